@@ -1,0 +1,67 @@
+"""What a caller asks for, checked: the records between `handlers/` and `upstream/`."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class TextPart(Struct, frozen=True):
+    """Plain text of a message."""
+
+    text: str
+
+
+class FilePart(Struct, frozen=True):
+    """A picture or file of a message: by URL, as data, or by id.
+
+    Exactly one of `url` (http or https), `data_url` and `file_id` is not empty.
+    `path` is where it stands in the request, for errors.
+    """
+
+    path: str
+    url: str = ""
+    data_url: str = ""
+    file_id: str = ""
+    filename: str = ""
+
+
+class ChatMessage(Struct, frozen=True):
+    """One message of the history; `role` is already one of the upstream's."""
+
+    role: str
+    parts: tuple[TextPart | FilePart, ...]
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined by a line feed."""
+        return "\n".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+class Profile(StrEnum):
+    """How an answer is rendered (spec 7.3)."""
+
+    WEB = "web"
+    BOT = "bot"
+    RAW = "raw"
+
+
+class ChatRequest(Struct, frozen=True):
+    """A chat completion as asked for, after validation.
+
+    `public_url` is the base of links to stored files, without a trailing slash;
+    `received_at` is a monotonic time in seconds.
+    """
+
+    request_id: str
+    model: str
+    messages: tuple[ChatMessage, ...]
+    is_stream: bool
+    is_usage_wanted: bool
+    profile: Profile
+    public_url: str
+    received_at: float
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    conversation_id: str | None = None
+    parent_message_id: str | None = None
+    ignored_fields: tuple[str, ...] = ()

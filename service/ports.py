@@ -1,0 +1,119 @@
+"""What the core and the handlers need from outside, as Protocols.
+
+Implementations live in `upstream/` and `storage/`; `service/app.py` joins them.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+from service.chat import ChatRequest
+from service.credentials import Caller, Credential
+from service.events import AssetReady, AssetWanted, Delta
+
+
+class StateStore(Protocol):
+    """Small shared values with an expiry (spec 10). Values are bytes of typed JSON.
+
+    A dead store degrades: `get` answers None, `set`, `delete` do nothing, `add`
+    answers True, `lock` is held at once; each failure is logged once a minute
+    and counted. No method raises for a store that is down.
+    """
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value, or None when absent or expired."""
+
+    async def set(self, key: str, value: bytes, ttl_seconds: float | None = None) -> None:
+        """Store the value, replacing any other, for `ttl_seconds` or for good."""
+
+    async def delete(self, key: str) -> None:
+        """Forget the value, if any."""
+
+    async def add(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
+        """Store the value if there is none; return whether it was stored."""
+
+    def lock(self, key: str, ttl_seconds: float) -> AbstractAsyncContextManager[None]:
+        """Hold the named lock across processes; waits, and frees itself after the ttl."""
+
+    async def is_alive(self) -> bool:
+        """Return whether the store answers now."""
+
+    async def close(self) -> None:
+        """Release connections and files."""
+
+
+class Blob(Protocol):
+    """A stored file that can be served."""
+
+    path: Path
+    media_type: str
+    is_inline: bool
+
+
+class BlobStore(Protocol):
+    """Pictures and files that callers may fetch (spec 9)."""
+
+    async def save(
+        self, folder: str, name: str, media_type: str, chunks: AsyncIterator[bytes]
+    ) -> str:
+        """Store a body under a new unguessable name and return that name.
+
+        `folder` is `images` or `files`; of `name` only a sane extension is kept.
+
+        Raises:
+            StorageError: the disk is full or cannot be written; nothing is left behind.
+        """
+
+    def find(self, folder: str, name: str) -> Blob | None:
+        """Return the stored file, or None; `name` comes from outside."""
+
+
+class TokenExchange(Protocol):
+    """Credentials to access tokens (spec 4)."""
+
+    async def caller(self, credential: Credential) -> Caller:
+        """Return whom to act as, exchanging or reading the cache as needed.
+
+        Raises:
+            AuthError: the credential is known to be dead.
+            TokenServiceError: the token service has a passing fault.
+        """
+
+    async def renew(self, credential: Credential, refused: Caller) -> Caller:
+        """Return a fresh caller after the upstream refused this one with 401.
+
+        Raises:
+            AuthError: it cannot be renewed.
+            TokenServiceError: the token service has a passing fault.
+        """
+
+
+class Assets(Protocol):
+    """Fetches what an answer names and stores it."""
+
+    async def resolve(self, caller: Caller, wanted: AssetWanted, public_url: str) -> AssetReady:
+        """Return the link, or a record with `problem`; never raises ServiceError."""
+
+
+class Turns(Protocol):
+    """One turn with the upstream."""
+
+    def run(
+        self, request: ChatRequest, credential: Credential
+    ) -> AsyncGenerator[list[Delta], None]:
+        """Yield batches of deltas; the last delta is a `TurnEnded`.
+
+        Closing the generator closes the upstream connection before it returns.
+
+        Raises:
+            ServiceError: before the first batch, any branch: nothing was sent or
+                the upstream refused.
+        """
+
+
+class Catalogue(Protocol):
+    """Public model names (spec 5)."""
+
+    async def names(self, credential: Credential | None) -> list[dict[str, object]]:
+        """Return the entries of `GET /v1/models`, each once."""
