@@ -65,3 +65,11 @@ class ChatRequest(Struct, frozen=True):
     conversation_id: str | None = None
     parent_message_id: str | None = None
     ignored_fields: tuple[str, ...] = ()
+
+
+class ModelInfo(Struct, frozen=True):
+    """One entry of `GET /v1/models`; `created` in seconds."""
+
+    id: str
+    created: int
+    owned_by: str

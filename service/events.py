@@ -12,6 +12,15 @@ from typing import Any
 
 from msgspec import Struct, field
 
+
+class SentHistory(Struct, frozen=True):
+    """What the turn itself sent, so that its echoes are recognised (spec 6.2)."""
+
+    message_ids: frozenset[str] = frozenset()
+    assistant_texts: frozenset[str] = frozenset()
+    file_ids: frozenset[str] = frozenset()
+
+
 # --- bytes -> Frame -----------------------------------------------------------
 
 
@@ -339,16 +348,21 @@ class Failure(Struct, frozen=True):
     retry_after_seconds: float | None = None
 
 
+class TurnFacts(Struct, frozen=True, gc=False):
+    """What is known of the turn besides its text; sent again whenever one of them changes."""
+
+    conversation_id: str | None = None
+    message_id: str | None = None
+    upstream_model: str | None = None
+
+
 class TurnEnded(Struct, frozen=True):
     """Always the last delta. `finish_reason` is None exactly when there is a `failure`."""
 
     outcome: Outcome
     finish_reason: str | None
     failure: Failure | None = None
-    conversation_id: str | None = None
-    message_id: str | None = None
-    upstream_model: str | None = None
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)  # unknown events, rewrites, … by kind
 
 
 Delta = (
@@ -363,6 +377,7 @@ Delta = (
     | AssetReady
     | Cited
     | CitationResolved
+    | TurnFacts
     | TurnEnded
 )
 

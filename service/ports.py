@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
-from service.chat import ChatRequest
+from service.chat import ChatRequest, ModelInfo
 from service.credentials import Caller, Credential
 from service.events import AssetReady, AssetWanted, Delta
 
@@ -115,5 +115,27 @@ class Turns(Protocol):
 class Catalogue(Protocol):
     """Public model names (spec 5)."""
 
-    async def names(self, credential: Credential | None) -> list[dict[str, object]]:
-        """Return the entries of `GET /v1/models`, each once."""
+    async def listing(self, caller: Caller | None) -> list[ModelInfo]:
+        """Return the entries of `GET /v1/models`, each once.
+
+        The table, the GPTs and, with a caller, what its upstream lists; an
+        upstream list that cannot be read in time is left out.
+        """
+
+
+class Accounts(Protocol):
+    """The accounts of a credential."""
+
+    async def by_plan(self, caller: Caller) -> dict[str, list[str]]:
+        """Return account ids by plan type; `plus` and `team` are always there (protocol 6.8).
+
+        Raises:
+            UpstreamError: the upstream refused or broke.
+        """
+
+
+class Reachable(Protocol):
+    """Something whose state `/readyz` reports."""
+
+    async def problem(self) -> str | None:
+        """Return why it cannot be used now, in one sentence, or None."""

@@ -1,0 +1,28 @@
+"""The AppKey constants, and nothing else."""
+
+import asyncio
+
+from aiohttp import web
+
+from service.config import Config
+from service.metrics import Metrics
+from service.ports import (
+    Accounts,
+    BlobStore,
+    Catalogue,
+    Reachable,
+    StateStore,
+    TokenExchange,
+    Turns,
+)
+
+CONFIG = web.AppKey("CONFIG", Config)
+METRICS = web.AppKey("METRICS", Metrics)
+STATE = web.AppKey("STATE", StateStore)
+TOKENS = web.AppKey("TOKENS", TokenExchange)
+BLOBS = web.AppKey("BLOBS", BlobStore)
+TURNS = web.AppKey("TURNS", Turns)
+CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
+ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
+UPSTREAM = web.AppKey("UPSTREAM", Reachable)
+DRAINING = web.AppKey("DRAINING", asyncio.Event)
