@@ -21,7 +21,7 @@ Anything else that leaves a module is a bug. Messages are for the caller: they
 say what to do, hold no secret, and keep to the phrases of openai-wire 3.
 """
 
-from typing import override
+from typing_extensions import override
 
 from service.events import Failure
 
