@@ -1,0 +1,106 @@
+"""The upstream's error objects, in every shape they come (protocol 4.2), read into one record."""
+
+import email.utils
+import math
+import re
+import time
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+MAX_WORDS_CHARS = 500  # a sentence or two; a page or a stack trace helps nobody
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_TOKEN = re.compile(
+    r"eyJ[\w-]{6,}(?:\.[\w-]+)*|\b[fps]k-[\w-]{12,}|(?<=Bearer )[^\s\"',]{8,}", re.ASCII
+)
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class Fault(Struct, frozen=True):
+    """What an error object of the upstream says, whatever its shape."""
+
+    words: str
+    code: str | None = None
+    clears_in_seconds: float | None = None
+
+
+def fault_of(obj: Mapping[str, Any]) -> Fault:
+    """Return what an error object says: `detail` or `error` as string, object or array."""
+    detail, error = obj.get("detail"), obj.get("error")
+    inner = _at(error, "error")
+    sources = (detail, error, inner, _at(detail, "error"), obj)
+    code = next((c for source in sources if (c := _code_in(source))), None)
+    words = next(
+        (w for source in (*sources[:4], obj.get("message")) if (w := _words_in(source))), ""
+    )
+    clears = next(
+        (s for source in sources if (s := seconds(_at(source, "clears_in"))) is not None), None
+    )
+    return Fault(words, code, clears)
+
+
+def _at(value: object, key: str) -> Any:
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def _code_in(source: object) -> str | None:
+    for key in ("code", "error_code"):
+        code = _at(source, key)
+        if isinstance(code, str) and _CODE.fullmatch(code):
+            return code
+    return None
+
+
+def _words_in(source: object) -> str:
+    if isinstance(source, str):
+        return source.strip()
+    if isinstance(source, list):
+        return "; ".join(words for item in source[:10] if (words := _validation_words(item)))
+    for key in ("message", "description", "error_description", "error_message", "msg"):
+        words = _at(source, key)
+        if isinstance(words, str) and words.strip():
+            return words.strip()
+    return ""
+
+
+def _validation_words(item: object) -> str:
+    """Return one entry of a validation list, `body.messages: field required`."""
+    words, place = _words_in(item), _at(item, "loc")
+    if words and isinstance(place, list):
+        return f"{'.'.join(str(step) for step in place)}: {words}"
+    return words
+
+
+def seconds(value: object) -> float | None:
+    """Return a number of seconds given as number or text, or None; never negative."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return max(0.0, float(value))
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that `Retry-After` asks for: a number or an HTTP date."""
+    value = next((v for name, v in headers.items() if name.lower() == "retry-after"), None)
+    if value is None:
+        return None
+    if (wait := seconds(value)) is not None:
+        return wait
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def quoted(words: str, secrets: Collection[str] = ()) -> str:
+    """Return upstream words fit for an error: short, on one line, no token in them."""
+    for secret in secrets:
+        if secret:
+            words = words.replace(secret, "***")
+    words = _CONTROL.sub(" ", _TOKEN.sub("***", words)).strip()
+    return words if len(words) <= MAX_WORDS_CHARS else words[: MAX_WORDS_CHARS - 1] + "…"
