@@ -6,19 +6,35 @@ Paths below `data/` and `log/` are relative to the current directory, `gpts_file
 to the directory of the settings file.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
 from service import setting_types as types
+from service.environment import read_environment
+from service.model_names import ModelRow, laid_over, used_twice
+from service.seed_settings import SeedReading, translate
+from service.setting_files import find_gpts, read_mapping
 from service.setting_masks import masked
+from service.setting_problems import ConfigError, from_validation, unknown
+from service.setting_tree import merged, setting_names
 
 DEFAULT_PROMPT_PREFIX = "请严格根据我的以下要求完成绘图任务，如果我没有发出指定的绘画指令，则绘制出我发出的文字对应的图片："
+DEFAULT_FILE = "config.yaml"
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
@@ -90,7 +106,7 @@ class TokensConfig(_Section):
     )
     refresh_before_seconds: types.SecondsOrZero = 3600
     daily_refresh_at: types.ClockTime = "03:00"
-    secret: SecretStr | None = None
+    secret: types.OptionalSecret = None
 
 
 class ModelConfig(_Section):
@@ -210,7 +226,9 @@ class Config(BaseSettings):
     log: LogConfig = LogConfig()
     upstream: UpstreamConfig = UpstreamConfig()
     tokens: TokensConfig = TokensConfig()
-    models: dict[types.Name, ModelConfig] = Field(default_factory=default_models)
+    models: Annotated[dict[types.Name, ModelConfig], BeforeValidator(types.mapping)] = Field(
+        default_factory=default_models
+    )
     models_passthrough: types.Flag = True
     gpts_file: types.Name = "gpts.yaml"
     gpts_key: SecretStr = SecretStr("")
@@ -228,7 +246,7 @@ class Config(BaseSettings):
 
     @override
     @classmethod
-    def settings_customise_sources(  # noqa: PLR0913 - pydantic-settings' signature
+    def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
@@ -241,6 +259,11 @@ class Config(BaseSettings):
         return (init_settings,)
 
 
+_HIDDEN = frozenset({"gpts", "path"})  # fields that hold what was read, no settings
+SETTINGS = tuple(setting_names(Config, _HIDDEN))
+_ROW_SETTINGS = ("models.*.slug", "models.*.aliases", "gpts.*.id", "gpts.*.send_full")
+
+
 class LoadedConfig(Struct, frozen=True):
     """The settings, and a sentence for each of the seed's names that was read."""
 
@@ -249,5 +272,54 @@ class LoadedConfig(Struct, frozen=True):
 
 
 def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> LoadedConfig:
-    """Placeholder; see the next commit."""
-    raise NotImplementedError
+    """Read, translate, merge and check all settings.
+
+    Args:
+        path: the settings file; None reads `config.yaml` of the current directory, if any.
+        environ: variables to read; None reads those of the process.
+
+    Raises:
+        ConfigError: with one line for each thing that is wrong.
+    """
+    if path is None and Path(DEFAULT_FILE).is_file():
+        path = Path(DEFAULT_FILE)
+    file = translate(read_mapping(path) if path else {}, _default_slugs())
+    given = read_environment(os.environ if environ is None else environ, SETTINGS)
+    problems = [*file.problems, *(unknown(name, SETTINGS) for name in _HIDDEN & set(file.tree))]
+    problems += given.problems
+    tree = merged(file.tree, given.tree)
+    gpts = find_gpts(path, tree.get("gpts_file"), is_seed=bool(file.notes))
+    tree |= {"gpts": read_mapping(gpts) if gpts else {}, "path": path}
+    try:
+        config = Config(**tree)
+    except ValidationError as error:
+        names = [*SETTINGS, *_ROW_SETTINGS]
+        lines = from_validation(error, file.origins | given.origins, names)
+        raise ConfigError([*problems, *lines]) from None
+    return _with_models(config, file, problems, (*file.notes, *given.notes))
+
+
+def _with_models(
+    config: Config, file: SeedReading, problems: list[str], notes: tuple[str, ...]
+) -> LoadedConfig:
+    """Lay the rows that were given over the default table."""
+    is_given = "models" in config.model_fields_set
+    explicit = {name: _row(model) for name, model in config.models.items() if is_given}
+    origins = {name: file.origins.get(f"models.{name}", f"models.{name}") for name in explicit}
+    problems += used_twice(explicit, origins, config.gpts)
+    if problems:
+        raise ConfigError(problems)
+    defaults = {name: _row(model) for name, model in default_models().items()}
+    table = laid_over(defaults, explicit, file.replaced, config.gpts)
+    models = {
+        name: ModelConfig(slug=row.slug, aliases=row.aliases or ()) for name, row in table.items()
+    }
+    return LoadedConfig(config.model_copy(update={"models": models}), notes)
+
+
+def _row(model: ModelConfig) -> ModelRow:
+    return ModelRow(model.slug, model.aliases if "aliases" in model.model_fields_set else None)
+
+
+def _default_slugs() -> dict[str, str]:
+    return {name: model.slug for name, model in default_models().items()}

@@ -5,10 +5,14 @@ import re
 from pydantic import SecretStr
 
 MASK = "******"
-_SECRET_NAMES = frozenset({"secret", "gpts_key"})
-_SECRET_VALUES = frozenset({"headers"})  # the names may be seen
-_USER_INFO = re.compile(r"(?<=://)[^/?#]*@")
+_SECRETS = frozenset({"secret", "gpts_key"})
+_SECRET_VALUES = frozenset({"headers"})  # their names may be seen
+_ADDRESSES = frozenset({"state", "blobs", "proxy", "base_url"})  # may hold a password
+# Up to the last @, since a password that was not quoted may hold any character.
+_USER_INFO = re.compile(r"(?<=://).*@", re.DOTALL)
+_BEFORE_AT = re.compile(r".*@", re.DOTALL)
 _QUERY = re.compile(r"(?i)([?&][a-z_]*(?:password|secret|token|key)[a-z_]*=)[^&#]+")
+_SHOWN_CHARS = 80  # enough to recognise a value by, and one line
 
 
 def masked(name: str, value: object) -> object:
@@ -18,22 +22,29 @@ def masked(name: str, value: object) -> object:
         name: the setting's last name: `secret`, not `tokens.secret`.
         value: what the setting holds, or what was given for it.
     """
+    result = value
     if value in ("", None, SecretStr("")):
-        shown = value
-    elif name in _SECRET_NAMES or isinstance(value, SecretStr):
-        shown = MASK
+        pass
+    elif name in _SECRETS or isinstance(value, SecretStr):
+        result = MASK
     elif isinstance(value, dict):
         hide = name in _SECRET_VALUES
-        shown = {key: MASK if hide else masked(str(key), value[key]) for key in value}
+        result = {key: MASK if hide else masked(str(key), value[key]) for key in value}
     elif isinstance(value, list | tuple):
-        shown = type(value)(masked(name, inner) for inner in value)
+        result = type(value)(masked(name, inner) for inner in value)
     elif isinstance(value, str):
-        shown = MASK if name in _SECRET_VALUES else masked_text(value)
-    else:
-        shown = value
-    return shown
+        result = MASK if name in _SECRET_VALUES else _masked_text(name, value)
+    return result
 
 
-def masked_text(text: str) -> str:
-    """Return the text without the user and password of addresses in it."""
-    return _QUERY.sub(rf"\1{MASK}", _USER_INFO.sub(f"{MASK}@", text))
+def shown(setting: str, value: object) -> str:
+    """Return what an error may quote of a value: one short line without secrets."""
+    parts = re.split(r"[.\[]", setting)
+    is_secret = not _SECRET_VALUES.isdisjoint(parts) or not _SECRETS.isdisjoint(parts)
+    text = repr(MASK if is_secret else masked(parts[-1], value))
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
+
+
+def _masked_text(name: str, text: str) -> str:
+    pattern = _USER_INFO if "://" in text or name not in _ADDRESSES else _BEFORE_AT
+    return _QUERY.sub(rf"\1{MASK}", pattern.sub(f"{MASK}@", text))

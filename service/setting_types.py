@@ -14,7 +14,7 @@ from ipaddress import ip_network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, SecretStr
 
 # Path segments that mean the same to every server: unreserved characters of RFC 3986, 2.3.
 _PREFIX = re.compile(r"[A-Za-z0-9._~-]+(/[A-Za-z0-9._~-]+)*")
@@ -26,7 +26,7 @@ _GIZMO_ID = re.compile(r"g-[\w%.~-]+")
 _STATE_SCHEMES = ("redis", "rediss", "unix")
 
 
-def items(value: object) -> object:
+def items(value: object) -> tuple[object, ...]:
     """Read a list: as it is, as JSON, or separated by commas; empty items are dropped."""
     if isinstance(value, str):
         text = value.strip()
@@ -42,7 +42,7 @@ def items(value: object) -> object:
     return tuple(item for item in stripped if item not in ("", None))
 
 
-def mapping(value: object) -> object:
+def mapping(value: object) -> dict[object, object]:
     """Read a mapping: as it is, or as a JSON object."""
     if isinstance(value, str):
         try:
@@ -58,7 +58,8 @@ def _text(value: object) -> object:
     return value.strip() if isinstance(value, str) else value
 
 
-def _flag(value: object) -> bool:
+def flag(value: object) -> bool:
+    """Read true or false, as it is or as a word."""
     if isinstance(value, bool):
         return value
     word = str(value).strip().lower()
@@ -225,9 +226,13 @@ def _gizmo_id(value: object) -> str:
     return text
 
 
+def _optional_secret(value: object) -> object:
+    return None if value == "" else value
+
+
 Text = Annotated[str, BeforeValidator(_text)]
 Name = Annotated[str, BeforeValidator(_filled)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
+Flag = Annotated[bool, BeforeValidator(flag)]
 Port = Annotated[int, _whole(0, 65535)]
 Count = Annotated[int, _whole(0)]
 PositiveCount = Annotated[int, _whole(1)]
@@ -238,6 +243,7 @@ LogLevel = Annotated[str, _word("DEBUG", "INFO", "WARNING", "ERROR", change=str.
 LogFormat = Annotated[str, _word("text", "json")]
 Provider = Annotated[Literal["oaifree", "openai"], _word("oaifree", "openai")]
 GizmoId = Annotated[str, BeforeValidator(_gizmo_id)]
+OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_optional_secret)]
 Encoding = Annotated[str, _word("v1")]
 TurnPath = Annotated[
     str,
