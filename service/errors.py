@@ -10,6 +10,7 @@
       UpstreamError                  502  the upstream broke
         UpstreamProtocolError        502  its bytes are not what was promised
         UpstreamCutError             502  its body ended early
+        EmptyResponseError           502  it ended the turn without an answer
         UpstreamRefusedError         as mapped from its status (protocol 4.2)
         UpstreamUnreachableError     502  no connection could be made
         UpstreamTimeoutError         504  it was silent for too long
@@ -126,6 +127,12 @@ class UpstreamError(ServiceError):
 
 class UpstreamProtocolError(UpstreamError):
     """The upstream's bytes are not what the protocol promises."""
+
+
+class EmptyResponseError(UpstreamError):
+    """The upstream ended the turn and nothing visible had arrived."""
+
+    code = "empty_response"
 
 
 class UpstreamCutError(UpstreamError):

@@ -13,6 +13,17 @@ from typing import Any
 from msgspec import Struct, field
 
 
+class Failure(Struct, frozen=True):
+    """An error as the caller sees it: HTTP status and the fields of the error object."""
+
+    status: int
+    message: str
+    type: str
+    code: str | None
+    param: str | None = None
+    retry_after_seconds: float | None = None
+
+
 class SentHistory(Struct, frozen=True):
     """What the turn itself sent, so that its echoes are recognised (spec 6.2)."""
 
@@ -127,14 +138,10 @@ class DoneReceived(Struct, frozen=True, gc=False):
 class UpstreamFault(Struct, frozen=True):
     """An error that the upstream put into a body or stream of status 200.
 
-    `status` is what protocol 4.2 gives its code, else 502. `is_body` tells an
-    error body (`detail`) from an error event (`error`).
+    `is_body` tells an error body (`detail`) from an error event (`error`).
     """
 
-    message: str
-    code: str | None
-    status: int
-    retry_after_seconds: float | None
+    failure: Failure
     is_body: bool
 
 
@@ -337,17 +344,6 @@ class Outcome(StrEnum):
     SHUTDOWN = "shutdown"
 
 
-class Failure(Struct, frozen=True):
-    """An error as the caller sees it: HTTP status and the fields of the error object."""
-
-    status: int
-    message: str
-    type: str
-    code: str | None
-    param: str | None = None
-    retry_after_seconds: float | None = None
-
-
 class TurnFacts(Struct, frozen=True, gc=False):
     """What is known of the turn besides its text; sent again whenever one of them changes."""
 
@@ -408,4 +404,12 @@ class AssetLinked(Struct, frozen=True):
     revised_prompt: str | None = None
 
 
-Rendered = ContentText | ContentCited | CitationResolved | ReasoningText | AssetLinked | TurnEnded
+Rendered = (
+    ContentText
+    | ContentCited
+    | CitationResolved
+    | ReasoningText
+    | AssetLinked
+    | TurnFacts
+    | TurnEnded
+)

@@ -1,35 +1,109 @@
 """The line that joins the stages, and the one generic async generator that lifts them.
 
-    chunk -> [sse, skip superseded, parse] -> UpstreamEvent
-          -> [translate, markers]          -> Delta  -> assets (async, in upstream/)
-          -> [bot format, limit]           -> Rendered -> encode
+    chunk -> [sse, supersede, parse] -> UpstreamEvent
+          -> [translate, markers]    -> Delta -> assets (async, in upstream/)
+          -> [bot format, limit]     -> Rendered -> encode
 
 What passes between lifted stages is a batch: all that one read of the upstream
 produced, so that one read becomes one write to the caller.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from typing import Protocol, TypeVar
 
-In = TypeVar("In", contravariant=True)
-Out = TypeVar("Out", covariant=True)
+from service.events import (
+    BodyEnd,
+    BodyEnded,
+    Delta,
+    Frame,
+    SentHistory,
+    UpstreamEvent,
+)
+from service.stages.bot_format import BotFormat, Render
+from service.stages.markers import Markers
+from service.stages.parse import Parse
+from service.stages.sse import MAX_EVENT_BYTES, DecodeSse
+from service.stages.supersede import SkipSuperseded
+from service.stages.translate import Translate
+
+In_contra = TypeVar("In_contra", contravariant=True)
+Out_co = TypeVar("Out_co", covariant=True)
 
 
-class Stage(Protocol[In, Out]):
+class Stage(Protocol[In_contra, Out_co]):
     """A pure step: one item in, zero or more out, never waits."""
 
-    def feed(self, item: In, /) -> Iterable[Out]:
+    def feed(self, item: In_contra, /) -> Iterable[Out_co]:
         """Return what this item produces."""
 
 
-I_ = TypeVar("I_")
-O_ = TypeVar("O_")
+class Reader:
+    """Turn one body into events; `follow` continues the turn with another body."""
+
+    def __init__(self) -> None:
+        self._sse = DecodeSse()
+        self._skip = SkipSuperseded()
+        self._parse = Parse()
+
+    def feed(self, chunk: bytes) -> list[UpstreamEvent]:
+        """Return the events that this chunk completes."""
+        events = self._events(self._sse.feed(chunk))
+        if self._sse.is_overflowing:
+            size = MAX_EVENT_BYTES // 1024 // 1024
+            detail = f"The upstream sent one event of more than {size} MiB."
+            events.append(BodyEnded(BodyEnd.BROKEN, detail))
+        return events
+
+    def end(self, body: BodyEnded) -> list[UpstreamEvent]:
+        """Return what the end of the body completes, and the end itself."""
+        return [*self._events(self._sse.finish()), body]
+
+    def follow(self) -> None:
+        """Expect the first byte of another body that goes on with the same deltas."""
+        self._sse = DecodeSse()
+        self._skip = SkipSuperseded()
+
+    def _events(self, frames: list[Frame]) -> list[UpstreamEvent]:
+        kept = self._skip.feed_batch(frames) if len(frames) > 1 else frames
+        return [event for frame in kept for event in self._parse.feed(frame)]
+
+
+class Answer:
+    """Translate and markers as one stage."""
+
+    def __init__(self, sent: SentHistory) -> None:
+        self._translate = Translate(sent)
+        self._markers = Markers()
+
+    def feed(self, event: UpstreamEvent) -> Iterator[Delta]:
+        """Yield the deltas of one event."""
+        for delta in self._translate.feed(event):
+            yield from self._markers.feed(delta)
+
+
+def make_reader() -> Reader:
+    """Return the stages from chunks to events, for one turn."""
+    return Reader()
+
+
+def make_answer(sent: SentHistory) -> Answer:
+    """Return the stages from events to deltas, for one turn."""
+    return Answer(sent)
+
+
+def make_renderer(bot_format: BotFormat) -> Render:
+    """Return the stage from deltas to rendered pieces, for one answer."""
+    return Render(bot_format)
+
+
+Item = TypeVar("Item")
+Product = TypeVar("Product")
 
 
 async def through(
-    source: AsyncGenerator[list[I_], None], stage: Stage[I_, O_]
-) -> AsyncGenerator[list[O_], None]:
+    source: AsyncGenerator[list[Item], None], stage: Stage[Item, Product]
+) -> AsyncGenerator[list[Product], None]:
     """Lift a stage over batches; batches that became empty are not passed on."""
     async with aclosing(source):
         async for batch in source:

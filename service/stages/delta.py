@@ -1,0 +1,253 @@
+"""Delta -> document: the "v1" delta encoding (protocol 3.3 to 3.5).
+
+Documents are never changed in place: an operation copies the containers on its
+path, so that what was handed out before stays as it was. The one exception in
+speed, not in meaning: text appended to `parts/0`, which is nearly everything,
+is gathered and joined when the document is next looked at.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec import Struct
+
+from service.errors import UpstreamProtocolError
+from service.stages.text import join_surrogates, truncate_utf16
+
+ANSWER_PATH = "/message/content/parts/0"
+# Real paths have up to seven segments; a deeper one is an attack on the recursion.
+MAX_SEGMENTS = 64
+_INDEX = re.compile("0|[1-9][0-9]*")
+_OPERATIONS = frozenset({"add", "replace", "remove", "append", "truncate", "patch"})
+
+
+class _Missing:
+    """Stands for a value that is not there: `undefined`, unlike null."""
+
+
+MISSING: Final = _Missing()
+
+
+class DocumentChanged(Struct, frozen=True):
+    """The document after an operation: `{message, conversation_id, error, …}`."""
+
+    document: Any
+
+
+class AnswerGrew(Struct, frozen=True, gc=False):
+    """Text that was added to the end of `parts/0` of this message, and nothing else."""
+
+    message_id: str
+    text: str
+
+
+class DecodeDelta:
+    """Apply deltas to the documents of one stream; one instance per encoding header."""
+
+    def __init__(self) -> None:
+        self._channel = 0
+        self._path = ""
+        self._operation = "add"
+        self._documents: dict[int, Any] = {}
+        self._grown: dict[int, list[str]] = {}  # appended texts not yet in their document
+        self._message_ids: dict[int, str] = {}  # of the channels that are being grown
+
+    def feed(self, delta: dict[str, Any]) -> DocumentChanged | AnswerGrew:
+        """Apply one top-level delta and return what came of it.
+
+        Raises:
+            UpstreamProtocolError: the operation is unknown or cannot be applied;
+                the document stays as it was.
+        """
+        self._inherit(delta)
+        value = delta.get("v", MISSING)
+        if (
+            self._operation == "append"
+            and self._path == ANSWER_PATH
+            and type(value) is str
+            and (message_id := self._message_ids.get(self._channel) or self._begin_growth())
+        ):
+            self._grown[self._channel].append(value)
+            return AnswerGrew(message_id, value)
+        document = self._settled()
+        document = apply(document, self._path, self._operation, value)
+        self._documents[self._channel] = document
+        return DocumentChanged(document)
+
+    def _inherit(self, delta: dict[str, Any]) -> None:
+        """Take `c`, `p` and `o`, each staying as it was when absent."""
+        if "c" in delta:
+            channel = delta["c"]
+            if type(channel) is not int:
+                raise UpstreamProtocolError("a delta's channel is not a number")
+            self._channel = channel
+        if "p" in delta:
+            path = delta["p"]
+            if type(path) is not str:
+                raise UpstreamProtocolError("a delta's path is not a string")
+            self._path = path
+        if "o" in delta:
+            operation = delta["o"]
+            if type(operation) is not str or operation not in _OPERATIONS:
+                raise UpstreamProtocolError("a delta's operation is not known")
+            self._operation = operation
+
+    def _begin_growth(self) -> str | None:
+        """Return the id of the channel's message if its only part is a text, else None."""
+        match self._documents.get(self._channel):
+            case {"message": {"id": str(message_id), "content": {"parts": [str()]}}}:
+                self._message_ids[self._channel] = message_id
+                self._grown[self._channel] = []
+                return message_id
+            case _:
+                return None
+
+    def _settled(self) -> Any:
+        """Return the channel's document with all gathered text in it."""
+        document = self._documents.get(self._channel, MISSING)
+        self._message_ids.pop(self._channel, None)
+        if texts := self._grown.pop(self._channel, None):
+            document = apply(document, ANSWER_PATH, "append", "".join(texts))
+        return document
+
+
+def apply(root: Any, path: str, operation: str, value: Any) -> Any:
+    """Return `root` after one operation (protocol 3.4, APPLY), never changing it.
+
+    Raises:
+        UpstreamProtocolError: it cannot be applied.
+    """
+    segments = _segments(path)
+    if not segments:
+        return _at_root(root, operation, value)
+    return _descend(root, segments, lambda parent, key: _at(parent, key, operation, value))
+
+
+def _segments(path: str) -> list[str | int]:
+    if not path:
+        return []
+    raw = path.removeprefix("/").split("/")
+    if len(raw) > MAX_SEGMENTS:
+        raise UpstreamProtocolError("a delta's path is too deep")
+    return [
+        int(part) if _INDEX.fullmatch(part) else part.replace("~1", "/").replace("~0", "~")
+        for part in raw
+    ]
+
+
+def _at_root(root: Any, operation: str, value: Any) -> Any:
+    match operation:
+        case "add" | "replace":
+            return value
+        case "append":
+            return merge(root, value)
+        case "remove":
+            return MISSING
+        case "truncate":
+            return _truncate(root, value)
+        case _:
+            return _patch(root, value)
+
+
+def _patch(root: Any, operations: Any) -> Any:
+    if not isinstance(operations, list):
+        raise UpstreamProtocolError("a patch is not a list")
+    for nested in operations:
+        match nested:
+            case {"o": str(operation)} if operation in _OPERATIONS:
+                path = nested.get("p", "")
+                if not isinstance(path, str):
+                    raise UpstreamProtocolError("a nested path is not a string")
+                root = apply(root, path, operation, nested.get("v", MISSING))
+            case _:
+                raise UpstreamProtocolError("a nested operation is not known")
+    return root
+
+
+_Change = Callable[[Any, str | int], Any]
+
+
+def _descend(container: Any, segments: list[str | int], change: _Change) -> Any:
+    """Return a copy of `container` in which the parent of the last segment is changed."""
+    key, rest = segments[0], segments[1:]
+    if container is MISSING or container is None:
+        container = [] if isinstance(key, int) else {}
+    if not rest:
+        return change(container, key)
+    if isinstance(container, dict):
+        name = str(key)
+        return {**container, name: _descend(container.get(name, MISSING), rest, change)}
+    index = _index(container, key, limit=1)
+    copy = list(container)
+    if index == len(copy):
+        copy.append(MISSING)
+    copy[index] = _descend(copy[index], rest, change)
+    return copy
+
+
+def _index(container: Any, key: str | int, limit: int) -> int:
+    """Return `key` as an index below the length of the list plus `limit`."""
+    if not isinstance(container, list):
+        raise UpstreamProtocolError("a delta's path leads through a value that holds nothing")
+    if not isinstance(key, int):
+        raise UpstreamProtocolError("a delta's path names an element of a list by a word")
+    if key >= len(container) + limit:
+        raise UpstreamProtocolError("a delta's path names an element beyond the end of a list")
+    return key
+
+
+def _at(parent: Any, key: str | int, operation: str, value: Any) -> Any:
+    """Return `parent` with the operation done on its element `key`."""
+    if isinstance(parent, dict):
+        copy: dict[str, Any] | list[Any] = dict(parent)
+        where: Any = str(key)
+        old = parent.get(where, MISSING)
+    else:
+        where = _index(parent, key, limit=0 if operation in ("remove", "truncate") else 1)
+        copy = list(parent)
+        old = parent[where] if where < len(parent) else MISSING
+    if operation == "add" and isinstance(copy, list):
+        copy.insert(where, _present(value))
+    elif operation == "remove":
+        if old is not MISSING:
+            del copy[where]
+    elif operation == "replace" and isinstance(copy, list) and old is MISSING:
+        raise UpstreamProtocolError("a delta replaces an element beyond the end of a list")
+    else:
+        _set(copy, where, _at_root(old, operation, value))
+    return copy
+
+
+def _set(container: Any, where: Any, value: Any) -> None:
+    if isinstance(container, list) and where == len(container):
+        container.append(_present(value))
+    else:
+        container[where] = _present(value)
+
+
+def _present(value: Any) -> Any:
+    return None if value is MISSING else value
+
+
+def merge(old: Any, value: Any) -> Any:
+    """Return `old` with `value` appended (protocol 3.4, MERGE)."""
+    if old is MISSING or old is None:
+        return _present(value)
+    if isinstance(old, str) and isinstance(value, str):
+        return join_surrogates(old + value)
+    if isinstance(old, list):
+        return [*old, *value] if isinstance(value, list) else [*old, _present(value)]
+    if isinstance(old, dict) and isinstance(value, dict):
+        return {**old, **value}
+    return _present(value)
+
+
+def _truncate(old: Any, units: Any) -> Any:
+    if type(units) is not int or units < 0:
+        raise UpstreamProtocolError("a truncation is not a length")
+    if isinstance(old, str):
+        return truncate_utf16(old, units)
+    if isinstance(old, list):
+        return old[:units]
+    return old

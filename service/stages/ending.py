@@ -1,0 +1,119 @@
+"""How a turn ended: the table of spec 6.4 as one small state (protocol 2.12)."""
+
+from collections import Counter
+
+from service.errors import (
+    EmptyResponseError,
+    ShutdownError,
+    UpstreamCutError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeoutError,
+)
+from service.events import (
+    BodyEnd,
+    BodyEnded,
+    Outcome,
+    TurnEnded,
+    UpstreamFault,
+)
+from service.refusals import quoted
+
+MAX_KINDS = 32  # kinds come from outside: more of them are counted together
+
+
+class Ending:
+    """What has been seen that decides how the answer ends."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self.is_confirmed = False  # `[DONE]` or `message_stream_complete`
+        self.is_handed_off = False
+        self.has_answer = False
+        self.has_asset = False
+        self.rewrites = 0
+        self._is_end_turn = False
+        self._is_length = False
+        self._counts: Counter[str] = Counter()
+        self._stray = ""  # the first line that was no event: often a proxy's own words
+
+    def note_finish(self, finish_type: str | None, *, is_end_turn: bool) -> None:
+        """Take the last word of a visible message that is finished."""
+        self._is_length = finish_type == "max_tokens"
+        self._is_end_turn = self._is_end_turn or is_end_turn
+
+    def count_unknown(self, kind: str, sample: str = "") -> None:
+        """Count something unexpected under a kind."""
+        if kind not in self._counts and len(self._counts) >= MAX_KINDS:
+            kind = "other"
+        self._counts[kind] += 1
+        if kind in ("stray line", "not json") and not self._stray:
+            self._stray = sample.strip()
+
+    def blocked(self) -> TurnEnded:
+        """End the turn on a moderation block."""
+        return self._ended(Outcome.FILTERED, "content_filter")
+
+    def wants_consent(self) -> TurnEnded:
+        """End the turn on a GPT action that nobody can consent to here."""
+        return self._ended(Outcome.COMPLETE, "stop")
+
+    def failed(self, fault: UpstreamFault) -> TurnEnded:
+        """End the turn on an error of the upstream."""
+        is_refused = fault.is_body and not self.has_answer and not self.has_asset
+        outcome = Outcome.REFUSED if is_refused else Outcome.FAILED
+        self.is_over = True
+        return TurnEnded(outcome, None, fault.failure, self._totals())
+
+    def handed_to_websocket(self) -> TurnEnded:
+        """End the turn on a hand-off that is not followed."""
+        message = (
+            "The upstream answered with a WebSocket hand-off, which only backends of early 2024 "
+            "do and this gateway does not follow; use an upstream that honours force_use_sse."
+        )
+        return self._failed(Outcome.FAILED, UpstreamError(message))
+
+    def at_end_of_body(self, body: BodyEnded) -> TurnEnded:
+        """End the turn because no more will come."""
+        if not (self.is_confirmed or self._is_end_turn):
+            return self._unfinished(body)
+        if not (self.has_answer or self.has_asset):
+            return self._failed(Outcome.EMPTY, EmptyResponseError(self._why_empty()))
+        if self._is_length:
+            return self._ended(Outcome.LENGTH, "length")
+        return self._ended(Outcome.COMPLETE, "stop")
+
+    def _unfinished(self, body: BodyEnded) -> TurnEnded:
+        said = f" It said: {quoted(self._stray)}" if self._stray and not self.has_answer else ""
+        match body.how:
+            case BodyEnd.SILENT:
+                message = body.detail or "The upstream was silent for too long."
+                return self._failed(Outcome.SILENT, UpstreamTimeoutError(message))
+            case BodyEnd.SHUTDOWN:
+                message = body.detail or "This gateway is being stopped; please send it again."
+                return self._failed(Outcome.SHUTDOWN, ShutdownError(message))
+            case BodyEnd.BROKEN:
+                message = body.detail or "The upstream's stream is not what was promised."
+                return self._failed(Outcome.FAILED, UpstreamProtocolError(message))
+            case BodyEnd.CLEAN | BodyEnd.CUT:
+                message = "The upstream's answer was cut off before its end."
+                return self._failed(Outcome.CUT, UpstreamCutError(message + said))
+
+    def _why_empty(self) -> str:
+        if self.is_handed_off:
+            return "The upstream continued this answer elsewhere, where nothing could be had."
+        said = f" It said: {quoted(self._stray)}" if self._stray else ""
+        return f"The upstream ended the turn without an answer.{said}"
+
+    def _ended(self, outcome: Outcome, finish_reason: str) -> TurnEnded:
+        self.is_over = True
+        return TurnEnded(outcome, finish_reason, None, self._totals())
+
+    def _failed(self, outcome: Outcome, error: UpstreamError | ShutdownError) -> TurnEnded:
+        self.is_over = True
+        return TurnEnded(outcome, None, error.failure(), self._totals())
+
+    def _totals(self) -> dict[str, int]:
+        if self.rewrites:
+            self._counts["rewrite"] += self.rewrites
+        return dict(self._counts)
