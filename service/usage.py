@@ -52,11 +52,11 @@ class Usage(Struct, frozen=True):
 @cache
 def encoding() -> Encoding:
     """Return the o200k encoding; the first call reads its tables and takes a second."""
-    import bpe_openai  # type: ignore[import-untyped]  # noqa: PLC0415 - no stubs; slow to import
-
     with warnings.catch_warnings():
         # The library opens its tables with a function that importlib.resources has deprecated.
-        warnings.filterwarnings("ignore", "open_binary is deprecated", DeprecationWarning)
+        warnings.filterwarnings("ignore", ".*open_binary is deprecated", DeprecationWarning)
+        import bpe_openai  # type: ignore[import-untyped]  # noqa: PLC0415 - no stubs; slow
+
         loaded: Encoding = bpe_openai.get_encoding("o200k_base")
     return loaded
 
