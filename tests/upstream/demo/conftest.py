@@ -1,0 +1,69 @@
+"""A demo upstream on a real socket, and a caller that asks it things."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
+
+from tests.upstream.demo.reading import BEARER, Stream, read
+from upstream.demo.app import make_demo_app
+from upstream.demo.options import DemoOptions
+
+
+def user(text: str) -> dict[str, Any]:
+    return {
+        "id": str(uuid4()),
+        "author": {"role": "user"},
+        "content": {"content_type": "text", "parts": [text]},
+        "metadata": {},
+    }
+
+
+class Asker:
+    """Asks one demo upstream."""
+
+    def __init__(self, session: ClientSession, base: str) -> None:
+        self.session = session
+        self.base = base
+
+    def body(self, text: str, **fields: Any) -> dict[str, Any]:
+        return {
+            "action": "next",
+            "messages": [user(text)],
+            "parent_message_id": str(uuid4()),
+            "model": "gpt-4o",
+            **fields,
+        }
+
+    async def ask(self, text: str, **fields: Any) -> Stream:
+        async with self.post("/backend-api/conversation", self.body(text, **fields)) as response:
+            assert response.status == 200, await response.text()
+            return read(await response.read())
+
+    def post(self, path: str, body: Any, **more: Any) -> Any:
+        return self.session.post(self.base + path, json=body, headers=BEARER, **more)
+
+    async def get(self, path: str, status: int = 200) -> Any:
+        async with self.session.get(self.base + path, headers=BEARER) as response:
+            assert response.status == status, await response.text()
+            return await response.json()
+
+    async def stats(self) -> Any:
+        return await self.get("/demo/stats")
+
+
+@pytest.fixture
+def options() -> DemoOptions:
+    return DemoOptions(delay_seconds=0, later_seconds=0.3)
+
+
+@pytest.fixture
+async def asker(options: DemoOptions) -> AsyncIterator[Asker]:
+    server = TestServer(make_demo_app(options), shutdown_timeout=0.5)
+    await server.start_server()
+    async with ClientSession() as session:
+        yield Asker(session, str(server.make_url("")).rstrip("/"))
+    await server.close()

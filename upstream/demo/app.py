@@ -1,0 +1,77 @@
+"""Assembles the demo upstream; every route also works below any prefix."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from upstream.demo import accounts, catalogue, conversations, stats, tokens, turns
+from upstream.demo.delivery import ANSWERING, Answering
+from upstream.demo.faults import FAULTS, Faults
+from upstream.demo.files import FILES, Files
+from upstream.demo.options import OPTIONS, DemoOptions
+from upstream.demo.replays import REPLAYS, post_resume
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""Of a JSON body; uploads are streamed."""
+
+Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_CONVERSATION = "/backend-api/conversation/{conversation_id}"
+_ROUTES: tuple[tuple[str, str, Handle], ...] = (
+    ("POST", "/api/auth/refresh", tokens.post_refresh),
+    ("POST", "/oauth/token", tokens.post_oauth),
+    ("GET", "/demo/stats", stats.get_stats),
+    ("GET", r"/demo/turns/{n:\d+}", stats.get_turn),
+    ("POST", "/demo/revoke", accounts.post_revoke),
+    ("POST", "/backend-api/conversation", turns.post_turn),
+    ("POST", "/backend-api/f/conversation", turns.post_turn),
+    ("POST", "/backend-api/f/conversation/prepare", turns.post_prepare),
+    ("POST", "/backend-api/f/conversation/resume", post_resume),
+    ("POST", "/backend-api/stop_conversation", turns.post_stop),
+    ("POST", "/backend-api/conversation/init", conversations.post_init),
+    ("POST", "/backend-api/conversation/gen_title/{conversation_id}", conversations.post_title),
+    ("GET", "/backend-api/conversations", conversations.list_conversations),
+    ("PATCH", "/backend-api/conversations", conversations.patch_conversations),
+    ("GET", _CONVERSATION, conversations.get_conversation),
+    ("PATCH", _CONVERSATION, conversations.patch_conversation),
+    ("GET", f"{_CONVERSATION}/stream_status", conversations.get_stream_status),
+    (
+        "DELETE",
+        "/backend-api/conversation/id/{conversation_id}",
+        conversations.delete_conversation,
+    ),
+    ("GET", "/backend-api/tasks", conversations.get_tasks),
+    ("GET", "/backend-api/accounts/check/v4-2023-04-27", accounts.get_accounts),
+    ("GET", "/backend-api/me", accounts.get_me),
+    ("GET", "/backend-api/models", catalogue.get_models),
+    ("GET", "/backend-api/gizmos/bootstrap", catalogue.list_gizmos),
+    ("GET", "/backend-api/gizmos/{gizmo_id}", catalogue.get_gizmo),
+    ("POST", "/backend-api/sentinel/chat-requirements", catalogue.post_requirements),
+    ("GET", "/public-api/conversation_limit", catalogue.get_limit),
+)
+
+
+def make_demo_app(options: DemoOptions | None = None) -> web.Application:
+    """Return the application; all that it remembers is its own and in memory."""
+    app = web.Application(
+        client_max_size=MAX_BODY_BYTES,
+        middlewares=[stats.note_request, tokens.check_bearer],
+    )
+    app[OPTIONS] = options or DemoOptions()
+    app[stats.STATS] = stats.Stats()
+    app[tokens.TOKENS] = tokens.Tokens(app[OPTIONS])
+    app[FAULTS] = Faults()
+    app[FILES] = Files()
+    app[conversations.CONVERSATIONS] = conversations.Conversations()
+    app[REPLAYS] = {}
+    app[ANSWERING] = Answering()
+    app.on_shutdown.append(_end_answers)
+    for method, path, handle in _ROUTES:
+        app.router.add_route(method, path, handle)
+    for method, path, handle in _ROUTES:
+        app.router.add_route(method, "/{prefix:.+}" + path, handle)
+    return app
+
+
+async def _end_answers(app: web.Application) -> None:
+    app[ANSWERING].is_closing = True

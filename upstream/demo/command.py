@@ -1,0 +1,95 @@
+"""The command line of the demo upstream."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import threading
+
+from aiohttp import web
+
+from upstream.demo.app import make_demo_app
+from upstream.demo.options import DemoOptions
+
+SHUTDOWN_SECONDS = 0.5
+"""Running answers are dropped at once, so little is left to wait for."""
+
+
+def main() -> None:
+    """Serve until a signal, or until the parent is gone if so asked."""
+    arguments = _parser().parse_args()
+    asyncio.run(_serve(arguments))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m upstream.demo", description="An upstream to try the gateway with."
+    )
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=9100, help="0 picks a free one")
+    parser.add_argument(
+        "--exit-with-parent", action="store_true", help="exit when standard input ends"
+    )
+    parser.add_argument(
+        "--access-seconds",
+        type=float,
+        default=DemoOptions().access_seconds,
+        help="life of issued access tokens",
+    )
+    parser.add_argument(
+        "--rotate", action="store_true", help="give a new refresh token with each access token"
+    )
+    parser.add_argument(
+        "--delay-seconds",
+        type=float,
+        default=DemoOptions().delay_seconds,
+        help="pause between pieces of an answer",
+    )
+    parser.add_argument(
+        "--generation",
+        choices=("v0", "v1", "ask"),
+        default="ask",
+        help="stream encoding; ask: v1 for those who ask for it",
+    )
+    parser.add_argument("--crlf", action="store_true", help="end lines of streams with CRLF")
+    return parser
+
+
+async def _serve(arguments: argparse.Namespace) -> None:
+    options = DemoOptions(
+        access_seconds=arguments.access_seconds,
+        rotate=arguments.rotate,
+        delay_seconds=arguments.delay_seconds,
+        generation=arguments.generation,
+        is_crlf=arguments.crlf,
+    )
+    runner = web.AppRunner(
+        make_demo_app(options), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, arguments.host, arguments.port).start()
+        port = runner.addresses[0][1]
+        sys.stdout.write(f"demo upstream on http://{arguments.host}:{port}\n")
+        sys.stdout.flush()
+        await _told_to_stop(is_tied=arguments.exit_with_parent)
+    finally:
+        await runner.cleanup()
+
+
+async def _told_to_stop(*, is_tied: bool) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if is_tied:
+        # a daemon thread, since standard input may be of any kind, and a read of it never returns
+        threading.Thread(target=_watch_input, args=(loop, stop), daemon=True).start()
+    await stop.wait()
+
+
+def _watch_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    while os.read(0, 4096):
+        pass
+    loop.call_soon_threadsafe(stop.set)

@@ -1,0 +1,86 @@
+"""Files of the demo: uploaded by callers, or made by scenarios (protocol 6.1, 6.3)."""
+
+import secrets
+import string
+import time
+
+import msgspec
+from aiohttp import web
+
+MAX_KEPT_BYTES = 64 * 1024 * 1024
+"""Larger uploads are measured but not kept: the demo holds all in memory."""
+_ALNUM = string.ascii_letters + string.digits
+
+
+class StoredFile(msgspec.Struct):
+    """One file; uploads fill it step by step."""
+
+    id: str
+    owner: str
+    name: str
+    size: int
+    media_type: str = "application/octet-stream"
+    use_case: str = "multimodal"
+    content: bytes | None = None
+    received_bytes: int = -1
+    """What the PUT brought; -1 before it."""
+    is_uploaded: bool = False
+    polls: int = 0
+    created_at: float = msgspec.field(default_factory=time.time)
+
+
+class Files:
+    """All files, by id, and the sandbox paths that scenarios made."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, StoredFile] = {}
+        self._sandbox: dict[tuple[str, str, str], str] = {}
+        self._retried: set[str] = set()
+
+    def find(self, file_id: str) -> StoredFile | None:
+        """Return the file with an id, whoever owns it."""
+        return self._by_id.get(file_id)
+
+    def expect(self, owner: str, name: str, size: int) -> StoredFile:
+        """Make room for an upload."""
+        stored = StoredFile(f"file-{_alnum(22)}", owner, name, size)
+        self._by_id[stored.id] = stored
+        return stored
+
+    def make(self, name: str, media_type: str, content: bytes, *, is_native: bool = False) -> str:
+        """Keep a generated file; return its id, of the native form (`sediment://`) if asked."""
+        file_id = f"file_{secrets.token_hex(16)}" if is_native else f"file-{_alnum(24)}"
+        self._by_id[file_id] = StoredFile(
+            file_id,
+            "",
+            name,
+            len(content),
+            media_type,
+            content=content,
+            received_bytes=len(content),
+            is_uploaded=True,
+        )
+        return file_id
+
+    def put_in_sandbox(
+        self, conversation_id: str, message_id: str, path: str, file_id: str
+    ) -> None:
+        """Let a message's sandbox path lead to a file."""
+        self._sandbox[conversation_id, message_id, path] = file_id
+
+    def in_sandbox(self, conversation_id: str, message_id: str, path: str) -> StoredFile | None:
+        """Return the file that a message's sandbox path leads to."""
+        return self._by_id.get(self._sandbox.get((conversation_id, message_id, path), ""))
+
+    def is_first_ask(self, path: str) -> bool:
+        """Return whether this sandbox path is asked for the first time."""
+        is_first = path not in self._retried
+        self._retried.add(path)
+        return is_first
+
+
+FILES: web.AppKey[Files] = web.AppKey("FILES", Files)
+
+
+def _alnum(length: int) -> str:
+    return "".join(secrets.choice(_ALNUM) for _ in range(length))

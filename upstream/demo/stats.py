@@ -1,0 +1,121 @@
+"""What has happened, for people and tests: `GET /demo/stats` and its kin."""
+
+import hashlib
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+KEPT_REQUESTS = 50
+KEPT_TURNS = 100
+SHOWN_HEADERS = (
+    "ChatGPT-Account-ID",
+    "User-Agent",
+    "Accept",
+    "Content-Type",
+    "X-Conduit-Token",
+    "Openai-Sentinel-Arkose-Token",
+)
+HIDDEN_HEADERS = ("X-Conduit-Token", "Openai-Sentinel-Arkose-Token")
+"""Credentials: only their presence is told."""
+
+
+class Stats:
+    """Counters of one demo upstream."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.refreshes: Counter[str] = Counter()
+        self.turns_by_status: Counter[str] = Counter()
+        self.turns_by_scenario: Counter[str] = Counter()
+        self.turns_by_fault: Counter[str] = Counter()
+        self.stopped: deque[str] = deque(maxlen=KEPT_TURNS)
+        self.hidden: deque[str] = deque(maxlen=KEPT_TURNS)
+        self.turn_bodies: deque[dict[str, Any]] = deque(maxlen=KEPT_TURNS)
+        self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
+
+    def note_refresh(self, refresh_token: str) -> None:
+        """Count an exchange under a short hash of its refresh token."""
+        self.counts["refreshes"] += 1
+        self.refreshes[hashlib.sha256(refresh_token.encode()).hexdigest()[:8]] += 1
+
+    def note_request(self, request: web.Request) -> None:
+        """Remember a request, without its secrets."""
+        headers = {
+            name.lower(): "present" if name in HIDDEN_HEADERS else request.headers[name]
+            for name in SHOWN_HEADERS
+            if name in request.headers
+        }
+        self.requests.append(
+            {
+                "at": round(time.time(), 3),
+                "method": request.method,
+                "path": request.path,
+                "headers": headers,
+                "has_authorization": "Authorization" in request.headers,
+            }
+        )
+
+    @contextmanager
+    def open_turn(self) -> Iterator[None]:
+        """Count a stream as open for as long as it is being written."""
+        self.counts["turns_open"] += 1
+        try:
+            yield
+        finally:
+            self.counts["turns_open"] -= 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything, as `/demo/stats` answers."""
+        count = self.counts
+        return {
+            "refreshes": {"total": count["refreshes"], "by_token": dict(self.refreshes)},
+            "turns": {
+                "total": count["turns"],
+                "by_status": dict(self.turns_by_status),
+                "by_scenario": dict(self.turns_by_scenario),
+                "by_fault": dict(self.turns_by_fault),
+            },
+            "turns_open": count["turns_open"],
+            "turns_closed_by_peer": count["turns_closed_by_peer"],
+            "resumes": count["resumes"],
+            "prepares": count["prepares"],
+            "stops": list(self.stopped),
+            "hidden": list(self.hidden),
+            "uploads": count["uploads"],
+            "downloads": count["downloads"],
+            "bearer_on_foreign_download": count["bearer_on_foreign_download"],
+            "bearer_on_foreign_upload": count["bearer_on_foreign_upload"],
+            "arkose": count["arkose"],
+            "requests": list(self.requests),
+        }
+
+
+STATS: web.AppKey[Stats] = web.AppKey("STATS", Stats)
+
+
+@web.middleware
+async def note_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Remember every request but those that look at the memory."""
+    if not request.path.startswith("/demo/"):
+        request.app[STATS].note_request(request)
+    return await handler(request)
+
+
+async def get_stats(request: web.Request) -> web.Response:
+    """Answer all counters."""
+    return web.json_response(request.app[STATS].as_json())
+
+
+async def get_turn(request: web.Request) -> web.Response:
+    """Answer the body of the nth last turn request; 1 is the last one."""
+    bodies = request.app[STATS].turn_bodies
+    position = int(request.match_info["n"])
+    if not 1 <= position <= len(bodies):
+        raise web.HTTPNotFound(text="{}", content_type="application/json")
+    return web.Response(body=orjson.dumps(bodies[-position]), content_type="application/json")
