@@ -6,29 +6,19 @@ happen in a thread.
 """
 
 import asyncio
-import re
 import warnings
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
+
+from service.stages.limit import Encoding, tokenizable
 
 MESSAGE_TOKENS = 4  # role and separators of one message, as OpenAI's cookbook counts them
 REPLY_TOKENS = 3  # the start of the answer, likewise
 INLINE_CHARS = 2_000  # counted in 0.1 ms, which is less than the way to a thread and back
 _SLICE_CHARS = 100_000  # the library refuses a million characters at once
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-class Encoding(Protocol):
-    """The part of a tiktoken-like encoding that is used here."""
-
-    def encode_ordinary(self, text: str) -> list[int]:
-        """Return the tokens of a text, special ones read as plain text."""
-
-    def decode_bytes(self, tokens: Sequence[int]) -> bytes:
-        """Return the UTF-8 bytes of the tokens; the last character may be cut."""
 
 
 class Usage(Struct, frozen=True):
@@ -66,11 +56,6 @@ async def loaded_encoding() -> Encoding:
     if encoding.cache_info().currsize:
         return encoding()
     return await asyncio.to_thread(encoding)
-
-
-def tokenizable(text: str) -> str:
-    """Return the text with lone surrogates, which UTF-8 has no bytes for, replaced one by one."""
-    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def count(text: str) -> int:
