@@ -25,8 +25,9 @@ _BREAK = re.compile(r"(?<=[^\W_])(?=[\s,.;:!?()\"，。、；：！？（）“�
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Text of which a token count is taken at once: 5 ms on the event loop.
 BLOCK_CHARS = 64_000
-# A run this long without a break is no word; it is settled here, at most one token off.
-MAX_WORD_CHARS = 1_200
+# A run this long without a break is no word and is settled here. The commonest long tokens are
+# runs of one character, 3 (digits), 8, 16, 64 or 128 long: this is a multiple of each.
+MAX_WORD_CHARS = 1_152
 
 
 _STOP = TurnEnded(Outcome.COMPLETE, "stop")
