@@ -5,8 +5,7 @@ import time
 import orjson
 import pytest
 
-from upstream.faults import MAX_WORDS_CHARS
-from upstream.refusals import is_route_fault, refusal
+from service.refusals import MAX_WORDS_CHARS, fault_failure, is_route_fault, refusal
 
 JSON = {"Content-Type": "application/json"}
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -164,3 +163,16 @@ def test_only_a_5xx_or_a_page_is_the_fault_of_the_route():
     assert not is_route_fault(refused(403, {"detail": "x"}))
     assert not is_route_fault(refused(429, {"detail": "x"}))
     assert not is_route_fault(refused(200, {"detail": "x"}))
+
+
+def test_an_error_event_keeps_the_code_of_the_upstream():
+    failure = fault_failure({"message": None, "error": "x", "error_code": "interrupted"})
+    assert (failure.status, failure.code, failure.type) == (502, "interrupted", "upstream_error")
+    failure = fault_failure({"error": "x"})
+    assert (failure.status, failure.code) == (502, "upstream_error")
+
+
+def test_an_error_event_with_a_known_code_takes_its_status():
+    failure = fault_failure({"detail": CAP | {"clears_in": 9}})
+    assert (failure.status, failure.retry_after_seconds) == (429, 9)
+    assert fault_failure({"error": {"code": "conversation_deleted"}}).status == 404

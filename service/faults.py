@@ -4,16 +4,11 @@ import email.utils
 import math
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
-MAX_WORDS_CHARS = 500  # a sentence or two; a page or a stack trace helps nobody
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-_TOKEN = re.compile(
-    r"eyJ[\w-]{6,}(?:\.[\w-]+)*|\b[fps]k-[\w-]{12,}|(?<=Bearer )[^\s\"',]{8,}", re.ASCII
-)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -95,12 +90,3 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-def quoted(words: str, secrets: Collection[str] = ()) -> str:
-    """Return upstream words fit for an error: short, on one line, no token in them."""
-    for secret in secrets:
-        if secret:
-            words = words.replace(secret, "***")
-    words = _CONTROL.sub(" ", _TOKEN.sub("***", words)).strip()
-    return words if len(words) <= MAX_WORDS_CHARS else words[: MAX_WORDS_CHARS - 1] + "…"

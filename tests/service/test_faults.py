@@ -1,6 +1,6 @@
 import pytest
 
-from upstream.faults import fault_of
+from service.faults import fault_of
 
 
 @pytest.mark.parametrize(
