@@ -34,9 +34,7 @@ class DailyFileHandler(WatchedFileHandler):
         OSError: the file cannot be opened.
     """
 
-    def __init__(
-        self, path: Path, keep_days: int, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, path: Path, keep_days: int, clock: Callable[[], float] = time.time) -> None:
         self._path = path
         self._keep_days = keep_days
         self._clock = clock

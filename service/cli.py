@@ -1,0 +1,82 @@
+"""The command line: which settings file, check or run."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import SecretStr
+
+from service.config import Config, LoadedConfig, load_config
+from service.setting_masks import masked
+from service.setting_problems import ConfigError
+from service.version import VERSION
+
+BAD_SETTINGS = 2  # also what argparse exits with for a bad option
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status.
+
+    Args:
+        arguments: without the program's name; None takes those of the process.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        loaded = load_config(options.config)
+    except ConfigError as error:
+        sys.stderr.writelines(f"{problem}\n" for problem in error.problems)
+        return BAD_SETTINGS
+    if options.check:
+        sys.stdout.write(effective(loaded))
+        return 0
+    from service import launch  # noqa: PLC0415 - `--check` must not need the whole program
+
+    return launch.run(loaded)
+
+
+def effective(loaded: LoadedConfig) -> str:
+    """Return all settings as YAML, with secrets masked, and the notes as comments."""
+    config = loaded.config
+    source = config.path or "no settings file: defaults and environment"
+    lines = [f"# {source}", *(f"# {note}" for note in loaded.notes)]
+    if config.gpts:
+        lines.append(f"# GPTs: {', '.join(config.gpts)}")
+    settings = _plain(config)
+    return "\n".join(lines) + "\n" + yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    tree = config.model_dump(exclude={"gpts", "path"})
+    return {name: _as_yaml(masked(name, value)) for name, value in tree.items()}
+
+
+def _as_yaml(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _as_yaml(inner) for key, inner in value.items()}
+    if isinstance(value, tuple):
+        return [_as_yaml(inner) for inner in value]
+    if isinstance(value, SecretStr):
+        return ""  # an empty one: `masked` replaced the others
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m service", description="OpenAI API in, ChatGPT-web backend-api out."
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="settings, YAML or JSON (default: config.yaml of the current directory, if any)",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="print the effective settings with secrets masked, and exit: 0, or 2 if they are bad",
+    )
+    parser.add_argument("--version", action="version", version=f"backend-to-v1 {VERSION}")
+    return parser

@@ -1,0 +1,161 @@
+"""Run the gateway: the demo upstream if asked for, one process or several, until a signal."""
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import uvloop
+from aiohttp import web
+
+from service.config import Config, LoadedConfig, ServerConfig
+from service.demo_child import DemoError, demo_upstream, pointed_at
+from service.logs import setup_logging
+from service.runner import DrainingRunner, Program
+from service.workers import Workers
+
+BACKLOG = 2048  # connections that wait while all workers are busy
+_ANY_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, not bound
+
+_logger = logging.getLogger(__name__)
+
+
+class ListenError(Exception):
+    """The address cannot be listened on."""
+
+
+def run(loaded: LoadedConfig, program: Program | None = None) -> int:
+    """Run until SIGTERM or SIGINT; return the exit status.
+
+    Args:
+        loaded: the settings.
+        program: what to run, `service.app` unless a test says otherwise.
+    """
+    config = loaded.config
+    with ExitStack() as stack:
+        stack.enter_context(setup_logging(config.log))
+        for note in loaded.notes:
+            _logger.info("%s", note)
+        try:
+            sockets = listen(config.server)
+            for one in sockets:
+                stack.enter_context(one)
+            if config.upstream.base_url == "demo":
+                config = pointed_at(config, stack.enter_context(demo_upstream()))
+        except (ListenError, DemoError) as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+        announce = _announcement(loaded.config, sockets[0])
+        return _serve(config, program or _program(), sockets, announce)
+
+
+def listen(server: ServerConfig) -> list[socket.socket]:
+    """Return a listening socket for each address of the host.
+
+    Raises:
+        ListenError: with one line that says why not.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(
+            server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            sockets.append(socket.socket(family, kind, protocol))
+            sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sockets[-1].bind(address)
+            sockets[-1].listen(BACKLOG)
+    except OSError as error:
+        for one in sockets:
+            one.close()
+        is_used = error.errno == errno.EADDRINUSE
+        reason = "another program listens there" if is_used else error.strerror
+        message = f"cannot listen on {server.host}:{server.port}: {reason}"
+        raise ListenError(message) from None
+    return sockets
+
+
+def _program() -> Program:
+    from service import app  # noqa: PLC0415 - `--check` must not need the whole program
+
+    return Program(app.make_app, app.drain)
+
+
+def _serve(
+    config: Config,
+    program: Program,
+    sockets: list[socket.socket],
+    announce: Callable[[], None],
+) -> int:
+    if config.server.workers > 1:
+        try:
+            Workers(config, program, sockets, announce).run()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        return 0
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve_here(DrainingRunner(program, config), sockets, announce))
+    except KeyboardInterrupt:
+        return 130  # what a shell reports for an interrupted program
+    return 0
+
+
+async def _serve_here(
+    runner: DrainingRunner, sockets: list[socket.socket], announce: Callable[[], None]
+) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def take(_signal: int) -> None:
+        stop.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)  # a second one ends the process at once
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, take, number)
+    try:
+        await runner.setup()
+        for one in sockets:
+            await web.SockSite(runner, one).start()
+        announce()
+        await stop.wait()
+        _logger.info("stopping: running answers have time to finish")
+    finally:
+        await runner.cleanup()
+
+
+def _announcement(config: Config, listening: socket.socket) -> Callable[[], None]:
+    """Return a function that says where the gateway is, and with the demo what to try."""
+    address, port = listening.getsockname()[:2]
+    host = _ANY_HOSTS.get(address, address)
+    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def announce() -> None:
+        _logger.info("listening on %s (host %s)", base, config.server.host)
+        if config.upstream.base_url == "demo":
+            prefix = f"/{config.server.api_prefix}" if config.server.api_prefix else ""
+            sys.stdout.write(demo_help(base, f"{base}{prefix}/v1"))
+            sys.stdout.flush()
+
+    return announce
+
+
+def demo_help(console: str, api: str) -> str:
+    """Return what a first-time user may do next."""
+    chat = (
+        f"{api}/chat/completions -H 'Authorization: Bearer demo'"
+        " -H 'Content-Type: application/json' -d"
+    )
+    body = '"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}]'
+    return (
+        "\nNo upstream is set, so the built-in demo answers. Try:\n\n"
+        f"  curl {api}/models -H 'Authorization: Bearer demo'\n"
+        f"  curl -N {chat} '{{\"stream\":true,{body}}}'\n"
+        f"  curl {chat} '{{{body}}}'\n\n"
+        f"or open {console}/ in a browser.\n\n"
+    )

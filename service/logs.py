@@ -1,0 +1,151 @@
+"""Logging: one line a record, to stderr and to a file, written by a thread of its own.
+
+    logger -> QueueHandler (formats, redacts) -> queue -> thread -> stderr, file
+
+The event loop only formats and puts into a queue; a slow disk or a full pipe is
+the thread's affair.
+"""
+
+import logging
+import queue
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from logging.handlers import QueueHandler, QueueListener
+from pathlib import Path
+from typing import Any
+
+import orjson
+from typing_extensions import override
+
+from service.config import LogConfig
+from service.log_files import DailyFileHandler
+from service.redaction import REDACTED, SECRET_NAME, redact
+
+_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_PLAIN_VALUE = re.compile(r"[^\s\"=]+")
+# These log each statement or each task at DEBUG, with its data.
+_NOISY = ("aiosqlite", "asyncio", "PIL")
+
+_logger = logging.getLogger(__name__)
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-11-22 17:10:24,123 INFO service.launch: message key=value`, always one line."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        stamp = self.formatTime(record)
+        parts = [f"{stamp} {record.levelname} {record.name}: {redact(record.getMessage())}"]
+        parts += [f"{name}={_text_value(value)}" for name, value in _extra(record).items()]
+        if trace := _trace(self, record):
+            parts.append(trace)
+        return _writable(_BREAKS.sub(_escaped, " ".join(parts)))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, the extras, traceback."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        zone = time.strftime("%z", time.localtime(record.created))
+        stamp = self.formatTime(record, "%Y-%m-%dT%H:%M:%S")
+        entry: dict[str, Any] = {
+            "time": f"{stamp}.{int(record.msecs):03}{zone[:3]}:{zone[3:]}",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _writable(redact(record.getMessage())),
+        }
+        for name, value in _extra(record).items():
+            entry.setdefault(name, _writable(value) if isinstance(value, str) else value)
+        if trace := _trace(self, record):
+            entry["traceback"] = _writable(trace)
+        return orjson.dumps(entry).decode()
+
+
+@contextmanager
+def setup_logging(config: LogConfig) -> Iterator[None]:
+    """Send all logging of this process where the settings say, until the context ends.
+
+    After a fork the new process enters a context of its own: threads stay behind.
+    A file that cannot be opened is one warning; stderr has everything.
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    problem = None
+    if config.to_file:
+        try:
+            handlers.append(_file_handler(config))
+        except OSError as error:
+            problem = error.strerror or str(error)
+    records: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    entrance = QueueHandler(records)
+    entrance.setFormatter(JsonFormatter() if config.format == "json" else TextFormatter())
+    listener = QueueListener(records, *handlers)
+    root = logging.getLogger()
+    before = (
+        root.handlers[:],
+        root.level,
+        {name: logging.getLogger(name).level for name in _NOISY},
+    )
+    root.handlers[:] = [entrance]
+    root.setLevel(config.level)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    listener.start()
+    if problem:
+        _logger.warning("cannot write to %s (%s); logging to stderr only", config.path, problem)
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = before[0], before[1]
+        for name, level in before[2].items():
+            logging.getLogger(name).setLevel(level)
+        listener.stop()
+        for handler in handlers:
+            handler.close()
+
+
+def _file_handler(config: LogConfig) -> logging.Handler:
+    path = Path(config.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return DailyFileHandler(path, config.keep_days)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what the caller of the logger passed as `extra`, without secrets."""
+    fields: Mapping[str, Any] = vars(record)
+    return {
+        name: REDACTED if SECRET_NAME.fullmatch(name) and value else _clean(value)
+        for name, value in fields.items()
+        if name not in _OWN_FIELDS
+    }
+
+
+def _clean(value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | float) else redact(str(value))
+
+
+def _text_value(value: object) -> str:
+    text = "-" if value is None or value == "" else str(value)
+    return text if _PLAIN_VALUE.fullmatch(text) else orjson.dumps(_writable(text)).decode()
+
+
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    parts = []
+    if record.exc_info:
+        parts.append(formatter.formatException(record.exc_info))
+    if record.stack_info:
+        parts.append(formatter.formatStack(record.stack_info))
+    return redact("\n".join(parts))
+
+
+def _writable(text: str) -> str:
+    """Return the text with lone surrogates, which no encoding has, written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()

@@ -1,0 +1,28 @@
+"""The last defence against secrets in a log: what looks like one is replaced.
+
+Code that logs leaves tokens out by itself (style, errors); this catches what a
+library puts into an exception or a traceback.
+"""
+
+import re
+
+REDACTED = "[redacted]"
+_NAMES = r"(?:(?:refresh|access|id|session|bearer)[\s_-]?token|api[_-]?key|authorization|password|secret|gpts_key|(?<![a-z_-])token)"
+SECRET_NAME = re.compile(rf"(?i).*{_NAMES}")
+_PATTERNS = (
+    re.compile(r"eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)*()"),  # a JWT, and the start of one
+    re.compile(r"(?i)\b(bearer\s+)[^\s\"'\\,;<>]+"),
+    # An assignment, as code, JSON (escaped or not), a form or a query writes it.
+    re.compile(
+        rf"(?i)({_NAMES}\\*[\"']?\s*[:=]>?\s*\\*[bru]{{0,2}}[\"']?)(?!bearer\b)[^\s\"'\\,;&<>)}}]+"
+    ),
+    re.compile(r"(://)[^/\s@\"']*(?=@)"),  # the user and password of an address
+    re.compile(r"\b()(?:fk|pk|sk|rt)[-_][A-Za-z0-9_-]{16,}"),
+)
+
+
+def redact(text: str) -> str:
+    """Return the text without JWTs, bearer tokens, assigned secrets and passwords in URLs."""
+    for pattern in _PATTERNS:
+        text = pattern.sub(rf"\1{REDACTED}", text)
+    return text
