@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from msgspec import Struct, field
+from typing_extensions import override  # typing has it from 3.12 on
 
 
 class Failure(Struct, frozen=True):
@@ -117,6 +118,11 @@ class ResumeOffered(Struct, frozen=True):
     """The credential of `f/conversation/resume`; never leaves `upstream/`."""
 
     token: str
+
+    @override
+    def __repr__(self) -> str:
+        """Never show the token."""
+        return "ResumeOffered()"
 
 
 class HandedOff(Struct, frozen=True, gc=False):
@@ -352,6 +358,22 @@ class TurnFacts(Struct, frozen=True, gc=False):
     upstream_model: str | None = None
 
 
+class ResumeWanted(Struct, frozen=True):
+    """The body ended with a hand-off pending: the turn goes on in another body.
+
+    `token` is the credential of the resume, or None when none was offered.
+    Answered in `upstream/`, which feeds the other body into the same stages.
+    """
+
+    conversation_id: str | None
+    token: str | None
+
+    @override
+    def __repr__(self) -> str:
+        """Never show the token."""
+        return f"ResumeWanted({self.conversation_id!r})"
+
+
 class TurnEnded(Struct, frozen=True):
     """Always the last delta. `finish_reason` is None exactly when there is a `failure`."""
 
@@ -374,6 +396,7 @@ Delta = (
     | Cited
     | CitationResolved
     | TurnFacts
+    | ResumeWanted
     | TurnEnded
 )
 

@@ -39,9 +39,14 @@ class Stage(Protocol[In_contra, Out_co]):
 
 
 class Reader:
-    """Turn one body into events; `follow` continues the turn with another body."""
+    """Turn one body into events; `follow` continues the turn with another body.
+
+    `consumed` counts events as the `offset` of a resume does (protocol 4.6):
+    all but pings, empty data and `[DONE]`.
+    """
 
     def __init__(self) -> None:
+        self.consumed = 0
         self._sse = DecodeSse()
         self._skip = SkipSuperseded()
         self._parse = Parse()
@@ -65,8 +70,14 @@ class Reader:
         self._skip = SkipSuperseded()
 
     def _events(self, frames: list[Frame]) -> list[UpstreamEvent]:
+        self.consumed += sum(1 for frame in frames if _counts(frame))
         kept = self._skip.feed_batch(frames) if len(frames) > 1 else frames
         return [event for frame in kept for event in self._parse.feed(frame)]
+
+
+def _counts(frame: Frame) -> bool:
+    is_ping = frame.name == "ping" or frame.data[:4].isdigit()
+    return not is_ping and not frame.stray and frame.data not in (b"", b"[DONE]")
 
 
 class Answer:
@@ -75,6 +86,11 @@ class Answer:
     def __init__(self, sent: SentHistory) -> None:
         self._translate = Translate(sent)
         self._markers = Markers()
+
+    @property
+    def patience_seconds(self) -> float | None:
+        """How long silence may still last before it counts as the end of the turn, if so."""
+        return self._translate.ending.patience_seconds
 
     def feed(self, event: UpstreamEvent) -> Iterator[Delta]:
         """Yield the deltas of one event."""

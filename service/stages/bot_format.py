@@ -24,6 +24,7 @@ from service.events import (
     ReasoningText,
     ReferencesKnown,
     Rendered,
+    ResumeWanted,
     ToolCallText,
     ToolResult,
     TurnEnded,
@@ -103,7 +104,7 @@ class Render:
             case TurnEnded():
                 yield from self._close_call()
                 yield delta
-            case ReferencesKnown() | AssetWanted():
+            case ReferencesKnown() | AssetWanted() | ResumeWanted():
                 pass  # consumed by the stages before this one
             case _:
                 assert_never(delta)

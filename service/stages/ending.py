@@ -19,6 +19,8 @@ from service.events import (
 )
 from service.refusals import quoted
 
+CONFIRMED_PATIENCE_SECONDS = 5.0
+END_TURN_PATIENCE_SECONDS = 20.0
 MAX_KINDS = 32  # kinds come from outside: more of them are counted together
 
 
@@ -27,15 +29,50 @@ class Ending:
 
     def __init__(self) -> None:
         self.is_over = False
-        self.is_confirmed = False  # `[DONE]` or `message_stream_complete`
         self.is_handed_off = False
         self.has_answer = False
         self.has_asset = False
         self.rewrites = 0
+        self._is_hand_off_pending = False
+        self._is_confirmed = False  # by `[DONE]` or `message_stream_complete`
         self._is_end_turn = False
         self._is_length = False
         self._counts: Counter[str] = Counter()
         self._stray = ""  # the first line that was no event: often a proxy's own words
+
+    @property
+    def patience_seconds(self) -> float | None:
+        """How long silence may still last before it counts as the end, None: no end is in sight.
+
+        Late citations and titles follow within a second; a picture may follow a
+        last word, but then the upstream is not silent for long either.
+        """
+        if self._is_hand_off_pending:
+            return None
+        if self._is_confirmed:
+            return CONFIRMED_PATIENCE_SECONDS
+        return END_TURN_PATIENCE_SECONDS if self._is_end_turn else None
+
+    def hand_off(self) -> None:
+        """Note that the answer goes on elsewhere."""
+        self.is_handed_off = self._is_hand_off_pending = True
+
+    def takes_hand_off(self, how: BodyEnd) -> bool:
+        """Return whether this end of a body is a hand-off to follow; each one counts once.
+
+        A finished turn may still advertise one (protocol 4.6).
+        """
+        is_taken = (
+            self._is_hand_off_pending
+            and not self._is_end_turn
+            and how in (BodyEnd.CLEAN, BodyEnd.CUT)
+        )
+        self._is_hand_off_pending = False
+        return is_taken
+
+    def confirm(self) -> None:
+        """Take `[DONE]` or `message_stream_complete`, which with a hand-off ends only this body."""
+        self._is_confirmed = not self._is_hand_off_pending or self._is_end_turn
 
     def note_finish(self, finish_type: str | None, *, is_end_turn: bool) -> None:
         """Take the last word of a visible message that is finished."""
@@ -75,7 +112,7 @@ class Ending:
 
     def at_end_of_body(self, body: BodyEnded) -> TurnEnded:
         """End the turn because no more will come."""
-        if not (self.is_confirmed or self._is_end_turn):
+        if not (self._is_confirmed or self._is_end_turn):
             return self._unfinished(body)
         if not (self.has_answer or self.has_asset):
             return self._failed(Outcome.EMPTY, EmptyResponseError(self._why_empty()))

@@ -25,6 +25,7 @@ from service.events import (
     Reference,
     ReferencesKnown,
     ResumeOffered,
+    ResumeWanted,
     SentHistory,
     StreamCompleted,
     TextAppended,
@@ -91,6 +92,12 @@ class Translate:
         self._held: Message | None = None  # a tool's result that may still grow
         self._previews: dict[str, tuple[Picture, ...]] = {}  # by message id
         self._picture_ids = set(sent.file_ids)
+        self._resume_token: str | None = None
+
+    @property
+    def ending(self) -> Ending:
+        """What is known of how the turn will end."""
+        return self._ending
 
     # One branch for each kind of event: longer than the budget so that the union is matched once.
     def feed(self, event: UpstreamEvent) -> Iterator[Delta]:  # noqa: C901, PLR0912, PLR0915 - see above
@@ -114,9 +121,9 @@ class Translate:
                     yield from self._flush()
                     yield self._ending.blocked()
             case StreamCompleted():
-                self._ending.is_confirmed = True
+                self._ending.confirm()
             case DoneReceived():
-                self._ending.is_confirmed = True
+                self._ending.confirm()
                 yield from self._end(BodyEnded(BodyEnd.CLEAN))
             case BodyEnded():
                 yield from self._end(event)
@@ -126,11 +133,11 @@ class Translate:
             case WebSocketHandOff():
                 yield self._ending.handed_to_websocket()
             case HandedOff():
-                self._ending.is_handed_off = True
+                self._ending.hand_off()
             case Unknown(kind, sample):
                 self._ending.count_unknown(kind, sample)
-            case ResumeOffered():
-                pass  # for the stage that follows hand-offs
+            case ResumeOffered(token):
+                self._resume_token = token
             case _:
                 assert_never(event)
 
@@ -328,5 +335,8 @@ class Translate:
         self._previews.clear()
 
     def _end(self, body: BodyEnded) -> Iterator[Delta]:
+        if self._ending.takes_hand_off(body.how):
+            yield ResumeWanted(self._facts.conversation_id, self._resume_token)
+            return
         yield from self._flush()
         yield self._ending.at_end_of_body(body)
