@@ -27,8 +27,8 @@ from typing_extensions import override
 from service import setting_types as types
 from service.environment import read_environment
 from service.model_names import ModelRow, laid_over, used_twice
-from service.seed_settings import SeedReading, translate
-from service.setting_files import find_gpts, read_mapping
+from service.seed_settings import SEED_NAMES, SeedReading, translate
+from service.setting_files import DEFAULT_GPTS, find_gpts, read_mapping
 from service.setting_masks import masked
 from service.setting_problems import ConfigError, from_validation, unknown
 from service.setting_tree import merged, setting_names
@@ -209,11 +209,11 @@ def default_models() -> dict[str, ModelConfig]:
     return {
         "gpt-4-s": ModelConfig(slug="gpt-4", aliases=("gpt-4", "gpt-4-vision-preview")),
         "gpt-4-mobile": ModelConfig(slug="gpt-4", aliases=("dall-e-3",)),
-        "gpt-3.5-turbo": ModelConfig(slug="gpt-4o-mini"),
+        "gpt-3.5-turbo": ModelConfig(slug="gpt-4o-mini", aliases=()),
         "gpt-4o": ModelConfig(slug="gpt-4o", aliases=("gpt-4-o",)),
-        "gpt-4o-mini": ModelConfig(slug="gpt-4o-mini"),
-        "o1-preview": ModelConfig(slug="o1-preview"),
-        "o1-mini": ModelConfig(slug="o1-mini"),
+        "gpt-4o-mini": ModelConfig(slug="gpt-4o-mini", aliases=()),
+        "o1-preview": ModelConfig(slug="o1-preview", aliases=()),
+        "o1-mini": ModelConfig(slug="o1-mini", aliases=()),
     }
 
 
@@ -230,7 +230,7 @@ class Config(BaseSettings):
         default_factory=default_models
     )
     models_passthrough: types.Flag = True
-    gpts_file: types.Name = "gpts.yaml"
+    gpts_file: types.Name = DEFAULT_GPTS
     gpts_key: SecretStr = SecretStr("")
     conversation: ConversationConfig = ConversationConfig()
     stream: StreamConfig = StreamConfig()
@@ -293,7 +293,7 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     try:
         config = Config(**tree)
     except ValidationError as error:
-        names = [*SETTINGS, *_ROW_SETTINGS]
+        names = [*Config.model_fields.keys() - _HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
         lines = from_validation(error, file.origins | given.origins, names)
         raise ConfigError([*problems, *lines]) from None
     return _with_models(config, file, problems, (*file.notes, *given.notes))
@@ -302,14 +302,21 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
 def _with_models(
     config: Config, file: SeedReading, problems: list[str], notes: tuple[str, ...]
 ) -> LoadedConfig:
-    """Lay the rows that were given over the default table."""
-    is_given = "models" in config.model_fields_set
-    explicit = {name: _row(model) for name, model in config.models.items() if is_given}
+    """Lay the rows that were given over the default table.
+
+    A row that repeats the default takes no name from anyone, so that the whole
+    table can stand in a settings file, as it does in the one that ships.
+    """
+    defaults = {name: _row(model) for name, model in default_models().items()}
+    explicit = {
+        name: _row(model)
+        for name, model in config.models.items()
+        if f"models.{name}" in file.origins or _row(model) != defaults.get(name)
+    }
     origins = {name: file.origins.get(f"models.{name}", f"models.{name}") for name in explicit}
     problems += used_twice(explicit, origins, config.gpts)
     if problems:
         raise ConfigError(problems)
-    defaults = {name: _row(model) for name, model in default_models().items()}
     table = laid_over(defaults, explicit, file.replaced, config.gpts)
     models = {
         name: ModelConfig(slug=row.slug, aliases=row.aliases or ()) for name, row in table.items()

@@ -16,6 +16,9 @@ from typing_extensions import override
 
 from service.setting_problems import ConfigError
 
+DEFAULT_GPTS = "gpts.yaml"
+SEED_GPTS = "gpts.json"
+
 
 class _Loader(yaml.SafeLoader):
     """YAML whose plain scalars are strings, null apart; a key given twice is an error."""
@@ -34,9 +37,12 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# PyYAML matches from the start only, so each pattern says where it ends.
 _Loader.yaml_implicit_resolvers = {}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"~|null|Null|NULL|"), ["~", "n", "N", ""])  # fmt: skip
-_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"<<"), ["<"])
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:null", re.compile(r"(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
+)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"<<$"), ["<"])
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -65,6 +71,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
 def find_gpts(settings: Path | None, named: object, *, is_seed: bool) -> Path | None:
     """Return the file of GPTs: the one that is named, else the first that has any.
 
+    The default's name, if it is given, is as good as none: the shipped file gives it.
+
     The seed keeps them in `gpts.json` beside its `config.json`; there may also be
     the `gpts.yaml` that this version ships with nothing in it.
 
@@ -72,10 +80,10 @@ def find_gpts(settings: Path | None, named: object, *, is_seed: bool) -> Path | 
         ConfigError: a file that was looked at cannot be read.
     """
     folder = settings.parent if settings else Path()
-    if named is not None:
+    if named is not None and named != DEFAULT_GPTS:
         return folder / str(named).strip()
     is_json = is_seed or (settings is not None and settings.suffix == ".json")
-    names = ("gpts.json", "gpts.yaml") if is_json else ("gpts.yaml", "gpts.json")
+    names = (SEED_GPTS, DEFAULT_GPTS) if is_json else (DEFAULT_GPTS, SEED_GPTS)
     return next((folder / name for name in names if _has_entries(folder / name)), None)
 
 

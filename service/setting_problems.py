@@ -34,12 +34,13 @@ def unknown(name: str, valid: Iterable[str]) -> str:
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return the valid name that looks most like this one.
 
-    A name is compared whole, then by its last part, since a setting in the wrong
-    section is as common as a misspelt one.
+    A setting in the wrong section is as common as a misspelt one, so a last part
+    that is right goes before everything else.
     """
     names = sorted(valid)
+    misplaced = [other for other in names if _last(other) == _last(name)]
     same_section = [other for other in names if _section(other) == _section(name)]
-    for candidates, cutoff in ((same_section, 0.6), (names, 0.75)):
+    for candidates, cutoff in ((misplaced, 0.0), (same_section, 0.6), (names, 0.75)):
         if close := difflib.get_close_matches(name, candidates, n=1, cutoff=cutoff):
             return close[0]
     return max(names, key=lambda other: _likeness(_last(name), _last(other)))
