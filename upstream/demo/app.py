@@ -4,7 +4,16 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from upstream.demo import accounts, catalogue, conversations, stats, tokens, turns
+from upstream.demo import (
+    accounts,
+    catalogue,
+    conversations,
+    downloads,
+    stats,
+    tokens,
+    turns,
+    uploads,
+)
 from upstream.demo.delivery import ANSWERING, Answering
 from upstream.demo.faults import FAULTS, Faults
 from upstream.demo.files import FILES, Files
@@ -47,6 +56,18 @@ _ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/backend-api/gizmos/bootstrap", catalogue.list_gizmos),
     ("GET", "/backend-api/gizmos/{gizmo_id}", catalogue.get_gizmo),
     ("POST", "/backend-api/sentinel/chat-requirements", catalogue.post_requirements),
+    ("POST", "/backend-api/files", uploads.post_file),
+    ("POST", "/backend-api/files/process_upload_stream", uploads.post_process),
+    ("POST", "/backend-api/files/{file_id}/uploaded", uploads.post_uploaded),
+    ("GET", "/backend-api/files/download/{file_id}", downloads.get_link),
+    ("GET", "/backend-api/files/{file_id}/download", downloads.get_classic_link),
+    ("GET", "/backend-api/files/{file_id}/simple", uploads.get_simple),
+    ("GET", "/backend-api/files/{file_id}", uploads.get_file),
+    ("GET", f"{_CONVERSATION}/attachment/{{file_id}}/download", downloads.get_attachment_link),
+    ("GET", f"{_CONVERSATION}/interpreter/download", downloads.get_sandbox_link),
+    ("GET", "/backend-api/estuary/content", downloads.get_estuary),
+    ("PUT", "/blob/{file_id}", uploads.put_blob),
+    ("GET", "/blob/{file_id}", downloads.get_blob),
     ("GET", "/public-api/conversation_limit", catalogue.get_limit),
 )
 

@@ -1,5 +1,6 @@
 """Files of the demo: uploaded by callers, or made by scenarios (protocol 6.1, 6.3)."""
 
+import mimetypes
 import secrets
 import string
 import time
@@ -9,17 +10,19 @@ from aiohttp import web
 
 MAX_KEPT_BYTES = 64 * 1024 * 1024
 """Larger uploads are measured but not kept: the demo holds all in memory."""
+DEFAULT_TYPE = "application/octet-stream"
 _ALNUM = string.ascii_letters + string.digits
 
 
-class StoredFile(msgspec.Struct):
+class StoredFile(msgspec.Struct, kw_only=True):
     """One file; uploads fill it step by step."""
 
     id: str
     owner: str
+    """The account it belongs to; others do not see it."""
     name: str
     size: int
-    media_type: str = "application/octet-stream"
+    media_type: str = DEFAULT_TYPE
     use_case: str = "multimodal"
     content: bytes | None = None
     received_bytes: int = -1
@@ -35,27 +38,32 @@ class Files:
     def __init__(self) -> None:
         self._by_id: dict[str, StoredFile] = {}
         self._sandbox: dict[tuple[str, str, str], str] = {}
-        self._retried: set[str] = set()
+        self._asked_paths: set[tuple[str, str]] = set()
 
     def find(self, file_id: str) -> StoredFile | None:
         """Return the file with an id, whoever owns it."""
         return self._by_id.get(file_id)
 
+    def owned(self, owner: str, file_id: str) -> StoredFile | None:
+        """Return the file with an id, if it is this account's."""
+        found = self._by_id.get(file_id)
+        return found if found and found.owner == owner else None
+
     def expect(self, owner: str, name: str, size: int) -> StoredFile:
         """Make room for an upload."""
-        stored = StoredFile(f"file-{_alnum(22)}", owner, name, size)
+        stored = StoredFile(id=f"file-{_alnum(22)}", owner=owner, name=name, size=size)
         self._by_id[stored.id] = stored
         return stored
 
-    def make(self, name: str, media_type: str, content: bytes, *, is_native: bool = False) -> str:
+    def make(self, owner: str, name: str, content: bytes, *, is_native: bool = False) -> str:
         """Keep a generated file; return its id, of the native form (`sediment://`) if asked."""
         file_id = f"file_{secrets.token_hex(16)}" if is_native else f"file-{_alnum(24)}"
         self._by_id[file_id] = StoredFile(
-            file_id,
-            "",
-            name,
-            len(content),
-            media_type,
+            id=file_id,
+            owner=owner,
+            name=name,
+            size=len(content),
+            media_type=mimetypes.guess_type(name)[0] or DEFAULT_TYPE,
             content=content,
             received_bytes=len(content),
             is_uploaded=True,
@@ -72,10 +80,10 @@ class Files:
         """Return the file that a message's sandbox path leads to."""
         return self._by_id.get(self._sandbox.get((conversation_id, message_id, path), ""))
 
-    def is_first_ask(self, path: str) -> bool:
+    def is_first_ask(self, message_id: str, path: str) -> bool:
         """Return whether this sandbox path is asked for the first time."""
-        is_first = path not in self._retried
-        self._retried.add(path)
+        is_first = (message_id, path) not in self._asked_paths
+        self._asked_paths.add((message_id, path))
         return is_first
 
 

@@ -9,7 +9,7 @@ from upstream.demo.questions import Said
 from upstream.demo.scene import Scene
 
 EXCERPT_CHARS = 200
-SUM = re.compile(r"(?<![\d./-])(-?\d+(?:\.\d+)?)\s*([-+*/xX×÷])\s*(-?\d+(?:\.\d+)?)(?![\d/-])")
+_SUM = re.compile(r"(?<![\d./-])(-?\d+(?:\.\d+)?)\s*([-+*/xX×÷])\s*(-?\d+(?:\.\d+)?)(?![\d/-])")
 OPERATIONS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -17,7 +17,7 @@ OPERATIONS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
     "/": operator.truediv,
 }
 SIGNS = {"x": "*", "X": "*", "×": "*", "÷": "/"}
-MAX_DIGITS = 30
+MAX_SUM_CHARS = 40
 ASKS_FIRST = re.compile(r"\bfirst\b|第一(句|个|条|次)|最(先|早|开始)", re.IGNORECASE)
 ASKS_ABOUT_TALK = re.compile(r"\b(said?|say|asked|ask|message|question)\b|说|问", re.IGNORECASE)
 ASKS_BEFORE = re.compile(r"\b(before|previous|last)\b|上一|刚才|之前", re.IGNORECASE)
@@ -44,8 +44,8 @@ def play(scene: Scene) -> None:
 
 def _known(scene: Scene) -> str:
     text = scene.question.text
-    if found := SUM.search(text):
-        return _computed(*found.groups())
+    if total := computed(text):
+        return total
     earlier = [said.text for said in scene.question.history[:-1] if said.role == "user"]
     if ASKS_NAME.search(text):
         return _name(scene, earlier)
@@ -61,15 +61,18 @@ def _known(scene: Scene) -> str:
     return ""
 
 
-def _computed(left: str, sign: str, right: str) -> str:
-    if len(left) + len(right) > MAX_DIGITS:
+def computed(text: str) -> str:
+    """Return the first sum of a text with its result, or an empty string."""
+    found = _SUM.search(text)
+    if found is None or len(found[0]) > MAX_SUM_CHARS:
         return ""
+    left, sign, right = found.groups()
     plain_sign = SIGNS.get(sign, sign)
     if plain_sign == "/" and not Fraction(right):
-        return f"{left}{sign}{right} = ∞?"
+        return f"{left}/{right}=∞"
     value = OPERATIONS[plain_sign](Fraction(left), Fraction(right))
     shown = str(value) if value.denominator == 1 else f"{float(value):.10g}"
-    return f"{left}{sign}{right}={shown}"
+    return f"{left}{plain_sign}{right}={shown}"
 
 
 def _name(scene: Scene, earlier: list[str]) -> str:
@@ -127,7 +130,7 @@ def _about_files(scene: Scene) -> str:
         return ""
     known = []
     for attachment in attachments:
-        stored = scene.files.find(attachment.id)
+        stored = scene.files.owned(scene.question.owner, attachment.id)
         if stored is None or not stored.is_uploaded:
             known.append(f"{attachment.id} ({scene.words('unknown', '未知')})")
         else:

@@ -30,6 +30,8 @@ class Attachment(msgspec.Struct, frozen=True):
 class Question(msgspec.Struct, frozen=True, kw_only=True):
     """One turn as it was asked."""
 
+    owner: str
+    """The account that asks."""
     text: str
     """The last user message, without commands to the demo."""
     raw_text: str
@@ -56,12 +58,13 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return found["name"] if found else ""
 
 
-def read_question(body: dict[str, Any], stored: list[Message]) -> Question:
+def read_question(body: dict[str, Any], stored: list[Message], owner: str) -> Question:
     """Return the typed question.
 
     Args:
         body: the decoded request.
         stored: the messages of the conversation that it continues, if any.
+        owner: the account that asks.
 
     Raises:
         Refusal: 422, in one of the two shapes of protocol 4.2.
@@ -73,6 +76,7 @@ def read_question(body: dict[str, Any], stored: list[Message]) -> Question:
     raw_text = next((one.text for one in reversed(said) if one.role == "user"), "")
     mode = body.get("conversation_mode") or {}
     return Question(
+        owner=owner,
         text=SCENE.sub("", FAULT.sub("", raw_text)).strip(),
         raw_text=raw_text,
         sent=sent,

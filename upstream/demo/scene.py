@@ -164,13 +164,14 @@ class Scene:
         self, message_id: str, *first: Change, ends: bool = True, finish: str = "stop"
     ) -> None:
         """Finish a visible answer; `first` are changes that come in the same event."""
+        status = "finished_partial_completion" if finish == "max_tokens" else FINISHED.value
         done: dict[str, Any] = {"is_complete": True, "finish_details": {"type": finish}}
         self.steps.append(
             Grow(
                 message_id,
                 (
                     *first,
-                    FINISHED,
+                    Change("/message/status", "replace", status),
                     Change("/message/end_turn", "replace", ends),
                     Change("/message/metadata", "append", done),
                 ),
@@ -213,13 +214,16 @@ class Scene:
 
     @property
     def last_id(self) -> str:
-        """The id of the newest message."""
-        return str(self._parent_id)
+        """The id of the newest message of the stream."""
+        begun = (step.message["id"] for step in reversed(self.steps) if isinstance(step, Begin))
+        return str(next(begun, self._parent_id))
 
 
-def open_scene(scene: Scene) -> None:
+def open_scene(scene: Scene, *, is_handed_over: bool = False) -> None:
     """Write what comes before every answer: hidden messages, echoes, context."""
     scene.note("resume_conversation_token", kind="topic", token=f"demo-{uuid.uuid4()}")
+    if is_handed_over:
+        scene.hand_over()
     hidden = {"is_visually_hidden_from_conversation": True}
     scene.begin(
         scene.message("system", text_content(""), end_turn=True, weight=0.0, metadata=hidden)

@@ -112,6 +112,8 @@ def bearer_of(request: web.Request) -> str:
 async def check_bearer(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let only callers with a good token through to `backend-api`."""
     if "/backend-api/" in request.path:
+        if request.path.endswith("/estuary/content") and not bearer_of(request):
+            raise Refusal(403, detail("Forbidden"))
         own_account = request.app[TOKENS].account_of(bearer_of(request))
         request[OWNER] = request.headers.get("ChatGPT-Account-ID") or own_account
     return await handler(request)

@@ -89,7 +89,7 @@ def _understand(request: web.Request, body: dict[str, Any]) -> Asked:
     if body.get("conversation_id"):
         conversation = conversations.open(request[OWNER], str(body["conversation_id"]))
         stored = conversation.path(str(body.get("parent_message_id") or ""))
-    question = read_question(body, stored)
+    question = read_question(body, stored, request[OWNER])
     fault = request.app[FAULTS].find(question)
     if question.model.startswith("missing"):
         raise Refusal(404, detail(f"There is no model {question.model}.", "model_not_found"))

@@ -3,9 +3,9 @@
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection
 
 
 @contextmanager
@@ -22,9 +22,10 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def test_it_says_where_it_listens_and_a_signal_ends_it() -> None:
     with started() as (process, line):
-        base = line.removeprefix("demo upstream on ").strip()
-        with urllib.request.urlopen(f"{base}/demo/stats", timeout=5) as answer:
-            assert answer.status == 200
+        connection = HTTPConnection("127.0.0.1", int(line.rpartition(":")[2]), timeout=5)
+        connection.request("GET", "/demo/stats")
+        assert connection.getresponse().status == 200
+        connection.close()
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=3) == 0
 

@@ -30,7 +30,7 @@ async def test_a_chinese_question_gets_a_chinese_answer(asker: Asker) -> None:
 )
 async def test_it_can_do_sums(asker: Asker, question: str, result: str) -> None:
     text = (await asker.ask(question)).text
-    assert result.replace("*", "×") in text or result in text
+    assert result in text
 
 
 async def test_a_date_is_not_a_sum(asker: Asker) -> None:
