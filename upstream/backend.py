@@ -1,0 +1,273 @@
+"""Calls to the upstream's companion endpoints (protocol 6), and the ground of all its clients.
+
+The turn has a client of its own and shares the headers, routes and errors of
+this one. No `aiohttp.ClientError` leaves: a broken connection is the route's
+fault, an error status a refusal of `service/refusals.py`.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import aiohttp_socks
+import orjson
+import yarl
+from msgspec import Struct
+from multidict import CIMultiDict
+
+from service.config import UpstreamConfig
+from service.credentials import Caller
+from service.errors import (
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamRefusedError,
+    UpstreamTimeoutError,
+    UpstreamUnreachableError,
+)
+from service.refusals import is_route_fault, refusal
+from service.version import VERSION
+from upstream.routing import Route, Routes
+
+USER_AGENT = f"backend-to-v1/{VERSION}"
+MAX_JSON_BYTES = 64 * 1024 * 1024  # a stored conversation of hundreds of turns
+MAX_ERROR_BYTES = 64 * 1024  # more than any error object; a page may be cut
+_MIN_SECRET_CHARS = 8  # a shorter header value is a word that sentences may hold
+_PAUSE_SECONDS = 0.2  # before the second try; doubles
+_RETRIED_STATUSES = frozenset(
+    {
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+# aiohttp-socks reports its proxy by errors of its own, none of them a ClientError.
+_CONNECTOR_ERRORS = (
+    aiohttp.ClientConnectorError,
+    aiohttp_socks.ProxyConnectionError,
+    aiohttp_socks.ProxyError,
+    aiohttp_socks.ProxyTimeoutError,
+)
+_LOGGER = logging.getLogger(__name__)
+
+
+class Request(Struct, frozen=True):
+    """One call: `path` stands below `backend-api/`."""
+
+    method: str
+    path: str
+    body: object | None
+    params: Mapping[str, str]
+    seconds: float
+
+
+class NoConnectionError(UpstreamUnreachableError):
+    """No connection was made at all, so that nothing was sent."""
+
+
+class Backend:
+    """The upstream's `backend-api`, for one caller at a time.
+
+    Args:
+        config: how it is reached.
+        routes: shared with the turns, so that both learn of a broken prefix.
+        session: shared by the process.
+    """
+
+    def __init__(
+        self, config: UpstreamConfig, routes: Routes, session: aiohttp.ClientSession
+    ) -> None:
+        self.routes = routes
+        self.session = session
+        self.retries = config.retries
+        self._headers = config.headers
+        self._secrets = [v for v in config.headers.values() if len(v) >= _MIN_SECRET_CHARS]
+
+    def headers_for(self, caller: Caller, accept: str = "application/json") -> dict[str, str]:
+        """Return the headers of a call of this caller; the operator's own are among them."""
+        headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": accept})
+        headers.update(self._headers)
+        headers["Authorization"] = f"Bearer {caller.access_token}"
+        if caller.account_id:
+            headers["ChatGPT-Account-ID"] = caller.account_id
+        return dict(headers)
+
+    def bare_headers(self, *, is_own: bool) -> dict[str, str]:
+        """Return the headers of a call without a bearer; the operator's only to the upstream."""
+        headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": "*/*"})
+        if is_own:
+            headers.update(self._headers)
+        return dict(headers)
+
+    def refused(
+        self, status: int, headers: Mapping[str, str], body: bytes, caller: Caller | None = None
+    ) -> UpstreamRefusedError:
+        """Return the error for an answer; it quotes neither bearer nor the operator's keys."""
+        secrets = [*self._secrets, caller.access_token] if caller else self._secrets
+        return refusal(status, headers, body, secrets)
+
+    async def refusal_of(
+        self, response: aiohttp.ClientResponse, caller: Caller | None = None
+    ) -> UpstreamRefusedError:
+        """Return the error for an answer whose body was not read yet; closes it."""
+        try:
+            body = await response.content.read(MAX_ERROR_BYTES)
+        except (aiohttp.ClientError, TimeoutError):
+            body = b""  # the status alone says enough
+        finally:
+            response.close()
+        return self.refused(response.status, response.headers, body, caller)
+
+    async def call(  # noqa: PLR0913 - the parts of an HTTP request, all but three by name
+        self,
+        caller: Caller,
+        method: str,
+        path: str,
+        *,
+        body: object | None = None,
+        params: Mapping[str, str] | None = None,
+        seconds: float = 30,
+    ) -> dict[str, Any]:
+        """Return the JSON object that an endpoint below `backend-api/` answers with.
+
+        A GET that fails for a passing reason is sent again, over another route if
+        there is one; anything else only when no connection was made at all.
+
+        Raises:
+            UpstreamRefusedError: an error status, or an error object under a good one.
+            UpstreamProtocolError: the answer is over the size that is read.
+            UpstreamTimeoutError: no answer within `seconds`.
+            UpstreamUnreachableError: no connection, or it broke.
+        """
+        request = Request(method, path, body, params or {}, seconds)
+        tried: list[Route] = []
+        while True:
+            route = self.routes.pick(tried)
+            tried.append(route)
+            try:
+                return await self._attempt(caller, request, route)
+            except UpstreamError as error:
+                if len(tried) > self.retries or not may_repeat(error, is_safe=method == "GET"):
+                    raise
+            await pause(len(tried))
+
+    async def _attempt(self, caller: Caller, request: Request, route: Route) -> dict[str, Any]:
+        url = yarl.URL(route.url(f"backend-api/{request.path}"), encoded=True)
+        headers = self.headers_for(caller)
+        data = None if request.body is None else orjson.dumps(request.body)
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        async with (
+            self.connecting(route),
+            asyncio.timeout(request.seconds),
+            self.session.request(
+                request.method,
+                url.update_query(request.params) if request.params else url,
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+            ) as response,
+        ):
+            raw = await read_limited(response, MAX_JSON_BYTES)
+        obj = json_object(raw) if raw.strip() else {}
+        is_fault = obj is None or bool(obj.get("detail") or obj.get("error"))
+        if is_good(response.status) and obj is not None and not is_fault:
+            self.routes.recover(route)
+            return obj
+        error = self.refused(response.status, response.headers, raw[:MAX_ERROR_BYTES], caller)
+        self.note(route, error)
+        raise error
+
+    def note(self, route: Route, error: UpstreamRefusedError) -> None:
+        """Cool the route down if the answer was its fault; else it has shown that it works."""
+        if is_route_fault(error):
+            self.routes.cool(route)
+        else:
+            self.routes.recover(route)
+
+    @asynccontextmanager
+    async def connecting(self, route: Route | None = None) -> AsyncGenerator[None, None]:
+        """Translate a broken or silent connection, and cool its route down if it broke.
+
+        Raises:
+            UpstreamUnreachableError: no connection was made, or it broke.
+            UpstreamTimeoutError: it was too slow.
+        """
+        try:
+            yield
+        except (aiohttp.ConnectionTimeoutError, *_CONNECTOR_ERRORS) as error:
+            self._broke(route, error)
+            raise NoConnectionError(
+                "The upstream could not be reached; please try again later."
+            ) from error
+        except TimeoutError as error:
+            raise UpstreamTimeoutError(
+                "The upstream did not answer in time; please try again later."
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            self._broke(route, error)
+            raise UpstreamUnreachableError(
+                "The connection to the upstream broke; please try again later."
+            ) from error
+
+    def _broke(self, route: Route | None, error: Exception) -> None:
+        _LOGGER.warning("Connection to the upstream: %s", type(error).__name__)
+        if route is not None:
+            self.routes.cool(route)
+
+
+def is_good(status: int) -> bool:
+    """Tell whether a status is a 2xx; redirects of the backend itself are none of its answers."""
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def may_repeat(error: UpstreamError, *, is_safe: bool) -> bool:
+    """Tell whether a call may be sent again; `is_safe` says that doing it twice does no harm."""
+    if isinstance(error, NoConnectionError):
+        return True
+    if isinstance(error, UpstreamRefusedError):
+        return is_safe and error.upstream_status in _RETRIED_STATUSES
+    return is_safe and isinstance(error, UpstreamUnreachableError)
+
+
+async def pause(tries: int) -> None:
+    """Wait before the next try: exponential and jittered."""
+    await asyncio.sleep(_PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
+
+
+def json_object(raw: bytes) -> dict[str, Any] | None:
+    """Return the JSON object in a body, or None."""
+    try:
+        obj = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return obj if isinstance(obj, dict) else None
+
+
+async def chunks_within(
+    response: aiohttp.ClientResponse, max_bytes: int
+) -> AsyncGenerator[bytes, None]:
+    """Yield a body, any slices of it.
+
+    Raises:
+        UpstreamProtocolError: it is over the limit.
+    """
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > max_bytes:
+            raise UpstreamProtocolError("The upstream's answer is over the size that is read.")
+        yield chunk
+
+
+async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return a whole body.
+
+    Raises:
+        UpstreamProtocolError: it is over the limit.
+    """
+    return b"".join([chunk async for chunk in chunks_within(response, max_bytes)])
