@@ -1,0 +1,223 @@
+"""State in one SQLite file: WAL, shared by the worker processes of one machine.
+
+Every statement is a transaction of its own, and what must be atomic (add, lock)
+is one statement, so that no process ever waits for another one's round trip.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from service.errors import StorageError
+
+logger = logging.getLogger(__name__)
+
+BUSY_SECONDS = 3.0  # a writer holds the file for milliseconds; this bridges a slow checkpoint
+PURGE_SECONDS = 300.0  # expired rows are invisible at once, so removing them has no hurry
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
+_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_SCHEMA = (
+    "PRAGMA journal_mode = WAL",
+    "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires_at REAL)",
+    "CREATE INDEX IF NOT EXISTS state_expiry ON state (expires_at) WHERE expires_at IS NOT NULL",
+    "CREATE TABLE IF NOT EXISTS locks"
+    " (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at REAL NOT NULL)",
+)
+_GET = "SELECT value FROM state WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)"
+_SET = (
+    "INSERT INTO state (key, value, expires_at) VALUES (?, ?, ?) ON CONFLICT (key)"
+    " DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at"
+)
+_ADD = f"{_SET} WHERE state.expires_at <= ? RETURNING 1"
+_ACQUIRE = (
+    "INSERT INTO locks (key, owner, expires_at) VALUES (?, ?, ?) ON CONFLICT (key)"
+    " DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at"
+    " WHERE locks.expires_at <= ? OR locks.owner = excluded.owner RETURNING 1"
+)
+
+
+class SqliteBackend:
+    """State in the file at `path`, opened at first use and again after a failure."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: aiosqlite.Connection | None = None
+        self._opening = asyncio.Lock()
+        self._identity: tuple[int, int] | None = None  # of the file that is open
+        self._is_closed = False
+        self._purge_at = 0.0
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value, or None when absent or expired."""
+        rows = await self._rows(_GET, key, time.time())
+        return bytes(rows[0][0]) if rows else None
+
+    async def set(self, key: str, value: bytes, ttl_seconds: float | None) -> None:
+        """Store the value for `ttl_seconds` or for good."""
+        await self._purge()
+        await self._rows(_SET, key, value, _expiry(ttl_seconds))
+
+    async def delete(self, key: str) -> None:
+        """Forget the value, if any."""
+        await self._rows("DELETE FROM state WHERE key = ?", key)
+
+    async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
+        """Store the value if there is none; return whether it was stored."""
+        await self._purge()
+        return bool(await self._rows(_ADD, key, value, _expiry(ttl_seconds), time.time()))
+
+    async def acquire(self, key: str, owner: str, ttl_seconds: float) -> bool:
+        """Take the lock if it is free, or prolong it; return whether `owner` has it."""
+        now = time.time()
+        return bool(await self._rows(_ACQUIRE, key, owner, now + ttl_seconds, now))
+
+    async def release(self, key: str, owner: str) -> None:
+        """Free the lock if `owner` has it."""
+        await self._rows("DELETE FROM locks WHERE key = ? AND owner = ?", key, owner)
+
+    async def ping(self) -> None:
+        """Read the table."""
+        await self._rows(_GET, "", time.time())
+
+    async def close(self) -> None:
+        """Close the file for good: whoever comes late must not open it again."""
+        self._is_closed = True
+        async with self._opening:
+            await self._disconnect()
+
+    async def _purge(self) -> None:
+        now = time.time()
+        if now < self._purge_at:
+            return
+        self._purge_at = now + PURGE_SECONDS
+        await self._rows("DELETE FROM state WHERE expires_at <= ?", now)
+        await self._rows("DELETE FROM locks WHERE expires_at <= ?", now)
+
+    async def _rows(self, sql: str, *parameters: Any) -> list[Any]:
+        """Run one statement; if the file is not what it was, open it anew and try again."""
+        try:
+            connection = await self._connected()
+            try:
+                return list(await connection.execute_fetchall(sql, parameters))
+            except (sqlite3.Error, ValueError) as exc:
+                # A ValueError says that another statement closed the connection meanwhile.
+                if getattr(exc, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+                    raise
+                await self._drop(connection)
+            connection = await self._connected()
+            return list(await connection.execute_fetchall(sql, parameters))
+        except (sqlite3.Error, ValueError, OSError) as exc:
+            message = f"SQLite: {exc}"
+            raise StorageError(message) from exc
+
+    async def _connected(self) -> aiosqlite.Connection:
+        if self._connection is not None and self._identity == _identity(self._path):
+            return self._connection
+        async with self._opening:
+            if self._connection is not None and self._identity != _identity(self._path):
+                await self._disconnect()  # another process has put a new file in its place
+            if self._connection is None:
+                self._connection = await self._connect()
+                self._identity = _identity(self._path)
+            return self._connection
+
+    async def _connect(self) -> aiosqlite.Connection:
+        if self._is_closed:
+            raise ValueError("closed")
+        await asyncio.to_thread(_prepare, self._path)
+        connection = await aiosqlite.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            await connection.execute_fetchall("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def _drop(self, connection: aiosqlite.Connection) -> None:
+        async with self._opening:
+            if self._connection is connection:
+                await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error, ValueError):  # it may be broken, which is why it goes
+                await connection.close()
+
+
+def _expiry(ttl_seconds: float | None) -> float | None:
+    return None if ttl_seconds is None else time.time() + ttl_seconds
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _prepare(path: Path) -> None:
+    """Create or repair the file, one process at a time; blocks."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path):
+        try:
+            _check(path)
+        except sqlite3.DatabaseError as exc:
+            if exc.sqlite_errorcode & 0xFF not in _CORRUPT:
+                raise
+            logger.warning("the state file %s is corrupt (%s) and starts anew", path, exc)
+            _move_aside(path)
+            _check(path)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a file lock: switching to WAL and replacing a file are not safe side by side."""
+    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        _lock(descriptor, time.monotonic() + BUSY_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _check(path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would ask for 644
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        error = sqlite3.DatabaseError(verdict)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def _move_aside(path: Path) -> None:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(path.with_name(f"{path.name}.corrupt-{stamp}{suffix}"))
