@@ -18,37 +18,30 @@ class Growth:
         self.rewrites = 0
         self._given = ""  # the text that counts as seen
         self._pieces: list[str] = []  # seen as well, not yet joined to it
-        self._behind: str | None = None  # the text now, while it is shorter than what was given
+        self._behind: str | None = None  # the text now, where it is not what was given
 
     def replace(self, text: str, *, is_final: bool = False) -> str:
         """Take the whole text as it is now and return its unseen end."""
-        if not is_final and ends_in_half(text):
-            text = text[:-1]
+        shown = text[:-1] if not is_final and ends_in_half(text) else text
         given = self._joined()
-        if text.startswith(given):
-            self._given, self._behind = text, None
-            return text[len(given) :]
-        if given.startswith(text):
+        self._behind = None if shown is text else text
+        if shown.startswith(given):
+            self._given = shown
+            return shown[len(given) :]
+        if given.startswith(shown):
             self._behind = text
             return ""
         self.rewrites += 1
-        self._given, self._behind = text, None
-        return text[_common_chars(given, text) :]
+        self._given = shown
+        return shown[_common_chars(given, shown) :]
 
     def append(self, text: str) -> str:
         """Take text added to the end and return what of it is unseen."""
-        if self._behind is not None or ends_in_half(text) or "\udc00" <= text[:1] <= "\udfff":
-            return self._append_with_care(text)
+        if self._behind is not None or ends_in_half(text):
+            now = self._joined() if self._behind is None else self._behind
+            return self.replace(join_surrogates(now + text))
         self._pieces.append(text)
         return text
-
-    def _append_with_care(self, text: str) -> str:
-        """Append where the text is behind, or where a character is cut in two."""
-        now = self._joined() if self._behind is None else self._behind
-        unseen = self.replace(whole := join_surrogates(now + text))
-        if ends_in_half(whole):
-            self._behind = whole
-        return unseen
 
     def _joined(self) -> str:
         if self._pieces:

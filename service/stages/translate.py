@@ -69,6 +69,7 @@ class _Progress:
         self.is_dropped = False  # an echo, or the losing variant: stays out for the whole turn
         self.is_finished = False
         self.has_text = False  # some of it has been given out
+        self.began_beside = False  # another answer was growing when this one began
         self.language = ""
         self.references: tuple[Reference, ...] = ()
 
@@ -247,6 +248,8 @@ class Translate:
         if references != progress.references:
             progress.references = references
             yield ReferencesKnown(message.id, references)
+        if message.id != self._answering and not progress.has_text:
+            progress.began_beside = progress.began_beside or self._is_losing()
         unseen = progress.growth.replace(message.text, is_final=message.is_finished)
         yield from self._grown_answer(message.id, progress, unseen)
         if progress.is_dropped:
@@ -261,12 +264,15 @@ class Translate:
         if not unseen:
             return
         if message_id != self._answering:
-            if not progress.has_text and self._is_losing():
+            if not progress.has_text and (progress.began_beside or self._is_losing()):
                 progress.is_dropped = True
                 self._ending.count_unknown("losing variant")
                 return
             self._answering = message_id
             self._is_tool_since = False
+            for other in self._messages.values():
+                is_begun = other.kind is MessageKind.ANSWER and not other.is_finished
+                other.began_beside |= is_begun and not other.has_text and other is not progress
             yield AnswerStarted(message_id)
             yield from self._learn(message_id=message_id)
         progress.has_text = True

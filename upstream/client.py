@@ -1,0 +1,257 @@
+"""Opens a turn and yields its raw chunks; the only reader of a turn's body.
+
+All failures of the network end here: before the head as exceptions, after it
+as the `BodyEnd` that the body ended with.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import orjson
+from prometheus_client import Counter
+
+from service.config import UpstreamConfig
+from service.credentials import Caller
+from service.errors import (
+    ShutdownError,
+    UpstreamRefusedError,
+    UpstreamTimeoutError,
+    UpstreamUnreachableError,
+)
+from service.events import BodyEnd, BodyEnded
+from service.refusals import is_route_fault, refusal
+from upstream.backend import Backend
+from upstream.routing import Route, Routes
+
+# Spec 3, upstream.retries: a longer wait goes to the caller at once.
+MAX_LIMIT_WAIT_SECONDS = 5.0
+_PASSING_STATUSES = (502, 503, 504)
+_FIRST_PAUSE_SECONDS = 0.25
+_MAX_ERROR_BODY_BYTES = 64 * 1024
+_TICK_SECONDS = 1.0
+
+
+class TurnBody:
+    """The body of a turn under way.
+
+    Silence is measured in events, not bytes: pings do not count. One timer looks
+    once a second whether `progress` has grown, so that nothing is paid per event;
+    it does not run on while a slow caller keeps the body from being read.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse, config: UpstreamConfig) -> None:
+        self.ended: BodyEnded | None = None
+        self._response = response
+        self._config = config
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + config.turn_seconds
+        self._is_reading = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def chunks(
+        self, progress: Callable[[], int], patience: Callable[[], float | None]
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it arrives; afterwards `ended` says how it ended.
+
+        Closing the generator closes the connection.
+
+        Args:
+            progress: how many events have been read so far.
+            patience: seconds of silence that are allowed from now on, None: the usual.
+        """
+        content = self._response.content
+        self._watch(progress, patience)
+        try:
+            while True:
+                self._is_reading = True
+                chunk = await content.readany()
+                self._is_reading = False
+                if not chunk:
+                    break
+                yield chunk
+            self.ended = BodyEnded(BodyEnd.CLEAN)
+        except UpstreamTimeoutError as error:
+            self.ended = BodyEnded(BodyEnd.SILENT, error.message)
+        except ShutdownError as error:
+            self.ended = BodyEnded(BodyEnd.SHUTDOWN, error.message)
+        except (aiohttp.ClientError, OSError, ValueError):
+            # ValueError: a broken content encoding.
+            self.ended = BodyEnded(BodyEnd.CUT)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection at once; it is not used again, since it may hold the rest."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._response.close()
+
+    def shut_down(self) -> None:
+        """End the body because this gateway is being stopped."""
+        message = "This gateway is being stopped; please send the request again."
+        self._response.content.set_exception(ShutdownError(message))
+
+    def _watch(self, progress: Callable[[], int], patience: Callable[[], float | None]) -> None:
+        """Start the timer that ends the body when it is silent for too long."""
+        loop, config = self._loop, self._config
+        seen, changed_at = progress(), loop.time()
+        is_first = True
+
+        def tick() -> None:
+            nonlocal seen, changed_at, is_first
+            now, count = loop.time(), progress()
+            if count != seen or not self._is_reading:
+                is_first = is_first and count == 0
+                seen, changed_at = count, now
+            limit = config.first_event_seconds if is_first else config.idle_seconds
+            if (asked := patience()) is not None:
+                limit = min(limit, asked)
+            due = min(changed_at + limit, self._deadline)
+            if now >= due:
+                self._response.content.set_exception(_silence(config, limit, now >= self._deadline))
+            else:
+                self._timer = loop.call_at(min(due, now + _TICK_SECONDS), tick)
+
+        tick()
+
+
+def _silence(config: UpstreamConfig, limit: float, is_deadline: bool) -> UpstreamTimeoutError:
+    if is_deadline:
+        message = f"The upstream's answer took longer than {config.turn_seconds:g} seconds."
+    else:
+        message = f"The upstream sent nothing for {limit:g} seconds."
+    return UpstreamTimeoutError(message)
+
+
+class TurnClient:
+    """Sends turns, with retries as long as the upstream has sent no event of them."""
+
+    def __init__(
+        self,
+        config: UpstreamConfig,
+        backend: Backend,
+        routes: Routes,
+        session: aiohttp.ClientSession,
+        retries: Counter,
+    ) -> None:
+        self._config = config
+        self._backend = backend
+        self._session = session
+        self._routes = routes
+        self._retries = retries
+
+    async def open(
+        self, caller: Caller, body: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> TurnBody:
+        """Send a turn and return its body as soon as the upstream has accepted it.
+
+        Raises:
+            UpstreamRefusedError: it answered with an error or a CDN's page.
+            UpstreamUnreachableError: no connection, after all tries.
+            UpstreamTimeoutError: it did not answer in time.
+        """
+        tried: list[Route] = []
+        data = orjson.dumps(body)
+        while True:
+            route = self._routes.pick(tried)
+            tried.append(route)
+            try:
+                opened = await self._post(route, self._config.turn_path, caller, data, headers)
+            except (UpstreamUnreachableError, UpstreamRefusedError) as error:
+                if isinstance(error, UpstreamUnreachableError) or is_route_fault(error):
+                    self._routes.cool(route)
+                pause = _pause_before_retry(error, len(tried))
+                if pause is None or len(tried) > self._config.retries:
+                    raise
+                self._retries.inc()
+                await asyncio.sleep(pause)
+            else:
+                self._routes.recover(route)
+                return opened
+
+    async def resume(
+        self, caller: Caller, conversation_id: str, offset: int, token: str | None
+    ) -> TurnBody:
+        """Open the other body of a handed-off turn (protocol 4.6); one try.
+
+        Raises:
+            UpstreamError: as for `open`.
+        """
+        headers = {"X-Conduit-Token": token} if token else None
+        data = orjson.dumps({"conversation_id": conversation_id, "offset": offset})
+        path = "backend-api/f/conversation/resume"
+        return await self._post(self._routes.pick(), path, caller, data, headers)
+
+    async def _post(
+        self,
+        route: Route,
+        path: str,
+        caller: Caller,
+        data: bytes,
+        headers: dict[str, str] | None,
+    ) -> TurnBody:
+        every = {
+            **self._backend.headers_for(caller),
+            "Accept": "text/event-stream",
+            "Accept-Encoding": "identity",  # a compressed stream would arrive in lumps
+            "Content-Type": "application/json",
+            **(headers or {}),
+        }
+        seconds = self._config.first_event_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._session.post(
+                    route.url(path), data=data, headers=every, allow_redirects=False
+                )
+                if response.status != HTTPStatus.OK or "html" in response.headers.get(
+                    "Content-Type", ""
+                ):
+                    raise await _refusal_of(response, caller)
+        except aiohttp.ConnectionTimeoutError as error:
+            message = (
+                f"No connection to the upstream within {self._config.connect_seconds:g} seconds."
+            )
+            raise UpstreamUnreachableError(message) from error
+        except TimeoutError as error:
+            message = f"The upstream did not answer within {seconds:g} seconds."
+            raise UpstreamTimeoutError(message) from error
+        except (aiohttp.ClientError, OSError) as error:
+            message = f"The upstream could not be reached ({type(error).__name__})."
+            raise UpstreamUnreachableError(message) from error
+        return TurnBody(response, self._config)
+
+
+async def _refusal_of(response: aiohttp.ClientResponse, caller: Caller) -> UpstreamRefusedError:
+    """Read an error answer, as far as it can be had."""
+    body = b""
+    try:
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) >= _MAX_ERROR_BODY_BYTES:
+                break
+    except (aiohttp.ClientError, OSError):
+        pass  # the status alone says enough
+    finally:
+        response.close()
+    return refusal(response.status, response.headers, body, (caller.access_token,))
+
+
+def _pause_before_retry(
+    error: UpstreamUnreachableError | UpstreamRefusedError, tries: int
+) -> float | None:
+    """Return the seconds to wait before a turn is sent again, None: not at all."""
+    wait = error.retry_after_seconds
+    pause = _FIRST_PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+    if isinstance(error, UpstreamUnreachableError):
+        return pause
+    if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return wait if wait is not None and wait <= MAX_LIMIT_WAIT_SECONDS else None
+    if error.upstream_status not in _PASSING_STATUSES:
+        return None
+    if wait is not None and wait > MAX_LIMIT_WAIT_SECONDS:
+        return None
+    return max(pause, wait or 0.0)

@@ -1,0 +1,243 @@
+"""One turn with the upstream, from the caller's credential to the last delta (port `Turns`)."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from http import HTTPStatus
+
+from msgspec import Struct
+
+from service.chat import ChatRequest, FilePart
+from service.config import Config
+from service.credentials import Caller, Credential
+from service.errors import ShutdownError, UpstreamRefusedError
+from service.events import (
+    BodyEnd,
+    BodyEnded,
+    Delta,
+    ResumeWanted,
+    SentHistory,
+    TurnEnded,
+    TurnFacts,
+    UpstreamEvent,
+)
+from service.metrics import Metrics
+from service.pipeline import Answer, Reader, make_answer, make_reader, through
+from service.ports import Assets, TokenExchange
+from upstream.arkose import Arkose
+from upstream.assets import resolve_assets
+from upstream.client import TurnBody, TurnClient
+from upstream.conversations import Conversations
+from upstream.files import Files
+from upstream.models import ModelCatalogue
+from upstream.payload import TurnOptions, build_turn
+from upstream.queueing import AccountQueues
+from upstream.resume import body_events, open_resumed, stored_events
+
+_log = logging.getLogger("gateway.turns")
+
+ARKOSE_HEADER = "Openai-Sentinel-Arkose-Token"
+# A turn is handed off once; more than a few times is a loop.
+MAX_HAND_OFFS = 5
+MAX_KINDS = 100  # of anomalies, per process: kinds come from outside and become labels
+
+
+class TurnServices(Struct, frozen=True):
+    """What a turn is made of; each is described where it is defined."""
+
+    config: Config
+    tokens: TokenExchange
+    models: ModelCatalogue
+    files: Files
+    arkose: Arkose
+    queues: AccountQueues
+    client: TurnClient
+    assets: Assets
+    conversations: Conversations
+    metrics: Metrics
+
+
+class _Turn:
+    """A turn that the upstream has accepted."""
+
+    def __init__(self, caller: Caller, body: TurnBody, sent: SentHistory) -> None:
+        self.caller = caller
+        self.body = body
+        self.sent = sent
+        self.conversation_id: str | None = None
+        self.hand_off: ResumeWanted | None = None
+        self.is_over = False
+
+
+class UpstreamTurns:
+    """Runs turns; implements `service.ports.Turns`."""
+
+    def __init__(self, services: TurnServices) -> None:
+        self._services = services
+        self._running: set[_Turn] = set()
+        self._is_closing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._known_kinds: set[str] = set()
+
+    async def run(
+        self, request: ChatRequest, credential: Credential
+    ) -> AsyncGenerator[list[Delta], None]:
+        """Yield batches of deltas, the last one a `TurnEnded`.
+
+        Closing the generator early closes the upstream connection before it
+        returns, and stops the conversation in the background.
+
+        Raises:
+            ServiceError: before the first batch: nothing was sent, or the upstream
+                refused.
+        """
+        services = self._services
+        if self._is_closing:
+            message = "This gateway is being stopped; please send the request again."
+            raise ShutdownError(message)
+        caller = await services.tokens.caller(credential)
+        async with services.queues.slot(caller.account):
+            turn = await self._begin_renewing(request, credential, caller)
+            self._enter(turn)
+            try:
+                deltas = resolve_assets(
+                    self._deltas(turn), services.assets, turn.caller, request.public_url
+                )
+                async with aclosing(deltas):
+                    async for batch in deltas:
+                        yield batch
+            finally:
+                turn.body.close()
+                self._leave(turn)
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new turns, wait for those that run, and end what is left after that long."""
+        self._is_closing = True
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            for turn in self._running:
+                turn.body.shut_down()
+
+    # --- sending ----------------------------------------------------------------
+
+    async def _begin_renewing(
+        self, request: ChatRequest, credential: Credential, caller: Caller
+    ) -> _Turn:
+        """Begin the turn; if the upstream refuses the token, renew it and try once more."""
+        try:
+            return await self._begin(request, caller)
+        except UpstreamRefusedError as error:
+            if error.upstream_status != HTTPStatus.UNAUTHORIZED:
+                raise
+            refused = error
+        fresh = await self._services.tokens.renew(credential, caller)
+        if fresh.access_token == caller.access_token:
+            raise refused
+        return await self._begin(request, fresh)
+
+    async def _begin(self, request: ChatRequest, caller: Caller) -> _Turn:
+        services = self._services
+        model = await services.models.resolve(request.model, caller)
+        parts = [
+            part
+            for message in request.messages
+            for part in message.parts
+            if isinstance(part, FilePart)
+        ]
+        uploads = await services.files.upload_parts(caller, parts) if parts else {}
+        arkose = await services.arkose.token()
+        options = TurnOptions(
+            is_temporary=services.config.conversation.temporary,
+            encodings=tuple(services.config.upstream.encodings),
+            arkose_token=arkose,
+        )
+        payload = build_turn(request, model, uploads, options)
+        headers = {ARKOSE_HEADER: arkose} if arkose else None
+        body = await services.client.open(caller, payload.body, headers)
+        turn = _Turn(caller, body, payload.sent)
+        turn.conversation_id = request.conversation_id
+        return turn
+
+    def _enter(self, turn: _Turn) -> None:
+        self._running.add(turn)
+        self._idle.clear()
+        self._services.metrics.open_streams.inc()
+        if self._is_closing:
+            turn.body.shut_down()
+
+    def _leave(self, turn: _Turn) -> None:
+        """Count the turn out, and stop or hide its conversation as configured (spec 6.5)."""
+        services = self._services
+        self._running.discard(turn)
+        if not self._running:
+            self._idle.set()
+        services.metrics.open_streams.dec()
+        if turn.conversation_id is None:
+            return
+        if not turn.is_over:
+            services.conversations.stop_later(turn.caller, turn.conversation_id)
+        settings = services.config.conversation
+        if settings.delete_after_response and not settings.temporary:
+            services.conversations.hide_later(turn.caller, turn.conversation_id)
+
+    # --- receiving --------------------------------------------------------------
+
+    async def _deltas(self, turn: _Turn) -> AsyncGenerator[list[Delta], None]:
+        """Yield the deltas of a turn, through all the bodies it is handed to."""
+        answer = make_answer(turn.sent)
+        reader = make_reader()
+        bodies = body_events(turn.body, reader, lambda: answer.patience_seconds)
+        for _ in range(MAX_HAND_OFFS):
+            turn.hand_off = None
+            async with aclosing(through(bodies, answer)) as deltas:
+                async for batch in deltas:
+                    self._note(turn, batch)
+                    yield batch
+                    if turn.is_over:
+                        return
+                    if turn.hand_off is not None:
+                        break
+            if turn.hand_off is None:
+                break
+            bodies = await self._followed(turn, turn.hand_off, reader, answer)
+        yield list(answer.feed(BodyEnded(BodyEnd.CUT)))
+
+    async def _followed(
+        self, turn: _Turn, wanted: ResumeWanted, reader: Reader, answer: Answer
+    ) -> AsyncGenerator[list[UpstreamEvent], None]:
+        """Return the events with which a handed-off turn goes on."""
+        turn.body.close()
+        body = await open_resumed(self._services.client, turn.caller, wanted, reader.consumed)
+        if body is None:
+            return stored_events(self._services.conversations, turn.caller, wanted)
+        reader.follow()
+        turn.body = body
+        return body_events(body, reader, lambda: answer.patience_seconds)
+
+    def _note(self, turn: _Turn, batch: list[Delta]) -> None:
+        """Take what the turn itself needs from a batch."""
+        for delta in batch:
+            match delta:
+                case TurnFacts():
+                    turn.conversation_id = delta.conversation_id
+                case ResumeWanted():
+                    turn.hand_off = delta
+                case TurnEnded():
+                    turn.is_over = True
+                    self._count(delta.counts)
+                case _:
+                    pass
+
+    def _count(self, counts: dict[str, int]) -> None:
+        """Count anomalies by kind, and log each kind once (spec 7.1)."""
+        for kind, times in counts.items():
+            known = kind in self._known_kinds
+            label = kind if known or len(self._known_kinds) < MAX_KINDS else "other"
+            self._services.metrics.anomalies.labels(label).inc(times)
+            if label not in self._known_kinds:
+                self._known_kinds.add(label)
+                _log.warning("the upstream sent something unexpected: %s", kind)
