@@ -20,6 +20,7 @@ delta is checked against the definition in `delta_v1.py` before it is sent.
 """
 
 import copy
+import functools
 import json
 import random
 import re
@@ -39,8 +40,9 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
+@functools.cache
 def load(name: str) -> dict[str, Any]:
-    """Return one transcript."""
+    """Return one transcript, not to be changed."""
     transcript: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text("utf-8"))
     return transcript
 

@@ -1,0 +1,89 @@
+"""Every transcript, sent as each stream generation and cut in every way, means the same."""
+
+import zlib
+from collections.abc import Iterator
+
+import pytest
+
+from service.events import BodyEnd
+from tests.feeding import Reading, deltas, problems_with, read, sent_history
+from tests.oracle import render
+
+NAMES = render.names()
+SEEDS = range(3)
+# Cuts are tried at every line end, in every wide character and at this many other
+# places, which differ from body to body: all of them would take minutes.
+CUTS = 60
+
+
+def bodies(name: str, seeds: range = SEEDS) -> Iterator[tuple[str, list[bytes]]]:
+    """Yield every body of a transcript with a name for it, one piece for each step."""
+    transcript = render.load(name)
+    for generation in render.generations(transcript):
+        is_literal = generation in transcript
+        for newline in ("\n", "\r\n"):
+            for seed in seeds[:1] if is_literal else seeds:
+                pieces = render.render(transcript, generation, seed, newline)
+                yield f"{generation} seed {seed} {newline!r}", pieces
+
+
+def reading(name: str, chunks: list[bytes], profile: str = "web") -> Reading:
+    transcript = render.load(name)
+    end = BodyEnd(transcript.get("end", "clean"))
+    return read(deltas(chunks, sent_history(transcript), end), profile, transcript.get("problems"))
+
+
+def cuts(body: bytes, label: str) -> list[int]:
+    """Return where a body is to be cut in two."""
+    near = {
+        place
+        for index, byte in enumerate(body)
+        if byte in b"\r\n" or byte >= 0x80
+        for place in (index, index + 1)
+    }
+    stride = len(body) // CUTS + 1
+    near.update(range(zlib.crc32(label.encode()) % stride, len(body), stride))
+    return sorted(near - {0, len(body)})
+
+
+@pytest.mark.parametrize("profile", ["web", "bot", "raw"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_transcript_becomes_what_is_expected_in_every_profile(name, profile):
+    transcript = render.load(name)
+    wrong = {}
+    for label, pieces in bodies(name, SEEDS if profile == "web" else range(1)):
+        body = b"".join(pieces)
+        feedings = {"by event": pieces}
+        if profile == "web":  # what profiles share is proved once
+            feedings["by byte"] = [body[place : place + 1] for place in range(len(body))]
+        if not transcript.get("by_event"):
+            feedings["whole"] = [body]
+        for how, chunks in feedings.items():
+            found = problems_with(reading(name, chunks, profile), transcript["expect"], profile)
+            if found:
+                wrong.setdefault("\n    ".join(found), []).append(f"{label} {how}")
+    if wrong:
+        lines = [
+            f"in {len(labels)} bodies, the first {labels[0]}:\n    {found}"
+            for found, labels in wrong.items()
+        ]
+        pytest.fail("\n".join([transcript["why"], *lines]), pytrace=False)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if not render.load(n).get("by_event")])
+def test_a_transcript_means_the_same_however_it_is_cut(name):
+    for label, pieces in bodies(name, range(1)):
+        body = b"".join(pieces)
+        whole = reading(name, [body])
+        for cut in cuts(body, name + label):
+            assert reading(name, [body[:cut], body[cut:]]) == whole, f"{label} cut at {cut}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_comments_between_and_after_events_change_nothing(name):
+    if render.load(name).get("unterminated"):
+        pytest.skip("its last line ends with the body")
+    for label, pieces in bodies(name, range(1)):
+        comment = b": keep-alive\n\n" if "\\r" not in label else b": keep-alive\r\n\r\n"
+        noisy = [part for piece in pieces for part in (piece, comment)]
+        assert reading(name, noisy) == reading(name, pieces), label
