@@ -115,8 +115,8 @@ class Backend:
     ) -> UpstreamRefusedError:
         """Return the error for an answer whose body was not read yet; closes it."""
         try:
-            body = await response.content.read(MAX_ERROR_BYTES)
-        except (aiohttp.ClientError, TimeoutError):
+            body = await read_start(response, MAX_ERROR_BYTES)
+        except (aiohttp.ClientError, OSError):
             body = b""  # the status alone says enough
         finally:
             response.close()
@@ -262,6 +262,16 @@ async def chunks_within(
         if size > max_bytes:
             raise UpstreamProtocolError("The upstream's answer is over the size that is read.")
         yield chunk
+
+
+async def read_start(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return a body up to about that many bytes."""
+    start = bytearray()
+    async for chunk in response.content.iter_any():
+        start += chunk
+        if len(start) >= max_bytes:
+            break
+    return bytes(start)
 
 
 async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
