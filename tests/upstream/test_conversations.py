@@ -1,0 +1,152 @@
+import asyncio
+import json
+
+import pytest
+from aiohttp import web
+
+from service.errors import UpstreamRefusedError
+from service.metrics import Metrics
+from tests.upstream.backends import CALLER
+from upstream import conversations as module
+from upstream.conversations import MAX_TRIES, Conversations
+
+PATH = "/backend-api/conversation/c-1"
+STOP = "/backend-api/stop_conversation"
+
+
+@pytest.fixture
+def metrics():
+    return Metrics()
+
+
+@pytest.fixture
+def _hasty(monkeypatch):
+    monkeypatch.setattr(module, "_FIRST_PAUSE_SECONDS", 0.001)
+
+
+def failed(metrics):
+    return metrics.deletions_failed._value.get()
+
+
+async def test_a_conversation_is_hidden_in_the_background(upstream, backend, metrics):
+    upstream.answers("PATCH", PATH, {"success": True})
+    async with Conversations(backend, metrics) as conversations:
+        conversations.hide_later(CALLER, "c-1")
+        assert upstream.requests == []
+    assert json.loads(upstream.bodies[0]) == {"is_visible": False}
+    assert failed(metrics) == 0
+
+
+@pytest.mark.usefixtures("_hasty")
+async def test_a_passing_failure_is_tried_again(upstream, backend, metrics):
+    upstream.answers("PATCH", PATH, (500, {}), (429, {"detail": "x"}), {"success": True})
+    async with Conversations(backend, metrics) as conversations:
+        conversations.hide_later(CALLER, "c-1")
+    assert len(upstream.requests) == 3
+    assert failed(metrics) == 0
+
+
+@pytest.mark.usefixtures("_hasty")
+async def test_a_conversation_that_cannot_be_hidden_is_counted(upstream, backend, metrics):
+    upstream.answers("PATCH", PATH, (500, {}))
+    async with Conversations(backend, metrics) as conversations:
+        conversations.hide_later(CALLER, "c-1")
+    assert len(upstream.requests) == MAX_TRIES
+    assert failed(metrics) == 1
+
+
+async def test_a_refusal_for_good_is_counted_and_not_tried_again(upstream, backend, metrics):
+    upstream.answers("PATCH", PATH, (401, {"detail": "Unauthorized"}))
+    async with Conversations(backend, metrics) as conversations:
+        conversations.hide_later(CALLER, "c-1")
+    assert len(upstream.requests) == 1
+    assert failed(metrics) == 1
+
+
+async def test_a_conversation_that_is_gone_needs_no_hiding(upstream, backend, metrics):
+    upstream.answers("PATCH", PATH, (404, {"detail": {"code": "conversation_not_found"}}))
+    async with Conversations(backend, metrics) as conversations:
+        conversations.hide_later(CALLER, "c-1")
+    assert failed(metrics) == 0
+
+
+async def test_closing_does_not_wait_for_pauses_but_makes_the_last_tries(
+    upstream, backend, metrics
+):
+    upstream.answers("PATCH", PATH, (500, {}), {"success": True})
+    conversations = Conversations(backend, metrics)
+    conversations.hide_later(CALLER, "c-1")
+    async with asyncio.timeout(0.9):  # the first pause alone is a second
+        await conversations.close()
+    assert len(upstream.requests) == 2
+
+
+async def test_closing_waits_only_so_long(upstream, backend, metrics):
+    async def silent(_request):
+        await asyncio.sleep(5)
+        return web.Response()
+
+    upstream.answers("PATCH", PATH, silent)
+    conversations = Conversations(backend, metrics)
+    conversations.hide_later(CALLER, "c-1")
+    async with asyncio.timeout(1):
+        await conversations.close(0.1)
+
+
+async def test_a_conversation_is_stopped_before_it_is_hidden(upstream, backend, metrics):
+    async def slow(_request):
+        await asyncio.sleep(0.05)
+        return web.json_response({})
+
+    upstream.answers("POST", STOP, slow)
+    upstream.answers("PATCH", PATH, {"success": True})
+    async with Conversations(backend, metrics) as conversations:
+        conversations.stop_later(CALLER, "c-1")
+        conversations.hide_later(CALLER, "c-1")
+    assert [request.method for request in upstream.requests] == ["POST", "PATCH"]
+    assert json.loads(upstream.bodies[0])["conversation_id"] == "c-1"
+
+
+async def test_a_failed_stop_is_no_error(upstream, backend, metrics):
+    upstream.answers("POST", STOP, (500, {}))
+    async with Conversations(backend, metrics) as conversations:
+        conversations.stop_later(CALLER, "c-1")
+    assert failed(metrics) == 0
+
+
+def node(node_id, parent, message=True):
+    return {"id": node_id, "parent": parent, "message": {"id": node_id} if message else None}
+
+
+async def test_stored_messages_are_those_of_the_current_branch_in_order(upstream, backend, metrics):
+    nodes = [node("root", None, False), node("a", "root"), node("b", "a"), node("other", "a")]
+    upstream.answers("GET", PATH, {"mapping": {n["id"]: n for n in nodes}, "current_node": "b"})
+    messages = await Conversations(backend, metrics).stored_messages(CALLER, "c-1")
+    assert [message["id"] for message in messages] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {},
+        {"mapping": [], "current_node": "a"},
+        {"mapping": {"a": None}, "current_node": "a"},
+        {"mapping": {}, "current_node": 7},
+    ],
+)
+async def test_a_stored_conversation_without_messages_has_none(upstream, backend, metrics, stored):
+    upstream.answers("GET", PATH, stored)
+    assert await Conversations(backend, metrics).stored_messages(CALLER, "c-1") == []
+
+
+async def test_a_circle_of_messages_is_walked_once(upstream, backend, metrics):
+    nodes = {"a": node("a", "b"), "b": node("b", "a")}
+    upstream.answers("GET", PATH, {"mapping": nodes, "current_node": "a"})
+    messages = await Conversations(backend, metrics).stored_messages(CALLER, "c-1")
+    assert [message["id"] for message in messages] == ["b", "a"]
+
+
+async def test_an_id_from_outside_stays_one_step_of_the_path(upstream, backend, metrics):
+    with pytest.raises(UpstreamRefusedError):
+        await Conversations(backend, metrics).stored_messages(CALLER, "../me?x=/#")
+    assert upstream.requests[0].raw_path == "/backend-api/conversation/..%2Fme%3Fx%3D%2F%23"

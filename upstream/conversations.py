@@ -1,0 +1,153 @@
+"""What is done with a conversation besides asking: hide it, stop it, read it (protocol 6.4)."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from service.credentials import Caller
+from service.errors import ServiceError, UpstreamRefusedError
+from service.metrics import Metrics
+from upstream.backend import Backend
+
+MAX_TRIES = 5
+_FIRST_PAUSE_SECONDS = 1.0  # doubles: about a quarter of a minute in all
+_CLOSE_SECONDS = 10.0  # how long work in the background may hold up a shutdown
+_SECONDS = 15.0  # for one call; none of them makes the upstream think
+_log = logging.getLogger("gateway.conversations")
+
+
+class Conversations:
+    """Works on stored conversations; the background work ends with the context.
+
+    Work on one conversation is done in the order it was asked for, so that one
+    is stopped before it is hidden.
+    """
+
+    def __init__(self, backend: Backend, metrics: Metrics) -> None:
+        self._backend = backend
+        self._metrics = metrics
+        self._latest: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
+        """Finish what is under way, without pauses between tries, and cancel what is left."""
+        self._closing.set()
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def hide_later(self, caller: Caller, conversation_id: str) -> None:
+        """Hide the conversation in the background; a failure is retried, then counted."""
+        self._later(conversation_id, self._hide(caller, conversation_id))
+
+    def stop_later(self, caller: Caller, conversation_id: str) -> None:
+        """Stop the answer that is being written, in the background, as well as can be."""
+        self._later(conversation_id, self._stop(caller, conversation_id))
+
+    async def stored_messages(self, caller: Caller, conversation_id: str) -> list[dict[str, Any]]:
+        """Return the raw messages of a stored conversation, from the root to the current one.
+
+        Raises:
+            UpstreamError: it cannot be read.
+        """
+        path = f"conversation/{quote(conversation_id, safe='')}"
+        stored = await self._backend.call(caller, "GET", path)
+        mapping = stored.get("mapping")
+        nodes = mapping if isinstance(mapping, dict) else {}
+        node_id, seen, messages = stored.get("current_node"), set(), []
+        # A node that was seen before would lead round in a circle.
+        while isinstance(node_id, str) and node_id not in seen:
+            seen.add(node_id)
+            node = nodes.get(node_id)
+            if not isinstance(node, dict):
+                break
+            if isinstance(message := node.get("message"), dict):
+                messages.append(message)
+            node_id = node.get("parent")
+        return messages[::-1]
+
+    def _later(self, conversation_id: str, work: Coroutine[Any, Any, None]) -> None:
+        previous = self._latest.get(conversation_id)
+
+        async def in_turn() -> None:
+            try:
+                if previous is not None:
+                    await asyncio.wait([previous])
+                await work
+            finally:
+                work.close()
+
+        def forget(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if self._latest.get(conversation_id) is task:
+                del self._latest[conversation_id]
+
+        # Not a TaskGroup: a fault in one conversation must not end the others.
+        task = asyncio.get_running_loop().create_task(in_turn())
+        self._tasks.add(task)
+        self._latest[conversation_id] = task
+        task.add_done_callback(forget)
+
+    async def _hide(self, caller: Caller, conversation_id: str) -> None:
+        path = f"conversation/{quote(conversation_id, safe='')}"
+        body = {"is_visible": False}
+        for tries in range(MAX_TRIES):
+            try:
+                await self._backend.call(caller, "PATCH", path, body=body, seconds=_SECONDS)
+            except ServiceError as error:
+                if _is_gone(error):
+                    return
+                _log.warning("A conversation could not be hidden: %s", error)
+                if not _may_pass(error):
+                    break
+            else:
+                return
+            if tries + 1 < MAX_TRIES:
+                await self._pause(_FIRST_PAUSE_SECONDS * 2**tries)
+        self._metrics.deletions_failed.inc()
+
+    async def _stop(self, caller: Caller, conversation_id: str) -> None:
+        body = {"conversation_id": conversation_id, "exclude_async_types": []}
+        try:
+            await self._backend.call(
+                caller, "POST", "stop_conversation", body=body, seconds=_SECONDS
+            )
+        except ServiceError as error:
+            _log.info("A conversation could not be stopped: %s", error)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not while the gateway is being stopped."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+
+
+def _is_gone(error: ServiceError) -> bool:
+    return isinstance(error, UpstreamRefusedError) and error.status == HTTPStatus.NOT_FOUND
+
+
+def _may_pass(error: ServiceError) -> bool:
+    """Tell whether another try may succeed: limits and faults pass, refusals stay."""
+    is_server_fault = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return is_server_fault or error.status == HTTPStatus.TOO_MANY_REQUESTS
