@@ -14,7 +14,8 @@ _PATTERNS = (
     re.compile(r"(?i)\b(bearer\s+)[^\s\"'\\,;<>]+"),
     # An assignment, as code, JSON (escaped or not), a form or a query writes it.
     re.compile(
-        rf"(?i)({_NAMES}\\*[\"']?\s*[:=]>?\s*\\*[bru]{{0,2}}[\"']?)(?!bearer\b)[^\s\"'\\,;&<>)}}]+"
+        rf"(?i)({_NAMES}\\*[\"']?\s*[:=]>?\s*\\*(?:[bru]{{0,2}}[\"'])?(?:basic\s+)?)"
+        r"(?!bearer\b)[^\s\"'\\,;&<>)}]+"
     ),
     re.compile(r"(://)[^/\s@\"']*(?=@)"),  # the user and password of an address
     re.compile(r"\b()(?:fk|pk|sk|rt)[-_][A-Za-z0-9_-]{16,}"),
