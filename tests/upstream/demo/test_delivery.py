@@ -1,0 +1,29 @@
+"""Answers on their way."""
+
+import asyncio
+
+from tests.upstream.demo.conftest import Asker
+
+
+async def test_many_open_answers_are_counted(asker: Asker) -> None:
+    body = asker.body("boats /fault pingstall 1")
+    first = await asker.post("/backend-api/conversation", body)
+    second = await asker.post("/backend-api/conversation", body)
+    assert (await asker.stats())["turns_open"] == 2
+    first.close()
+    await asyncio.sleep(0.4)
+    assert (await asker.stats())["turns_open"] == 1
+    second.close()
+    await asyncio.sleep(0.4)
+    stats = await asker.stats()
+    assert (stats["turns_open"], stats["turns_closed_by_peer"]) == (0, 2)
+
+
+async def test_a_caller_that_leaves_before_the_head_is_noticed(asker: Asker) -> None:
+    body = asker.body("boats /fault slow 30")
+    try:
+        async with asyncio.timeout(0.2):
+            await asker.post("/backend-api/conversation", body)
+    except TimeoutError:
+        await asyncio.sleep(0.3)
+    assert (await asker.stats())["turns_closed_by_peer"] == 1

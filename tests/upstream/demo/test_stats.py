@@ -1,0 +1,36 @@
+"""What the demo tells about itself."""
+
+import hashlib
+
+from tests.upstream.demo.conftest import Asker
+
+
+async def test_refreshes_are_counted_under_a_hash(asker: Asker) -> None:
+    for _ in range(2):
+        await asker.session.post(asker.base + "/api/auth/refresh", data={"refresh_token": "abc"})
+    key = hashlib.sha256(b"abc").hexdigest()[:8]
+    assert (await asker.stats())["refreshes"] == {"total": 2, "by_token": {key: 2}}
+
+
+async def test_requests_are_remembered_without_secrets(asker: Asker) -> None:
+    headers = {"Authorization": "Bearer fk-secret", "chatgpt-account-id": "team-1"}
+    await asker.session.get(asker.base + "/x/backend-api/me", headers=headers)
+    (seen,) = (await asker.stats())["requests"]
+    assert seen["path"] == "/x/backend-api/me"
+    assert seen["has_authorization"] is True
+    assert seen["headers"]["chatgpt-account-id"] == "team-1"
+    assert "fk-secret" not in str(seen)
+
+
+async def test_turns_can_be_looked_at_again(asker: Asker) -> None:
+    await asker.ask("first question")
+    await asker.ask("second question")
+    assert (await asker.get("/demo/turns/1"))["messages"][0]["content"]["parts"] == [
+        "second question"
+    ]
+    assert (await asker.get("/demo/turns/2"))["messages"][0]["content"]["parts"] == [
+        "first question"
+    ]
+    await asker.get("/demo/turns/3", status=404)
+    assert (await asker.stats())["turns"]["by_status"] == {"200": 2}
+    assert (await asker.stats())["turns_open"] == 0
