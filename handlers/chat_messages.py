@@ -1,0 +1,138 @@
+"""The messages of a request: roles and content parts as callers send them (openai-wire 5)."""
+
+import re
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from handlers.json_body import quoted, refusal
+from service.chat import ChatMessage, FilePart, TextPart
+
+MAX_URL_CHARS = 8_192
+
+_ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+# These may stand in a history with nothing said: a call, or a tool that printed nothing.
+_MAY_BE_SILENT = ("assistant", "tool", "function")
+_FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_DATA_URL = re.compile(r"(?i)data:[^,]{0,512},")
+_BASE64_START = re.compile(r"[A-Za-z0-9+/=_\s-]{1,256}")
+
+
+class _ImageUrl(Struct, frozen=True):
+    url: str
+    detail: str | None = None
+
+
+class _File(Struct, frozen=True):
+    filename: str | None = None
+    file_data: str | None = None
+    file_id: str | None = None
+
+
+class _Text(Struct, frozen=True, tag="text"):
+    text: str
+
+
+class _Refusal(Struct, frozen=True, tag="refusal"):
+    refusal: str
+
+
+class _Image(Struct, frozen=True, tag="image_url"):
+    image_url: _ImageUrl | str
+
+
+class _FileInput(Struct, frozen=True, tag="file"):
+    file: _File
+
+
+class _Audio(Struct, frozen=True, tag="input_audio"):
+    pass
+
+
+_Part = _Text | _Refusal | _Image | _FileInput | _Audio
+
+
+class WireMessage(Struct, frozen=True):
+    """One message as it was sent; other keys are accepted and not read."""
+
+    role: str
+    content: str | list[_Part] | None = None
+
+
+def chat_message(message: WireMessage, path: str) -> ChatMessage:
+    """Return a message of the history; `path` is where it stands in the request.
+
+    Raises:
+        RequestError: its role or a part of it is wrong, or cannot be sent on.
+    """
+    role = _ROLES.get(message.role)
+    if role is None:
+        choices = ", ".join(f"'{name}'" for name in _ROLES)
+        raise refusal(f"{path}.role", f"{quoted(message.role)} is no role; use one of {choices}")
+    if not message.content and message.content != "" and message.role not in _MAY_BE_SILENT:
+        raise refusal(
+            f"{path}.content", "this message has no content; send a string or a list of parts"
+        )
+    if isinstance(message.content, str):
+        return ChatMessage(role, (TextPart(message.content),))
+    parts = enumerate(message.content or ())
+    return ChatMessage(role, tuple(_part(p, f"{path}.content[{at}]") for at, p in parts))
+
+
+def _part(part: _Part, path: str) -> TextPart | FilePart:
+    match part:
+        case _Text(text) | _Refusal(text):
+            return TextPart(text)
+        case _Image(image):
+            return _picture(image, f"{path}.image_url")
+        case _FileInput(file):
+            return _file(file, f"{path}.file")
+        case _Audio():
+            raise refusal(
+                f"{path}.input_audio", "audio input is not available; send text, pictures or files"
+            )
+
+
+def _picture(image: _ImageUrl | str, path: str) -> FilePart:
+    if isinstance(image, str):
+        return _located(image, path)
+    return _located(image.url, f"{path}.url")
+
+
+def _file(file: _File, path: str) -> FilePart:
+    name = file.filename or ""
+    match file.file_data, file.file_id:
+        case (None | "", str(file_id)) if file_id:
+            if not _FILE_ID.fullmatch(file_id):
+                raise refusal(f"{path}.file_id", "expected the id of a file that was uploaded here")
+            return FilePart(f"{path}.file_id", file_id=file_id, filename=name)
+        case (str(data), None | "") if data:
+            if ":" not in data[:16] and _BASE64_START.match(data):
+                data = f"data:;base64,{data}"  # the type is told from the content
+            return _located(data, f"{path}.file_data", name)
+        case _:
+            raise refusal(path, "expected either 'file_data' or 'file_id'")
+
+
+def _located(url: str, path: str, name: str = "") -> FilePart:
+    """Return a file by its URL; whether it can be had is seen when it is uploaded."""
+    if _DATA_URL.match(url):
+        return FilePart(path, data_url=url, filename=name)
+    if len(url) > MAX_URL_CHARS or not _is_web_address(url):
+        raise refusal(path, f"expected an http(s) URL or a data URL, got {quoted(url)}")
+    return FilePart(path, url=url.strip(), filename=name)
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url.strip())
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False

@@ -1,0 +1,186 @@
+"""A request's JSON body -> `service.chat.ChatRequest`, or a 400 (spec 6.1, openai-wire 5)."""
+
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from handlers.chat_messages import WireMessage, chat_message
+from handlers.json_body import decode_json, given_names, quoted, refusal
+from service.chat import ChatRequest, Profile
+
+PROFILE_HEADER = "x-render-profile"
+MAX_MODEL_CHARS = 255
+MAX_STOPS = 16
+MAX_STOP_CHARS = 512  # a possible beginning of one is looked for at the end of every piece
+MAX_NAMED_FIELDS = 32  # in the header that names the ignored ones
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")  # becomes part of a path upstream
+_FIELD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class _StreamOptions(Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class _ResponseFormat(Struct, frozen=True):
+    type: str
+
+
+class _Inert(Struct, frozen=True, kw_only=True):
+    """Known fields that have no effect, for their types."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    logit_bias: dict[str, float] | None = None
+    top_logprobs: int | None = None
+    parallel_tool_calls: bool | None = None
+    store: bool | None = None
+    user: str | None = None
+    service_tier: str | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+    metadata: dict[str, Any] | None = None
+    tools: list[Any] | None = None
+    functions: list[Any] | None = None
+
+
+class _Completion(_Inert, frozen=True, kw_only=True):
+    model: str
+    messages: list[WireMessage]
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    stop: str | list[str] | None = None
+    n: int | None = None
+    tool_choice: Any = None
+    function_call: Any = None
+    response_format: _ResponseFormat | None = None
+    modalities: list[str] | None = None
+    audio: Any = None
+    logprobs: bool | None = None
+    conversation_id: str | None = None
+    parent_message_id: str | None = None
+    render_profile: str | None = None
+
+
+_HONOURED = frozenset(_Completion.__struct_fields__) - frozenset(_Inert.__struct_fields__)
+
+
+class Arrival(Struct, frozen=True):
+    """What is known of a request besides its body; `received_at` as in `ChatRequest`."""
+
+    request_id: str
+    received_at: float
+    public_url: str
+    default_profile: Profile
+    profile_header: str | None = None
+
+
+def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
+    """Return a chat completion as asked for.
+
+    Raises:
+        RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
+    """
+    fields = decode_json(body, _Completion)
+    _refuse_unsupported(fields)
+    _refuse_tools(fields)
+    if not fields.messages:
+        raise refusal("messages", "the list is empty; send at least one message")
+    options = fields.stream_options
+    return ChatRequest(
+        request_id=arrival.request_id,
+        model=_model(fields.model),
+        messages=tuple(chat_message(m, f"messages[{at}]") for at, m in enumerate(fields.messages)),
+        is_stream=bool(fields.stream),
+        is_usage_wanted=bool(options and options.include_usage),
+        profile=_profile(fields.render_profile, arrival),
+        public_url=arrival.public_url,
+        received_at=arrival.received_at,
+        max_tokens=_max_tokens(fields),
+        stop=_stop(fields.stop),
+        conversation_id=_upstream_id("conversation_id", fields.conversation_id),
+        parent_message_id=_upstream_id("parent_message_id", fields.parent_message_id),
+        ignored_fields=_ignored(body, fields),
+    )
+
+
+def _refuse_unsupported(fields: _Completion) -> None:
+    """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    if fields.n not in (None, 1):
+        raise refusal("n", "only 1 choice for a request can be made; leave it out or send 1")
+    if fields.logprobs:
+        raise refusal("logprobs", "log probabilities are not available; leave it out")
+    if "audio" in (fields.modalities or ()) or fields.audio is not None:
+        raise refusal("modalities", "audio output is not available; use ['text']")
+    if fields.response_format and fields.response_format.type != "text":
+        problem = "only 'text' is available; ask for JSON in a message instead"
+        raise refusal("response_format.type", problem)
+
+
+def _refuse_tools(fields: _Completion) -> None:
+    if fields.tools and fields.tool_choice != "none":
+        raise refusal("tools", "tools are not supported; leave them out", "unsupported_parameter")
+    if fields.functions and fields.function_call != "none":
+        raise refusal(
+            "functions", "functions are not supported; leave them out", "unsupported_parameter"
+        )
+
+
+def _max_tokens(fields: _Completion) -> int | None:
+    given = {name: getattr(fields, name) for name in ("max_tokens", "max_completion_tokens")}
+    limits = {name: limit for name, limit in given.items() if limit is not None}
+    for name, limit in limits.items():
+        if limit < 1:
+            raise refusal(name, "expected 1 or more")
+    return min(limits.values(), default=None)
+
+
+def _model(name: str) -> str:
+    if not name.strip() or len(name) > MAX_MODEL_CHARS or not name.isprintable():
+        raise refusal(
+            "model", f"expected the name of a model, 1 to {MAX_MODEL_CHARS} characters long"
+        )
+    return name.strip()
+
+
+def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
+    stops = [stop] if isinstance(stop, str) else stop or []
+    if len(stops) > MAX_STOPS:
+        raise refusal("stop", f"expected up to {MAX_STOPS} strings, got {len(stops)}")
+    if any(len(text) > MAX_STOP_CHARS for text in stops):
+        raise refusal("stop", f"expected strings of up to {MAX_STOP_CHARS} characters")
+    return tuple(dict.fromkeys(text for text in stops if text))
+
+
+def _upstream_id(name: str, value: str | None) -> str | None:
+    if value and not _ID.fullmatch(value):
+        raise refusal(name, "expected an id as an earlier answer named it")
+    return value or None
+
+
+def _profile(field: str | None, arrival: Arrival) -> Profile:
+    name, value = ("render_profile", field) if field else (PROFILE_HEADER, arrival.profile_header)
+    if not value:
+        return arrival.default_profile
+    chosen = {profile.value: profile for profile in Profile}.get(value.strip().lower())
+    if chosen is None:
+        choices = ", ".join(f"'{profile}'" for profile in Profile)
+        raise refusal(name, f"{quoted(value)} is no profile; use one of {choices}")
+    return chosen
+
+
+def _ignored(body: bytes, fields: _Completion) -> tuple[str, ...]:
+    """Return the names of the fields that were given and have no effect."""
+    inert = {name for name in ("tools", "functions") if getattr(fields, name) == []}
+    names = [
+        name
+        for name in given_names(body)
+        if name not in _HONOURED and name not in inert and _FIELD_NAME.fullmatch(name)
+    ]
+    return tuple(names[:MAX_NAMED_FIELDS])

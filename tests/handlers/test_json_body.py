@@ -1,0 +1,108 @@
+import pytest
+from msgspec import Struct
+
+from handlers.json_body import decode_json, given_names, quoted
+from service.errors import RequestError
+
+
+class Inner(Struct):
+    size: int
+    names: list[str] = []
+
+
+class Shape(Struct):
+    text: str
+    inner: Inner | None = None
+    ratio: float | None = None
+
+
+def refused(body: bytes) -> RequestError:
+    with pytest.raises(RequestError) as caught:
+        decode_json(body, Shape)
+    assert caught.value.status == 400
+    assert caught.value.type == "invalid_request_error"
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "problem"),
+    [
+        (b"{}", "text", "text: this field is required."),
+        (b'{"text":1}', "text", "text: expected a string, got an integer."),
+        (b'{"text":true}', "text", "text: expected a string, got true or false."),
+        (
+            b'{"text":"","inner":{"size":"1"}}',
+            "inner.size",
+            "inner.size: expected an integer, got a string.",
+        ),
+        (b'{"text":"","inner":{}}', "inner.size", "inner.size: this field is required."),
+        (
+            b'{"text":"","inner":{"size":1,"names":["a",null]}}',
+            "inner.names[1]",
+            "inner.names[1]: expected a string, got null.",
+        ),
+        (b'{"text":"","inner":[]}', "inner", "inner: expected an object or null, got an array."),
+        (b"[]", None, "The request body: expected an object, got an array."),
+        (b'"x"', None, "The request body: expected an object, got a string."),
+        (b"null", None, "The request body: expected an object, got null."),
+        (b'{"text":"","ratio":1e999}', "ratio", "ratio: number out of range."),
+    ],
+)
+def test_a_wrong_shape_names_the_path_and_what_was_expected(
+    body: bytes, param: str | None, problem: str
+) -> None:
+    error = refused(body)
+    assert (error.param, error.message) == (param, problem)
+
+
+@pytest.mark.parametrize("body", [b"", b"  \n", b"\xef\xbb\xbf"])
+def test_an_empty_body_says_so(body: bytes) -> None:
+    assert "empty" in refused(body).message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"text=hello", b'{"text":"a"} x', b'{"text":NaN}', b"{'text': 'a'}", b'{"text":"\\ud8'],
+)
+def test_what_is_not_json_says_so(body: bytes) -> None:
+    assert "not valid JSON" in refused(body).message
+
+
+def test_what_is_not_utf_8_says_so() -> None:
+    assert "UTF-8" in refused(b'{"text":"\xff"}').message
+
+
+@pytest.mark.parametrize("field", [b"text", b"other"])
+@pytest.mark.parametrize("text", [b"", b'"\\ud800",'])
+def test_a_body_that_is_nested_without_end_is_refused(field: bytes, text: bytes) -> None:
+    nested = b'{"a":[%b1],"%b":%b%b}' % (text, field, b"[" * 100_000, b"]" * 100_000)
+    assert refused(nested).status == 400
+
+
+def test_lone_surrogates_are_kept() -> None:
+    assert decode_json(b'{"text":"a\\ud83d","x":"\\udc00"}', Shape).text == "a\ud83d"
+
+
+def test_a_wrong_shape_beside_a_lone_surrogate_names_its_path_too() -> None:
+    error = refused(b'{"text":"\\ud83d","inner":{"size":true}}')
+    assert error.param == "inner.size"
+
+
+@pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])
+def test_constants_that_json_does_not_have_are_refused_beside_a_lone_surrogate(
+    constant: bytes,
+) -> None:
+    assert "not valid JSON" in refused(b'{"text":"\\ud83d","ratio":%b}' % constant).message
+
+
+def test_a_byte_order_mark_and_repeated_keys_are_accepted() -> None:
+    assert decode_json(b'\xef\xbb\xbf{"text":"a","text":"b"}', Shape).text == "b"
+
+
+def test_the_names_of_given_fields_leave_nulls_out() -> None:
+    assert given_names(b'{"a":1,"b":null,"c":"null","d": null }') == ["a", "c"]
+    assert given_names(b'\xef\xbb\xbf{"a":"\\ud800","\\ud800":1,"b":null}') == ["a", "\ud800"]
+
+
+def test_a_long_value_is_quoted_in_part() -> None:
+    assert quoted("a" * 100) == repr("a" * 80 + "…")
