@@ -1,0 +1,81 @@
+"""The key that protects what is stored about tokens, and where it comes from."""
+
+import base64
+import os
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+
+from cryptography.fernet import Fernet, InvalidToken
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from service.errors import StorageError
+
+SECRET_BYTES = 32
+_PURPOSE = b"backend-to-v1 state"  # another purpose of the same secret derives another key
+
+
+class Cipher:
+    """Encrypt and authenticate small values (Fernet) with a key derived from any secret.
+
+    Raises:
+        ValueError: the secret is empty.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        if not secret:
+            raise ValueError("The secret that protects stored tokens is empty.")
+        key = HKDF(SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret)
+        self._fernet = Fernet(base64.urlsafe_b64encode(key))
+
+    def encrypt(self, value: bytes) -> bytes:
+        """Return the value as nobody without the secret can read or make it."""
+        return self._fernet.encrypt(value)
+
+    def decrypt(self, sealed: bytes) -> bytes | None:
+        """Return the value, or None when it is not one of ours or was changed."""
+        try:
+            return self._fernet.decrypt(sealed)
+        except InvalidToken:
+            return None
+
+
+def load_or_create_secret(path: Path) -> bytes:
+    """Return the secret in the file; the first process to come makes it. Blocks.
+
+    The file gets mode 600, and a file that others may read is closed to them.
+
+    Raises:
+        StorageError: it cannot be read or made, or it is empty.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            _create(path)
+        if path.stat().st_mode & 0o077:
+            with suppress(OSError):  # a mounted secret is often read-only
+                path.chmod(0o600)
+        secret = path.read_bytes().strip()
+    except OSError as exc:
+        message = f"The secret {path} cannot be read or made: {exc.strerror or exc}"
+        raise StorageError(message) from exc
+    if not secret:
+        message = f"The secret {path} is empty. Delete the file to have a new one made."
+        raise StorageError(message)
+    return secret
+
+
+def _create(path: Path) -> None:
+    """Write a temporary file and link it, so that nobody ever reads half a secret."""
+    temporary = path.with_name(f".{path.name}.{token_hex(8)}")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(token_hex(SECRET_BYTES).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process was first, and its secret counts
+            path.hardlink_to(temporary)
+    finally:
+        temporary.unlink()
