@@ -1,5 +1,6 @@
 """The turn: a question in, the chosen scenario out as a stream (protocol 1, 4.6)."""
 
+import asyncio
 import time
 import uuid
 from collections.abc import Iterator
@@ -77,6 +78,9 @@ async def _answer(request: web.Request) -> web.StreamResponse:
             line.drop()
     except PeerGoneError as gone:
         return line.given_up(gone)
+    except asyncio.CancelledError as gone:
+        line.given_up(gone)
+        raise
     if instead := answer_instead(asked.fault, asked.conversation.id):
         return instead
     return await _stream(request, line, asked)

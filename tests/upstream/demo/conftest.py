@@ -5,8 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiohttp import ClientSession
-from aiohttp.test_utils import TestServer
+from aiohttp import ClientSession, web
 
 from tests.upstream.demo.reading import BEARER, Stream, read
 from upstream.demo.app import make_demo_app
@@ -61,9 +60,18 @@ def options() -> DemoOptions:
 
 
 @pytest.fixture
-async def asker(options: DemoOptions) -> AsyncIterator[Asker]:
-    server = TestServer(make_demo_app(options), shutdown_timeout=0.5)
-    await server.start_server()
+def cancels() -> bool:
+    """Whether the server cancels the handlers of callers that left; the command does not."""
+    return False
+
+
+@pytest.fixture
+async def asker(options: DemoOptions, cancels: bool) -> AsyncIterator[Asker]:
+    runner = web.AppRunner(
+        make_demo_app(options), handler_cancellation=cancels, shutdown_timeout=0.5
+    )
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with ClientSession() as session:
-        yield Asker(session, str(server.make_url("")).rstrip("/"))
-    await server.close()
+        yield Asker(session, f"http://127.0.0.1:{runner.addresses[0][1]}")
+    await runner.cleanup()
