@@ -2,6 +2,7 @@
 
 import pytest
 
+from storage.state import open_state
 from tests.upstream.backends import Scripted, backend_at
 from upstream import backend as backend_module
 from upstream.demo.app import make_demo_app
@@ -37,3 +38,10 @@ async def demo(aiohttp_server):
 async def demo_backend(demo):
     async with backend_at(demo) as made:
         yield made
+
+
+@pytest.fixture
+async def state(tmp_path):
+    store = open_state(f"sqlite:{tmp_path}/state.db", [].append)
+    yield store
+    await store.close()
