@@ -16,7 +16,7 @@ from service.config import Config, LoadedConfig, ServerConfig
 from service.demo_child import DemoError, demo_upstream, pointed_at
 from service.logs import setup_logging
 from service.runner import DrainingRunner, Program
-from service.workers import Workers
+from service.workers import run_workers
 
 BACKLOG = 2048  # connections that wait while all workers are busy
 _ANY_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, not bound
@@ -92,11 +92,7 @@ def _serve(
     announce: Callable[[], None],
 ) -> int:
     if config.server.workers > 1:
-        try:
-            Workers(config, program, sockets, announce).run()
-        except SystemExit as ended:
-            return int(ended.code or 0)
-        return 0
+        return run_workers(config, program, sockets, announce)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve_here(DrainingRunner(program, config), sockets, announce))

@@ -1,6 +1,8 @@
 """Several worker processes under gunicorn, which restarts one that dies."""
 
 import logging
+import os
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,6 +22,29 @@ MARGIN_SECONDS = FLUSH_SECONDS + 10
 HUNG_SECONDS = 60
 
 
+def run_workers(
+    config: Config, program: Program, sockets: list[socket.socket], on_ready: Callable[[], None]
+) -> int:
+    """Run `server.workers` processes until a signal; return the exit status.
+
+    Args:
+        config: the settings.
+        program: what each worker runs.
+        sockets: bound and listening; all workers accept from them.
+        on_ready: called once in the parent, when it listens.
+    """
+    parent = os.getpid()
+    try:
+        Workers(config, program, sockets, on_ready).run()
+    except SystemExit as ended:
+        status = ended.code if isinstance(ended.code, int) else 0
+        if os.getpid() != parent:
+            # A worker comes back up here, too; the demo and the log thread are not its to stop.
+            os._exit(status)
+        return status
+    return 0
+
+
 class WorkerLog(Logger):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn's messages, through the logging of the gateway."""
 
@@ -33,14 +58,7 @@ class WorkerLog(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """The gateway in `server.workers` processes that share listening sockets.
-
-    Args:
-        config: the settings.
-        program: what each worker runs.
-        sockets: already bound.
-        on_ready: called once in the parent, when it listens.
-    """
+    """The gateway as gunicorn sees it."""
 
     def __init__(
         self,
@@ -61,7 +79,8 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         """Tell gunicorn what it has to know; nothing comes from its own files."""
         drain = self._config.server.drain_seconds + MARGIN_SECONDS
         settings = {
-            "bind": [f"fd://{one.fileno()}" for one in self._sockets],
+            # Gunicorn closes what it listens on, so it gets descriptors of its own.
+            "bind": [f"fd://{os.dup(one.fileno())}" for one in self._sockets],
             "workers": self._config.server.workers,
             "worker_class": "aiohttp.worker.GunicornUVLoopWebWorker",
             "timeout": int(HUNG_SECONDS + drain),
@@ -69,7 +88,7 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "logger_class": WorkerLog,
             "control_socket_disable": True,
             "when_ready": lambda _arbiter: self._on_ready(),
-            "post_fork": lambda _arbiter, _worker: self._start_logging(),
+            "post_fork": lambda _arbiter, _worker: self._begin(),
             "worker_exit": lambda _arbiter, _worker: self._logging.close(),
         }
         for name, value in settings.items():
@@ -84,6 +103,10 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
         return make_runner
 
-    def _start_logging(self) -> None:
-        """Give the worker a logging thread of its own: threads do not survive a fork."""
+    def _begin(self) -> None:
+        """Begin a worker: the parent's signals and its logging thread stay behind."""
+        # Until the worker has handlers of its own, the parent's would swallow its SIGTERM,
+        # which is sent once: the whole of `graceful_timeout` would pass before the end.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
         self._logging.enter_context(setup_logging(self._config.log))

@@ -1,0 +1,209 @@
+"""Starting, draining and stopping, as real processes on real sockets."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from service.config import ServerConfig
+from service.launch import ListenError, demo_help, listen
+from tests.service.gateway_process import GatewayProcess, fetch
+
+STUB = str(Path(__file__).with_name("stub_gateway.py"))
+SETTINGS = (
+    "server: {{host: 127.0.0.1, port: 0, workers: {workers}, threads: 2, drain_seconds: 5}}\n"
+)
+
+
+@pytest.fixture
+def start(tmp_path):
+    made = []
+
+    def _start(more: str = "upstream: {base_url: 'http://a'}", workers: int = 1, *arguments: str):
+        (tmp_path / "config.yaml").write_text(SETTINGS.format(workers=workers) + more)
+        made.append(GatewayProcess(tmp_path, STUB, *arguments))
+        return made[-1]
+
+    yield _start
+    for process in made:
+        process.close()
+
+
+def open_slow(gateway: GatewayProcess, tenths: int) -> tuple[threading.Thread, list[bytes]]:
+    """Begin to read an answer that takes a while; return when its head is there."""
+    answer: list[bytes] = []
+    response = fetch(f"{gateway.address()}/slow?tenths={tenths}")
+    thread = threading.Thread(target=_read, args=(response, answer))
+    thread.start()
+    return thread, answer
+
+
+def _read(response: http.client.HTTPResponse, answer: list[bytes]) -> None:
+    try:
+        answer.append(response.read())
+    except http.client.HTTPException as cut:
+        answer.append(repr(cut).encode())
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_serves_and_stops_on_sigterm(start, workers):
+    gateway = start(workers=workers)
+    about = json.loads(gateway.get("/about"))
+    assert about["loop"] == "uvloop"
+    assert about["thread"].startswith("work")
+    assert (about["pid"] == gateway.process.pid) is (workers == 1)
+    assert gateway.stop() == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_running_answers_are_finished_before_it_stops(start, tmp_path, workers):
+    gateway = start(workers=workers)
+    thread, answer = open_slow(gateway, 15)
+    assert gateway.stop() == 0
+    thread.join(10)
+    assert answer == [b"." * 15 + b"end"]
+    assert len(list(tmp_path.glob("drained-*"))) == workers
+
+
+def test_while_draining_it_takes_no_new_connection(start):
+    gateway = start()
+    thread, _ = open_slow(gateway, 15)
+    address = gateway.address()
+    gateway.process.terminate()
+    time.sleep(0.3)
+    with pytest.raises(OSError, match="refused"):
+        fetch(f"{address}/about")
+    thread.join(10)
+    assert gateway.process.wait(10) == 0
+
+
+def test_ctrl_c_stops_it_as_well_and_a_second_one_at_once(start):
+    gateway = start()
+    thread, _ = open_slow(gateway, 40)
+    gateway.process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    assert gateway.process.poll() is None
+    began = time.monotonic()
+    assert gateway.stop(signal.SIGINT) == 130
+    assert time.monotonic() - began < 3
+    thread.join(10)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_caller_that_leaves_cancels_its_handler(start, tmp_path, workers):
+    gateway = start(workers=workers)
+    host, port = gateway.address().removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"GET /slow?tenths=100 HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.recv(100)
+    end = time.monotonic() + 5
+    while not (tmp_path / "cancelled").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert (tmp_path / "cancelled").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_port_in_use_is_one_clear_line(start, workers):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        gateway = start("upstream: {base_url: 'http://a'}", workers)
+        gateway.close()
+        settings = SETTINGS.format(workers=workers).replace("port: 0", f"port: {port}")
+        folder = Path(gateway._error).parent
+        (folder / "config.yaml").write_text(settings)
+        second = GatewayProcess(folder, STUB)
+        assert second.process.wait(20) == 1
+    expected = f"cannot listen on 127.0.0.1:{port}: another program listens there\n"
+    assert second.error == expected
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_application_that_fails_to_start_ends_the_process(start, workers):
+    gateway = start("upstream: {base_url: 'http://a'}", workers, "broken")
+    assert gateway.process.wait(30) != 0
+    assert "the start failed" in gateway.error
+
+
+def test_a_worker_that_dies_is_replaced(start):
+    gateway = start(workers=2)
+    first = json.loads(gateway.get("/about"))["pid"]
+    os.kill(first, signal.SIGKILL)
+    end = time.monotonic() + 10
+    seen = set()
+    while len(seen - {first}) < 2 and time.monotonic() < end:
+        try:
+            seen.add(json.loads(gateway.get("/about"))["pid"])
+        except OSError:
+            time.sleep(0.05)
+    assert len(seen - {first}) == 2
+    assert gateway.stop() == 0
+
+
+def test_all_workers_log_to_one_file(start, tmp_path):
+    gateway = start(workers=2)
+    gateway.get("/about")
+    gateway.stop()
+    text = (tmp_path / "log" / "access.log").read_text()
+    assert text.count("listening on http://127.0.0.1:") == 1
+
+
+@pytest.mark.slow
+def test_the_demo_takes_the_place_of_every_service_that_gets_a_token(start):
+    more = "upstream: {proxy: 'http://127.0.0.1:9'}\ntokens: {provider: openai}"
+    gateway = start(more)
+    about = json.loads(gateway.get("/about"))
+    demo = about["base_url"]
+    assert demo.startswith("http://127.0.0.1:")
+    assert about["oaifree_url"] == f"{demo}/api/auth/refresh"
+    assert about["openai_url"] == f"{demo}/oauth/token"
+    assert about["proxy"] == ""
+    assert fetch(demo).status < 500
+    assert f"curl -N {gateway.address()}/v1/chat/completions" in gateway.output
+    assert gateway.stop() == 0
+    with pytest.raises(OSError, match="refused"):
+        fetch(demo)
+
+
+@pytest.mark.slow
+def test_the_demo_ends_when_the_gateway_is_killed(start):
+    gateway = start("")
+    demo = json.loads(gateway.get("/about"))["base_url"]
+    gateway.close()
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        try:
+            fetch(demo).close()
+        except OSError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the demo is still there")
+
+
+# --- in this process ---------------------------------------------------------------
+
+
+def test_every_address_of_the_host_is_listened_on():
+    sockets = listen(ServerConfig(host="localhost", port=0))
+    try:
+        assert {one.getsockname()[0] for one in sockets} & {"127.0.0.1", "::1"}
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def test_a_host_that_is_not_ours_is_one_line():
+    with pytest.raises(ListenError, match=r"cannot listen on 192\.0\.2\.1:0: "):
+        listen(ServerConfig(host="192.0.2.1", port=0))
+
+
+def test_the_help_names_three_commands_and_the_console():
+    text = demo_help("http://127.0.0.1:33333", "http://127.0.0.1:33333/v1")
+    assert text.count("  curl ") == 3
+    assert text.count("curl -N ") == 1
+    assert "http://127.0.0.1:33333/ in a browser" in text
