@@ -27,6 +27,8 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _CONVERSATION = "/backend-api/conversation/{conversation_id}"
 _ROUTES: tuple[tuple[str, str, Handle], ...] = (
+    ("GET", "/", stats.get_index),
+    ("POST", "/api/arkose/token", catalogue.post_arkose),
     ("POST", "/api/auth/refresh", tokens.post_refresh),
     ("POST", "/oauth/token", tokens.post_oauth),
     ("GET", "/demo/stats", stats.get_stats),
@@ -89,7 +91,7 @@ def make_demo_app(options: DemoOptions | None = None) -> web.Application:
     app.on_shutdown.append(_end_answers)
     for method, path, handle in _ROUTES:
         app.router.add_route(method, path, handle)
-    for method, path, handle in _ROUTES:
+    for method, path, handle in _ROUTES[1:]:  # all but the index
         app.router.add_route(method, "/{prefix:.+}" + path, handle)
     return app
 

@@ -1,11 +1,13 @@
 """Models and GPTs (protocol 6.9, 6.5)."""
 
 import re
+import uuid
 from typing import Any
 
 from aiohttp import web
 
 from upstream.demo.refusals import Refusal, detail
+from upstream.demo.stats import STATS
 
 SLUGS = ("auto", "gpt-4o", "gpt-4o-mini", "gpt-4", "o1", "o1-mini", "o1-preview", "gpt-5")
 MAX_TOKENS = 32_767
@@ -45,6 +47,12 @@ async def list_gizmos(_request: web.Request) -> web.Response:
     return web.json_response(
         {"gizmos": [{"flair": {"kind": "mine"}, "resource": _gizmo(one)} for one in OWN_GIZMOS]}
     )
+
+
+async def post_arkose(request: web.Request) -> web.Response:
+    """Answer as a token service of the operator's would (`POST /api/arkose/token`)."""
+    request.app[STATS].counts["arkose"] += 1
+    return web.json_response({"token": f"demo-arkose-{uuid.uuid4().hex}"})
 
 
 async def get_limit(_request: web.Request) -> web.Response:
@@ -91,15 +99,7 @@ def _gizmo(gizmo_id: str) -> dict[str, Any]:
             "workspace_id": None,
             "model": None,
             "instructions": None,
-            "settings": None,
-            "display": {
-                "name": f"Demo GPT {gizmo_id}",
-                "description": "A GPT of the demo upstream",
-                "welcome_message": "Hello",
-                "prompt_starters": ["help"],
-                "profile_picture_url": None,
-                "categories": [],
-            },
+            "display": _display(gizmo_id),
             "share_recipient": "private",
             "updated_at": "2024-06-01T00:00:00+00:00",
             "tags": ["public"],
@@ -117,4 +117,15 @@ def _gizmo(gizmo_id: str) -> dict[str, Any]:
                 "can_accept_all_mime_types": True,
             }
         },
+    }
+
+
+def _display(gizmo_id: str) -> dict[str, Any]:
+    return {
+        "name": f"Demo GPT {gizmo_id}",
+        "description": "A GPT of the demo upstream",
+        "welcome_message": "Hello",
+        "prompt_starters": ["help"],
+        "profile_picture_url": None,
+        "categories": [],
     }

@@ -15,6 +15,12 @@ from upstream.demo.options import DemoOptions
 SHUTDOWN_SECONDS = 0.5
 """Running answers are dropped at once, so little is left to wait for."""
 
+_SECONDS = {
+    "access-seconds": "life of issued access tokens",
+    "delay-seconds": "pause between pieces of an answer",
+    "later-seconds": "when a picture that comes later appears",
+}
+
 
 def main() -> None:
     """Serve until a signal, or until the parent is gone if so asked."""
@@ -31,20 +37,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--exit-with-parent", action="store_true", help="exit when standard input ends"
     )
-    parser.add_argument(
-        "--access-seconds",
-        type=float,
-        default=DemoOptions().access_seconds,
-        help="life of issued access tokens",
-    )
+    for name, shown in _SECONDS.items():
+        default = getattr(DemoOptions(), name.replace("-", "_"))
+        parser.add_argument(f"--{name}", type=float, default=default, help=shown)
     parser.add_argument(
         "--rotate", action="store_true", help="give a new refresh token with each access token"
-    )
-    parser.add_argument(
-        "--delay-seconds",
-        type=float,
-        default=DemoOptions().delay_seconds,
-        help="pause between pieces of an answer",
     )
     parser.add_argument(
         "--generation",
@@ -61,6 +58,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
         access_seconds=arguments.access_seconds,
         rotate=arguments.rotate,
         delay_seconds=arguments.delay_seconds,
+        later_seconds=arguments.later_seconds,
         generation=arguments.generation,
         is_crlf=arguments.crlf,
     )

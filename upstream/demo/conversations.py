@@ -8,10 +8,13 @@ import msgspec
 from aiohttp import web
 
 from upstream.demo.refusals import Refusal, detail, not_found
-from upstream.demo.scene import conversation_details
 from upstream.demo.script import Message
 from upstream.demo.stats import STATS
+from upstream.demo.surroundings import conversation_details
 from upstream.demo.tokens import OWNER, fields_of
+
+KEPT_CONVERSATIONS = 2_000
+"""The oldest are forgotten: all is in memory, and load tests run for long."""
 
 
 class Late(msgspec.Struct, frozen=True):
@@ -122,6 +125,8 @@ class Conversations:
         """Begin a new conversation."""
         made = Conversation(str(uuid.uuid4()), owner, is_temporary=is_temporary)
         self._by_id[made.id] = made
+        if len(self._by_id) > KEPT_CONVERSATIONS:
+            del self._by_id[next(iter(self._by_id))]
         return made
 
     def any_of(self, owner: str, conversation_id: str) -> Conversation | None:

@@ -2,7 +2,8 @@
 
 Two kinds of link, as the real ones: on the upstream's own origin, which wants
 the bearer, and signed ones on another origin, which must never see it. The
-other origin is this server under its other loopback name.
+other origin is this server under its other loopback name; where it listens
+elsewhere there is none, and what is signed takes a bearer too.
 """
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from upstream.demo.stats import STATS
 from upstream.demo.tokens import OWNER
 
 NATIVE_PREFIX = "file_"
+OTHER_NAMES = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}
 EXPIRED_WORD = "expired"
 RETRY_WORD = "retry"
 
@@ -25,8 +27,7 @@ def own_origin(request: web.Request) -> str:
 def foreign_origin(request: web.Request) -> str:
     """Return another origin of this server, where it listens on loopback."""
     name, colon, port = request.host.partition(":")
-    other = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}.get(name, name)
-    return f"{request.scheme}://{other}{colon}{port}"
+    return f"{request.scheme}://{OTHER_NAMES.get(name, name)}{colon}{port}"
 
 
 async def get_classic_link(request: web.Request) -> web.Response:
@@ -64,7 +65,8 @@ async def get_sandbox_link(request: web.Request) -> web.Response:
 
 async def get_blob(request: web.Request) -> web.Response:
     """Give the bytes behind a signed link."""
-    if "Authorization" in request.headers:
+    has_foreign_name = request.host.partition(":")[0] in OTHER_NAMES
+    if "Authorization" in request.headers and has_foreign_name:
         request.app[STATS].counts["bearer_on_foreign_download"] += 1
         return web.Response(status=403, text="AuthenticationFailed")
     return _content(request, request.app[FILES].find(request.match_info["file_id"]))

@@ -253,3 +253,5 @@ _BENT: dict[str, Callable[[Fault, Iterator[Piece], Script], Iterator[Piece]]] = 
     "handoff410": _hand_over,
 }
 """Faults within an answer; any other name leaves it whole."""
+
+FAULT_NAMES = (*_REFUSED, *_INSTEAD, *_BENT, "slow", "refuse", "empty")

@@ -11,6 +11,9 @@ from aiohttp import web
 MAX_KEPT_BYTES = 64 * 1024 * 1024
 """Larger uploads are measured but not kept: the demo holds all in memory."""
 DEFAULT_TYPE = "application/octet-stream"
+KEPT_FILES = 2_000
+KEPT_BYTES = 512 * 1024 * 1024
+"""Over either, the oldest files are forgotten."""
 _ALNUM = string.ascii_letters + string.digits
 
 
@@ -52,23 +55,33 @@ class Files:
     def expect(self, owner: str, name: str, size: int) -> StoredFile:
         """Make room for an upload."""
         stored = StoredFile(id=f"file-{_alnum(22)}", owner=owner, name=name, size=size)
-        self._by_id[stored.id] = stored
+        self._keep(stored)
         return stored
 
     def make(self, owner: str, name: str, content: bytes, *, is_native: bool = False) -> str:
         """Keep a generated file; return its id, of the native form (`sediment://`) if asked."""
         file_id = f"file_{secrets.token_hex(16)}" if is_native else f"file-{_alnum(24)}"
-        self._by_id[file_id] = StoredFile(
-            id=file_id,
-            owner=owner,
-            name=name,
-            size=len(content),
-            media_type=mimetypes.guess_type(name)[0] or DEFAULT_TYPE,
-            content=content,
-            received_bytes=len(content),
-            is_uploaded=True,
+        self._keep(
+            StoredFile(
+                id=file_id,
+                owner=owner,
+                name=name,
+                size=len(content),
+                media_type=mimetypes.guess_type(name)[0] or DEFAULT_TYPE,
+                content=content,
+                received_bytes=len(content),
+                is_uploaded=True,
+            )
         )
         return file_id
+
+    def _keep(self, stored: StoredFile) -> None:
+        self._by_id[stored.id] = stored
+        while len(self._by_id) > KEPT_FILES or self._kept_bytes() > KEPT_BYTES:
+            del self._by_id[next(iter(self._by_id))]
+
+    def _kept_bytes(self) -> int:
+        return sum(len(one.content or b"") for one in self._by_id.values())
 
     def put_in_sandbox(
         self, conversation_id: str, message_id: str, path: str, file_id: str

@@ -84,35 +84,28 @@ def _name(scene: Scene, earlier: list[str]) -> str:
 
 def _echo(scene: Scene) -> str:
     question = scene.question
-    said = [
-        scene.words(
-            f"you said {_quoted(question.text)} and no model has thought about it. ",
-            f"你说的是{_quoted(question.text)}，没有模型为此思考过。",
-        )
-    ]
+    text = _quoted(question.text)
+    said = scene.words(
+        f"you said {text} and no model has thought about it. ",
+        f"你说的是{text}，没有模型为此思考过。",
+    )
     earlier = _talk(question.history)
     if len(earlier) > 1:
-        said.append(
-            scene.words(
-                f"Our talk began with {_quoted(earlier[0].text)}, {len(earlier)} messages ago. ",
-                f"我们的谈话开始于{_quoted(earlier[0].text)}，到现在有{len(earlier)}条消息。",
-            )
+        said += scene.words(
+            f"Our talk began with {_quoted(earlier[0].text)}, {len(earlier)} messages ago. ",
+            f"我们的谈话开始于{_quoted(earlier[0].text)}，到现在有{len(earlier)}条消息。",
         )
     instructions = [one.text for one in question.history if one.role in {"system", "critic"}]
     if any(instructions):
-        said.append(
-            scene.words(
-                f"My instructions are {_quoted(instructions[-1])}. ",
-                f"我得到的指示是{_quoted(instructions[-1])}。",
-            )
+        said += scene.words(
+            f"My instructions are {_quoted(instructions[-1])}. ",
+            f"我得到的指示是{_quoted(instructions[-1])}。",
         )
-    said.append(
-        scene.words(
-            f"I am {question.model}, played by the demo upstream; write help to see what it can do.",
-            f"我是演示上游扮演的 {question.model}；输入“帮助”可以看到它会做什么。",
-        )
+    said += scene.words(
+        f"I am {question.model}, played by the demo upstream; write help to see what it can do.",
+        f"我是演示上游扮演的 {question.model}；输入“帮助”可以看到它会做什么。",
     )
-    return "".join(said)
+    return said
 
 
 def _talk(history: tuple[Said, ...]) -> list[Said]:

@@ -39,7 +39,16 @@ class Replay(msgspec.Struct, frozen=True):
                 yield piece
 
 
+KEPT_REPLAYS = 500
+
 REPLAYS: web.AppKey[dict[str, Replay]] = web.AppKey("REPLAYS", dict)
+
+
+def keep_replay(replays: dict[str, Replay], replay: Replay) -> None:
+    """Remember an answer as the last one of its conversation."""
+    replays[replay.script.conversation_id] = replay
+    if len(replays) > KEPT_REPLAYS:
+        del replays[next(iter(replays))]
 
 
 async def post_resume(request: web.Request) -> web.StreamResponse:

@@ -18,6 +18,20 @@ _REFERENCES = "/message/metadata/content_references"
 
 def play_browse(scene: Scene) -> None:
     """Browse as in 2023: `【n†source】`, whose citations come after their markers."""
+    _open_pages(scene)
+    word = scene.words("source", "来源")
+    markers = [f"【0†{word}】", f"【1†{word}】", f"【7†{word}】"]
+    text = scene.words(
+        f"Demo: rivers flow{markers[0]}, boats float{markers[1]}, and nobody knows why{markers[2]}.",
+        f"演示：河水流动{markers[0]}，小船漂浮{markers[1]}，没有人知道为什么{markers[2]}。",
+    )
+    first, second = (
+        _citation(text, marker, _web_source(number)) for number, marker in enumerate(markers[:2])
+    )
+    _say_and_cite(scene, text, first, second)
+
+
+def _open_pages(scene: Scene) -> None:
     scene.call("browser", f'search("{scene.question.text[:60]}")')
     scene.tool(
         "browser",
@@ -41,16 +55,6 @@ def play_browse(scene: Scene) -> None:
     scene.call("browser", "mclick([0, 1])")
     for title, url, domain in PAGES:
         scene.tool("browser", _quote(url, domain, title), metadata={"command": "quote"})
-    word = scene.words("source", "来源")
-    markers = [f"【0†{word}】", f"【1†{word}】", f"【7†{word}】"]
-    text = scene.words(
-        f"Demo: rivers flow{markers[0]}, boats float{markers[1]}, and nobody knows why{markers[2]}.",
-        f"演示：河水流动{markers[0]}，小船漂浮{markers[1]}，没有人知道为什么{markers[2]}。",
-    )
-    first, second = (
-        _citation(text, marker, _web_source(number)) for number, marker in enumerate(markers[:2])
-    )
-    _say_and_cite(scene, text, first, second)
 
 
 def play_file_search(scene: Scene) -> None:

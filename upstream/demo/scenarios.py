@@ -6,8 +6,10 @@ from collections.abc import Callable
 import msgspec
 
 from upstream.demo import drawing, plain, reasoning, research, talking, tools
-from upstream.demo.scene import Scene, close_scene, open_scene
+from upstream.demo.faults import FAULT_NAMES
+from upstream.demo.scene import Scene
 from upstream.demo.script import Script
+from upstream.demo.surroundings import close_scene, open_scene
 
 Player = Callable[[Scene], None]
 
@@ -38,8 +40,9 @@ def play_help(scene: Scene) -> None:
         "\n`/scene NAME` asks for one by name, `/fault NAME` breaks the answer.",
         "\n`/scene 名称` 按名称选择场景，`/fault 名称` 让回答出错。",
     )
+    faults = "\n\n`/fault " + " | ".join(FAULT_NAMES) + "`"
     lines = "".join(f"- {one.name}: {one.example}\n" for one in SCENARIOS)
-    scene.say(head + lines + tail)
+    scene.say(head + lines + tail + faults)
 
 
 SCENARIOS = (

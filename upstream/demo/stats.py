@@ -107,6 +107,11 @@ async def note_request(request: web.Request, handler: Handler) -> web.StreamResp
     return await handler(request)
 
 
+async def get_index(_request: web.Request) -> web.Response:
+    """Say what this is."""
+    return web.json_response({"service": "demo upstream", "stats": "/demo/stats"})
+
+
 async def get_stats(request: web.Request) -> web.Response:
     """Answer all counters."""
     return web.json_response(request.app[STATS].as_json())

@@ -140,7 +140,20 @@ def _run(scene: Scene, output: str, *shown: dict[str, Any]) -> None:
         )
     )
     scene.wait(3)
-    result = {
+    scene.change(
+        message_id,
+        Change(CODE_PATH, "append", output),
+        FINISHED,
+        Change(
+            "/message/metadata",
+            "append",
+            {"aggregate_result": _result(shown), "is_complete": True},
+        ),
+    )
+
+
+def _result(shown: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    return {
         "status": "success",
         "run_id": str(uuid.uuid4()),
         "start_time": time.time(),
@@ -154,9 +167,3 @@ def _run(scene: Scene, output: str, *shown: dict[str, Any]) -> None:
         "jupyter_messages": [],
         "messages": list(shown),
     }
-    scene.change(
-        message_id,
-        Change(CODE_PATH, "append", output),
-        FINISHED,
-        Change("/message/metadata", "append", {"aggregate_result": result, "is_complete": True}),
-    )

@@ -16,7 +16,7 @@ from upstream.demo.files import FILES
 from upstream.demo.options import OPTIONS
 from upstream.demo.questions import Question, read_question
 from upstream.demo.refusals import Refusal, detail
-from upstream.demo.replays import REPLAYS, Replay
+from upstream.demo.replays import REPLAYS, Replay, keep_replay
 from upstream.demo.scenarios import play
 from upstream.demo.scene import Scene
 from upstream.demo.script import Message, final_messages
@@ -45,7 +45,8 @@ async def post_turn(request: web.Request) -> web.StreamResponse:
     except Refusal as refusal:
         stats.turns_by_status[str(refusal.status)] += 1
         raise
-    stats.turns_by_status[str(response.status)] += 1
+    is_answered = response.prepared or isinstance(response, web.Response)
+    stats.turns_by_status[str(response.status) if is_answered else "none"] += 1
     return response
 
 
@@ -118,7 +119,7 @@ async def _stream(request: web.Request, line: Line, asked: Asked) -> web.StreamR
         is_v1=options.generation == "v1" or (options.generation == "ask" and question.wants_v1),
         is_final_only=fault.name == "handoff410",
     )
-    request.app[REPLAYS][conversation.id] = replay
+    keep_replay(request.app[REPLAYS], replay)
     answering.stopped.discard(conversation.id)
     pieces = bend(fault, render(script, is_v1=replay.is_v1), script)
     pieces = _until_stopped(pieces, answering, conversation.id)

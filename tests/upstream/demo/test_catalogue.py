@@ -22,3 +22,10 @@ async def test_nothing_is_required_of_callers(asker: Asker) -> None:
     async with asker.post("/backend-api/sentinel/chat-requirements", {}) as response:
         assert (await response.json())["proofofwork"] == {"required": False}
     assert (await asker.get("/public-api/conversation_limit"))["message_cap"] == 40
+
+
+async def test_a_token_service_and_an_index_answer(asker: Asker) -> None:
+    async with asker.session.post(asker.base + "/api/arkose/token", data={"type": "gpt-4"}) as got:
+        assert (await got.json())["token"].startswith("demo-arkose-")
+    assert (await asker.stats())["arkose"] == 1
+    assert (await asker.get("/"))["service"] == "demo upstream"

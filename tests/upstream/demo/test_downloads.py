@@ -41,6 +41,13 @@ async def test_a_sandbox_file_has_a_signed_link_that_refuses_a_bearer(asker: Ask
     assert (stats["downloads"], stats["bearer_on_foreign_download"]) == (1, 1)
 
 
+async def test_without_a_second_name_a_signed_link_takes_the_bearer(asker: Asker) -> None:
+    stream = await asker.ask("make report.csv")
+    link = await sandbox(asker, stream, "/mnt/data/report.csv")
+    headers = {**BEARER, "Host": "demo:9100"}
+    assert (await fetch(asker, link["download_url"], headers))[0] == 200
+
+
 async def test_words_of_a_path_choose_its_faults(asker: Asker) -> None:
     expired = await asker.ask("make expired.csv")
     link = await sandbox(asker, expired, "/mnt/data/expired.csv")

@@ -98,6 +98,7 @@ async def test_a_websocket_is_offered(asker: Asker) -> None:
 async def test_a_refused_connection(asker: Asker) -> None:
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await answer(asker, "/fault refuse")
+    assert (await asker.stats())["turns"]["by_status"] == {"none": 1}
 
 
 @pytest.mark.parametrize("count", [0, 3])

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from upstream.demo.files import Files
 
 
@@ -29,3 +31,11 @@ def test_a_sandbox_path_belongs_to_its_message() -> None:
     assert files.in_sandbox("c", "n", "/mnt/data/a.csv") is None
     assert files.is_first_ask("m", "p")
     assert not files.is_first_ask("m", "p")
+
+
+def test_the_oldest_files_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("upstream.demo.files.KEPT_BYTES", 10)
+    files = Files()
+    first, second = (files.make("me", "a.bin", b"123456") for _ in range(2))
+    assert files.find(first) is None
+    assert files.find(second) is not None
