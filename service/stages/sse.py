@@ -27,7 +27,8 @@ class DecodeSse:
         self.is_overflowing = False
         self._max_event_bytes = max_event_bytes
         self._tail: list[bytes] = []  # pieces of the line that has not ended
-        self._size = 0  # bytes of the tail and of the event's data
+        self._tail_size = 0
+        self._size = 0  # bytes of the event's data so far
         self._name = ""
         self._data: list[bytes] = []
         self._is_lf_swallowed = False  # the last chunk ended in CR, whose LF may follow
@@ -48,25 +49,29 @@ class DecodeSse:
         for piece in lines:
             line = piece
             if self._tail:
-                line = b"".join((*self._tail, piece))
-                self._tail.clear()
+                line = self._whole_line(piece)
             self._line(line, frames)
             if self.is_overflowing:
                 return frames
         if last:
             self._tail.append(last)
-            self._grow(len(last))
+            self._tail_size += len(last)
+            self._check(self._size + self._tail_size - len(b"data: "))
         return frames
 
     def finish(self) -> list[Frame]:
         """Return what an unterminated last line or event still holds."""
         frames: list[Frame] = []
         if self._tail:
-            line = b"".join(self._tail)
-            self._tail.clear()
-            self._line(line, frames)
+            self._line(self._whole_line(b""), frames)
         self._dispatch(frames)
         return frames
+
+    def _whole_line(self, end: bytes) -> bytes:
+        line = b"".join((*self._tail, end))
+        self._tail.clear()
+        self._tail_size = 0
+        return line
 
     def _line(self, line: bytes, frames: list[Frame]) -> None:
         if self._is_start:
@@ -103,11 +108,11 @@ class DecodeSse:
 
     def _add(self, data: bytes) -> None:
         self._data.append(data)
-        self._grow(len(data))
+        self._size += len(data)
+        self._check(self._size)
 
-    def _grow(self, size: int) -> None:
-        self._size += size
-        if self._size > self._max_event_bytes:
+    def _check(self, size: int) -> None:
+        if size > self._max_event_bytes:
             self.is_overflowing = True
             self._tail.clear()
             self._data.clear()

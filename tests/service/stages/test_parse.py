@@ -1,0 +1,173 @@
+"""What each kind of frame is (protocol 3.2, 3.6, 4)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from service.events import (
+    ConversationNamed,
+    DoneReceived,
+    Frame,
+    HandedOff,
+    InputEchoed,
+    MessageSnapshot,
+    ModelNamed,
+    Moderated,
+    ResumeOffered,
+    StreamCompleted,
+    TextAppended,
+    Unknown,
+    UpstreamEvent,
+    UpstreamFault,
+    WebSocketHandOff,
+)
+from service.stages.parse import Parse
+
+
+def parsed(*given: Any, name: str = "") -> list[UpstreamEvent]:
+    parse = Parse()
+    frames = [
+        each
+        if isinstance(each, Frame)
+        else Frame(name, each if isinstance(each, bytes) else json.dumps(each).encode())
+        for each in given
+    ]
+    return [event for frame in frames for event in parse.feed(frame)]
+
+
+MESSAGE = {"id": "m", "author": {"role": "assistant"}, "content": {"parts": ["a"]}}
+V1 = [
+    Frame("delta_encoding", b'"v1"'),
+    Frame("delta", json.dumps({"v": {"message": MESSAGE}}).encode()),
+]
+
+
+@pytest.mark.parametrize(
+    ("value", "event"),
+    [
+        ({"type": "message_stream_complete"}, StreamCompleted()),
+        ({"type": "stream_handoff", "options": []}, HandedOff()),
+        ({"type": "resume_conversation_token", "token": "t"}, ResumeOffered("t")),
+        ({"type": "moderation", "moderation_response": {"blocked": True}}, Moderated(True)),
+        ({"type": "moderation", "moderation_response": {"flagged": True}}, Moderated(False)),
+        ({"moderation_response": {"blocked": True}, "message_id": "m"}, Moderated(True)),
+        ({"type": "input_message", "input_message": {"id": "u"}}, InputEchoed("u")),
+        ({"type": "input_message", "input_message": {"message": {"id": "u"}}}, InputEchoed("u")),
+        ({"type": "server_ste_metadata", "metadata": {"model_slug": "s"}}, ModelNamed("s")),
+        ({"wss_url": "wss://x", "response_id": "r"}, WebSocketHandOff()),
+        (b"[DONE]", DoneReceived()),
+        (b" [DONE] ", DoneReceived()),
+        ({"type": "brand_new"}, Unknown("type brand_new")),
+        ({"a": 1, "b": 2}, Unknown("object", "a,b")),
+        (b"[1]", Unknown("json list", "[1]")),
+        (b"{broken", Unknown("not json", "{broken")),
+        (b'"v2"', Unknown("json str", "v2")),
+        (Frame("", b"oops", stray=True), Unknown("stray line", "oops")),
+    ],
+)
+def test_each_kind_of_frame_is_one_event(value: Any, event: UpstreamEvent) -> None:
+    assert parsed(value) == [event]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"2024-05-01 12:34:56.789012",
+        Frame("ping", b'{"message":1}'),
+        {"type": "title_generation", "title": "x"},
+        {"type": "conversation_detail_metadata"},
+        {"type": "message_marker", "marker": "x"},
+        {"type": "moderation_response_of_another_kind"} | {"type": "perf_stats"},
+        {"type": "resume_conversation_token", "token": None},
+        {"type": "input_message", "input_message": []},
+        {"message": None},
+    ],
+)
+def test_noise_is_no_event(value: Any) -> None:
+    assert parsed(value) == []
+
+
+def test_deltas_are_recognised_with_and_without_their_event_names() -> None:
+    grow = {"p": "/message/content/parts/0", "o": "append", "v": "b"}
+    expected = [TextAppended("m", "b"), TextAppended("m", "c")]
+    assert parsed(*V1, grow, {"v": "c"}, name="delta")[1:] == expected
+    assert parsed({"v": {"message": MESSAGE}}, grow, {"v": "c"})[1:] == expected
+
+
+def test_whole_objects_between_deltas_do_not_touch_the_decoder() -> None:
+    echo = {"message": {**MESSAGE, "id": "u"}}
+    grow = {"p": "/message/content/parts/0", "o": "append", "v": "b"}
+    events = parsed(*V1, Frame("delta", json.dumps(grow).encode()), echo, {"v": "c"})
+    assert isinstance(events[2], MessageSnapshot)
+    assert events[3] == TextAppended("m", "c")
+
+
+def test_the_encoding_header_starts_afresh() -> None:
+    grow = Frame("delta", b'{"p":"/message/content/parts/0","o":"append","v":"b"}')
+    assert parsed(*V1, grow, *V1, grow)[1] == parsed(*V1, grow)[1]
+
+
+def test_a_bad_delta_is_counted_and_the_next_one_works() -> None:
+    events = parsed(
+        *V1,
+        Frame("delta", b'{"o":"move"}'),
+        Frame("delta", b'{"o":"append","p":"/message/content/parts/0","v":"b"}'),
+    )
+    assert events[1] == Unknown("bad delta", "a delta's operation is not known")
+    assert events[2] == TextAppended("m", "b")
+
+
+def test_an_unknown_encoding_is_a_fault() -> None:
+    (event,) = parsed(Frame("delta_encoding", b'"v2"'))
+    assert isinstance(event, UpstreamFault)
+    assert "v2" in event.failure.message
+
+
+def test_the_conversation_is_named_once_and_again_when_it_changes() -> None:
+    events = parsed(*({"type": "toast", "conversation_id": c} for c in ("c1", "c1", "c2")))
+    assert events == [ConversationNamed("c1"), ConversationNamed("c2")]
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "code", "is_body"),
+    [
+        ({"message": None, "error": "boom"}, 502, "upstream_error", False),
+        ({"message": None, "error": "boom", "error_code": "x_y"}, 502, "x_y", False),
+        ({"detail": "no"}, 502, "upstream_error", True),
+        ({"detail": {"message": "no", "clears_in": 9}}, 429, "rate_limit_exceeded", True),
+        ({"detail": {"code": "conversation_not_found"}}, 404, "conversation_not_found", True),
+        ({"type": "error", "error": {"message": "x"}}, 502, "upstream_error", False),
+        ({"message": "plain words of a proxy"}, 502, "upstream_error", True),
+        ({"choices": [{"delta": {}}]}, 502, "upstream_error", False),
+    ],
+)
+def test_errors_under_a_good_status_are_faults(
+    value: Any, status: int, code: str, is_body: bool
+) -> None:
+    (event,) = parsed(value)
+    assert isinstance(event, UpstreamFault)
+    assert (event.failure.status, event.failure.code, event.is_body) == (status, code, is_body)
+
+
+def test_the_text_that_comes_with_an_error_is_read_before_it() -> None:
+    first, second = parsed({"message": MESSAGE, "error": "boom"})
+    assert isinstance(first, MessageSnapshot)
+    assert isinstance(second, UpstreamFault)
+
+
+def test_halves_of_characters_and_bad_utf8_cost_nothing() -> None:
+    raw = b'{"message":{"id":"m","content":{"parts":["a\\ud83d"]}}}'
+    (event,) = parsed(raw)
+    assert event.message.text == "a\ud83d"  # type: ignore[union-attr] - the case says so
+    (event,) = parsed(b'{"message":{"id":"m","content":{"parts":["a\xff"]}}}')
+    assert event.message.text == "a\ufffd"  # type: ignore[union-attr] - the case says so
+
+
+def test_several_objects_in_one_event_are_read_one_by_one() -> None:
+    assert parsed(b'{"type":"stream_handoff"}\n[DONE]') == [HandedOff(), DoneReceived()]
+
+
+def test_deeply_nested_garbage_is_counted() -> None:
+    assert parsed(b'{"a":' * 100_000)[0] == Unknown("not json", ('{"a":' * 40))
