@@ -1,0 +1,85 @@
+"""A token service on a real socket that counts, fails, rotates and waits as it is told."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import jwt
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from service.config import TokensConfig
+
+KEY = "made up for tests, thirty-two bytes or more"
+
+
+def access_token(life_seconds: float | None, **claims: Any) -> str:
+    """Return a JWT that ends in `life_seconds`, or has no `exp`."""
+    if life_seconds is not None:
+        claims["exp"] = time.time() + life_seconds
+    token: str = jwt.encode(claims, KEY)
+    return token
+
+
+class FakeTokenService:
+    """What it does, and what it saw."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.life_seconds = 864_000.0
+        self.delay_seconds = 0.0
+        self.is_rotating = False
+        self.answers: list[web.Response | None] = []  # given first, in order; None cuts the line
+        self.calls: list[dict[str, str]] = []
+        self.content_types: list[str] = []
+        self._numbers = itertools.count(1)
+
+    @property
+    def config(self) -> TokensConfig:
+        """The settings that lead here."""
+        return TokensConfig(oaifree_url=f"{self.url}/api/auth/refresh")
+
+    @property
+    def tokens_seen(self) -> list[str]:
+        """The refresh tokens that were sent, in order."""
+        return [call["refresh_token"] for call in self.calls]
+
+    def fail(self, status: int, text: str = "", times: int = 1, **headers: str) -> None:
+        """Answer the next calls like this."""
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        kind = names.pop("content-type", "application/json")
+        for _ in range(times):
+            self.answers.append(
+                web.Response(status=status, text=text, content_type=kind, headers=names)
+            )
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer one exchange."""
+        self.content_types.append(request.content_type)
+        is_form = request.content_type == "application/x-www-form-urlencoded"
+        self.calls.append(dict(await request.post() if is_form else await request.json()))
+        await asyncio.sleep(self.delay_seconds)
+        if self.answers:
+            answer = self.answers.pop(0)
+            if answer is None and request.transport is not None:
+                request.transport.close()
+            return answer or web.Response()
+        number = next(self._numbers)
+        grant = {"access_token": access_token(self.life_seconds, jti=f"{number}")}
+        if self.is_rotating:
+            grant["refresh_token"] = f"rotated-token-number-{number}"
+        return web.json_response(grant)
+
+
+@asynccontextmanager
+async def running_token_service() -> AsyncIterator[FakeTokenService]:
+    """Run a service for the block."""
+    service = FakeTokenService()
+    app = web.Application()
+    app.router.add_post("/{tail:.*}", service.handle)
+    async with TestServer(app) as server:
+        service.url = f"http://127.0.0.1:{server.port}"
+        yield service
