@@ -6,6 +6,7 @@ given by itself, `GATEWAY_UPSTREAM__HEADERS__X-Key`. The seed's three names are
 read as well; an empty one is as good as none, since its compose file sets them all.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -18,6 +19,10 @@ SEED_NAMES = {
     "PROCESS_THREADS": "server.threads",
     "KEY_FOR_GPTS_INFO": "gpts_key",
 }
+# What Kubernetes tells every container about a service that happens to be called `gateway`.
+_INJECTED = re.compile(
+    r"GATEWAY_(SERVICE_(HOST|PORT\w*)=.*|PORT(_\d+_(TCP|UDP))?=(tcp|udp)://.*|PORT_\d+_(TCP|UDP)_\w+=.*)"
+)
 _SECRETS = ("tokens.secret", "gpts_key", "storage.state", "upstream.proxy", "upstream.headers")
 _MAPPINGS = ("models", "upstream.headers", "files.host_rewrite")
 
@@ -36,7 +41,7 @@ def read_environment(environ: Mapping[str, str], settings: Iterable[str]) -> Rea
             setting = SEED_NAMES[variable]
             result.notes.append(f"read `{variable}` as `{setting}`")
             result.give(setting.split("."), variable, value.strip())
-        elif variable.upper().startswith(PREFIX):
+        elif variable.upper().startswith(PREFIX) and not _INJECTED.fullmatch(f"{variable}={value}"):
             _read(result, settings_of, variable, value)
     return result
 

@@ -117,3 +117,17 @@ def test_an_error_names_the_variable(environ, line):
 
 def test_other_variables_are_not_ours():
     assert load_config(None, {"PATH": "/bin", "GATEWAYS": "1"}).notes == ()
+
+
+def test_what_kubernetes_says_about_a_service_of_that_name_is_passed_over():
+    environ = {
+        "GATEWAY_SERVICE_HOST": "10.0.0.1",
+        "GATEWAY_SERVICE_PORT_HTTP": "80",
+        "GATEWAY_PORT": "tcp://10.0.0.1:80",
+        "GATEWAY_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "GATEWAY_PORT_80_TCP_ADDR": "10.0.0.1",
+    }
+    assert load_config(None, environ).notes == ()
+    assert problems({"GATEWAY_PORT": "80"}) == [
+        "GATEWAY_PORT: no such setting; the nearest is GATEWAY_SERVER__PORT"
+    ]
