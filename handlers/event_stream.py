@@ -1,0 +1,195 @@
+"""The only writer of a streamed answer (spec 6.3 and 6.4).
+
+Until the head is out an error has its true status; afterwards it is an event of
+the stream. One batch is one write, and nothing else is done for each of them: a
+single task beside the stream sends the head when it is due and fills silences.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
+
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp_sse import EventSourceResponse
+from typing_extensions import override
+
+from handlers.record import Record, outcome_of
+from service.config import StreamConfig
+from service.errors import ServiceError, UpstreamCutError
+from service.events import Failure, Rendered, TurnEnded
+from service.stages.encode import PING, ChatChunks, error_frame
+from service.usage import Usage
+
+# How late a keep-alive may be, as a part of its interval: silence is looked for this often.
+_LOOKS_PER_INTERVAL = 4
+
+
+class StreamResponse(EventSourceResponse):
+    """A response of events, without pings of its own and open to every HTTP version."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__(headers=headers, allow_all_methods=True, send_timeout=None)
+        self.headers[hdrs.CONTENT_TYPE] = "text/event-stream; charset=utf-8"
+        del self.headers[hdrs.CONNECTION]  # the base class claims keep-alive for every request
+
+    @override
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send the head, once."""
+        if self.prepared:  # the server asks again at the end; the base class would raise
+            return await web.StreamResponse.prepare(self, request)
+        if request.version < HttpVersion11:
+            self.force_close()  # without chunks, only the end of the connection ends the body
+        writer = await super().prepare(request)
+        self.stop_streaming()
+        return writer
+
+
+class EventStream:
+    """Writes one answer; `run` it once.
+
+    Args:
+        request: of the caller; its record learns when the first text went out.
+        response: what is written to.
+        chunks: turns batches into events.
+        settings: pace and keep-alive.
+        count_usage: counts the answer when it is complete, if the caller wants usage.
+    """
+
+    def __init__(
+        self,
+        request: web.Request,
+        response: StreamResponse,
+        chunks: ChatChunks,
+        settings: StreamConfig,
+        count_usage: Callable[[], Awaitable[Usage]] | None,
+    ) -> None:
+        self._request = request
+        self._response = response
+        self._chunks = chunks
+        self._settings = settings
+        self._count_usage = count_usage
+        self._is_open = asyncio.Event()
+        self._opening = asyncio.Lock()
+        self._writes = 0  # how often text was written: what the task beside looks at
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def run(
+        self, source: AsyncGenerator[list[Rendered], None], record: Record
+    ) -> Failure | None:
+        """Write the answer to its end; a caller that leaves ends it, and closes the source.
+
+        Returns:
+            The failure, if nothing was written and the caller can get its true status.
+        """
+        async with asyncio.TaskGroup() as group:
+            head_at = record.received_at + self._settings.head_seconds
+            self._keeper = group.create_task(self._keep_alive(head_at, record))
+            try:
+                return await self._write_all(source, record)
+            finally:
+                self._keeper.cancel()
+
+    async def _write_all(
+        self, source: AsyncGenerator[list[Rendered], None], record: Record
+    ) -> Failure | None:
+        gathered = self._chunks.gathered
+        try:
+            async with aclosing(source):
+                async for batch in source:
+                    frames = self._chunks.feed_batch(batch)
+                    if gathered.ended is not None:
+                        record.learn(gathered)
+                        return await self._finish(frames, gathered.ended, record)
+                    if frames:
+                        await self._write(frames, record)
+            raise UpstreamCutError("The answer ended without an end.")
+        except ServiceError as error:
+            record.outcome = outcome_of(error)
+            return await self._fail(b"", error.failure(), record)
+        except ConnectionResetError:
+            record.abandon()
+            return None
+
+    async def _write(self, frames: bytes, record: Record) -> None:
+        if not self._writes:
+            record.first_text_at = asyncio.get_running_loop().time()
+            frames = await self._open(record) + frames
+        self._writes += 1
+        await self._response.write(frames)
+        if self._settings.delay_seconds:
+            await asyncio.sleep(self._settings.delay_seconds)
+
+    async def _open(self, record: Record) -> bytes:
+        """Send the head if it is not out yet; return what has to be written first."""
+        async with self._opening:
+            if self._is_open.is_set():
+                return b""
+            await self._response.prepare(self._request)
+            record.stream = self._response
+            self._is_open.set()
+            return self._chunks.role
+
+    async def _finish(self, frames: bytes, ended: TurnEnded, record: Record) -> Failure | None:
+        """Write the last text and the end, in one write that also ends the body."""
+        if ended.failure is not None:
+            return await self._fail(frames, ended.failure, record)
+        usage = None
+        if self._count_usage is not None:
+            if frames:
+                await self._write(frames, record)  # text does not wait for figures
+                frames = b""
+            record.usage = await self._count_usage()
+            usage = record.usage.as_json()
+        await self._close(frames, self._chunks.finish(usage), record)
+        return None
+
+    async def _fail(self, frames: bytes, failure: Failure, record: Record) -> Failure | None:
+        async with self._opening:
+            is_untold = not self._is_open.is_set() and not frames
+        if is_untold:
+            return failure
+        with suppress(ConnectionResetError):
+            await self._close(frames, error_frame(failure), record)
+        return None
+
+    async def _close(self, frames: bytes, end: bytes, record: Record) -> None:
+        """Write the end and end the body at once: some clients leave at `[DONE]` (openai-wire 1)."""
+        if frames and record.first_text_at is None:
+            record.first_text_at = asyncio.get_running_loop().time()
+        last = await self._open(record) + frames + end
+        if self._keeper is not None:
+            self._keeper.cancel()  # it must not write behind the end
+        await self._response.write_eof(last)
+
+    async def _keep_alive(self, head_at: float, record: Record) -> None:
+        """Send the head when it is due, then a sign of life in each silence."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(head_at):
+                await self._is_open.wait()
+        with suppress(ConnectionResetError):  # the writer of text notices, too
+            if role := await self._open(record):
+                await self._response.write(role + PING)
+            await self._fill_silence()
+
+    async def _fill_silence(self) -> None:
+        comment = self._settings.keep_alive_seconds
+        chunk = self._settings.keep_alive_chunk_seconds
+        intervals = [seconds for seconds in (comment, chunk) if seconds]
+        if not intervals:
+            return
+        loop = asyncio.get_running_loop()
+        seen, comment_at, chunk_at = self._writes, loop.time(), loop.time()
+        while True:
+            await asyncio.sleep(min(intervals) / _LOOKS_PER_INTERVAL)
+            now = loop.time()
+            if self._writes != seen:
+                seen, comment_at, chunk_at = self._writes, now, now
+                continue
+            due = b""
+            if comment and now - comment_at >= comment:
+                due, comment_at = PING, now
+            if chunk and now - chunk_at >= chunk:
+                due, chunk_at = due + self._chunks.keep_alive, now
+            if due:
+                await self._response.write(due)

@@ -1,0 +1,60 @@
+"""What is read from and written to HTTP headers, safe against what a header cannot carry."""
+
+import math
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+
+from aiohttp import web
+
+from service.credentials import Credential, read_credential
+from service.events import Failure
+
+REQUEST_ID = "x-request-id"
+UPSTREAM_MODEL = "x-upstream-model"
+IGNORED_FIELDS = "x-ignored-fields"
+OVERHEAD = "x-gateway-overhead-ms"
+RETRY_AFTER = "Retry-After"
+SHOULD_RETRY = "x-should-retry"
+# Node's SDK sleeps as long as it is told: above this, it is told not to (openai-wire 1, rule 13).
+MAX_RETRY_AFTER_SECONDS = 60
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_UNSAFE = re.compile(r"[^\x20-\x7e]")
+
+
+def request_id_of(request: web.Request) -> str:
+    """Return the caller's own id of this request if it is sane, else a new one."""
+    given = request.headers.get(REQUEST_ID, "")
+    return given if _SANE_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+
+
+def credential_of(request: web.Request) -> Credential:
+    """Return the caller's credential.
+
+    Raises:
+        AuthError: missing or malformed.
+    """
+    headers = request.headers
+    return read_credential(
+        headers.get("Authorization"), headers.get("api-key"), headers.get("ChatGPT-Account-ID")
+    )
+
+
+def reply_headers(
+    *, ignored_fields: Iterable[str] = (), upstream_model: str | None = None
+) -> dict[str, str]:
+    """Return the headers that tell about an answer; each only when there is something to tell."""
+    found = {IGNORED_FIELDS: ", ".join(ignored_fields), UPSTREAM_MODEL: upstream_model or ""}
+    return {name: _UNSAFE.sub("", value) for name, value in found.items() if value}
+
+
+def retry_headers(failure: Failure) -> Mapping[str, str]:
+    """Return when a refused request may be sent again, if that is known."""
+    if failure.retry_after_seconds is None:
+        return {}
+    seconds = math.ceil(max(0.0, failure.retry_after_seconds))
+    headers = {RETRY_AFTER: str(seconds)}
+    if seconds > MAX_RETRY_AFTER_SECONDS:
+        headers[SHOULD_RETRY] = "false"
+    return headers

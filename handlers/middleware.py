@@ -1,0 +1,103 @@
+"""The edge: every request gets an id, one log line, and JSON for an answer (spec 11, 12)."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from aiohttp import hdrs, web
+
+from handlers.cors import add_origin, is_preflight, preflight_response
+from handlers.headers import REQUEST_ID, request_id_of
+from handlers.json_body import body_size_error
+from handlers.record import RECORD, Record, close_record
+from handlers.responses import error_response
+from service.errors import MethodNotAllowedError, NotFoundError, RequestError, ServiceError
+from service.events import Failure
+from service.keys import CONFIG
+from service.stages.encode import error_frame
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log = logging.getLogger("gateway.faults")
+_MAX_PATH_CHARS = 200  # of an unknown path, quoted
+
+
+def install_edge(app: web.Application) -> None:
+    """Put the middleware and the headers of every answer around the application's routes."""
+    app.middlewares.append(edge)
+    app.on_response_prepare.append(_add_headers)
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Name the request and answer its origin; streams and stored files pass here, too."""
+    record = request.get(RECORD)
+    if record is not None:
+        response.headers[REQUEST_ID] = record.request_id
+    add_origin(request, response, request.app[CONFIG].server.cors_origins)
+
+
+@web.middleware
+async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Answer a request, whatever happens, and log it; a cancelled one is logged and goes on."""
+    received_at = asyncio.get_running_loop().time()
+    request[RECORD] = record = Record(request_id_of(request), received_at)
+    response: web.StreamResponse | None = None
+    try:
+        response = await _answer(request, handler)
+    except asyncio.CancelledError:
+        record.abandon()
+        raise
+    finally:
+        close_record(request, response)
+    return response
+
+
+async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    if is_preflight(request):
+        return preflight_response(request)
+    try:
+        return await handler(request)
+    except ServiceError as error:
+        return error_response(error.failure())
+    except web.HTTPException as error:
+        return _http_error(request, error)
+    except (web.RequestPayloadError, ConnectionResetError):
+        message = "The request body ended early, or is not encoded as its headers say."
+        return error_response(RequestError(message).failure())
+    except Exception:  # noqa: BLE001 - the outermost edge: a bug is logged, the caller gets JSON
+        record = request[RECORD]
+        _log.exception("unhandled fault in request %s", record.request_id)
+        return await _fault_response(record)
+
+
+async def _fault_response(record: Record) -> web.StreamResponse:
+    """Tell of a bug: as JSON, or in the stream whose head is out already."""
+    failure = ServiceError(
+        f"This server met an unexpected fault; its log has more about request {record.request_id}."
+    ).failure()
+    if record.stream is None:
+        return error_response(failure)
+    with suppress(ConnectionResetError):
+        await record.stream.write_eof(error_frame(failure))
+    return record.stream
+
+
+def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
+    """Return aiohttp's own refusals as JSON."""
+    path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
+    failure: Failure
+    match error:
+        case web.HTTPNotFound():
+            failure = NotFoundError(f"There is nothing at {path}.").failure()
+        case web.HTTPMethodNotAllowed():
+            allowed = ", ".join(sorted(error.allowed_methods))
+            failure = MethodNotAllowedError(f"{path} takes {allowed} only.").failure()
+        case web.HTTPRequestEntityTooLarge():
+            failure = body_size_error(request.app[CONFIG].server.max_body_bytes).failure()
+        case _:
+            failure = Failure(error.status, error.reason, RequestError.type, RequestError.code)
+    response = error_response(failure)
+    if hdrs.ALLOW in error.headers:
+        response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+    return response

@@ -1,0 +1,27 @@
+"""Which path is answered by what (spec 3, `server.api_prefix`)."""
+
+from aiohttp import web
+
+from handlers.accounts import account_ids
+from handlers.chat import chat_completions
+from handlers.health import healthz, index, metrics, readyz
+from handlers.media import FILES, IMAGES, file, image
+from handlers.models import get_model, list_models
+from service.config import Config
+
+
+def add_routes(app: web.Application, config: Config) -> None:
+    """Add all routes: the API under the prefix only, stored pictures and files in both places."""
+    prefix = config.server.api_prefix.strip("/")
+    base = f"/{prefix}" if prefix else ""
+    app.router.add_post(f"{base}/v1/chat/completions", chat_completions)
+    app.router.add_get(f"{base}/v1/models", list_models)
+    app.router.add_get(f"{base}/v1/models/{{id:.+}}", get_model)
+    app.router.add_post(f"{base}/getAccountID", account_ids)
+    for place in dict.fromkeys(("", base)):
+        app.router.add_get(f"{place}/{IMAGES}/{{name}}", image)
+        app.router.add_get(f"{place}/{FILES}/{{name}}", file)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/", index)
