@@ -38,6 +38,14 @@ async def about(request: web.Request) -> web.Response:
     )
 
 
+async def headers(request: web.Request) -> web.Response:
+    return web.Response(text="".join(f"{name}: {text}\n" for name, text in request.headers.items()))
+
+
+async def size(request: web.Request) -> web.Response:
+    return web.Response(text=str(len(await request.read())))
+
+
 async def slow(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse()
     await response.prepare(request)
@@ -59,11 +67,13 @@ def make_app(config: Config) -> web.Application:
     if "broken" in sys.argv:
         message = "the start failed"
         raise RuntimeError(message)
-    app = web.Application()
+    app = web.Application(client_max_size=10_000_000)
     app[CONFIG] = config
     app[OPEN] = set()
     app.router.add_get("/about", about)
     app.router.add_get("/slow", slow)
+    app.router.add_get("/headers", headers)
+    app.router.add_post("/size", size)
     return app
 
 
