@@ -1,0 +1,65 @@
+# Short verbs; `make help` lists them. ARGS goes on to the program: make run ARGS="--config my.yaml"
+
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+# What ruff looks at is in pyproject.toml; the tests run in as many processes as there are jobs.
+JOBS ?= 2
+# The first Python that is new enough; only asked for when the environment has to be made.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint types fmt check requirements clean
+
+help:  ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: $(VENV)/.for-tests  ## make .venv with all that run and test need; nothing when up to date
+
+run: $(VENV)/.for-run  ## start on port 33333, against the built-in demo unless config.yaml says otherwise
+	@exec $(BIN)/python -m service $(ARGS)
+
+test: install  ## run every test; installs redis-server and nginx first where apt-get and root are there
+	@tests/system_packages.sh
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+lint: install  ## look for mistakes, and for files that are not formatted
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install  ## check the types
+	$(BIN)/mypy
+
+fmt: install  ## format, and mend what can be mended
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+check: lint types test  ## all of lint, types and test
+
+# uv runs in a throw-away environment: it is needed for this and nothing else.
+requirements: $(VENV)/bin/python  ## pin requirements*.in anew, with hashes, for every Python from 3.11
+	rm -rf $(VENV)/uv
+	$(BIN)/python -m venv $(VENV)/uv
+	$(VENV)/uv/bin/python -m pip --disable-pip-version-check install --quiet uv
+	for name in requirements requirements-dev; do \
+		UV_CUSTOM_COMPILE_COMMAND="make requirements" $(VENV)/uv/bin/uv pip compile --quiet --universal \
+			--python-version 3.11 --generate-hashes --no-emit-index-url --output-file $$name.txt $$name.in \
+			|| exit; done
+	rm -rf $(VENV)/uv
+
+clean:  ## remove .venv and caches; data/ and log/ stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/it" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "on Debian, venv is in the package python3-venv" >&2; exit 1; }
+
+$(VENV)/.for-run: requirements.txt | $(VENV)/bin/python
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.for-tests: requirements-dev.txt $(VENV)/.for-run
+	$(PIP) -r requirements.txt -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Install the servers that tests start, where that is possible; elsewhere the tests that
+# need a missing one are skipped by name (or fail, with CI=true).
+set -eu
+
+missing=""
+PATH="$PATH:/usr/sbin:/sbin"
+command -v redis-server >/dev/null || missing="$missing redis-server"
+command -v nginx >/dev/null || missing="$missing nginx"
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+    echo "missing, and not installed without apt-get and root:$missing" >&2
+    exit 0
+fi
+echo "installing$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+export RUNLEVEL=1 # packages do not start their services then: tests start their own
+# shellcheck disable=SC2086 # one word is one package
+if ! { apt-get -qq update && apt-get -qq install -y --no-install-recommends $missing; } </dev/null >/dev/null; then
+    echo "could not be installed:$missing" >&2
+fi
