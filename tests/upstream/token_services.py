@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,10 +16,10 @@ from service.config import TokensConfig
 KEY = "made up for tests, thirty-two bytes or more"
 
 
-def access_token(life_seconds: float | None, **claims: Any) -> str:
+def access_token(life_seconds: float | None, now: float | None = None, **claims: Any) -> str:
     """Return a JWT that ends in `life_seconds`, or has no `exp`."""
     if life_seconds is not None:
-        claims["exp"] = time.time() + life_seconds
+        claims["exp"] = (now or time.time()) + life_seconds
     token: str = jwt.encode(claims, KEY)
     return token
 
@@ -29,6 +29,7 @@ class FakeTokenService:
 
     def __init__(self) -> None:
         self.url = ""
+        self.clock: Callable[[], float] = time.time
         self.life_seconds = 864_000.0
         self.delay_seconds = 0.0
         self.is_rotating = False
@@ -68,7 +69,7 @@ class FakeTokenService:
                 request.transport.close()
             return answer or web.Response()
         number = next(self._numbers)
-        grant = {"access_token": access_token(self.life_seconds, jti=f"{number}")}
+        grant = {"access_token": access_token(self.life_seconds, self.clock(), jti=f"{number}")}
         if self.is_rotating:
             grant["refresh_token"] = f"rotated-token-number-{number}"
         return web.json_response(grant)
