@@ -27,13 +27,14 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
+            if key_node.tag == "tag:yaml.org,2002:merge" or not isinstance(
+                key_node, yaml.ScalarNode
+            ):
                 continue
             if key_node.value in seen:
                 problem = f"the key {key_node.value} is given twice"
                 raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            if isinstance(key_node, yaml.ScalarNode):
-                seen.add(key_node.value)
+            seen.add(key_node.value)
         return super().construct_mapping(node, deep)
 
 
@@ -65,7 +66,10 @@ def read_mapping(path: Path) -> dict[str, Any]:
         return {}
     if not isinstance(tree, dict):
         raise ConfigError([f"{path}: must be a mapping of settings, not a {type(tree).__name__}"])
-    return _without_nulls(tree)
+    try:
+        return _without_nulls(tree)
+    except RecursionError:
+        raise ConfigError([f"{path}: a mapping holds itself"]) from None
 
 
 def find_gpts(settings: Path | None, named: object, *, is_seed: bool) -> Path | None:

@@ -51,6 +51,8 @@ def test_a_flow_mapping_that_is_no_json_is_yaml(read):
         ("a: {b: 1, b: 2}", "c.yaml", "line 1: the key b is given twice"),
         ('{"a": 1,}{', "c.json", "line 1: "),
         ("!!python/object:os.system x", "c.yaml", "could not determine a constructor"),
+        ("? [a]\n: b", "c.yaml", "line 1: found unhashable key"),
+        ("a: &a {b: *a}", "c.yaml", "a mapping holds itself"),
         ("[1]", "c.json", "must be a mapping of settings, not a list"),
     ],
 )
