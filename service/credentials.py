@@ -5,6 +5,7 @@ import re
 from enum import StrEnum
 
 from msgspec import Struct
+from typing_extensions import override
 
 from service.errors import AuthError
 
@@ -46,6 +47,7 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
         """Return a hash of the token, safe to store; the same for every account id."""
         return fingerprint(self.token)
 
+    @override
     def __repr__(self) -> str:
         """Never show the token."""
         return f"Credential({self.kind}, {self.fingerprint[:8]})"
@@ -58,6 +60,7 @@ class Caller(Struct, frozen=True):
     account_id: str | None
     account: str
 
+    @override
     def __repr__(self) -> str:
         """Never show the token."""
         return f"Caller({self.account[:8]})"

@@ -23,15 +23,14 @@ from service.errors import (
     UpstreamUnreachableError,
 )
 from service.events import BodyEnd, BodyEnded
-from service.refusals import is_route_fault, refusal
+from service.refusals import is_route_fault
 from upstream.backend import Backend
-from upstream.routing import Route, Routes
+from upstream.routing import Route
 
 # Spec 3, upstream.retries: a longer wait goes to the caller at once.
 MAX_LIMIT_WAIT_SECONDS = 5.0
 _PASSING_STATUSES = (502, 503, 504)
 _FIRST_PAUSE_SECONDS = 0.25
-_MAX_ERROR_BODY_BYTES = 64 * 1024
 _TICK_SECONDS = 1.0
 
 
@@ -134,14 +133,11 @@ class TurnClient:
         self,
         config: UpstreamConfig,
         backend: Backend,
-        routes: Routes,
-        session: aiohttp.ClientSession,
         retries: Counter,
     ) -> None:
         self._config = config
         self._backend = backend
-        self._session = session
-        self._routes = routes
+        self._routes = backend.routes
         self._retries = retries
 
     async def open(
@@ -162,7 +158,7 @@ class TurnClient:
             try:
                 opened = await self._post(route, self._config.turn_path, caller, data, headers)
             except (UpstreamUnreachableError, UpstreamRefusedError) as error:
-                if isinstance(error, UpstreamUnreachableError) or is_route_fault(error):
+                if isinstance(error, UpstreamRefusedError) and is_route_fault(error):
                     self._routes.cool(route)
                 pause = _pause_before_retry(error, len(tried))
                 if pause is None or len(tried) > self._config.retries:
@@ -195,49 +191,22 @@ class TurnClient:
         headers: dict[str, str] | None,
     ) -> TurnBody:
         every = {
-            **self._backend.headers_for(caller),
-            "Accept": "text/event-stream",
+            **self._backend.headers_for(caller, accept="text/event-stream"),
             "Accept-Encoding": "identity",  # a compressed stream would arrive in lumps
             "Content-Type": "application/json",
             **(headers or {}),
         }
-        seconds = self._config.first_event_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                response = await self._session.post(
-                    route.url(path), data=data, headers=every, allow_redirects=False
-                )
-                if response.status != HTTPStatus.OK or "html" in response.headers.get(
-                    "Content-Type", ""
-                ):
-                    raise await _refusal_of(response, caller)
-        except aiohttp.ConnectionTimeoutError as error:
-            message = (
-                f"No connection to the upstream within {self._config.connect_seconds:g} seconds."
+        async with (
+            self._backend.connecting(route),
+            asyncio.timeout(self._config.first_event_seconds),
+        ):
+            response = await self._backend.session.post(
+                route.url(path), data=data, headers=every, allow_redirects=False
             )
-            raise UpstreamUnreachableError(message) from error
-        except TimeoutError as error:
-            message = f"The upstream did not answer within {seconds:g} seconds."
-            raise UpstreamTimeoutError(message) from error
-        except (aiohttp.ClientError, OSError) as error:
-            message = f"The upstream could not be reached ({type(error).__name__})."
-            raise UpstreamUnreachableError(message) from error
+            is_page = "html" in response.headers.get("Content-Type", "").lower()
+            if response.status != HTTPStatus.OK or is_page:
+                raise await self._backend.refusal_of(response, caller)
         return TurnBody(response, self._config)
-
-
-async def _refusal_of(response: aiohttp.ClientResponse, caller: Caller) -> UpstreamRefusedError:
-    """Read an error answer, as far as it can be had."""
-    body = b""
-    try:
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) >= _MAX_ERROR_BODY_BYTES:
-                break
-    except (aiohttp.ClientError, OSError):
-        pass  # the status alone says enough
-    finally:
-        response.close()
-    return refusal(response.status, response.headers, body, (caller.access_token,))
 
 
 def _pause_before_retry(
@@ -245,7 +214,7 @@ def _pause_before_retry(
 ) -> float | None:
     """Return the seconds to wait before a turn is sent again, None: not at all."""
     wait = error.retry_after_seconds
-    pause = _FIRST_PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+    pause: float = _FIRST_PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
     if isinstance(error, UpstreamUnreachableError):
         return pause
     if error.status == HTTPStatus.TOO_MANY_REQUESTS:

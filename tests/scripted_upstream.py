@@ -1,0 +1,192 @@
+"""An upstream that sends exactly the bytes a test wants, and notes what became of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+
+class Abort:
+    """Break the connection, as a proxy that dies does."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Send nothing for a while."""
+
+    seconds: float
+
+
+STALL = Pause(3600)
+Step = bytes | Abort | Pause | dict[str, Any]
+
+
+@dataclass
+class Turn:
+    """One turn that was sent here."""
+
+    body: dict[str, Any]
+    headers: dict[str, str]
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
+class Head:
+    """What the next turn is answered with before its steps."""
+
+    status: int = 200
+    content_type: str = "text/event-stream"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class ScriptedUpstream:
+    """Answers each turn with the next script; the last one is kept for all that follow."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.scripts: list[tuple[Head, list[Step]]] = []
+        self.turns: list[Turn] = []
+        self.resumed: list[Turn] = []
+        self.resume_script: tuple[Head, list[Step]] = (Head(410), [{"detail": {"code": "gone"}}])
+        self.hidden: list[str] = []
+        self.stopped: list[str] = []
+        self.stored: dict[str, Any] = {}
+        self.refreshes: list[str] = []
+        self.access_token = "fk-scripted-access-token"
+        self.refused_tokens: set[str] = set()
+
+    def plays(self, *steps: Step, head: Head | None = None) -> None:
+        """Take this script for the next turn."""
+        self.scripts.append((head or Head(), list(steps)))
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=1 << 26)
+        app.router.add_post("/{p:.*}backend-api/conversation", self._turn)
+        app.router.add_post("/{p:.*}backend-api/f/conversation/resume", self._resume)
+        app.router.add_post("/{p:.*}backend-api/stop_conversation", self._stop)
+        app.router.add_patch("/{p:.*}backend-api/conversation/{id}", self._hide)
+        app.router.add_get("/{p:.*}backend-api/conversation/{id}", self._stored)
+        app.router.add_get("/{p:.*}backend-api/models", self._models)
+        app.router.add_post("/api/auth/refresh", self._refresh)
+        return app
+
+    async def _turn(self, request: web.Request) -> web.StreamResponse:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token in self.refused_tokens:
+            return web.json_response(
+                {"detail": {"code": "token_expired", "message": "old"}}, status=401
+            )
+        turn = Turn(orjson.loads(await request.read()), dict(request.headers))
+        self.turns.append(turn)
+        script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
+        return await self._play(request, turn, *script)
+
+    async def _resume(self, request: web.Request) -> web.StreamResponse:
+        turn = Turn(orjson.loads(await request.read()), dict(request.headers))
+        self.resumed.append(turn)
+        return await self._play(request, turn, *self.resume_script)
+
+    async def _play(
+        self, request: web.Request, turn: Turn, head: Head, steps: list[Step]
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(status=head.status, headers=head.headers)
+        response.content_type = head.content_type
+        try:
+            for step in steps:
+                if isinstance(step, Abort):
+                    if request.transport is not None:
+                        request.transport.abort()
+                    return response
+                if isinstance(step, Pause):
+                    await self._pause(request, step.seconds)
+                    continue
+                if not response.prepared:
+                    await response.prepare(request)
+                await response.write(step if isinstance(step, bytes) else orjson.dumps(step))
+            if not response.prepared:
+                await response.prepare(request)
+            await response.write_eof()
+        finally:
+            turn.closed.set()
+        return response
+
+    async def _pause(self, request: web.Request, seconds: float) -> None:
+        """Wait, but not for a peer that has gone."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while (left := until - loop.time()) > 0:
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionResetError
+            await asyncio.sleep(min(left, 0.02))
+
+    async def _stop(self, request: web.Request) -> web.Response:
+        self.stopped.append((await request.json())["conversation_id"])
+        return web.json_response({"success": True})
+
+    async def _hide(self, request: web.Request) -> web.Response:
+        assert await request.json() == {"is_visible": False}
+        self.hidden.append(request.match_info["id"])
+        return web.json_response({"success": True})
+
+    async def _stored(self, request: web.Request) -> web.Response:
+        stored = self.stored.get(request.match_info["id"])
+        return web.json_response(stored or {"detail": "none"}, status=200 if stored else 404)
+
+    async def _models(self, request: web.Request) -> web.Response:
+        return web.json_response({"models": [{"slug": "gpt-4o"}, {"slug": "gpt-9"}]})
+
+    async def _refresh(self, request: web.Request) -> web.Response:
+        self.refreshes.append(str((await request.post())["refresh_token"]))
+        return web.json_response({"access_token": self.access_token, "expires_in": 86400})
+
+
+@asynccontextmanager
+async def scripted_upstream() -> AsyncIterator[ScriptedUpstream]:
+    """Run one on a free port of loopback."""
+    upstream = ScriptedUpstream()
+    runner = web.AppRunner(upstream.app(), handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    upstream.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield upstream
+    finally:
+        await runner.cleanup()
+
+
+# --- the bytes of a turn --------------------------------------------------------------
+
+
+def event(value: Any, name: str = "") -> bytes:
+    """Return one event with this data."""
+    head = f"event: {name}\n".encode() if name else b""
+    data = value if isinstance(value, bytes) else orjson.dumps(value)
+    return head + b"data: " + data + b"\n\n"
+
+
+def answer(text: str, message_id: str = "a1", **fields: Any) -> bytes:
+    """Return a v0 event of an answer as far as it has grown."""
+    message = {
+        "id": message_id,
+        "author": {"role": "assistant"},
+        "content": {"content_type": "text", "parts": [text]},
+        "status": "in_progress",
+        "recipient": "all",
+        "metadata": {"message_type": "next", "model_slug": "gpt-4o"},
+        **fields,
+    }
+    return event({"message": message, "conversation_id": "c1", "error": None})
+
+
+def final(text: str, message_id: str = "a1", **fields: Any) -> bytes:
+    """Return the last v0 event of an answer."""
+    done = {"status": "finished_successfully", "end_turn": True}
+    return answer(text, message_id, **{**done, **fields})
+
+
+DONE = event(b"[DONE]")
