@@ -73,12 +73,16 @@ def operate(root: Any, path: str, operation: str, value: Any) -> Any:
     way = segments(path)
     if not way:
         return on_value(root, operation, value)
+    if root is MISSING and operation in ("remove", "truncate"):
+        raise UndefinedError("taking something out of nothing")
     if root is MISSING:
         root = [] if isinstance(way[0], int) else {}
     parent = root
     for here, following in itertools.pairwise(way):
         child = read(parent, here)
         if child is MISSING:
+            if operation in ("remove", "truncate"):
+                raise UndefinedError("making containers to take something out of them")
             child = [] if isinstance(following, int) else {}
             write(parent, here, child)
         parent = child
@@ -136,9 +140,9 @@ def merge(old: Any, value: Any) -> Any:
     if old is MISSING or old is None:
         return value
     if isinstance(old, str):
-        if not isinstance(value, str):
-            raise UndefinedError("how a value that is no string turns into text")
-        return whole(old + value)
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise UndefinedError("how such a value turns into text")
+        return whole(f"{old}{value}")
     if isinstance(old, list):
         return [*old, *value] if isinstance(value, list) else [*old, value]
     if isinstance(old, dict) and isinstance(value, dict):
@@ -177,6 +181,8 @@ def read(parent: Any, key: str | int) -> Any:
 
 def write(parent: Any, key: str | int, value: Any) -> None:
     """Set a child that `read` has found to be possible."""
+    if value is MISSING:
+        raise UndefinedError("storing nothing")
     if isinstance(parent, list) and key == len(parent):
         parent.append(value)
     elif isinstance(parent, list):

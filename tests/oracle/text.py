@@ -69,7 +69,7 @@ def answer_text(message: dict[str, Any]) -> str:
     for found in MARKER.finditer(raw):
         text += raw[position : found.start()] + replacement(found, known)
         position = found.end()
-    return STYLING.sub("", INCOMPLETE.sub("", text + raw[position:]))
+    return STYLING.sub("", text + INCOMPLETE.sub("", raw[position:]))
 
 
 def replacement(found: re.Match[str], known: list[dict[str, Any]]) -> str:

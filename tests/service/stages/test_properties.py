@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 from service.errors import UpstreamProtocolError
-from service.events import BodyEnd
+from service.events import BodyEnd, SentHistory
 from service.stages.delta import DecodeDelta, DocumentChanged
 from service.stages.sse import DecodeSse
 from tests.feeding import deltas, read, sent_history
@@ -18,8 +18,12 @@ from tests.oracle.delta_v1 import MISSING, Definition, DeltaError, UndefinedErro
 from tests.oracle.text import answer_text, is_visible, web_text
 
 MIB = 1024 * 1024
+# The same examples in every run: a failure of `make test` has to mean a change.
 FAST = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.filter_too_much],
 )
 
 
@@ -294,6 +298,32 @@ def test_both_generations_and_all_cuts_give_the_text_of_the_definition(steps, se
         for url, _, start, end in whole_reading.annotations:
             assert url in expected[start:end]
         assert read(deltas(chopped(body, sizes))) == whole_reading
+
+
+@st.composite
+def crowd(draw) -> list[dict[str, Any]]:
+    """Steps of several messages that grow side by side, variants and echoes among them."""
+    queues = []
+    for number in range(draw(st.integers(2, 4))):
+        name = draw(st.sampled_from(["u1", "h2", "x"])) + str(number)
+        queues.append(draw(answer(name, is_last=draw(st.booleans())) | other(name)))
+    steps: list[dict[str, Any]] = []
+    while queues:
+        queue = draw(st.sampled_from(queues))
+        steps.append(queue.pop(0))
+        queues = [each for each in queues if each]
+    return [*steps, {"done": True}]
+
+
+@settings(FAST, max_examples=100)
+@given(crowd(), st.integers(0, 10**6), SIZES)
+def test_messages_side_by_side_mean_the_same_in_both_generations_and_all_cuts(steps, seed, sizes):
+    sent = SentHistory(frozenset({"u10", "h21"}), frozenset({"Tea ", "is"}))
+    readings = []
+    for generation in ("v0", "v1"):
+        body = b"".join(render.render({"steps": steps}, generation, seed))
+        readings += [read(deltas([body], sent)), read(deltas(chopped(body, sizes), sent))]
+    assert readings == [readings[0]] * 4
 
 
 # --- garbage --------------------------------------------------------------------
