@@ -46,9 +46,17 @@ class StateStore(Protocol):
 class Blob(Protocol):
     """A stored file that can be served."""
 
-    path: Path
-    media_type: str
-    is_inline: bool
+    @property
+    def path(self) -> Path:
+        """Where it is on this machine's disk."""
+
+    @property
+    def media_type(self) -> str:
+        """What it is served as."""
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether a browser may show it."""
 
 
 class BlobStore(Protocol):
