@@ -1,0 +1,138 @@
+"""A gateway whose turns follow a script: our own port, served over real sockets."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from handlers.middleware import install_edge
+from handlers.routes import add_routes
+from service import keys
+from service.chat import ChatRequest, ModelInfo
+from service.config import Config
+from service.credentials import Caller, Credential
+from service.errors import AuthError
+from service.events import (
+    AnswerStarted,
+    AnswerText,
+    Delta,
+    Failure,
+    Outcome,
+    TurnEnded,
+    TurnFacts,
+)
+from service.metrics import Metrics
+
+END = TurnEnded(Outcome.COMPLETE, "stop")
+FACTS = TurnFacts("conv-1", "msg-1", "gpt-4o-2024")
+CUT = TurnEnded(Outcome.CUT, None, Failure(502, "It was cut.", "upstream_error", "upstream_cut"))
+BEARER = {"Authorization": "Bearer fk-test"}
+
+Step = list[Delta] | float | BaseException | asyncio.Event
+
+
+def says(*texts: str) -> list[Step]:
+    """Return a script: each text in a batch of its own, then a proper end."""
+    return [
+        [FACTS, AnswerStarted("msg-1")],
+        *([AnswerText(text)] for text in texts),
+        [END],
+    ]
+
+
+@dataclass
+class ScriptedTurns:
+    """Plays one script for every turn: batches, pauses, errors, events to wait for."""
+
+    script: list[Step] = field(default_factory=lambda: says("Hello", " world"))
+    requests: list[tuple[ChatRequest, Credential]] = field(default_factory=list)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(
+        self, request: ChatRequest, credential: Credential
+    ) -> AsyncGenerator[list[Delta], None]:
+        self.requests.append((request, credential))
+        try:
+            for step in self.script:
+                if isinstance(step, BaseException):
+                    raise step
+                if isinstance(step, asyncio.Event):
+                    await step.wait()
+                elif isinstance(step, list):
+                    yield step
+                else:
+                    await asyncio.sleep(step)
+        finally:
+            self.closed.set()
+
+
+@dataclass
+class StoredBlob:
+    path: Path
+    media_type: str
+    is_inline: bool
+
+
+@dataclass
+class Surroundings:
+    """The other ports, each with what it answers."""
+
+    turns: ScriptedTurns = field(default_factory=ScriptedTurns)
+    blobs: dict[tuple[str, str], StoredBlob] = field(default_factory=dict)
+    models: list[ModelInfo] = field(
+        default_factory=lambda: [ModelInfo("gpt-4o", 1, "openai"), ModelInfo("org/model", 2, "x")]
+    )
+    callers: list[Caller | None] = field(default_factory=list)
+    is_alive: bool = True
+    upstream_problem: str | None = None
+    waits: float = 0
+
+    def find(self, folder: str, name: str) -> StoredBlob | None:
+        return self.blobs.get((folder, name))
+
+    async def listing(self, caller: Caller | None) -> list[ModelInfo]:
+        self.callers.append(caller)
+        return self.models
+
+    async def caller(self, credential: Credential) -> Caller:
+        if credential.token == "dead":
+            raise AuthError("This refresh token is dead.")
+        return Caller("access", credential.account_id, credential.fingerprint)
+
+    async def by_plan(self, caller: Caller) -> dict[str, list[str]]:
+        return {"plus": [caller.account], "team": []}
+
+    async def state_is_alive(self) -> bool:
+        await asyncio.sleep(self.waits)
+        return self.is_alive
+
+    async def problem(self) -> str | None:
+        await asyncio.sleep(self.waits)
+        return self.upstream_problem
+
+
+class _State:
+    def __init__(self, is_alive: Callable[[], Any]) -> None:
+        self.is_alive = is_alive
+
+
+def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
+    """Return the application of the handlers alone; settings as in a settings file."""
+    config = Config(**settings)
+    app = web.Application(client_max_size=config.server.max_body_bytes)
+    app[keys.CONFIG] = config
+    app[keys.METRICS] = Metrics()
+    app[keys.TURNS] = around.turns
+    app[keys.BLOBS] = around
+    app[keys.CATALOGUE] = around
+    app[keys.TOKENS] = around
+    app[keys.ACCOUNTS] = around
+    app[keys.UPSTREAM] = around
+    app[keys.STATE] = _State(around.state_is_alive)
+    app[keys.DRAINING] = asyncio.Event()
+    install_edge(app)
+    add_routes(app, config)
+    return app
