@@ -155,7 +155,34 @@ class Backend:
                     raise
             await pause(len(tried))
 
+    async def call_events(
+        self, caller: Caller, path: str, body: object, seconds: float = 60
+    ) -> list[dict[str, Any]]:
+        """Return the JSON objects that a POST answers with, one a line, `data:` before it or not.
+
+        Raises:
+            UpstreamError: as for `call`; nothing is sent twice.
+        """
+        request, route = Request("POST", path, body, {}, seconds), self.routes.pick()
+        status, headers, raw = await self._exchange(caller, request, route)
+        if not is_good(status):
+            raise self._noted(route, self.refused(status, headers, raw, caller))
+        self.routes.recover(route)
+        lines = (line.strip().removeprefix(b"data:") for line in raw.splitlines())
+        return [event for line in lines if (event := json_object(line)) is not None]
+
     async def _attempt(self, caller: Caller, request: Request, route: Route) -> dict[str, Any]:
+        status, headers, raw = await self._exchange(caller, request, route)
+        obj = json_object(raw) if raw.strip() else {}
+        is_fault = obj is None or bool(obj.get("detail") or obj.get("error"))
+        if is_good(status) and obj is not None and not is_fault:
+            self.routes.recover(route)
+            return obj
+        raise self._noted(route, self.refused(status, headers, raw[:MAX_ERROR_BYTES], caller))
+
+    async def _exchange(
+        self, caller: Caller, request: Request, route: Route
+    ) -> tuple[int, Mapping[str, str], bytes]:
         url = yarl.URL(route.url(f"backend-api/{request.path}"), encoded=True)
         headers = self.headers_for(caller)
         data = None if request.body is None else orjson.dumps(request.body)
@@ -173,14 +200,11 @@ class Backend:
             ) as response,
         ):
             raw = await read_limited(response, MAX_JSON_BYTES)
-        obj = json_object(raw) if raw.strip() else {}
-        is_fault = obj is None or bool(obj.get("detail") or obj.get("error"))
-        if is_good(response.status) and obj is not None and not is_fault:
-            self.routes.recover(route)
-            return obj
-        error = self.refused(response.status, response.headers, raw[:MAX_ERROR_BYTES], caller)
+        return response.status, response.headers, raw
+
+    def _noted(self, route: Route, error: UpstreamRefusedError) -> UpstreamRefusedError:
         self.note(route, error)
-        raise error
+        return error
 
     def note(self, route: Route, error: UpstreamRefusedError) -> None:
         """Cool the route down if the answer was its fault; else it has shown that it works."""
@@ -202,7 +226,7 @@ class Backend:
         except (aiohttp.ConnectionTimeoutError, *_CONNECTOR_ERRORS) as error:
             self._broke(route, error)
             raise NoConnectionError(
-                "The upstream could not be reached; please try again later."
+                "No connection to the upstream could be made; please try again later."
             ) from error
         except TimeoutError as error:
             raise UpstreamTimeoutError(
