@@ -445,7 +445,7 @@ async def test_a_renewal_does_not_join_an_exchange_that_may_answer_the_refused_t
     assert len(fake.calls) == 2
 
 
-@pytest.mark.parametrize("token", [access_token(60), "fk-1"])
+@pytest.mark.parametrize("token", [access_token(864_000), "fk-1"])
 async def test_an_access_token_cannot_be_renewed(
     tokens: Tokens, fake: FakeTokenService, token: str
 ) -> None:
