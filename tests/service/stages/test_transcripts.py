@@ -79,10 +79,8 @@ def test_a_transcript_means_the_same_however_it_is_cut(name):
             assert reading(name, [body[:cut], body[cut:]]) == whole, f"{label} cut at {cut}"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [n for n in NAMES if not render.load(n).get("unterminated")])
 def test_comments_between_and_after_events_change_nothing(name):
-    if render.load(name).get("unterminated"):
-        pytest.skip("its last line ends with the body")
     for label, pieces in bodies(name, range(1)):
         comment = b": keep-alive\n\n" if "\\r" not in label else b": keep-alive\r\n\r\n"
         noisy = [part for piece in pieces for part in (piece, comment)]
