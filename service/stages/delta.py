@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+import orjson
 from msgspec import Struct
 
 from service.errors import UpstreamProtocolError
@@ -212,8 +213,6 @@ def _at(parent: Any, key: str | int, operation: str, value: Any) -> Any:
     elif operation == "remove":
         if old is not MISSING:
             del copy[where]
-    elif operation == "replace" and isinstance(copy, list) and old is MISSING:
-        raise UpstreamProtocolError("a delta replaces an element beyond the end of a list")
     else:
         _set(copy, where, _at_root(old, operation, value))
     return copy
@@ -234,13 +233,22 @@ def merge(old: Any, value: Any) -> Any:
     """Return `old` with `value` appended (protocol 3.4, MERGE)."""
     if old is MISSING or old is None:
         return _present(value)
-    if isinstance(old, str) and isinstance(value, str):
-        return join_surrogates(old + value)
+    if isinstance(old, str):
+        return join_surrogates(old + _as_text(value))
     if isinstance(old, list):
         return [*old, *value] if isinstance(value, list) else [*old, _present(value)]
     if isinstance(old, dict) and isinstance(value, dict):
         return {**old, **value}
     return _present(value)
+
+
+def _as_text(value: Any) -> str:
+    """Return a value that is appended to a text: scalars as JSON writes them."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | dict):
+        raise UpstreamProtocolError("a delta appends a container to a text")
+    return "" if value is MISSING else orjson.dumps(value).decode()
 
 
 def _truncate(old: Any, units: Any) -> Any:

@@ -8,7 +8,7 @@ text after it waits behind it.
 import re
 from collections.abc import Iterator
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from service.events import (
     AnswerStarted,
@@ -19,20 +19,27 @@ from service.events import (
     Cited,
     Delta,
     LinkForm,
+    Notice,
     ReasoningText,
     Reference,
     ReferencesKnown,
     Source,
+    ToolCallText,
+    ToolResult,
     TurnFacts,
+)
+from service.stages.private_use import (
+    MARKER_CLOSE,
+    MARKER_OPEN,
+    MAX_MARKER_CHARS,
+    StripMarkers,
+    without_markers,
 )
 
 # Spec 7.2: how much text may queue behind a marker that has no reference yet.
 MAX_QUEUED_CHARS = 2000
-# The longest markers seen name about ten pages; beyond this an unclosed one is a mistake.
-MAX_MARKER_CHARS = 2000
 MAX_PATH_CHARS = 1024
 
-_OPEN, _CLOSE = "\ue200", "\ue201"
 # What stops plain text: a private-use marker or styling mark, a bracket of the 2023
 # form, a link into the sandbox, or an end that may become one of the last two.
 _STOP = re.compile(
@@ -67,6 +74,8 @@ class Markers:
         self._references: dict[str, tuple[Reference, ...]] = {}
         self._slots = 0
         self._unresolved: list[_Slot] = []
+        self._reasoning = StripMarkers()
+        self._calls: dict[str, StripMarkers] = {}  # by message id of the tool call
 
     def feed(self, delta: Delta) -> Iterator[Delta]:
         """Yield zero or more deltas for one; never waits."""
@@ -78,8 +87,9 @@ class Markers:
                 self._references[message_id] = references
                 yield from self._resolve(message_id)
                 yield from self._advance(is_end=False)
-            case ReasoningText():
-                yield delta
+            case ReasoningText(text):
+                if shown := self._reasoning.feed(text):
+                    yield ReasoningText(shown)
             case TurnFacts():
                 self._conversation_id = delta.conversation_id or ""
                 yield delta
@@ -88,7 +98,20 @@ class Markers:
                 if isinstance(delta, AnswerStarted):
                     self._message_id = delta.message_id
                     self._start = 0
-                yield delta
+                yield self._stripped(delta)
+
+    def _stripped(self, delta: Delta) -> Delta:
+        """Return a piece without private-use markers; other brackets in code stay."""
+        match delta:
+            case ToolCallText(message_id, _, text):
+                strip = self._calls.setdefault(message_id, StripMarkers())
+                return structs.replace(delta, text=strip.feed(text))
+            case ToolResult(text):
+                return ToolResult(without_markers(text))
+            case Notice(kind, text):
+                return Notice(kind, without_markers(text))
+            case _:
+                return delta
 
     def _advance(self, *, is_end: bool) -> Iterator[Delta]:
         """Give out what is decided; at the end of a message everything is."""
@@ -115,7 +138,7 @@ class Markers:
     def _at_stop(self, *, is_end: bool) -> Iterator[Delta]:
         """Handle what stands at the very beginning of the held text, or leave it there."""
         first = self._held[0]
-        if first == _OPEN:
+        if first == MARKER_OPEN:
             yield from self._private_use(is_end=is_end)
         elif first == "【":
             yield from self._numbered(is_end=is_end)
@@ -127,8 +150,8 @@ class Markers:
     # --- citations --------------------------------------------------------------
 
     def _private_use(self, *, is_end: bool) -> Iterator[Delta]:
-        close = self._held.find(_CLOSE)
-        reopened = self._held.find(_OPEN, 1)
+        close = self._held.find(MARKER_CLOSE)
+        reopened = self._held.find(MARKER_OPEN, 1)
         if reopened > 0 and (close < 0 or reopened < close):
             self._take(reopened)  # the first one was never closed
         elif close > 0:

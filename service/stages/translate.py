@@ -188,6 +188,8 @@ class Translate:
         if self._is_echo(message, is_first=is_first):
             progress.is_dropped = True
         if not progress.is_dropped:
+            if is_first and progress.kind is not MessageKind.HIDDEN:
+                yield from self._release_held()
             yield from self._visible(message, progress)
         progress.is_finished = message.is_finished
 
@@ -208,8 +210,6 @@ class Translate:
             if message.role == "tool":
                 self._is_tool_since = True
             return
-        if self._held is not None and self._held.id != message.id:
-            yield from self._release_held()
         if kind is MessageKind.ANSWER:
             yield from self._answer(message, progress)
         elif kind is MessageKind.REASONING:
@@ -227,10 +227,12 @@ class Translate:
                 yield from self._tool_call(message, progress)
             case MessageKind.TOOL_MEDIA:
                 yield from self._pictures(message)
-            case _:
+            case _ if not progress.is_finished:
                 self._held = message
-                if message.is_finished and not progress.is_finished:
+                if message.is_finished:
                     yield from self._release_held()
+            case _:
+                pass  # it was given out when it was finished
 
     def _tool_call(self, message: Message, progress: _Progress) -> Iterator[Delta]:
         self._recipient = message.recipient

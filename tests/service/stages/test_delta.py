@@ -20,6 +20,7 @@ ROOT = {"a": [1, 2], "s": "xy", "n": None, "o": {"k": 1}}
         ("/a/0", "add", 9, {**ROOT, "a": [9, 1, 2]}),
         ("/a/2", "add", 9, {**ROOT, "a": [1, 2, 9]}),
         ("/a/1", "replace", 9, {**ROOT, "a": [1, 9]}),
+        ("/a/2", "replace", 9, {**ROOT, "a": [1, 2, 9]}),
         ("/a/0", "remove", None, {**ROOT, "a": [2]}),
         ("/a", "append", [3, 4], {**ROOT, "a": [1, 2, 3, 4]}),
         ("/a", "append", 3, {**ROOT, "a": [1, 2, 3]}),
@@ -56,9 +57,9 @@ def test_an_operation_gives_the_document_of_the_table(
         ("/a/x", "add", 1),
         ("/a/-", "add", 1),
         ("/a/5", "add", 1),
-        ("/a/2", "replace", 1),
         ("/a/2", "remove", None),
         ("/s/0", "add", 1),
+        ("/s", "append", ["z"]),
         ("/s/0/x", "add", 1),
         ("/a", "truncate", "1"),
         ("/a", "truncate", -1),
@@ -76,7 +77,7 @@ def test_what_cannot_be_applied_is_a_protocol_error(path: str, operation: str, v
 
 @pytest.mark.parametrize(
     ("old", "value", "expected"),
-    [(1, 2, 2), ("a", 1, 1), ({}, "x", "x"), ([], {}, [{}]), (MISSING, MISSING, None)],
+    [(1, 2, 2), ("a", 1, "a1"), ("a", None, "anull"), ({}, "x", "x"), ([], {}, [{}])],
 )
 def test_merging_unlike_things_takes_the_new_one(old: Any, value: Any, expected: Any) -> None:
     assert merge(old, value) == expected

@@ -20,7 +20,8 @@ from service.events import (
     ToolCallText,
     TurnFacts,
 )
-from service.stages.markers import MAX_MARKER_CHARS, MAX_QUEUED_CHARS, Markers
+from service.stages.markers import MAX_QUEUED_CHARS, Markers
+from service.stages.private_use import MAX_MARKER_CHARS
 
 END = ToolCallText("t", "", "")  # any next visible piece
 PAGE = Source("https://e.org/", "E")
