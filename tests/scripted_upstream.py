@@ -48,6 +48,7 @@ class ScriptedUpstream:
 
     def __init__(self) -> None:
         self.url = ""
+        self.runner: web.AppRunner | None = None
         self.scripts: list[tuple[Head, list[Step]]] = []
         self.turns: list[Turn] = []
         self.resumed: list[Turn] = []
@@ -62,6 +63,11 @@ class ScriptedUpstream:
     def plays(self, *steps: Step, head: Head | None = None) -> None:
         """Take this script for the next turn."""
         self.scripts.append((head or Head(), list(steps)))
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        if self.runner is not None:
+            await self.runner.cleanup()
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=1 << 26)
@@ -136,7 +142,7 @@ class ScriptedUpstream:
         stored = self.stored.get(request.match_info["id"])
         return web.json_response(stored or {"detail": "none"}, status=200 if stored else 404)
 
-    async def _models(self, request: web.Request) -> web.Response:
+    async def _models(self, _request: web.Request) -> web.Response:
         return web.json_response({"models": [{"slug": "gpt-4o"}, {"slug": "gpt-9"}]})
 
     async def _refresh(self, request: web.Request) -> web.Response:
@@ -148,7 +154,9 @@ class ScriptedUpstream:
 async def scripted_upstream() -> AsyncIterator[ScriptedUpstream]:
     """Run one on a free port of loopback."""
     upstream = ScriptedUpstream()
-    runner = web.AppRunner(upstream.app(), handler_cancellation=True, shutdown_timeout=0.1)
+    upstream.runner = runner = web.AppRunner(
+        upstream.app(), handler_cancellation=True, shutdown_timeout=0.1
+    )
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
