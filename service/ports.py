@@ -119,6 +119,9 @@ class Turns(Protocol):
                 the upstream refused.
         """
 
+    async def drain(self, seconds: float) -> None:
+        """Refuse new turns, wait for those that run, and end what is left after that long."""
+
 
 class Catalogue(Protocol):
     """Public model names (spec 5)."""

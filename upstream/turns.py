@@ -69,6 +69,11 @@ class _Turn:
         self.hand_off: ResumeWanted | None = None
         self.is_over = False
 
+    def take_hand_off(self) -> ResumeWanted | None:
+        """Return the hand-off that is to be followed, once."""
+        wanted, self.hand_off = self.hand_off, None
+        return wanted
+
 
 class UpstreamTurns:
     """Runs turns; implements `service.ports.Turns`."""
@@ -192,7 +197,6 @@ class UpstreamTurns:
         reader = make_reader()
         bodies = body_events(turn.body, reader, lambda: answer.patience_seconds)
         for _ in range(MAX_HAND_OFFS):
-            turn.hand_off = None
             async with aclosing(through(bodies, answer)) as deltas:
                 async for batch in deltas:
                     self._note(turn, batch)
@@ -201,9 +205,10 @@ class UpstreamTurns:
                         return
                     if turn.hand_off is not None:
                         break
-            if turn.hand_off is None:
+            wanted = turn.take_hand_off()
+            if wanted is None:
                 break
-            bodies = await self._followed(turn, turn.hand_off, reader, answer)
+            bodies = await self._followed(turn, wanted, reader, answer)
         yield list(answer.feed(BodyEnded(BodyEnd.CUT)))
 
     async def _followed(

@@ -1,0 +1,183 @@
+"""Assembles the program: the only place that knows all packages."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from handlers.middleware import install_edge
+from handlers.routes import add_routes
+from service import keys
+from service.config import Config
+from service.metrics import Metrics
+from service.usage import loaded_encoding
+from storage.blobs import FileBlobs
+from storage.secrets import Cipher, load_or_create_secret
+from storage.state import open_state
+from upstream.accounts import UpstreamAccounts
+from upstream.arkose import Arkose
+from upstream.assets import UpstreamAssets
+from upstream.backend import Backend
+from upstream.client import TurnClient
+from upstream.conversations import Conversations
+from upstream.fetch import Fetcher
+from upstream.files import Files
+from upstream.gpts import Gpts
+from upstream.model_lists import ModelLists
+from upstream.models import ModelCatalogue
+from upstream.probe import UpstreamProbe
+from upstream.queueing import AccountQueues
+from upstream.routing import Routes
+from upstream.session import make_session
+from upstream.tokens import TokenOptions, Tokens
+from upstream.transfers import Transfers
+from upstream.turns import TurnServices, UpstreamTurns
+
+_log = logging.getLogger("gateway.app")
+
+SECRET_FILE = Path("data/secret.key")
+SWEEP_SECONDS = 3600.0  # retention is counted in days
+
+
+def make_app(config: Config) -> web.Application:
+    """Return the application; nothing is opened, read or started before its startup."""
+    app = web.Application(client_max_size=config.server.max_body_bytes)
+    app[keys.CONFIG] = config
+    app[keys.METRICS] = Metrics()
+    app[keys.DRAINING] = asyncio.Event()
+    install_edge(app)
+    add_routes(app, config)
+    app.cleanup_ctx.extend((state_ctx, blobs_ctx, upstream_ctx))
+    return app
+
+
+async def drain(app: web.Application, seconds: float) -> None:
+    """Refuse new turns and let those that run finish, for that many seconds."""
+    app[keys.DRAINING].set()
+    await app[keys.TURNS].drain(seconds)
+
+
+@asynccontextmanager
+async def state_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Open the state store."""
+    metrics = app[keys.METRICS]
+    state = open_state(
+        app[keys.CONFIG].storage.state,
+        lambda kind: metrics.state_failures.labels(kind).inc(),
+    )
+    app[keys.STATE] = state
+    yield
+    await state.close()
+
+
+@asynccontextmanager
+async def blobs_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Open the store of pictures and files, and keep it within its limits."""
+    config = app[keys.CONFIG]
+    blobs = FileBlobs(Path(config.storage.blobs.removeprefix("file:")))
+    app[keys.BLOBS] = blobs
+
+    async def sweep() -> None:
+        while True:
+            swept = await blobs.sweep(config.files.keep_days, config.files.max_store_bytes)
+            if swept.removed_files:
+                _log.info(
+                    "removed %d stored files, %d bytes", swept.removed_files, swept.removed_bytes
+                )
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async with background(sweep):
+        yield
+
+
+@asynccontextmanager
+async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Open all that talks to the outside, in the order of dependence."""
+    config, metrics, state = app[keys.CONFIG], app[keys.METRICS], app[keys.STATE]
+    await loaded_encoding()  # the first answer shall not wait for it
+    cipher = await asyncio.to_thread(_cipher, config)
+    renewals: list[Callable[[], Awaitable[None]]] = []
+    options = TokenOptions(
+        daily=renewals, on_refresh=lambda result: metrics.refreshes.labels(result).inc()
+    )
+    async with make_session(config.upstream) as session:
+        backend = Backend(
+            config.upstream,
+            Routes(config.upstream.base_url, config.upstream.api_prefixes),
+            session,
+        )
+        tokens = Tokens(config.tokens, session, state, cipher, options)
+        gpts = Gpts(config.gpts, config.gpts_key.get_secret_value(), backend, state, tokens)
+        renewals.append(gpts.renew)
+        models = ModelCatalogue(
+            config.models, gpts, ModelLists(backend), is_passthrough=config.models_passthrough
+        )
+        transfers = Transfers(backend, config.files.host_rewrite)
+        conversations = Conversations(backend, metrics)
+        turns = UpstreamTurns(
+            TurnServices(
+                config=config,
+                tokens=tokens,
+                models=models,
+                files=Files(backend, transfers, Fetcher(config.fetch, config.upstream), state),
+                arkose=Arkose(config.arkose.urls, session),
+                queues=AccountQueues(
+                    config.upstream.streams_per_account,
+                    config.upstream.queue_per_account,
+                    config.upstream.queue_seconds,
+                    metrics.queued_turns,
+                ),
+                client=TurnClient(config.upstream, backend, metrics.upstream_retries),
+                assets=UpstreamAssets(
+                    backend,
+                    transfers,
+                    app[keys.BLOBS],
+                    hands_out_links=config.images.upstream_links,
+                ),
+                conversations=conversations,
+                metrics=metrics,
+            )
+        )
+        app[keys.TOKENS] = tokens
+        app[keys.CATALOGUE] = models
+        app[keys.ACCOUNTS] = UpstreamAccounts(backend)
+        app[keys.UPSTREAM] = UpstreamProbe(backend)
+        app[keys.TURNS] = turns
+        async with conversations, background(tokens.run, gpts.start):
+            yield
+            await tokens.close()
+
+
+@asynccontextmanager
+async def background(*jobs: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run jobs beside the application; they are cancelled and awaited at the end.
+
+    Not a TaskGroup, which would take the whole process down with a failed job.
+    """
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(job()) for job in jobs]
+    for task in tasks:
+        task.add_done_callback(_log_failure)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a background job failed", exc_info=error)
+
+
+def _cipher(config: Config) -> Cipher:
+    """Return what protects stored tokens: the secret of the settings, or the one in `data/`."""
+    given = config.tokens.secret
+    if given is not None and given.get_secret_value():
+        return Cipher(given.get_secret_value().encode())
+    return Cipher(load_or_create_secret(SECRET_FILE))
