@@ -1,11 +1,12 @@
-"""The size of a picture that a caller sends, if it is whole (spec 8)."""
+"""Pictures: the size of one that a caller sends, and the form of one that is handed out (spec 8, 9)."""
 
-import warnings
 from io import BytesIO
 from pathlib import Path
 
 from msgspec import Struct
 from PIL import Image, UnidentifiedImageError
+
+from upstream.media_types import media_type
 
 # The types that the model can see; the formats' names are Pillow's.
 PICTURE_TYPES = {
@@ -25,21 +26,52 @@ class PictureSize(Struct, frozen=True):
     height: int
 
 
-def picture_size(source: bytes | Path, media_type: str) -> PictureSize | None:
+# SyntaxError is Pillow's word for a broken PNG. Its warning of many pixels comes
+# long after our own limit, as an error where warnings are errors.
+_UNREADABLE = (
+    UnidentifiedImageError,
+    OSError,
+    ValueError,
+    SyntaxError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+_PNG = "image/png"
+
+
+def picture_size(source: bytes | Path, kind: str) -> PictureSize | None:
     """Return a picture's size, None when it is broken or over the limit; blocks.
 
     Its pixels are unpacked once, since a cut picture has a perfect head.
     """
-    image_format = PICTURE_TYPES.get(media_type)
+    image_format = PICTURE_TYPES.get(kind)
     if image_format is None:
         return None
     try:
-        # Pillow warns of many pixels before our own, lower limit is looked at.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return _size(source, image_format)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None  # SyntaxError: Pillow's word for a broken PNG
+        return _size(source, image_format)
+    except _UNREADABLE:
+        return None
+
+
+def web_picture(content: bytes, claimed_type: str) -> tuple[bytes, str]:
+    """Return a picture that a browser shows, and its type: as it is, else as a PNG; blocks.
+
+    What cannot be read is passed on under the claimed type, or as a PNG: the
+    upstream said that it is a picture.
+    """
+    kind = media_type(content, None, "")
+    if kind in PICTURE_TYPES:
+        return content, kind
+    try:
+        with Image.open(BytesIO(content)) as image:
+            if image.width * image.height <= MAX_PIXELS:
+                converted = BytesIO()
+                mode = "RGBA" if image.has_transparency_data else "RGB"
+                image.convert(mode).save(converted, "PNG")
+                return converted.getvalue(), _PNG
+    except _UNREADABLE:
+        pass
+    return content, claimed_type if claimed_type in PICTURE_TYPES else _PNG
 
 
 def _size(source: bytes | Path, image_format: str) -> PictureSize | None:

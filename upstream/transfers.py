@@ -49,6 +49,16 @@ class Transfers:
         self._backend = backend
         self._links = Links.of(backend.routes.base_url, host_rewrite)
 
+    def address(self, link: str) -> str:
+        """Return a link in full, as the upstream meant it for others: no host rewritten.
+
+        Raises:
+            UpstreamProtocolError: no usable link.
+        """
+        if link.startswith(("http://", "https://")):
+            return link
+        return str(self._links.locate(link, self._backend.routes.pick().root).url)
+
     @asynccontextmanager
     async def download(
         self, caller: Caller, link: str

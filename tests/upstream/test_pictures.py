@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from upstream import pictures
-from upstream.pictures import PICTURE_TYPES, PictureSize, picture_size
+from upstream.pictures import PICTURE_TYPES, PictureSize, picture_size, web_picture
 
 
 def picture(image_format, size=(64, 48)):
@@ -52,3 +52,24 @@ def test_a_picture_over_the_pixel_limit_is_not_unpacked(monkeypatch):
     bomb = io.BytesIO()
     Image.new("1", (20_000, 10_000)).save(bomb, "PNG")
     assert picture_size(bomb.getvalue(), "image/png") is None
+
+
+@pytest.mark.parametrize("kind", PICTURE_TYPES)
+def test_a_web_picture_is_handed_out_as_it_is_whatever_was_claimed(kind):
+    content = picture(PICTURE_TYPES[kind])
+    assert web_picture(content, "application/octet-stream") == (content, kind)
+
+
+@pytest.mark.parametrize("image_format", ["BMP", "TIFF"])
+def test_another_picture_becomes_a_png(image_format):
+    content, kind = web_picture(picture(image_format), "image/bmp")
+    assert kind == "image/png"
+    assert picture_size(content, kind) == PictureSize(64, 48)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "kind"),
+    [("image/webp", "image/webp"), ("text/html", "image/png"), ("", "image/png")],
+)
+def test_what_cannot_be_read_is_passed_on_under_a_picture_type(claimed, kind):
+    assert web_picture(b"not a picture", claimed) == (b"not a picture", kind)

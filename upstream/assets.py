@@ -1,0 +1,236 @@
+"""Pictures and files that an answer names: found, fetched, stored and linked (protocol 6.2, 6.3, 6.6).
+
+    AssetWanted -> a route that knows it -> its link -> our copy -> AssetReady
+
+Implements `Assets`; `resolve_assets` is the stage that uses it.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from http import HTTPStatus
+from itertools import groupby
+from typing import Any
+from urllib.parse import quote, unquote
+
+from msgspec import Struct
+
+from service.credentials import Caller
+from service.errors import ServiceError, StorageError, UpstreamRefusedError
+from service.events import AssetKind, AssetReady, AssetWanted, Delta
+from service.ports import Assets, BlobStore
+from service.refusals import quoted
+from upstream.backend import Backend, chunks_within, read_limited
+from upstream.file_names import safe_name
+from upstream.pictures import web_picture
+from upstream.transfers import MAX_DOWNLOAD_BYTES, Transfers
+
+MAX_PICTURE_BYTES = 64 * 1024 * 1024  # a picture is held in memory, to be made a PNG
+_RETRY_SECONDS = 10.0  # of pauses in all, while a route answers `retry`
+_FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.25, 2.0
+_OTHER_TYPE = "application/octet-stream"
+_log = logging.getLogger("gateway.assets")
+
+_EXPIRED = "The sandbox that held this file has expired."
+_ABSENT = "The upstream does not have this file any more."
+_PROBLEMS = {
+    "ace_pod_expired": _EXPIRED,
+    "file_not_found": _ABSENT,
+    "file_expired": _ABSENT,
+    "retry": "The upstream was not ready to give this file.",
+}
+_NO_LINK = "The upstream gave no link to this file."
+
+
+class Source(Struct, frozen=True):
+    """A route of the upstream that may know a file."""
+
+    path: str
+    params: dict[str, str]
+
+
+class Found(Struct, frozen=True):
+    """A link to a file, and what the upstream calls it."""
+
+    link: str
+    name: str
+    media_type: str
+
+
+class UnavailableError(Exception):
+    """A file cannot be had; the text is for the caller."""
+
+
+class UpstreamAssets:
+    """Fetches what an answer names and keeps a copy.
+
+    Args:
+        backend: for the routes that give links.
+        transfers: for the bytes.
+        blobs: where copies are kept.
+        hands_out_links: the setting `images.upstream_links`.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        transfers: Transfers,
+        blobs: BlobStore,
+        *,
+        hands_out_links: bool = False,
+    ) -> None:
+        self._backend = backend
+        self._transfers = transfers
+        self._blobs = blobs
+        self._hands_out_links = hands_out_links
+
+    async def resolve(self, caller: Caller, wanted: AssetWanted, public_url: str) -> AssetReady:
+        """Return the link, or a record with `problem`; never raises ServiceError."""
+        problems: list[str] = []
+        for source in sources_of(wanted):
+            try:
+                found = await self._found(caller, source)
+                return await self._linked(caller, wanted, found, public_url)
+            except UnavailableError as error:
+                problems.append(str(error))
+            except StorageError as error:
+                problems.append(error.message)
+                break
+            except ServiceError as error:
+                problems.append(_problem_of(error))
+        # That a route does not know the file says less than what another one said.
+        problem = next((said for said in problems if said != _ABSENT), _ABSENT)
+        _log.warning("A %s of an answer cannot be had: %s", wanted.kind, problem)
+        return AssetReady(wanted, url="", problem=problem)
+
+    async def _found(self, caller: Caller, source: Source) -> Found:
+        """Ask a route for its link, again while it says `retry`."""
+        pause, left = _FIRST_PAUSE_SECONDS, _RETRY_SECONDS
+        while True:
+            answer = await self._backend.call(caller, "GET", source.path, params=source.params)
+            if answer.get("status") != "retry" or left < pause:
+                return _link_in(answer)
+            await asyncio.sleep(pause)
+            left -= pause
+            pause = min(2 * pause, _LAST_PAUSE_SECONDS)
+
+    async def _linked(
+        self, caller: Caller, wanted: AssetWanted, found: Found, public_url: str
+    ) -> AssetReady:
+        if wanted.kind is AssetKind.FILE:
+            return await self._linked_file(caller, wanted, found, public_url)
+        if self._hands_out_links:
+            url = self._transfers.address(found.link)
+            return AssetReady(wanted, url, found.name, found.media_type)
+        async with self._transfers.download(caller, found.link) as response:
+            content = await read_limited(response, MAX_PICTURE_BYTES)
+            claimed = response.content_type
+        content, kind = await asyncio.to_thread(web_picture, content, claimed)
+        stored = await self._blobs.save("images", found.name, kind, _once(content))
+        return AssetReady(wanted, f"{public_url}/images/{stored}", stored, kind)
+
+    async def _linked_file(
+        self, caller: Caller, wanted: AssetWanted, found: Found, public_url: str
+    ) -> AssetReady:
+        async with self._transfers.download(caller, found.link) as response:
+            kind = found.media_type or response.content_type
+            name = safe_name(found.name or wanted.pointer, kind)
+            async with aclosing(chunks_within(response, MAX_DOWNLOAD_BYTES)) as chunks:
+                stored = await self._blobs.save("files", name, kind, chunks)
+        return AssetReady(wanted, f"{public_url}/files/{stored}", name, kind)
+
+
+def sources_of(wanted: AssetWanted) -> list[Source]:
+    """Return the routes that may know what is wanted, the likeliest first."""
+    conversation = quote(wanted.conversation_id, safe="")
+    if wanted.kind is AssetKind.FILE:
+        path = f"conversation/{conversation}/interpreter/download"
+        # A model may write a link's path as it is in the sandbox, or escaped.
+        spellings = dict.fromkeys((wanted.pointer, unquote(wanted.pointer)))
+        return [
+            Source(path, {"message_id": wanted.message_id, "sandbox_path": spelling})
+            for spelling in spellings
+        ]
+    scheme, _, rest = wanted.pointer.partition("://")
+    file_id = quote(rest.partition("?")[0].partition("#")[0].strip("/"), safe="")
+    params = {"conversation_id": wanted.conversation_id} if conversation else {}
+    classic = Source(f"files/{file_id}/download", {})
+    newer = Source(f"files/download/{file_id}", {**params, "inline": "false"})
+    if scheme != "sediment":
+        return [classic, newer]
+    attachment = Source(f"conversation/{conversation}/attachment/{file_id}/download", {})
+    return [attachment, newer, classic] if conversation else [newer, classic]
+
+
+async def resolve_assets(
+    deltas: AsyncGenerator[list[Delta], None],
+    assets: Assets,
+    caller: Caller,
+    public_url: str,
+) -> AsyncGenerator[list[Delta], None]:
+    """Put what was fetched in the place of what is wanted; later deltas wait in order.
+
+    What stands before it in the batch goes out first. Neighbours, such as the
+    pictures of one message, are fetched side by side.
+    """
+    async with aclosing(deltas):
+        async for batch in deltas:
+            if not any(isinstance(delta, AssetWanted) for delta in batch):
+                yield batch  # nearly all of them
+                continue
+            waiting: list[Delta] = []
+            for is_wanted, run in groupby(batch, key=lambda delta: isinstance(delta, AssetWanted)):
+                if not is_wanted:
+                    waiting += run
+                    continue
+                if waiting:
+                    yield waiting
+                wanted = [delta for delta in run if isinstance(delta, AssetWanted)]
+                waiting = [*await _all(assets, caller, wanted, public_url)]
+            if waiting:
+                yield waiting
+
+
+async def _all(
+    assets: Assets, caller: Caller, wanted: Sequence[AssetWanted], public_url: str
+) -> list[AssetReady]:
+    if len(wanted) == 1:
+        return [await assets.resolve(caller, wanted[0], public_url)]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_one(assets, caller, one, public_url)) for one in wanted]
+    return [task.result() for task in tasks]
+
+
+async def _one(assets: Assets, caller: Caller, wanted: AssetWanted, public_url: str) -> AssetReady:
+    return await assets.resolve(caller, wanted, public_url)
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def _link_in(answer: dict[str, Any]) -> Found:
+    link, name, kind = (answer.get(key) for key in ("download_url", "file_name", "mime_type"))
+    if answer.get("status", "success") == "success" and isinstance(link, str) and link:
+        return Found(
+            link, name if isinstance(name, str) else "", kind if isinstance(kind, str) else ""
+        )
+    code = answer.get("error_code") or answer.get("status")
+    if code in _PROBLEMS:
+        raise UnavailableError(_PROBLEMS[code])
+    said = answer.get("error_message") or answer.get("error_code")
+    raise UnavailableError(
+        f"{_NO_LINK} It said: {quoted(said)}" if isinstance(said, str) else _NO_LINK
+    )
+
+
+def _problem_of(error: ServiceError) -> str:
+    if error.code in _PROBLEMS:
+        return _PROBLEMS[error.code]
+    if isinstance(error, UpstreamRefusedError):
+        if error.upstream_status == HTTPStatus.GONE:
+            return _EXPIRED
+        if error.upstream_status == HTTPStatus.NOT_FOUND:
+            return _ABSENT
+    return error.message
