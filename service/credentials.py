@@ -23,7 +23,7 @@ class TokenKind(StrEnum):
     """What has to happen with a token before it can be used."""
 
     ACCESS = "access"
-    PASS_THROUGH = "pass_through"
+    PASS_THROUGH = "pass_through"  # noqa: S105 - the name of a kind
     REFRESH = "refresh"
 
 
