@@ -1,7 +1,7 @@
 """An upstream that sends exactly the bytes a test wants, and notes what became of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +22,7 @@ class Pause:
 
 
 STALL = Pause(3600)
-Step = bytes | Abort | Pause | dict[str, Any]
+Step = bytes | Abort | Pause | dict[str, Any] | Callable[["Turn"], bytes]
 
 
 @dataclass
@@ -112,7 +112,7 @@ class ScriptedUpstream:
                     continue
                 if not response.prepared:
                     await response.prepare(request)
-                await response.write(step if isinstance(step, bytes) else orjson.dumps(step))
+                await response.write(_bytes(step, turn))
             if not response.prepared:
                 await response.prepare(request)
             await response.write_eof()
@@ -148,6 +148,12 @@ class ScriptedUpstream:
     async def _refresh(self, request: web.Request) -> web.Response:
         self.refreshes.append(str((await request.post())["refresh_token"]))
         return web.json_response({"access_token": self.access_token, "expires_in": 86400})
+
+
+def _bytes(step: bytes | dict[str, Any] | Callable[[Turn], bytes], turn: Turn) -> bytes:
+    if isinstance(step, bytes):
+        return step
+    return orjson.dumps(step) if isinstance(step, dict) else step(turn)
 
 
 @asynccontextmanager

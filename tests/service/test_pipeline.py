@@ -47,9 +47,9 @@ async def test_closing_a_lifted_stage_closes_its_source() -> None:
 async def test_an_error_of_the_source_comes_through() -> None:
     async def broken() -> AsyncGenerator[list[int], None]:
         yield [1]
-        raise OSError
+        raise OSError("of the test")
 
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="of the test"):
         [b async for b in through(broken(), Repeat())]
 
 
