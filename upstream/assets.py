@@ -23,6 +23,7 @@ from service.ports import Assets, BlobStore
 from service.refusals import quoted
 from upstream.backend import Backend, chunks_within, read_limited
 from upstream.file_names import safe_name
+from upstream.payload import well_formed
 from upstream.pictures import web_picture
 from upstream.transfers import MAX_DOWNLOAD_BYTES, Transfers
 
@@ -143,16 +144,17 @@ class UpstreamAssets:
 
 def sources_of(wanted: AssetWanted) -> list[Source]:
     """Return the routes that may know what is wanted, the likeliest first."""
-    conversation = quote(wanted.conversation_id, safe="")
+    conversation = quote(well_formed(wanted.conversation_id), safe="")
+    pointer = well_formed(wanted.pointer)
     if wanted.kind is AssetKind.FILE:
         path = f"conversation/{conversation}/interpreter/download"
         # A model may write a link's path as it is in the sandbox, or escaped.
-        spellings = dict.fromkeys((wanted.pointer, unquote(wanted.pointer)))
+        spellings = dict.fromkeys((pointer, unquote(pointer)))
         return [
             Source(path, {"message_id": wanted.message_id, "sandbox_path": spelling})
             for spelling in spellings
         ]
-    scheme, _, rest = wanted.pointer.partition("://")
+    scheme, _, rest = pointer.partition("://")
     file_id = quote(rest.partition("?")[0].partition("#")[0].strip("/"), safe="")
     params = {"conversation_id": wanted.conversation_id} if conversation else {}
     classic = Source(f"files/{file_id}/download", {})

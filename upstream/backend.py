@@ -84,6 +84,7 @@ class Backend:
         self.routes = routes
         self.session = session
         self.retries = config.retries
+        self.connect_seconds = config.connect_seconds
         self._headers = config.headers
         self._secrets = [v for v in config.headers.values() if len(v) >= _MIN_SECRET_CHARS]
 

@@ -12,6 +12,7 @@ from service.credentials import Caller
 from service.errors import ServiceError, UpstreamRefusedError
 from service.metrics import Metrics
 from upstream.backend import Backend
+from upstream.payload import well_formed
 
 MAX_TRIES = 5
 _FIRST_PAUSE_SECONDS = 1.0  # doubles: about a quarter of a minute in all
@@ -69,7 +70,7 @@ class Conversations:
         Raises:
             UpstreamError: it cannot be read.
         """
-        path = f"conversation/{quote(conversation_id, safe='')}"
+        path = _path(conversation_id)
         stored = await self._backend.call(caller, "GET", path)
         mapping = stored.get("mapping")
         nodes = mapping if isinstance(mapping, dict) else {}
@@ -108,7 +109,7 @@ class Conversations:
         task.add_done_callback(forget)
 
     async def _hide(self, caller: Caller, conversation_id: str) -> None:
-        path = f"conversation/{quote(conversation_id, safe='')}"
+        path = _path(conversation_id)
         body = {"is_visible": False}
         for tries in range(MAX_TRIES):
             try:
@@ -126,7 +127,7 @@ class Conversations:
         self._metrics.deletions_failed.inc()
 
     async def _stop(self, caller: Caller, conversation_id: str) -> None:
-        body = {"conversation_id": conversation_id, "exclude_async_types": []}
+        body = {"conversation_id": well_formed(conversation_id), "exclude_async_types": []}
         try:
             await self._backend.call(
                 caller, "POST", "stop_conversation", body=body, seconds=_SECONDS
@@ -141,6 +142,10 @@ class Conversations:
                 await self._closing.wait()
         except TimeoutError:
             return
+
+
+def _path(conversation_id: str) -> str:
+    return f"conversation/{quote(well_formed(conversation_id), safe='')}"
 
 
 def _is_gone(error: ServiceError) -> bool:

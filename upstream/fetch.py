@@ -10,8 +10,8 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import aiofiles
@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from service.chat import FilePart
 from service.config import FetchConfig, UpstreamConfig
-from service.errors import RequestError
+from service.errors import RequestError, StorageError
 from upstream.addresses import Address, UnresolvedError, is_public, resolved
 from upstream.backend import USER_AGENT, is_good
 from upstream.data_urls import DataUrlError, decode
@@ -97,6 +97,7 @@ class Fetcher:
 
         Raises:
             RequestError: it cannot be had; says which part and what to change.
+        StorageError: the disk is full or cannot be written.
         """
         path: Path | None = None
         try:
@@ -113,8 +114,9 @@ class Fetcher:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
 
     def _make_file(self) -> Path:
-        handle, name = tempfile.mkstemp(prefix="fetch-", dir=self._directory)
-        os.close(handle)
+        with _disk():
+            handle, name = tempfile.mkstemp(prefix="fetch-", dir=self._directory)
+            os.close(handle)
         return Path(name)
 
     def _decoded(self, part: FilePart) -> FetchedFile:
@@ -177,7 +179,8 @@ class Fetcher:
                         f"is over the limit of {limit} bytes; send a smaller file"
                     )
                 digest.update(chunk)
-                await file.write(chunk)
+                with _disk():
+                    await file.write(chunk)
         name = disposition_name(response.headers.get("Content-Disposition")) or url.name
         return _Received(response.headers.get("Content-Type"), name, size, digest.hexdigest())
 
@@ -214,6 +217,15 @@ class Fetcher:
                 "is not on a public host; send its content as a data URL in place of the address"
             )
         return addresses[:_MAX_ADDRESSES]
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Translate errors of our own disk, which are not the caller's."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError("A file of this request could not be kept; try again later.") from error
 
 
 def _with_content(fetched: FetchedFile) -> FetchedFile:

@@ -79,7 +79,7 @@ def build_turn(
     body: dict[str, Any] = {
         **_SWITCHES,
         "messages": messages,
-        "parent_message_id": request.parent_message_id or str(uuid.uuid4()),
+        "parent_message_id": well_formed(request.parent_message_id or str(uuid.uuid4())),
         "model": model.slug,
         "timezone_offset_min": options.timezone_offset_min,
         "history_and_training_disabled": options.is_temporary,
@@ -87,7 +87,7 @@ def build_turn(
         "websocket_request_id": str(uuid.uuid4()),
     }
     if request.conversation_id:
-        body["conversation_id"] = request.conversation_id
+        body["conversation_id"] = well_formed(request.conversation_id)
     if options.encodings:
         body["supported_encodings"] = list(options.encodings)
     if options.arkose_token:
@@ -95,7 +95,7 @@ def build_turn(
     sent = SentHistory(
         message_ids=frozenset(message["id"] for message in messages),
         assistant_texts=frozenset(
-            message.text
+            well_formed(message.text)
             for message in request.messages
             if message.role == "assistant" and message.text
         ),
@@ -104,19 +104,28 @@ def build_turn(
     return TurnPayload(body, sent)
 
 
+def well_formed(text: str) -> str:
+    """Return text that can be sent: surrogate pairs joined, a lone half replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
 def _message(
     message: ChatMessage, uploads: Mapping[str, UploadedFile], now: float
 ) -> dict[str, Any]:
     files = [uploads[part.path] for part in message.parts if isinstance(part, FilePart)]
     pointers = [file.pointer() for file in files if file.is_picture]
     is_tool = message.role in _TOOL_ROLES
-    text = f"{_TOOL_HEADING}\n{message.text}" if is_tool else message.text
+    text = well_formed(message.text)
     return {
         "id": str(uuid.uuid4()),
         "author": {"role": "user" if is_tool else message.role},
         "content": {
             "content_type": "multimodal_text" if pointers else "text",
-            "parts": [*pointers, text],
+            "parts": [*pointers, f"{_TOOL_HEADING}\n{text}" if is_tool else text],
         },
         "metadata": {"attachments": [file.attachment() for file in files]} if files else {},
         "create_time": now,

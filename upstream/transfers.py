@@ -24,7 +24,7 @@ from upstream.routing import Route
 
 MAX_REDIRECTS = 5
 MAX_DOWNLOAD_BYTES = 512 * 1024 * 1024  # the largest file that the web client can make or take
-_TIMEOUT = aiohttp.ClientTimeout(total=600, sock_connect=10, sock_read=60)
+_TOTAL_SECONDS, _SILENT_SECONDS = 600.0, 60.0  # for one body
 # Azure's blob service wants the first; `x-ms-version` is what the web client sends.
 _BLOB_HEADERS = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2020-04-08"}
 
@@ -47,6 +47,11 @@ class Transfers:
 
     def __init__(self, backend: Backend, host_rewrite: Mapping[str, str] | None = None) -> None:
         self._backend = backend
+        self._timeout = aiohttp.ClientTimeout(
+            total=_TOTAL_SECONDS,
+            sock_connect=backend.connect_seconds,
+            sock_read=_SILENT_SECONDS,
+        )
         self._links = Links.of(backend.routes.base_url, host_rewrite)
 
     def address(self, link: str) -> str:
@@ -110,7 +115,11 @@ class Transfers:
             async with (
                 self._backend.connecting(),
                 self._backend.session.put(
-                    target.url, data=body, headers=headers, timeout=_TIMEOUT, allow_redirects=False
+                    target.url,
+                    data=body,
+                    headers=headers,
+                    timeout=self._timeout,
+                    allow_redirects=False,
                 ) as response,
             ):
                 if is_good(response.status):
@@ -151,7 +160,7 @@ class Transfers:
             headers = backend.bare_headers(is_own=target.is_own)
         async with backend.connecting(route if target.is_own else None):
             response = await backend.session.get(
-                target.url, headers=headers, timeout=_TIMEOUT, allow_redirects=False
+                target.url, headers=headers, timeout=self._timeout, allow_redirects=False
             )
         if is_good(response.status) or _location(response):
             return response, target.is_own

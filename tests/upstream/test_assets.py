@@ -168,6 +168,12 @@ async def test_a_path_is_asked_for_as_written_and_then_unescaped(holding, make):
     assert asked == ["/mnt/data/x%20y.csv", "/mnt/data/x y.csv"]
 
 
+async def test_half_a_surrogate_pair_in_a_path_is_asked_for_replaced(holding, make):
+    ready = await make().resolve(CALLER, file("/mnt/data/\ud800.csv"), GATEWAY)
+    assert ready.problem
+    assert holding.requests[0].query["sandbox_path"] == "/mnt/data/\ufffd.csv"
+
+
 async def test_a_file_that_is_not_ready_is_asked_for_again(holding, make):
     retry = {"status": "retry"}
     holding.answers("GET", SANDBOX, retry, retry, success(holding))

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from service.chat import FilePart
 from service.config import FetchConfig, UpstreamConfig
-from service.errors import RequestError
+from service.errors import RequestError, StorageError
 from tests.upstream.tunnels import Socks, make_identity
 from upstream import fetch as module
 from upstream.fetch import MAX_REDIRECTS, Fetcher
@@ -386,3 +386,10 @@ async def test_an_http_proxy_is_given_the_address_that_was_judged(
     fetcher = make(proxy=f"http://127.0.0.1:{server.port}", allow_private=False)
     await fetched(fetcher, part("http://files.test/x"))
     assert seen == [("http://8.8.8.8/x", "files.test")]
+
+
+async def test_a_full_disk_is_not_the_callers_fault(make, site, tmp_path):
+    fetcher = make()
+    fetcher._directory = tmp_path / "absent"
+    with pytest.raises(StorageError):
+        await fetched(fetcher, part(f"{site.base}/"))

@@ -117,3 +117,12 @@ def test_a_gpt_is_named_by_id_and_sent_whole_only_when_given():
     whole = ResolvedModel("gpt-4o", "g-1", {"gizmo": {"id": "g-1"}})
     mode = build_turn(request(), whole, {}).body["conversation_mode"]
     assert mode["gizmo"] == {"gizmo": {"id": "g-1"}}
+
+
+def test_half_a_surrogate_pair_is_replaced_and_a_whole_pair_joined():
+    turn = build_turn(
+        request(message("assistant", "\ud83d\ude00 \ud800"), conversation_id="\udc00"), MODEL, {}
+    )
+    assert turn.body["messages"][0]["content"]["parts"] == ["😀 \ufffd"]
+    assert turn.sent.assistant_texts == {"😀 \ufffd"}
+    assert orjson.dumps(turn.body)
