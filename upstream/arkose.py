@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import aiohttp
 
 from service.errors import UpstreamError
-from upstream.backend import USER_AGENT, json_object, read_start
+from upstream.backend import USER_AGENT
+from upstream.bodies import json_object, read_start
 
 _SECONDS = 30.0  # for one service; some have to wait for a person
 _MAX_ANSWER_BYTES = 1024 * 1024

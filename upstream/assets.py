@@ -21,7 +21,8 @@ from service.errors import ServiceError, StorageError, UpstreamRefusedError
 from service.events import AssetKind, AssetReady, AssetWanted, Delta
 from service.ports import Assets, BlobStore
 from service.refusals import quoted
-from upstream.backend import Backend, chunks_within, read_limited
+from upstream.backend import Backend
+from upstream.bodies import chunks_within, read_limited
 from upstream.file_names import safe_name
 from upstream.payload import well_formed
 from upstream.pictures import web_picture

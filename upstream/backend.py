@@ -24,13 +24,13 @@ from service.config import UpstreamConfig
 from service.credentials import Caller
 from service.errors import (
     UpstreamError,
-    UpstreamProtocolError,
     UpstreamRefusedError,
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
 from service.refusals import is_route_fault, refusal
 from service.version import VERSION
+from upstream.bodies import json_object, read_limited, read_start
 from upstream.routing import Route, Routes
 
 USER_AGENT = f"backend-to-v1/{VERSION}"
@@ -262,47 +262,3 @@ def may_repeat(error: UpstreamError, *, is_safe: bool) -> bool:
 async def pause(tries: int) -> None:
     """Wait before the next try: exponential and jittered."""
     await asyncio.sleep(_PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
-
-
-def json_object(raw: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in a body, or None."""
-    try:
-        obj = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return None
-    return obj if isinstance(obj, dict) else None
-
-
-async def chunks_within(
-    response: aiohttp.ClientResponse, max_bytes: int
-) -> AsyncGenerator[bytes, None]:
-    """Yield a body, any slices of it.
-
-    Raises:
-        UpstreamProtocolError: it is over the limit.
-    """
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > max_bytes:
-            raise UpstreamProtocolError("The upstream's answer is over the size that is read.")
-        yield chunk
-
-
-async def read_start(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """Return a body up to about that many bytes."""
-    start = bytearray()
-    async for chunk in response.content.iter_any():
-        start += chunk
-        if len(start) >= max_bytes:
-            break
-    return bytes(start)
-
-
-async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """Return a whole body.
-
-    Raises:
-        UpstreamProtocolError: it is over the limit.
-    """
-    return b"".join([chunk async for chunk in chunks_within(response, max_bytes)])

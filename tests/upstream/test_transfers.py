@@ -8,7 +8,8 @@ from service.config import UpstreamConfig
 from service.credentials import Caller
 from service.errors import UpstreamProtocolError, UpstreamRefusedError, UpstreamUnreachableError
 from upstream import backend as backend_module
-from upstream.backend import Backend, chunks_within, read_limited
+from upstream.backend import Backend
+from upstream.bodies import chunks_within, read_limited
 from upstream.routing import Routes
 from upstream.session import make_session
 from upstream.transfers import Transfers

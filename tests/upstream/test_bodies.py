@@ -1,0 +1,46 @@
+import pytest
+
+from service.errors import UpstreamProtocolError
+from upstream.bodies import chunks_within, json_object, read_limited, read_start
+
+
+@pytest.fixture
+def body(upstream, backend):
+    """Return an opener of an answer of so many bytes."""
+
+    def of(size):
+        upstream.answers("GET", "/body", (200, b"x" * size))
+        return backend.session.get(f"{upstream.base}/body")
+
+    return of
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000])
+async def test_a_body_within_the_limit_is_read_whole(body, size):
+    async with body(size) as response:
+        assert await read_limited(response, 100_000) == b"x" * size
+
+
+async def test_a_body_over_the_limit_is_an_error(body):
+    async with body(100_001) as response:
+        with pytest.raises(UpstreamProtocolError):
+            await read_limited(response, 100_000)
+
+
+async def test_chunks_are_the_body_in_slices(body):
+    async with body(500_000) as response:
+        assert sum([len(chunk) async for chunk in chunks_within(response, 500_000)]) == 500_000
+
+
+async def test_only_the_start_of_a_long_body_is_read(body):
+    async with body(900_000) as response:
+        assert 1000 <= len(await read_start(response, 1000)) < 900_000
+    async with body(10) as response:
+        assert await read_start(response, 1000) == b"x" * 10
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"), [(b'{"a": 1}', {"a": 1}), (b"[1]", None), (b"", None), (b"{", None)]
+)
+def test_only_an_object_is_an_object(raw, found):
+    assert json_object(raw) == found
