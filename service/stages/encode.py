@@ -26,7 +26,8 @@ from service.events import (
     TurnFacts,
 )
 
-MAX_TEXT_CHARS = 8_000  # of one chunk: six bytes each at the most, so 48 of the 64 KiB
+# Of one chunk: where a lone surrogate forces ASCII, an emoji takes twelve bytes, so 60 of the 64 KB.
+MAX_TEXT_CHARS = 5_000
 MAX_EXTRAS_BYTES = 48_000  # of annotations and links on the finish chunk, likewise
 _MAX_FACT_CHARS = 256  # real ids are 36 long
 _LINE_ENDS = (

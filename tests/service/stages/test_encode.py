@@ -295,3 +295,10 @@ def test_collecting_the_chunks_of_a_stream_gives_the_whole_reply(
         "usage": usage["usage"],
         "system_fingerprint": None,
     }
+
+
+def test_a_line_of_emoji_beside_a_lone_surrogate_is_still_under_64_kib() -> None:
+    frames = ChatChunks(ReplyMeta("chatcmpl-x", 1, "m" * 255)).feed_batch(
+        [ContentText("\ud83d" + "😀" * 20_000)]
+    )
+    assert max(len(line) for line in frames.split(b"\n")) < 64 * 1024
