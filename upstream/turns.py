@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
@@ -40,6 +41,8 @@ _log = logging.getLogger("gateway.turns")
 ARKOSE_HEADER = "Openai-Sentinel-Arkose-Token"
 # A turn is handed off once; more than a few times is a loop.
 MAX_HAND_OFFS = 5
+# What a slug may carry without being another model: a date, or that it is new.
+_VARIANT = re.compile(r"(?:-(?:\d{4,8}|\d{4}-\d\d-\d\d|preview|latest))+$")
 MAX_KINDS = 100  # of anomalies, per process: kinds come from outside and become labels
 
 
@@ -58,11 +61,19 @@ class TurnServices(Struct, frozen=True):
     metrics: Metrics
 
 
+def is_other_model(asked: str, answered: str) -> bool:
+    """Return whether another family answered than the one that was asked (protocol 1.1)."""
+    is_open = asked == "auto" or "gizmo" in asked
+    return not is_open and _VARIANT.sub("", asked) != _VARIANT.sub("", answered)
+
+
 class _Turn:
     """A turn that the upstream has accepted."""
 
-    def __init__(self, caller: Caller, body: TurnBody, sent: SentHistory) -> None:
+    def __init__(self, caller: Caller, model: str, body: TurnBody, sent: SentHistory) -> None:
         self.caller = caller
+        self.model = model
+        self.answering_model: str | None = None
         self.body = body
         self.sent = sent
         self.conversation_id: str | None = None
@@ -163,7 +174,7 @@ class UpstreamTurns:
         payload = build_turn(request, model, uploads, options)
         headers = {ARKOSE_HEADER: arkose} if arkose else None
         body = await services.client.open(caller, payload.body, headers)
-        turn = _Turn(caller, body, payload.sent)
+        turn = _Turn(caller, model.slug, body, payload.sent)
         turn.conversation_id = request.conversation_id
         return turn
 
@@ -181,6 +192,8 @@ class UpstreamTurns:
         if not self._running:
             self._idle.set()
         services.metrics.open_streams.dec()
+        if turn.answering_model and is_other_model(turn.model, turn.answering_model):
+            _log.warning("asked for %s, answered by %s", turn.model, turn.answering_model)
         if turn.conversation_id is None:
             return
         if not turn.is_over:
@@ -229,6 +242,7 @@ class UpstreamTurns:
             match delta:
                 case TurnFacts():
                     turn.conversation_id = delta.conversation_id
+                    turn.answering_model = delta.upstream_model
                 case ResumeWanted():
                     turn.hand_off = delta
                 case TurnEnded():

@@ -28,7 +28,7 @@ from tests.scripted_upstream import (
     final,
     scripted_upstream,
 )
-from upstream.turns import MAX_HAND_OFFS, MAX_KINDS
+from upstream.turns import MAX_HAND_OFFS, MAX_KINDS, is_other_model
 
 CREDENTIAL = Credential("a-refresh-token")
 PASSED = Credential("fk-passed-through")
@@ -279,3 +279,26 @@ async def test_kinds_that_become_labels_are_bounded(upstream, tmp_path) -> None:
             await deltas(app)
         kinds = app[keys.METRICS].anomalies._metrics
         assert len(kinds) == MAX_KINDS + 1
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "answered", "is_other"),
+    [
+        ("gpt-4o", "gpt-4o", False),
+        ("gpt-4o", "gpt-4o-2024-08-06", False),
+        ("o1", "o1-preview", False),
+        ("gpt-4o", "gpt-4o-mini", True),
+        ("gpt-4", "gpt-4o", True),
+        ("auto", "gpt-5", False),
+        ("gpt-4-gizmo", "gpt-4o", False),
+    ],
+)
+def test_another_family_is_told_from_a_variant(asked_for, answered, is_other) -> None:
+    assert is_other_model(asked_for, answered) is is_other
+
+
+async def test_an_answer_of_another_model_is_logged(upstream, tmp_path, caplog) -> None:
+    upstream.plays(final("Hi", metadata={"model_slug": "gpt-4o-mini"}), DONE)
+    async with program(upstream, tmp_path) as app:
+        await deltas(app)
+    assert "asked for gpt-4o, answered by gpt-4o-mini" in caplog.text
