@@ -97,7 +97,7 @@ async def blobs_ctx(app: web.Application) -> AsyncIterator[None]:
 @asynccontextmanager
 async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open all that talks to the outside, in the order of dependence."""
-    config, metrics, state = app[keys.CONFIG], app[keys.METRICS], app[keys.STATE]
+    config, metrics = app[keys.CONFIG], app[keys.METRICS]
     await loaded_encoding()  # the first answer shall not wait for it
     cipher = await asyncio.to_thread(_cipher, config)
     renewals: list[Callable[[], Awaitable[None]]] = []
@@ -105,51 +105,48 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         daily=renewals, on_refresh=lambda result: metrics.refreshes.labels(result).inc()
     )
     async with make_session(config.upstream) as session:
-        backend = Backend(
-            config.upstream,
-            Routes(config.upstream.base_url, config.upstream.api_prefixes),
-            session,
+        tokens = Tokens(config.tokens, session, app[keys.STATE], cipher, options)
+        app[keys.TOKENS] = tokens
+        routes = Routes(config.upstream.base_url, config.upstream.api_prefixes)
+        backend = Backend(config.upstream, routes, session)
+        gpts = Gpts(
+            config.gpts, config.gpts_key.get_secret_value(), backend, app[keys.STATE], tokens
         )
-        tokens = Tokens(config.tokens, session, state, cipher, options)
-        gpts = Gpts(config.gpts, config.gpts_key.get_secret_value(), backend, state, tokens)
         renewals.append(gpts.renew)
         models = ModelCatalogue(
             config.models, gpts, ModelLists(backend), is_passthrough=config.models_passthrough
         )
-        transfers = Transfers(backend, config.files.host_rewrite)
         conversations = Conversations(backend, metrics)
-        turns = UpstreamTurns(
-            TurnServices(
-                config=config,
-                tokens=tokens,
-                models=models,
-                files=Files(backend, transfers, Fetcher(config.fetch, config.upstream), state),
-                arkose=Arkose(config.arkose.urls, session),
-                queues=AccountQueues(
-                    config.upstream.streams_per_account,
-                    config.upstream.queue_per_account,
-                    config.upstream.queue_seconds,
-                    metrics.queued_turns,
-                ),
-                client=TurnClient(config.upstream, backend, metrics.upstream_retries),
-                assets=UpstreamAssets(
-                    backend,
-                    transfers,
-                    app[keys.BLOBS],
-                    hands_out_links=config.images.upstream_links,
-                ),
-                conversations=conversations,
-                metrics=metrics,
-            )
-        )
-        app[keys.TOKENS] = tokens
         app[keys.CATALOGUE] = models
         app[keys.ACCOUNTS] = UpstreamAccounts(backend)
         app[keys.UPSTREAM] = UpstreamProbe(backend)
-        app[keys.TURNS] = turns
+        app[keys.TURNS] = UpstreamTurns(_turn_services(app, backend, models, conversations))
         async with conversations, background(tokens.run, gpts.start):
             yield
             await tokens.close()
+
+
+def _turn_services(
+    app: web.Application, backend: Backend, models: ModelCatalogue, conversations: Conversations
+) -> TurnServices:
+    config, metrics = app[keys.CONFIG], app[keys.METRICS]
+    transfers = Transfers(backend, config.files.host_rewrite)
+    fetcher = Fetcher(config.fetch, config.upstream)
+    has_upstream_links = config.images.upstream_links
+    return TurnServices(
+        config=config,
+        tokens=app[keys.TOKENS],
+        models=models,
+        files=Files(backend, transfers, fetcher, app[keys.STATE]),
+        arkose=Arkose(config.arkose.urls, backend.session),
+        queues=AccountQueues(config.upstream, metrics.queued_turns),
+        client=TurnClient(config.upstream, backend, metrics.upstream_retries),
+        assets=UpstreamAssets(
+            backend, transfers, app[keys.BLOBS], hands_out_links=has_upstream_links
+        ),
+        conversations=conversations,
+        metrics=metrics,
+    )
 
 
 @asynccontextmanager

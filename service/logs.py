@@ -66,6 +66,7 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(entry).decode()
 
 
+# Longer than the budget: what is put in place stands beside what takes it away again.
 @contextmanager
 def setup_logging(config: LogConfig) -> Iterator[None]:
     """Send all logging of this process where the settings say, until the context ends.

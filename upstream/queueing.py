@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import Gauge
 
+from service.config import UpstreamConfig
 from service.errors import QueueFullError
 
 
@@ -22,16 +23,15 @@ class AccountQueues:
     """Slots for turns, by account. The counts are this process's own.
 
     Args:
-        streams: turns of one account that may run at once; 0 is no limit.
-        queue: turns that may wait besides.
-        seconds: how long one waits at the most.
+        config: `streams_per_account`, 0 being no limit, `queue_per_account` and
+            `queue_seconds`.
         waiting: the metric of all that wait.
     """
 
-    def __init__(self, streams: int, queue: int, seconds: float, waiting: Gauge) -> None:
-        self._streams = streams
-        self._queue = queue
-        self._seconds = seconds
+    def __init__(self, config: UpstreamConfig, waiting: Gauge) -> None:
+        self._streams = config.streams_per_account
+        self._queue = config.queue_per_account
+        self._seconds = config.queue_seconds
         self._waiting = waiting
         self._lines: dict[str, _Line] = {}
 

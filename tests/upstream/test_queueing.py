@@ -3,14 +3,16 @@ import asyncio
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
+from service.config import UpstreamConfig
 from service.errors import QueueFullError
 from upstream.queueing import AccountQueues
 
 
 def queues(streams: int = 1, queue: int = 2, seconds: float = 5) -> AccountQueues:
-    return AccountQueues(
-        streams, queue, seconds, Gauge("waiting", "x", registry=CollectorRegistry())
+    config = UpstreamConfig(
+        streams_per_account=streams, queue_per_account=queue, queue_seconds=seconds
     )
+    return AccountQueues(config, Gauge("waiting", "x", registry=CollectorRegistry()))
 
 
 class Turns:
