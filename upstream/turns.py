@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from service.chat import ChatRequest, FilePart
 from service.config import Config
-from service.credentials import Caller, Credential
+from service.credentials import Caller, Credential, TokenKind
 from service.errors import ShutdownError, UpstreamRefusedError
 from service.events import (
     BodyEnd,
@@ -147,7 +147,8 @@ class UpstreamTurns:
         try:
             return await self._begin(request, caller)
         except UpstreamRefusedError as error:
-            if error.upstream_status != HTTPStatus.UNAUTHORIZED:
+            is_renewable = credential.kind is TokenKind.REFRESH
+            if error.upstream_status != HTTPStatus.UNAUTHORIZED or not is_renewable:
                 raise
             refused = error
         fresh = await self._services.tokens.renew(credential, caller)

@@ -14,7 +14,12 @@ from service.app import make_app
 from service.chat import ChatMessage, ChatRequest, Profile, TextPart
 from service.config import Config
 from service.credentials import Credential
-from service.errors import AuthError, NotFoundError, QueueFullError, ShutdownError
+from service.errors import (
+    NotFoundError,
+    QueueFullError,
+    ShutdownError,
+    UpstreamRefusedError,
+)
 from service.events import AnswerText, Delta, Outcome, TurnEnded
 from tests.scripted_upstream import (
     DONE,
@@ -123,8 +128,9 @@ async def test_a_refused_token_is_renewed_once_and_the_turn_sent_again(upstream,
         assert text(await deltas(app, credential=CREDENTIAL)) == "Hi"
         assert len(upstream.refreshes) == 2
         upstream.refused_tokens.add(upstream.access_token)
-        with pytest.raises(AuthError):
+        with pytest.raises(UpstreamRefusedError, match="The upstream said: old") as refused:
             await deltas(app, credential=Credential(upstream.access_token))
+        assert (refused.value.status, len(upstream.refreshes)) == (401, 2)
 
 
 async def test_a_turn_that_is_left_stops_its_conversation_and_closes_its_connection(
