@@ -31,6 +31,7 @@ class Turn:
 
     body: dict[str, Any]
     headers: dict[str, str]
+    path: str = ""
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -86,13 +87,13 @@ class ScriptedUpstream:
             return web.json_response(
                 {"detail": {"code": "token_expired", "message": "old"}}, status=401
             )
-        turn = Turn(orjson.loads(await request.read()), dict(request.headers))
+        turn = Turn(orjson.loads(await request.read()), dict(request.headers), request.path)
         self.turns.append(turn)
         script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
         return await self._play(request, turn, *script)
 
     async def _resume(self, request: web.Request) -> web.StreamResponse:
-        turn = Turn(orjson.loads(await request.read()), dict(request.headers))
+        turn = Turn(orjson.loads(await request.read()), dict(request.headers), request.path)
         self.resumed.append(turn)
         return await self._play(request, turn, *self.resume_script)
 
