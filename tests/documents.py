@@ -1,0 +1,63 @@
+"""The documents of this repository, and what of their text tests ask for."""
+
+import re
+from pathlib import Path
+
+from msgspec import Struct
+
+ROOT = Path(__file__).resolve().parents[1]
+READMES = ("README.md", "README.zh-CN.md")
+Row = tuple[str, ...]
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"`([^`\n]+)`")
+
+
+class Document(Struct, frozen=True):
+    """One document."""
+
+    name: str
+    text: str
+
+    @property
+    def prose(self) -> str:
+        """The text without its blocks of code."""
+        return _BLOCK.sub("", self.text)
+
+    @property
+    def code(self) -> set[str]:
+        """All words in backticks."""
+        return set(code_words(self.prose))
+
+    @property
+    def headings(self) -> list[str]:
+        return re.findall(r"^#+ (.+)$", self.prose, re.MULTILINE)
+
+    def blocks(self, language: str) -> list[str]:
+        return [body for name, body in _BLOCK.findall(self.text) if name == language]
+
+    def table(self, known: str) -> list[Row]:
+        """Return the rows, without the head, of the only table with this text in a first cell."""
+        tables = [_rows(part) for part in self.prose.split("\n\n")]
+        found = [rows for rows in tables if any(known in row[0] for row in rows)]
+        assert len(found) == 1, f"{len(found)} tables of {self.name} have a row of {known}"
+        return found[0]
+
+
+def read_document(name: str) -> Document:
+    return Document(name, (ROOT / name).read_text("utf-8"))
+
+
+def code_words(text: str) -> list[str]:
+    """Return what stands in backticks, in order."""
+    return _CODE.findall(text)
+
+
+def bare(cell: str) -> str:
+    """Return the word of a cell that is one word in backticks."""
+    return cell.removeprefix("`").removesuffix("`")
+
+
+def _rows(part: str) -> list[Row]:
+    lines = [line for line in part.splitlines() if line.startswith("| ")]
+    return [tuple(cell.strip() for cell in line[1:-1].split("|")) for line in lines[2:]]

@@ -1,0 +1,67 @@
+"""What all documents name and code can check: links, verbs, variables, settings, files, records."""
+
+import re
+
+import pytest
+
+from service import chat, credentials, errors, events, ports
+from service.config import SETTINGS
+from service.seed_settings import SEED_NAMES
+from service.stages import bot_format
+from tests.documents import READMES, ROOT, Document, read_document
+
+
+@pytest.fixture(params=(*READMES, "ARCHITECTURE.md", "CHANGELOG.md"))
+def document(request: pytest.FixtureRequest) -> Document:
+    return read_document(request.param)
+
+
+@pytest.fixture
+def architecture() -> Document:
+    return read_document("ARCHITECTURE.md")
+
+
+def test_every_relative_link_leads_somewhere(document: Document) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]+`", "", document.prose)):
+        path, _, anchor = link.partition("#")
+        if not re.match(r"https?:", link):
+            assert (ROOT / path).exists(), link
+            assert path or anchor in map(_anchor, document.headings), link
+
+
+def _anchor(heading: str) -> str:
+    """Return a heading as the address that the forge gives it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_make_verb_is_in_the_makefile(document: Document) -> None:
+    verbs = set(re.findall(r"(?:`|^)make ([a-z]+)(?=`|\s)", document.text, re.MULTILINE))
+    known = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert verbs <= known
+
+
+def test_every_variable_is_that_of_a_setting(document: Document) -> None:
+    for variable in re.findall(r"GATEWAY_([A-Z_]+)", document.text):
+        assert variable.removesuffix("_FILE").lower().replace("__", ".") in SETTINGS
+
+
+def test_every_dotted_name_of_a_section_is_a_setting(document: Document) -> None:
+    sections = {name.partition(".")[0] for name in SETTINGS}
+    for name in re.findall(r"`([a-z_]+\.[a-z_]+)(?=[`:])", document.prose):
+        if name.partition(".")[0] in sections and not name.endswith(".py"):
+            assert name in (*SETTINGS, *SEED_NAMES)
+
+
+def test_every_file_that_the_architecture_names_exists(architecture: Document) -> None:
+    named = {code for code in architecture.code if re.fullmatch(r"[\w./-]+(/|\.py|\.yaml)", code)}
+    places = ("", "service/", "service/stages/", "handlers/", "upstream/", "upstream/demo/")
+    assert len(named) > 20
+    for path in named:
+        assert any((ROOT / place / path).exists() for place in places), path
+
+
+def test_every_record_that_the_architecture_names_exists(architecture: Document) -> None:
+    named = {code for code in architecture.code if re.fullmatch(r"([A-Z][a-z]+){1,}", code)}
+    modules = (chat, credentials, errors, events, ports, bot_format)
+    assert len(named) > 15
+    assert named <= {name for module in modules for name in vars(module)}

@@ -1,0 +1,180 @@
+"""What README.md and its translation state and code can check; settings have a file of their own."""
+
+import asyncio
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from handlers import headers
+from handlers.requests import PROFILE_HEADER
+from handlers.routes import add_routes
+from service import errors, refusals
+from service.chat import Profile
+from service.config import Config, load_config
+from service.events import Outcome
+from service.launch import demo_help
+from service.metrics import Metrics
+from tests.conftest import StartGateway
+from tests.documents import READMES, Document, bare, code_words, read_document
+from upstream.demo.faults import FAULT_NAMES
+from upstream.demo.questions import FAULT, SCENE
+from upstream.demo.scenarios import SCENARIOS
+
+ADDRESS = "http://127.0.0.1:33333"
+
+
+@pytest.fixture(params=READMES)
+def readme(request: pytest.FixtureRequest) -> Document:
+    return read_document(request.param)
+
+
+# --- both languages -------------------------------------------------------------------
+
+
+def test_both_languages_have_the_same_headings_tables_lists_and_blocks() -> None:
+    mark = re.compile(r"#+ |```|\| |- ")
+    english, chinese = (
+        [found[0] for line in read_document(name).text.splitlines() if (found := mark.match(line))]
+        for name in READMES
+    )
+    assert english == chinese
+
+
+def test_both_languages_name_the_same_things() -> None:
+    """Names of settings, codes, routes, fields; not words for the demo, which are of a language."""
+    name = re.compile(r"(GET |POST )?/?[\w./{}-]*[_./][\w./{}-]*")
+    english, chinese = (
+        {code for code in read_document(readme).code if name.fullmatch(code)} for readme in READMES
+    )
+    assert english - {"make report.csv"} == chinese
+
+
+# --- the first commands ---------------------------------------------------------------
+
+
+def test_the_first_commands_are_run_and_test(readme: Document) -> None:
+    lines = readme.blocks("sh")[0].splitlines()
+    assert [line.partition("#")[0].strip() for line in lines] == ["make run", "make test"]
+
+
+def test_the_curl_lines_are_those_that_the_start_prints(readme: Document) -> None:
+    printed = demo_help(ADDRESS, f"{ADDRESS}/v1").splitlines()
+    wanted = [line.strip() for line in printed if line.startswith("  curl")]
+    assert readme.blocks("sh")[1].splitlines() == wanted
+
+
+async def test_the_python_examples_run_against_the_demo(
+    readme: Document, demo: str, start_gateway: StartGateway
+) -> None:
+    gateway = await start_gateway(demo)
+    examples = "\n".join(readme.blocks("python"))
+    assert ADDRESS in examples
+    program = compile(examples.replace(ADDRESS, gateway.url), readme.name, "exec")
+    names: dict[str, object] = {}
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        await asyncio.to_thread(exec, program, names)
+        await asyncio.to_thread(exec, "client.close()", names)
+    assert "6*7=42" in output.getvalue()
+    assert f"![image]({gateway.url}/images/" in output.getvalue()
+
+
+def test_the_example_of_a_settings_file_is_valid(readme: Document, tmp_path: Path) -> None:
+    (example,) = readme.blocks("yaml")
+    path = tmp_path / "config.yaml"
+    path.write_text(example, "utf-8")
+    assert load_config(path, {}).config.upstream.base_url.startswith("https://")
+
+
+# --- routes, headers, errors, endings, figures ----------------------------------------
+
+
+@pytest.fixture
+def routes() -> set[str]:
+    app = web.Application()
+    add_routes(app, Config())
+    named = {f"{r.method} {r.resource.canonical}" for r in app.router.routes() if r.resource}
+    return {route for route in named if not route.startswith("HEAD")}
+
+
+def test_every_route_is_named_and_every_named_one_exists(
+    readme: Document, routes: set[str]
+) -> None:
+    named = {code for code in readme.code if re.match("(GET|POST) /", code)}
+    assert named == routes
+
+
+def test_what_is_said_to_be_missing_is_missing(readme: Document, routes: set[str]) -> None:
+    section = next(part for part in readme.prose.split("\n## ") if "`/v1/images/edits`" in part)
+    missing = {code for code in code_words(section) if code.startswith("/v1/")}
+    assert missing
+    assert missing.isdisjoint(route.partition(" ")[2] for route in routes)
+
+
+def test_every_header_of_ours_is_named_and_every_named_one_exists(readme: Document) -> None:
+    ours = {
+        *(PROFILE_HEADER, headers.REQUEST_ID, headers.UPSTREAM_MODEL),
+        *(headers.IGNORED_FIELDS, headers.OVERHEAD, headers.SHOULD_RETRY),
+    }
+    assert {code for code in readme.code if re.fullmatch(r"x-[a-z-]+", code)} == ours
+
+
+def test_every_error_of_ours_has_a_row(readme: Document) -> None:
+    rows = {tuple(map(bare, row[:3])) for row in readme.table("405")}
+    kinds = [errors.ServiceError, *_below(errors.ServiceError)]
+    assert {(str(kind.status), kind.type, kind.code) for kind in kinds} <= rows
+
+
+def _below(kind: type[errors.ServiceError]) -> list[type[errors.ServiceError]]:
+    return [one for each in kind.__subclasses__() for one in (each, *_below(each))]
+
+
+def test_every_verdict_on_the_upstream_has_a_row(readme: Document) -> None:
+    rows = {tuple(map(bare, row[:3])) for row in readme.table("405")}
+    found = [one for one in vars(refusals).values() if isinstance(one, refusals.Verdict)]
+    assert found
+    for verdict in found:
+        codes = [verdict.code] if verdict.code else [row[2] for row in rows]
+        assert any((str(verdict.status), verdict.type, code) in rows for code in codes)
+
+
+def test_every_way_an_answer_ends_has_a_row(readme: Document) -> None:
+    ends = [cell for part in readme.prose.split("\n") for cell in part.split("|")[-2:-1]]
+    named = [bare(cell.strip()) for cell in ends]
+    assert [one for one in named if one in set(Outcome)] == list(Outcome)
+
+
+def test_every_profile_has_a_row(readme: Document) -> None:
+    assert [bare(row[0]) for row in readme.table("`raw`")] == list(Profile)
+
+
+def test_every_metric_has_a_row(readme: Document) -> None:
+    known = {family.name for family in Metrics().registry.collect()}
+    assert {bare(row[0]) for row in readme.table("`gateway_requests`")} == known
+
+
+# --- the demo -------------------------------------------------------------------------
+
+
+def test_the_words_of_each_scenario_lead_to_it(readme: Document) -> None:
+    rows = readme.table("/scene rewrite")
+    assert sorted(bare(row[1]) for row in rows) == sorted(one.name for one in SCENARIOS)
+    led = {typed: _scenario(typed) for row in rows for typed in code_words(row[0])}
+    assert led == {typed: bare(row[1]) for row in rows for typed in code_words(row[0])}
+
+
+def _scenario(typed: str) -> str:
+    if asked := SCENE.search(typed):
+        return asked["name"]
+    flags = re.IGNORECASE | re.DOTALL
+    found = (one.name for one in SCENARIOS if one.words and re.search(one.words, typed, flags))
+    return next(found, "plain")
+
+
+def test_every_fault_has_a_row(readme: Document) -> None:
+    typed = [code for row in readme.table("`garbage`") for code in code_words(row[0])]
+    assert sorted(code.removesuffix(" N") for code in typed) == sorted(FAULT_NAMES)
+    assert all(FAULT.search(f"/fault {code}") for code in typed)
