@@ -19,6 +19,7 @@ from service.stages.text import join_surrogates, truncate_utf16
 ANSWER_PATH = "/message/content/parts/0"
 # Real paths have up to seven segments; a deeper one is an attack on the recursion.
 MAX_SEGMENTS = 64
+MAX_PATCH_DEPTH = 16  # likewise; real patches are not nested at all
 _INDEX = re.compile("0|[1-9][0-9]*")
 _OPERATIONS = frozenset({"add", "replace", "remove", "append", "truncate", "patch"})
 
@@ -113,16 +114,22 @@ class DecodeDelta:
         return document
 
 
-def apply(root: Any, path: str, operation: str, value: Any) -> Any:
+def apply(root: Any, path: str, operation: str, value: Any, depth: int = 0) -> Any:
     """Return `root` after one operation (protocol 3.4, APPLY), never changing it.
+
+    `depth` counts the patches around this operation.
 
     Raises:
         UpstreamProtocolError: it cannot be applied.
     """
     segments = _segments(path)
     if not segments:
-        return _at_root(root, operation, value)
-    return _descend(root, segments, lambda parent, key: _at(parent, key, operation, value))
+        return _at_root(root, operation, value, depth)
+
+    def change(parent: Any, key: str | int) -> Any:
+        return _at(parent, key, operation, lambda old: _at_root(old, operation, value, depth))
+
+    return _descend(root, segments, change)
 
 
 def _segments(path: str) -> list[str | int]:
@@ -137,7 +144,7 @@ def _segments(path: str) -> list[str | int]:
     ]
 
 
-def _at_root(root: Any, operation: str, value: Any) -> Any:
+def _at_root(root: Any, operation: str, value: Any, depth: int) -> Any:
     match operation:
         case "add" | "replace":
             return value
@@ -148,19 +155,21 @@ def _at_root(root: Any, operation: str, value: Any) -> Any:
         case "truncate":
             return _truncate(root, value)
         case _:
-            return _patch(root, value)
+            return _patch(root, value, depth + 1)
 
 
-def _patch(root: Any, operations: Any) -> Any:
+def _patch(root: Any, operations: Any, depth: int) -> Any:
     if not isinstance(operations, list):
         raise UpstreamProtocolError("a patch is not a list")
+    if depth > MAX_PATCH_DEPTH:
+        raise UpstreamProtocolError("a delta's patches are nested too deeply")
     for nested in operations:
         match nested:
             case {"o": str(operation)} if operation in _OPERATIONS:
                 path = nested.get("p", "")
                 if not isinstance(path, str):
                     raise UpstreamProtocolError("a nested path is not a string")
-                root = apply(root, path, operation, nested.get("v", MISSING))
+                root = apply(root, path, operation, nested.get("v", MISSING), depth)
             case _:
                 raise UpstreamProtocolError("a nested operation is not known")
     return root
@@ -198,8 +207,11 @@ def _index(container: Any, key: str | int, limit: int) -> int:
     return key
 
 
-def _at(parent: Any, key: str | int, operation: str, value: Any) -> Any:
-    """Return `parent` with the operation done on its element `key`."""
+def _at(parent: Any, key: str | int, operation: str, made_of: Callable[[Any], Any]) -> Any:
+    """Return `parent` with the operation done on its element `key`.
+
+    `made_of` makes the new element of the old one.
+    """
     if isinstance(parent, dict):
         copy: dict[str, Any] | list[Any] = dict(parent)
         where: Any = str(key)
@@ -209,12 +221,12 @@ def _at(parent: Any, key: str | int, operation: str, value: Any) -> Any:
         copy = list(parent)
         old = parent[where] if where < len(parent) else MISSING
     if operation == "add" and isinstance(copy, list):
-        copy.insert(where, _present(value))
+        copy.insert(where, _present(made_of(old)))
     elif operation == "remove":
         if old is not MISSING:
             del copy[where]
     else:
-        _set(copy, where, _at_root(old, operation, value))
+        _set(copy, where, made_of(old))
     return copy
 
 

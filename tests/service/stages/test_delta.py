@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from service.errors import UpstreamProtocolError
-from service.stages.delta import MAX_SEGMENTS, MISSING, AnswerGrew, DecodeDelta, apply, merge
+from service.stages.delta import (
+    MAX_PATCH_DEPTH,
+    MAX_SEGMENTS,
+    MISSING,
+    AnswerGrew,
+    DecodeDelta,
+    apply,
+    merge,
+)
 
 ROOT = {"a": [1, 2], "s": "xy", "n": None, "o": {"k": 1}}
 
@@ -73,6 +81,18 @@ def test_an_operation_gives_the_document_of_the_table(
 def test_what_cannot_be_applied_is_a_protocol_error(path: str, operation: str, value: Any) -> None:
     with pytest.raises(UpstreamProtocolError):
         apply(ROOT, path, operation, value)
+
+
+def test_patches_in_patches_are_applied_up_to_a_depth() -> None:
+    def nested(depth: int) -> Any:
+        value: Any = [{"p": "/s", "o": "append", "v": "z"}]
+        for _ in range(depth - 1):
+            value = [{"p": "", "o": "patch", "v": value}]
+        return value
+
+    assert apply(ROOT, "", "patch", nested(MAX_PATCH_DEPTH))["s"] == "xyz"
+    with pytest.raises(UpstreamProtocolError):
+        apply(ROOT, "", "patch", nested(MAX_PATCH_DEPTH + 1))
 
 
 @pytest.mark.parametrize(
