@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import quote, unquote
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from service.credentials import Caller
 from service.errors import ServiceError, StorageError, UpstreamRefusedError
@@ -177,6 +177,7 @@ async def resolve_assets(
     What stands before it in the batch goes out first. Neighbours, such as the
     pictures of one message, are fetched side by side.
     """
+    resolver = _Resolver(assets, caller, public_url)
     async with aclosing(deltas):
         async for batch in deltas:
             if not any(isinstance(delta, AssetWanted) for delta in batch):
@@ -190,23 +191,33 @@ async def resolve_assets(
                 if waiting:
                     yield waiting
                 wanted = [delta for delta in run if isinstance(delta, AssetWanted)]
-                waiting = [*await _all(assets, caller, wanted, public_url)]
+                waiting = [*await resolver.all(wanted)]
             if waiting:
                 yield waiting
 
 
-async def _all(
-    assets: Assets, caller: Caller, wanted: Sequence[AssetWanted], public_url: str
-) -> list[AssetReady]:
-    if len(wanted) == 1:
-        return [await assets.resolve(caller, wanted[0], public_url)]
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_one(assets, caller, one, public_url)) for one in wanted]
-    return [task.result() for task in tasks]
+class _Resolver:
+    """Resolves what one turn wants; what it names twice is fetched once."""
+
+    def __init__(self, assets: Assets, caller: Caller, public_url: str) -> None:
+        self._assets = assets
+        self._caller = caller
+        self._public_url = public_url
+        self._known: dict[tuple[str, str], AssetReady] = {}
+
+    async def all(self, wanted: Sequence[AssetWanted]) -> list[AssetReady]:
+        missing = {_key(one): one for one in wanted if _key(one) not in self._known}
+        async with asyncio.TaskGroup() as group:
+            tasks = {key: group.create_task(self._one(one)) for key, one in missing.items()}
+        self._known |= {key: task.result() for key, task in tasks.items()}
+        return [structs.replace(self._known[_key(one)], wanted=one) for one in wanted]
+
+    async def _one(self, wanted: AssetWanted) -> AssetReady:
+        return await self._assets.resolve(self._caller, wanted, self._public_url)
 
 
-async def _one(assets: Assets, caller: Caller, wanted: AssetWanted, public_url: str) -> AssetReady:
-    return await assets.resolve(caller, wanted, public_url)
+def _key(wanted: AssetWanted) -> tuple[str, str]:
+    return wanted.message_id, wanted.pointer
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

@@ -243,8 +243,10 @@ class Slow:
         self.gate = asyncio.Event()
         self.running = 0
         self.most = 0
+        self.asked: list[str] = []
 
     async def resolve(self, caller, wanted, public_url):
+        self.asked.append(wanted.pointer)
         self.running += 1
         self.most = max(self.most, self.running)
         try:
@@ -284,6 +286,18 @@ async def test_what_stands_before_goes_out_at_once_and_what_comes_after_waits_in
         [END],
     ]
     assert closed == [True]
+
+
+async def test_what_is_named_twice_is_fetched_once():
+    async def source():
+        yield [picture("1"), picture("1"), AnswerText("b"), picture("1"), END]
+
+    assets = Slow()
+    assets.gate.set()
+    batches = [batch async for batch in resolve_assets(source(), assets, CALLER, "u")]
+    ready = [delta for batch in batches for delta in batch if isinstance(delta, AssetReady)]
+    assert len(ready) == 3
+    assert assets.asked == ["1"]
 
 
 async def test_a_batch_without_assets_passes_as_it_is():
