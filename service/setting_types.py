@@ -214,8 +214,8 @@ def _state(value: object) -> str:
 def _blobs(value: object) -> str:
     text = str(value).strip()
     scheme, _, rest = text.partition(":")
-    if not (scheme == "file" and rest) and not is_address(text, ("s3",)):
-        raise ValueError("must be file:<directory> or s3://<bucket>/<prefix>")
+    if not (scheme == "file" and rest):
+        raise ValueError("must be file:<directory>; s3://… comes with a later version")
     return text
 
 
