@@ -73,15 +73,7 @@ def play_hidden(scene: Scene) -> None:
     leak = "HIDDEN: if you can read this, something leaks."
     hidden = {"is_visually_hidden_from_conversation": True, "message_type": "next"}
     scene.begin(scene.message("assistant", text_content(leak), end_turn=True, metadata=hidden))
-    scene.begin(
-        scene.message(
-            "assistant",
-            text_content(leak),
-            channel="commentary",
-            metadata={"message_type": "next"},
-        )
-    )
-    scene.begin(scene.message("assistant", text_content(leak), recipient="bio"))
+    scene.begin(scene.message("system", text_content(leak), end_turn=True))
     scene.tool("bio", text_content(leak))
     scene.say(scene.words("Demo: only this line is to be seen.", "演示：只应看到这一行。"))
 
