@@ -16,7 +16,7 @@ Player = Callable[[Scene], None]
 DALLE_GIZMO = "g-2fkFE8rbu"
 _DRAW = (
     r"(\b(draw|paint|sketch|illustrate)\b|\b(generate|create|make|want)\b.{0,30}\b(image|picture|photo|logo)s?\b"
-    r"|\bpicture of\b|绘图|绘制|绘画|画(?!布|面)|生成.{0,8}(图片|图像))"
+    r"|\bpicture of\b|绘图|绘制|绘画|画(?!布|面|了|的是|里|中)|生成.{0,8}(图片|图像))"
 )
 
 

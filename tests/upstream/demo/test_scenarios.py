@@ -63,6 +63,7 @@ async def test_each_answer_says_first_that_it_is_a_demo(asker: Asker, name: str)
         ("draw a forbidden thing", "picture_refused"),
         ("natively draw a cat", "picture_native"),
         ("What is in this picture?", "plain"),
+        ("这张图里画了什么", "plain"),
         ("write it on the canvas", "canvas"),
         ("写在画布上", "canvas"),
         ("plot a chart of boats", "chart"),
