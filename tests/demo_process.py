@@ -1,0 +1,33 @@
+"""The demo upstream as a process of its own, for gateways that are processes, too."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.service.gateway_process import ROOT, fetch
+
+
+@contextmanager
+def running_demo_process(*arguments: str) -> Iterator[str]:
+    """Run it without pauses for the block; the value is its address."""
+    command = [sys.executable, "-m", "upstream.demo", "--port", "0", "--delay-seconds", "0"]
+    with subprocess.Popen(
+        [*command, "--exit-with-parent", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().rpartition(" ")[2].strip()
+        finally:
+            process.kill()
+
+
+def stats_of(demo: str) -> Any:
+    """Return all that a demo has counted."""
+    return json.loads(fetch(f"{demo}/demo/stats").read())
