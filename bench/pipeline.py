@@ -76,15 +76,15 @@ def answer(chunks: list[bytes]) -> tuple[int, dict[str, float]]:
     encode = ChatChunks(ReplyMeta(id="chatcmpl-x", created=1, model="gpt-4o"))
     spent = {"read": 0.0, "answer": 0.0, "render": 0.0, "encode": 0.0}
     for chunk in [*chunks, None]:
-        marks = [time.perf_counter()]
+        marks = [time.process_time()]
         events = reader.end(BodyEnded(BodyEnd.CLEAN)) if chunk is None else reader.feed(chunk)
-        marks.append(time.perf_counter())
+        marks.append(time.process_time())
         deltas = [delta for event in events for delta in stage.feed(event)]
-        marks.append(time.perf_counter())
+        marks.append(time.process_time())
         pieces = [piece for delta in deltas for piece in render.feed(delta)]
-        marks.append(time.perf_counter())
+        marks.append(time.process_time())
         encode.feed_batch(pieces)
-        marks.append(time.perf_counter())
+        marks.append(time.process_time())
         for step, start, end in zip(spent, marks, marks[1:], strict=False):
             spent[step] += end - start
     return len(encode.gathered.content), spent
@@ -95,8 +95,8 @@ def measure(name: str, make: Callable[[int], list[bytes]], options: argparse.Nam
     for label, size in (("paced", 1), ("burst", READ_EVENTS)):
         chunks = reads(make(options.tokens), size)
         total: dict[str, float] = {}
-        runs, until = 0, time.perf_counter() + options.seconds
-        while time.perf_counter() < until:
+        runs, until = 0, time.process_time() + options.seconds
+        while time.process_time() < until:
             characters, spent = answer(chunks)
             if characters != options.tokens * 5:
                 raise SystemExit(f"{name} {label}: lost text")

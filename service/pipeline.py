@@ -18,6 +18,7 @@ from service.events import (
     Delta,
     Frame,
     SentHistory,
+    TextAppended,
     UpstreamEvent,
 )
 from service.stages.bot_format import BotFormat, Render
@@ -25,6 +26,7 @@ from service.stages.markers import Markers
 from service.stages.parse import Parse
 from service.stages.sse import MAX_EVENT_BYTES, DecodeSse
 from service.stages.supersede import SkipSuperseded
+from service.stages.text import join_surrogates
 from service.stages.translate import Translate
 
 In_contra = TypeVar("In_contra", contravariant=True)
@@ -71,8 +73,38 @@ class Reader:
 
     def _events(self, frames: list[Frame]) -> list[UpstreamEvent]:
         self.consumed += sum(1 for frame in frames if _counts(frame))
-        kept = self._skip.feed_batch(frames) if len(frames) > 1 else frames
-        return [event for frame in kept for event in self._parse.feed(frame)]
+        if len(frames) == 1:
+            return list(self._parse.feed(frames[0]))
+        kept = self._skip.feed_batch(frames)
+        return merged(event for frame in kept for event in self._parse.feed(frame))
+
+
+def merged(events: Iterable[UpstreamEvent]) -> list[UpstreamEvent]:
+    """Return the events of one read, neighbouring increments of a message as one.
+
+    The caller gets larger pieces only where it was behind anyway.
+    """
+    kept: list[UpstreamEvent] = []
+    texts: list[str] = []  # of the run that the last event kept begins
+    growing: str | None = None
+    for event in events:
+        message_id = event.message_id if isinstance(event, TextAppended) else None
+        if message_id is None or message_id != growing:
+            _close(kept, texts)
+            kept.append(event)
+            growing = message_id
+        if isinstance(event, TextAppended):
+            texts.append(event.text)
+    _close(kept, texts)
+    return kept
+
+
+def _close(kept: list[UpstreamEvent], texts: list[str]) -> None:
+    """Put all texts of a run into its first event, which is the last one kept."""
+    last = kept[-1] if len(texts) > 1 else None
+    if isinstance(last, TextAppended):
+        kept[-1] = TextAppended(last.message_id, join_surrogates("".join(texts)))
+    texts.clear()
 
 
 def _counts(frame: Frame) -> bool:

@@ -11,7 +11,7 @@ from service.events import (
     StreamCompleted,
     TextAppended,
 )
-from service.pipeline import make_answer, make_reader, through
+from service.pipeline import make_answer, make_reader, merged, through
 from service.stages.sse import MAX_EVENT_BYTES
 from tests.scripted_upstream import DONE, answer, event
 
@@ -95,3 +95,16 @@ def test_an_answer_tells_how_long_silence_may_last() -> None:
     assert stage.patience_seconds is None
     assert list(stage.feed(StreamCompleted())) == []
     assert stage.patience_seconds is not None
+
+
+def test_neighbouring_increments_of_one_read_become_one() -> None:
+    grown = [TextAppended("a", text) for text in ("x", "y", "\ud83d", "\ude00")]
+    other = TextAppended("b", "z")
+    end = StreamCompleted()
+    assert merged([*grown, other, end, *grown[:1], end]) == [
+        TextAppended("a", "xy😀"),
+        other,
+        end,
+        grown[0],
+        end,
+    ]
