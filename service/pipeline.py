@@ -8,7 +8,7 @@ What passes between lifted stages is a batch: all that one read of the upstream
 produced, so that one read becomes one write to the caller.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
 from contextlib import aclosing
 from typing import Protocol, TypeVar
 
@@ -47,11 +47,11 @@ class Reader:
     all but pings, empty data and `[DONE]`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Collection[str] = ()) -> None:
         self.consumed = 0
         self._sse = DecodeSse()
         self._skip = SkipSuperseded()
-        self._parse = Parse()
+        self._parse = Parse(secrets)
 
     def feed(self, chunk: bytes) -> list[UpstreamEvent]:
         """Return the events that this chunk completes."""
@@ -130,9 +130,13 @@ class Answer:
             yield from self._markers.feed(delta)
 
 
-def make_reader() -> Reader:
-    """Return the stages from chunks to events, for one turn."""
-    return Reader()
+def make_reader(secrets: Collection[str] = ()) -> Reader:
+    """Return the stages from chunks to events, for one turn.
+
+    Args:
+        secrets: tokens that errors may not quote even if the upstream repeats them.
+    """
+    return Reader(secrets)
 
 
 def make_answer(sent: SentHistory) -> Answer:

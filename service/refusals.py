@@ -18,6 +18,7 @@ from service.events import Failure
 from service.faults import Fault, fault_of, retry_after
 
 MAX_WORDS_CHARS = 500  # a sentence or two; a page or a stack trace helps nobody
+_MIN_PIECE_CHARS = 8  # of a secret; fewer may be the end of an ordinary word
 _PAGE_SCAN_BYTES = 64 * 1024  # the marks of a CDN's page stand near its top
 
 
@@ -146,11 +147,19 @@ _PAGE_MARKS = re.compile(
 
 def quoted(words: str, secrets: Collection[str] = ()) -> str:
     """Return upstream words fit for an error: short, on one line, no token in them."""
-    for secret in secrets:
-        if secret:
-            words = words.replace(secret, "***")
-    words = _CONTROL.sub(" ", _TOKEN.sub("***", words)).strip()
+    words = _TOKEN.sub("***", without_secrets(words, secrets))
+    words = _CONTROL.sub(" ", words).strip()
     return words if len(words) <= MAX_WORDS_CHARS else words[: MAX_WORDS_CHARS - 1] + "…"
+
+
+def without_secrets(words: str, secrets: Collection[str]) -> str:
+    """Return words without the secrets, nor the beginning of one where the words were cut."""
+    for secret in filter(None, secrets):
+        words = words.replace(secret, "***")
+        start = words.rfind(secret[:_MIN_PIECE_CHARS])
+        if start >= 0 and secret.startswith(words[start:]):
+            words = f"{words[:start]}***"
+    return words
 
 
 def refusal(
@@ -182,14 +191,14 @@ def refusal(
     return UpstreamRefusedError(failure, status, is_page=is_page)
 
 
-def fault_failure(obj: Mapping[str, Any]) -> Failure:
+def fault_failure(obj: Mapping[str, Any], secrets: Collection[str] = ()) -> Failure:
     """Return the failure for an error object under status 200 (spec 11).
 
     Its code is the upstream's own where the status is left to be 502 (spec 6.4).
     """
     fault = fault_of(obj)
     verdict = verdict_on(HTTPStatus.OK, fault)
-    failure = _failure(verdict, fault)
+    failure = _failure(verdict, fault, secrets)
     if verdict is _BROKEN and fault.code:
         return structs.replace(failure, code=fault.code)
     return failure

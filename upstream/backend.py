@@ -108,8 +108,11 @@ class Backend:
         self, status: int, headers: Mapping[str, str], body: bytes, caller: Caller | None = None
     ) -> UpstreamRefusedError:
         """Return the error for an answer; it quotes neither bearer nor the operator's keys."""
-        secrets = [*self._secrets, caller.access_token] if caller else self._secrets
-        return refusal(status, headers, body, secrets)
+        return refusal(status, headers, body, self.secrets_of(caller))
+
+    def secrets_of(self, caller: Caller | None) -> list[str]:
+        """Return what the upstream is sent and errors may not repeat."""
+        return [*self._secrets, caller.access_token] if caller else self._secrets
 
     async def refusal_of(
         self, response: aiohttp.ClientResponse, caller: Caller | None = None

@@ -140,6 +140,10 @@ class TurnClient:
         self._routes = backend.routes
         self._retries = retries
 
+    def secrets_of(self, caller: Caller) -> list[str]:
+        """Return what the upstream is sent and errors may not repeat."""
+        return self._backend.secrets_of(caller)
+
     async def open(
         self, caller: Caller, body: dict[str, Any], headers: dict[str, str] | None = None
     ) -> TurnBody:

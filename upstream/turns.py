@@ -208,7 +208,7 @@ class UpstreamTurns:
     async def _deltas(self, turn: _Turn) -> AsyncGenerator[list[Delta], None]:
         """Yield the deltas of a turn, through all the bodies it is handed to."""
         answer = make_answer(turn.sent)
-        reader = make_reader()
+        reader = make_reader(self._services.client.secrets_of(turn.caller))
         bodies = body_events(turn.body, reader, lambda: answer.patience_seconds)
         for _ in range(MAX_HAND_OFFS):
             async with aclosing(through(bodies, answer)) as deltas:

@@ -6,7 +6,7 @@ Anything may come in any order in one stream. What is not known is counted as
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import orjson
@@ -29,11 +29,12 @@ from service.events import (
     UpstreamFault,
     WebSocketHandOff,
 )
-from service.refusals import fault_failure
+from service.refusals import fault_failure, without_secrets
 from service.stages.delta import AnswerGrew, DecodeDelta
 from service.stages.messages import read_message
 
 _SAMPLE_CHARS = 200
+_SAMPLE_BYTES = 4 * _SAMPLE_CHARS  # these hold it in every script
 _KIND_CHARS = 64  # a kind becomes a label and a log line
 _DONE = b"[DONE]"
 _PING = re.compile(rb"\d{4}-\d\d-\d\d")  # `data: 2024-05-01 12:34:56.789012`
@@ -58,14 +59,15 @@ _UNREADABLE = object()
 class Parse:
     """Turn the frames of one stream into events; keeps the v1 decoder (protocol 3.7, 9)."""
 
-    def __init__(self) -> None:
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        self._secrets = secrets
         self._decoder = DecodeDelta()
         self._conversation_id: str | None = None
 
     def feed(self, frame: Frame) -> Iterator[UpstreamEvent]:
         """Yield zero or more events for one frame; never waits, never raises."""
         if frame.stray:
-            yield Unknown("stray line", _sample(frame.data))
+            yield self._unknown("stray line", _sample(frame.data))
         elif frame.name != "ping" and frame.data:
             yield from self._data(frame.name, frame.data)
 
@@ -81,7 +83,7 @@ class Parse:
                 if line.strip():
                     yield from self._data(name, line)
         elif not _PING.match(data.strip()):
-            yield Unknown("not json", _sample(data))
+            yield self._unknown("not json", _sample(data))
 
     def _value(self, name: str, value: Any) -> Iterator[UpstreamEvent]:
         match value:
@@ -90,10 +92,11 @@ class Parse:
             case "v1":
                 self._decoder = DecodeDelta()
             case str() if name == "delta_encoding":
-                words = f"it uses the delta encoding {value[:_KIND_CHARS]!r}"
-                yield UpstreamFault(fault_failure({"error": words}), is_body=False)
+                shown = without_secrets(value, self._secrets)[:_KIND_CHARS]
+                words = f"it uses the delta encoding {shown!r}"
+                yield self._fault({"error": words}, is_body=False)
             case _:
-                yield Unknown(f"json {type(value).__name__}", str(value)[:_SAMPLE_CHARS])
+                yield self._unknown(f"json {type(value).__name__}", str(value))
 
     def _object(self, name: str, value: dict[str, Any]) -> Iterator[UpstreamEvent]:
         kind = value.get("type")
@@ -112,7 +115,7 @@ class Parse:
         try:
             change = self._decoder.feed(delta)
         except UpstreamProtocolError as error:
-            yield Unknown("bad delta", str(error))
+            yield self._unknown("bad delta", str(error))
             return
         if isinstance(change, AnswerGrew):
             yield TextAppended(change.message_id, change.text)
@@ -126,9 +129,9 @@ class Parse:
         if isinstance(raw, dict) and (message := read_message(raw)) is not None:
             yield MessageSnapshot(message)
         if document.get("error"):
-            yield UpstreamFault(fault_failure(document), is_body=False)
+            yield self._fault(document, is_body=False)
         elif document.get("detail") or isinstance(raw, str):
-            yield UpstreamFault(fault_failure(document), is_body=True)
+            yield self._fault(document, is_body=True)
 
     def _named(self, value: dict[str, Any]) -> Iterator[UpstreamEvent]:
         named = value.get("conversation_id")
@@ -141,27 +144,34 @@ class Parse:
         if (read := _TYPED.get(kind)) is not None:
             yield from read(value)
         elif value.get("error") or value.get("detail"):
-            yield UpstreamFault(fault_failure(value), is_body=not value.get("error"))
+            yield self._fault(value, is_body=not value.get("error"))
         elif kind not in _IGNORED_TYPES:
-            yield Unknown(f"type {kind[:_KIND_CHARS]}")
+            yield self._unknown(f"type {kind}")
 
     def _bare(self, value: dict[str, Any]) -> Iterator[UpstreamEvent]:
         """Read an object that has neither a type nor a message."""
         yield from self._named(value)
         if value.get("error"):
-            yield UpstreamFault(fault_failure(value), is_body=False)
+            yield self._fault(value, is_body=False)
         elif value.get("detail"):
-            yield UpstreamFault(fault_failure(value), is_body=True)
+            yield self._fault(value, is_body=True)
         elif "moderation_response" in value:
             yield from _moderation(value)
         elif "wss_url" in value:
             yield WebSocketHandOff()
         elif "choices" in value:
             words = "it speaks the OpenAI API already; call it directly"
-            yield UpstreamFault(fault_failure({"error": words}), is_body=False)
+            yield self._fault({"error": words}, is_body=False)
         else:
-            keys = ",".join(sorted(value))[:_KIND_CHARS]
-            yield Unknown("object", keys)
+            yield self._unknown("object", ",".join(sorted(value)))
+
+    def _fault(self, obj: dict[str, Any], *, is_body: bool) -> UpstreamFault:
+        return UpstreamFault(fault_failure(obj, self._secrets), is_body=is_body)
+
+    def _unknown(self, kind: str, sample: str = "") -> Unknown:
+        """Return the record of something unexpected, in which the upstream may repeat anything."""
+        kind = without_secrets(kind, self._secrets)[: len("type ") + _KIND_CHARS]
+        return Unknown(kind, without_secrets(sample, self._secrets)[:_SAMPLE_CHARS])
 
 
 def _moderation(value: dict[str, Any]) -> Iterator[UpstreamEvent]:
@@ -227,4 +237,4 @@ def _loads(data: bytes) -> Any:
 
 
 def _sample(data: bytes) -> str:
-    return data[: _SAMPLE_CHARS * 4].decode("utf-8", "replace")[:_SAMPLE_CHARS]
+    return data[:_SAMPLE_BYTES].decode("utf-8", "replace")

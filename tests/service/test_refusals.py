@@ -5,7 +5,13 @@ import time
 import orjson
 import pytest
 
-from service.refusals import MAX_WORDS_CHARS, fault_failure, is_route_fault, refusal
+from service.refusals import (
+    MAX_WORDS_CHARS,
+    fault_failure,
+    is_route_fault,
+    refusal,
+    without_secrets,
+)
 
 JSON = {"Content-Type": "application/json"}
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -176,3 +182,21 @@ def test_an_error_event_with_a_known_code_takes_its_status():
     failure = fault_failure({"detail": CAP | {"clears_in": 9}})
     assert (failure.status, failure.retry_after_seconds) == (429, 9)
     assert fault_failure({"error": {"code": "conversation_deleted"}}).status == 404
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        ("it was secret-of-mine, twice: secret-of-mine.", "it was ***, twice: ***."),
+        ("it was cut in secret-of", "it was cut in ***"),
+        ("secret-o is the start of another word", "secret-o is the start of another word"),
+        ("a secret is a word", "a secret is a word"),
+    ],
+)
+def test_a_secret_is_left_out_whole_or_cut_off(words: str, left: str) -> None:
+    assert without_secrets(words, ["", "secret-of-mine"]) == left
+
+
+def test_a_fault_under_a_good_status_does_not_quote_secrets() -> None:
+    failure = fault_failure({"error": "no secret-of-mine"}, ["secret-of-mine"])
+    assert failure.message.endswith("The upstream said: no ***")

@@ -171,3 +171,23 @@ def test_several_objects_in_one_event_are_read_one_by_one() -> None:
 
 def test_deeply_nested_garbage_is_counted() -> None:
     assert parsed(b'{"a":' * 100_000)[0] == Unknown("not json", ('{"a":' * 40))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        Frame("", b"no to secret-of-mine", stray=True),
+        Frame("", b"no to secret-of-mine"),
+        Frame("", b'"no to secret-of-mine"'),
+        Frame("", b'{"no to secret-of-mine":1}'),
+        Frame("", b'{"type":"no to secret-of-mine"}'),
+        Frame("", b'{"error":"no to secret-of-mine"}'),
+        Frame("", b'{"detail":"no to secret-of-mine"}'),
+        Frame("", b'{"type":"x","error":"no to secret-of-mine"}'),
+        Frame("delta_encoding", b'"no to secret-of-mine"'),
+    ],
+)
+def test_what_is_quoted_holds_no_secret(frame: Frame) -> None:
+    (event,) = Parse(["secret-of-mine"]).feed(frame)
+    assert "no to ***" in str(event)
+    assert "secret-of-mine" not in str(event)
