@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from service.chat import FilePart
-from service.credentials import Caller
+from service.credentials import Caller, fingerprint
 from service.errors import ServiceError, UpstreamError, UpstreamRefusedError
 from service.ports import StateStore
 from service.refusals import quoted
@@ -123,7 +123,8 @@ class Files:
 
     async def _once(self, caller: Caller, wanted: UploadedFile, file: FetchedFile) -> UploadedFile:
         """Upload a file unless this account has done so; equal files do not race."""
-        key = f"upload:{caller.account}:{file.sha256}:{wanted.use_case}:{wanted.media_type}"
+        account = fingerprint(caller.account)  # it may be the id that the caller gave
+        key = f"upload:{account}:{file.sha256}:{wanted.use_case}:{wanted.media_type}"
         async with self._locked(key):
             if known := await self._known(caller, key):
                 return msgspec.structs.replace(known, name=wanted.name)
