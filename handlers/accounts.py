@@ -1,9 +1,13 @@
 """`POST /getAccountID` (spec 5)."""
 
+from http import HTTPStatus
+
 from aiohttp import web
 
 from handlers.headers import credential_of
 from handlers.responses import json_response
+from service.credentials import TokenKind
+from service.errors import UpstreamRefusedError
 from service.keys import ACCOUNTS, TOKENS
 
 
@@ -15,5 +19,14 @@ async def account_ids(request: web.Request) -> web.Response:
         TokenServiceError: the token service has a passing fault.
         UpstreamError: the upstream refused or broke.
     """
-    caller = await request.app[TOKENS].caller(credential_of(request))
-    return json_response(await request.app[ACCOUNTS].by_plan(caller))
+    credential = credential_of(request)
+    tokens, accounts = request.app[TOKENS], request.app[ACCOUNTS]
+    caller = await tokens.caller(credential)
+    try:
+        plans = await accounts.by_plan(caller)
+    except UpstreamRefusedError as error:
+        is_renewable = credential.kind is TokenKind.REFRESH
+        if error.upstream_status != HTTPStatus.UNAUTHORIZED or not is_renewable:
+            raise
+        plans = await accounts.by_plan(await tokens.renew(credential, caller))
+    return json_response(plans)

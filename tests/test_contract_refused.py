@@ -282,6 +282,27 @@ async def test_a_refused_access_token_cannot_be_renewed(
     assert len(scripted.turns) == 1
 
 
+async def test_a_401_for_the_accounts_is_followed_by_one_refresh_too(
+    demo: str, start_gateway: StartGateway
+) -> None:
+    gateway = await start_gateway(demo)
+
+    async def account_ids(token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        url = f"{gateway.url}/getAccountID"
+        async with gateway.session.post(url, headers=headers) as response:
+            return int(response.status)
+
+    async def revoke_all() -> None:
+        async with gateway.session.post(f"{demo}/demo/revoke", json={"all": True}) as response:
+            assert response.status == 200
+
+    assert await account_ids("a-refresh-token") == 200
+    await revoke_all()
+    assert await account_ids("a-refresh-token") == 200
+    assert await gateway.counts("gateway_token_refreshes_total", "result") == {"ok": 2.0}
+
+
 async def test_no_credential_is_a_401_before_anything_is_sent(
     scripted: ScriptedUpstream, start_gateway: StartGateway
 ) -> None:
