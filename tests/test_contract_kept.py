@@ -340,3 +340,21 @@ async def test_a_refused_turn_hides_nothing(
     assert (await gateway.chat()).status == 400
     await gateway.stop()
     assert (scripted.hidden, scripted.stopped) == ([], [])
+
+
+@STREAMED
+@pytest.mark.parametrize("question", ["draw two boats", "make report.csv"])
+async def test_a_conversation_is_hidden_only_when_all_of_it_was_fetched(
+    question: str, stream: bool, demo: str, start_gateway: StartGateway
+) -> None:
+    gateway = await start_gateway(demo, conversation=HIDING)
+    got = await gateway.chat(question, stream=stream)
+    last = got.events[-2] if stream else got.json
+    links = last["x_files"] if "csv" in question else last["x_images"]
+    assert all(link["url"].startswith(gateway.url) for link in links)
+    await gateway.stop()
+    async with gateway.session.get(f"{demo}/demo/stats") as response:
+        stats = await response.json()
+    assert stats["hidden"] == [last["conversation_id"]]
+    hiding = [one["method"] for one in stats["requests"]].index("PATCH")
+    assert not any("download" in one["path"] for one in stats["requests"][hiding:])
