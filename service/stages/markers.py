@@ -55,12 +55,13 @@ _SENTENCE_END = ".,;:!?"
 
 
 class _Slot(Struct, frozen=True):
-    """The place of a citation that went out without its sources."""
+    """The place of a citation that went out, with the sources it had then."""
 
     number: int
     message_id: str
     marker: str
     start: int  # code points into the raw text of the message
+    sources: tuple[Source, ...]
 
 
 class Markers:
@@ -72,8 +73,7 @@ class Markers:
         self._message_id = ""
         self._conversation_id = ""
         self._references: dict[str, tuple[Reference, ...]] = {}
-        self._slots = 0
-        self._unresolved: list[_Slot] = []
+        self._slots: list[_Slot] = []
         self._reasoning = StripMarkers()
         self._calls: dict[str, StripMarkers] = {}  # by message id of the tool call
 
@@ -177,16 +177,15 @@ class Markers:
         is_known = reference is not None and reference.is_complete
         if not is_known and not is_end and len(self._held) - length < MAX_QUEUED_CHARS:
             return
-        self._slots += 1
         start = self._start
         self._take(length)
         text = ""
         sources: tuple[Source, ...] = ()
         if reference is not None:
             text, sources = _citation_text(marker, reference), reference.sources
-        if not is_known and not sources:
-            self._unresolved.append(_Slot(self._slots, self._message_id, marker, start))
-        yield Cited(self._slots, text, sources)
+        slot = _Slot(len(self._slots) + 1, self._message_id, marker, start, sources)
+        self._slots.append(slot)
+        yield Cited(slot.number, text, sources)
 
     def _find(self, message_id: str, marker: str, start: int) -> Reference | None:
         """Return the reference of a marker; where several match, the nearest one."""
@@ -198,13 +197,14 @@ class Markers:
         return min(matching, key=lambda found: abs(found.start - start), default=None)
 
     def _resolve(self, message_id: str) -> Iterator[Delta]:
-        """Add sources to places that went out without them."""
-        for slot in list(self._unresolved):
-            if slot.message_id == message_id:
-                reference = self._find(message_id, slot.marker, slot.start)
-                if reference is not None and reference.sources:
-                    self._unresolved.remove(slot)
-                    yield CitationResolved(slot.number, reference.sources)
+        """Add sources that places went out without: a reference may come late, or grow."""
+        for place, slot in enumerate(self._slots):
+            if slot.message_id != message_id:
+                continue
+            reference = self._find(message_id, slot.marker, slot.start)
+            if reference is not None and not set(reference.sources) <= set(slot.sources):
+                self._slots[place] = structs.replace(slot, sources=reference.sources)
+                yield CitationResolved(slot.number, reference.sources)
 
     # --- links into the sandbox ---------------------------------------------------
 

@@ -141,6 +141,15 @@ def test_a_reference_that_comes_after_its_message_still_resolves_the_place() -> 
     ]
 
 
+def test_pages_that_a_reference_gets_later_are_added_to_its_place() -> None:
+    page = Source("https://e.org/2", "E2")
+    grown = Reference(CITE, None, None, 0, "x", (PAGE, page), is_complete=True)
+    later = ReferencesKnown("m", (grown,))
+    pieces = fed([KNOWN, AnswerText(CITE), later, later])
+    assert pieces[-1] == CitationResolved(1, (PAGE, page))
+    assert sum(isinstance(piece, CitationResolved) for piece in pieces) == 1
+
+
 def test_reasoning_passes_what_waits_and_a_visible_piece_does_not() -> None:
     assert fed([AnswerText(f"a{CITE}"), ReasoningText("r")])[-1] == ReasoningText("r")
     assert fed([AnswerText(f"a{CITE}"), END])[-2:] == [Cited(1, "", ()), END]
