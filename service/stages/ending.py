@@ -30,6 +30,7 @@ class Ending:
     def __init__(self) -> None:
         self.is_over = False
         self.is_handed_off = False
+        self.has_events = False  # a message or a named conversation
         self.has_answer = False
         self.has_asset = False
         self.rewrites = 0
@@ -132,6 +133,10 @@ class Ending:
             case BodyEnd.BROKEN:
                 message = body.detail or "The upstream's stream is not what was promised."
                 return self._failed(Outcome.FAILED, UpstreamProtocolError(message))
+            case BodyEnd.CLEAN | BodyEnd.CUT if self._stray and not self.has_events:
+                # A body of plain words is an error body, not an answer that was cut (spec 11).
+                message = f"The upstream answered in plain words.{said}"
+                return self._failed(Outcome.REFUSED, UpstreamError(message))
             case BodyEnd.CLEAN | BodyEnd.CUT:
                 message = "The upstream's answer was cut off before its end."
                 return self._failed(Outcome.CUT, UpstreamCutError(message + said))

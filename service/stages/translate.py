@@ -148,6 +148,7 @@ class Translate:
         message_id: str | None = None,
         upstream_model: str | None = None,
     ) -> Iterator[Delta]:
+        self._ending.has_events = True
         facts = TurnFacts(
             conversation_id or self._facts.conversation_id,
             message_id or self._facts.message_id,
@@ -177,6 +178,7 @@ class Translate:
     # --- whole messages ---------------------------------------------------------
 
     def _message(self, message: Message) -> Iterator[Delta]:
+        self._ending.has_events = True
         if (who := consent_wanted(message)) is not None and message.role != "user":
             yield from self._flush()
             yield Notice(NoticeKind.CONSENT, _CONSENT.format(who=who or "of another service"))

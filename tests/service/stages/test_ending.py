@@ -84,11 +84,19 @@ def test_an_error_body_before_any_content_is_a_refusal(
     assert (end.outcome, end.failure) == (outcome, failure)
 
 
-def test_the_words_of_a_proxy_are_in_the_error() -> None:
+@pytest.mark.parametrize(
+    ("has_events", "outcome", "code"),
+    [(False, Outcome.REFUSED, "upstream_error"), (True, Outcome.CUT, "upstream_cut")],
+)
+def test_the_words_of_a_proxy_are_in_the_error(
+    has_events: bool, outcome: Outcome, code: str
+) -> None:
     made = Ending()
+    made.has_events = has_events
     made.count_unknown("stray line", "The service is closed.")
     end = made.at_end_of_body(BodyEnded(BodyEnd.CLEAN))
     assert end.failure is not None
+    assert (end.outcome, end.failure.code) == (outcome, code)
     assert "It said: The service is closed." in end.failure.message
     assert end.counts == {"stray line": 1}
 
