@@ -16,6 +16,7 @@ from service.config import Config
 from service.metrics import Metrics
 from service.usage import loaded_encoding
 from storage.blobs import FileBlobs
+from storage.link_signer import LinkSigner
 from storage.secrets import Cipher, load_or_create_secret
 from storage.state import open_state
 from upstream.accounts import UpstreamAccounts
@@ -39,6 +40,7 @@ from upstream.turns import TurnServices, UpstreamTurns
 
 _log = logging.getLogger("gateway.app")
 
+_CIPHER = web.AppKey("_CIPHER", Cipher)
 SECRET_FILE = Path("data/secret.key")
 SWEEP_SECONDS = 3600.0  # retention is counted in days
 
@@ -51,7 +53,7 @@ def make_app(config: Config) -> web.Application:
     app[keys.DRAINING] = asyncio.Event()
     install_edge(app)
     add_routes(app, config)
-    app.cleanup_ctx.extend((state_ctx, blobs_ctx, upstream_ctx))
+    app.cleanup_ctx.extend((secret_ctx, state_ctx, blobs_ctx, upstream_ctx))
     return app
 
 
@@ -59,6 +61,16 @@ async def drain(app: web.Application, seconds: float) -> None:
     """Refuse new turns and let those that run finish, for that many seconds."""
     app[keys.DRAINING].set()
     await app[keys.TURNS].drain(seconds)
+
+
+@asynccontextmanager
+async def secret_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Read the secret, and make of it what protects tokens and signs links."""
+    config = app[keys.CONFIG]
+    secret = await asyncio.to_thread(_secret, config)
+    app[_CIPHER] = Cipher(secret)
+    app[keys.LINKS] = LinkSigner(secret, config.files.link_seconds)
+    yield
 
 
 @asynccontextmanager
@@ -99,13 +111,12 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open all that talks to the outside, in the order of dependence."""
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
     await loaded_encoding()  # the first answer shall not wait for it
-    cipher = await asyncio.to_thread(_cipher, config)
     renewals: list[Callable[[], Awaitable[None]]] = []
     options = TokenOptions(
         daily=renewals, on_refresh=lambda result: metrics.refreshes.labels(result).inc()
     )
     async with make_session(config.upstream) as session:
-        tokens = Tokens(config.tokens, session, app[keys.STATE], cipher, options)
+        tokens = Tokens(config.tokens, session, app[keys.STATE], app[_CIPHER], options)
         app[keys.TOKENS] = tokens
         routes = Routes(config.upstream.base_url, config.upstream.api_prefixes)
         backend = Backend(config.upstream, routes, session)
@@ -142,7 +153,11 @@ def _turn_services(
         queues=AccountQueues(config.upstream, metrics.queued_turns),
         client=TurnClient(config.upstream, backend, metrics.upstream_retries),
         assets=UpstreamAssets(
-            backend, transfers, app[keys.BLOBS], hands_out_links=has_upstream_links
+            backend,
+            transfers,
+            app[keys.BLOBS],
+            hands_out_links=has_upstream_links,
+            sign=app[keys.LINKS].signed,
         ),
         conversations=conversations,
         metrics=metrics,
@@ -172,9 +187,9 @@ def _log_failure(task: asyncio.Task[None]) -> None:
         _log.error("a background job failed", exc_info=error)
 
 
-def _cipher(config: Config) -> Cipher:
-    """Return what protects stored tokens: the secret of the settings, or the one in `data/`."""
+def _secret(config: Config) -> bytes:
+    """Return the secret of the settings, or the one in `data/`."""
     given = config.tokens.secret
     if given is not None and given.get_secret_value():
-        return Cipher(given.get_secret_value().encode())
-    return Cipher(load_or_create_secret(SECRET_FILE))
+        return given.get_secret_value().encode()
+    return load_or_create_secret(SECRET_FILE)

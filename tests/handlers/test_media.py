@@ -1,9 +1,11 @@
+import re
 from pathlib import Path
 
 import pytest
 
+from storage.link_signer import LinkSigner
 from tests.handlers.conftest import Serve
-from tests.handlers.scripted import StoredBlob, Surroundings
+from tests.handlers.scripted import SECRET, StoredBlob, Surroundings
 
 
 @pytest.fixture
@@ -82,6 +84,30 @@ async def test_an_unknown_name_is_a_404_of_json(serve: Serve, path: str) -> None
 
 
 @pytest.mark.usefixtures("_stored")
-async def test_links_that_expire_are_not_kept_longer_or_by_others(serve: Serve) -> None:
-    response = await (await serve(files={"link_seconds": 60})).get("/images/a1.png")
-    assert response.headers["Cache-Control"] == "private, max-age=60, immutable"
+async def test_a_signed_link_is_not_kept_longer_or_by_others(serve: Serve) -> None:
+    client = await serve(files={"link_seconds": 60})
+    link = LinkSigner(SECRET, 60).signed("images/a1.png")
+    response = await client.get(f"/{link}", headers={"Range": "bytes=2-4"})
+    assert (response.status, await response.read()) == (206, b"234")
+    cache = re.fullmatch(r"private, max-age=(\d+), immutable", response.headers["Cache-Control"])
+    assert cache
+    assert 50 < int(cache[1]) <= 61
+
+
+@pytest.mark.usefixtures("_stored")
+async def test_a_link_that_is_unsigned_or_expired_or_anothers_is_the_same_404(
+    serve: Serve,
+) -> None:
+    client = await serve(files={"link_seconds": 60})
+    expired = LinkSigner(SECRET, -60).signed("images/a1.png")
+    foreign = LinkSigner(b"another", 60).signed("images/a1.png")
+    unknown = LinkSigner(SECRET, 60).signed("images/none.png")
+    answers = set()
+    for link in ("images/a1.png", "images/a1.png?e=&s=", expired, foreign, unknown):
+        for method in ("GET", "HEAD"):
+            assert (await client.request(method, f"/{link}")).status == 404
+        response = await client.get(f"/{link}", headers={"If-None-Match": "*"})
+        assert response.status == 404
+        assert "Cache-Control" not in response.headers
+        answers.add((await response.text()).replace("none", "a1"))
+    assert len(answers) == 1

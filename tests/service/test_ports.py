@@ -6,6 +6,7 @@ import pytest
 
 from service import ports
 from storage.blobs import FileBlobs, StoredBlob
+from storage.link_signer import LinkSigner
 from storage.state import DegradingStore
 from upstream.accounts import UpstreamAccounts
 from upstream.assets import UpstreamAssets
@@ -19,6 +20,8 @@ IMPLEMENTATIONS = {
     ports.Blob: StoredBlob,
     ports.BlobStore: FileBlobs,
     ports.TokenExchange: Tokens,
+    ports.LinkSigner: LinkSigner,
+    ports.UploadStore: FileUploads,
     ports.Assets: UpstreamAssets,
     ports.Turns: UpstreamTurns,
     ports.Catalogue: ModelCatalogue,
