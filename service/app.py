@@ -19,6 +19,7 @@ from storage.blobs import FileBlobs
 from storage.link_signer import LinkSigner
 from storage.secrets import Cipher, load_or_create_secret
 from storage.state import open_state
+from storage.uploads import FileUploads
 from upstream.accounts import UpstreamAccounts
 from upstream.arkose import Arkose
 from upstream.assets import UpstreamAssets
@@ -88,18 +89,22 @@ async def state_ctx(app: web.Application) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def blobs_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Open the store of pictures and files, and keep it within its limits."""
+    """Open the stores of pictures, files and uploads, and keep them within their limits."""
     config = app[keys.CONFIG]
-    blobs = FileBlobs(Path(config.storage.blobs.removeprefix("file:")))
+    root = Path(config.storage.blobs.removeprefix("file:"))
+    blobs, uploads = FileBlobs(root), FileUploads(root)
     app[keys.BLOBS] = blobs
+    app[keys.UPLOADS] = uploads
 
     async def sweep() -> None:
+        limit = config.files.max_store_bytes
         while True:
-            swept = await blobs.sweep(config.files.keep_days, config.files.max_store_bytes)
-            if swept.removed_files:
-                _log.info(
-                    "removed %d stored files, %d bytes", swept.removed_files, swept.removed_bytes
-                )
+            swept = await blobs.sweep(config.files.keep_days, limit)
+            removed = await uploads.sweep(limit)
+            count = swept.removed_files + removed.removed_files
+            if count:
+                size = swept.removed_bytes + removed.removed_bytes
+                _log.info("removed %d stored files, %d bytes", count, size)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async with background(sweep):
@@ -149,6 +154,7 @@ def _turn_services(
         tokens=app[keys.TOKENS],
         models=models,
         files=Files(backend, transfers, fetcher, app[keys.STATE]),
+        uploads=app[keys.UPLOADS],
         arkose=Arkose(config.arkose.urls, backend.session),
         queues=AccountQueues(config.upstream, metrics.queued_turns),
         client=TurnClient(config.upstream, backend, metrics.upstream_retries),
