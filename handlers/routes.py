@@ -6,6 +6,8 @@ from handlers.accounts import account_ids
 from handlers.chat import chat_completions
 from handlers.files import create_file, delete_file, file_content, get_file, list_files
 from handlers.health import healthz, index, metrics, readyz
+from handlers.image_edits import image_edits, image_variations
+from handlers.images import image_generations
 from handlers.media import FILES, IMAGES, file, image
 from handlers.models import get_model, list_models
 from service.config import Config
@@ -16,6 +18,9 @@ def add_routes(app: web.Application, config: Config) -> None:
     prefix = config.server.api_prefix.strip("/")
     base = f"/{prefix}" if prefix else ""
     app.router.add_post(f"{base}/v1/chat/completions", chat_completions)
+    app.router.add_post(f"{base}/v1/images/generations", image_generations)
+    app.router.add_post(f"{base}/v1/images/edits", image_edits)
+    app.router.add_post(f"{base}/v1/images/variations", image_variations)
     app.router.add_get(f"{base}/v1/models", list_models)
     app.router.add_get(f"{base}/v1/models/{{id:.+}}", get_model)
     app.router.add_post(f"{base}/v1/files", create_file)
