@@ -26,6 +26,7 @@ from service.events import (
 )
 from service.metrics import Metrics
 from storage.link_signer import LinkSigner
+from storage.uploads import FileUploads
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 FACTS = TurnFacts("conv-1", "msg-1", "gpt-4o-2024")
@@ -91,6 +92,7 @@ class Surroundings:
     is_alive: bool = True
     upstream_problem: str | None = None
     waits: float = 0
+    folder: Path = Path("unused")  # for what callers upload
 
     def find(self, folder: str, name: str) -> StoredBlob | None:
         return self.blobs.get((folder, name))
@@ -129,6 +131,7 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.METRICS] = Metrics()
     app[keys.TURNS] = around.turns
     app[keys.BLOBS] = around
+    app[keys.UPLOADS] = FileUploads(around.folder)
     app[keys.LINKS] = LinkSigner(SECRET, config.files.link_seconds)
     app[keys.CATALOGUE] = around
     app[keys.TOKENS] = around
