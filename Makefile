@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types fmt check requirements clean
+.PHONY: help install run test lint types fmt golden check requirements clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ types: install  ## check the types
 fmt: install  ## format, and mend what can be mended
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+golden: install  ## write tests/golden anew; read the difference before it is committed
+	WRITE_GOLDEN=true $(BIN)/python -m pytest --quiet tests/test_golden.py
 
 check: lint types test  ## all of lint, types and test
 

@@ -4,10 +4,12 @@ The links work without a key, so a name is a secret; nothing that is served may 
 in a page of this origin.
 """
 
+import math
+
 from aiohttp import hdrs, web
 
 from service.errors import NotFoundError
-from service.keys import BLOBS, CONFIG
+from service.keys import BLOBS, LINKS
 
 IMAGES = "images"
 FILES = "files"
@@ -26,12 +28,13 @@ async def file(request: web.Request) -> web.StreamResponse:
 
 def _stored(request: web.Request, folder: str) -> web.StreamResponse:
     name = request.match_info["name"]
-    blob = request.app[BLOBS].find(folder, name)
-    if blob is None:
+    seconds = request.app[LINKS].seconds_left(f"{folder}/{name}", request.query)
+    blob = request.app[BLOBS].find(folder, name) if seconds else None
+    if blob is None:  # or the link has expired: who has no good link learns nothing
         message = f"There is nothing at {request.rel_url.raw_path[:200]}."
         raise NotFoundError(message)
-    seconds = int(request.app[CONFIG].files.link_seconds)
-    cache = f"private, max-age={seconds}" if seconds else f"public, max-age={_YEAR_SECONDS}"
+    has_end = math.isfinite(seconds)
+    cache = f"private, max-age={int(seconds)}" if has_end else f"public, max-age={_YEAR_SECONDS}"
     headers = {
         hdrs.CONTENT_TYPE: blob.media_type,
         "X-Content-Type-Options": "nosniff",

@@ -1,6 +1,7 @@
 """A request's JSON body -> `service.chat.ChatRequest`, or a 400 (spec 6.1, openai-wire 5)."""
 
 import re
+from collections.abc import Container, Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -95,11 +96,11 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
     options = fields.stream_options
     return ChatRequest(
         request_id=arrival.request_id,
-        model=_model(fields.model),
+        model=model_name(fields.model),
         messages=tuple(chat_message(m, f"messages[{at}]") for at, m in enumerate(fields.messages)),
         is_stream=bool(fields.stream),
         is_usage_wanted=bool(options and options.include_usage),
-        profile=_profile(fields.render_profile, arrival),
+        profile=chosen_profile(fields.render_profile, arrival),
         public_url=arrival.public_url,
         received_at=arrival.received_at,
         max_tokens=_max_tokens(fields),
@@ -141,7 +142,12 @@ def _max_tokens(fields: _Completion) -> int | None:
     return min(limits.values(), default=None)
 
 
-def _model(name: str) -> str:
+def model_name(name: str) -> str:
+    """Return the name of a model as it is asked for.
+
+    Raises:
+        RequestError: it cannot be one.
+    """
     if not name.strip() or len(name) > MAX_MODEL_CHARS or not name.isprintable():
         raise refusal(
             "model", f"expected the name of a model, 1 to {MAX_MODEL_CHARS} characters long"
@@ -164,7 +170,12 @@ def _upstream_id(name: str, value: str | None) -> str | None:
     return value or None
 
 
-def _profile(field: str | None, arrival: Arrival) -> Profile:
+def chosen_profile(field: str | None, arrival: Arrival) -> Profile:
+    """Return the profile of a request: by its field, else by its header, else the server's.
+
+    Raises:
+        RequestError: there is no such profile.
+    """
     name, value = ("render_profile", field) if field else (PROFILE_HEADER, arrival.profile_header)
     if not value:
         return arrival.default_profile
@@ -178,9 +189,10 @@ def _profile(field: str | None, arrival: Arrival) -> Profile:
 def _ignored(body: bytes, fields: _Completion) -> tuple[str, ...]:
     """Return the names of the fields that were given and have no effect."""
     inert = {name for name in ("tools", "functions") if getattr(fields, name) == []}
-    names = [
-        name
-        for name in given_names(body)
-        if name not in _HONOURED and name not in inert and _FIELD_NAME.fullmatch(name)
-    ]
+    return ignored_names(given_names(body), _HONOURED | inert)
+
+
+def ignored_names(given: Iterable[str], known: Container[str]) -> tuple[str, ...]:
+    """Return the given names that are not among the known ones, as a header may carry them."""
+    names = [name for name in given if name not in known and _FIELD_NAME.fullmatch(name)]
     return tuple(names[:MAX_NAMED_FIELDS])

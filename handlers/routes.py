@@ -4,7 +4,10 @@ from aiohttp import web
 
 from handlers.accounts import account_ids
 from handlers.chat import chat_completions
+from handlers.files import create_file, delete_file, file_content, get_file, list_files
 from handlers.health import healthz, index, metrics, readyz
+from handlers.image_edits import image_edits, image_variations
+from handlers.images import image_generations
 from handlers.media import FILES, IMAGES, file, image
 from handlers.models import get_model, list_models
 from service.config import Config
@@ -15,8 +18,16 @@ def add_routes(app: web.Application, config: Config) -> None:
     prefix = config.server.api_prefix.strip("/")
     base = f"/{prefix}" if prefix else ""
     app.router.add_post(f"{base}/v1/chat/completions", chat_completions)
+    app.router.add_post(f"{base}/v1/images/generations", image_generations)
+    app.router.add_post(f"{base}/v1/images/edits", image_edits)
+    app.router.add_post(f"{base}/v1/images/variations", image_variations)
     app.router.add_get(f"{base}/v1/models", list_models)
     app.router.add_get(f"{base}/v1/models/{{id:.+}}", get_model)
+    app.router.add_post(f"{base}/v1/files", create_file)
+    app.router.add_get(f"{base}/v1/files", list_files)
+    app.router.add_get(f"{base}/v1/files/{{id}}", get_file)
+    app.router.add_delete(f"{base}/v1/files/{{id}}", delete_file)
+    app.router.add_get(f"{base}/v1/files/{{id}}/content", file_content)
     app.router.add_post(f"{base}/getAccountID", account_ids)
     for place in dict.fromkeys(("", base)):
         app.router.add_get(f"{place}/{IMAGES}/{{name}}", image)

@@ -16,8 +16,10 @@ from service.config import Config
 from service.metrics import Metrics
 from service.usage import loaded_encoding
 from storage.blobs import FileBlobs
+from storage.link_signer import LinkSigner
 from storage.secrets import Cipher, load_or_create_secret
 from storage.state import open_state
+from storage.uploads import FileUploads
 from upstream.accounts import UpstreamAccounts
 from upstream.arkose import Arkose
 from upstream.assets import UpstreamAssets
@@ -39,6 +41,7 @@ from upstream.turns import TurnServices, UpstreamTurns
 
 _log = logging.getLogger("gateway.app")
 
+_CIPHER = web.AppKey("_CIPHER", Cipher)
 SECRET_FILE = Path("data/secret.key")
 SWEEP_SECONDS = 3600.0  # retention is counted in days
 
@@ -51,7 +54,7 @@ def make_app(config: Config) -> web.Application:
     app[keys.DRAINING] = asyncio.Event()
     install_edge(app)
     add_routes(app, config)
-    app.cleanup_ctx.extend((state_ctx, blobs_ctx, upstream_ctx))
+    app.cleanup_ctx.extend((secret_ctx, state_ctx, blobs_ctx, upstream_ctx))
     return app
 
 
@@ -59,6 +62,16 @@ async def drain(app: web.Application, seconds: float) -> None:
     """Refuse new turns and let those that run finish, for that many seconds."""
     app[keys.DRAINING].set()
     await app[keys.TURNS].drain(seconds)
+
+
+@asynccontextmanager
+async def secret_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Read the secret, and make of it what protects tokens and signs links."""
+    config = app[keys.CONFIG]
+    secret = await asyncio.to_thread(_secret, config)
+    app[_CIPHER] = Cipher(secret)
+    app[keys.LINKS] = LinkSigner(secret, config.files.link_seconds)
+    yield
 
 
 @asynccontextmanager
@@ -76,18 +89,22 @@ async def state_ctx(app: web.Application) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def blobs_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Open the store of pictures and files, and keep it within its limits."""
+    """Open the stores of pictures, files and uploads, and keep them within their limits."""
     config = app[keys.CONFIG]
-    blobs = FileBlobs(Path(config.storage.blobs.removeprefix("file:")))
+    root = Path(config.storage.blobs.removeprefix("file:"))
+    blobs, uploads = FileBlobs(root), FileUploads(root)
     app[keys.BLOBS] = blobs
+    app[keys.UPLOADS] = uploads
 
     async def sweep() -> None:
+        limit = config.files.max_store_bytes
         while True:
-            swept = await blobs.sweep(config.files.keep_days, config.files.max_store_bytes)
-            if swept.removed_files:
-                _log.info(
-                    "removed %d stored files, %d bytes", swept.removed_files, swept.removed_bytes
-                )
+            swept = await blobs.sweep(config.files.keep_days, limit)
+            removed = await uploads.sweep(limit)
+            count = swept.removed_files + removed.removed_files
+            if count:
+                size = swept.removed_bytes + removed.removed_bytes
+                _log.info("removed %d stored files, %d bytes", count, size)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async with background(sweep):
@@ -99,13 +116,12 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open all that talks to the outside, in the order of dependence."""
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
     await loaded_encoding()  # the first answer shall not wait for it
-    cipher = await asyncio.to_thread(_cipher, config)
     renewals: list[Callable[[], Awaitable[None]]] = []
     options = TokenOptions(
         daily=renewals, on_refresh=lambda result: metrics.refreshes.labels(result).inc()
     )
     async with make_session(config.upstream) as session:
-        tokens = Tokens(config.tokens, session, app[keys.STATE], cipher, options)
+        tokens = Tokens(config.tokens, session, app[keys.STATE], app[_CIPHER], options)
         app[keys.TOKENS] = tokens
         routes = Routes(config.upstream.base_url, config.upstream.api_prefixes)
         backend = Backend(config.upstream, routes, session)
@@ -138,11 +154,16 @@ def _turn_services(
         tokens=app[keys.TOKENS],
         models=models,
         files=Files(backend, transfers, fetcher, app[keys.STATE]),
+        uploads=app[keys.UPLOADS],
         arkose=Arkose(config.arkose.urls, backend.session),
         queues=AccountQueues(config.upstream, metrics.queued_turns),
         client=TurnClient(config.upstream, backend, metrics.upstream_retries),
         assets=UpstreamAssets(
-            backend, transfers, app[keys.BLOBS], hands_out_links=has_upstream_links
+            backend,
+            transfers,
+            app[keys.BLOBS],
+            hands_out_links=has_upstream_links,
+            sign=app[keys.LINKS].signed,
         ),
         conversations=conversations,
         metrics=metrics,
@@ -172,9 +193,9 @@ def _log_failure(task: asyncio.Task[None]) -> None:
         _log.error("a background job failed", exc_info=error)
 
 
-def _cipher(config: Config) -> Cipher:
-    """Return what protects stored tokens: the secret of the settings, or the one in `data/`."""
+def _secret(config: Config) -> bytes:
+    """Return the secret of the settings, or the one in `data/`."""
     given = config.tokens.secret
     if given is not None and given.get_secret_value():
-        return Cipher(given.get_secret_value().encode())
-    return Cipher(load_or_create_secret(SECRET_FILE))
+        return given.get_secret_value().encode()
+    return load_or_create_secret(SECRET_FILE)

@@ -1,6 +1,7 @@
 """What a caller asks for, checked: the records between `handlers/` and `upstream/`."""
 
 from enum import StrEnum
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -11,11 +12,25 @@ class TextPart(Struct, frozen=True):
     text: str
 
 
-class FilePart(Struct, frozen=True):
-    """A picture or file of a message: by URL, as data, or by id.
+class LocalFile(Struct, frozen=True):
+    """A file on this machine's disk, there for as long as the request lasts.
 
-    Exactly one of `url` (http or https), `data_url` and `file_id` is not empty.
-    `path` is where it stands in the request, for errors.
+    `name` and `media_type` are what its sender said, cleaned; neither is a path
+    or to be believed.
+    """
+
+    path: Path
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+
+class FilePart(Struct, frozen=True):
+    """A picture or file of a message: by URL, as data, by id, or received already.
+
+    Exactly one of `url` (http or https), `data_url`, `file_id` and `local` is not
+    empty. `path` is where it stands in the request, for errors.
     """
 
     path: str
@@ -23,6 +38,7 @@ class FilePart(Struct, frozen=True):
     data_url: str = ""
     file_id: str = ""
     filename: str = ""
+    local: LocalFile | None = None
 
 
 class ChatMessage(Struct, frozen=True):
@@ -73,3 +89,16 @@ class ModelInfo(Struct, frozen=True):
     id: str
     created: int
     owned_by: str
+
+
+class Upload(Struct, frozen=True):
+    """A file that a caller left here for later requests; times in seconds since 1970."""
+
+    id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    purpose: str
+    created_at: float
+    expires_at: float

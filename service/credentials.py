@@ -47,6 +47,11 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
         """Return a hash of the token, safe to store; the same for every account id."""
         return fingerprint(self.token)
 
+    @property
+    def owner(self) -> str:
+        """Return a hash of token and account id: whose files a stored file is among."""
+        return fingerprint(f"{self.token},{self.account_id or ''}")  # no token has a comma
+
     @override
     def __repr__(self) -> str:
         """Never show the token."""

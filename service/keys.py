@@ -10,10 +10,12 @@ from service.ports import (
     Accounts,
     BlobStore,
     Catalogue,
+    LinkSigner,
     Reachable,
     StateStore,
     TokenExchange,
     Turns,
+    UploadStore,
 )
 
 CONFIG = web.AppKey("CONFIG", Config)
@@ -21,6 +23,8 @@ METRICS = web.AppKey("METRICS", Metrics)
 STATE = web.AppKey("STATE", StateStore)
 TOKENS = web.AppKey("TOKENS", TokenExchange)
 BLOBS = web.AppKey("BLOBS", BlobStore)
+UPLOADS = web.AppKey("UPLOADS", UploadStore)
+LINKS = web.AppKey("LINKS", LinkSigner)
 TURNS = web.AppKey("TURNS", Turns)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)

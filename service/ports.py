@@ -3,12 +3,12 @@
 Implementations live in `upstream/` and `storage/`; `service/app.py` joins them.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
-from service.chat import ChatRequest, ModelInfo
+from service.chat import ChatRequest, LocalFile, ModelInfo, Upload
 from service.credentials import Caller, Credential
 from service.events import AssetReady, AssetWanted, Delta
 
@@ -75,6 +75,46 @@ class BlobStore(Protocol):
 
     def find(self, folder: str, name: str) -> Blob | None:
         """Return the stored file, or None; `name` comes from outside."""
+
+
+class UploadStore(Protocol):
+    """Files that callers leave here for later requests (openai-wire 9).
+
+    Each belongs to one owner, see `Credential.owner`; nobody else finds it.
+    """
+
+    @property
+    def incoming(self) -> Path:
+        """The directory in which bodies are received, on the disk that `keep` moves them on."""
+
+    def keep(self, owner: str, file: LocalFile, purpose: str, keep_seconds: float) -> Upload:
+        """Take a received file over; it is no longer at its old path.
+
+        Raises:
+            StorageError: the disk is full or cannot be written; nothing is left behind.
+        """
+
+    def find(self, owner: str, upload_id: str) -> Upload | None:
+        """Return the owner's file of this id, or None; the id comes from outside."""
+
+    def content(self, owner: str, upload: Upload) -> LocalFile:
+        """Return where the bytes of a found file are."""
+
+    async def listing(self, owner: str) -> list[Upload]:
+        """Return all files of an owner, the newest first."""
+
+    def delete(self, owner: str, upload_id: str) -> bool:
+        """Forget the owner's file of this id; return whether there was one."""
+
+
+class LinkSigner(Protocol):
+    """Links to stored pictures and files that expire, or not (spec 3, `files.link_seconds`)."""
+
+    def signed(self, path: str) -> str:
+        """Return what a link to `images/<name>` or `files/<name>` ends with."""
+
+    def seconds_left(self, path: str, query: Mapping[str, str]) -> float:
+        """Return how long a link is still good, 0 if it is not; `inf` while links do not expire."""
 
 
 class TokenExchange(Protocol):

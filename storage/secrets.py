@@ -1,4 +1,4 @@
-"""The key that protects what is stored about tokens, and where it comes from."""
+"""The keys that protect stored tokens and sign links, and the secret they come from."""
 
 import base64
 import os
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from service.errors import StorageError
 
 SECRET_BYTES = 32
-_PURPOSE = b"backend-to-v1 state"  # another purpose of the same secret derives another key
+_PURPOSE = b"backend-to-v1 state"
 
 
 class Cipher:
@@ -24,10 +24,7 @@ class Cipher:
     """
 
     def __init__(self, secret: bytes) -> None:
-        if not secret:
-            raise ValueError("The secret that protects stored tokens is empty.")
-        key = HKDF(SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret)
-        self._fernet = Fernet(base64.urlsafe_b64encode(key))
+        self._fernet = Fernet(base64.urlsafe_b64encode(derived_key(secret, _PURPOSE)))
 
     def encrypt(self, value: bytes) -> bytes:
         """Return the value as nobody without the secret can read or make it."""
@@ -39,6 +36,17 @@ class Cipher:
             return self._fernet.decrypt(sealed)
         except InvalidToken:
             return None
+
+
+def derived_key(secret: bytes, purpose: bytes) -> bytes:
+    """Return a key of 32 bytes; another purpose of the same secret has another key.
+
+    Raises:
+        ValueError: the secret is empty.
+    """
+    if not secret:
+        raise ValueError("The secret that protects stored tokens is empty.")
+    return HKDF(SHA256(), length=32, salt=None, info=purpose).derive(secret)
 
 
 def load_or_create_secret(path: Path) -> bytes:

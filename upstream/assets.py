@@ -7,7 +7,7 @@ Implements `Assets`; `resolve_assets` is the stage that uses it.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
 from itertools import groupby
@@ -72,6 +72,7 @@ class UpstreamAssets:
         transfers: for the bytes.
         blobs: where copies are kept.
         hands_out_links: the setting `images.upstream_links`.
+        sign: makes of a copy's path what a link to it ends with.
     """
 
     def __init__(
@@ -81,11 +82,13 @@ class UpstreamAssets:
         blobs: BlobStore,
         *,
         hands_out_links: bool = False,
+        sign: Callable[[str], str] = str,
     ) -> None:
         self._backend = backend
         self._transfers = transfers
         self._blobs = blobs
         self._hands_out_links = hands_out_links
+        self._sign = sign
 
     async def resolve(self, caller: Caller, wanted: AssetWanted, public_url: str) -> AssetReady:
         """Return the link, or a record with `problem`; never raises ServiceError."""
@@ -130,7 +133,7 @@ class UpstreamAssets:
             claimed = response.content_type
         content, kind = await asyncio.to_thread(web_picture, content, claimed)
         stored = await self._blobs.save("images", found.name, kind, _once(content))
-        return AssetReady(wanted, f"{public_url}/images/{stored}", stored, kind)
+        return AssetReady(wanted, f"{public_url}/{self._sign(f'images/{stored}')}", stored, kind)
 
     async def _linked_file(
         self, caller: Caller, wanted: AssetWanted, found: Found, public_url: str
@@ -140,7 +143,7 @@ class UpstreamAssets:
             name = safe_name(found.name or wanted.pointer, kind)
             async with aclosing(chunks_within(response, MAX_DOWNLOAD_BYTES)) as chunks:
                 stored = await self._blobs.save("files", name, kind, chunks)
-        return AssetReady(wanted, f"{public_url}/files/{stored}", name, kind)
+        return AssetReady(wanted, f"{public_url}/{self._sign(f'files/{stored}')}", name, kind)
 
 
 def sources_of(wanted: AssetWanted) -> list[Source]:

@@ -1,4 +1,4 @@
-"""Files that a caller names by URL or sends as a data URL: the guard of spec 8.
+"""Files that a caller names by URL, sends as a data URL or has left here: the guard of spec 8.
 
 Every host is resolved once, all of its addresses are judged, and the connection
 goes to an address that was judged: its number stands in the place of the name,
@@ -20,7 +20,7 @@ import aiohttp_socks
 import yarl
 from msgspec import Struct
 
-from service.chat import FilePart
+from service.chat import FilePart, LocalFile
 from service.config import FetchConfig, UpstreamConfig
 from service.errors import RequestError, StorageError
 from upstream.addresses import Address, UnresolvedError, is_public, resolved
@@ -104,9 +104,13 @@ class Fetcher:
             if part.url:
                 path = await asyncio.to_thread(self._make_file)
                 fetched = await self._fetched(part, path)
+            elif part.local is not None:
+                fetched = await asyncio.to_thread(_described, part.local, part.filename)
             else:
                 fetched = await asyncio.to_thread(self._decoded, part)
             yield _with_content(fetched)
+        except FileNotFoundError as error:  # of a file kept here: its owner may delete it any time
+            raise part_error(part, "was deleted while it was used") from error
         except UnusableFileError as error:
             raise part_error(part, str(error)) from error
         finally:
@@ -121,7 +125,7 @@ class Fetcher:
 
     def _decoded(self, part: FilePart) -> FetchedFile:
         if part.file_id:
-            raise UnusableFileError("has an id that is unknown here; send its content as file_data")
+            raise UnusableFileError("has an id that is unknown here; upload it to /v1/files first")
         try:
             data = decode(part.data_url, self._config.max_bytes)
         except DataUrlError as error:
@@ -226,6 +230,12 @@ def _disk() -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError("A file of this request could not be kept; try again later.") from error
+
+
+def _described(file: LocalFile, filename: str) -> FetchedFile:
+    kind = media_type(file.path, file.media_type, file.name)
+    name = safe_name(filename or file.name, kind)
+    return FetchedFile(file.path, file.size_bytes, file.sha256, kind, name)
 
 
 def _with_content(fetched: FetchedFile) -> FetchedFile:

@@ -1,21 +1,19 @@
-"""Names of files that come from outside: safe to show and to send, never used as a path."""
+"""Names of files as they are sent upstream, with an ending that fits their type."""
 
-import re
 from email.message import Message
 from pathlib import PurePosixPath
 
+from service.file_names import last_step, without_controls
 from upstream.media_types import extension
 
 _MAX_STEM_CHARS = 120
 _MAX_SUFFIX_CHARS = 12
 _DEFAULT_STEM = "file"
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def safe_name(written: str, media_type: str) -> str:
     """Return the last step of a name or path, cleaned, with an ending that fits the type."""
-    last = _FORBIDDEN.sub("", written).replace("\\", "/").rsplit("/", 1)[-1].strip(" .")
-    path = PurePosixPath(last or _DEFAULT_STEM)
+    path = PurePosixPath(last_step(written) or _DEFAULT_STEM)
     is_suffix = 1 < len(path.suffix) <= _MAX_SUFFIX_CHARS
     stem = path.stem if is_suffix else path.name
     return stem[:_MAX_STEM_CHARS] + (path.suffix if is_suffix else extension(media_type))
@@ -26,5 +24,5 @@ def disposition_name(header: str | None) -> str:
     if not header:
         return ""
     message = Message()
-    message["Content-Disposition"] = _FORBIDDEN.sub("", header)
+    message["Content-Disposition"] = without_controls(header)
     return message.get_filename() or ""

@@ -25,12 +25,13 @@ from service.events import (
 )
 from service.metrics import Metrics
 from service.pipeline import Answer, Reader, make_answer, make_reader, through
-from service.ports import Assets, TokenExchange
+from service.ports import Assets, TokenExchange, UploadStore
 from upstream.arkose import Arkose
 from upstream.assets import resolve_assets
 from upstream.client import TurnBody, TurnClient
 from upstream.conversations import Conversations
 from upstream.files import Files
+from upstream.kept_files import located
 from upstream.models import ModelCatalogue
 from upstream.payload import TurnOptions, build_turn
 from upstream.queueing import AccountQueues
@@ -53,6 +54,7 @@ class TurnServices(Struct, frozen=True):
     tokens: TokenExchange
     models: ModelCatalogue
     files: Files
+    uploads: UploadStore
     arkose: Arkose
     queues: AccountQueues
     client: TurnClient
@@ -114,6 +116,7 @@ class UpstreamTurns:
             message = "This gateway is being stopped; please send the request again."
             raise ShutdownError(message)
         caller = await services.tokens.caller(credential)
+        request = located(request, services.uploads, credential.owner)
         async with services.queues.slot(caller.account):
             turn = await self._begin_renewing(request, credential, caller)
             self._enter(turn)

@@ -25,10 +25,13 @@ from service.events import (
     TurnFacts,
 )
 from service.metrics import Metrics
+from storage.link_signer import LinkSigner
+from storage.uploads import FileUploads
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 FACTS = TurnFacts("conv-1", "msg-1", "gpt-4o-2024")
 CUT = TurnEnded(Outcome.CUT, None, Failure(502, "It was cut.", "upstream_error", "upstream_cut"))
+SECRET = b"a secret"
 BEARER = {"Authorization": "Bearer fk-test"}
 
 Step = list[Delta] | float | BaseException | asyncio.Event
@@ -89,6 +92,7 @@ class Surroundings:
     is_alive: bool = True
     upstream_problem: str | None = None
     waits: float = 0
+    folder: Path = Path("unused")  # for what callers upload
 
     def find(self, folder: str, name: str) -> StoredBlob | None:
         return self.blobs.get((folder, name))
@@ -127,6 +131,8 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.METRICS] = Metrics()
     app[keys.TURNS] = around.turns
     app[keys.BLOBS] = around
+    app[keys.UPLOADS] = FileUploads(around.folder)
+    app[keys.LINKS] = LinkSigner(SECRET, config.files.link_seconds)
     app[keys.CATALOGUE] = around
     app[keys.TOKENS] = around
     app[keys.ACCOUNTS] = around

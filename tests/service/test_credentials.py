@@ -70,3 +70,10 @@ def test_no_representation_holds_a_token() -> None:
     assert "secret" not in shown
     assert "secret" not in fingerprint("secret-token")
     assert len(fingerprint("\ud83d")) == 32
+
+
+def test_an_owner_is_a_token_together_with_its_account_id() -> None:
+    owners = {Credential("t").owner, Credential("t", "a").owner, Credential("u", "a").owner}
+    assert len(owners) == 3
+    assert Credential("t", "a").owner == read_credential("Bearer t", None, "a").owner
+    assert all(len(owner) == 32 for owner in owners)

@@ -6,7 +6,9 @@ import pytest
 
 from service import ports
 from storage.blobs import FileBlobs, StoredBlob
+from storage.link_signer import LinkSigner
 from storage.state import DegradingStore
+from storage.uploads import FileUploads
 from upstream.accounts import UpstreamAccounts
 from upstream.assets import UpstreamAssets
 from upstream.models import ModelCatalogue
@@ -18,6 +20,8 @@ IMPLEMENTATIONS = {
     ports.StateStore: DegradingStore,
     ports.Blob: StoredBlob,
     ports.BlobStore: FileBlobs,
+    ports.LinkSigner: LinkSigner,
+    ports.UploadStore: FileUploads,
     ports.TokenExchange: Tokens,
     ports.Assets: UpstreamAssets,
     ports.Turns: UpstreamTurns,

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import resource
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -210,6 +211,43 @@ async def test_a_save_that_was_cancelled_leaves_nothing(blobs: FileBlobs, root: 
     assert left_in(root) == []
 
 
+WRITING = """
+import asyncio, pathlib, sys
+from storage.blobs import FileBlobs
+
+async def endless():
+    while True:
+        yield b"x" * 100_000
+        print("written", flush=True)
+        await asyncio.sleep(0.01)
+
+asyncio.run(FileBlobs(pathlib.Path(sys.argv[1])).save("files", "x.txt", "", endless()))
+"""
+
+
+async def test_a_process_that_is_killed_leaves_nothing_that_can_be_found(
+    blobs: FileBlobs, root: Path
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", WRITING, str(root)),
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()
+    process.kill()
+    await process.communicate()
+    (left,) = left_in(root)
+    stem = left.removeprefix(".").removesuffix(".part")
+    assert re.fullmatch(r"[0-9a-f]{32}", stem)
+    for name in (left, stem, f"{stem}.part", f"{stem}.txt"):
+        assert blobs.find("files", name) is None
+    long_ago = time.time() - 2 * 3600
+    os.utime(root / "files" / left, (long_ago, long_ago))
+    await blobs.sweep(30, 10**9)
+    assert left_in(root) == []
+
+
 # --- retention -------------------------------------------------------------------------
 
 
@@ -272,3 +310,19 @@ async def test_a_limit_of_zero_is_none_and_foreign_files_stay(blobs: FileBlobs, 
     assert left_in(root) == kept
     assert await blobs.sweep(30, 0) == Swept(1, 10)
     assert left_in(root) == kept[1:]
+
+
+async def test_a_file_that_is_being_written_outlives_any_sweep(
+    blobs: FileBlobs, root: Path
+) -> None:
+    async def swept_meanwhile() -> AsyncIterator[bytes]:
+        yield b"x" * 100_000
+        (part,) = (root / "files").iterdir()
+        silent_since = time.time() - 600
+        os.utime(part, (silent_since, silent_since))
+        assert await blobs.sweep(0.0001, 1) == Swept(0, 0)
+        yield b"y"
+
+    found = blobs.find("files", await blobs.save("files", "x.txt", "", swept_meanwhile()))
+    assert found is not None
+    assert found.path.read_bytes() == b"x" * 100_000 + b"y"

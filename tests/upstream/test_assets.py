@@ -105,6 +105,18 @@ async def test_a_picture_is_found_by_whichever_route_knows_it(holding, make, blo
     assert content_of(blobs, "images", ready) == drawn()
 
 
+async def test_links_to_copies_are_signed_and_names_are_not(holding, make):
+    holding.answers("GET", CLASSIC_ROUTES[0], success(holding))
+    holding.answers("GET", SANDBOX, success(holding, file_name="a.csv"))
+    signing = make(sign=lambda path: f"{path}?signed")
+    ready = await signing.resolve(CALLER, picture(f"file-service://{CLASSIC}"), GATEWAY)
+    assert re.fullmatch(rf"{GATEWAY}/images/[0-9a-f]{{32}}\.png\?signed", ready.url)
+    assert ready.url == f"{GATEWAY}/images/{ready.name}?signed"
+    ready = await signing.resolve(CALLER, file("/mnt/data/a.csv"), GATEWAY)
+    assert re.fullmatch(rf"{GATEWAY}/files/[0-9a-f]{{32}}\.csv\?signed", ready.url)
+    assert ready.name == "a.csv"
+
+
 async def test_routes_are_asked_the_likeliest_first(holding, make):
     for routes, pointer in (
         (NATIVE_ROUTES, f"sediment://{NATIVE}"),

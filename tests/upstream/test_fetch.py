@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import pytest
 from aiohttp import web
 
-from service.chat import FilePart
+from service.chat import FilePart, LocalFile
 from service.config import FetchConfig, UpstreamConfig
 from service.errors import RequestError, StorageError
 from tests.upstream.tunnels import Socks, make_identity
@@ -393,3 +393,37 @@ async def test_a_full_disk_is_not_the_callers_fault(make, site, tmp_path):
     fetcher._directory = tmp_path / "absent"
     with pytest.raises(StorageError):
         await fetched(fetcher, part(f"{site.base}/"))
+
+
+# --- files that are here already ------------------------------------------------------
+
+
+def local(tmp_path, body=PNG, **fields):
+    path = tmp_path / "kept"
+    path.write_bytes(body)
+    return LocalFile(path, fields.pop("name", "../x"), "text/x-c", len(body), "digest", **fields)
+
+
+async def test_a_file_that_is_here_is_used_where_it_is(make, tmp_path):
+    kept = local(tmp_path)
+    file, content = await fetched(make(), part(local=kept))
+    assert (content, file.source, file.sha256) == (PNG, kept.path, "digest")
+    assert (file.media_type, file.name) == ("image/png", "x.png")  # from the content
+    assert kept.path.exists()
+    named, _ = await fetched(make(), part(local=local(tmp_path, b"int x;"), filename="b.c"))
+    assert (named.media_type, named.name) == ("text/x-c", "b.c")
+
+
+async def test_a_file_that_is_deleted_meanwhile_is_the_caller_s_error(make, tmp_path):
+    kept = local(tmp_path)
+    kept.path.unlink()
+    assert "deleted" in await problem(make(), part(local=kept))
+    kept = local(tmp_path)
+
+    async def use_late():
+        async with make().open(part(local=kept)) as file:
+            kept.path.unlink()
+            file.source.read_bytes()
+
+    with pytest.raises(RequestError, match="deleted"):
+        await use_late()

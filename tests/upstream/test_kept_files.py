@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from service.chat import ChatMessage, ChatRequest, FilePart, LocalFile, Profile, TextPart
+from service.errors import RequestError
+from storage.uploads import FileUploads
+from upstream.kept_files import located
+
+OWNER, OTHER = "a" * 32, "b" * 32
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> FileUploads:
+    return FileUploads(tmp_path)
+
+
+def kept(uploads: FileUploads) -> str:
+    uploads.incoming.mkdir(parents=True)
+    path = uploads.incoming / "body"
+    path.write_bytes(b"hello")
+    file = LocalFile(path, "a.txt", "text/plain", 5, "digest")
+    return uploads.keep(OWNER, file, "user_data", 60).id
+
+
+def asking(*parts: TextPart | FilePart) -> ChatRequest:
+    return ChatRequest(
+        request_id="r",
+        model="m",
+        messages=(ChatMessage("system", (TextPart("Hi"),)), ChatMessage("user", parts)),
+        is_stream=False,
+        is_usage_wanted=False,
+        profile=Profile.WEB,
+        public_url="",
+        received_at=0,
+    )
+
+
+def test_an_id_becomes_the_file_of_its_owner(uploads: FileUploads) -> None:
+    picture = FilePart("messages[1].content[0]", url="http://host/")
+    named = FilePart("messages[1].content[1]", file_id=kept(uploads), filename="b.txt")
+    system, user = located(asking(picture, named, TextPart("?")), uploads, OWNER).messages
+    assert system.parts == (TextPart("Hi"),)
+    assert (user.parts[0], user.parts[2]) == (picture, TextPart("?"))
+    found = user.parts[1]
+    assert isinstance(found, FilePart)
+    assert found.local is not None
+    assert found.local.path.read_bytes() == b"hello"
+    assert (found.path, found.filename, found.file_id) == (named.path, "b.txt", "")
+
+
+def test_a_request_without_ids_stays_as_it_is(uploads: FileUploads) -> None:
+    request = asking(TextPart("Hello"))
+    assert located(request, uploads, OWNER) is request
+
+
+@pytest.mark.parametrize("owner", [OWNER, OTHER])
+def test_an_unknown_id_and_somebody_else_s_are_the_same_400(
+    owner: str, uploads: FileUploads
+) -> None:
+    file_id = kept(uploads) if owner == OTHER else "file-" + "x" * 24
+    with pytest.raises(RequestError) as caught:
+        located(asking(FilePart("messages[1].x", file_id=file_id)), uploads, owner)
+    assert caught.value.code == "invalid_attachment"
+    assert caught.value.param == "messages[1].x"
+    assert "unknown here" in caught.value.message
+    assert file_id not in caught.value.message
