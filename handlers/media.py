@@ -4,6 +4,7 @@ The links work without a key, so a name is a secret; nothing that is served may 
 in a page of this origin.
 """
 
+import asyncio
 import math
 
 from aiohttp import hdrs, web
@@ -18,18 +19,19 @@ _YEAR_SECONDS = 31_536_000
 
 async def image(request: web.Request) -> web.StreamResponse:
     """Serve a stored picture, or a range of it."""
-    return _stored(request, IMAGES)
+    return await _stored(request, IMAGES)
 
 
 async def file(request: web.Request) -> web.StreamResponse:
     """Serve a stored file, or a range of it."""
-    return _stored(request, FILES)
+    return await _stored(request, FILES)
 
 
-def _stored(request: web.Request, folder: str) -> web.StreamResponse:
+async def _stored(request: web.Request, folder: str) -> web.StreamResponse:
     name = request.match_info["name"]
     seconds = request.app[LINKS].seconds_left(f"{folder}/{name}", request.query)
-    blob = request.app[BLOBS].find(folder, name) if seconds else None
+    find = request.app[BLOBS].find
+    blob = await asyncio.to_thread(find, folder, name) if seconds else None
     if blob is None:  # or the link has expired: who has no good link learns nothing
         message = f"There is nothing at {request.rel_url.raw_path[:200]}."
         raise NotFoundError(message)

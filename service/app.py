@@ -17,6 +17,7 @@ from service.metrics import Metrics
 from service.usage import loaded_encoding
 from storage.blobs import FileBlobs
 from storage.link_signer import LinkSigner
+from storage.object_blobs import ObjectBlobs
 from storage.secrets import Cipher, load_or_create_secret
 from storage.state import open_state
 from storage.uploads import FileUploads
@@ -42,7 +43,8 @@ from upstream.turns import TurnServices, UpstreamTurns
 _log = logging.getLogger("gateway.app")
 
 _CIPHER = web.AppKey("_CIPHER", Cipher)
-SECRET_FILE = Path("data/secret.key")
+DATA = Path("data")
+SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
 
 
@@ -91,8 +93,11 @@ async def state_ctx(app: web.Application) -> AsyncIterator[None]:
 async def blobs_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open the stores of pictures, files and uploads, and keep them within their limits."""
     config = app[keys.CONFIG]
-    root = Path(config.storage.blobs.removeprefix("file:"))
-    blobs, uploads = FileBlobs(root), FileUploads(root)
+    address = config.storage.blobs
+    is_shared = address.startswith("s3:")
+    root = DATA if is_shared else Path(address.removeprefix("file:"))
+    local, uploads = FileBlobs(root), FileUploads(root)
+    blobs = ObjectBlobs(address, local) if is_shared else local
     app[keys.BLOBS] = blobs
     app[keys.UPLOADS] = uploads
 

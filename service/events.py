@@ -103,9 +103,10 @@ class InputEchoed(Struct, frozen=True, gc=False):
 
 
 class ModelNamed(Struct, frozen=True, gc=False):
-    """The slug of the model that answers, from `server_ste_metadata`."""
+    """`server_ste_metadata`: the model that answers, and what for (`text`, `image gen`, …)."""
 
     slug: str
+    use_case: str = ""
 
 
 class Moderated(Struct, frozen=True, gc=False):
@@ -165,6 +166,7 @@ class BodyEnd(StrEnum):
     CUT = "cut"
     SILENT = "silent"
     BROKEN = "broken"  # not what was promised: an event over the size limit
+    WAITED = "waited"  # no body: the wait for a late picture is over
     SHUTDOWN = "shutdown"  # this gateway is being stopped
 
 
@@ -374,6 +376,13 @@ class ResumeWanted(Struct, frozen=True):
         return f"ResumeWanted({self.conversation_id!r})"
 
 
+class PictureWanted(Struct, frozen=True):
+    """The body ended, a picture comes later; answered in `upstream/`, like `ResumeWanted`."""
+
+    conversation_id: str | None
+    task_ids: frozenset[str] = frozenset()
+
+
 class TurnEnded(Struct, frozen=True):
     """Always the last delta. `finish_reason` is None exactly when there is a `failure`."""
 
@@ -397,6 +406,7 @@ Delta = (
     | CitationResolved
     | TurnFacts
     | ResumeWanted
+    | PictureWanted
     | TurnEnded
 )
 

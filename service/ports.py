@@ -74,7 +74,11 @@ class BlobStore(Protocol):
         """
 
     def find(self, folder: str, name: str) -> Blob | None:
-        """Return the stored file, or None; `name` comes from outside."""
+        """Return the stored file, or None; `name` comes from outside. Blocks.
+
+        Raises:
+            StorageError: the store is out of order.
+        """
 
 
 class UploadStore(Protocol):

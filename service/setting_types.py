@@ -22,6 +22,7 @@ _HOST = re.compile(r"[A-Za-z0-9_.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.!/*()'-]*)?", re.ASCII)
 _GIZMO_ID = re.compile(r"g-[\w%.~-]+")
 _STATE_SCHEMES = ("redis", "rediss", "unix")
 
@@ -214,8 +215,8 @@ def _state(value: object) -> str:
 def _blobs(value: object) -> str:
     text = str(value).strip()
     scheme, _, rest = text.partition(":")
-    if not (scheme == "file" and rest):
-        raise ValueError("must be file:<directory>; s3://… comes with a later version")
+    if not (scheme == "file" and rest) and not _BUCKET.fullmatch(text):
+        raise ValueError("must be file:<directory> or s3://<bucket>/<prefix>")
     return text
 
 

@@ -52,6 +52,7 @@ BOT = BotFormat(
     shows_notices=False,
     pictures=PictureForm.NONE,
 )
+NOT_IN_TIME = "The picture did not come in time."  # no late picture ever comes here
 FORMATS = {"web": WEB, "bot": BOT, "raw": RAW}
 
 
@@ -95,7 +96,8 @@ def deltas(
     for chunk in chunks:
         for event in reader.feed(chunk):
             yield from answer.feed(event)
-    for event in reader.end(BodyEnded(end, "How the body ended.")):
+    waited = BodyEnded(BodyEnd.WAITED, NOT_IN_TIME)
+    for event in (*reader.end(BodyEnded(end, "How the body ended.")), waited):
         yield from answer.feed(event)
 
 

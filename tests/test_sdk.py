@@ -1,15 +1,19 @@
 """The official Python SDK against the gateway and the demo upstream, as its users write it."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable
+from io import BytesIO
 from typing import Any, TypeVar
 
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from PIL import Image
 
 from tests.conftest import StartGateway
 from tests.gateway import ACCESS_TOKEN, Gateway
+from upstream.demo import pictures
 
 T = TypeVar("T")
 REFRESH_TOKEN = "a-refresh-token-of-the-sdk"
@@ -344,3 +348,31 @@ async def test_fields_that_cannot_be_honoured_are_named(client: AsyncOpenAI) -> 
     ignored = {name.strip() for name in raw.headers["x-ignored-fields"].split(",")}
     assert ignored == {"temperature", "top_p", "seed"}
     assert raw.parse().choices[0].message.content.endswith("42")
+
+
+# --- pictures on order ----------------------------------------------------------------
+
+
+async def test_pictures_are_drawn_as_links_and_as_data(
+    gateway: Gateway, client: AsyncOpenAI
+) -> None:
+    order: Any = {"prompt": "A cute baby sea otter", "size": "128x64", "model": "gpt-4o"}
+    linked = await client.images.generate(**order, n=2)
+    data = await client.images.generate(**order, response_format="b64_json")
+    assert len(linked.data) == 2
+    assert linked.usage.total_tokens == linked.usage.input_tokens + linked.usage.output_tokens
+    contents = [base64.b64decode(data.data[0].b64_json)]
+    for entry in linked.data:
+        assert "sea otter" in entry.revised_prompt
+        async with gateway.session.get(entry.url) as stored:
+            contents.append(await stored.read())
+    own = Image.open(BytesIO(pictures.draw("A cute baby sea otter", 128, 64))).convert("RGB")
+    for content in contents:
+        drawn = Image.open(BytesIO(content)).convert("RGB")
+        assert drawn.tobytes() == own.tobytes()
+
+
+async def test_a_refused_order_is_a_bad_request_error(client: AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await client.images.generate(prompt="something forbidden", model="gpt-4o")
+    assert caught.value.code == "content_policy_violation"

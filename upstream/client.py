@@ -51,6 +51,11 @@ class TurnBody:
         self._is_reading = False
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def deadline(self) -> float:
+        """When the turn has to be over, on the event loop's clock."""
+        return self._deadline
+
     async def chunks(
         self, progress: Callable[[], int], patience: Callable[[], float | None]
     ) -> AsyncGenerator[bytes, None]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
@@ -70,21 +70,42 @@ class Conversations:
         Raises:
             UpstreamError: it cannot be read.
         """
+        stored = await self._backend.call(caller, "GET", _path(conversation_id))
+        return _way(_nodes(stored), stored.get("current_node"))
+
+    async def messages_since(
+        self, caller: Caller, conversation_id: str, sent: Collection[str]
+    ) -> list[dict[str, Any]]:
+        """Return the raw messages that came after those sent, wherever they hang.
+
+        A late picture need not be on the way to the current message. If the
+        upstream knows none of the ids, it is what follows the last user message.
+
+        Raises:
+            UpstreamError: it cannot be read.
+        """
         path = _path(conversation_id)
-        stored = await self._backend.call(caller, "GET", path)
-        mapping = stored.get("mapping")
-        nodes = mapping if isinstance(mapping, dict) else {}
-        node_id, seen, messages = stored.get("current_node"), set(), []
-        # A node that was seen before would lead round in a circle.
-        while isinstance(node_id, str) and node_id not in seen:
-            seen.add(node_id)
-            node = nodes.get(node_id)
-            if not isinstance(node, dict):
-                break
-            if isinstance(message := node.get("message"), dict):
-                messages.append(message)
-            node_id = node.get("parent")
-        return messages[::-1]
+        stored = await self._backend.call(caller, "GET", path, seconds=_SECONDS)
+        nodes = _nodes(stored)
+        found: dict[str, dict[str, Any]] = {}
+        inner = {node.get("parent") for node in nodes.values() if isinstance(node, dict)}
+        for node_id in (leaf for leaf in nodes if leaf not in inner):
+            way = _after(_way(nodes, node_id), lambda message: message.get("id") in sent)
+            found |= {str(message.get("id")): message for message in way or ()}
+        if not found and not any(node_id in nodes for node_id in sent):
+            way = _after(_way(nodes, stored.get("current_node")), _is_of_user)
+            found = {str(message.get("id")): message for message in way or ()}
+        return list(found.values())
+
+    async def tasks(self, caller: Caller) -> list[dict[str, Any]]:
+        """Return the account's tasks as they are: pictures being drawn, and those that failed.
+
+        Raises:
+            UpstreamError: they cannot be read.
+        """
+        answer = await self._backend.call(caller, "GET", "tasks", seconds=_SECONDS)
+        tasks = answer.get("tasks")
+        return [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
 
     def _later(self, conversation_id: str, work: Coroutine[Any, Any, None]) -> None:
         previous = self._latest.get(conversation_id)
@@ -142,6 +163,40 @@ class Conversations:
                 await self._closing.wait()
         except TimeoutError:
             return
+
+
+def _nodes(stored: dict[str, Any]) -> dict[str, Any]:
+    mapping = stored.get("mapping")
+    return mapping if isinstance(mapping, dict) else {}
+
+
+def _way(nodes: dict[str, Any], node_id: object) -> list[dict[str, Any]]:
+    """Return the messages from the root to a node."""
+    seen: set[str] = set()
+    messages = []
+    # A node that was seen before would lead round in a circle.
+    while isinstance(node_id, str) and node_id not in seen:
+        seen.add(node_id)
+        node = nodes.get(node_id)
+        if not isinstance(node, dict):
+            break
+        if isinstance(message := node.get("message"), dict):
+            messages.append(message)
+        node_id = node.get("parent")
+    return messages[::-1]
+
+
+def _after(
+    way: list[dict[str, Any]], is_sent: Callable[[dict[str, Any]], bool]
+) -> list[dict[str, Any]] | None:
+    """Return what follows the last message that was sent, None where none was."""
+    places = [place for place, message in enumerate(way) if is_sent(message)]
+    return way[places[-1] + 1 :] if places else None
+
+
+def _is_of_user(message: dict[str, Any]) -> bool:
+    author = message.get("author")
+    return isinstance(author, dict) and author.get("role") == "user"
 
 
 def _path(conversation_id: str) -> str:

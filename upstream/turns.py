@@ -17,6 +17,7 @@ from service.events import (
     BodyEnd,
     BodyEnded,
     Delta,
+    PictureWanted,
     ResumeWanted,
     SentHistory,
     TurnEnded,
@@ -32,6 +33,7 @@ from upstream.client import TurnBody, TurnClient
 from upstream.conversations import Conversations
 from upstream.files import Files
 from upstream.kept_files import located
+from upstream.late_pictures import Wait, late_events, not_awaited
 from upstream.models import ModelCatalogue
 from upstream.payload import TurnOptions, build_turn
 from upstream.queueing import AccountQueues
@@ -79,11 +81,17 @@ class _Turn:
         self.body = body
         self.sent = sent
         self.conversation_id: str | None = None
-        self.hand_off: ResumeWanted | None = None
+        self.hand_off: ResumeWanted | PictureWanted | None = None
         self.is_over = False
+        self.closing = asyncio.Event()
 
-    def take_hand_off(self) -> ResumeWanted | None:
-        """Return the hand-off that is to be followed, once."""
+    def shut_down(self) -> None:
+        """End the turn because this gateway is being stopped."""
+        self.closing.set()
+        self.body.shut_down()
+
+    def take_hand_off(self) -> ResumeWanted | PictureWanted | None:
+        """Return what the turn goes on with, once."""
         wanted, self.hand_off = self.hand_off, None
         return wanted
 
@@ -139,7 +147,7 @@ class UpstreamTurns:
                 await self._idle.wait()
         except TimeoutError:
             for turn in self._running:
-                turn.body.shut_down()
+                turn.shut_down()
 
     # --- sending ----------------------------------------------------------------
 
@@ -187,7 +195,7 @@ class UpstreamTurns:
         self._idle.clear()
         self._services.metrics.open_streams.inc()
         if self._is_closing:
-            turn.body.shut_down()
+            turn.shut_down()
 
     def _leave(self, turn: _Turn) -> None:
         """Count the turn out, and stop or hide its conversation as configured (spec 6.5)."""
@@ -226,19 +234,31 @@ class UpstreamTurns:
             if wanted is None:
                 break
             bodies = await self._followed(turn, wanted, reader, answer)
-        yield list(answer.feed(BodyEnded(BodyEnd.CUT)))
+        ends = (BodyEnded(BodyEnd.CUT), BodyEnded(BodyEnd.WAITED))
+        yield [delta for event in ends for delta in answer.feed(event)]
 
     async def _followed(
-        self, turn: _Turn, wanted: ResumeWanted, reader: Reader, answer: Answer
+        self, turn: _Turn, wanted: ResumeWanted | PictureWanted, reader: Reader, answer: Answer
     ) -> AsyncGenerator[list[UpstreamEvent], None]:
-        """Return the events with which a handed-off turn goes on."""
+        """Return the events with which a turn goes on after its body."""
         turn.body.close()
+        if isinstance(wanted, PictureWanted):
+            return self._awaited(turn, wanted)
         body = await open_resumed(self._services.client, turn.caller, wanted, reader.consumed)
         if body is None:
             return stored_events(self._services.conversations, turn.caller, wanted)
         reader.follow()
         turn.body = body
         return body_events(body, reader, lambda: answer.patience_seconds)
+
+    def _awaited(
+        self, turn: _Turn, wanted: PictureWanted
+    ) -> AsyncGenerator[list[UpstreamEvent], None]:
+        """Return the events of a picture that comes later; none for a temporary chat."""
+        if wanted.conversation_id is None or self._services.config.conversation.temporary:
+            return not_awaited()
+        wait = Wait(turn.sent.message_ids, turn.body.deadline, turn.closing)
+        return late_events(self._services.conversations, turn.caller, wanted, wait)
 
     def _note(self, turn: _Turn, batch: list[Delta]) -> None:
         """Take what the turn itself needs from a batch."""
@@ -247,7 +267,7 @@ class UpstreamTurns:
                 case TurnFacts():
                     turn.conversation_id = delta.conversation_id
                     turn.answering_model = delta.upstream_model
-                case ResumeWanted():
+                case ResumeWanted() | PictureWanted():
                     turn.hand_off = delta
                 case TurnEnded():
                     turn.is_over = True

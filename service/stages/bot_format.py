@@ -21,6 +21,7 @@ from service.events import (
     LinkForm,
     Notice,
     NoticeKind,
+    PictureWanted,
     ReasoningText,
     ReferencesKnown,
     Rendered,
@@ -104,7 +105,7 @@ class Render:
             case TurnEnded():
                 yield from self._close_call()
                 yield delta
-            case ReferencesKnown() | AssetWanted() | ResumeWanted():
+            case ReferencesKnown() | AssetWanted() | ResumeWanted() | PictureWanted():
                 pass  # consumed by the stages before this one
             case _:
                 assert_never(delta)

@@ -39,6 +39,7 @@ class Ending:
         self._is_end_turn = False
         self._is_length = False
         self._counts: Counter[str] = Counter()
+        self._missing = ""  # why a picture that was awaited is not there
         self._stray = ""  # the first line that was no event: often a proxy's own words
 
     @property
@@ -114,14 +115,19 @@ class Ending:
     def at_end_of_body(self, body: BodyEnded) -> TurnEnded:
         """End the turn because no more will come."""
         if not (self._is_confirmed or self._is_end_turn):
-            return self._unfinished(body)
+            return self.unfinished(body)
         if not (self.has_answer or self.has_asset):
             return self._failed(Outcome.EMPTY, EmptyResponseError(self._why_empty()))
         if self._is_length:
             return self._ended(Outcome.LENGTH, "length")
         return self._ended(Outcome.COMPLETE, "stop")
 
-    def _unfinished(self, body: BodyEnded) -> TurnEnded:
+    def note_missing(self, problem: str) -> None:
+        """Note why an awaited picture is not there, for an answer that has nothing else."""
+        self._missing = problem
+
+    def unfinished(self, body: BodyEnded) -> TurnEnded:
+        """End the turn before its end, as its body did."""
         said = f" It said: {quoted(self._stray)}" if self._stray and not self.has_answer else ""
         match body.how:
             case BodyEnd.SILENT:
@@ -137,13 +143,15 @@ class Ending:
                 # A body of plain words is an error body, not an answer that was cut (spec 11).
                 message = f"The upstream answered in plain words.{said}"
                 return self._failed(Outcome.REFUSED, UpstreamError(message))
-            case BodyEnd.CLEAN | BodyEnd.CUT:
+            case BodyEnd.CLEAN | BodyEnd.CUT | BodyEnd.WAITED:
                 message = "The upstream's answer was cut off before its end."
                 return self._failed(Outcome.CUT, UpstreamCutError(message + said))
 
     def _why_empty(self) -> str:
         if self.is_handed_off:
             return "The upstream continued this answer elsewhere, where nothing could be had."
+        if self._missing:
+            return self._missing
         said = f" It said: {quoted(self._stray)}" if self._stray else ""
         return f"The upstream ended the turn without an answer.{said}"
 

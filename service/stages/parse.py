@@ -196,9 +196,12 @@ def _resume_token(value: dict[str, Any]) -> Iterator[UpstreamEvent]:
 
 def _ste_metadata(value: dict[str, Any]) -> Iterator[UpstreamEvent]:
     metadata = value.get("metadata")
-    slug = metadata.get("model_slug") if isinstance(metadata, dict) else None
-    if isinstance(slug, str) and slug:
-        yield ModelNamed(slug)
+    metadata = metadata if isinstance(metadata, dict) else {}
+    slug, use_case = metadata.get("model_slug"), metadata.get("turn_use_case")
+    slug = slug if isinstance(slug, str) else ""
+    use_case = use_case if isinstance(use_case, str) else ""
+    if slug or use_case:
+        yield ModelNamed(slug, use_case)
 
 
 def _hand_off(_value: dict[str, Any]) -> Iterator[UpstreamEvent]:

@@ -21,6 +21,7 @@ from service.events import (
     Moderated,
     Notice,
     NoticeKind,
+    PictureWanted,
     ReasoningText,
     Reference,
     ReferencesKnown,
@@ -37,8 +38,10 @@ from service.events import (
     UpstreamFault,
     WebSocketHandOff,
 )
+from service.refusals import quoted
 from service.stages.ending import Ending
 from service.stages.growth import Growth
+from service.stages.late_pictures import LatePictures
 from service.stages.messages import (
     MessageKind,
     answering_model,
@@ -53,6 +56,9 @@ from service.stages.messages import (
 )
 from service.stages.pictures import Picture, generated_pictures, result_pictures
 from service.stages.references import read_references
+
+_LATE_TOOL = "image_gen"  # whatever comes during the wait for a picture is an image tool's
+_NOT_DRAWN = "The upstream could not draw the picture. It said: "
 
 _CONSENT = (
     "This GPT wants to use an action ({who}) and asks for your consent, which cannot be "
@@ -94,6 +100,7 @@ class Translate:
         self._previews: dict[str, tuple[Picture, ...]] = {}  # by message id
         self._picture_ids = set(sent.file_ids)
         self._resume_token: str | None = None
+        self._late = LatePictures()
 
     @property
     def ending(self) -> Ending:
@@ -112,7 +119,8 @@ class Translate:
                 yield from self._message(message)
             case ConversationNamed(conversation_id):
                 yield from self._learn(conversation_id=conversation_id)
-            case ModelNamed(slug):
+            case ModelNamed(slug, use_case):
+                self._late.use_case = use_case or self._late.use_case
                 if self._facts.upstream_model is None:
                     yield from self._learn(upstream_model=slug)
             case InputEchoed(message_id):
@@ -165,7 +173,10 @@ class Translate:
             return
         match progress.kind:
             case MessageKind.ANSWER:
-                yield from self._grown_answer(message_id, progress, progress.growth.append(text))
+                unseen = progress.growth.append(text)
+                if not progress.has_text:
+                    unseen = self._late.hold(message_id, unseen, is_finished=False)
+                yield from self._grown_answer(message_id, progress, unseen)
             case MessageKind.TOOL_CALL:
                 unseen = progress.growth.append(text)
                 if unseen:
@@ -190,6 +201,7 @@ class Translate:
         if self._is_echo(message, is_first=is_first):
             progress.is_dropped = True
         if not progress.is_dropped:
+            self._late.see(message)
             if is_first and progress.kind is not MessageKind.HIDDEN:
                 yield from self._release_held()
             yield from self._visible(message, progress)
@@ -255,6 +267,8 @@ class Translate:
         if message.id != self._answering and not progress.has_text:
             progress.began_beside = progress.began_beside or self._is_losing()
         unseen = progress.growth.replace(message.text, is_final=message.is_finished)
+        if not progress.has_text:
+            unseen = self._late.hold(message.id, unseen, is_finished=message.is_finished)
         yield from self._grown_answer(message.id, progress, unseen)
         if progress.is_dropped:
             return
@@ -343,10 +357,40 @@ class Translate:
             for picture in previews:
                 yield from self._wanted(message_id, picture)
         self._previews.clear()
+        for message_id, text in self._late.release(has_picture=self._ending.has_asset):
+            yield from self._grown_answer(message_id, self._messages[message_id], text)
 
     def _end(self, body: BodyEnded) -> Iterator[Delta]:
+        if body.how is BodyEnd.WAITED:
+            yield from self._end_wait(body.detail)
+            return
         if self._ending.takes_hand_off(body.how):
             yield ResumeWanted(self._facts.conversation_id, self._resume_token)
             return
+        if self._late.is_waiting:
+            if body.how is BodyEnd.SHUTDOWN:
+                yield from self._flush()
+                yield self._ending.unfinished(body)
+            return
+        ending = self._ending
+        if self._late.is_pending(
+            body.how, has_answer=ending.has_answer, has_picture=ending.has_asset
+        ):
+            self._late.begin_wait(body)
+            self._recipient = _LATE_TOOL
+            yield PictureWanted(self._facts.conversation_id, frozenset(self._late.task_ids))
+            return
         yield from self._flush()
+        if self._late.error:
+            ending.note_missing(_NOT_DRAWN + quoted(self._late.error))
+        yield ending.at_end_of_body(body)
+
+    def _end_wait(self, problem: str) -> Iterator[Delta]:
+        """End the turn as its body ended, unless what was awaited has completed it."""
+        if (body := self._late.end_wait()) is None:
+            return
+        yield from self._flush()
+        if self._ending.has_asset:
+            self._ending.confirm()
+        self._ending.note_missing(problem)
         yield self._ending.at_end_of_body(body)

@@ -206,7 +206,7 @@ def test_a_value_is_read_as_its_setting_means_it(text, setting, expected):
         ("storage: {state: 'mysql://a'}",
          "storage.state: 'mysql://a' is not valid, it must be sqlite:<path>, redis://…, rediss://… or unix://…"),
         ("storage: {blobs: data}",
-         "storage.blobs: 'data' is not valid, it must be file:<directory>; s3://… comes with a later version"),
+         "storage.blobs: 'data' is not valid, it must be file:<directory> or s3://<bucket>/<prefix>"),
         ("gpts_file: none.yaml", "none.yaml: cannot be read: No such file or directory"),
         ("a: 1\na: 2", "c.yaml: line 2: the key a is given twice"),
         ("a: [", "c.yaml: line 1: expected the node content, but found '<stream end>'"),

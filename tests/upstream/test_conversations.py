@@ -150,3 +150,52 @@ async def test_an_id_from_outside_stays_one_step_of_the_path(upstream, backend, 
     with pytest.raises(UpstreamRefusedError):
         await Conversations(backend, metrics).stored_messages(CALLER, "../me?x=/#")
     assert upstream.requests[0].raw_path == "/backend-api/conversation/..%2Fme%3Fx%3D%2F%23"
+
+
+# --- what came after a turn -----------------------------------------------------------
+
+
+def line(*links, current=""):
+    """Return a stored conversation of (id, parent, role)."""
+    nodes = {
+        name: {"id": name, "parent": parent, "message": {"id": name, "author": {"role": role}}}
+        for name, parent, role in links
+    }
+    return {"mapping": nodes, "current_node": current}
+
+
+BRANCHED = line(
+    ("u1", "", "user"),
+    ("a1", "u1", "assistant"),
+    ("u2", "a1", "user"),
+    ("t1", "u2", "tool"),
+    ("picture", "u2", "tool"),
+    current="t1",
+)
+
+
+@pytest.mark.parametrize(
+    ("stored", "sent", "found"),
+    [
+        (BRANCHED, {"u2"}, ["t1", "picture"]),
+        (BRANCHED, {"u1", "u2"}, ["t1", "picture"]),
+        (BRANCHED, {"unknown"}, ["t1"]),
+        (BRANCHED, {"t1"}, []),
+        (line(("u1", "t1", "user"), ("t1", "u1", "tool"), current="t1"), {"u1"}, []),
+        ({"mapping": {"u1": None}, "current_node": "u1"}, {"u1"}, []),
+        ({}, {"u1"}, []),
+    ],
+)
+async def test_what_came_after_what_was_sent_is_found_on_every_branch(  # noqa: PLR0917 - cases
+    upstream, backend, metrics, stored, sent, found
+):
+    upstream.answers("GET", PATH, stored)
+    messages = await Conversations(backend, metrics).messages_since(CALLER, "c-1", sent)
+    assert [message["id"] for message in messages] == found
+
+
+@pytest.mark.parametrize("answer", [{"tasks": [{"task_id": "t"}, 7]}, {"tasks": None}, {}])
+async def test_tasks_are_listed(upstream, backend, metrics, answer):
+    upstream.answers("GET", "/backend-api/tasks", answer)
+    tasks = await Conversations(backend, metrics).tasks(CALLER)
+    assert tasks == [one for one in answer.get("tasks") or [] if one != 7]

@@ -55,6 +55,10 @@ V1 = [
         ({"type": "input_message", "input_message": {"id": "u"}}, InputEchoed("u")),
         ({"type": "input_message", "input_message": {"message": {"id": "u"}}}, InputEchoed("u")),
         ({"type": "server_ste_metadata", "metadata": {"model_slug": "s"}}, ModelNamed("s")),
+        (
+            {"type": "server_ste_metadata", "metadata": {"turn_use_case": "image gen"}},
+            ModelNamed("", "image gen"),
+        ),
         ({"wss_url": "wss://x", "response_id": "r"}, WebSocketHandOff()),
         (b"[DONE]", DoneReceived()),
         (b" [DONE] ", DoneReceived()),

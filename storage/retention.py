@@ -1,0 +1,48 @@
+"""Which stored pictures and files have been kept long enough (spec 3, `files.keep_days`)."""
+
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+YOUNG_SECONDS = 60.0  # a file that was just linked to is not swept away
+STALE_SECONDS = 3600.0  # a part this old belongs to nobody: no download takes so long
+DAY_SECONDS = 86400.0
+
+
+class KeptFile(Struct, frozen=True):
+    """A file of a store; `key` is its path there, `is_part` says that it is being written."""
+
+    key: str
+    changed_at: float
+    size_bytes: int
+    is_part: bool = False
+
+
+class Swept(Struct, frozen=True):
+    """What a sweep removed."""
+
+    removed_files: int
+    removed_bytes: int
+
+
+def due(
+    files: Iterable[KeptFile], keep_days: float, max_bytes: int, now: float
+) -> Iterator[KeptFile]:
+    """Yield what is older than `keep_days`, then the oldest until `max_bytes` are left.
+
+    Either limit is off when it is 0. No file under a minute old goes, and none that is
+    being written.
+    """
+    by_age = sorted(files, key=lambda file: file.changed_at)
+    left = sum(file.size_bytes for file in by_age)
+    oldest = now - keep_days * DAY_SECONDS if keep_days else 0.0
+    for file in by_age:
+        if file.changed_at > now - YOUNG_SECONDS:
+            break
+        if file.is_part:
+            is_due = file.changed_at < now - STALE_SECONDS
+        else:
+            is_due = file.changed_at < oldest or 0 < max_bytes < left
+        if is_due:
+            left -= file.size_bytes
+            yield file
