@@ -64,15 +64,6 @@ class Conversations:
         """Stop the answer that is being written, in the background, as well as can be."""
         self._later(conversation_id, self._stop(caller, conversation_id))
 
-    async def stored_messages(self, caller: Caller, conversation_id: str) -> list[dict[str, Any]]:
-        """Return the raw messages of a stored conversation, from the root to the current one.
-
-        Raises:
-            UpstreamError: it cannot be read.
-        """
-        stored = await self._backend.call(caller, "GET", _path(conversation_id))
-        return _way(_nodes(stored), stored.get("current_node"))
-
     async def messages_since(
         self, caller: Caller, conversation_id: str, sent: Collection[str]
     ) -> list[dict[str, Any]]:

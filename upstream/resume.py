@@ -2,13 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 
 from service.credentials import Caller
 from service.errors import (
     ServiceError,
-    UpstreamError,
     UpstreamRefusedError,
     UpstreamTimeoutError,
     UpstreamUnreachableError,
@@ -22,7 +21,7 @@ from service.events import (
     UpstreamEvent,
 )
 from service.pipeline import Reader
-from service.stages.messages import read_message
+from service.stages.messages import is_final_answer, read_message
 from upstream.client import TurnBody, TurnClient
 from upstream.conversations import Conversations
 
@@ -67,20 +66,20 @@ async def body_events(
 
 
 async def stored_events(
-    conversations: Conversations, caller: Caller, wanted: ResumeWanted
+    conversations: Conversations, caller: Caller, wanted: ResumeWanted, sent: Collection[str]
 ) -> AsyncGenerator[list[UpstreamEvent], None]:
-    """Yield the messages of the stored conversation as if they had been streamed.
+    """Yield what the stored conversation holds after the messages sent, as if streamed.
 
     What was given out before is recognised by its message ids.
     """
     events: list[UpstreamEvent] = []
     if wanted.conversation_id is not None:
         try:
-            stored = await conversations.stored_messages(caller, wanted.conversation_id)
-        except (UpstreamError, ServiceError):
+            stored = await conversations.messages_since(caller, wanted.conversation_id, sent)
+        except ServiceError:
             stored = []
         messages = [message for raw in stored if (message := read_message(raw)) is not None]
         events = [MessageSnapshot(message) for message in messages]
-        if any(message.is_end_turn for message in messages):
+        if any(is_final_answer(message) for message in messages):
             events.append(DoneReceived())
     yield [*events, BodyEnded(BodyEnd.CUT)]

@@ -246,7 +246,9 @@ class UpstreamTurns:
             return self._awaited(turn, wanted)
         body = await open_resumed(self._services.client, turn.caller, wanted, reader.consumed)
         if body is None:
-            return stored_events(self._services.conversations, turn.caller, wanted)
+            return stored_events(
+                self._services.conversations, turn.caller, wanted, turn.sent.message_ids
+            )
         reader.follow()
         turn.body = body
         return body_events(body, reader, lambda: answer.patience_seconds)

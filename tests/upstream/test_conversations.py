@@ -118,13 +118,6 @@ def node(node_id, parent, message=True):
     return {"id": node_id, "parent": parent, "message": {"id": node_id} if message else None}
 
 
-async def test_stored_messages_are_those_of_the_current_branch_in_order(upstream, backend, metrics):
-    nodes = [node("root", None, False), node("a", "root"), node("b", "a"), node("other", "a")]
-    upstream.answers("GET", PATH, {"mapping": {n["id"]: n for n in nodes}, "current_node": "b"})
-    messages = await Conversations(backend, metrics).stored_messages(CALLER, "c-1")
-    assert [message["id"] for message in messages] == ["a", "b"]
-
-
 @pytest.mark.parametrize(
     "stored",
     [
@@ -136,19 +129,18 @@ async def test_stored_messages_are_those_of_the_current_branch_in_order(upstream
 )
 async def test_a_stored_conversation_without_messages_has_none(upstream, backend, metrics, stored):
     upstream.answers("GET", PATH, stored)
-    assert await Conversations(backend, metrics).stored_messages(CALLER, "c-1") == []
+    assert await Conversations(backend, metrics).messages_since(CALLER, "c-1", {"sent"}) == []
 
 
-async def test_a_circle_of_messages_is_walked_once(upstream, backend, metrics):
+async def test_a_circle_of_messages_ends(upstream, backend, metrics):
     nodes = {"a": node("a", "b"), "b": node("b", "a")}
     upstream.answers("GET", PATH, {"mapping": nodes, "current_node": "a"})
-    messages = await Conversations(backend, metrics).stored_messages(CALLER, "c-1")
-    assert [message["id"] for message in messages] == ["b", "a"]
+    assert await Conversations(backend, metrics).messages_since(CALLER, "c-1", {"sent"}) == []
 
 
 async def test_an_id_from_outside_stays_one_step_of_the_path(upstream, backend, metrics):
     with pytest.raises(UpstreamRefusedError):
-        await Conversations(backend, metrics).stored_messages(CALLER, "../me?x=/#")
+        await Conversations(backend, metrics).messages_since(CALLER, "../me?x=/#", {"sent"})
     assert upstream.requests[0].raw_path == "/backend-api/conversation/..%2Fme%3Fx%3D%2F%23"
 
 

@@ -202,20 +202,35 @@ async def test_a_replay_of_the_whole_turn_is_not_given_out_twice(upstream, tmp_p
         assert text(await deltas(app)) == "Hello"
 
 
-async def test_what_cannot_be_resumed_is_read_from_the_stored_conversation(
-    upstream, tmp_path
-) -> None:
-    upstream.plays(HAND_OFF)
+def stored(message_id: str, role: str, text: str, parent: str | None) -> dict[str, Any]:
     message = {
-        "id": "a1",
-        "author": {"role": "assistant"},
-        "content": {"content_type": "text", "parts": ["Stored."]},
+        "id": message_id,
+        "author": {"role": role},
+        "content": {"content_type": "text", "parts": [text]},
         "status": "finished_successfully",
         "end_turn": True,
     }
-    root = {"id": "root", "parent": None, "message": None}
-    leaf = {"id": "a1", "parent": "root", "message": message}
-    upstream.stored["c1"] = {"mapping": {"root": root, "a1": leaf}, "current_node": "a1"}
+    return {"id": message_id, "parent": parent, "message": message}
+
+
+async def test_what_cannot_be_resumed_is_read_from_the_stored_conversation(
+    upstream, tmp_path
+) -> None:
+    def store(turn: Turn) -> bytes:
+        sent = turn.body["messages"][0]["id"]
+        nodes = [
+            stored("u0", "user", "Before?", None),
+            stored("a0", "assistant", "An answer of before.", "u0"),
+            stored(sent, "user", "Hello", "a0"),
+            stored("a1", "assistant", "Stored.", sent),
+        ]
+        upstream.stored["c1"] = {
+            "mapping": {node["id"]: node for node in nodes},
+            "current_node": "a1",
+        }
+        return HAND_OFF
+
+    upstream.plays(store)
     async with program(upstream, tmp_path) as app:
         given = await deltas(app)
     assert (text(given), outcome(given)) == ("Stored.", Outcome.COMPLETE)
