@@ -3,18 +3,12 @@
 import http.client
 import json
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from tests.service.gateway_process import GatewayProcess
 
-ROOT = Path(__file__).resolve().parents[2]
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not (ROOT / "service" / "app.py").exists(), reason="no service/app.py"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=[1, 2], ids=["one process", "two workers"])
