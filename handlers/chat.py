@@ -4,35 +4,29 @@ import asyncio
 import secrets
 import string
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 from aiohttp import web
 
+from handlers.answers import Source, rendered
 from handlers.event_stream import EventStream, StreamResponse
 from handlers.headers import OVERHEAD, credential_of, reply_headers
 from handlers.json_body import read_body
 from handlers.links import public_url
-from handlers.profiles import default_profile, format_for
+from handlers.profiles import default_profile
 from handlers.record import RECORD, Record, outcome_of
 from handlers.requests import PROFILE_HEADER, Arrival, chat_request
 from handlers.responses import error_response, json_response
 from service.chat import ChatRequest
 from service.config import Config
-from service.credentials import Credential
 from service.errors import ServiceError, UpstreamCutError
-from service.events import Rendered
-from service.keys import CONFIG, METRICS, TURNS
-from service.pipeline import through
-from service.stages.bot_format import Render
+from service.keys import CONFIG, METRICS
 from service.stages.encode import ChatChunks, Gathered, ReplyMeta, collect
-from service.stages.limit import Limit
-from service.usage import Usage, loaded_encoding, measure
+from service.usage import Usage, measure
 
 _ID_CHARS = string.ascii_letters + string.digits
 _ID_LENGTH = 29  # as OpenAI's own
-
-_Source = AsyncGenerator[list[Rendered], None]
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
@@ -44,7 +38,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
     record.chat = chat = await _read(request, config, record)
-    source = await _rendered(request, chat, credential)
+    source = await rendered(request, chat, credential)
     meta = ReplyMeta(
         id=f"chatcmpl-{''.join(secrets.choice(_ID_CHARS) for _ in range(_ID_LENGTH))}",
         created=int(time.time()),
@@ -67,16 +61,6 @@ async def _read(request: web.Request, config: Config, record: Record) -> ChatReq
     return chat_request(await read_body(request, config.server.max_body_bytes), arrival)
 
 
-async def _rendered(request: web.Request, chat: ChatRequest, credential: Credential) -> _Source:
-    """Join the stages behind a turn; nothing is sent before the first batch is asked for."""
-    bot_format = format_for(chat.profile, request.app[CONFIG].bot_mode)
-    encoding = None if chat.max_tokens is None else await loaded_encoding()
-    source = through(request.app[TURNS].run(chat, credential), Render(bot_format))
-    if encoding is None and not chat.stop:
-        return source
-    return through(source, Limit(chat.max_tokens, chat.stop, encoding))
-
-
 def _counter(chat: ChatRequest, gathered: Gathered) -> Callable[[], Awaitable[Usage]]:
     async def count() -> Usage:
         prompt = [message.text for message in chat.messages]
@@ -86,7 +70,7 @@ def _counter(chat: ChatRequest, gathered: Gathered) -> Callable[[], Awaitable[Us
 
 
 async def _stream(
-    request: web.Request, chat: ChatRequest, source: _Source, meta: ReplyMeta
+    request: web.Request, chat: ChatRequest, source: Source, meta: ReplyMeta
 ) -> web.StreamResponse:
     record, chunks = request[RECORD], ChatChunks(meta)
     count = _counter(chat, chunks.gathered)
@@ -104,7 +88,7 @@ async def _stream(
 
 
 async def _reply(
-    request: web.Request, chat: ChatRequest, source: _Source, meta: ReplyMeta
+    request: web.Request, chat: ChatRequest, source: Source, meta: ReplyMeta
 ) -> web.Response:
     record, loop = request[RECORD], asyncio.get_running_loop()
     asked_at = loop.time()
@@ -124,7 +108,7 @@ async def _reply(
     return json_response(reply, headers=headers)
 
 
-async def _gather(source: _Source, record: Record) -> Gathered:
+async def _gather(source: Source, record: Record) -> Gathered:
     gathered = Gathered()
     try:
         async with aclosing(source):

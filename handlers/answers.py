@@ -1,0 +1,27 @@
+"""The stages behind one answer, joined: what every dialect of text encodes."""
+
+from collections.abc import AsyncGenerator
+
+from aiohttp import web
+
+from handlers.profiles import format_for
+from service.chat import ChatRequest
+from service.credentials import Credential
+from service.events import Rendered
+from service.keys import CONFIG, TURNS
+from service.pipeline import through
+from service.stages.bot_format import Render
+from service.stages.limit import Limit
+from service.usage import loaded_encoding
+
+Source = AsyncGenerator[list[Rendered], None]
+
+
+async def rendered(request: web.Request, chat: ChatRequest, credential: Credential) -> Source:
+    """Join the stages behind a turn; nothing is sent before the first batch is asked for."""
+    bot_format = format_for(chat.profile, request.app[CONFIG].bot_mode)
+    encoding = None if chat.max_tokens is None else await loaded_encoding()
+    source = through(request.app[TURNS].run(chat, credential), Render(bot_format))
+    if encoding is None and not chat.stop:
+        return source
+    return through(source, Limit(chat.max_tokens, chat.stop, encoding))
