@@ -6,6 +6,7 @@ import string
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from typing import Any
 
 from aiohttp import web
 
@@ -74,9 +75,14 @@ async def _stream(
 ) -> web.StreamResponse:
     record, chunks = request[RECORD], ChatChunks(meta)
     count = _counter(chat, chunks.gathered)
+
+    async def settle() -> dict[str, Any]:
+        record.usage = await count()
+        return record.usage.as_json()
+
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     settings = request.app[CONFIG].stream
-    wanted = count if chat.is_usage_wanted else None
+    wanted = settle if chat.is_usage_wanted else None
     stream = EventStream(request, response, chunks, settings, wanted)
     failure = await stream.run(source, record)
     if failure is not None:

@@ -8,6 +8,7 @@ single task beside the stream sends the head when it is due and fills silences.
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
+from typing import Any, Protocol
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -18,8 +19,7 @@ from handlers.record import Record, outcome_of
 from service.config import StreamConfig
 from service.errors import ServiceError, UpstreamCutError
 from service.events import Failure, Rendered, TurnEnded
-from service.stages.encode import PING, ChatChunks, error_frame
-from service.usage import Usage
+from service.stages.encode import PING, Gathered
 
 # How late a keep-alive may be, as a part of its interval: silence is looked for this often.
 _LOOKS_PER_INTERVAL = 4
@@ -45,30 +45,58 @@ class StreamResponse(EventSourceResponse):
         return writer
 
 
+class Events(Protocol):
+    """The events of one answer in one dialect, as bytes that are written as they are."""
+
+    @property
+    def gathered(self) -> Gathered:
+        """All that was rendered so far."""
+
+    @property
+    def opening(self) -> bytes:
+        """What the stream begins with."""
+
+    def keep_alive(self) -> bytes:
+        """Return an event that says nothing, for clients that count events."""
+
+    def feed_batch(self, batch: list[Rendered], /) -> bytes:
+        """Return the events of a batch, which `gathered` takes in."""
+
+    def finish(self, usage: dict[str, Any] | None, /) -> bytes:
+        """Return what ends a complete answer; `usage` is what was settled."""
+
+    def fail(self, failure: Failure, /) -> bytes:
+        """Return what ends a failed answer."""
+
+
+Settle = Callable[[], Awaitable[dict[str, Any] | None]]
+
+
 class EventStream:
     """Writes one answer; `run` it once.
 
     Args:
         request: of the caller; its record learns when the first text went out.
         response: what is written to.
-        chunks: turns batches into events.
+        events: turns batches into events.
         settings: pace and keep-alive.
-        count_usage: counts the answer when it is complete, if the caller wants usage.
+        settle: awaited when the answer is complete, before its end is written and
+            after its text; returns the usage to tell, if any.
     """
 
     def __init__(
         self,
         request: web.Request,
         response: StreamResponse,
-        chunks: ChatChunks,
+        events: Events,
         settings: StreamConfig,
-        count_usage: Callable[[], Awaitable[Usage]] | None,
+        settle: Settle | None,
     ) -> None:
         self._request = request
         self._response = response
-        self._chunks = chunks
+        self._events = events
         self._settings = settings
-        self._count_usage = count_usage
+        self._settle = settle
         self._is_open = asyncio.Event()
         self._opening = asyncio.Lock()
         self._writes = 0  # how often text was written: what the task beside looks at
@@ -93,11 +121,11 @@ class EventStream:
     async def _write_all(
         self, source: AsyncGenerator[list[Rendered], None], record: Record
     ) -> Failure | None:
-        gathered = self._chunks.gathered
+        gathered = self._events.gathered
         try:
             async with aclosing(source):
                 async for batch in source:
-                    frames = self._chunks.feed_batch(batch)
+                    frames = self._events.feed_batch(batch)
                     if gathered.ended is not None:
                         record.learn(gathered)
                         return await self._finish(frames, gathered.ended, record)
@@ -126,22 +154,21 @@ class EventStream:
             if self._is_open.is_set():
                 return b""
             await self._response.prepare(self._request)
-            record.stream = self._response
+            record.stream, record.fail = self._response, self._events.fail
             self._is_open.set()
-            return self._chunks.role
+            return self._events.opening
 
     async def _finish(self, frames: bytes, ended: TurnEnded, record: Record) -> Failure | None:
         """Write the last text and the end, in one write that also ends the body."""
         if ended.failure is not None:
             return await self._fail(frames, ended.failure, record)
         usage = None
-        if self._count_usage is not None:
+        if self._settle is not None:
             if frames:
                 await self._write(frames, record)  # text does not wait for figures
                 frames = b""
-            record.usage = await self._count_usage()
-            usage = record.usage.as_json()
-        await self._close(frames, self._chunks.finish(usage), record)
+            usage = await self._settle()
+        await self._close(frames, self._events.finish(usage), record)
         return None
 
     async def _fail(self, frames: bytes, failure: Failure, record: Record) -> Failure | None:
@@ -150,7 +177,7 @@ class EventStream:
         if is_untold:
             return failure
         with suppress(ConnectionResetError):
-            await self._close(frames, error_frame(failure), record)
+            await self._close(frames, self._events.fail(failure), record)
         return None
 
     async def _close(self, frames: bytes, end: bytes, record: Record) -> None:
@@ -168,8 +195,8 @@ class EventStream:
             async with asyncio.timeout_at(head_at):
                 await self._is_open.wait()
         with suppress(ConnectionResetError):  # the writer of text notices, too
-            if role := await self._open(record):
-                await self._response.write(role + PING)
+            if opening := await self._open(record):
+                await self._response.write(opening + PING)
             await self._fill_silence()
 
     async def _fill_silence(self) -> None:
@@ -190,6 +217,6 @@ class EventStream:
             if comment and now - comment_at >= comment:
                 due, comment_at = PING, now
             if chunk and now - chunk_at >= chunk:
-                due, chunk_at = due + self._chunks.keep_alive, now
+                due, chunk_at = due + self._events.keep_alive(), now
             if due:
                 await self._response.write(due)

@@ -15,7 +15,6 @@ from handlers.responses import error_response
 from service.errors import MethodNotAllowedError, NotFoundError, RequestError, ServiceError
 from service.events import Failure
 from service.keys import CONFIG
-from service.stages.encode import error_frame
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -79,7 +78,7 @@ async def _fault_response(record: Record) -> web.StreamResponse:
     if record.stream is None:
         return error_response(failure)
     with suppress(ConnectionResetError):
-        await record.stream.write_eof(error_frame(failure))
+        await record.stream.write_eof(record.fail(failure))
     return record.stream
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -17,10 +18,10 @@ from service.errors import (
     UpstreamRefusedError,
     UpstreamTimeoutError,
 )
-from service.events import Outcome
+from service.events import Failure, Outcome
 from service.keys import METRICS
 from service.metrics import Metrics
-from service.stages.encode import Gathered
+from service.stages.encode import Gathered, error_frame
 from service.usage import Usage
 
 CALLER_GONE = 499  # nginx's number for it; never sent to anybody
@@ -42,7 +43,7 @@ class Record:
     """One request as the log and the metrics see it; handlers fill in what they learn.
 
     Times are of the event loop's clock, in seconds. `stream` is the response
-    whose head is out, if there is one.
+    whose head is out, if there is one, and `fail` what ends it for a failure.
     """
 
     def __init__(self, request_id: str, received_at: float) -> None:
@@ -54,6 +55,7 @@ class Record:
         self.usage: Usage | None = None
         self.first_text_at: float | None = None
         self.stream: web.StreamResponse | None = None
+        self.fail: Callable[[Failure], bytes] = error_frame
 
     def learn(self, gathered: Gathered) -> None:
         """Take over how an answer ended."""

@@ -212,7 +212,7 @@ def collect(gathered: Gathered, meta: ReplyMeta, usage: dict[str, Any]) -> dict[
 class ChatChunks:
     """The events of one streamed answer; one instance per answer.
 
-    `role` opens the stream, `keep_alive` is an empty delta for silence.
+    `opening` has the role, and is what the stream begins with.
     """
 
     def __init__(self, meta: ReplyMeta) -> None:
@@ -226,8 +226,8 @@ class ChatChunks:
         }
         start = b"data: %b" % to_json(self._envelope).removesuffix(b"}")
         delta = start + b',"choices":[{"index":0,"delta":{'
-        self.role = delta + b'"role":"assistant","content":""' + _CHUNK_END
-        self.keep_alive = delta + _CHUNK_END
+        self.opening = delta + b'"role":"assistant","content":""' + _CHUNK_END
+        self._keep_alive = delta + _CHUNK_END
         self._content = delta + b'"content":'
         self._reasoning = delta + b'"reasoning_content":'
 
@@ -253,6 +253,14 @@ class ChatChunks:
         if run:
             frames += _chunks(opening, "".join(run))
         return b"".join(frames)
+
+    def keep_alive(self) -> bytes:
+        """Return an empty delta, for silence."""
+        return self._keep_alive
+
+    def fail(self, failure: Failure) -> bytes:
+        """Return the event that ends the stream in place of a finish."""
+        return error_frame(failure)
 
     def finish(self, usage: dict[str, Any] | None) -> bytes:
         """Return all that ends a complete answer; `usage` only if the caller asked for it."""

@@ -52,7 +52,7 @@ def events(stream: bytes) -> list[Any]:
 
 def streamed(batches: list[list[Rendered]], meta: ReplyMeta = META, usage: Any = None) -> list[Any]:
     chunks = ChatChunks(meta)
-    parts = [chunks.role, *(chunks.feed_batch(batch) for batch in batches), chunks.finish(usage)]
+    parts = [chunks.opening, *(chunks.feed_batch(batch) for batch in batches), chunks.finish(usage)]
     return events(b"".join(parts))
 
 
@@ -70,14 +70,14 @@ def gathered(batches: list[list[Rendered]]) -> Gathered:
 def test_a_short_answer_is_these_bytes() -> None:
     chunks = ChatChunks(META)
     head = b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o",'
-    assert chunks.role == (
+    assert chunks.opening == (
         head + b'"choices":[{"index":0,"delta":{"role":"assistant","content":""},'
         b'"finish_reason":null}]}\n\n'
     )
     assert chunks.feed_batch([ContentText("Hi")]) == (
         head + b'"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}\n\n'
     )
-    assert chunks.keep_alive == (
+    assert chunks.keep_alive() == (
         head + b'"choices":[{"index":0,"delta":{},"finish_reason":null}]}\n\n'
     )
     assert chunks.feed_batch([END]) == b""
