@@ -13,6 +13,13 @@ from service.credentials import Caller, Credential
 from service.events import AssetReady, AssetWanted, Delta
 
 
+class Reachable(Protocol):
+    """Something whose state `/readyz` reports."""
+
+    async def problem(self) -> str | None:
+        """Return why it cannot be used now, in one sentence, or None."""
+
+
 class StateStore(Protocol):
     """Small shared values with an expiry (spec 10). Values are bytes of typed JSON.
 
@@ -59,7 +66,7 @@ class Blob(Protocol):
         """Whether a browser may show it."""
 
 
-class BlobStore(Protocol):
+class BlobStore(Reachable, Protocol):
     """Pictures and files that callers may fetch (spec 9)."""
 
     async def save(
@@ -187,10 +194,3 @@ class Accounts(Protocol):
         Raises:
             UpstreamError: the upstream refused or broke.
         """
-
-
-class Reachable(Protocol):
-    """Something whose state `/readyz` reports."""
-
-    async def problem(self) -> str | None:
-        """Return why it cannot be used now, in one sentence, or None."""

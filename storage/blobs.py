@@ -15,6 +15,7 @@ from storage.blob_names import FOLDERS, checked_folder, is_inline, is_name, new_
 from storage.retention import KeptFile, Swept, due
 
 _PART = ".part"
+_PROBE = bytes(4096)  # a block, which a full disk does not take
 
 
 class StoredBlob(Struct, frozen=True):
@@ -80,12 +81,29 @@ class FileBlobs:
         finally:
             part.unlink(missing_ok=True)
 
+    async def problem(self) -> str | None:
+        """Return why nothing can be stored now, in one sentence, or None."""
+        return await asyncio.to_thread(self._problem)
+
     async def sweep(self, keep_days: float, max_bytes: int) -> Swept:
         """Remove what is older than `keep_days`, then the oldest until `max_bytes` are left.
 
         Either limit is off when it is 0. No file under a minute old goes.
         """
         return await asyncio.to_thread(self._sweep, keep_days, max_bytes)
+
+    def _problem(self) -> str | None:
+        probe = self._root / FOLDERS[0] / f".{token_hex(16)}{_PART}"
+        try:
+            _make(probe)
+            probe.write_bytes(_PROBE)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            return f"the disk of pictures and files cannot be written: {reason}"
+        finally:
+            with suppress(OSError):
+                probe.unlink(missing_ok=True)
+        return None
 
     def _sweep(self, keep_days: float, max_bytes: int) -> Swept:
         gone = [

@@ -29,6 +29,7 @@ PART_BYTES = 5 * 1024 * 1024  # the smallest that S3 takes; two of them are in m
 PARTS_AT_ONCE = 2
 READ_BYTES = 1024 * 1024
 MAX_DELETED_AT_ONCE = 1000
+_NOTHING = "none"  # a folder that is never made: asking for it shows that the bucket answers
 
 
 class ObjectBlobs:
@@ -89,6 +90,16 @@ class ObjectBlobs:
         if found is None and self._is_fetched(folder, name):
             found = self._local.find(folder, name)
         return found
+
+    async def problem(self) -> str | None:
+        """Return why the bucket or the disk cannot be used now, in one sentence, or None."""
+        try:
+            with _bucket():
+                async for _ in obstore.list(self._store, prefix=_NOTHING):
+                    break
+        except StorageError:
+            return "the bucket of pictures and files cannot be read"
+        return await self._local.problem()
 
     async def sweep(self, keep_days: float, max_bytes: int) -> Swept:
         """Remove what is due from the bucket, and from the disk by the same limits.

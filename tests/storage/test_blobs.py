@@ -181,6 +181,28 @@ async def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path)
         await FileBlobs(tmp_path / "file").save("files", "x.txt", "", body(b"x"))
 
 
+async def test_a_disk_that_takes_nothing_is_a_problem_until_it_does(
+    blobs: FileBlobs, root: Path
+) -> None:
+    assert await blobs.problem() is None
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        assert await blobs.problem() == (
+            "the disk of pictures and files cannot be written: File too large"
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert await blobs.problem() is None
+    assert left_in(root) == []
+
+
+async def test_a_directory_that_cannot_be_made_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    problem = await FileBlobs(tmp_path / "file").problem()
+    assert problem == "the disk of pictures and files cannot be written: Not a directory"
+
+
 @pytest.mark.parametrize("error", [ConnectionResetError("cut"), LookupError("other")])
 async def test_an_error_of_the_body_goes_through_and_leaves_nothing(
     blobs: FileBlobs, root: Path, error: Exception

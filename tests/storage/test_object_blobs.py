@@ -159,9 +159,16 @@ async def test_foreign_objects_stay(
     assert sorted(objects(prefix)) == sorted(kept)
 
 
+async def test_a_bucket_that_answers_is_no_problem(prefix: str, tmp_path: Path) -> None:
+    assert await shared(prefix, tmp_path).problem() is None
+    assert files_in(tmp_path) == []
+    assert objects(prefix) == []
+
+
 async def test_a_bucket_that_is_not_there_is_a_storage_error(tmp_path: Path) -> None:
     store = ObjectBlobs("s3://no-such-bucket", FileBlobs(tmp_path))
     with pytest.raises(StorageError, match="out of order"):
         await store.save("files", "a.txt", "", body(b"x"))
     assert files_in(tmp_path) == []
     assert await store.sweep(30, 1) == Swept(0, 0)
+    assert await store.problem() == "the bucket of pictures and files cannot be read"
