@@ -7,9 +7,9 @@ from aiohttp import web
 from handlers.profiles import format_for
 from service.chat import ChatRequest
 from service.credentials import Credential
-from service.events import Rendered
 from service.keys import CONFIG, TURNS
 from service.pipeline import through
+from service.rendered import Rendered
 from service.stages.bot_format import Render
 from service.stages.limit import Limit
 from service.usage import loaded_encoding

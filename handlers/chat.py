@@ -64,8 +64,12 @@ async def _read(request: web.Request, config: Config, record: Record) -> ChatReq
 
 def _counter(chat: ChatRequest, gathered: Gathered) -> Callable[[], Awaitable[Usage]]:
     async def count() -> Usage:
+        spent = gathered.spent
         prompt = [message.text for message in chat.messages]
-        return await measure(prompt, gathered.content, gathered.reasoning)
+        prompt += [text for each in spent for text in each.sent]
+        answer = [gathered.content, *(f"{call.name}{call.arguments}" for call in gathered.calls)]
+        answer += [each.received for each in spent]
+        return await measure(prompt, "".join(answer), gathered.reasoning)
 
     return count
 

@@ -18,7 +18,8 @@ from typing_extensions import override
 from handlers.record import Record, outcome_of
 from service.config import StreamConfig
 from service.errors import ServiceError, UpstreamCutError
-from service.events import Failure, Rendered, TurnEnded
+from service.events import Failure, TurnEnded
+from service.rendered import Rendered
 from service.stages.encode import PING, Gathered
 
 # How late a keep-alive may be, as a part of its interval: silence is looked for this often.

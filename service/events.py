@@ -2,8 +2,9 @@
 
     chunk (bytes) -> Frame -> UpstreamEvent -> Delta -> Rendered -> bytes for the caller
 
-Three unions follow, one for each border. A stage matches exhaustively over the
-union it reads, so a new kind is a type error in every stage that forgot it.
+Unions follow, one for each border; the last one, `Rendered`, is in
+`service/rendered.py`. A stage matches exhaustively over the union it reads, so a
+new kind is a type error in every stage that forgot it.
 All records are frozen; none holds a token of a caller.
 """
 
@@ -263,6 +264,31 @@ class ToolResult(Struct, frozen=True, gc=False):
     text: str
 
 
+class FunctionCallStarted(Struct, frozen=True, gc=False):
+    """The model calls a function of the caller's; `index` counts the answer's calls from 0."""
+
+    index: int
+    call_id: str
+    name: str
+
+
+class FunctionArguments(Struct, frozen=True, gc=False):
+    """JSON text of the arguments of a call that has started; all with one `index` belong together."""
+
+    index: int
+    text: str
+
+
+class TextSpent(Struct, frozen=True):
+    """Text that was sent or received and is no part of the answer; it counts as usage only.
+
+    `sent` has one entry for each message.
+    """
+
+    sent: tuple[str, ...]
+    received: str
+
+
 class NoticeKind(StrEnum):
     """Why a line of ours stands in the answer."""
 
@@ -399,6 +425,9 @@ Delta = (
     | ReasoningText
     | ToolCallText
     | ToolResult
+    | FunctionCallStarted
+    | FunctionArguments
+    | TextSpent
     | Notice
     | AssetWanted
     | AssetReady
@@ -407,42 +436,5 @@ Delta = (
     | TurnFacts
     | ResumeWanted
     | PictureWanted
-    | TurnEnded
-)
-
-# --- Delta -> Rendered --------------------------------------------------------
-
-
-class ContentText(Struct, frozen=True, gc=False):
-    """Text of `content`, exactly as the caller gets it."""
-
-    text: str
-
-
-class ContentCited(Struct, frozen=True):
-    """A citation rendered at this place of `content`; `text` may be empty."""
-
-    slot: int
-    text: str
-    sources: tuple[Source, ...]
-
-
-class AssetLinked(Struct, frozen=True):
-    """A picture or file that the caller can fetch; data, its text came before."""
-
-    kind: AssetKind
-    url: str
-    name: str
-    media_type: str
-    revised_prompt: str | None = None
-
-
-Rendered = (
-    ContentText
-    | ContentCited
-    | CitationResolved
-    | ReasoningText
-    | AssetLinked
-    | TurnFacts
     | TurnEnded
 )

@@ -30,18 +30,16 @@ from service.events import (
     BodyEnd,
     BodyEnded,
     CitationResolved,
-    ContentCited,
-    ContentText,
     Delta,
     Failure,
     ReasoningText,
-    Rendered,
     SentHistory,
     Source,
     TurnEnded,
     TurnFacts,
 )
 from service.pipeline import make_answer, make_reader, make_renderer
+from service.rendered import ContentCited, ContentText, Rendered
 from service.stages.bot_format import RAW, WEB, BotFormat, PictureForm
 
 # Bot mode with every switch off; `bot_mode` has none for links to files (spec 7.3).

@@ -10,27 +10,27 @@ from service.events import (
     AnswerStarted,
     AnswerText,
     AssetKind,
-    AssetLinked,
     AssetReady,
     AssetWanted,
     CitationResolved,
     Cited,
-    ContentCited,
-    ContentText,
     Delta,
+    FunctionArguments,
+    FunctionCallStarted,
     LinkForm,
     Notice,
     NoticeKind,
     PictureWanted,
     ReasoningText,
     ReferencesKnown,
-    Rendered,
     ResumeWanted,
+    TextSpent,
     ToolCallText,
     ToolResult,
     TurnEnded,
     TurnFacts,
 )
+from service.rendered import AssetLinked, ContentCited, ContentText, Rendered
 
 
 class PictureForm(StrEnum):
@@ -100,9 +100,9 @@ class Render:
                 yield from self._notice(delta)
             case AssetReady():
                 yield from self._asset(delta)
-            case ReasoningText() | CitationResolved() | TurnFacts():
+            case ReasoningText() | CitationResolved() | TurnFacts() | TextSpent():
                 yield delta
-            case TurnEnded():
+            case FunctionCallStarted() | FunctionArguments() | TurnEnded():
                 yield from self._close_call()
                 yield delta
             case ReferencesKnown() | AssetWanted() | ResumeWanted() | PictureWanted():

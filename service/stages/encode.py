@@ -14,17 +14,17 @@ from msgspec import Struct
 
 from service.events import (
     AssetKind,
-    AssetLinked,
     CitationResolved,
-    ContentCited,
-    ContentText,
     Failure,
+    FunctionArguments,
+    FunctionCallStarted,
     ReasoningText,
-    Rendered,
     Source,
+    TextSpent,
     TurnEnded,
     TurnFacts,
 )
+from service.rendered import AssetLinked, ContentCited, ContentText, Rendered
 
 # Of one chunk: where a lone surrogate forces ASCII, an emoji takes twelve bytes, so 60 of the 64 KB.
 MAX_TEXT_CHARS = 5_000
@@ -45,12 +45,22 @@ class ReplyMeta(Struct, frozen=True):
     """What is the same in every chunk of one reply. `created` in seconds.
 
     `is_temporary`: the upstream keeps no conversation, so its ids are not given out.
+    `is_legacy_call`: a call is told as `function_call`, the form before `tool_calls`.
     """
 
     id: str
     created: int
     model: str
     is_temporary: bool = False
+    is_legacy_call: bool = False
+
+
+class FunctionCall(Struct, frozen=True):
+    """A whole call of a function of the caller's; `arguments` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
 
 
 def to_json(value: object) -> bytes:
@@ -97,6 +107,8 @@ class Gathered:
         self._places: dict[int, tuple[int, int]] = {}  # slot -> range in the content
         self._annotations: dict[tuple[int, str], dict[str, Any]] = {}  # by slot and URL
         self._assets: dict[AssetKind, list[dict[str, str]]] = {kind: [] for kind in AssetKind}
+        self._calls: dict[int, FunctionCall] = {}
+        self.spent: list[TextSpent] = []
 
     @property
     def content(self) -> str:
@@ -109,13 +121,19 @@ class Gathered:
         return "".join(self._reasoning)
 
     @property
+    def calls(self) -> list[FunctionCall]:
+        """The function calls, in order."""
+        return list(self._calls.values())
+
+    @property
     def annotations(self) -> list[dict[str, Any]]:
         """One `url_citation` for each source of each place, in the order of the text."""
         return sorted(
             self._annotations.values(), key=lambda entry: entry["url_citation"]["start_index"]
         )
 
-    def feed(self, piece: Rendered) -> None:
+    # One short branch for each kind of piece: a table, split only at the cost of finding a kind.
+    def feed(self, piece: Rendered) -> None:  # noqa: C901, PLR0912 - see above
         """Take one piece."""
         match piece:
             case ContentText(text):
@@ -130,6 +148,13 @@ class Gathered:
                 self._cite(slot, sources)
             case AssetLinked():
                 self._assets[piece.kind].append(_link(piece))
+            case FunctionCallStarted(index, call_id, name):
+                self._calls[index] = FunctionCall(call_id, name, "")
+            case FunctionArguments(index, text):
+                call = self._calls[index]
+                self._calls[index] = FunctionCall(call.id, call.name, call.arguments + text)
+            case TextSpent():
+                self.spent.append(piece)
             case TurnFacts():
                 self.facts = piece
             case TurnEnded():
@@ -185,17 +210,20 @@ def _link(asset: AssetLinked) -> dict[str, str]:
 
 def collect(gathered: Gathered, meta: ReplyMeta, usage: dict[str, Any]) -> dict[str, Any]:
     """Return the whole reply; what the chunks of a stream add up to (spec 6.3)."""
-    message: dict[str, Any] = {"role": "assistant", "content": gathered.content, "refusal": None}
+    calls = gathered.calls
+    content = gathered.content or (None if calls else "")
+    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
     if reasoning := gathered.reasoning:
         message["reasoning_content"] = reasoning
     if annotations := gathered.annotations:
         message["annotations"] = annotations
-    finish_reason = gathered.ended.finish_reason if gathered.ended else None
+    if calls:
+        message |= _told([_call(call) for call in calls], meta)
     choice = {
         "index": 0,
         "message": message,
         "logprobs": None,
-        "finish_reason": finish_reason or "stop",
+        "finish_reason": _finish_reason(gathered, meta),
     }
     return {
         "id": meta.id,
@@ -207,6 +235,21 @@ def collect(gathered: Gathered, meta: ReplyMeta, usage: dict[str, Any]) -> dict[
         "system_fingerprint": None,
         **gathered.extras(meta),
     }
+
+
+def _call(call: FunctionCall) -> dict[str, Any]:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _told(calls: list[dict[str, Any]], meta: ReplyMeta) -> dict[str, Any]:
+    """Return calls, or their increments, under the key of the form asked for."""
+    return {"function_call": calls[0]["function"]} if meta.is_legacy_call else {"tool_calls": calls}
+
+
+def _finish_reason(gathered: Gathered, meta: ReplyMeta) -> str:
+    reason = gathered.ended.finish_reason if gathered.ended else None
+    return "function_call" if reason == "tool_calls" and meta.is_legacy_call else reason or "stop"
 
 
 class ChatChunks:
@@ -243,6 +286,10 @@ class ChatChunks:
                     wanted = self._content
                 case ReasoningText(text):
                     wanted = self._reasoning
+                case FunctionCallStarted() | FunctionArguments():
+                    frames += [*_chunks(opening, "".join(run)), *self._call_events(piece)]
+                    run = []
+                    continue
                 case _:
                     continue
             if wanted is not opening and run:
@@ -250,9 +297,17 @@ class ChatChunks:
                 run = []
             opening = wanted
             run.append(text)
-        if run:
-            frames += _chunks(opening, "".join(run))
-        return b"".join(frames)
+        return b"".join([*frames, *_chunks(opening, "".join(run))])
+
+    def _call_events(self, piece: FunctionCallStarted | FunctionArguments) -> list[bytes]:
+        """Return the increments of a call: its id, type and name once, then its arguments."""
+        if isinstance(piece, FunctionCallStarted):
+            calls = [_call(FunctionCall(piece.call_id, piece.name, ""))]
+        else:
+            calls = [{"function": {"arguments": part}} for part in _parts(piece.text)]
+        deltas = [_told([{"index": piece.index, **call}], self._meta) for call in calls]
+        choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+        return [_event({**self._envelope, "choices": [choice]}) for choice in choices]
 
     def keep_alive(self) -> bytes:
         """Return an empty delta, for silence."""
@@ -264,12 +319,11 @@ class ChatChunks:
 
     def finish(self, usage: dict[str, Any] | None) -> bytes:
         """Return all that ends a complete answer; `usage` only if the caller asked for it."""
-        ended = self.gathered.ended
         extras, annotations = self._fitting_extras()
         choice = {
             "index": 0,
             "delta": {"annotations": annotations} if annotations else {},
-            "finish_reason": (ended.finish_reason if ended else None) or "stop",
+            "finish_reason": _finish_reason(self.gathered, self._meta),
         }
         frames = [_event({**self._envelope, "choices": [choice], **extras})]
         if usage is not None:
@@ -289,11 +343,13 @@ class ChatChunks:
         return extras, annotations
 
 
+def _parts(text: str) -> list[str]:
+    """Return text in pieces that one line can hold; none of an empty text."""
+    return [text[at : at + MAX_TEXT_CHARS] for at in range(0, len(text), MAX_TEXT_CHARS)]
+
+
 def _chunks(opening: bytes, text: str) -> list[bytes]:
-    return [
-        opening + to_json(text[at : at + MAX_TEXT_CHARS]) + _CHUNK_END
-        for at in range(0, len(text), MAX_TEXT_CHARS)
-    ]
+    return [opening + to_json(part) + _CHUNK_END for part in _parts(text)]
 
 
 def _event(chunk: dict[str, Any]) -> bytes:

@@ -13,12 +13,12 @@ from typing import Protocol
 
 from service.events import (
     CitationResolved,
-    ContentCited,
-    ContentText,
+    FunctionArguments,
+    FunctionCallStarted,
     Outcome,
-    Rendered,
     TurnEnded,
 )
+from service.rendered import ContentCited, ContentText, Rendered
 
 # Between a letter or digit and one of these, o200k never joins: tokens before it are settled.
 _BREAK = re.compile(r"(?<=[^\W_])(?=[\s,.;:!?()\"，。、；：！？（）“”])")
@@ -158,6 +158,10 @@ def _chars_of_bytes(text: str, size: int) -> int:
     return len(encoded.decode("utf-8", "ignore"))
 
 
+# What keeps its place among the text.
+_Ordered = ContentText | ContentCited | CitationResolved | FunctionCallStarted | FunctionArguments
+
+
 class Limit:
     """End an answer at a stop string or after `max_tokens`; one instance per answer.
 
@@ -170,7 +174,7 @@ class Limit:
         self._scans: list[_StopCut | _TokenCut] = [_StopCut(stop)] if stop else []
         if max_tokens is not None and encoding is not None:
             self._scans.append(_TokenCut(max_tokens, encoding))
-        self._waiting: deque[ContentText | ContentCited | CitationResolved] = deque()
+        self._waiting: deque[_Ordered] = deque()
         self._passed = 0  # characters of the waiting pieces that may go out
         self._is_over = False
 
@@ -182,8 +186,8 @@ class Limit:
             case ContentText(text) | ContentCited(text=text):
                 self._waiting.append(piece)
                 yield from self._advance(text, is_final=False)
-            case CitationResolved() if self._waiting:
-                self._waiting.append(piece)  # its place may still be waiting, too
+            case CitationResolved() | FunctionCallStarted() | FunctionArguments() if self._waiting:
+                self._waiting.append(piece)  # the text before it may still be waiting, too
             case TurnEnded():
                 yield from self._advance("", is_final=True)
                 if not self._is_over:
@@ -211,7 +215,7 @@ class Limit:
         """Yield the waiting pieces that may go out; a citation goes whole."""
         while self._waiting:
             piece = self._waiting[0]
-            size = 0 if isinstance(piece, CitationResolved) else len(piece.text)
+            size = len(piece.text) if isinstance(piece, ContentText | ContentCited) else 0
             if size > self._passed:
                 if self._passed and isinstance(piece, ContentText):
                     yield ContentText(piece.text[: self._passed])

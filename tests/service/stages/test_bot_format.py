@@ -9,23 +9,24 @@ from service.events import (
     AnswerStarted,
     AnswerText,
     AssetKind,
-    AssetLinked,
     AssetReady,
     AssetWanted,
     Cited,
-    ContentCited,
-    ContentText,
     Delta,
+    FunctionArguments,
+    FunctionCallStarted,
     LinkForm,
     Notice,
     NoticeKind,
     Outcome,
     ReasoningText,
     Source,
+    TextSpent,
     ToolCallText,
     ToolResult,
     TurnEnded,
 )
+from service.rendered import AssetLinked, ContentCited, ContentText
 from service.stages.bot_format import RAW, WEB, BotFormat, PictureForm, Render, render_all
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
@@ -109,3 +110,17 @@ def test_reasoning_passes_and_closes_nothing() -> None:
     assert ReasoningText("r") in pieces
     text = "".join(p.text for p in pieces if isinstance(p, ContentText))
     assert text == "\n```python\nx = 1\ny\n```\n"
+
+
+@pytest.mark.parametrize("bot_format", [WEB, BOT, RAW])
+def test_function_calls_pass_in_every_profile_and_close_the_fence_before_them(
+    bot_format: BotFormat,
+) -> None:
+    passed: list[Delta] = [
+        FunctionCallStarted(0, "call_a", "add"),
+        FunctionArguments(0, "{}"),
+        TextSpent(("a",), "b"),
+    ]
+    pieces = render_all(Render(bot_format), [ToolCallText("t", "", "open"), *passed, END])
+    assert pieces[-4:-1] == passed
+    assert (ContentText("\n```\n") in pieces[:-4]) is bot_format.shows_tools

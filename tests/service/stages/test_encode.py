@@ -8,21 +8,22 @@ from hypothesis import strategies as st
 
 from service.events import (
     AssetKind,
-    AssetLinked,
     CitationResolved,
-    ContentCited,
-    ContentText,
     Failure,
+    FunctionArguments,
+    FunctionCallStarted,
     Outcome,
     ReasoningText,
-    Rendered,
     Source,
+    TextSpent,
     TurnEnded,
     TurnFacts,
 )
+from service.rendered import AssetLinked, ContentCited, ContentText, Rendered
 from service.stages.encode import (
     DONE,
     ChatChunks,
+    FunctionCall,
     Gathered,
     ReplyMeta,
     collect,
@@ -259,6 +260,85 @@ def test_an_error_frame_is_one_short_line_whatever_the_message() -> None:
 def test_json_is_safe_for_lone_surrogates() -> None:
     assert json.loads(to_json({"a": ["\ud800\u2028"]})) == {"a": ["\ud800\u2028"]}
     assert msgspec.json.decode(to_json({"a": "é"})) == {"a": "é"}
+
+
+CALLS: list[Rendered] = [
+    FunctionCallStarted(0, "call_a", "add"),
+    FunctionArguments(0, '{"a":1}'),
+    FunctionCallStarted(1, "call_b", "now"),
+    FunctionArguments(1, "{"),
+    FunctionArguments(1, "}"),
+    TurnEnded(Outcome.COMPLETE, "tool_calls"),
+]
+
+
+def test_a_call_tells_id_type_and_name_once_and_then_its_arguments() -> None:
+    assert deltas([[ContentText("So: "), *CALLS]])[1:] == [
+        {"content": "So: "},
+        {"tool_calls": [_opened(0, "call_a", "add")]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": '{"a":1}'}}]},
+        {"tool_calls": [_opened(1, "call_b", "now")]},
+        {"tool_calls": [{"index": 1, "function": {"arguments": "{"}}]},
+        {"tool_calls": [{"index": 1, "function": {"arguments": "}"}}]},
+        {},
+    ]
+    assert streamed([CALLS])[-2]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def _opened(index: int, call_id: str, name: str) -> dict[str, Any]:
+    function = {"name": name, "arguments": ""}
+    return {"index": index, "id": call_id, "type": "function", "function": function}
+
+
+def test_a_whole_reply_of_calls_alone_has_null_for_content() -> None:
+    choice = collect(gathered([CALLS]), META, USAGE)["choices"][0]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"] == {
+        "role": "assistant",
+        "content": None,
+        "refusal": None,
+        "tool_calls": [
+            {
+                "id": "call_a",
+                "type": "function",
+                "function": {"name": "add", "arguments": '{"a":1}'},
+            },
+            {"id": "call_b", "type": "function", "function": {"name": "now", "arguments": "{}"}},
+        ],
+    }
+    said = gathered([[ContentText("So: "), *CALLS]])
+    assert collect(said, META, USAGE)["choices"][0]["message"]["content"] == "So: "
+    assert said.calls[1] == FunctionCall("call_b", "now", "{}")
+
+
+def test_a_caller_of_the_old_form_gets_a_function_call() -> None:
+    old = ReplyMeta("i", 1, "m", is_legacy_call=True)
+    pieces = [*CALLS[:2], CALLS[-1]]
+    choice = collect(gathered([pieces]), old, USAGE)["choices"][0]
+    assert choice["finish_reason"] == "function_call"
+    assert choice["message"]["function_call"] == {"name": "add", "arguments": '{"a":1}'}
+    chunks = [chunk["choices"][0] for chunk in streamed([pieces], old)[1:-1]]
+    assert [chunk["delta"].get("function_call") for chunk in chunks] == [
+        {"name": "add", "arguments": ""},
+        {"arguments": '{"a":1}'},
+        None,
+    ]
+    assert chunks[-1]["finish_reason"] == "function_call"
+    assert "tool_calls" not in str(chunks)
+
+
+@pytest.mark.parametrize("character", ["a", '"', "你", "😀", "\\", "\x00", "\ud800"])
+def test_long_arguments_are_split_into_lines_under_64_kib(character: str) -> None:
+    text = json.dumps({"a": character * 50_000}, ensure_ascii=False)
+    found = deltas([[FunctionCallStarted(0, "c", "f"), FunctionArguments(0, text)]])
+    calls = [call for delta in found for call in delta.get("tool_calls", ())]
+    assert "".join(call["function"]["arguments"] for call in calls) == text
+
+
+def test_spent_text_is_not_part_of_the_answer() -> None:
+    spent = TextSpent(("Correct it.",), "wrong")
+    assert ChatChunks(META).feed_batch([spent]) == b""
+    assert gathered([[spent, END]]).spent == [spent]
 
 
 TEXTS = st.text(st.characters(codec=None), max_size=8)

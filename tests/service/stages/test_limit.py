@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from service.events import (
     CitationResolved,
-    ContentCited,
-    ContentText,
+    FunctionArguments,
+    FunctionCallStarted,
     Outcome,
     ReasoningText,
-    Rendered,
     Source,
     TurnEnded,
     TurnFacts,
 )
+from service.rendered import ContentCited, ContentText, Rendered
 from service.stages.limit import MAX_WORD_CHARS, Limit, _settled_end
 from service.usage import count, encoding
 
@@ -85,6 +85,18 @@ def test_a_citation_stays_whole_and_its_late_source_follows_it() -> None:
     late = CitationResolved(1, (Source("https://b.example", "B"),))
     out = limited(["ST", CITED, late, "x", COMPLETE], stop=("ST[[1](https://a.example)]!",))
     assert out == [ContentText("ST"), CITED, late, ContentText("x"), COMPLETE]
+
+
+def test_a_call_follows_the_text_before_it_and_is_gone_with_it() -> None:
+    call: list[Rendered] = [FunctionCallStarted(0, "call_a", "add"), FunctionArguments(0, "{}")]
+    assert limited(["one EN", *call, COMPLETE], stop=("END",)) == [
+        ContentText("one "),
+        ContentText("EN"),
+        *call,
+        COMPLETE,
+    ]
+    assert limited(["one EN", *call, "D", COMPLETE], stop=("END",))[-1] == COMPLETE
+    assert limited([*call, COMPLETE], stop=("END",)) == [*call, COMPLETE]
 
 
 def test_a_stop_string_inside_a_citation_cuts_it() -> None:
