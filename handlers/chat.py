@@ -4,13 +4,12 @@ import asyncio
 import secrets
 import string
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
 from aiohttp import web
 
-from handlers.answers import Source, rendered
+from handlers.answers import Source, rendered, usage_of
 from handlers.event_stream import EventStream, StreamResponse
 from handlers.headers import OVERHEAD, credential_of, reply_headers
 from handlers.json_body import read_body
@@ -24,7 +23,6 @@ from service.config import Config
 from service.errors import ServiceError, UpstreamCutError
 from service.keys import CONFIG, METRICS
 from service.stages.encode import ChatChunks, Gathered, ReplyMeta, collect
-from service.usage import Usage, measure
 
 _ID_CHARS = string.ascii_letters + string.digits
 _ID_LENGTH = 29  # as OpenAI's own
@@ -62,26 +60,13 @@ async def _read(request: web.Request, config: Config, record: Record) -> ChatReq
     return chat_request(await read_body(request, config.server.max_body_bytes), arrival)
 
 
-def _counter(chat: ChatRequest, gathered: Gathered) -> Callable[[], Awaitable[Usage]]:
-    async def count() -> Usage:
-        spent = gathered.spent
-        prompt = [message.text for message in chat.messages]
-        prompt += [text for each in spent for text in each.sent]
-        answer = [gathered.content, *(f"{call.name}{call.arguments}" for call in gathered.calls)]
-        answer += [each.received for each in spent]
-        return await measure(prompt, "".join(answer), gathered.reasoning)
-
-    return count
-
-
 async def _stream(
     request: web.Request, chat: ChatRequest, source: Source, meta: ReplyMeta
 ) -> web.StreamResponse:
     record, chunks = request[RECORD], ChatChunks(meta)
-    count = _counter(chat, chunks.gathered)
 
     async def settle() -> dict[str, Any]:
-        record.usage = await count()
+        record.usage = await usage_of(chat, chunks.gathered)
         return record.usage.as_json()
 
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
@@ -93,7 +78,7 @@ async def _stream(
         return error_response(failure)
     ended = chunks.gathered.ended
     if record.usage is None and ended is not None and ended.failure is None:
-        record.usage = await count()  # for the log
+        record.usage = await usage_of(chat, chunks.gathered)  # for the log
     return response
 
 
@@ -107,7 +92,7 @@ async def _reply(
     record.learn(gathered)
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.content)
-    record.usage = await _counter(chat, gathered)()
+    record.usage = await usage_of(chat, gathered)
     reply = collect(gathered, meta, record.usage.as_json())
     headers = reply_headers(
         ignored_fields=chat.ignored_fields, upstream_model=gathered.facts.upstream_model

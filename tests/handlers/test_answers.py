@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from service.events import AnswerStarted, AnswerText, ToolResult
+from service.events import (
+    AnswerStarted,
+    AnswerText,
+    FunctionArguments,
+    FunctionCallStarted,
+    Outcome,
+    TextSpent,
+    ToolResult,
+    TurnEnded,
+)
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import BEARER, END, Surroundings
 
@@ -29,3 +38,20 @@ async def test_a_limit_ends_the_answer_only_when_one_is_asked_for(
     assert await content(serve) == ("one two three STOP four", "stop")
     assert await content(serve, stop="STOP") == ("one two three ", "stop")
     assert await content(serve, max_tokens=2) == ("one two", "length")
+
+
+async def test_a_call_is_told_and_counted_with_all_that_was_spent_on_it(
+    serve: Serve, around: Surroundings
+) -> None:
+    call = [FunctionCallStarted(0, "call_a", "add"), FunctionArguments(0, '{"a":1}')]
+    end = TurnEnded(Outcome.COMPLETE, "tool_calls")
+    around.turns.script = [[*call, end]]
+    client = await serve()
+    cheap = await (await client.post(PATH, json=BODY, headers=BEARER)).json()
+    around.turns.script = [[TextSpent(("Correct it.",), "one two three"), *call, end]]
+    dear = await (await client.post(PATH, json=BODY, headers=BEARER)).json()
+    assert cheap["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == '{"a":1}'
+    assert cheap["usage"]["completion_tokens"] >= 5
+    assert dear["usage"]["completion_tokens"] == cheap["usage"]["completion_tokens"] + 3
+    assert dear["usage"]["prompt_tokens"] == cheap["usage"]["prompt_tokens"] + 7
+    assert dear["choices"][0]["message"]["content"] is None
