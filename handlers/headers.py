@@ -4,6 +4,7 @@ import math
 import re
 import uuid
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -50,7 +51,12 @@ def reply_headers(
 
 
 def retry_headers(failure: Failure) -> Mapping[str, str]:
-    """Return when a refused request may be sent again, if that is known."""
+    """Return when a refused request may be sent again, if that is known.
+
+    Clients try any 5xx again; on a full disk that draws and discards one picture more.
+    """
+    if failure.status == HTTPStatus.INSUFFICIENT_STORAGE:
+        return {SHOULD_RETRY: "false"}
     if failure.retry_after_seconds is None:
         return {}
     seconds = math.ceil(max(0.0, failure.retry_after_seconds))

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import time
 from contextlib import aclosing
+from http import HTTPStatus
 
 from aiohttp import HttpVersion11, web
 from msgspec import Struct
@@ -20,7 +21,13 @@ from service.config import Config
 from service.credentials import Credential
 from service.errors import ServiceError, StorageError, UpstreamCutError
 from service.events import AssetReady, Failure, Outcome
-from service.images import Drawing, ImageOrder, images_reply, outcome_of_failure
+from service.images import (
+    Drawing,
+    ImageOrder,
+    images_reply,
+    joined_content,
+    outcome_of_failure,
+)
 from service.keys import BLOBS, CONFIG, METRICS, TURNS
 from service.ports import BlobStore
 from service.usage import Usage, measure
@@ -121,7 +128,8 @@ async def _answer(request: web.Request, credential: Credential, order: ImageOrde
     waited = loop.time() - asked_at
     _learn(record, drawn)
     if (failure := drawn.failure) is not None:
-        return error_response(failure)
+        is_fault = failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return error_response(failure, joined_content(drawn.drawings) if is_fault else "")
     made = [drawing for drawing in drawn.drawings if drawing.pictures]
     try:
         data = [

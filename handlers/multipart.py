@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from handlers.json_body import quoted, refusal
 from service.chat import LocalFile
-from service.errors import BodySizeError, RequestError, StorageError
+from service.disk import on_disk
+from service.errors import BodySizeError, RequestError
 from service.file_names import shown_name
 
 MAX_PARTS = 64  # an edit takes 16 pictures, and there are some 15 fields
@@ -154,16 +155,16 @@ class _Reading:
 
     async def _file(self, part: BodyPartReader, filename: str) -> LocalFile:
         path, size, digest = self._make_file(), 0, hashlib.sha256()
-        with _disk():
+        with on_disk():
             file = await aiofiles.open(path, "wb")
         try:
             while not part.at_eof():
                 chunk = await self._chunk(part)
                 size += len(chunk)
                 digest.update(chunk)
-                with _disk():
+                with on_disk():
                     await file.write(chunk)
-            with _disk():
+            with on_disk():
                 await file.close()  # which writes what is buffered
         finally:
             with suppress(OSError):
@@ -178,7 +179,7 @@ class _Reading:
 
     def _make_file(self) -> Path:
         """Make a file of our own, not in a thread: that one would come after a cancellation."""
-        with _disk():
+        with on_disk():
             self._directory.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix="body-", dir=self._directory)
             os.close(handle)
@@ -207,12 +208,3 @@ def _as_sent() -> Iterator[None]:
         yield
     except _MALFORMED as error:
         raise RequestError("The form is malformed, or ends before its end.") from error
-
-
-@contextmanager
-def _disk() -> Iterator[None]:
-    """Translate errors of our own disk, which are not the caller's."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError("A file of this request could not be kept; try again later.") from error

@@ -16,7 +16,8 @@
         UpstreamTimeoutError         504  it was silent for too long
       TokenServiceError              503  the token service has a passing fault
       ShutdownError                  503  this gateway is being stopped
-      StorageError                   500  disk or state store
+      StorageError                   500  disk, bucket or state store
+        StorageFullError             507  this machine's disk is full
 
 Anything else that leaves a module is a bug. Messages are for the caller: they
 say what to do, hold no secret, and keep to the phrases of openai-wire 3.
@@ -188,6 +189,13 @@ class ShutdownError(ServiceError):
 
 
 class StorageError(ServiceError):
-    """The disk or the state store failed."""
+    """The disk, the bucket or the state store failed."""
 
     code = "storage_error"
+
+
+class StorageFullError(StorageError):
+    """This machine's disk is full: its operator has to make room, a second try would not help."""
+
+    status = 507
+    code = "insufficient_storage"

@@ -342,6 +342,7 @@ class AssetReady(Struct, frozen=True):
     name: str = ""
     media_type: str = ""
     problem: str = ""
+    fault: Failure | None = None  # when it is this gateway's own, such as a full disk
 
 
 class Cited(Struct, frozen=True):

@@ -106,6 +106,7 @@ class Drawing:
         self._render = Render(structs.replace(bot_format, pictures=PictureForm.NONE))
         self._render_words = Render(RAW)
         self._problem = ""
+        self._fault: Failure | None = None
         self._tool_error = ""
 
     def feed_batch(self, batch: Iterable[Delta]) -> None:
@@ -115,6 +116,7 @@ class Drawing:
                 if delta.url:
                     self.pictures.append(delta)
                 self._problem = self._problem or delta.problem
+                self._fault = self._fault or delta.fault
             elif isinstance(delta, Notice) and delta.kind is NoticeKind.TOOL_ERROR:
                 self._tool_error = delta.text
             self.gathered.feed_batch(self._render.feed(delta))
@@ -126,7 +128,10 @@ class Drawing:
         if self.pictures:
             return None
         if self._problem:
-            return _broken(f"The picture was drawn but could not be had: {self._problem}")
+            message = f"The picture was drawn but could not be had: {self._problem}"
+            return (
+                structs.replace(self._fault, message=message) if self._fault else _broken(message)
+            )
         if self._tool_error:
             return picture_failure(self._tool_error)
         ended = self.gathered.ended
@@ -163,18 +168,23 @@ def outcome_of_failure(failure: Failure, ended: Outcome | None) -> Outcome | Non
     """Return how an order without pictures ended, for log and metrics."""
     if ended not in (None, Outcome.COMPLETE, Outcome.LENGTH):
         return ended
-    return Outcome.FAILED if failure.status == HTTPStatus.BAD_GATEWAY else Outcome.REFUSED
+    is_fault = failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return Outcome.FAILED if is_fault else Outcome.REFUSED
+
+
+def joined_content(drawings: Iterable[Drawing]) -> str:
+    """Return the text that came along with all of them."""
+    return "\n\n".join(text for drawing in drawings if (text := drawing.gathered.content))
 
 
 def images_reply(
     drawings: Sequence[Drawing], data: Sequence[Mapping[str, Any]], created: int, usage: Usage
 ) -> dict[str, Any]:
     """Return the reply: the pictures, and the text that came along; `created` in seconds."""
-    texts = [text for drawing in drawings if (text := drawing.gathered.content)]
     return {
         "created": created,
         "data": list(data),
-        "reply": "\n\n".join(texts),
+        "reply": joined_content(drawings),
         "usage": {
             "input_tokens": usage.prompt_tokens,
             "input_tokens_details": {"text_tokens": usage.prompt_tokens, "image_tokens": 0},

@@ -10,7 +10,7 @@ from secrets import token_hex
 import aiofiles
 from msgspec import Struct
 
-from service.errors import StorageError
+from service.disk import on_disk
 from storage.blob_names import FOLDERS, checked_folder, is_inline, is_name, new_name, type_of
 from storage.retention import KeptFile, Swept, due
 
@@ -47,7 +47,7 @@ class FileBlobs:
         temporary = self._root / checked_folder(folder) / f".{stem}{_PART}"
         try:
             await _write(temporary, chunks)
-            with _disk():  # not in a thread: a rename is quick, and then cannot come too late
+            with on_disk():  # not in a thread: a rename is quick, and then cannot come too late
                 temporary.replace(temporary.with_name(stored))
         except BaseException:
             with suppress(OSError):
@@ -127,14 +127,14 @@ class FileBlobs:
 
 
 async def _write(path: Path, chunks: AsyncIterator[bytes]) -> None:
-    with _disk():
+    with on_disk():
         _make(path)  # not in a thread, which would still make it after a cancellation
         file = await aiofiles.open(path, "r+b")
     try:
         async for chunk in chunks:
-            with _disk():
+            with on_disk():
                 await file.write(chunk)
-        with _disk():
+        with on_disk():
             await file.close()  # which writes what is buffered
     except BaseException:
         with suppress(OSError):
@@ -145,16 +145,6 @@ async def _write(path: Path, chunks: AsyncIterator[bytes]) -> None:
 def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(exist_ok=False)
-
-
-@contextmanager
-def _disk() -> Iterator[None]:
-    """Translate errors of the disk, and only those: a body may break with an OSError too."""
-    try:
-        yield
-    except OSError as exc:
-        message = f"The file could not be stored: {exc.strerror or type(exc).__name__}."
-        raise StorageError(message) from exc
 
 
 def _removed(path: Path) -> bool:

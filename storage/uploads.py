@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from service.chat import LocalFile, Upload
+from service.disk import on_disk
 from service.errors import StorageError
 
 FOLDER = "uploads"
@@ -76,15 +77,15 @@ class FileUploads:
         record = _record_of(content)
         draft = record.with_suffix(_PART)
         try:
-            content.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_bytes(msgspec.json.encode(upload))
-            file.path.replace(content)
-            draft.replace(record)
-        except OSError as error:
+            with on_disk():
+                content.parent.mkdir(parents=True, exist_ok=True)
+                draft.write_bytes(msgspec.json.encode(upload))
+                file.path.replace(content)
+                draft.replace(record)
+        except StorageError:
             for path in (draft, content):
                 _remove(path)
-            message = f"The file could not be stored: {error.strerror or type(error).__name__}."
-            raise StorageError(message) from error
+            raise
         return upload
 
     def find(self, owner: str, upload_id: str) -> Upload | None:

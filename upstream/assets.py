@@ -100,8 +100,8 @@ class UpstreamAssets:
             except UnavailableError as error:
                 problems.append(str(error))
             except StorageError as error:
-                problems.append(error.message)
-                break
+                _log.error("A %s of an answer cannot be kept: %s", wanted.kind, error)
+                return AssetReady(wanted, url="", problem=error.message, fault=error.failure())
             except ServiceError as error:
                 problems.append(_problem_of(error))
         # That a route does not know the file says less than what another one said.

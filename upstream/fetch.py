@@ -10,8 +10,8 @@ import asyncio
 import hashlib
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiofiles
@@ -22,7 +22,8 @@ from msgspec import Struct
 
 from service.chat import FilePart, LocalFile
 from service.config import FetchConfig, UpstreamConfig
-from service.errors import RequestError, StorageError
+from service.disk import on_disk
+from service.errors import RequestError
 from upstream.addresses import Address, UnresolvedError, is_public, resolved
 from upstream.backend import USER_AGENT, is_good
 from upstream.data_urls import DataUrlError, decode
@@ -118,7 +119,7 @@ class Fetcher:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
 
     def _make_file(self) -> Path:
-        with _disk():
+        with on_disk():
             handle, name = tempfile.mkstemp(prefix="fetch-", dir=self._directory)
             os.close(handle)
         return Path(name)
@@ -175,7 +176,9 @@ class Fetcher:
         self, response: aiohttp.ClientResponse, url: yarl.URL, path: Path
     ) -> _Received:
         limit, size, digest = self._config.max_bytes, 0, hashlib.sha256()
-        async with aiofiles.open(path, "wb") as file:
+        with on_disk():
+            file = await aiofiles.open(path, "wb")
+        try:
             async for chunk in response.content.iter_any():
                 size += len(chunk)
                 if size > limit:
@@ -183,8 +186,13 @@ class Fetcher:
                         f"is over the limit of {limit} bytes; send a smaller file"
                     )
                 digest.update(chunk)
-                with _disk():
+                with on_disk():
                     await file.write(chunk)
+            with on_disk():
+                await file.close()  # which writes what is buffered
+        finally:
+            with suppress(OSError):
+                await file.close()
         name = disposition_name(response.headers.get("Content-Disposition")) or url.name
         return _Received(response.headers.get("Content-Type"), name, size, digest.hexdigest())
 
@@ -221,15 +229,6 @@ class Fetcher:
                 "is not on a public host; send its content as a data URL in place of the address"
             )
         return addresses[:_MAX_ADDRESSES]
-
-
-@contextmanager
-def _disk() -> Iterator[None]:
-    """Translate errors of our own disk, which are not the caller's."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError("A file of this request could not be kept; try again later.") from error
 
 
 def _described(file: LocalFile, filename: str) -> FetchedFile:

@@ -3,7 +3,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from handlers.headers import credential_of, reply_headers, request_id_of, retry_headers
-from service.errors import AuthError
+from service.errors import AuthError, StorageError, StorageFullError
 from service.events import Failure
 
 
@@ -45,3 +45,8 @@ def test_a_wait_is_whole_seconds_and_a_long_one_is_not_to_be_waited_for(
     seconds: float | None, headers: dict[str, str]
 ) -> None:
     assert retry_headers(Failure(429, "", "", None, None, seconds)) == headers
+
+
+def test_a_full_disk_is_not_to_be_tried_again() -> None:
+    assert retry_headers(StorageFullError("").failure()) == {"x-should-retry": "false"}
+    assert retry_headers(StorageError("").failure()) == {}

@@ -1,4 +1,5 @@
 import pytest
+from msgspec import structs
 
 from service.config import Config, ModelConfig
 from service.events import (
@@ -113,6 +114,15 @@ def test_a_picture_that_cannot_be_fetched_says_why() -> None:
     failure = failed(picture("", "It is gone."), AnswerText("Here it is."), END)
     assert (failure.status, failure.code) == (502, "upstream_error")
     assert "It is gone." in failure.message
+
+
+def test_a_picture_that_cannot_be_kept_is_no_fault_of_the_upstream() -> None:
+    fault = Failure(507, "No room.", "server_error", "insufficient_storage")
+    ready = structs.replace(picture("", fault.message), fault=fault)
+    failure = failed(ready, AnswerText("Here it is."), END)
+    assert (failure.status, failure.code) == (507, "insufficient_storage")
+    assert failure.message == "The picture was drawn but could not be had: No room."
+    assert outcome_of_failure(failure, Outcome.COMPLETE) is Outcome.FAILED
 
 
 def test_a_tool_s_error_goes_before_what_the_model_says_of_it() -> None:

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientSession, web
 from PIL import Image
 
-from service.errors import StorageError
+from service.errors import StorageFullError
 from service.events import (
     AnswerText,
     AssetKind,
@@ -223,12 +223,14 @@ async def test_a_file_that_cannot_be_had_says_why(holding, make, caplog, answer,
 async def test_a_dead_upstream_and_a_full_disk_are_problems_and_no_errors(holding, backend):
     class Full:
         async def save(self, *_args):
-            raise StorageError("The file could not be stored: No space left on device.")
+            raise StorageFullError("The file could not be stored: No space left on device.")
 
     holding.answers("GET", SANDBOX, success(holding))
     assets = UpstreamAssets(backend, Transfers(backend), Full())
     ready = await assets.resolve(CALLER, file("/mnt/data/x.csv"), GATEWAY)
     assert "could not be stored" in ready.problem
+    assert ready.fault is not None
+    assert (ready.fault.status, ready.fault.message) == (507, ready.problem)
 
 
 async def test_upstream_links_are_handed_out_and_nothing_is_stored(holding, make, tmp_path):

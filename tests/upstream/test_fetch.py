@@ -3,6 +3,7 @@ import base64
 import gzip
 import hashlib
 import re
+import resource
 import ssl
 from ipaddress import ip_address
 
@@ -11,7 +12,7 @@ from aiohttp import web
 
 from service.chat import FilePart, LocalFile
 from service.config import FetchConfig, UpstreamConfig
-from service.errors import RequestError, StorageError
+from service.errors import RequestError, StorageError, StorageFullError
 from tests.upstream.tunnels import Socks, make_identity
 from upstream import fetch as module
 from upstream.fetch import MAX_REDIRECTS, Fetcher
@@ -393,6 +394,21 @@ async def test_a_full_disk_is_not_the_callers_fault(make, site, tmp_path):
     fetcher._directory = tmp_path / "absent"
     with pytest.raises(StorageError):
         await fetched(fetcher, part(f"{site.base}/"))
+
+
+@pytest.mark.parametrize("size", [5_000, 500_000])
+async def test_a_disk_that_is_full_is_told_however_late_it_shows(make, site, tmp_path, size):
+    site.steps["/"] = answer(bytes(size))  # the small one is written when its file is closed
+    fetcher = make()
+    fetcher._directory = tmp_path
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(StorageFullError):
+            await fetched(fetcher, part(f"{site.base}/"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- files that are here already ------------------------------------------------------
