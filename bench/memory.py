@@ -12,8 +12,6 @@ import argparse
 import asyncio
 import os
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -23,14 +21,13 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, web
 
+from bench.processes import Contestant, gateway
 from upstream.demo import tools
 from upstream.demo.app import make_demo_app
 from upstream.demo.options import DemoOptions
 
 GOAL_MEBIBYTES = 16
 MEBIBYTE = 1024 * 1024
-ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 30.0
 
 
 @asynccontextmanager
@@ -46,57 +43,12 @@ async def serving(app: web.Application) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def gateway(upstream: str, folder: Path) -> AsyncIterator[tuple[int, str]]:
-    """Run the gateway; the value is its process id and its address."""
-    environ = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "GATEWAY_SERVER__HOST": "127.0.0.1",
-        "GATEWAY_SERVER__PORT": "0",
-        "GATEWAY_UPSTREAM__BASE_URL": upstream,
-        "GATEWAY_FETCH__ALLOW_PRIVATE": "true",
-        "GATEWAY_TOKENS__OAIFREE_URL": f"{upstream}/api/auth/refresh",
-        "GATEWAY_LOG__TO_FILE": "false",
-    }
-    said = folder / "stderr.txt"
-    process = _started(folder, environ, said)
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            while not (found := re.search(r"listening on (http://\S+)", said.read_text("utf-8"))):  # noqa: ASYNC110 - a process tells of nothing
-                await asyncio.sleep(0.05)
-        yield process.pid, found[1]
-    finally:
-        process.terminate()
-        await asyncio.to_thread(process.wait)
-
-
-def resident(pid: int, field: str) -> int:
-    """Return VmRSS or VmHWM of a process, in bytes."""
-    status = Path(f"/proc/{pid}/status").read_text("ascii")
-    found = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
-    assert found
-    return int(found[1]) * 1024
-
-
-def _started(folder: Path, environ: dict[str, str], said: Path) -> subprocess.Popen[bytes]:
-    with said.open("wb") as error:
-        return subprocess.Popen(
-            [sys.executable, "-m", "service"], cwd=folder, env=environ, stderr=error
-        )
-
-
-def forget_peak(pid: int) -> None:
-    """Let VmHWM start from what the process holds now."""
-    Path(f"/proc/{pid}/clear_refs").write_text("5", "ascii")
-
-
-@asynccontextmanager
-async def measured(step: str, pid: int, growth: dict[str, float]) -> AsyncIterator[None]:
+async def measured(step: str, running: Contestant, growth: dict[str, float]) -> AsyncIterator[None]:
     """Note by how much the block made the process grow, in MiB."""
-    forget_peak(pid)
-    before, started = resident(pid, "VmRSS"), time.perf_counter()
+    running.forget_peak()
+    before, started = running.resident_bytes(), time.perf_counter()
     yield
-    growth[step] = (resident(pid, "VmHWM") - before) / MEBIBYTE
+    growth[step] = (running.resident_bytes("VmHWM") - before) / MEBIBYTE
     seconds = time.perf_counter() - started
     print(f"{step:10} {growth[step]:6.1f} MiB more than {before / MEBIBYTE:.1f}, {seconds:.1f} s")
 
@@ -119,22 +71,23 @@ def _holder(contents: dict[str, bytes]) -> web.Application:
     return app
 
 
-async def steps(pid: int, address: str, held: str, large: bytes) -> dict[str, float]:
+async def steps(running: Contestant, held: str, large: bytes) -> dict[str, float]:
     """Send small files through, so that all is loaded, then the large one."""
     growth: dict[str, float] = {}
+    address = f"http://{running.target.host}:{running.target.port}"
     headers = {"Authorization": "Bearer fk-memory"}
     async with ClientSession(headers=headers, timeout=ClientTimeout(600)) as session:
         for name in ("warm-1.bin", "warm-2.bin", "large.bin"):
             part = {"type": "image_url", "image_url": {"url": f"{held}/{name}"}}
             question = [{"type": "text", "text": "What is it?"}, part]
             tools.CSV = large if name == "large.bin" else b"a,b\n1,2\n" * 10_000
-            async with measured(f"in {name[:-4]}", pid, growth):
+            async with measured(f"in {name[:-4]}", running, growth):
                 await chat(session, address, question)
-            async with measured(f"out {name[:-4]}", pid, growth):
+            async with measured(f"out {name[:-4]}", running, growth):
                 text = await chat(session, address, "make report.csv")
             found = re.search(r"http://[^\s)]+", text)
             assert found, text
-            async with measured(f"get {name[:-4]}", pid, growth):
+            async with measured(f"get {name[:-4]}", running, growth):
                 async with session.get(found[0]) as response:
                     size = 0
                     async for chunk in response.content.iter_any():
@@ -152,9 +105,9 @@ async def run(mebibytes: int) -> int:
         async with (
             serving(_holder(contents)) as held,
             serving(demo) as upstream,
-            gateway(upstream, Path(folder)) as (pid, address),
         ):
-            growth = await steps(pid, address, held, large)
+            with gateway(upstream, Path(folder), None) as running:
+                growth = await steps(running, held, large)
     return sum(value > GOAL_MEBIBYTES for step, value in growth.items() if "large" in step)
 
 

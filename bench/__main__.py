@@ -1,0 +1,97 @@
+"""Measure the gateway beside the floor and its rivals, and print the table of goals.
+
+    python -m bench [--quick] [--rounds 3] [--only "v1 paced"] [--without textbook]
+                    [--workers 1]
+
+Every program is a process of its own; what is measured has one CPU and all else has another.
+The contestants take turns, the floor before and after each, so that what the machine does
+beside it touches both. With BENCH_PEER_DIR naming a virtual environment that has LiteLLM,
+its proxy takes part (see `bench/peers.py`). The exit status is 1 when a token was lost.
+"""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uvloop
+
+from bench.peers import peers
+from bench.processes import Contestant, gateway, pin, rival, spare_cpus, stub
+from bench.report import Round, lost, table
+from bench.scenarios import FULL, QUICK, Scenario, measured
+
+
+async def _play(
+    scenario: Scenario, floor: Contestant, others: list[Contestant], count: int
+) -> dict[str, list[Round]]:
+    """Let all take turns for some rounds, the floor before and after each."""
+    rounds: dict[str, list[Round]] = {one.name: [] for one in (floor, *others)}
+    for _ in range(count):
+        before = await measured(floor, scenario)
+        for other in others:
+            if not other.plays(scenario.load):
+                continue
+            figures = await measured(other, scenario)
+            after = await measured(floor, scenario)
+            rounds[other.name].append(Round(figures, (before, after)))
+            rounds[floor.name].append(Round(after, ()))
+            before = after
+    return {name: played for name, played in rounds.items() if played}
+
+
+async def _measure(options: argparse.Namespace) -> int:
+    chosen = QUICK if options.quick else FULL
+    scenarios = [one for one in chosen if options.only in one.name]
+    theirs, ours = spare_cpus()
+    losses = 0
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        upstream = stack.enter_context(stub(ours))
+        floor = stack.enter_context(rival("floor", upstream, theirs))
+        others = [stack.enter_context(gateway(upstream, folder, theirs, options.workers))]
+        if "textbook" not in options.without:
+            others.append(stack.enter_context(rival("textbook", upstream, theirs)))
+        others += [stack.enter_context(peer) for peer in peers(upstream, theirs, folder)]
+        pin(ours)
+        print(_machine(), flush=True)
+        for scenario in scenarios:
+            rounds = await _play(scenario, floor, others, options.rounds)
+            print(table(scenario, rounds), flush=True)
+            losses += lost(played for name, played in rounds.items() if name == "gateway")
+    return 1 if losses else 0
+
+
+def _machine() -> str:
+    names = {
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text("ascii").splitlines()
+        if line.startswith("model name")
+    }
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        f"{now}, {os.cpu_count()} x {', '.join(sorted(names))}, {platform.system()}, "
+        f"Python {platform.python_version()}; load {os.getloadavg()[0]:.1f} at the start. "
+        "In brackets: the ratio to the floor beside it in time.\n"
+    )
+
+
+def main() -> None:
+    """Read the options and measure."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few small scenarios, one round")
+    parser.add_argument("--rounds", type=int, help="of each scenario; 3, or 1 with --quick")
+    parser.add_argument("--only", default="", help="scenarios whose name holds this")
+    parser.add_argument("--without", action="append", default=[], help="a rival to leave out")
+    parser.add_argument("--workers", type=int, default=1, help="of the gateway")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    sys.exit(uvloop.run(_measure(options)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""What is measured: the rows of the table of goals, and how each is run."""
+
+import asyncio
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from bench.answers import Play
+from bench.load import Load, Told, run
+from bench.processes import Contestant
+
+EVENTS_PER_READ = 8  # what a busy upstream puts into one read
+PACE_MICROSECONDS = 20_000
+WARM_TOKENS = 5
+
+
+class Scenario(Struct, frozen=True):
+    """A load with a name. `is_memory`: it is there to see what an open stream holds."""
+
+    name: str
+    load: Load
+    is_memory: bool = False
+
+
+class Figures(Struct, frozen=True):
+    """What one run cost and showed; None where it does not apply. Times in microseconds."""
+
+    cpu_per_1000_tokens_ms: float
+    cpu_per_request_ms: float
+    requests_per_second: float
+    first_token_p50: float
+    first_token_p99: float
+    age_p50: float
+    age_p99: float
+    lost_tokens: int
+    failed: int
+    memory_per_stream_kb: float | None
+    peak_mb: float
+
+
+def _burst(generation: str, tokens: int, streams: int, repeats: int) -> Load:
+    """Return groups of events that the stub sends so often that one CPU is about half busy."""
+    pause = 1000 * streams // 16
+    return Load(Play(generation, tokens, EVENTS_PER_READ, pause), streams, repeats)
+
+
+def _paced(generation: str, tokens: int, streams: int, repeats: int = 1) -> Load:
+    return Load(Play(generation, tokens, 1, PACE_MICROSECONDS), streams, repeats)
+
+
+def _whole(tokens: int, repeats: int) -> Load:
+    return Load(Play("v1", tokens, 1000, 1000), 16, repeats, is_stream=False)
+
+
+FULL = (
+    Scenario("v1 burst, 200 tokens, 16 streams", _burst("v1", 200, 16, 40)),
+    Scenario("v1 burst, 1000 tokens, 16 streams", _burst("v1", 1000, 16, 12)),
+    Scenario("v1 burst, 1000 tokens, 64 streams", _burst("v1", 1000, 64, 3)),
+    Scenario("v0 burst, 200 tokens, 16 streams", _burst("v0", 200, 16, 30)),
+    Scenario("v0 burst, 1000 tokens, 16 streams", _burst("v0", 1000, 16, 5)),
+    Scenario("v1 paced, 200 tokens, 200 streams", _paced("v1", 200, 200)),
+    Scenario("v0 paced, 200 tokens, 200 streams", _paced("v0", 200, 200)),
+    Scenario("v1 paced, 5 tokens, 16 streams", _paced("v1", 5, 16, 40)),
+    Scenario("whole replies, v1, 50 tokens, 16", _whole(50, 60)),
+    Scenario("whole replies, v1, 200 tokens, 16", _whole(200, 40)),
+    Scenario("v1 paced, 100 tokens, 1000 streams", _paced("v1", 100, 1000), is_memory=True),
+)
+QUICK = (
+    Scenario("v1 burst, 200 tokens, 16 streams", _burst("v1", 200, 16, 2)),
+    Scenario("v0 burst, 200 tokens, 16 streams", _burst("v0", 200, 16, 2)),
+    Scenario("v1 paced, 25 tokens, 50 streams", _paced("v1", 25, 50)),
+    Scenario("v0 paced, 25 tokens, 50 streams", _paced("v0", 25, 50)),
+    Scenario("whole replies, v1, 50 tokens, 16", _whole(50, 3)),
+    Scenario("v1 paced, 50 tokens, 100 streams", _paced("v1", 50, 100), is_memory=True),
+)
+
+
+async def measured(contestant: Contestant, scenario: Scenario) -> Figures:
+    """Run a scenario against a contestant that has met all its callers before."""
+    load = scenario.load
+    play = Play(load.play.generation, WARM_TOKENS, WARM_TOKENS, 0)
+    await run(contestant.target, Load(play, load.streams, 1, load.is_stream))
+    await asyncio.sleep(0.2)  # what it still does afterwards is not this run's
+    held = contestant.resident_bytes()
+    contestant.forget_peak()
+    open_bytes = 0
+
+    async def look() -> None:
+        nonlocal open_bytes
+        middle = load.play.tokens * load.play.pause_microseconds / 2e6
+        await asyncio.sleep(middle)
+        open_bytes = contestant.resident_bytes() - held
+
+    before = contestant.cpu_seconds()
+    told = await run(contestant.target, load, look if scenario.is_memory else None)
+    spent = contestant.cpu_seconds() - before
+    memory = open_bytes / load.streams / 1024 if scenario.is_memory else None
+    return _figures(load, told, spent, memory, contestant.resident_bytes("VmHWM"))
+
+
+def _figures(load: Load, told: Told, spent: float, memory: float | None, peak: int) -> Figures:
+    return Figures(
+        cpu_per_1000_tokens_ms=spent * 1e6 / load.tokens,
+        cpu_per_request_ms=spent * 1e3 / load.requests,
+        requests_per_second=load.requests / told.seconds,
+        first_token_p50=quantile(told.first_token, 0.5),
+        first_token_p99=quantile(told.first_token, 0.99),
+        age_p50=quantile(told.age, 0.5),
+        age_p99=quantile(told.age, 0.99),
+        lost_tokens=load.tokens - told.tokens,
+        failed=told.failed,
+        memory_per_stream_kb=memory,
+        peak_mb=peak / 1024 / 1024,
+    )
+
+
+def quantile(values: Sequence[float], part: float) -> float:
+    """Return the value below which this part of them lies; 0 when there is none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else 0.0

@@ -1,0 +1,38 @@
+"""The benchmark runs: it loses nothing and says how it went; never how fast."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.service.gateway_process import ROOT
+
+
+@pytest.mark.slow
+def test_a_quick_run_measures_everybody_and_the_gateway_loses_no_token() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    for name in ("floor", "gateway", "textbook"):
+        lines = re.findall(rf"^\| {name} \|.*", done.stdout, re.MULTILINE)
+        assert len(lines) == 6
+        assert [line.split(" | ")[-2:] for line in lines] == [["0", "0 |"]] * 6
+
+
+def test_the_stages_are_measured_one_by_one() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.pipeline", "--tokens", "20", "--seconds", "0.01"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert len(done.stdout.splitlines()) == 4
