@@ -3,14 +3,26 @@
 Implementations live in `upstream/` and `storage/`; `service/app.py` joins them.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
+
 from service.chat import ChatRequest, LocalFile, ModelInfo, Upload
 from service.credentials import Caller, Credential
 from service.events import AssetReady, AssetWanted, Delta
+
+# Who waits for a lease asks again several times a second; a killed one stands in the way this long.
+LINE_SECONDS = 2.0
+
+
+class Lease(Struct, frozen=True):
+    """One of a limited number of places under a key; each holder has a name of its own."""
+
+    key: str
+    holder: str
 
 
 class Reachable(Protocol):
@@ -23,9 +35,9 @@ class Reachable(Protocol):
 class StateStore(Protocol):
     """Small shared values with an expiry (spec 10). Values are bytes of typed JSON.
 
-    A dead store degrades: `get` answers None, `set`, `delete` do nothing, `add`
-    answers True, `lock` is held at once; each failure is logged once a minute
-    and counted. No method raises for a store that is down.
+    A dead store degrades: `get` answers None, `set`, `delete`, `renew` and `release`
+    do nothing, `add` and `acquire` answer True, `lock` is held at once; each failure
+    is logged once a minute and counted. No method raises for a store that is down.
     """
 
     async def get(self, key: str) -> bytes | None:
@@ -42,6 +54,21 @@ class StateStore(Protocol):
 
     def lock(self, key: str, ttl_seconds: float) -> AbstractAsyncContextManager[None]:
         """Hold the named lock across processes; waits, and frees itself after the ttl."""
+
+    async def acquire(
+        self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float = 0.0
+    ) -> bool:
+        """Take one of `limit` places under the key for `ttl_seconds`; return whether it was had.
+
+        Who is refused stands in line for a short while, by how long it has waited
+        already: it asks again soon, and meanwhile nobody who came later gets a place.
+        """
+
+    async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
+        """Go on holding the places, also those that the store has forgotten."""
+
+    async def release(self, leases: Collection[Lease]) -> None:
+        """Give places back, or leave the line."""
 
     async def is_alive(self) -> bool:
         """Return whether the store answers now."""

@@ -6,7 +6,7 @@ server that was restarted while its old connections lay in the pool.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from typing import TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -16,9 +16,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from service.errors import StorageError
+from service.ports import LINE_SECONDS, Lease
 
 KEY_PREFIX = "backend-to-v1:"
-LOCK_PREFIX = f"{KEY_PREFIX}lock:"
+LEASE_PREFIX = f"{KEY_PREFIX}lease:"
 CALL_SECONDS = 1.0  # for a whole call, waiting for a connection and connecting included
 _DEFAULTS = {
     "max_connections": 50,
@@ -29,16 +30,41 @@ _DEFAULTS = {
     "socket_timeout": None,
     "protocol": 2,  # servers before 6.0 do not know how to speak 3
 }
-# SET NX alone could not tell, after a lost answer, that the lock is ours already.
-_ACQUIRE = """
-if redis.call('set', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('pexpire', KEYS[1], ARGV[2])
+# Times are the server's, in milliseconds. A lease is a field of its key's hash, by holder:
+# whether it is held or waited for, since when, and until when. All that hold a place and
+# all that wait for longer are ahead.
+_NOW = """
+local time = redis.call('time')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function write(key, holder, is_held, since, ttl)
+  redis.call('hset', key, holder, string.format('%d %.0f %.0f', is_held, since, now + ttl))
+  if redis.call('pttl', key) < ttl then redis.call('pexpire', key, ttl) end
+end
 """
-_RELEASE = """
-if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('del', KEYS[1])
+_ACQUIRE = f"""{_NOW}
+local key, holder = KEYS[1], ARGV[1]
+local limit, ttl, line = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
+local since, has, others = now - ARGV[4], false, {{}}
+local fields = redis.call('hgetall', key)
+for i = 1, #fields, 2 do
+  local name = fields[i]
+  local held, came, ends = string.match(fields[i + 1], '(%d+) (%d+) (%d+)')
+  if tonumber(ends) <= now then redis.call('hdel', key, name)
+  elseif name == holder then since, has = tonumber(came), held == '1'
+  else others[name] = held == '1' and 0 or tonumber(came) end
+end
+local ahead = 0
+for name, came in pairs(others) do
+  if came < since or came == since and name < holder then ahead = ahead + 1 end
+end
+has = has or ahead < limit
+write(key, holder, has and 1 or 0, since, has and ttl or line)
+return has and 1 or 0
 """
+_RENEW = f"""{_NOW}
+for i, key in ipairs(KEYS) do write(key, ARGV[i + 1], 1, now, tonumber(ARGV[1])) end
+"""
+_RELEASE = "for i, key in ipairs(KEYS) do redis.call('hdel', key, ARGV[i]) end"
 
 _T = TypeVar("_T")
 
@@ -59,6 +85,7 @@ class RedisBackend:
             raise ValueError("The query of the Redis URL has an unknown parameter.") from None
         self._client = Redis.from_pool(pool)
         self._acquire = self._client.register_script(_ACQUIRE)
+        self._renew = self._client.register_script(_RENEW)
         self._release = self._client.register_script(_RELEASE)
 
     async def get(self, key: str) -> bytes | None:
@@ -68,7 +95,7 @@ class RedisBackend:
 
     async def set(self, key: str, value: bytes, ttl_seconds: float | None) -> None:
         """Store the value for `ttl_seconds` or for good."""
-        await _answer(self._client.set(KEY_PREFIX + key, value, px=_milliseconds(ttl_seconds)))
+        await _answer(self._client.set(KEY_PREFIX + key, value, px=_expiry(ttl_seconds)))
 
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
@@ -76,17 +103,29 @@ class RedisBackend:
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
         """Store the value if there is none; return whether it was stored."""
-        px = _milliseconds(ttl_seconds)
+        px = _expiry(ttl_seconds)
         return bool(await _answer(self._client.set(KEY_PREFIX + key, value, nx=True, px=px)))
 
-    async def acquire(self, key: str, owner: str, ttl_seconds: float) -> bool:
-        """Take the lock if it is free, or prolong it; return whether `owner` has it."""
-        px = max(1, int(ttl_seconds * 1000))
-        return bool(await _answer(self._acquire(keys=[LOCK_PREFIX + key], args=[owner, px])))
+    async def acquire(
+        self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float
+    ) -> bool:
+        """Take a place, prolong it, or stand in line for it; return whether it was had."""
+        seconds = (ttl_seconds, waited_seconds, LINE_SECONDS)
+        arguments: list[str | int] = [lease.holder, limit, *(_milliseconds(one) for one in seconds)]
+        return bool(await _answer(self._acquire(keys=_keys([lease]), args=arguments)))
 
-    async def release(self, key: str, owner: str) -> None:
-        """Free the lock if `owner` has it."""
-        await _answer(self._release(keys=[LOCK_PREFIX + key], args=[owner]))
+    async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
+        """Hold the places for `ttl_seconds` from now, whether they are known or not."""
+        arguments: list[str | int] = [
+            _milliseconds(ttl_seconds),
+            *(lease.holder for lease in leases),
+        ]
+        await _answer(self._renew(keys=_keys(leases), args=arguments))
+
+    async def release(self, leases: Collection[Lease]) -> None:
+        """Forget the places, held or waited for."""
+        holders = [lease.holder for lease in leases]
+        await _answer(self._release(keys=_keys(leases), args=holders))
 
     async def ping(self) -> None:
         """Ask the server for a sign of life."""
@@ -97,8 +136,16 @@ class RedisBackend:
         await _answer(self._client.aclose())
 
 
-def _milliseconds(ttl_seconds: float | None) -> int | None:
-    return None if ttl_seconds is None else max(1, int(ttl_seconds * 1000))
+def _keys(leases: Collection[Lease]) -> list[str]:
+    return [LEASE_PREFIX + lease.key for lease in leases]
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
+
+
+def _expiry(ttl_seconds: float | None) -> int | None:
+    return None if ttl_seconds is None else _milliseconds(ttl_seconds)
 
 
 async def _answer(call: Awaitable[_T]) -> _T:

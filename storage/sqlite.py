@@ -1,16 +1,17 @@
 """State in one SQLite file: WAL, shared by the worker processes of one machine.
 
-Every statement is a transaction of its own, and what must be atomic (add, lock)
+Every statement is a transaction of its own, and what must be atomic (add, acquire)
 is one statement, so that no process ever waits for another one's round trip.
 """
 
 import asyncio
 import fcntl
+import json
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import aiosqlite
 
 from service.errors import StorageError
+from service.ports import LINE_SECONDS, Lease
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +31,9 @@ _SCHEMA = (
     "PRAGMA journal_mode = WAL",
     "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires_at REAL)",
     "CREATE INDEX IF NOT EXISTS state_expiry ON state (expires_at) WHERE expires_at IS NOT NULL",
-    "CREATE TABLE IF NOT EXISTS locks"
-    " (key TEXT PRIMARY KEY, owner TEXT NOT NULL, expires_at REAL NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS leases"
+    " (key TEXT NOT NULL, holder TEXT NOT NULL, since REAL NOT NULL, expires_at REAL NOT NULL,"
+    " is_held INTEGER NOT NULL, PRIMARY KEY (key, holder)) WITHOUT ROWID",
 )
 _GET = "SELECT value FROM state WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)"
 _SET = (
@@ -38,11 +41,34 @@ _SET = (
     " DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at"
 )
 _ADD = f"{_SET} WHERE state.expires_at <= ? RETURNING 1"
-_ACQUIRE = (
-    "INSERT INTO locks (key, owner, expires_at) VALUES (?, ?, ?) ON CONFLICT (key)"
-    " DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at"
-    " WHERE locks.expires_at <= ? OR locks.owner = excluded.owner RETURNING 1"
+# In order of arrival: all that hold a place and all that wait for longer are ahead.
+_ACQUIRE = """
+WITH mine (since, is_held) AS (
+    SELECT coalesce(max(since), :now - :waited), coalesce(max(is_held), 0) FROM leases
+    WHERE key = :key AND holder = :holder AND expires_at > :now
+), ahead (number) AS (
+    SELECT count(*) FROM leases, mine
+    WHERE key = :key AND holder <> :holder AND expires_at > :now
+    AND (leases.is_held OR (leases.since, holder) < (mine.since, :holder))
+), verdict (since, is_held) AS (
+    SELECT since, is_held OR number < :limit FROM mine, ahead
 )
+INSERT INTO leases (key, holder, since, expires_at, is_held)
+SELECT :key, :holder, since, :now + iif(is_held, :ttl, :line), is_held FROM verdict WHERE true
+ON CONFLICT (key, holder) DO UPDATE SET
+    since = excluded.since, expires_at = excluded.expires_at, is_held = excluded.is_held
+RETURNING is_held
+"""
+_RENEW = (
+    "INSERT OR REPLACE INTO leases (key, holder, since, expires_at, is_held)"
+    " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), ?, ?, 1 FROM json_each(?)"
+)
+_RELEASE = (
+    "DELETE FROM leases WHERE (key, holder) IN"
+    " (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
+)
+
+Parameters = tuple[Any, ...] | dict[str, Any]
 
 
 class SqliteBackend:
@@ -58,35 +84,53 @@ class SqliteBackend:
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None when absent or expired."""
-        rows = await self._rows(_GET, key, time.time())
+        rows = await self._rows(_GET, (key, time.time()))
         return bytes(rows[0][0]) if rows else None
 
     async def set(self, key: str, value: bytes, ttl_seconds: float | None) -> None:
         """Store the value for `ttl_seconds` or for good."""
         await self._purge()
-        await self._rows(_SET, key, value, _expiry(ttl_seconds))
+        await self._rows(_SET, (key, value, _expiry(ttl_seconds)))
 
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
-        await self._rows("DELETE FROM state WHERE key = ?", key)
+        await self._rows("DELETE FROM state WHERE key = ?", (key,))
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
         """Store the value if there is none; return whether it was stored."""
         await self._purge()
-        return bool(await self._rows(_ADD, key, value, _expiry(ttl_seconds), time.time()))
+        parameters = (key, value, _expiry(ttl_seconds), time.time())
+        return bool(await self._rows(_ADD, parameters))
 
-    async def acquire(self, key: str, owner: str, ttl_seconds: float) -> bool:
-        """Take the lock if it is free, or prolong it; return whether `owner` has it."""
+    async def acquire(
+        self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float
+    ) -> bool:
+        """Take a place, prolong it, or stand in line for it; return whether it was had."""
+        await self._purge()
+        parameters = {
+            "key": lease.key,
+            "holder": lease.holder,
+            "limit": limit,
+            "now": time.time(),
+            "ttl": ttl_seconds,
+            "waited": waited_seconds,
+            "line": LINE_SECONDS,
+        }
+        rows = await self._rows(_ACQUIRE, parameters)
+        return bool(rows[0][0])
+
+    async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
+        """Hold the places for `ttl_seconds` from now, whether they are known or not."""
         now = time.time()
-        return bool(await self._rows(_ACQUIRE, key, owner, now + ttl_seconds, now))
+        await self._rows(_RENEW, (now, now + ttl_seconds, _pairs(leases)))
 
-    async def release(self, key: str, owner: str) -> None:
-        """Free the lock if `owner` has it."""
-        await self._rows("DELETE FROM locks WHERE key = ? AND owner = ?", key, owner)
+    async def release(self, leases: Collection[Lease]) -> None:
+        """Forget the places, held or waited for."""
+        await self._rows(_RELEASE, (_pairs(leases),))
 
     async def ping(self) -> None:
         """Read the table."""
-        await self._rows(_GET, "", time.time())
+        await self._rows(_GET, ("", time.time()))
 
     async def close(self) -> None:
         """Close the file for good: whoever comes late must not open it again."""
@@ -99,10 +143,10 @@ class SqliteBackend:
         if now < self._purge_at:
             return
         self._purge_at = now + PURGE_SECONDS
-        await self._rows("DELETE FROM state WHERE expires_at <= ?", now)
-        await self._rows("DELETE FROM locks WHERE expires_at <= ?", now)
+        await self._rows("DELETE FROM state WHERE expires_at <= ?", (now,))
+        await self._rows("DELETE FROM leases WHERE expires_at <= ?", (now,))
 
-    async def _rows(self, sql: str, *parameters: Any) -> list[Any]:
+    async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
         """Run one statement; if the file is not what it was, open it anew and try again."""
         try:
             connection = await self._connected()
@@ -152,6 +196,10 @@ class SqliteBackend:
         if connection is not None:
             with suppress(sqlite3.Error, ValueError):  # it may be broken, which is why it goes
                 await connection.close()
+
+
+def _pairs(leases: Collection[Lease]) -> str:
+    return json.dumps([(lease.key, lease.holder) for lease in leases])
 
 
 def _expiry(ttl_seconds: float | None) -> float | None:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from service.errors import StorageError
-from service.ports import StateStore
+from service.ports import Lease, StateStore
 from storage.redis import RedisBackend
 from storage.sqlite import SqliteBackend
 
@@ -47,11 +47,16 @@ class Backend(Protocol):
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
         """Store the value if there is none; return whether it was stored."""
 
-    async def acquire(self, key: str, owner: str, ttl_seconds: float) -> bool:
-        """Take the lock if it is free, or prolong it; return whether `owner` has it."""
+    async def acquire(
+        self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float
+    ) -> bool:
+        """Take a place, prolong it, or stand in line for it; return whether it was had."""
 
-    async def release(self, key: str, owner: str) -> None:
-        """Free the lock if `owner` has it."""
+    async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
+        """Hold the places for `ttl_seconds` from now, whether they are known or not."""
+
+    async def release(self, leases: Collection[Lease]) -> None:
+        """Forget the places, held or waited for."""
 
     async def ping(self) -> None:
         """Do nothing, unless the store is dead."""
@@ -65,8 +70,9 @@ def open_state(url: str, on_failure: Callable[[str], None]) -> StateStore:
 
     Args:
         url: `sqlite:PATH`, `redis://…`, `rediss://…` or `unix://…`.
-        on_failure: called with the operation (`get`, `set`, `delete`, `add`,
-            `lock`, `unlock`) each time that one was answered without the store.
+        on_failure: called with the operation (`get`, `set`, `delete`, `add`, `lock`,
+            `unlock`, `acquire`, `renew`, `release`) each time that one was answered
+            without the store.
 
     Raises:
         ValueError: no such kind of store, or a parameter nobody knows.
@@ -111,6 +117,21 @@ class DegradingStore:
         """Hold the named lock, prolonged while it is held; the ttl frees it if we die."""
         return self._held(key, ttl_seconds)
 
+    async def acquire(
+        self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float = 0.0
+    ) -> bool:
+        """Take one of `limit` places; True also when the backend is dead."""
+        call = partial(self._backend.acquire, lease, limit, ttl_seconds, waited_seconds)
+        return await self._tried("acquire", call, fallback=True)
+
+    async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
+        """Go on holding the places, also those that the backend has forgotten."""
+        await self._tried("renew", partial(self._backend.renew, leases, ttl_seconds), None)
+
+    async def release(self, leases: Collection[Lease]) -> None:
+        """Give places back, or leave the line."""
+        await self._tried("release", partial(self._backend.release, leases), None)
+
     async def is_alive(self) -> bool:
         """Return whether the backend answers now."""
         try:
@@ -153,28 +174,32 @@ class DegradingStore:
 
     @asynccontextmanager
     async def _held(self, key: str, ttl_seconds: float) -> AsyncIterator[None]:
-        owner = token_hex(16)
-        acquire = partial(self._backend.acquire, key, owner, ttl_seconds)
+        """Hold the only place under a key."""
+        lease = Lease(f"lock:{key}", token_hex(16))
         async with self._locks.setdefault(key, asyncio.Lock()):
             try:
-                await self._take(acquire)
-                async with _beside(self._prolong(acquire, ttl_seconds / 3)):
+                await self._take(lease, ttl_seconds)
+                async with _beside(self._prolong(lease, ttl_seconds)):
                     yield
             finally:
                 # Also when cancelled while taking it: the backend may have got that far.
-                await self._tried("unlock", partial(self._backend.release, key, owner), None)
+                await self._tried("unlock", partial(self._backend.release, [lease]), None)
 
-    async def _take(self, acquire: Callable[[], Awaitable[bool]]) -> None:
-        pause = FIRST_POLL_SECONDS
-        while not await self._tried("lock", acquire, fallback=True):
+    async def _take(self, lease: Lease, ttl_seconds: float) -> None:
+        began, pause = time.monotonic(), FIRST_POLL_SECONDS
+        while not await self._locked(lease, ttl_seconds, time.monotonic() - began):
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - a pause, no secret
             pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
 
-    async def _prolong(self, acquire: Callable[[], Awaitable[bool]], pause: float) -> None:
+    async def _prolong(self, lease: Lease, ttl_seconds: float) -> None:
         while True:
-            await asyncio.sleep(pause)
-            if not await self._tried("lock", acquire, fallback=True):
+            await asyncio.sleep(ttl_seconds / 3)
+            if not await self._locked(lease, ttl_seconds, 0):
                 logger.warning("a lock of the state store was lost while it was held")
+
+    async def _locked(self, lease: Lease, ttl_seconds: float, waited_seconds: float) -> bool:
+        call = partial(self._backend.acquire, lease, 1, ttl_seconds, waited_seconds)
+        return await self._tried("lock", call, fallback=True)
 
 
 @asynccontextmanager

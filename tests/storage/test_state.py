@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from service.ports import StateStore
+from service.ports import LINE_SECONDS, Lease, StateStore
 from storage.state import PAUSE_SECONDS, open_state
 from tests.redis_server import RedisServer, running_redis
 
+LEASING = ["acquire", "renew", "release"]
 KINDS = ["sqlite", pytest.param("redis", marks=pytest.mark.needs_redis)]
 
 
@@ -172,7 +173,7 @@ async def test_a_waiter_that_was_cancelled_leaves_no_lock_behind(
 async def test_only_the_owner_frees_a_lock(opened: Callable[[], StateStore]) -> None:
     one, two = opened(), opened()
     async with one.lock("key", 10):
-        await two._backend.release("key", "somebody else")
+        await two._backend.release([Lease("lock:key", "somebody else")])
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1), two.lock("key", 10):
                 pytest.fail("two holders")
@@ -180,6 +181,133 @@ async def test_only_the_owner_frees_a_lock(opened: Callable[[], StateStore]) -> 
 
 async def test_an_open_store_is_alive(store: StateStore, failures: list[str]) -> None:
     assert await store.is_alive()
+    assert failures == []
+
+
+# --- leases --------------------------------------------------------------------
+
+
+def leases(*names: str, key: str = "key") -> list[Lease]:
+    return [Lease(key, name) for name in names]
+
+
+async def test_there_are_as_many_leases_as_the_limit_says(
+    opened: Callable[[], StateStore],
+) -> None:
+    one, two = opened(), opened()
+    a, b, c, d = leases("a", "b", "c", "d")
+    assert await one.acquire(a, 3, 10)
+    assert await two.acquire(b, 3, 10)
+    assert await one.acquire(c, 3, 10)
+    assert not await two.acquire(d, 3, 10)
+    await one.release([a])
+    assert await two.acquire(d, 3, 10)
+
+
+async def test_who_has_a_lease_has_it_when_it_asks_again(store: StateStore) -> None:
+    a, b = leases("a", "b")
+    assert await store.acquire(a, 1, 10)
+    assert not await store.acquire(b, 1, 10, waited_seconds=5)
+    assert await store.acquire(a, 1, 10)
+
+
+async def test_leases_of_two_keys_have_nothing_to_do_with_each_other(store: StateStore) -> None:
+    assert await store.acquire(Lease("one", "a"), 1, 10)
+    assert await store.acquire(Lease("two", "a"), 1, 10)
+    assert not await store.acquire(Lease("one", "b"), 1, 10)
+    assert await store.get("one") is None
+
+
+async def test_of_many_who_ask_at_once_as_many_as_the_limit_get_one(
+    opened: Callable[[], StateStore],
+) -> None:
+    stores = [opened() for _ in range(4)]
+    asked = leases(*(f"{number}" for number in range(40)))
+    got = await asyncio.gather(
+        *(stores[number % 4].acquire(lease, 7, 10) for number, lease in enumerate(asked))
+    )
+    assert sum(got) == 7
+
+
+async def test_nobody_gets_a_lease_before_one_who_waits_for_longer(
+    opened: Callable[[], StateStore],
+) -> None:
+    one, two = opened(), opened()
+    a, b, c, d = leases("a", "b", "c", "d")
+    assert await one.acquire(a, 1, 10)
+    assert not await one.acquire(b, 1, 10)
+    assert not await two.acquire(c, 1, 10, waited_seconds=3)
+    await one.release([a])
+    assert not await two.acquire(d, 1, 10)
+    assert not await one.acquire(b, 1, 10)
+    assert await two.acquire(c, 1, 10)
+    await two.release([c])
+    assert not await two.acquire(d, 1, 10)
+    assert await one.acquire(b, 1, 10)
+
+
+async def test_who_left_the_line_stands_in_nobodys_way(store: StateStore) -> None:
+    a, b, c = leases("a", "b", "c")
+    assert await store.acquire(a, 1, 10)
+    assert not await store.acquire(b, 1, 10)
+    await store.release([a, b])
+    assert await store.acquire(c, 1, 10)
+
+
+async def test_who_asks_no_more_stands_in_the_way_for_a_short_while(store: StateStore) -> None:
+    a, b, c = leases("a", "b", "c")
+    assert await store.acquire(a, 1, 10)
+    assert not await store.acquire(b, 1, 10)
+    await store.release([a])
+    assert not await store.acquire(c, 1, 10)
+    await asyncio.sleep(LINE_SECONDS + 0.1)
+    assert await store.acquire(c, 1, 10)
+
+
+async def test_a_lease_that_is_not_renewed_is_free_after_its_time(store: StateStore) -> None:
+    a, b, c, d = leases("a", "b", "c", "d")
+    assert await store.acquire(a, 2, 0.2)
+    assert await store.acquire(b, 2, 10)
+    await asyncio.sleep(0.25)
+    assert await store.acquire(c, 2, 10)
+    assert not await store.acquire(d, 2, 10)
+
+
+async def test_renewed_leases_are_held_on(store: StateStore) -> None:
+    a, b, c = leases("a", "b", "c")
+    assert await store.acquire(a, 2, 0.2)
+    assert await store.acquire(b, 2, 0.2)
+    await store.renew([a, b], 10)
+    await asyncio.sleep(0.25)
+    assert not await store.acquire(c, 2, 10)
+
+
+async def test_leases_that_the_store_has_lost_are_known_again_when_they_are_renewed(
+    opened: Callable[[], StateStore],
+) -> None:
+    one, two = opened(), opened()
+    await one.renew([*leases("a", "b"), Lease("other", "a")], 10)
+    (c,) = leases("c")
+    assert not await two.acquire(c, 2, 10)
+    assert not await two.acquire(Lease("other", "c"), 1, 10)
+    await one.release([*leases("a"), Lease("other", "a")])
+    assert await two.acquire(c, 2, 10)
+
+
+async def test_a_thousand_leases_are_renewed_and_released_at_once(store: StateStore) -> None:
+    many = [Lease(f"key-{number % 7}", f"{number}") for number in range(1000)]
+    await store.renew(many, 10)
+    assert not await store.acquire(Lease("key-3", "new"), 100, 10)
+    await store.release(many)
+    assert await store.acquire(Lease("key-3", "other"), 2, 10)
+
+
+async def test_nothing_renewed_or_released_is_nothing_done(
+    store: StateStore, failures: list[str]
+) -> None:
+    await store.renew([], 10)
+    await store.release([])
+    await store.release(leases("nobody"))
     assert failures == []
 
 
@@ -274,9 +402,12 @@ async def test_a_dead_store_degrades_and_says_so_once(
     assert await dead.add("key", b"1")
     async with dead.lock("key", 10):
         pass
+    assert await dead.acquire(Lease("key", "one"), 0, 10)
+    await dead.renew([Lease("key", "one")], 10)
+    await dead.release([Lease("key", "one")])
     assert not await dead.is_alive()
     assert time.monotonic() - started < PAUSE_SECONDS
-    assert failures == ["get", "set", "delete", "add", "lock", "unlock"]
+    assert failures == ["get", "set", "delete", "add", "lock", "unlock", *LEASING]
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(warnings) == 1
     assert "hunter2" not in caplog.text
