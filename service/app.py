@@ -27,14 +27,16 @@ from upstream.assets import UpstreamAssets
 from upstream.backend import Backend
 from upstream.client import TurnClient
 from upstream.conversations import Conversations
+from upstream.cooling import SharedCooling
 from upstream.fetch import Fetcher
 from upstream.files import Files
 from upstream.gpts import Gpts
+from upstream.leases import Leases
 from upstream.model_lists import ModelLists
 from upstream.models import ModelCatalogue
 from upstream.probe import UpstreamProbe
 from upstream.queueing import AccountQueues
-from upstream.routing import Routes
+from upstream.routing import Route, Routes
 from upstream.session import make_session
 from upstream.tokens import TokenOptions, Tokens
 from upstream.transfers import Transfers
@@ -43,6 +45,8 @@ from upstream.turns import TurnServices, UpstreamTurns
 _log = logging.getLogger("gateway.app")
 
 _CIPHER = web.AppKey("_CIPHER", Cipher)
+_ROUTES = web.AppKey("_ROUTES", Routes)
+_LEASES = web.AppKey("_LEASES", Leases)
 DATA = Path("data")
 SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
@@ -56,7 +60,7 @@ def make_app(config: Config) -> web.Application:
     app[keys.DRAINING] = asyncio.Event()
     install_edge(app)
     add_routes(app, config)
-    app.cleanup_ctx.extend((secret_ctx, state_ctx, blobs_ctx, upstream_ctx))
+    app.cleanup_ctx.extend((secret_ctx, state_ctx, blobs_ctx, sharing_ctx, upstream_ctx))
     return app
 
 
@@ -117,6 +121,23 @@ async def blobs_ctx(app: web.Application) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def sharing_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Make what processes agree upon by the state store: routes that cool down, and slots."""
+    config, metrics, state = app[keys.CONFIG], app[keys.METRICS], app[keys.STATE]
+    routes = app[_ROUTES] = Routes(config.upstream.base_url, config.upstream.api_prefixes)
+    app[keys.ROUTES] = routes
+    _count_failures(routes, metrics)
+    # The one process before a file of its own has nobody to agree with.
+    if config.server.workers == 1 and config.storage.state.startswith("sqlite:"):
+        yield
+        return
+    leases = app[_LEASES] = Leases(state)
+    async with background(SharedCooling(routes, state).run, leases.run):
+        yield
+    await leases.close()
+
+
+@asynccontextmanager
 async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open all that talks to the outside, in the order of dependence."""
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
@@ -128,8 +149,7 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     async with make_session(config.upstream) as session:
         tokens = Tokens(config.tokens, session, app[keys.STATE], app[_CIPHER], options)
         app[keys.TOKENS] = tokens
-        routes = Routes(config.upstream.base_url, config.upstream.api_prefixes)
-        backend = Backend(config.upstream, routes, session)
+        backend = Backend(config.upstream, app[_ROUTES], session)
         gpts = Gpts(
             config.gpts, config.gpts_key.get_secret_value(), backend, app[keys.STATE], tokens
         )
@@ -161,7 +181,7 @@ def _turn_services(
         files=Files(backend, transfers, fetcher, app[keys.STATE]),
         uploads=app[keys.UPLOADS],
         arkose=Arkose(config.arkose.urls, backend.session),
-        queues=AccountQueues(config.upstream, metrics.queued_turns),
+        queues=AccountQueues(config.upstream, metrics.queued_turns, app.get(_LEASES)),
         client=TurnClient(config.upstream, backend, metrics.upstream_retries),
         assets=UpstreamAssets(
             backend,
@@ -191,6 +211,16 @@ async def background(*jobs: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIte
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _count_failures(routes: Routes, metrics: Metrics) -> None:
+    def count(route: Route, is_failing: bool) -> None:
+        metrics.failing_routes.labels(str(route.index)).set(is_failing)
+        metrics.route_failures.labels(str(route.index)).inc(is_failing)
+
+    for route in routes.all:
+        count(route, is_failing=False)
+    routes.watch(count)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

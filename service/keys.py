@@ -12,6 +12,7 @@ from service.ports import (
     Catalogue,
     LinkSigner,
     Reachable,
+    RouteStates,
     StateStore,
     TokenExchange,
     Turns,
@@ -29,4 +30,5 @@ TURNS = web.AppKey("TURNS", Turns)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
 UPSTREAM = web.AppKey("UPSTREAM", Reachable)
+ROUTES = web.AppKey("ROUTES", RouteStates)
 DRAINING = web.AppKey("DRAINING", asyncio.Event)

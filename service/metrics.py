@@ -54,6 +54,18 @@ class Metrics:
         self.upstream_retries = Counter(
             "gateway_upstream_retries", "Turns sent again.", registry=registry
         )
+        self.route_failures = Counter(
+            "gateway_route_failures",
+            "Failures of a route to the upstream, by its place in api_prefixes.",
+            ["route"],
+            registry=registry,
+        )
+        self.failing_routes = Gauge(
+            "gateway_route_failing",
+            "Whether a route has failed and not answered since.",
+            ["route"],
+            registry=registry,
+        )
         self.deletions_failed = Counter(
             "gateway_conversation_deletions_failed",
             "Conversations that could not be hidden.",

@@ -3,10 +3,10 @@
 Implementations live in `upstream/` and `storage/`; `service/app.py` joins them.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -221,3 +221,22 @@ class Accounts(Protocol):
         Raises:
             UpstreamError: the upstream refused or broke.
         """
+
+
+class RouteState(Struct, frozen=True):
+    """How a route to the upstream does, without its prefix, which may be a secret.
+
+    After it has failed a route is `cooling` for so many seconds, then `on trial`
+    until it answers.
+    """
+
+    index: int
+    state: Literal["working", "cooling", "on trial"]
+    cooling_seconds: float
+
+
+class RouteStates(Protocol):
+    """The routes to the upstream (setting `upstream.api_prefixes`)."""
+
+    def states(self) -> Sequence[RouteState]:
+        """Return how each does, by index."""

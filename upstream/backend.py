@@ -157,6 +157,8 @@ class Backend:
             except UpstreamError as error:
                 if len(tried) > self.retries or not may_repeat(error, is_safe=method == "GET"):
                     raise
+                if is_fault_of_route(error) and self.routes.has_other(tried):
+                    continue
             await pause(len(tried))
 
     async def call_events(
@@ -260,6 +262,13 @@ def may_repeat(error: UpstreamError, *, is_safe: bool) -> bool:
     if isinstance(error, UpstreamRefusedError):
         return is_safe and error.upstream_status in _RETRIED_STATUSES
     return is_safe and isinstance(error, UpstreamUnreachableError)
+
+
+def is_fault_of_route(error: UpstreamError) -> bool:
+    """Tell whether another route may do better, so that it can be tried at once."""
+    if isinstance(error, UpstreamRefusedError):
+        return is_route_fault(error)
+    return isinstance(error, UpstreamUnreachableError)
 
 
 async def pause(tries: int) -> None:

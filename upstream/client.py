@@ -23,8 +23,7 @@ from service.errors import (
     UpstreamUnreachableError,
 )
 from service.events import BodyEnd, BodyEnded
-from service.refusals import is_route_fault
-from upstream.backend import Backend
+from upstream.backend import Backend, is_fault_of_route
 from upstream.routing import Route
 
 # Spec 3, upstream.retries: a longer wait goes to the caller at once.
@@ -167,13 +166,14 @@ class TurnClient:
             try:
                 opened = await self._post(route, self._config.turn_path, caller, data, headers)
             except (UpstreamUnreachableError, UpstreamRefusedError) as error:
-                if isinstance(error, UpstreamRefusedError) and is_route_fault(error):
-                    self._routes.cool(route)
+                if isinstance(error, UpstreamRefusedError):
+                    self._backend.note(route, error)
                 pause = _pause_before_retry(error, len(tried))
                 if pause is None or len(tried) > self._config.retries:
                     raise
                 self._retries.inc()
-                await asyncio.sleep(pause)
+                if not (is_fault_of_route(error) and self._routes.has_other(tried)):
+                    await asyncio.sleep(pause)
             else:
                 self._routes.recover(route)
                 return opened

@@ -45,7 +45,11 @@ class UpstreamProbe:
                     ) as response,
                 ):
                     if response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                        # A page may be a CDN's, whose routes are found out by the turns.
+                        if "html" not in response.headers.get("Content-Type", "").lower():
+                            self._backend.routes.recover(route)
                         return None
+                    self._backend.routes.cool(route)
                     problem = f"the upstream answers with status {response.status}"
             except UpstreamError:
                 continue

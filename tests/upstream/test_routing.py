@@ -1,6 +1,6 @@
 import pytest
 
-from upstream.routing import COOL_SECONDS, Routes
+from upstream.routing import COOL_SECONDS, TRIAL_SECONDS, Routes
 
 
 class Clock:
@@ -78,10 +78,74 @@ def test_a_tried_route_is_left_out_if_another_is_warm(clock):
     assert [routes.pick([first]).root for _ in range(3)] == ["http://up/c"] * 3
 
 
-def test_states_name_no_prefix(clock):
+def test_after_its_time_one_request_at_a_time_tries_a_route_that_failed(clock):
+    routes = Routes("http://up", ["a", "b"], clock)
+    first = routes.pick()
+    routes.cool(first)
+    clock.now = COOL_SECONDS
+    assert roots(routes, 4).count("http://up/a") == 1
+    clock.now += TRIAL_SECONDS  # nothing was heard of the trial
+    assert roots(routes, 4).count("http://up/a") == 1
+    routes.recover(first)
+    assert roots(routes, 4).count("http://up/a") == 2
+
+
+def test_a_route_that_fails_on_trial_cools_again(clock):
+    routes = Routes("http://up", ["a", "b"], clock)
+    first = routes.pick()
+    routes.cool(first)
+    clock.now = COOL_SECONDS
+    routes.pick()
+    routes.cool(first)
+    clock.now += COOL_SECONDS - 1
+    assert roots(routes, 4) == ["http://up/b"] * 4
+
+
+def test_there_is_another_way_while_one_works_that_was_not_tried(clock):
+    routes = Routes("http://up", ["a", "b"], clock)
+    first, second = routes.all
+    assert routes.has_other([first])
+    assert not routes.has_other([first, second])
+    routes.cool(second)
+    assert not routes.has_other([first])
+    assert not Routes("http://up").has_other(Routes("http://up").all)
+
+
+def test_what_is_learned_is_undone_and_what_was_seen_is_not(clock):
+    routes = Routes("http://up", ["a", "b"], clock)
+    first, second = routes.all
+    routes.learn(first, 20)
+    routes.cool(second)
+    routes.learn(second, 1)
+    assert [state.cooling_seconds for state in routes.states()] == [20, COOL_SECONDS]
+    routes.unlearn(first)
+    routes.unlearn(second)
+    assert [state.state for state in routes.states()] == ["working", "cooling"]
+
+
+def test_watchers_hear_of_each_failure_and_of_the_first_success_after_it():
+    routes, heard = Routes("http://up", ["a", "b"]), []
+    first, second = routes.all
+    routes.watch(lambda route, is_failing: heard.append((route.index, is_failing)))
+    routes.recover(first)
+    routes.cool(first)
+    routes.cool(first)
+    routes.recover(first)
+    routes.learn(second, 5)
+    routes.unlearn(second)
+    assert heard == [(0, True), (0, True), (0, False)]
+
+
+def test_states_say_how_each_route_does_and_name_no_prefix(clock):
     routes = Routes("http://up", ["secret", "b"], clock)
     routes.cool(routes.pick())
     clock.now = 10
     states = routes.states()
     assert [state.cooling_seconds for state in states] == [COOL_SECONDS - 10, 0]
+    assert [state.state for state in states] == ["cooling", "working"]
     assert "secret" not in repr(states)
+    clock.now = COOL_SECONDS
+    assert routes.states()[0].state == "on trial"
+    routes.pick()
+    routes.pick()
+    assert routes.states()[0].state == "on trial"
