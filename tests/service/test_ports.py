@@ -13,6 +13,7 @@ from upstream.accounts import UpstreamAccounts
 from upstream.assets import UpstreamAssets
 from upstream.models import ModelCatalogue
 from upstream.probe import UpstreamProbe
+from upstream.routing import Routes
 from upstream.tokens import Tokens
 from upstream.turns import UpstreamTurns
 
@@ -28,6 +29,7 @@ IMPLEMENTATIONS = {
     ports.Catalogue: ModelCatalogue,
     ports.Accounts: UpstreamAccounts,
     ports.Reachable: UpstreamProbe,
+    ports.RouteStates: Routes,
 }
 
 
