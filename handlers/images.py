@@ -30,6 +30,7 @@ from service.images import (
 )
 from service.keys import BLOBS, CONFIG, METRICS, TURNS
 from service.ports import BlobStore
+from service.stages.encode import error_object, to_json
 from service.usage import Usage, measure
 
 _FOLDER = "images"  # of the store, as in links
@@ -65,7 +66,8 @@ async def draw(
 ) -> web.StreamResponse:
     """Draw what was ordered, and answer; with `images.keep_alive`, white space goes ahead."""
     settings = request.app[CONFIG]
-    request[RECORD].chat = order.chat
+    record = request[RECORD]
+    record.chat, record.fail = order.chat, _error_body
     seconds = settings.stream.keep_alive_seconds if settings.images.keep_alive else 0
     if not seconds:
         return await _answer(request, credential, order)
@@ -78,15 +80,20 @@ async def draw(
                     if request.version < HttpVersion11:
                         response.force_close()  # without chunks, only the end ends the body
                     await response.prepare(request)
+                    record.stream = response
                 await response.write(_WHITE_SPACE)
         except ConnectionResetError:
-            request[RECORD].abandon()
+            record.abandon()
             answer.cancel()
             return response
     if not response.prepared:
         return answer.result()
-    await _end(response, answer.result(), request[RECORD])
+    await _end(response, answer.result(), record)
     return response
+
+
+def _error_body(failure: Failure) -> bytes:
+    return to_json(error_object(failure))
 
 
 def _spacious() -> web.StreamResponse:

@@ -65,7 +65,8 @@ class ChatRequest(Struct, frozen=True):
     """A chat completion as asked for, after validation.
 
     `public_url` is the base of links to stored files, without a trailing slash;
-    `received_at` is a monotonic time in seconds.
+    `received_at` is a monotonic time in seconds; `needs_copies` asks for pictures
+    to be stored even where links of the upstream are handed out.
     """
 
     request_id: str
@@ -81,6 +82,7 @@ class ChatRequest(Struct, frozen=True):
     conversation_id: str | None = None
     parent_message_id: str | None = None
     ignored_fields: tuple[str, ...] = ()
+    needs_copies: bool = False
 
 
 class ModelInfo(Struct, frozen=True):

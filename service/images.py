@@ -65,6 +65,7 @@ class ImageOrder(Struct, frozen=True):
             public_url=self.public_url,
             received_at=self.received_at,
             ignored_fields=self.ignored_fields,
+            needs_copies=self.is_base64,
         )
 
 

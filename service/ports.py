@@ -178,8 +178,13 @@ class TokenExchange(Protocol):
 class Assets(Protocol):
     """Fetches what an answer names and stores it."""
 
-    async def resolve(self, caller: Caller, wanted: AssetWanted, public_url: str) -> AssetReady:
-        """Return the link, or a record with `problem`; never raises ServiceError."""
+    async def resolve(
+        self, caller: Caller, wanted: AssetWanted, public_url: str, *, needs_copy: bool = False
+    ) -> AssetReady:
+        """Return the link, or a record with `problem`; never raises ServiceError.
+
+        `needs_copy`: store it even where links of the upstream are handed out.
+        """
 
 
 class Turns(Protocol):

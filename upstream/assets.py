@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 from msgspec import Struct, structs
 
+from service.chat import ChatRequest
 from service.credentials import Caller
 from service.errors import ServiceError, StorageError, UpstreamRefusedError
 from service.events import AssetKind, AssetReady, AssetWanted, Delta
@@ -90,12 +91,18 @@ class UpstreamAssets:
         self._hands_out_links = hands_out_links
         self._sign = sign
 
-    async def resolve(self, caller: Caller, wanted: AssetWanted, public_url: str) -> AssetReady:
+    async def resolve(
+        self, caller: Caller, wanted: AssetWanted, public_url: str, *, needs_copy: bool = False
+    ) -> AssetReady:
         """Return the link, or a record with `problem`; never raises ServiceError."""
+        is_copied = needs_copy or not self._hands_out_links or wanted.kind is AssetKind.FILE
         problems: list[str] = []
         for source in sources_of(wanted):
             try:
                 found = await self._found(caller, source)
+                if not is_copied:
+                    url = self._transfers.address(found.link)
+                    return AssetReady(wanted, url, found.name, found.media_type)
                 return await self._linked(caller, wanted, found, public_url)
             except UnavailableError as error:
                 problems.append(str(error))
@@ -125,9 +132,6 @@ class UpstreamAssets:
     ) -> AssetReady:
         if wanted.kind is AssetKind.FILE:
             return await self._linked_file(caller, wanted, found, public_url)
-        if self._hands_out_links:
-            url = self._transfers.address(found.link)
-            return AssetReady(wanted, url, found.name, found.media_type)
         async with self._transfers.download(caller, found.link) as response:
             content = await read_limited(response, MAX_PICTURE_BYTES)
             claimed = response.content_type
@@ -173,14 +177,14 @@ async def resolve_assets(
     deltas: AsyncGenerator[list[Delta], None],
     assets: Assets,
     caller: Caller,
-    public_url: str,
+    request: ChatRequest,
 ) -> AsyncGenerator[list[Delta], None]:
     """Put what was fetched in the place of what is wanted; later deltas wait in order.
 
     What stands before it in the batch goes out first. Neighbours, such as the
     pictures of one message, are fetched side by side.
     """
-    resolver = _Resolver(assets, caller, public_url)
+    resolver = _Resolver(assets, caller, request)
     async with aclosing(deltas):
         async for batch in deltas:
             if not any(isinstance(delta, AssetWanted) for delta in batch):
@@ -202,10 +206,10 @@ async def resolve_assets(
 class _Resolver:
     """Resolves what one turn wants; what it names twice is fetched once."""
 
-    def __init__(self, assets: Assets, caller: Caller, public_url: str) -> None:
+    def __init__(self, assets: Assets, caller: Caller, request: ChatRequest) -> None:
         self._assets = assets
         self._caller = caller
-        self._public_url = public_url
+        self._request = request
         self._known: dict[tuple[str, str], AssetReady] = {}
 
     async def all(self, wanted: Sequence[AssetWanted]) -> list[AssetReady]:
@@ -216,7 +220,10 @@ class _Resolver:
         return [structs.replace(self._known[_key(one)], wanted=one) for one in wanted]
 
     async def _one(self, wanted: AssetWanted) -> AssetReady:
-        return await self._assets.resolve(self._caller, wanted, self._public_url)
+        request = self._request
+        return await self._assets.resolve(
+            self._caller, wanted, request.public_url, needs_copy=request.needs_copies
+        )
 
 
 def _key(wanted: AssetWanted) -> tuple[str, str]:

@@ -129,9 +129,7 @@ class UpstreamTurns:
             turn = await self._begin_renewing(request, credential, caller)
             self._enter(turn)
             try:
-                deltas = resolve_assets(
-                    self._deltas(turn), services.assets, turn.caller, request.public_url
-                )
+                deltas = resolve_assets(self._deltas(turn), services.assets, turn.caller, request)
                 async with aclosing(deltas):
                     async for batch in deltas:
                         yield batch

@@ -54,6 +54,10 @@ def is_drawn(content: bytes, prompt: str = PROMPT, size: tuple[int, int] = (128,
         return is_same_size and ImageChops.difference(got, own).getbbox() is None
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    return list(folder.rglob("*.png"))
+
+
 # --- the whole way --------------------------------------------------------------------
 
 
@@ -84,6 +88,21 @@ async def test_pictures_themselves_can_be_asked_for_several_at_once(
     reply = await (await post(gateway, n=2, response_format="b64_json")).json()
     assert [set(entry) for entry in reply["data"]] == [{"b64_json", "revised_prompt"}] * 2
     assert all(is_drawn(base64.b64decode(entry["b64_json"])) for entry in reply["data"])
+
+
+async def test_pictures_themselves_do_not_need_links_of_our_own(
+    demo: str, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    gateway = await start_gateway(demo, images={"upstream_links": True})
+    async with await post(gateway) as response:
+        [entry] = (await response.json())["data"]
+    assert entry["url"].startswith("http://")
+    assert not entry["url"].startswith(gateway.url)
+    assert not pictures_in(tmp_path)
+    async with await post(gateway, response_format="b64_json") as response:
+        assert response.status == 200
+        [entry] = (await response.json())["data"]
+    assert is_drawn(base64.b64decode(entry["b64_json"]))
 
 
 async def test_a_refusal_quotes_the_upstream(demo: str, start_gateway: StartGateway) -> None:
@@ -234,6 +253,17 @@ async def test_an_error_after_white_space_is_in_the_body(
     response = await order(await serve(**PATIENT))
     assert response.status == 200
     assert json.loads(await response.read())["error"]["code"] == "rate_limit_exceeded"
+
+
+async def test_a_fault_after_white_space_ends_the_one_reply_that_has_begun(
+    serve: Serve, around: Surroundings
+) -> None:
+    around.turns.script = [0.2, ZeroDivisionError()]
+    response = await order(await serve(**PATIENT))
+    body = await response.read()
+    assert response.status == 200
+    assert body.startswith(b"\n")
+    assert json.loads(body)["error"]["code"] == "internal_error"
 
 
 async def test_what_is_known_soon_has_its_true_status(serve: Serve, around: Surroundings) -> None:

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import ClientSession, web
 from PIL import Image
 
+from service.chat import ChatRequest, Profile
 from service.errors import StorageFullError
 from service.events import (
     AnswerText,
@@ -36,6 +37,17 @@ CLASSIC_ROUTES = (
     f"/backend-api/files/download/{CLASSIC}",
 )
 SANDBOX = "/backend-api/conversation/c-1/interpreter/download"
+
+ASKED = ChatRequest(
+    request_id="r",
+    model="gpt-4o",
+    messages=(),
+    is_stream=False,
+    is_usage_wanted=False,
+    profile=Profile.WEB,
+    public_url="u",
+    received_at=0.0,
+)
 
 
 def picture(pointer):
@@ -242,6 +254,15 @@ async def test_upstream_links_are_handed_out_and_nothing_is_stored(holding, make
     assert not (tmp_path / "data").exists()
 
 
+async def test_a_copy_that_is_needed_is_made_nevertheless(holding, make, blobs):
+    holding.answers("GET", CLASSIC_ROUTES[0], success(holding))
+    wanted = picture(f"file-service://{CLASSIC}")
+    assets = make(hands_out_links=True)
+    ready = await assets.resolve(CALLER, wanted, GATEWAY, needs_copy=True)
+    assert ready.url.startswith(GATEWAY)
+    assert blobs.find("images", ready.name) is not None
+
+
 async def test_a_relative_upstream_link_is_completed(holding, make):
     link = "/backend-api/estuary/content?id=1"
     holding.answers("GET", CLASSIC_ROUTES[0], {"status": "success", "download_url": link})
@@ -259,7 +280,7 @@ class Slow:
         self.most = 0
         self.asked: list[str] = []
 
-    async def resolve(self, caller, wanted, public_url):
+    async def resolve(self, caller, wanted, public_url, **_options):
         self.asked.append(wanted.pointer)
         self.running += 1
         self.most = max(self.most, self.running)
@@ -284,7 +305,7 @@ async def test_what_stands_before_goes_out_at_once_and_what_comes_after_waits_in
             closed.append(True)
 
     assets = Slow()
-    batches = resolve_assets(source(), assets, CALLER, "u")
+    batches = resolve_assets(source(), assets, CALLER, ASKED)
     assert await anext(batches) == [AnswerText("a")]
     waiting = asyncio.ensure_future(anext(batches))
     await asyncio.sleep(0.01)
@@ -308,7 +329,7 @@ async def test_what_is_named_twice_is_fetched_once():
 
     assets = Slow()
     assets.gate.set()
-    batches = [batch async for batch in resolve_assets(source(), assets, CALLER, "u")]
+    batches = [batch async for batch in resolve_assets(source(), assets, CALLER, ASKED)]
     ready = [delta for batch in batches for delta in batch if isinstance(delta, AssetReady)]
     assert len(ready) == 3
     assert assets.asked == ["1"]
@@ -320,7 +341,7 @@ async def test_a_batch_without_assets_passes_as_it_is():
     async def source():
         yield batch
 
-    assert [b async for b in resolve_assets(source(), Slow(), CALLER, "u")] == [batch]
+    assert [b async for b in resolve_assets(source(), Slow(), CALLER, ASKED)] == [batch]
 
 
 async def test_leaving_early_cancels_the_fetch_and_closes_the_source():
@@ -335,7 +356,7 @@ async def test_leaving_early_cancels_the_fetch_and_closes_the_source():
     assets = Slow()
 
     async def read():
-        async with aclosing(resolve_assets(source(), assets, CALLER, "u")) as batches:
+        async with aclosing(resolve_assets(source(), assets, CALLER, ASKED)) as batches:
             async for _ in batches:
                 pass
 
