@@ -1,5 +1,6 @@
 """The official Python SDK with files and pictures that callers send, against gateway and demo."""
 
+import base64
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from io import BytesIO
@@ -22,7 +23,8 @@ LIMIT = 3_000_000
 
 @pytest.fixture
 async def gateway(demo: str, start_gateway: StartGateway) -> Gateway:
-    return await start_gateway(demo, server={"max_upload_bytes": LIMIT})
+    fetch = {"allow_hosts": ["127.0.0.1"], "allow_private": True}  # where the tests' pictures are
+    return await start_gateway(demo, server={"max_upload_bytes": LIMIT}, fetch=fetch)
 
 
 @pytest.fixture
@@ -90,6 +92,49 @@ async def test_a_chat_reads_a_file_by_its_id(name: str, content: bytes, ada: Asy
     for _ in range(2):  # the second time it is upstream already
         reply = await ada.chat.completions.create(model="gpt-4o", messages=asking(made.id))
         assert name in reply.choices[0].message.content
+
+
+async def sent_by(gateway: Gateway, demo: str) -> list[Any]:
+    """Return what reached the upstream with the last turn: entries of its attachments."""
+    async with gateway.session.get(f"{demo}/demo/turns/1") as response:
+        turn = await response.json()
+    entries = turn["messages"][-1]["metadata"]["attachments"]
+    for entry in entries:
+        async with gateway.session.get(f"{demo}/blob/{entry['id']}?se=2030&sig=demo") as response:
+            assert response.status == 200
+            entry["content"] = await response.read()
+    return entries
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_pictures_by_url_and_as_data_and_files_as_data_reach_the_upstream(
+    is_stream: bool, ada: AsyncOpenAI, gateway: Gateway, demo: str
+) -> None:
+    made = await ada.images.generate(prompt="a boat", model="gpt-4o", size="64x64")
+    assert made.data is not None
+    async with gateway.session.get(str(made.data[0].url)) as response:
+        boat = await response.read()
+    data = base64.b64encode(picture()).decode()
+    notes = base64.b64encode(b"Boats float.").decode()
+    parts: Any = [
+        {"type": "text", "text": "What is in them?"},
+        {"type": "image_url", "image_url": {"url": made.data[0].url}},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+        {"type": "file", "file": {"filename": "notes.txt", "file_data": notes}},
+    ]
+    asked: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": parts}]}
+    if is_stream:
+        async with ada.chat.completions.stream(**asked) as stream:
+            said = (await stream.get_final_completion()).choices[0].message.content
+    else:
+        said = (await ada.chat.completions.create(**asked)).choices[0].message.content
+    assert "notes.txt" in str(said)
+    sent = await sent_by(gateway, demo)
+    assert [entry["content"] for entry in sent] == [boat, picture(), b"Boats float."]
+    for entry, own in zip(sent, (boat, picture()), strict=False):
+        with Image.open(BytesIO(entry["content"])) as got, Image.open(BytesIO(own)) as wanted:
+            assert (got.size, got.tobytes()) == (wanted.size, wanted.tobytes())
+            assert (entry["width"], entry["height"]) == wanted.size
 
 
 async def test_accounts_never_share_or_read_each_other_s_files(

@@ -224,6 +224,28 @@ def test_a_picture_s_link_is_absolute(place: Place) -> None:
     assert "[下载链接](http://1.2.3.4:50011/" in said
 
 
+def test_a_picture_on_order(place: Place) -> None:
+    status, reply = place.post(
+        "/666/v1/images/generations",
+        {"model": "gpt-4-s", "prompt": "A cute baby sea otter"},
+    )
+    assert status == 200, reply
+    assert isinstance(reply["created"], int)
+    [entry] = reply["data"]
+    assert entry["url"].startswith("http://1.2.3.4:50011/")
+    tool_call, _, words = reply["reply"].removeprefix("\n```").partition("\n```\n")
+    assert "A cute baby sea otter" in json.loads(tool_call[tool_call.index("{") :])["prompt"]
+    assert words.strip()
+    settings = json.loads((SEED / "config.json").read_text("utf-8"))
+    [asked] = place.last_turn()["messages"][-1]["content"]["parts"]
+    assert asked == (
+        f"{settings['dalle_prompt_prefix']}\nprompt:A cute baby sea otter\nsize:1024x1024"
+    )
+    path = entry["url"].removeprefix("http://1.2.3.4:50011")
+    with Image.open(fetch(f"http://{place.address}{path}")) as drawn:
+        assert (drawn.format, drawn.size) == ("PNG", (1024, 1024))
+
+
 def test_a_log_is_written(place: Place) -> None:
     place.chat("Hello", model="gpt-4-s")
     log = Path(place.process._output).parent / "log" / "access.log"
