@@ -16,15 +16,28 @@ from tests.gateway import Answer, Gateway
 
 FOLDER = Path(__file__).parent / "golden"
 IS_WRITING = os.environ.get("WRITE_GOLDEN") == "true"
-SCENARIOS = {
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
+    "AAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+SCENARIOS: dict[str, str | list[Any]] = {
     "picture": "draw two boats of 64x64",
     "picture_native": "draw a cat natively of 64x64",
     "picture_preview": "draw a cat with preview of 64x64",
+    "picture_later": "draw a cat later of 64x64",
     "picture_refused": "draw something forbidden",
     "chart": "plot a chart",
     "file": "make report.csv",
     "file_expired": "make expired.csv",
     "file_retry": "make retry.csv",
+    "picture_sent": [
+        {"type": "text", "text": "What is in it?"},
+        {"type": "image_url", "image_url": {"url": PIXEL}},
+    ],
+    "file_sent": [
+        {"type": "text", "text": "里面写了什么"},
+        {"type": "file", "file": {"filename": "notes.txt", "file_data": "Qm9hdHMgZmxvYXQu"}},
+    ],
 }
 PROFILES: dict[str, tuple[str, dict[str, bool]]] = {
     "web": ("web", {}),
@@ -42,6 +55,7 @@ PROFILES: dict[str, tuple[str, dict[str, bool]]] = {
 NEVER_ALIKE = {"id", "created", "usage", "conversation_id", "message_id"}
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/")
 NAME = re.compile(r"\b[0-9a-f]{32}\b")
+FILE_ID = re.compile(r"\bfile-\w+")
 
 
 def normal(value: Any) -> Any:
@@ -51,7 +65,7 @@ def normal(value: Any) -> Any:
     if isinstance(value, list):
         return [normal(one) for one in value]
     if isinstance(value, str):
-        return NAME.sub("NAME", LINK.sub("http://gateway/", value))
+        return FILE_ID.sub("FILE_ID", NAME.sub("NAME", LINK.sub("http://gateway/", value)))
     return value
 
 
@@ -62,10 +76,14 @@ def streamed(answer: Answer) -> dict[str, Any]:
     return {"content": answer.text, "finish_chunk": last}
 
 
-async def played(gateway: Gateway, question: str, profile: str) -> dict[str, Any]:
-    whole = await gateway.chat(question, render_profile=profile)
+async def played(gateway: Gateway, question: str | list[Any], profile: str) -> dict[str, Any]:
+    asked: Any = {
+        "messages": [{"role": "user", "content": question}],
+        "render_profile": profile,
+    }
+    whole = await gateway.chat(**asked)
     assert whole.status == 200, whole.body
-    stream = await gateway.chat(question, render_profile=profile, stream=True)
+    stream = await gateway.chat(**asked, stream=True)
     told = {"whole": normal(whole.json), "streamed": normal(streamed(stream))}
     assert told["streamed"]["content"] == told["whole"]["choices"][0]["message"]["content"]
     return told

@@ -10,10 +10,11 @@ from typing import Any
 import openai
 import pytest
 from openai import AsyncOpenAI
-from PIL import Image
+from PIL import Image, ImageChops
 
 from tests.conftest import StartGateway
 from tests.gateway import Gateway
+from upstream.demo import pictures as demo_pictures
 
 # aiohttp rolls its own streams back with a method that it calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:unread_data:DeprecationWarning")
@@ -198,7 +199,7 @@ async def test_a_dead_key_may_not_leave_files(gateway: Gateway, tmp_path: Path) 
 
 
 async def test_a_picture_is_edited_with_a_mask(
-    ada: AsyncOpenAI, gateway: Gateway, tmp_path: Path
+    ada: AsyncOpenAI, gateway: Gateway, demo: str, tmp_path: Path
 ) -> None:
     reply = await ada.images.edit(
         image=("photo.png", picture()),
@@ -217,7 +218,16 @@ async def test_a_picture_is_edited_with_a_mask(
             content = await response.read()
         with Image.open(BytesIO(content)) as drawn:
             assert drawn.format == "PNG"
+            assert "add a hat" in str(one.revised_prompt)
+            assert is_same(drawn, demo_pictures.draw(str(one.revised_prompt), 256, 256))
+    sent = await sent_by(gateway, demo)
+    assert [entry["content"] for entry in sent] == [picture(), picture("#ffffff00")]
     assert stored(tmp_path) == []
+
+
+def is_same(got: Image.Image, content: bytes) -> bool:
+    with Image.open(BytesIO(content)) as wanted:
+        return got.size == wanted.size and not ImageChops.difference(got, wanted).getbbox()
 
 
 async def test_several_pictures_are_edited_into_data(ada: AsyncOpenAI) -> None:
