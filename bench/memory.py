@@ -3,26 +3,31 @@
     python -m bench.memory [--mebibytes 50]
 
 The gateway is a process of its own before the demo, which plays in this one. A file goes in by
-its address (`image_url`, fetched from a local server, uploaded to the demo), comes out (made by
-the demo, stored by the gateway) and is downloaded from it. The growth is the process's largest
+its address (`image_url`, fetched from a local server, uploaded to the demo) and as a form
+(`/v1/files`, used by its id), comes out (made by the demo, stored by the gateway) and is downloaded
+from it; and so does a picture of that size. The growth is the process's largest
 resident size (VmHWM, put back before each step) over what it held before the step.
 """
 
 import argparse
 import asyncio
+import math
 import os
 import re
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientSession, ClientTimeout, web
+from aiohttp import ClientSession, ClientTimeout, FormData, web
+from msgspec import Struct
+from PIL import Image
 
 from bench.processes import Contestant, gateway
-from upstream.demo import tools
+from upstream.demo import drawing, tools
 from upstream.demo.app import make_demo_app
 from upstream.demo.options import DemoOptions
 
@@ -50,7 +55,7 @@ async def measured(step: str, running: Contestant, growth: dict[str, float]) -> 
     yield
     growth[step] = (running.resident_bytes("VmHWM") - before) / MEBIBYTE
     seconds = time.perf_counter() - started
-    print(f"{step:10} {growth[step]:6.1f} MiB more than {before / MEBIBYTE:.1f}, {seconds:.1f} s")
+    print(f"{step:20} {growth[step]:6.1f} MiB more than {before / MEBIBYTE:.1f}, {seconds:.1f} s")
 
 
 async def chat(session: ClientSession, address: str, content: Any) -> str:
@@ -71,43 +76,100 @@ def _holder(contents: dict[str, bytes]) -> web.Application:
     return app
 
 
-async def steps(running: Contestant, held: str, large: bytes) -> dict[str, float]:
-    """Send small files through, so that all is loaded, then the large one."""
+def _noise(size_bytes: int) -> bytes:
+    """Return a PNG of about that size, which nothing can compress."""
+    side = math.isqrt(size_bytes // 3)
+    picture = BytesIO()
+    Image.frombytes("RGB", (side, side), os.urandom(side * side * 3)).save(
+        picture, "PNG", compress_level=0
+    )
+    return picture.getvalue()
+
+
+async def _download(session: ClientSession, text: str) -> int:
+    """Follow the first link of an answer; return how many bytes came."""
+    found = re.search(r"http://[^\s)]+", text)
+    assert found, text
+    size = 0
+    async with session.get(found[0]) as response:
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+    return size
+
+
+async def _upload(session: ClientSession, address: str, path: Path) -> str:
+    with path.open("rb") as file:
+        form = FormData({"purpose": "user_data"})
+        form.add_field("file", file, filename=path.name)
+        async with session.post(f"{address}/v1/files", data=form) as response:
+            reply = await response.json()
+            assert response.status == 200, reply
+            return str(reply["id"])
+
+
+class Place(Struct, frozen=True):
+    """The gateway, and a server and a folder that hold the files."""
+
+    running: Contestant
+    held: str
+    folder: Path
+
+    @property
+    def address(self) -> str:
+        """Where the gateway answers."""
+        return f"http://{self.running.target.host}:{self.running.target.port}"
+
+
+async def steps(place: Place, sizes: Mapping[str, int]) -> dict[str, float]:
+    """Send a file of each size through: small ones first, so that all is loaded."""
     growth: dict[str, float] = {}
-    address = f"http://{running.target.host}:{running.target.port}"
+    running, address = place.running, place.address
     headers = {"Authorization": "Bearer fk-memory"}
     async with ClientSession(headers=headers, timeout=ClientTimeout(600)) as session:
-        for name in ("warm-1.bin", "warm-2.bin", "large.bin"):
-            part = {"type": "image_url", "image_url": {"url": f"{held}/{name}"}}
-            question = [{"type": "text", "text": "What is it?"}, part]
-            tools.CSV = large if name == "large.bin" else b"a,b\n1,2\n" * 10_000
-            async with measured(f"in {name[:-4]}", running, growth):
-                await chat(session, address, question)
-            async with measured(f"out {name[:-4]}", running, growth):
-                text = await chat(session, address, "make report.csv")
-            found = re.search(r"http://[^\s)]+", text)
-            assert found, text
-            async with measured(f"get {name[:-4]}", running, growth):
-                async with session.get(found[0]) as response:
-                    size = 0
-                    async for chunk in response.content.iter_any():
-                        size += len(chunk)
-                assert size == len(tools.CSV)
+        for name, size in sizes.items():
+            part = {"type": "image_url", "image_url": {"url": f"{place.held}/{name}"}}
+            async with measured(f"in by URL {name}", running, growth):
+                await chat(session, address, [{"type": "text", "text": "What is it?"}, part])
+            async with measured(f"in as form {name}", running, growth):
+                file_id = await _upload(session, address, place.folder / name)
+            part = {"type": "file", "file": {"file_id": file_id}}
+            async with measured(f"in by id {name}", running, growth):
+                await chat(session, address, [{"type": "text", "text": "What is it?"}, part])
+            await _out(session, place, (name, size), growth)
     return growth
+
+
+async def _out(
+    session: ClientSession, place: Place, made: tuple[str, int], growth: dict[str, float]
+) -> None:
+    name, size = made
+    tools.CSV, drawn = os.urandom(size), _noise(size)
+    drawing.draw = lambda *_arguments: drawn
+    for kind, question, content in (
+        ("file", "make report.csv", tools.CSV),
+        ("picture", "draw a boat", drawn),
+    ):
+        async with measured(f"{kind} out {name}", place.running, growth):
+            text = await chat(session, place.address, question)
+        async with measured(f"{kind} get {name}", place.running, growth):
+            assert await _download(session, text) == len(content)
 
 
 async def run(mebibytes: int) -> int:
     """Print the growth of each step; return how many are over the goal."""
-    large = os.urandom(mebibytes * MEBIBYTE)
-    contents = {"warm-1.bin": large[:9999], "warm-2.bin": large[:8888], "large.bin": large}
-    with tempfile.TemporaryDirectory() as folder:
+    sizes = {"warm-1": 9999, "warm-2": 8888, "large": mebibytes * MEBIBYTE}
+    contents = {name: os.urandom(size) for name, size in sizes.items()}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for one, content in contents.items():
+            (folder / one).write_bytes(content)
         demo = make_demo_app(DemoOptions(delay_seconds=0))
         async with (
             serving(_holder(contents)) as held,
             serving(demo) as upstream,
         ):
-            with gateway(upstream, Path(folder), None) as running:
-                growth = await steps(running, held, large)
+            with gateway(upstream, folder, None) as running:
+                growth = await steps(Place(running, held, folder), sizes)
     return sum(value > GOAL_MEBIBYTES for step, value in growth.items() if "large" in step)
 
 

@@ -220,7 +220,7 @@ async def test_a_picture_is_edited_with_a_mask(
             assert drawn.format == "PNG"
             assert "add a hat" in str(one.revised_prompt)
             prompt = str(one.revised_prompt).removeprefix("A demo picture of: ")
-                assert is_same(drawn, demo_pictures.draw(prompt, 256, 256))
+            assert is_same(drawn, demo_pictures.draw(prompt, 256, 256))
     sent = await sent_by(gateway, demo)
     assert [entry["content"] for entry in sent] == [picture(), picture("#ffffff00")]
     assert stored(tmp_path) == []

@@ -23,13 +23,14 @@ from service.events import AssetKind, AssetReady, AssetWanted, Delta
 from service.ports import Assets, BlobStore
 from service.refusals import quoted
 from upstream.backend import Backend
-from upstream.bodies import chunks_within, read_limited
+from upstream.bodies import chunks_within
 from upstream.file_names import safe_name
+from upstream.media_types import HEAD_BYTES, media_type
 from upstream.payload import well_formed
-from upstream.pictures import web_picture
+from upstream.pictures import PICTURE_TYPES, web_picture
 from upstream.transfers import MAX_DOWNLOAD_BYTES, Transfers
 
-MAX_PICTURE_BYTES = 64 * 1024 * 1024  # a picture is held in memory, to be made a PNG
+MAX_PICTURE_BYTES = 64 * 1024 * 1024  # what is no web format is held in memory, to be made one
 _RETRY_SECONDS = 10.0  # of pauses in all, while a route answers `retry`
 _FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.25, 2.0
 _OTHER_TYPE = "application/octet-stream"
@@ -132,12 +133,28 @@ class UpstreamAssets:
     ) -> AssetReady:
         if wanted.kind is AssetKind.FILE:
             return await self._linked_file(caller, wanted, found, public_url)
-        async with self._transfers.download(caller, found.link) as response:
-            content = await read_limited(response, MAX_PICTURE_BYTES)
-            claimed = response.content_type
-        content, kind = await asyncio.to_thread(web_picture, content, claimed)
-        stored = await self._blobs.save("images", found.name, kind, _once(content))
+        async with (
+            self._transfers.download(caller, found.link) as response,
+            aclosing(chunks_within(response, MAX_PICTURE_BYTES)) as chunks,
+        ):
+            stored, kind = await self._store_picture(found.name, chunks, response.content_type)
         return AssetReady(wanted, f"{public_url}/{self._sign(f'images/{stored}')}", stored, kind)
+
+    async def _store_picture(
+        self, name: str, chunks: AsyncGenerator[bytes, None], claimed_type: str
+    ) -> tuple[str, str]:
+        """Store a picture that browsers show as it comes, any other as a PNG; return name and type."""
+        start = b""
+        async for chunk in chunks:
+            start += chunk
+            if len(start) >= HEAD_BYTES:
+                break
+        kind = media_type(start, None, "")
+        if kind in PICTURE_TYPES:
+            return await self._blobs.save("images", name, kind, _after(start, chunks)), kind
+        content = b"".join([piece async for piece in _after(start, chunks)])
+        content, kind = await asyncio.to_thread(web_picture, content, claimed_type)
+        return await self._blobs.save("images", name, kind, _after(content)), kind
 
     async def _linked_file(
         self, caller: Caller, wanted: AssetWanted, found: Found, public_url: str
@@ -230,8 +247,14 @@ def _key(wanted: AssetWanted) -> tuple[str, str]:
     return wanted.message_id, wanted.pointer
 
 
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content
+async def _after(
+    start: bytes, chunks: AsyncGenerator[bytes, None] | None = None
+) -> AsyncIterator[bytes]:
+    """Yield the start of a body and what follows it, if anything."""
+    yield start
+    if chunks is not None:
+        async for chunk in chunks:
+            yield chunk
 
 
 def _link_in(answer: dict[str, Any]) -> Found:
