@@ -132,6 +132,9 @@ async def steps(place: Place, sizes: Mapping[str, int]) -> dict[str, float]:
                 await chat(session, address, [{"type": "text", "text": "What is it?"}, part])
             async with measured(f"in as form {name}", running, growth):
                 file_id = await _upload(session, address, place.folder / name)
+            part = {"type": "image_url", "image_url": {"url": f"{place.held}/{name}.png"}}
+            async with measured(f"picture in {name}", pid, growth):
+                await chat(session, address, [{"type": "text", "text": "What is it?"}, part])
             part = {"type": "file", "file": {"file_id": file_id}}
             async with measured(f"in by id {name}", running, growth):
                 await chat(session, address, [{"type": "text", "text": "What is it?"}, part])
@@ -163,6 +166,7 @@ async def run(mebibytes: int) -> int:
         folder = Path(name)
         for one, content in contents.items():
             (folder / one).write_bytes(content)
+        contents |= {f"{one}.png": _noise(size) for one, size in sizes.items()}
         demo = make_demo_app(DemoOptions(delay_seconds=0))
         async with (
             serving(_holder(contents)) as held,

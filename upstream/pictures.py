@@ -42,7 +42,7 @@ _PNG = "image/png"
 def picture_size(source: bytes | Path, kind: str) -> PictureSize | None:
     """Return a picture's size, None when it is broken or over the limit; blocks.
 
-    Its pixels are unpacked once, since a cut picture has a perfect head.
+    It is read to its end once, since a cut picture has a perfect head.
     """
     image_format = PICTURE_TYPES.get(kind)
     if image_format is None:
@@ -80,6 +80,9 @@ def _size(source: bytes | Path, image_format: str) -> PictureSize | None:
         width, height = image.size
         if width * height > MAX_PIXELS:
             return None
-        image.draft(image.mode, _DRAFT_PIXELS)  # a JPEG is unpacked smaller, and so faster
-        image.load()
+        if image_format == "PNG":
+            image.verify()  # its checksums, which needs no memory for the pixels
+        else:
+            image.draft(image.mode, _DRAFT_PIXELS)  # a JPEG is unpacked smaller, and so faster
+            image.load()
     return PictureSize(width, height)
