@@ -30,7 +30,19 @@ DEFAULT_SIZE, OPEN_SIZE = "1024x1024", "auto"  # OpenAI's defaults: of dall-e, a
 _IMAGE_MODEL = re.compile(r"(?:dall-e|gpt-image|chatgpt-image)(?:-|$)")
 # Slugs that answer in words only, whatever they are asked.
 _WORDS_ONLY = re.compile(r"mini|3\.5|text-davinci|^o\d")
-_RATE_LIMIT = re.compile(r"(?i)rate.?limit|too many|usage cap|try again (?:in|after)")
+_RATE_LIMIT = re.compile(r"(?i)rate.?limit|too many|too quickly|usage cap|try again (?:in|after)")
+# How the model itself tells of a limit, in the languages that it is asked in most.
+_LIMIT_WORDS = re.compile(
+    r"(?i)\brate.?limit|\busage (?:cap|limit)|too many (?:image|picture|request)"
+    r"|(?:reached|hit|exceeded) (?:the|my|your|our|a|an) [\w ]{0,40}limit"
+    r"|(?:达到|超过|超出|触发)[^。\n]{0,20}(?:上限|限额|限制)|速率限制|请求过于频繁"
+)
+_WAIT = re.compile(
+    r"(?i)(?:in|after|for|before|another|wait)\s+(?:about\s+)?(\d{1,5})\s*(second|minute|hour|day)"
+    r"|(\d{1,5})\s*(秒|分钟|小时|天)"
+)
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_SECONDS |= {"秒": 1, "分钟": 60, "小时": 3600, "天": 86400}
 _POLICY = re.compile(r"(?i)polic(?:y|ies)|guidelines|not allowed|moderation")
 
 
@@ -138,19 +150,31 @@ class Drawing:
         ended = self.gathered.ended
         if ended is not None and ended.failure is not None:
             return ended.failure
-        return _refused(self._words.content)
+        words = self._words.content
+        return _limited(words) if _LIMIT_WORDS.search(words) else _refused(words)
 
 
 def picture_failure(words: str) -> Failure:
     """Return what an error of a picture tool is to a caller, by the tool's own words."""
     if _RATE_LIMIT.search(words):
-        message = f"You have reached the rate limit of pictures. It said: {quoted(words)}"
-        return Failure(
-            HTTPStatus.TOO_MANY_REQUESTS, message, "rate_limit_error", "rate_limit_exceeded"
-        )
+        return _limited(words)
     if _POLICY.search(words):
         return _refused(words)
     return _broken(f"The upstream could not draw the picture. It said: {quoted(words)}")
+
+
+def _limited(words: str) -> Failure:
+    message = f"You have reached the rate limit of pictures. It said: {quoted(words)}"
+    wait = None
+    if found := _WAIT.search(words):
+        wait = float(found[1] or found[3]) * _SECONDS[(found[2] or found[4]).lower()]
+    return Failure(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        message,
+        "rate_limit_error",
+        "rate_limit_exceeded",
+        retry_after_seconds=wait,
+    )
 
 
 def _refused(words: str) -> Failure:

@@ -100,6 +100,34 @@ def test_words_instead_of_a_picture_are_a_refusal_with_these_words() -> None:
     assert failure.type == "invalid_request_error"
 
 
+@pytest.mark.parametrize(
+    ("words", "wait"),
+    [
+        ("You've hit the rate limit for image generation. Try again in 3 minutes.", 180),
+        ("It seems I have reached the current limit for drawing; please wait 24 hours.", 86400),
+        ("I'm generating images too quickly: usage limit reached, wait for 2 hours.", 7200),
+        ("抱歉，当前已达到图片生成次数的上限，请在 15 分钟后再试。", 900),
+    ],
+)
+def test_a_limit_that_the_model_tells_in_words_is_a_429(words: str, wait: float | None) -> None:
+    failure = failed(AnswerStarted("a"), AnswerText(words), END)
+    assert (failure.status, failure.code) == (429, "rate_limit_exceeded")
+    assert failure.retry_after_seconds == wait
+    assert words in failure.message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "I can't draw that: our policies limit what may be shown of real people.",
+        "There is no limit to what I could describe, but I will not draw this.",
+        "我不能画这个，它违反了内容政策的限制。",
+    ],
+)
+def test_a_refusal_that_speaks_of_limits_is_still_a_refusal(words: str) -> None:
+    assert failed(AnswerStarted("a"), AnswerText(words), END).status == 400
+
+
 def test_a_block_is_a_refusal_without_words() -> None:
     failure = failed(TurnEnded(Outcome.FILTERED, "content_filter"))
     assert failure.code == "content_policy_violation"
