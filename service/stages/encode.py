@@ -147,7 +147,9 @@ class Gathered:
             case CitationResolved(slot, sources):
                 self._cite(slot, sources)
             case AssetLinked():
-                self._assets[piece.kind].append(_link(piece))
+                links, link = self._assets[piece.kind], _link(piece)
+                if link not in links:  # a text may name a file twice
+                    links.append(link)
             case FunctionCallStarted(index, call_id, name):
                 self._calls[index] = FunctionCall(call_id, name, "")
             case FunctionArguments(index, text):

@@ -179,6 +179,7 @@ def test_the_turns_names_and_links_are_on_the_last_chunks_and_the_whole_reply() 
         TurnFacts("conv", "msg", "gpt-4o-2024"),
         AssetLinked(AssetKind.PICTURE, "https://g/images/1.png", "", "image/png", "a cat"),
         AssetLinked(AssetKind.FILE, "https://g/files/2.csv", "data.csv", "text/csv"),
+        AssetLinked(AssetKind.FILE, "https://g/files/2.csv", "data.csv", "text/csv"),
         END,
     ]
     names = {"conversation_id": "conv", "message_id": "msg", "upstream_model": "gpt-4o-2024"}
