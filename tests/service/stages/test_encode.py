@@ -209,8 +209,11 @@ def test_a_finish_chunk_that_would_be_too_long_is_trimmed_and_the_whole_reply_is
         ContentCited(slot, "x", (Source(f"https://a.example/{slot}", "你" * 50),))
         for slot in range(2_000)
     ]
-    picture = AssetLinked(AssetKind.PICTURE, "https://g/images/1.png", "", "image/png", "p" * 9_000)
-    batch = [*cited, *[picture] * 20, END]
+    pictures: list[Rendered] = [
+        AssetLinked(AssetKind.PICTURE, f"https://g/{at}.png", "", "image/png", "p" * 9_000)
+        for at in range(20)
+    ]
+    batch = [*cited, *pictures, END]
     *_, finish, _ = streamed([batch])
     assert 1 <= len(finish["x_images"]) < 20
     assert len(finish["choices"][0]["delta"]["annotations"]) > 1
