@@ -133,7 +133,7 @@ async def steps(place: Place, sizes: Mapping[str, int]) -> dict[str, float]:
             async with measured(f"in as form {name}", running, growth):
                 file_id = await _upload(session, address, place.folder / name)
             part = {"type": "image_url", "image_url": {"url": f"{place.held}/{name}.png"}}
-            async with measured(f"picture in {name}", pid, growth):
+            async with measured(f"picture in {name}", running, growth):
                 await chat(session, address, [{"type": "text", "text": "What is it?"}, part])
             part = {"type": "file", "file": {"file_id": file_id}}
             async with measured(f"in by id {name}", running, growth):
