@@ -1,4 +1,4 @@
-"""Whether the service is well: `/healthz`, `/readyz`, `/metrics` and `/` (spec 12)."""
+"""Whether the service is well: `/healthz`, `/readyz` and `/metrics` (spec 12)."""
 
 import asyncio
 
@@ -8,7 +8,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from handlers.responses import json_response
 from service.errors import NotFoundError
 from service.keys import CONFIG, DRAINING, METRICS, STATE, UPSTREAM
-from service.version import VERSION
 
 CHECK_SECONDS = 5.0  # for each part: probes of orchestrators seldom wait longer
 
@@ -64,19 +63,3 @@ async def metrics(request: web.Request) -> web.Response:
         raise NotFoundError("There is nothing at /metrics.")
     body = request.app[METRICS].exposition()
     return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST})
-
-
-async def index(request: web.Request) -> web.Response:
-    """Answer what this is, and where its parts are."""
-    prefix = request.app[CONFIG].server.api_prefix.strip("/")
-    base = f"/{prefix}" if prefix else ""
-    paths = {
-        "chat_completions": f"{base}/v1/chat/completions",
-        "models": f"{base}/v1/models",
-        "account_ids": f"{base}/getAccountID",
-        "health": "/healthz",
-        "readiness": "/readyz",
-    }
-    if request.app[CONFIG].metrics.enabled:
-        paths["metrics"] = "/metrics"
-    return json_response({"name": "backend-to-v1", "version": VERSION, "links": paths})

@@ -4,8 +4,9 @@ from aiohttp import web
 
 from handlers.accounts import account_ids
 from handlers.chat import chat_completions
+from handlers.console.pages import asset, root
 from handlers.files import create_file, delete_file, file_content, get_file, list_files
-from handlers.health import healthz, index, metrics, readyz
+from handlers.health import healthz, metrics, readyz
 from handlers.image_edits import image_edits, image_variations
 from handlers.images import image_generations
 from handlers.media import FILES, IMAGES, file, image
@@ -35,4 +36,5 @@ def add_routes(app: web.Application, config: Config) -> None:
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
-    app.router.add_get("/", index)
+    app.router.add_get("/", root)
+    app.router.add_get("/console/{path:.+}", asset)

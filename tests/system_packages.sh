@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the servers that tests start, where that is possible; elsewhere the tests that
+# Install the servers and the browser that tests start, where that is possible; elsewhere the tests that
 # need a missing one are skipped by name (or fail, with CI=true).
 set -eu
 
@@ -7,6 +7,8 @@ missing=""
 PATH="$PATH:/usr/sbin:/sbin"
 command -v redis-server >/dev/null || missing="$missing redis-server"
 command -v nginx >/dev/null || missing="$missing nginx"
+# The fonts are for its screenshots: without them Chinese is empty boxes.
+command -v chromium >/dev/null || missing="$missing chromium fonts-liberation fonts-wqy-microhei"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then

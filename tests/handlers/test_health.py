@@ -59,12 +59,3 @@ async def test_metrics_are_in_the_text_format(serve: Serve) -> None:
 async def test_metrics_can_be_turned_off(serve: Serve) -> None:
     client = await serve(metrics={"enabled": False})
     assert (await client.get("/metrics")).status == 404
-    assert "metrics" not in (await (await client.get("/")).json())["links"]
-
-
-async def test_the_root_says_what_this_is_and_where(serve: Serve) -> None:
-    client = await serve(server={"api_prefix": "secret/path"})
-    body = await (await client.get("/")).json()
-    assert body["name"] == "backend-to-v1"
-    assert body["version"]
-    assert body["links"]["chat_completions"] == "/secret/path/v1/chat/completions"

@@ -1,0 +1,81 @@
+// The state of the gateway and its upstream, looked for every few seconds while the page is seen.
+
+import { byId, make } from "./elements.js";
+import { seconds, setText } from "./i18n.js";
+
+const INTERVAL_MS = 10_000;
+const PARTS = ["gateway", "upstream", "state", "blobs"]; // those that have a name of their own
+
+export class State {
+  constructor(gateway) {
+    this.gateway = gateway;
+    this.timer = 0;
+    document.addEventListener("visibilitychange", () => this.look());
+  }
+
+  /** Look now, and again later. */
+  async look() {
+    clearTimeout(this.timer);
+    if (document.hidden) return;
+    await Promise.all([this.#readiness(), this.#figures()]);
+    this.timer = setTimeout(() => this.look(), INTERVAL_MS);
+  }
+
+  async #readiness() {
+    try {
+      const { status, checks = {} } = await this.gateway.readiness();
+      this.#summarise(status === "ready" ? "ready" : "not_ready");
+      byId("checks").replaceChildren(...Object.entries(checks).map(check));
+    } catch (error) {
+      this.#summarise("unreachable");
+      byId("checks").replaceChildren(make("div", { className: "check bad" }, make("dd", {}, error.message)));
+    }
+  }
+
+  #summarise(state) {
+    for (const summary of document.querySelectorAll(".summary")) {
+      summary.dataset.state = state;
+      setText(summary.querySelector("span"), `state.${state}`);
+    }
+  }
+
+  async #figures() {
+    let exposition = "";
+    try {
+      exposition = await this.gateway.metrics();
+    } catch {
+      // The readiness says that the gateway cannot be reached.
+    }
+    byId("figures").hidden = byId("figures-note").hidden = !exposition;
+    for (const [name, value] of Object.entries(figures(exposition)))
+      byId("figures").querySelector(`[data-figure=${name}]`).textContent = value;
+  }
+}
+
+function check([part, result]) {
+  const name = make("dt");
+  if (PARTS.includes(part)) setText(name, `state.part.${part}`);
+  else name.textContent = part;
+  const isOk = result === "ok";
+  const value = isOk ? setText(make("dd"), "state.ok") : make("dd", {}, String(result));
+  return make("div", { className: isOk ? "check" : "check bad" }, name, value);
+}
+
+/** Return the few figures that are shown, of the Prometheus text format. */
+function figures(exposition) {
+  const samples = [...exposition.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)];
+  const sum = (name, has = "") =>
+    samples
+      .filter(([, metric, labels = ""]) => metric === name && labels.includes(has))
+      .reduce((total, [, , , value]) => total + Number(value), 0);
+  const ended = sum("gateway_outcomes_total");
+  const firsts = sum("gateway_first_token_seconds_count");
+  return {
+    open: sum("gateway_open_streams"),
+    queued: sum("gateway_queued_turns"),
+    requests: sum("gateway_requests_total"),
+    answers: ended,
+    failed: ended - sum("gateway_outcomes_total", 'outcome="complete"'),
+    first: firsts ? `${seconds(sum("gateway_first_token_seconds_sum") / firsts)} s` : "–",
+  };
+}
