@@ -21,7 +21,7 @@ install: $(VENV)/.for-tests  ## make .venv with all that run and test need; noth
 run: $(VENV)/.for-run  ## start on port 33333, against the built-in demo unless config.yaml says otherwise
 	@exec $(BIN)/python -m service $(ARGS)
 
-test: install  ## run every test; installs redis-server and nginx first where apt-get and root are there
+test: install  ## run every test; installs redis-server, nginx and chromium first where apt-get and root are there
 	@tests/system_packages.sh
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
