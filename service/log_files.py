@@ -20,46 +20,83 @@ from pathlib import Path
 from typing_extensions import override
 
 _DAY = "%Y-%m-%d"
+RETRY_SECONDS = 5.0  # between tries to write to a file that could not be written
+
+_logger = logging.getLogger(__name__)
 
 
 class DailyFileHandler(WatchedFileHandler):
     """Append to a file; put it aside as `<name>.<day>` once its day is over.
 
+    A file that cannot be written, such as one whose directory was removed, is one
+    warning; it is tried again with a record after `RETRY_SECONDS`, and made anew.
+
     Args:
-        path: the file; its directory exists.
+        path: the file; its directory is made if need be.
         keep_days: how many days that were put aside are kept.
         clock: seconds since the epoch, as `time.time`.
-
-    Raises:
-        OSError: the file cannot be opened.
     """
 
     def __init__(self, path: Path, keep_days: int, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
         self._path = path
         self._keep_days = keep_days
         self._clock = clock
-        self._is_broken = False
-        super().__init__(path, encoding="utf-8", errors="backslashreplace")
-        self._day = self._day_of(path.stat().st_mtime) if path.stat().st_size else self._today()
+        self._day = ""
+        self._again_at: float | None = None  # set while it cannot be written
+        try:
+            self._begin()
+        except OSError as error:
+            self._rest(error)
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        if self._is_broken:
+        if self._again_at is not None and self._clock() < self._again_at:
             return
         try:
+            if self.stream is None:
+                self._begin()
+            self.reopenIfNeeded()
             if self._day != self._today():
-                self._turn()
-        except OSError:
-            self.handleError(record)
-            return
-        super().emit(record)
+                self._end_day()
+        except OSError as error:
+            self._rest(error)
+        else:
+            super().emit(record)
 
     @override
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say once that the file cannot be written; stderr has every record anyway."""
-        self._is_broken = True
-        reason = sys.exc_info()[1]
-        sys.stderr.write(f"the log file {self._path} cannot be written any more: {reason}\n")
+        """Go without the file for a while; stderr has every record anyway."""
+        self._rest(sys.exc_info()[1])
+
+    def _begin(self) -> None:
+        """Open the file, whose day may be an earlier one."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self.stream = self._open()
+        self._statstream()
+        status = os.fstat(self.stream.fileno())
+        self._day = self._day_of(status.st_mtime) if status.st_size else self._today()
+        if self._again_at is not None:
+            self._again_at = None
+            _logger.warning("writing to %s again", self._path)
+
+    def _rest(self, error: BaseException | None) -> None:
+        if self._again_at is None:
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            _logger.warning("cannot write to %s (%s); logging to stderr only", self._path, reason)
+        self._again_at = self._clock() + RETRY_SECONDS
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with suppress(OSError):  # of what could not be written
+                stream.close()
+
+    def _end_day(self) -> None:
+        """Put the file aside; where that is not allowed, it just goes on."""
+        try:
+            self._turn()
+        except OSError as error:
+            _logger.warning("cannot put %s aside: %s", self._path, error.strerror)
+        self._day = self._today()
 
     def _turn(self) -> None:
         """Put the file aside unless another process has, and forget the oldest days."""
@@ -71,7 +108,6 @@ class DailyFileHandler(WatchedFileHandler):
             self._forget()
             self.reopenIfNeeded()
             os.utime(self._path)  # an empty new file has a day, too
-        self._day = self._today()
 
     def _forget(self) -> None:
         oldest = self._day_of(self._clock() - self._keep_days * 86400)

@@ -30,6 +30,8 @@ _PLAIN_VALUE = re.compile(r"[^\s\"=]+")
 # These log each statement or each task at DEBUG, with its data.
 _NOISY = ("aiosqlite", "asyncio", "PIL")
 
+MAX_WAITING = 20_000  # records that the thread has not written yet, some tens of MiB
+
 _logger = logging.getLogger(__name__)
 
 
@@ -66,25 +68,40 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(entry).decode()
 
 
+class Entrance(QueueHandler):
+    """Puts records into the queue, unless its reader has fallen far behind.
+
+    A disk that hangs must not fill the memory; what was dropped is told later.
+    """
+
+    def __init__(self, records: queue.SimpleQueue[Any]) -> None:
+        super().__init__(records)
+        self._records = records
+        self._dropped = 0
+
+    @override
+    def enqueue(self, record: logging.LogRecord) -> None:
+        if self._records.qsize() >= MAX_WAITING:
+            self._dropped += 1
+            return
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            _logger.warning("%d records were dropped: nobody took them in time", dropped)
+        super().enqueue(record)
+
+
 # Longer than the budget: what is put in place stands beside what takes it away again.
 @contextmanager
 def setup_logging(config: LogConfig) -> Iterator[None]:
     """Send all logging of this process where the settings say, until the context ends.
 
     After a fork the new process enters a context of its own: threads stay behind.
-    A file that cannot be opened is one warning; stderr has everything.
+    A file that cannot be written is one warning; stderr has everything.
     """
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    problem = None
-    if config.to_file:
-        try:
-            handlers.append(_file_handler(config))
-        except OSError as error:
-            problem = error.strerror or str(error)
     records: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    entrance = QueueHandler(records)
+    entrance = Entrance(records)
     entrance.setFormatter(JsonFormatter() if config.format == "json" else TextFormatter())
-    listener = QueueListener(records, *handlers)
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     root = logging.getLogger()
     before = (
         root.handlers[:],
@@ -95,9 +112,10 @@ def setup_logging(config: LogConfig) -> Iterator[None]:
     root.setLevel(config.level)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    if config.to_file:
+        handlers.append(DailyFileHandler(Path(config.path), config.keep_days))
+    listener = QueueListener(records, *handlers)
     listener.start()
-    if problem:
-        _logger.warning("cannot write to %s (%s); logging to stderr only", config.path, problem)
     try:
         yield
     finally:
@@ -107,12 +125,6 @@ def setup_logging(config: LogConfig) -> Iterator[None]:
         listener.stop()
         for handler in handlers:
             handler.close()
-
-
-def _file_handler(config: LogConfig) -> logging.Handler:
-    path = Path(config.path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return DailyFileHandler(path, config.keep_days)
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:

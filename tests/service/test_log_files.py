@@ -1,7 +1,9 @@
 """A log file that several processes write, put aside at midnight."""
 
+import errno
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.log_files import DailyFileHandler
+from service.log_files import RETRY_SECONDS, DailyFileHandler
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY = 86400
@@ -19,9 +21,10 @@ class Clock:
     """Seconds since the epoch; `days` are added to what the system says."""
 
     days = 0
+    seconds = 0.0
 
     def __call__(self) -> float:
-        return time.time() + self.days * DAY
+        return time.time() + self.days * DAY + self.seconds
 
 
 def day(offset: int = 0) -> str:
@@ -115,14 +118,62 @@ def test_only_the_last_days_are_kept(tmp_path, make, clock):
     }
 
 
-def test_a_file_that_cannot_be_written_any_more_is_told_once(make, tmp_path, capsys, clock):
+def test_a_file_that_cannot_be_written_is_told_once_and_made_anew(
+    make, tmp_path, caplog, clock, monkeypatch
+):
     handler = make()
-    (tmp_path / "access.log").unlink()
-    tmp_path.rmdir()
+    write(handler, "before")
+    folder = tmp_path.with_name(f"{tmp_path.name}-moved")
+    tmp_path.rename(folder)
+    tmp_path.write_text("a file where the directory was")
+    write(handler, "lost 1")
+    write(handler, "lost 2")
+    assert [text for text in caplog.messages if "cannot write to" in text] == caplog.messages
+    assert len(caplog.messages) == 1
+    tmp_path.unlink()
+    write(handler, "lost 3")  # too soon
+    monkeypatch.setattr(clock, "seconds", RETRY_SECONDS)
+    write(handler, "after")
+    assert (tmp_path / "access.log").read_text() == "after\n"
+    assert (folder / "access.log").read_text() == "before\n"
+    assert caplog.messages[1:] == [f"writing to {tmp_path / 'access.log'} again"]
+
+
+def test_a_removed_directory_is_made_anew_with_the_next_record_but_one(
+    make, tmp_path, caplog, clock
+):
+    handler = make()
+    write(handler, "before")
+    shutil.rmtree(tmp_path)
+    write(handler, "lost")
+    clock.seconds = RETRY_SECONDS
+    write(handler, "after")
+    assert (tmp_path / "access.log").read_text() == "after\n"
+    assert len(caplog.messages) == 2
+
+
+def test_a_disk_that_is_full_for_a_while_costs_only_that_while(make, tmp_path, caplog, clock):
+    handler = make()
+    handler.stream.close()
+    handler.stream = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - it closes it
+    write(handler, "lost")
+    assert "No space left" in caplog.messages[0]
+    clock.seconds = RETRY_SECONDS
+    write(handler, "after")
+    assert (tmp_path / "access.log").read_text() == "after\n"
+
+
+def test_a_file_that_cannot_be_put_aside_is_written_on(make, tmp_path, caplog, clock, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    handler = make()
+    write(handler, "yesterday")
     clock.days = 1
-    write(handler, "a")
-    write(handler, "b")
-    assert capsys.readouterr().err.count("cannot be written any more") == 1
+    monkeypatch.setattr(Path, "rename", refuse)  # root may rename anything
+    write(handler, "today")
+    assert (tmp_path / "access.log").read_text() == "yesterday\ntoday\n"
+    assert "cannot put" in caplog.messages[0]
 
 
 WRITER = """

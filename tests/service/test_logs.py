@@ -3,10 +3,14 @@
 import json
 import logging
 import re
+import shutil
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 
+from service import log_files, logs
 from service.config import LogConfig
 from service.logs import setup_logging
 
@@ -21,6 +25,13 @@ def path(tmp_path):
 
 def config(path, **changes) -> LogConfig:
     return LogConfig(path=str(path), **changes)
+
+
+def wait_for(is_true: Callable[[], object], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_a_record_is_one_line_on_stderr_and_in_the_file(path, capsys):
@@ -115,8 +126,46 @@ def test_a_directory_that_cannot_be_written_is_one_warning(tmp_path, capsys):
         logger.info("still here")
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
-    assert "WARNING service.logs: cannot write to" in lines[0]
+    assert "WARNING service.log_files: cannot write to" in lines[0]
     assert "still here" in lines[1]
+
+
+def test_a_log_directory_that_is_removed_stops_neither_stderr_nor_the_file(
+    path, capsys, monkeypatch
+):
+    monkeypatch.setattr(log_files, "RETRY_SECONDS", 0.0)
+    with setup_logging(config(path)):
+        logger.info("one")
+        wait_for(lambda: path.exists() and "one" in path.read_text())
+        shutil.rmtree(path.parent)
+        logger.info("two")
+        logger.info("three")
+    assert "three" in path.read_text()
+    error = capsys.readouterr().err
+    assert all(f": {word}\n" in error for word in ("one", "two", "three"))
+
+
+def test_records_that_nobody_takes_are_dropped_counted_and_told(path, capsys, monkeypatch):
+    monkeypatch.setattr(logs, "MAX_WAITING", 10)
+    release = threading.Event()
+    emit = logging.StreamHandler.emit
+
+    def slow(handler, record):
+        release.wait(10)
+        emit(handler, record)
+
+    monkeypatch.setattr(logging.StreamHandler, "emit", slow)
+    with setup_logging(config(path, to_file=False)):
+        for number in range(100):
+            logger.info("line %s", number)
+        release.set()
+        wait_for(lambda: not logging.getLogger().handlers[0].queue.qsize())
+        logger.info("the last")
+    lines = capsys.readouterr().err.splitlines()
+    told = [int(found[1]) for line in lines if (found := re.search(r"(\d+) records were", line))]
+    assert sum(told) > 50
+    assert sum(told) + sum(": line " in line for line in lines) == 100
+    assert "the last" in lines[-1]
 
 
 def test_everything_logged_is_out_when_the_context_ends(path):
