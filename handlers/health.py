@@ -1,15 +1,49 @@
 """Whether the service is well: `/healthz`, `/readyz` and `/metrics` (spec 12)."""
 
 import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from aiohttp import hdrs, web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from handlers.responses import json_response
-from service.errors import NotFoundError
-from service.keys import CONFIG, DRAINING, METRICS, STATE, UPSTREAM
+from service.errors import NotFoundError, RequestError
+from service.keys import BLOBS, CONFIG, DRAINING, METRICS, STATE, UPSTREAM
+from service.readiness import Check, Finding
+from service.version import VERSION
 
-CHECK_SECONDS = 5.0  # for each part: probes of orchestrators seldom wait longer
+_CHECKS = web.AppKey("_CHECKS", Mapping[str, Check])
+_STARTED_AT = web.AppKey("_STARTED_AT", float)  # monotonic, in seconds
+_GATEWAY = "gateway"  # the part of `/readyz` that is this process
+
+
+def install_checks(app: web.Application) -> None:
+    """Prepare what `/readyz` asks; the parts themselves may come to the application later."""
+    app.cleanup_ctx.append(_checks_ctx)
+
+
+@asynccontextmanager
+async def _checks_ctx(app: web.Application) -> AsyncIterator[None]:
+    async def of_state() -> str | None:
+        return None if await app[STATE].is_alive() else "the state store does not answer"
+
+    async def of_blobs() -> str | None:
+        return await app[BLOBS].problem()
+
+    async def of_upstream() -> str | None:
+        return await app[UPSTREAM].problem()
+
+    app[_STARTED_AT] = time.monotonic()
+    app[_CHECKS] = checks = {
+        "state": Check(of_state, "the state store does not answer"),
+        "blobs": Check(of_blobs, "the store of pictures and files does not answer"),
+        "upstream": Check(of_upstream, "the upstream did not answer in time"),
+    }
+    yield
+    for check in checks.values():
+        await check.close()
 
 
 async def healthz(request: web.Request) -> web.Response:
@@ -19,38 +53,53 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Answer whether requests can be served now, with the reason for each part that cannot."""
-    async with asyncio.TaskGroup() as group:
-        state = group.create_task(_state_problem(request.app))
-        upstream = group.create_task(_upstream_problem(request.app))
-    problems = {
-        "state": state.result(),
-        "upstream": upstream.result(),
-        "gateway": "it is being stopped" if request.app[DRAINING].is_set() else None,
-    }
-    is_ready = not any(problems.values())
-    body = {
+    """Answer whether requests can be served now, with the reason for each part that cannot.
+
+    `?exclude=<part>`, which may be repeated, leaves a part out: what all gateways share is no
+    reason to take each of them out of service. `?verbose` adds how long each part took.
+
+    Raises:
+        RequestError: there is no such part to leave out.
+    """
+    findings = await _findings(request)
+    is_ready = not any(finding.problem for finding in findings.values())
+    body: dict[str, object] = {
         "status": "ready" if is_ready else "not ready",
-        "checks": {part: problem or "ok" for part, problem in problems.items()},
+        "checks": {part: finding.problem or "ok" for part, finding in findings.items()},
     }
+    if "verbose" in request.query:
+        body |= {
+            "version": VERSION,
+            "uptime_seconds": round(time.monotonic() - request.app[_STARTED_AT], 1),
+            "parts": {part: _in_full(finding) for part, finding in findings.items()},
+        }
     return json_response(body, status=200 if is_ready else 503)
 
 
-async def _state_problem(app: web.Application) -> str | None:
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            is_alive = await app[STATE].is_alive()
-    except TimeoutError:
-        is_alive = False
-    return None if is_alive else "the state store does not answer"
+async def _findings(request: web.Request) -> dict[str, Finding]:
+    checks = request.app[_CHECKS]
+    left_out = request.query.getall("exclude", [])
+    if unknown := set(left_out) - checks.keys():
+        message = f"There is no part {min(unknown)!r}; the parts are {', '.join(checks)}."
+        raise RequestError(message, param="exclude")
+    async with asyncio.TaskGroup() as group:
+        tasks = {
+            part: group.create_task(check.find())
+            for part, check in checks.items()
+            if part not in left_out
+        }
+    stopping = "it is being stopped" if request.app[DRAINING].is_set() else None
+    return {part: task.result() for part, task in tasks.items()} | {
+        _GATEWAY: Finding(stopping, 0.0)
+    }
 
 
-async def _upstream_problem(app: web.Application) -> str | None:
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            return await app[UPSTREAM].problem()
-    except TimeoutError:
-        return f"the upstream did not answer within {CHECK_SECONDS:.0f} s"
+def _in_full(finding: Finding) -> dict[str, object]:
+    return {
+        "ok": finding.problem is None,
+        "problem": finding.problem,
+        "milliseconds": round(finding.seconds * 1000, 1),
+    }
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ from handlers.accounts import account_ids
 from handlers.chat import chat_completions
 from handlers.console.pages import asset, root
 from handlers.files import create_file, delete_file, file_content, get_file, list_files
-from handlers.health import healthz, metrics, readyz
+from handlers.health import healthz, install_checks, metrics, readyz
 from handlers.image_edits import image_edits, image_variations
 from handlers.images import image_generations
 from handlers.media import FILES, IMAGES, file, image
@@ -16,6 +16,7 @@ from service.config import Config
 
 def add_routes(app: web.Application, config: Config) -> None:
     """Add all routes: the API under the prefix only, stored pictures and files in both places."""
+    install_checks(app)
     prefix = config.server.api_prefix.strip("/")
     base = f"/{prefix}" if prefix else ""
     app.router.add_post(f"{base}/v1/chat/completions", chat_completions)

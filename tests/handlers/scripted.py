@@ -91,7 +91,9 @@ class Surroundings:
     callers: list[Caller | None] = field(default_factory=list)
     is_alive: bool = True
     upstream_problem: str | None = None
+    blobs_problem: str | None = None
     waits: float = 0
+    asked: int = 0  # how often the upstream was
     folder: Path = Path("unused")  # for what callers upload
 
     def find(self, folder: str, name: str) -> StoredBlob | None:
@@ -115,12 +117,22 @@ class Surroundings:
 
     async def problem(self) -> str | None:
         await asyncio.sleep(self.waits)
+        return self.blobs_problem
+
+    async def problem_of_upstream(self) -> str | None:
+        self.asked += 1
+        await asyncio.sleep(self.waits)
         return self.upstream_problem
 
 
 class _State:
     def __init__(self, is_alive: Callable[[], Any]) -> None:
         self.is_alive = is_alive
+
+
+class _Upstream:
+    def __init__(self, problem: Callable[[], Any]) -> None:
+        self.problem = problem
 
 
 def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
@@ -136,7 +148,7 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.CATALOGUE] = around
     app[keys.TOKENS] = around
     app[keys.ACCOUNTS] = around
-    app[keys.UPSTREAM] = around
+    app[keys.UPSTREAM] = _Upstream(around.problem_of_upstream)
     app[keys.STATE] = _State(around.state_is_alive)
     app[keys.DRAINING] = asyncio.Event()
     install_edge(app)
