@@ -1,6 +1,7 @@
 """Whether the service is well: `/healthz`, `/readyz` and `/metrics` (spec 12)."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -70,6 +71,7 @@ async def readyz(request: web.Request) -> web.Response:
     if "verbose" in request.query:
         body |= {
             "version": VERSION,
+            "process": os.getpid(),
             "uptime_seconds": round(time.monotonic() - request.app[_STARTED_AT], 1),
             "parts": {part: _in_full(finding) for part, finding in findings.items()},
         }
@@ -110,5 +112,5 @@ async def metrics(request: web.Request) -> web.Response:
     """
     if not request.app[CONFIG].metrics.enabled:
         raise NotFoundError("There is nothing at /metrics.")
-    body = request.app[METRICS].exposition()
+    body = await request.app[METRICS].exposition()
     return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST})

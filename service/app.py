@@ -18,6 +18,7 @@ from service.usage import loaded_encoding
 from storage.blobs import FileBlobs
 from storage.link_signer import LinkSigner
 from storage.object_blobs import ObjectBlobs
+from storage.retention import Swept
 from storage.secrets import Cipher, load_or_create_secret
 from storage.state import open_state
 from storage.uploads import FileUploads
@@ -106,18 +107,33 @@ async def blobs_ctx(app: web.Application) -> AsyncIterator[None]:
     app[keys.UPLOADS] = uploads
 
     async def sweep() -> None:
-        limit = config.files.max_store_bytes
+        limits, metrics = config.files, app[keys.METRICS]
         while True:
-            swept = await blobs.sweep(config.files.keep_days, limit)
-            removed = await uploads.sweep(limit)
-            count = swept.removed_files + removed.removed_files
-            if count:
-                size = swept.removed_bytes + removed.removed_bytes
-                _log.info("removed %d stored files, %d bytes", count, size)
+            try:
+                _account(
+                    metrics, "blobs", await blobs.sweep(limits.keep_days, limits.max_store_bytes)
+                )
+                _account(metrics, "uploads", await uploads.sweep(limits.max_store_bytes))
+            except OSError as error:
+                _log.warning("stored files could not be looked through: %s", error.strerror)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async with background(sweep):
         yield
+
+
+def _account(metrics: Metrics, store: str, swept: Swept | None) -> None:
+    """Count what a sweep removed and left; None says that the store is out of order."""
+    if swept is None:
+        return
+    metrics.store_files.labels(store).set(swept.kept_files)
+    metrics.store_bytes.labels(store).set(swept.kept_bytes)
+    metrics.store_removed_files.labels(store).inc(swept.removed_files)
+    metrics.store_removed_bytes.labels(store).inc(swept.removed_bytes)
+    if swept.removed_files:
+        _log.info(
+            "removed %d files of %s, %d bytes", swept.removed_files, store, swept.removed_bytes
+        )
 
 
 @asynccontextmanager

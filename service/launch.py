@@ -16,6 +16,7 @@ from service.config import Config, LoadedConfig, ServerConfig
 from service.demo_child import DemoError, demo_upstream, pointed_at
 from service.logs import setup_logging
 from service.runner import DrainingRunner, Program
+from service.shared_metrics import shared_metrics
 from service.workers import run_workers
 
 BACKLOG = 2048  # connections that wait while all workers are busy
@@ -49,6 +50,8 @@ def run(loaded: LoadedConfig, program: Program | None = None) -> int:
         except (ListenError, DemoError) as error:
             sys.stderr.write(f"{error}\n")
             return 1
+        if config.server.workers > 1:
+            stack.enter_context(shared_metrics())
         announce = _announcement(loaded.config, sockets[0])
         return _serve(config, program or _program(), sockets, announce)
 

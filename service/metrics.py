@@ -1,13 +1,17 @@
 """What the service counts, as Prometheus metrics (spec 12). No label names a user."""
 
+import asyncio
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from service.shared_metrics import is_shared, of_all_workers
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 _OVERHEAD_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
 
 class Metrics:
-    """All counters of one process, in a registry of their own."""
+    """All that one process counts; several workers show what they have counted together."""
 
     # Longer than the budget: one list of everything that is counted.
     def __init__(self) -> None:
@@ -37,10 +41,16 @@ class Metrics:
             registry=registry,
         )
         self.open_streams = Gauge(
-            "gateway_open_streams", "Turns that are running.", registry=registry
+            "gateway_open_streams",
+            "Turns that are running.",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self.queued_turns = Gauge(
-            "gateway_queued_turns", "Turns that wait for their account.", registry=registry
+            "gateway_queued_turns",
+            "Turns that wait for their account.",
+            registry=registry,
+            multiprocess_mode="livesum",
         )
         self.refreshes = Counter(
             "gateway_token_refreshes", "Token exchanges.", ["result"], registry=registry
@@ -74,7 +84,39 @@ class Metrics:
         self.state_failures = Counter(
             "gateway_state_failures", "Failures of the state store.", ["kind"], registry=registry
         )
+        self.store_files = _of_store("gateway_store_files", "Stored files", registry)
+        self.store_bytes = _of_store("gateway_store_bytes", "Bytes of stored files", registry)
+        self.store_removed_files = Counter(
+            "gateway_store_removed_files",
+            "Stored files that were kept long enough, by store.",
+            ["store"],
+            registry=registry,
+        )
+        self.store_removed_bytes = Counter(
+            "gateway_store_removed_bytes",
+            "Bytes of stored files that were kept long enough, by store.",
+            ["store"],
+            registry=registry,
+        )
 
-    def exposition(self) -> bytes:
+    async def exposition(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
+        if is_shared():
+            return await asyncio.to_thread(_exposition_of_all)
         return generate_latest(self.registry)
+
+
+def _of_store(name: str, meaning: str, registry: CollectorRegistry) -> Gauge:
+    """Return a gauge that all workers set to the same: what they see at the hourly sweep."""
+    return Gauge(
+        name,
+        f"{meaning} at the last sweep, by store.",
+        ["store"],
+        registry=registry,
+        multiprocess_mode="livemostrecent",
+    )
+
+
+def _exposition_of_all() -> bytes:
+    with of_all_workers() as registry:
+        return generate_latest(registry)

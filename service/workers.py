@@ -16,10 +16,13 @@ from typing_extensions import override
 from service.config import Config
 from service.logs import setup_logging
 from service.runner import FLUSH_SECONDS, DrainingRunner, Program
+from service.shared_metrics import forget_worker
 
 # A worker that is draining does not report; it must not be taken for a hung one.
 MARGIN_SECONDS = FLUSH_SECONDS + 10
 HUNG_SECONDS = 60
+
+_log = logging.getLogger(__name__)
 
 
 def run_workers(
@@ -89,6 +92,7 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "control_socket_disable": True,
             "when_ready": lambda _arbiter: self._on_ready(),
             "post_fork": lambda _arbiter, _worker: self._begin(),
+            "child_exit": lambda _arbiter, worker: _forget(worker.pid),
             "worker_exit": lambda _arbiter, _worker: self._logging.close(),
         }
         for name, value in settings.items():
@@ -110,3 +114,10 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         self._logging.enter_context(setup_logging(self._config.log))
+
+
+def _forget(pid: int) -> None:
+    try:
+        forget_worker(pid)
+    except Exception:  # noqa: BLE001 - figures must not end the process that restarts workers
+        _log.exception("the figures of worker %s are lost", pid)

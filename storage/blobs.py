@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from service.disk import on_disk
 from storage.blob_names import FOLDERS, checked_folder, is_inline, is_name, new_name, type_of
-from storage.retention import KeptFile, Swept, due
+from storage.retention import KeptFile, Swept, due, swept
 
 _PART = ".part"
 _PROBE = bytes(4096)  # a block, which a full disk does not take
@@ -106,12 +106,9 @@ class FileBlobs:
         return None
 
     def _sweep(self, keep_days: float, max_bytes: int) -> Swept:
-        gone = [
-            file.size_bytes
-            for file in due(self._files(), keep_days, max_bytes, time.time())
-            if _removed(self._root / file.key)
-        ]
-        return Swept(len(gone), sum(gone))
+        found = list(self._files())
+        chosen = list(due(found, keep_days, max_bytes, time.time()))
+        return swept(found, chosen, [file for file in chosen if _removed(self._root / file.key)])
 
     def _files(self) -> Iterator[KeptFile]:
         """List what this class has made; other files are not ours to remove."""

@@ -22,7 +22,7 @@ from obstore.store import S3Store
 from service.errors import StorageError
 from storage.blob_names import FOLDERS, is_name
 from storage.blobs import FileBlobs, StoredBlob
-from storage.retention import KeptFile, Swept, due
+from storage.retention import KeptFile, Swept, due, swept
 
 _log = logging.getLogger("gateway.blobs")
 PART_BYTES = 5 * 1024 * 1024  # the smallest that S3 takes; two of them are in memory at once
@@ -101,17 +101,17 @@ class ObjectBlobs:
             return "the bucket of pictures and files cannot be read"
         return await self._local.problem()
 
-    async def sweep(self, keep_days: float, max_bytes: int) -> Swept:
+    async def sweep(self, keep_days: float, max_bytes: int) -> Swept | None:
         """Remove what is due from the bucket, and from the disk by the same limits.
 
-        Returns what was removed from the bucket.
+        Returns what became of the bucket, or None if it is out of order.
         """
         await self._local.sweep(keep_days, max_bytes)
         try:
             with _bucket():
                 return await asyncio.to_thread(self._sweep, keep_days, max_bytes)
         except StorageError:
-            return Swept(0, 0)  # the next sweep comes
+            return None  # the next sweep comes
 
     def _is_fetched(self, folder: str, name: str) -> bool:
         """Copy an object to the disk; two that do so at once each write a part of their own."""
@@ -129,11 +129,12 @@ class ObjectBlobs:
         return True
 
     def _sweep(self, keep_days: float, max_bytes: int) -> Swept:
-        gone = list(due(self._files(), keep_days, max_bytes, time.time()))
+        found = list(self._files())
+        gone = list(due(found, keep_days, max_bytes, time.time()))
         for start in range(0, len(gone), MAX_DELETED_AT_ONCE):
             paths = [file.key for file in gone[start : start + MAX_DELETED_AT_ONCE]]
             obstore.delete(self._store, paths)
-        return Swept(len(gone), sum(file.size_bytes for file in gone))
+        return swept(found, gone, gone)
 
     def _files(self) -> Iterator[KeptFile]:
         """List what this class has made; other objects are not ours to remove."""

@@ -1,6 +1,6 @@
 """Which stored pictures and files have been kept long enough (spec 3, `files.keep_days`)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -19,10 +19,12 @@ class KeptFile(Struct, frozen=True):
 
 
 class Swept(Struct, frozen=True):
-    """What a sweep removed."""
+    """What a sweep removed, and what it left."""
 
     removed_files: int
     removed_bytes: int
+    kept_files: int
+    kept_bytes: int
 
 
 def due(
@@ -46,3 +48,23 @@ def due(
         if is_due:
             left -= file.size_bytes
             yield file
+
+
+def swept(found: Sequence[KeptFile], chosen: Sequence[KeptFile], gone: Sequence[KeptFile]) -> Swept:
+    """Return the account of a sweep.
+
+    Args:
+        found: all files that there were.
+        chosen: those that were due.
+        gone: those that this sweep removed; another process may have been quicker.
+    """
+    return Swept(
+        removed_files=len(gone),
+        removed_bytes=_size(gone),
+        kept_files=len(found) - len(chosen),
+        kept_bytes=_size(found) - _size(chosen),
+    )
+
+
+def _size(files: Iterable[KeptFile]) -> int:
+    return sum(file.size_bytes for file in files)

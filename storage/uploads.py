@@ -18,11 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
 from service.chat import LocalFile, Upload
 from service.disk import on_disk
 from service.errors import StorageError
+from storage.retention import Swept
 
 FOLDER = "uploads"
 STALE_SECONDS = 3600.0  # a received body this old belongs to nobody: no request takes so long
@@ -33,13 +33,6 @@ _OWNER = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _INCOMING = "incoming"
 _RECORD = ".json"
 _PART = ".part"
-
-
-class Removed(Struct, frozen=True):
-    """What a sweep removed."""
-
-    removed_files: int
-    removed_bytes: int
 
 
 class FileUploads:
@@ -113,8 +106,11 @@ class FileUploads:
         """Forget the owner's file of this id; return whether there was one."""
         return self.find(owner, upload_id) is not None and _forget(self._content(owner, upload_id))
 
-    async def sweep(self, max_bytes: int) -> Removed:
-        """Remove what has expired, then the oldest until `max_bytes` are left, and leavings."""
+    async def sweep(self, max_bytes: int) -> Swept:
+        """Remove what has expired, then the oldest until `max_bytes` are left, and leavings.
+
+        The limit is off when it is 0.
+        """
         return await asyncio.to_thread(self._sweep, max_bytes)
 
     def _content(self, owner: str, upload_id: str) -> Path:
@@ -131,19 +127,19 @@ class FileUploads:
         alive = [upload for upload in found if upload.expires_at > now]
         return sorted(alive, key=lambda upload: (upload.created_at, upload.id), reverse=True)
 
-    def _sweep(self, max_bytes: int) -> Removed:
+    def _sweep(self, max_bytes: int) -> Swept:
         now = time.time()
         found = [pair for folder in self._owners() for pair in _uploads(folder)]
         found.sort(key=lambda pair: pair[1].created_at)
         left = sum(upload.size_bytes for _, upload in found)
-        gone: list[int] = []
+        count, gone = len(found), list[int]()
         for record, upload in found:
-            is_due = upload.expires_at <= now or left > max_bytes
+            is_due = upload.expires_at <= now or 0 < max_bytes < left
             if is_due and _forget(record.with_suffix("")):
                 gone.append(upload.size_bytes)
                 left -= upload.size_bytes
         self._sweep_leavings(now - STALE_SECONDS)
-        return Removed(len(gone), sum(gone))
+        return Swept(len(gone), sum(gone), kept_files=count - len(gone), kept_bytes=left)
 
     def _sweep_leavings(self, before: float) -> None:
         """Remove what a process that died left behind: bodies and halves of pairs."""

@@ -27,7 +27,8 @@ IMPURE = {
     *("socketserver", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time"),
     *("urllib.request", "uuid"),
 }
-ENVIRONMENT_READERS = {"service.config", "service.environment"}
+# The last one tells a library by the environment where its files are, as that wants it.
+ENVIRONMENT_READERS = {"service.config", "service.environment", "service.shared_metrics"}
 
 
 def modules() -> dict[str, ast.Module]:

@@ -1,6 +1,8 @@
 """The program starts, stops, and closes everything that it opened."""
 
 import asyncio
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,34 @@ async def test_it_starts_and_leaves_no_task_behind(tmp_path: Path) -> None:
         await runner.cleanup()
     await asyncio.sleep(0.05)
     assert asyncio.all_tasks() == before
+
+
+async def test_the_size_of_the_stores_and_what_a_sweep_removes_are_measured(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for number, days_old in ((1, 31), (2, 1)):
+        picture = tmp_path / "images" / (str(number) * 32 + ".png")
+        picture.write_bytes(bytes(100 * number))
+        then = time.time() - days_old * 86400
+        os.utime(picture, (then, then))
+    runner = DrainingRunner(Program(make_app, drain), settings(tmp_path))
+    await runner.setup()
+    try:
+        metrics = runner.app[keys.METRICS]
+        async with asyncio.timeout(20):
+            while b'store_files{store="uploads"}' not in (  # noqa: ASYNC110 - it has no event
+                text := await metrics.exposition()
+            ):
+                await asyncio.sleep(0.01)
+    finally:
+        await runner.cleanup()
+    for line in (
+        'gateway_store_files{store="blobs"} 1.0',
+        'gateway_store_bytes{store="blobs"} 200.0',
+        'gateway_store_removed_files_total{store="blobs"} 1.0',
+        'gateway_store_removed_bytes_total{store="blobs"} 100.0',
+        'gateway_store_bytes{store="uploads"} 0.0',
+    ):
+        assert line in text.decode()
 
 
 async def test_without_a_secret_one_is_made_and_kept(

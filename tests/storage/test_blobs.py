@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from service.errors import StorageError
-from storage.blobs import FileBlobs, StoredBlob, Swept
+from storage.blobs import FileBlobs, StoredBlob
+from storage.retention import Swept
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 300
 
@@ -282,11 +283,16 @@ def make(root: Path, folder: str, name: str, days_old: float, size_bytes: int = 
     return name
 
 
+def removed(swept: Swept | None) -> tuple[int, int]:
+    assert swept is not None
+    return swept.removed_files, swept.removed_bytes
+
+
 async def test_a_sweep_removes_what_is_too_old(blobs: FileBlobs, root: Path) -> None:
     make(root, "images", "1" * 32 + ".png", days_old=31)
     make(root, "files", "2" * 32, days_old=40)
     kept = make(root, "files", "3" * 32 + ".txt", days_old=29)
-    assert await blobs.sweep(30, 10**9) == Swept(removed_files=2, removed_bytes=20)
+    assert removed(await blobs.sweep(30, 10**9)) == (2, 20)
     assert left_in(root) == [kept]
 
 
@@ -299,16 +305,16 @@ async def test_a_sweep_removes_the_oldest_of_both_folders_until_it_fits(
         make(root, "images", "3" * 32 + ".png", days_old=1, size_bytes=500),
         make(root, "files", "4" * 32, days_old=0.5, size_bytes=500),
     ]
-    assert await blobs.sweep(30, 1000) == Swept(removed_files=2, removed_bytes=1000)
+    assert removed(await blobs.sweep(30, 1000)) == (2, 1000)
     assert left_in(root) == kept
-    assert await blobs.sweep(30, 1000) == Swept(0, 0)
+    assert await blobs.sweep(30, 1000) == Swept(0, 0, kept_files=2, kept_bytes=1000)
 
 
 async def test_a_sweep_never_removes_a_file_under_a_minute_old(
     blobs: FileBlobs, root: Path
 ) -> None:
     name = await blobs.save("files", "x.txt", "", body(b"x" * 1000))
-    assert await blobs.sweep(0.0001, 1) == Swept(0, 0)
+    assert removed(await blobs.sweep(0.0001, 1)) == (0, 0)
     assert left_in(root) == [name]
 
 
@@ -317,20 +323,20 @@ async def test_a_sweep_removes_temporary_files_that_nobody_writes(
 ) -> None:
     make(root, "files", f".{'1' * 32}.part", days_old=0.1)
     kept = make(root, "files", f".{'2' * 32}.part", days_old=0.01)
-    assert await blobs.sweep(0, 0) == Swept(removed_files=1, removed_bytes=10)
-    assert await blobs.sweep(30, 1) == Swept(0, 0)
+    assert removed(await blobs.sweep(0, 0)) == (1, 10)
+    assert removed(await blobs.sweep(30, 1)) == (0, 0)
     assert left_in(root) == [kept]
 
 
 async def test_a_limit_of_zero_is_none_and_foreign_files_stay(blobs: FileBlobs, root: Path) -> None:
-    assert await blobs.sweep(30, 10) == Swept(0, 0)
+    assert removed(await blobs.sweep(30, 10)) == (0, 0)
     kept = [
         make(root, "files", "1" * 32, days_old=1000),
         make(root, "files", "put-here-by-hand.txt", days_old=1000),
     ]
-    assert await blobs.sweep(0, 0) == Swept(0, 0)
+    assert removed(await blobs.sweep(0, 0)) == (0, 0)
     assert left_in(root) == kept
-    assert await blobs.sweep(30, 0) == Swept(1, 10)
+    assert removed(await blobs.sweep(30, 0)) == (1, 10)
     assert left_in(root) == kept[1:]
 
 
@@ -342,7 +348,7 @@ async def test_a_file_that_is_being_written_outlives_any_sweep(
         (part,) = (root / "files").iterdir()
         silent_since = time.time() - 600
         os.utime(part, (silent_since, silent_since))
-        assert await blobs.sweep(0.0001, 1) == Swept(0, 0)
+        assert removed(await blobs.sweep(0.0001, 1)) == (0, 0)
         yield b"y"
 
     found = blobs.find("files", await blobs.save("files", "x.txt", "", swept_meanwhile()))

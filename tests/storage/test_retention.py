@@ -1,6 +1,6 @@
 """What a sweep removes, the oldest first."""
 
-from storage.retention import KeptFile, due
+from storage.retention import KeptFile, Swept, due, swept
 
 DAY = 86400.0
 NOW = 1000 * DAY
@@ -34,3 +34,8 @@ def test_what_is_young_or_being_written_stays() -> None:
     assert keys([kept("young", 0.9 * minute)], minute / 10, 1) == []
     assert keys([kept("part", 50 * minute, is_part=True)], minute, 1) == []
     assert keys([kept("left", 70 * minute, is_part=True)], 30, 0) == ["left"]
+
+
+def test_what_another_process_removed_counts_as_gone_and_not_as_ours() -> None:
+    found = [kept("a", 3, 1), kept("b", 2, 10), kept("c", 1, 100)]
+    assert swept(found, found[:2], found[:1]) == Swept(1, 1, kept_files=1, kept_bytes=100)

@@ -6,6 +6,7 @@ import pytest
 
 from service.chat import LocalFile, Upload
 from service.errors import StorageError
+from storage.retention import Swept
 from storage.uploads import STALE_SECONDS, FileUploads
 
 OWNER, OTHER = "a" * 32, "b" * 32
@@ -105,7 +106,8 @@ async def test_an_expired_file_is_gone_before_it_is_swept(
 async def test_the_oldest_go_when_there_is_too_much(store: FileUploads) -> None:
     oldest, middle, newest = keep(store), keep(store, owner=OTHER), keep(store)
     swept = await store.sweep(10)
-    assert swept.removed_files == 1
+    assert swept == Swept(1, 5, kept_files=2, kept_bytes=10)
+    assert await store.sweep(0) == Swept(0, 0, kept_files=2, kept_bytes=10)  # no limit
     assert store.find(OWNER, oldest.id) is None
     assert store.find(OTHER, middle.id)
     assert store.find(OWNER, newest.id)
