@@ -7,11 +7,11 @@ from aiohttp import hdrs, web
 from handlers.headers import (
     IGNORED_FIELDS,
     OVERHEAD,
-    REQUEST_ID,
     RETRY_AFTER,
     SHOULD_RETRY,
     UPSTREAM_MODEL,
 )
+from service.malformed import REQUEST_ID
 
 _METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 _EXPOSED = ", ".join(

@@ -2,7 +2,6 @@
 
 import math
 import re
-import uuid
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
@@ -10,8 +9,8 @@ from aiohttp import web
 
 from service.credentials import Credential, read_credential
 from service.events import Failure
+from service.malformed import REQUEST_ID, new_request_id
 
-REQUEST_ID = "x-request-id"
 UPSTREAM_MODEL = "x-upstream-model"
 IGNORED_FIELDS = "x-ignored-fields"
 OVERHEAD = "x-gateway-overhead-ms"
@@ -27,7 +26,7 @@ _UNSAFE = re.compile(r"[^\x20-\x7e]")
 def request_id_of(request: web.Request) -> str:
     """Return the caller's own id of this request if it is sane, else a new one."""
     given = request.headers.get(REQUEST_ID, "")
-    return given if _SANE_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+    return given if _SANE_ID.fullmatch(given) else new_request_id()
 
 
 def credential_of(request: web.Request) -> Credential:

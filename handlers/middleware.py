@@ -8,13 +8,14 @@ from contextlib import suppress
 from aiohttp import hdrs, web
 
 from handlers.cors import add_origin, is_preflight, preflight_response
-from handlers.headers import REQUEST_ID, request_id_of
+from handlers.headers import request_id_of
 from handlers.json_body import body_size_error
 from handlers.record import RECORD, Record, close_record
 from handlers.responses import error_response
 from service.errors import MethodNotAllowedError, NotFoundError, RequestError, ServiceError
 from service.events import Failure
 from service.keys import CONFIG
+from service.malformed import REQUEST_ID
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -9,6 +9,8 @@ from msgspec import Struct
 from typing_extensions import override
 
 from service.config import Config
+from service.keys import METRICS
+from service.malformed import JsonServer
 
 # After draining, open replies get this long to carry their last error frame out.
 FLUSH_SECONDS = 5.0
@@ -49,6 +51,11 @@ class DrainingRunner(web.AppRunner):
         await super().setup()
 
     @override
+    async def _make_server(self) -> web.Server:
+        """Make the server that the base class makes, with answers of its own in JSON."""
+        return JsonServer(await super()._make_server(), self._count)
+
+    @override
     async def cleanup(self) -> None:
         """Stop listening, drain for `server.drain_seconds`, close."""
         sites = self.sites
@@ -57,3 +64,8 @@ class DrainingRunner(web.AppRunner):
         if sites:
             await self._program.drain(self.app, self._config.drain_seconds)
         await super().cleanup()
+
+    def _count(self, status: int) -> None:
+        """Count a request that the application has not seen."""
+        if (metrics := self.app.get(METRICS)) is not None:
+            metrics.requests.labels("malformed", str(status)).inc()

@@ -17,6 +17,7 @@ from service.chat import Profile
 from service.config import Config, load_config
 from service.events import Outcome
 from service.launch import demo_help
+from service.malformed import REQUEST_ID
 from service.metrics import Metrics
 from tests.conftest import StartGateway
 from tests.documents import READMES, Document, bare, code_words, read_document
@@ -116,7 +117,7 @@ def test_what_is_said_to_be_missing_is_missing(readme: Document, routes: set[str
 
 def test_every_header_of_ours_is_named_and_every_named_one_exists(readme: Document) -> None:
     ours = {
-        *(PROFILE_HEADER, headers.REQUEST_ID, headers.UPSTREAM_MODEL),
+        *(PROFILE_HEADER, REQUEST_ID, headers.UPSTREAM_MODEL),
         *(headers.IGNORED_FIELDS, headers.OVERHEAD, headers.SHOULD_RETRY),
     }
     assert {code for code in readme.code if re.fullmatch(r"x-[a-z-]+", code)} == ours
