@@ -285,7 +285,8 @@ async def test_a_caller_who_leaves_ends_the_turns(
     async with asyncio.timeout(2):
         await around.turns.closed.wait()
     metrics = client.server.app[keys.METRICS]
-    await until(lambda: b'outcome="abandoned"' in metrics.exposition())
+    abandoned = metrics.outcomes.labels("abandoned")
+    await until(lambda: [one.value for one in abandoned.collect()[0].samples][:1] == [1.0])
 
 
 async def test_an_answer_without_an_end_is_a_cut(serve: Serve, around: Surroundings) -> None:
