@@ -75,6 +75,7 @@ class Metrics:
             "Whether a route has failed and not answered since.",
             ["route"],
             registry=registry,
+            multiprocess_mode="livemax",
         )
         self.deletions_failed = Counter(
             "gateway_conversation_deletions_failed",

@@ -1,3 +1,5 @@
+from prometheus_client import Gauge
+
 from service.metrics import Metrics
 
 
@@ -14,3 +16,9 @@ def test_no_label_can_name_a_user() -> None:
     allowed = {"route", "status", "outcome", "result", "kind", "store"}
     for metric in vars(Metrics()).values():
         assert set(getattr(metric, "_labelnames", ())) <= allowed
+
+
+def test_every_gauge_says_what_several_workers_show() -> None:
+    gauges = [one for one in vars(Metrics()).values() if isinstance(one, Gauge)]
+    assert gauges
+    assert all(gauge._multiprocess_mode.startswith("live") for gauge in gauges)
