@@ -102,6 +102,10 @@ class BodySizeError(RequestError):
     code = "body_size_exceeded"
 
 
+# LiteLLM tells a dead key from a wrong request by OpenAI's own words, not by the status.
+WRONG_KEY = "Incorrect API key provided."
+
+
 class AuthError(ServiceError):
     """The credential is missing or known to be dead."""
 

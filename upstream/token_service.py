@@ -23,7 +23,7 @@ import msgspec
 from typing_extensions import override
 
 from service.config import TokensConfig
-from service.errors import AuthError, TokenServiceError
+from service.errors import WRONG_KEY, AuthError, TokenServiceError
 from service.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ class TokenService:
         answer = _json(body)
         if response.status in _REFUSALS and isinstance(answer, dict | list | str):
             words = redacted(words_of(answer), refresh_token)
-            message = f"The token service refused this refresh token: {words}"
+            message = f"{WRONG_KEY} The token service refused this refresh token: {words}"
             raise AuthError(message)
         grant = self._grant(answer) if _is_success(response.status) else None
         if grant is None:

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from service.config import TokensConfig
 from service.credentials import Caller, Credential, TokenKind, fingerprint
-from service.errors import AuthError, ServiceError, TokenServiceError
+from service.errors import WRONG_KEY, AuthError, ServiceError, TokenServiceError
 from service.ports import StateStore
 from upstream.token_cache import MAX_REMEMBERED, Cipher, Exchanged, Known, TokenCache
 from upstream.token_service import RETRY_AFTER_SECONDS, TokenService, read_expiry
@@ -77,13 +77,14 @@ class Tokens:
         if credential.kind is TokenKind.ACCESS:
             expires_at = read_expiry(credential.token)
             if expires_at is not None and expires_at <= self._clock():
-                raise AuthError("This access token has expired. Send a new one.")
+                raise AuthError(f"{WRONG_KEY} This access token has expired. Send a new one.")
         return _caller(credential, credential.token)
 
     async def renew(self, credential: Credential, refused: Caller) -> Caller:
         """Return a fresh caller after the upstream refused this one; see the port."""
         if credential.kind is not TokenKind.REFRESH:
-            raise AuthError("The upstream does not accept this access token. Send a new one.")
+            message = f"{WRONG_KEY} The upstream does not accept this access token. Send a new one."
+            raise AuthError(message)
         token = await self._access_token(credential.token, refused.access_token)
         return _caller(credential, token)
 

@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from service.config import TokensConfig
-from service.errors import AuthError, ServiceError, TokenServiceError
+from service.errors import WRONG_KEY, AuthError, ServiceError, TokenServiceError
 from tests.upstream.token_services import (
     KEY,
     FakeTokenService,
@@ -114,7 +114,9 @@ async def test_a_refusal_in_json_is_final_and_quoted(
     fake.fail(status, body)
     with pytest.raises(AuthError) as caught:
         await service.exchange(SECRET)
-    assert caught.value.message == f"The token service refused this refresh token: {words}"
+    assert caught.value.message == (
+        f"{WRONG_KEY} The token service refused this refresh token: {words}"
+    )
     assert (caught.value.status, caught.value.code) == (401, "invalid_api_key")
     assert len(fake.calls) == 1
 
