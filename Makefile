@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-install: $(VENV)/.for-tests  ## make .venv with all that run and test need; nothing when up to date
+install: $(VENV)/.for-tests $(VENV)/.for-clients  ## make .venv with all that run and test need; nothing when up to date
 
 run: $(VENV)/.for-run  ## start on port 33333, against the built-in demo unless config.yaml says otherwise
 	@exec $(BIN)/python -m service $(ARGS)
@@ -49,7 +49,7 @@ requirements: $(VENV)/bin/python  ## pin requirements*.in anew, with hashes, for
 	rm -rf $(VENV)/uv
 	$(BIN)/python -m venv $(VENV)/uv
 	$(VENV)/uv/bin/python -m pip --disable-pip-version-check install --quiet uv
-	for name in requirements requirements-dev; do \
+	for name in requirements requirements-dev requirements-clients; do \
 		UV_CUSTOM_COMPILE_COMMAND="make requirements" $(VENV)/uv/bin/uv pip compile --quiet --universal \
 			--python-version 3.11 --generate-hashes --no-emit-index-url --output-file $$name.txt $$name.in \
 			|| exit; done
@@ -68,4 +68,18 @@ $(VENV)/.for-run: requirements.txt | $(VENV)/bin/python
 
 $(VENV)/.for-tests: requirements-dev.txt $(VENV)/.for-run
 	$(PIP) -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+# Clients that people use pin older releases of what the tests use: an environment of their own.
+# The SDK for Node runs on the node that PyPI has, so that no system package is needed for it.
+CLIENTS := $(VENV)/clients
+NODE_FILES := $(addprefix tests/clients/node/,package.json package-lock.json .npmrc)
+
+$(VENV)/.for-clients: requirements-clients.txt $(NODE_FILES) | $(VENV)/.for-tests
+	$(BIN)/python -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes \
+		-r requirements-clients.txt
+	mkdir -p $(CLIENTS)/node
+	cp $(NODE_FILES) $(CLIENTS)/node
+	PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm ci --prefix $(CLIENTS)/node --ignore-scripts --no-audit --no-fund --silent
 	@touch $@

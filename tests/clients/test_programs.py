@@ -6,6 +6,7 @@ what the gateway's own tests use. `make install` makes it.
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.gateway import ACCESS_TOKEN
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / ".venv" / "clients" / "bin"
 PROGRAMS = Path(__file__).with_name("programs")
+NODE = Path(__file__).with_name("node")
 SECONDS = 240  # for the slowest to be imported on a machine that is busy
 
 pytestmark = [
@@ -64,3 +66,11 @@ async def test_a_client_gets_all_it_asks_for(
     name: str, environ: dict[str, str], tmp_path: Path
 ) -> None:
     await run(tmp_path, environ, BIN / "python", PROGRAMS / f"{name}.py")
+
+
+async def test_the_sdk_for_node_gets_all_it_asks_for(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.copy(NODE / "sdk.mjs", tmp_path)
+    (tmp_path / "node_modules").symlink_to(BIN.parent / "node" / "node_modules")
+    await run(tmp_path, environ, BIN / "node", "sdk.mjs")
