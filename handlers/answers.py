@@ -1,13 +1,18 @@
 """The stages behind one answer, joined: what every dialect of text encodes."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from aiohttp import web
 
+from handlers.headers import OVERHEAD
 from handlers.profiles import format_for
+from handlers.record import RECORD, Record, outcome_of
 from service.chat import ChatRequest
 from service.credentials import Credential
-from service.keys import CONFIG, TURNS
+from service.errors import ServiceError, UpstreamCutError
+from service.keys import CONFIG, METRICS, TURNS
 from service.pipeline import through
 from service.rendered import Rendered
 from service.stages.bot_format import Render
@@ -36,3 +41,42 @@ async def usage_of(chat: ChatRequest, gathered: Gathered) -> Usage:
     answer = [gathered.content, *(f"{call.name}{call.arguments}" for call in gathered.calls)]
     answer += [each.received for each in spent]
     return await measure(prompt, "".join(answer), gathered.reasoning)
+
+
+async def collected(
+    source: Source, record: Record, take: Callable[[list[Rendered]], None], gathered: Gathered
+) -> float:
+    """Take an answer to its end, and let its record learn how it ended.
+
+    Args:
+        source: the batches of the answer.
+        record: of the request.
+        take: is given each batch.
+        gathered: what those that were taken add up to.
+
+    Returns:
+        The seconds this took, which are the upstream's and not ours.
+
+    Raises:
+        ServiceError: the turn failed before its first event.
+    """
+    loop = asyncio.get_running_loop()
+    asked_at = loop.time()
+    try:
+        async with aclosing(source):
+            async for batch in source:
+                take(batch)
+                if gathered.ended is not None:
+                    record.learn(gathered)
+                    return loop.time() - asked_at
+        raise UpstreamCutError("The answer ended without an end.")
+    except ServiceError as error:
+        record.outcome = outcome_of(error)
+        raise
+
+
+def overhead_header(request: web.Request, waited: float) -> dict[str, str]:
+    """Return the header that tells what this gateway took, without the seconds waited."""
+    overhead = asyncio.get_running_loop().time() - request[RECORD].received_at - waited
+    request.app[METRICS].overhead_seconds.observe(overhead)
+    return {OVERHEAD: f"{overhead * 1000:.1f}"}

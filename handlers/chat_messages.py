@@ -102,27 +102,49 @@ def _part(part: _Part, path: str) -> TextPart | FilePart:
 
 def _picture(image: _ImageUrl | str, path: str) -> FilePart:
     if isinstance(image, str):
-        return _located(image, path)
-    return _located(image.url, f"{path}.url")
+        return located_file(image, path)
+    return located_file(image.url, f"{path}.url")
 
 
 def _file(file: _File, path: str) -> FilePart:
     name = file.filename or ""
     match file.file_data, file.file_id:
         case (None | "", str(file_id)) if file_id:
-            if not _FILE_ID.fullmatch(file_id):
-                raise refusal(f"{path}.file_id", "expected the id of a file that was uploaded here")
-            return FilePart(f"{path}.file_id", file_id=file_id, filename=name)
+            return kept_file(file_id, f"{path}.file_id", name)
         case (str(data), None | "") if data:
-            if ":" not in data[:16] and _BASE64_START.match(data):
-                data = f"data:;base64,{data}"  # the type is told from the content
-            return _located(data, f"{path}.file_data", name)
+            return sent_file(data, f"{path}.file_data", name)
         case _:
             raise refusal(path, "expected either 'file_data' or 'file_id'")
 
 
-def _located(url: str, path: str, name: str = "") -> FilePart:
-    """Return a file by its URL; whether it can be had is seen when it is uploaded."""
+def kept_file(file_id: str, path: str, name: str = "") -> FilePart:
+    """Return a file by its id; whether there is one is seen when it is uploaded.
+
+    Raises:
+        RequestError: it cannot be an id.
+    """
+    if not _FILE_ID.fullmatch(file_id):
+        raise refusal(path, "expected the id of a file that was uploaded here")
+    return FilePart(path, file_id=file_id, filename=name)
+
+
+def sent_file(data: str, path: str, name: str = "") -> FilePart:
+    """Return a file that came as a data URL, or in base64 alone.
+
+    Raises:
+        RequestError: it is neither.
+    """
+    if ":" not in data[:16] and _BASE64_START.match(data):
+        data = f"data:;base64,{data}"  # the type is told from the content
+    return located_file(data, path, name)
+
+
+def located_file(url: str, path: str, name: str = "") -> FilePart:
+    """Return a file by its URL; whether it can be had is seen when it is uploaded.
+
+    Raises:
+        RequestError: it is neither a web address nor a data URL.
+    """
     if _DATA_URL.match(url):
         return FilePart(path, data_url=url, filename=name)
     if len(url) > MAX_URL_CHARS or not _is_web_address(url):

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from handlers.headers import credential_of
 from handlers.json_body import quoted, refusal
 from handlers.multipart import Form, open_form
+from handlers.pages import in_order, page_of
 from handlers.responses import json_response
 from service.chat import Upload
 from service.config import Config
@@ -52,25 +53,10 @@ async def list_files(request: web.Request) -> web.Response:
     """
     query = request.query
     uploads = await request.app[UPLOADS].listing(credential_of(request).owner)
-    order = query.get("order", "desc")
-    if order not in ("asc", "desc"):
-        raise refusal("order", f"{quoted(order)} is no order; use 'asc' or 'desc'")
-    if order == "asc":
-        uploads.reverse()
     if purpose := query.get("purpose"):
         uploads = [upload for upload in uploads if upload.purpose == purpose]
-    if after := query.get("after"):
-        uploads = _behind(uploads, after)
-    limit = _limit(query.get("limit"))
-    page = uploads[:limit]
-    body = {
-        "object": "list",
-        "data": [_entry(upload) for upload in page],
-        "first_id": page[0].id if page else None,
-        "last_id": page[-1].id if page else None,
-        "has_more": len(uploads) > limit,
-    }
-    return json_response(body)
+    entries = [_entry(upload) for upload in in_order(uploads, query)]
+    return json_response(page_of(entries, query, MAX_PAGE, MAX_PAGE))
 
 
 async def get_file(request: web.Request) -> web.Response:
@@ -146,20 +132,6 @@ def _keep_seconds(form: Form, config: Config) -> float:
     if not _COUNT.fullmatch(asked) or int(asked) < 1:
         raise refusal(_SECONDS, f"{quoted(asked)} is no number of seconds")
     return min(float(asked), longest)
-
-
-def _behind(uploads: list[Upload], after: str) -> list[Upload]:
-    """Return what comes after the file of that id: nothing, if it is not there any more."""
-    at = next((at for at, upload in enumerate(uploads) if upload.id == after), len(uploads))
-    return uploads[at + 1 :]
-
-
-def _limit(given: str | None) -> int:
-    if given is None:
-        return MAX_PAGE
-    if not _COUNT.fullmatch(given) or not 1 <= int(given) <= MAX_PAGE:
-        raise refusal("limit", f"expected a number from 1 to {MAX_PAGE}")
-    return int(given)
 
 
 def _entry(upload: Upload) -> dict[str, object]:

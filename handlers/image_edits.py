@@ -9,9 +9,10 @@ import re
 
 from aiohttp import web
 
+from handlers.arrivals import arrival_of
 from handlers.headers import credential_of
 from handlers.image_orders import ImageFields, make_order
-from handlers.images import arrival_of, draw
+from handlers.images import draw
 from handlers.json_body import quoted, refusal
 from handlers.multipart import Form, open_form
 from service.chat import FilePart, LocalFile

@@ -1,7 +1,6 @@
 """`POST /v1/images/generations`, and what every way to order pictures shares (spec 9)."""
 
 import asyncio
-import base64
 import time
 from contextlib import aclosing
 from http import HTTPStatus
@@ -9,13 +8,13 @@ from http import HTTPStatus
 from aiohttp import HttpVersion11, web
 from msgspec import Struct
 
+from handlers.arrivals import arrival_of
 from handlers.headers import OVERHEAD, credential_of, reply_headers
 from handlers.image_orders import read_order
 from handlers.json_body import read_body
-from handlers.links import public_url
-from handlers.profiles import default_profile, format_for
+from handlers.pictures import picture_base64
+from handlers.profiles import format_for
 from handlers.record import RECORD, Record, outcome_of
-from handlers.requests import PROFILE_HEADER, Arrival
 from handlers.responses import error_response, json_response
 from service.config import Config
 from service.credentials import Credential
@@ -33,7 +32,6 @@ from service.ports import BlobStore
 from service.stages.encode import error_object, to_json
 from service.usage import Usage, measure
 
-_FOLDER = "images"  # of the store, as in links
 _WHITE_SPACE = b"\n"
 
 
@@ -47,18 +45,6 @@ async def image_generations(request: web.Request) -> web.StreamResponse:
     credential = credential_of(request)
     body = await read_body(request, config.server.max_body_bytes)
     return await draw(request, credential, read_order(body, arrival_of(request), config))
-
-
-def arrival_of(request: web.Request) -> Arrival:
-    """Return what is known of the request besides its body."""
-    config, record = request.app[CONFIG], request[RECORD]
-    return Arrival(
-        request_id=record.request_id,
-        received_at=record.received_at,
-        public_url=public_url(request, config.server),
-        default_profile=default_profile(config.bot_mode),
-        profile_header=request.headers.get(PROFILE_HEADER),
-    )
 
 
 async def draw(
@@ -203,23 +189,14 @@ def _learn(record: Record, drawn: _Drawn) -> None:
 
 
 async def _entry(blobs: BlobStore, picture: AssetReady, *, is_base64: bool) -> dict[str, str]:
-    entry = {"b64_json": await _content(blobs, picture)} if is_base64 else {"url": picture.url}
+    entry = (
+        {"b64_json": await picture_base64(blobs, picture.name)}
+        if is_base64
+        else {"url": picture.url}
+    )
     if picture.wanted.revised_prompt:
         entry["revised_prompt"] = picture.wanted.revised_prompt
     return entry
-
-
-async def _content(blobs: BlobStore, picture: AssetReady) -> str:
-    def read() -> str:
-        blob = blobs.find(_FOLDER, picture.name)
-        if blob is None:
-            raise StorageError("The picture was stored and cannot be found any more.")
-        try:
-            return base64.b64encode(blob.path.read_bytes()).decode()
-        except OSError:
-            raise StorageError("The stored picture cannot be read.") from None
-
-    return await asyncio.to_thread(read)
 
 
 async def _usage(order: ImageOrder, made: list[Drawing]) -> Usage:

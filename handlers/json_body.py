@@ -90,6 +90,20 @@ def decode_json(body: bytes, shape: type[Shape]) -> Shape:
     return record
 
 
+def converted(value: object, shape: type[Shape], path: str) -> Shape:
+    """Return a part of a decoded body as a record; `path` is where it stands.
+
+    Raises:
+        RequestError: it is not of this shape; `param` is the path.
+    """
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        inner, problem = _problem(error)
+        where = path + (inner if inner.startswith("[") else f".{inner}" if inner else "")
+        raise refusal(where, problem) from None
+
+
 def refusal(path: str, problem: str, code: str | None = None) -> RequestError:
     """Return the error for the field at this path; the problem says the fix."""
     return RequestError(f"{path}: {problem}.", param=path, code=code)
@@ -138,6 +152,14 @@ def _no_constant(name: str) -> NoReturn:
 
 def _refuse_shape(error: msgspec.ValidationError) -> NoReturn:
     """Raise msgspec's report in the caller's words."""
+    path, problem = _problem(error)
+    hint = _HINTS.get(path.rpartition(".")[2], "")
+    message = f"{path or 'The request body'}: {problem}. {hint}".rstrip()
+    raise RequestError(message, param=path or None) from None
+
+
+def _problem(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Return the path of what is wrong, and what is wrong with it."""
     found = _REPORT.fullmatch(str(error))
     report, path = (found[1], found[2] or "") if found else (str(error), "")
     if missing := _MISSING.match(report):
@@ -151,6 +173,4 @@ def _refuse_shape(error: msgspec.ValidationError) -> NoReturn:
         problem = report[:1].lower() + report[1:]
         if len(problem) > MAX_QUOTED_CHARS:
             problem = f"{problem[:MAX_QUOTED_CHARS]}…"
-    hint = _HINTS.get(path.rpartition(".")[2], "")
-    message = f"{path or 'The request body'}: {problem}. {hint}".rstrip()
-    raise RequestError(message, param=path or None) from None
+    return path, problem

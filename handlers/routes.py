@@ -10,16 +10,30 @@ from handlers.health import healthz, install_checks, metrics, readyz
 from handlers.image_edits import image_edits, image_variations
 from handlers.images import image_generations
 from handlers.media import FILES, IMAGES, file, image
+from handlers.model_responses import create_response
 from handlers.models import get_model, list_models
+from handlers.running import RUNNING, RunningResponses
+from handlers.stored_responses import (
+    cancel_response,
+    delete_response,
+    get_response,
+    list_input_items,
+)
 from service.config import Config
 
 
 def add_routes(app: web.Application, config: Config) -> None:
     """Add all routes: the API under the prefix only, stored pictures and files in both places."""
     install_checks(app)
+    app[RUNNING] = RunningResponses()
     prefix = config.server.api_prefix.strip("/")
     base = f"/{prefix}" if prefix else ""
     app.router.add_post(f"{base}/v1/chat/completions", chat_completions)
+    app.router.add_post(f"{base}/v1/responses", create_response)
+    app.router.add_get(f"{base}/v1/responses/{{id}}", get_response)
+    app.router.add_delete(f"{base}/v1/responses/{{id}}", delete_response)
+    app.router.add_post(f"{base}/v1/responses/{{id}}/cancel", cancel_response)
+    app.router.add_get(f"{base}/v1/responses/{{id}}/input_items", list_input_items)
     app.router.add_post(f"{base}/v1/images/generations", image_generations)
     app.router.add_post(f"{base}/v1/images/edits", image_edits)
     app.router.add_post(f"{base}/v1/images/variations", image_variations)

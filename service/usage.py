@@ -38,6 +38,17 @@ class Usage(Struct, frozen=True):
             "estimated": True,
         }
 
+    def as_response_json(self) -> dict[str, Any]:
+        """Return the `usage` object of a response, which has names of its own."""
+        return {
+            "input_tokens": self.prompt_tokens,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": self.completion_tokens,
+            "output_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+            "estimated": True,
+        }
+
 
 @cache
 def encoding() -> Encoding:

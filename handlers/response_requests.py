@@ -1,0 +1,210 @@
+"""A request's JSON body -> what a response is asked for, or a 400 (openai-wire 8)."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from handlers.json_body import converted, decode_json, given_names, quoted, refusal
+from handlers.requests import Arrival, chosen_profile, ignored_names, model_name
+from handlers.response_input import input_messages
+from service.chat import ChatMessage, ChatRequest, TextPart
+
+MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 512  # OpenAI's own
+
+# What the model has of its own: it decides by itself whether to use it.
+_BUILT_IN_TOOLS = ("web_search", "code_interpreter", "image_generation")
+_LOGPROBS = "message.output_text.logprobs"
+
+
+class _Format(Struct, frozen=True):
+    type: str
+
+
+class _TextOptions(Struct, frozen=True):
+    format: _Format | None = None
+    verbosity: str | None = None
+
+
+class _Inert(Struct, frozen=True, kw_only=True):
+    """Known fields that have no effect, for their types."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_logprobs: int | None = None
+    max_tool_calls: int | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning: dict[str, Any] | None = None
+    include: list[str] | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    service_tier: str | None = None
+
+
+class ResponseFields(_Inert, frozen=True, kw_only=True):
+    """The body of a request for a response, its shape checked."""
+
+    model: str | None = None
+    input: str | list[dict[str, Any]] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    stream: bool | None = None
+    stream_options: dict[str, Any] | None = None
+    store: bool | None = None
+    background: bool | None = None
+    metadata: dict[str, str] | None = None
+    max_output_tokens: int | None = None
+    text: dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    truncation: str | None = None
+    conversation: Any = None
+    prompt: Any = None
+    render_profile: str | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the response is kept, as it is unless the caller says otherwise."""
+        return self.store is not False
+
+
+_HONOURED = frozenset(ResponseFields.__struct_fields__) - frozenset(_Inert.__struct_fields__)
+
+
+def response_fields(body: bytes) -> ResponseFields:
+    """Return the fields of a body.
+
+    Raises:
+        RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
+    """
+    fields = decode_json(body, ResponseFields)
+    _refuse_unsupported(fields)
+    _refuse_tools(fields)
+    _refuse_formats(fields)
+    _check_metadata(fields.metadata or {})
+    if not fields.input:
+        raise refusal("input", "this field is required; send a string or a list of items")
+    if fields.max_output_tokens is not None and fields.max_output_tokens < 1:
+        raise refusal("max_output_tokens", "expected 1 or more")
+    return fields
+
+
+def ignored_fields(body: bytes, fields: ResponseFields) -> tuple[str, ...]:
+    """Return the names of the fields that were given and have no effect."""
+    inert = {"truncation"} if fields.truncation == "auto" else set()
+    return ignored_names(given_names(body), _HONOURED - inert)
+
+
+def asked_model(fields: ResponseFields, previous: str | None) -> str:
+    """Return the model asked for, else that of the response it goes on from.
+
+    Raises:
+        RequestError: there is neither, or it cannot be the name of a model.
+    """
+    if fields.model is None and previous is not None:
+        return previous
+    if fields.model is None:
+        raise refusal("model", "this field is required; send the name of a model, such as 'gpt-4o'")
+    return model_name(fields.model)
+
+
+def response_chat(
+    fields: ResponseFields, items: list[dict[str, Any]], arrival: Arrival, model: str
+) -> ChatRequest:
+    """Return the turn that answers the input alone, with the instructions before it.
+
+    Args:
+        fields: what was asked for.
+        items: its input, references resolved.
+        arrival: of the request.
+        model: as it is asked for.
+
+    Raises:
+        RequestError: an item or the profile is wrong.
+    """
+    messages = input_messages(items, "input")
+    if not messages:
+        raise refusal("input", "it holds nothing to answer; send at least one message")
+    if fields.instructions:
+        messages = (ChatMessage("system", (TextPart(fields.instructions),)), *messages)
+    return ChatRequest(
+        request_id=arrival.request_id,
+        model=model,
+        messages=messages,
+        is_stream=bool(fields.stream),
+        is_usage_wanted=True,
+        profile=chosen_profile(fields.render_profile, arrival),
+        public_url=arrival.public_url,
+        received_at=arrival.received_at,
+        max_tokens=fields.max_output_tokens,
+    )
+
+
+def echo_of(fields: ResponseFields) -> dict[str, Any]:
+    """Return what the response object repeats of its request."""
+    reasoning = {"effort": None, "summary": None, **(fields.reasoning or {})}
+    parallel = fields.parallel_tool_calls
+    return {
+        "background": False,
+        "instructions": fields.instructions,
+        "max_output_tokens": fields.max_output_tokens,
+        "max_tool_calls": fields.max_tool_calls,
+        "metadata": fields.metadata or {},
+        "parallel_tool_calls": True if parallel is None else parallel,
+        "previous_response_id": fields.previous_response_id,
+        "reasoning": reasoning,
+        "safety_identifier": fields.safety_identifier,
+        "store": fields.is_kept,
+        "temperature": fields.temperature,
+        "text": {"format": {"type": "text"}, **(fields.text or {})},
+        "tool_choice": fields.tool_choice or "auto",
+        "tools": fields.tools or [],
+        "top_p": fields.top_p,
+        "truncation": fields.truncation or "disabled",
+        "user": fields.user,
+    }
+
+
+def _refuse_unsupported(fields: ResponseFields) -> None:
+    """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    if fields.background:
+        raise refusal("background", "responses are not run in the background; stream them instead")
+    if fields.conversation is not None:
+        problem = "conversation objects are not available; go on by 'previous_response_id'"
+        raise refusal("conversation", problem)
+    if fields.prompt is not None:
+        raise refusal("prompt", "prompt templates are not available; send 'instructions'")
+    if _LOGPROBS in (fields.include or ()):
+        raise refusal("include", f"log probabilities are not available; leave {_LOGPROBS!r} out")
+    if fields.truncation not in (None, "auto", "disabled"):
+        raise refusal("truncation", f"{quoted(fields.truncation)} is neither 'auto' nor 'disabled'")
+
+
+def _refuse_tools(fields: ResponseFields) -> None:
+    for at, tool in enumerate(fields.tools or ()):
+        kind = tool.get("type")
+        if not isinstance(kind, str):
+            raise refusal(f"tools[{at}].type", "expected a string")
+        if fields.tool_choice != "none" and not kind.startswith(_BUILT_IN_TOOLS):
+            names = ", ".join(f"'{name}'" for name in _BUILT_IN_TOOLS)
+            problem = f"tools of kind {quoted(kind)} are not supported; use {names}, or none"
+            raise refusal(f"tools[{at}].type", problem, "unsupported_parameter")
+
+
+def _refuse_formats(fields: ResponseFields) -> None:
+    wanted = converted(fields.text or {}, _TextOptions, "text").format
+    if wanted and wanted.type != "text":
+        problem = "only 'text' is available; ask for JSON in a message instead"
+        raise refusal("text.format.type", problem)
+
+
+def _check_metadata(metadata: dict[str, str]) -> None:
+    if len(metadata) > MAX_METADATA_PAIRS:
+        raise refusal("metadata", f"expected up to {MAX_METADATA_PAIRS} pairs")
+    for key, value in metadata.items():
+        if len(key) > MAX_METADATA_KEY_CHARS or len(value) > MAX_METADATA_VALUE_CHARS:
+            problem = (
+                f"expected keys of up to {MAX_METADATA_KEY_CHARS} characters and values of up to "
+                f"{MAX_METADATA_VALUE_CHARS}"
+            )
+            raise refusal("metadata", problem)
