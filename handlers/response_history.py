@@ -72,7 +72,7 @@ class History:
             system = tuple(one for one in chat.messages[:1] if one.role == "system")
             messages = (*system, *history, *chat.messages[len(system) :])
             return structs.replace(chat, messages=messages)
-        if previous.conversation_id is None:
+        if previous.conversation_id is None or previous.message_id is None:
             problem = (
                 "that response ended before it was part of a conversation; go on from the one "
                 "before it"

@@ -50,9 +50,9 @@ class KeptResponses:
     async def keep(self, owner: str, kept: KeptResponse) -> None:
         """Keep a response; of one over the limit less, or nothing."""
         response_id = kept.response["id"]
-        value = to_json(kept)
+        value = to_json(structs.asdict(kept))
         if len(value) > MAX_KEPT_BYTES:
-            value = to_json(structs.replace(kept, input_items=None))
+            value = to_json(structs.asdict(kept) | {"input_items": None})
         if len(value) > MAX_KEPT_BYTES:
             _log.warning("response %s is over %d bytes and not kept", response_id, MAX_KEPT_BYTES)
             return

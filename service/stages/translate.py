@@ -338,6 +338,7 @@ class Translate:
             return
         self._picture_ids.add(picture.file_id)
         self._ending.has_asset = True
+        yield from self._learn(message_id=message_id)  # what one goes on from, if no text follows
         yield AssetWanted(
             kind=AssetKind.PICTURE,
             pointer=picture.pointer,

@@ -1,0 +1,102 @@
+"""The strictest reader of a streamed response: the official SDK's types and its accumulator."""
+
+import json
+from typing import Any
+
+from openai import omit
+from openai.lib.streaming.responses._responses import ResponseStreamState
+from openai.types.responses import Response, ResponseStreamEvent
+from pydantic import TypeAdapter
+
+MAX_LINE_BYTES = 65_535
+# These carry a whole text or picture by their type.
+_WHOLE = (
+    "response.output_text.done",
+    "response.content_part.done",
+    "response.output_item.done",
+    "response.function_call_arguments.done",
+    "response.reasoning_summary_text.done",
+    "response.reasoning_summary_part.done",
+    "response.completed",
+    "response.incomplete",
+    "response.failed",
+)
+_ADAPTER: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
+Event = dict[str, Any]
+
+
+def parsed(stream: bytes) -> list[Event]:
+    """Return the events of a stream; comments are left out."""
+    blocks = stream.split(b"\n\n")
+    assert blocks.pop() == b"", "the last event has no end"
+    events = []
+    for block in blocks:
+        if block.startswith(b":"):
+            continue
+        name, data = block.split(b"\n")
+        event = json.loads(data.removeprefix(b"data: "))
+        assert name == b"event: " + event["type"].encode()
+        assert data.startswith(b"data: ")
+        assert b"\r" not in block
+        assert event["type"] in _WHOLE or len(data) < MAX_LINE_BYTES, event["type"]
+        events.append(event)
+    return events
+
+
+def checked(stream: bytes) -> list[Event]:
+    """Return the events of a whole stream, after everything that its readers rely on was seen."""
+    events = parsed(stream)
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
+    last = events[-1]["type"]
+    assert last in ("response.completed", "response.incomplete", "response.failed")
+    state: ResponseStreamState[Any] = ResponseStreamState(input_tools=omit, text_format=omit)
+    for event in events:
+        state.handle_event(_ADAPTER.validate_python(_with_known_code(event)))
+    _check_items(events)
+    return events
+
+
+def check_response(response: dict[str, Any]) -> Response:
+    """Return a response object as the SDK reads it, its types checked."""
+    return Response.model_validate(_with_known_code({"response": response})["response"])
+
+
+def types_of(events: list[Event]) -> list[str]:
+    """Return the kinds of events without their common prefix."""
+    return [event["type"].removeprefix("response.") for event in events]
+
+
+def text_of(events: list[Event]) -> str:
+    """Return what the text deltas add up to."""
+    return "".join(
+        event["delta"] for event in events if event["type"] == "response.output_text.delta"
+    )
+
+
+def _check_items(events: list[Event]) -> None:
+    """Hold added, done and final items against each other, and deltas against the done text."""
+    added = {e["output_index"]: e["item"] for e in events if e["type"].endswith("item.added")}
+    done = {e["output_index"]: e["item"] for e in events if e["type"].endswith("item.done")}
+    final = events[-1]["response"]["output"]
+    assert list(added) == list(done) == list(range(len(final)))
+    for index, item in enumerate(final):
+        assert added[index]["id"] == done[index]["id"] == item["id"]
+        assert item["status"] != "in_progress"
+        deltas = "".join(e.get("delta", "") for e in events if e.get("output_index") == index)
+        match item["type"]:
+            case "message":
+                assert deltas == item["content"][0]["text"]
+            case "reasoning":
+                assert deltas == item["summary"][0]["text"]
+            case "function_call":
+                assert deltas == item["arguments"]
+
+
+def _with_known_code(event: Event) -> Event:
+    """Return an event with an error code of OpenAI's in place of ours, which the types list."""
+    error = event.get("response", {}).get("error")
+    if not error:
+        return event
+    response = {**event["response"], "error": {**error, "code": "server_error"}}
+    return {**event, "response": response}
