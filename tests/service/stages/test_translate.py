@@ -178,6 +178,11 @@ def test_a_preview_is_replaced_by_the_last_revision_or_taken_at_the_end() -> Non
     assert wanted(fed(preview, DoneReceived())) == ["sediment://small"]
 
 
+def test_a_picture_names_the_message_that_one_goes_on_from() -> None:
+    deltas = fed(picture("p", "sediment://x", **FINISHED))
+    assert [one.message_id for one in deltas if isinstance(one, TurnFacts)] == ["p"]
+
+
 def test_a_picture_that_we_uploaded_is_not_an_output() -> None:
     sent = SentHistory(file_ids=frozenset({"x"}))
     assert wanted(fed(picture("p", "sediment://x", **FINISHED), sent=sent)) == []
