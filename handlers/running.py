@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from typing import Any
 
 from aiohttp import web
@@ -30,12 +30,13 @@ class Running:
         return self._events.response()
 
     async def cancel(self) -> None:
-        """End it, and wait until it has ended."""
+        """End it, and wait until it has ended; a caller that reads no more holds that up."""
         self._is_cancelled = True
         if self._reading is not None:
             self._reading.reschedule(asyncio.get_running_loop().time())
-        async with asyncio.timeout(CANCEL_SECONDS):
-            await self.ended.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CANCEL_SECONDS):
+                await self.ended.wait()
 
     async def watch(self, source: Source) -> Source:
         """Yield the batches of an answer until it ends or is cancelled."""

@@ -7,6 +7,7 @@ are not, they are in the blob store.
 
 import json
 import logging
+import re
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from service.stages.encode import to_json
 # Of one response with its input: a long conversation sent whole fits, a scanned book does not.
 MAX_KEPT_BYTES = 4 * 1024 * 1024
 
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _log = logging.getLogger("gateway.responses")
 
 
@@ -60,7 +62,7 @@ class KeptResponses:
 
     async def find(self, owner: str, response_id: str) -> KeptResponse | None:
         """Return the owner's response of this id, or None; the id comes from outside."""
-        value = await self._state.get(_key(owner, response_id))
+        value = await self._value(owner, response_id)
         if value is None:
             return None
         try:
@@ -70,14 +72,18 @@ class KeptResponses:
 
     async def delete(self, owner: str, response_id: str) -> bool:
         """Forget the owner's response of this id; return whether there was one."""
-        if await self._state.get(_key(owner, response_id)) is None:
+        if await self._value(owner, response_id) is None:
             return False
         await self._state.delete(_key(owner, response_id))
         return True
 
+    async def _value(self, owner: str, response_id: str) -> bytes | None:
+        is_id = _ID.fullmatch(response_id)  # what is none is no part of a key either
+        return await self._state.get(_key(owner, response_id)) if is_id else None
+
 
 def _key(owner: str, response_id: str) -> str:
-    return f"response:{owner}:{response_id[:128]}"
+    return f"response:{owner}:{response_id}"
 
 
 def _decoded_leniently(value: bytes) -> KeptResponse | None:

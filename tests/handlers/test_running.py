@@ -73,6 +73,13 @@ async def test_a_timeout_of_the_answer_itself_is_not_taken_for_a_cancel() -> Non
         await anext(running().watch(broken()))
 
 
+async def test_a_cancel_does_not_wait_forever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handlers.running.CANCEL_SECONDS", 0.01)
+    one = running()
+    await one.cancel()
+    assert not one.ended.is_set()
+
+
 def test_a_response_is_found_by_its_owner_while_it_is_written() -> None:
     registry, one = RunningResponses(), running()
     with registry.entered("me", "resp_1", one):

@@ -79,3 +79,10 @@ async def test_a_response_over_the_limit_is_not_kept(
 async def test_what_is_no_response_is_none(state: StateStore, value: bytes) -> None:
     await state.set("response:me:resp_1", value)
     assert await KeptResponses(state, 60).find("me", "resp_1") is None
+
+
+@pytest.mark.parametrize("response_id", ["", "\ud83d", "a b", "x" * 129, "resp_1\n", "é"])
+async def test_what_cannot_be_an_id_is_no_response(state: StateStore, response_id: str) -> None:
+    kept = KeptResponses(state, 60)
+    assert await kept.find("me", response_id) is None
+    assert not await kept.delete("me", response_id)
