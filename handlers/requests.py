@@ -104,7 +104,7 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
         public_url=arrival.public_url,
         received_at=arrival.received_at,
         max_tokens=_max_tokens(fields),
-        stop=_stop(fields.stop),
+        stop=stop_strings(fields.stop),
         conversation_id=_upstream_id("conversation_id", fields.conversation_id),
         parent_message_id=_upstream_id("parent_message_id", fields.parent_message_id),
         ignored_fields=_ignored(body, fields),
@@ -155,7 +155,12 @@ def model_name(name: str) -> str:
     return name.strip()
 
 
-def _stop(stop: str | list[str] | None) -> tuple[str, ...]:
+def stop_strings(stop: str | list[str] | None) -> tuple[str, ...]:
+    """Return where an answer is to stop.
+
+    Raises:
+        RequestError: too many, or too long.
+    """
     stops = [stop] if isinstance(stop, str) else stop or []
     if len(stops) > MAX_STOPS:
         raise refusal("stop", f"expected up to {MAX_STOPS} strings, got {len(stops)}")

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from handlers.accounts import account_ids
 from handlers.chat import chat_completions
+from handlers.completions import completions
 from handlers.console.pages import asset, root
 from handlers.files import create_file, delete_file, file_content, get_file, list_files
 from handlers.health import healthz, install_checks, metrics, readyz
@@ -29,6 +30,7 @@ def add_routes(app: web.Application, config: Config) -> None:
     prefix = config.server.api_prefix.strip("/")
     base = f"/{prefix}" if prefix else ""
     app.router.add_post(f"{base}/v1/chat/completions", chat_completions)
+    app.router.add_post(f"{base}/v1/completions", completions)
     app.router.add_post(f"{base}/v1/responses", create_response)
     app.router.add_get(f"{base}/v1/responses/{{id}}", get_response)
     app.router.add_delete(f"{base}/v1/responses/{{id}}", delete_response)

@@ -340,8 +340,8 @@ class ChatChunks:
         room = MAX_EXTRAS_BYTES
         for key in ("x_images", "x_files"):
             if key in extras:
-                extras[key], room = _fitting(extras[key], room)
-        annotations, _ = _fitting(self.gathered.annotations, room)
+                extras[key], room = fitting(extras[key], room)
+        annotations, _ = fitting(self.gathered.annotations, room)
         return extras, annotations
 
 
@@ -358,7 +358,7 @@ def _event(chunk: dict[str, Any]) -> bytes:
     return b"data: %b\n\n" % to_json(chunk)
 
 
-def _fitting(entries: list[dict[str, Any]], room: int) -> tuple[list[dict[str, Any]], int]:
+def fitting(entries: list[dict[str, Any]], room: int) -> tuple[list[dict[str, Any]], int]:
     """Return the first entries whose JSON fits into `room` bytes, and the room left."""
     kept = []
     for entry in entries:
