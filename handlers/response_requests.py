@@ -137,6 +137,7 @@ def response_chat(
         public_url=arrival.public_url,
         received_at=arrival.received_at,
         max_tokens=fields.max_output_tokens,
+        needs_copies=True,  # pictures are in the response themselves
     )
 
 

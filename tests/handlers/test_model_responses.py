@@ -57,6 +57,15 @@ async def test_a_drawn_picture_is_an_image_generation_call(
             assert await stored.read() == base64.b64decode(picture["result"])
 
 
+async def test_a_picture_is_in_the_response_even_where_links_of_the_upstream_are_handed_out(
+    demo: str, start_gateway: StartGateway
+) -> None:
+    gateway = await start_gateway(demo, images={"upstream_links": True})
+    response = response_in(await respond(gateway, "draw a cat"))
+    (picture, *_) = [i for i in response["output"] if i["type"] == "image_generation_call"]
+    assert base64.b64decode(picture["result"]).startswith(b"\x89PNG")
+
+
 async def test_a_picture_can_be_gone_on_from(gateway: Gateway, demo: str) -> None:
     first = response_in(await respond(gateway, "draw a cat"))
     response_in(await respond(gateway, "And now?", previous_response_id=first["id"]))
