@@ -20,6 +20,7 @@ from service.events import (
 )
 from service.rendered import AssetLinked, ContentCited, ContentText, Rendered
 from service.stages.encode_responses import CANCELLED, ResponseEvents, ResponseMeta
+from tests.chance import FAST
 from tests.response_events import check_response, checked, parsed, text_of, types_of
 
 ECHO: dict[str, Any] = {
@@ -411,6 +412,7 @@ PIECES: st.SearchStrategy[Rendered] = st.one_of(
 )
 
 
+@FAST
 @given(st.lists(st.lists(PIECES, max_size=6), max_size=6), st.sampled_from([END, LENGTH, CUT]))
 def test_any_answer_is_a_sequence_that_readers_accept(batches: Batches, end: TurnEnded) -> None:
     calls = 0
