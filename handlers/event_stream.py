@@ -6,6 +6,7 @@ single task beside the stream sends the head when it is due and fills silences.
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any, Protocol
@@ -24,6 +25,9 @@ from service.stages.encode import PING, Gathered
 
 # How late a keep-alive may be, as a part of its interval: silence is looked for this often.
 _LOOKS_PER_INTERVAL = 4
+# What may wait for a slow caller, in this process and unsent in the kernel, before the upstream
+# waits as well: some seconds of the fastest answer.
+UNSENT_BYTES = 16 * 1024
 
 
 class StreamResponse(EventSourceResponse):
@@ -118,6 +122,7 @@ class EventStream:
                 return await self._write_all(source, record)
             finally:
                 self._keeper.cancel()
+                self._keeper = None  # else the two would hold each other, and the answer
 
     async def _write_all(
         self, source: AsyncGenerator[list[Rendered], None], record: Record
@@ -136,7 +141,7 @@ class EventStream:
         except ServiceError as error:
             record.outcome = outcome_of(error)
             return await self._fail(b"", error.failure(), record)
-        except ConnectionResetError:
+        except ConnectionError:
             record.abandon()
             return None
 
@@ -145,9 +150,25 @@ class EventStream:
             record.first_text_at = asyncio.get_running_loop().time()
             frames = await self._open(record) + frames
         self._writes += 1
-        await self._response.write(frames)
+        await self._put(frames)
         if self._settings.delay_seconds:
             await asyncio.sleep(self._settings.delay_seconds)
+
+    async def _put(self, data: bytes) -> None:
+        """Write, and wait while the caller does not take what was written before."""
+        await self._response.write(data)
+        if self._request.protocol.writing_paused:  # `write` itself waits for 64 KiB and more
+            await self._request.writer.drain()
+
+    def _limit_buffers(self) -> None:
+        """Let little wait for the caller: what does has been read, parsed and kept for nobody."""
+        transport = self._request.transport
+        if transport is None:
+            return
+        transport.set_write_buffer_limits(UNSENT_BYTES)
+        if (sock := transport.get_extra_info("socket")) is not None:
+            with suppress(OSError):  # of a Unix socket, and of a system without it
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
     async def _open(self, record: Record) -> bytes:
         """Send the head if it is not out yet; return what has to be written first."""
@@ -155,6 +176,7 @@ class EventStream:
             if self._is_open.is_set():
                 return b""
             await self._response.prepare(self._request)
+            self._limit_buffers()
             record.stream, record.fail = self._response, self._events.fail
             self._is_open.set()
             return self._events.opening
@@ -177,7 +199,7 @@ class EventStream:
             is_untold = not self._is_open.is_set() and not frames
         if is_untold:
             return failure
-        with suppress(ConnectionResetError):
+        with suppress(ConnectionError):
             await self._close(frames, self._events.fail(failure), record)
         return None
 
@@ -195,7 +217,7 @@ class EventStream:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(head_at):
                 await self._is_open.wait()
-        with suppress(ConnectionResetError):  # the writer of text notices, too
+        with suppress(ConnectionError):  # the writer of text notices, too
             if opening := await self._open(record):
                 await self._response.write(opening + PING)
             await self._fill_silence()
@@ -211,7 +233,8 @@ class EventStream:
         while True:
             await asyncio.sleep(min(intervals) / _LOOKS_PER_INTERVAL)
             now = loop.time()
-            if self._writes != seen:
+            # A caller that reads nothing gets no signs of life: they would only pile up.
+            if self._writes != seen or self._request.protocol.writing_paused:
                 seen, comment_at, chunk_at = self._writes, now, now
                 continue
             due = b""

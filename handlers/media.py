@@ -15,6 +15,7 @@ from service.keys import BLOBS, LINKS
 IMAGES = "images"
 FILES = "files"
 _YEAR_SECONDS = 31_536_000
+_CHUNK_BYTES = 64 * 1024  # of which some are held for a caller that does not read on
 
 
 async def image(request: web.Request) -> web.StreamResponse:
@@ -45,4 +46,4 @@ async def _stored(request: web.Request, folder: str) -> web.StreamResponse:
         hdrs.CACHE_CONTROL: f"{cache}, immutable",
         hdrs.CONTENT_DISPOSITION: "inline" if blob.is_inline else f'attachment; filename="{name}"',
     }
-    return web.FileResponse(blob.path, headers=headers)
+    return web.FileResponse(blob.path, chunk_size=_CHUNK_BYTES, headers=headers)

@@ -31,6 +31,10 @@ MAX_LIMIT_WAIT_SECONDS = 5.0
 _PASSING_STATUSES = (502, 503, 504)
 _FIRST_PAUSE_SECONDS = 0.25
 _TICK_SECONDS = 1.0
+# What is taken of a body at once; aiohttp reads ahead of a slow caller up to twice as much. A real
+# answer brings a hundredth of it at a time, but the events of a long one in the older encoding
+# have some kilobytes each, and of those that come together only the last is parsed.
+READ_BYTES = 32 * 1024
 
 
 class TurnBody:
@@ -49,6 +53,7 @@ class TurnBody:
         self._deadline = self._loop.time() + config.turn_seconds
         self._is_reading = False
         self._timer: asyncio.TimerHandle | None = None
+        self._watch: _Watch | None = None
 
     @property
     def deadline(self) -> float:
@@ -67,15 +72,18 @@ class TurnBody:
             patience: seconds of silence that are allowed from now on, None: the usual.
         """
         content = self._response.content
-        self._watch(progress, patience)
+        self._watch = _Watch(self._config, progress, patience)
+        self._tick()
         try:
             while True:
                 self._is_reading = True
-                chunk = await content.readany()
+                chunk = await content.read(READ_BYTES)
                 self._is_reading = False
                 if not chunk:
                     break
                 yield chunk
+                if len(chunk) == READ_BYTES:  # more is there already: others come first
+                    await asyncio.sleep(0)
             self.ended = BodyEnded(BodyEnd.CLEAN)
         except UpstreamTimeoutError as error:
             self.ended = BodyEnded(BodyEnd.SILENT, error.message)
@@ -91,6 +99,7 @@ class TurnBody:
         """Close the connection at once; it is not used again, since it may hold the rest."""
         if self._timer is not None:
             self._timer.cancel()
+        self._timer = self._watch = None  # which hold the whole answer
         self._response.close()
 
     def shut_down(self) -> None:
@@ -98,28 +107,49 @@ class TurnBody:
         message = "This gateway is being stopped; please send the request again."
         self._response.content.set_exception(ShutdownError(message))
 
-    def _watch(self, progress: Callable[[], int], patience: Callable[[], float | None]) -> None:
-        """Start the timer that ends the body when it is silent for too long."""
-        loop, config = self._loop, self._config
-        seen, changed_at = progress(), loop.time()
-        is_first = True
+    def _tick(self) -> None:
+        """End the body if it has been silent for too long, or look again later."""
+        now = self._loop.time()
+        if self._watch is None:
+            return
+        due = min(self._watch.due(now, is_reading=self._is_reading), self._deadline)
+        if now >= due:
+            self._response.content.set_exception(
+                _silence(self._config, self._watch.limit, now >= self._deadline)
+            )
+        else:
+            self._timer = self._loop.call_at(min(due, now + _TICK_SECONDS), self._tick)
 
-        def tick() -> None:
-            nonlocal seen, changed_at, is_first
-            now, count = loop.time(), progress()
-            if count != seen or not self._is_reading:
-                is_first = is_first and count == 0
-                seen, changed_at = count, now
-            limit = config.first_event_seconds if is_first else config.idle_seconds
-            if (asked := patience()) is not None:
-                limit = min(limit, asked)
-            due = min(changed_at + limit, self._deadline)
-            if now >= due:
-                self._response.content.set_exception(_silence(config, limit, now >= self._deadline))
-            else:
-                self._timer = loop.call_at(min(due, now + _TICK_SECONDS), tick)
 
-        tick()
+class _Watch:
+    """Knows when a body has been silent for too long. `limit` is in seconds."""
+
+    def __init__(
+        self,
+        config: UpstreamConfig,
+        progress: Callable[[], int],
+        patience: Callable[[], float | None],
+    ) -> None:
+        self.limit = config.first_event_seconds
+        self._config = config
+        self._progress = progress
+        self._patience = patience
+        self._seen = progress()
+        self._changed_at = asyncio.get_running_loop().time()
+        self._is_first = True
+
+    def due(self, now: float, *, is_reading: bool) -> float:
+        """Return when silence will have lasted too long, if nothing comes until then."""
+        count = self._progress()
+        if count != self._seen or not is_reading:
+            self._is_first = self._is_first and count == 0
+            self._seen, self._changed_at = count, now
+        self.limit = (
+            self._config.first_event_seconds if self._is_first else self._config.idle_seconds
+        )
+        if (asked := self._patience()) is not None:
+            self.limit = min(self.limit, asked)
+        return self._changed_at + self.limit
 
 
 def _silence(config: UpstreamConfig, limit: float, is_deadline: bool) -> UpstreamTimeoutError:
@@ -210,7 +240,11 @@ class TurnClient:
             asyncio.timeout(self._config.first_event_seconds),
         ):
             response = await self._backend.session.post(
-                route.url(path), data=data, headers=every, allow_redirects=False
+                route.url(path),
+                data=data,
+                headers=every,
+                allow_redirects=False,
+                read_bufsize=READ_BYTES,
             )
             is_page = "html" in response.headers.get("Content-Type", "").lower()
             if response.status != HTTPStatus.OK or is_page:
