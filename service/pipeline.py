@@ -76,7 +76,10 @@ class Reader:
         if len(frames) == 1:
             return list(self._parse.feed(frames[0]))
         kept = self._skip.feed_batch(frames)
-        return merged(event for frame in kept for event in self._parse.feed(frame))
+        events = merged(event for frame in kept for event in self._parse.feed(frame))
+        if events and isinstance(events[-1], TextAppended):
+            self._parse.share(events[-1].text)
+        return events
 
 
 def merged(events: Iterable[UpstreamEvent]) -> list[UpstreamEvent]:

@@ -14,7 +14,7 @@ import orjson
 from msgspec import Struct
 
 from service.errors import UpstreamProtocolError
-from service.stages.text import join_surrogates, truncate_utf16
+from service.stages.text import Pieces, join_surrogates, truncate_utf16
 
 ANSWER_PATH = "/message/content/parts/0"
 # Real paths have up to seven segments; a deeper one is an attack on the recursion.
@@ -52,7 +52,7 @@ class DecodeDelta:
         self._path = ""
         self._operation = "add"
         self._documents: dict[int, Any] = {}
-        self._grown: dict[int, list[str]] = {}  # appended texts not yet in their document
+        self._grown: dict[int, Pieces] = {}  # appended texts not yet in their document
         self._message_ids: dict[int, str] = {}  # of the channels that are being grown
 
     def feed(self, delta: dict[str, Any]) -> DocumentChanged | AnswerGrew:
@@ -70,12 +70,17 @@ class DecodeDelta:
             and type(value) is str
             and (message_id := self._message_ids.get(self._channel) or self._begin_growth())
         ):
-            self._grown[self._channel].append(value)
+            self._grown[self._channel].add(value)
             return AnswerGrew(message_id, value)
         document = self._settled()
         document = apply(document, self._path, self._operation, value)
         self._documents[self._channel] = document
         return DocumentChanged(document)
+
+    def share(self, text: str) -> None:
+        """Hold the text of one read as the string that those who come after hold, too."""
+        if (grown := self._grown.get(self._channel)) is not None:
+            grown.share(text)
 
     def _inherit(self, delta: dict[str, Any]) -> None:
         """Take `c`, `p` and `o`, each staying as it was when absent."""
@@ -100,7 +105,7 @@ class DecodeDelta:
         match self._documents.get(self._channel):
             case {"message": {"id": str(message_id), "content": {"parts": [str()]}}}:
                 self._message_ids[self._channel] = message_id
-                self._grown[self._channel] = []
+                self._grown[self._channel] = Pieces()
                 return message_id
             case _:
                 return None
@@ -109,8 +114,8 @@ class DecodeDelta:
         """Return the channel's document with all gathered text in it."""
         document = self._documents.get(self._channel, MISSING)
         self._message_ids.pop(self._channel, None)
-        if texts := self._grown.pop(self._channel, None):
-            document = apply(document, ANSWER_PATH, "append", "".join(texts))
+        if (grown := self._grown.pop(self._channel, None)) is not None:
+            document = apply(document, ANSWER_PATH, "append", grown.joined())
         return document
 
 

@@ -25,6 +25,7 @@ from service.events import (
     TurnFacts,
 )
 from service.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from service.stages.text import Pieces
 
 # Of one chunk: where a lone surrogate forces ASCII, an emoji takes twelve bytes, so 60 of the 64 KB.
 MAX_TEXT_CHARS = 5_000
@@ -101,9 +102,9 @@ class Gathered:
     def __init__(self) -> None:
         self.facts = TurnFacts()
         self.ended: TurnEnded | None = None
-        self._content: list[str] = []
+        self._content = Pieces()
         self._content_chars = 0
-        self._reasoning: list[str] = []
+        self._reasoning = Pieces()
         self._places: dict[int, tuple[int, int]] = {}  # slot -> range in the content
         self._annotations: dict[tuple[int, str], dict[str, Any]] = {}  # by slot and URL
         self._assets: dict[AssetKind, list[dict[str, str]]] = {kind: [] for kind in AssetKind}
@@ -113,12 +114,12 @@ class Gathered:
     @property
     def content(self) -> str:
         """The answer's text."""
-        return "".join(self._content)
+        return self._content.joined()
 
     @property
     def reasoning(self) -> str:
         """The text of what was thought."""
-        return "".join(self._reasoning)
+        return self._reasoning.joined()
 
     @property
     def calls(self) -> list[FunctionCall]:
@@ -139,7 +140,7 @@ class Gathered:
             case ContentText(text):
                 self._add(text)
             case ReasoningText(text):
-                self._reasoning.append(text)
+                self._reasoning.add(text)
             case ContentCited(slot, text, sources):
                 self._places[slot] = (self._content_chars, self._content_chars + len(text))
                 self._add(text)
@@ -186,7 +187,7 @@ class Gathered:
         }
 
     def _add(self, text: str) -> None:
-        self._content.append(text)
+        self._content.add(text)
         self._content_chars += len(text)
 
     def _cite(self, slot: int, sources: tuple[Source, ...]) -> None:

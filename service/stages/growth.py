@@ -2,7 +2,7 @@
 
 from itertools import takewhile
 
-from service.stages.text import ends_in_half, join_surrogates
+from service.stages.text import Pieces, ends_in_half, join_surrogates
 
 
 class Growth:
@@ -17,7 +17,7 @@ class Growth:
     def __init__(self) -> None:
         self.rewrites = 0
         self._given = ""  # the text that counts as seen
-        self._pieces: list[str] = []  # seen as well, not yet joined to it
+        self._pieces: Pieces | None = None  # seen as well, not yet joined to it
         self._behind: str | None = None  # the text now, where it is not what was given
 
     def replace(self, text: str, *, is_final: bool = False) -> str:
@@ -40,13 +40,15 @@ class Growth:
         if self._behind is not None or ends_in_half(text):
             now = self._joined() if self._behind is None else self._behind
             return self.replace(join_surrogates(now + text))
-        self._pieces.append(text)
+        if self._pieces is None:
+            self._pieces = Pieces()
+        self._pieces.add(text)
         return text
 
     def _joined(self) -> str:
-        if self._pieces:
-            self._given += "".join(self._pieces)
-            self._pieces.clear()
+        if self._pieces is not None:
+            self._given += self._pieces.joined()
+            self._pieces = None
         return self._given
 
 

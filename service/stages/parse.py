@@ -71,6 +71,10 @@ class Parse:
         elif frame.name != "ping" and frame.data:
             yield from self._data(frame.name, frame.data)
 
+    def share(self, text: str) -> None:
+        """Hold the text of one read as the string that those who come after hold, too."""
+        self._decoder.share(text)
+
     def _data(self, name: str, data: bytes) -> Iterator[UpstreamEvent]:
         value = _loads(data)
         if value is not _UNREADABLE:

@@ -1,8 +1,43 @@
-"""Surrogate halves: an upstream may cut a JavaScript string inside a character (spec 7.1)."""
+"""Text that arrives in pieces, cut anywhere: inside a character, too (spec 7.1)."""
 
 import re
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_LOOSE_PIECES = 1_000
+
+
+class Pieces:
+    """A text that grows, and is seldom looked at.
+
+    A word by itself takes ten times the memory of its letters, so words are joined to
+    blocks; what was joined is not copied again until somebody wants to see it.
+    """
+
+    __slots__ = ("_blocks", "_loose", "_shared")
+
+    def __init__(self) -> None:
+        self._blocks: list[str] = []
+        self._shared = 0  # blocks up to the last one that others hold, too
+        self._loose: list[str] = []
+
+    def add(self, text: str) -> None:
+        """Put text at the end."""
+        self._loose.append(text)
+        if len(self._loose) >= _LOOSE_PIECES:
+            self._blocks.append("".join(self._loose))
+            self._loose.clear()
+
+    def share(self, end: str) -> None:
+        """Hold this very string for what was added last, if it is that, and no copy of it."""
+        own = "".join((*self._blocks[self._shared :], *self._loose))
+        if own.endswith(end):
+            self._blocks[self._shared :] = (own[: len(own) - len(end)], end)
+            self._loose.clear()
+            self._shared = len(self._blocks)
+
+    def joined(self) -> str:
+        """Return the whole text."""
+        return "".join((*self._blocks, *self._loose))
 
 
 def join_surrogates(text: str) -> str:

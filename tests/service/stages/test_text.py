@@ -1,6 +1,6 @@
 import pytest
 
-from service.stages.text import ends_in_half, join_surrogates, truncate_utf16
+from service.stages.text import Pieces, ends_in_half, join_surrogates, truncate_utf16
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,36 @@ def test_a_high_half_at_the_end_is_seen_and_nothing_else() -> None:
 )
 def test_truncation_counts_utf16_code_units(text: str, units: int, left: str) -> None:
     assert truncate_utf16(text, units) == left
+
+
+def test_pieces_are_what_was_added() -> None:
+    pieces, words = Pieces(), [f"{number} " for number in range(2_500)]
+    for word in words:
+        pieces.add(word)
+    assert pieces.joined() == "".join(words)
+    assert pieces.joined() == "".join(words)
+    assert Pieces().joined() == ""
+
+
+@pytest.mark.parametrize("read_words", [1, 7, 999, 1_000, 1_001, 2_500])
+def test_pieces_hold_the_string_of_each_read_and_no_copy(read_words: int) -> None:
+    pieces, shared = Pieces(), []
+    pieces.add("before ")
+    for _ in range(3):
+        words = [f"{number} " for number in range(read_words)]
+        for word in words:
+            pieces.add(word)
+        shared.append("".join(words))
+        pieces.share(shared[-1])
+    assert pieces.joined() == "before " + "".join(shared)
+    held = [id(block) for block in pieces._blocks]
+    assert all(id(one) in held for one in shared)
+
+
+def test_pieces_share_nothing_but_their_end() -> None:
+    pieces = Pieces()
+    pieces.add("one ")
+    pieces.share("two ")
+    pieces.add("two ")
+    pieces.share("three two ")
+    assert pieces.joined() == "one two "
