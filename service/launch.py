@@ -20,6 +20,8 @@ from service.shared_metrics import shared_metrics
 from service.workers import run_workers
 
 BACKLOG = 2048  # connections that wait while all workers are busy
+# A caller that takes nothing of its answer for so long is gone; as long as OpenAI's own clients wait.
+GONE_SECONDS = 600
 _ANY_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, not bound
 
 _logger = logging.getLogger(__name__)
@@ -70,6 +72,10 @@ def listen(server: ServerConfig) -> list[socket.socket]:
         for family, kind, protocol, _, address in dict.fromkeys(found):
             sockets.append(socket.socket(family, kind, protocol))
             sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections take it over from here
+                sockets[-1].setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_SECONDS * 1000
+                )
             sockets[-1].bind(address)
             sockets[-1].listen(BACKLOG)
     except OSError as error:

@@ -14,6 +14,9 @@ from service.malformed import JsonServer
 
 # After draining, open replies get this long to carry their last error frame out.
 FLUSH_SECONDS = 5.0
+# How long the rest of a refused upload is read and dropped, so that a caller that writes all before
+# it reads anything gets to see the refusal; as long as nginx does it.
+LINGER_SECONDS = 30.0
 # Bearers of up to 8192 characters (service/credentials.py) and their name fit into one field.
 MAX_HEADER_BYTES = 16 * 1024
 
@@ -39,6 +42,7 @@ class DrainingRunner(web.AppRunner):
             access_log=None,  # the application writes its own line for each request
             shutdown_timeout=FLUSH_SECONDS,
             max_field_size=MAX_HEADER_BYTES,
+            lingering_time=LINGER_SECONDS,
         )
         self._program = program
         self._config = config.server

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.config import ServerConfig
-from service.launch import ListenError, demo_help, listen
+from service.launch import GONE_SECONDS, ListenError, demo_help, listen
 from tests.service.gateway_process import GatewayProcess, fetch
 
 STUB = str(Path(__file__).with_name("stub_gateway.py"))
@@ -139,6 +139,13 @@ def test_every_address_of_the_host_is_listened_on():
     finally:
         for one in sockets:
             one.close()
+
+
+def test_a_caller_that_takes_nothing_is_given_up_in_the_end():
+    (listening,) = listen(ServerConfig(host="127.0.0.1", port=0))
+    with listening, socket.create_connection(listening.getsockname()), listening.accept()[0] as one:
+        milliseconds = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert milliseconds == GONE_SECONDS * 1000
 
 
 def test_a_host_that_is_not_ours_is_one_line():
