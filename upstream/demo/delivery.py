@@ -8,6 +8,7 @@ from aiohttp import web
 from upstream.demo.options import OPTIONS
 from upstream.demo.stats import STATS, Stats
 from upstream.demo.stream import Piece, ping
+from upstream.demo.tokens import OWNER
 
 GLANCE_SECONDS = 0.1
 """How often a silent stream looks whether its caller is still there."""
@@ -50,6 +51,11 @@ class Line:
                 "Cache-Control": "no-cache",
             }
         )
+
+    @property
+    def account(self) -> str:
+        """The account that is answered."""
+        return self._request[OWNER]
 
     async def open(self) -> None:
         """Send the head."""
@@ -133,7 +139,7 @@ class Line:
 
 async def deliver(line: Line, pieces: Iterable[Piece], stats: Stats) -> web.StreamResponse:
     """Send an answer; a caller that leaves is counted, and ends it quietly."""
-    with stats.open_turn():
+    with stats.open_turn(line.account):
         try:
             await line.open()
             for piece in pieces:

@@ -34,6 +34,8 @@ class Stats:
         self.turns_by_status: Counter[str] = Counter()
         self.turns_by_scenario: Counter[str] = Counter()
         self.turns_by_fault: Counter[str] = Counter()
+        self.turns_open_by_account: Counter[str] = Counter()
+        self.most_turns_open: Counter[str] = Counter()
         self.stopped: deque[str] = deque(maxlen=KEPT_TURNS)
         self.hidden: deque[str] = deque(maxlen=KEPT_TURNS)
         self.turn_bodies: deque[dict[str, Any]] = deque(maxlen=KEPT_TURNS)
@@ -42,7 +44,7 @@ class Stats:
     def note_refresh(self, refresh_token: str) -> None:
         """Count an exchange under a short hash of its refresh token."""
         self.counts["refreshes"] += 1
-        self.refreshes[hashlib.sha256(refresh_token.encode()).hexdigest()[:8]] += 1
+        self.refreshes[_short_hash(refresh_token)] += 1
 
     def note_request(self, request: web.Request) -> None:
         """Remember a request, without its secrets."""
@@ -62,13 +64,17 @@ class Stats:
         )
 
     @contextmanager
-    def open_turn(self) -> Iterator[None]:
+    def open_turn(self, account: str) -> Iterator[None]:
         """Count a stream as open for as long as it is being written."""
+        key = _short_hash(account)
         self.counts["turns_open"] += 1
+        self.turns_open_by_account[key] += 1
+        self.most_turns_open[key] = max(self.most_turns_open[key], self.turns_open_by_account[key])
         try:
             yield
         finally:
             self.counts["turns_open"] -= 1
+            self.turns_open_by_account[key] -= 1
 
     def as_json(self) -> dict[str, Any]:
         """Return everything, as `/demo/stats` answers."""
@@ -82,6 +88,7 @@ class Stats:
                 "by_fault": dict(self.turns_by_fault),
             },
             "turns_open": count["turns_open"],
+            "most_turns_open": dict(self.most_turns_open),
             "turns_closed_by_peer": count["turns_closed_by_peer"],
             "resumes": count["resumes"],
             "prepares": count["prepares"],
@@ -94,6 +101,10 @@ class Stats:
             "arkose": count["arkose"],
             "requests": list(self.requests),
         }
+
+
+def _short_hash(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 STATS: web.AppKey[Stats] = web.AppKey("STATS", Stats)

@@ -22,6 +22,12 @@ async def test_requests_are_remembered_without_secrets(asker: Asker) -> None:
     assert "fk-secret" not in str(seen)
 
 
+async def test_the_most_turns_at_once_are_told_by_account(asker: Asker) -> None:
+    for text in ("one", "two"):
+        await asker.ask(text)
+    assert list((await asker.stats())["most_turns_open"].values()) == [1]
+
+
 async def test_turns_can_be_looked_at_again(asker: Asker) -> None:
     await asker.ask("first question")
     await asker.ask("second question")
