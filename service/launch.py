@@ -12,10 +12,11 @@ from contextlib import ExitStack
 import uvloop
 from aiohttp import web
 
-from service.config import Config, LoadedConfig, ServerConfig
+from service.config import Config, LoadedConfig, ServerConfig, load_config
 from service.demo_child import DemoError, demo_upstream, pointed_at
 from service.logs import setup_logging
 from service.runner import DrainingRunner, Program
+from service.setting_problems import ConfigError
 from service.shared_metrics import shared_metrics
 from service.workers import run_workers
 
@@ -47,15 +48,19 @@ def run(loaded: LoadedConfig, program: Program | None = None) -> int:
             sockets = listen(config.server)
             for one in sockets:
                 stack.enter_context(one)
+            demo = ""
             if config.upstream.base_url == "demo":
-                config = pointed_at(config, stack.enter_context(demo_upstream()))
+                demo = stack.enter_context(demo_upstream())
+                config = pointed_at(config, demo)
         except (ListenError, DemoError) as error:
             sys.stderr.write(f"{error}\n")
             return 1
+        announce = _announcement(loaded.config, sockets[0])
+        program = program or _program()
         if config.server.workers > 1:
             stack.enter_context(shared_metrics())
-        announce = _announcement(loaded.config, sockets[0])
-        return _serve(config, program or _program(), sockets, announce)
+            return run_workers(Settings(config, demo).current, program, sockets, announce)
+        return _serve(config, program, sockets, announce)
 
 
 def listen(server: ServerConfig) -> list[socket.socket]:
@@ -94,14 +99,49 @@ def _program() -> Program:
     return Program(app.make_app, app.drain)
 
 
+class Settings:
+    """The settings of the workers, read again for each generation of them.
+
+    The address, the log of the parent process and whether there is a demo stay what
+    they were at the start.
+
+    Args:
+        config: what was read at the start.
+        demo: the address of the demo upstream, if it runs.
+    """
+
+    def __init__(self, config: Config, demo: str) -> None:
+        self._config = config
+        self._demo = demo
+        self._is_first = True
+
+    def current(self) -> Config:
+        """Return the settings as they are now, or if they are bad as they were before."""
+        if self._is_first:
+            self._is_first = False
+            return self._config
+        try:
+            config = load_config(self._config.path).config
+        except ConfigError as error:
+            for problem in error.problems:
+                _logger.error("the settings are not read again: %s", problem)  # noqa: TRY400 - no fault of ours
+            return self._config
+        if config.upstream.base_url == "demo":
+            if not self._demo:
+                _logger.error("the settings are not read again: the demo needs a start of its own")
+                return self._config
+            config = pointed_at(config, self._demo)
+        self._config = config
+        _logger.info("the settings were read again; new workers take over")
+        return config
+
+
 def _serve(
     config: Config,
     program: Program,
     sockets: list[socket.socket],
     announce: Callable[[], None],
 ) -> int:
-    if config.server.workers > 1:
-        return run_workers(config, program, sockets, announce)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve_here(DrainingRunner(program, config), sockets, announce))

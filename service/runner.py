@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from msgspec import Struct
 from typing_extensions import override
 
@@ -12,6 +12,10 @@ from service.config import Config
 from service.keys import METRICS
 from service.malformed import JsonServer
 
+# A proxy or client may be sending on a connection that it has kept open; it is told that this
+# request is the last one, instead of losing it. Part of the time to drain.
+LAST_REQUESTS_SECONDS = 1.0
+_LOOK_SECONDS = 0.02
 # After draining, open replies get this long to carry their last error frame out.
 FLUSH_SECONDS = 5.0
 # How long the rest of a refused upload is read and dropped, so that a caller that writes all before
@@ -46,6 +50,8 @@ class DrainingRunner(web.AppRunner):
         )
         self._program = program
         self._config = config.server
+        self._is_stopping = False
+        self.app.on_response_prepare.append(self._say_goodbye)
 
     @override
     async def setup(self) -> None:
@@ -66,10 +72,29 @@ class DrainingRunner(web.AppRunner):
         for site in sites:
             await site.stop()
         if sites:
-            await self._program.drain(self.app, self._config.drain_seconds)
+            clock, seconds = asyncio.get_running_loop().time, self._config.drain_seconds
+            until = clock() + seconds
+            await self._take_last_requests(min(LAST_REQUESTS_SECONDS, seconds / 10))
+            await self._program.drain(self.app, until - clock())
         await super().cleanup()
 
     def _count(self, status: int) -> None:
         """Count a request that the application has not seen."""
         if (metrics := self.app.get(METRICS)) is not None:
             metrics.requests.labels("malformed", str(status)).inc()
+
+    async def _take_last_requests(self, seconds: float) -> None:
+        """Answer what is still on its way, then close connections that nothing is sent on."""
+        self._is_stopping = True
+        loop, server = asyncio.get_running_loop(), self.server
+        until = loop.time() + seconds
+        await asyncio.sleep(0)  # what was accepted last becomes a connection
+        while server is not None and server.connections and loop.time() < until:  # noqa: ASYNC110 - there is no event
+            await asyncio.sleep(_LOOK_SECONDS)
+        if server is not None:
+            server.pre_shutdown()
+
+    async def _say_goodbye(self, _request: web.Request, response: web.StreamResponse) -> None:
+        if self._is_stopping:
+            response.headers[hdrs.CONNECTION] = "close"
+            response.force_close()

@@ -1,4 +1,8 @@
-"""Several worker processes under gunicorn, which restarts one that dies."""
+"""Several worker processes under gunicorn, which restarts one that dies.
+
+On SIGHUP the settings are read again and new workers take the place of the old
+ones, which finish what they are doing; the sockets stay open all the while.
+"""
 
 import logging
 import os
@@ -6,9 +10,11 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from types import FrameType
 from typing import Any
 
 from aiohttp import web
+from aiohttp.worker import GunicornUVLoopWebWorker
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]  # it has no types
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]  # it has no types
 from typing_extensions import override
@@ -26,19 +32,23 @@ _log = logging.getLogger(__name__)
 
 
 def run_workers(
-    config: Config, program: Program, sockets: list[socket.socket], on_ready: Callable[[], None]
+    settings: Callable[[], Config],
+    program: Program,
+    sockets: list[socket.socket],
+    on_ready: Callable[[], None],
 ) -> int:
     """Run `server.workers` processes until a signal; return the exit status.
 
     Args:
-        config: the settings.
+        settings: read at the start and again for each SIGHUP.
         program: what each worker runs.
-        sockets: bound and listening; all workers accept from them.
+        sockets: bound and listening; all workers accept from them. They are taken
+            over: nobody else may keep them open when the workers do not listen any more.
         on_ready: called once in the parent, when it listens.
     """
     parent = os.getpid()
     try:
-        Workers(config, program, sockets, on_ready).run()
+        Workers(settings, program, sockets, on_ready).run()
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 0
         if os.getpid() != parent:
@@ -60,32 +70,42 @@ class WorkerLog(Logger):  # type: ignore[misc]  # gunicorn has no types
         self.error_log.setLevel(logging.WARNING)  # one line a worker at INFO is noise
 
 
+class Worker(GunicornUVLoopWebWorker):
+    """One worker process."""
+
+    @override
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop at once; aiohttp's worker would look whether it should only once a second."""
+        self.handle_quit(sig, frame)
+
+
 class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """The gateway as gunicorn sees it."""
 
     def __init__(
         self,
-        config: Config,
+        settings: Callable[[], Config],
         program: Program,
         sockets: list[socket.socket],
         on_ready: Callable[[], None],
     ) -> None:
-        self._config = config
+        self._settings = settings
         self._program = program
-        self._sockets = sockets
+        self._descriptors = [one.detach() for one in sockets]
         self._on_ready = on_ready
         self._logging = ExitStack()  # of one worker
         super().__init__()
 
     @override
     def load_config(self) -> None:
-        """Tell gunicorn what it has to know; nothing comes from its own files."""
+        """Tell gunicorn what it has to know, at the start and when it reloads."""
+        self._config = self._settings()
         drain = self._config.server.drain_seconds + MARGIN_SECONDS
         settings = {
-            # Gunicorn closes what it listens on, so it gets descriptors of its own.
-            "bind": [f"fd://{os.dup(one.fileno())}" for one in self._sockets],
+            # The same names again when it reloads, so that it goes on listening.
+            "bind": [f"fd://{number}" for number in self._descriptors],
             "workers": self._config.server.workers,
-            "worker_class": "aiohttp.worker.GunicornUVLoopWebWorker",
+            "worker_class": Worker,
             "timeout": int(HUNG_SECONDS + drain),
             "graceful_timeout": int(drain),
             "logger_class": WorkerLog,

@@ -50,6 +50,15 @@ def _read(response: http.client.HTTPResponse, answer: list[bytes]) -> None:
         answer.append(repr(cut).encode())
 
 
+def connect_for(seconds: float, address: str) -> None:
+    """Connect again and again."""
+    host, port = address.removeprefix("http://").split(":")
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        socket.create_connection((host, int(port))).close()
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_it_serves_and_stops_on_sigterm(start, workers):
     gateway = start(workers=workers)
@@ -70,14 +79,14 @@ def test_running_answers_are_finished_before_it_stops(start, tmp_path, workers):
     assert list(tmp_path.glob("drained-*"))
 
 
-def test_while_draining_it_takes_no_new_connection(start):
-    gateway = start()
+@pytest.mark.parametrize("workers", [1, 2])
+def test_while_draining_it_takes_no_new_connection(start, workers):
+    gateway = start(workers=workers)
     thread, _ = open_slow(gateway, 15)
     address = gateway.address()
     gateway.process.terminate()
-    time.sleep(0.3)
     with pytest.raises(OSError, match="refused"):
-        fetch(f"{address}/about")
+        connect_for(1, address)
     thread.join(10)
     assert gateway.process.wait(10) == 0
 

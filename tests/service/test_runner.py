@@ -51,10 +51,43 @@ async def test_it_drains_before_it_closes_and_no_one_can_connect_then(program, s
     runner = DrainingRunner(program, CONFIG)
     address = await listening(runner)
     await runner.cleanup()
-    assert said == ["drained for 7.0", "closed"]
+    (drained, closed) = said
+    assert 6 < float(drained.removeprefix("drained for ")) <= 7
+    assert closed == "closed"
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectionError):
             await session.get(address)
+
+
+async def test_a_request_on_an_open_connection_is_answered_as_its_last_one(program):
+    runner = DrainingRunner(program, CONFIG)
+    await listening(runner)
+    host, port = runner.addresses[0][:2]
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: x\r\n\r\n"
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert b"Connection: close" not in head
+    await reader.readexactly(len("work_0 1"))
+    stopping = asyncio.create_task(runner.cleanup())
+    await asyncio.sleep(0.05)
+    writer.write(request)
+    answer = await reader.read()  # to the end: it was the last one
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"Connection: close" in answer
+    writer.close()
+    await stopping
+
+
+async def test_a_connection_that_nothing_is_sent_on_is_closed_when_it_stops(program):
+    runner = DrainingRunner(program, CONFIG)
+    await listening(runner)
+    reader, writer = await asyncio.open_connection(*runner.addresses[0][:2])
+    await asyncio.sleep(0.05)
+    stopping = asyncio.create_task(runner.cleanup())
+    assert await reader.read() == b""
+    writer.close()
+    await stopping
 
 
 async def test_what_never_listened_is_not_drained(program, said):
