@@ -1,0 +1,99 @@
+"""Callers of a gateway that note what became of each of their requests."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+
+ANSWER_SECONDS = 60
+
+
+@dataclass
+class Fate:
+    """What became of a request. Times are monotonic."""
+
+    started_at: float = field(default_factory=time.monotonic)
+    ended_at: float = 0.0
+    first_byte_at: float = 0.0
+    status: int = 0
+    body: bytes = b""
+    error: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was answered to the end, as a stream or whole."""
+        ends = (b"data: [DONE]\n\n", b"}")
+        return self.status == 200 and not self.error and self.body.endswith(ends)
+
+
+class Callers:
+    """Requests to one address."""
+
+    def __init__(self, session: ClientSession, address: str) -> None:
+        self._session = session
+        self._address = address
+        self._numbers = itertools.count()
+
+    def account(self, name: str) -> dict[str, str]:
+        """Return the headers of an account that nobody else uses."""
+        return {"Authorization": f"Bearer fk-{name}-{next(self._numbers)}"}
+
+    async def ask(self, text: str, headers: dict[str, str], *, is_stream: bool = True) -> Fate:
+        """Ask one question; return what became of it."""
+        fate = Fate()
+        return await self.follow(fate, text, headers, is_stream=is_stream)
+
+    async def follow(
+        self, fate: Fate, text: str, headers: dict[str, str], *, is_stream: bool = True
+    ) -> Fate:
+        """Ask one question, and note in `fate` what becomes of it while it does."""
+        body = {"model": "gpt-4o", "stream": is_stream}
+        message = {"role": "user", "content": text}
+        url = f"{self._address}/v1/chat/completions"
+        try:
+            async with self._session.post(
+                url, json={**body, "messages": [message]}, headers=headers
+            ) as response:
+                fate.status = response.status
+                async for chunk in response.content.iter_any():
+                    fate.body += chunk
+                    fate.first_byte_at = fate.first_byte_at or time.monotonic()
+        except (ClientError, OSError) as error:
+            fate.error = repr(error)
+        fate.ended_at = time.monotonic()
+        return fate
+
+    @asynccontextmanager
+    async def busy(self, count: int, text: str = "6*7") -> AsyncIterator[list[Fate]]:
+        """Keep so many callers asking during the block; all have ended when it has.
+
+        Each request is of an account of its own; one half of the callers streams.
+        """
+        fates: list[Fate] = []
+        is_over = asyncio.Event()
+
+        async def ask_on(number: int) -> None:
+            while not is_over.is_set():
+                is_stream = number % 2 == 0
+                fates.append(await self.ask(text, self.account("busy"), is_stream=is_stream))
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                group.create_task(ask_on(number))
+            try:
+                yield fates
+            finally:
+                is_over.set()
+
+
+@asynccontextmanager
+async def callers_of(address: str) -> AsyncIterator[Callers]:
+    """Open a session for callers, with as many connections as they need."""
+    async with ClientSession(
+        connector=TCPConnector(limit=0), timeout=ClientTimeout(total=ANSWER_SECONDS)
+    ) as session:
+        yield Callers(session, address)
