@@ -1,9 +1,8 @@
 """deploy/nginx.conf, checked and run by a real nginx in front of a real gateway process."""
 
 import http.client
+import json
 import re
-import shutil
-import socket
 import subprocess
 import time
 from contextlib import closing
@@ -11,42 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.nginx_server import NGINX, configuration, running_nginx
 from tests.service.gateway_process import GatewayProcess, fetch
 
 ROOT = Path(__file__).resolve().parents[2]
 STUB = str(ROOT / "tests" / "service" / "stub_gateway.py")
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/sbin")
 
-pytestmark = [
-    pytest.mark.needs_nginx,
-    pytest.mark.skipif(NGINX is None, reason="nginx is not installed"),
-]
+pytestmark = pytest.mark.needs_nginx
 
 SETTINGS = """
 server: {host: 127.0.0.1, port: 0, drain_seconds: 1}
 upstream: {base_url: 'http://a'}
 """
-
-
-def configuration(folder: Path, listen: int, gateways: list[str]) -> Path:
-    """Write the shipped file with this test's ports and a folder that any user may write."""
-    text = (ROOT / "deploy" / "nginx.conf").read_text()
-    servers = "\n".join(f"server {gateway};" for gateway in gateways)
-    text = text.replace("server gateway:33333;", servers)
-    text = text.replace("listen 80;", f"listen 127.0.0.1:{listen};")
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};\n"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    text = text.replace("http {", f"http {{\n{temporary}", 1)
-    path = folder / "nginx.conf"
-    path.write_text(f"pid {folder}/nginx.pid;\nerror_log {folder}/error.log;\n{text}")
-    return path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return listening.getsockname()[1]
 
 
 @pytest.fixture
@@ -64,22 +39,12 @@ def gateways(tmp_path):
 
 @pytest.fixture
 def nginx(tmp_path, gateways):
-    port = free_port()
     addresses = [gateway.address().removeprefix("http://") for gateway in gateways]
-    path = configuration(tmp_path, port, addresses)
-    process = subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(path), "-g", "daemon off;"])
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except ConnectionRefusedError:
-            time.sleep(0.02)
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.wait(10)
+    with running_nginx(tmp_path, addresses) as address:
+        yield address
 
 
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 def test_nginx_takes_the_file(tmp_path):
     path = configuration(tmp_path, 80, ["127.0.0.1:33333", "127.0.0.1:33334"])
     result = subprocess.run(
@@ -122,6 +87,27 @@ def test_both_gateways_are_used_and_one_that_stops_is_passed_over(nginx, gateway
     assert len(pids) == 2
     assert gateways[0].stop() == 0
     assert [fetch(f"{nginx}/about").status for _ in range(4)] == [200] * 4
+
+
+def test_what_was_sent_to_a_gateway_that_breaks_is_not_sent_to_another(nginx, tmp_path):
+    connection = http.client.HTTPConnection(nginx.removeprefix("http://"), timeout=20)
+    with closing(connection):
+        connection.request("POST", "/vanish", b"a question")
+        response = connection.getresponse()
+        assert response.status == 502
+        assert response.headers["Content-Type"] == "application/json"
+        assert json.loads(response.read())["error"]["code"] == "gateway_unreachable"
+    assert len(list(tmp_path.glob("*/vanished"))) == 1
+
+
+def test_without_any_gateway_the_answer_is_an_error_object_too(nginx, gateways):
+    for gateway in gateways:
+        assert gateway.stop() == 0
+    assert json.loads(ask(nginx, "POST", "/size", b"x"))["error"]["type"] == "server_error"
+
+
+def test_an_error_of_a_gateway_passes_as_it_is(nginx):
+    assert ask(nginx, "GET", "/fail") == "of the gateway"
 
 
 def ask(nginx: str, *request: object) -> str:

@@ -63,6 +63,17 @@ async def slow(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def vanish(request: web.Request) -> web.Response:
+    leave("vanished")
+    if request.transport:
+        request.transport.abort()
+    return web.Response()
+
+
+async def fail(_request: web.Request) -> web.Response:
+    return web.Response(status=502, text="of the gateway")
+
+
 def make_app(config: Config) -> web.Application:
     if "broken" in sys.argv:
         message = "the start failed"
@@ -74,6 +85,8 @@ def make_app(config: Config) -> web.Application:
     app.router.add_get("/slow", slow)
     app.router.add_get("/headers", headers)
     app.router.add_post("/size", size)
+    app.router.add_post("/vanish", vanish)
+    app.router.add_get("/fail", fail)
     return app
 
 
