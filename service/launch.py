@@ -156,12 +156,16 @@ async def _serve_here(
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # else it was started with nohup
+        numbers.append(signal.SIGHUP)
+
     def take(_signal: int) -> None:
         stop.set()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in numbers:
             loop.remove_signal_handler(number)  # a second one ends the process at once
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in numbers:
         loop.add_signal_handler(number, take, number)
     try:
         await runner.setup()

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from service import keys
 from service.app import background, drain, make_app
 from service.config import Config
 from service.runner import DrainingRunner, Program
-from tests.scripted_upstream import scripted_upstream
+from tests.gateway import running_gateway, until
+from tests.scripted_upstream import STALL, Head, answer, scripted_upstream
 
 
 def settings(tmp_path: Path, base_url: str = "http://127.0.0.1:9") -> Config:
@@ -68,6 +71,42 @@ async def test_the_size_of_the_stores_and_what_a_sweep_removes_are_measured(tmp_
         'gateway_store_bytes{store="uploads"} 0.0',
     ):
         assert line in text.decode()
+
+
+@pytest.mark.parametrize(("workers", "number"), [(1, 0), (2, 1)])
+async def test_only_processes_that_are_not_alone_ask_each_other_for_slots(
+    tmp_path: Path, workers: int, number: int
+) -> None:
+    """The leases that one running turn has in the store."""
+    async with scripted_upstream() as upstream:
+        upstream.plays(STALL)
+        async with running_gateway(upstream.url, tmp_path, server={"workers": workers}) as gateway:
+            asking = asyncio.create_task(gateway.chat())
+            await until(lambda: upstream.turns, seconds=10)
+            # The store is opened at its first use, which a process alone need not have had.
+            await gateway.app[keys.STATE].set("any", b"1")
+            with closing(sqlite3.connect(tmp_path / "state.db")) as reader:
+                leases = reader.execute("SELECT is_held FROM leases").fetchall()
+            asking.cancel()
+    assert leases == [(1,)] * number
+    with closing(sqlite3.connect(tmp_path / "state.db")) as reader:
+        assert reader.execute("SELECT * FROM leases").fetchall() == []
+
+
+async def test_a_route_that_fails_is_told_in_the_metrics_by_its_place(tmp_path: Path) -> None:
+    async with scripted_upstream() as upstream:
+        upstream.plays({"detail": "busy"}, head=Head(503))
+        upstream.plays(answer("Hello"))
+        async with running_gateway(
+            upstream.url, tmp_path, upstream={"api_prefixes": ["secret-a", "secret-b"]}
+        ) as gateway:
+            assert (await gateway.chat()).text == "Hello"
+            failing = await gateway.counts("gateway_route_failing", "route")
+            failures = await gateway.counts("gateway_route_failures_total", "route")
+            text = await gateway.metrics()
+    assert failing == {"0": 1, "1": 0}
+    assert failures == {"0": 1, "1": 0}
+    assert "secret-" not in text
 
 
 async def test_without_a_secret_one_is_made_and_kept(

@@ -69,11 +69,13 @@ def test_it_serves_and_stops_on_sigterm(start, workers):
     assert gateway.stop() == 0
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_running_answers_are_finished_before_it_stops(start, tmp_path, workers):
+@pytest.mark.parametrize(
+    ("workers", "number"), [(1, signal.SIGTERM), (1, signal.SIGHUP), (2, signal.SIGTERM)]
+)
+def test_running_answers_are_finished_before_it_stops(start, tmp_path, workers, number):
     gateway = start(workers=workers)
     thread, answer = open_slow(gateway, 15)
-    assert gateway.stop() == 0
+    assert gateway.stop(number) == 0
     thread.join(10)
     assert answer == [b"." * 15 + b"end"]
     assert list(tmp_path.glob("drained-*"))

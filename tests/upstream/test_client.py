@@ -213,6 +213,35 @@ async def test_a_page_under_a_good_status_is_a_refusal_and_cools_its_route(upstr
         assert [state.cooling_seconds > 0 for state in client.routes.states()] == [True, False]
 
 
+@pytest.mark.parametrize("failure", [Abort(), Head(503)])
+async def test_another_route_is_tried_at_once(
+    upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch, failure: Abort | Head
+) -> None:
+    monkeypatch.setattr("upstream.client._FIRST_PAUSE_SECONDS", 3600)
+    if isinstance(failure, Abort):
+        upstream.plays(failure)
+    else:
+        upstream.plays({"detail": "busy"}, head=failure)
+    upstream.plays(DONE)
+    async with opened(upstream, api_prefixes=["one", "two"]) as client:
+        async with asyncio.timeout(20):
+            body = await client.open()
+        assert await read(body) == DONE
+        assert [state.state for state in client.routes.states()] == ["cooling", "working"]
+    assert [turn.path.split("/")[1] for turn in upstream.turns] == ["one", "two"]
+    assert client.retries == 1
+
+
+async def test_a_route_that_refuses_one_account_has_shown_that_it_works(upstream) -> None:
+    upstream.plays({"detail": "slow down"}, head=Head(429))
+    async with opened(upstream, api_prefixes=["one", "two"]) as client:
+        for route in client.routes.all:
+            client.routes.cool(route)
+        with pytest.raises(UpstreamRefusedError):
+            await client.open()
+        assert [state.state for state in client.routes.states()] == ["working", "cooling"]
+
+
 async def test_a_redirect_is_not_followed_with_the_bearer(upstream) -> None:
     upstream.plays(b"", head=Head(302, headers={"Location": f"{upstream.url}/elsewhere"}))
     async with opened(upstream) as client:
