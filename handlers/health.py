@@ -11,7 +11,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from handlers.responses import json_response
 from service.errors import NotFoundError, RequestError
-from service.keys import BLOBS, CONFIG, DRAINING, METRICS, STATE, UPSTREAM
+from service.keys import BLOBS, CONFIG, DRAINING, METRICS, ROUTES, STATE, UPSTREAM
+from service.ports import RouteState
 from service.readiness import Check, Finding
 from service.version import VERSION
 
@@ -57,7 +58,8 @@ async def readyz(request: web.Request) -> web.Response:
     """Answer whether requests can be served now, with the reason for each part that cannot.
 
     `?exclude=<part>`, which may be repeated, leaves a part out: what all gateways share is no
-    reason to take each of them out of service. `?verbose` adds how long each part took.
+    reason to take each of them out of service. `?verbose` adds how long each part took, and
+    how each route to the upstream does.
 
     Raises:
         RequestError: there is no such part to leave out.
@@ -74,6 +76,7 @@ async def readyz(request: web.Request) -> web.Response:
             "process": os.getpid(),
             "uptime_seconds": round(time.monotonic() - request.app[_STARTED_AT], 1),
             "parts": {part: _in_full(finding) for part, finding in findings.items()},
+            "routes": [_route(state) for state in request.app[ROUTES].states()],
         }
     return json_response(body, status=200 if is_ready else 503)
 
@@ -101,6 +104,14 @@ def _in_full(finding: Finding) -> dict[str, object]:
         "ok": finding.problem is None,
         "problem": finding.problem,
         "milliseconds": round(finding.seconds * 1000, 1),
+    }
+
+
+def _route(route: RouteState) -> dict[str, object]:
+    return {
+        "route": route.index,
+        "state": route.state,
+        "cooling_seconds": round(route.cooling_seconds, 1),
     }
 
 

@@ -25,6 +25,7 @@ from service.events import (
     TurnFacts,
 )
 from service.metrics import Metrics
+from service.ports import RouteState
 from storage.link_signer import LinkSigner
 from storage.uploads import FileUploads
 
@@ -92,12 +93,16 @@ class Surroundings:
     is_alive: bool = True
     upstream_problem: str | None = None
     blobs_problem: str | None = None
+    routes: list[RouteState] = field(default_factory=list)
     waits: float = 0
     asked: int = 0  # how often the upstream was
     folder: Path = Path("unused")  # for what callers upload
 
     def find(self, folder: str, name: str) -> StoredBlob | None:
         return self.blobs.get((folder, name))
+
+    def states(self) -> list[RouteState]:
+        return self.routes
 
     async def listing(self, caller: Caller | None) -> list[ModelInfo]:
         self.callers.append(caller)
@@ -150,6 +155,7 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.ACCOUNTS] = around
     app[keys.UPSTREAM] = _Upstream(around.problem_of_upstream)
     app[keys.STATE] = _State(around.state_is_alive)
+    app[keys.ROUTES] = around
     app[keys.DRAINING] = asyncio.Event()
     install_edge(app)
     add_routes(app, config)

@@ -1,6 +1,7 @@
 import pytest
 
 from service import keys, readiness
+from service.ports import RouteState
 from service.version import VERSION
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import Surroundings
@@ -85,6 +86,16 @@ async def test_verbose_tells_of_each_part_how_long_it_took(
     assert body["parts"]["upstream"]["problem"] == "it is down"
     assert [part for part, found in body["parts"].items() if not found["ok"]] == ["upstream"]
     assert (body["version"], body["uptime_seconds"] >= 0) == (VERSION, True)
+
+
+async def test_verbose_tells_how_each_route_does(serve: Serve, around: Surroundings) -> None:
+    around.routes = [RouteState(0, "working", 0.0), RouteState(1, "cooling", 12.34)]
+    client = await serve()
+    assert (await (await client.get("/readyz?verbose")).json())["routes"] == [
+        {"route": 0, "state": "working", "cooling_seconds": 0.0},
+        {"route": 1, "state": "cooling", "cooling_seconds": 12.3},
+    ]
+    assert "routes" not in await (await client.get("/readyz")).json()
 
 
 async def test_metrics_are_in_the_text_format(serve: Serve) -> None:
