@@ -66,7 +66,8 @@ class ChatRequest(Struct, frozen=True):
 
     `public_url` is the base of links to stored files, without a trailing slash;
     `received_at` is a monotonic time in seconds; `needs_copies` asks for pictures
-    to be stored even where links of the upstream are handed out.
+    to be stored even where links of the upstream are handed out. Requests of one
+    credential with the same `idempotency_key` share a turn.
     """
 
     request_id: str
@@ -83,6 +84,7 @@ class ChatRequest(Struct, frozen=True):
     parent_message_id: str | None = None
     ignored_fields: tuple[str, ...] = ()
     needs_copies: bool = False
+    idempotency_key: str = ""
 
 
 class ModelInfo(Struct, frozen=True):
