@@ -2,15 +2,23 @@
 
 from aiohttp import web
 
+from handlers.json_body import refusal
 from handlers.links import public_url
 from handlers.profiles import default_profile
 from handlers.record import RECORD
 from handlers.requests import PROFILE_HEADER, Arrival
 from service.keys import CONFIG
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+MAX_KEY_CHARS = 255
+
 
 def arrival_of(request: web.Request) -> Arrival:
-    """Return when and how a request came, and what the settings add to it."""
+    """Return when and how a request came, and what the settings add to it.
+
+    Raises:
+        RequestError: its idempotency key is none.
+    """
     config, record = request.app[CONFIG], request[RECORD]
     return Arrival(
         request_id=record.request_id,
@@ -18,4 +26,12 @@ def arrival_of(request: web.Request) -> Arrival:
         public_url=public_url(request, config.server),
         default_profile=default_profile(config.bot_mode),
         profile_header=request.headers.get(PROFILE_HEADER),
+        idempotency_key=_idempotency_key(request),
     )
+
+
+def _idempotency_key(request: web.Request) -> str:
+    key = request.headers.get(IDEMPOTENCY_KEY, "").strip()
+    if len(key) > MAX_KEY_CHARS:
+        raise refusal(IDEMPOTENCY_KEY, f"expected a key of up to {MAX_KEY_CHARS} characters")
+    return key

@@ -100,6 +100,7 @@ def _read(body: bytes, arrival: Arrival) -> _Asked:
         profile=chosen_profile(fields.render_profile, arrival),
         public_url=arrival.public_url,
         received_at=arrival.received_at,
+        idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_tokens,
         stop=stop_strings(fields.stop),
         ignored_fields=ignored_names(given_names(body), _HONOURED),

@@ -83,6 +83,7 @@ def make_order(
         profile=chosen_profile(fields.render_profile, arrival),
         public_url=arrival.public_url,
         received_at=arrival.received_at,
+        idempotency_key=arrival.idempotency_key,
         files=files,
         count=_count(fields.n),
         is_base64=_is_base64(fields.response_format, asked or ""),

@@ -16,6 +16,7 @@ from handlers.pictures import picture_base64
 from handlers.profiles import format_for
 from handlers.record import RECORD, Record, outcome_of
 from handlers.responses import error_response, json_response
+from service.chat import ChatRequest
 from service.config import Config
 from service.credentials import Credential
 from service.errors import ServiceError, StorageError, UpstreamCutError
@@ -147,9 +148,7 @@ async def _answer(request: web.Request, credential: Credential, order: ImageOrde
 async def _draw_all(request: web.Request, credential: Credential, order: ImageOrder) -> _Drawn:
     """Run a turn for each picture, side by side."""
     async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(_draw_one(request, credential, order)) for _ in range(order.count)
-        ]
+        tasks = [group.create_task(_draw_one(request, credential, chat)) for chat in order.turns]
     results = [task.result() for task in tasks]
     return _Drawn(
         drawings=[one for one in results if isinstance(one, Drawing)],
@@ -158,13 +157,13 @@ async def _draw_all(request: web.Request, credential: Credential, order: ImageOr
 
 
 async def _draw_one(
-    request: web.Request, credential: Credential, order: ImageOrder
+    request: web.Request, credential: Credential, chat: ChatRequest
 ) -> Drawing | ServiceError:
     """Return what one turn drew; its error is a result, so that it does not end the others."""
     config: Config = request.app[CONFIG]
-    drawing = Drawing(format_for(order.profile, config.bot_mode))
+    drawing = Drawing(format_for(chat.profile, config.bot_mode))
     try:
-        async with aclosing(request.app[TURNS].run(order.chat, credential)) as deltas:
+        async with aclosing(request.app[TURNS].run(chat, credential)) as deltas:
             async for batch in deltas:
                 drawing.feed_batch(batch)
                 if drawing.gathered.ended is not None:

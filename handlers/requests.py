@@ -80,6 +80,7 @@ class Arrival(Struct, frozen=True):
     public_url: str
     default_profile: Profile
     profile_header: str | None = None
+    idempotency_key: str = ""
 
 
 def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
@@ -103,6 +104,7 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
         profile=chosen_profile(fields.render_profile, arrival),
         public_url=arrival.public_url,
         received_at=arrival.received_at,
+        idempotency_key=arrival.idempotency_key,
         max_tokens=_max_tokens(fields),
         stop=stop_strings(fields.stop),
         conversation_id=_upstream_id("conversation_id", fields.conversation_id),

@@ -136,6 +136,7 @@ def response_chat(
         profile=chosen_profile(fields.render_profile, arrival),
         public_url=arrival.public_url,
         received_at=arrival.received_at,
+        idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_output_tokens,
         needs_copies=True,  # pictures are in the response themselves
     )

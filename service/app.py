@@ -13,6 +13,7 @@ from handlers.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
 from service.config import Config
+from service.joining import JoiningTurns
 from service.metrics import Metrics
 from service.usage import loaded_encoding
 from storage.blobs import FileBlobs
@@ -177,7 +178,8 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         app[keys.CATALOGUE] = models
         app[keys.ACCOUNTS] = UpstreamAccounts(backend)
         app[keys.UPSTREAM] = UpstreamProbe(backend)
-        app[keys.TURNS] = UpstreamTurns(_turn_services(app, backend, models, conversations))
+        turns = UpstreamTurns(_turn_services(app, backend, models, conversations))
+        app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
         async with conversations, background(tokens.run, gpts.start):
             yield
             await tokens.close()

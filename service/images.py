@@ -63,10 +63,18 @@ class ImageOrder(Struct, frozen=True):
     count: int = 1
     is_base64: bool = False
     ignored_fields: tuple[str, ...] = ()
+    idempotency_key: str = ""
+
+    @property
+    def turns(self) -> list[ChatRequest]:
+        """The turns that draw, one for each picture; they differ in their keys only."""
+        key = self.idempotency_key
+        keys = [f"{key} {index}" if key else "" for index in range(self.count)]
+        return [structs.replace(self.chat, idempotency_key=one) for one in keys]
 
     @property
     def chat(self) -> ChatRequest:
-        """The turn that draws; the same one for each picture."""
+        """What each of the turns says."""
         return ChatRequest(
             request_id=self.request_id,
             model=self.model,
