@@ -20,9 +20,9 @@ def test_lone_surrogates_are_counted_like_replacement_characters() -> None:
 
 @pytest.mark.parametrize("character", ["a", " ", "你", "\n", "=", "\ud800"])
 def test_a_megabyte_of_one_character_takes_bounded_time(character: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()  # not the clock: others may use the machine
     assert count(character * 1_000_000) > 1_000
-    assert time.perf_counter() - started < 3
+    assert time.thread_time() - started < 3
 
 
 async def test_reasoning_is_part_of_the_completion() -> None:
