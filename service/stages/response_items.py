@@ -11,6 +11,7 @@ from typing_extensions import override  # typing has it from 3.12 on
 from service.events import Source
 from service.rendered import AssetLinked
 from service.stages.encode import MAX_TEXT_CHARS
+from service.stages.text import Pieces
 
 Event = dict[str, Any]
 
@@ -24,12 +25,12 @@ class Item:
         self.id = item_id
         self.status = IN_PROGRESS
         self.place: Event = {"item_id": item_id, "output_index": index}
-        self._texts: list[str] = []
+        self._texts = Pieces()
 
     @property
     def text(self) -> str:
         """All its text so far."""
-        return "".join(self._texts)
+        return self._texts.joined()
 
     def as_json(self) -> dict[str, Any]:
         """Return the item as it is now."""
@@ -67,7 +68,7 @@ class GrowingItem(Item):
 
     def grow(self, text: str) -> list[Event]:
         """Take text, and return an event for each piece that one line can hold."""
-        self._texts.append(text)
+        self._texts.add(text)
         return [
             {
                 "type": self.delta,
