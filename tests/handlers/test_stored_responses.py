@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -212,3 +213,14 @@ async def test_no_key_is_a_401(gateway: Gateway) -> None:
         url = f"{gateway.url}/v1/responses/{UNKNOWN}{path}"
         async with gateway.session.request(method, url) as response:
             assert response.status == 401
+
+
+def bytes_of(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob("state.db*"))
+
+
+async def test_what_is_kept_holds_no_token(gateway: Gateway, tmp_path: Path) -> None:
+    await made(gateway)
+    kept = bytes_of(tmp_path)
+    assert b"Hello wide world" in kept
+    assert ACCESS_TOKEN.encode() not in kept
