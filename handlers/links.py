@@ -1,4 +1,4 @@
-"""Where callers reach this gateway: the base of links to pictures and files (spec 3)."""
+"""Where callers reach this gateway: its API, and links to pictures and files (spec 3)."""
 
 import re
 from collections.abc import Mapping
@@ -13,6 +13,12 @@ _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 _PAIR = re.compile(r'(?i)(?:^|;)\s*(proto|host)\s*=\s*(?:"([^"]*)"|([^;,"\s]+))')
 _FIRST = re.compile(r'(?:[^",]|"[^"]*")*')
+
+
+def api_base(server: ServerConfig) -> str:
+    """Return what comes before `/v1` in the paths of the API: nothing, or a slash and the prefix."""
+    prefix = server.api_prefix.strip("/")
+    return f"/{prefix}" if prefix else ""
 
 
 def public_url(request: web.Request, server: ServerConfig) -> str:

@@ -10,6 +10,8 @@ from aiohttp import hdrs, web
 from handlers.cors import add_origin, is_preflight, preflight_response
 from handlers.headers import request_id_of
 from handlers.json_body import body_size_error
+from handlers.links import api_base
+from handlers.not_offered import reason_for
 from handlers.record import RECORD, Record, close_record
 from handlers.responses import error_response
 from service.errors import MethodNotAllowedError, NotFoundError, RequestError, ServiceError
@@ -89,7 +91,11 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
     failure: Failure
     match error:
         case web.HTTPNotFound():
-            failure = NotFoundError(f"There is nothing at {path}.").failure()
+            reason = reason_for(request.path, api_base(request.app[CONFIG].server))
+            message = (
+                f"There is no {path} here: {reason}." if reason else f"There is nothing at {path}."
+            )
+            failure = NotFoundError(message).failure()
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
             failure = MethodNotAllowedError(f"{path} takes {allowed} only.").failure()

@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from handlers.accounts import account_ids
+from handlers.billing import subscription, usage
 from handlers.chat import chat_completions
 from handlers.completions import completions
 from handlers.console.pages import asset, root
@@ -10,6 +11,7 @@ from handlers.files import create_file, delete_file, file_content, get_file, lis
 from handlers.health import healthz, install_checks, metrics, readyz
 from handlers.image_edits import image_edits, image_variations
 from handlers.images import image_generations
+from handlers.links import api_base
 from handlers.media import FILES, IMAGES, file, image
 from handlers.model_responses import create_response
 from handlers.models import get_model, list_models
@@ -27,8 +29,22 @@ def add_routes(app: web.Application, config: Config) -> None:
     """Add all routes: the API under the prefix only, stored pictures and files in both places."""
     install_checks(app)
     app[RUNNING] = RunningResponses()
-    prefix = config.server.api_prefix.strip("/")
-    base = f"/{prefix}" if prefix else ""
+    base = api_base(config.server)
+    _add_api(app, base)
+    for place in (base, f"{base}/v1"):  # NextChat asks at the first, one-api at the second
+        app.router.add_get(f"{place}/dashboard/billing/subscription", subscription)
+        app.router.add_get(f"{place}/dashboard/billing/usage", usage)
+    for place in dict.fromkeys(("", base)):
+        app.router.add_get(f"{place}/{IMAGES}/{{name}}", image)
+        app.router.add_get(f"{place}/{FILES}/{{name}}", file)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    app.router.add_get("/", root)
+    app.router.add_get("/console/{path:.+}", asset)
+
+
+def _add_api(app: web.Application, base: str) -> None:
     app.router.add_post(f"{base}/v1/chat/completions", chat_completions)
     app.router.add_post(f"{base}/v1/completions", completions)
     app.router.add_post(f"{base}/v1/responses", create_response)
@@ -47,11 +63,3 @@ def add_routes(app: web.Application, config: Config) -> None:
     app.router.add_delete(f"{base}/v1/files/{{id}}", delete_file)
     app.router.add_get(f"{base}/v1/files/{{id}}/content", file_content)
     app.router.add_post(f"{base}/getAccountID", account_ids)
-    for place in dict.fromkeys(("", base)):
-        app.router.add_get(f"{place}/{IMAGES}/{{name}}", image)
-        app.router.add_get(f"{place}/{FILES}/{{name}}", file)
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/", root)
-    app.router.add_get("/console/{path:.+}", asset)

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from aiohttp import ETag, hdrs, web
 from msgspec import Struct
 
+from handlers.links import api_base
 from handlers.profiles import default_profile
 from handlers.responses import json_response
 from service.config import Config
@@ -148,8 +149,7 @@ async def _sent(request: web.Request, path: str) -> web.Response:
 
 
 def _index(config: Config) -> dict[str, object]:
-    prefix = config.server.api_prefix.strip("/")
-    base = f"/{prefix}" if prefix else ""
+    base = api_base(config.server)
     links = {
         "chat_completions": f"{base}/v1/chat/completions",
         "models": f"{base}/v1/models",

@@ -1,7 +1,7 @@
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from handlers.links import public_url
+from handlers.links import api_base, public_url
 from service.config import ServerConfig
 
 
@@ -11,6 +11,13 @@ def url(
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     request = make_mocked_request("GET", "/", headers=named).clone(remote=remote)
     return public_url(request, ServerConfig(**(settings or {})))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "base"), [("", ""), ("secret", "/secret"), ("/a/b/", "/a/b"), ("/", "")]
+)
+def test_the_api_is_under_its_prefix(prefix: str, base: str) -> None:
+    assert api_base(ServerConfig(api_prefix=prefix)) == base
 
 
 def test_the_setting_goes_first() -> None:

@@ -1,0 +1,51 @@
+"""The parts of the official API that are not here, each with the reason (openai-wire 11).
+
+They are no routes: whatever the method, the edge asks here about a path that nothing answers.
+"""
+
+_CHATS = "what the upstream keeps are conversations; use chat completions"
+_RETIRED = "OpenAI itself has retired it"
+_TRAINS_NOTHING = "the upstream trains no models"
+_OWN_KEYS = "there is nothing to manage, since all callers bring keys of their own"
+REASONS = {
+    "assistants": _CHATS,
+    "audio/speech": "the upstream reads no text aloud",
+    "audio/transcriptions": "the upstream writes down no recordings",
+    "audio/translations": "the upstream writes down no recordings",
+    "audio/voices": "the upstream makes no voices",
+    "batches": "the upstream takes one turn at a time; use chat completions",
+    "chatkit": "the upstream has no workflows",
+    "completions": "the upstream continues conversations, no other texts; use chat completions",
+    "containers": "code is run by asking for it in a chat",
+    "conversations": "a chat completion goes on with a conversation by its conversation_id",
+    "edits": _RETIRED,
+    "embeddings": "the upstream makes no embeddings",
+    "engines": f"{_RETIRED}; the models are at /v1/models",
+    "evals": "the upstream runs no evaluations",
+    "fine-tunes": _TRAINS_NOTHING,
+    "fine_tuning": _TRAINS_NOTHING,
+    "moderations": "the upstream judges no text besides its own conversations",
+    "organization": _OWN_KEYS,
+    "projects": _OWN_KEYS,
+    "realtime": "the upstream's voice mode cannot be had through this gateway",
+    "skills": "the upstream keeps no skills",
+    "threads": _CHATS,
+    "uploads": "files come in one piece; use /v1/files",
+    "vector_stores": "the upstream keeps no vectors; name files in a chat completion",
+    "videos": "the upstream makes no videos",
+}
+
+
+def reason_for(path: str, base: str) -> str | None:
+    """Return why a path of the official API is not here, or None for any other path.
+
+    Args:
+        path: of the request, without its query.
+        base: what comes before `/v1` in the paths of the API; empty without a prefix.
+    """
+    start = f"{base}/v1/"
+    if not path.startswith(start):
+        return None
+    parts = path.removeprefix(start).split("/")
+    names = (parts[0], "/".join(parts[:2]))
+    return next((REASONS[name] for name in names if name in REASONS), None)
