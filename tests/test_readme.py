@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from handlers import headers
+from handlers.not_offered import REASONS
 from handlers.requests import PROFILE_HEADER
 from handlers.routes import add_routes
 from service import errors, refusals
@@ -25,6 +26,7 @@ from upstream.demo.faults import FAULT_NAMES
 from upstream.demo.questions import FAULT, SCENE
 from upstream.demo.scenarios import SCENARIOS
 
+NOT_OFFERED = ("Not offered", "不提供的")
 MISSING = ("Not there yet", "还没有的")
 ADDRESS = "http://127.0.0.1:33333"
 
@@ -113,6 +115,11 @@ def test_what_is_said_to_be_missing_is_missing(readme: Document, routes: set[str
     (section,) = (part for part in readme.prose.split("\n## ") if part.startswith(MISSING))
     missing = {code for code in code_words(section) if code.startswith("/v1/")}
     assert missing.isdisjoint(route.partition(" ")[2] for route in routes)
+
+
+def test_every_part_of_the_official_api_that_is_not_offered_is_named(readme: Document) -> None:
+    (section,) = (part for part in readme.prose.split("\n## ") if part.startswith(NOT_OFFERED))
+    assert set(code_words(section)) == {f"/v1/{part}" for part in REASONS}
 
 
 def test_every_header_of_ours_is_named_and_every_named_one_exists(readme: Document) -> None:
