@@ -29,11 +29,14 @@ async function thumbnail(file) {
 }
 
 export class Attachments {
-  constructor(list, gateway, say) {
-    this.list = list;
-    this.gateway = gateway;
-    this.say = say;
+  constructor({ list, gateway, say, onChange }) {
+    Object.assign(this, { list, gateway, say, onChange });
     this.entries = [];
+  }
+
+  /** The files that are there already. */
+  get uploaded() {
+    return this.entries.filter(({ id }) => id).map(({ id, name, picture }) => ({ id, name, picture }));
   }
 
   get isEmpty() {
@@ -70,6 +73,7 @@ export class Attachments {
       delete note.dataset.text;
       note.textContent = size(file.size);
       this.say(t("say.attached", { name: file.name }));
+      this.onChange();
     } catch (error) {
       if (error.name === "AbortError") return;
       entry.failed = true;
@@ -82,6 +86,7 @@ export class Attachments {
   #remove(entry) {
     entry.controller.abort();
     this.#forget(entry);
+    this.onChange();
   }
 
   #forget(entry) {
@@ -93,7 +98,7 @@ export class Attachments {
   async taken() {
     await Promise.all(this.entries.map(({ settled }) => settled));
     if (this.entries.some(({ failed }) => failed)) return null;
-    const files = this.entries.map(({ id, name, picture }) => ({ id, name, picture }));
+    const files = this.uploaded;
     for (const entry of this.entries) this.#forget(entry);
     return files;
   }

@@ -4,6 +4,7 @@ import { t } from "./i18n.js";
 import { createParser } from "./vendor/eventsource-parser.js";
 
 const BASE = new URL(".", document.baseURI); // a proxy may serve all of it below a path
+const KEY = /^[\x21-\x7e]+$/; // no header carries anything else
 
 /** A request that failed: the error object of the gateway, and what its headers say. */
 export class GatewayError extends Error {
@@ -58,8 +59,13 @@ export class Gateway {
     this.index = null;
   }
 
+  /** Whether the key can be sent; what it opens is for the gateway to say. */
+  get hasKey() {
+    return KEY.test(this.key);
+  }
+
   get authorization() {
-    return this.key ? { Authorization: `Bearer ${this.key}` } : {};
+    return this.hasKey ? { Authorization: `Bearer ${this.key}` } : {};
   }
 
   /** Learn what there is, and where. */
@@ -137,7 +143,7 @@ class Answering {
       if (error.name === "AbortError") throw error;
       throw new GatewayError({ message: t("error.network") }, this);
     } finally {
-      reader.releaseLock();
+      await reader.cancel().catch(() => {}); // who stops listening closes the connection
     }
   }
 }

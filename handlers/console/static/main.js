@@ -30,10 +30,14 @@ class Console {
     this.lastRequest = null;
     this.inspector = new Inspector();
     this.setup = new Setup(gateway, () => this.showRequest());
-    const attachments = new Attachments(byId("files"), gateway, say);
-    this.attachments = attachments;
+    this.attachments = new Attachments({
+      list: byId("files"),
+      gateway,
+      say,
+      onChange: () => this.showRequest(),
+    });
     this.composer = new Composer({
-      attachments,
+      attachments: this.attachments,
       onSend: (text) => this.send(text),
       onStop: () => this.controller?.abort(),
       onChange: () => this.showRequest(),
@@ -64,16 +68,17 @@ class Console {
 
   /** Show the request that would be made now as curl and Python. */
   showRequest() {
-    const { text } = this.composer ?? { text: "" };
-    const isDraft = Boolean(text) || !this.lastRequest;
-    const draft = { role: "user", text: text || t("example.draw"), files: [] };
+    const text = this.composer?.text ?? "";
+    const files = this.attachments?.uploaded ?? [];
+    const isDraft = Boolean(text || files.length || !this.lastRequest);
+    const draft = { role: "user", text: text || (files.length ? "" : t("example.draw")), files };
     this.inspector.show(isDraft ? this.request([...this.turns, draft]) : this.lastRequest, { isDraft });
   }
 
   /** Send a message; return whether it went out. */
   async send(text) {
     if (this.controller) return false;
-    if (!this.gateway.key) {
+    if (!this.gateway.hasKey) {
       showView("setup");
       this.setup.askForKey();
       return false;
@@ -140,6 +145,7 @@ class Console {
   again(turn) {
     if (this.controller) return;
     this.forgetFrom(this.turns.indexOf(turn));
+    this.composer.focus(); // the button is gone
     this.answer();
   }
 

@@ -33,11 +33,11 @@ export class Setup {
     return this.systemBox.value.trim();
   }
 
-  /** Show that a key is needed. */
+  /** Show that a key is needed, or another one. */
   askForKey() {
     const problem = byId("key-problem");
     problem.hidden = false;
-    setText(problem, "error.key");
+    setText(problem, this.gateway.key ? "error.key.characters" : "error.key");
     this.key.setAttribute("aria-invalid", "true");
     this.key.focus();
   }
@@ -55,7 +55,7 @@ export class Setup {
   #listen() {
     let timer = 0;
     this.key.addEventListener("input", () => {
-      this.gateway.key = this.key.value.trim();
+      this.gateway.key = this.key.value.trim().replace(/^Bearer\s+/i, "");
       writeKey(this.gateway.key);
       byId("key-problem").hidden = true;
       this.key.removeAttribute("aria-invalid");
@@ -69,7 +69,10 @@ export class Setup {
       setLabel(event.currentTarget, isHidden ? "setup.key.hide" : "setup.key.show");
     });
     byId("reload-models").addEventListener("click", () => this.list());
-    this.select.addEventListener("change", () => this.choose(this.select.value));
+    this.select.addEventListener("change", () => {
+      this.choose(this.select.value);
+      if (this.select.value === OTHER) this.name.focus();
+    });
     for (const [element, preference] of [
       [this.name, "model"],
       [this.profileSelect, "profile"],
@@ -90,7 +93,6 @@ export class Setup {
     for (const button of byId("models").querySelectorAll("button"))
       button.setAttribute("aria-pressed", String(button.value === name));
     write("model", name);
-    if (!isListed && !name) this.name.focus();
     this.onChange();
   }
 
@@ -100,7 +102,7 @@ export class Setup {
     try {
       const models = await this.gateway.models();
       this.#show(models);
-      note.hidden = Boolean(this.gateway.key);
+      note.hidden = this.gateway.hasKey;
       setText(note, "models.public");
     } catch (error) {
       note.hidden = false;

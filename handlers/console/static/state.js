@@ -18,6 +18,7 @@ export class State {
     clearTimeout(this.timer);
     if (document.hidden) return;
     await Promise.all([this.#readiness(), this.#figures()]);
+    clearTimeout(this.timer); // of a look that has gone on meanwhile
     this.timer = setTimeout(() => this.look(), INTERVAL_MS);
   }
 

@@ -45,7 +45,7 @@ export const STRINGS = {
   "state.open": { en: "Running", zh: "进行中" },
   "state.queued": { en: "Waiting", zh: "排队" },
   "state.answers": { en: "Answers", zh: "回答" },
-  "state.failed": { en: "Not complete", zh: "未完成" },
+  "state.failed": { en: "Incomplete", zh: "未完成" },
   "state.first": { en: "To first text", zh: "首字用时" },
   "state.requests": { en: "Requests", zh: "请求" },
   "state.since": { en: "Since its start; of one process, if it has several.", zh: "自启动以来；多进程时为其中一个进程。" },
@@ -104,6 +104,7 @@ export const STRINGS = {
   "error.unreadable": { en: "The gateway's answer cannot be read (status {status}).", zh: "无法读取网关的回答（状态 {status}）。" },
   "error.unfinished": { en: "The stream ended before the answer did.", zh: "回答尚未结束，流已中断。" },
   "error.key": { en: "Enter a key first.", zh: "请先填写密钥。" },
+  "error.key.characters": { en: "The key holds characters that no key has.", zh: "密钥中含有密钥不可能有的字符。" },
 
   "draft": { en: "Message", zh: "消息" },
   "draft.placeholder": { en: "Message, or paste and drop files", zh: "输入消息，可粘贴或拖入文件" },

@@ -203,8 +203,16 @@ async def test_without_a_key_it_asks_for_one(chromium: Browser, gateway: Gateway
         await expect(console["#key-problem"]).to_have_text("Enter a key first.")
         await expect(console["#key"]).to_be_focused()
         await expect(console.draft).to_have_value("Hello")
-        await console["#key"].fill("demo")
+        await console["#key"].fill("密钥")
         await expect(console["#key-problem"]).to_be_hidden()
+        await console.view("chat")
+        await console["#send"].click()
+        await expect(console["#key-problem"]).to_have_text(
+            "The key holds characters that no key has."
+        )
+        await console.give_key("Bearer demo")
+        await console.ask("Hello")
+        await expect(console.last.locator(".error")).to_have_count(0)
 
 
 async def test_the_key_stays_in_the_tab(console: Console) -> None:
@@ -291,6 +299,8 @@ async def test_files_can_be_pasted_and_dropped(console: Console, kind: str) -> N
     await console.draft.evaluate(script, kind)
     await expect(console["#files .chip"]).to_contain_text("table.csv")
     await expect(console["#files .chip-note"]).to_have_text("8 B")
+    await console["#tab-curl"].click()
+    await expect(console["#curl"]).to_contain_text('"file_id": "file-')
     reply = await console.ask("What is in it?")
     await expect(reply.locator(".markdown")).to_contain_text("table.csv")
 
