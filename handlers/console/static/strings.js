@@ -48,7 +48,7 @@ export const STRINGS = {
   "state.failed": { en: "Incomplete", zh: "未完成" },
   "state.first": { en: "To first text", zh: "首字用时" },
   "state.requests": { en: "Requests", zh: "请求" },
-  "state.since": { en: "Since its start; of one process, if it has several.", zh: "自启动以来；多进程时为其中一个进程。" },
+  "state.since": { en: "Since its start", zh: "自启动以来" },
 
   "models": { en: "Models", zh: "模型" },
   "models.count": { en: "{count} names", zh: "{count} 个名称" },
