@@ -2,6 +2,7 @@
 
 import { copies } from "./clipboard.js";
 import { byId, make, oncePerFrame } from "./elements.js";
+import { Follower } from "./follow.js";
 import { setText } from "./i18n.js";
 import { curl, python } from "./snippets.js";
 
@@ -20,7 +21,7 @@ export class Inspector {
     this.rows = byId("events");
     this.leftOut = byId("events-left-out");
     this.empty = byId("events-empty");
-    this.scroller = byId("panel-events");
+    this.follower = new Follower(byId("panel-events"), this.rows);
     this.lines = [];
     this.pending = [];
     this.draw = oncePerFrame(() => this.#draw());
@@ -37,6 +38,7 @@ export class Inspector {
     this.rows.replaceChildren();
     this.leftOut.hidden = this.empty.hidden = true;
     this.note(startedAt, line);
+    this.follower.toEnd();
   }
 
   /** Add a line of our own, such as the status. */
@@ -66,8 +68,6 @@ export class Inspector {
   }
 
   #draw() {
-    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    const isAtEnd = scrollHeight - scrollTop - clientHeight < 40;
     const rows = this.pending.splice(0).slice(-MAX_ROWS);
     this.rows.append(
       ...rows.map(({ at, kind, text }) =>
@@ -78,7 +78,6 @@ export class Inspector {
     const count = this.lines.length - this.rows.childElementCount;
     this.leftOut.hidden = count === 0;
     setText(this.leftOut, "inspect.left_out", { count });
-    if (isAtEnd) this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
   /** Show a request: of the draft, or the one that was sent last. */

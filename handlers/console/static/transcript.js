@@ -3,38 +3,14 @@
 import { AnswerView } from "./answer_view.js";
 import { copyButton } from "./clipboard.js";
 import { icon, make } from "./elements.js";
+import { Follower } from "./follow.js";
 import { setText } from "./i18n.js";
-
-const AT_END = 48; // pixels from the end that still count as being there
 
 export class Transcript {
   constructor({ list, scroller, latest, say, onAgain, onEdit }) {
-    Object.assign(this, { list, scroller, latest, say, onAgain, onEdit });
-    this.follows = true;
-    this.lastTop = 0;
-    scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    latest.addEventListener("click", () => this.toEnd());
-    const resized = new ResizeObserver(() => this.follows && this.#jump());
-    for (const element of [list, scroller]) resized.observe(element);
-  }
-
-  toEnd() {
-    this.follows = true;
-    this.latest.hidden = true;
-    this.#jump();
-  }
-
-  #jump() {
-    this.scroller.scrollTop = this.scroller.scrollHeight;
-  }
-
-  #scrolled() {
-    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    const isAtEnd = scrollHeight - scrollTop - clientHeight < AT_END;
-    // Only who scrolls up leaves the end; text and pictures that arrive move it away as well.
-    if (isAtEnd || scrollTop < this.lastTop) this.follows = isAtEnd;
-    this.lastTop = scrollTop;
-    this.latest.hidden = this.follows;
+    Object.assign(this, { list, say, onAgain, onEdit });
+    this.follower = new Follower(scroller, list, (follows) => (latest.hidden = follows));
+    latest.addEventListener("click", () => this.follower.toEnd());
   }
 
   addQuestion(turn) {
@@ -59,7 +35,7 @@ export class Transcript {
   #append(turn, element) {
     turn.element = element;
     this.list.append(element);
-    this.toEnd();
+    this.follower.toEnd();
   }
 }
 

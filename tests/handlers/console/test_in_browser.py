@@ -384,6 +384,27 @@ async def test_those_who_do_not_see_it_are_told(console: Console) -> None:
     await expect(announcer).to_contain_text("Answer complete")
 
 
+async def test_the_newest_text_is_followed_until_somebody_scrolls_up(console: Console) -> None:
+    gap = """id => {
+      const { scrollHeight, scrollTop, clientHeight } = document.getElementById(id);
+      return scrollHeight - scrollTop - clientHeight;
+    }"""
+    await console.ask("help")
+    await console.send("a long essay of 4000 tokens")
+    await expect(console["#latest"]).to_be_hidden()
+    await expect(console["#events li"].nth(40)).to_be_attached()
+    assert await console.page.evaluate(gap, "panel-events") < 200
+    assert await console.page.evaluate(gap, "scroller") < 200
+    await console["#scroller"].hover()
+    await console.page.mouse.wheel(0, -400)
+    await expect(console["#latest"]).to_be_visible()
+    assert await console.page.evaluate(gap, "scroller") > 200
+    await console["#latest"].click()
+    await expect(console["#latest"]).to_be_hidden()
+    await console["#send"].click()
+    await console.ended()
+
+
 # --- events and snippets --------------------------------------------------------------
 
 
