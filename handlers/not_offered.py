@@ -9,13 +9,12 @@ _TRAINS_NOTHING = "the upstream trains no models"
 _OWN_KEYS = "there is nothing to manage, since all callers bring keys of their own"
 REASONS = {
     "assistants": _CHATS,
-    "audio/speech": "the upstream reads no text aloud",
-    "audio/transcriptions": "the upstream writes down no recordings",
-    "audio/translations": "the upstream writes down no recordings",
+    "audio/speech": "the upstream reads nothing aloud but its own answers",
+    "audio/transcriptions": "recordings are not passed on to the upstream",
+    "audio/translations": "recordings are not passed on to the upstream",
     "audio/voices": "the upstream makes no voices",
     "batches": "the upstream takes one turn at a time; use chat completions",
     "chatkit": "the upstream has no workflows",
-    "completions": "the upstream continues conversations, no other texts; use chat completions",
     "containers": "code is run by asking for it in a chat",
     "conversations": "a chat completion goes on with a conversation by its conversation_id",
     "edits": _RETIRED,

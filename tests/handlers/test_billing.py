@@ -12,7 +12,7 @@ PLACES = ("/dashboard/billing", "/v1/dashboard/billing")
 
 
 @pytest.mark.parametrize("place", PLACES)
-async def test_a_balance_button_shows_figures(serve: Serve, place: str) -> None:
+async def test_rule_51_a_balance_button_shows_figures(serve: Serve, place: str) -> None:
     """What NextChat and one-api compute of the two answers."""
     client = await serve()
     limits = await (await client.get(f"{place}/subscription", headers=BEARER)).json()
