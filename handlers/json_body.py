@@ -102,6 +102,8 @@ def converted(value: object, shape: type[Shape], path: str) -> Shape:
         inner, problem = _problem(error)
         where = path + (inner if inner.startswith("[") else f".{inner}" if inner else "")
         raise refusal(where, problem) from None
+    except UnicodeEncodeError:
+        raise refusal(path, "the name of a field in it is half a character") from None
 
 
 def refusal(path: str, problem: str, code: str | None = None) -> RequestError:

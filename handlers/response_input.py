@@ -98,7 +98,7 @@ def input_messages(items: list[dict[str, Any]], path: str) -> tuple[ChatMessage,
         kind = item.get("type", "message")
         if read := _READERS.get(kind if isinstance(kind, str) else ""):
             messages.append(read(item, where))
-        elif kind not in _DROPPED:
+        elif not isinstance(kind, str) or kind not in _DROPPED:
             problem = (
                 f"{quoted(str(kind))} is no kind of item that can be sent; use 'message', "
                 "'function_call', 'function_call_output' or 'item_reference'"

@@ -1,7 +1,7 @@
 import pytest
 from msgspec import Struct
 
-from handlers.json_body import decode_json, given_names, quoted
+from handlers.json_body import converted, decode_json, given_names, quoted
 from service.errors import RequestError
 
 
@@ -106,3 +106,28 @@ def test_the_names_of_given_fields_leave_nulls_out() -> None:
 
 def test_a_long_value_is_quoted_in_part() -> None:
     assert quoted("a" * 100) == repr("a" * 80 + "…")
+
+
+def test_a_part_of_a_body_is_converted_or_named() -> None:
+    assert converted({"size": 1}, Inner, "a[0]") == Inner(1)
+    wrong: list[tuple[object, str]] = [
+        ({}, "a[0].size"),
+        ([], "a[0]"),
+        ({"size": "1"}, "a[0].size"),
+    ]
+    for value, param in wrong:
+        with pytest.raises(RequestError) as caught:
+            converted(value, Inner, "a[0]")
+        assert caught.value.param == param
+
+
+def test_a_name_that_is_half_a_character_is_refused() -> None:
+    with pytest.raises(RequestError) as caught:
+        converted({"size": 1, "\ud83d": 1}, Inner, "a[0]")
+    assert caught.value.param == "a[0]"
+
+
+def test_a_list_in_a_part_has_no_dot_before_its_index() -> None:
+    with pytest.raises(RequestError) as caught:
+        converted([1], list[str], "a")
+    assert caught.value.param == "a[0]"

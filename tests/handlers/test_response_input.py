@@ -145,6 +145,8 @@ def test_a_result_may_have_parts() -> None:
         ({"content": "x"}, "input[0].role"),
         ({"type": "riddle"}, "input[0].type"),
         ({"type": 1}, "input[0].type"),
+        ({"type": []}, "input[0].type"),
+        ({"type": None}, "input[0].type"),
         ({"type": "function_call", "name": "f"}, "input[0].call_id"),
         ({"type": "function_call_output", "call_id": "c"}, "input[0].output"),
     ],
