@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from service.config import ServerConfig
-from service.launch import GONE_SECONDS, ListenError, demo_help, listen
+from service.config import Config, ServerConfig, load_config
+from service.demo_child import pointed_at
+from service.launch import GONE_SECONDS, ListenError, Settings, demo_help, listen
 from tests.service.gateway_process import GatewayProcess, fetch
 
 STUB = str(Path(__file__).with_name("stub_gateway.py"))
@@ -162,6 +163,38 @@ def test_a_caller_that_takes_nothing_is_given_up_in_the_end():
 def test_a_host_that_is_not_ours_is_one_line():
     with pytest.raises(ListenError, match=r"cannot listen on 192\.0\.2\.1:0: "):
         listen(ServerConfig(host="192.0.2.1", port=0))
+
+
+@pytest.fixture
+def settings_file(tmp_path):
+    path = tmp_path / "config.yaml"
+
+    def write(base_url: str) -> Config:
+        path.write_text(f"upstream: {{base_url: '{base_url}'}}")
+        return load_config(path, {}).config
+
+    return write
+
+
+def test_settings_that_are_read_again_point_at_the_demo_that_runs(settings_file):
+    demo = "http://127.0.0.1:1"
+    settings = Settings(pointed_at(settings_file("demo"), demo), demo)
+    assert settings.current().upstream.base_url == demo
+    assert settings.current().upstream.base_url == demo
+    settings_file("https://up.example")
+    assert settings.current().upstream.base_url == "https://up.example"
+    settings_file("demo")
+    again = settings.current()
+    assert (again.upstream.base_url, again.upstream.proxy) == (demo, "")
+    assert again.tokens.oaifree_url.startswith(demo)
+
+
+def test_settings_stay_what_they_were_when_there_is_no_demo_to_point_at(settings_file, caplog):
+    settings = Settings(settings_file("https://up.example"), "")
+    settings.current()
+    settings_file("demo")
+    assert settings.current().upstream.base_url == "https://up.example"
+    assert "the demo needs a start of its own" in caplog.text
 
 
 def test_the_help_names_three_commands_and_the_console():
