@@ -12,12 +12,13 @@ from handlers.headers import request_id_of
 from handlers.json_body import body_size_error
 from handlers.links import api_base
 from handlers.not_offered import reason_for
-from handlers.record import RECORD, Record, close_record
+from handlers.record import RECORD, Record, close_record, route_of
 from handlers.responses import error_response
 from service.errors import MethodNotAllowedError, NotFoundError, RequestError, ServiceError
 from service.events import Failure
-from service.keys import CONFIG
+from service.keys import CONFIG, TRACING
 from service.malformed import REQUEST_ID
+from service.tracing import request_span
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,13 +46,17 @@ async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
     received_at = asyncio.get_running_loop().time()
     request[RECORD] = record = Record(request_id_of(request), received_at)
     response: web.StreamResponse | None = None
-    try:
-        response = await _answer(request, handler)
-    except asyncio.CancelledError:
-        record.abandon()
-        raise
-    finally:
-        close_record(request, response)
+    with request_span(request.app.get(TRACING), request.headers) as span:
+        try:
+            response = await _answer(request, handler)
+        except asyncio.CancelledError:
+            record.abandon()
+            raise
+        finally:
+            fields = close_record(request, response)
+            if span is not None:
+                route = route_of(request)
+                span.describe(f"{request.method} {route}", {**fields, "route": route})
     return response
 
 

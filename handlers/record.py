@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
@@ -77,8 +77,18 @@ def outcome_of(error: ServiceError) -> Outcome:
     return next((how for kind, how in _OUTCOMES if isinstance(error, kind)), Outcome.FAILED)
 
 
-def close_record(request: web.Request, response: web.StreamResponse | None) -> None:
-    """Count a request and log its one line; no response means that the caller left."""
+def route_of(request: web.Request) -> str:
+    """Return the path as it is routed, without what callers put in."""
+    resource = request.match_info.route.resource
+    return "unknown" if resource is None else resource.canonical
+
+
+def close_record(request: web.Request, response: web.StreamResponse | None) -> Mapping[str, object]:
+    """Count a request and log its one line; no response means that the caller left.
+
+    Returns:
+        The fields of the line.
+    """
     record = request[RECORD]
     seconds = asyncio.get_running_loop().time() - record.received_at
     status = CALLER_GONE if response is None else response.status
@@ -103,13 +113,12 @@ def close_record(request: web.Request, response: web.StreamResponse | None) -> N
     }
     known = {name: value for name, value in fields.items() if value is not None}
     _log.info("%s %s %s", request.method, request.rel_url.raw_path, status, extra=known)
+    return known
 
 
 def _count(request: web.Request, record: Record, status: int, seconds: float) -> None:
     metrics: Metrics = request.app[METRICS]
-    resource = request.match_info.route.resource
-    route = "unknown" if resource is None else resource.canonical
-    metrics.requests.labels(route, str(status)).inc()
+    metrics.requests.labels(route_of(request), str(status)).inc()
     if record.outcome is not None:
         metrics.outcomes.labels(record.outcome).inc()
     if record.first_text_at is not None:

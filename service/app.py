@@ -15,6 +15,7 @@ from service import keys
 from service.config import Config
 from service.joining import JoiningTurns
 from service.metrics import Metrics
+from service.tracing import open_tracing
 from service.usage import loaded_encoding
 from storage.blobs import FileBlobs
 from storage.link_signer import LinkSigner
@@ -62,7 +63,9 @@ def make_app(config: Config) -> web.Application:
     app[keys.DRAINING] = asyncio.Event()
     install_edge(app)
     add_routes(app, config)
-    app.cleanup_ctx.extend((secret_ctx, state_ctx, blobs_ctx, sharing_ctx, upstream_ctx))
+    app.cleanup_ctx.extend(
+        (tracing_ctx, secret_ctx, state_ctx, blobs_ctx, sharing_ctx, upstream_ctx)
+    )
     return app
 
 
@@ -70,6 +73,17 @@ async def drain(app: web.Application, seconds: float) -> None:
     """Refuse new turns and let those that run finish, for that many seconds."""
     app[keys.DRAINING].set()
     await app[keys.TURNS].drain(seconds)
+
+
+@asynccontextmanager
+async def tracing_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Send traces if they are wanted; the last ones when all else is closed."""
+    tracing = await asyncio.to_thread(open_tracing)  # it may have much to import
+    if tracing is not None:
+        app[keys.TRACING] = tracing
+    yield
+    if tracing is not None:
+        await asyncio.to_thread(tracing.close)
 
 
 @asynccontextmanager

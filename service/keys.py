@@ -18,6 +18,7 @@ from service.ports import (
     Turns,
     UploadStore,
 )
+from service.tracing import Tracing
 
 CONFIG = web.AppKey("CONFIG", Config)
 METRICS = web.AppKey("METRICS", Metrics)
@@ -29,6 +30,7 @@ LINKS = web.AppKey("LINKS", LinkSigner)
 TURNS = web.AppKey("TURNS", Turns)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
+TRACING = web.AppKey("TRACING", Tracing)  # absent without traces
 UPSTREAM = web.AppKey("UPSTREAM", Reachable)
 ROUTES = web.AppKey("ROUTES", RouteStates)
 DRAINING = web.AppKey("DRAINING", asyncio.Event)

@@ -27,8 +27,10 @@ IMPURE = {
     *("socketserver", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time"),
     *("urllib.request", "uuid"),
 }
-# The last one tells a library by the environment where its files are, as that wants it.
-ENVIRONMENT_READERS = {"service.config", "service.environment", "service.shared_metrics"}
+# The last two speak with libraries that know the environment only.
+ENVIRONMENT_READERS = {
+    *("service.config", "service.environment", "service.shared_metrics", "service.tracing"),
+}
 
 
 def modules() -> dict[str, ast.Module]:

@@ -22,6 +22,7 @@ from service.errors import ServiceError, StorageError, UpstreamRefusedError
 from service.events import AssetKind, AssetReady, AssetWanted, Delta
 from service.ports import Assets, BlobStore
 from service.refusals import quoted
+from service.tracing import child_span
 from upstream.backend import Backend
 from upstream.bodies import chunks_within
 from upstream.file_names import safe_name
@@ -238,9 +239,10 @@ class _Resolver:
 
     async def _one(self, wanted: AssetWanted) -> AssetReady:
         request = self._request
-        return await self._assets.resolve(
-            self._caller, wanted, request.public_url, needs_copy=request.needs_copies
-        )
+        async with child_span("download"):
+            return await self._assets.resolve(
+                self._caller, wanted, request.public_url, needs_copy=request.needs_copies
+            )
 
 
 def _key(wanted: AssetWanted) -> tuple[str, str]:

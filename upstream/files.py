@@ -22,6 +22,7 @@ from service.credentials import Caller, fingerprint
 from service.errors import ServiceError, UpstreamError, UpstreamRefusedError
 from service.ports import StateStore
 from service.refusals import quoted
+from service.tracing import child_span
 from upstream.attachments import PICTURE_USE_CASE, UploadedFile
 from upstream.backend import Backend
 from upstream.fetch import FetchedFile, Fetcher, UnusableFileError, part_error
@@ -108,7 +109,7 @@ class Files:
     async def _uploaded(
         self, caller: Caller, part: FilePart, gate: asyncio.Semaphore
     ) -> UploadedFile:
-        async with gate, self._fetcher.open(part) as file:
+        async with gate, child_span("upload"), self._fetcher.open(part) as file:
             try:
                 return await self._once(caller, await _described(file), file)
             except UpstreamRefusedError as error:

@@ -19,6 +19,7 @@ from service.config import TokensConfig
 from service.credentials import Caller, Credential, TokenKind, fingerprint
 from service.errors import WRONG_KEY, AuthError, ServiceError, TokenServiceError
 from service.ports import StateStore
+from service.tracing import child_span
 from upstream.token_cache import MAX_REMEMBERED, Cipher, Exchanged, Known, TokenCache
 from upstream.token_service import RETRY_AFTER_SECONDS, TokenService, read_expiry
 
@@ -180,7 +181,8 @@ class Tokens:
     async def _ask(self, key: str, known: Known, refresh_token: str) -> Exchanged | ServiceError:
         current = known.rotated.refresh_token if known.rotated else refresh_token
         try:
-            grant = await self._service.exchange(current)
+            async with child_span("token exchange"):
+                grant = await self._service.exchange(current)
         except AuthError as exc:
             self._options.on_refresh("refused")
             logger.warning("refresh token %s is dead: %s", key[:8], exc)

@@ -27,6 +27,7 @@ from service.events import (
 from service.metrics import Metrics
 from service.pipeline import Answer, Reader, make_answer, make_reader, through
 from service.ports import Assets, TokenExchange, UploadStore
+from service.tracing import child_span
 from upstream.arkose import Arkose
 from upstream.assets import resolve_assets
 from upstream.client import TurnBody, TurnClient
@@ -125,7 +126,7 @@ class UpstreamTurns:
             raise ShutdownError(message)
         caller = await services.tokens.caller(credential)
         request = located(request, services.uploads, credential.owner)
-        async with services.queues.slot(caller.account):
+        async with services.queues.slot(caller.account), child_span("turn"):
             turn = await self._begin_renewing(request, credential, caller)
             self._enter(turn)
             try:
