@@ -1,6 +1,8 @@
 """Dockerfile and docker-compose.yml: no engine is here, so their text is checked."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,14 @@ def test_the_variables_of_compose_are_settings(compose):
     given = {name: re.sub(r"\$\{\w+:-(.*)\}", r"\1", value) for name, value in variables.items()}
     config = load_config(ROOT / "config.yaml", given).config
     assert config.storage.state == "redis://redis:6379/0"
+
+
+def test_compose_is_valid_by_its_specification():
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    checked = subprocess.run(
+        [*command, ROOT / "docker-compose.yml"], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_compose_gives_draining_its_time(compose):
