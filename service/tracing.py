@@ -11,7 +11,12 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+)
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -78,7 +83,7 @@ class RequestSpan:
 
 # The request that is being answered, for what is done on its behalf; None: no traces.
 _CURRENT: ContextVar[RequestSpan | None] = ContextVar("_CURRENT", default=None)
-_NOTHING: AbstractAsyncContextManager[None] = nullcontext()
+_NOTHING = nullcontext()
 
 
 def child_span(name: str) -> AbstractAsyncContextManager[None]:
@@ -90,14 +95,15 @@ def child_span(name: str) -> AbstractAsyncContextManager[None]:
     return _NOTHING if request is None else request.child(name)
 
 
-@contextmanager
 def request_span(
     tracing: "Tracing | None", headers: Mapping[str, str]
-) -> Iterator[RequestSpan | None]:
-    """Hold the span of a request, below the one that its `traceparent` names."""
-    if tracing is None:
-        yield None
-        return
+) -> AbstractContextManager[RequestSpan | None]:
+    """Return a context that is the span of a request, below the one that `traceparent` names."""
+    return _NOTHING if tracing is None else _of_request(tracing, headers)
+
+
+@contextmanager
+def _of_request(tracing: "Tracing", headers: Mapping[str, str]) -> Iterator[RequestSpan]:
     span = tracing.root(headers)
     request = RequestSpan(tracing, span)
     before = _CURRENT.set(request)
