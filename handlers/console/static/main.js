@@ -4,7 +4,7 @@ import { Answer } from "./answer.js";
 import { Attachments } from "./attachments.js";
 import { Composer } from "./composer.js";
 import { requestBody } from "./conversation.js";
-import { byId, oncePerFrame } from "./elements.js";
+import { byId, make, oncePerFrame } from "./elements.js";
 import { address, Gateway, GatewayError } from "./gateway.js";
 import { setLabel, switchLanguage, t, translate } from "./i18n.js";
 import { Inspector } from "./inspector.js";
@@ -18,7 +18,7 @@ const THEMES = ["auto", "light", "dark"];
 
 /** Tell those who do not see the page. */
 function say(text) {
-  byId("announcer").append(Object.assign(document.createElement("p"), { textContent: text }));
+  byId("announcer").append(make("p", {}, text));
   while (byId("announcer").childElementCount > 20) byId("announcer").firstElementChild.remove();
 }
 

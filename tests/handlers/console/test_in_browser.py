@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from axe_playwright_python.async_playwright import Axe
 from PIL import Image
 from playwright.async_api import Browser, expect
@@ -588,6 +589,53 @@ async def test_a_gateway_that_goes_away_is_an_error_with_words(
         reply = await console.ask("Hello?")
         await expect(reply.locator(".error")).to_contain_text("The gateway cannot be reached")
         await expect(console["#summary-button"]).to_have_text("Unreachable")
+
+
+async def test_it_works_below_a_path_of_a_proxy(chromium: Browser, tmp_path: Path) -> None:
+    """As nginx serves it with `location /gw/ { proxy_pass http://gateway/; }`."""
+    async with (
+        scripted_upstream() as upstream,
+        running_gateway(upstream.url, tmp_path) as gateway,
+        _proxy(gateway) as address,
+        opened(chromium, address) as console,
+    ):
+        upstream.plays(final("Hello"), DONE)
+        await console.give_key("fk-key")
+        reply = await console.ask("Hello")
+        await expect(reply.locator(".markdown")).to_have_text("Hello")
+        await expect(console["#summary-button"]).to_have_text("Ready")
+        await console["#tab-curl"].click()
+        await expect(console["#curl"]).to_contain_text(f"{address}/v1/chat/completions")
+        assert await console.problems() == []
+
+
+@asynccontextmanager
+async def _proxy(gateway: Gateway) -> AsyncIterator[str]:
+    """Serve a gateway below a path, as a reverse proxy does; the value is its address there."""
+
+    async def forward(request: web.Request) -> web.Response:
+        headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+        url = f"{gateway.url}/{request.match_info['path']}"
+        data = await request.read()
+        async with gateway.session.request(
+            request.method, url, headers=headers, data=data
+        ) as answer:
+            kept = {name: answer.headers[name] for name in KEPT if name in answer.headers}
+            return web.Response(status=answer.status, headers=kept, body=await answer.read())
+
+    app = web.Application()
+    app.router.add_route("*", "/gw/{path:.*}", forward)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/gw"
+    finally:
+        await runner.cleanup()
+
+
+PASSED_ON = ("Accept", "Authorization", "Content-Type")
+KEPT = ("Content-Type", "Content-Security-Policy", "X-Content-Type-Options", "x-request-id")
 
 
 async def test_it_works_under_a_prefix(chromium: Browser, tmp_path: Path) -> None:
