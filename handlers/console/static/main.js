@@ -183,7 +183,6 @@ function showTheme(theme) {
   if (theme === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
   setLabel(byId("theme"), `theme.${theme}`);
-  byId("theme").dataset.theme = theme;
 }
 
 function addControls() {
