@@ -9,9 +9,11 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
+from handlers.contents import content_response
+from handlers.file_share import Share
 from handlers.headers import credential_of
 from handlers.json_body import quoted, refusal
-from handlers.multipart import Form, open_form
+from handlers.multipart import MAX_FIELD_BYTES, Form, open_form
 from handlers.pages import in_order, page_of
 from handlers.responses import json_response
 from service.chat import Upload
@@ -31,16 +33,18 @@ async def create_file(request: web.Request) -> web.Response:
 
     Raises:
         AuthError: the credential is missing or known to be dead: nobody could use the file.
-        RequestError: the form is wrong, or over the limit.
-        StorageError: the disk failed.
+        RequestError: the form is wrong, or over a limit.
+        StorageError: the disk or the bucket failed.
     """
     config, store = request.app[CONFIG], request.app[UPLOADS]
     credential = credential_of(request)
     await request.app[TOKENS].caller(credential)
+    share = Share(store, credential.owner, config.files.max_store_bytes)
+    await share.check((request.content_length or 0) - MAX_FIELD_BYTES)  # before it is received
     async with open_form(request, store.incoming, config.server.max_upload_bytes) as form:
-        upload = store.keep(
-            credential.owner, form.file("file"), _purpose(form), _keep_seconds(form, config)
-        )
+        file, purpose, seconds = form.file("file"), _purpose(form), _keep_seconds(form, config)
+        await share.check(file.size_bytes)
+        upload = await store.keep(credential.owner, file, purpose, seconds)
     return json_response(_entry(upload))
 
 
@@ -66,7 +70,7 @@ async def get_file(request: web.Request) -> web.Response:
         AuthError: the credential is missing.
         NotFoundError: the caller has no such file.
     """
-    return json_response(_entry(_found(request)))
+    return json_response(_entry(await _found(request)))
 
 
 async def file_content(request: web.Request) -> web.StreamResponse:
@@ -75,8 +79,9 @@ async def file_content(request: web.Request) -> web.StreamResponse:
     Raises:
         AuthError: the credential is missing.
         NotFoundError: the caller has no such file.
+        StorageError: the store is out of order.
     """
-    upload = _found(request)
+    upload = await _found(request)
     content = request.app[UPLOADS].content(credential_of(request).owner, upload)
     headers = {
         hdrs.CONTENT_TYPE: "application/octet-stream",
@@ -85,7 +90,7 @@ async def file_content(request: web.Request) -> web.StreamResponse:
         "Content-Security-Policy": "default-src 'none'; sandbox",
         hdrs.CACHE_CONTROL: "private, no-store",
     }
-    return web.FileResponse(content.path, headers=headers)
+    return await content_response(request, content, headers)
 
 
 async def delete_file(request: web.Request) -> web.Response:
@@ -96,14 +101,14 @@ async def delete_file(request: web.Request) -> web.Response:
         NotFoundError: the caller has no such file.
     """
     upload_id = request.match_info["id"]
-    if not request.app[UPLOADS].delete(credential_of(request).owner, upload_id):
+    if not await request.app[UPLOADS].delete(credential_of(request).owner, upload_id):
         raise _unknown(upload_id)
     return json_response({"id": upload_id, "object": "file", "deleted": True})
 
 
-def _found(request: web.Request) -> Upload:
+async def _found(request: web.Request) -> Upload:
     upload_id = request.match_info["id"]
-    upload = request.app[UPLOADS].find(credential_of(request).owner, upload_id)
+    upload = await request.app[UPLOADS].find(credential_of(request).owner, upload_id)
     if upload is None:
         raise _unknown(upload_id)
     return upload

@@ -4,18 +4,16 @@ The links work without a key, so a name is a secret; nothing that is served may 
 in a page of this origin.
 """
 
-import asyncio
 import math
 
 from aiohttp import hdrs, web
 
-from service.errors import NotFoundError
+from handlers.contents import content_response, nothing_there
 from service.keys import BLOBS, LINKS
 
 IMAGES = "images"
 FILES = "files"
 _YEAR_SECONDS = 31_536_000
-_CHUNK_BYTES = 64 * 1024  # of which some are held for a caller that does not read on
 
 
 async def image(request: web.Request) -> web.StreamResponse:
@@ -31,11 +29,9 @@ async def file(request: web.Request) -> web.StreamResponse:
 async def _stored(request: web.Request, folder: str) -> web.StreamResponse:
     name = request.match_info["name"]
     seconds = request.app[LINKS].seconds_left(f"{folder}/{name}", request.query)
-    find = request.app[BLOBS].find
-    blob = await asyncio.to_thread(find, folder, name) if seconds else None
+    blob = await request.app[BLOBS].find(folder, name) if seconds else None
     if blob is None:  # or the link has expired: who has no good link learns nothing
-        message = f"There is nothing at {request.rel_url.raw_path[:200]}."
-        raise NotFoundError(message)
+        raise nothing_there(request)
     has_end = math.isfinite(seconds)
     cache = f"private, max-age={int(seconds)}" if has_end else f"public, max-age={_YEAR_SECONDS}"
     headers = {
@@ -46,4 +42,4 @@ async def _stored(request: web.Request, folder: str) -> web.StreamResponse:
         hdrs.CACHE_CONTROL: f"{cache}, immutable",
         hdrs.CONTENT_DISPOSITION: "inline" if blob.is_inline else f'attachment; filename="{name}"',
     }
-    return web.FileResponse(blob.path, chunk_size=_CHUNK_BYTES, headers=headers)
+    return await content_response(request, blob.content, headers)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from service.contents import read_all
 from service.errors import StorageError
 from service.ports import BlobStore
 
@@ -19,17 +20,11 @@ async def picture_base64(blobs: BlobStore, name: str) -> str:
     Raises:
         StorageError: it is not there any more, or cannot be read.
     """
-
-    def read() -> str:
-        blob = blobs.find(_FOLDER, name)
-        if blob is None:
-            raise StorageError("The picture was stored and cannot be found any more.")
-        try:
-            return base64.b64encode(blob.path.read_bytes()).decode()
-        except OSError:
-            raise StorageError("The stored picture cannot be read.") from None
-
-    return await asyncio.to_thread(read)
+    blob = await blobs.find(_FOLDER, name)
+    if blob is None:
+        raise StorageError("The picture was stored and cannot be found any more.")
+    content = await read_all(blob.content)
+    return (await asyncio.to_thread(base64.b64encode, content)).decode()
 
 
 def without_content(item: dict[str, Any]) -> dict[str, Any]:

@@ -13,17 +13,16 @@ from handlers.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
 from service.config import Config
+from service.errors import StorageError
 from service.joining import JoiningTurns
 from service.metrics import Metrics
 from service.tracing import open_tracing
 from service.usage import loaded_encoding
-from storage.blobs import FileBlobs
 from storage.link_signer import LinkSigner
-from storage.object_blobs import ObjectBlobs
 from storage.retention import Swept
 from storage.secrets import Cipher, load_or_create_secret
 from storage.state import open_state
-from storage.uploads import FileUploads
+from storage.stores import Stores
 from upstream.accounts import UpstreamAccounts
 from upstream.arkose import Arkose
 from upstream.assets import UpstreamAssets
@@ -113,34 +112,28 @@ async def state_ctx(app: web.Application) -> AsyncIterator[None]:
 async def blobs_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open the stores of pictures, files and uploads, and keep them within their limits."""
     config = app[keys.CONFIG]
-    address = config.storage.blobs
-    is_shared = address.startswith("s3:")
-    root = DATA if is_shared else Path(address.removeprefix("file:"))
-    local, uploads = FileBlobs(root), FileUploads(root)
-    blobs = ObjectBlobs(address, local) if is_shared else local
-    app[keys.BLOBS] = blobs
-    app[keys.UPLOADS] = uploads
+    stores = Stores(config.storage.blobs, DATA)
+    app[keys.BLOBS] = stores.blobs
+    app[keys.UPLOADS] = stores.uploads
 
     async def sweep() -> None:
         limits, metrics = config.files, app[keys.METRICS]
         while True:
             try:
-                _account(
-                    metrics, "blobs", await blobs.sweep(limits.keep_days, limits.max_store_bytes)
-                )
-                _account(metrics, "uploads", await uploads.sweep(limits.max_store_bytes))
-            except OSError as error:
-                _log.warning("stored files could not be looked through: %s", error.strerror)
+                swept = await stores.sweep(limits.keep_days, limits.max_store_bytes)
+            except (OSError, StorageError) as error:
+                _log.warning("stored files could not be looked through: %s", error)
+            else:
+                for store, account in swept.items():
+                    _account(metrics, store, account)
             await asyncio.sleep(SWEEP_SECONDS)
 
     async with background(sweep):
         yield
 
 
-def _account(metrics: Metrics, store: str, swept: Swept | None) -> None:
-    """Count what a sweep removed and left; None says that the store is out of order."""
-    if swept is None:
-        return
+def _account(metrics: Metrics, store: str, swept: Swept) -> None:
+    """Count what a sweep removed and left."""
     metrics.store_files.labels(store).set(swept.kept_files)
     metrics.store_bytes.labels(store).set(swept.kept_bytes)
     metrics.store_removed_files.labels(store).inc(swept.removed_files)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from service.contents import RemoteContent
+
 
 class TextPart(Struct, frozen=True):
     """Plain text of a message."""
@@ -26,11 +28,38 @@ class LocalFile(Struct, frozen=True):
     sha256: str
 
 
+class Upload(Struct, frozen=True):
+    """A file that a caller left here for later requests; times in seconds since 1970."""
+
+    id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    purpose: str
+    created_at: float
+    expires_at: float
+
+
+class Used(Struct, frozen=True):
+    """How much an owner has left here."""
+
+    files: int
+    size_bytes: int
+
+
+class RemoteFile(Struct, frozen=True):
+    """A file that was left here and is on no disk of this machine."""
+
+    upload: Upload
+    content: RemoteContent
+
+
 class FilePart(Struct, frozen=True):
     """A picture or file of a message: by URL, as data, by id, or received already.
 
-    Exactly one of `url` (http or https), `data_url`, `file_id` and `local` is not
-    empty. `path` is where it stands in the request, for errors.
+    Exactly one of `url` (http or https), `data_url`, `file_id`, `local` and `remote` is
+    not empty. `path` is where it stands in the request, for errors.
     """
 
     path: str
@@ -39,6 +68,7 @@ class FilePart(Struct, frozen=True):
     file_id: str = ""
     filename: str = ""
     local: LocalFile | None = None
+    remote: RemoteFile | None = None
 
 
 class ChatMessage(Struct, frozen=True):
@@ -93,16 +123,3 @@ class ModelInfo(Struct, frozen=True):
     id: str
     created: int
     owned_by: str
-
-
-class Upload(Struct, frozen=True):
-    """A file that a caller left here for later requests; times in seconds since 1970."""
-
-    id: str
-    name: str
-    media_type: str
-    size_bytes: int
-    sha256: str
-    purpose: str
-    created_at: float
-    expires_at: float

@@ -1,8 +1,11 @@
-"""Errors of this machine's disk -> what callers are told of them (spec 11)."""
+"""Writing to this machine's disk, and what callers are told of its errors (spec 11)."""
 
 import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import aiofiles
 
 from service.errors import StorageError, StorageFullError
 
@@ -27,3 +30,22 @@ def on_disk() -> Iterator[None]:
             raise StorageFullError(message) from error
         message = f"The file could not be stored: {reason}."
         raise StorageError(message) from error
+
+
+async def write_body(path: Path, chunks: AsyncIterator[bytes]) -> None:
+    """Write a body over a file that exists.
+
+    Raises:
+        StorageError: the disk is full or cannot be written; errors of `chunks` go through.
+    """
+    with on_disk():
+        file = await aiofiles.open(path, "r+b")
+    try:
+        async for chunk in chunks:
+            with on_disk():
+                await file.write(chunk)
+        with on_disk():
+            await file.close()  # which writes what is buffered
+    finally:
+        with suppress(OSError):
+            await file.close()

@@ -10,7 +10,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from service.chat import ChatRequest, LocalFile, ModelInfo, Upload
+from service.chat import ChatRequest, LocalFile, ModelInfo, Upload, Used
+from service.contents import Content
 from service.credentials import Caller, Credential
 from service.events import AssetReady, AssetWanted, Delta
 
@@ -81,8 +82,8 @@ class Blob(Protocol):
     """A stored file that can be served."""
 
     @property
-    def path(self) -> Path:
-        """Where it is on this machine's disk."""
+    def content(self) -> Content:
+        """Its bytes."""
 
     @property
     def media_type(self) -> str:
@@ -107,8 +108,8 @@ class BlobStore(Reachable, Protocol):
             StorageError: the disk is full or cannot be written; nothing is left behind.
         """
 
-    def find(self, folder: str, name: str) -> Blob | None:
-        """Return the stored file, or None; `name` comes from outside. Blocks.
+    async def find(self, folder: str, name: str) -> Blob | None:
+        """Return the stored file, or None; `name` comes from outside.
 
         Raises:
             StorageError: the store is out of order.
@@ -118,30 +119,34 @@ class BlobStore(Reachable, Protocol):
 class UploadStore(Protocol):
     """Files that callers leave here for later requests (openai-wire 9).
 
-    Each belongs to one owner, see `Credential.owner`; nobody else finds it.
+    Each belongs to one owner, see `Credential.owner`; nobody else finds it. All but
+    `incoming` and `content` raise a StorageError when the store is out of order.
     """
 
     @property
     def incoming(self) -> Path:
         """The directory in which bodies are received, on the disk that `keep` moves them on."""
 
-    def keep(self, owner: str, file: LocalFile, purpose: str, keep_seconds: float) -> Upload:
-        """Take a received file over; it is no longer at its old path.
+    async def keep(self, owner: str, file: LocalFile, purpose: str, keep_seconds: float) -> Upload:
+        """Take a received file over; it may be gone from its old path.
 
         Raises:
-            StorageError: the disk is full or cannot be written; nothing is left behind.
+            StorageError: the store is full or out of order; nobody finds what is left behind.
         """
 
-    def find(self, owner: str, upload_id: str) -> Upload | None:
+    async def find(self, owner: str, upload_id: str) -> Upload | None:
         """Return the owner's file of this id, or None; the id comes from outside."""
 
-    def content(self, owner: str, upload: Upload) -> LocalFile:
-        """Return where the bytes of a found file are."""
+    def content(self, owner: str, upload: Upload) -> Content:
+        """Return the bytes of a found file."""
+
+    async def used(self, owner: str) -> Used:
+        """Return about how much an owner keeps: never too little, and cheap to ask for."""
 
     async def listing(self, owner: str) -> list[Upload]:
         """Return all files of an owner, the newest first."""
 
-    def delete(self, owner: str, upload_id: str) -> bool:
+    async def delete(self, owner: str, upload_id: str) -> bool:
         """Forget the owner's file of this id; return whether there was one."""
 
 

@@ -3,14 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
-import aiofiles
 from msgspec import Struct
 
-from service.disk import on_disk
+from service.contents import Content
+from service.disk import on_disk, write_body
 from storage.blob_names import FOLDERS, checked_folder, is_inline, is_name, new_name, type_of
 from storage.retention import KeptFile, Swept, due, swept
 
@@ -21,9 +21,15 @@ _PROBE = bytes(4096)  # a block, which a full disk does not take
 class StoredBlob(Struct, frozen=True):
     """A stored file; `is_inline` says that a browser may show it."""
 
-    path: Path
+    content: Content
     media_type: str
     is_inline: bool
+
+
+def stored_blob(name: str, content: Content) -> StoredBlob:
+    """Return what is known of a file by its name."""
+    media_type = type_of(name)
+    return StoredBlob(content, media_type, is_inline(media_type))
 
 
 class FileBlobs:
@@ -46,7 +52,9 @@ class FileBlobs:
         stem = stored.partition(".")[0]
         temporary = self._root / checked_folder(folder) / f".{stem}{_PART}"
         try:
-            await _write(temporary, chunks)
+            with on_disk():  # not in a thread, which would still make it after a cancellation
+                _make(temporary)
+            await write_body(temporary, chunks)
             with on_disk():  # not in a thread: a rename is quick, and then cannot come too late
                 temporary.replace(temporary.with_name(stored))
         except BaseException:
@@ -55,31 +63,16 @@ class FileBlobs:
             raise
         return stored
 
-    def find(self, folder: str, name: str) -> StoredBlob | None:
+    async def find(self, folder: str, name: str) -> StoredBlob | None:
         """Return the stored file of this name, or None; both come from outside."""
         if not is_name(folder, name):
             return None
         path = self._root / folder / name
-        if not path.is_file():
-            return None
-        media_type = type_of(name)
-        return StoredBlob(path, media_type, is_inline(media_type))
+        return stored_blob(name, path) if await asyncio.to_thread(path.is_file) else None
 
     def path(self, folder: str, stored: str) -> Path:
         """Return where a name that `save` returned is."""
         return self._root / checked_folder(folder) / stored
-
-    @contextmanager
-    def part(self, folder: str, stored: str) -> Iterator[Path]:
-        """Hold a temporary file for a stored name, which it gets when the block ends well."""
-        path = self.path(folder, stored)
-        part = path.with_name(f".{token_hex(16)}{_PART}")
-        try:
-            _make(part)
-            yield part
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
 
     async def problem(self) -> str | None:
         """Return why nothing can be stored now, in one sentence, or None."""
@@ -121,22 +114,6 @@ class FileBlobs:
                             status = path.stat()
                             key = f"{folder}/{path.name}"
                             yield KeptFile(key, status.st_mtime, status.st_size, is_part=is_part)
-
-
-async def _write(path: Path, chunks: AsyncIterator[bytes]) -> None:
-    with on_disk():
-        _make(path)  # not in a thread, which would still make it after a cancellation
-        file = await aiofiles.open(path, "r+b")
-    try:
-        async for chunk in chunks:
-            with on_disk():
-                await file.write(chunk)
-        with on_disk():
-            await file.close()  # which writes what is buffered
-    except BaseException:
-        with suppress(OSError):
-            await file.close()
-        raise
 
 
 def _make(path: Path) -> None:

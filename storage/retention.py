@@ -1,5 +1,6 @@
 """Which stored pictures and files have been kept long enough (spec 3, `files.keep_days`)."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
@@ -10,12 +11,16 @@ DAY_SECONDS = 86400.0
 
 
 class KeptFile(Struct, frozen=True):
-    """A file of a store; `key` is its path there, `is_part` says that it is being written."""
+    """A file of a store; `key` is its path there, `is_part` says that it is being written.
+
+    Times are seconds since 1970.
+    """
 
     key: str
     changed_at: float
     size_bytes: int
     is_part: bool = False
+    expires_at: float = math.inf
 
 
 class Swept(Struct, frozen=True):
@@ -30,7 +35,7 @@ class Swept(Struct, frozen=True):
 def due(
     files: Iterable[KeptFile], keep_days: float, max_bytes: int, now: float
 ) -> Iterator[KeptFile]:
-    """Yield what is older than `keep_days`, then the oldest until `max_bytes` are left.
+    """Yield what has expired or is older than `keep_days`, then the oldest until it fits.
 
     Either limit is off when it is 0. No file under a minute old goes, and none that is
     being written.
@@ -44,7 +49,8 @@ def due(
         if file.is_part:
             is_due = file.changed_at < now - STALE_SECONDS
         else:
-            is_due = file.changed_at < oldest or 0 < max_bytes < left
+            is_old = file.changed_at < oldest or file.expires_at <= now
+            is_due = is_old or 0 < max_bytes < left
         if is_due:
             left -= file.size_bytes
             yield file

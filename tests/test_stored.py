@@ -1,11 +1,18 @@
 """Pictures and files of answers, from the upstream to whoever follows their links."""
 
+import hashlib
+import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
+from aiohttp import FormData
 
 from service import app as app_module
 from tests.conftest import StartGateway
@@ -45,6 +52,82 @@ async def test_a_second_machine_serves_what_the_first_has_stored_in_a_bucket(
                 async with second.session.get(link, headers=headers) as response:
                     assert response.status == status
                     assert b"PNG" in await response.read()
+
+
+async def test_a_file_left_on_one_machine_is_used_and_deleted_on_another(
+    demo: str, tmp_path: Path
+) -> None:
+    content = b"the word of the day is kingfisher " * 200_000  # two parts of an upload
+    form = FormData({"purpose": "user_data"})
+    form.add_field("file", BytesIO(content), filename="words.txt", content_type="text/plain")
+    with running_s3():
+        storage = {"blobs": f"s3://{BUCKET}/gateway"}
+        async with (
+            machine(demo, tmp_path / "one", storage) as first,
+            machine(demo, tmp_path / "two", storage) as second,
+        ):
+            ada, bob = Caller(second, "fk-ada"), Caller(second, "fk-bob")
+            status, raw = await Caller(first, "fk-ada").call("POST", "files", data=form)
+            assert status == 200
+            made = json.loads(raw)
+            path = f"files/{made['id']}"
+
+            assert json.loads((await ada.call("GET", path))[1]) == made
+            assert json.loads((await ada.call("GET", "files"))[1])["data"] == [made]
+            status, raw = await ada.call("GET", f"{path}/content")
+            assert (status, len(raw), sha256(raw)) == (200, len(content), sha256(content))
+            ranged = {"Range": "bytes=4-7"}
+            assert await ada.call("GET", f"{path}/content", headers=ranged) == (206, b"word")
+            status, raw = await ada.call("POST", "chat/completions", json=naming(made["id"]))
+            assert status == 200
+            assert b"words.txt" in raw
+
+            assert json.loads((await bob.call("GET", "files"))[1])["data"] == []
+            for method, end in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
+                assert (await bob.call(method, path + end))[0] == 404
+            asked = await bob.call("POST", "chat/completions", json=naming(made["id"]))
+            assert asked[0] == 400
+
+            assert (await ada.call("DELETE", path))[0] == 200
+            assert (await Caller(first, "fk-ada").call("GET", path))[0] == 404
+            assert (await ada.call("GET", f"{path}/content"))[0] == 404
+    assert below(tmp_path) == []
+
+
+@dataclass
+class Caller:
+    """Somebody with a key, before one of the gateways."""
+
+    gateway: Gateway
+    key: str
+
+    async def call(
+        self, method: str, path: str, headers: Mapping[str, str] = MappingProxyType({}), **body: Any
+    ) -> tuple[int, bytes]:
+        """Return the status and the body."""
+        url, bearer = f"{self.gateway.url}/v1/{path}", {"Authorization": f"Bearer {self.key}"}
+        async with self.gateway.session.request(
+            method, url, headers={**bearer, **headers}, **body
+        ) as response:
+            return response.status, await response.read()
+
+
+def naming(file_id: str) -> dict[str, Any]:
+    parts = [
+        {"type": "text", "text": "What is in it?"},
+        {"type": "file", "file": {"file_id": file_id}},
+    ]
+    return {"model": "gpt-4o", "messages": [{"role": "user", "content": parts}]}
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def below(folder: Path) -> list[str]:
+    """Return the pictures, files and uploads on the disks of all machines."""
+    kept = ("images", "files", "uploads")
+    return [str(path) for path in folder.rglob("*") if path.is_file() and {*kept} & {*path.parts}]
 
 
 @asynccontextmanager

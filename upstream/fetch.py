@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 
 import aiofiles
@@ -20,9 +20,9 @@ import aiohttp_socks
 import yarl
 from msgspec import Struct
 
-from service.chat import FilePart, LocalFile
+from service.chat import FilePart, LocalFile, RemoteFile
 from service.config import FetchConfig, UpstreamConfig
-from service.disk import on_disk
+from service.disk import on_disk, write_body
 from service.errors import RequestError
 from upstream.addresses import Address, UnresolvedError, is_public, resolved
 from upstream.backend import USER_AGENT, is_good
@@ -105,6 +105,9 @@ class Fetcher:
             if part.url:
                 path = await asyncio.to_thread(self._make_file)
                 fetched = await self._fetched(part, path)
+            elif part.remote is not None:
+                path = await asyncio.to_thread(self._make_file)
+                fetched = await _copied(part.remote, part.filename, path)
             elif part.local is not None:
                 fetched = await asyncio.to_thread(_described, part.local, part.filename)
             else:
@@ -229,6 +232,15 @@ class Fetcher:
                 "is not on a public host; send its content as a data URL in place of the address"
             )
         return addresses[:_MAX_ADDRESSES]
+
+
+async def _copied(file: RemoteFile, filename: str, path: Path) -> FetchedFile:
+    """Copy a file that was left here, and is in a bucket, to the disk for this request."""
+    upload = file.upload
+    async with aclosing(file.content.read(0, upload.size_bytes)) as chunks:
+        await write_body(path, chunks)
+    local = LocalFile(path, upload.name, upload.media_type, upload.size_bytes, upload.sha256)
+    return await asyncio.to_thread(_described, local, filename)
 
 
 def _described(file: LocalFile, filename: str) -> FetchedFile:

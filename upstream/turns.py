@@ -125,7 +125,7 @@ class UpstreamTurns:
             message = "This gateway is being stopped; please send the request again."
             raise ShutdownError(message)
         caller = await services.tokens.caller(credential)
-        request = located(request, services.uploads, credential.owner)
+        request = await located(request, services.uploads, credential.owner)
         async with services.queues.slot(caller.account), child_span("turn"):
             turn = await self._begin_renewing(request, credential, caller)
             self._enter(turn)

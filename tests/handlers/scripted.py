@@ -13,6 +13,7 @@ from handlers.routes import add_routes
 from service import keys
 from service.chat import ChatRequest, ModelInfo
 from service.config import Config
+from service.contents import Content
 from service.credentials import Caller, Credential
 from service.errors import AuthError
 from service.events import (
@@ -75,7 +76,7 @@ class ScriptedTurns:
 
 @dataclass
 class StoredBlob:
-    path: Path
+    content: Content
     media_type: str
     is_inline: bool
 
@@ -98,7 +99,7 @@ class Surroundings:
     asked: int = 0  # how often the upstream was
     folder: Path = Path("unused")  # for what callers upload
 
-    def find(self, folder: str, name: str) -> StoredBlob | None:
+    async def find(self, folder: str, name: str) -> StoredBlob | None:
         return self.blobs.get((folder, name))
 
     def states(self) -> list[RouteState]:

@@ -204,3 +204,43 @@ async def test_files_survive_a_restart_and_are_seen_by_every_worker(
     assert (await call(second, "DELETE", f"/{made['id']}"))[0] == 200
     third = await start_gateway(scripted.url)
     assert (await call(third, "GET", f"/{made['id']}"))[0] == 404
+
+
+# --- an owner's share -----------------------------------------------------------------
+
+
+async def test_one_caller_cannot_fill_the_store(
+    scripted: ScriptedUpstream, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    gateway = await start_gateway(scripted.url, files={"max_store_bytes": 4_000})
+    first = await upload(gateway, content=b"x" * 600)
+    before = stored(tmp_path)
+    for _ in range(2):
+        status, body = await call(gateway, "POST", data=form(b"x" * 500))
+        assert (status, body["error"]["code"]) == (400, "storage_limit_exceeded")
+        assert body["error"]["type"] == "invalid_request_error"
+        assert first["id"] in body["error"]["message"]
+    assert stored(tmp_path) == before
+    await upload(gateway, BOB, content=b"x" * 500)  # has a share of his own
+    assert (await call(gateway, "DELETE", f"/{first['id']}"))[0] == 200
+    await upload(gateway, content=b"x" * 500)
+
+
+async def test_a_file_that_can_have_no_room_is_refused_before_it_is_received(
+    scripted: ScriptedUpstream, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    gateway = await start_gateway(scripted.url, files={"max_store_bytes": 4_000})
+    status, body = await call(gateway, "POST", data=form(b"x" * 1_001))
+    assert (status, body["error"]["code"]) == (413, "body_size_exceeded")
+    has_asked = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        has_asked.set()
+        yield b"--x\r\n"
+        await asyncio.sleep(30)
+
+    kind = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": "5000000"}
+    url = f"{gateway.url}/v1/files"
+    async with gateway.session.post(url, data=pieces(), headers=ADA | kind) as response:
+        assert (response.status, has_asked.is_set()) == (413, True)
+    assert stored(tmp_path) == []

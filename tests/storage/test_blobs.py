@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import resource
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -11,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import StorageError
+from service.errors import StorageError, StorageFullError
 from storage.blobs import FileBlobs, StoredBlob
 from storage.retention import Swept
+from tests.storage.conftest import NoRoom
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 300
 
@@ -41,17 +41,17 @@ async def test_a_body_is_found_under_the_name_that_save_returned(
     blobs: FileBlobs, root: Path
 ) -> None:
     name = await blobs.save("images", "cat.png", "image/png", body(PNG[:1000], PNG[1000:], b""))
-    found = blobs.find("images", name)
+    found = await blobs.find("images", name)
     assert found == StoredBlob(root / "images" / name, "image/png", is_inline=True)
-    assert found.path.read_bytes() == PNG
+    assert found.content.read_bytes() == PNG
     assert left_in(root) == [name]
-    assert blobs.find("files", name) is None
+    assert await blobs.find("files", name) is None
 
 
 async def test_an_empty_body_is_a_file(blobs: FileBlobs) -> None:
-    found = blobs.find("files", await blobs.save("files", "a.txt", "text/plain", body()))
+    found = await blobs.find("files", await blobs.save("files", "a.txt", "text/plain", body()))
     assert found is not None
-    assert found.path.read_bytes() == b""
+    assert found.content.read_bytes() == b""
 
 
 async def test_names_never_repeat_and_cannot_be_guessed(blobs: FileBlobs) -> None:
@@ -91,7 +91,7 @@ async def test_of_the_given_name_only_a_sane_extension_is_kept(
 ) -> None:
     stored = await blobs.save("files", name, media_type, body(b"x"))
     assert re.fullmatch(r"[0-9a-f]{32}" + re.escape(extension), stored)
-    assert blobs.find("files", stored) is not None
+    assert await blobs.find("files", stored) is not None
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ async def test_of_the_given_name_only_a_sane_extension_is_kept(
 async def test_only_pictures_may_be_shown_by_a_browser(
     blobs: FileBlobs, name: str, media_type: str, is_inline: bool
 ) -> None:
-    found = blobs.find("files", await blobs.save("files", name, "", body(b"x")))
+    found = await blobs.find("files", await blobs.save("files", name, "", body(b"x")))
     assert found is not None
     assert (found.media_type, found.is_inline) == (media_type, is_inline)
 
@@ -145,34 +145,32 @@ async def test_only_pictures_may_be_shown_by_a_browser(
         "0" * 32 + "\0",
     ],
 )
-def test_a_name_that_was_never_made_finds_nothing(blobs: FileBlobs, root: Path, name: str) -> None:
+async def test_a_name_that_was_never_made_finds_nothing(
+    blobs: FileBlobs, root: Path, name: str
+) -> None:
     (root / "images").mkdir(parents=True)
     (root / "state.db").touch()
     for made in ("0" * 33, "0" * 32 + ".PNG", f".{'0' * 32}.part", "0" * 32 + ".png.part"):
         (root / "images" / made).touch()
-    assert blobs.find("images", name) is None
+    assert await blobs.find("images", name) is None
 
 
 @pytest.mark.parametrize("folder", ["", ".", "..", "other", "images/../.."])
 async def test_there_are_two_folders(blobs: FileBlobs, root: Path, folder: str) -> None:
-    assert blobs.find(folder, "0" * 32) is None
+    assert await blobs.find(folder, "0" * 32) is None
     with pytest.raises(ValueError, match="folder"):
         await blobs.save(folder, "x", "", body(b"x"))
     assert left_in(root.parent) == []
 
 
 async def test_a_full_disk_is_a_storage_error_and_leaves_nothing(
-    blobs: FileBlobs, root: Path
+    blobs: FileBlobs, root: Path, no_room: NoRoom
 ) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
-    try:
+    with no_room(10_000):
         for chunks in ((b"x" * 20_000,), (b"x" * 5000,) * 3, (b"x" * 9000, b"x" * 1001)):
-            with pytest.raises(StorageError, match="could not be stored") as caught:
+            with pytest.raises(StorageFullError, match="could not be stored") as caught:
                 await blobs.save("files", "x.txt", "", body(*chunks))
             assert str(root) not in caught.value.message
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert left_in(root) == []
 
 
@@ -183,17 +181,12 @@ async def test_a_place_that_cannot_be_written_is_a_storage_error(tmp_path: Path)
 
 
 async def test_a_disk_that_takes_nothing_is_a_problem_until_it_does(
-    blobs: FileBlobs, root: Path
+    blobs: FileBlobs, root: Path, no_room: NoRoom
 ) -> None:
     assert await blobs.problem() is None
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        assert await blobs.problem() == (
-            "the disk of pictures and files cannot be written: File too large"
-        )
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with no_room():
+        problem = await blobs.problem()
+    assert problem == "the disk of pictures and files cannot be written: File too large"
     assert await blobs.problem() is None
     assert left_in(root) == []
 
@@ -264,7 +257,7 @@ async def test_a_process_that_is_killed_leaves_nothing_that_can_be_found(
     stem = left.removeprefix(".").removesuffix(".part")
     assert re.fullmatch(r"[0-9a-f]{32}", stem)
     for name in (left, stem, f"{stem}.part", f"{stem}.txt"):
-        assert blobs.find("files", name) is None
+        assert await blobs.find("files", name) is None
     long_ago = time.time() - 2 * 3600
     os.utime(root / "files" / left, (long_ago, long_ago))
     await blobs.sweep(30, 10**9)
@@ -283,16 +276,11 @@ def make(root: Path, folder: str, name: str, days_old: float, size_bytes: int = 
     return name
 
 
-def removed(swept: Swept | None) -> tuple[int, int]:
-    assert swept is not None
-    return swept.removed_files, swept.removed_bytes
-
-
 async def test_a_sweep_removes_what_is_too_old(blobs: FileBlobs, root: Path) -> None:
     make(root, "images", "1" * 32 + ".png", days_old=31)
     make(root, "files", "2" * 32, days_old=40)
     kept = make(root, "files", "3" * 32 + ".txt", days_old=29)
-    assert removed(await blobs.sweep(30, 10**9)) == (2, 20)
+    assert await blobs.sweep(30, 10**9) == Swept(2, 20, 1, 10)
     assert left_in(root) == [kept]
 
 
@@ -305,16 +293,16 @@ async def test_a_sweep_removes_the_oldest_of_both_folders_until_it_fits(
         make(root, "images", "3" * 32 + ".png", days_old=1, size_bytes=500),
         make(root, "files", "4" * 32, days_old=0.5, size_bytes=500),
     ]
-    assert removed(await blobs.sweep(30, 1000)) == (2, 1000)
+    assert await blobs.sweep(30, 1000) == Swept(2, 1000, 2, 1000)
     assert left_in(root) == kept
-    assert await blobs.sweep(30, 1000) == Swept(0, 0, kept_files=2, kept_bytes=1000)
+    assert await blobs.sweep(30, 1000) == Swept(0, 0, 2, 1000)
 
 
 async def test_a_sweep_never_removes_a_file_under_a_minute_old(
     blobs: FileBlobs, root: Path
 ) -> None:
     name = await blobs.save("files", "x.txt", "", body(b"x" * 1000))
-    assert removed(await blobs.sweep(0.0001, 1)) == (0, 0)
+    assert await blobs.sweep(0.0001, 1) == Swept(0, 0, 1, 1000)
     assert left_in(root) == [name]
 
 
@@ -323,20 +311,20 @@ async def test_a_sweep_removes_temporary_files_that_nobody_writes(
 ) -> None:
     make(root, "files", f".{'1' * 32}.part", days_old=0.1)
     kept = make(root, "files", f".{'2' * 32}.part", days_old=0.01)
-    assert removed(await blobs.sweep(0, 0)) == (1, 10)
-    assert removed(await blobs.sweep(30, 1)) == (0, 0)
+    assert await blobs.sweep(0, 0) == Swept(1, 10, 1, 10)
+    assert await blobs.sweep(30, 1) == Swept(0, 0, 1, 10)
     assert left_in(root) == [kept]
 
 
 async def test_a_limit_of_zero_is_none_and_foreign_files_stay(blobs: FileBlobs, root: Path) -> None:
-    assert removed(await blobs.sweep(30, 10)) == (0, 0)
+    assert await blobs.sweep(30, 10) == Swept(0, 0, 0, 0)
     kept = [
         make(root, "files", "1" * 32, days_old=1000),
         make(root, "files", "put-here-by-hand.txt", days_old=1000),
     ]
-    assert removed(await blobs.sweep(0, 0)) == (0, 0)
+    assert await blobs.sweep(0, 0) == Swept(0, 0, 1, 10)
     assert left_in(root) == kept
-    assert removed(await blobs.sweep(30, 0)) == (1, 10)
+    assert await blobs.sweep(30, 0) == Swept(1, 10, 0, 0)
     assert left_in(root) == kept[1:]
 
 
@@ -348,9 +336,9 @@ async def test_a_file_that_is_being_written_outlives_any_sweep(
         (part,) = (root / "files").iterdir()
         silent_since = time.time() - 600
         os.utime(part, (silent_since, silent_since))
-        assert removed(await blobs.sweep(0.0001, 1)) == (0, 0)
+        assert (await blobs.sweep(0.0001, 1)).removed_files == 0
         yield b"y"
 
-    found = blobs.find("files", await blobs.save("files", "x.txt", "", swept_meanwhile()))
+    found = await blobs.find("files", await blobs.save("files", "x.txt", "", swept_meanwhile()))
     assert found is not None
-    assert found.path.read_bytes() == b"x" * 100_000 + b"y"
+    assert found.content.read_bytes() == b"x" * 100_000 + b"y"

@@ -8,6 +8,7 @@ from aiohttp import ClientSession, web
 from PIL import Image
 
 from service.chat import ChatRequest, Profile
+from service.contents import read_all
 from service.errors import StorageFullError
 from service.events import (
     AnswerText,
@@ -95,8 +96,9 @@ def success(upstream, **more):
     return {"status": "success", "download_url": upstream.link, **more}
 
 
-def content_of(blobs, folder, ready):
-    return blobs.find(folder, ready.url.rsplit("/", 1)[-1]).path.read_bytes()
+async def content_of(blobs, folder, ready):
+    found = await blobs.find(folder, ready.url.rsplit("/", 1)[-1])
+    return await read_all(found.content)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ async def test_a_picture_is_found_by_whichever_route_knows_it(holding, make, blo
     assert ready.url.startswith(f"{GATEWAY}/images/")
     assert ready.url.endswith(".png")
     assert ready.media_type == "image/png"
-    assert content_of(blobs, "images", ready) == drawn()
+    assert await content_of(blobs, "images", ready) == drawn()
 
 
 async def test_links_to_copies_are_signed_and_names_are_not(holding, make):
@@ -167,7 +169,7 @@ async def test_a_picture_that_is_no_web_format_becomes_a_png(holding, make, blob
     holding.answers("GET", "/blob/1", (200, drawn("BMP")))
     holding.answers("GET", CLASSIC_ROUTES[0], success(holding))
     ready = await make().resolve(CALLER, picture(f"file-service://{CLASSIC}"), GATEWAY)
-    assert content_of(blobs, "images", ready).startswith(b"\x89PNG")
+    assert (await content_of(blobs, "images", ready)).startswith(b"\x89PNG")
 
 
 async def test_a_sandbox_file_is_stored_under_its_own_name(holding, make, blobs):
@@ -177,7 +179,7 @@ async def test_a_sandbox_file_is_stored_under_its_own_name(holding, make, blobs)
     assert ready.url.startswith(f"{GATEWAY}/files/")
     assert ready.url.endswith(".csv")
     assert (ready.name, ready.media_type) == ("x y.csv", "text/csv")
-    assert content_of(blobs, "files", ready) == b"a,b\n"
+    assert await content_of(blobs, "files", ready) == b"a,b\n"
     query = holding.requests[0].query
     assert (query["message_id"], query["sandbox_path"]) == ("m-1", "/mnt/data/x y.csv")
 
@@ -260,7 +262,7 @@ async def test_a_copy_that_is_needed_is_made_nevertheless(holding, make, blobs):
     assets = make(hands_out_links=True)
     ready = await assets.resolve(CALLER, wanted, GATEWAY, needs_copy=True)
     assert ready.url.startswith(GATEWAY)
-    assert blobs.find("images", ready.name) is not None
+    assert await blobs.find("images", ready.name) is not None
 
 
 async def test_a_relative_upstream_link_is_completed(holding, make):
@@ -395,7 +397,7 @@ async def test_the_demos_pictures_and_files_can_be_had(demo, demo_backend, blobs
             wanted = await _named_by_the_demo(session, demo, words)
             ready = await assets.resolve(CALLER, wanted, GATEWAY)
             assert ready.problem == "", words
-            assert content_of(blobs, ready.url.split("/")[-2], ready)
+            assert await content_of(blobs, ready.url.split("/")[-2], ready)
         async with session.get(f"{demo}/demo/stats") as response:
             stats = await response.json()
     assert stats["bearer_on_foreign_download"] == 0

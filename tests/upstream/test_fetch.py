@@ -10,9 +10,10 @@ from ipaddress import ip_address
 import pytest
 from aiohttp import web
 
-from service.chat import FilePart, LocalFile
+from service.chat import FilePart, LocalFile, RemoteFile, Upload
 from service.config import FetchConfig, UpstreamConfig
 from service.errors import RequestError, StorageError, StorageFullError
+from tests.service.test_contents import Held
 from tests.upstream.tunnels import Socks, make_identity
 from upstream import fetch as module
 from upstream.fetch import MAX_REDIRECTS, Fetcher
@@ -443,3 +444,28 @@ async def test_a_file_that_is_deleted_meanwhile_is_the_caller_s_error(make, tmp_
 
     with pytest.raises(RequestError, match="deleted"):
         await use_late()
+
+
+# --- files that are here and on no disk -----------------------------------------------
+
+
+def remote(body, name="../x", error=None):
+    upload = Upload("file-x", name, "text/x-c", len(body), "digest", "vision", 0, 0)
+    return RemoteFile(upload, Held(body, error))
+
+
+async def test_a_file_elsewhere_is_copied_for_the_request(make, tmp_path):
+    async with make().open(part(remote=remote(PNG), filename="y.png")) as file:
+        assert file.source.read_bytes() == PNG
+        assert (file.size_bytes, file.sha256) == (len(PNG), "digest")
+        assert (file.media_type, file.name) == ("image/png", "y.png")
+        assert list(tmp_path.iterdir()) == [file.source]
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_elsewhere_that_is_deleted_meanwhile_is_the_callers_to_know(make, tmp_path):
+    with pytest.raises(RequestError, match="was deleted while it was used"):
+        await fetched(make(), part(remote=remote(b"hello", error=FileNotFoundError())))
+    with pytest.raises(StorageError, match="bucket"):
+        await fetched(make(), part(remote=remote(b"hello", error=StorageError("bucket"))))
+    assert list(tmp_path.iterdir()) == []

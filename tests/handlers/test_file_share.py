@@ -1,0 +1,92 @@
+"""One owner's share of the store: what passes, and what a refusal says."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from handlers import file_share
+from handlers.file_share import Share
+from service.chat import LocalFile, Upload
+from service.errors import BodySizeError, RequestError
+from storage.uploads import FileUploads
+
+OWNER, OTHER = "a" * 32, "b" * 32
+STORE_BYTES = 4000  # and so 1000 for one owner
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FileUploads:
+    return FileUploads(tmp_path)
+
+
+@pytest.fixture
+def share(store: FileUploads) -> Share:
+    return Share(store, OWNER, STORE_BYTES)
+
+
+async def keep(store: FileUploads, size: int, owner: str = OWNER, seconds: float = 60) -> Upload:
+    file = LocalFile(received(store, size), "a.txt", "text/plain", size, "digest")
+    return await store.keep(owner, file, "user_data", seconds)
+
+
+def received(store: FileUploads, size: int) -> Path:
+    store.incoming.mkdir(parents=True, exist_ok=True)
+    path = store.incoming / f"body-{time.monotonic_ns()}"
+    path.write_bytes(bytes(size))
+    return path
+
+
+async def test_an_owner_may_fill_a_quarter_of_the_store(store: FileUploads, share: Share) -> None:
+    await keep(store, 5000, OTHER)  # others have theirs
+    await share.check(1000)
+    await keep(store, 600)
+    await share.check(400)
+    await share.check(-5)
+    with pytest.raises(RequestError):
+        await share.check(401)
+
+
+async def test_a_refusal_says_what_to_delete_and_is_not_to_be_tried_again(
+    store: FileUploads, share: Share
+) -> None:
+    ids = [(await keep(store, size)).id for size in (100, 200, 300, 350)]
+    with pytest.raises(RequestError) as caught:
+        await share.check(51)
+    error = caught.value
+    assert (error.status, error.code, error.param) == (400, "storage_limit_exceeded", "file")
+    assert error.message == (
+        "Your 4 files here have 950 bytes and this one has 51 bytes; one key may keep 1000 bytes "
+        "in 10000 files. Delete some by DELETE /v1/files/{id}; the oldest: "
+        f"{ids[0]} (100 bytes), {ids[1]} (200 bytes), {ids[2]} (300 bytes)."
+    )
+    await store.delete(OWNER, ids[0])
+    await share.check(51)
+
+
+async def test_what_has_expired_takes_no_room(store: FileUploads, share: Share) -> None:
+    await keep(store, 900, seconds=-1)
+    await share.check(1000)
+
+
+async def test_a_file_over_the_whole_share_is_too_large(share: Share) -> None:
+    with pytest.raises(BodySizeError, match="over the 1000 bytes that one key may keep") as caught:
+        await share.check(1001)
+    assert (caught.value.status, caught.value.param) == (413, "file")
+
+
+async def test_a_number_of_small_files_is_a_limit_too(
+    store: FileUploads, share: Share, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_share, "MAX_FILES", 2)
+    await keep(store, 1)
+    await share.check(1)
+    await keep(store, 1)
+    with pytest.raises(RequestError, match="Your 2 files here have 2 bytes"):
+        await share.check(1)
+
+
+async def test_large_sizes_are_told_in_mebibytes(store: FileUploads) -> None:
+    share = Share(store, OWNER, 40 * 1024 * 1024)
+    with pytest.raises(BodySizeError, match=r"over the 10\.0 MiB"):
+        await share.check(100 * 1024 * 1024)

@@ -1,0 +1,75 @@
+import re
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import obstore
+import pytest
+from obstore.store import S3Store
+
+from tests.s3_server import BUCKET, running_s3
+
+NoRoom = Callable[..., AbstractContextManager[None]]
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of a real S3 server, whose credentials are in the environment."""
+    with running_s3() as url:
+        yield url
+
+
+@pytest.fixture
+def prefix(request: pytest.FixtureRequest) -> str:
+    """A place in the bucket for one test."""
+    return re.sub(r"\W", "-", request.node.nodeid)
+
+
+@pytest.fixture
+def objects(s3: str, prefix: str) -> "Objects":
+    """The bucket of that server, below the test's place in it."""
+    assert s3
+    return Objects(prefix)
+
+
+class Objects:
+    """What is in the bucket below the test's prefix, seen without our code."""
+
+    def __init__(self, prefix: str) -> None:
+        self.address = f"s3://{BUCKET}/{prefix}/below"
+        self._prefix = prefix
+        self._store = S3Store(BUCKET, client_options={"allow_http": True})
+
+    @property
+    def keys(self) -> list[str]:
+        """All keys, those beside ours with `../` in front."""
+        listed = obstore.list(self._store, prefix=self._prefix)
+        paths = (meta["path"] for batch in listed for meta in batch)
+        ours = f"{self._prefix}/below/"
+        return sorted(path.removeprefix(ours).replace(f"{self._prefix}/", "../") for path in paths)
+
+    def put(self, key: str, content: bytes = b"x") -> None:
+        obstore.put(self._store, self._path(key), content)
+
+    def delete(self, key: str) -> None:
+        obstore.delete(self._store, self._path(key))
+
+    def _path(self, key: str) -> str:
+        below = "" if key.startswith("../") else "below/"
+        return f"{self._prefix}/{below}{key.removeprefix('../')}"
+
+
+@pytest.fixture
+def no_room() -> NoRoom:
+    """Let no file grow over so many bytes while a block runs, as on a full disk."""
+
+    @contextmanager
+    def limited(max_bytes: int = 0) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited
