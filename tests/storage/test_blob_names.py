@@ -1,5 +1,7 @@
 """Names of stored files: made here, and known again."""
 
+from collections import Counter
+
 import pytest
 
 from storage.blob_names import checked_folder, is_inline, is_name, new_name, type_of
@@ -11,6 +13,16 @@ def test_a_new_name_is_one_of_ours_and_has_the_type_it_was_made_for() -> None:
         assert is_name("files", name)
         assert type_of(name) == media_type
         assert is_inline(media_type) == media_type.startswith("image/")
+
+
+def test_a_name_has_128_random_bits() -> None:
+    names = [new_name("a.png", "image/png") for _ in range(3000)]
+    assert len(set(names)) == 3000
+    for place in zip(*(name.removesuffix(".png") for name in names), strict=True):
+        seen = Counter(place)
+        assert set(seen) == set("0123456789abcdef")
+        assert max(seen.values()) < 300  # of some 188: chance does not do that
+    assert len(list(zip(*names, strict=True))) == 32 + len(".png")
 
 
 @pytest.mark.parametrize(
