@@ -4,7 +4,11 @@ Retention removes the oldest files, whoever's they are; without a share, one cal
 without an end would remove everybody else's.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+
+from aiohttp import web
 
 from service.chat import Upload
 from service.errors import BodySizeError, RequestError
@@ -16,52 +20,94 @@ _NAMED_FILES = 3
 _MEBIBYTE = 1024 * 1024
 
 
-class Share:
-    """One owner's share of `files.max_store_bytes`."""
+class Shares:
+    """The owners' shares of `files.max_store_bytes`, and what is on its way into them.
 
-    def __init__(self, store: UploadStore, owner: str, store_bytes: int) -> None:
-        self._store = store
-        self._owner = owner
-        self._max_bytes = max(1, store_bytes // OWNERS_PER_STORE)
+    The room that one process holds for what it is receiving is unknown to the others.
+    """
 
-    async def check(self, size_bytes: int) -> None:
-        """Let a file of this size pass, or refuse it; a size below 0 is not known yet.
+    def __init__(self, store_bytes: int) -> None:
+        self.max_bytes = max(1, store_bytes // OWNERS_PER_STORE)
+        self.held: Counter[str] = Counter()  # bytes by owner
+
+    @asynccontextmanager
+    async def room(
+        self, store: UploadStore, owner: str, size_bytes: int
+    ) -> AsyncGenerator["Room", None]:
+        """Hold room for a file while it is received and stored.
 
         Raises:
-            BodySizeError: it is larger than the whole share.
+            ServiceError: as `Room.take` does.
+        """
+        room = Room(self, store, owner)
+        try:
+            await room.take(size_bytes)
+            yield room
+        finally:
+            room.give_back()
+
+
+class Room:
+    """What one upload takes of its owner's share."""
+
+    def __init__(self, shares: Shares, store: UploadStore, owner: str) -> None:
+        self._shares = shares
+        self._store = store
+        self._owner = owner
+        self._size_bytes = 0
+
+    async def take(self, size_bytes: int) -> None:
+        """Hold room for so many bytes, in place of what was held; below 0 they are not known yet.
+
+        Raises:
+            BodySizeError: they are more than the whole share.
             RequestError: there is no room beside the files that are there; names the oldest.
             StorageError: the store is out of order.
         """
+        self.give_back()
         size_bytes = max(0, size_bytes)
-        if size_bytes > self._max_bytes:
+        if size_bytes > self._shares.max_bytes:
             message = (
-                f"The file is over the {_size(self._max_bytes)} that one key may keep here; "
+                f"The file is over the {_size(self._shares.max_bytes)} that one key may keep here; "
                 "send it with the message that uses it, or send a smaller one."
             )
             raise BodySizeError(message, param="file")
         used = await self._store.used(self._owner)
-        if self._has_room(used.files, used.size_bytes + size_bytes):
-            return
-        uploads = await self._store.listing(self._owner)  # and without those that have expired
-        total = sum(upload.size_bytes for upload in uploads)
-        if not self._has_room(len(uploads), total + size_bytes):
-            raise self._full(uploads, total, size_bytes)
+        if not self._is_free(used.files, used.size_bytes, size_bytes):
+            uploads = await self._store.listing(self._owner)  # without those that have expired
+            total = sum(upload.size_bytes for upload in uploads)
+            if not self._is_free(len(uploads), total, size_bytes):
+                raise self._full(uploads, total, size_bytes)
+        self._size_bytes = size_bytes
+        self._shares.held[self._owner] += size_bytes
 
-    def _has_room(self, files: int, size_bytes: int) -> bool:
-        return files < MAX_FILES and size_bytes <= self._max_bytes
+    def give_back(self) -> None:
+        """Hold nothing any more."""
+        held = self._shares.held
+        held[self._owner] -= self._size_bytes
+        self._size_bytes = 0
+        if not held[self._owner]:
+            del held[self._owner]
+
+    def _is_free(self, files: int, total: int, size_bytes: int) -> bool:
+        left = self._shares.max_bytes - total - self._shares.held[self._owner]
+        return files < MAX_FILES and size_bytes <= left
 
     def _full(self, uploads: Sequence[Upload], total: int, size_bytes: int) -> RequestError:
         oldest = ", ".join(
-            f"{upload.id} ({_size(upload.size_bytes)})"
-            for upload in uploads[: -_NAMED_FILES - 1 : -1]
+            f"{upload.id} ({_size(upload.size_bytes)})" for upload in uploads[::-1][:_NAMED_FILES]
         )
-        wanted = f" and this one has {_size(size_bytes)}" if size_bytes else ""
+        coming = size_bytes + self._shares.held[self._owner]
+        wanted = f", and {_size(coming)} more would come" if coming else ""
         message = (
             f"Your {len(uploads)} files here have {_size(total)}{wanted}; one key may keep "
-            f"{_size(self._max_bytes)} in {MAX_FILES} files. Delete some by DELETE /v1/files/{{id}}; "
-            f"the oldest: {oldest}."
+            f"{_size(self._shares.max_bytes)} in {MAX_FILES} files. Delete some by "
+            f"DELETE /v1/files/{{id}}" + (f"; the oldest: {oldest}." if oldest else ".")
         )
         return RequestError(message, code="storage_limit_exceeded", param="file")
+
+
+SHARES = web.AppKey("SHARES", Shares)
 
 
 def _size(size_bytes: int) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from handlers.contents import content_response
-from handlers.file_share import Share
+from handlers.file_share import SHARES
 from handlers.headers import credential_of
 from handlers.json_body import quoted, refusal
 from handlers.multipart import MAX_FIELD_BYTES, Form, open_form
@@ -39,11 +39,13 @@ async def create_file(request: web.Request) -> web.Response:
     config, store = request.app[CONFIG], request.app[UPLOADS]
     credential = credential_of(request)
     await request.app[TOKENS].caller(credential)
-    share = Share(store, credential.owner, config.files.max_store_bytes)
-    await share.check((request.content_length or 0) - MAX_FIELD_BYTES)  # before it is received
-    async with open_form(request, store.incoming, config.server.max_upload_bytes) as form:
+    announced = (request.content_length or 0) - MAX_FIELD_BYTES  # the file has at least as many
+    async with (
+        request.app[SHARES].room(store, credential.owner, announced) as room,
+        open_form(request, store.incoming, config.server.max_upload_bytes) as form,
+    ):
         file, purpose, seconds = form.file("file"), _purpose(form), _keep_seconds(form, config)
-        await share.check(file.size_bytes)
+        await room.take(file.size_bytes)
         upload = await store.keep(credential.owner, file, purpose, seconds)
     return json_response(_entry(upload))
 

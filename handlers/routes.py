@@ -7,6 +7,7 @@ from handlers.billing import subscription, usage
 from handlers.chat import chat_completions
 from handlers.completions import completions
 from handlers.console.pages import asset, root
+from handlers.file_share import SHARES, Shares
 from handlers.files import create_file, delete_file, file_content, get_file, list_files
 from handlers.health import healthz, install_checks, metrics, readyz
 from handlers.image_edits import image_edits, image_variations
@@ -29,6 +30,7 @@ def add_routes(app: web.Application, config: Config) -> None:
     """Add all routes: the API under the prefix only, stored pictures and files in both places."""
     install_checks(app)
     app[RUNNING] = RunningResponses()
+    app[SHARES] = Shares(config.files.max_store_bytes)
     base = api_base(config.server)
     _add_api(app, base)
     for place in (base, f"{base}/v1"):  # NextChat asks at the first, one-api at the second

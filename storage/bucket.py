@@ -19,8 +19,8 @@ from service.errors import StorageError
 from storage.retention import KeptFile
 
 _log = logging.getLogger("gateway.bucket")
-PART_BYTES = 5 * 1024 * 1024  # the smallest that S3 takes; two of them are in memory at once
-PARTS_AT_ONCE = 2
+PART_BYTES = 5 * 1024 * 1024  # the smallest that S3 takes; one is sent while one is read
+PARTS_AT_ONCE = 1
 READ_BYTES = 64 * 1024  # of which some are held for a caller that does not read on
 _NOTHING = "none"  # a folder that is never made: asking for it shows that the bucket answers
 
