@@ -18,11 +18,26 @@ from service.keys import CONFIG, METRICS
 from service.metrics import Metrics
 from tests.service.test_contents import Held
 
-BODY = bytes(range(256)) * 1000
+BODY = bytes(range(256)) * 4
 MADE_AT = 1_700_000_000
 MADE = "Tue, 14 Nov 2023 22:13:20 GMT"
 BEFORE, AFTER = "Tue, 14 Nov 2023 22:13:19 GMT", "Tue, 14 Nov 2023 22:13:21 GMT"
 GIVEN = {"Content-Type": "text/csv", "X-Given": "yes"}
+ASKED: list[dict[str, str]] = [
+    {},
+    *({"Range": f"bytes={wanted}"} for wanted in ("0-", "0-0", "5-9", "1014-", "-7", "-0")),
+    *({"Range": f"bytes={wanted}"} for wanted in ("1023-", "0-999999999", "-999999999")),
+    *({"Range": f"bytes={wanted}"} for wanted in ("1024-", "9-5", "-", "a-b", "0-1,4-5")),
+    *({"Range": wanted} for wanted in ("lines=1-2", "", "bytes=٣-", "BYTES=1-2")),
+    *({"Range": "bytes=5-9", "If-Range": date} for date in (MADE, BEFORE, AFTER, '"tag"')),
+    *({"If-Modified-Since": date} for date in (MADE, BEFORE, AFTER, "soon")),
+    *({"If-Unmodified-Since": date} for date in (MADE, BEFORE, AFTER, "soon")),
+    *({"If-None-Match": tags} for tags in ("*", '"other"', 'W/"other", "more"')),
+    *({"If-Match": tags} for tags in ("*", '"other"', 'W/"other"')),
+    {"If-None-Match": '"other"', "If-Modified-Since": AFTER},
+    {"If-Match": "*", "If-Unmodified-Since": BEFORE},
+    {"If-Modified-Since": AFTER, "Range": "bytes=5-9"},
+]
 COMPARED = ("Content-Range", "Last-Modified", "Accept-Ranges", "X-Given", "ETag")
 
 
@@ -87,30 +102,10 @@ async def answer(client: TestClient, method: str, name: str, headers: dict[str, 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("name", ["", "-empty"])
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        *({"Range": f"bytes={wanted}"} for wanted in ("0-", "0-0", "5-9", "255990-", "-7", "-0")),
-        *({"Range": f"bytes={wanted}"} for wanted in ("255999-", "0-999999999", "-999999999")),
-        *({"Range": f"bytes={wanted}"} for wanted in ("256000-", "9-5", "-", "a-b", "0-1,4-5")),
-        *({"Range": wanted} for wanted in ("lines=1-2", "", "bytes=٣-", "BYTES=1-2")),
-        *({"Range": "bytes=5-9", "If-Range": date} for date in (MADE, BEFORE, AFTER, '"tag"')),
-        *({"If-Modified-Since": date} for date in (MADE, BEFORE, AFTER, "soon")),
-        *({"If-Unmodified-Since": date} for date in (MADE, BEFORE, AFTER, "soon")),
-        *({"If-None-Match": tags} for tags in ("*", '"other"', 'W/"other", "more"')),
-        *({"If-Match": tags} for tags in ("*", '"other"', 'W/"other"')),
-        {"If-None-Match": '"other"', "If-Modified-Since": AFTER},
-        {"If-Match": "*", "If-Unmodified-Since": BEFORE},
-        {"If-Modified-Since": AFTER, "Range": "bytes=5-9"},
-    ],
-    ids=str,
-)
-async def test_both_answer_the_same(
-    client: TestClient, method: str, name: str, headers: dict[str, str]
-) -> None:
-    disk = await answer(client, method, f"disk{name}", headers)
-    assert await answer(client, method, f"beyond{name}", headers) == disk
+async def test_both_answer_the_same(client: TestClient, method: str, name: str) -> None:
+    for headers in ASKED:
+        disk = await answer(client, method, f"disk{name}", headers)
+        assert await answer(client, method, f"beyond{name}", headers) == disk, headers
 
 
 @pytest.mark.parametrize("name", ["disk", "beyond"])
