@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -91,6 +91,40 @@ async def test_a_file_left_on_one_machine_is_used_and_deleted_on_another(
             assert (await ada.call("DELETE", path))[0] == 200
             assert (await Caller(first, "fk-ada").call("GET", path))[0] == 404
             assert (await ada.call("GET", f"{path}/content"))[0] == 404
+    assert below(tmp_path) == []
+
+
+async def test_a_bucket_that_dies_costs_pictures_and_files_and_nothing_else(
+    demo: str, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        with running_s3():
+            storage = {"blobs": f"s3://{BUCKET}/gateway"}
+            gateway = await stack.enter_async_context(machine(demo, tmp_path, storage))
+            picture = (await gateway.chat("draw two boats of 64x64")).json["x_images"][0]["url"]
+        reply = await gateway.chat("draw two boats of 64x64")
+        assert (reply.status, reply.finish) == (200, "stop")
+        assert "\n```\nError: The store of pictures and files is out of order" in reply.text
+        assert "http" not in reply.text
+        assert (await gateway.chat("6*7")).finish == "stop"
+        ada = Caller(gateway, "fk-ada")
+        form = FormData({"purpose": "user_data"})
+        form.add_field("file", BytesIO(b"hello"), filename="words.txt")
+        answers = [
+            await ada.call("POST", "files", data=form),
+            await ada.call("GET", "files"),
+            await ada.call("GET", "files/file-" + "a" * 24),
+            await ada.call("POST", "images/generations", json={"prompt": "boats", "size": "64x64"}),
+        ]
+        for status, raw in answers:
+            error = json.loads(raw)["error"]
+            assert (status, error["code"]) == (500, "storage_error")
+        async with gateway.session.get(picture) as response:
+            assert response.status == 500
+        async with gateway.session.get(f"{gateway.url}/readyz") as response:
+            told = await response.json()
+            assert response.status == 503
+        assert told["checks"]["blobs"] == "the bucket of pictures and files cannot be read"
     assert below(tmp_path) == []
 
 
