@@ -88,7 +88,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for number in range(3):
             cluster.start(number)
         for gateway in cluster.gateways:
-            gateway.address()
+            gateway.address(seconds=90)
         hosts = [address.removeprefix("http://") for address in addresses]
         cluster.address = stack.enter_context(running_nginx(folder, hosts))
         yield cluster
@@ -149,7 +149,7 @@ async def test_a_gateway_that_is_stopped_under_load_loses_nothing(
     assert [fate for fate in await asyncio.gather(*streams) if not fate.is_complete] == []
     assert [fate for fate in fates if not fate.is_complete] == []
     cluster.start(2)
-    await asyncio.to_thread(cluster.gateways[2].address)
+    await asyncio.to_thread(cluster.gateways[2].address, 90)
 
 
 async def test_a_hundred_requests_with_one_refresh_token_exchange_it_once(

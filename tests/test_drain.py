@@ -41,9 +41,11 @@ def gateway(request: pytest.FixtureRequest, demo: str, tmp_path: Path) -> Iterat
     }
     (tmp_path / "config.yaml").write_text(json.dumps(settings))
     process = GatewayProcess(tmp_path, "-m", "service")
-    process.address()
-    yield process
-    process.close()
+    try:
+        process.address(seconds=90)
+        yield process
+    finally:
+        process.close()
 
 
 def is_refused(address: str) -> bool:
@@ -81,7 +83,10 @@ async def test_an_answer_that_does_not_end_in_time_is_told_why(demo: str, tmp_pa
     (tmp_path / "config.yaml").write_text(json.dumps(settings))
     gateway = GatewayProcess(tmp_path, "-m", "service")
     try:
-        async with callers_of(gateway.address()) as callers, asyncio.TaskGroup() as streams:
+        async with (
+            callers_of(gateway.address(seconds=90)) as callers,
+            asyncio.TaskGroup() as streams,
+        ):
             fate = Fate()
             streams.create_task(callers.follow(fate, "long 5000", callers.account("long")))
             await until(lambda: fate.body.count(b"data: ") > 2, seconds=30)

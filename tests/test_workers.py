@@ -99,27 +99,6 @@ def refreshes(demo: str, token: str) -> int:
     return int(stats_of(demo)["refreshes"]["by_token"].get(key, 0))
 
 
-@pytest.mark.parametrize("store", STORES)
-async def test_an_account_has_three_answers_at_once_over_all_workers(
-    demo: str, gateways: dict[str, str], store: str
-) -> None:
-    account = f"limited-on-{store}"
-    headers = {"Authorization": "Bearer fk-anyone", "ChatGPT-Account-ID": account}
-    question = CHAT | {"messages": [{"role": "user", "content": "/fault slowbody 0.3"}]}
-    url = f"{gateways[store]}/v1/chat/completions"
-
-    async def ask() -> int:
-        async with (  # a connection of its own, so that both workers get some
-            ClientSession() as session,
-            session.post(url, json=question, headers=headers) as response,
-        ):
-            return response.status
-
-    assert await asyncio.gather(*(ask() for _ in range(12))) == [200] * 12
-    key = hashlib.sha256(account.encode()).hexdigest()[:8]
-    assert stats_of(demo)["most_turns_open"][key] == 3
-
-
 async def revoke_all(demo: str) -> None:
     async with (
         ClientSession() as session,
@@ -155,3 +134,25 @@ async def test_a_token_is_exchanged_once_for_a_hundred_requests_of_two_workers(
         for token, one in asking.items():  # the upstream does not take it any more
             assert await one.ask_all(token) == expected
             assert refreshes(demo, token) == 3
+
+
+# After the test above, whose figures hold until a gateway looks for tokens to renew by itself.
+@pytest.mark.parametrize("store", STORES)
+async def test_an_account_has_three_answers_at_once_over_all_workers(
+    demo: str, gateways: dict[str, str], store: str
+) -> None:
+    account = f"limited-on-{store}"
+    headers = {"Authorization": "Bearer fk-anyone", "ChatGPT-Account-ID": account}
+    question = CHAT | {"messages": [{"role": "user", "content": "/fault slowbody 0.3"}]}
+    url = f"{gateways[store]}/v1/chat/completions"
+
+    async def ask() -> int:
+        async with (  # a connection of its own, so that both workers get some
+            ClientSession() as session,
+            session.post(url, json=question, headers=headers) as response,
+        ):
+            return response.status
+
+    assert await asyncio.gather(*(ask() for _ in range(12))) == [200] * 12
+    key = hashlib.sha256(account.encode()).hexdigest()[:8]
+    assert stats_of(demo)["most_turns_open"][key] == 3
