@@ -1,0 +1,356 @@
+"""Run the gateway for a while with all kinds of answers and faults, and look for what it leaves.
+
+    python -m bench.soak [--minutes 10] [--callers 4] [--redis] [--quick]
+
+Two gateways, each a process of its own before a demo upstream, one for each generation of the
+stream. First every scene is played once; what the gateway holds then, when all is quiet, is what
+it may hold at the end: descriptors, sockets, tasks, temporary files, open turns. Memory (PSS) may
+grow by a tenth between the first and the last quarter of the time under load.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import uvloop
+from aiohttp import ClientSession, ClientTimeout
+from msgspec import Struct
+
+from bench.soak_scenes import SCENES, Caller, WrongError
+from bench.stalled import proportional
+
+MEBIBYTE = 1024 * 1024
+ROOT = Path(__file__).resolve().parent.parent
+GENERATIONS = ("v0", "v1")
+MOST_GROWTH = 1.1
+START_SECONDS, QUIET_SECONDS, SAMPLE_SECONDS, LINE_SECONDS = 60.0, 60.0, 1.0, 15.0
+SCENE_SECONDS = 60.0
+SETTLED_SECONDS = 20.0  # longer than an idle connection is kept
+REFRESH_TOKEN, ACCESS_TOKEN = "rt-soak-{number}", "fk-soak-{number}"
+SETTINGS = {
+    "GATEWAY_SERVER__HOST": "127.0.0.1",
+    "GATEWAY_SERVER__PORT": "0",
+    "GATEWAY_UPSTREAM__IDLE_SECONDS": "3",
+    "GATEWAY_UPSTREAM__RETRIES": "1",
+    "GATEWAY_UPSTREAM__QUEUE_PER_ACCOUNT": "100",
+    "GATEWAY_CONVERSATION__DELETE_AFTER_RESPONSE": "true",
+    "GATEWAY_LOG__TO_FILE": "false",
+}
+
+
+class Holds(Struct, frozen=True):
+    """What a gateway holds when nobody asks anything."""
+
+    descriptors: int
+    tasks: tuple[str, ...]
+    open_turns: float
+    queued_turns: float
+    leavings: tuple[str, ...]
+
+
+class Watched:
+    """A gateway that is soaked, and what was seen of it."""
+
+    def __init__(self, pid: int, address: str, folder: Path) -> None:
+        self.pid = pid
+        self.address = address
+        self.folder = folder
+        self.memory: list[int] = []  # in bytes, one for each sample
+        self.problems: list[str] = []
+        self.seconds: dict[str, list[float]] = defaultdict(list)  # by scene
+        self.wrong: dict[str, int] = defaultdict(int)
+
+    @property
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208 - names of open files
+
+    async def tasks(self) -> tuple[str, ...]:
+        """Ask the process for its unfinished tasks."""
+        told = self.folder / "tasks.txt"
+        told.unlink(missing_ok=True)
+        os.kill(self.pid, signal.SIGUSR1)
+        async with asyncio.timeout(START_SECONDS):
+            while not told.exists():  # noqa: ASYNC110 - a process tells of nothing
+                await asyncio.sleep(0.02)
+        return tuple(told.read_text("utf-8").split())
+
+    async def holds(self) -> Holds:
+        """Look at everything at once."""
+        metrics = await _metrics(self.address)
+        data = [path for path in (self.folder / "data").rglob("*") if path.is_file()]
+        leavings = [path for path in data if path.suffix == ".part" or "incoming" in path.parts]
+        leavings += (self.folder / "tmp").iterdir()
+        return Holds(
+            self.descriptors,
+            await self.tasks(),
+            metrics["gateway_open_streams"],
+            metrics["gateway_queued_turns"],
+            tuple(path.name for path in leavings),
+        )
+
+
+async def _metrics(address: str) -> dict[str, float]:
+    async with ClientSession() as session, session.get(f"{address}/metrics") as response:
+        lines = re.findall(r"^(\w+) ([\d.e+-]+)$", await response.text(), re.MULTILINE)
+    return {name: float(value) for name, value in lines}
+
+
+# --- processes --------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def process(
+    *command: str, folder: Path, environ: dict[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a program until the block ends; what it says on standard error is in `stderr.txt`."""
+    with (folder / "stderr.txt").open("ab") as said:
+        running = await asyncio.create_subprocess_exec(
+            *command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=said,
+        )
+    try:
+        yield running
+    finally:
+        running.terminate()
+        await running.wait()
+
+
+@asynccontextmanager
+async def demo(generation: str, folder: Path) -> AsyncIterator[str]:
+    """Run a demo upstream; the value is its address."""
+    options = ("--delay-seconds", "0.002", "--later-seconds", "0.5", "--generation", generation)
+    command = (sys.executable, "-m", "upstream.demo", "--port", "0", *options)
+    async with process(*command, "--exit-with-parent", folder=folder) as running:
+        assert running.stdout is not None
+        yield (await running.stdout.readline()).decode().rpartition(" ")[2].strip()
+
+
+@asynccontextmanager
+async def gateway(upstream: str, folder: Path, state: str) -> AsyncIterator[Watched]:
+    """Run a gateway, with a directory for temporary files that is its own."""
+    environ = {
+        **SETTINGS,
+        "GATEWAY_UPSTREAM__BASE_URL": upstream,
+        "GATEWAY_TOKENS__OAIFREE_URL": f"{upstream}/api/auth/refresh",
+        "GATEWAY_STORAGE__STATE": state,
+        "SOAK_TASKS": str(folder / "tasks.txt"),
+        "TMPDIR": str(folder / "tmp"),
+    }
+    command = (sys.executable, "-m", "bench.traced_gateway")
+    async with process(*command, folder=folder, environ=environ) as running:
+        async with asyncio.timeout(START_SECONDS):
+            said = folder / "stderr.txt"
+            while not (found := re.search(r"listening on (http://\S+)", said.read_text("utf-8"))):  # noqa: ASYNC110 - a process tells of nothing
+                await asyncio.sleep(0.05)
+        yield Watched(running.pid, found[1], folder)
+
+
+@asynccontextmanager
+async def redis(folder: Path) -> AsyncIterator[str]:
+    """Run a redis-server on a Unix socket; the value is its address."""
+    program = shutil.which("redis-server")
+    assert program, "redis-server is not installed"
+    where = folder / "redis.sock"
+    options = ("--port", "0", "--unixsocket", str(where), "--save", "", "--appendonly", "no")
+    async with process(program, *options, folder=folder):
+        while not where.exists():  # noqa: ASYNC110 - a process tells of nothing
+            await asyncio.sleep(0.02)
+        yield f"unix://{where}"
+
+
+# --- load -------------------------------------------------------------------------------
+
+
+async def play(watched: Watched, name: str, caller: Caller) -> None:
+    """Play one scene and note how it went."""
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(SCENE_SECONDS):
+            await SCENES[name](caller)
+    except TimeoutError:
+        watched.wrong[name] += 1
+        watched.problems.append(f"{name}: no end after {SCENE_SECONDS:g} s")
+    except (WrongError, OSError, KeyError, ValueError) as error:  # of clients, and of odd replies
+        watched.wrong[name] += 1
+        watched.problems.append(f"{name}: {type(error).__name__} {error}")
+    watched.seconds[name].append(time.monotonic() - began)
+
+
+async def call(watched: Watched, number: int, scenes: list[str], until: float) -> None:
+    """Play scenes in any order, once and then again and again, on new connections each round."""
+    chance, names = random.Random(number), list(scenes)
+    kind = REFRESH_TOKEN if number % 2 else ACCESS_TOKEN
+    headers = {"Authorization": f"Bearer {kind.format(number=number)}"}
+    while True:
+        chance.shuffle(names)
+        async with ClientSession(headers=headers, timeout=ClientTimeout(None)) as session:
+            for name in names:
+                await play(watched, name, Caller(session, watched.address, chance))
+                if time.monotonic() >= until > 0:
+                    return
+        if not until:
+            return
+
+
+async def sample(watched: Watched) -> None:
+    """Note the memory, and print a line once in a while."""
+    spoken = began = time.monotonic()
+    while True:
+        watched.memory.append(proportional(watched.pid))
+        if time.monotonic() - spoken >= LINE_SECONDS:
+            spoken = time.monotonic()
+            turns = sum(map(len, watched.seconds.values()))
+            print(
+                f"{watched.folder.name} {spoken - began:4.0f} s: {turns} scenes, "
+                f"{sum(watched.wrong.values())} wrong, {watched.memory[-1] / MEBIBYTE:.1f} MiB, "
+                f"{watched.descriptors} descriptors",
+                flush=True,
+            )
+        await asyncio.sleep(SAMPLE_SECONDS)
+
+
+async def soak(watched: Watched, options: argparse.Namespace) -> None:
+    """Warm up, put on the load, and compare what is held before and after."""
+    async with asyncio.TaskGroup() as group:
+        for number in range(options.callers):
+            share = list(SCENES)[number :: options.callers]
+            group.create_task(call(watched, number, share, 0))
+    before = await quiet(watched, None, options.settled)
+    until = time.monotonic() + options.minutes * 60
+    async with asyncio.TaskGroup() as group:
+        sampler = group.create_task(sample(watched))
+        callers = [
+            group.create_task(call(watched, number, list(SCENES), until))
+            for number in range(options.callers)
+        ]
+        await asyncio.wait(callers)
+        sampler.cancel()
+    after = await quiet(watched, before, options.settled)
+    watched.problems += differences(before, after)
+    first, last = quarters(watched.memory)
+    if last > first * MOST_GROWTH and not options.quick:
+        watched.problems.append(f"memory: {first / MEBIBYTE:.1f}, then {last / MEBIBYTE:.1f} MiB")
+    print(
+        f"\n{watched.folder.name}: before {before}\n{'':{len(watched.folder.name)}}  after {after}"
+    )
+
+
+async def quiet(watched: Watched, wanted: Holds | None, settled: float) -> Holds:
+    """Return what is held when all is quiet.
+
+    Args:
+        watched: the gateway.
+        wanted: what it should hold no more than, if that is known.
+        settled: otherwise, for how many seconds nothing may have changed.
+    """
+    until = time.monotonic() + QUIET_SECONDS
+    seen, since = await watched.holds(), time.monotonic()
+    while time.monotonic() < until:
+        await asyncio.sleep(1)
+        now = await watched.holds()
+        if now != seen:
+            seen, since = now, time.monotonic()
+        if wanted is None and time.monotonic() - since > settled:
+            break
+        if wanted is not None and not differences(wanted, now):
+            break
+    return seen
+
+
+def differences(before: Holds, after: Holds) -> list[str]:
+    """Return what is held now and was not before; fewer descriptors or tasks are fine."""
+    found = []
+    if after.descriptors > before.descriptors:
+        found.append(f"descriptors: {before.descriptors}, then {after.descriptors}")
+    if len(after.tasks) > len(before.tasks):
+        found.append(f"tasks: {before.tasks}, then {after.tasks}")
+    if after.open_turns or after.queued_turns:
+        found.append(f"turns: {after.open_turns:g} open, {after.queued_turns:g} waiting")
+    if after.leavings:
+        found.append(f"temporary files: {after.leavings}")
+    return found
+
+
+def quarters(values: list[int]) -> tuple[float, float]:
+    """Return the medians of the first and of the last quarter."""
+    size = max(1, len(values) // 4)
+    return statistics.median(values[:size]), statistics.median(values[-size:])
+
+
+def report(watched: Watched) -> None:
+    """Print the table and what was wrong."""
+    print(f"\n{watched.folder.name:16} {'runs':>6} {'wrong':>6} {'p50 ms':>8} {'p99 ms':>8}")
+    for name, seconds in sorted(watched.seconds.items()):
+        ordered = sorted(seconds)
+        p50, p99 = (ordered[int(part * (len(ordered) - 1))] * 1000 for part in (0.5, 0.99))
+        print(f"{name:16} {len(ordered):6} {watched.wrong[name]:6} {p50:8.0f} {p99:8.0f}")
+    first, last = quarters(watched.memory)
+    print(
+        f"memory: {first / MEBIBYTE:.1f} MiB in the first quarter, {last / MEBIBYTE:.1f} in the last"
+        f" ({(last / first - 1) * 100:+.1f} %), {max(watched.memory) / MEBIBYTE:.1f} at most"
+    )
+    for problem in watched.problems[:50]:
+        print(f"PROBLEM {problem}")
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Soak a gateway for each generation; return how many problems there were."""
+    with tempfile.TemporaryDirectory(prefix="soak-") as name:
+        folder = Path(name)
+        for generation in GENERATIONS:
+            (folder / f"demo-{generation}").mkdir()
+            (folder / generation / "tmp").mkdir(parents=True)
+        async with AsyncExitStack() as stack:
+            state = "sqlite:data/state.db"
+            if options.redis:
+                state = await stack.enter_async_context(redis(folder))
+            soaked = []
+            for generation in options.generations:
+                upstream = await stack.enter_async_context(
+                    demo(generation, folder / f"demo-{generation}")
+                )
+                entering = gateway(upstream, folder / generation, state)
+                soaked.append(await stack.enter_async_context(entering))
+            async with asyncio.TaskGroup() as group:
+                for watched in soaked:
+                    group.create_task(soak(watched, options))
+    for watched in soaked:
+        report(watched)
+    count = sum(len(watched.problems) for watched in soaked)
+    print(f"\n{count} problems")
+    return count
+
+
+def main() -> None:
+    """Soak; the exit status is 1 if anything was wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10.0, help="under load")
+    parser.add_argument("--callers", type=int, default=4, help="at once, of each gateway")
+    parser.add_argument("--redis", action="store_true", help="state in a redis-server, not SQLite")
+    parser.add_argument("--quick", action="store_true", help="20 seconds of it, of one generation")
+    options = parser.parse_args()
+    options.generations, options.settled = GENERATIONS, SETTLED_SECONDS
+    if options.quick:  # too short a time to say anything of the memory
+        options.generations, options.settled, options.minutes = ("v1",), 3.0, 1 / 3
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        raise SystemExit(min(1, runner.run(run(options))))
+
+
+if __name__ == "__main__":
+    main()
