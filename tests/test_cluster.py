@@ -19,7 +19,7 @@ from aiohttp import ClientSession
 from tests.demo_process import running_demo_process, stats_of
 from tests.gateway import until
 from tests.load import Callers, Fate, callers_of
-from tests.nginx_server import free_port, running_nginx
+from tests.nginx_server import running_nginx
 from tests.redis_server import RedisServer, running_redis
 from tests.service.gateway_process import GatewayProcess, fetch
 from upstream.leases import LEASE_SECONDS
@@ -48,8 +48,9 @@ class Cluster:
         """Start a gateway, also after it was stopped, at the same address."""
         folder = self.folder / f"gateway-{number}"
         folder.mkdir(exist_ok=True)
-        settings = json.dumps(settings_of(self, int(self.addresses[number].rpartition(":")[2])))
-        (folder / "config.yaml").write_text(settings)
+        known = self.addresses[number : number + 1]
+        port = int(known[0].rpartition(":")[2]) if known else 0
+        (folder / "config.yaml").write_text(json.dumps(settings_of(self, port)))
         self.gateways[number : number + 1] = [GatewayProcess(folder, "-m", "service")]
 
     def figures(self, name: str) -> list[int]:
@@ -82,14 +83,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with ExitStack() as stack:
         redis = stack.enter_context(running_redis())
         demo = stack.enter_context(running_demo_process(*PACE))
-        addresses = [f"http://127.0.0.1:{free_port()}" for _ in range(3)]
-        cluster = Cluster(demo, redis, folder, addresses, [])
+        cluster = Cluster(demo, redis, folder, [], [])
         stack.callback(lambda: [gateway.close() for gateway in cluster.gateways])
         for number in range(3):
             cluster.start(number)
-        for gateway in cluster.gateways:
-            gateway.address(seconds=90)
-        hosts = [address.removeprefix("http://") for address in addresses]
+        cluster.addresses = [gateway.address(seconds=90) for gateway in cluster.gateways]
+        hosts = [address.removeprefix("http://") for address in cluster.addresses]
         cluster.address = stack.enter_context(running_nginx(folder, hosts))
         yield cluster
 
