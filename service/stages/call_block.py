@@ -185,11 +185,11 @@ class Block:
         if kind == "junk" and not is_final and _may_grow(text, place):
             return -1
         if kind == "fence" and (self._fences or self._is_tag_open):
-            return self._fence(text, place, is_final=is_final)
+            return self._fence(text, at, place, is_final=is_final)
         if self._turns(kind):
             return place if kind == "value" else found.end()
         if self._is_tag_open:
-            return self._junk(text, place, is_final=is_final)
+            return self._junk(text, at, place, is_final=is_final)
         self.is_over = True
         return at
 
@@ -210,27 +210,27 @@ class Block:
         self._is_tag_open = False
         self.is_over = not self._fences
 
-    def _fence(self, text: str, at: int, *, is_final: bool) -> int:
+    def _fence(self, text: str, at: int, place: int, *, is_final: bool) -> int:
         if self._is_tag_open and self._is_fresh:
-            if line := FENCE_LINE.match(text, at):
+            if line := FENCE_LINE.match(text, place):
                 self._fences += 1
                 return line.end()
-            if not is_final and FENCE_LINE_PART.fullmatch(text, at):
+            if not is_final and FENCE_LINE_PART.fullmatch(text, place):
                 return -1
         elif self._fences:
             self._fences -= 1
             self.is_over = not self._fences and not self._is_tag_open
-            return at + len(FENCE)
-        return self._junk(text, at, is_final=is_final)
+            return place + len(FENCE)
+        return self._junk(text, at, place, is_final=is_final)
 
-    def _junk(self, text: str, at: int, *, is_final: bool) -> int:
+    def _junk(self, text: str, at: int, place: int, *, is_final: bool) -> int:
         """Look past text that does not belong there for the end tag, though not for ever."""
         limit = _MAX_JUNK_CHARS if self._values else _MAX_BARE_CHARS
-        window = text[at : at + limit]
+        window = text[place : place + limit]
         end, tag = window.find(END_TAG), window.find(TAG)
         if end >= 0 and not 0 <= tag < end:
             self._end_tag()
-            return at + end + len(END_TAG)
+            return place + end + len(END_TAG)
         if tag < 0 and len(window) < limit and not is_final:
             return -1
         self.is_over = True

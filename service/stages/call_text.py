@@ -76,6 +76,12 @@ class FindCalls:
         self._space = ""
         return _merged(pieces)
 
+    def interrupt(self) -> list[PlainText | CallBlock]:
+        """Return what was held back, because something that is no text stands here."""
+        pieces = self.finish()
+        self._is_line_start, self._has_text = False, True
+        return pieces
+
     @property
     def is_in_block(self) -> bool:
         """Whether the text is within a call, as far as can be told now."""

@@ -117,6 +117,7 @@ CASES: dict[str, tuple[str, str, list[WrittenCall]]] = {
         [WrittenCall("add", '{"a":"巴黎😀"}')],
     ),
     "no end tag": (f"<tool_call>{ADD_JSON}\n\nDone.", "Done.", [ADD]),
+    "no end tag between texts": (f"See\n<tool_call>{ADD_JSON}\n\nDone.", "See\n\nDone.", [ADD]),
     "a brace too many": (f"<tool_call>{ADD_JSON}}}\n</tool_call>Done.", "Done.", [ADD]),
     "an unknown function between tags": (
         '<tool_call>{"name": "fly", "arguments": {}}</tool_call>',
