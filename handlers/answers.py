@@ -10,12 +10,13 @@ from handlers.headers import OVERHEAD
 from handlers.profiles import format_for
 from handlers.record import RECORD, Record, outcome_of
 from service.chat import ChatRequest
+from service.compliance import complied
 from service.credentials import Credential
 from service.errors import ServiceError, UpstreamCutError
 from service.keys import CONFIG, METRICS, TURNS
 from service.pipeline import through
 from service.rendered import Rendered
-from service.stages.bot_format import Render
+from service.stages.bot_format import RAW, Render
 from service.stages.encode import Gathered
 from service.stages.limit import Limit
 from service.usage import Usage, loaded_encoding, measure
@@ -25,9 +26,16 @@ Source = AsyncGenerator[list[Rendered], None]
 
 async def rendered(request: web.Request, chat: ChatRequest, credential: Credential) -> Source:
     """Join the stages behind a turn; nothing is sent before the first batch is asked for."""
-    bot_format = format_for(chat.profile, request.app[CONFIG].bot_mode)
+    config, demand = request.app[CONFIG], chat.demand
+    bot_format = format_for(chat.profile, config.bot_mode)
     encoding = None if chat.max_tokens is None else await loaded_encoding()
-    source = through(request.app[TURNS].run(chat, credential), Render(bot_format))
+    deltas = request.app[TURNS].run(chat, credential)
+    if demand is not None:
+        if demand.json_format is not None:
+            bot_format = RAW  # pictures and links beside it would make it no JSON
+        is_kept = not (config.conversation.temporary or config.conversation.delete_after_response)
+        deltas = complied(request.app[TURNS], chat, demand, credential, is_kept=is_kept)
+    source = through(deltas, Render(bot_format))
     if encoding is None and not chat.stop:
         return source
     return through(source, Limit(chat.max_tokens, chat.stop, encoding))

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from handlers.answers import Source, collected, overhead_header, rendered, usage_of
 from handlers.arrivals import arrival_of
+from handlers.demands import demanded
 from handlers.event_stream import EventStream, StreamResponse
 from handlers.headers import credential_of, reply_headers
 from handlers.json_body import read_body
@@ -32,13 +33,14 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
     body = await read_body(request, config.server.max_body_bytes)
-    record.chat = chat = chat_request(body, arrival_of(request))
+    record.chat = chat = await demanded(chat_request(body, arrival_of(request)))
     source = await rendered(request, chat, credential)
     meta = ReplyMeta(
         id=f"chatcmpl-{''.join(secrets.choice(_ID_CHARS) for _ in range(_ID_LENGTH))}",
         created=int(time.time()),
         model=chat.model,
         is_temporary=config.conversation.temporary,
+        is_legacy_call=chat.demand is not None and chat.demand.is_legacy,
     )
     if chat.is_stream:
         return await _stream(request, chat, source, meta)
@@ -73,7 +75,7 @@ async def _reply(
     record, gathered = request[RECORD], Gathered()
     waited = await collected(source, record, gathered.feed_batch, gathered)
     if gathered.ended is not None and gathered.ended.failure is not None:
-        return error_response(gathered.ended.failure, gathered.content)
+        return error_response(gathered.ended.failure, gathered.partial)
     record.usage = await usage_of(chat, gathered)
     reply = collect(gathered, meta, record.usage.as_json())
     headers = reply_headers(

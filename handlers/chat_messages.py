@@ -1,12 +1,16 @@
 """The messages of a request: roles and content parts as callers send them (openai-wire 5)."""
 
+import json
 import re
+from collections.abc import Iterator, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from handlers.json_body import quoted, refusal
 from service.chat import ChatMessage, FilePart, TextPart
+from service.tool_contract import call_text, result_text
 
 MAX_URL_CHARS = 8_192
 
@@ -59,11 +63,69 @@ class _Audio(Struct, frozen=True, tag="input_audio"):
 _Part = _Text | _Refusal | _Image | _FileInput | _Audio
 
 
+class _Called(Struct, frozen=True):
+    name: str
+    arguments: str | dict[str, Any] = ""
+
+
+class _Call(Struct, frozen=True):
+    id: str = ""
+    function: _Called | None = None
+
+
 class WireMessage(Struct, frozen=True):
     """One message as it was sent; other keys are accepted and not read."""
 
     role: str
     content: str | list[_Part] | None = None
+    name: str | None = None
+    tool_calls: list[_Call] | None = None
+    function_call: _Called | None = None
+    tool_call_id: str | None = None
+
+
+def chat_messages(messages: Sequence[WireMessage]) -> tuple[ChatMessage, ...]:
+    """Return the messages of a history, with calls and their results told in words.
+
+    Raises:
+        RequestError: one of them is wrong, or cannot be sent on.
+    """
+    names: dict[str, str] = {}  # of the functions called so far, by the id of the call
+    read = []
+    for at, message in enumerate(messages):
+        plain = chat_message(message, f"messages[{at}]")
+        called = list(_called(message))
+        names |= {call_id: call.name for call_id, call in called}
+        if called:
+            parts = [TextPart(_call_text(call_id, call)) for call_id, call in called]
+            plain = ChatMessage(plain.role, (*plain.parts, *parts))
+        elif plain.role == "tool":
+            plain = _result(plain, message, names)
+        read.append(plain)
+    return tuple(read)
+
+
+def _called(message: WireMessage) -> Iterator[tuple[str, _Called]]:
+    if message.role == "assistant":
+        if message.function_call is not None:
+            yield "", message.function_call
+        for call in message.tool_calls or ():
+            if call.function is not None:
+                yield call.id, call.function
+
+
+def _call_text(call_id: str, call: _Called) -> str:
+    arguments = call.arguments
+    return call_text(
+        call_id, call.name, arguments if isinstance(arguments, str) else json.dumps(arguments)
+    )
+
+
+def _result(plain: ChatMessage, message: WireMessage, names: dict[str, str]) -> ChatMessage:
+    call_id = message.tool_call_id or ""
+    text = result_text(call_id, names.get(call_id) or message.name or "", plain.text)
+    files = (part for part in plain.parts if isinstance(part, FilePart))
+    return ChatMessage(plain.role, (TextPart(text), *files))
 
 
 def chat_message(message: WireMessage, path: str) -> ChatMessage:

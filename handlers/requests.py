@@ -6,7 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from handlers.chat_messages import WireMessage, chat_message
+from handlers.chat_messages import WireMessage, chat_messages
+from handlers.demands import WireDemand, demand_of
 from handlers.json_body import decode_json, given_names, quoted, refusal
 from service.chat import ChatRequest, Profile
 
@@ -24,10 +25,6 @@ class _StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class _ResponseFormat(Struct, frozen=True):
-    type: str
-
-
 class _Inert(Struct, frozen=True, kw_only=True):
     """Known fields that have no effect, for their types."""
 
@@ -38,18 +35,15 @@ class _Inert(Struct, frozen=True, kw_only=True):
     seed: int | None = None
     logit_bias: dict[str, float] | None = None
     top_logprobs: int | None = None
-    parallel_tool_calls: bool | None = None
     store: bool | None = None
     user: str | None = None
     service_tier: str | None = None
     reasoning_effort: str | None = None
     verbosity: str | None = None
     metadata: dict[str, Any] | None = None
-    tools: list[Any] | None = None
-    functions: list[Any] | None = None
 
 
-class _Completion(_Inert, frozen=True, kw_only=True):
+class _Completion(_Inert, WireDemand, frozen=True, kw_only=True):
     model: str
     messages: list[WireMessage]
     stream: bool | None = None
@@ -58,9 +52,6 @@ class _Completion(_Inert, frozen=True, kw_only=True):
     max_completion_tokens: int | None = None
     stop: str | list[str] | None = None
     n: int | None = None
-    tool_choice: Any = None
-    function_call: Any = None
-    response_format: _ResponseFormat | None = None
     modalities: list[str] | None = None
     audio: Any = None
     logprobs: bool | None = None
@@ -91,14 +82,13 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
     """
     fields = decode_json(body, _Completion)
     _refuse_unsupported(fields)
-    _refuse_tools(fields)
     if not fields.messages:
         raise refusal("messages", "the list is empty; send at least one message")
     options = fields.stream_options
     return ChatRequest(
         request_id=arrival.request_id,
         model=model_name(fields.model),
-        messages=tuple(chat_message(m, f"messages[{at}]") for at, m in enumerate(fields.messages)),
+        messages=chat_messages(fields.messages),
         is_stream=bool(fields.stream),
         is_usage_wanted=bool(options and options.include_usage),
         profile=chosen_profile(fields.render_profile, arrival),
@@ -109,7 +99,8 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
         stop=stop_strings(fields.stop),
         conversation_id=_upstream_id("conversation_id", fields.conversation_id),
         parent_message_id=_upstream_id("parent_message_id", fields.parent_message_id),
-        ignored_fields=_ignored(body, fields),
+        ignored_fields=ignored_names(given_names(body), _HONOURED),
+        demand=demand_of(fields),
     )
 
 
@@ -121,18 +112,6 @@ def _refuse_unsupported(fields: _Completion) -> None:
         raise refusal("logprobs", "log probabilities are not available; leave it out")
     if "audio" in (fields.modalities or ()) or fields.audio is not None:
         raise refusal("modalities", "audio output is not available; use ['text']")
-    if fields.response_format and fields.response_format.type != "text":
-        problem = "only 'text' is available; ask for JSON in a message instead"
-        raise refusal("response_format.type", problem)
-
-
-def _refuse_tools(fields: _Completion) -> None:
-    if fields.tools and fields.tool_choice != "none":
-        raise refusal("tools", "tools are not supported; leave them out", "unsupported_parameter")
-    if fields.functions and fields.function_call != "none":
-        raise refusal(
-            "functions", "functions are not supported; leave them out", "unsupported_parameter"
-        )
 
 
 def _max_tokens(fields: _Completion) -> int | None:
@@ -191,12 +170,6 @@ def chosen_profile(field: str | None, arrival: Arrival) -> Profile:
         choices = ", ".join(f"'{profile}'" for profile in Profile)
         raise refusal(name, f"{quoted(value)} is no profile; use one of {choices}")
     return chosen
-
-
-def _ignored(body: bytes, fields: _Completion) -> tuple[str, ...]:
-    """Return the names of the fields that were given and have no effect."""
-    inert = {name for name in ("tools", "functions") if getattr(fields, name) == []}
-    return ignored_names(given_names(body), _HONOURED | inert)
 
 
 def ignored_names(given: Iterable[str], known: Container[str]) -> tuple[str, ...]:

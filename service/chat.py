@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -91,6 +92,41 @@ class Profile(StrEnum):
     RAW = "raw"
 
 
+class Function(Struct, frozen=True):
+    """A function of the caller's; `parameters` is the JSON Schema of its arguments.
+
+    `path` is where that schema stands in the request, for errors.
+    """
+
+    name: str
+    path: str
+    description: str = ""
+    parameters: dict[str, Any] = {}
+
+
+class JsonFormat(Struct, frozen=True):
+    """JSON that the answer has to be: an object, or what fits a JSON Schema; `path` as above."""
+
+    path: str
+    schema: dict[str, Any] | None = None
+    name: str = ""
+    description: str = ""
+
+
+class Demand(Struct, frozen=True):
+    """What an answer has to be besides words: calls of functions, JSON, or either.
+
+    `must_call`: an answer without a call is none. `is_legacy`: functions were asked
+    for in the form before `tools`, and calls are told in it.
+    """
+
+    functions: tuple[Function, ...] = ()
+    must_call: bool = False
+    is_parallel: bool = True
+    json_format: JsonFormat | None = None
+    is_legacy: bool = False
+
+
 class ChatRequest(Struct, frozen=True):
     """A chat completion as asked for, after validation.
 
@@ -115,6 +151,7 @@ class ChatRequest(Struct, frozen=True):
     ignored_fields: tuple[str, ...] = ()
     needs_copies: bool = False
     idempotency_key: str = ""
+    demand: Demand | None = None
 
 
 class ModelInfo(Struct, frozen=True):

@@ -5,6 +5,7 @@
         NotFoundError                404
         MethodNotAllowedError        405
         BodySizeError                413
+        UnmetDemandError             400  the model would not answer in the form asked for
       AuthError                      401  this credential is known to be dead, or missing
       QueueFullError                 429  too many turns of this account wait here
       UpstreamError                  502  the upstream broke
@@ -100,6 +101,16 @@ class BodySizeError(RequestError):
 
     status = 413
     code = "body_size_exceeded"
+
+
+class UnmetDemandError(RequestError):
+    """The model would not call as it was told to, or not write the JSON that was asked for.
+
+    It is the caller's to change: asked again, the model would be no better, and what
+    is not 400 would be asked again by every client.
+    """
+
+    code = "tool_use_failed"
 
 
 # LiteLLM tells a dead key from a wrong request by OpenAI's own words, not by the status.

@@ -117,6 +117,11 @@ class Gathered:
         return self._content.joined()
 
     @property
+    def partial(self) -> str:
+        """The text that a failed answer had: what went out, else what was held back and refused."""
+        return self.content or (self.spent[-1].received if self.spent else "")
+
+    @property
     def reasoning(self) -> str:
         """The text of what was thought."""
         return self._reasoning.joined()
