@@ -94,8 +94,9 @@ def demand_of(fields: WireDemand) -> Demand | None:
         RequestError: a field is wrong, or asks for what cannot be had.
     """
     json_format = _json_format(fields.response_format)
-    if fields.tools:
-        functions = [_tool(tool, f"tools[{at}]") for at, tool in enumerate(fields.tools)]
+    is_legacy = bool(fields.functions) and not fields.tools
+    if not is_legacy:
+        functions = [_tool(tool, f"tools[{at}]") for at, tool in enumerate(fields.tools or ())]
         choice, where = _tool_choice(fields.tool_choice), "tool_choice"
     else:
         named = enumerate(fields.functions or ())
@@ -107,9 +108,9 @@ def demand_of(fields: WireDemand) -> Demand | None:
     return Demand(
         functions=offered,
         must_call=choice.must_call and bool(offered),
-        is_parallel=bool(fields.tools) and fields.parallel_tool_calls is not False,
+        is_parallel=not is_legacy and fields.parallel_tool_calls is not False,
         json_format=json_format,
-        is_legacy=not fields.tools and bool(offered),
+        is_legacy=is_legacy,
     )
 
 
@@ -131,8 +132,8 @@ def offered_functions(
     seen: set[str] = set()
     for function in functions:
         if function.name in seen:
-            problem = f"two functions are named {quoted(function.name)}"
-            raise refusal(function.path, problem)
+            path = f"{function.path.removesuffix('parameters')}name"
+            raise refusal(path, f"another function is named {quoted(function.name)} as well")
         seen.add(function.name)
     if choice.must_call and not functions:
         raise refusal(where, "no function was sent that could be called")
@@ -221,8 +222,9 @@ def _tool_choice(choice: str | WireChoice | None) -> Choice:
         case WireChoice(type="allowed_tools", allowed_tools=_Allowed(tools, mode)):
             only = tuple(_allowed_name(tool, at) for at, tool in enumerate(tools))
             return Choice(must_call=mode == "required", only=only)
-    problem = "expected 'none', 'auto', 'required' or {'type': 'function', 'function': {'name': …}}"
-    raise refusal("tool_choice", problem)
+        case _:
+            forms = "'none', 'auto', 'required' or {'type': 'function', 'function': {'name': …}}"
+            raise refusal("tool_choice", f"expected {forms}")
 
 
 def _allowed_name(tool: Any, at: int) -> str:
@@ -232,8 +234,9 @@ def _allowed_name(tool: Any, at: int) -> str:
             "name": str(name),
         }:
             return name
-    path = f"tool_choice.allowed_tools.tools[{at}]"
-    raise refusal(path, "expected {'type': 'function', 'function': {'name': …}}")
+        case _:
+            path = f"tool_choice.allowed_tools.tools[{at}]"
+            raise refusal(path, "expected {'type': 'function', 'function': {'name': …}}")
 
 
 def _function_choice(choice: str | _Named | None) -> Choice:
@@ -244,7 +247,8 @@ def _function_choice(choice: str | _Named | None) -> Choice:
             return Choice(may_call=False)
         case _Named(name):
             return Choice(must_call=True, only=(name,))
-    raise refusal("function_call", "expected 'none', 'auto' or {'name': …}")
+        case _:
+            raise refusal("function_call", "expected 'none', 'auto' or {'name': …}")
 
 
 def _json_format(wanted: WireFormat | None) -> JsonFormat | None:
@@ -255,8 +259,11 @@ def _json_format(wanted: WireFormat | None) -> JsonFormat | None:
             return JsonFormat("response_format")
         case WireFormat(type="json_schema", json_schema=_JsonSchema() as sent):
             path = "response_format.json_schema.schema"
-            return JsonFormat(path, sent.schema or {}, sent.name, sent.description or "")
+            if sent.schema is None:
+                raise refusal(path, "this field is required")
+            return JsonFormat(path, sent.schema, sent.name, sent.description or "")
         case WireFormat(type="json_schema"):
             raise refusal("response_format.json_schema", "this field is required")
-    problem = f"{quoted(wanted.type)} is no format; use 'text', 'json_object' or 'json_schema'"
-    raise refusal("response_format.type", problem)
+        case WireFormat(kind):
+            problem = f"{quoted(kind)} is no format; use 'text', 'json_object' or 'json_schema'"
+            raise refusal("response_format.type", problem)

@@ -25,7 +25,7 @@ class _StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class _Inert(Struct, frozen=True, kw_only=True):
+class _Inert(WireDemand, frozen=True, kw_only=True):
     """Known fields that have no effect, for their types."""
 
     temperature: float | None = None
@@ -43,7 +43,7 @@ class _Inert(Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
 
 
-class _Completion(_Inert, WireDemand, frozen=True, kw_only=True):
+class _Completion(_Inert, frozen=True, kw_only=True):
     model: str
     messages: list[WireMessage]
     stream: bool | None = None
@@ -60,7 +60,9 @@ class _Completion(_Inert, WireDemand, frozen=True, kw_only=True):
     render_profile: str | None = None
 
 
-_HONOURED = frozenset(_Completion.__struct_fields__) - frozenset(_Inert.__struct_fields__)
+_HONOURED = frozenset(_Completion.__struct_fields__) - frozenset(
+    _Inert.__struct_fields__
+) | frozenset(WireDemand.__struct_fields__)
 
 
 class Arrival(Struct, frozen=True):

@@ -133,7 +133,8 @@ class ChatRequest(Struct, frozen=True):
     `public_url` is the base of links to stored files, without a trailing slash;
     `received_at` is a monotonic time in seconds; `needs_copies` asks for pictures
     to be stored even where links of the upstream are handed out. Requests of one
-    credential with the same `idempotency_key` share a turn.
+    credential with the same `idempotency_key` share a turn. What `demand` asks for is
+    told in the messages as well.
     """
 
     request_id: str

@@ -297,4 +297,6 @@ def _place(path: Any) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= _MAX_PROBLEM_CHARS else f"{text[:_MAX_PROBLEM_CHARS]}…"
+    """Return the two ends of a text: a problem quotes a value first, and says at last what is wrong."""
+    half = _MAX_PROBLEM_CHARS // 2
+    return text if len(text) <= _MAX_PROBLEM_CHARS else f"{text[:half]}…{text[-half:]}"

@@ -74,9 +74,16 @@ def is_call(value: Any, names: Collection[str]) -> bool:
             inner = value.get("function")
             if isinstance(inner, dict):
                 return is_call(inner, names)
-            return _name(value) in names and any(key in value for key in _ARGUMENTS)
+            is_offer = "description" in value or _is_schema(value.get("parameters"))
+            has_arguments = any(key in value for key in _ARGUMENTS)
+            return _name(value) in names and has_arguments and not is_offer
         case _:
             return False
+
+
+def _is_schema(value: Any) -> bool:
+    """Tell the schema of arguments, which a model may quote, from arguments."""
+    return isinstance(value, dict) and isinstance(value.get("properties"), dict)
 
 
 def _calls(value: Any) -> Iterator[WrittenCall]:

@@ -4,7 +4,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from handlers.chat_messages import WireMessage, chat_message
+from handlers.chat_messages import WireMessage, chat_message, chat_messages
 from handlers.json_body import decode_json
 from service.chat import ChatMessage, FilePart, TextPart
 from service.errors import RequestError
@@ -188,3 +188,50 @@ def test_a_wrong_part_is_named_by_its_path(content: object, param: str) -> None:
 def test_an_unknown_part_names_the_choices() -> None:
     error = refused({"role": "user", "content": [{"type": "video"}]})
     assert error.message.endswith("invalid value 'video'. Use 'text', 'image_url' or 'file'.")
+
+
+def texts(*messages: dict[str, Any]) -> list[str]:
+    body = json.dumps({"messages": messages}).encode()
+    return [message.text for message in chat_messages(decode_json(body, Body).messages)]
+
+
+def test_calls_of_a_history_and_their_results_are_told_in_words() -> None:
+    function = {"name": "add", "arguments": '{"a": 1}'}
+    call = {"id": "call_1", "type": "function", "function": function}
+    assert texts(
+        {"role": "user", "content": "Add."},
+        {"role": "assistant", "content": None, "tool_calls": [call, {"type": "custom"}]},
+        {"role": "tool", "tool_call_id": "call_1", "content": [{"type": "text", "text": "2"}]},
+        {"role": "assistant", "content": "It is 2."},
+    ) == [
+        "Add.",
+        '<tool_call>\n{"id": "call_1", "name": "add", "arguments": {"a": 1}}\n</tool_call>',
+        "add (call_1) returned:\n2",
+        "It is 2.",
+    ]
+
+
+def test_text_beside_a_call_stays_before_it() -> None:
+    call = {"id": "c", "function": {"name": "now", "arguments": {}}}
+    [text] = texts({"role": "assistant", "content": "Let me see.", "tool_calls": [call]})
+    assert text.startswith("Let me see.\n<tool_call>")
+
+
+def test_the_form_before_tools_is_told_in_the_same_words() -> None:
+    called = {"name": "now", "arguments": ""}
+    assert texts(
+        {"role": "assistant", "content": None, "function_call": called},
+        {"role": "function", "name": "now", "content": "noon"},
+        {"role": "tool", "content": "of an unknown call"},
+    ) == [
+        '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>',
+        "now returned:\nnoon",
+        "of an unknown call",
+    ]
+
+
+def test_files_of_a_result_are_kept() -> None:
+    image = {"type": "image_url", "image_url": {"url": PIXEL}}
+    body = json.dumps({"messages": [{"role": "tool", "tool_call_id": "c", "content": [image]}]})
+    [message] = chat_messages(decode_json(body.encode(), Body).messages)
+    assert [type(part) for part in message.parts] == [TextPart, FilePart]

@@ -124,8 +124,7 @@ def test_only_one_choice_can_be_had(n: int) -> None:
         ({"logprobs": True}, "logprobs"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"audio": {"voice": "x"}}, "modalities"),
-        ({"response_format": {"type": "json_object"}}, "response_format.type"),
-        ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.type"),
+        ({"response_format": {"type": "xml"}}, "response_format.type"),
         ({"response_format": {}}, "response_format.type"),
     ],
 )
@@ -133,18 +132,20 @@ def test_what_would_be_wrong_to_ignore_is_refused(fields: dict[str, Any], param:
     assert refused(**fields).param == param
 
 
-@pytest.mark.parametrize("field", ["tools", "functions"])
-def test_tools_are_refused_with_the_words_that_clients_look_for(field: str) -> None:
-    error = refused(**{field: [{"type": "function"}]})
-    assert error.param == field
-    assert f"{field} are not supported" in error.message
-
-
-def test_tools_that_must_not_be_used_are_ignored() -> None:
-    tools = [{"type": "function"}]
-    assert asked(tools=tools, tool_choice="none").ignored_fields == ("tools",)
-    assert asked(functions=tools, function_call="none").ignored_fields == ("functions",)
-    assert asked(tools=[], tool_choice="auto").ignored_fields == ()
+def test_tools_and_formats_are_honoured() -> None:
+    tools = [{"type": "function", "function": {"name": "now"}}]
+    request = asked(
+        tools=tools,
+        tool_choice="required",
+        parallel_tool_calls=False,
+        response_format={"type": "json_object"},
+    )
+    assert request.ignored_fields == ()
+    assert request.demand is not None
+    assert request.demand.must_call
+    assert request.demand.json_format is not None
+    assert asked(functions=[{"name": "now"}]).ignored_fields == ()
+    assert asked().demand is None
 
 
 def test_the_smaller_token_limit_holds() -> None:

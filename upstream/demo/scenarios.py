@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from upstream.demo import drawing, plain, reasoning, research, talking, tools
+from upstream.demo import drawing, obedience, plain, reasoning, research, talking, tools
 from upstream.demo.faults import FAULT_NAMES
 from upstream.demo.scene import Scene
 from upstream.demo.script import Script
@@ -160,6 +160,19 @@ SCENARIOS = (
         "long 500 (tokens) / 长文 500字",
         talking.play_long,
     ),
+    Scenario(
+        "slip",
+        obedience.SLIP_WORDS,
+        "do it first badly / 先错后对",
+        obedience.play_slip,
+    ),
+    Scenario(
+        "disobedient",
+        obedience.DISOBEDIENT_WORDS,
+        "disobey / 不听话",
+        obedience.play_disobedient,
+    ),
+    Scenario("obedient", "", "/scene obedient", obedience.play_obedient),
     Scenario("rewrite", "", "/scene rewrite", talking.play_rewrite),
     Scenario("plain", "", "anything else / 其他任何话", plain.play),
 )
@@ -170,10 +183,12 @@ _PATTERNS = [
 
 
 def choose(scene: Scene) -> Scenario:
-    """Return the scenario for a question: by name, hint, GPT, words or model."""
+    """Return the scenario for a question: by name, instructions, words, hint, GPT or model."""
     question = scene.question
     if question.scene in _BY_NAME:
         return _BY_NAME[question.scene]
+    if obedience.is_told(scene):
+        return _BY_NAME[obedience.manner(scene)]
     by_words = next((one for words, one in _PATTERNS if words.search(question.text)), None)
     if "picture_v2" in question.hints and (by_words is None or by_words.name == "picture"):
         return _BY_NAME["picture_native"]

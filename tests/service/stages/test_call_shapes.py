@@ -31,7 +31,11 @@ def test_every_shape_is_the_same_call(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [1, "add", None, [], {}, {"name": "sub", "arguments": {}}, {"name": "add"}, [ADD, 1]],
+    [
+        *(1, "add", None, [], {}, {"name": "sub", "arguments": {}}, {"name": "add"}, [ADD, 1]),
+        {"name": "add", "description": "Adds.", "parameters": {}},
+        {"name": "add", "parameters": {"type": "object", "properties": {}}},
+    ],
 )
 def test_other_json_by_itself_is_no_call(value: Any) -> None:
     assert not is_call(value, {"add"})

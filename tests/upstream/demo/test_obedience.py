@@ -1,0 +1,66 @@
+"""A model that is told to call functions or to write JSON; told in words of this test's own."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.upstream.demo.conftest import Asker, user
+
+CALLING = """To call a function write:
+[[
+{"name": "NAME", "arguments": {}}
+]]
+{"name": "get_weather", "parameters": {"type": "object", "required": ["city"]}}
+{"name": "add", "parameters": {"properties": {"a": {"type": "integer"}}}}"""
+MUST = f"{CALLING}\nYou must call one."
+WRITING = 'Answer with one JSON value and nothing else:\n{"type": "array", "items": {"const": 1}}'
+COMPLAINT = "[Correction] That could not be used."
+
+
+def said(role: str, text: str) -> dict[str, Any]:
+    return {**user(text), "author": {"role": role}}
+
+
+async def answer(asker: Asker, told: str, *texts: str) -> str:
+    roles = ["user", *["assistant", "user"] * 9]
+    talk = [said("system", told), *map(said, roles, texts)]
+    return (await asker.ask("", messages=talk)).text
+
+
+async def test_a_function_that_a_question_is_about_is_called(asker: Asker) -> None:
+    text = await answer(asker, CALLING, "How is the weather in Rome?")
+    opening, call, closing = text.splitlines()
+    assert (opening, closing) == ("[[", "]]")
+    assert json.loads(call) == {"name": "get_weather", "arguments": {"city": "Rome"}}
+
+
+async def test_another_question_is_answered_unless_a_call_is_due(asker: Asker) -> None:
+    assert await answer(asker, CALLING, "6*7") == "Demo answer: 6*7=42"
+    assert '"get_weather"' in await answer(asker, MUST, "6*7")
+
+
+async def test_a_result_becomes_the_answer(asker: Asker) -> None:
+    text = await answer(asker, CALLING, "add 2", "[[…]]", "[Tool result]\nadd returned:\n2")
+    assert text == "Demo answer: add returned: 2"
+
+
+async def test_json_is_written_and_nothing_else(asker: Asker) -> None:
+    assert await answer(asker, WRITING, "Hello") == "[1]"
+
+
+@pytest.mark.parametrize("question", ["/scene slip add 5", "first badly: add 5", "先错后对 add 5"])
+async def test_a_slip_is_mended_when_complained_about(asker: Asker, question: str) -> None:
+    wrong = await answer(asker, CALLING, question)
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(wrong.splitlines()[1])
+    right = await answer(asker, CALLING, question, wrong, COMPLAINT)
+    assert json.loads(right.splitlines()[1])["arguments"] == {"a": 5}
+
+
+@pytest.mark.parametrize("told", [CALLING, MUST, WRITING])
+async def test_the_disobedient_stays_so(asker: Asker, told: str) -> None:
+    wrong = await answer(asker, told, "/scene disobedient add 5")
+    assert await answer(asker, told, "/scene disobedient add 5", wrong, COMPLAINT) == wrong
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(wrong.splitlines()[-2:][0])
