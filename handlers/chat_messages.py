@@ -95,7 +95,7 @@ def chat_messages(messages: Sequence[WireMessage]) -> tuple[ChatMessage, ...]:
     for at, message in enumerate(messages):
         plain = chat_message(message, f"messages[{at}]")
         called = list(_called(message))
-        names |= {call_id: call.name for call_id, call in called}
+        names |= {call_id: call.name for call_id, call in called if call_id}
         if called:
             parts = [TextPart(_call_text(call_id, call)) for call_id, call in called]
             plain = ChatMessage(plain.role, (*plain.parts, *parts))
