@@ -29,8 +29,9 @@ async def rendered(request: web.Request, chat: ChatRequest, credential: Credenti
     config, demand = request.app[CONFIG], chat.demand
     bot_format = format_for(chat.profile, config.bot_mode)
     encoding = None if chat.max_tokens is None else await loaded_encoding()
-    deltas = request.app[TURNS].run(chat, credential)
-    if demand is not None:
+    if demand is None:
+        deltas = request.app[TURNS].run(chat, credential)
+    else:
         if demand.json_format is not None:
             bot_format = RAW  # pictures and links beside it would make it no JSON
         is_kept = not (config.conversation.temporary or config.conversation.delete_after_response)

@@ -205,6 +205,8 @@ async def _second(
 def _asked_again(chat: ChatRequest, first: _Attempt, text: str, *, is_kept: bool) -> ChatRequest:
     """Return what asks for a better answer: only the correction, or all where nothing is kept."""
     corrected = ChatMessage("user", (TextPart(text),))
+    # A request that joins the first turn joins the second as well.
+    key = f"{chat.idempotency_key}.again" if chat.idempotency_key else ""
     facts = first.facts
     if is_kept and facts.conversation_id and facts.message_id:
         return structs.replace(
@@ -212,6 +214,7 @@ def _asked_again(chat: ChatRequest, first: _Attempt, text: str, *, is_kept: bool
             messages=(corrected,),
             conversation_id=facts.conversation_id,
             parent_message_id=facts.message_id,
+            idempotency_key=key,
         )
     said = ChatMessage("assistant", (TextPart(first.said),))
     return structs.replace(
@@ -219,6 +222,7 @@ def _asked_again(chat: ChatRequest, first: _Attempt, text: str, *, is_kept: bool
         messages=(*chat.messages, said, corrected),
         conversation_id=None,
         parent_message_id=None,
+        idempotency_key=key,
     )
 
 
