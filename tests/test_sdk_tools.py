@@ -1,5 +1,6 @@
 """Function calling and structured output with the official SDK, against the demo upstream."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any, Literal
@@ -335,3 +336,15 @@ async def test_usage_counts_the_instructions_and_the_repair(gateway: Gateway) ->
     assert told["prompt_tokens"] > plain["prompt_tokens"] + 100
     assert slipped["prompt_tokens"] > told["prompt_tokens"] + 50
     assert slipped["completion_tokens"] > told["completion_tokens"] + 10
+
+
+async def test_a_request_that_joins_another_gets_its_repaired_call(
+    gateway: Gateway, demo: str
+) -> None:
+    key = {"Idempotency-Key": "one"}
+    asked = [
+        gateway.chat(f"/scene slip {QUESTION}", headers=key, tools=[WEATHER]) for _ in range(2)
+    ]
+    for answer in await asyncio.gather(*asked):
+        assert answer.finish == "tool_calls"
+    assert len(await bodies(demo)) == 2
