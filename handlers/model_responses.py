@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 
 from handlers.answers import Source, collected, overhead_header, rendered, usage_of
 from handlers.arrivals import arrival_of
+from handlers.demands import demanded
 from handlers.event_stream import EventStream, StreamResponse
 from handlers.headers import credential_of, reply_headers
 from handlers.json_body import read_body
@@ -105,7 +106,7 @@ async def _read(request: web.Request, config: Config, credential: Credential) ->
     if fields.previous_response_id:
         previous = await history.previous(fields.previous_response_id)
     model = asked_model(fields, previous.response["model"] if previous else None)
-    chat = response_chat(fields, items, arrival_of(request), model)
+    chat = await demanded(response_chat(fields, items, arrival_of(request), model))
     chat = structs.replace(chat, ignored_fields=ignored_fields(body, fields))
     return _Asked(
         id=f"{RESPONSE_PREFIX}{stem}",
@@ -148,7 +149,7 @@ class _Answer:
         waited = await collected(source, self._record, events.take_batch, events.gathered)
         ended = events.gathered.ended
         if ended is not None and ended.failure is not None:
-            return error_response(ended.failure, events.gathered.content)
+            return error_response(ended.failure, events.gathered.partial)
         whole = events.response(await self._settle())
         headers = reply_headers(
             ignored_fields=chat.ignored_fields,

@@ -1,6 +1,5 @@
 """The input of a response: its items as they are kept, and the messages that they are (openai-wire 8)."""
 
-from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -14,6 +13,7 @@ from handlers.chat_messages import (
 )
 from handlers.json_body import converted, quoted, refusal
 from service.chat import ChatMessage, FilePart, TextPart
+from service.tool_contract import call_text, result_text
 
 # What a model did by itself: it is told in the text of its answer, and cannot be told apart again.
 _DROPPED = frozenset(
@@ -30,7 +30,6 @@ _DROPPED = frozenset(
     }
 )
 REFERENCE = "item_reference"
-_CALL_HEADING = "[Tool call]"
 _PARTS = ("input_text", "input_image", "input_file", "output_text")
 
 
@@ -93,17 +92,27 @@ def input_messages(items: list[dict[str, Any]], path: str) -> tuple[ChatMessage,
         RequestError: an item or a part of one is wrong, or cannot be sent on.
     """
     messages = []
+    names: dict[str, str] = {}  # of the functions called so far, by the id of the call
     for at, item in enumerate(items):
         where = f"{path}[{at}]"
-        kind = item.get("type", "message")
-        if read := _READERS.get(kind if isinstance(kind, str) else ""):
-            messages.append(read(item, where))
-        elif not isinstance(kind, str) or kind not in _DROPPED:
-            problem = (
-                f"{quoted(str(kind))} is no kind of item that can be sent; use 'message', "
-                "'function_call', 'function_call_output' or 'item_reference'"
-            )
-            raise refusal(f"{where}.type", problem)
+        match item.get("type", "message"):
+            case "message":
+                messages.append(_message(item, where))
+            case "function_call":
+                call = converted(item, _Call, where)
+                names[call.call_id] = call.name
+                text = call_text(call.call_id, call.name, call.arguments)
+                messages.append(ChatMessage("assistant", (TextPart(text),)))
+            case "function_call_output":
+                messages.append(_result(item, where, names))
+            case str(kind) if kind in _DROPPED:
+                continue
+            case kind:
+                problem = (
+                    f"{quoted(str(kind))} is no kind of item that can be sent; use 'message', "
+                    "'function_call', 'function_call_output' or 'item_reference'"
+                )
+                raise refusal(f"{where}.type", problem)
     return tuple(messages)
 
 
@@ -138,14 +147,12 @@ def _message(item: dict[str, Any], path: str) -> ChatMessage:
     return ChatMessage(whole.role, _content(message.content, f"{path}.content"))
 
 
-def _call(item: dict[str, Any], path: str) -> ChatMessage:
-    call = converted(item, _Call, path)
-    return ChatMessage("assistant", (TextPart(f"{_CALL_HEADING} {call.name}({call.arguments})"),))
-
-
-def _call_output(item: dict[str, Any], path: str) -> ChatMessage:
+def _result(item: dict[str, Any], path: str, names: dict[str, str]) -> ChatMessage:
     result = converted(item, _CallOutput, path)
-    return ChatMessage("tool", _content(result.output, f"{path}.output"))
+    plain = ChatMessage("tool", _content(result.output, f"{path}.output"))
+    text = result_text(result.call_id, names.get(result.call_id, ""), plain.text)
+    files = (part for part in plain.parts if isinstance(part, FilePart))
+    return ChatMessage("tool", (TextPart(text), *files))
 
 
 def _content(content: str | list[dict[str, Any]], path: str) -> tuple[TextPart | FilePart, ...]:
@@ -194,10 +201,3 @@ def _file(file: _File, path: str) -> FilePart:
             return located_file(url, f"{path}.file_url", name)
         case _:
             raise refusal(path, "expected one of 'file_data', 'file_id' and 'file_url'")
-
-
-_READERS: dict[str, Callable[[dict[str, Any], str], ChatMessage]] = {
-    "message": _message,
-    "function_call": _call,
-    "function_call_output": _call_output,
-}

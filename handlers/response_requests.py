@@ -2,37 +2,24 @@
 
 from typing import Any
 
-from msgspec import Struct
-
-from handlers.json_body import converted, decode_json, given_names, quoted, refusal
+from handlers.json_body import decode_json, given_names, quoted, refusal
 from handlers.requests import Arrival, chosen_profile, ignored_names, model_name
+from handlers.response_demands import WireDemand, demand_of, echoed_tool
 from handlers.response_input import input_messages
 from service.chat import ChatMessage, ChatRequest, TextPart
 
 MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 512  # OpenAI's own
 
-# What the model has of its own: it decides by itself whether to use it.
-_BUILT_IN_TOOLS = ("web_search", "code_interpreter", "image_generation")
 _LOGPROBS = "message.output_text.logprobs"
 
 
-class _Format(Struct, frozen=True):
-    type: str
-
-
-class _TextOptions(Struct, frozen=True):
-    format: _Format | None = None
-    verbosity: str | None = None
-
-
-class _Inert(Struct, frozen=True, kw_only=True):
+class _Inert(WireDemand, frozen=True, kw_only=True):
     """Known fields that have no effect, for their types."""
 
     temperature: float | None = None
     top_p: float | None = None
     top_logprobs: int | None = None
     max_tool_calls: int | None = None
-    parallel_tool_calls: bool | None = None
     reasoning: dict[str, Any] | None = None
     include: list[str] | None = None
     user: str | None = None
@@ -54,9 +41,6 @@ class ResponseFields(_Inert, frozen=True, kw_only=True):
     background: bool | None = None
     metadata: dict[str, str] | None = None
     max_output_tokens: int | None = None
-    text: dict[str, Any] | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
     truncation: str | None = None
     conversation: Any = None
     prompt: Any = None
@@ -68,7 +52,8 @@ class ResponseFields(_Inert, frozen=True, kw_only=True):
         return self.store is not False
 
 
-_HONOURED = frozenset(ResponseFields.__struct_fields__) - frozenset(_Inert.__struct_fields__)
+_INERT = frozenset(_Inert.__struct_fields__) - frozenset(WireDemand.__struct_fields__)
+_HONOURED = frozenset(ResponseFields.__struct_fields__) - _INERT
 
 
 def response_fields(body: bytes) -> ResponseFields:
@@ -79,8 +64,6 @@ def response_fields(body: bytes) -> ResponseFields:
     """
     fields = decode_json(body, ResponseFields)
     _refuse_unsupported(fields)
-    _refuse_tools(fields)
-    _refuse_formats(fields)
     _check_metadata(fields.metadata or {})
     if not fields.input:
         raise refusal("input", "this field is required; send a string or a list of items")
@@ -138,6 +121,7 @@ def response_chat(
         received_at=arrival.received_at,
         idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_output_tokens,
+        demand=demand_of(fields),
         needs_copies=True,  # pictures are in the response themselves
     )
 
@@ -160,7 +144,7 @@ def echo_of(fields: ResponseFields) -> dict[str, Any]:
         "temperature": fields.temperature,
         "text": {"format": {"type": "text"}, **(fields.text or {})},
         "tool_choice": fields.tool_choice or "auto",
-        "tools": fields.tools or [],
+        "tools": [echoed_tool(tool) for tool in fields.tools or ()],
         "top_p": fields.top_p,
         "truncation": fields.truncation or "disabled",
         "user": fields.user,
@@ -180,24 +164,6 @@ def _refuse_unsupported(fields: ResponseFields) -> None:
         raise refusal("include", f"log probabilities are not available; leave {_LOGPROBS!r} out")
     if fields.truncation not in (None, "auto", "disabled"):
         raise refusal("truncation", f"{quoted(fields.truncation)} is neither 'auto' nor 'disabled'")
-
-
-def _refuse_tools(fields: ResponseFields) -> None:
-    for at, tool in enumerate(fields.tools or ()):
-        kind = tool.get("type")
-        if not isinstance(kind, str):
-            raise refusal(f"tools[{at}].type", "expected a string")
-        if fields.tool_choice != "none" and not kind.startswith(_BUILT_IN_TOOLS):
-            names = ", ".join(f"'{name}'" for name in _BUILT_IN_TOOLS)
-            problem = f"tools of kind {quoted(kind)} are not supported; use {names}, or none"
-            raise refusal(f"tools[{at}].type", problem, "unsupported_parameter")
-
-
-def _refuse_formats(fields: ResponseFields) -> None:
-    wanted = converted(fields.text or {}, _TextOptions, "text").format
-    if wanted and wanted.type != "text":
-        problem = "only 'text' is available; ask for JSON in a message instead"
-        raise refusal("text.format.type", problem)
 
 
 def _check_metadata(metadata: dict[str, str]) -> None:

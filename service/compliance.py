@@ -245,10 +245,11 @@ def _failed(demand: Demand, verdict: Verdict, text: str) -> list[Delta]:
             f"The model did not answer in the form asked for, even when it was corrected:"
             f" {verdict.problem}. Simplify the schema or the request, or use another model."
         )
-    is_call = bool(demand.functions) and (demand.must_call or demand.json_format is None)
+    wanted = demand.json_format
+    is_call = wanted is None or (bool(demand.functions) and demand.must_call)
     error = UnmetDemandError(
         message,
         code="tool_use_failed" if is_call else "json_validate_failed",
-        param="tools" if is_call else "response_format",
+        param="tools" if wanted is None or is_call else wanted.path,
     )
     return [TextSpent((), text), TurnEnded(Outcome.FAILED, None, error.failure())]

@@ -5,6 +5,7 @@ import pytest
 from handlers.response_input import input_items, input_messages
 from service.chat import ChatMessage, FilePart, TextPart
 from service.errors import RequestError
+from service.tool_contract import call_text, result_text
 
 PNG = "data:image/png;base64,aGk="
 
@@ -117,21 +118,24 @@ def test_what_the_model_did_by_itself_is_dropped() -> None:
     )
 
 
-def test_a_call_and_its_result_stay_in_order() -> None:
-    call, result = messages(
-        {"type": "function_call", "call_id": "c", "name": "look", "arguments": '{"a":1}'},
-        {"type": "function_call_output", "call_id": "c", "output": "It is warm."},
+CALL = {"type": "function_call", "call_id": "c", "name": "look", "arguments": '{"a":1}'}
+
+
+def test_a_call_and_its_result_are_told_in_words() -> None:
+    result = {"type": "function_call_output", "call_id": "c", "output": "It is warm."}
+    assert messages(CALL, result) == (
+        ChatMessage("assistant", (TextPart(call_text("c", "look", '{"a":1}')),)),
+        ChatMessage("tool", (TextPart(result_text("c", "look", "It is warm.")),)),
     )
-    assert call.role == "assistant"
-    assert "look" in call.text
-    assert '{"a":1}' in call.text
-    assert result == ChatMessage("tool", (TextPart("It is warm."),))
 
 
-def test_a_result_may_have_parts() -> None:
+def test_a_result_may_have_parts_and_come_without_its_call() -> None:
     output = [{"type": "input_text", "text": "a"}, {"type": "input_image", "image_url": PNG}]
     (result,) = messages({"type": "function_call_output", "call_id": "c", "output": output})
-    assert result.parts == (TextPart("a"), FilePart("input[0].output[1].image_url", data_url=PNG))
+    assert result.parts == (
+        TextPart(result_text("c", "", "a")),
+        FilePart("input[0].output[1].image_url", data_url=PNG),
+    )
 
 
 @pytest.mark.parametrize(

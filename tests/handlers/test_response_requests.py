@@ -73,8 +73,6 @@ def test_the_profile_may_be_chosen() -> None:
         ({"metadata": {"k" * 65: ""}}, "metadata"),
         ({"metadata": {"k": "v" * 513}}, "metadata"),
         ({"tools": [{"type": "file_search"}]}, "tools[0].type"),
-        ({"tools": [{"type": "web_search"}, {"type": "mcp"}]}, "tools[1].type"),
-        ({"tools": [{}]}, "tools[0].type"),
         ({"tools": {}}, "tools"),
         ({"text": {"format": "json"}}, "text.format"),
         ({"render_profile": "fancy"}, "render_profile"),
@@ -84,18 +82,11 @@ def test_what_cannot_be_had_is_refused_by_its_name(fields: dict[str, Any], param
     assert refused(**fields).param == param
 
 
-def test_a_refused_tool_is_told_in_words_that_clients_know() -> None:
-    error = refused(tools=[{"type": "file_search", "vector_store_ids": []}])
-    assert "tools" in error.message
-    assert "not supported" in error.message
-
-
-@pytest.mark.parametrize(
-    "kind",
-    ["web_search", "web_search_preview", "web_search_2025_08_26", "code_interpreter"],
-)
-def test_what_the_model_has_of_its_own_is_accepted(kind: str) -> None:
-    chat(tools=[{"type": kind}, {"type": "image_generation"}], tool_choice="auto")
+def test_what_is_demanded_of_the_answer_is_part_of_the_turn() -> None:
+    demand = chat(tools=[{"type": "function", "name": "add"}], tool_choice="required").demand
+    assert demand is not None
+    assert demand.must_call
+    assert chat().demand is None
 
 
 def test_everything_may_be_null() -> None:

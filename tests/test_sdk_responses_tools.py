@@ -1,0 +1,208 @@
+"""Function calling and structured output by the official SDK's Responses API, before the demo."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+import openai
+import pytest
+from aiohttp import ClientSession
+from openai import AsyncOpenAI
+from openai.types.responses import Response
+from pydantic import BaseModel
+
+from tests.conftest import StartGateway
+from tests.gateway import ACCESS_TOKEN, Gateway, read
+from tests.response_events import check_response, checked, types_of
+
+WEATHER: Any = {
+    "type": "function",
+    "name": "get_weather",
+    "description": "The weather of a city, now.",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "city": {"type": "string"},
+            "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
+        },
+        "required": ["city", "unit"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
+ADD: Any = {
+    "type": "function",
+    "name": "add",
+    "parameters": {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+        "required": ["a", "b"],
+    },
+    "strict": False,
+}
+QUESTION = "What is the weather in Paris?"
+ARGUMENTS = {"city": "Paris", "unit": "celsius"}
+
+
+class Trip(BaseModel):
+    """What is asked for as JSON."""
+
+    city: str
+    days: int
+    kind: Literal["train", "plane"]
+    stops: list[str]
+
+
+@pytest.fixture
+async def gateway(demo: str, start_gateway: StartGateway) -> Gateway:
+    return await start_gateway(demo, upstream={"retries": 0})
+
+
+@pytest.fixture
+async def client(gateway: Gateway) -> AsyncIterator[AsyncOpenAI]:
+    async with AsyncOpenAI(
+        api_key=ACCESS_TOKEN, base_url=f"{gateway.url}/v1", max_retries=0
+    ) as made:
+        yield made
+
+
+async def whole(client: AsyncOpenAI, **fields: Any) -> Response:
+    """Ask for a whole reply."""
+    reply: Response = await client.responses.create(model="gpt-4o", **fields)
+    return reply
+
+
+async def streamed(client: AsyncOpenAI, **fields: Any) -> Response:
+    """Ask with the SDK's own accumulator of a stream."""
+    async with client.responses.stream(model="gpt-4o", **fields) as stream:
+        async for _ in stream:
+            pass
+        return await stream.get_final_response()
+
+
+async def last_turn(demo: str) -> Any:
+    """Return the body of the last turn that reached the upstream."""
+    async with ClientSession() as session, session.get(f"{demo}/demo/turns/1") as got:
+        return await got.json()
+
+
+BOTH = pytest.mark.parametrize("ask", [whole, streamed])
+
+
+@BOTH
+async def test_a_function_is_called_and_its_result_goes_on_by_the_responses_id(
+    demo: str, client: AsyncOpenAI, ask: Any
+) -> None:
+    reply = await ask(client, input=QUESTION, tools=[WEATHER, ADD])
+    assert reply.status == "completed"
+    [call] = reply.output
+    assert (call.type, call.name) == ("function_call", "get_weather")
+    assert json.loads(call.arguments) == ARGUMENTS
+    assert call.call_id.startswith("call_")
+    assert call.id.startswith("fc_")
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "19 degrees"}
+    final = await ask(client, input=[result], tools=[WEATHER], previous_response_id=reply.id)
+    assert "19 degrees" in final.output_text
+    turn = await last_turn(demo)
+    assert [one["author"]["role"] for one in turn["messages"]] == ["system", "user"]
+    assert turn["conversation_id"]
+
+
+@BOTH
+async def test_a_call_and_its_result_may_be_sent_with_the_whole_history(
+    client: AsyncOpenAI, ask: Any
+) -> None:
+    reply = await ask(client, input=QUESTION, tools=[WEATHER], store=False)
+    history: list[Any] = [{"role": "user", "content": QUESTION}]
+    history += [item.to_dict() for item in reply.output]
+    call_id = reply.output[0].call_id
+    history.append({"type": "function_call_output", "call_id": call_id, "output": "19 degrees"})
+    final = await ask(client, input=history, tools=[WEATHER])
+    assert final.output_text == f"Demo answer: get_weather ({call_id}) returned: 19 degrees"
+
+
+async def test_calls_are_told_in_their_own_events(gateway: Gateway) -> None:
+    async with gateway.session.post(
+        f"{gateway.url}/v1/responses",
+        json={
+            "model": "gpt-4o",
+            "input": "Add 2 and 3 to the weather in Rome",
+            "tools": [WEATHER, ADD],
+            "stream": True,
+        },
+        headers={"Authorization": f"Bearer {ACCESS_TOKEN}"},
+    ) as response:
+        events = checked((await read(response)).body)
+    kinds = types_of(events)
+    assert kinds.count("function_call_arguments.done") == 2
+    check_response(events[-1]["response"])
+    assert [item["name"] for item in events[-1]["response"]["output"]] == ["get_weather", "add"]
+
+
+@BOTH
+async def test_words_and_the_models_own_tools_need_no_call(client: AsyncOpenAI, ask: Any) -> None:
+    reply = await ask(client, input="6*7", tools=[WEATHER, {"type": "web_search"}])
+    assert reply.output_text == "Demo answer: 6*7=42"
+
+
+@BOTH
+async def test_a_function_that_has_to_be_called_is(client: AsyncOpenAI, ask: Any) -> None:
+    required = await ask(client, input="6*7", tools=[WEATHER, ADD], tool_choice="required")
+    assert required.output[-1].name == "get_weather"
+    named = {"type": "function", "name": "add"}
+    chosen = await ask(client, input=QUESTION, tools=[WEATHER, ADD], tool_choice=named)
+    assert chosen.output[-1].name == "add"
+
+
+@BOTH
+async def test_a_bad_call_is_repaired(client: AsyncOpenAI, ask: Any) -> None:
+    reply = await ask(client, input=f"/scene slip {QUESTION}", tools=[WEATHER])
+    assert json.loads(reply.output[-1].arguments) == ARGUMENTS
+
+
+async def test_a_request_with_a_key_is_repaired_once_for_all_that_join_it(
+    demo: str, client: AsyncOpenAI
+) -> None:
+    fields: Any = {"input": f"/scene slip {QUESTION}", "tools": [WEATHER]}
+    key = {"extra_headers": {"Idempotency-Key": "one"}}
+    replies = await asyncio.gather(*(whole(client, **fields, **key) for _ in range(2)))
+    assert [json.loads(reply.output[-1].arguments) for reply in replies] == [ARGUMENTS] * 2
+    async with ClientSession() as session, session.get(f"{demo}/demo/stats") as got:
+        assert (await got.json())["turns"]["total"] == 2
+
+
+@BOTH
+async def test_a_model_that_never_calls_well_is_an_error(client: AsyncOpenAI, ask: Any) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await ask(client, input=f"/scene disobedient {QUESTION}", tools=[WEATHER])
+    assert caught.value.code == "tool_use_failed"
+
+
+async def test_json_that_fits_a_model_is_parsed(client: AsyncOpenAI) -> None:
+    trip = Trip(city="Rome", days=3, kind="train", stops=["demo"])
+    parsed = await client.responses.parse(
+        model="gpt-4o", input="Plan 3 days in Rome", text_format=Trip
+    )
+    assert parsed.output_parsed == trip
+    async with client.responses.stream(
+        model="gpt-4o", input="/scene slip Plan 3 days in Rome", text_format=Trip
+    ) as stream:
+        final = await stream.get_final_response()
+    assert final.output_parsed == trip
+
+
+async def test_json_that_never_comes_is_an_error_of_its_field(client: AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        await client.responses.create(
+            model="gpt-4o", input="/scene disobedient", text={"format": {"type": "json_object"}}
+        )
+    assert caught.value.param == "text.format"
+
+
+async def test_a_schema_that_is_none_is_refused_with_its_place(client: AsyncOpenAI) -> None:
+    broken = json.loads(json.dumps(WEATHER))
+    broken["parameters"]["properties"]["city"] = {"type": "text"}
+    with pytest.raises(openai.BadRequestError) as caught:
+        await client.responses.create(model="gpt-4o", input=QUESTION, tools=[ADD, broken])
+    assert caught.value.param == "tools[1].parameters.properties.city.type"
