@@ -38,6 +38,10 @@ class Contestant:
         """Return what its processes hold, or held at most (`VmHWM`)."""
         return sum(resident(pid, field) for pid in self._pids())
 
+    def proportional_bytes(self) -> int:
+        """Return what would be free without its processes (PSS)."""
+        return sum(map(proportional, self._pids()))
+
     def forget_peak(self) -> None:
         """Let the peak start from what it holds now."""
         for pid in self._pids():
@@ -55,6 +59,14 @@ def resident(pid: int, field: str) -> int:
     """Return VmRSS or VmHWM of a process, in bytes."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")
     found = re.search(rf"^{field}:\s+(\d+) kB", status, re.MULTILINE)
+    assert found
+    return int(found[1]) * 1024
+
+
+def proportional(pid: int) -> int:
+    """Return the PSS of a process in bytes: what it would free if it ended."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+    found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
     assert found
     return int(found[1]) * 1024
 

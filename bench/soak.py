@@ -28,8 +28,8 @@ import uvloop
 from aiohttp import ClientSession, ClientTimeout
 from msgspec import Struct
 
+from bench.processes import proportional
 from bench.soak_scenes import SCENES, Caller, WrongError
-from bench.stalled import proportional
 
 MEBIBYTE = 1024 * 1024
 ROOT = Path(__file__).resolve().parent.parent

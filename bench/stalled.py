@@ -25,14 +25,15 @@ import orjson
 import uvloop
 from aiohttp import ClientSession, ClientTimeout, web
 
-from bench.memory import MEBIBYTE, gateway, serving
+from bench.memory import MEBIBYTE, serving
+from bench.processes import Contestant, gateway
 
 KIBIBYTE = 1024
 GOAL_KIBIBYTES = 512
 AVAILABLE_BYTES = 512 * MEBIBYTE
 PACED_CALLERS = 20
 PACE_SECONDS = 0.02
-CALM_SECONDS = 5.0
+CALM_SECONDS = 10.0
 KINDS = ("tokens", "pieces", "file", "upload")
 STORED = "f" * 32 + ".bin"
 _BEARER = "Authorization: Bearer fk-stalled-{number}\r\n"
@@ -163,14 +164,6 @@ async def paced_callers(address: str) -> AsyncIterator[list[float]]:
 # --- figures ------------------------------------------------------------------------
 
 
-def proportional(pid: int) -> int:
-    """Return the PSS of a process in bytes: what it would free if it ended."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
-    found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
-    assert found
-    return int(found[1]) * KIBIBYTE
-
-
 def percentile(values: list[float], part: float) -> float:
     """Return a percentile in milliseconds."""
     ordered = sorted(values)
@@ -186,21 +179,30 @@ async def _settled(measure: Callable[[], int], seconds: float) -> int:
     return measure()
 
 
+async def _calmed(flood: Flood) -> None:
+    """Wait until the upstream of every caller has to wait."""
+    sent = -1
+    while sent != (sent := sum(flood.sent.values())):  # noqa: ASYNC110 - it looks at sockets
+        await asyncio.sleep(CALM_SECONDS)
+
+
 async def measured(
-    pid: int, address: str, kind: str, flood: Flood, options: argparse.Namespace
+    running: Contestant, kind: str, flood: Flood, options: argparse.Namespace
 ) -> bool:
     """Print one line for a kind of stalled caller; return whether the goal is met."""
+    address = f"http://{running.target.host}:{running.target.port}"
+    proportional = running.proportional_bytes
     async with paced_callers(address) as late:
-        before = await _settled(lambda: proportional(pid), CALM_SECONDS)
+        before = await _settled(proportional, CALM_SECONDS)
         calm = late.copy()
         late.clear()
         with ExitStack() as stack:
             for number in range(options.callers):
                 await asyncio.to_thread(_stalled, stack, address, kind, number)
-            await asyncio.sleep(CALM_SECONDS)
+            await _calmed(flood)
             arriving = late.copy()
             late.clear()
-            after = await _settled(lambda: proportional(pid), options.seconds)
+            after = await _settled(proportional, options.seconds)
             each = (after - before) / options.callers / KIBIBYTE
             sent = [size for name, size in flood.sent.items() if name.startswith(kind)]
         print(f"{kind:8} {each:7.1f} KiB each, of {_mean(sent) / MEBIBYTE:.1f} MiB sent", end="; ")
@@ -208,7 +210,7 @@ async def measured(
         print(f"stalled: {_delays(late)}")
     flood.sent.clear()
     await asyncio.sleep(CALM_SECONDS)
-    print(f"{'':8} {(proportional(pid) - before) / MEBIBYTE:7.1f} MiB kept after they left")
+    print(f"{'':8} {(proportional() - before) / MEBIBYTE:7.1f} MiB kept after they left")
     return each < GOAL_KIBIBYTES
 
 
@@ -229,10 +231,11 @@ async def run(options: argparse.Namespace) -> int:
     flood = Flood()
     with tempfile.TemporaryDirectory() as folder:
         _store(Path(folder))
-        async with serving(flood.app()) as upstream, gateway(upstream, Path(folder)) as (pid, url):
-            return sum(
-                [not await measured(pid, url, kind, flood, options) for kind in options.kinds]
-            )
+        async with serving(flood.app()) as upstream:
+            with gateway(upstream, Path(folder)) as running:
+                return sum(
+                    [not await measured(running, kind, flood, options) for kind in options.kinds]
+                )
 
 
 def main() -> None:
