@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
-import aiofiles
+from aiofiles.threadpool import wrap
+from aiofiles.threadpool.binary import AsyncBufferedIOBase
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
@@ -154,9 +155,7 @@ class _Reading:
             raise refusal(name, "this field is not UTF-8") from None
 
     async def _file(self, part: BodyPartReader, filename: str) -> LocalFile:
-        path, size, digest = self._make_file(), 0, hashlib.sha256()
-        with on_disk():
-            file = await aiofiles.open(path, "wb")
+        (path, file), size, digest = self._make_file(), 0, hashlib.sha256()
         try:
             while not part.at_eof():
                 chunk = await self._chunk(part)
@@ -177,15 +176,14 @@ class _Reading:
             digest.hexdigest(),
         )
 
-    def _make_file(self) -> Path:
-        """Make a file of our own, not in a thread: that one would come after a cancellation."""
+    def _make_file(self) -> tuple[Path, AsyncBufferedIOBase]:
+        """Open a file of our own, not in a thread: that one would come after a cancellation."""
         with on_disk():
             self._directory.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix="body-", dir=self._directory)
-            os.close(handle)
         path = Path(name)
         self.paths.append(path)
-        return path
+        return path, wrap(os.fdopen(handle, "wb"))
 
     async def _chunk(self, part: BodyPartReader) -> bytes:
         with _as_sent():

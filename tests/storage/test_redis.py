@@ -62,7 +62,7 @@ async def test_a_server_that_is_down_costs_little_and_is_found_again(
     try:
         started = time.monotonic()
         assert await asyncio.gather(*(store.get("key") for _ in range(50))) == [None] * 50
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 5  # not a wait for each of them
         assert failures == ["get"] * 50
     finally:
         server.start()
