@@ -5,6 +5,7 @@ import base64
 import gzip
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -152,11 +153,17 @@ async def test_a_collector_that_is_gone_costs_no_request_and_no_time_at_the_end(
     demo: str, start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     monkeypatch.setattr("service.tracing.CLOSE_SECONDS", 0.1)
+    before = set(threading.enumerate())
     gateway = await start_gateway(demo)
     assert (await gateway.chat("hello")).status == 200
     async with asyncio.timeout(20):
         await gateway.stop()
+    # What still tries must not go on beside other tests: it draws from the random numbers of all.
+    for thread in set(threading.enumerate()) - before:
+        if thread.daemon:
+            await asyncio.to_thread(thread.join, 60)
 
 
 def test_nothing_is_traced_unless_an_endpoint_is_set(caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from service.contents import read_all
 from service.errors import StorageError
-from storage.bucket import READ_BYTES, Bucket
+from storage.bucket import Bucket
 from tests.storage.conftest import Objects
 
 LARGE = os.urandom(1024 * 1024) * 12  # three parts
@@ -45,7 +45,7 @@ async def test_a_large_object_is_read_in_pieces_and_any_range_of_it(
     await bucket.put("x", tmp_path / "large")
     sizes = [len(chunk) async for chunk in bucket.read("x", 0, len(LARGE))]
     assert sum(sizes) == len(LARGE)
-    assert max(sizes) < 8 * READ_BYTES
+    assert max(sizes) < len(LARGE) / 3  # larger ones only where the reader was behind
     for start, end in ((0, 1), (5, 5), (7_000_000, 7_000_010), (len(LARGE) - 3, len(LARGE))):
         read = b"".join([chunk async for chunk in bucket.read("x", start, end)])
         assert read == LARGE[start:end]
