@@ -4,7 +4,6 @@ import inspect
 
 import pytest
 
-from handlers.shortcut import Shortcut
 from service import ports
 from storage.blobs import FileBlobs, StoredBlob
 from storage.link_signer import LinkSigner
@@ -26,7 +25,6 @@ IMPLEMENTATIONS = {
     ports.UploadStore: FileUploads,
     ports.TokenExchange: Tokens,
     ports.Assets: UpstreamAssets,
-    ports.Outlet: Shortcut,
     ports.Turns: UpstreamTurns,
     ports.Catalogue: ModelCatalogue,
     ports.Accounts: UpstreamAccounts,
