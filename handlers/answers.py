@@ -9,7 +9,6 @@ from aiohttp import web
 from handlers.headers import OVERHEAD
 from handlers.profiles import format_for
 from handlers.record import RECORD, Record, outcome_of
-from handlers.shortcut import Shortcut
 from service.chat import ChatRequest
 from service.compliance import complied
 from service.credentials import Credential
@@ -25,36 +24,20 @@ from service.usage import Usage, loaded_encoding, measure
 Source = AsyncGenerator[list[Rendered], None]
 
 
-async def rendered(
-    request: web.Request,
-    chat: ChatRequest,
-    credential: Credential,
-    shortcut: Shortcut | None = None,
-) -> Source:
-    """Join the stages behind a turn; nothing is sent before the first batch is asked for.
-
-    Args:
-        request: of the caller.
-        chat: what it asks.
-        credential: whose turn it is.
-        shortcut: led around the stages where that is possible.
-    """
-    config, demand, turns = request.app[CONFIG], chat.demand, request.app[TURNS]
+async def rendered(request: web.Request, chat: ChatRequest, credential: Credential) -> Source:
+    """Join the stages behind a turn; nothing is sent before the first batch is asked for."""
+    config, demand = request.app[CONFIG], chat.demand
     bot_format = format_for(chat.profile, config.bot_mode)
     encoding = None if chat.max_tokens is None else await loaded_encoding()
-    if demand is not None and demand.json_format is not None:
-        bot_format = RAW  # pictures and links beside it would make it no JSON
-    render, is_limited = Render(bot_format), encoding is not None or bool(chat.stop)
-    if demand is not None:
-        is_kept = not (config.conversation.temporary or config.conversation.delete_after_response)
-        deltas = complied(turns, chat, demand, credential, is_kept=is_kept)
-    elif shortcut is None or is_limited:  # a limit can end an answer, which a shortcut cannot
-        deltas = turns.run(chat, credential)
+    if demand is None:
+        deltas = request.app[TURNS].run(chat, credential)
     else:
-        shortcut.begin(render)
-        deltas = turns.run(chat, credential, shortcut)
-    source = through(deltas, render)
-    if not is_limited:
+        if demand.json_format is not None:
+            bot_format = RAW  # pictures and links beside it would make it no JSON
+        is_kept = not (config.conversation.temporary or config.conversation.delete_after_response)
+        deltas = complied(request.app[TURNS], chat, demand, credential, is_kept=is_kept)
+    source = through(deltas, Render(bot_format))
+    if encoding is None and not chat.stop:
         return source
     return through(source, Limit(chat.max_tokens, chat.stop, encoding))
 

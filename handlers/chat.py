@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from aiohttp import web
-from msgspec import Struct
 
 from handlers.answers import Source, collected, overhead_header, rendered, usage_of
 from handlers.arrivals import arrival_of
@@ -17,22 +16,12 @@ from handlers.json_body import read_body
 from handlers.record import RECORD
 from handlers.requests import chat_request
 from handlers.responses import error_response, json_response
-from handlers.shortcut import Gathering, Shortcut
 from service.chat import ChatRequest
 from service.keys import CONFIG
 from service.stages.encode import ChatChunks, Gathered, ReplyMeta, collect
 
-# One letter or digit for each value of a byte, as even as 62 go into 256.
-_ID_CHARS = ((string.ascii_letters + string.digits) * 5)[:256].encode()
+_ID_CHARS = string.ascii_letters + string.digits
 _ID_LENGTH = 29  # as OpenAI's own
-
-
-class _Answering(Struct, frozen=True):
-    """What was asked, and what is on its way for it."""
-
-    chat: ChatRequest
-    source: Source
-    shortcut: Shortcut
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
@@ -45,24 +34,23 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     credential = credential_of(request)
     body = await read_body(request, config.server.max_body_bytes)
     record.chat = chat = await demanded(chat_request(body, arrival_of(request)))
-    shortcut = Shortcut()
-    source = await rendered(request, chat, credential, shortcut)
+    source = await rendered(request, chat, credential)
     meta = ReplyMeta(
-        id=f"chatcmpl-{secrets.token_bytes(_ID_LENGTH).translate(_ID_CHARS).decode()}",
+        id=f"chatcmpl-{''.join(secrets.choice(_ID_CHARS) for _ in range(_ID_LENGTH))}",
         created=int(time.time()),
         model=chat.model,
         is_temporary=config.conversation.temporary,
         is_legacy_call=chat.demand is not None and chat.demand.is_legacy,
     )
     if chat.is_stream:
-        return await _stream(request, _Answering(chat, source, shortcut), meta)
-    return await _reply(request, _Answering(chat, source, shortcut), meta)
+        return await _stream(request, chat, source, meta)
+    return await _reply(request, chat, source, meta)
 
 
 async def _stream(
-    request: web.Request, answering: _Answering, meta: ReplyMeta
+    request: web.Request, chat: ChatRequest, source: Source, meta: ReplyMeta
 ) -> web.StreamResponse:
-    record, chunks, chat = request[RECORD], ChatChunks(meta), answering.chat
+    record, chunks = request[RECORD], ChatChunks(meta)
 
     async def settle() -> dict[str, Any]:
         record.usage = await usage_of(chat, chunks.gathered)
@@ -72,7 +60,7 @@ async def _stream(
     settings = request.app[CONFIG].stream
     wanted = settle if chat.is_usage_wanted else None
     stream = EventStream(request, response, chunks, settings, wanted)
-    failure = await stream.run(answering.source, record, answering.shortcut)
+    failure = await stream.run(source, record)
     if failure is not None:
         return error_response(failure)
     ended = chunks.gathered.ended
@@ -81,10 +69,11 @@ async def _stream(
     return response
 
 
-async def _reply(request: web.Request, answering: _Answering, meta: ReplyMeta) -> web.Response:
-    record, gathered, chat = request[RECORD], Gathered(), answering.chat
-    answering.shortcut.join(Gathering(gathered))
-    waited = await collected(answering.source, record, gathered.feed_batch, gathered)
+async def _reply(
+    request: web.Request, chat: ChatRequest, source: Source, meta: ReplyMeta
+) -> web.Response:
+    record, gathered = request[RECORD], Gathered()
+    waited = await collected(source, record, gathered.feed_batch, gathered)
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.partial)
     record.usage = await usage_of(chat, gathered)

@@ -17,7 +17,6 @@ from aiohttp_sse import EventSourceResponse
 from typing_extensions import override
 
 from handlers.record import Record, outcome_of
-from handlers.shortcut import Shortcut
 from service.config import StreamConfig
 from service.errors import ServiceError, UpstreamCutError
 from service.events import Failure, TurnEnded
@@ -109,23 +108,13 @@ class EventStream:
         self._keeper: asyncio.Task[None] | None = None
 
     async def run(
-        self,
-        source: AsyncGenerator[list[Rendered], None],
-        record: Record,
-        shortcut: Shortcut | None = None,
+        self, source: AsyncGenerator[list[Rendered], None], record: Record
     ) -> Failure | None:
         """Write the answer to its end; a caller that leaves ends it, and closes the source.
-
-        Args:
-            source: the batches of the answer.
-            record: of the request.
-            shortcut: the short way of the answer's text, which is to lead here.
 
         Returns:
             The failure, if nothing was written and the caller can get its true status.
         """
-        if shortcut is not None:
-            shortcut.join(self)
         async with asyncio.TaskGroup() as group:
             head_at = record.received_at + self._settings.head_seconds
             self._keeper = group.create_task(self._keep_alive(head_at, record))
@@ -170,27 +159,6 @@ class EventStream:
         await self._response.write(data)
         if self._request.protocol.writing_paused:  # `write` itself waits for 64 KiB and more
             await self._request.writer.drain()
-
-    def is_ready(self) -> bool:
-        """Return whether text can be written without waiting: the head is out, the caller reads."""
-        transport = self._request.transport
-        return (
-            self._writes > 0
-            and transport is not None
-            and not transport.is_closing()
-            and not self._request.protocol.writing_paused
-            and not self._settings.delay_seconds
-        )
-
-    def put(self, batch: list[Rendered]) -> None:
-        """Write text when `is_ready` says so."""
-        if not (frames := self._events.feed_batch(batch)):
-            return
-        self._writes += 1
-        writing = self._response.write(frames)
-        with suppress(StopIteration):
-            writing.send(None)  # a step to its end
-            writing.close()  # or to where it waits for the caller to read, as the next batch will
 
     def _limit_buffers(self) -> None:
         """Let little wait for the caller: what does has been read, parsed and kept for nobody."""

@@ -8,7 +8,7 @@ What passes between lifted stages is a batch: all that one read of the upstream
 produced, so that one read becomes one write to the caller.
 """
 
-from collections.abc import AsyncGenerator, Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
 from contextlib import aclosing
 from typing import Protocol, TypeVar
 
@@ -22,11 +22,10 @@ from service.events import (
     UpstreamEvent,
 )
 from service.stages.bot_format import BotFormat, Render
-from service.stages.increments import first_increment, leading_increments
 from service.stages.markers import Markers
 from service.stages.parse import Parse
 from service.stages.sse import MAX_EVENT_BYTES, DecodeSse
-from service.stages.supersede import SkipSuperseded, without_superseded
+from service.stages.supersede import SkipSuperseded
 from service.stages.text import join_surrogates
 from service.stages.translate import Translate
 
@@ -56,7 +55,7 @@ class Reader:
 
     def feed(self, chunk: bytes) -> list[UpstreamEvent]:
         """Return the events that this chunk completes."""
-        events = self._read(chunk)
+        events = self._events(self._sse.feed(chunk))
         if self._sse.is_overflowing:
             size = MAX_EVENT_BYTES // 1024 // 1024
             detail = f"The upstream sent one event of more than {size} MiB."
@@ -72,52 +71,15 @@ class Reader:
         self._sse = DecodeSse()
         self._skip = SkipSuperseded()
 
-    def _read(self, chunk: bytes) -> list[UpstreamEvent]:
-        """Read a chunk, what is common in it without looking at each event."""
-        events: list[UpstreamEvent] = []
-        frames: list[Frame] = []
-        while chunk:
-            if not self._sse.is_between:
-                event, end, chunk = chunk.partition(b"\n\n")
-                frames += self._sse.feed(event + end)
-                continue
-            at = first_increment(chunk)
-            if at < 0:
-                chunk, dropped = without_superseded(chunk)
-                self.consumed += dropped
-            elif at == 0:
-                events += self._events(frames)
-                frames = []
-                if (run := self._increments(chunk)) is not None:
-                    grown, chunk = run
-                    events.append(grown)
-                    continue
-            rest = chunk[at:] if at > 0 else b""
-            frames += self._sse.feed(chunk[:at] if at > 0 else chunk)
-            chunk = rest
-        events += self._events(frames)
-        if len(events) > 1:
-            events = merged(events)
-            if isinstance(last := events[-1], TextAppended):
-                self._parse.share(last.text)  # a joined text is a copy; one is enough
-        return events
-
-    def _increments(self, chunk: bytes) -> tuple[TextAppended, bytes] | None:
-        """Return the text of the run that a chunk begins with and what follows, None: no run."""
-        run = leading_increments(chunk) if self._parse.is_growing else None
-        if run is None:
-            return None
-        self.consumed += len(run.texts)
-        self._skip.forget()
-        return self._parse.grow(run.texts), run.rest
-
     def _events(self, frames: list[Frame]) -> list[UpstreamEvent]:
-        if not frames:
-            return []
-        for frame in frames:
-            self.consumed += _counts(frame)
+        self.consumed += sum(1 for frame in frames if _counts(frame))
+        if len(frames) == 1:
+            return list(self._parse.feed(frames[0]))
         kept = self._skip.feed_batch(frames)
-        return [event for frame in kept for event in self._parse.feed(frame)]
+        events = merged(event for frame in kept for event in self._parse.feed(frame))
+        if events and isinstance(events[-1], TextAppended):
+            self._parse.share(events[-1].text)
+        return events
 
 
 def merged(events: Iterable[UpstreamEvent]) -> list[UpstreamEvent]:
@@ -165,12 +127,10 @@ class Answer:
         """How long silence may still last before it counts as the end of the turn, if so."""
         return self._translate.ending.patience_seconds
 
-    def feed(self, event: UpstreamEvent) -> list[Delta]:
-        """Return the deltas of one event."""
-        deltas: list[Delta] = []
+    def feed(self, event: UpstreamEvent) -> Iterator[Delta]:
+        """Yield the deltas of one event."""
         for delta in self._translate.feed(event):
-            deltas += self._markers.feed(delta)
-        return deltas
+            yield from self._markers.feed(delta)
 
 
 def make_reader(secrets: Collection[str] = ()) -> Reader:

@@ -192,26 +192,13 @@ class Assets(Protocol):
         """
 
 
-class Outlet(Protocol):
-    """Where text can go at once, past whoever reads the batches of a turn and waits for the next."""
-
-    def take(self, batch: list[Delta]) -> bool:
-        """Take a batch that is `AnswerText` and `ReasoningText` alone; never waits.
-
-        False leaves it to be read as any other batch.
-        """
-
-
 class Turns(Protocol):
     """One turn with the upstream."""
 
     def run(
-        self, request: ChatRequest, credential: Credential, outlet: Outlet | None = None
+        self, request: ChatRequest, credential: Credential
     ) -> AsyncGenerator[list[Delta], None]:
         """Yield batches of deltas; the last delta is a `TurnEnded`.
-
-        With an outlet, text that comes while the reader waits is offered to it first, and
-        what it takes is not yielded.
 
         Closing the generator closes the upstream connection before it returns.
 

@@ -17,7 +17,6 @@ from prometheus_client import Counter
 from service.config import UpstreamConfig
 from service.credentials import Caller
 from service.errors import (
-    ServiceError,
     ShutdownError,
     UpstreamRefusedError,
     UpstreamTimeoutError,
@@ -25,7 +24,6 @@ from service.errors import (
 )
 from service.events import BodyEnd, BodyEnded
 from upstream.backend import Backend, is_fault_of_route
-from upstream.inlet import Arrived, Inlet
 from upstream.routing import Route
 
 # Spec 3, upstream.retries: a longer wait goes to the caller at once.
@@ -53,7 +51,6 @@ class TurnBody:
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + config.turn_seconds
-        self._inlet: Inlet | None = None
         self._is_reading = False
         self._timer: asyncio.TimerHandle | None = None
         self._watch: _Watch | None = None
@@ -64,10 +61,7 @@ class TurnBody:
         return self._deadline
 
     async def chunks(
-        self,
-        progress: Callable[[], int],
-        patience: Callable[[], float | None],
-        arrived: Arrived | None = None,
+        self, progress: Callable[[], int], patience: Callable[[], float | None]
     ) -> AsyncGenerator[bytes, None]:
         """Yield the body as it arrives; afterwards `ended` says how it ended.
 
@@ -76,20 +70,20 @@ class TurnBody:
         Args:
             progress: how many events have been read so far.
             patience: seconds of silence that are allowed from now on, None: the usual.
-            arrived: takes chunks that come while this waits, see `Inlet`; an empty chunk asks
-                to look after what it left.
         """
-        self._inlet = Inlet(self._response, READ_BYTES, arrived)
+        content = self._response.content
         self._watch = _Watch(self._config, progress, patience)
         self._tick()
         try:
-            self._is_reading = True
-            while (chunk := await self._inlet.read()) is not None:
-                self._is_reading = False
-                yield chunk
-                if len(chunk) >= READ_BYTES:  # more is there already: others come first
-                    await asyncio.sleep(0)
+            while True:
                 self._is_reading = True
+                chunk = await content.read(READ_BYTES)
+                self._is_reading = False
+                if not chunk:
+                    break
+                yield chunk
+                if len(chunk) == READ_BYTES:  # more is there already: others come first
+                    await asyncio.sleep(0)
             self.ended = BodyEnded(BodyEnd.CLEAN)
         except UpstreamTimeoutError as error:
             self.ended = BodyEnded(BodyEnd.SILENT, error.message)
@@ -106,20 +100,12 @@ class TurnBody:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._watch = None  # which hold the whole answer
-        if self._inlet is not None:
-            self._inlet.leave()
         self._response.close()
 
     def shut_down(self) -> None:
         """End the body because this gateway is being stopped."""
         message = "This gateway is being stopped; please send the request again."
-        self._fail(ShutdownError(message))
-
-    def _fail(self, error: ServiceError) -> None:
-        if self._inlet is None:
-            self._response.content.set_exception(error)
-        else:
-            self._inlet.fail(error)
+        self._response.content.set_exception(ShutdownError(message))
 
     def _tick(self) -> None:
         """End the body if it has been silent for too long, or look again later."""
@@ -128,7 +114,9 @@ class TurnBody:
             return
         due = min(self._watch.due(now, is_reading=self._is_reading), self._deadline)
         if now >= due:
-            self._fail(_silence(self._config, self._watch.limit, now >= self._deadline))
+            self._response.content.set_exception(
+                _silence(self._config, self._watch.limit, now >= self._deadline)
+            )
         else:
             self._timer = self._loop.call_at(min(due, now + _TICK_SECONDS), self._tick)
 

@@ -25,8 +25,8 @@ from service.events import (
     UpstreamEvent,
 )
 from service.metrics import Metrics
-from service.pipeline import make_answer, make_reader, through
-from service.ports import Assets, Outlet, TokenExchange, UploadStore
+from service.pipeline import Answer, Reader, make_answer, make_reader, through
+from service.ports import Assets, TokenExchange, UploadStore
 from service.tracing import child_span
 from upstream.arkose import Arkose
 from upstream.assets import resolve_assets
@@ -38,8 +38,7 @@ from upstream.late_pictures import Wait, late_events, not_awaited
 from upstream.models import ModelCatalogue
 from upstream.payload import TurnOptions, build_turn
 from upstream.queueing import AccountQueues
-from upstream.receiving import Receiver
-from upstream.resume import open_resumed, stored_events
+from upstream.resume import body_events, open_resumed, stored_events
 
 _log = logging.getLogger("gateway.turns")
 
@@ -110,9 +109,9 @@ class UpstreamTurns:
         self._known_kinds: set[str] = set()
 
     async def run(
-        self, request: ChatRequest, credential: Credential, outlet: Outlet | None = None
+        self, request: ChatRequest, credential: Credential
     ) -> AsyncGenerator[list[Delta], None]:
-        """Yield batches of deltas, the last one a `TurnEnded`; see the port for `outlet`.
+        """Yield batches of deltas, the last one a `TurnEnded`.
 
         Closing the generator early closes the upstream connection before it
         returns, and stops the conversation in the background.
@@ -131,9 +130,7 @@ class UpstreamTurns:
             turn = await self._begin_renewing(request, credential, caller)
             self._enter(turn)
             try:
-                deltas = resolve_assets(
-                    self._deltas(turn, outlet), services.assets, turn.caller, request
-                )
+                deltas = resolve_assets(self._deltas(turn), services.assets, turn.caller, request)
                 async with aclosing(deltas):
                     async for batch in deltas:
                         yield batch
@@ -218,16 +215,13 @@ class UpstreamTurns:
 
     # --- receiving --------------------------------------------------------------
 
-    async def _deltas(
-        self, turn: _Turn, outlet: Outlet | None
-    ) -> AsyncGenerator[list[Delta], None]:
+    async def _deltas(self, turn: _Turn) -> AsyncGenerator[list[Delta], None]:
         """Yield the deltas of a turn, through all the bodies it is handed to."""
         answer = make_answer(turn.sent)
         reader = make_reader(self._services.client.secrets_of(turn.caller))
-        receiver = Receiver(reader, answer, outlet)
-        source = receiver.deltas(turn.body)
+        bodies = body_events(turn.body, reader, lambda: answer.patience_seconds)
         for _ in range(MAX_HAND_OFFS):
-            async with aclosing(source) as deltas:
+            async with aclosing(through(bodies, answer)) as deltas:
                 async for batch in deltas:
                     self._note(turn, batch)
                     yield batch
@@ -238,27 +232,25 @@ class UpstreamTurns:
             wanted = turn.take_hand_off()
             if wanted is None:
                 break
-            source = await self._followed(turn, wanted, receiver)
+            bodies = await self._followed(turn, wanted, reader, answer)
         ends = (BodyEnded(BodyEnd.CUT), BodyEnded(BodyEnd.WAITED))
         yield [delta for event in ends for delta in answer.feed(event)]
 
     async def _followed(
-        self, turn: _Turn, wanted: ResumeWanted | PictureWanted, receiver: Receiver
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Return the deltas with which a turn goes on after its body."""
+        self, turn: _Turn, wanted: ResumeWanted | PictureWanted, reader: Reader, answer: Answer
+    ) -> AsyncGenerator[list[UpstreamEvent], None]:
+        """Return the events with which a turn goes on after its body."""
         turn.body.close()
         if isinstance(wanted, PictureWanted):
-            return through(self._awaited(turn, wanted), receiver.answer)
-        consumed = receiver.reader.consumed
-        body = await open_resumed(self._services.client, turn.caller, wanted, consumed)
+            return self._awaited(turn, wanted)
+        body = await open_resumed(self._services.client, turn.caller, wanted, reader.consumed)
         if body is None:
-            stored = stored_events(
+            return stored_events(
                 self._services.conversations, turn.caller, wanted, turn.sent.message_ids
             )
-            return through(stored, receiver.answer)
-        receiver.reader.follow()
+        reader.follow()
         turn.body = body
-        return receiver.deltas(body)
+        return body_events(body, reader, lambda: answer.patience_seconds)
 
     def _awaited(
         self, turn: _Turn, wanted: PictureWanted

@@ -80,18 +80,9 @@ class Render:
         self._has_answer_text = False  # answer text went out since the last rendered block
         self._is_at_line_start = True
 
-    def feed(self, delta: Delta) -> Iterable[Rendered]:
-        """Return zero or more rendered pieces for one delta; never waits."""
-        if type(delta) is not AnswerText or self._needs_blank_line or self._open_call is not None:
-            return self._feed(delta)
-        text = delta.text  # nothing of ours stands before it: nearly all of them
-        if text:
-            self._has_answer_text = True
-            self._is_at_line_start = text[-1] == "\n"
-        return (ContentText(text),)
-
     # One branch for each kind of delta: longer than the budget so that the table of 7.2 is one table.
-    def _feed(self, delta: Delta) -> Iterator[Rendered]:  # noqa: C901, PLR0912 - see above
+    def feed(self, delta: Delta) -> Iterator[Rendered]:  # noqa: C901, PLR0912 - see above
+        """Yield zero or more rendered pieces for one delta; never waits."""
         match delta:
             case AnswerText(text):
                 yield from self._answer(ContentText(text))

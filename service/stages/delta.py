@@ -77,18 +77,6 @@ class DecodeDelta:
         self._documents[self._channel] = document
         return DocumentChanged(document)
 
-    @property
-    def is_growing(self) -> bool:
-        """Whether a delta that is a text and nothing else is appended to an answer."""
-        is_sticky = self._operation == "append" and self._path == ANSWER_PATH
-        return is_sticky and self._channel in self._message_ids
-
-    def grow(self, texts: list[str]) -> AnswerGrew:
-        """Apply deltas that are texts and nothing else, while `is_growing`."""
-        text = "".join(texts)
-        self._grown[self._channel].add(text)
-        return AnswerGrew(self._message_ids[self._channel], text)
-
     def share(self, text: str) -> None:
         """Hold the text of one read as the string that those who come after hold, too."""
         if (grown := self._grown.get(self._channel)) is not None:

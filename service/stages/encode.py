@@ -6,7 +6,7 @@ stream at a longer one; and no raw line separators, because some readers split t
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, assert_never
 
 import msgspec
@@ -282,16 +282,8 @@ class ChatChunks:
         self._content = delta + b'"content":'
         self._reasoning = delta + b'"reasoning_content":'
 
-    def feed_batch(self, batch: Sequence[Rendered]) -> bytes:
+    def feed_batch(self, batch: Iterable[Rendered]) -> bytes:
         """Return the events of a batch; neighbours of one kind share a chunk."""
-        if len(batch) == 1 and type(piece := batch[0]) is ContentText:  # nearly all of them
-            self.gathered.feed(piece)
-            if 0 < len(piece.text) <= MAX_TEXT_CHARS:
-                return self._content + to_json(piece.text) + _CHUNK_END
-            return b"".join(_chunks(self._content, piece.text))
-        return self._feed_batch(batch)
-
-    def _feed_batch(self, batch: Sequence[Rendered]) -> bytes:
         frames: list[bytes] = []
         run: list[str] = []
         opening = self._content

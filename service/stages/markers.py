@@ -6,7 +6,7 @@ text after it waits behind it.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
@@ -77,14 +77,8 @@ class Markers:
         self._reasoning = StripMarkers()
         self._calls: dict[str, StripMarkers] = {}  # by message id of the tool call
 
-    def feed(self, delta: Delta) -> Iterable[Delta]:
-        """Return zero or more deltas for one; never waits."""
-        if type(delta) is AnswerText and not self._held and _STOP.search(delta.text) is None:
-            self._start += len(delta.text)
-            return (delta,)  # nearly all of them
-        return self._feed(delta)
-
-    def _feed(self, delta: Delta) -> Iterator[Delta]:
+    def feed(self, delta: Delta) -> Iterator[Delta]:
+        """Yield zero or more deltas for one; never waits."""
         match delta:
             case AnswerText(text):
                 self._held += text

@@ -71,16 +71,6 @@ class Parse:
         elif frame.name != "ping" and frame.data:
             yield from self._data(frame.name, frame.data)
 
-    @property
-    def is_growing(self) -> bool:
-        """Whether a v1 increment that is a text and nothing else goes to the end of an answer."""
-        return self._decoder.is_growing
-
-    def grow(self, texts: list[str]) -> TextAppended:
-        """Take a run of such increments, while `is_growing`."""
-        grown = self._decoder.grow(texts)
-        return TextAppended(grown.message_id, grown.text)
-
     def share(self, text: str) -> None:
         """Hold the text of one read as the string that those who come after hold, too."""
         self._decoder.share(text)

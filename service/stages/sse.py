@@ -12,7 +12,6 @@ from service.events import Frame
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 STRAY_SAMPLE_BYTES = 300  # enough for a proxy's sentence
 _BOM = b"\xef\xbb\xbf"
-_DATA, _END = b"data: ", b"\n\n"
 _FIELDS = (b"data", b"event", b"id", b"retry")
 
 
@@ -36,16 +35,8 @@ class DecodeSse:
         self._is_start = True
         self._is_json_open = False  # inside a bare JSON text that spans lines
 
-    @property
-    def is_between(self) -> bool:
-        """Whether the next byte begins an event, so that all before it has been returned."""
-        is_inside = self._tail or self._data or self._name or self._is_lf_swallowed
-        return not (is_inside or self._is_start or self.is_overflowing)
-
     def feed(self, chunk: bytes) -> list[Frame]:
         """Return the frames that this chunk completes; never waits, never raises."""
-        if self._is_one_event(chunk):
-            return [Frame("", chunk[len(_DATA) : -len(_END)])]
         if self._is_lf_swallowed and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._is_lf_swallowed = False
@@ -67,17 +58,6 @@ class DecodeSse:
             self._tail_size += len(last)
             self._check(self._size + self._tail_size - len(b"data: "))
         return frames
-
-    def _is_one_event(self, chunk: bytes) -> bool:
-        """Return whether a chunk is one event of one line, as with an upstream in no hurry."""
-        return (
-            chunk.startswith(_DATA)
-            and chunk.find(b"\n") == len(chunk) - len(_END)
-            and chunk.endswith(_END)
-            and b"\r" not in chunk
-            and self.is_between
-            and len(chunk) <= self._max_event_bytes
-        )
 
     def finish(self) -> list[Frame]:
         """Return what an unterminated last line or event still holds."""

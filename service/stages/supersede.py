@@ -12,33 +12,9 @@ from service.events import Frame
 # Recognised by its bytes, since decoding is what is to be saved. An upstream that
 # writes its keys in another order is understood all the same, only slower.
 _MESSAGE_ID = re.compile(rb'\{\s*"message"\s*:\s*\{\s*"id"\s*:\s*"([^"\\]{1,128})"')
-_SNAPSHOT = re.compile(rb"data: ?" + _MESSAGE_ID.pattern)
-# The stages wait for references by counting text that queues behind a marker, so events with
-# markers keep their steps: an answer may not depend on the cuts.
-_OPEN, _BRACKET = b"\xee\x88\x80", b"\xe3\x80\x90"
-_ESCAPED = re.compile(rb"\\u(?:[eE]200|3010)")
-
-
-def without_superseded(chunk: bytes) -> tuple[bytes, int]:
-    """Leave v0 events out of a chunk before anything is cut: `SkipSuperseded`, but coarser.
-
-    The chunk begins between two events. Of the run of one message that it begins with stay the
-    first, which may be the first of its message, and the last that is whole.
-
-    Returns:
-        The rest, and how many events were left out.
-    """
-    first_end = at = _after_event(chunk, 0)
-    begin = _SNAPSHOT.match(chunk) if 0 < at < len(chunk) else None
-    if begin is None or _has_marker(chunk):
-        return chunk, 0
-    opening, dropped = begin[0], 0
-    while chunk.startswith(opening, at) and (after := _after_event(chunk, at)):
-        if not (chunk.startswith(opening, after) and _after_event(chunk, after)):
-            break
-        at = after
-        dropped += 1
-    return chunk[:first_end] + chunk[at:] if dropped else chunk, dropped
+# The stages wait for references by counting text that queues behind a marker, so
+# events with markers keep their steps: an answer may not depend on the cuts.
+_MARKERS = (b"\xee\x88\x80", b"\\ue200", b"\\uE200", b"\xe3\x80\x90", b"\\u3010")
 
 
 class SkipSuperseded:
@@ -54,35 +30,16 @@ class SkipSuperseded:
         from the start tells an answer from an echo.
         """
         kept: list[Frame] = []
-        is_last_known = False  # its message had an event before
+        is_last_droppable = False
         for frame in frames:
             message_id = _message_id(frame)
             is_same = message_id is not None and message_id == self._last_id
-            if is_same and is_last_known and not _has_marker(kept[-1].data):
+            if is_same and is_last_droppable:
                 kept.pop()
             kept.append(frame)
-            is_last_known = is_same
+            is_last_droppable = is_same and not any(mark in frame.data for mark in _MARKERS)
             self._last_id = message_id
         return kept
-
-    def forget(self) -> None:
-        """Take it that something else than a message came."""
-        self._last_id = None
-
-
-def _has_marker(data: bytes) -> bool:
-    """Return whether a citation may begin in these bytes; one byte is found faster than three."""
-    return (
-        (b"\xee" in data and _OPEN in data)
-        or (b"\xe3" in data and _BRACKET in data)
-        or (b"\\" in data and _ESCAPED.search(data) is not None)
-    )
-
-
-def _after_event(chunk: bytes, at: int) -> int:
-    """Return where an event of one line ends, 0 if it has more lines or is not whole."""
-    end = chunk.find(b"\n", at)
-    return end + 2 if end >= 0 and chunk.startswith(b"\n", end + 1) else 0
 
 
 def _message_id(frame: Frame) -> bytes | None:

@@ -1,6 +1,6 @@
 """UpstreamEvent -> Delta: what of a turn is an answer (protocol 2.6 to 2.12, spec 6.2, 7.2)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import assert_never
 
 from service.events import (
@@ -107,23 +107,11 @@ class Translate:
         """What is known of how the turn will end."""
         return self._ending
 
-    def feed(self, event: UpstreamEvent) -> Iterable[Delta]:
-        """Return zero or more deltas for one event; never waits."""
-        if self._ending.is_over:
-            return ()
-        if type(event) is TextAppended and event.message_id == self._answering:
-            return self._grown_on(self._messages[event.message_id], event)
-        return self._feed(event)
-
-    def _grown_on(self, progress: _Progress, event: TextAppended) -> Iterable[Delta]:
-        """Take what nearly all events are: more of the answer that is out already."""
-        if progress.is_dropped or progress.kind is not MessageKind.ANSWER:
-            return self._appended(event.message_id, event.text)
-        unseen = progress.growth.append(event.text)
-        return (AnswerText(unseen),) if unseen else ()
-
     # One branch for each kind of event: longer than the budget so that the union is matched once.
-    def _feed(self, event: UpstreamEvent) -> Iterator[Delta]:  # noqa: C901, PLR0912, PLR0915 - see above
+    def feed(self, event: UpstreamEvent) -> Iterator[Delta]:  # noqa: C901, PLR0912, PLR0915 - see above
+        """Yield zero or more deltas for one event; never waits."""
+        if self._ending.is_over:
+            return
         match event:
             case TextAppended(message_id, text):
                 yield from self._appended(message_id, text)
@@ -169,13 +157,12 @@ class Translate:
         upstream_model: str | None = None,
     ) -> Iterator[Delta]:
         self._ending.has_events = True
-        known = self._facts
         facts = TurnFacts(
-            conversation_id or known.conversation_id,
-            message_id or known.message_id,
-            upstream_model or known.upstream_model,
+            conversation_id or self._facts.conversation_id,
+            message_id or self._facts.message_id,
+            upstream_model or self._facts.upstream_model,
         )
-        if facts != known:
+        if facts != self._facts:
             self._facts = facts
             yield facts
 

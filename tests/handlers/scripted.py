@@ -57,7 +57,7 @@ class ScriptedTurns:
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(
-        self, request: ChatRequest, credential: Credential, _outlet: object = None
+        self, request: ChatRequest, credential: Credential
     ) -> AsyncGenerator[list[Delta], None]:
         self.requests.append((request, credential))
         try:
