@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from service.config import LogConfig
 from service.log_files import DailyFileHandler
 from service.redaction import REDACTED, SECRET_NAME, redact
 
+GATHER_SECONDS = 0.05  # a log may be this late
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _PLAIN_VALUE = re.compile(r"[^\s\"=]+")
@@ -90,6 +92,23 @@ class Entrance(QueueHandler):
         super().enqueue(record)
 
 
+class Scribe(QueueListener):
+    """Writes what has gathered, so that it need not be woken, and take the GIL, for each record."""
+
+    def __init__(self, records: queue.SimpleQueue[Any], *handlers: logging.Handler) -> None:
+        super().__init__(records, *handlers)
+        self._records = records
+
+    @override
+    def dequeue(self, block: bool) -> logging.LogRecord:
+        """Return the next record; after a wait, others get a moment to join it."""
+        is_idle = self._records.empty()
+        record = super().dequeue(block)
+        if is_idle:
+            time.sleep(GATHER_SECONDS)
+        return record
+
+
 # Longer than the budget: what is put in place stands beside what takes it away again.
 @contextmanager
 def setup_logging(config: LogConfig) -> Iterator[None]:
@@ -114,7 +133,7 @@ def setup_logging(config: LogConfig) -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.WARNING)
     if config.to_file:
         handlers.append(DailyFileHandler(Path(config.path), config.keep_days))
-    listener = QueueListener(records, *handlers)
+    listener = Scribe(records, *handlers)
     listener.start()
     try:
         yield
@@ -131,10 +150,16 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
     """Return what the caller of the logger passed as `extra`, without secrets."""
     fields: Mapping[str, Any] = vars(record)
     return {
-        name: REDACTED if SECRET_NAME.fullmatch(name) and value else _clean(value)
+        name: REDACTED if _is_secret(name) and value else _clean(value)
         for name, value in fields.items()
         if name not in _OWN_FIELDS
     }
+
+
+@cache
+def _is_secret(name: str) -> bool:
+    """Tell by the name of a field, of which code has only so many."""
+    return SECRET_NAME.fullmatch(name) is not None
 
 
 def _clean(value: object) -> object:
