@@ -64,6 +64,12 @@ class Events(Protocol):
     def keep_alive(self) -> bytes:
         """Return an event that says nothing, for clients that count events."""
 
+    def text(self, text: str, /) -> bytes:
+        """Return the events of text whose pieces come to `gather` later."""
+
+    def gather(self, pieces: list[Rendered], /) -> None:
+        """Take pieces into `gathered` whose events are out."""
+
     def feed_batch(self, batch: list[Rendered], /) -> bytes:
         """Return the events of a batch, which `gathered` takes in."""
 
@@ -104,6 +110,7 @@ class EventStream:
         self._settle = settle
         self._is_open = asyncio.Event()
         self._opening = asyncio.Lock()
+        self._protocol = request.protocol
         self._writes = 0  # how often text was written: what the task beside looks at
         self._keeper: asyncio.Task[None] | None = None
 
@@ -159,6 +166,32 @@ class EventStream:
         await self._response.write(data)
         if self._request.protocol.writing_paused:  # `write` itself waits for 64 KiB and more
             await self._request.writer.drain()
+
+    # An EventStream is also the outlet of a fast lane.
+
+    def is_ready(self) -> bool:
+        """Return whether text can be written without waiting: the head is out, the caller reads."""
+        protocol = self._protocol
+        return (
+            self._writes > 0
+            and protocol.connected
+            and not protocol.writing_paused
+            and not self._settings.delay_seconds
+        )
+
+    def put(self, text: str) -> None:
+        """Write text when `is_ready` says so."""
+        self._writes += 1
+        writing = self._request.writer.write(self._events.text(text))
+        try:
+            writing.send(None)
+        except (StopIteration, ConnectionError):  # who writes next notices that the caller left
+            return
+        writing.close()  # it would wait for the caller to read, as who writes next does
+
+    def gather(self, pieces: list[Rendered]) -> None:
+        """Take pieces whose text was put."""
+        self._events.gather(pieces)
 
     def _limit_buffers(self) -> None:
         """Let little wait for the caller: what does has been read, parsed and kept for nobody."""

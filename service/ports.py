@@ -14,6 +14,7 @@ from service.chat import ChatRequest, LocalFile, ModelInfo, Upload, Used
 from service.contents import Content
 from service.credentials import Caller, Credential
 from service.events import AssetReady, AssetWanted, Delta
+from service.fast_lane import FastLane
 
 # Who waits for a lease asks again several times a second; a killed one stands in the way this long.
 LINE_SECONDS = 2.0
@@ -196,11 +197,12 @@ class Turns(Protocol):
     """One turn with the upstream."""
 
     def run(
-        self, request: ChatRequest, credential: Credential
+        self, request: ChatRequest, credential: Credential, lane: FastLane | None = None
     ) -> AsyncGenerator[list[Delta], None]:
         """Yield batches of deltas; the last delta is a `TurnEnded`.
 
-        Closing the generator closes the upstream connection before it returns.
+        Closing the generator closes the upstream connection before it returns. Text may take the
+        `lane` instead, while the next batch is being waited for.
 
         Raises:
             ServiceError: before the first batch, any branch: nothing was sent or

@@ -25,6 +25,7 @@ from service.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.fast_lane import FastLane
 from service.metrics import Metrics
 from service.ports import RouteState
 from storage.link_signer import LinkSigner
@@ -57,7 +58,7 @@ class ScriptedTurns:
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(
-        self, request: ChatRequest, credential: Credential
+        self, request: ChatRequest, credential: Credential, _lane: FastLane | None = None
     ) -> AsyncGenerator[list[Delta], None]:
         self.requests.append((request, credential))
         try:
