@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import StreamWriter
 from aiohttp_sse import EventSourceResponse
 from typing_extensions import override
 
@@ -111,6 +112,8 @@ class EventStream:
         self._is_open = asyncio.Event()
         self._opening = asyncio.Lock()
         self._protocol = request.protocol
+        writer = request.writer
+        self._writer = writer if isinstance(writer, StreamWriter) else None  # else no fast lane
         self._writes = 0  # how often text was written: what the task beside looks at
         self._keeper: asyncio.Task[None] | None = None
 
@@ -174,6 +177,7 @@ class EventStream:
         protocol = self._protocol
         return (
             self._writes > 0
+            and self._writer is not None
             and protocol.connected
             and not protocol.writing_paused
             and not self._settings.delay_seconds
@@ -182,12 +186,11 @@ class EventStream:
     def put(self, text: str) -> None:
         """Write text when `is_ready` says so."""
         self._writes += 1
-        writing = self._request.writer.write(self._events.text(text))
-        try:
-            writing.send(None)
-        except (StopIteration, ConnectionError):  # who writes next notices that the caller left
-            return
-        writing.close()  # it would wait for the caller to read, as who writes next does
+        if self._writer is not None:
+            # It never waits: not to drain is left to whoever writes next, as is that the caller left.
+            writing = self._writer.write(self._events.text(text), drain=False)
+            with suppress(StopIteration, ConnectionError):
+                writing.send(None)
 
     def gather(self, pieces: list[Rendered]) -> None:
         """Take pieces whose text was put."""
