@@ -99,6 +99,8 @@ class Surroundings:
     waits: float = 0
     asked: int = 0  # how often the upstream was
     folder: Path = Path("unused")  # for what callers upload
+    speech: Any = None
+    transcriptions: Any = None
 
     async def find(self, folder: str, name: str) -> StoredBlob | None:
         return self.blobs.get((folder, name))
@@ -152,6 +154,8 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.BLOBS] = around
     app[keys.UPLOADS] = FileUploads(around.folder)
     app[keys.LINKS] = LinkSigner(SECRET, config.files.link_seconds)
+    app[keys.SPEECH] = around.speech
+    app[keys.TRANSCRIPTIONS] = around.transcriptions
     app[keys.CATALOGUE] = around
     app[keys.TOKENS] = around
     app[keys.ACCOUNTS] = around
