@@ -174,8 +174,8 @@ def _explained(error: UpstreamRefusedError, order: SpeechOrder) -> Exception:
     if error.upstream_status in _WRONG:
         known = ", ".join(f"'{name}'" for name in KNOWN_FORMATS)
         message = (
-            f"{error.message} It was asked for the voice '{order.voice}' as '{order.format}'; "
-            f"the formats known to work are {known}."
+            f"The upstream does not read the voice '{order.voice}' as '{order.format}'; the "
+            f"formats known to work are {known}. {error.message}"
         )
         return RequestError(message)
     return error
