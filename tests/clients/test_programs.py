@@ -23,7 +23,7 @@ SECONDS = 240  # for the slowest to be imported on a machine that is busy
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(SECONDS + 30),
-    pytest.mark.skipif(not BIN.is_dir(), reason="make install puts the clients into .venv/clients"),
+    pytest.mark.skipif(not BIN.is_dir(), reason="the clients are not installed"),
 ]
 
 
