@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ class TextFormatter(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        stamp = self.formatTime(record)
+        stamp = f"{_second(int(record.created))},{int(record.msecs):03}"
         parts = [f"{stamp} {record.levelname} {record.name}: {redact(record.getMessage())}"]
         parts += [f"{name}={_text_value(value)}" for name, value in _extra(record).items()]
         if trace := _trace(self, record):
@@ -80,6 +80,13 @@ class Entrance(QueueHandler):
         super().__init__(records)
         self._records = records
         self._dropped = 0
+
+    @override
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Make the line here; no other handler has the record, so it need not be copied."""
+        record.msg = self.format(record)
+        record.args = record.exc_info = record.exc_text = record.stack_info = None
+        return record
 
     @override
     def enqueue(self, record: logging.LogRecord) -> None:
@@ -154,6 +161,12 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
         for name, value in fields.items()
         if name not in _OWN_FIELDS
     }
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    """Return the local time of a second, in which there are often more records than one."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 @cache
