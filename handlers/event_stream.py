@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import StreamWriter
-from aiohttp_sse import EventSourceResponse
 from typing_extensions import override
 
 from handlers.record import Record, outcome_of
@@ -24,6 +23,12 @@ from service.events import Failure, TurnEnded
 from service.rendered import Rendered
 from service.stages.encode import PING, Gathered
 
+# No proxy on the way may keep events back (openai-wire 2).
+_HEADERS = {
+    hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
+    hdrs.CACHE_CONTROL: "no-cache",
+    "X-Accel-Buffering": "no",
+}
 # How late a keep-alive may be, as a part of its interval: silence is looked for this often.
 _LOOKS_PER_INTERVAL = 4
 # What may wait for a slow caller, in this process and unsent in the kernel, before the upstream
@@ -31,24 +36,20 @@ _LOOKS_PER_INTERVAL = 4
 UNSENT_BYTES = 16 * 1024
 
 
-class StreamResponse(EventSourceResponse):
-    """A response of events, without pings of its own and open to every HTTP version."""
+class StreamResponse(web.StreamResponse):
+    """A response of events, for every HTTP version."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
-        super().__init__(headers=headers, allow_all_methods=True, send_timeout=None)
-        self.headers[hdrs.CONTENT_TYPE] = "text/event-stream; charset=utf-8"
-        del self.headers[hdrs.CONNECTION]  # the base class claims keep-alive for every request
+        super().__init__(headers={**_HEADERS, **headers})
 
     @override
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send the head, once."""
-        if self.prepared:  # the server asks again at the end; the base class would raise
-            return await web.StreamResponse.prepare(self, request)
         if request.version < HttpVersion11:
             self.force_close()  # without chunks, only the end of the connection ends the body
-        writer = await super().prepare(request)
-        self.stop_streaming()
-        return writer
+        elif not self.prepared:
+            self.enable_chunked_encoding()
+        return await super().prepare(request)
 
 
 class Events(Protocol):

@@ -111,7 +111,7 @@ class Scribe(QueueListener):
     def dequeue(self, block: bool) -> Any:
         """Return the next records as one of many lines; after a wait, others get a moment to join."""
         is_idle = self._records.empty()
-        first = super().dequeue(block)
+        first: Any = super().dequeue(block)
         if first is None:  # what ends the thread
             return first
         if is_idle:
