@@ -114,8 +114,10 @@ def _refuse_unsupported(fields: ChatFields) -> None:
         raise refusal("n", "only 1 choice for a request can be made; leave it out or send 1")
     if fields.logprobs:
         raise refusal("logprobs", "log probabilities are not available; leave it out")
-    if "audio" in (fields.modalities or ()) or fields.audio is not None:
+    if "audio" in (fields.modalities or ()):
         raise refusal("modalities", "audio output is not available; use ['text']")
+    if fields.audio is not None:
+        raise refusal("audio", "audio output is not available; leave it out")
 
 
 def _max_tokens(fields: ChatFields) -> int | None:

@@ -123,7 +123,7 @@ def test_only_one_choice_can_be_had(n: int) -> None:
     [
         ({"logprobs": True}, "logprobs"),
         ({"modalities": ["text", "audio"]}, "modalities"),
-        ({"audio": {"voice": "x"}}, "modalities"),
+        ({"audio": {"voice": "x"}}, "audio"),
         ({"response_format": {"type": "xml"}}, "response_format.type"),
         ({"response_format": {}}, "response_format.type"),
     ],
