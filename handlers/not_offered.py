@@ -16,6 +16,7 @@ REASONS = {
     "audio/speech": "the upstream reads nothing aloud but its own answers",
     "audio/transcriptions": "recordings are not passed on to the upstream",
     "audio/translations": "recordings are not passed on to the upstream",
+    "audio/voice_consents": "the upstream makes no voices",
     "audio/voices": "the upstream makes no voices",
     "batches": "the upstream takes one turn at a time; use chat completions",
     "chatkit": "the upstream has no workflows",
