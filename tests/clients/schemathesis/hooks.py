@@ -73,6 +73,8 @@ def pin(description: dict[str, Any]) -> None:
     for name, schema in schemas.items():
         if name.endswith("Form"):
             schema["additionalProperties"] = False  # names of parts that no form has
+        if PINNED.get(name, {}).get("stream") is STREAM:
+            schema["required"] = [*schema["required"], "stream"]  # else few would be streamed
     for name, field in (("ChatCompletionMessage", "content"), ("ResponseRequest", "input")):
         choices = schemas[name]["properties"][field]["anyOf"]
         choices[:] = [QUESTION if choice == {"type": "string"} else choice for choice in choices]
