@@ -245,6 +245,30 @@ class Images(Struct):
     usage: ImageUsage
 
 
+# --- sound ----------------------------------------------------------------------------
+
+
+class Transcription(Struct):
+    """What is said in a recording."""
+
+    text: str
+
+
+class TranscriptDelta(Struct, tag_field="type", tag="transcript.text.delta"):
+    """A piece of what is said."""
+
+    delta: str
+
+
+class TranscriptDone(Struct, tag_field="type", tag="transcript.text.done"):
+    """All that is said."""
+
+    text: str
+
+
+TranscriptEvent = TranscriptDelta | TranscriptDone
+
+
 # --- files and models -----------------------------------------------------------------
 
 

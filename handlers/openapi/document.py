@@ -117,7 +117,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     responses: dict[str, Any] = {
         "200": {"description": endpoint.summary, "headers": headers, "content": content}
     }
-    if endpoint.answer is None:
+    if endpoint.answer is None and endpoint.method == "get":
         for other in _RANGED:
             responses[str(other.value)] = {"description": other.phrase, "headers": headers}
     if endpoint.id == "getReadiness":

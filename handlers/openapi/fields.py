@@ -32,8 +32,11 @@ from handlers.response_input import (
     InputMessage,
 )
 from handlers.response_requests import LOGPROBS, MAX_METADATA_PAIRS, ResponseFields
+from handlers.speech import SpeechFields
 from service.chat import Profile
 from service.images import MAX_PICTURES
+from service.speech import FORMATS as FORMATS_OF_SOUND
+from service.speech import MAX_CHARS, VOICES
 
 Schema = dict[str, Any]
 Notes = dict[str, Schema]
@@ -233,6 +236,32 @@ _IMAGE: Notes = {
     "render_profile": _PROFILE,
 }
 _SILENT = [{"properties": {"role": {"enum": list(MAY_BE_SILENT)}}}]
+_SPEECH: Notes = {
+    WHOLE: {
+        "anyOf": [
+            {"properties": {"input": {"pattern": r"\S"}}, "required": ["input"]},
+            {
+                "properties": {
+                    name: {"type": "string", "minLength": 1}
+                    for name in ("conversation_id", "message_id")
+                },
+                "required": ["conversation_id", "message_id"],
+            },
+        ]
+    },
+    "input": _note("The text to read aloud.", maxLength=MAX_CHARS),
+    "model": _note("A name of `/v1/models` whose model repeats the text; without it, a small one."),
+    "voice": _note(
+        "An OpenAI name of a voice, or one of the upstream's.", anyOf=[{"enum": [None, *VOICES]}]
+    ),
+    "response_format": _note("The kind of sound.", enum=[None, "", *FORMATS_OF_SOUND]),
+    "stream_format": _note("Bytes only, as they arrive.", enum=[None, "audio"]),
+    "conversation_id": _note(
+        "Beside `message_id`, in place of `input`: an answer that is there already.",
+        pattern=_UPSTREAM_ID,
+    ),
+    "message_id": _note("As an answer named it.", pattern=_UPSTREAM_ID),
+}
 _MESSAGE: Notes = {
     WHOLE: {
         "anyOf": [
@@ -265,6 +294,7 @@ FIELDS: dict[type[Struct], Notes] = {
     CompletionFields: _COMPLETION,
     ResponseFields: _RESPONSE,
     ImageFields: _IMAGE,
+    SpeechFields: _SPEECH,
     WireMessage: _MESSAGE,
     WireFunction: _FUNCTION,
     WireFile: {

@@ -7,6 +7,7 @@ from handlers.files import EXPIRES_AFTER_SECONDS, PURPOSE
 from handlers.image_edits import MAX_IMAGES
 from handlers.image_orders import HONOURED, ImageFields
 from handlers.openapi.schemas import form_schema
+from handlers.transcriptions import FORMATS, LANGUAGE
 
 Schema = dict[str, Any]
 
@@ -21,7 +22,7 @@ def _file(description: str) -> Schema:
 
 
 _PICTURE = _file("A PNG, JPEG, GIF or WebP picture.")
-_FORMATS = "One `image`, or several of that name or of `image[]`."
+_IMAGES = "One `image`, or several of that name or of `image[]`."
 
 
 def _pictures(files: Mapping[str, Schema], required: list[str]) -> Schema:
@@ -46,9 +47,28 @@ FORMS: Mapping[str, Schema] = {
         },
         "required": ["file", "purpose"],
     },
+    "TranscriptionForm": {
+        "type": "object",
+        "properties": {
+            "file": _file("The recording."),
+            "model": {"type": "string", "description": "Any name; the upstream has one."},
+            "language": {
+                "type": "string",
+                "description": "The language that is spoken, as a code.",
+                "pattern": f"^({LANGUAGE.pattern})?$",
+            },
+            "response_format": {"type": "string", "enum": ["", *FORMATS]},
+            "stream": {
+                "type": "string",
+                "description": "Answer with server-sent events; the text comes in one piece.",
+                "enum": ["true", "false"],
+            },
+        },
+        "required": ["file"],
+    },
     "ImageEditForm": _pictures(
         {
-            "image": _PICTURE | {"description": f"{_PICTURE['description']} {_FORMATS}"},
+            "image": _PICTURE | {"description": f"{_PICTURE['description']} {_IMAGES}"},
             "image[]": {"type": "array", "items": _PICTURE, "maxItems": MAX_IMAGES},
             "mask": _file("Only what is transparent or white in it is drawn anew."),
         },

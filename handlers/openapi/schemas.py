@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from handlers import completions, image_orders, requests, response_requests
+from handlers import completions, image_orders, requests, response_requests, speech
 from handlers.openapi.fields import COMPONENTS, FIELDS, WHOLE, Schema
 
 _OWN_NAME = re.compile(r"(?:.*\.)?_?(?:Wire)?(\w+)")
@@ -19,6 +19,7 @@ REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
     "CompletionRequest": (completions.CompletionFields, completions.HONOURED),
     "ResponseRequest": (response_requests.ResponseFields, response_requests.HONOURED),
     "ImageRequest": (image_orders.ImageFields, image_orders.HONOURED),
+    "SpeechRequest": (speech.SpeechFields, speech.HONOURED),
 }
 
 
