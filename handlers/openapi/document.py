@@ -12,7 +12,8 @@ from handlers.headers import IGNORED_FIELDS, OVERHEAD, RETRY_AFTER, SHOULD_RETRY
 from handlers.links import api_base, public_url
 from handlers.not_offered import REASONS
 from handlers.openapi.answers import Error
-from handlers.openapi.endpoints import ENDPOINTS, Endpoint, Parameter, Place, Schema
+from handlers.openapi.endpoint import Endpoint, Parameter, Place, Schema
+from handlers.openapi.endpoints import ENDPOINTS
 from handlers.openapi.forms import FORMS
 from handlers.openapi.schemas import answer_components, reference, request_components
 from handlers.responses import json_response

@@ -16,6 +16,7 @@ from openai.types import (
     image_edit_params,
     image_generate_params,
 )
+from openai.types.audio import speech_create_params, transcription_create_params
 from openai.types.chat import (
     ChatCompletionContentPartParam,
     ChatCompletionMessageParam,
@@ -82,6 +83,10 @@ FIELDS: dict[str, list[str]] = {
     "POST /images/generations": _fields(image_generate_params.ImageGenerateParamsStreaming),
     "POST /images/edits": _fields(image_edit_params.ImageEditParamsStreaming),
     "POST /images/variations": _fields(image_create_variation_params.ImageCreateVariationParams),
+    "POST /audio/speech": _fields(speech_create_params.SpeechCreateParams),
+    "POST /audio/transcriptions": _fields(
+        transcription_create_params.TranscriptionCreateParamsStreaming
+    ),
     "POST /files": _fields(file_create_params.FileCreateParams),
     "GET /files": _fields(file_list_params.FileListParams),
 }

@@ -25,6 +25,12 @@ from tests.compatibility.pictures import (
     VARIATION,
     VARIATION_CASES,
 )
+from tests.compatibility.sounds import (
+    SPEECH,
+    SPEECH_CASES,
+    TRANSCRIPTION,
+    TRANSCRIPTION_CASES,
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,14 @@ TABLES = (
     Table("generations", "POST /images/generations", "json", ORDER, ORDER_CASES),
     Table("edits", "POST /images/edits", "form", EDIT, EDIT_CASES),
     Table("variations", "POST /images/variations", "form", VARIATION, VARIATION_CASES),
+    Table("speech", "POST /audio/speech", "json", SPEECH, SPEECH_CASES),
+    Table(
+        "transcriptions",
+        "POST /audio/transcriptions",
+        "form",
+        TRANSCRIPTION,
+        TRANSCRIPTION_CASES,
+    ),
     Table("upload", "POST /files", "form", UPLOAD, UPLOAD_CASES),
     Table("files", "GET /files", "query", {}, LIST_CASES),
 )

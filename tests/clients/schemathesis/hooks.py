@@ -40,6 +40,7 @@ PINNED: dict[str, Any] = {
     # To any other key, a response to go on from does not exist: that is no refusal of the key.
     "ResponseRequest": {"model": MODEL, "stream": STREAM, "previous_response_id": {"type": "null"}},
     "ImageRequest": {"model": MODEL, "prompt": QUESTION, "size": {"enum": [None, "64x64"]}},
+    "SpeechRequest": {"model": MODEL, "input": {"const": "Boats float."}},
     "ImageEditForm": {"model": MODEL, "prompt": QUESTION, "size": {"const": "64x64"}},
     "ImageVariationForm": {"model": MODEL, "size": {"const": "64x64"}},
 }
