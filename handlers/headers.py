@@ -19,6 +19,8 @@ SHOULD_RETRY = "x-should-retry"
 # Node's SDK sleeps as long as it is told: above this, it is told not to (openai-wire 1, rule 13).
 MAX_RETRY_AFTER_SECONDS = 60
 
+CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)  # only there for a gateway key
+
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
@@ -30,7 +32,17 @@ def request_id_of(request: web.Request) -> str:
 
 
 def credential_of(request: web.Request) -> Credential:
-    """Return the caller's credential.
+    """Return the caller's credential, or that for which the caller's gateway key stands.
+
+    Raises:
+        AuthError: missing or malformed.
+    """
+    granted = request.get(CREDENTIAL)
+    return sent_credential(request) if granted is None else granted
+
+
+def sent_credential(request: web.Request) -> Credential:
+    """Return the credential as it was sent.
 
     Raises:
         AuthError: missing or malformed.

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from aiohttp import hdrs, web
 
+from handlers.admission import install_admission
 from handlers.cors import add_origin, is_preflight, preflight_response
 from handlers.headers import request_id_of
 from handlers.json_body import body_size_error
@@ -29,6 +30,7 @@ _MAX_PATH_CHARS = 200  # of an unknown path, quoted
 def install_edge(app: web.Application) -> None:
     """Put the middleware and the headers of every answer around the application's routes."""
     app.middlewares.append(edge)
+    install_admission(app)
     app.on_response_prepare.append(_add_headers)
 
 

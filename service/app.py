@@ -12,12 +12,15 @@ from aiohttp import web
 from handlers.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
+from service.allowed_turns import AllowedTurns
 from service.config import Config
 from service.errors import StorageError
 from service.joining import JoiningTurns
+from service.key_limits import KeyLimits
 from service.metrics import Metrics
 from service.tracing import open_tracing
 from service.usage import loaded_encoding
+from storage.key_file import KeyFile
 from storage.link_signer import LinkSigner
 from storage.retention import Swept
 from storage.secrets import Cipher, load_or_create_secret
@@ -63,7 +66,7 @@ def make_app(config: Config) -> web.Application:
     install_edge(app)
     add_routes(app, config)
     app.cleanup_ctx.extend(
-        (tracing_ctx, secret_ctx, state_ctx, blobs_ctx, sharing_ctx, upstream_ctx)
+        (tracing_ctx, secret_ctx, state_ctx, blobs_ctx, sharing_ctx, keys_ctx, upstream_ctx)
     )
     return app
 
@@ -162,6 +165,25 @@ async def sharing_ctx(app: web.Application) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def keys_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Take gateway keys, if there is a file of them."""
+    path, leases = app[keys.CONFIG].server.keys_file, app.get(_LEASES)
+    if path:
+        app[keys.GATEWAY_KEYS] = KeyFile(Path(path), app[_CIPHER])
+        app[keys.KEY_LIMITS] = KeyLimits(app[keys.STATE] if leases else None, leases)
+    yield
+
+
+def open_key_file(config: Config) -> KeyFile:
+    """Return the file of gateway keys, for the command that writes it. Blocks.
+
+    Raises:
+        StorageError: the secret cannot be read or made.
+    """
+    return KeyFile(Path(config.server.keys_file), Cipher(_secret(config)))
+
+
+@asynccontextmanager
 async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open all that talks to the outside, in the order of dependence."""
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
@@ -186,7 +208,8 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         app[keys.ACCOUNTS] = UpstreamAccounts(backend)
         app[keys.UPSTREAM] = UpstreamProbe(backend)
         turns = UpstreamTurns(_turn_services(app, backend, models, conversations))
-        app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
+        joining = JoiningTurns(turns, config.server.join_seconds)
+        app[keys.TURNS] = AllowedTurns(joining) if config.server.keys_file else joining
         async with conversations, background(tokens.run, gpts.start):
             yield
             await tokens.close()

@@ -62,6 +62,8 @@ class ServerConfig(_Section):
     max_body_bytes: types.PositiveCount = 32 * MIB
     max_upload_bytes: types.PositiveCount = 512 * MIB
     cors_origins: types.Origins = ("*",)
+    max_requests: types.Count = 2000
+    keys_file: types.Text = ""
     join_seconds: types.SecondsOrZero = 0
     drain_seconds: types.SecondsOrZero = 30
 
