@@ -15,6 +15,7 @@ from handlers.links import api_base
 from handlers.not_offered import reason_for
 from handlers.record import RECORD, Record, close_record, route_of
 from handlers.responses import error_response
+from handlers.slow_bodies import in_time
 from service.errors import MethodNotAllowedError, NotFoundError, RequestError, ServiceError
 from service.events import Failure
 from service.keys import CONFIG, TRACING
@@ -39,6 +40,9 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     record = request.get(RECORD)
     if record is not None:
         response.headers[REQUEST_ID] = record.request_id
+    # What belongs to a key must not be kept for the next one by a cache on the way; shared caches
+    # know the header Authorization, but not api-key.
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     add_origin(request, response, request.app[CONFIG].server.cors_origins)
 
 
@@ -66,7 +70,8 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
     if is_preflight(request):
         return preflight_response(request)
     try:
-        return await handler(request)
+        async with in_time(request):
+            return await handler(request)
     except ServiceError as error:
         return error_response(error.failure())
     except web.HTTPException as error:

@@ -7,6 +7,7 @@
         BodySizeError                413
         UnmetDemandError             400  the model would not answer in the form asked for
       AuthError                      401  this credential is known to be dead, or missing
+      SlowBodyError                  408  the request's body does not come
       KeyScopeError                  403  this gateway key is not for that
       QueueFullError                 429  too many turns of this account wait here
       KeyLimitError                  429  this gateway key asks more than it may
@@ -126,6 +127,14 @@ class AuthError(ServiceError):
     status = 401
     type = "invalid_request_error"
     code = "invalid_api_key"
+
+
+class SlowBodyError(ServiceError):
+    """The body of the request takes too long to arrive."""
+
+    status = 408
+    type = "invalid_request_error"
+    code = "request_timeout"
 
 
 class KeyScopeError(ServiceError):
