@@ -21,6 +21,11 @@ MAX_RETRY_AFTER_SECONDS = 60
 
 CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)  # only there for a gateway key
 
+_SECRET_HEADERS = ("Authorization", "api-key")
+_ACCOUNT_ID = "ChatGPT-Account-ID"
+_SEPARATORS = re.compile(r"[\s,]+")
+_MAX_WORD_CHARS = 6  # `Bearer`; shorter ones are no secrets, and may stand anywhere
+
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
@@ -47,10 +52,19 @@ def sent_credential(request: web.Request) -> Credential:
     Raises:
         AuthError: missing or malformed.
     """
-    headers = request.headers
-    return read_credential(
-        headers.get("Authorization"), headers.get("api-key"), headers.get("ChatGPT-Account-ID")
-    )
+    authorization, api_key = (request.headers.get(name) for name in _SECRET_HEADERS)
+    return read_credential(authorization, api_key, request.headers.get(_ACCOUNT_ID))
+
+
+def secrets_in(request: web.Request) -> list[str]:
+    """Return what a request was sent with that no log may have, the longest first."""
+    given = [request.headers.get(name, "") for name in (*_SECRET_HEADERS, _ACCOUNT_ID)]
+    granted = request.get(CREDENTIAL)
+    if granted is not None:
+        given += [granted.token, granted.account_id or ""]
+    # A token also without its scheme and its account id, and these without it.
+    parts = {part for text in given for part in (text, *_SEPARATORS.split(text))}
+    return sorted((part for part in parts if len(part) > _MAX_WORD_CHARS), key=len, reverse=True)
 
 
 def reply_headers(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -9,7 +10,7 @@ from aiohttp import hdrs, web
 
 from handlers.admission import install_admission
 from handlers.cors import add_origin, is_preflight, preflight_response
-from handlers.headers import request_id_of
+from handlers.headers import request_id_of, secrets_in
 from handlers.json_body import body_size_error
 from handlers.links import api_base
 from handlers.not_offered import reason_for
@@ -20,6 +21,7 @@ from service.errors import MethodNotAllowedError, NotFoundError, RequestError, S
 from service.events import Failure
 from service.keys import CONFIG, TRACING
 from service.malformed import REQUEST_ID
+from service.redaction import REDACTED
 from service.tracing import request_span
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -79,10 +81,17 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
     except (web.RequestPayloadError, ConnectionResetError):
         message = "The request body ended early, or is not encoded as its headers say."
         return error_response(RequestError(message).failure())
-    except Exception:  # noqa: BLE001 - the outermost edge: a bug is logged, the caller gets JSON
-        record = request[RECORD]
-        _log.exception("unhandled fault in request %s", record.request_id)
-        return await _fault_response(record)
+    except Exception as error:  # noqa: BLE001 - the outermost edge: a bug is logged, the caller gets JSON
+        _log_fault(request, error)
+        return await _fault_response(request[RECORD])
+
+
+def _log_fault(request: web.Request, error: Exception) -> None:
+    """Log a bug with its traceback, in which some library may quote what it was given."""
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    for secret in secrets_in(request):
+        trace = trace.replace(secret, REDACTED)
+    _log.error("unhandled fault in request %s\n%s", request[RECORD].request_id, trace)
 
 
 async def _fault_response(record: Record) -> web.StreamResponse:
