@@ -43,6 +43,7 @@ from upstream.probe import UpstreamProbe
 from upstream.queueing import AccountQueues
 from upstream.routing import Route, Routes
 from upstream.session import make_session
+from upstream.token_cache import SEALED_PREFIX
 from upstream.tokens import TokenOptions, Tokens
 from upstream.transfers import Transfers
 from upstream.turns import TurnServices, UpstreamTurns
@@ -92,22 +93,28 @@ async def tracing_ctx(app: web.Application) -> AsyncIterator[None]:
 async def secret_ctx(app: web.Application) -> AsyncIterator[None]:
     """Read the secret, and make of it what protects tokens and signs links."""
     config = app[keys.CONFIG]
-    secret = await asyncio.to_thread(_secret, config)
-    app[_CIPHER] = Cipher(secret)
-    app[keys.LINKS] = LinkSigner(secret, config.files.link_seconds)
+    secret, old = await asyncio.to_thread(_secret, config), _old_secrets(config)
+    app[_CIPHER] = Cipher(secret, old)
+    app[keys.LINKS] = LinkSigner(secret, config.files.link_seconds, old)
     yield
 
 
 @asynccontextmanager
 async def state_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Open the state store."""
-    metrics = app[keys.METRICS]
+    """Open the state store; what an old secret protects in it is protected anew."""
+    metrics, cipher = app[keys.METRICS], app[_CIPHER]
     state = open_state(
         app[keys.CONFIG].storage.state,
         lambda kind: metrics.state_failures.labels(kind).inc(),
     )
     app[keys.STATE] = state
-    yield
+
+    async def renew() -> None:
+        number = await state.rewrite(SEALED_PREFIX, cipher.renewed)
+        _log.info("%d stored tokens were encrypted anew with tokens.secret", number)
+
+    async with background(*([renew] if app[keys.CONFIG].tokens.old_secrets else [])):
+        yield
     await state.close()
 
 
@@ -169,9 +176,21 @@ async def keys_ctx(app: web.Application) -> AsyncIterator[None]:
     """Take gateway keys, if there is a file of them."""
     path, leases = app[keys.CONFIG].server.keys_file, app.get(_LEASES)
     if path:
-        app[keys.GATEWAY_KEYS] = KeyFile(Path(path), app[_CIPHER])
+        app[keys.GATEWAY_KEYS] = file = KeyFile(Path(path), app[_CIPHER])
+        await asyncio.to_thread(_renew_key_file, file)
         app[keys.KEY_LIMITS] = KeyLimits(app[keys.STATE] if leases else None, leases)
     yield
+
+
+def _renew_key_file(file: KeyFile) -> None:
+    """Protect anew what an old secret protects; a file that cannot be written is read all the same."""
+    try:
+        number = file.renew()
+    except StorageError as error:
+        _log.warning("gateway keys stay as they are: %s", error)
+    else:
+        if number:
+            _log.info("the credentials of %d gateway keys were encrypted anew", number)
 
 
 def open_key_file(config: Config) -> KeyFile:
@@ -180,7 +199,8 @@ def open_key_file(config: Config) -> KeyFile:
     Raises:
         StorageError: the secret cannot be read or made.
     """
-    return KeyFile(Path(config.server.keys_file), Cipher(_secret(config)))
+    cipher = Cipher(_secret(config), _old_secrets(config))
+    return KeyFile(Path(config.server.keys_file), cipher)
 
 
 @asynccontextmanager
@@ -282,3 +302,8 @@ def _secret(config: Config) -> bytes:
     if given is not None and given.get_secret_value():
         return given.get_secret_value().encode()
     return load_or_create_secret(SECRET_FILE)
+
+
+def _old_secrets(config: Config) -> list[bytes]:
+    """Return the secrets that may still protect something."""
+    return [old.get_secret_value().encode() for old in config.tokens.old_secrets]

@@ -110,6 +110,7 @@ class TokensConfig(_Section):
     refresh_before_seconds: types.SecondsOrZero = 3600
     daily_refresh_at: types.ClockTime = "03:00"
     secret: types.OptionalSecret = None
+    old_secrets: types.Secrets = ()
 
 
 class ModelConfig(_Section):

@@ -17,7 +17,7 @@ from pathlib import Path
 from secrets import token_hex
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from service.credentials import Credential
 from service.errors import WRONG_KEY, AuthError, StorageError
@@ -120,6 +120,19 @@ class KeyFile:
         message = f"there is no key '{which}'"
         raise ValueError(message)
 
+    def renew(self) -> int:
+        """Seal anew what an old secret sealed, and return for how many keys that was. Blocks.
+
+        Raises:
+            StorageError: the file cannot be read or written.
+        """
+        if not any(self._renewed(key) for key in self.listing()):
+            return 0  # a file that need not be written may be one that cannot
+        with self._alone():
+            changed = [(key, self._renewed(key)) for key in self.listing()]
+            self._write([renewed or key for key, renewed in changed])
+            return sum(renewed is not None for _, renewed in changed)
+
     # --- reading ------------------------------------------------------------------
 
     def _current(self) -> dict[str, GatewayKey]:
@@ -164,6 +177,10 @@ class KeyFile:
         raise StorageError("What this key stands for cannot be read; the gateway's log says why.")
 
     # --- writing ------------------------------------------------------------------
+
+    def _renewed(self, key: GatewayKey) -> GatewayKey | None:
+        sealed = self._cipher.renewed(key.credential.encode())
+        return structs.replace(key, credential=sealed.decode()) if sealed is not None else None
 
     def _seal(self, digest: str, credential: Credential) -> str:
         sealed = _Sealed(digest, credential.token, credential.account_id)

@@ -169,6 +169,24 @@ def test_another_secret_opens_nothing(
     assert text not in caplog.text
 
 
+def test_what_an_old_secret_sealed_is_sealed_anew_once(keys: KeyFile, path: Path) -> None:
+    text = keys.add(KeyTerms("bot", 60), CREDENTIAL)
+    before = path.read_bytes()
+    rotating = KeyFile(path, Cipher(b"new", [SECRET]))
+    assert rotating.find(text).credential.token == TOKEN
+    assert path.read_bytes() == before
+    assert (rotating.renew(), rotating.renew()) == (1, 0)
+    granted = KeyFile(path, Cipher(b"new")).find(text)
+    assert (granted.credential.token, granted.key.requests_per_minute) == (TOKEN, 60)
+    with pytest.raises(StorageError):
+        keys.find(text)
+
+
+def test_without_a_file_there_is_nothing_to_seal_anew(keys: KeyFile, path: Path) -> None:
+    assert keys.renew() == 0
+    assert not path.parent.exists()
+
+
 def test_who_can_write_the_file_cannot_give_himself_a_credential_in_it(
     keys: KeyFile, path: Path
 ) -> None:
