@@ -14,7 +14,6 @@ from service.errors import SlowBodyError
 
 GRACE_SECONDS = 60.0  # of any body, whatever has arrived; longer than a token exchange takes
 MIN_BYTES_PER_SECOND = 4096  # on the average; a modem of 1998 sends as much
-_LOOK_SECONDS = 1.0  # between two looks at a body that waits for us
 
 
 @asynccontextmanager
@@ -59,9 +58,10 @@ class _Watch:
         if self._body.is_eof():
             return
         now = self._loop.time()
+        if self._body._size:  # noqa: SLF001 - it does not tell otherwise
+            self._began = now  # what has arrived waits for us, not we for what is to come
         until = self._began + GRACE_SECONDS + self._body.total_bytes / MIN_BYTES_PER_SECOND
-        # What has arrived and is not read yet waits for us, not we for it.
-        if now >= until and not self._body._size:  # noqa: SLF001 - it does not tell otherwise
+        if now >= until:
             self._limit.reschedule(now)
         else:
-            self._timer = self._loop.call_at(max(until, now + _LOOK_SECONDS), self._look)
+            self._timer = self._loop.call_at(until, self._look)

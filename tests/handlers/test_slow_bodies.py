@@ -76,15 +76,23 @@ async def test_a_body_that_waits_for_us_is_not_late(
     exchange = around.caller
 
     async def slow(credential):
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.8)
         return await exchange(credential)
 
     monkeypatch.setattr(around, "caller", slow)
-    head = (
+    monkeypatch.setattr(slow_bodies, "GRACE_SECONDS", 0.6)
+    form = (
         b'--x\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
         b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+        b"hello\r\n--x--\r\n"
     )
     headers = {**BEARER, "Content-Type": "multipart/form-data; boundary=x"}
-    body = trickle(head + b"x" * 2_000_000 + b"\r\n--x--\r\n", 0.001, 500_000)
-    response = await client.post("/v1/files", data=body, headers=headers)
+
+    async def halves() -> AsyncIterator[bytes]:
+        """The first one lies unread until the exchange is done; the other comes soon after that."""
+        yield form[:100]
+        await asyncio.sleep(0.9)
+        yield form[100:]
+
+    response = await client.post("/v1/files", data=halves(), headers=headers)
     assert response.status == 200, await response.text()

@@ -6,10 +6,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from service import key_limits
 from service.errors import KeyLimitError
-from service.gateway_keys import GatewayKey
+from service.gateway_keys import GatewayKey, new_key
 from service.key_limits import KeyLimits
 from storage.state import open_state
 from tests.redis_server import running_redis
@@ -17,7 +18,8 @@ from upstream.leases import Leases
 
 
 def key(**limits: int) -> GatewayKey:
-    return GatewayKey("abcdefgh", "bot", "0" * 64, "", 0, **limits)
+    """A key that no other test has asked by."""
+    return GatewayKey(new_key()[6:14], "bot", "0" * 64, "", 0, **limits)
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +83,9 @@ async def test_a_refused_request_does_not_count(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_a_limit_that_is_lowered_holds_for_what_was_asked_before() -> None:
-    limits = KeyLimits()
-    await ask(limits, key(requests_per_minute=5), 5)
-    assert None not in await ask(limits, key(requests_per_minute=2), 1)
+    limits, of = KeyLimits(), key(requests_per_minute=5)
+    await ask(limits, of, 5)
+    assert None not in await ask(limits, structs.replace(of, requests_per_minute=2), 1)
 
 
 def test_a_limit_is_a_429() -> None:
@@ -93,7 +95,7 @@ def test_a_limit_is_a_429() -> None:
 async def test_keys_have_limits_of_their_own() -> None:
     limits = KeyLimits()
     assert await ask(limits, key(requests_per_minute=1)) == [None]
-    other = GatewayKey("other000", "other", "", "", 0, requests_per_minute=1)
+    other = key(requests_per_minute=1)
     assert await ask(limits, other) == [None]
     assert None not in await ask(limits, other)
 
@@ -139,6 +141,18 @@ async def test_a_minute_holds_over_all_processes(url: str) -> None:
             assert 1 <= wait <= 60
 
 
+async def test_who_was_refused_stands_in_nobodys_way(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_limits, "MINUTE_SECONDS", 0.5)
+    of = key(requests_per_minute=1)
+    async with shared_limits(url) as one, shared_limits(url) as two:
+        assert await ask(one, of) == [None]
+        assert None not in await ask(two, of)
+        await asyncio.sleep(0.6)
+        assert await ask(one, of) == [None]
+
+
 async def test_at_once_holds_over_all_processes(url: str) -> None:
     of = key(concurrent_requests=1)
     async with shared_limits(url) as one, shared_limits(url) as two:
@@ -150,9 +164,9 @@ async def test_at_once_holds_over_all_processes(url: str) -> None:
 
 async def test_with_a_dead_store_each_process_counts(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    dead = f"sqlite:{tmp_path}/file/state.db"
+    dead, of = f"sqlite:{tmp_path}/file/state.db", key(requests_per_minute=2)
     async with shared_limits(dead) as one, shared_limits(dead) as two:
         for limits in (one, two):
-            *let_in, refused = await ask(limits, key(requests_per_minute=2), 3)
+            *let_in, refused = await ask(limits, of, 3)
             assert let_in == [None, None]
             assert refused is not None

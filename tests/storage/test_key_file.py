@@ -220,7 +220,11 @@ def test_commands_at_the_same_time_lose_nothing(path: Path) -> None:
         for number in range(3)
     ]
     for process in processes:
-        process.communicate(b"go\n")
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate()
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert len(KeyFile(path, Cipher(b"s")).listing()) == 60
 
