@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import socket
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -49,6 +50,31 @@ async def test_every_answer_has_a_request_id(serve: Serve, around: Surroundings)
     answers.append(await client.post(CHAT, json=BODY, headers=BEARER))
     assert [a.status for a in answers] == [200, 404, 405, 401, 200, 200, 204, 404, 500]
     assert all(a.headers["x-request-id"].startswith("req_") for a in answers)
+
+
+@pytest.mark.parametrize("authorization", ["Authorization", "api-key"])
+async def test_no_cache_on_the_way_may_keep_what_belongs_to_a_key(
+    serve: Serve, around: Surroundings, tmp_path: Path, authorization: str
+) -> None:
+    around.folder = tmp_path
+    client = await serve()
+    key = {authorization: "Bearer fk-test" if authorization != "api-key" else "fk-test"}
+    for method, path in (
+        ("GET", "/v1/models"),
+        ("GET", "/v1/models/gpt-4o"),
+        ("GET", "/v1/models/none"),
+        ("GET", "/v1/files"),
+        ("GET", "/v1/files/file-none/content"),
+        ("GET", "/v1/dashboard/billing/usage"),
+        ("POST", "/getAccountID"),
+        ("POST", CHAT),
+        ("GET", "/readyz"),
+        ("GET", "/nothing"),
+    ):
+        response = await client.request(method, path, json=BODY, headers=key)
+        assert response.headers["Cache-Control"] == "no-store", path
+    stream = await client.post(CHAT, json={**BODY, "stream": True}, headers=key)
+    assert stream.headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize(
