@@ -24,6 +24,7 @@ from service.errors import (
 )
 from service.events import BodyEnd, BodyEnded
 from upstream.backend import Backend, is_fault_of_route
+from upstream.bodies import end_if_lost
 from upstream.routing import Route
 
 # Spec 3, upstream.retries: a longer wait goes to the caller at once.
@@ -112,8 +113,7 @@ class TurnBody:
         now = self._loop.time()
         if self._watch is None:
             return
-        if self._is_reading and self._is_lost():
-            self._response.content.set_exception(aiohttp.ClientPayloadError("connection lost"))
+        if self._is_reading and end_if_lost(self._response):
             return
         due = min(self._watch.due(now, is_reading=self._is_reading), self._deadline)
         if now >= due:
@@ -122,15 +122,6 @@ class TurnBody:
             )
         else:
             self._timer = self._loop.call_at(min(due, now + _TICK_SECONDS), self._tick)
-
-    def _is_lost(self) -> bool:
-        """Tell whether the connection has gone and the body does not know.
-
-        aiohttp's parser in C closes the connection at a chunk that is none, and tells nobody.
-        """
-        content, connection = self._response.content, self._response.connection
-        is_open = content.exception() is None and not content.is_eof()
-        return is_open and connection is not None and connection.transport is None
 
 
 class _Watch:

@@ -1,6 +1,10 @@
+import asyncio
+
+import aiohttp
 import pytest
 
 from service.errors import UpstreamProtocolError
+from tests.scripted_upstream import Pause, Raw, scripted_upstream
 from upstream.bodies import chunks_within, json_object, read_limited, read_start
 
 
@@ -37,6 +41,16 @@ async def test_only_the_start_of_a_long_body_is_read(body):
         assert 1000 <= len(await read_start(response, 1000)) < 900_000
     async with body(10) as response:
         assert await read_start(response, 1000) == b"x" * 10
+
+
+async def test_a_body_that_breaks_ends_also_where_the_parser_tells_nobody(backend):
+    async with scripted_upstream() as upstream:
+        upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
+        for read in (read_start, read_limited):
+            url = f"{upstream.url}/backend-api/conversation"
+            async with asyncio.timeout(5), backend.session.post(url, json={}) as response:
+                with pytest.raises(aiohttp.ClientPayloadError):
+                    await read(response, 1000)
 
 
 @pytest.mark.parametrize(
