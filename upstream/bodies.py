@@ -39,6 +39,7 @@ def end_if_lost(response: aiohttp.ClientResponse) -> bool:
 def _watched(response: aiohttp.ClientResponse) -> Iterator[None]:
     """Look at the connection once in a while for as long as the body is read."""
     loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
 
     def look() -> None:
         nonlocal timer
