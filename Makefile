@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types fmt golden compatibility bench soak check requirements audit sbom clean
+.PHONY: help install run test faults lint types fmt golden compatibility bench soak check requirements audit sbom clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,9 @@ run: $(VENV)/.for-run  ## start on port 33333, against the built-in demo unless 
 test: install  ## run every test; installs redis-server, nginx and chromium first where apt-get and root are there
 	@tests/system_packages.sh
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+faults: install  ## play every fault against every endpoint, and print a table of what came of it
+	$(BIN)/python -m tests.faults --jobs $(JOBS) $(ARGS)
 
 lint: install  ## look for mistakes, and for files that are not formatted
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ from handlers.record import RECORD, Record, close_record, route_of
 from handlers.responses import error_response
 from handlers.slow_bodies import in_time
 from service.errors import MethodNotAllowedError, NotFoundError, RequestError, ServiceError
-from service.events import Failure
+from service.events import Failure, Outcome
 from service.keys import CONFIG, TRACING
 from service.malformed import REQUEST_ID
 from service.redaction import REDACTED
@@ -59,6 +59,8 @@ async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
             response = await _answer(request, handler)
         except asyncio.CancelledError:
             record.abandon()
+            if record.outcome is not Outcome.ABANDONED:
+                response = record.stream  # it had its answer, and left before this task went on
             raise
         finally:
             fields = close_record(request, response)
