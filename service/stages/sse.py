@@ -37,6 +37,7 @@ class DecodeSse:
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """Return the frames that this chunk completes; never waits, never raises."""
+        chunk = b"" if self.is_overflowing else chunk
         if self._is_lf_swallowed and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._is_lf_swallowed = False
@@ -64,7 +65,8 @@ class DecodeSse:
         frames: list[Frame] = []
         if self._tail:
             self._line(self._whole_line(b""), frames)
-        self._dispatch(frames)
+        if not self.is_overflowing:
+            self._dispatch(frames)
         return frames
 
     def _whole_line(self, end: bytes) -> bytes:
