@@ -121,6 +121,14 @@ class DecodeDelta:
         return document
 
 
+def unknown_operation(delta: dict[str, Any]) -> str | None:
+    """Return the name of an operation of a delta, or of its patch, that is not known, if any."""
+    value = delta.get("v")
+    nested = value if isinstance(value, list) else ()
+    names = [each.get("o") for each in (delta, *nested) if isinstance(each, dict)]
+    return next((n for n in names if isinstance(n, str) and n not in _OPERATIONS), None)
+
+
 def apply(root: Any, path: str, operation: str, value: Any, depth: int = 0) -> Any:
     """Return `root` after one operation (protocol 3.4, APPLY), never changing it.
 

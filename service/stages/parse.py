@@ -30,7 +30,8 @@ from service.events import (
     WebSocketHandOff,
 )
 from service.refusals import fault_failure, without_secrets
-from service.stages.delta import AnswerGrew, DecodeDelta
+from service.stages.delta import AnswerGrew, DecodeDelta, unknown_operation
+from service.stages.known import plain_word, sketch
 from service.stages.messages import read_message
 
 _SAMPLE_CHARS = 200
@@ -119,7 +120,9 @@ class Parse:
         try:
             change = self._decoder.feed(delta)
         except UpstreamProtocolError as error:
-            yield self._unknown("bad delta", str(error))
+            operation = unknown_operation(delta)
+            named = f"operation {plain_word(operation)}" if operation else "bad delta"
+            yield self._unknown(named, str(error))
             return
         if isinstance(change, AnswerGrew):
             yield TextAppended(change.message_id, change.text)
@@ -150,7 +153,7 @@ class Parse:
         elif value.get("error") or value.get("detail"):
             yield self._fault(value, is_body=not value.get("error"))
         elif kind not in _IGNORED_TYPES:
-            yield self._unknown(f"type {kind}")
+            yield self._unknown(f"type {kind}", sketch(value))
 
     def _bare(self, value: dict[str, Any]) -> Iterator[UpstreamEvent]:
         """Read an object that has neither a type nor a message."""

@@ -99,6 +99,7 @@ def test_the_words_of_a_proxy_are_in_the_error(
     assert (end.outcome, end.failure.code) == (outcome, code)
     assert "It said: The service is closed." in end.failure.message
     assert end.counts == {"stray line": 1}
+    assert end.samples == {"stray line": "The service is closed."}
 
 
 def test_kinds_that_are_counted_are_bounded() -> None:

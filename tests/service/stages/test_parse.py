@@ -62,7 +62,7 @@ V1 = [
         ({"wss_url": "wss://x", "response_id": "r"}, WebSocketHandOff()),
         (b"[DONE]", DoneReceived()),
         (b" [DONE] ", DoneReceived()),
-        ({"type": "brand_new"}, Unknown("type brand_new")),
+        ({"type": "brand_new"}, Unknown("type brand_new", '{"type": ""}')),
         ({"a": 1, "b": 2}, Unknown("object", "a,b")),
         (b"[1]", Unknown("json list", "[1]")),
         (b"{broken", Unknown("not json", "{broken")),
@@ -113,13 +113,25 @@ def test_the_encoding_header_starts_afresh() -> None:
     assert parsed(*V1, grow, *V1, grow)[1] == parsed(*V1, grow)[1]
 
 
-def test_a_bad_delta_is_counted_and_the_next_one_works() -> None:
+@pytest.mark.parametrize(
+    ("delta", "kind"),
+    [
+        (b'{"o":"move"}', "operation move"),
+        (b'{"o":"patch","v":[{"o":"add","p":"/a","v":1},{"o":"splice"}]}', "operation splice"),
+        (b'{"o":"/home/me 2"}', "operation (not a plain word)"),
+        (b'{"o":1}', "bad delta"),
+        (b'{"o":"patch","v":[{"p":"/a"}]}', "bad delta"),
+        (b'{"o":"patch","v":1}', "bad delta"),
+    ],
+)
+def test_a_bad_delta_is_counted_and_the_next_one_works(delta: bytes, kind: str) -> None:
     events = parsed(
         *V1,
-        Frame("delta", b'{"o":"move"}'),
+        Frame("delta", delta),
         Frame("delta", b'{"o":"append","p":"/message/content/parts/0","v":"b"}'),
     )
-    assert events[1] == Unknown("bad delta", "a delta's operation is not known")
+    assert isinstance(events[1], Unknown)
+    assert events[1].kind == kind
     assert events[2] == TextAppended("m", "b")
 
 
