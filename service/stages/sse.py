@@ -109,8 +109,8 @@ class DecodeSse:
             frames.append(Frame("", line[:STRAY_SAMPLE_BYTES], stray=True))
 
     def _add(self, data: bytes) -> None:
+        self._size += len(data) + bool(self._data)  # the line end that will join them
         self._data.append(data)
-        self._size += len(data)
         self._check(self._size)
 
     def _check(self, size: int) -> None:

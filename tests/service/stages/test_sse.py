@@ -75,6 +75,14 @@ def test_the_limit_holds_for_many_short_lines_of_one_event() -> None:
     assert decoder.is_overflowing
 
 
+def test_the_limit_holds_for_lines_with_nothing_in_them() -> None:
+    decoder = DecodeSse(max_event_bytes=20)
+    decoder.feed(b"data\ndata:\n" * 10)
+    assert not decoder.is_overflowing
+    decoder.feed(b"data\ndata\n")
+    assert decoder.is_overflowing
+
+
 def test_events_up_to_the_limit_do_not_add_up() -> None:
     decoder = DecodeSse(max_event_bytes=20)
     assert len(decoder.feed(b"data: 0123456789\n\n" * 50)) == 50
