@@ -21,6 +21,7 @@ NAMES = (
     "images",
     "config",
     "multipart",
+    "scrub",
 )
 
 

@@ -37,7 +37,7 @@ TOOLS = frozenset(
         *("turn_plan", "genui", "a8km123", "all", "assistant", "user"),
     }
 )
-_ACTION = "__jit_plugin"
+ACTION = "__jit_plugin"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,47}")
 _ID_LIKE = re.compile(r"\d{6}|[0-9a-f]{8}-|\b(?:eyJ|[fps]k-)")  # could be somebody's
 _MAX_KEYS = 12
@@ -67,7 +67,7 @@ def _unknown_words(message: Message) -> Iterator[str]:
 
 
 def _is_known_tool(name: str) -> bool:
-    return re.split(r"[./]", name, maxsplit=1)[0] in TOOLS or _ACTION in name
+    return re.split(r"[./]", name, maxsplit=1)[0] in TOOLS or ACTION in name
 
 
 def plain_word(word: str) -> str:
