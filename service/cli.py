@@ -106,6 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print the effective settings with secrets masked, and exit: 0, or 2 if they are bad",
     )
+    _add_captures(parser)
+    parser.add_argument("--version", action="version", version=f"backend-to-v1 {VERSION}")
+    return parser
+
+
+def _add_captures(parser: argparse.ArgumentParser) -> None:
     capture = parser.add_mutually_exclusive_group()
     capture.add_argument(
         "--replay",
@@ -122,5 +128,3 @@ def _parser() -> argparse.ArgumentParser:
         "text of it, and exit",
     )
     parser.add_argument("--json", action="store_true", help="with --replay: as one JSON object")
-    parser.add_argument("--version", action="version", version=f"backend-to-v1 {VERSION}")
-    return parser

@@ -1,8 +1,10 @@
 """The body of a chat completion."""
 
 import json
+from functools import cache
 
 from fuzz import requests
+from fuzz.mutants import is_recipe, mutant, recipes
 from fuzz.requests import ARRIVAL, check_chat, plain, tried
 from handlers.requests import chat_request
 
@@ -12,6 +14,8 @@ TOKENS = requests.TOKENS
 
 def check(data: bytes) -> None:
     """A chat that can be sent, with the words of the body, or a refusal that says why."""
+    if is_recipe(data):
+        data = mutant(list(bodies().values()), data)
     chat = tried(lambda: chat_request(data, ARRIVAL))
     if chat is None:
         return
@@ -26,8 +30,9 @@ def check(data: bytes) -> None:
             assert message.text == sent["content"], "another text"
 
 
-# A table of bodies: longer than the budget.
-def seeds() -> dict[str, bytes]:
+# A table: longer than the budget.
+@cache
+def bodies() -> dict[str, bytes]:
     """Return chats of every kind."""
     model = {"model": "gpt-4o"}
     hello = {"role": "user", "content": "Hello"}
@@ -36,7 +41,7 @@ def seeds() -> dict[str, bytes]:
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
     function = {"name": "add", "description": "Adds", "parameters": schema}
     called = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
-    bodies = {
+    every = {
         "plain": {**model, "messages": [hello]},
         "options": {
             **model,
@@ -83,4 +88,9 @@ def seeds() -> dict[str, bytes]:
             "render_profile": "bot",
         },
     }
-    return {name: json.dumps(body).encode() for name, body in bodies.items()}
+    return {name: json.dumps(body).encode() for name, body in every.items()}
+
+
+def seeds() -> dict[str, bytes]:
+    """Return the bodies, and recipes for odd ones."""
+    return bodies() | recipes()

@@ -1,8 +1,10 @@
 """The body of a legacy completion."""
 
 import json
+from functools import cache
 
 from fuzz import requests
+from fuzz.mutants import is_recipe, mutant, recipes
 from fuzz.requests import ARRIVAL, check_chat, plain, tried
 from handlers.completions import read_completion
 
@@ -12,6 +14,8 @@ TOKENS = requests.TOKENS
 
 def check(data: bytes) -> None:
     """The prompt as it was sent, or a refusal that says why."""
+    if is_recipe(data):
+        data = mutant(list(bodies().values()), data)
     asked = tried(lambda: read_completion(data, ARRIVAL))
     if asked is None:
         return
@@ -23,9 +27,10 @@ def check(data: bytes) -> None:
     assert asked.echo == (prompt if told.get("echo") else "")
 
 
-def seeds() -> dict[str, bytes]:
+@cache
+def bodies() -> dict[str, bytes]:
     """Return prompts."""
-    bodies = {
+    every = {
         "plain": {"model": "gpt-4o", "prompt": "Hello"},
         "list": {"model": "gpt-4o", "prompt": ["Hello"], "echo": True, "stop": "\n", "n": 1},
         "options": {
@@ -40,4 +45,9 @@ def seeds() -> dict[str, bytes]:
             "suffix": None,
         },
     }
-    return {name: json.dumps(body).encode() for name, body in bodies.items()}
+    return {name: json.dumps(body).encode() for name, body in every.items()}
+
+
+def seeds() -> dict[str, bytes]:
+    """Return the bodies, and recipes for odd ones."""
+    return bodies() | recipes()

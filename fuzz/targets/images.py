@@ -4,6 +4,7 @@ import json
 from functools import cache
 
 from fuzz import requests
+from fuzz.mutants import is_recipe, mutant, recipes
 from fuzz.requests import ARRIVAL, check_chat, plain, tried
 from handlers.image_orders import read_order
 from service.config import Config
@@ -15,6 +16,8 @@ TOKENS = requests.TOKENS
 
 def check(data: bytes) -> None:
     """An order with the words of its prompt, or a refusal that says why."""
+    if is_recipe(data):
+        data = mutant(list(bodies().values()), data)
     order = tried(lambda: read_order(data, ARRIVAL, _config()))
     if order is None:
         return
@@ -31,9 +34,10 @@ def _config() -> Config:
     return Config()
 
 
-def seeds() -> dict[str, bytes]:
+@cache
+def bodies() -> dict[str, bytes]:
     """Return orders."""
-    bodies = {
+    every = {
         "plain": {"prompt": "A boat"},
         "options": {
             "model": "dall-e-3",
@@ -47,4 +51,9 @@ def seeds() -> dict[str, bytes]:
         },
         "native": {"model": "gpt-image-1", "prompt": "A boat", "size": "auto", "background": None},
     }
-    return {name: json.dumps(body).encode() for name, body in bodies.items()}
+    return {name: json.dumps(body).encode() for name, body in every.items()}
+
+
+def seeds() -> dict[str, bytes]:
+    """Return the bodies, and recipes for odd ones."""
+    return bodies() | recipes()

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from fuzz.inputs import pieces, split, transcripts
+from fuzz.inputs import CHOICE_BYTES, pieces, split, transcripts
+from fuzz.mutants import is_recipe, mutant_line, recipes
 from service.events import BodyEnd, Delta, SentHistory, TurnEnded
 from service.pipeline import make_renderer
 from service.rendered import Rendered
@@ -35,6 +36,8 @@ TOKENS = (
 def check(data: bytes) -> None:
     """One end, the same for any cut; lines short and JSON; every dialect tells the same text."""
     choice, body = split(data)
+    if is_recipe(data):
+        choice, body = _number(data[1:3]), _mutant(data)
     end = ENDS[choice % len(ENDS)]
     whole = list(deltas([body], SENT, end))
     cut = list(deltas(pieces(body, choice), SENT, end))
@@ -44,6 +47,15 @@ def check(data: bytes) -> None:
         assert other == reading or not is_steady, "another cut, another answer"
     for profile in FORMATS:
         _check_dialects(whole, profile)
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data)
+
+
+def _mutant(data: bytes) -> bytes:
+    every = list(transcripts(MAX_BYTES).values())
+    return mutant_line(every[_number(data[3:5]) % len(every)][CHOICE_BYTES:], data[5:])
 
 
 # --- what a cut may change ------------------------------------------------------
@@ -158,5 +170,5 @@ def _check_end(reading: Reading, rendered: list[Rendered]) -> None:
 
 
 def seeds() -> dict[str, bytes]:
-    """Return the transcripts."""
-    return transcripts(MAX_BYTES)
+    """Return the transcripts, and recipes for odd ones."""
+    return transcripts(MAX_BYTES) | recipes()

@@ -1,9 +1,11 @@
 """The body of a request for a response."""
 
 import json
+from functools import cache
 from typing import Any
 
 from fuzz import requests
+from fuzz.mutants import is_recipe, mutant, recipes
 from fuzz.requests import ARRIVAL, check_chat, tried
 from handlers.response_input import REFERENCE, input_items
 from handlers.response_requests import (
@@ -22,6 +24,8 @@ TOKENS = requests.TOKENS
 
 def check(data: bytes) -> None:
     """A turn that can be sent, and items that can be kept and listed; or a refusal."""
+    if is_recipe(data):
+        data = mutant(list(bodies().values()), data)
     chat = tried(lambda: _read(data))
     if chat is not None:
         check_chat(chat)
@@ -42,14 +46,15 @@ def _read(data: bytes) -> ChatRequest | None:
     return chat
 
 
-# A table of bodies: longer than the budget.
-def seeds() -> dict[str, bytes]:
+# A table: longer than the budget.
+@cache
+def bodies() -> dict[str, bytes]:
     """Return requests of every kind."""
     model = {"model": "gpt-4o"}
     schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
     tool = {"type": "function", "name": "add", "parameters": schema, "strict": False}
     text = {"type": "input_text", "text": "Hello"}
-    bodies: dict[str, dict[str, Any]] = {
+    every: dict[str, dict[str, Any]] = {
         "plain": {**model, "input": "Hello"},
         "parts": {
             **model,
@@ -86,4 +91,9 @@ def seeds() -> dict[str, bytes]:
             "truncation": "auto",
         },
     }
-    return {name: json.dumps(body).encode() for name, body in bodies.items()}
+    return {name: json.dumps(body).encode() for name, body in every.items()}
+
+
+def seeds() -> dict[str, bytes]:
+    """Return the bodies, and recipes for odd ones."""
+    return bodies() | recipes()
