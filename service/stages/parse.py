@@ -153,7 +153,7 @@ class Parse:
         elif value.get("error") or value.get("detail"):
             yield self._fault(value, is_body=not value.get("error"))
         elif kind not in _IGNORED_TYPES:
-            yield self._unknown(f"type {kind}", sketch(value))
+            yield self._unknown(f"type {plain_word(kind)}", sketch(value))
 
     def _bare(self, value: dict[str, Any]) -> Iterator[UpstreamEvent]:
         """Read an object that has neither a type nor a message."""
@@ -170,7 +170,7 @@ class Parse:
             words = "it speaks the OpenAI API already; call it directly"
             yield self._fault({"error": words}, is_body=False)
         else:
-            yield self._unknown("object", ",".join(sorted(value)))
+            yield self._unknown("object", sketch(value))
 
     def _fault(self, obj: dict[str, Any], *, is_body: bool) -> UpstreamFault:
         return UpstreamFault(fault_failure(obj, self._secrets), is_body=is_body)

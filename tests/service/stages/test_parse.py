@@ -63,7 +63,7 @@ V1 = [
         (b"[DONE]", DoneReceived()),
         (b" [DONE] ", DoneReceived()),
         ({"type": "brand_new"}, Unknown("type brand_new", '{"type": ""}')),
-        ({"a": 1, "b": 2}, Unknown("object", "a,b")),
+        ({"a": 1, "b": [2]}, Unknown("object", '{"a": 0, "b": [0]}')),
         (b"[1]", Unknown("json list", "[1]")),
         (b"{broken", Unknown("not json", "{broken")),
         (b'"v2"', Unknown("json str", "v2")),
@@ -195,8 +195,6 @@ def test_deeply_nested_garbage_is_counted() -> None:
         Frame("", b"no to secret-of-mine", stray=True),
         Frame("", b"no to secret-of-mine"),
         Frame("", b'"no to secret-of-mine"'),
-        Frame("", b'{"no to secret-of-mine":1}'),
-        Frame("", b'{"type":"no to secret-of-mine"}'),
         Frame("", b'{"error":"no to secret-of-mine"}'),
         Frame("", b'{"detail":"no to secret-of-mine"}'),
         Frame("", b'{"type":"x","error":"no to secret-of-mine"}'),
@@ -207,3 +205,16 @@ def test_what_is_quoted_holds_no_secret(frame: Frame) -> None:
     (event,) = Parse(["secret-of-mine"]).feed(frame)
     assert "no to ***" in str(event)
     assert "secret-of-mine" not in str(event)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b'{"secret-of-mine":1}', Unknown("object", '{"***": 0}')),
+        (b'{"no to secret-of-mine":1}', Unknown("object", '{"(not a plain word)": 0}')),
+        (b'{"type":"secret-of-mine"}', Unknown("type ***", '{"type": ""}')),
+        (b'{"type":"no to secret-of-mine"}', Unknown("type (not a plain word)", '{"type": ""}')),
+    ],
+)
+def test_what_is_counted_holds_no_secret_and_no_words(data: bytes, expected: Unknown) -> None:
+    assert list(Parse(["secret-of-mine"]).feed(Frame("", data))) == [expected]
