@@ -67,10 +67,10 @@ def _number(data: bytes) -> int:
 def _ways(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the way to every value inside a JSON value."""
     found = [way]
-    children = value.items() if isinstance(value, dict) else ()
-    children = enumerate(value) if isinstance(value, list) else children
-    for key, child in children:
-        found += _ways(child, (*way, key))
+    if isinstance(value, dict):
+        found += [each for key, child in value.items() for each in _ways(child, (*way, key))]
+    elif isinstance(value, list):
+        found += [each for at, child in enumerate(value) for each in _ways(child, (*way, at))]
     return found
 
 

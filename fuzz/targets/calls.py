@@ -4,7 +4,7 @@ import json
 import re
 
 from fuzz.inputs import split, texts
-from service.events import AnswerText, Outcome, TurnEnded
+from service.events import AnswerText, Delta, Outcome, TurnEnded
 from service.stages.call_block import CallBlock, PlainText
 from service.stages.call_text import FindCalls
 from service.stages.tool_calls import TakeCalls
@@ -76,12 +76,17 @@ def _joined(found: list[PlainText | CallBlock]) -> list[PlainText | CallBlock]:
 
 
 def _check_stage(text: str, choice: int, whole: list[PlainText | CallBlock]) -> None:
-    take, taken = TakeCalls(NAMES), []
+    take = TakeCalls(NAMES)
+    taken: list[Delta | CallBlock] = []
     end = TurnEnded(Outcome.COMPLETE, "stop")
-    for delta in (*map(AnswerText, texts(text, choice)), end):
+    deltas: list[Delta] = [*map(AnswerText, texts(text, choice)), end]
+    for delta in deltas:
         taken += take.feed(delta)
     assert taken[-1] is end, "no end"
-    pieces = [PlainText(p.text) if isinstance(p, AnswerText) else p for p in taken[:-1]]
+    pieces: list[PlainText | CallBlock] = []
+    for piece in taken[:-1]:
+        assert isinstance(piece, AnswerText | CallBlock), "something else comes out"
+        pieces.append(piece if isinstance(piece, CallBlock) else PlainText(piece.text))
     assert _joined(pieces) == whole, "the stage finds other calls"
 
 
