@@ -119,10 +119,10 @@ class Parse:
     def _delta(self, delta: dict[str, Any]) -> Iterator[UpstreamEvent]:
         try:
             change = self._decoder.feed(delta)
-        except UpstreamProtocolError as error:
+        except UpstreamProtocolError:
             operation = unknown_operation(delta)
             named = f"operation {plain_word(operation)}" if operation else "bad delta"
-            yield self._unknown(named, str(error))
+            yield self._unknown(named, sketch(delta))
             return
         if isinstance(change, AnswerGrew):
             yield TextAppended(change.message_id, change.text)

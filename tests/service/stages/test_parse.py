@@ -132,6 +132,7 @@ def test_a_bad_delta_is_counted_and_the_next_one_works(delta: bytes, kind: str) 
     )
     assert isinstance(events[1], Unknown)
     assert events[1].kind == kind
+    assert json.loads(events[1].sample).keys() == json.loads(delta).keys()
     assert events[2] == TextAppended("m", "b")
 
 
