@@ -275,6 +275,8 @@ def _as_text(value: Any) -> str:
         return value
     if isinstance(value, list | dict):
         raise UpstreamProtocolError("a delta appends a container to a text")
+    if type(value) is int:
+        return str(value)  # orjson writes none over 64 bits
     return "" if value is MISSING else orjson.dumps(value).decode()
 
 

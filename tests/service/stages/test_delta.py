@@ -172,3 +172,10 @@ def test_a_failed_operation_keeps_the_text_before_it() -> None:
         decoder.feed({"p": "", "o": "patch", "v": [{"p": "/message/status"}]})
     settled = decoder.feed({"v": []})
     assert settled.document["message"]["content"]["parts"] == ["One two."]
+
+
+def test_a_number_of_any_size_is_appended_to_a_text() -> None:
+    root = {"s": "n "}
+    assert apply(root, "/s", "append", 10**30) == {"s": f"n {10**30}"}
+    assert apply(root, "/s", "append", -3) == {"s": "n -3"}
+    assert apply(root, "/s", "append", True) == {"s": "n true"}
