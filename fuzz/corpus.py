@@ -6,6 +6,7 @@ from pathlib import Path
 from fuzz import targets
 
 COMMITTED = Path(__file__).parent / "corpus"
+MAX_TARGET_INPUTS = 80
 MAX_TARGET_BYTES = 48 * 1024  # of one target's folder: all of them stay under 1 MB
 
 
@@ -31,7 +32,7 @@ def write(folder: Path, found: dict[str, bytes]) -> None:
 def keep(name: str, grown: Path) -> int:
     """Commit what a run has found, as much as there is room for; return how many bytes that is.
 
-    Small inputs go first: of those that reach the same code libFuzzer keeps the smallest.
+    Which they are is decided by their digests, so that small and large ones are among them.
     """
     known = {digest(data) for data in targets.load(name).seeds().values()}
     every = {digest(data): data for data in committed(name).values()}
@@ -40,8 +41,9 @@ def keep(name: str, grown: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         path.unlink()
-    for key, data in sorted(every.items(), key=lambda pair: (len(pair[1]), pair[0])):
-        if key not in known and size + len(data) <= MAX_TARGET_BYTES:
+    new = sorted((key, data) for key, data in every.items() if key not in known)
+    for key, data in new[:MAX_TARGET_INPUTS]:
+        if size + len(data) <= MAX_TARGET_BYTES:
             (folder / key).write_bytes(data)
             size += len(data)
     return size
