@@ -15,7 +15,7 @@ from handlers.openapi.answers import Error
 from handlers.openapi.endpoint import Endpoint, Parameter, Place, Schema
 from handlers.openapi.endpoints import ENDPOINTS
 from handlers.openapi.forms import FORMS
-from handlers.openapi.schemas import answer_components, reference, request_components
+from handlers.openapi.schemas import answer_components, reference, request_components, spelled_out
 from handlers.responses import json_response
 from service.errors import ServiceError
 from service.keys import CONFIG
@@ -62,8 +62,8 @@ def document(base: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "backend-to-v1", "version": VERSION, "description": _INFO},
-        "paths": paths,
-        "components": _components(),
+        "paths": spelled_out(paths),
+        "components": spelled_out(_components()),
         "tags": [{"name": tag} for tag in dict.fromkeys(each.tag for each in ENDPOINTS)],
         "x-not-offered": {f"{base}/v1/{path}": reason for path, reason in REASONS.items()},
     }
