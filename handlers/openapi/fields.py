@@ -174,16 +174,7 @@ _ITEMS = [
     {"properties": {"type": {"enum": sorted(DROPPED)}}, "required": ["type"]},
 ]
 _RESPONSE: Notes = {
-    WHOLE: {
-        "required": ["input"],
-        "anyOf": [
-            {"properties": {"model": {"type": "string"}}, "required": ["model"]},
-            {
-                "properties": {"previous_response_id": {"type": "string"}},
-                "required": ["previous_response_id"],
-            },
-        ],
-    },
+    WHOLE: {"required": ["input"]},
     "model": _note(f"{_MODEL['description']} Without it, that of `previous_response_id`."),
     "input": _note(
         "A text, or a list of items: messages, calls of functions and their results, references.",

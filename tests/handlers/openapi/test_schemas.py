@@ -60,7 +60,7 @@ CASES: list[tuple[str, Any, bool]] = [
     ("CompletionRequest", {"model": "m", "prompt": ["one", "two"]}, False),
     ("ResponseRequest", {"model": "m", "input": "Hi"}, True),
     ("ResponseRequest", {"model": "m", "input": [MESSAGE]}, True),
-    ("ResponseRequest", {"input": "Hi"}, False),
+    ("ResponseRequest", {"model": "m"}, False),
     ("ResponseRequest", {"input": "Hi", "previous_response_id": "resp_1"}, True),
     ("ResponseRequest", {"model": "m", "input": [{"type": "function_call"}]}, False),
     ("ImageRequest", {"prompt": "a boat", "n": 4}, True),
