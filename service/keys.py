@@ -5,6 +5,9 @@ import asyncio
 from aiohttp import web
 
 from service.config import Config
+from service.drift import Drift
+from service.gateway_keys import GatewayKeys
+from service.key_limits import KeyLimits
 from service.metrics import Metrics
 from service.ports import (
     Accounts,
@@ -24,11 +27,14 @@ from service.tracing import Tracing
 
 CONFIG = web.AppKey("CONFIG", Config)
 METRICS = web.AppKey("METRICS", Metrics)
+DRIFT = web.AppKey("DRIFT", Drift)
 STATE = web.AppKey("STATE", StateStore)
 TOKENS = web.AppKey("TOKENS", TokenExchange)
 BLOBS = web.AppKey("BLOBS", BlobStore)
 UPLOADS = web.AppKey("UPLOADS", UploadStore)
 LINKS = web.AppKey("LINKS", LinkSigner)
+GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)  # absent without `server.keys_file`
+KEY_LIMITS = web.AppKey("KEY_LIMITS", KeyLimits)  # likewise
 TURNS = web.AppKey("TURNS", Turns)
 SPEECH = web.AppKey("SPEECH", Speech)
 TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)
