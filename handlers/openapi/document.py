@@ -25,6 +25,9 @@ from service.version import VERSION
 PATH = "/openapi.json"
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _DONE = "[DONE]"
+_FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
+_NOT_ADMITTED = (HTTPStatus.SERVICE_UNAVAILABLE,)
+_BAD_KEY = (401, 403, 429, 500)  # of a gateway key; without one, a request is nobody's
 _RANGED = (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED)
 _UNNAMED = "The upstream does not let this account do this."  # the one status of the upstream only
 _KEYS: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
@@ -123,7 +126,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
             responses[str(other.value)] = {"description": other.phrase, "headers": headers}
     if endpoint.id == "getReadiness":
         responses["503"] = {**responses["200"], "description": "Requests cannot be served now."}
-    for status in endpoint.errors:
+    for status in _errors_of(endpoint):
         responses[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
     return responses
 
@@ -183,8 +186,16 @@ def _components() -> dict[str, Any]:
     }
 
 
+def _errors_of(endpoint: Endpoint) -> list[int]:
+    """Return the statuses of an endpoint's failures, with those of whoever is not let in."""
+    admitted = () if endpoint.path in _FOR_OPERATORS else _NOT_ADMITTED
+    key = _BAD_KEY if endpoint.needs_key is not False else ()
+    body = (HTTPStatus.REQUEST_TIMEOUT,) if endpoint.request else ()
+    return sorted({int(one) for one in (*endpoint.errors, *admitted, *key, *body)})
+
+
 def _statuses() -> list[int]:
-    return sorted({status for endpoint in ENDPOINTS for status in endpoint.errors})
+    return sorted({status for endpoint in ENDPOINTS for status in _errors_of(endpoint)})
 
 
 def _error(status: int) -> dict[str, Any]:
