@@ -86,7 +86,16 @@ async def test_the_matrix_sees_what_leaks(made: Bench, monkeypatch: pytest.Monke
 def test_rows_have_names_of_their_own() -> None:
     names = [one.name for one in ROWS]
     assert len(set(names)) == len(names) > 50
-    assert rows_named("^status 4") == [name for name in names if name.startswith("status 4")]
+    wanted = [name for name in names if name.startswith("status 4")]
+    assert rows_named("^status 4") == (wanted, {})
+
+
+def test_a_row_whose_parts_are_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.faults.surroundings.shutil.which", lambda _name: None)
+    monkeypatch.setattr("tests.faults.surroundings.fake_clock", lambda: None)
+    names, missing = rows_named("state store|clock|^status 400")
+    assert names == ["status 400"]
+    assert set(missing.values()) == {"redis-server", "faketime"}
 
 
 def test_lost_bytes_are_counted_from_the_first_difference() -> None:

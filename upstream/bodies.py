@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 import aiohttp
@@ -11,6 +11,7 @@ import orjson
 from service.errors import UpstreamProtocolError
 
 _LOOK_SECONDS = 1.0
+_BROKE = "The connection broke within a body."
 
 
 def json_object(raw: bytes) -> dict[str, Any] | None:
@@ -31,8 +32,18 @@ def end_if_lost(response: aiohttp.ClientResponse) -> bool:
     is_waiting = content.exception() is None and not content.is_eof()
     if not is_waiting or connection is None or connection.transport is not None:
         return False
-    content.set_exception(aiohttp.ClientPayloadError("The connection broke within a body."))
+    content.set_exception(aiohttp.ClientPayloadError(_BROKE))
     return True
+
+
+async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """Yield a body as it comes; whatever breaks it is an `aiohttp.ClientError`."""
+    try:
+        with _watched(response):
+            async for chunk in response.content.iter_any():
+                yield chunk
+    except RuntimeError as error:  # aiohttp's word for a connection that went while nobody read
+        raise aiohttp.ClientPayloadError(_BROKE) from error
 
 
 @contextmanager
@@ -62,8 +73,8 @@ async def chunks_within(
         UpstreamProtocolError: it is over the limit.
     """
     size = 0
-    with _watched(response):
-        async for chunk in response.content.iter_any():
+    async with aclosing(_pieces(response)) as pieces:
+        async for chunk in pieces:
             size += len(chunk)
             if size > max_bytes:
                 raise UpstreamProtocolError("The upstream's answer is over the size that is read.")
@@ -73,8 +84,8 @@ async def chunks_within(
 async def read_start(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """Return a body up to about that many bytes."""
     start = bytearray()
-    with _watched(response):
-        async for chunk in response.content.iter_any():
+    async with aclosing(_pieces(response)) as pieces:
+        async for chunk in pieces:
             start += chunk
             if len(start) >= max_bytes:
                 break

@@ -99,8 +99,9 @@ class TurnBody:
             self.ended = BodyEnded(BodyEnd.SILENT, error.message)
         except ShutdownError as error:
             self.ended = BodyEnded(BodyEnd.SHUTDOWN, error.message)
-        except (aiohttp.ClientError, OSError, ValueError):
-            # ValueError: a broken content encoding.
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError):
+            # ValueError: a broken content encoding. RuntimeError: aiohttp's word for a
+            # connection that went while nobody read.
             self.ended = BodyEnded(BodyEnd.CUT)
         finally:
             self.close()

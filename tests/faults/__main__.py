@@ -8,6 +8,7 @@ exit status is 1 if anything was wrong.
 
 import argparse
 import multiprocessing
+import os
 import time
 
 from tests.faults.matrix import ROWS, Tally, played, rows_named
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--row", default="", help="only rows whose name this expression finds")
     parser.add_argument("--jobs", type=int, default=2, help="processes that share the rows")
     options = parser.parse_args()
-    names = rows_named(options.row)
+    names, missing = rows_named(options.row)
     began = time.monotonic()
     shares = [(names[i :: options.jobs], options.brief) for i in range(options.jobs)]
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
@@ -48,9 +49,12 @@ def main() -> None:
     for tally in tallies:
         for problem in tally.problems[:SHOWN_PROBLEMS]:
             print(f"WRONG {tally.row}: {problem}")
+    for name, what in missing.items():
+        print(f"NOT PLAYED {name}: {what} is not installed")
     print(table(tallies))
     print(f"{time.monotonic() - began:.0f} seconds in {options.jobs} processes")
-    raise SystemExit(any(not tally.is_clean for tally in tallies))
+    is_incomplete = bool(missing) and os.environ.get("CI") == "true"
+    raise SystemExit(is_incomplete or any(not tally.is_clean for tally in tallies))
 
 
 if __name__ == "__main__":

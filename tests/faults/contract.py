@@ -1,6 +1,7 @@
 """Holds one answer against how it has to end (spec 6.4, 9 and 11)."""
 
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 
 from tests.faults.endpoints import Endpoint, Got
 from tests.faults.table import TYPES, Ending
@@ -76,7 +77,8 @@ def _check_error(
         return
     found.expect("Retry-After", got.headers.get("Retry-After"), ending.retry_after)
     is_long = ending.retry_after is not None and int(ending.retry_after) > LONG_WAIT_SECONDS
-    found.expect("x-should-retry", got.headers.get("x-should-retry"), "false" if is_long else None)
+    is_vain = is_long or ending.status == HTTPStatus.INSUFFICIENT_STORAGE
+    found.expect("x-should-retry", got.headers.get("x-should-retry"), "false" if is_vain else None)
 
 
 def lost_bytes(wanted: str, got: str) -> int:

@@ -296,6 +296,7 @@ FILES = (
         "/v1/files",
         _form("file", purpose="user_data"),
         read_object,
+        sends=True,
         has_outcome=False,
     ),
 )

@@ -20,6 +20,9 @@ from tests.gateway import Gateway, running_gateway
 PATIENT: dict[str, Any] = {"retries": 1, "streams_per_account": 1, "connect_seconds": 5}
 HASTY = PATIENT | {"first_event_seconds": 3.0, "idle_seconds": 1.5, "turn_seconds": 5.0}
 
+UNREACHABLE = ("refused", "no name", "no TLS", "unknown certificate", "closes in TLS")
+"""Those before an upstream that answers nobody."""
+
 
 @asynccontextmanager
 async def gateways(

@@ -84,7 +84,8 @@ class Row:
 
     `gateway` names the one before which it is played (`tests.faults.gateways`); `faults` makes
     them for a turn, and `turns` are those that the endpoints are crossed with. In a slow row each
-    case has a caller of its own, so that none waits for another.
+    case has a caller of its own, so that none waits for another. In a shared one the callers are
+    those of the last time.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Row:
     turns: tuple[GoodTurn, ...] = (WHOLE, PICTURE)
     is_refreshing: bool = False
     is_slow: bool = False
+    is_shared: bool = False
     texts: tuple[Endpoint, ...] = TEXTS
     pictures: tuple[Endpoint, ...] = PICTURES
 
@@ -365,6 +367,10 @@ def badly_framed(turn: GoodTurn) -> Iterator[Fault]:
     """The HTTP below an answer breaks."""
     some, text = turn.until(turn.some), turn.some
     yield turn_fault("a chunk of no size", (*some, SOON, Raw(b"zz\r\nx\r\n")), CUT.after(text))
+    # In one segment with text: when the body is read, its connection has gone already.
+    *before, last = some
+    at_once = Raw(b"%x\r\n%s\r\nzz\r\nx\r\n" % (len(last), last))
+    yield turn_fault("a chunk of no size, at once", (*before, SOON, at_once), CUT.after(text))
     yield turn_fault("half a chunk", (*some, SOON, Raw(b"ffff\r\nabc")), CUT.after(text))
     long = Head(headers={"Content-Length": "1000000"})
     yield turn_fault("shorter than it says", (*some, SOON, Raw(b"")), CUT.after(text), head=long)

@@ -25,6 +25,7 @@ TYPES = {
     502: "upstream_error",
     503: "upstream_error",
     504: "upstream_error",
+    507: "server_error",
 }
 
 

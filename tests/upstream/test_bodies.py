@@ -80,6 +80,18 @@ async def test_a_body_that_breaks_ends_also_where_the_parser_tells_nobody(backen
                     await read(response, 1000)
 
 
+async def test_a_body_that_breaks_while_nobody_reads_is_an_error_of_the_network(backend):
+    async with scripted_upstream() as upstream:
+        upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
+        url = f"{upstream.url}/backend-api/conversation"
+        async with asyncio.timeout(5), backend.session.post(url, json={}) as response:
+            chunks = chunks_within(response, 1000)
+            assert await anext(chunks) == b"x" * 10
+            await asyncio.sleep(0.3)
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await anext(chunks)
+
+
 @pytest.mark.parametrize(
     ("raw", "found"), [(b'{"a": 1}', {"a": 1}), (b"[1]", None), (b"", None), (b"{", None)]
 )

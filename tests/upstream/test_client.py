@@ -109,6 +109,17 @@ async def test_a_broken_chunk_is_a_cut(upstream, broken: bytes) -> None:
         assert ended(body) is BodyEnd.CUT
 
 
+async def test_a_connection_that_went_while_nobody_read_is_a_cut(upstream) -> None:
+    upstream.plays(answer("Hi"), Pause(0.05), Raw(b"zz\r\nx\r\n"))
+    async with asyncio.timeout(5), opened(upstream) as client:
+        body = await client.open()
+        async with aclosing(body.chunks(lambda: 0, lambda: None)) as chunks:
+            assert await anext(chunks) == answer("Hi")
+            await asyncio.sleep(0.3)
+            assert [chunk async for chunk in chunks] == []
+        assert ended(body) is BodyEnd.CUT
+
+
 @pytest.mark.parametrize(
     ("steps", "settings"),
     [
