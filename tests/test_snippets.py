@@ -1,0 +1,322 @@
+"""Every command and every block of code of the documents, executed.
+
+Each is claimed by exactly one runner below; one that nobody claims fails, so that no snippet is
+added that nothing has run. Addresses and ports are put in place of those that are printed.
+"""
+
+import contextlib
+import gzip
+import io
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.config import load_config
+from tests.checkout import Checkout, Started
+from tests.clients.readers import READERS
+from tests.demo_process import running_demo_process, stats_of
+from tests.documents import READMES, ROOT, read_document
+from tests.nginx_server import running_nginx
+from tests.redis_server import running_redis
+from tests.service.gateway_process import fetch
+from tests.snippets import Snippet, snippets_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs_nginx, pytest.mark.needs_redis]
+
+ADDRESS = "http://127.0.0.1:33333"
+UPSTREAM = "https://chat.example.org"
+# Verbs that are not typed here, since they are typed for each commit or are too much for a test;
+# make is asked what it would do instead.
+RUN_ELSEWHERE = {
+    "test": "is what runs this",
+    "check": "is lint, types and test",
+    "install": "came before this; tests/deploy/test_makefile.py runs it in a folder of its own",
+    "lint": "is a step of .ci/run",
+    "types": "is a step of .ci/run",
+    "fmt": "would change the files under test",
+    "golden": "would change the files under test; tests/test_golden.py reads them",
+    "bench": "takes minutes; tests/test_bench.py runs a quick one",
+    "soak": "takes ten minutes; tests/test_soak.py runs a short one",
+    "requirements": "asks the registry for new releases",
+}
+# What the Python examples print, by a word of theirs.
+PRINTED = {
+    "6*7": ("6*7=42", "/images/"),
+    "follow_up": ("6*7",),
+    "get_weather": ("get_weather {", "19"),
+    "previous_response_id": ("Ada|小明",),
+}
+SNIPPETS = [one for name in READMES for one in snippets_of(read_document(name))]
+
+
+class Place:
+    """A checkout, the gateway that `make run` started in it, and what Python examples made."""
+
+    def __init__(self, checkout: Checkout, gateway: Started, demo: str) -> None:
+        self.checkout = checkout
+        self.gateway = gateway
+        self.demo = demo
+        self.names: dict[str, dict[str, Any]] = {}
+
+    @contextmanager
+    def settings(self, text: str) -> Iterator[Path]:
+        """Have this in config.yaml for the block, with the demo as the upstream."""
+        path = self.checkout.folder / "config.yaml"
+        shipped = path.read_text("utf-8")
+        path.write_text(text.replace(UPSTREAM, self.demo), "utf-8")
+        yield path
+        path.write_text(shipped, "utf-8")
+
+    def ask(self, address: str, **environ: str) -> str:
+        """Return the text of an answer of the gateway there, as curl gets it."""
+        body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "What is 6*7?"}]}
+        command = (
+            f"curl -sS {address}/v1/chat/completions -H 'Authorization: Bearer fk-demo'"
+            f" -H 'Content-Type: application/json' -d '{json.dumps(body)}'"
+        )
+        reply = json.loads(self.checkout.run(command, **environ))
+        return str(reply["choices"][0]["message"]["content"])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+    with running_demo_process() as demo, checkout.started("make run") as gateway:
+        yield Place(checkout, gateway, demo)
+
+
+# --- runners --------------------------------------------------------------------------
+
+Run = Callable[[Place, Snippet], None]
+RUNNERS: list[tuple[str, re.Pattern[str], Run]] = []
+
+
+def runs(language: str, pattern: str = r"(?s).*") -> Callable[[Run], Run]:
+    """Claim the snippets of a language that match as a whole."""
+
+    def claim(run: Run) -> Run:
+        RUNNERS.append((language, re.compile(pattern), run))
+        return run
+
+    return claim
+
+
+def claims(snippet: Snippet) -> list[Run]:
+    return [
+        run
+        for language, pattern, run in RUNNERS
+        if language == snippet.language and pattern.fullmatch(snippet.text)
+    ]
+
+
+@runs("sh", "make run")
+def make_run(place: Place, _snippet: Snippet) -> None:
+    assert fetch(f"{place.gateway.address}/healthz").status == 200
+    assert f"curl {place.gateway.address}/v1/models" in place.gateway.said
+    assert load_config(ROOT / "config.yaml", {}).config.server.port == 33333
+
+
+@runs("sh", "make help")
+def make_help(place: Place, snippet: Snippet) -> None:
+    assert "make run" in place.checkout.run(snippet.text)
+
+
+@runs("sh", f"make ({'|'.join(RUN_ELSEWHERE)})( .*)?")
+def make_elsewhere(place: Place, snippet: Snippet) -> None:
+    assert place.checkout.run(f"{snippet.text} --dry-run").strip()
+
+
+@runs("sh", rf"curl .*{ADDRESS}/.*")
+def curl(place: Place, snippet: Snippet) -> None:
+    command = snippet.text.replace(ADDRESS, place.gateway.address)
+    said = place.checkout.run(command.replace("curl ", "curl -sS ", 1))
+    if "/v1/models" in command:
+        assert "gpt-4o" in [model["id"] for model in json.loads(said)["data"]]
+    elif '"stream":true' in command:
+        assert READERS["NextChat"](said.encode()).text.startswith("Demo")
+        assert said.endswith("data: [DONE]\n\n")
+    else:
+        assert json.loads(said)["choices"][0]["finish_reason"] == "stop"
+
+
+@runs("python")
+def python(place: Place, snippet: Snippet) -> None:
+    names = place.names.setdefault(language_of(snippet), {})
+    text = snippet.text.replace(ADDRESS, place.gateway.address)
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        exec(compile(text, snippet.place, "exec"), names)  # noqa: S102 - what the reader would run
+    wanted = [words for known, words in PRINTED.items() if known in snippet.text]
+    assert len(wanted) == 1, "PRINTED has to say what this prints"
+    for word in wanted[0]:
+        assert re.search(word.replace("*", r"\*").replace("{", r"\{"), output.getvalue()), word
+
+
+def language_of(snippet: Snippet) -> str:
+    return "zh" if "zh-CN" in snippet.document else "en"
+
+
+def example(language: str) -> str:
+    """Return the first block of a language."""
+    return next(one.text for one in SNIPPETS if one.language == language)
+
+
+@runs("yaml")
+def settings(place: Place, snippet: Snippet) -> None:
+    """It is read as it stands; the command that starts with it is below."""
+    with place.settings(snippet.text) as path:
+        assert load_config(path, {}).config.upstream.base_url == place.demo
+
+
+@runs("sh", r"python -m service --config config\.yaml --check")
+def check(place: Place, snippet: Snippet) -> None:
+    with place.settings(example("yaml")) as path:
+        printed = yaml.safe_load(place.checkout.run(snippet.text))
+        config = load_config(path, {}).config
+        assert printed["upstream"]["base_url"] == place.demo
+        assert tuple(printed["upstream"]["api_prefixes"]) == config.upstream.api_prefixes
+
+
+@runs("sh", r"python -m service --config config\.yaml")
+def service(place: Place, snippet: Snippet) -> None:
+    before = len(stats_of(place.demo)["requests"])
+    with (
+        place.settings(example("yaml")) as path,
+        place.checkout.started(snippet.text) as gateway,
+    ):
+        assert "6*7=42" in place.ask(gateway.address)
+        prefixes = load_config(path, {}).config.upstream.api_prefixes
+    paths = [one["path"] for one in stats_of(place.demo)["requests"][before:]]
+    assert prefixes
+    assert paths
+    assert all(path.startswith(tuple(f"/{prefix}/" for prefix in prefixes)) for path in paths)
+
+
+@runs("sh", r"python -m service --config config\.json")
+def old_service(place: Place, snippet: Snippet) -> None:
+    """tests/test_seed_examples.py has all that the old file may say."""
+    seed = json.loads((ROOT / "tests/data/seed/config.json").read_text("utf-8"))
+    old = {name: seed[name] for name in ("log_level", "bot_mode", "gpt_4_s_new_name")}
+    path = place.checkout.folder / "config.json"
+    path.write_text(json.dumps({**old, "upstream_base_url": place.demo}), "utf-8")
+    with place.checkout.started(snippet.text) as gateway:
+        assert "6*7=42" in place.ask(gateway.address)
+        assert "read `upstream_base_url` as `upstream.base_url`" in gateway.said
+
+
+@runs("sh", "python -m upstream.demo --port 9100")
+def demo_alone(place: Place, snippet: Snippet) -> None:
+    listens = re.compile(r"(http://127\.0\.0\.1:\d+)\n")
+    with place.checkout.started(snippet.text.replace("9100", "0"), listens) as demo:
+        assert b"demo" in fetch(f"{demo.address}/").read()
+
+
+@runs("sh", r"\.venv/bin/python -m pip install .*")
+def install(place: Place, snippet: Snippet) -> None:
+    """The environment of the tests has these packages: pip finds nothing to do."""
+    said = place.checkout.run(snippet.text)
+    assert "Would install" not in said
+    assert said.count("Requirement already satisfied") >= len(snippet.text.split()) - 4
+
+
+@runs("sh", r"OTEL_EXPORTER_OTLP_ENDPOINT=http://127\.0\.0\.1:4318 .*")
+def traces(place: Place, snippet: Snippet) -> None:
+    with running_collector() as (port, received):
+        command = snippet.text.replace("4318", str(port))
+        quick = {"OTEL_BSP_SCHEDULE_DELAY": "20", "GATEWAY_UPSTREAM__BASE_URL": place.demo}
+        with place.checkout.started(command, **quick) as gateway:
+            place.ask(gateway.address)
+            end = time.monotonic() + 20
+            while b"POST /v1/chat/completions" not in b"".join(received):
+                assert time.monotonic() < end
+                time.sleep(0.02)
+
+
+@contextmanager
+def running_collector() -> Iterator[tuple[int, list[bytes]]]:
+    """Take traces as a collector does; the value is its port, and the bodies that came."""
+    received: list[bytes] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            is_small = self.headers["Content-Encoding"] == "gzip"
+            received.append(gzip.decompress(body) if is_small else body)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
+        thread = threading.Thread(target=collector.serve_forever)
+        thread.start()
+        try:
+            yield collector.server_address[1], received
+        finally:
+            collector.shutdown()
+            thread.join()
+
+
+@runs("sh", r"(\w+=\S+ )*docker compose up -d")
+def compose(place: Place, snippet: Snippet) -> None:
+    """No engine is here: what docker-compose.yml describes is started without one."""
+    typed = dict(pair.split("=", 1) for pair in snippet.text.split(" docker")[0].split())
+    described = yaml.safe_load(_interpolated((ROOT / "docker-compose.yml").read_text(), typed))
+    gateway = described["services"]["gateway"]
+    count = int(gateway["deploy"]["replicas"])
+    assert str(count) == typed["GATEWAYS"]
+    with ExitStack() as stack:
+        redis = stack.enter_context(running_redis())
+        given = {
+            name: value.replace("redis://redis:6379/0", redis.url).replace(UPSTREAM, place.demo)
+            for name, value in gateway["environment"].items()
+        }
+        given["GATEWAY_SERVER__TRUSTED_PROXIES"] = "127.0.0.0/8"
+        started = [
+            stack.enter_context(place.checkout.started("python -m service", **given))
+            for _ in range(count)
+        ]
+        hosts = [one.address.removeprefix("http://") for one in started]
+        nginx = stack.enter_context(running_nginx(place.checkout.folder, hosts))
+        assert "6*7=42" in place.ask(nginx)
+        ready = json.loads(fetch(f"{nginx}/readyz").read())
+        assert ready["status"] == "ready", ready
+
+
+def _interpolated(text: str, environ: dict[str, str]) -> str:
+    """Put variables in as compose does: `${NAME:-default}`."""
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda one: environ.get(one[1]) or one[2], text)
+
+
+# --- the walk -------------------------------------------------------------------------
+
+
+def _once() -> list[Snippet]:
+    """Return the snippets without those that say the same in the other language."""
+    found: dict[tuple[str, ...], Snippet] = {}
+    for one in SNIPPETS:
+        own = one.document if one.language == "python" else ""
+        found.setdefault((one.language, re.sub(" +# .*", "", one.text), own), one)
+    return list(found.values())
+
+
+def test_every_snippet_has_one_runner_and_every_runner_a_snippet() -> None:
+    claimed = {one: claims(one) for one in SNIPPETS}
+    assert [f"{one.place} {one.text}" for one, found in claimed.items() if len(found) != 1] == []
+    assert {run for found in claimed.values() for run in found} == {run for _, _, run in RUNNERS}
+
+
+@pytest.mark.parametrize("snippet", _once(), ids=lambda one: one.place)
+def test_a_snippet_does_what_it_says(snippet: Snippet, place: Place) -> None:
+    (run,) = claims(snippet)
+    run(place, snippet)
