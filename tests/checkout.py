@@ -11,13 +11,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
+import pytest
+
 from tests.documents import ROOT
 
-STARTING_SECONDS = 40
+STARTING_SECONDS, ENDING_SECONDS = 40, 30
 _WRITTEN = ("data", "log", ".venv", ".git", "config.yaml", "gpts.yaml")
 _STAMPS = (".for-run", ".for-tests", ".for-clients")
 GATEWAY_LISTENS = re.compile(r"listening on (http://127\.0\.0\.1:\d+) \(host")
@@ -119,6 +121,18 @@ class Checkout:
             yield started
             assert process.poll() is None, started.said
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
+            _end(process)
         assert "Traceback" not in started.said
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Tell all that the command started to stop, and wait until nothing of it is left."""
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(ENDING_SECONDS)
+    end = time.monotonic() + ENDING_SECONDS
+    with suppress(ProcessLookupError):
+        while time.monotonic() < end:
+            os.killpg(process.pid, 0)
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        pytest.fail("the program does not stop")

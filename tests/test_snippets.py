@@ -4,15 +4,18 @@ Each is claimed by exactly one runner below; one that nobody claims fails, so th
 added that nothing has run. Addresses and ports are put in place of those that are printed.
 """
 
+import argparse
 import contextlib
 import gzip
+import http.client
 import io
 import json
 import re
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,7 @@ from service.config import load_config
 from tests.checkout import Checkout, Started
 from tests.clients.readers import READERS
 from tests.demo_process import running_demo_process, stats_of
-from tests.documents import READMES, ROOT, read_document
+from tests.documents import READMES, ROOT, code_words, manual_pages, read_document
 from tests.nginx_server import running_nginx
 from tests.redis_server import running_redis
 from tests.service.gateway_process import fetch
@@ -33,6 +36,7 @@ from tests.snippets import Snippet, snippets_of
 pytestmark = [pytest.mark.slow, pytest.mark.needs_nginx, pytest.mark.needs_redis]
 
 ADDRESS = "http://127.0.0.1:33333"
+FROM_CONTAINER = "http://host.docker.internal:33333"
 UPSTREAM = "https://chat.example.org"
 # Verbs that are not typed here, since they are typed for each commit or are too much for a test;
 # make is asked what it would do instead.
@@ -55,7 +59,27 @@ PRINTED = {
     "get_weather": ("get_weather {", "19"),
     "previous_response_id": ("Ada|小明",),
 }
-SNIPPETS = [one for name in READMES for one in snippets_of(read_document(name))]
+# How a client of the table of clients goes on from the address that it is given.
+CHAT_PATHS = {
+    "SDK": "/chat/completions",
+    "LangChain": "/chat/completions",
+    "NextChat": "/v1/chat/completions",
+    "one-api": "/v1/chat/completions",
+    "Open WebUI": "/chat/completions",
+    "CowAgent": "/chat/completions",
+    "AstrBot": "/chat/completions",
+}
+# The images of clients: the variable that has the address, and whose rules they read by.
+IMAGES = {
+    "yidadaa/chatgpt-next-web": ("BASE_URL", "NextChat"),
+    "ghcr.io/open-webui/open-webui:main": ("OPENAI_API_BASE_URL", "Open WebUI"),
+}
+SNIPPETS = [
+    one
+    for readme in READMES
+    for page in manual_pages(readme)
+    for one in snippets_of(read_document(page))
+]
 
 
 class Place:
@@ -76,15 +100,30 @@ class Place:
         yield path
         path.write_text(shipped, "utf-8")
 
-    def ask(self, address: str, **environ: str) -> str:
-        """Return the text of an answer of the gateway there, as curl gets it."""
-        body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "What is 6*7?"}]}
-        command = (
-            f"curl -sS {address}/v1/chat/completions -H 'Authorization: Bearer fk-demo'"
-            f" -H 'Content-Type: application/json' -d '{json.dumps(body)}'"
-        )
-        reply = json.loads(self.checkout.run(command, **environ))
-        return str(reply["choices"][0]["message"]["content"])
+    def ask(self, address: str, question: str = "What is 6*7?") -> str:
+        """Return the text of an answer of the gateway there."""
+        body = chat(f"{address}/v1/chat/completions", "fk-demo", question)
+        return str(json.loads(body)["choices"][0]["message"]["content"])
+
+    def reached(self, address: str) -> str:
+        """Return an address that was printed as that of the gateway that runs."""
+        for printed in (ADDRESS, FROM_CONTAINER):
+            address = address.replace(printed, self.gateway.address)
+        assert self.gateway.address in address
+        return address
+
+
+def chat(url: str, key: str, question: str, **fields: Any) -> bytes:
+    """Return the body of the answer of a chat."""
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": question}], **fields}
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    host, slash, path = url.removeprefix("http://").partition("/")
+    with closing(http.client.HTTPConnection(host, timeout=30)) as connection:
+        connection.request("POST", slash + path, json.dumps(body), headers)
+        answer = connection.getresponse()
+        said = answer.read()
+    assert answer.status == 200, said
+    return said
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +159,7 @@ def claims(snippet: Snippet) -> list[Run]:
 
 @runs("sh", "make run")
 def make_run(place: Place, _snippet: Snippet) -> None:
-    assert fetch(f"{place.gateway.address}/healthz").status == 200
+    assert b"ok" in fetch(f"{place.gateway.address}/healthz").read()
     assert f"curl {place.gateway.address}/v1/models" in place.gateway.said
     assert load_config(ROOT / "config.yaml", {}).config.server.port == 33333
 
@@ -165,18 +204,64 @@ def language_of(snippet: Snippet) -> str:
 
 
 def example(language: str) -> str:
-    """Return the first block of a language."""
-    return next(one.text for one in SNIPPETS if one.language == language)
+    """Return the block of a language that names the upstream."""
+    return next(one.text for one in SNIPPETS if one.language == language and UPSTREAM in one.text)
 
 
-@runs("yaml")
+@runs("sh", r"GATEWAY_SERVER__PUBLIC_URL=(\S+) make run")
+def public_url(place: Place, snippet: Snippet) -> None:
+    with place.checkout.started(snippet.text, GATEWAY_UPSTREAM__BASE_URL=place.demo) as gateway:
+        link = snippet.text.partition("=")[2].partition(" ")[0]
+        assert f"![image]({link}/images/" in place.ask(gateway.address, "draw two boats")
+
+
+@runs("sh", r"docker run .*")
+def client_image(place: Place, snippet: Snippet) -> None:
+    """No engine is here: what the program would send, with these variables, is sent."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("-d", action="store_true", required=True)
+    parser.add_argument("-e", action="append", required=True)
+    parser.add_argument("-p", required=True)
+    parser.add_argument("--add-host", choices=["host.docker.internal:host-gateway"], required=True)
+    parser.add_argument("-v", "--name")
+    parser.add_argument("image", choices=IMAGES)
+    given = parser.parse_args(shlex.split(snippet.text)[2:])
+    variables = dict(pair.split("=", 1) for pair in given.e)
+    name, reader = IMAGES[given.image]
+    assert set(variables) == {name, "OPENAI_API_KEY"}
+    url = place.reached(variables[name]) + CHAT_PATHS[reader]
+    said = chat(url, variables["OPENAI_API_KEY"], "What is 6*7?", stream=True)
+    assert READERS[reader](said).text.startswith("Demo")
+
+
+@runs("json")
+def cow_agent(place: Place, snippet: Snippet) -> None:
+    given = json.loads(snippet.text)
+    assert set(given) == {"bot_type", "model", "custom_api_base", "custom_api_key"}
+    url = place.reached(given["custom_api_base"]) + CHAT_PATHS["CowAgent"]
+    fields = {"model": given["model"], "stream": True, "stream_options": {"include_usage": True}}
+    said = chat(url, given["custom_api_key"], "What is 6*7?", **fields)
+    assert READERS["CowAgent"](said).text.startswith("Demo")
+
+
+@runs("yaml", r"(?s)bot_mode:.*")
+def bot_settings(place: Place, snippet: Snippet) -> None:
+    start = "python -m service"
+    with (
+        place.settings(snippet.text),
+        place.checkout.started(start, GATEWAY_UPSTREAM__BASE_URL=place.demo) as gateway,
+    ):
+        assert "图片链接：http://" in place.ask(gateway.address, "draw two boats")
+
+
+@runs("yaml", r"(?s)upstream:.*")
 def settings(place: Place, snippet: Snippet) -> None:
     """It is read as it stands; the command that starts with it is below."""
     with place.settings(snippet.text) as path:
         assert load_config(path, {}).config.upstream.base_url == place.demo
 
 
-@runs("sh", r"python -m service --config config\.yaml --check")
+@runs("sh", r"\.venv/bin/python -m service --config config\.yaml --check")
 def check(place: Place, snippet: Snippet) -> None:
     with place.settings(example("yaml")) as path:
         printed = yaml.safe_load(place.checkout.run(snippet.text))
@@ -185,7 +270,7 @@ def check(place: Place, snippet: Snippet) -> None:
         assert tuple(printed["upstream"]["api_prefixes"]) == config.upstream.api_prefixes
 
 
-@runs("sh", r"python -m service --config config\.yaml")
+@runs("sh", r"\.venv/bin/python -m service --config config\.yaml")
 def service(place: Place, snippet: Snippet) -> None:
     before = len(stats_of(place.demo)["requests"])
     with (
@@ -200,7 +285,7 @@ def service(place: Place, snippet: Snippet) -> None:
     assert all(path.startswith(tuple(f"/{prefix}/" for prefix in prefixes)) for path in paths)
 
 
-@runs("sh", r"python -m service --config config\.json")
+@runs("sh", r"\.venv/bin/python -m service --config config\.json")
 def old_service(place: Place, snippet: Snippet) -> None:
     """tests/test_seed_examples.py has all that the old file may say."""
     seed = json.loads((ROOT / "tests/data/seed/config.json").read_text("utf-8"))
@@ -212,7 +297,7 @@ def old_service(place: Place, snippet: Snippet) -> None:
         assert "read `upstream_base_url` as `upstream.base_url`" in gateway.said
 
 
-@runs("sh", "python -m upstream.demo --port 9100")
+@runs("sh", r"\.venv/bin/python -m upstream\.demo --port 9100")
 def demo_alone(place: Place, snippet: Snippet) -> None:
     listens = re.compile(r"(http://127\.0\.0\.1:\d+)\n")
     with place.checkout.started(snippet.text.replace("9100", "0"), listens) as demo:
@@ -314,6 +399,17 @@ def test_every_snippet_has_one_runner_and_every_runner_a_snippet() -> None:
     claimed = {one: claims(one) for one in SNIPPETS}
     assert [f"{one.place} {one.text}" for one, found in claimed.items() if len(found) != 1] == []
     assert {run for found in claimed.values() for run in found} == {run for _, _, run in RUNNERS}
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_each_client_reaches_the_gateway_by_the_address_of_its_row(
+    readme: str, place: Place
+) -> None:
+    rows = read_document(readme).table("NextChat")
+    for known, path in CHAT_PATHS.items():
+        (row,) = (row for row in rows if known in row[0])
+        (address,) = code_words(row[2])
+        assert b'"chat.completion"' in chat(place.reached(address) + path, "demo", "Hello")
 
 
 @pytest.mark.parametrize("snippet", _once(), ids=lambda one: one.place)
