@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types fmt golden bench soak check requirements clean
+.PHONY: help install run test lint types fmt golden tables bench soak check requirements clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,9 @@ bench: install  ## measure speed beside a byte pipe: make bench ARGS="--quick"; 
 
 soak: install  ## look for what ten minutes of answers and faults leave: make soak ARGS="--minutes 2"
 	$(BIN)/python -m bench.soak $(ARGS)
+
+tables: $(VENV)/.for-run  ## write the tables of settings in docs/ anew, from the code and docs/settings.yaml
+	$(BIN)/python -m docs.tables
 
 check: lint types test  ## all of lint, types and test
 
