@@ -56,6 +56,7 @@ requirements: $(VENV)/bin/python  ## pin requirements*.in anew, with hashes, for
 	$(BIN)/python -m venv $(VENV)/uv
 	$(VENV)/uv/bin/python -m pip --disable-pip-version-check install --quiet uv
 	for name in requirements requirements-dev requirements-clients; do \
+		echo "pinning $$name.in" >&2; \
 		UV_CUSTOM_COMPILE_COMMAND="make requirements" $(VENV)/uv/bin/uv pip compile --quiet --universal \
 			--python-version 3.11 --generate-hashes --no-emit-index-url --output-file $$name.txt $$name.in \
 			|| exit; done
@@ -68,11 +69,14 @@ $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/it" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "on Debian, venv is in the package python3-venv" >&2; exit 1; }
 
+# pip and npm are silent while all goes well; so what takes long is announced.
 $(VENV)/.for-run: requirements.txt | $(VENV)/bin/python
+	@echo "into $(VENV): what the gateway needs (about a minute)" >&2
 	$(PIP) -r requirements.txt
 	@touch $@
 
 $(VENV)/.for-tests: requirements-dev.txt $(VENV)/.for-run
+	@echo "into $(VENV): what the tests need (about a minute)" >&2
 	$(PIP) -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
@@ -82,6 +86,7 @@ CLIENTS := $(VENV)/clients
 NODE_FILES := $(addprefix tests/clients/node/,package.json package-lock.json .npmrc)
 
 $(VENV)/.for-clients: requirements-clients.txt $(NODE_FILES) | $(VENV)/.for-tests
+	@echo "into $(CLIENTS): clients that the tests run, 650 MB (a few minutes)" >&2
 	$(BIN)/python -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes \
 		-r requirements-clients.txt
