@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct
 
-from handlers.answers import Source, collected, overhead_header, rendered, usage_of
+from handlers.answers import Collecting, collected, overhead_header, rendered, usage_of
 from handlers.arrivals import arrival_of
 from handlers.event_stream import EventStream, StreamResponse
 from handlers.headers import credential_of, reply_headers
@@ -16,6 +16,7 @@ from handlers.record import RECORD
 from handlers.requests import Arrival, chosen_profile, ignored_names, model_name, stop_strings
 from handlers.responses import error_response, json_response
 from service.chat import ChatMessage, ChatRequest, TextPart
+from service.credentials import Credential
 from service.keys import CONFIG
 from service.stages.encode import Gathered, ReplyMeta
 from service.stages.encode_completions import CompletionChunks, completion
@@ -74,16 +75,14 @@ async def completions(request: web.Request) -> web.StreamResponse:
     credential = credential_of(request)
     asked = _read(await read_body(request, config.server.max_body_bytes), arrival_of(request))
     record.chat = asked.chat
-    source = await rendered(request, asked.chat, credential)
     meta = ReplyMeta(
         id=f"cmpl-{secrets.token_hex(_ID_BYTES)}",
         created=int(time.time()),
         model=asked.chat.model,
         is_temporary=config.conversation.temporary,
     )
-    if asked.chat.is_stream:
-        return await _stream(request, asked, source, meta)
-    return await _reply(request, asked, source, meta)
+    answer = _stream if asked.chat.is_stream else _reply
+    return await answer(request, asked, credential, meta)
 
 
 def _read(body: bytes, arrival: Arrival) -> _Asked:
@@ -132,7 +131,7 @@ def _refuse_unsupported(fields: _Fields) -> None:
 
 
 async def _stream(
-    request: web.Request, asked: _Asked, source: Source, meta: ReplyMeta
+    request: web.Request, asked: _Asked, credential: Credential, meta: ReplyMeta
 ) -> web.StreamResponse:
     record, chunks, chat = request[RECORD], CompletionChunks(meta, asked.echo), asked.chat
 
@@ -142,14 +141,15 @@ async def _stream(
 
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     stream = EventStream(request, response, chunks, request.app[CONFIG].stream, settle)
-    failure = await stream.run(source, record)
+    failure = await stream.run(await rendered(request, chat, credential, stream), record)
     return response if failure is None else error_response(failure)
 
 
 async def _reply(
-    request: web.Request, asked: _Asked, source: Source, meta: ReplyMeta
+    request: web.Request, asked: _Asked, credential: Credential, meta: ReplyMeta
 ) -> web.Response:
     record, gathered, chat = request[RECORD], Gathered(), asked.chat
+    source = await rendered(request, chat, credential, Collecting(gathered))
     waited = await collected(source, record, gathered.feed_batch, gathered)
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.content)

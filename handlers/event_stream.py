@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import StreamWriter
 from aiohttp_sse import EventSourceResponse
 from typing_extensions import override
 
@@ -64,6 +65,12 @@ class Events(Protocol):
     def keep_alive(self) -> bytes:
         """Return an event that says nothing, for clients that count events."""
 
+    def text(self, text: str, /) -> bytes:
+        """Return the events of text whose pieces come to `gather` later."""
+
+    def gather(self, pieces: list[Rendered], /) -> None:
+        """Take pieces into `gathered` whose events are out."""
+
     def feed_batch(self, batch: list[Rendered], /) -> bytes:
         """Return the events of a batch, which `gathered` takes in."""
 
@@ -104,6 +111,9 @@ class EventStream:
         self._settle = settle
         self._is_open = asyncio.Event()
         self._opening = asyncio.Lock()
+        self._protocol = request.protocol
+        writer = request.writer
+        self._writer = writer if isinstance(writer, StreamWriter) else None  # else no fast lane
         self._writes = 0  # how often text was written: what the task beside looks at
         self._keeper: asyncio.Task[None] | None = None
 
@@ -159,6 +169,32 @@ class EventStream:
         await self._response.write(data)
         if self._request.protocol.writing_paused:  # `write` itself waits for 64 KiB and more
             await self._request.writer.drain()
+
+    # An EventStream is also the outlet of a fast lane.
+
+    def is_ready(self) -> bool:
+        """Return whether text can be written without waiting: the head is out, the caller reads."""
+        protocol = self._protocol
+        return (
+            self._writes > 0
+            and self._writer is not None
+            and protocol.connected
+            and not protocol.writing_paused
+            and not self._settings.delay_seconds
+        )
+
+    def put(self, text: str) -> None:
+        """Write text when `is_ready` says so."""
+        self._writes += 1
+        if self._writer is not None:
+            # It never waits: not to drain is left to whoever writes next, as is that the caller left.
+            writing = self._writer.write(self._events.text(text), drain=False)
+            with suppress(StopIteration, ConnectionError):
+                writing.send(None)
+
+    def gather(self, pieces: list[Rendered]) -> None:
+        """Take pieces whose text was put."""
+        self._events.gather(pieces)
 
     def _limit_buffers(self) -> None:
         """Let little wait for the caller: what does has been read, parsed and kept for nobody."""

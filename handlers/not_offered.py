@@ -9,9 +9,8 @@ _TRAINS_NOTHING = "the upstream trains no models"
 _OWN_KEYS = "there is nothing to manage, since all callers bring keys of their own"
 REASONS = {
     "assistants": _CHATS,
-    "audio/speech": "the upstream reads nothing aloud but its own answers",
-    "audio/transcriptions": "recordings are not passed on to the upstream",
-    "audio/translations": "recordings are not passed on to the upstream",
+    "audio/translations": "the upstream writes recordings down in the language that they are in;"
+    " transcribe one, and ask a chat to translate the text",
     "audio/voices": "the upstream makes no voices",
     "batches": "the upstream takes one turn at a time; use chat completions",
     "chatkit": "the upstream has no workflows",

@@ -99,8 +99,8 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
         idempotency_key=arrival.idempotency_key,
         max_tokens=_max_tokens(fields),
         stop=stop_strings(fields.stop),
-        conversation_id=_upstream_id("conversation_id", fields.conversation_id),
-        parent_message_id=_upstream_id("parent_message_id", fields.parent_message_id),
+        conversation_id=upstream_id("conversation_id", fields.conversation_id),
+        parent_message_id=upstream_id("parent_message_id", fields.parent_message_id),
         ignored_fields=ignored_names(given_names(body), _HONOURED),
         demand=demand_of(fields),
     )
@@ -152,7 +152,12 @@ def stop_strings(stop: str | list[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in stops if text))
 
 
-def _upstream_id(name: str, value: str | None) -> str | None:
+def upstream_id(name: str, value: str | None) -> str | None:
+    """Return an id of the upstream's that a caller names, None without one.
+
+    Raises:
+        RequestError: it cannot be one.
+    """
     if value and not _ID.fullmatch(value):
         raise refusal(name, "expected an id as an earlier answer named it")
     return value or None

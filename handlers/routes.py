@@ -17,12 +17,14 @@ from handlers.media import FILES, IMAGES, file, image
 from handlers.model_responses import create_response
 from handlers.models import get_model, list_models
 from handlers.running import RUNNING, RunningResponses
+from handlers.speech import speech
 from handlers.stored_responses import (
     cancel_response,
     delete_response,
     get_response,
     list_input_items,
 )
+from handlers.transcriptions import transcriptions
 from service.config import Config
 
 
@@ -57,6 +59,8 @@ def _add_api(app: web.Application, base: str) -> None:
     app.router.add_post(f"{base}/v1/images/generations", image_generations)
     app.router.add_post(f"{base}/v1/images/edits", image_edits)
     app.router.add_post(f"{base}/v1/images/variations", image_variations)
+    app.router.add_post(f"{base}/v1/audio/speech", speech)
+    app.router.add_post(f"{base}/v1/audio/transcriptions", transcriptions)
     app.router.add_get(f"{base}/v1/models", list_models)
     app.router.add_get(f"{base}/v1/models/{{id:.+}}", get_model)
     app.router.add_post(f"{base}/v1/files", create_file)

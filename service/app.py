@@ -27,6 +27,7 @@ from upstream.accounts import UpstreamAccounts
 from upstream.arkose import Arkose
 from upstream.assets import UpstreamAssets
 from upstream.backend import Backend
+from upstream.calls import AccountCalls
 from upstream.client import TurnClient
 from upstream.conversations import Conversations
 from upstream.cooling import SharedCooling
@@ -40,7 +41,9 @@ from upstream.probe import UpstreamProbe
 from upstream.queueing import AccountQueues
 from upstream.routing import Route, Routes
 from upstream.session import make_session
+from upstream.speech import UpstreamSpeech
 from upstream.tokens import TokenOptions, Tokens
+from upstream.transcriptions import UpstreamTranscriptions
 from upstream.transfers import Transfers
 from upstream.turns import TurnServices, UpstreamTurns
 
@@ -49,6 +52,7 @@ _log = logging.getLogger("gateway.app")
 _CIPHER = web.AppKey("_CIPHER", Cipher)
 _ROUTES = web.AppKey("_ROUTES", Routes)
 _LEASES = web.AppKey("_LEASES", Leases)
+_CALLS = web.AppKey("_CALLS", AccountCalls)
 DATA = Path("data")
 SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
@@ -69,9 +73,11 @@ def make_app(config: Config) -> web.Application:
 
 
 async def drain(app: web.Application, seconds: float) -> None:
-    """Refuse new turns and let those that run finish, for that many seconds."""
+    """Refuse new turns and calls, and let those that run finish, for that many seconds."""
     app[keys.DRAINING].set()
-    await app[keys.TURNS].drain(seconds)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(app[keys.TURNS].drain(seconds))
+        group.create_task(app[_CALLS].drain(seconds))
 
 
 @asynccontextmanager
@@ -185,11 +191,28 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         app[keys.CATALOGUE] = models
         app[keys.ACCOUNTS] = UpstreamAccounts(backend)
         app[keys.UPSTREAM] = UpstreamProbe(backend)
-        turns = UpstreamTurns(_turn_services(app, backend, models, conversations))
+        services = _turn_services(app, backend, models, conversations)
+        turns = UpstreamTurns(services)
         app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
+        _open_audio(app, backend, turns, services.queues)
         async with conversations, background(tokens.run, gpts.start):
             yield
             await tokens.close()
+
+
+def _open_audio(
+    app: web.Application, backend: Backend, turns: UpstreamTurns, queues: AccountQueues
+) -> None:
+    config = app[keys.CONFIG]
+    calls = app[_CALLS] = AccountCalls(app[keys.TOKENS], queues)
+    app[keys.TRANSCRIPTIONS] = UpstreamTranscriptions(backend, calls)
+    app[keys.SPEECH] = UpstreamSpeech(
+        turns,
+        calls,
+        backend,
+        Transfers(backend, config.files.host_rewrite),
+        is_temporary=config.conversation.temporary,
+    )
 
 
 def _turn_services(

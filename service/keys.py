@@ -13,8 +13,10 @@ from service.ports import (
     LinkSigner,
     Reachable,
     RouteStates,
+    Speech,
     StateStore,
     TokenExchange,
+    Transcriptions,
     Turns,
     UploadStore,
 )
@@ -28,6 +30,8 @@ BLOBS = web.AppKey("BLOBS", BlobStore)
 UPLOADS = web.AppKey("UPLOADS", UploadStore)
 LINKS = web.AppKey("LINKS", LinkSigner)
 TURNS = web.AppKey("TURNS", Turns)
+SPEECH = web.AppKey("SPEECH", Speech)
+TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
 TRACING = web.AppKey("TRACING", Tracing)  # absent without traces

@@ -77,6 +77,18 @@ class DecodeDelta:
         self._documents[self._channel] = document
         return DocumentChanged(document)
 
+    @property
+    def growing(self) -> str | None:
+        """The id of the message to whose answer a delta that is a text and no more is appended."""
+        if self._operation != "append" or self._path != ANSWER_PATH:
+            return None
+        return self._message_ids.get(self._channel)
+
+    def grow(self, text: str) -> AnswerGrew:
+        """Apply deltas that are texts and no more, joined, while a message is `growing`."""
+        self._grown[self._channel].add(text)
+        return AnswerGrew(self._message_ids[self._channel], text)
+
     def share(self, text: str) -> None:
         """Hold the text of one read as the string that those who come after hold, too."""
         if (grown := self._grown.get(self._channel)) is not None:

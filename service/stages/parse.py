@@ -71,6 +71,16 @@ class Parse:
         elif frame.name != "ping" and frame.data:
             yield from self._data(frame.name, frame.data)
 
+    @property
+    def growing(self) -> str | None:
+        """The id of the message to which a v1 increment that is a text and no more is appended."""
+        return self._decoder.growing
+
+    def grow(self, text: str) -> TextAppended:
+        """Take the joined text of such increments, while a message is `growing`."""
+        grown = self._decoder.grow(text)
+        return TextAppended(grown.message_id, grown.text)
+
     def share(self, text: str) -> None:
         """Hold the text of one read as the string that those who come after hold, too."""
         self._decoder.share(text)

@@ -35,6 +35,12 @@ class DecodeSse:
         self._is_start = True
         self._is_json_open = False  # inside a bare JSON text that spans lines
 
+    @property
+    def is_between(self) -> bool:
+        """Whether the next byte begins an event, all before it having been returned."""
+        is_inside = self._tail or self._data or self._name or self._is_lf_swallowed
+        return not (is_inside or self._is_start or self.is_overflowing)
+
     def feed(self, chunk: bytes) -> list[Frame]:
         """Return the frames that this chunk completes; never waits, never raises."""
         if self._is_lf_swallowed and chunk:

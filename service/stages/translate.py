@@ -79,6 +79,12 @@ class _Progress:
         self.language = ""
         self.references: tuple[Reference, ...] = ()
 
+    @property
+    def is_growing(self) -> bool:
+        """Whether this is an answer of which a part is out, all of it in order, and more may come."""
+        is_open = self.has_text and not (self.is_dropped or self.is_finished)
+        return is_open and self.kind is MessageKind.ANSWER and self.growth.is_level
+
 
 class Translate:
     """Turn the events of one turn into deltas; one instance per answer.
@@ -106,6 +112,18 @@ class Translate:
     def ending(self) -> Ending:
         """What is known of how the turn will end."""
         return self._ending
+
+    @property
+    def growing(self) -> str | None:
+        """The id of the visible message to which more text may only be added, None: none is."""
+        progress = self._messages.get(self._answering or "")
+        if progress is None or self._ending.is_over or not progress.is_growing:
+            return None
+        return self._answering
+
+    def text_of(self, message_id: str) -> str:
+        """Return all that a message known here says so far."""
+        return self._messages[message_id].growth.text
 
     # One branch for each kind of event: longer than the budget so that the union is matched once.
     def feed(self, event: UpstreamEvent) -> Iterator[Delta]:  # noqa: C901, PLR0912, PLR0915 - see above

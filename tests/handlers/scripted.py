@@ -25,6 +25,7 @@ from service.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.fast_lane import FastLane
 from service.metrics import Metrics
 from service.ports import RouteState
 from storage.link_signer import LinkSigner
@@ -57,7 +58,7 @@ class ScriptedTurns:
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(
-        self, request: ChatRequest, credential: Credential
+        self, request: ChatRequest, credential: Credential, _lane: FastLane | None = None
     ) -> AsyncGenerator[list[Delta], None]:
         self.requests.append((request, credential))
         try:
@@ -98,6 +99,8 @@ class Surroundings:
     waits: float = 0
     asked: int = 0  # how often the upstream was
     folder: Path = Path("unused")  # for what callers upload
+    speech: Any = None
+    transcriptions: Any = None
 
     async def find(self, folder: str, name: str) -> StoredBlob | None:
         return self.blobs.get((folder, name))
@@ -151,6 +154,8 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.BLOBS] = around
     app[keys.UPLOADS] = FileUploads(around.folder)
     app[keys.LINKS] = LinkSigner(SECRET, config.files.link_seconds)
+    app[keys.SPEECH] = around.speech
+    app[keys.TRANSCRIPTIONS] = around.transcriptions
     app[keys.CATALOGUE] = around
     app[keys.TOKENS] = around
     app[keys.ACCOUNTS] = around

@@ -47,7 +47,7 @@ async def test_what_is_below_it_says_the_same(serve: Serve) -> None:
     ("path", "base", "is_known"),
     [
         ("/v1/embeddings", "", True),
-        ("/v1/audio/speech", "", True),
+        ("/v1/audio/translations", "", True),
         ("/v1/audio", "", False),
         ("/v1/embeddingses", "", False),
         ("/v1/", "", False),

@@ -96,6 +96,8 @@ class Stats:
             "hidden": list(self.hidden),
             "uploads": count["uploads"],
             "downloads": count["downloads"],
+            "spoken": count["spoken"],
+            "transcribed": count["transcribed"],
             "bearer_on_foreign_download": count["bearer_on_foreign_download"],
             "bearer_on_foreign_upload": count["bearer_on_foreign_upload"],
             "arkose": count["arkose"],
