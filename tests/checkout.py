@@ -122,7 +122,7 @@ class Checkout:
             assert process.poll() is None, started.said
         finally:
             _end(process)
-        assert "Traceback" not in started.said
+        assert "Traceback" not in started.said, started.said
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
