@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types fmt golden tables bench soak check requirements clean
+.PHONY: help install run test lint types fmt golden tables compatibility bench soak check requirements clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,9 @@ fmt: install  ## format, and mend what can be mended
 
 golden: install  ## write tests/golden anew; read the difference before it is committed
 	WRITE_GOLDEN=true $(BIN)/python -m pytest --quiet tests/test_golden.py
+
+compatibility: install  ## write docs/compatibility.md anew; read the difference before it is committed
+	WRITE_COMPATIBILITY=true $(BIN)/python -m pytest --quiet tests/compatibility
 
 bench: install  ## measure speed beside a byte pipe: make bench ARGS="--quick"; see bench/RESULTS.md
 	$(BIN)/python -m bench $(ARGS)

@@ -40,7 +40,9 @@ class _Inert(Struct, frozen=True, kw_only=True):
     user: str | None = None
 
 
-class _Fields(_Inert, frozen=True, kw_only=True):
+class CompletionFields(_Inert, frozen=True, kw_only=True):
+    """The body of a request for a completion, its shape checked."""
+
     model: str
     prompt: str | list[Any]
     stream: bool | None = None
@@ -55,7 +57,7 @@ class _Fields(_Inert, frozen=True, kw_only=True):
     render_profile: str | None = None
 
 
-_HONOURED = frozenset(_Fields.__struct_fields__) - frozenset(_Inert.__struct_fields__)
+HONOURED = frozenset(CompletionFields.__struct_fields__) - frozenset(_Inert.__struct_fields__)
 
 
 class _Asked(Struct, frozen=True):
@@ -86,7 +88,7 @@ async def completions(request: web.Request) -> web.StreamResponse:
 
 
 def _read(body: bytes, arrival: Arrival) -> _Asked:
-    fields = decode_json(body, _Fields)
+    fields = decode_json(body, CompletionFields)
     prompt = _prompt(fields.prompt)
     _refuse_unsupported(fields)
     options = fields.stream_options
@@ -102,7 +104,7 @@ def _read(body: bytes, arrival: Arrival) -> _Asked:
         idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_tokens,
         stop=stop_strings(fields.stop),
-        ignored_fields=ignored_names(given_names(body), _HONOURED),
+        ignored_fields=ignored_names(given_names(body), HONOURED),
     )
     return _Asked(chat, prompt if fields.echo else "")
 
@@ -117,7 +119,7 @@ def _prompt(prompt: str | list[Any]) -> str:
     return prompts[0]
 
 
-def _refuse_unsupported(fields: _Fields) -> None:
+def _refuse_unsupported(fields: CompletionFields) -> None:
     """Refuse what would be wrong to ignore: the caller would misread the answer."""
     for name in ("n", "best_of"):
         if getattr(fields, name) not in (None, 1):

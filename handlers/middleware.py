@@ -94,16 +94,17 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
     """Return aiohttp's own refusals as JSON."""
     path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
     failure: Failure
+    reason = reason_for(request.path, api_base(request.app[CONFIG].server))
     match error:
         case web.HTTPNotFound():
-            reason = reason_for(request.path, api_base(request.app[CONFIG].server))
             message = (
-                f"There is no {path} here: {reason}." if reason else f"There is nothing at {path}."
+                f"There is no {path} here: {reason}" if reason else f"There is nothing at {path}"
             )
-            failure = NotFoundError(message).failure()
+            failure = NotFoundError(f"{message}.").failure()
         case web.HTTPMethodNotAllowed():
-            allowed = ", ".join(sorted(error.allowed_methods))
-            failure = MethodNotAllowedError(f"{path} takes {allowed} only.").failure()
+            message = f"{path} takes {', '.join(sorted(error.allowed_methods))} only"
+            message += f": {reason}" if reason else ""
+            failure = MethodNotAllowedError(f"{message}.").failure()
         case web.HTTPRequestEntityTooLarge():
             failure = body_size_error(request.app[CONFIG].server.max_body_bytes).failure()
         case _:

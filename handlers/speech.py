@@ -40,7 +40,9 @@ class _Inert(Struct, frozen=True, kw_only=True):
     instructions: str | None = None
 
 
-class _SpeechFields(_Inert, frozen=True, kw_only=True):
+class SpeechFields(_Inert, frozen=True, kw_only=True):
+    """The body of a request for speech, its shape checked."""
+
     input: str = ""
     model: str | None = None
     voice: Any = None
@@ -50,7 +52,7 @@ class _SpeechFields(_Inert, frozen=True, kw_only=True):
     message_id: str | None = None
 
 
-_HONOURED = frozenset(_SpeechFields.__struct_fields__) - frozenset(_Inert.__struct_fields__)
+HONOURED = frozenset(SpeechFields.__struct_fields__) - frozenset(_Inert.__struct_fields__)
 
 
 async def speech(request: web.Request) -> web.StreamResponse:
@@ -93,7 +95,7 @@ async def _send(request: web.Request, response: web.StreamResponse, sound: Sound
 
 
 def _order(body: bytes, arrival: Arrival, config: Config) -> SpeechOrder:
-    fields = decode_json(body, _SpeechFields)
+    fields = decode_json(body, SpeechFields)
     message = _message(fields)
     if message is None:
         _check_text(fields.input)
@@ -105,11 +107,11 @@ def _order(body: bytes, arrival: Arrival, config: Config) -> SpeechOrder:
         text=fields.input,
         chat=None if message else _chat(fields, arrival, config),
         message=message,
-        ignored_fields=ignored_names(given_names(body), _HONOURED),
+        ignored_fields=ignored_names(given_names(body), HONOURED),
     )
 
 
-def _chat(fields: _SpeechFields, arrival: Arrival, config: Config) -> ChatRequest:
+def _chat(fields: SpeechFields, arrival: Arrival, config: Config) -> ChatRequest:
     """Return the turn that has the text repeated."""
     asked = None if fields.model is None else model_name(fields.model)
     return ChatRequest(
@@ -124,7 +126,7 @@ def _chat(fields: _SpeechFields, arrival: Arrival, config: Config) -> ChatReques
     )
 
 
-def _message(fields: _SpeechFields) -> StoredMessage | None:
+def _message(fields: SpeechFields) -> StoredMessage | None:
     ids = [upstream_id(name, getattr(fields, name)) for name in ("conversation_id", "message_id")]
     conversation_id, message_id = ids
     if conversation_id and message_id:
@@ -157,7 +159,7 @@ def _voice(voice: Any) -> str:
     return known
 
 
-def _format(fields: _SpeechFields) -> str:
+def _format(fields: SpeechFields) -> str:
     if fields.stream_format not in (None, "audio"):
         problem = "only 'audio' can be had; its bytes are streamed as they arrive"
         raise refusal("stream_format", problem)

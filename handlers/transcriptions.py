@@ -17,7 +17,7 @@ from service.stages.encode import to_json
 
 MAX_FILE_BYTES = 25 * 1024 * 1024  # OpenAI's own limit
 FORMATS = ("json", "text")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"", "false", "0"})
 # The upstream chooses its model; a name is required by OpenAI, and all of them mean "write down".
 _HONOURED = frozenset({"model", "language", "response_format", "stream"})
@@ -83,7 +83,7 @@ def _format(form: Form) -> str:
 
 def _language(form: Form) -> str | None:
     language = (form.text("language") or "").strip()
-    if language and not _LANGUAGE.fullmatch(language):
+    if language and not LANGUAGE.fullmatch(language):
         raise refusal("language", f"{quoted(language)} is no language; send a code such as 'en'")
     return language or None
 

@@ -26,6 +26,7 @@ from service.log_files import DailyFileHandler
 from service.redaction import REDACTED, SECRET_NAME, redact
 
 GATHER_SECONDS = 0.05  # a log may be this late
+MAX_LINES = 1_000  # that are written at once
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _PLAIN_VALUE = re.compile(r"[^\s\"=]+")
@@ -100,20 +101,30 @@ class Entrance(QueueHandler):
 
 
 class Scribe(QueueListener):
-    """Writes what has gathered, so that it need not be woken, and take the GIL, for each record."""
+    """Writes the lines that have gathered as one: each write makes the event loop wait for the GIL."""
 
     def __init__(self, records: queue.SimpleQueue[Any], *handlers: logging.Handler) -> None:
         super().__init__(records, *handlers)
         self._records = records
 
     @override
-    def dequeue(self, block: bool) -> logging.LogRecord:
-        """Return the next record; after a wait, others get a moment to join it."""
+    def dequeue(self, block: bool) -> Any:
+        """Return the next records as one of many lines; after a wait, others get a moment to join."""
         is_idle = self._records.empty()
-        record = super().dequeue(block)
+        first: Any = super().dequeue(block)
+        if first is None:  # what ends the thread
+            return first
         if is_idle:
             time.sleep(GATHER_SECONDS)
-        return record
+        lines = [first.msg]
+        while len(lines) < MAX_LINES and not self._records.empty():
+            record = self._records.get_nowait()
+            if record is None:
+                self._records.put(None)
+                break
+            lines.append(record.msg)
+        first.msg = "\n".join(lines)
+        return first
 
 
 # Longer than the budget: what is put in place stands beside what takes it away again.

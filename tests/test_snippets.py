@@ -48,6 +48,7 @@ RUN_ELSEWHERE = {
     "types": "is a step of .ci/run",
     "fmt": "would change the files under test",
     "golden": "would change the files under test; tests/test_golden.py reads them",
+    "compatibility": "would change the files under test; tests/compatibility reads them",
     "bench": "takes minutes; tests/test_bench.py runs a quick one",
     "soak": "takes ten minutes; tests/test_soak.py runs a short one",
     "requirements": "asks the registry for new releases",

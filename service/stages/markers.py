@@ -46,6 +46,8 @@ _STOP = re.compile(
     "[\ue200-\ue206]|【|\\]\\(sandbox:/|sandbox:/"
     "|(\\]\\(?|(?:\\]\\()?s(?:a(?:n(?:d(?:b(?:o(?:x:?)?)?)?)?)?)?)\\Z"
 )
+_LINK = "sandbox:/"
+_LAST_OF_START = frozenset("](sandbox:")  # how what may become a link ends
 _NUMBERED = re.compile(r"【(\d{1,6})(?::(\d{1,6}))?†[^】\n]{0,300}】")
 _NUMBERED_START = re.compile(r"【(?:\d{1,6}(?::\d{0,6})?(?:†[^】\n]{0,300})?)?\Z")
 _TARGET = "](sandbox:"
@@ -56,6 +58,8 @@ _SENTENCE_END = ".,;:!?"
 
 def plain_chars(text: str) -> int:
     """Return how much of a text goes out as it is, the rest being held back; -1: not all is plain."""
+    if text.isascii() and text[-1:] not in _LAST_OF_START and _LINK not in text:
+        return len(text)  # most words, for less than a search costs
     stop = _STOP.search(text)
     if stop is None:
         return len(text)
@@ -97,9 +101,11 @@ class Markers:
 
     def feed(self, delta: Delta) -> Iterable[Delta]:
         """Return zero or more deltas for one; never waits."""
-        if type(delta) is AnswerText and not self._held and _STOP.search(delta.text) is None:
-            self._start += len(delta.text)
-            return (delta,)  # nearly all of them
+        if type(delta) is AnswerText and not self._held:
+            size = len(delta.text)
+            if plain_chars(delta.text) == size:
+                self._start += size
+                return (delta,)  # nearly all of them
         return self._feed(delta)
 
     def _feed(self, delta: Delta) -> Iterator[Delta]:
