@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types fmt golden tables compatibility bench soak check requirements clean
+.PHONY: help install run test faults lint types fmt golden tables compatibility bench soak check requirements audit sbom clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,9 @@ run: $(VENV)/.for-run  ## start on port 33333, against the built-in demo unless 
 test: install  ## run every test; installs redis-server, nginx and chromium first where apt-get and root are there
 	@tests/system_packages.sh
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+faults: install  ## play every fault against every endpoint, and print a table of what came of it
+	$(BIN)/python -m tests.faults --jobs $(JOBS) $(ARGS)
 
 lint: install  ## look for mistakes, and for files that are not formatted
 	$(BIN)/ruff check .
@@ -58,12 +61,33 @@ requirements: $(VENV)/bin/python  ## pin requirements*.in anew, with hashes, for
 	rm -rf $(VENV)/uv
 	$(BIN)/python -m venv $(VENV)/uv
 	$(VENV)/uv/bin/python -m pip --disable-pip-version-check install --quiet uv
-	for name in requirements requirements-dev requirements-clients; do \
+	for name in requirements requirements-dev requirements-clients requirements-supply; do \
 		echo "pinning $$name.in" >&2; \
 		UV_CUSTOM_COMPILE_COMMAND="make requirements" $(VENV)/uv/bin/uv pip compile --quiet --universal \
 			--python-version 3.11 --generate-hashes --no-emit-index-url --output-file $$name.txt $$name.in \
 			|| exit; done
 	rm -rf $(VENV)/uv
+
+# As above, but pinned: what looks at the packages is not to be one of those to look at.
+SUPPLY := $(VENV)/supply
+MAKE_SUPPLY := rm -rf $(SUPPLY) && $(BIN)/python -m venv $(SUPPLY) && $(SUPPLY)/bin/python -m pip \
+	--disable-pip-version-check --no-input install --quiet --require-hashes -r requirements-supply.txt
+
+audit: $(VENV)/bin/python  ## look for known vulnerabilities in what is pinned; status 3 of supply.audit: not known
+	@$(MAKE_SUPPLY)
+	@$(BIN)/python -m supply.audit $(SUPPLY)/bin/pip-audit requirements.txt requirements-dev.txt \
+		requirements-supply.txt; status=$$?; rm -rf $(SUPPLY); exit $$status
+
+sbom: $(VENV)/bin/python  ## write docs/sbom.json (CycloneDX) and docs/licences.md anew from requirements.txt
+	@$(MAKE_SUPPLY)
+	rm -rf $(VENV)/sbom
+	$(BIN)/python -m venv --without-pip $(VENV)/sbom
+	$(BIN)/python -m pip --python $(VENV)/sbom/bin/python --disable-pip-version-check --no-input install \
+		--quiet --require-hashes -r requirements.txt
+	$(SUPPLY)/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
+		--output-reproducible --output-format JSON --output-file docs/sbom.json $(VENV)/sbom/bin/python
+	$(BIN)/python -m supply.licences docs/sbom.json docs/licences.md
+	rm -rf $(VENV)/sbom $(SUPPLY)
 
 clean:  ## remove .venv and caches; data/ and log/ stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -7,7 +7,7 @@ from aiohttp import web
 from handlers.headers import credential_of
 from handlers.responses import json_response
 from service.credentials import TokenKind
-from service.errors import UpstreamRefusedError
+from service.errors import KeyScopeError, UpstreamRefusedError
 from service.keys import ACCOUNTS, TOKENS
 
 
@@ -16,10 +16,13 @@ async def account_ids(request: web.Request) -> web.Response:
 
     Raises:
         AuthError: the credential is missing or known to be dead.
+        KeyScopeError: it is a gateway key.
         TokenServiceError: the token service has a passing fault.
         UpstreamError: the upstream refused or broke.
     """
     credential = credential_of(request)
+    if credential.gateway_key is not None:
+        raise KeyScopeError("The account ids behind a gateway key are not told to its holder.")
     tokens, accounts = request.app[TOKENS], request.app[ACCOUNTS]
     caller = await tokens.caller(credential)
     try:

@@ -19,6 +19,13 @@ SHOULD_RETRY = "x-should-retry"
 # Node's SDK sleeps as long as it is told: above this, it is told not to (openai-wire 1, rule 13).
 MAX_RETRY_AFTER_SECONDS = 60
 
+CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)  # only there for a gateway key
+
+_SECRET_HEADERS = ("Authorization", "api-key")
+_ACCOUNT_ID = "ChatGPT-Account-ID"
+_SEPARATORS = re.compile(r"[\s,]+")
+_MAX_WORD_CHARS = 6  # `Bearer`; shorter ones are no secrets, and may stand anywhere
+
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
@@ -30,15 +37,34 @@ def request_id_of(request: web.Request) -> str:
 
 
 def credential_of(request: web.Request) -> Credential:
-    """Return the caller's credential.
+    """Return the caller's credential, or that for which the caller's gateway key stands.
 
     Raises:
         AuthError: missing or malformed.
     """
-    headers = request.headers
-    return read_credential(
-        headers.get("Authorization"), headers.get("api-key"), headers.get("ChatGPT-Account-ID")
-    )
+    granted = request.get(CREDENTIAL)
+    return sent_credential(request) if granted is None else granted
+
+
+def sent_credential(request: web.Request) -> Credential:
+    """Return the credential as it was sent.
+
+    Raises:
+        AuthError: missing or malformed.
+    """
+    authorization, api_key = (request.headers.get(name) for name in _SECRET_HEADERS)
+    return read_credential(authorization, api_key, request.headers.get(_ACCOUNT_ID))
+
+
+def secrets_in(request: web.Request) -> list[str]:
+    """Return what a request was sent with that no log may have, the longest first."""
+    given = [request.headers.get(name, "") for name in (*_SECRET_HEADERS, _ACCOUNT_ID)]
+    granted = request.get(CREDENTIAL)
+    if granted is not None:
+        given += [granted.token, granted.account_id or ""]
+    # A token also without its scheme and its account id, and these without it.
+    parts = {part for text in given for part in (text, *_SEPARATORS.split(text))}
+    return sorted((part for part in parts if len(part) > _MAX_WORD_CHARS), key=len, reverse=True)
 
 
 def reply_headers(

@@ -2,22 +2,26 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from aiohttp import hdrs, web
 
+from handlers.admission import install_admission
 from handlers.cors import add_origin, is_preflight, preflight_response
-from handlers.headers import request_id_of
+from handlers.headers import request_id_of, secrets_in
 from handlers.json_body import body_size_error
 from handlers.links import api_base
 from handlers.not_offered import reason_for
 from handlers.record import RECORD, Record, close_record, route_of
 from handlers.responses import error_response
+from handlers.slow_bodies import in_time
 from service.errors import MethodNotAllowedError, NotFoundError, RequestError, ServiceError
-from service.events import Failure
+from service.events import Failure, Outcome
 from service.keys import CONFIG, TRACING
 from service.malformed import REQUEST_ID
+from service.redaction import REDACTED
 from service.tracing import request_span
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -29,6 +33,7 @@ _MAX_PATH_CHARS = 200  # of an unknown path, quoted
 def install_edge(app: web.Application) -> None:
     """Put the middleware and the headers of every answer around the application's routes."""
     app.middlewares.append(edge)
+    install_admission(app)
     app.on_response_prepare.append(_add_headers)
 
 
@@ -37,6 +42,9 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     record = request.get(RECORD)
     if record is not None:
         response.headers[REQUEST_ID] = record.request_id
+    # What belongs to a key must not be kept for the next one by a cache on the way; shared caches
+    # know the header Authorization, but not api-key.
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     add_origin(request, response, request.app[CONFIG].server.cors_origins)
 
 
@@ -51,6 +59,8 @@ async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
             response = await _answer(request, handler)
         except asyncio.CancelledError:
             record.abandon()
+            if record.outcome is not Outcome.ABANDONED:
+                response = record.stream  # it had its answer, and left before this task went on
             raise
         finally:
             fields = close_record(request, response)
@@ -64,7 +74,8 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
     if is_preflight(request):
         return preflight_response(request)
     try:
-        return await handler(request)
+        async with in_time(request):
+            return await handler(request)
     except ServiceError as error:
         return error_response(error.failure())
     except web.HTTPException as error:
@@ -72,10 +83,17 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
     except (web.RequestPayloadError, ConnectionResetError):
         message = "The request body ended early, or is not encoded as its headers say."
         return error_response(RequestError(message).failure())
-    except Exception:  # noqa: BLE001 - the outermost edge: a bug is logged, the caller gets JSON
-        record = request[RECORD]
-        _log.exception("unhandled fault in request %s", record.request_id)
-        return await _fault_response(record)
+    except Exception as error:  # noqa: BLE001 - the outermost edge: a bug is logged, the caller gets JSON
+        _log_fault(request, error)
+        return await _fault_response(request[RECORD])
+
+
+def _log_fault(request: web.Request, error: Exception) -> None:
+    """Log a bug with its traceback, in which some library may quote what it was given."""
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    for secret in secrets_in(request):
+        trace = trace.replace(secret, REDACTED)
+    _log.error("unhandled fault in request %s\n%s", request[RECORD].request_id, trace)
 
 
 async def _fault_response(record: Record) -> web.StreamResponse:

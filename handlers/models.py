@@ -6,7 +6,7 @@ import logging
 
 from aiohttp import web
 
-from handlers.headers import credential_of
+from handlers.headers import CREDENTIAL, credential_of
 from handlers.responses import json_response
 from service.chat import ModelInfo
 from service.credentials import Caller
@@ -44,7 +44,11 @@ async def get_model(request: web.Request) -> web.Response:
 
 async def _listing(request: web.Request) -> list[ModelInfo]:
     caller = await _caller(request)
-    return await request.app[CATALOGUE].listing(caller)
+    listing = await request.app[CATALOGUE].listing(caller)
+    granted = request.get(CREDENTIAL)
+    if granted is None or not granted.models:
+        return listing
+    return [info for info in listing if info.id in granted.models]  # what its key may ask for
 
 
 async def _caller(request: web.Request) -> Caller | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiofiles.threadpool import wrap
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
-from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp import BodyPartReader, MultipartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 
@@ -75,6 +75,10 @@ async def open_form(
     """
     if request.content_type != "multipart/form-data":
         message = "This endpoint takes a form: send the body as 'multipart/form-data'."
+        raise RequestError(message, code="unsupported_media_type")
+    if packing := request.headers.get(hdrs.CONTENT_ENCODING):
+        # A megabyte unpacks to a gigabyte, and a form is searched byte by byte.
+        message = f"A form cannot be read as {quoted(packing)}; send it without Content-Encoding."
         raise RequestError(message, code="unsupported_media_type")
     if (request.content_length or 0) > max_bytes:
         raise _over(max_bytes)

@@ -42,13 +42,14 @@ _OUTCOMES: tuple[tuple[type[ServiceError], Outcome], ...] = (
 class Record:
     """One request as the log and the metrics see it; handlers fill in what they learn.
 
-    Times are of the event loop's clock, in seconds. `stream` is the response
+    Times are of the event loop's clock, in seconds. `gateway_key` is the id of one. `stream` is the response
     whose head is out, if there is one, and `fail` what ends it for a failure.
     """
 
     def __init__(self, request_id: str, received_at: float) -> None:
         self.request_id = request_id
         self.received_at = received_at
+        self.gateway_key: str | None = None
         self.chat: ChatRequest | None = None
         self.outcome: Outcome | None = None
         self.upstream_model: str | None = None
@@ -100,6 +101,7 @@ def close_record(request: web.Request, response: web.StreamResponse | None) -> M
         "method": request.method,
         "path": request.rel_url.raw_path,
         "status": status,
+        "key": record.gateway_key,
         "outcome": record.outcome,
         "model": chat and chat.model,
         "upstream_model": record.upstream_model,

@@ -12,12 +12,16 @@ from aiohttp import web
 from handlers.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
+from service.allowed_turns import AllowedTurns
 from service.config import Config
 from service.errors import StorageError
 from service.joining import JoiningTurns
+from service.key_limits import KeyLimits
 from service.metrics import Metrics
+from service.ports import Turns
 from service.tracing import open_tracing
 from service.usage import loaded_encoding
+from storage.key_file import KeyFile
 from storage.link_signer import LinkSigner
 from storage.retention import Swept
 from storage.secrets import Cipher, load_or_create_secret
@@ -42,6 +46,7 @@ from upstream.queueing import AccountQueues
 from upstream.routing import Route, Routes
 from upstream.session import make_session
 from upstream.speech import UpstreamSpeech
+from upstream.token_cache import SEALED_PREFIX
 from upstream.tokens import TokenOptions, Tokens
 from upstream.transcriptions import UpstreamTranscriptions
 from upstream.transfers import Transfers
@@ -67,7 +72,7 @@ def make_app(config: Config) -> web.Application:
     install_edge(app)
     add_routes(app, config)
     app.cleanup_ctx.extend(
-        (tracing_ctx, secret_ctx, state_ctx, blobs_ctx, sharing_ctx, upstream_ctx)
+        (tracing_ctx, secret_ctx, state_ctx, blobs_ctx, sharing_ctx, keys_ctx, upstream_ctx)
     )
     return app
 
@@ -95,22 +100,28 @@ async def tracing_ctx(app: web.Application) -> AsyncIterator[None]:
 async def secret_ctx(app: web.Application) -> AsyncIterator[None]:
     """Read the secret, and make of it what protects tokens and signs links."""
     config = app[keys.CONFIG]
-    secret = await asyncio.to_thread(_secret, config)
-    app[_CIPHER] = Cipher(secret)
-    app[keys.LINKS] = LinkSigner(secret, config.files.link_seconds)
+    secret, old = await asyncio.to_thread(_secret, config), _old_secrets(config)
+    app[_CIPHER] = Cipher(secret, old)
+    app[keys.LINKS] = LinkSigner(secret, config.files.link_seconds, old)
     yield
 
 
 @asynccontextmanager
 async def state_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Open the state store."""
-    metrics = app[keys.METRICS]
+    """Open the state store; what an old secret protects in it is protected anew."""
+    metrics, cipher = app[keys.METRICS], app[_CIPHER]
     state = open_state(
         app[keys.CONFIG].storage.state,
         lambda kind: metrics.state_failures.labels(kind).inc(),
     )
     app[keys.STATE] = state
-    yield
+
+    async def renew() -> None:
+        number = await state.rewrite(SEALED_PREFIX, cipher.renewed)
+        _log.info("%d stored tokens were encrypted anew with tokens.secret", number)
+
+    async with background(*([renew] if app[keys.CONFIG].tokens.old_secrets else [])):
+        yield
     await state.close()
 
 
@@ -168,6 +179,38 @@ async def sharing_ctx(app: web.Application) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def keys_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Take gateway keys, if there is a file of them."""
+    path, leases = app[keys.CONFIG].server.keys_file, app.get(_LEASES)
+    if path:
+        app[keys.GATEWAY_KEYS] = file = KeyFile(Path(path), app[_CIPHER])
+        await asyncio.to_thread(_renew_key_file, file)
+        app[keys.KEY_LIMITS] = KeyLimits(app[keys.STATE] if leases else None, leases)
+    yield
+
+
+def _renew_key_file(file: KeyFile) -> None:
+    """Protect anew what an old secret protects; a file that cannot be written is read all the same."""
+    try:
+        number = file.renew()
+    except StorageError as error:
+        _log.warning("gateway keys stay as they are: %s", error)
+    else:
+        if number:
+            _log.info("the credentials of %d gateway keys were encrypted anew", number)
+
+
+def open_key_file(config: Config) -> KeyFile:
+    """Return the file of gateway keys, for the command that writes it. Blocks.
+
+    Raises:
+        StorageError: the secret cannot be read or made.
+    """
+    cipher = Cipher(_secret(config), _old_secrets(config))
+    return KeyFile(Path(config.server.keys_file), cipher)
+
+
+@asynccontextmanager
 async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open all that talks to the outside, in the order of dependence."""
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
@@ -192,7 +235,9 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         app[keys.ACCOUNTS] = UpstreamAccounts(backend)
         app[keys.UPSTREAM] = UpstreamProbe(backend)
         services = _turn_services(app, backend, models, conversations)
-        turns = UpstreamTurns(services)
+        turns: Turns = UpstreamTurns(services)
+        if config.server.keys_file:
+            turns = AllowedTurns(turns)
         app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
         _open_audio(app, backend, turns, services.queues)
         async with conversations, background(tokens.run, gpts.start):
@@ -201,7 +246,7 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
 
 
 def _open_audio(
-    app: web.Application, backend: Backend, turns: UpstreamTurns, queues: AccountQueues
+    app: web.Application, backend: Backend, turns: Turns, queues: AccountQueues
 ) -> None:
     config = app[keys.CONFIG]
     calls = app[_CALLS] = AccountCalls(app[keys.TOKENS], queues)
@@ -282,3 +327,8 @@ def _secret(config: Config) -> bytes:
     if given is not None and given.get_secret_value():
         return given.get_secret_value().encode()
     return load_or_create_secret(SECRET_FILE)
+
+
+def _old_secrets(config: Config) -> list[bytes]:
+    """Return the secrets that may still protect something."""
+    return [old.get_secret_value().encode() for old in config.tokens.old_secrets]

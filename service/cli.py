@@ -1,4 +1,4 @@
-"""The command line: which settings file, check or run."""
+"""The command line: which settings file, check, run, or keep gateway keys."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import SecretStr
 
+from service import key_commands
 from service.config import Config, LoadedConfig, load_config
 from service.setting_masks import masked
 from service.setting_problems import ConfigError
@@ -32,9 +33,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.check:
         sys.stdout.write(effective(loaded))
         return 0
+    if options.command == "keys":
+        return key_commands.run(options, loaded.config, lambda: _key_store(loaded.config))
     from service import launch  # noqa: PLC0415 - `--check` must not need the whole program
 
     return launch.run(loaded)
+
+
+def _key_store(config: Config) -> key_commands.KeyStore:
+    from service import app  # noqa: PLC0415 - as above
+
+    return app.open_key_file(config)
 
 
 def effective(loaded: LoadedConfig) -> str:
@@ -78,5 +87,6 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print the effective settings with secrets masked, and exit: 0, or 2 if they are bad",
     )
+    key_commands.add_parser(parser.add_subparsers(dest="command", metavar="COMMAND"))
     parser.add_argument("--version", action="version", version=f"backend-to-v1 {VERSION}")
     return parser

@@ -62,6 +62,8 @@ class ServerConfig(_Section):
     max_body_bytes: types.PositiveCount = 32 * MIB
     max_upload_bytes: types.PositiveCount = 512 * MIB
     cors_origins: types.Origins = ("*",)
+    max_requests: types.Count = 2000
+    keys_file: types.Text = ""
     join_seconds: types.SecondsOrZero = 0
     drain_seconds: types.SecondsOrZero = 30
 
@@ -108,6 +110,7 @@ class TokensConfig(_Section):
     refresh_before_seconds: types.SecondsOrZero = 3600
     daily_refresh_at: types.ClockTime = "03:00"
     secret: types.OptionalSecret = None
+    old_secrets: types.Secrets = ()
 
 
 class ModelConfig(_Section):

@@ -28,10 +28,16 @@ class TokenKind(StrEnum):
 
 
 class Credential(Struct, frozen=True, repr_omit_defaults=True):
-    """What the caller sent: a token and, for Team accounts, an account id."""
+    """What the caller sent: a token and, for Team accounts, an account id.
+
+    For a gateway key it is what is stored with it. Then `gateway_key` is the key's hash,
+    and `models` are the names that it may ask for, any if there are none.
+    """
 
     token: str
     account_id: str | None = None
+    gateway_key: str | None = None
+    models: tuple[str, ...] = ()
 
     @property
     def kind(self) -> TokenKind:
@@ -49,7 +55,13 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
 
     @property
     def owner(self) -> str:
-        """Return a hash of token and account id: whose files a stored file is among."""
+        """Return a hash of token and account id: whose files a stored file is among.
+
+        A gateway key owns by itself, so that keys of one credential see nothing of each other,
+        nor of whoever sends that credential's token.
+        """
+        if self.gateway_key is not None:
+            return fingerprint(f"gateway key {self.gateway_key}")  # no token has a space
         return fingerprint(f"{self.token},{self.account_id or ''}")  # no token has a comma
 
     @override

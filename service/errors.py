@@ -7,7 +7,11 @@
         BodySizeError                413
         UnmetDemandError             400  the model would not answer in the form asked for
       AuthError                      401  this credential is known to be dead, or missing
+      SlowBodyError                  408  the request's body does not come
+      KeyScopeError                  403  this gateway key is not for that
       QueueFullError                 429  too many turns of this account wait here
+      KeyLimitError                  429  this gateway key asks more than it may
+      OverloadedError                503  too many requests at once, whosever they are
       UpstreamError                  502  the upstream broke
         UpstreamProtocolError        502  its bytes are not what was promised
         UpstreamCutError             502  its body ended early
@@ -125,12 +129,43 @@ class AuthError(ServiceError):
     code = "invalid_api_key"
 
 
+class SlowBodyError(ServiceError):
+    """The body of the request takes too long to arrive."""
+
+    status = 408
+    type = "invalid_request_error"
+    code = "request_timeout"
+
+
+class KeyScopeError(ServiceError):
+    """The gateway key is good, but not for this."""
+
+    status = 403
+    type = "permission_error"
+    code = "permission_error"
+
+
 class QueueFullError(ServiceError):
     """Too many turns of this account are waiting."""
 
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
+
+
+class KeyLimitError(ServiceError):
+    """The gateway key asks more often, or more at once, than it may."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
+class OverloadedError(ServiceError):
+    """This gateway has as many requests as it takes at once."""
+
+    status = 503
+    code = "server_overloaded"
 
 
 class UpstreamError(ServiceError):

@@ -5,6 +5,8 @@ import asyncio
 from aiohttp import web
 
 from service.config import Config
+from service.gateway_keys import GatewayKeys
+from service.key_limits import KeyLimits
 from service.metrics import Metrics
 from service.ports import (
     Accounts,
@@ -29,6 +31,8 @@ TOKENS = web.AppKey("TOKENS", TokenExchange)
 BLOBS = web.AppKey("BLOBS", BlobStore)
 UPLOADS = web.AppKey("UPLOADS", UploadStore)
 LINKS = web.AppKey("LINKS", LinkSigner)
+GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)  # absent without `server.keys_file`
+KEY_LIMITS = web.AppKey("KEY_LIMITS", KeyLimits)  # likewise
 TURNS = web.AppKey("TURNS", Turns)
 SPEECH = web.AppKey("SPEECH", Speech)
 TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)

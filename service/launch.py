@@ -13,6 +13,7 @@ import uvloop
 from aiohttp import web
 
 from service.config import Config, LoadedConfig, ServerConfig, load_config
+from service.core_dumps import forbid_core_dumps
 from service.demo_child import DemoError, demo_upstream, pointed_at
 from service.logs import setup_logging
 from service.runner import DrainingRunner, Program
@@ -39,6 +40,7 @@ def run(loaded: LoadedConfig, program: Program | None = None) -> int:
         loaded: the settings.
         program: what to run, `service.app` unless a test says otherwise.
     """
+    forbid_core_dumps()
     config = loaded.config
     with ExitStack() as stack:
         stack.enter_context(setup_logging(config.log))

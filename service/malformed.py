@@ -1,15 +1,17 @@
 """Answers to what aiohttp refuses before it is a request of the application (spec 11).
 
 By itself aiohttp answers these with plain text that quotes the bytes, tokens among them,
-and logs a traceback of each.
+and logs a traceback of each. It also waits for the end of a request's head for ever, and unpacks
+the rest of a packed body that was refused.
 """
 
+import asyncio
 import logging
 import uuid
 from collections.abc import Callable
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
@@ -18,6 +20,7 @@ from service.errors import RequestError, ServiceError
 from service.stages.encode import error_object, to_json
 
 REQUEST_ID = "x-request-id"
+HEAD_SECONDS = 30.0  # from a request's first byte, or the connection's beginning, to its last line
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (LineTooLong, "The address or a header of the request is too long."),
     (BadHttpMethod, "This is not an HTTP request; this server speaks no TLS of its own."),
@@ -59,11 +62,42 @@ class JsonServer(web.Server):
 class _Connection(RequestHandler):
     """One connection of a caller."""
 
-    __slots__ = ("_server",)
+    __slots__ = ("_linger_seconds", "_patience", "_server")
 
     def __init__(self, server: JsonServer, **settings: object) -> None:
         super().__init__(server, **settings)  # type: ignore[arg-type]  # as the base server does
         self._server = server
+        self._linger_seconds = self._lingering_time
+        self._patience: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._patience = self._loop.call_later(HEAD_SECONDS, self._give_up)
+
+    @override
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._be_patient()
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages or self._request_in_progress:
+            self._be_patient()
+        elif self._patience is None and self.transport is not None:
+            self._patience = self._loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _be_patient(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        """Close a connection on which a request has begun and does not go on."""
+        self._server.on_answer(HTTPStatus.REQUEST_TIMEOUT)
+        _log.info("no request of the application: its head did not arrive in time")
+        self.force_close()
 
     @override
     def handle_error(
@@ -87,6 +121,11 @@ class _Connection(RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         if isinstance(resp, web.HTTPException):  # of aiohttp's own, such as for `Expect`
             resp = self._answer(resp.status, f"{resp.reason}.")
+        # What is left of a body is read and dropped; of a packed one, that could be gigabytes.
+        is_left = hdrs.CONTENT_ENCODING in request.headers and not request.content.is_eof()
+        self._lingering_time = 0.0 if is_left else self._linger_seconds
+        if is_left:
+            resp.force_close()
         return await super().finish_response(request, resp, start_time)
 
     def _answer(self, status: int, reason: str) -> web.Response:

@@ -3,7 +3,7 @@
 Implementations live in `upstream/` and `storage/`; `service/app.py` joins them.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Literal, Protocol
@@ -54,6 +54,13 @@ class StateStore(Protocol):
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """Store the value if there is none; return whether it was stored."""
+
+    async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
+        """Change the values of all keys that begin so, and return how many were.
+
+        `change` returns what takes a value's place until the same end, or None to leave it;
+        a value that somebody else changes meanwhile is left as well. It may take long.
+        """
 
     def lock(self, key: str, ttl_seconds: float) -> AbstractAsyncContextManager[None]:
         """Hold the named lock across processes; waits, and frees itself after the ttl."""

@@ -22,6 +22,9 @@ FLUSH_SECONDS = 5.0
 # How long the rest of a refused upload is read and dropped, so that a caller that writes all before
 # it reads anything gets to see the refusal; as long as nginx does it.
 LINGER_SECONDS = 30.0
+# How long a connection may wait for its next request: longer than the proxies in front that keep
+# connections (the longest, a load balancer of Google, for 600 seconds), so that these end them.
+KEEP_ALIVE_SECONDS = 620.0
 # Bearers of up to 8192 characters (service/credentials.py) and their name fit into one field.
 MAX_HEADER_BYTES = 16 * 1024
 
@@ -48,6 +51,7 @@ class DrainingRunner(web.AppRunner):
             shutdown_timeout=FLUSH_SECONDS,
             max_field_size=MAX_HEADER_BYTES,
             lingering_time=LINGER_SECONDS,
+            keepalive_timeout=KEEP_ALIVE_SECONDS,
         )
         self._program = program
         self._config = config.server

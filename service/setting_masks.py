@@ -6,6 +6,7 @@ from pydantic import SecretStr
 
 MASK = "******"
 _SECRETS = frozenset({"secret", "gpts_key"})
+_SECRET_LISTS = frozenset({"old_secrets"})
 _SECRET_VALUES = frozenset({"headers"})  # their names may be seen
 _ADDRESSES = frozenset({"state", "blobs", "proxy", "base_url"})  # may hold a password
 # Up to the last @, since a password that was not quoted may hold any character.
@@ -33,14 +34,16 @@ def masked(name: str, value: object) -> object:
     elif isinstance(value, list | tuple):
         result = type(value)(masked(name, inner) for inner in value)
     elif isinstance(value, str):
-        result = MASK if name in _SECRET_VALUES else _masked_text(name, value)
+        result = MASK if name in _SECRET_VALUES | _SECRET_LISTS else _masked_text(name, value)
     return result
 
 
 def shown(setting: str, value: object) -> str:
     """Return what an error may quote of a value: one short line without secrets."""
     parts = re.split(r"[.\[]", setting)
-    is_secret = not _SECRET_VALUES.isdisjoint(parts) or not _SECRETS.isdisjoint(parts)
+    is_secret = not _SECRET_VALUES.isdisjoint(parts) or not (_SECRETS | _SECRET_LISTS).isdisjoint(
+        parts
+    )
     text = repr(MASK if is_secret else masked(parts[-1], value))
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"
 

@@ -265,6 +265,7 @@ Origin = Annotated[str, BeforeValidator(_origin)]
 StateAddress = Annotated[str, BeforeValidator(_state)]
 BlobsAddress = Annotated[str, BeforeValidator(_blobs)]
 
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(items)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(items)]
 Prefixes = Annotated[tuple[Prefix, ...], BeforeValidator(items)]
 Addresses = Annotated[tuple[Address, ...], BeforeValidator(items)]

@@ -6,7 +6,7 @@ images/<name>?e=<seconds since 1970>&s=<HMAC-SHA256 of images/<name>/<e>>
 import hmac
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from storage.secrets import derived_key
 
@@ -20,13 +20,14 @@ class LinkSigner:
     Args:
         secret: shared by all workers, and by all machines that serve each other's links.
         seconds: how long a link is good; 0: for ever, and then nothing is signed.
+        old_secrets: their links are good until they expire.
 
     Raises:
         ValueError: the secret is empty.
     """
 
-    def __init__(self, secret: bytes, seconds: float) -> None:
-        self._key = derived_key(secret, _PURPOSE)
+    def __init__(self, secret: bytes, seconds: float, old_secrets: Sequence[bytes] = ()) -> None:
+        self._key, *self._old = (derived_key(one, _PURPOSE) for one in (secret, *old_secrets))
         self._seconds = seconds
 
     def signed(self, path: str) -> str:
@@ -34,7 +35,7 @@ class LinkSigner:
         if not self._seconds:
             return path
         expiry = str(math.ceil(time.time() + self._seconds))
-        return f"{path}?e={expiry}&s={self._signature(path, expiry)}"
+        return f"{path}?e={expiry}&s={_signature(self._key, path, expiry)}"
 
     def seconds_left(self, path: str, query: Mapping[str, str]) -> float:
         """Return how long a link is still good, 0 if it is not; `inf` while links do not expire."""
@@ -43,10 +44,12 @@ class LinkSigner:
         expiry, signature = query.get("e", ""), query.get("s", "")
         if not (expiry.isascii() and expiry.isdigit() and len(expiry) <= _MAX_DIGITS):
             return 0.0
-        expected = self._signature(path, expiry).encode()
-        if not hmac.compare_digest(expected, signature.encode("utf-8", "replace")):
+        given = signature.encode("utf-8", "replace")
+        expected = [_signature(key, path, expiry).encode() for key in (self._key, *self._old)]
+        if not any(hmac.compare_digest(one, given) for one in expected):
             return 0.0
         return max(0.0, int(expiry) - time.time())
 
-    def _signature(self, path: str, expiry: str) -> str:
-        return hmac.digest(self._key, f"{path}/{expiry}".encode("utf-8", "replace"), "sha256").hex()
+
+def _signature(key: bytes, path: str, expiry: str) -> str:
+    return hmac.digest(key, f"{path}/{expiry}".encode("utf-8", "replace"), "sha256").hex()

@@ -6,7 +6,7 @@ server that was restarted while its old connections lay in the pool.
 """
 
 import asyncio
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -66,6 +66,15 @@ for i, key in ipairs(KEYS) do write(key, ARGV[i + 1], 1, now, tonumber(ARGV[1]))
 """
 _RELEASE = "for i, key in ipairs(KEYS) do redis.call('hdel', key, ARGV[i]) end"
 
+# Servers before 6.0 cannot keep the expiry of a value that they replace.
+_REPLACE = """
+if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+local left = redis.call('pttl', KEYS[1])
+redis.call('set', KEYS[1], ARGV[2])
+if left > 0 then redis.call('pexpire', KEYS[1], left) end
+return 1
+"""
+
 _T = TypeVar("_T")
 
 
@@ -87,6 +96,7 @@ class RedisBackend:
         self._acquire = self._client.register_script(_ACQUIRE)
         self._renew = self._client.register_script(_RENEW)
         self._release = self._client.register_script(_RELEASE)
+        self._replace = self._client.register_script(_REPLACE)
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None when absent or expired."""
@@ -105,6 +115,22 @@ class RedisBackend:
         """Store the value if there is none; return whether it was stored."""
         px = _expiry(ttl_seconds)
         return bool(await _answer(self._client.set(KEY_PREFIX + key, value, nx=True, px=px)))
+
+    async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
+        """Change the values of all keys that begin so, and return how many were."""
+        number, cursor, match = 0, 0, f"{KEY_PREFIX}{prefix}*"
+        while True:
+            cursor, keys = await _answer(self._client.scan(cursor, match, count=100))
+            for key in keys:
+                value = await _answer(self._client.get(key))
+                if not isinstance(key, bytes) or not isinstance(value, bytes):
+                    continue  # it has just expired
+                changed = change(value)
+                if changed is not None:
+                    script = self._replace(keys=[key], args=[value, changed])
+                    number += int(await _answer(script))
+            if not cursor:
+                return number
 
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float

@@ -2,6 +2,7 @@
 
 import base64
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
@@ -19,12 +20,17 @@ _PURPOSE = b"backend-to-v1 state"
 class Cipher:
     """Encrypt and authenticate small values (Fernet) with a key derived from any secret.
 
+    Args:
+        secret: seals, and opens.
+        old_secrets: open what was sealed before there was this secret.
+
     Raises:
-        ValueError: the secret is empty.
+        ValueError: a secret is empty.
     """
 
-    def __init__(self, secret: bytes) -> None:
-        self._fernet = Fernet(base64.urlsafe_b64encode(derived_key(secret, _PURPOSE)))
+    def __init__(self, secret: bytes, old_secrets: Sequence[bytes] = ()) -> None:
+        self._fernet = _fernet(secret)
+        self._old = [_fernet(old) for old in old_secrets]
 
     def encrypt(self, value: bytes) -> bytes:
         """Return the value as nobody without the secret can read or make it."""
@@ -32,10 +38,21 @@ class Cipher:
 
     def decrypt(self, sealed: bytes) -> bytes | None:
         """Return the value, or None when it is not one of ours or was changed."""
-        try:
-            return self._fernet.decrypt(sealed)
-        except InvalidToken:
-            return None
+        for fernet in (self._fernet, *self._old):
+            with suppress(InvalidToken):
+                return fernet.decrypt(sealed)
+        return None
+
+    def renewed(self, sealed: bytes) -> bytes | None:
+        """Return anew what an old secret sealed, or None when it need not or cannot be."""
+        for fernet in self._old:
+            with suppress(InvalidToken):
+                return self.encrypt(fernet.decrypt(sealed))
+        return None
+
+
+def _fernet(secret: bytes) -> Fernet:
+    return Fernet(base64.urlsafe_b64encode(derived_key(secret, _PURPOSE)))
 
 
 def derived_key(secret: bytes, purpose: bytes) -> bytes:

@@ -11,7 +11,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,12 @@ _SET = (
     "INSERT INTO state (key, value, expires_at) VALUES (?, ?, ?) ON CONFLICT (key)"
     " DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at"
 )
+_LAST_CHARACTER = "\U0010ffff"
+_PAGE = (
+    "SELECT key, value FROM state WHERE key > ? AND key < ?"
+    " AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT 100"
+)
+_REPLACE = "UPDATE state SET value = ? WHERE key = ? AND value = ? RETURNING 1"
 _ADD = f"{_SET} WHERE state.expires_at <= ? RETURNING 1"
 # In order of arrival: all that hold a place and all that wait for longer are ahead.
 _ACQUIRE = """
@@ -101,6 +107,17 @@ class SqliteBackend:
         await self._purge()
         parameters = (key, value, _expiry(ttl_seconds), time.time())
         return bool(await self._rows(_ADD, parameters))
+
+    async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
+        """Change the values of all keys that begin so, and return how many were."""
+        number, last = 0, prefix
+        while rows := await self._rows(_PAGE, (last, prefix + _LAST_CHARACTER, time.time())):
+            for key, value in rows:
+                changed = change(bytes(value))
+                if changed is not None:
+                    number += len(await self._rows(_REPLACE, (changed, key, value)))
+            last = rows[-1][0]
+        return number
 
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float

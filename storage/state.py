@@ -47,6 +47,9 @@ class Backend(Protocol):
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
         """Store the value if there is none; return whether it was stored."""
 
+    async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
+        """Change the values of all keys that begin so, and return how many were."""
+
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float
     ) -> bool:
@@ -70,8 +73,8 @@ def open_state(url: str, on_failure: Callable[[str], None]) -> StateStore:
 
     Args:
         url: `sqlite:PATH`, `redis://…`, `rediss://…` or `unix://…`.
-        on_failure: called with the operation (`get`, `set`, `delete`, `add`, `lock`,
-            `unlock`, `acquire`, `renew`, `release`) each time that one was answered
+        on_failure: called with the operation (`get`, `set`, `delete`, `add`, `rewrite`,
+            `lock`, `unlock`, `acquire`, `renew`, `release`) each time that one was answered
             without the store.
 
     Raises:
@@ -112,6 +115,14 @@ class DegradingStore:
         """Store the value if there is none; True also when the backend is dead."""
         call = partial(self._backend.add, key, value, ttl_seconds)
         return await self._tried("add", call, fallback=True)
+
+    async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
+        """Change the values of all keys that begin so; 0 when the backend died meanwhile."""
+        try:
+            return await self._backend.rewrite(prefix, change)
+        except StorageError as exc:
+            self._failed("rewrite", exc)
+            return 0
 
     def lock(self, key: str, ttl_seconds: float) -> AbstractAsyncContextManager[None]:
         """Hold the named lock, prolonged while it is held; the ttl frees it if we die."""

@@ -81,8 +81,8 @@ class Checkout:
             "PIP_DRY_RUN": "1",
         }
 
-    def run(self, command: str, **environ: str) -> str:
-        """Type a command; return what it printed.
+    def run(self, command: str, given: str = "", **environ: str) -> str:
+        """Type a command, and what it asks for; return what it printed.
 
         Raises:
             AssertionError: it failed.
@@ -91,7 +91,7 @@ class Checkout:
             ["sh", "-c", command],
             cwd=self.folder,
             env={**self.environ, **environ},
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             check=False,

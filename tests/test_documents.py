@@ -50,7 +50,8 @@ def test_every_make_verb_is_in_the_makefile(document: Document) -> None:
 
 def test_every_variable_is_that_of_a_setting(document: Document) -> None:
     for variable in re.findall(r"GATEWAY_([A-Z_]+)", document.text):
-        assert variable.removesuffix("_FILE").lower().replace("__", ".") in SETTINGS
+        names = {variable, variable.removesuffix("_FILE")}  # of a setting, or of a secret's file
+        assert {name.lower().replace("__", ".") for name in names} & set(SETTINGS)
 
 
 def test_every_dotted_name_of_a_section_is_a_setting(document: Document) -> None:

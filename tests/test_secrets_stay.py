@@ -8,6 +8,7 @@ import base64
 import io
 import json
 import logging
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,7 +21,12 @@ from PIL import Image
 from redis.asyncio import Redis
 
 from service.config import LogConfig
+from service.credentials import Credential
+from service.gateway_keys import KeyTerms
+from service.joining import JoiningTurns
 from service.logs import setup_logging
+from storage.key_file import KeyFile
+from storage.secrets import Cipher
 from tests.gateway import Answer, Gateway, read, running_demo, running_gateway
 from tests.redis_server import RedisServer, running_redis
 from tests.scripted_upstream import DONE, Head, ScriptedUpstream, Step, answer, event, final
@@ -225,18 +231,23 @@ def settings_with_canaries(upstream_url: str, state: str) -> dict[str, Any]:
     }
 
 
-def check(records: Records, answers: list[Answer], folder: Path) -> None:
+def check(
+    records: Records,
+    answers: list[Answer],
+    folder: Path,
+    secrets: tuple[str, ...] = CANARIES,
+) -> None:
     log = (folder / "log" / "access.log").read_bytes()
     assert log.count(b"\n") > len(answers)
-    assert found_in(log) == []
+    assert found_in(log, secrets) == []
     for line in records.lines:
-        assert found_in(line.encode("utf-8", "backslashreplace")) == [], line
+        assert found_in(line.encode("utf-8", "backslashreplace"), secrets) == [], line
     for one in answers:
         told = one.body + str(dict(one.headers)).encode()
-        assert found_in(told) == [], one.body
+        assert found_in(told, secrets) == [], one.body
     for path in folder.rglob("*"):
         if path.is_file():
-            assert found_in(path.read_bytes()) == [], path
+            assert found_in(path.read_bytes(), secrets) == [], path
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
@@ -315,6 +326,78 @@ async def test_a_proxy_that_fails_is_named_without_its_password(tmp_path: Path) 
                 answers += [await gateway.chat(token=token) for token in (ACCESS, REFRESH)]
                 answers += await ask_elsewhere(gateway, ACCESS)
     check(records, answers, tmp_path)
+
+
+async def test_a_bug_is_logged_without_what_it_quotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_turns: object, _request: object, credential: Credential) -> None:
+        message = f"no header: {credential.token} of {credential.account_id}"
+        raise ValueError(message)
+
+    monkeypatch.setattr(JoiningTurns, "run", broken)
+    key_file = KeyFile(tmp_path / "keys.json", Cipher(SECRET.encode()))
+    key = key_file.add(KeyTerms("bot"), Credential(REFRESH, ACCOUNT))
+    server = {"keys_file": str(tmp_path / "keys.json")}
+    answers = []
+    with logged(tmp_path / "log", "text") as records:
+        async with running_gateway(
+            "http://127.0.0.1:9", tmp_path, server=server, tokens={"secret": SECRET}
+        ) as gateway:
+            for token in (key, f"{REFRESH},{ACCOUNT}", f"{ACCESS},{ACCOUNT}", JWT):
+                answers += [await gateway.chat(token=token, stream=on) for on in (False, True)]
+    assert [one.status for one in answers] == [500] * len(answers)
+    assert sum("no header: [redacted]" in line for line in records.lines) == len(answers)
+    assert sum("ValueError" in line for line in records.lines) == len(answers)
+    check(records, answers, tmp_path, (*CANARIES, key, key[14:]))
+
+
+async def test_no_route_tells_a_secret_whoever_asks(tmp_path: Path) -> None:
+    key_file = KeyFile(tmp_path / "keys.json", Cipher(SECRET.encode()))
+    key = key_file.add(KeyTerms("bot"), Credential(REFRESH, ACCOUNT))
+    revoked = key_file.add(KeyTerms("revoked"), Credential(REFRESH, ACCOUNT))
+    key_file.revoke("revoked")
+    answers = []
+    with logged(tmp_path / "log", "json") as records:
+        async with leaky_upstream() as upstream:
+            upstream.plays(final("Hi"), DONE)
+            settings = settings_with_canaries(upstream.url, f"sqlite:{tmp_path}/state.db")
+            server = {"keys_file": str(tmp_path / "keys.json")}
+            async with running_gateway(
+                upstream.url, tmp_path, server=server, **settings
+            ) as gateway:
+                asked = routes_of(gateway)
+                assert len(asked) > 30
+                for token in (key, revoked, REFRESH, ACCESS):
+                    for method, path in asked:
+                        answers.append(await ask_route(gateway, method, path, token))
+    assert {one.status for one in answers} >= {200, 400, 401, 403, 404}
+    assert 500 not in {one.status for one in answers}
+    check(records, answers, tmp_path, (*CANARIES, key, key[14:], revoked, revoked[14:]))
+
+
+def routes_of(gateway: Gateway) -> list[tuple[str, str]]:
+    """Return each route of the application, and what is none, with a path to ask it by."""
+    routes = {
+        (route.method, re.sub(r"\{[^}]*\}", "main.js", route.resource.canonical))
+        for route in gateway.app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    return sorted(routes | {("GET", "/nothing"), ("PUT", "/v1/models"), ("GET", "/readyz?verbose")})
+
+
+async def ask_route(gateway: Gateway, method: str, path: str, token: str) -> Answer:
+    body = {
+        "model": "gpt-4o",
+        "messages": [{"role": "user", "content": "Hello"}],
+        "prompt": "Hello",
+        "input": "Hello",
+    }
+    headers = {"Authorization": f"Bearer {token}", "Referer": f"https://a.example/?key={token}"}
+    async with gateway.session.request(
+        method, gateway.url + path, json=body if method == "POST" else None, headers=headers
+    ) as response:
+        return await read(response)
 
 
 async def test_what_is_uploaded_and_stored_for_a_caller_names_nobody(tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ RUN_ELSEWHERE = {
     "bench": "takes minutes; tests/test_bench.py runs a quick one",
     "soak": "takes ten minutes; tests/test_soak.py runs a short one",
     "requirements": "asks the registry for new releases",
+    "audit": "asks the registry for known vulnerabilities",
+    "sbom": "would change the files under test",
 }
 # What each Python example prints, as patterns, by a word of its own.
 PRINTED = {
@@ -115,15 +117,20 @@ class Place:
 
 def chat(url: str, key: str, question: str, **fields: Any) -> bytes:
     """Return the body of the answer of a chat."""
+    status, said = post_chat(url, key, question, **fields)
+    assert status == 200, said
+    return said
+
+
+def post_chat(url: str, key: str, question: str, **fields: Any) -> tuple[int, bytes]:
+    """Return status and body of the answer of a chat."""
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": question}], **fields}
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     host, slash, path = url.removeprefix("http://").partition("/")
     with closing(http.client.HTTPConnection(host, timeout=30)) as connection:
         connection.request("POST", slash + path, json.dumps(body), headers)
         answer = connection.getresponse()
-        said = answer.read()
-    assert answer.status == 200, said
-    return said
+        return answer.status, answer.read()
 
 
 @pytest.fixture(scope="module")
@@ -307,6 +314,32 @@ def old_service(place: Place, snippet: Snippet) -> None:
     with place.checkout.started(snippet.text) as gateway:
         assert "6*7=42" in place.ask(gateway.address)
         assert "read `upstream_base_url` as `upstream.base_url`" in gateway.said
+
+
+@runs("sh", r"export \w+=\S+")
+def exported(_place: Place, snippet: Snippet) -> None:
+    """It is in force for the lines below it, whose runner takes it up."""
+    name, value = snippet.text.removeprefix("export ").split("=")
+    assert load_config(ROOT / "config.yaml", {name: value}).config.server.keys_file == value
+
+
+@runs("sh", r"\.venv/bin/python -m service keys (add|list|revoke)( .*)?")
+def gateway_keys(place: Place, snippet: Snippet) -> None:
+    """Each line with a file of its own, in which the line that adds a key has come first."""
+    verb = snippet.text.split()[4]
+    here = {"GATEWAY_SERVER__KEYS_FILE": f"data/{verb}.json"}
+    adding = next(one.text for one in SNIPPETS if " service keys add " in one.text)
+    (key,) = re.findall(r"sk-gw-\S+", place.checkout.run(adding, "fk-a-token\n", **here))
+    if verb == "list":
+        assert "my bot" in place.checkout.run(snippet.text, **here)
+        return
+    if verb == "revoke":
+        place.checkout.run(snippet.text, **here)
+    start = ".venv/bin/python -m service"
+    with place.checkout.started(start, **here, GATEWAY_UPSTREAM__BASE_URL=place.demo) as gateway:
+        url = f"{gateway.address}/v1/chat/completions"
+        status, said = post_chat(url, key, "What is 6*7?")
+    assert (status, b"6*7=42" in said) == ((200, True) if verb == "add" else (401, False))
 
 
 @runs("sh", r"\.venv/bin/python -m upstream\.demo --port 9100")

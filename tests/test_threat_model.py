@@ -7,7 +7,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docs" / "threat-model.md").read_text("utf-8")
-NAMED = sorted(set(re.findall(r"`((?:service|handlers|upstream|storage|tests)/[\w/.]+)`", TEXT)))
+NAMED = sorted(
+    set(re.findall(r"`((?:service|handlers|upstream|storage|supply|tests)/[\w/.]+)`", TEXT))
+)
 
 
 @pytest.mark.parametrize("name", NAMED)

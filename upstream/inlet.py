@@ -11,6 +11,8 @@ from collections.abc import Callable
 import aiohttp
 from typing_extensions import override
 
+from upstream.bodies import end_if_lost
+
 # Takes bytes that arrived while all before them have been dealt with, and returns what of them is
 # left for the reading task. It does not wait.
 Take = Callable[[bytes], bytes]
@@ -42,6 +44,7 @@ class Inlet:
         self, response: aiohttp.ClientResponse, max_bytes: int, buffer: ReadBuffer, take: Take
     ) -> None:
         self._max_bytes = max_bytes
+        self._response = response
         self._content = response.content
         self._take = take
         self._loop = asyncio.get_running_loop()
@@ -68,6 +71,7 @@ class Inlet:
                 if self._tap is not None:
                     await self._told()
                     continue
+                end_if_lost(self._response)
                 chunk = await self._content.read(self._max_bytes)  # nobody tells
             if not chunk:
                 return b""
@@ -90,6 +94,11 @@ class Inlet:
         """Keep what has come and was not read yet: a reader that gets an error gives no more."""
         while self._content.exception() is None and (chunk := self._content.read_nowait()):
             self._saved += chunk
+
+    def lose(self) -> None:
+        """Look at what has come of a body whose connection is gone."""
+        end_if_lost(self._response)
+        self.told()
 
     def told(self) -> None:
         """Look at what has come: bytes, the end, or an error."""
@@ -164,7 +173,7 @@ class _Tap(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._inlet.save()
         self._protocol.connection_lost(exc)
-        self._inlet.told()
+        self._inlet.lose()
 
     @override
     def pause_writing(self) -> None:

@@ -14,6 +14,7 @@ from typing_extensions import override
 from service.ports import StateStore
 from upstream.token_service import Grant
 
+SEALED_PREFIX = "token:"  # all that begins so in the state store is sealed
 REFUSED_SECONDS = 60.0  # how long a dead token is not tried again (spec 4)
 ROTATED_SECONDS = 400 * 86400.0  # longer than any refresh token that was seen lives unused
 MAX_REMEMBERED = 10_000  # tokens in memory, a few kilobytes each
@@ -97,9 +98,9 @@ class TokenCache:
     async def read(self, key: str) -> Known:
         """Return what any process knows; of two tokens the newer counts."""
         mine = self.known(key)
-        exchanged = await self._load(f"token:access:{key}", Exchanged)
-        rotated = await self._load(f"token:rotated:{key}", Rotated)
-        refused = await self._load(f"token:refused:{key}", Refused)
+        exchanged = await self._load(f"{SEALED_PREFIX}access:{key}", Exchanged)
+        rotated = await self._load(f"{SEALED_PREFIX}rotated:{key}", Rotated)
+        refused = await self._load(f"{SEALED_PREFIX}refused:{key}", Refused)
         if mine.exchanged and (not exchanged or exchanged.issued_at < mine.exchanged.issued_at):
             exchanged = mine.exchanged
         if mine.rotated and (not rotated or rotated.issued_at < mine.rotated.issued_at):
@@ -117,9 +118,9 @@ class TokenCache:
         self._remember(key, Known(exchanged, rotated, None))
         if grant.refresh_token and rotated:
             await self._save_rotated(key, rotated)
-        await self._save(f"token:access:{key}", exchanged, grant.expires_at - now)
+        await self._save(f"{SEALED_PREFIX}access:{key}", exchanged, grant.expires_at - now)
         if known.refused:
-            await self._state.delete(f"token:refused:{key}")
+            await self._state.delete(f"{SEALED_PREFIX}refused:{key}")
         return exchanged
 
     async def refuse(self, key: str, message: str) -> None:
@@ -127,13 +128,13 @@ class TokenCache:
         refused = Refused(message, self._clock() + REFUSED_SECONDS)
         known = self.known(key)
         self._remember(key, Known(known.exchanged, known.rotated, refused))
-        await self._save(f"token:refused:{key}", refused, REFUSED_SECONDS)
+        await self._save(f"{SEALED_PREFIX}refused:{key}", refused, REFUSED_SECONDS)
 
     async def forget_access(self, key: str) -> None:
         """Drop an access token that the upstream refused."""
         known = self.known(key)
         self._remember(key, Known(None, known.rotated, known.refused))
-        await self._state.delete(f"token:access:{key}")
+        await self._state.delete(f"{SEALED_PREFIX}access:{key}")
 
     def _remember(self, key: str, known: Known) -> Known:
         self._memory.pop(key, None)
@@ -143,7 +144,7 @@ class TokenCache:
         return known
 
     async def _save_rotated(self, key: str, rotated: Rotated) -> None:
-        await self._save(f"token:rotated:{key}", rotated, ROTATED_SECONDS)
+        await self._save(f"{SEALED_PREFIX}rotated:{key}", rotated, ROTATED_SECONDS)
 
     async def _save(self, name: str, value: msgspec.Struct, ttl_seconds: float) -> None:
         sealed = self._cipher.encrypt(msgspec.json.encode(value))

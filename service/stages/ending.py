@@ -17,10 +17,11 @@ from service.events import (
     TurnEnded,
     UpstreamFault,
 )
-from service.refusals import quoted
+from service.refusals import PAGE_SENTENCE, quoted
 
 CONFIRMED_PATIENCE_SECONDS = 5.0
 END_TURN_PATIENCE_SECONDS = 20.0
+_JSON_STARTS, _PAGE_START = ("{", "[", '"'), "<"
 MAX_KINDS = 32  # kinds come from outside: more of them are counted together
 
 
@@ -86,8 +87,11 @@ class Ending:
         if kind not in self._counts and len(self._counts) >= MAX_KINDS:
             kind = "other"
         self._counts[kind] += 1
-        if kind in ("stray line", "not json") and not self._stray:
-            self._stray = sample.strip()
+        words = sample.strip()
+        # What begins as JSON is an event that was cut: it says nothing.
+        is_said = kind in ("stray line", "not json") and not words.startswith(_JSON_STARTS)
+        if is_said and not self._stray:
+            self._stray = words
 
     def blocked(self) -> TurnEnded:
         """End the turn on a moderation block."""
@@ -128,7 +132,7 @@ class Ending:
 
     def unfinished(self, body: BodyEnded) -> TurnEnded:
         """End the turn before its end, as its body did."""
-        said = f" It said: {quoted(self._stray)}" if self._stray and not self.has_answer else ""
+        said = "" if self.has_answer else self._said()
         match body.how:
             case BodyEnd.SILENT:
                 message = body.detail or "The upstream was silent for too long."
@@ -142,6 +146,8 @@ class Ending:
             case BodyEnd.CLEAN | BodyEnd.CUT if self._stray and not self.has_events:
                 # A body of plain words is an error body, not an answer that was cut (spec 11).
                 message = f"The upstream answered in plain words.{said}"
+                if self._stray.startswith(_PAGE_START):
+                    message = PAGE_SENTENCE
                 return self._failed(Outcome.REFUSED, UpstreamError(message))
             case BodyEnd.CLEAN | BodyEnd.CUT | BodyEnd.WAITED:
                 message = "The upstream's answer was cut off before its end."
@@ -152,8 +158,13 @@ class Ending:
             return "The upstream continued this answer elsewhere, where nothing could be had."
         if self._missing:
             return self._missing
-        said = f" It said: {quoted(self._stray)}" if self._stray else ""
-        return f"The upstream ended the turn without an answer.{said}"
+        return f"The upstream ended the turn without an answer.{self._said()}"
+
+    def _said(self) -> str:
+        """Return what a line that was no event said, but nothing of a page (spec 11)."""
+        if not self._stray or self._stray.startswith(_PAGE_START):
+            return ""
+        return f" It said: {quoted(self._stray)}"
 
     def _ended(self, outcome: Outcome, finish_reason: str) -> TurnEnded:
         self.is_over = True

@@ -4,14 +4,18 @@ import io
 import json
 import logging
 import socket
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
+from handlers.record import RECORD
 from service import keys
 from service.errors import QueueFullError
+from service.events import Outcome
+from tests.gateway import until
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import BEARER, Surroundings, make_gateway
 
@@ -49,6 +53,31 @@ async def test_every_answer_has_a_request_id(serve: Serve, around: Surroundings)
     answers.append(await client.post(CHAT, json=BODY, headers=BEARER))
     assert [a.status for a in answers] == [200, 404, 405, 401, 200, 200, 204, 404, 500]
     assert all(a.headers["x-request-id"].startswith("req_") for a in answers)
+
+
+@pytest.mark.parametrize("authorization", ["Authorization", "api-key"])
+async def test_no_cache_on_the_way_may_keep_what_belongs_to_a_key(
+    serve: Serve, around: Surroundings, tmp_path: Path, authorization: str
+) -> None:
+    around.folder = tmp_path
+    client = await serve()
+    key = {authorization: "Bearer fk-test" if authorization != "api-key" else "fk-test"}
+    for method, path in (
+        ("GET", "/v1/models"),
+        ("GET", "/v1/models/gpt-4o"),
+        ("GET", "/v1/models/none"),
+        ("GET", "/v1/files"),
+        ("GET", "/v1/files/file-none/content"),
+        ("GET", "/v1/dashboard/billing/usage"),
+        ("POST", "/getAccountID"),
+        ("POST", CHAT),
+        ("GET", "/readyz"),
+        ("GET", "/nothing"),
+    ):
+        response = await client.request(method, path, json=BODY, headers=key)
+        assert response.headers["Cache-Control"] == "no-store", path
+    stream = await client.post(CHAT, json={**BODY, "stream": True}, headers=key)
+    assert stream.headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize(
@@ -214,3 +243,27 @@ async def test_other_refusals_of_the_framework_are_json_too(around: Surroundings
         assert response.status == 415
         assert (await response.json())["error"]["message"] == "Unsupported Media Type"
         assert (await client.get("/refuse")).status == 429
+
+
+async def test_a_caller_that_leaves_with_its_answer_in_hand_was_answered(
+    around: Surroundings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gateway.access")
+    app = make_gateway(around)
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        record, response = request[RECORD], web.StreamResponse()
+        await response.prepare(request)
+        record.stream, record.outcome = response, Outcome.COMPLETE
+        await response.write_eof(b"all of it")
+        await asyncio.sleep(30)  # the caller is quicker than what is done afterwards
+        return response
+
+    app.router.add_get("/stream", stream)
+    async with TestClient(TestServer(app)) as client:
+        async with client.get("/stream", headers={"Connection": "close"}) as response:
+            assert await response.read() == b"all of it"
+        await client.session.close()
+        await until(lambda: caplog.records)
+    [line] = caplog.records
+    assert (vars(line)["status"], vars(line)["outcome"]) == (200, "complete")

@@ -1,5 +1,7 @@
 import asyncio
+import gzip
 import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from io import BytesIO
@@ -101,6 +103,16 @@ async def test_it_does_not_matter_how_the_body_is_cut(step: int, server: Server)
     async with server.client.post("/", data=pieces(), headers=TYPE) as response:
         assert response.status == 200, await response.text()
     assert server.forms[0].files["file"][0].size_bytes == 200
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate", "identity", "x"])
+async def test_a_packed_form_is_refused_before_it_is_unpacked(packing: str, server: Server) -> None:
+    body = part("one", b"1") + FILE + END
+    given = {"gzip": gzip.compress, "deflate": zlib.compress}.get(packing, bytes)(body)
+    status, answer = await server.post(given, {**TYPE, "Content-Encoding": packing})
+    assert (status, answer["error"]["code"]) == (400, "unsupported_media_type")
+    assert "Content-Encoding" in answer["error"]["message"]
+    assert server.forms == server.left == []
 
 
 async def test_a_file_input_that_was_left_empty_is_no_file(server: Server) -> None:

@@ -3,13 +3,14 @@
 import asyncio
 import json
 import logging
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from service import keys
+from service import keys, malformed
 from service.config import Config
 from service.metrics import Metrics
 from service.runner import DrainingRunner, Program
@@ -126,6 +127,57 @@ async def test_a_good_request_is_none_of_its_business(server: Server) -> None:
     request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     status, _, body = await server.raw(request)
     assert (status, body) == (200, b"hello")
+
+
+@pytest.mark.parametrize("sent", ["", "G", "GET / HTTP/1.1\r\nHost: x\r\nA: b"])
+async def test_a_head_that_does_not_end_is_given_up(
+    server: Server, sent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(malformed, "HEAD_SECONDS", 0.3)
+    reader, writer = await asyncio.open_connection(*server.runner.addresses[0][:2])
+    async with asyncio.timeout(5):
+        for byte in sent.encode():
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.001)
+        assert await reader.read() == b""
+    writer.close()
+    text = await server.runner.app[keys.METRICS].exposition()
+    assert b'gateway_requests_total{route="malformed",status="408"} 1.0' in text
+
+
+async def test_a_second_head_that_does_not_end_is_given_up_and_one_that_never_came_is_not(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(malformed, "HEAD_SECONDS", 0.2)
+    connections = [await asyncio.open_connection(*server.runner.addresses[0][:2]) for _ in range(2)]
+    for reader, writer in connections:
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"hello" in await reader.readuntil(b"hello")
+    (slow, slow_writer), (idle, idle_writer) = connections
+    slow_writer.write(b"GET / HT")
+    async with asyncio.timeout(5):
+        assert await slow.read() == b""
+    idle_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert b"hello" in await idle.read()
+    for _, writer in connections:
+        writer.close()
+
+
+async def test_the_rest_of_a_packed_body_that_was_refused_is_not_unpacked(server: Server) -> None:
+    bomb = packed(64)
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}"
+    reader, writer = await asyncio.open_connection(*server.runner.addresses[0][:2])
+    writer.write(head.encode() + b"\r\n\r\n" + bomb[:-100])
+    async with asyncio.timeout(5):  # else it would wait for the last bytes
+        assert b" 405 " in await reader.readuntil(b"\r\n")
+        await reader.read()
+    writer.close()
+
+
+def packed(mebibytes: int) -> bytes:
+    """Return so many zeros as gzip has them."""
+    pack = zlib.compressobj(9, wbits=31)
+    return b"".join(pack.compress(bytes(1024 * 1024)) for _ in range(mebibytes)) + pack.flush()
 
 
 @pytest.mark.slow

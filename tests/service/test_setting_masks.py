@@ -13,6 +13,8 @@ from service.setting_masks import MASK, masked, shown
         ("secret", None, None),
         ("gpts_key", SecretStr("x"), MASK),
         ("gpts_key", SecretStr(""), SecretStr("")),
+        ("old_secrets", (SecretStr("x"), "y"), (MASK, MASK)),
+        ("old_secrets", (), ()),
         ("headers", {"A": "b"}, {"A": MASK}),
         ("upstream", {"headers": {"A": "b"}, "retries": 2}, {"headers": {"A": MASK}, "retries": 2}),
         ("state", "redis://:p@h/0", f"redis://{MASK}@h/0"),
@@ -33,6 +35,8 @@ def test_an_error_quotes_one_short_line():
     assert "\n" not in shown("log.path", "a\nb")
 
 
-@pytest.mark.parametrize("setting", ["upstream.headers.X", "tokens.secret", "gpts_key[0]"])
+@pytest.mark.parametrize(
+    "setting", ["upstream.headers.X", "tokens.secret", "tokens.old_secrets[0]", "gpts_key[0]"]
+)
 def test_an_error_quotes_nothing_of_a_secret(setting):
     assert shown(setting, "hunter2") == repr(MASK)

@@ -90,3 +90,12 @@ def test_the_key_of_links_is_not_the_one_of_tokens() -> None:
 def test_an_empty_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
         LinkSigner(b"", 60)
+
+
+def test_links_of_an_old_secret_are_good_until_they_expire() -> None:
+    query = query_of(LinkSigner(b"old", 60).signed(PATH))
+    signer = LinkSigner(b"new", 60, [b"older", b"old"])
+    assert signer.seconds_left(PATH, query) > 58
+    mine = query_of(signer.signed(PATH))
+    assert LinkSigner(b"new", 60).seconds_left(PATH, mine) > 58
+    assert LinkSigner(b"old", 60).seconds_left(PATH, mine) == 0

@@ -36,6 +36,20 @@ def test_what_is_foreign_or_changed_opens_as_nothing() -> None:
     assert cipher.decrypt(sealed[:-4]) is None
 
 
+def test_what_an_old_secret_sealed_opens_and_can_be_sealed_anew() -> None:
+    old, new = Cipher(b"old"), Cipher(b"new", [b"older", b"old"])
+    sealed = old.encrypt(b"token")
+    assert new.decrypt(sealed) == b"token"
+    renewed = new.renewed(sealed)
+    assert renewed is not None
+    assert Cipher(b"new").decrypt(renewed) == b"token"
+    assert old.decrypt(renewed) is None
+    for other in (renewed, Cipher(b"foreign").encrypt(b"token"), b"nonsense"):
+        assert new.renewed(other) is None
+    with pytest.raises(ValueError, match="empty"):
+        Cipher(b"new", [b""])
+
+
 def test_an_empty_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
         Cipher(b"")

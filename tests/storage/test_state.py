@@ -4,6 +4,7 @@ import asyncio
 import logging
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -110,6 +111,51 @@ async def test_of_many_adds_at_once_one_wins(opened: Callable[[], StateStore]) -
     stores = [opened() for _ in range(4)]
     won = await asyncio.gather(*(stores[n % 4].add("key", b"%d" % n) for n in range(40)))
     assert sum(won) == 1
+
+
+async def test_values_under_a_prefix_are_rewritten_until_the_same_end(store: StateStore) -> None:
+    for number in range(249, -1, -1):
+        await store.set(f"a:{number}", b"%d" % number, ttl_seconds=30 if number else 1.0)
+    await store.set("a:forever", b"7")
+    await store.set("b:1", b"1")
+    await store.set("a", b"1")
+
+    def change(value: bytes) -> bytes | None:
+        return b"changed" if int(value) % 2 == 0 else None
+
+    assert await store.rewrite("a:", change) == 125
+    assert [await store.get(f"a:{number}") for number in (0, 1, 248)] == [
+        b"changed",
+        b"1",
+        b"changed",
+    ]
+    assert [await store.get(key) for key in ("a:forever", "b:1", "a")] == [b"7", b"1", b"1"]
+    await asyncio.sleep(1.0)
+    assert await store.get("a:0") is None
+    assert await store.rewrite("nothing:", change) == 0
+
+
+async def test_a_value_that_changes_meanwhile_is_not_rewritten(
+    opened: Callable[[], StateStore], url: str
+) -> None:
+    store = opened()
+    await store.set("a:1", b"old")
+
+    def change(value: bytes) -> bytes:
+        assert value == b"old"
+        other = threading.Thread(target=asyncio.run, args=(set_elsewhere(url),))
+        other.start()
+        other.join()
+        return b"rewritten"
+
+    assert await store.rewrite("a:", change) == 0
+    assert await store.get("a:1") == b"new"
+
+
+async def set_elsewhere(url: str) -> None:
+    store = open_state(url, print)
+    await store.set("a:1", b"new")
+    await store.close()
 
 
 async def test_a_lock_lets_one_in_at_a_time_within_and_across_stores(

@@ -1,6 +1,13 @@
+import asyncio
+import tracemalloc
+import zlib
+
+import aiohttp
 import pytest
+from aiohttp import web
 
 from service.errors import UpstreamProtocolError
+from tests.scripted_upstream import Pause, Raw, scripted_upstream
 from upstream.bodies import chunks_within, json_object, read_limited, read_start
 
 
@@ -37,6 +44,40 @@ async def test_only_the_start_of_a_long_body_is_read(body):
         assert 1000 <= len(await read_start(response, 1000)) < 900_000
     async with body(10) as response:
         assert await read_start(response, 1000) == b"x" * 10
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate"])
+async def test_a_packed_body_is_measured_unpacked_and_never_unpacked_whole(
+    upstream, backend, packing
+):
+    pack = zlib.compressobj(9, wbits=31 if packing == "gzip" else 15)
+    bomb = b"".join(pack.compress(bytes(1 << 20)) for _ in range(64)) + pack.flush()
+
+    async def answer(_request):
+        return web.Response(body=bomb, headers={"Content-Encoding": packing})
+
+    upstream.answers("GET", "/bomb", answer)
+    tracemalloc.start()
+    try:
+        async with backend.session.get(f"{upstream.base}/bomb") as response:
+            with pytest.raises(UpstreamProtocolError):
+                await read_limited(response, 1 << 20)
+        async with backend.session.get(f"{upstream.base}/bomb") as response:
+            assert len(await read_start(response, 1000)) < 1 << 20
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+async def test_a_body_that_breaks_ends_also_where_the_parser_tells_nobody(backend):
+    async with scripted_upstream() as upstream:
+        upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
+        for read in (read_start, read_limited):
+            url = f"{upstream.url}/backend-api/conversation"
+            async with asyncio.timeout(5), backend.session.post(url, json={}) as response:
+                with pytest.raises(aiohttp.ClientPayloadError):
+                    await read(response, 1000)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tests.scripted_upstream import (
     Abort,
     Head,
     Pause,
+    Raw,
     ScriptedUpstream,
     answer,
     scripted_upstream,
@@ -96,6 +97,15 @@ async def test_a_broken_connection_is_a_cut(upstream) -> None:
     async with opened(upstream) as client:
         body = await client.open()
         assert await read(body) == answer("Hi")
+        assert ended(body) is BodyEnd.CUT
+
+
+@pytest.mark.parametrize("broken", [b"zz\r\nx\r\n", b"ffff\r\nabc"], ids=["no size", "half"])
+async def test_a_broken_chunk_is_a_cut(upstream, broken: bytes) -> None:
+    upstream.plays(answer("Hi"), Pause(0.05), Raw(broken))
+    async with asyncio.timeout(5), opened(upstream) as client:
+        body = await client.open()
+        assert (await read(body)).startswith(answer("Hi"))
         assert ended(body) is BodyEnd.CUT
 
 

@@ -33,6 +33,7 @@ _ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("POST", "/api/auth/refresh", tokens.post_refresh),
     ("POST", "/oauth/token", tokens.post_oauth),
     ("GET", "/demo/stats", stats.get_stats),
+    ("GET", "/demo/plays", stats.get_plays),
     ("GET", r"/demo/turns/{n:\d+}", stats.get_turn),
     ("POST", "/demo/revoke", accounts.post_revoke),
     ("POST", "/backend-api/conversation", turns.post_turn),

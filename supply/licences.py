@@ -1,0 +1,52 @@
+"""The licences of all that runs, as a page: from the bill of materials that `make sbom` writes.
+
+python -m supply.licences BILL PAGE
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+HEAD = """# Licences
+
+What the gateway runs on, beside Python itself, and under which licences; the gateway's own is
+[MIT](../LICENSE). `make sbom` writes this page and [sbom.json](sbom.json) from requirements.txt;
+`tests/supply/test_licences.py` compares them with what is installed.
+
+| package | version | licence |
+| --- | --- | --- |
+"""
+_CLASSIFIER = "License :: OSI Approved :: "
+_UNKNOWN = "not declared"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the page and return the exit status."""
+    bill, page = (Path(name) for name in arguments)
+    page.write_text(page_of(json.loads(bill.read_bytes())), "utf-8")
+    return 0
+
+
+def page_of(bill: dict[str, Any]) -> str:
+    """Return the page for a bill of materials, one row a package in the order of names."""
+    rows = sorted(
+        (component["name"].lower().replace("_", "-"), component["version"], licence_of(component))
+        for component in bill["components"]
+    )
+    return HEAD + "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def licence_of(component: dict[str, Any]) -> str:
+    """Return what a package declares: an SPDX expression or id, else the words of its author."""
+    declared = []
+    for entry in component.get("licenses", []):
+        licence = entry.get("license", {})
+        text = entry.get("expression") or licence.get("id") or licence.get("name", "")
+        declared.append(text.removeprefix(_CLASSIFIER))
+    return ", ".join(dict.fromkeys(one for one in declared if one)) or _UNKNOWN
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
