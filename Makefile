@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test faults lint types fmt golden tables compatibility bench soak check requirements audit sbom clean
+.PHONY: help install run test faults lint types fmt golden tables compatibility bench soak fuzz check requirements audit sbom clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ soak: install  ## look for what ten minutes of answers and faults leave: make so
 tables: $(VENV)/.for-run  ## write the tables of settings in docs/ anew, from the code and docs/settings.yaml
 	$(BIN)/python -m docs.tables
 
+fuzz: $(VENV)/.for-fuzz  ## look for inputs that break an invariant: make fuzz ARGS="--minutes 5"; see fuzz/RESULTS.md
+	$(VENV)/fuzz/bin/python -m fuzz $(ARGS)
+
 check: lint types test  ## all of lint, types and test
 
 # uv runs in a throw-away environment: it is needed for this and nothing else.
@@ -61,7 +64,7 @@ requirements: $(VENV)/bin/python  ## pin requirements*.in anew, with hashes, for
 	rm -rf $(VENV)/uv
 	$(BIN)/python -m venv $(VENV)/uv
 	$(VENV)/uv/bin/python -m pip --disable-pip-version-check install --quiet uv
-	for name in requirements requirements-dev requirements-clients requirements-supply; do \
+	for name in requirements requirements-dev requirements-clients requirements-supply requirements-fuzz; do \
 		echo "pinning $$name.in" >&2; \
 		UV_CUSTOM_COMPILE_COMMAND="make requirements" $(VENV)/uv/bin/uv pip compile --quiet --universal \
 			--python-version 3.11 --generate-hashes --no-emit-index-url --output-file $$name.txt $$name.in \
@@ -120,4 +123,12 @@ $(VENV)/.for-clients: requirements-clients.txt $(NODE_FILES) | $(VENV)/.for-test
 	mkdir -p $(CLIENTS)/node
 	cp $(NODE_FILES) $(CLIENTS)/node
 	PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm ci --prefix $(CLIENTS)/node --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+# The fuzzer has wheels for few Pythons and machines, and instruments what it runs: by itself, too.
+$(VENV)/.for-fuzz: requirements.txt requirements-fuzz.txt | $(VENV)/bin/python
+	$(BIN)/python -m venv $(VENV)/fuzz
+	$(VENV)/fuzz/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes \
+		--only-binary atheris -r requirements.txt -r requirements-fuzz.txt \
+		|| { echo "atheris has wheels for Linux on x86-64 and CPython 3.11 to 3.14 only" >&2; exit 1; }
 	@touch $@

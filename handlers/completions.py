@@ -75,7 +75,9 @@ async def completions(request: web.Request) -> web.StreamResponse:
     """
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
-    asked = _read(await read_body(request, config.server.max_body_bytes), arrival_of(request))
+    asked = read_completion(
+        await read_body(request, config.server.max_body_bytes), arrival_of(request)
+    )
     record.chat = asked.chat
     meta = ReplyMeta(
         id=f"cmpl-{secrets.token_hex(_ID_BYTES)}",
@@ -87,7 +89,12 @@ async def completions(request: web.Request) -> web.StreamResponse:
     return await answer(request, asked, credential, meta)
 
 
-def _read(body: bytes, arrival: Arrival) -> _Asked:
+def read_completion(body: bytes, arrival: Arrival) -> _Asked:
+    """Return what a body asks for.
+
+    Raises:
+        RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
+    """
     fields = decode_json(body, CompletionFields)
     prompt = _prompt(fields.prompt)
     _refuse_unsupported(fields)

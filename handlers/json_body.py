@@ -43,6 +43,7 @@ _HINTS = {
     "type": "Use 'text', 'image_url' or 'file'.",
 }
 MAX_QUOTED_CHARS = 80
+_NOT_UTF_8 = "The request body is not UTF-8."
 
 
 def body_size_error(max_bytes: int) -> BodySizeError:
@@ -85,7 +86,7 @@ def decode_json(body: bytes, shape: type[Shape]) -> Shape:
             return _decode_leniently(body, shape)
         _refuse_shape(error)
     except UnicodeDecodeError:
-        raise RequestError("The request body is not UTF-8.") from None
+        raise RequestError(_NOT_UTF_8) from None
     except RecursionError:
         raise RequestError("The request body is nested too deep.") from None
     except msgspec.DecodeError as error:
@@ -125,11 +126,17 @@ def quoted(value: str) -> str:
 def given_names(body: bytes) -> list[str]:
     """Return the names of a JSON object's fields that are not null, in the order given.
 
-    The body was decoded before, so it is a valid object.
+    The body was decoded before, so it is a valid object, but for names that nobody has
+    looked at yet.
+
+    Raises:
+        RequestError: a name is not UTF-8.
     """
     body = body.removeprefix(_BOM)
     try:
         fields = _decoder(dict[str, msgspec.Raw]).decode(body)
+    except UnicodeDecodeError:
+        raise RequestError(_NOT_UTF_8) from None
     except msgspec.DecodeError:
         loose: dict[str, Any] = json.loads(body)
         return [name for name, value in loose.items() if value is not None]

@@ -14,6 +14,7 @@ from handlers.routes import add_routes
 from service import keys
 from service.allowed_turns import AllowedTurns
 from service.config import Config
+from service.drift import Drift
 from service.errors import StorageError
 from service.joining import JoiningTurns
 from service.key_limits import KeyLimits
@@ -67,7 +68,8 @@ def make_app(config: Config) -> web.Application:
     """Return the application; nothing is opened, read or started before its startup."""
     app = web.Application(client_max_size=config.server.max_body_bytes)
     app[keys.CONFIG] = config
-    app[keys.METRICS] = Metrics()
+    app[keys.METRICS] = metrics = Metrics()
+    app[keys.DRIFT] = Drift(metrics)
     app[keys.DRAINING] = asyncio.Event()
     install_edge(app)
     add_routes(app, config)
@@ -285,6 +287,7 @@ def _turn_services(
         ),
         conversations=conversations,
         metrics=metrics,
+        drift=app[keys.DRIFT],
     )
 
 

@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import web
 
 from service.config import Config
+from service.drift import Drift
 from service.gateway_keys import GatewayKeys
 from service.key_limits import KeyLimits
 from service.metrics import Metrics
@@ -26,6 +27,7 @@ from service.tracing import Tracing
 
 CONFIG = web.AppKey("CONFIG", Config)
 METRICS = web.AppKey("METRICS", Metrics)
+DRIFT = web.AppKey("DRIFT", Drift)
 STATE = web.AppKey("STATE", StateStore)
 TOKENS = web.AppKey("TOKENS", TokenExchange)
 BLOBS = web.AppKey("BLOBS", BlobStore)

@@ -19,6 +19,7 @@ from contextlib import ExitStack, closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -50,6 +51,7 @@ RUN_ELSEWHERE = {
     "golden": "would change the files under test; tests/test_golden.py reads them",
     "compatibility": "would change the files under test; tests/compatibility reads them",
     "bench": "takes minutes; tests/test_bench.py runs a quick one",
+    "fuzz": "takes as long as it is given; tests/test_fuzz.py replays what it found",
     "soak": "takes ten minutes; tests/test_soak.py runs a short one",
     "requirements": "asks the registry for new releases",
     "audit": "asks the registry for known vulnerabilities",
@@ -335,6 +337,41 @@ def gateway_keys(place: Place, snippet: Snippet) -> None:
     with place.checkout.started(start, **here, GATEWAY_UPSTREAM__BASE_URL=place.demo) as gateway:
         url = f"{gateway.address}/v1/chat/completions"
         assert b"6*7=42" in chat(url, key, "What is 6*7?")
+
+
+CAPTURE = "curl -N … > capture.txt"
+
+
+@runs("sh", re.escape(CAPTURE))
+def capture(place: Place, _snippet: Snippet) -> None:
+    """The dots are a turn, asked of the upstream itself."""
+    message = {
+        "id": str(uuid4()),
+        "author": {"role": "user"},
+        "content": {"content_type": "text", "parts": ["What is 6*7?"]},
+    }
+    body = {"action": "next", "model": "gpt-4o", "messages": [message]}
+    turn = {**body, "parent_message_id": str(uuid4())}
+    asked = (
+        f"-sS {place.demo}/backend-api/conversation -H 'Authorization: Bearer fk-a-token'"
+        f" -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(turn))}"
+    )
+    place.checkout.run(CAPTURE.replace("…", asked))
+
+
+@runs("sh", r"\.venv/bin/python -m service --(replay|scrub) capture\.txt(\.scrubbed)?")
+def replay(place: Place, snippet: Snippet) -> None:
+    """Each with a capture made just before; the copy of one is made just before, too."""
+    capture(place, snippet)
+    scrubbed = place.checkout.folder / "capture.txt.scrubbed"
+    scrubbed.unlink(missing_ok=True)
+    if "scrubbed" in snippet.text:
+        place.checkout.run(".venv/bin/python -m service --scrub capture.txt")
+    said = place.checkout.run(snippet.text)
+    if "--scrub" in snippet.text:
+        assert "6*7" not in scrubbed.read_text("utf-8")
+    else:
+        assert ("42" in said) is ("scrubbed" not in snippet.text), said
 
 
 @runs("sh", r"\.venv/bin/python -m upstream\.demo --port 9100")

@@ -12,6 +12,7 @@ from msgspec import Struct
 from service.chat import ChatRequest, FilePart
 from service.config import Config
 from service.credentials import Caller, Credential, TokenKind
+from service.drift import Drift
 from service.errors import ShutdownError, UpstreamRefusedError
 from service.events import (
     BodyEnd,
@@ -49,7 +50,6 @@ ARKOSE_HEADER = "Openai-Sentinel-Arkose-Token"
 MAX_HAND_OFFS = 5
 # What a slug may carry without being another model: a date, or that it is new.
 _VARIANT = re.compile(r"(?:-(?:\d{4,8}|\d{4}-\d\d-\d\d|preview|latest))+$")
-MAX_KINDS = 100  # of anomalies, per process: kinds come from outside and become labels
 
 
 class TurnServices(Struct, frozen=True):
@@ -66,6 +66,7 @@ class TurnServices(Struct, frozen=True):
     assets: Assets
     conversations: Conversations
     metrics: Metrics
+    drift: Drift
 
 
 def is_other_model(asked: str, answered: str) -> bool:
@@ -108,7 +109,6 @@ class UpstreamTurns:
         self._is_closing = False
         self._idle = asyncio.Event()
         self._idle.set()
-        self._known_kinds: set[str] = set()
 
     async def run(
         self, request: ChatRequest, credential: Credential, lane: FastLane | None = None
@@ -280,16 +280,6 @@ class UpstreamTurns:
                     turn.hand_off = delta
                 case TurnEnded():
                     turn.is_over = True
-                    self._count(delta.counts)
+                    self._services.drift.note(delta.counts, delta.samples)
                 case _:
                     pass
-
-    def _count(self, counts: dict[str, int]) -> None:
-        """Count anomalies by kind, and log each kind once (spec 7.1)."""
-        for kind, times in counts.items():
-            known = kind in self._known_kinds
-            label = kind if known or len(self._known_kinds) < MAX_KINDS else "other"
-            self._services.metrics.anomalies.labels(label).inc(times)
-            if label not in self._known_kinds:
-                self._known_kinds.add(label)
-                _log.warning("the upstream sent something unexpected: %s", kind)

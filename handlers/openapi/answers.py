@@ -364,6 +364,22 @@ class RouteState(Struct):
     cooling_seconds: float
 
 
+class UnknownKind(Struct):
+    """One kind of what the upstream sent and was not known; times in ISO 8601."""
+
+    kind: str
+    count: int
+    first: str
+    last: str
+
+
+class Drift(Struct):
+    """What of the upstream this process did not know, since it started."""
+
+    since: str
+    kinds: list[UnknownKind]
+
+
 class Readiness(Struct, kw_only=True):
     """Whether requests can be served now; `checks` has `ok` or the problem of each part."""
 
@@ -374,6 +390,7 @@ class Readiness(Struct, kw_only=True):
     uptime_seconds: float | UnsetType = UNSET
     parts: dict[str, Part] | UnsetType = UNSET
     routes: list[RouteState] | UnsetType = UNSET
+    drift: Drift | UnsetType = UNSET
 
 
 class Index(Struct):

@@ -15,7 +15,7 @@ from handlers.openapi.answers import Error
 from handlers.openapi.endpoint import Endpoint, Parameter, Place, Schema
 from handlers.openapi.endpoints import ENDPOINTS
 from handlers.openapi.forms import FORMS
-from handlers.openapi.schemas import answer_components, reference, request_components
+from handlers.openapi.schemas import answer_components, reference, request_components, spelled_out
 from handlers.responses import json_response
 from service.errors import ServiceError
 from service.keys import CONFIG
@@ -25,6 +25,9 @@ from service.version import VERSION
 PATH = "/openapi.json"
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _DONE = "[DONE]"
+_FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
+_NOT_ADMITTED = (HTTPStatus.SERVICE_UNAVAILABLE,)
+_BAD_KEY = (401, 403, 429, 500)  # of a gateway key; without one, a request is nobody's
 _RANGED = (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED)
 _UNNAMED = "The upstream does not let this account do this."  # the one status of the upstream only
 _KEYS: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
@@ -62,8 +65,8 @@ def document(base: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "backend-to-v1", "version": VERSION, "description": _INFO},
-        "paths": paths,
-        "components": _components(),
+        "paths": spelled_out(paths),
+        "components": spelled_out(_components()),
         "tags": [{"name": tag} for tag in dict.fromkeys(each.tag for each in ENDPOINTS)],
         "x-not-offered": {f"{base}/v1/{path}": reason for path, reason in REASONS.items()},
     }
@@ -123,7 +126,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
             responses[str(other.value)] = {"description": other.phrase, "headers": headers}
     if endpoint.id == "getReadiness":
         responses["503"] = {**responses["200"], "description": "Requests cannot be served now."}
-    for status in endpoint.errors:
+    for status in _errors_of(endpoint):
         responses[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
     return responses
 
@@ -183,8 +186,16 @@ def _components() -> dict[str, Any]:
     }
 
 
+def _errors_of(endpoint: Endpoint) -> list[int]:
+    """Return the statuses of an endpoint's failures, with those of whoever is not let in."""
+    admitted = () if endpoint.path in _FOR_OPERATORS else _NOT_ADMITTED
+    key = _BAD_KEY if endpoint.needs_key is not False else ()
+    body = (HTTPStatus.REQUEST_TIMEOUT,) if endpoint.request else ()
+    return sorted({int(one) for one in (*endpoint.errors, *admitted, *key, *body)})
+
+
 def _statuses() -> list[int]:
-    return sorted({status for endpoint in ENDPOINTS for status in endpoint.errors})
+    return sorted({status for endpoint in ENDPOINTS for status in _errors_of(endpoint)})
 
 
 def _error(status: int) -> dict[str, Any]:

@@ -90,7 +90,7 @@ ENDPOINTS = (
         summary="Answer an input, and keep the answer for going on from it.",
         tag="Responses",
         request="ResponseRequest",
-        answer=response_answers.Response,
+        answer=response_answers.ModelResponse,
         events=response_answers.ResponseEvent,
         parameters=_FOR_TURNS,
         errors=_TURN,
@@ -101,7 +101,7 @@ ENDPOINTS = (
         id="getResponse",
         summary="A response as it is now.",
         tag="Responses",
-        answer=response_answers.Response,
+        answer=response_answers.ModelResponse,
         parameters=(
             _RESPONSE_ID,
             Parameter(
@@ -129,7 +129,7 @@ ENDPOINTS = (
         id="cancelResponse",
         summary="End a response that is being written.",
         tag="Responses",
-        answer=response_answers.Response,
+        answer=response_answers.ModelResponse,
         parameters=(_RESPONSE_ID,),
         errors=_KEPT,
     ),

@@ -58,6 +58,7 @@ _MODEL = _note(
 )
 _LIMIT = "The answer ends after as many tokens; `finish_reason` is then `length`."
 _ONE = _note("Only one choice can be had.", enum=[None, 1])
+_OFF = [{"type": "boolean", "const": False}, {"type": "null"}]
 _STREAM = _note("Answer with server-sent events.")
 _STREAM_OPTIONS = _note("`include_usage` adds an event with the usage before `[DONE]`.")
 _STOP = _note(
@@ -87,7 +88,7 @@ _CHAT: Notes = {
     "n": _ONE,
     "modalities": _note("Text only.", items={"type": "string", "not": {"const": "audio"}}),
     "audio": _note("Audio output cannot be had.", type="null"),
-    "logprobs": _note("Log probabilities cannot be had.", enum=[None, False]),
+    "logprobs": _note("Log probabilities cannot be had.", anyOf=_OFF),
     "tools": _note("Functions that the model may call.", **_FUNCTIONS),
     "tool_choice": _note(
         "`none`, `auto`, `required`, one function, or the `allowed_tools` among them.",
@@ -173,16 +174,7 @@ _ITEMS = [
     {"properties": {"type": {"enum": sorted(DROPPED)}}, "required": ["type"]},
 ]
 _RESPONSE: Notes = {
-    WHOLE: {
-        "required": ["input"],
-        "anyOf": [
-            {"properties": {"model": {"type": "string"}}, "required": ["model"]},
-            {
-                "properties": {"previous_response_id": {"type": "string"}},
-                "required": ["previous_response_id"],
-            },
-        ],
-    },
+    WHOLE: {"required": ["input"]},
     "model": _note(f"{_MODEL['description']} Without it, that of `previous_response_id`."),
     "input": _note(
         "A text, or a list of items: messages, calls of functions and their results, references.",
@@ -195,7 +187,7 @@ _RESPONSE: Notes = {
     "stream": _STREAM,
     "stream_options": _note("Accepted; its events are as short without it."),
     "store": _note("False: the response is not kept, and cannot be read or gone on from."),
-    "background": _note("Responses are not run in the background.", enum=[None, False]),
+    "background": _note("Responses are not run in the background.", anyOf=_OFF),
     "metadata": _note("Repeated in the response.", maxProperties=MAX_METADATA_PAIRS),
     "max_output_tokens": _note(
         "The answer ends after as many tokens; the response is then `incomplete`.", minimum=1

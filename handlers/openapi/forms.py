@@ -22,7 +22,6 @@ def _file(description: str) -> Schema:
 
 
 _PICTURE = _file("A PNG, JPEG, GIF or WebP picture.")
-_IMAGES = "One `image`, or several of that name or of `image[]`."
 
 
 def _pictures(files: Mapping[str, Schema], required: list[str]) -> Schema:
@@ -68,11 +67,16 @@ FORMS: Mapping[str, Schema] = {
     },
     "ImageEditForm": _pictures(
         {
-            "image": _PICTURE | {"description": f"{_PICTURE['description']} {_IMAGES}"},
-            "image[]": {"type": "array", "items": _PICTURE, "maxItems": MAX_IMAGES},
+            "image": {
+                "type": "array",
+                "items": _PICTURE,
+                "minItems": 1,
+                "maxItems": MAX_IMAGES,
+                "description": "One or several; a part may be called `image[]` as well.",
+            },
             "mask": _file("Only what is transparent or white in it is drawn anew."),
         },
-        ["prompt"],
+        ["image", "prompt"],
     ),
     "ImageVariationForm": _pictures({"image": _PICTURE}, ["image"]),
 }

@@ -116,8 +116,10 @@ class ResponseUsage(Struct):
     estimated: Literal[True]
 
 
-class Response(TurnNames, kw_only=True):
+class ModelResponse(TurnNames, kw_only=True):
     """A response. From `background` on it repeats its request; there an object is as it was sent."""
+
+    # Not `Response`: that is what generated clients call the answers of HTTP.
 
     id: str
     object: Literal["response"]
@@ -188,31 +190,31 @@ class _ItemEvent(_Event, kw_only=True, tag_field="type"):
 class ResponseCreated(_Event, kw_only=True, tag="response.created"):
     """The stream begins."""
 
-    response: Response
+    response: ModelResponse
 
 
 class ResponseInProgress(_Event, kw_only=True, tag="response.in_progress"):
     """A sign of life, the first one always."""
 
-    response: Response
+    response: ModelResponse
 
 
 class ResponseCompleted(_Event, kw_only=True, tag="response.completed"):
     """The response is complete."""
 
-    response: Response
+    response: ModelResponse
 
 
 class ResponseIncomplete(_Event, kw_only=True, tag="response.incomplete"):
     """The response ended before its end, or was cancelled."""
 
-    response: Response
+    response: ModelResponse
 
 
 class ResponseFailed(_Event, kw_only=True, tag="response.failed"):
     """The response failed; what had arrived is in its output."""
 
-    response: Response
+    response: ModelResponse
 
 
 class OutputItemAdded(_Event, kw_only=True, tag="response.output_item.added"):

@@ -11,6 +11,7 @@ from handlers import completions, image_orders, requests, response_requests, spe
 from handlers.openapi.fields import COMPONENTS, FIELDS, WHOLE, Schema
 
 _OWN_NAME = re.compile(r"(?:.*\.)?_?(?:Wire)?(\w+)")
+_TYPES = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
 _IGNORED = "Accepted, and has no effect; `x-ignored-fields` of the answer names it."
 
 # What a request is called, its record, and the fields of it that have an effect.
@@ -116,6 +117,25 @@ def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
         else _renamed(value, names)
         for key, value in schema.items()
     }
+
+
+def spelled_out(schema: Any) -> Any:
+    """Return schemas as programs that make clients read them: each value and list with its type."""
+    if isinstance(schema, list):
+        return [spelled_out(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: spelled_out(value) for key, value in schema.items()}
+    kinds = plain.get("type")
+    if kinds == "array" or (isinstance(kinds, list) and "array" in kinds):
+        plain.setdefault("items", {})
+    values = plain.get("enum")
+    if isinstance(values, list) and "type" not in plain and "anyOf" not in plain:
+        types = dict.fromkeys(_TYPES[type(value)] for value in values)
+        plain["type"] = next(iter(types)) if len(types) == 1 else list(types)
+        if len(values) == 1:
+            plain["const"] = plain.pop("enum")[0]
+    return plain
 
 
 def references_in(schema: Any) -> Iterator[str]:

@@ -40,6 +40,7 @@ class Ending:
         self._is_end_turn = False
         self._is_length = False
         self._counts: Counter[str] = Counter()
+        self._samples: dict[str, str] = {}  # the first of each kind
         self._missing = ""  # why a picture that was awaited is not there
         self._stray = ""  # the first line that was no event: often a proxy's own words
 
@@ -87,6 +88,8 @@ class Ending:
         if kind not in self._counts and len(self._counts) >= MAX_KINDS:
             kind = "other"
         self._counts[kind] += 1
+        if sample:
+            self._samples.setdefault(kind, sample)
         words = sample.strip()
         # What begins as JSON is an event that was cut: it says nothing.
         is_said = kind in ("stray line", "not json") and not words.startswith(_JSON_STARTS)
@@ -106,7 +109,7 @@ class Ending:
         is_refused = fault.is_body and not self.has_answer and not self.has_asset
         outcome = Outcome.REFUSED if is_refused else Outcome.FAILED
         self.is_over = True
-        return TurnEnded(outcome, None, fault.failure, self._totals())
+        return TurnEnded(outcome, None, fault.failure, self._totals(), self._samples)
 
     def handed_to_websocket(self) -> TurnEnded:
         """End the turn on a hand-off that is not followed."""
@@ -168,11 +171,11 @@ class Ending:
 
     def _ended(self, outcome: Outcome, finish_reason: str) -> TurnEnded:
         self.is_over = True
-        return TurnEnded(outcome, finish_reason, None, self._totals())
+        return TurnEnded(outcome, finish_reason, None, self._totals(), self._samples)
 
     def _failed(self, outcome: Outcome, error: UpstreamError | ShutdownError) -> TurnEnded:
         self.is_over = True
-        return TurnEnded(outcome, None, error.failure(), self._totals())
+        return TurnEnded(outcome, None, error.failure(), self._totals(), self._samples)
 
     def _totals(self) -> dict[str, int]:
         if self.rewrites:

@@ -43,6 +43,7 @@ class DecodeSse:
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """Return the frames that this chunk completes; never waits, never raises."""
+        chunk = b"" if self.is_overflowing else chunk
         if self._is_lf_swallowed and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._is_lf_swallowed = False
@@ -70,7 +71,8 @@ class DecodeSse:
         frames: list[Frame] = []
         if self._tail:
             self._line(self._whole_line(b""), frames)
-        self._dispatch(frames)
+        if not self.is_overflowing:
+            self._dispatch(frames)
         return frames
 
     def _whole_line(self, end: bytes) -> bytes:
@@ -113,8 +115,8 @@ class DecodeSse:
             frames.append(Frame("", line[:STRAY_SAMPLE_BYTES], stray=True))
 
     def _add(self, data: bytes) -> None:
+        self._size += len(data) + bool(self._data)  # the line end that will join them
         self._data.append(data)
-        self._size += len(data)
         self._check(self._size)
 
     def _check(self, size: int) -> None:

@@ -41,6 +41,7 @@ from service.events import (
 from service.refusals import quoted
 from service.stages.ending import Ending
 from service.stages.growth import Growth
+from service.stages.known import sketch_of, unknown_words
 from service.stages.late_pictures import LatePictures
 from service.stages.messages import (
     MessageKind,
@@ -78,6 +79,7 @@ class _Progress:
         self.began_beside = False  # another answer was growing when this one began
         self.language = ""
         self.references: tuple[Reference, ...] = ()
+        self.unknown: list[str] = []  # words of it that are not known, and were counted
 
     @property
     def is_growing(self) -> bool:
@@ -216,6 +218,8 @@ class Translate:
         is_first = message.id not in self._messages
         progress = self._messages.setdefault(message.id, _Progress())
         progress.kind = kind_of(message)
+        if is_first or (message.is_finished and not progress.is_finished):
+            self._count_unknown(message, progress)
         if self._is_echo(message, is_first=is_first):
             progress.is_dropped = True
         if not progress.is_dropped:
@@ -224,6 +228,13 @@ class Translate:
                 yield from self._release_held()
             yield from self._visible(message, progress)
         progress.is_finished = message.is_finished
+
+    def _count_unknown(self, message: Message, progress: _Progress) -> None:
+        """Count words that are on no list, when a message begins and, as it may change, ends."""
+        for kind in unknown_words(message):
+            if kind not in progress.unknown:
+                progress.unknown.append(kind)
+                self._ending.count_unknown(kind, sketch_of(message))
 
     def _is_echo(self, message: Message, *, is_first: bool) -> bool:
         """Return whether this is something we sent (spec 6.2)."""

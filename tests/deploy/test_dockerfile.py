@@ -1,8 +1,10 @@
 """The Dockerfile's steps, followed here: a container's user, its tree read-only, its command."""
 
 import http.client
+import importlib.metadata
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -146,6 +148,23 @@ def test_the_image_has_the_program_and_neither_tests_nor_tools(container: Contai
     (library,) = (container.root / "opt" / "venv" / "lib").glob("python*/site-packages")
     assert (library / "aiohttp").is_dir()
     assert not (library / "pytest").exists()
+
+
+def test_the_image_has_the_packages_of_the_bill_and_no_others(container: Container) -> None:
+    (library,) = (container.root / "opt" / "venv" / "lib").glob("python*/site-packages")
+    bill = json.loads((ROOT / "docs" / "sbom.json").read_bytes())
+    billed = {(_canonical(one["name"]), one["version"]) for one in bill["components"]}
+    found = {
+        (_canonical(one.metadata["Name"]), one.version)
+        for one in importlib.metadata.distributions(path=[str(library)])
+    }
+    # What venv itself brings, and what only Pythons before 3.11.3 need.
+    beside = {name for name, _ in found ^ billed}
+    assert beside <= {"pip", "setuptools", "async-timeout"}
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_its_user_can_write_to_the_volumes_only(container: Container) -> None:

@@ -15,6 +15,7 @@ from service.chat import ChatRequest, ModelInfo
 from service.config import Config
 from service.contents import Content
 from service.credentials import Caller, Credential
+from service.drift import Drift
 from service.errors import AuthError
 from service.events import (
     AnswerStarted,
@@ -149,7 +150,8 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     config = Config(**settings)
     app = web.Application(client_max_size=config.server.max_body_bytes)
     app[keys.CONFIG] = config
-    app[keys.METRICS] = Metrics()
+    app[keys.METRICS] = metrics = Metrics()
+    app[keys.DRIFT] = Drift(metrics)
     app[keys.TURNS] = around.turns
     app[keys.BLOBS] = around
     app[keys.UPLOADS] = FileUploads(around.folder)

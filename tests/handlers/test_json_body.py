@@ -126,6 +126,13 @@ def test_the_names_of_given_fields_leave_nulls_out() -> None:
     assert given_names(b'\xef\xbb\xbf{"a":"\\ud800","\\ud800":1,"b":null}') == ["a", "\ud800"]
 
 
+def test_a_name_that_nobody_knows_and_that_is_not_utf_8_is_refused() -> None:
+    body = b'{"text":"a","\xff":1}'
+    assert decode_json(body, Shape).text == "a"
+    with pytest.raises(RequestError, match="UTF-8"):
+        given_names(body)
+
+
 def test_a_long_value_is_quoted_in_part() -> None:
     assert quoted("a" * 100) == repr("a" * 80 + "…")
 

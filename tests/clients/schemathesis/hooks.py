@@ -74,8 +74,8 @@ def pin(description: dict[str, Any]) -> None:
     for name, schema in schemas.items():
         if name.endswith("Form"):
             schema["additionalProperties"] = False  # names of parts that no form has
-        if PINNED.get(name, {}).get("stream") is STREAM:
-            schema["required"] = [*schema["required"], "stream"]  # else few would be streamed
+        if PINNED.get(name, {}).get("stream") is STREAM:  # else few would be streamed
+            schema["required"] = sorted({*schema["required"], "model", "stream"})
     for name, field in (("ChatCompletionMessage", "content"), ("ResponseRequest", "input")):
         choices = schemas[name]["properties"][field]["anyOf"]
         choices[:] = [QUESTION if choice == {"type": "string"} else choice for choice in choices]

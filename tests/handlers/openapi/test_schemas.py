@@ -16,6 +16,7 @@ from handlers.openapi.schemas import (
     reference,
     references_in,
     request_components,
+    spelled_out,
 )
 
 COMPONENTS = request_components()
@@ -59,15 +60,16 @@ CASES: list[tuple[str, Any, bool]] = [
     ("CompletionRequest", {"model": "m", "prompt": ["one", "two"]}, False),
     ("ResponseRequest", {"model": "m", "input": "Hi"}, True),
     ("ResponseRequest", {"model": "m", "input": [MESSAGE]}, True),
-    ("ResponseRequest", {"input": "Hi"}, False),
+    ("ResponseRequest", {"model": "m"}, False),
     ("ResponseRequest", {"input": "Hi", "previous_response_id": "resp_1"}, True),
     ("ResponseRequest", {"model": "m", "input": [{"type": "function_call"}]}, False),
     ("ImageRequest", {"prompt": "a boat", "n": 4}, True),
     ("ImageRequest", {"prompt": "a boat", "n": 5}, False),
     ("FileForm", {"file": "boats", "purpose": "user_data"}, True),
     ("FileForm", {"file": "boats", "purpose": "User Data"}, False),
-    ("ImageEditForm", {"prompt": "a boat", "n": "4"}, True),
-    ("ImageEditForm", {"prompt": "a boat", "n": "5"}, False),
+    ("ImageEditForm", {"prompt": "a boat", "image": ["png"], "n": "4"}, True),
+    ("ImageEditForm", {"prompt": "a boat", "image": ["png"], "n": "5"}, False),
+    ("ImageEditForm", {"prompt": "a boat"}, False),
 ]
 
 
@@ -82,6 +84,18 @@ def test_what_a_reader_demands_is_in_the_description(name: str, body: Any, is_ri
 )
 def test_what_is_described_is_taken_by_the_reader(name: str, body: Any) -> None:
     assert decode_json(json.dumps(body).encode(), REQUESTS[name][0])
+
+
+def test_values_and_lists_are_spelled_out_for_programs_that_make_clients() -> None:
+    assert spelled_out({"enum": [True]}) == {"type": "boolean", "const": True}
+    assert spelled_out({"enum": ["a", "b"]}) == {"type": "string", "enum": ["a", "b"]}
+    assert spelled_out({"enum": [None, 1]}) == {"type": ["null", "integer"], "enum": [None, 1]}
+    assert spelled_out({"type": "array"}) == {"type": "array", "items": {}}
+    assert spelled_out({"properties": {"type": {"type": ["string", "array"]}}}) == {
+        "properties": {"type": {"type": ["string", "array"], "items": {}}}
+    }
+    nullable = {"anyOf": [{"type": "integer"}, {"type": "null"}], "enum": [None, 1]}
+    assert spelled_out(nullable) == nullable
 
 
 def test_an_answer_brings_its_parts() -> None:

@@ -100,6 +100,7 @@ def test_the_words_of_a_proxy_are_in_the_error(
     assert (end.outcome, end.failure.code) == (outcome, code)
     assert "It said: The service is closed." in end.failure.message
     assert end.counts == {"stray line": 1}
+    assert end.samples == {"stray line": "The service is closed."}
 
 
 @pytest.mark.parametrize("start", ['{"message": {"id": "a', '["a', '"v'])
