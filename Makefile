@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test faults lint types fmt golden compatibility bench soak fuzz check requirements audit sbom clean
+.PHONY: help install run test faults lint types fmt golden tables compatibility bench soak fuzz check requirements audit sbom clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,9 @@ bench: install  ## measure speed beside a byte pipe: make bench ARGS="--quick"; 
 soak: install  ## look for what ten minutes of answers and faults leave: make soak ARGS="--minutes 2"
 	$(BIN)/python -m bench.soak $(ARGS)
 
+tables: $(VENV)/.for-run  ## write the tables of settings in docs/ anew, from the code and docs/settings.yaml
+	$(BIN)/python -m docs.tables
+
 fuzz: $(VENV)/.for-fuzz  ## look for inputs that break an invariant: make fuzz ARGS="--minutes 5"; see fuzz/RESULTS.md
 	$(VENV)/fuzz/bin/python -m fuzz $(ARGS)
 
@@ -62,6 +65,7 @@ requirements: $(VENV)/bin/python  ## pin requirements*.in anew, with hashes, for
 	$(BIN)/python -m venv $(VENV)/uv
 	$(VENV)/uv/bin/python -m pip --disable-pip-version-check install --quiet uv
 	for name in requirements requirements-dev requirements-clients requirements-supply requirements-fuzz; do \
+		echo "pinning $$name.in" >&2; \
 		UV_CUSTOM_COMPILE_COMMAND="make requirements" $(VENV)/uv/bin/uv pip compile --quiet --universal \
 			--python-version 3.11 --generate-hashes --no-emit-index-url --output-file $$name.txt $$name.in \
 			|| exit; done
@@ -95,11 +99,14 @@ $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/it" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "on Debian, venv is in the package python3-venv" >&2; exit 1; }
 
+# pip and npm are silent while all goes well; so what takes long is announced.
 $(VENV)/.for-run: requirements.txt | $(VENV)/bin/python
+	@echo "into $(VENV): what the gateway needs (about a minute)" >&2
 	$(PIP) -r requirements.txt
 	@touch $@
 
 $(VENV)/.for-tests: requirements-dev.txt $(VENV)/.for-run
+	@echo "into $(VENV): what the tests need (about a minute)" >&2
 	$(PIP) -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
@@ -109,6 +116,7 @@ CLIENTS := $(VENV)/clients
 NODE_FILES := $(addprefix tests/clients/node/,package.json package-lock.json .npmrc)
 
 $(VENV)/.for-clients: requirements-clients.txt $(NODE_FILES) | $(VENV)/.for-tests
+	@echo "into $(CLIENTS): clients that the tests run, 650 MB (a few minutes)" >&2
 	$(BIN)/python -m venv $(CLIENTS)
 	$(CLIENTS)/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes \
 		-r requirements-clients.txt

@@ -31,11 +31,12 @@ async def _play(
 ) -> dict[str, list[Round]]:
     """Let all take turns for some rounds, the floor before and after each."""
     rounds: dict[str, list[Round]] = {one.name: [] for one in (floor, *others)}
-    for _ in range(count):
+    for number in range(1, count + 1):
         before = await measured(floor, scenario)
         for other in others:
             if not other.plays(scenario.load):
                 continue
+            sys.stderr.write(f"{scenario.name}: round {number} of {count}, {other.name}\n")
             figures = await measured(other, scenario)
             after = await measured(floor, scenario)
             rounds[other.name].append(Round(figures, (before, after)))

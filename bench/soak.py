@@ -237,6 +237,7 @@ async def sample(watched: Watched) -> None:
 
 async def soak(watched: Watched, options: argparse.Namespace) -> None:
     """Warm up, put on the load, and compare what is held before and after."""
+    print(f"{watched.folder.name}: each scene once, to warm up", flush=True)
     async with asyncio.TaskGroup() as group:
         for number in range(options.callers):
             share = list(SCENES)[number :: options.callers]
@@ -251,6 +252,7 @@ async def soak(watched: Watched, options: argparse.Namespace) -> None:
         ]
         await asyncio.wait(callers)
         sampler.cancel()
+    print(f"{watched.folder.name}: the load is off; up to a minute until all is quiet", flush=True)
     after = await quiet(watched, before, options.settled)
     watched.problems += differences(before, after)
     first, last = quarters(watched.memory)

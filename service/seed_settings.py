@@ -92,6 +92,14 @@ SEED_NAMES = (
     *(f"redis.{name}" for name in _REDIS_NAMES),
 )
 
+# What each of them has become; `redis` counts as one.
+SEED_SETTINGS = {
+    **{".".join(old): meaning.setting for old, meaning in _OLD.items()},
+    **dict.fromkeys(MODEL_LISTS, "models"),
+    **dict.fromkeys(("custom_arkose_url", "arkose_urls"), "arkose.urls"),
+    "redis": "storage.state",
+}
+
 
 def translate(tree: Mapping[str, Any], slugs: Mapping[str, str]) -> SeedReading:
     """Return the tree with every name of the seed replaced by this version's.

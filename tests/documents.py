@@ -7,6 +7,8 @@ from msgspec import Struct
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.zh-CN.md")
+# Pages in English with a translation beside them; a README and its pages are a manual.
+PAGES = ("README.md", "docs/api.md", "docs/settings.md", "docs/operations.md", "docs/demo.md")
 Row = tuple[str, ...]
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -36,6 +38,11 @@ class Document(Struct, frozen=True):
     def blocks(self, language: str) -> list[str]:
         return [body for name, body in _BLOCK.findall(self.text) if name == language]
 
+    def section(self, titles: tuple[str, ...]) -> str:
+        """Return the only section with one of these titles, without its blocks of code."""
+        (found,) = (part for part in re.split(r"\n##? ", self.prose) if part.startswith(titles))
+        return found
+
     def table(self, known: str) -> list[Row]:
         """Return the rows, without the head, of the only table with this text in a first cell."""
         tables = [_rows(part) for part in self.prose.split("\n\n")]
@@ -46,6 +53,22 @@ class Document(Struct, frozen=True):
 
 def read_document(name: str) -> Document:
     return Document(name, (ROOT / name).read_text("utf-8"))
+
+
+def translated(page: str) -> str:
+    """Return the name of the translation of a page."""
+    return page.replace(".md", ".zh-CN.md")
+
+
+def manual_pages(readme: str) -> tuple[str, ...]:
+    """Return the pages in the language of this README, itself first."""
+    return PAGES if readme == "README.md" else tuple(map(translated, PAGES))
+
+
+def read_manual(readme: str) -> Document:
+    """Return a README and its pages as one document."""
+    pages = (read_document(page).text for page in manual_pages(readme))
+    return Document(readme, "\n".join(pages))
 
 
 def code_words(text: str) -> list[str]:

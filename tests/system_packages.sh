@@ -7,6 +7,7 @@ missing=""
 PATH="$PATH:/usr/sbin:/sbin"
 command -v redis-server >/dev/null || missing="$missing redis-server"
 command -v nginx >/dev/null || missing="$missing nginx"
+command -v curl >/dev/null || missing="$missing curl"
 command -v systemd-analyze >/dev/null || missing="$missing systemd"
 # It moves the clock of one process; there is no command to ask for.
 ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$missing faketime"
@@ -18,7 +19,7 @@ if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
     echo "missing, and not installed without apt-get and root:$missing" >&2
     exit 0
 fi
-echo "installing$missing" >&2
+echo "installing$missing (a minute or two)" >&2
 export DEBIAN_FRONTEND=noninteractive
 export RUNLEVEL=1 # packages do not start their services then: tests start their own
 # shellcheck disable=SC2086 # one word is one package

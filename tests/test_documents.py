@@ -1,6 +1,7 @@
 """What all documents name and code can check: links, verbs, variables, settings, files, records."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -8,10 +9,12 @@ from service import chat, credentials, errors, events, ports
 from service.config import SETTINGS
 from service.seed_settings import SEED_NAMES
 from service.stages import bot_format
-from tests.documents import READMES, ROOT, Document, read_document
+from tests.documents import PAGES, ROOT, Document, read_document, translated
+
+DOCUMENTS = (*PAGES, *map(translated, PAGES), "ARCHITECTURE.md", "CHANGELOG.md")
 
 
-@pytest.fixture(params=(*READMES, "ARCHITECTURE.md", "CHANGELOG.md"))
+@pytest.fixture(params=DOCUMENTS)
 def document(request: pytest.FixtureRequest) -> Document:
     return read_document(request.param)
 
@@ -25,8 +28,13 @@ def test_every_relative_link_leads_somewhere(document: Document) -> None:
     for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]+`", "", document.prose)):
         path, _, anchor = link.partition("#")
         if not re.match(r"https?:", link):
-            assert (ROOT / path).exists(), link
-            assert path or anchor in map(_anchor, document.headings), link
+            there = (ROOT / document.name).parent / path if path else ROOT / document.name
+            assert there.exists(), link
+            assert not anchor or anchor in map(_anchor, _headings(there)), link
+
+
+def _headings(path: Path) -> list[str]:
+    return read_document(str(path)).headings
 
 
 def _anchor(heading: str) -> str:

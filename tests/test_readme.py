@@ -1,10 +1,6 @@
-"""What README.md and its translation state and code can check; settings have a file of their own."""
+"""What the manual states in both languages and code can check; settings have a file of their own."""
 
-import asyncio
-import contextlib
-import io
 import re
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -15,13 +11,21 @@ from handlers.requests import PROFILE_HEADER
 from handlers.routes import add_routes
 from service import errors, refusals
 from service.chat import Profile
-from service.config import Config, load_config
+from service.config import Config
 from service.events import Outcome
 from service.launch import demo_help
 from service.malformed import REQUEST_ID
 from service.metrics import Metrics
-from tests.conftest import StartGateway
-from tests.documents import READMES, Document, bare, code_words, read_document
+from tests.documents import (
+    PAGES,
+    READMES,
+    Document,
+    bare,
+    code_words,
+    read_document,
+    read_manual,
+    translated,
+)
 from upstream.demo.faults import FAULT_NAMES
 from upstream.demo.questions import FAULT, SCENE
 from upstream.demo.scenarios import SCENARIOS
@@ -32,26 +36,29 @@ ADDRESS = "http://127.0.0.1:33333"
 
 @pytest.fixture(params=READMES)
 def readme(request: pytest.FixtureRequest) -> Document:
-    return read_document(request.param)
+    return read_manual(request.param)
 
 
 # --- both languages -------------------------------------------------------------------
 
 
-def test_both_languages_have_the_same_headings_tables_lists_and_blocks() -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_both_languages_have_the_same_headings_tables_lists_and_blocks(page: str) -> None:
     mark = re.compile(r"#+ |```|\| |- ")
     english, chinese = (
         [found[0] for line in read_document(name).text.splitlines() if (found := mark.match(line))]
-        for name in READMES
+        for name in (page, translated(page))
     )
     assert english == chinese
 
 
-def test_both_languages_name_the_same_things() -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_both_languages_name_the_same_things(page: str) -> None:
     """Names of settings, codes, routes, fields; not words for the demo, which are of a language."""
     name = re.compile(r"(DELETE |GET |POST )?/?[\w./{}-]*[_./][\w./{}-]*")
     english, chinese = (
-        {code for code in read_document(readme).code if name.fullmatch(code)} for readme in READMES
+        {code for code in read_document(each).code if name.fullmatch(code)}
+        for each in (page, translated(page))
     )
     assert english - {"make report.csv"} == chinese
 
@@ -68,28 +75,6 @@ def test_the_curl_lines_are_those_that_the_start_prints(readme: Document) -> Non
     printed = demo_help(ADDRESS, f"{ADDRESS}/v1").splitlines()
     wanted = [line.strip() for line in printed if line.startswith("  curl")]
     assert readme.blocks("sh")[1].splitlines() == wanted
-
-
-async def test_the_python_examples_run_against_the_demo(
-    readme: Document, demo: str, start_gateway: StartGateway
-) -> None:
-    gateway = await start_gateway(demo)
-    examples = "\n".join(readme.blocks("python"))
-    assert ADDRESS in examples
-    program = compile(examples.replace(ADDRESS, gateway.url), readme.name, "exec")
-    names: dict[str, object] = {}
-    with contextlib.redirect_stdout(io.StringIO()) as output:
-        await asyncio.to_thread(exec, program, names)
-        await asyncio.to_thread(exec, "client.close()", names)
-    assert "6*7=42" in output.getvalue()
-    assert f"![image]({gateway.url}/images/" in output.getvalue()
-
-
-def test_the_example_of_a_settings_file_is_valid(readme: Document, tmp_path: Path) -> None:
-    (example,) = readme.blocks("yaml")
-    path = tmp_path / "config.yaml"
-    path.write_text(example, "utf-8")
-    assert load_config(path, {}).config.upstream.base_url.startswith("https://")
 
 
 # --- routes, headers, errors, endings, figures ----------------------------------------
@@ -111,8 +96,7 @@ def test_every_route_is_named_and_every_named_one_exists(
 
 
 def test_every_part_of_the_official_api_that_is_not_offered_is_named(readme: Document) -> None:
-    (section,) = (part for part in readme.prose.split("\n## ") if part.startswith(NOT_OFFERED))
-    assert set(code_words(section)) == {f"/v1/{part}" for part in REASONS}
+    assert set(code_words(readme.section(NOT_OFFERED))) == {f"/v1/{part}" for part in REASONS}
 
 
 def test_every_header_of_ours_is_named_and_every_named_one_exists(readme: Document) -> None:

@@ -1,25 +1,38 @@
-"""The tables of settings and models in both READMEs, against the code."""
+"""The tables of settings and models in both languages, against the code."""
 
 from pathlib import Path
 
 import pytest
 
+from docs.tables import PAGES, page, read_meanings
 from service.config import SETTINGS, Config, default_models, load_config
 from service.environment import SEED_NAMES as SEED_VARIABLES
 from service.seed_settings import SEED_NAMES, translate
-from tests.documents import READMES, Document, Row, bare, code_words, read_document
+from tests.documents import READMES, ROOT, Document, Row, bare, code_words, read_manual
 
 NO_VALUE = ("models", "tokens.secret")  # a table of its own, and null
 
 
 @pytest.fixture(params=READMES)
 def readme(request: pytest.FixtureRequest) -> Document:
-    return read_document(request.param)
+    return read_manual(request.param)
 
 
 @pytest.fixture
 def rows(readme: Document) -> dict[str, Row]:
     return {bare(row[0]): row for row in readme.table("`server.port`")}
+
+
+@pytest.mark.parametrize("language", PAGES)
+def test_the_table_is_the_one_that_make_tables_writes(language: str) -> None:
+    assert (ROOT / "docs" / PAGES[language]).read_text("utf-8") == page(language)
+
+
+def test_every_setting_and_nothing_else_has_a_meaning_in_each_language() -> None:
+    meanings = read_meanings()
+    assert list(meanings) == list(SETTINGS)
+    assert all(meaning.keys() == PAGES.keys() for meaning in meanings.values())
+    assert all(text.strip() for meaning in meanings.values() for text in meaning.values())
 
 
 def test_every_setting_has_a_row_in_the_order_of_the_code(rows: dict[str, Row]) -> None:

@@ -86,6 +86,15 @@ def test_packages_are_installed_by_hash(folder):
             assert "--require-hashes" in line
 
 
+def test_what_takes_long_is_announced(folder):
+    commands = make(folder, "--dry-run", "install").stdout.splitlines()
+    for number, line in enumerate(commands):
+        if " -r requirements" in line:
+            assert any(
+                before.startswith("echo ") for before in commands[max(0, number - 4) : number]
+            )
+
+
 def test_ci_runs_the_tests_and_the_checks_from_anywhere(folder, tmp_path_factory):
     (folder / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", folder / ".ci" / "run")

@@ -128,8 +128,9 @@ def _about_files(scene: Scene) -> str:
             known.append(f"{attachment.id} ({scene.words('unknown', '未知')})")
         else:
             known.append(f"{attachment.name or stored.name} ({attachment.id}, {stored.size} bytes)")
-    head = scene.words(f" You sent {len(known)} files: ", f"你发来了 {len(known)} 个文件：")
-    return head + ", ".join(known) + "."
+    files = "1 file" if len(known) == 1 else f"{len(known)} files"
+    head = scene.words(f"You sent {files}: ", f"你发来了 {len(known)} 个文件：")
+    return f"\n\n{head}{', '.join(known)}."
 
 
 def _about_gpt(scene: Scene) -> str:

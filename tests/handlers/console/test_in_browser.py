@@ -35,6 +35,7 @@ WORDS = {
         "think": "think about boats",
         "draw": "draw two boats",
         "long": "a long essay of 4000 tokens",
+        "sent": "You sent 1 file: ",
         "said": "Stopped.",
         "ready": "Ready",
         "send": "Send",
@@ -44,6 +45,7 @@ WORDS = {
         "think": "思考一下船",
         "draw": "画两只船",
         "long": "写一篇长文 4000字",
+        "sent": "你发来了 1 个文件：",
         "said": "已停止",
         "ready": "就绪",
         "send": "发送",
@@ -133,7 +135,8 @@ async def _picture_and_file(console: Console, words: dict[str, str], picture: Pa
     await expect(console["#files .chip-note"]).to_contain_text("KB")
     await expect(console["#files canvas"]).to_be_visible()
     await console.screenshot("6-file-attached")
-    await console.ask(words["plain"])
+    reply = await console.ask(words["plain"])
+    await expect(reply.locator(".markdown")).to_contain_text(f"{words['sent']}{picture.name}")
     await expect(console[".you"].last.locator(".chip")).to_contain_text(picture.name)
     await console.screenshot("7-file-sent")
 

@@ -1,0 +1,496 @@
+"""Every command and every block of code of the documents, executed.
+
+Each is claimed by exactly one runner below; one that nobody claims fails, so that no snippet is
+added that nothing has run. Addresses and ports are put in place of those that are printed.
+"""
+
+import argparse
+import contextlib
+import gzip
+import http.client
+import io
+import json
+import re
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import yaml
+
+from service.config import load_config
+from tests.checkout import Checkout, Started
+from tests.clients.readers import READERS
+from tests.demo_process import running_demo_process, stats_of
+from tests.documents import READMES, ROOT, code_words, manual_pages, read_document
+from tests.nginx_server import running_nginx
+from tests.redis_server import running_redis
+from tests.service.gateway_process import fetch
+from tests.snippets import Snippet, snippets_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs_nginx, pytest.mark.needs_redis]
+
+ADDRESS = "http://127.0.0.1:33333"
+FROM_CONTAINER = "http://host.docker.internal:33333"
+UPSTREAM = "https://chat.example.org"
+# Verbs that are not typed here, since they are typed for each commit or are too much for a test;
+# make is asked what it would do instead.
+RUN_ELSEWHERE = {
+    "test": "is what runs this",
+    "check": "is lint, types and test",
+    "install": "came before this; tests/deploy/test_makefile.py runs it in a folder of its own",
+    "lint": "is a step of .ci/run",
+    "types": "is a step of .ci/run",
+    "fmt": "would change the files under test",
+    "golden": "would change the files under test; tests/test_golden.py reads them",
+    "compatibility": "would change the files under test; tests/compatibility reads them",
+    "bench": "takes minutes; tests/test_bench.py runs a quick one",
+    "fuzz": "takes as long as it is given; tests/test_fuzz.py replays what it found",
+    "soak": "takes ten minutes; tests/test_soak.py runs a short one",
+    "requirements": "asks the registry for new releases",
+    "audit": "asks the registry for known vulnerabilities",
+    "sbom": "would change the files under test",
+}
+# What each Python example prints, as patterns, by a word of its own.
+PRINTED = {
+    "import OpenAI": (r"6\*7=42", r"!\[image\]\(http://127\.0\.0\.1:\d+/images/"),
+    "follow_up": (r"6\*7",),
+    "get_weather": (r"get_weather {", "19"),
+    "previous_response_id": ("Ada|小明",),
+    "audio.speech": (r"Boats float\.|船会漂浮。",),
+}
+# How a client of the table of clients goes on from the address that it is given.
+CHAT_PATHS = {
+    "SDK": "/chat/completions",
+    "LangChain": "/chat/completions",
+    "NextChat": "/v1/chat/completions",
+    "one-api": "/v1/chat/completions",
+    "Open WebUI": "/chat/completions",
+    "CowAgent": "/chat/completions",
+    "AstrBot": "/chat/completions",
+}
+# The images of clients: the variable that has the address, and whose rules they read by.
+IMAGES = {
+    "yidadaa/chatgpt-next-web": ("BASE_URL", "NextChat"),
+    "ghcr.io/open-webui/open-webui:main": ("OPENAI_API_BASE_URL", "Open WebUI"),
+}
+MANUALS = [page for readme in READMES for page in manual_pages(readme)]
+OTHERS = sorted({f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} - set(MANUALS))
+SNIPPETS = [one for page in (*MANUALS, *OTHERS) for one in snippets_of(read_document(page))]
+
+
+class Place:
+    """A checkout, the gateway that `make run` started in it, and what Python examples made."""
+
+    def __init__(self, checkout: Checkout, gateway: Started, demo: str) -> None:
+        self.checkout = checkout
+        self.gateway = gateway
+        self.demo = demo
+        self.names: tuple[dict[str, Any], ...] = ({}, {})
+        self.printed: dict[Snippet, str] = {}
+
+    @contextmanager
+    def settings(self, text: str) -> Iterator[Path]:
+        """Have this in config.yaml for the block, with the demo as the upstream."""
+        path = self.checkout.folder / "config.yaml"
+        shipped = path.read_text("utf-8")
+        path.write_text(text.replace(UPSTREAM, self.demo), "utf-8")
+        yield path
+        path.write_text(shipped, "utf-8")
+
+    def ask(self, address: str, question: str = "What is 6*7?") -> str:
+        """Return the text of an answer of the gateway there."""
+        body = chat(f"{address}/v1/chat/completions", "fk-demo", question)
+        return str(json.loads(body)["choices"][0]["message"]["content"])
+
+    def reached(self, address: str) -> str:
+        """Return an address that was printed as that of the gateway that runs."""
+        for printed in (ADDRESS, FROM_CONTAINER):
+            address = address.replace(printed, self.gateway.address)
+        assert self.gateway.address in address
+        return address
+
+
+def chat(url: str, key: str, question: str, **fields: Any) -> bytes:
+    """Return the body of the answer of a chat."""
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": question}], **fields}
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    host, slash, path = url.removeprefix("http://").partition("/")
+    with closing(http.client.HTTPConnection(host, timeout=30)) as connection:
+        connection.request("POST", slash + path, json.dumps(body), headers)
+        answer = connection.getresponse()
+        said = answer.read()
+    assert answer.status == 200, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+    with running_demo_process() as demo, checkout.started("make run") as gateway:
+        place = Place(checkout, gateway, demo)
+        yield place
+        for names in place.names:
+            if client := names.get("client"):
+                client.close()
+
+
+# --- runners --------------------------------------------------------------------------
+
+Run = Callable[[Place, Snippet], None]
+RUNNERS: list[tuple[str, re.Pattern[str], Run]] = []
+
+
+def runs(language: str, pattern: str = r"(?s).*") -> Callable[[Run], Run]:
+    """Claim the snippets of a language that match as a whole."""
+
+    def claim(run: Run) -> Run:
+        RUNNERS.append((language, re.compile(pattern), run))
+        return run
+
+    return claim
+
+
+def claims(snippet: Snippet) -> list[Run]:
+    return [
+        run
+        for language, pattern, run in RUNNERS
+        if language == snippet.language and pattern.fullmatch(snippet.text)
+    ]
+
+
+@runs("sh", "make run")
+def make_run(place: Place, _snippet: Snippet) -> None:
+    assert b"ok" in fetch(f"{place.gateway.address}/healthz").read()
+    assert f"curl {place.gateway.address}/v1/models" in place.gateway.said
+    assert load_config(ROOT / "config.yaml", {}).config.server.port == 33333
+
+
+@runs("sh", "make help")
+def make_help(place: Place, snippet: Snippet) -> None:
+    assert "make run" in place.checkout.run(snippet.text)
+
+
+@runs("sh", f"make ({'|'.join(RUN_ELSEWHERE)})( .*)?")
+def make_elsewhere(place: Place, snippet: Snippet) -> None:
+    assert place.checkout.run(f"{snippet.text} --dry-run").strip()
+
+
+@runs("sh", rf"curl .*{ADDRESS}/.*")
+def curl(place: Place, snippet: Snippet) -> None:
+    command = snippet.text.replace(ADDRESS, place.gateway.address)
+    said = place.checkout.run(command.replace("curl ", "curl -sS ", 1))
+    if "/v1/models" in command:
+        assert "gpt-4o" in [model["id"] for model in json.loads(said)["data"]]
+    elif '"stream":true' in command:
+        assert READERS["NextChat"](said.encode()).text.startswith("Demo")
+        assert said.endswith("data: [DONE]\n\n")
+    else:
+        assert json.loads(said)["choices"][0]["finish_reason"] == "stop"
+
+
+@runs("python")
+def python(place: Place, snippet: Snippet) -> None:
+    """The examples of a language are one program: those before it run first, if they have not."""
+    of_language = [one for one in SNIPPETS if one.language == "python" and _is_same(one, snippet)]
+    for one in of_language[: of_language.index(snippet) + 1]:
+        if one not in place.printed:
+            place.printed[one] = _printed(place, one)
+    (wanted,) = (words for known, words in PRINTED.items() if known in snippet.text)
+    for word in wanted:
+        assert re.search(word, place.printed[snippet]), (word, place.printed[snippet])
+
+
+def _is_same(one: Snippet, other: Snippet) -> bool:
+    return ("zh-CN" in one.document) is ("zh-CN" in other.document)
+
+
+def _printed(place: Place, snippet: Snippet) -> str:
+    text = snippet.text.replace(ADDRESS, place.gateway.address)
+    names = place.names["zh-CN" in snippet.document]
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        exec(compile(text, snippet.place, "exec"), names)  # noqa: S102 - what the reader would run
+    return output.getvalue()
+
+
+def example(language: str) -> str:
+    """Return the block of a language that names the upstream."""
+    return next(one.text for one in SNIPPETS if one.language == language and UPSTREAM in one.text)
+
+
+@runs("sh", r"GATEWAY_SERVER__PUBLIC_URL=(\S+) make run")
+def public_url(place: Place, snippet: Snippet) -> None:
+    with place.checkout.started(snippet.text, GATEWAY_UPSTREAM__BASE_URL=place.demo) as gateway:
+        link = snippet.text.partition("=")[2].partition(" ")[0]
+        assert f"![image]({link}/images/" in place.ask(gateway.address, "draw two boats")
+
+
+@runs("sh", r"docker run .*")
+def client_image(place: Place, snippet: Snippet) -> None:
+    """No engine is here: what the program would send, with these variables, is sent."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("-d", action="store_true", required=True)
+    parser.add_argument("-e", action="append", required=True)
+    parser.add_argument("-p", required=True)
+    parser.add_argument("--add-host", choices=["host.docker.internal:host-gateway"], required=True)
+    parser.add_argument("-v", "--name")
+    parser.add_argument("image", choices=IMAGES)
+    given = parser.parse_args(shlex.split(snippet.text)[2:])
+    variables = dict(pair.split("=", 1) for pair in given.e)
+    name, reader = IMAGES[given.image]
+    assert set(variables) == {name, "OPENAI_API_KEY"}
+    url = place.reached(variables[name]) + CHAT_PATHS[reader]
+    said = chat(url, variables["OPENAI_API_KEY"], "What is 6*7?", stream=True)
+    assert READERS[reader](said).text.startswith("Demo")
+
+
+@runs("json")
+def cow_agent(place: Place, snippet: Snippet) -> None:
+    given = json.loads(snippet.text)
+    assert set(given) == {"bot_type", "model", "custom_api_base", "custom_api_key"}
+    url = place.reached(given["custom_api_base"]) + CHAT_PATHS["CowAgent"]
+    fields = {"model": given["model"], "stream": True, "stream_options": {"include_usage": True}}
+    said = chat(url, given["custom_api_key"], "What is 6*7?", **fields)
+    assert READERS["CowAgent"](said).text.startswith("Demo")
+
+
+@runs("yaml", r"(?s)bot_mode:.*")
+def bot_settings(place: Place, snippet: Snippet) -> None:
+    start = "python -m service"
+    with (
+        place.settings(snippet.text),
+        place.checkout.started(start, GATEWAY_UPSTREAM__BASE_URL=place.demo) as gateway,
+    ):
+        assert "图片链接：http://" in place.ask(gateway.address, "draw two boats")
+
+
+@runs("yaml", r"(?s)upstream:.*")
+def settings(place: Place, snippet: Snippet) -> None:
+    """It is read as it stands; the command that starts with it is below."""
+    with place.settings(snippet.text) as path:
+        assert load_config(path, {}).config.upstream.base_url == place.demo
+
+
+@runs("sh", r"\.venv/bin/python -m service --config config\.yaml --check")
+def check(place: Place, snippet: Snippet) -> None:
+    with place.settings(example("yaml")) as path:
+        printed = yaml.safe_load(place.checkout.run(snippet.text))
+        config = load_config(path, {}).config
+        assert printed["upstream"]["base_url"] == place.demo
+        assert tuple(printed["upstream"]["api_prefixes"]) == config.upstream.api_prefixes
+
+
+@runs("sh", r"\.venv/bin/python -m service --config config\.yaml")
+def service(place: Place, snippet: Snippet) -> None:
+    before = len(stats_of(place.demo)["requests"])
+    with (
+        place.settings(example("yaml")) as path,
+        place.checkout.started(snippet.text) as gateway,
+    ):
+        assert "6*7=42" in place.ask(gateway.address)
+        prefixes = load_config(path, {}).config.upstream.api_prefixes
+    paths = [one["path"] for one in stats_of(place.demo)["requests"][before:]]
+    assert prefixes
+    assert paths
+    assert all(path.startswith(tuple(f"/{prefix}/" for prefix in prefixes)) for path in paths)
+
+
+@runs("sh", r"\.venv/bin/python -m service --config config\.json")
+def old_service(place: Place, snippet: Snippet) -> None:
+    """tests/test_seed_examples.py has all that the old file may say."""
+    seed = json.loads((ROOT / "tests/data/seed/config.json").read_text("utf-8"))
+    old = {name: seed[name] for name in ("log_level", "bot_mode", "gpt_4_s_new_name")}
+    path = place.checkout.folder / "config.json"
+    path.write_text(json.dumps({**old, "upstream_base_url": place.demo}), "utf-8")
+    with place.checkout.started(snippet.text) as gateway:
+        assert "6*7=42" in place.ask(gateway.address)
+        assert "read `upstream_base_url` as `upstream.base_url`" in gateway.said
+
+
+@runs("sh", r"export \w+=\S+")
+def exported(_place: Place, snippet: Snippet) -> None:
+    """It is in force for the lines below it, whose runner takes it up."""
+    name, value = snippet.text.removeprefix("export ").split("=")
+    assert load_config(ROOT / "config.yaml", {name: value}).config.server.keys_file == value
+
+
+@runs("sh", r"\.venv/bin/python -m service keys (add|list|revoke)( .*)?")
+def gateway_keys(place: Place, snippet: Snippet) -> None:
+    """Each line with a file of its own, in which the line that adds a key has come first."""
+    verb = snippet.text.split()[4]
+    here = {"GATEWAY_SERVER__KEYS_FILE": f"data/{verb}.json"}
+    adding = next(one.text for one in SNIPPETS if " service keys add " in one.text)
+    (key,) = re.findall(r"sk-gw-\S+", place.checkout.run(adding, "fk-a-token\n", **here))
+    if verb != "add":
+        said = place.checkout.run(snippet.text, **here)
+        assert "my bot" in said
+        listed = place.checkout.run(".venv/bin/python -m service keys list", **here)
+        assert ("my bot" in listed) is (verb == "list")
+        return
+    start = ".venv/bin/python -m service"
+    with place.checkout.started(start, **here, GATEWAY_UPSTREAM__BASE_URL=place.demo) as gateway:
+        url = f"{gateway.address}/v1/chat/completions"
+        assert b"6*7=42" in chat(url, key, "What is 6*7?")
+
+
+CAPTURE = "curl -N … > capture.txt"
+
+
+@runs("sh", re.escape(CAPTURE))
+def capture(place: Place, _snippet: Snippet) -> None:
+    """The dots are a turn, asked of the upstream itself."""
+    message = {
+        "id": str(uuid4()),
+        "author": {"role": "user"},
+        "content": {"content_type": "text", "parts": ["What is 6*7?"]},
+    }
+    body = {"action": "next", "model": "gpt-4o", "messages": [message]}
+    turn = {**body, "parent_message_id": str(uuid4())}
+    asked = (
+        f"-sS {place.demo}/backend-api/conversation -H 'Authorization: Bearer fk-a-token'"
+        f" -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(turn))}"
+    )
+    place.checkout.run(CAPTURE.replace("…", asked))
+
+
+@runs("sh", r"\.venv/bin/python -m service --(replay|scrub) capture\.txt(\.scrubbed)?")
+def replay(place: Place, snippet: Snippet) -> None:
+    """Each with a capture made just before; the copy of one is made just before, too."""
+    capture(place, snippet)
+    scrubbed = place.checkout.folder / "capture.txt.scrubbed"
+    scrubbed.unlink(missing_ok=True)
+    if "scrubbed" in snippet.text:
+        place.checkout.run(".venv/bin/python -m service --scrub capture.txt")
+    said = place.checkout.run(snippet.text)
+    if "--scrub" in snippet.text:
+        assert "6*7" not in scrubbed.read_text("utf-8")
+    else:
+        assert ("42" in said) is ("scrubbed" not in snippet.text), said
+
+
+@runs("sh", r"\.venv/bin/python -m upstream\.demo --port 9100")
+def demo_alone(place: Place, snippet: Snippet) -> None:
+    listens = re.compile(r"(http://127\.0\.0\.1:\d+)\n")
+    with place.checkout.started(snippet.text.replace("9100", "0"), listens) as demo:
+        assert b"demo" in fetch(f"{demo.address}/").read()
+
+
+@runs("sh", r"(\.venv/bin/python -m )?pip install .*")
+def install(place: Place, snippet: Snippet) -> None:
+    """The environment of the tests has these packages: pip finds nothing to do."""
+    said = place.checkout.run(snippet.text)
+    assert "Would install" not in said
+    for package in snippet.text.partition(" install ")[2].split():
+        assert f"Requirement already satisfied: {package} in" in said
+
+
+@runs("sh", r"OTEL_EXPORTER_OTLP_ENDPOINT=http://127\.0\.0\.1:4318 .*")
+def traces(place: Place, snippet: Snippet) -> None:
+    with running_collector() as (port, received):
+        command = snippet.text.replace("4318", str(port))
+        quick = {"OTEL_BSP_SCHEDULE_DELAY": "20", "GATEWAY_UPSTREAM__BASE_URL": place.demo}
+        with place.checkout.started(command, **quick) as gateway:
+            place.ask(gateway.address)
+            end = time.monotonic() + 20
+            while b"POST /v1/chat/completions" not in b"".join(received):
+                assert time.monotonic() < end
+                time.sleep(0.02)
+
+
+@contextmanager
+def running_collector() -> Iterator[tuple[int, list[bytes]]]:
+    """Take traces as a collector does; the value is its port, and the bodies that came."""
+    received: list[bytes] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            is_small = self.headers["Content-Encoding"] == "gzip"
+            received.append(gzip.decompress(body) if is_small else body)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
+        thread = threading.Thread(target=collector.serve_forever)
+        thread.start()
+        try:
+            yield collector.server_address[1], received
+        finally:
+            collector.shutdown()
+            thread.join()
+
+
+@runs("sh", r"(\w+=\S+ )*docker compose up -d")
+def compose(place: Place, snippet: Snippet) -> None:
+    """No engine is here: what docker-compose.yml describes is started without one."""
+    typed = dict(pair.split("=", 1) for pair in snippet.text.split(" docker")[0].split())
+    described = yaml.safe_load(_interpolated((ROOT / "docker-compose.yml").read_text(), typed))
+    gateway = described["services"]["gateway"]
+    count = int(gateway["deploy"]["replicas"])
+    assert str(count) == typed["GATEWAYS"]
+    with ExitStack() as stack:
+        redis = stack.enter_context(running_redis())
+        given = {
+            name: value.replace("redis://redis:6379/0", redis.url).replace(UPSTREAM, place.demo)
+            for name, value in gateway["environment"].items()
+        }
+        given["GATEWAY_SERVER__TRUSTED_PROXIES"] = "127.0.0.0/8"
+        started = [
+            stack.enter_context(place.checkout.started("python -m service", **given))
+            for _ in range(count)
+        ]
+        hosts = [one.address.removeprefix("http://") for one in started]
+        nginx = stack.enter_context(running_nginx(place.checkout.folder, hosts))
+        assert "6*7=42" in place.ask(nginx)
+        ready = json.loads(fetch(f"{nginx}/readyz").read())
+        assert ready["status"] == "ready", ready
+
+
+def _interpolated(text: str, environ: dict[str, str]) -> str:
+    """Put variables in as compose does: `${NAME:-default}`."""
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda one: environ.get(one[1]) or one[2], text)
+
+
+# --- the walk -------------------------------------------------------------------------
+
+
+def _once() -> list[Snippet]:
+    """Return the snippets without those that say the same in the other language."""
+    found: dict[tuple[str, ...], Snippet] = {}
+    for one in SNIPPETS:
+        own = one.document if one.language == "python" else ""
+        found.setdefault((one.language, re.sub(" +# .*", "", one.text), own), one)
+    return list(found.values())
+
+
+def test_every_snippet_has_one_runner_and_every_runner_a_snippet() -> None:
+    claimed = {one: claims(one) for one in SNIPPETS}
+    assert [f"{one.place} {one.text}" for one, found in claimed.items() if len(found) != 1] == []
+    assert {run for found in claimed.values() for run in found} == {run for _, _, run in RUNNERS}
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_each_client_reaches_the_gateway_by_the_address_of_its_row(
+    readme: str, place: Place
+) -> None:
+    rows = read_document(readme).table("NextChat")
+    for known, path in CHAT_PATHS.items():
+        (row,) = (row for row in rows if known in row[0])
+        (address,) = code_words(row[2])
+        assert b'"chat.completion"' in chat(place.reached(address) + path, "demo", "Hello")
+
+
+@pytest.mark.parametrize("snippet", _once(), ids=lambda one: one.place)
+def test_a_snippet_does_what_it_says(snippet: Snippet, place: Place) -> None:
+    (run,) = claims(snippet)
+    run(place, snippet)
