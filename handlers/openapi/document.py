@@ -29,7 +29,11 @@ _FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
 _NOT_ADMITTED = (HTTPStatus.SERVICE_UNAVAILABLE,)
 _BAD_KEY = (401, 403, 429, 500)  # of a gateway key; without one, a request is nobody's
 _RANGED = (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED)
-_UNNAMED = "The upstream does not let this account do this."  # the one status of the upstream only
+# What no error of ours says by its status.
+_BESIDE = {
+    403: "The upstream does not let this account do this.",
+    500: "This server met an unexpected fault, or one of its stores failed.",
+}
 _KEYS: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
 _HEADERS: Mapping[str, str] = {
     REQUEST_ID: "The id of this request: the caller's own if it is sane, else a new one.",
@@ -201,17 +205,18 @@ def _statuses() -> list[int]:
 def _error(status: int) -> dict[str, Any]:
     """Return the answer to a failed request, described by the errors that have this status."""
     texts = [error.__doc__ or "" for error in _tree(ServiceError) if error.status == status]
+    texts.append(_BESIDE.get(status, ""))
     names = (REQUEST_ID, RETRY_AFTER, SHOULD_RETRY)
     return {
-        "description": " ".join(text.partition("\n")[0] for text in texts) or _UNNAMED,
+        "description": " ".join(text.partition("\n")[0] for text in texts if text),
         "headers": _headers(*names),
         "content": {_JSON: {"schema": reference("Error")}},
     }
 
 
 def _tree(error: type[ServiceError]) -> Iterator[type[ServiceError]]:
-    """Yield an error and those below it that set a status of their own."""
-    if error is ServiceError or "status" in vars(error):
+    """Yield the errors at and below one that set a status of their own."""
+    if error is not ServiceError and "status" in vars(error):
         yield error
     for below in error.__subclasses__():
         yield from _tree(below)
