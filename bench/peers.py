@@ -39,6 +39,7 @@ def _litellm(program: Path, upstream: str, cpu: int | None, folder: Path) -> Ite
         process = subprocess.Popen(
             [program, "--config", config, "--host", "127.0.0.1", "--port", str(port)],
             cwd=folder,
+            env={**os.environ, "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"},
             stdout=said,
             stderr=said,
             preexec_fn=lambda: pin(cpu),  # noqa: PLW1509 - no thread runs yet in this process
