@@ -89,8 +89,8 @@ def tokens(turn: GoodTurn) -> Iterator[Fault]:
 def tokens_for_lists(_turn: GoodTurn) -> Iterator[Fault]:
     """Whatever befalls the token, the models are listed."""
     for name, script in answers():
-        is_dead = name in DEADLY
-        yield Fault(name, {"refresh": script}, COMPLETE, is_deadly=is_dead)
+        # A list waits five seconds for a token: an exchange may still go on when it is there.
+        yield Fault(name, {"refresh": script}, COMPLETE, is_deadly=True)
 
 
 # --- files in ---------------------------------------------------------------------------
