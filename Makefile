@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint types fmt golden bench soak check requirements audit sbom clean
+.PHONY: help install run test faults lint types fmt golden compatibility bench soak fuzz check requirements audit sbom clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,9 @@ run: $(VENV)/.for-run  ## start on port 33333, against the built-in demo unless 
 test: install  ## run every test; installs redis-server, nginx and chromium first where apt-get and root are there
 	@tests/system_packages.sh
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+faults: install  ## play every fault against every endpoint, and print a table of what came of it
+	$(BIN)/python -m tests.faults --jobs $(JOBS) $(ARGS)
 
 lint: install  ## look for mistakes, and for files that are not formatted
 	$(BIN)/ruff check .
@@ -39,11 +42,17 @@ fmt: install  ## format, and mend what can be mended
 golden: install  ## write tests/golden anew; read the difference before it is committed
 	WRITE_GOLDEN=true $(BIN)/python -m pytest --quiet tests/test_golden.py
 
+compatibility: install  ## write docs/compatibility.md anew; read the difference before it is committed
+	WRITE_COMPATIBILITY=true $(BIN)/python -m pytest --quiet tests/compatibility
+
 bench: install  ## measure speed beside a byte pipe: make bench ARGS="--quick"; see bench/RESULTS.md
 	$(BIN)/python -m bench $(ARGS)
 
 soak: install  ## look for what ten minutes of answers and faults leave: make soak ARGS="--minutes 2"
 	$(BIN)/python -m bench.soak $(ARGS)
+
+fuzz: $(VENV)/.for-fuzz  ## look for inputs that break an invariant: make fuzz ARGS="--minutes 5"; see fuzz/RESULTS.md
+	$(VENV)/fuzz/bin/python -m fuzz $(ARGS)
 
 check: lint types test  ## all of lint, types and test
 
@@ -52,7 +61,7 @@ requirements: $(VENV)/bin/python  ## pin requirements*.in anew, with hashes, for
 	rm -rf $(VENV)/uv
 	$(BIN)/python -m venv $(VENV)/uv
 	$(VENV)/uv/bin/python -m pip --disable-pip-version-check install --quiet uv
-	for name in requirements requirements-dev requirements-clients requirements-supply; do \
+	for name in requirements requirements-dev requirements-clients requirements-supply requirements-fuzz; do \
 		UV_CUSTOM_COMPILE_COMMAND="make requirements" $(VENV)/uv/bin/uv pip compile --quiet --universal \
 			--python-version 3.11 --generate-hashes --no-emit-index-url --output-file $$name.txt $$name.in \
 			|| exit; done
@@ -106,4 +115,12 @@ $(VENV)/.for-clients: requirements-clients.txt $(NODE_FILES) | $(VENV)/.for-test
 	mkdir -p $(CLIENTS)/node
 	cp $(NODE_FILES) $(CLIENTS)/node
 	PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm ci --prefix $(CLIENTS)/node --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+# The fuzzer has wheels for few Pythons and machines, and instruments what it runs: by itself, too.
+$(VENV)/.for-fuzz: requirements.txt requirements-fuzz.txt | $(VENV)/bin/python
+	$(BIN)/python -m venv $(VENV)/fuzz
+	$(VENV)/fuzz/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes \
+		--only-binary atheris -r requirements.txt -r requirements-fuzz.txt \
+		|| { echo "atheris has wheels for Linux on x86-64 and CPython 3.11 to 3.14 only" >&2; exit 1; }
 	@touch $@

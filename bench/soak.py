@@ -142,10 +142,20 @@ async def demo(generation: str, folder: Path) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def gateway(upstream: str, folder: Path, state: str) -> AsyncIterator[Watched]:
-    """Run a gateway, with a directory for temporary files that is its own."""
+async def gateway(
+    upstream: str, folder: Path, state: str, **settings: str
+) -> AsyncIterator[Watched]:
+    """Run a gateway, with a directory for temporary files that is its own.
+
+    Args:
+        upstream: its address.
+        folder: to run in.
+        state: where its state is stored.
+        settings: variables of the environment beside the soak's own.
+    """
     environ = {
         **SETTINGS,
+        **settings,
         "GATEWAY_UPSTREAM__BASE_URL": upstream,
         "GATEWAY_TOKENS__OAIFREE_URL": f"{upstream}/api/auth/refresh",
         "GATEWAY_STORAGE__STATE": state,

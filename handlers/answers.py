@@ -13,6 +13,7 @@ from service.chat import ChatRequest
 from service.compliance import complied
 from service.credentials import Credential
 from service.errors import ServiceError, UpstreamCutError
+from service.fast_lane import FastLane, Outlet
 from service.keys import CONFIG, METRICS, TURNS
 from service.pipeline import through
 from service.rendered import Rendered
@@ -24,20 +25,32 @@ from service.usage import Usage, loaded_encoding, measure
 Source = AsyncGenerator[list[Rendered], None]
 
 
-async def rendered(request: web.Request, chat: ChatRequest, credential: Credential) -> Source:
-    """Join the stages behind a turn; nothing is sent before the first batch is asked for."""
-    config, demand = request.app[CONFIG], chat.demand
+async def rendered(
+    request: web.Request, chat: ChatRequest, credential: Credential, outlet: Outlet | None = None
+) -> Source:
+    """Join the stages behind a turn; nothing is sent before the first batch is asked for.
+
+    Args:
+        request: of the caller.
+        chat: what it asks.
+        credential: whose turn it is.
+        outlet: where text may go past the stages, as long as nothing else has to see it.
+    """
+    config, demand, turns = request.app[CONFIG], chat.demand, request.app[TURNS]
     bot_format = format_for(chat.profile, config.bot_mode)
     encoding = None if chat.max_tokens is None else await loaded_encoding()
-    if demand is None:
-        deltas = request.app[TURNS].run(chat, credential)
-    else:
-        if demand.json_format is not None:
-            bot_format = RAW  # pictures and links beside it would make it no JSON
+    if demand is not None and demand.json_format is not None:
+        bot_format = RAW  # pictures and links beside it would make it no JSON
+    render, is_limited = Render(bot_format), encoding is not None or bool(chat.stop)
+    if demand is not None:
         is_kept = not (config.conversation.temporary or config.conversation.delete_after_response)
-        deltas = complied(request.app[TURNS], chat, demand, credential, is_kept=is_kept)
-    source = through(deltas, Render(bot_format))
-    if encoding is None and not chat.stop:
+        deltas = complied(turns, chat, demand, credential, is_kept=is_kept)
+    elif outlet is None or is_limited:
+        deltas = turns.run(chat, credential)
+    else:
+        deltas = turns.run(chat, credential, FastLane(render, outlet))
+    source = through(deltas, render)
+    if not is_limited:
         return source
     return through(source, Limit(chat.max_tokens, chat.stop, encoding))
 
@@ -50,6 +63,24 @@ async def usage_of(chat: ChatRequest, gathered: Gathered) -> Usage:
     answer = [gathered.content, *(f"{call.name}{call.arguments}" for call in gathered.calls)]
     answer += [each.received for each in spent]
     return await measure(prompt, "".join(answer), gathered.reasoning)
+
+
+class Collecting:
+    """The outlet of an answer that is collected before any of it is sent."""
+
+    def __init__(self, gathered: Gathered) -> None:
+        self._gathered = gathered
+
+    def is_ready(self) -> bool:
+        """Return True: there is nothing to wait for."""
+        return True
+
+    def put(self, text: str) -> None:
+        """Do nothing: what `gather` gets is all that is needed."""
+
+    def gather(self, pieces: list[Rendered]) -> None:
+        """Take pieces of the answer."""
+        self._gathered.feed_batch(pieces)
 
 
 async def collected(

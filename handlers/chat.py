@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from handlers.answers import Source, collected, overhead_header, rendered, usage_of
+from handlers.answers import Collecting, collected, overhead_header, rendered, usage_of
 from handlers.arrivals import arrival_of
 from handlers.demands import demanded
 from handlers.event_stream import EventStream, StreamResponse
@@ -17,10 +17,12 @@ from handlers.record import RECORD
 from handlers.requests import chat_request
 from handlers.responses import error_response, json_response
 from service.chat import ChatRequest
+from service.credentials import Credential
 from service.keys import CONFIG
 from service.stages.encode import ChatChunks, Gathered, ReplyMeta, collect
 
-_ID_CHARS = string.ascii_letters + string.digits
+# One letter or digit for each value of a byte, as even as 62 go into 256.
+_ID_CHARS = ((string.ascii_letters + string.digits) * 5)[:256].encode()
 _ID_LENGTH = 29  # as OpenAI's own
 
 
@@ -34,21 +36,19 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     credential = credential_of(request)
     body = await read_body(request, config.server.max_body_bytes)
     record.chat = chat = await demanded(chat_request(body, arrival_of(request)))
-    source = await rendered(request, chat, credential)
     meta = ReplyMeta(
-        id=f"chatcmpl-{''.join(secrets.choice(_ID_CHARS) for _ in range(_ID_LENGTH))}",
+        id=f"chatcmpl-{secrets.token_bytes(_ID_LENGTH).translate(_ID_CHARS).decode()}",
         created=int(time.time()),
         model=chat.model,
         is_temporary=config.conversation.temporary,
         is_legacy_call=chat.demand is not None and chat.demand.is_legacy,
     )
-    if chat.is_stream:
-        return await _stream(request, chat, source, meta)
-    return await _reply(request, chat, source, meta)
+    answer = _stream if chat.is_stream else _reply
+    return await answer(request, chat, credential, meta)
 
 
 async def _stream(
-    request: web.Request, chat: ChatRequest, source: Source, meta: ReplyMeta
+    request: web.Request, chat: ChatRequest, credential: Credential, meta: ReplyMeta
 ) -> web.StreamResponse:
     record, chunks = request[RECORD], ChatChunks(meta)
 
@@ -60,7 +60,7 @@ async def _stream(
     settings = request.app[CONFIG].stream
     wanted = settle if chat.is_usage_wanted else None
     stream = EventStream(request, response, chunks, settings, wanted)
-    failure = await stream.run(source, record)
+    failure = await stream.run(await rendered(request, chat, credential, stream), record)
     if failure is not None:
         return error_response(failure)
     ended = chunks.gathered.ended
@@ -70,9 +70,10 @@ async def _stream(
 
 
 async def _reply(
-    request: web.Request, chat: ChatRequest, source: Source, meta: ReplyMeta
+    request: web.Request, chat: ChatRequest, credential: Credential, meta: ReplyMeta
 ) -> web.Response:
     record, gathered = request[RECORD], Gathered()
+    source = await rendered(request, chat, credential, Collecting(gathered))
     waited = await collected(source, record, gathered.feed_batch, gathered)
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.partial)

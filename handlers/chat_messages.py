@@ -14,7 +14,7 @@ from service.tool_contract import call_text, result_text
 
 MAX_URL_CHARS = 8_192
 
-_ROLES = {
+ROLES = {
     "system": "system",
     "developer": "system",
     "user": "user",
@@ -23,18 +23,22 @@ _ROLES = {
     "function": "tool",
 }
 # These may stand in a history with nothing said: a call, or a tool that printed nothing.
-_MAY_BE_SILENT = ("assistant", "tool", "function")
-_FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+MAY_BE_SILENT = ("assistant", "tool", "function")
+FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _DATA_URL = re.compile(r"(?i)data:[^,]{0,512},")
 _BASE64_START = re.compile(r"[A-Za-z0-9+/=_\s-]{1,256}")
 
 
-class _ImageUrl(Struct, frozen=True):
+class WireImageUrl(Struct, frozen=True):
+    """A picture: a web address or a data URL."""
+
     url: str
     detail: str | None = None
 
 
-class _File(Struct, frozen=True):
+class WireFile(Struct, frozen=True):
+    """A file: its content, or the id of one that was left here."""
+
     filename: str | None = None
     file_data: str | None = None
     file_id: str | None = None
@@ -49,11 +53,11 @@ class _Refusal(Struct, frozen=True, tag="refusal"):
 
 
 class _Image(Struct, frozen=True, tag="image_url"):
-    image_url: _ImageUrl | str
+    image_url: WireImageUrl | str
 
 
 class _FileInput(Struct, frozen=True, tag="file"):
-    file: _File
+    file: WireFile
 
 
 class _Audio(Struct, frozen=True, tag="input_audio"):
@@ -134,11 +138,11 @@ def chat_message(message: WireMessage, path: str) -> ChatMessage:
     Raises:
         RequestError: its role or a part of it is wrong, or cannot be sent on.
     """
-    role = _ROLES.get(message.role)
+    role = ROLES.get(message.role)
     if role is None:
-        choices = ", ".join(f"'{name}'" for name in _ROLES)
+        choices = ", ".join(f"'{name}'" for name in ROLES)
         raise refusal(f"{path}.role", f"{quoted(message.role)} is no role; use one of {choices}")
-    if not message.content and message.content != "" and message.role not in _MAY_BE_SILENT:
+    if not message.content and message.content != "" and message.role not in MAY_BE_SILENT:
         raise refusal(
             f"{path}.content", "this message has no content; send a string or a list of parts"
         )
@@ -162,13 +166,13 @@ def _part(part: _Part, path: str) -> TextPart | FilePart:
             )
 
 
-def _picture(image: _ImageUrl | str, path: str) -> FilePart:
+def _picture(image: WireImageUrl | str, path: str) -> FilePart:
     if isinstance(image, str):
         return located_file(image, path)
     return located_file(image.url, f"{path}.url")
 
 
-def _file(file: _File, path: str) -> FilePart:
+def _file(file: WireFile, path: str) -> FilePart:
     name = file.filename or ""
     match file.file_data, file.file_id:
         case (None | "", str(file_id)) if file_id:
@@ -185,7 +189,7 @@ def kept_file(file_id: str, path: str, name: str = "") -> FilePart:
     Raises:
         RequestError: it cannot be an id.
     """
-    if not _FILE_ID.fullmatch(file_id):
+    if not FILE_ID.fullmatch(file_id):
         raise refusal(path, "expected the id of a file that was uploaded here")
     return FilePart(path, file_id=file_id, filename=name)
 

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct
 
-from handlers.answers import Source, collected, overhead_header, rendered, usage_of
+from handlers.answers import Collecting, collected, overhead_header, rendered, usage_of
 from handlers.arrivals import arrival_of
 from handlers.event_stream import EventStream, StreamResponse
 from handlers.headers import credential_of, reply_headers
@@ -16,6 +16,7 @@ from handlers.record import RECORD
 from handlers.requests import Arrival, chosen_profile, ignored_names, model_name, stop_strings
 from handlers.responses import error_response, json_response
 from service.chat import ChatMessage, ChatRequest, TextPart
+from service.credentials import Credential
 from service.keys import CONFIG
 from service.stages.encode import Gathered, ReplyMeta
 from service.stages.encode_completions import CompletionChunks, completion
@@ -39,7 +40,9 @@ class _Inert(Struct, frozen=True, kw_only=True):
     user: str | None = None
 
 
-class _Fields(_Inert, frozen=True, kw_only=True):
+class CompletionFields(_Inert, frozen=True, kw_only=True):
+    """The body of a request for a completion, its shape checked."""
+
     model: str
     prompt: str | list[Any]
     stream: bool | None = None
@@ -54,7 +57,7 @@ class _Fields(_Inert, frozen=True, kw_only=True):
     render_profile: str | None = None
 
 
-_HONOURED = frozenset(_Fields.__struct_fields__) - frozenset(_Inert.__struct_fields__)
+HONOURED = frozenset(CompletionFields.__struct_fields__) - frozenset(_Inert.__struct_fields__)
 
 
 class _Asked(Struct, frozen=True):
@@ -72,22 +75,27 @@ async def completions(request: web.Request) -> web.StreamResponse:
     """
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
-    asked = _read(await read_body(request, config.server.max_body_bytes), arrival_of(request))
+    asked = read_completion(
+        await read_body(request, config.server.max_body_bytes), arrival_of(request)
+    )
     record.chat = asked.chat
-    source = await rendered(request, asked.chat, credential)
     meta = ReplyMeta(
         id=f"cmpl-{secrets.token_hex(_ID_BYTES)}",
         created=int(time.time()),
         model=asked.chat.model,
         is_temporary=config.conversation.temporary,
     )
-    if asked.chat.is_stream:
-        return await _stream(request, asked, source, meta)
-    return await _reply(request, asked, source, meta)
+    answer = _stream if asked.chat.is_stream else _reply
+    return await answer(request, asked, credential, meta)
 
 
-def _read(body: bytes, arrival: Arrival) -> _Asked:
-    fields = decode_json(body, _Fields)
+def read_completion(body: bytes, arrival: Arrival) -> _Asked:
+    """Return what a body asks for.
+
+    Raises:
+        RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
+    """
+    fields = decode_json(body, CompletionFields)
     prompt = _prompt(fields.prompt)
     _refuse_unsupported(fields)
     options = fields.stream_options
@@ -103,7 +111,7 @@ def _read(body: bytes, arrival: Arrival) -> _Asked:
         idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_tokens,
         stop=stop_strings(fields.stop),
-        ignored_fields=ignored_names(given_names(body), _HONOURED),
+        ignored_fields=ignored_names(given_names(body), HONOURED),
     )
     return _Asked(chat, prompt if fields.echo else "")
 
@@ -118,7 +126,7 @@ def _prompt(prompt: str | list[Any]) -> str:
     return prompts[0]
 
 
-def _refuse_unsupported(fields: _Fields) -> None:
+def _refuse_unsupported(fields: CompletionFields) -> None:
     """Refuse what would be wrong to ignore: the caller would misread the answer."""
     for name in ("n", "best_of"):
         if getattr(fields, name) not in (None, 1):
@@ -132,7 +140,7 @@ def _refuse_unsupported(fields: _Fields) -> None:
 
 
 async def _stream(
-    request: web.Request, asked: _Asked, source: Source, meta: ReplyMeta
+    request: web.Request, asked: _Asked, credential: Credential, meta: ReplyMeta
 ) -> web.StreamResponse:
     record, chunks, chat = request[RECORD], CompletionChunks(meta, asked.echo), asked.chat
 
@@ -142,14 +150,15 @@ async def _stream(
 
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     stream = EventStream(request, response, chunks, request.app[CONFIG].stream, settle)
-    failure = await stream.run(source, record)
+    failure = await stream.run(await rendered(request, chat, credential, stream), record)
     return response if failure is None else error_response(failure)
 
 
 async def _reply(
-    request: web.Request, asked: _Asked, source: Source, meta: ReplyMeta
+    request: web.Request, asked: _Asked, credential: Credential, meta: ReplyMeta
 ) -> web.Response:
     record, gathered, chat = request[RECORD], Gathered(), asked.chat
+    source = await rendered(request, chat, credential, Collecting(gathered))
     waited = await collected(source, record, gathered.feed_batch, gathered)
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.content)

@@ -17,7 +17,7 @@ from service.json_schemas import SchemaError, check_schema
 from service.tool_contract import instructed
 
 MAX_FUNCTIONS = 128  # as OpenAI has it
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}}
 
 
@@ -186,7 +186,7 @@ def function(
     Raises:
         RequestError: the name is none, or the schema is not that of an object.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         problem = "expected 1 to 64 letters, digits, '_' and '-'"
         raise refusal(f"{path}.name", f"{quoted(name)} is no name of a function; {problem}")
     schema = _NO_ARGUMENTS if parameters is None else parameters

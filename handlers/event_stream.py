@@ -2,18 +2,18 @@
 
 Until the head is out an error has its true status; afterwards it is an event of
 the stream. One batch is one write, and nothing else is done for each of them: a
-single task beside the stream sends the head when it is due and fills silences.
+timer beside the stream sends the head when it is due and fills silences.
 """
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from typing import Any, Protocol
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp_sse import EventSourceResponse
+from aiohttp.http import StreamWriter
 from typing_extensions import override
 
 from handlers.record import Record, outcome_of
@@ -23,6 +23,12 @@ from service.events import Failure, TurnEnded
 from service.rendered import Rendered
 from service.stages.encode import PING, Gathered
 
+# No proxy on the way may keep events back (openai-wire 2).
+_HEADERS = {
+    hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
+    hdrs.CACHE_CONTROL: "no-cache",
+    "X-Accel-Buffering": "no",
+}
 # How late a keep-alive may be, as a part of its interval: silence is looked for this often.
 _LOOKS_PER_INTERVAL = 4
 # What may wait for a slow caller, in this process and unsent in the kernel, before the upstream
@@ -30,24 +36,20 @@ _LOOKS_PER_INTERVAL = 4
 UNSENT_BYTES = 16 * 1024
 
 
-class StreamResponse(EventSourceResponse):
-    """A response of events, without pings of its own and open to every HTTP version."""
+class StreamResponse(web.StreamResponse):
+    """A response of events, for every HTTP version."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
-        super().__init__(headers=headers, allow_all_methods=True, send_timeout=None)
-        self.headers[hdrs.CONTENT_TYPE] = "text/event-stream; charset=utf-8"
-        del self.headers[hdrs.CONNECTION]  # the base class claims keep-alive for every request
+        super().__init__(headers={**_HEADERS, **headers})
 
     @override
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send the head, once."""
-        if self.prepared:  # the server asks again at the end; the base class would raise
-            return await web.StreamResponse.prepare(self, request)
         if request.version < HttpVersion11:
             self.force_close()  # without chunks, only the end of the connection ends the body
-        writer = await super().prepare(request)
-        self.stop_streaming()
-        return writer
+        elif not self.prepared:
+            self.enable_chunked_encoding()
+        return await super().prepare(request)
 
 
 class Events(Protocol):
@@ -63,6 +65,12 @@ class Events(Protocol):
 
     def keep_alive(self) -> bytes:
         """Return an event that says nothing, for clients that count events."""
+
+    def text(self, text: str, /) -> bytes:
+        """Return the events of text whose pieces come to `gather` later."""
+
+    def gather(self, pieces: list[Rendered], /) -> None:
+        """Take pieces into `gathered` whose events are out."""
 
     def feed_batch(self, batch: list[Rendered], /) -> bytes:
         """Return the events of a batch, which `gathered` takes in."""
@@ -102,10 +110,15 @@ class EventStream:
         self._events = events
         self._settings = settings
         self._settle = settle
-        self._is_open = asyncio.Event()
+        self._is_open = False
         self._opening = asyncio.Lock()
-        self._writes = 0  # how often text was written: what the task beside looks at
-        self._keeper: asyncio.Task[None] | None = None
+        self._protocol = request.protocol
+        writer = request.writer
+        self._writer = writer if isinstance(writer, StreamWriter) else None  # else no fast lane
+        self._writes = 0  # how often text was written
+        self._group: asyncio.TaskGroup | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._beside: asyncio.Task[None] | None = None
 
     async def run(
         self, source: AsyncGenerator[list[Rendered], None], record: Record
@@ -115,14 +128,14 @@ class EventStream:
         Returns:
             The failure, if nothing was written and the caller can get its true status.
         """
-        async with asyncio.TaskGroup() as group:
-            head_at = record.received_at + self._settings.head_seconds
-            self._keeper = group.create_task(self._keep_alive(head_at, record))
+        head_at = record.received_at + self._settings.head_seconds
+        async with asyncio.TaskGroup() as self._group:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(head_at, self._at_head_time, record)
             try:
                 return await self._write_all(source, record)
             finally:
-                self._keeper.cancel()
-                self._keeper = None  # else the two would hold each other, and the answer
+                self._stop_looking()
 
     async def _write_all(
         self, source: AsyncGenerator[list[Rendered], None], record: Record
@@ -160,6 +173,32 @@ class EventStream:
         if self._request.protocol.writing_paused:  # `write` itself waits for 64 KiB and more
             await self._request.writer.drain()
 
+    # An EventStream is also the outlet of a fast lane.
+
+    def is_ready(self) -> bool:
+        """Return whether text can be written without waiting: the head is out, the caller reads."""
+        protocol = self._protocol
+        return (
+            self._writes > 0
+            and self._writer is not None
+            and protocol.connected
+            and not protocol.writing_paused
+            and not self._settings.delay_seconds
+        )
+
+    def put(self, text: str) -> None:
+        """Write text when `is_ready` says so."""
+        self._writes += 1
+        if self._writer is not None:
+            # It never waits: not to drain is left to whoever writes next, as is that the caller left.
+            writing = self._writer.write(self._events.text(text), drain=False)
+            with suppress(StopIteration, ConnectionError):
+                writing.send(None)
+
+    def gather(self, pieces: list[Rendered]) -> None:
+        """Take pieces whose text was put."""
+        self._events.gather(pieces)
+
     def _limit_buffers(self) -> None:
         """Let little wait for the caller: what does has been read, parsed and kept for nobody."""
         transport = self._request.transport
@@ -173,13 +212,22 @@ class EventStream:
     async def _open(self, record: Record) -> bytes:
         """Send the head if it is not out yet; return what has to be written first."""
         async with self._opening:
-            if self._is_open.is_set():
+            if self._is_open:
                 return b""
             await self._response.prepare(self._request)
             self._limit_buffers()
             record.stream, record.fail = self._response, self._events.fail
-            self._is_open.set()
+            self._is_open = True
+            self._watch_silence()
             return self._events.opening
+
+    def _watch_silence(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()  # of the head
+        loop = asyncio.get_running_loop()
+        silence = _Silence(self._settings, loop.time())
+        if silence.pause_seconds:
+            self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
 
     async def _finish(self, frames: bytes, ended: TurnEnded, record: Record) -> Failure | None:
         """Write the last text and the end, in one write that also ends the body."""
@@ -196,7 +244,7 @@ class EventStream:
 
     async def _fail(self, frames: bytes, failure: Failure, record: Record) -> Failure | None:
         async with self._opening:
-            is_untold = not self._is_open.is_set() and not frames
+            is_untold = not self._is_open and not frames
         if is_untold:
             return failure
         with suppress(ConnectionError):
@@ -208,39 +256,77 @@ class EventStream:
         if frames and record.first_text_at is None:
             record.first_text_at = asyncio.get_running_loop().time()
         last = await self._open(record) + frames + end
-        if self._keeper is not None:
-            self._keeper.cancel()  # it must not write behind the end
+        self._stop_looking()  # nothing must be written behind the end
         await self._response.write_eof(last)
 
-    async def _keep_alive(self, head_at: float, record: Record) -> None:
-        """Send the head when it is due, then a sign of life in each silence."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(head_at):
-                await self._is_open.wait()
-        with suppress(ConnectionError):  # the writer of text notices, too
-            if opening := await self._open(record):
-                await self._response.write(opening + PING)
-            await self._fill_silence()
+    # --- signs of life: a timer, and a task only when one is due -------------------------
 
-    async def _fill_silence(self) -> None:
-        comment = self._settings.keep_alive_seconds
-        chunk = self._settings.keep_alive_chunk_seconds
-        intervals = [seconds for seconds in (comment, chunk) if seconds]
-        if not intervals:
-            return
+    def _at_head_time(self, record: Record) -> None:
+        self._do(self._send_head(record))
+
+    async def _send_head(self, record: Record) -> None:
+        if opening := await self._open(record):
+            await self._response.write(opening + PING)
+
+    def _look(self, silence: "_Silence") -> None:
+        """Send a sign of life if one is due, and look again later."""
         loop = asyncio.get_running_loop()
-        seen, comment_at, chunk_at = self._writes, loop.time(), loop.time()
-        while True:
-            await asyncio.sleep(min(intervals) / _LOOKS_PER_INTERVAL)
-            now = loop.time()
-            # A caller that reads nothing gets no signs of life: they would only pile up.
-            if self._writes != seen or self._request.protocol.writing_paused:
-                seen, comment_at, chunk_at = self._writes, now, now
-                continue
-            due = b""
-            if comment and now - comment_at >= comment:
-                due, comment_at = PING, now
-            if chunk and now - chunk_at >= chunk:
-                due, chunk_at = due + self._events.keep_alive(), now
-            if due:
-                await self._response.write(due)
+        # A caller that reads nothing gets no signs of life: they would only pile up.
+        is_quiet = not self._protocol.writing_paused
+        if due := silence.due(loop.time(), self._writes, is_quiet=is_quiet):
+            signs = {COMMENT: PING, CHUNK: self._events.keep_alive()}
+            self._do(self._response.write(b"".join(signs[kind] for kind in due)))
+        self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the writer of text; a connection that breaks is that one's matter."""
+
+        async def doing() -> None:
+            with suppress(ConnectionError):
+                await work
+
+        if self._group is not None:
+            self._beside = self._group.create_task(doing())
+
+    def _stop_looking(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._beside is not None:
+            self._beside.cancel()
+        self._timer = self._beside = self._group = None  # which hold this, and the answer
+
+
+COMMENT, CHUNK = "comment", "chunk"  # for proxies and read timers; for clients that count events
+
+
+class _Silence:
+    """Tells which signs of life are due, of a stream that is open now.
+
+    Args:
+        settings: how often each kind is due in silence, in seconds; 0: never.
+        now: on the event loop's clock.
+    """
+
+    def __init__(self, settings: StreamConfig, now: float) -> None:
+        seconds = {
+            COMMENT: settings.keep_alive_seconds,
+            CHUNK: settings.keep_alive_chunk_seconds,
+        }
+        self._seconds = {kind: wait for kind, wait in seconds.items() if wait}
+        self._since = dict.fromkeys(self._seconds, now)
+        self._writes = 0
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long to wait before looking again; 0: nothing will ever be due."""
+        return min(self._seconds.values(), default=0.0) / _LOOKS_PER_INTERVAL
+
+    def due(self, now: float, writes: int, *, is_quiet: bool) -> list[str]:
+        """Return the kinds that are due, which then count as sent; `writes` grows with the text."""
+        if writes != self._writes or not is_quiet:
+            self._writes = writes
+            self._since = dict.fromkeys(self._seconds, now)
+            return []
+        due = [kind for kind, wait in self._seconds.items() if now - self._since[kind] >= wait]
+        self._since |= dict.fromkeys(due, now)
+        return due

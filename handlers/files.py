@@ -23,9 +23,9 @@ from service.keys import CONFIG, TOKENS, UPLOADS
 
 MAX_PAGE = 10_000  # OpenAI's own, and its default
 _DAY_SECONDS = 86_400
-_PURPOSE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+PURPOSE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _COUNT = re.compile(r"[0-9]{1,10}", re.ASCII)
-_SECONDS = "expires_after[seconds]"
+EXPIRES_AFTER_SECONDS = "expires_after[seconds]"
 
 
 async def create_file(request: web.Request) -> web.Response:
@@ -125,7 +125,7 @@ def _purpose(form: Form) -> str:
     purpose = form.text("purpose")
     if not purpose:
         raise refusal("purpose", "this field is required; send 'user_data' or 'vision'")
-    if not _PURPOSE.fullmatch(purpose):
+    if not PURPOSE.fullmatch(purpose):
         raise refusal("purpose", f"{quoted(purpose)} is no purpose; send 'user_data' or 'vision'")
     return purpose
 
@@ -133,11 +133,11 @@ def _purpose(form: Form) -> str:
 def _keep_seconds(form: Form, config: Config) -> float:
     """Return how long the file is kept: as asked for, but never over `files.keep_days`."""
     longest = float(config.files.keep_days * _DAY_SECONDS)
-    asked = form.text(_SECONDS)
+    asked = form.text(EXPIRES_AFTER_SECONDS)
     if asked is None:
         return longest
     if not _COUNT.fullmatch(asked) or int(asked) < 1:
-        raise refusal(_SECONDS, f"{quoted(asked)} is no number of seconds")
+        raise refusal(EXPIRES_AFTER_SECONDS, f"{quoted(asked)} is no number of seconds")
     return min(float(asked), longest)
 
 

@@ -5,13 +5,15 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from aiohttp import hdrs, web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from handlers.responses import json_response
+from service.drift import Drift
 from service.errors import NotFoundError, RequestError
-from service.keys import BLOBS, CONFIG, DRAINING, METRICS, ROUTES, STATE, UPSTREAM
+from service.keys import BLOBS, CONFIG, DRAINING, DRIFT, METRICS, ROUTES, STATE, UPSTREAM
 from service.ports import RouteState
 from service.readiness import Check, Finding
 from service.version import VERSION
@@ -59,7 +61,7 @@ async def readyz(request: web.Request) -> web.Response:
 
     `?exclude=<part>`, which may be repeated, leaves a part out: what all gateways share is no
     reason to take each of them out of service. `?verbose` adds how long each part took, and
-    how each route to the upstream does.
+    how each route to the upstream does, and what of the upstream this process did not know.
 
     Raises:
         RequestError: there is no such part to leave out.
@@ -77,6 +79,7 @@ async def readyz(request: web.Request) -> web.Response:
             "uptime_seconds": round(time.monotonic() - request.app[_STARTED_AT], 1),
             "parts": {part: _in_full(finding) for part, finding in findings.items()},
             "routes": [_route(state) for state in request.app[ROUTES].states()],
+            "drift": _drift(request.app[DRIFT]),
         }
     return json_response(body, status=200 if is_ready else 503)
 
@@ -113,6 +116,25 @@ def _route(route: RouteState) -> dict[str, object]:
         "state": route.state,
         "cooling_seconds": round(route.cooling_seconds, 1),
     }
+
+
+def _drift(drift: Drift) -> dict[str, object]:
+    return {
+        "since": _iso(drift.since),
+        "kinds": [
+            {
+                "kind": each.kind,
+                "count": each.count,
+                "first": _iso(each.first_at),
+                "last": _iso(each.last_at),
+            }
+            for each in drift.seen()
+        ],
+    }
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -20,7 +20,7 @@ from service.images import (
 )
 
 _SIZE = re.compile(r"[\w:×. -]{1,32}")
-_FORMATS = ("url", "b64_json")
+FORMATS = ("url", "b64_json")
 
 
 class ImageFields(Struct, frozen=True, kw_only=True):
@@ -110,7 +110,7 @@ def _size(size: str | None, model: str) -> str:
 def _is_base64(wanted: str | None, model: str) -> bool:
     if not wanted:
         return is_base64_default(model)
-    if wanted not in _FORMATS:
+    if wanted not in FORMATS:
         problem = f"{quoted(wanted)} is no format; use 'url' or 'b64_json'"
         raise refusal("response_format", problem)
     return wanted == "b64_json"

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from contextlib import aclosing
-from http import HTTPStatus
 
 from aiohttp import HttpVersion11, web
 from msgspec import Struct
@@ -122,8 +121,7 @@ async def _answer(request: web.Request, credential: Credential, order: ImageOrde
     waited = loop.time() - asked_at
     _learn(record, drawn)
     if (failure := drawn.failure) is not None:
-        is_fault = failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        return error_response(failure, joined_content(drawn.drawings) if is_fault else "")
+        return error_response(failure, joined_content(drawn.drawings))
     made = [drawing for drawing in drawn.drawings if drawing.pictures]
     try:
         data = [

@@ -2,10 +2,12 @@
 
 msgspec decodes; the standard library's decoder is asked only for what msgspec
 refuses and callers send all the same: escapes of lone surrogates, which front ends
-produce when they cut an emoji in two.
+produce when they cut an emoji in two, and integers with a point, which are all that
+languages with one kind of number have.
 """
 
 import json
+import math
 import re
 from functools import cache
 from typing import Any, NoReturn, TypeVar, cast
@@ -21,6 +23,8 @@ _BOM = b"\xef\xbb\xbf"
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _REPORT = re.compile(r"(?s)(.*?)(?: - at `(?:.* in )?\$\.?(.*)`)?")
 _EXPECTED = re.compile(r"Expected `([^`]*)`.*, got `([^`]*)`")
+_FLOAT = "got `float`"
+_MAX_EXACT = 2**53  # above it, what a float says is not what was meant
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _NAMES = {
     "str": "a string",
@@ -39,6 +43,7 @@ _HINTS = {
     "type": "Use 'text', 'image_url' or 'file'.",
 }
 MAX_QUOTED_CHARS = 80
+_NOT_UTF_8 = "The request body is not UTF-8."
 
 
 def body_size_error(max_bytes: int) -> BodySizeError:
@@ -77,9 +82,11 @@ def decode_json(body: bytes, shape: type[Shape]) -> Shape:
     try:
         record: Shape = _decoder(cast(Any, shape)).decode(body)
     except msgspec.ValidationError as error:
+        if _FLOAT in str(error):
+            return _decode_leniently(body, shape)
         _refuse_shape(error)
     except UnicodeDecodeError:
-        raise RequestError("The request body is not UTF-8.") from None
+        raise RequestError(_NOT_UTF_8) from None
     except RecursionError:
         raise RequestError("The request body is nested too deep.") from None
     except msgspec.DecodeError as error:
@@ -119,11 +126,17 @@ def quoted(value: str) -> str:
 def given_names(body: bytes) -> list[str]:
     """Return the names of a JSON object's fields that are not null, in the order given.
 
-    The body was decoded before, so it is a valid object.
+    The body was decoded before, so it is a valid object, but for names that nobody has
+    looked at yet.
+
+    Raises:
+        RequestError: a name is not UTF-8.
     """
     body = body.removeprefix(_BOM)
     try:
         fields = _decoder(dict[str, msgspec.Raw]).decode(body)
+    except UnicodeDecodeError:
+        raise RequestError(_NOT_UTF_8) from None
     except msgspec.DecodeError:
         loose: dict[str, Any] = json.loads(body)
         return [name for name, value in loose.items() if value is not None]
@@ -137,7 +150,8 @@ def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
 
 def _decode_leniently(body: bytes, shape: type[Shape]) -> Shape:
     try:
-        return msgspec.convert(json.loads(body, parse_constant=_no_constant), shape)
+        loose = json.loads(body, parse_constant=_no_constant, parse_float=_number)
+        return msgspec.convert(loose, shape)
     except msgspec.ValidationError as error:
         _refuse_shape(error)
     except RecursionError:
@@ -145,6 +159,15 @@ def _decode_leniently(body: bytes, shape: type[Shape]) -> Shape:
     except ValueError as error:  # of JSON, of UTF-8, or from below
         message = f"The request body is not valid JSON: {error}."
         raise RequestError(message) from None
+
+
+def _number(text: str) -> float:
+    """Return an integer where the number is one, however it is written."""
+    value = float(text)
+    if math.isinf(value):
+        message = "number out of range"
+        raise ValueError(message)
+    return int(value) if value.is_integer() and abs(value) <= _MAX_EXACT else value
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -18,7 +18,7 @@ from handlers.record import RECORD, Record, close_record, route_of
 from handlers.responses import error_response
 from handlers.slow_bodies import in_time
 from service.errors import MethodNotAllowedError, NotFoundError, RequestError, ServiceError
-from service.events import Failure
+from service.events import Failure, Outcome
 from service.keys import CONFIG, TRACING
 from service.malformed import REQUEST_ID
 from service.redaction import REDACTED
@@ -59,6 +59,8 @@ async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
             response = await _answer(request, handler)
         except asyncio.CancelledError:
             record.abandon()
+            if record.outcome is not Outcome.ABANDONED:
+                response = record.stream  # it had its answer, and left before this task went on
             raise
         finally:
             fields = close_record(request, response)
@@ -110,16 +112,17 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
     """Return aiohttp's own refusals as JSON."""
     path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
     failure: Failure
+    reason = reason_for(request.path, api_base(request.app[CONFIG].server))
     match error:
         case web.HTTPNotFound():
-            reason = reason_for(request.path, api_base(request.app[CONFIG].server))
             message = (
-                f"There is no {path} here: {reason}." if reason else f"There is nothing at {path}."
+                f"There is no {path} here: {reason}" if reason else f"There is nothing at {path}"
             )
-            failure = NotFoundError(message).failure()
+            failure = NotFoundError(f"{message}.").failure()
         case web.HTTPMethodNotAllowed():
-            allowed = ", ".join(sorted(error.allowed_methods))
-            failure = MethodNotAllowedError(f"{path} takes {allowed} only.").failure()
+            message = f"{path} takes {', '.join(sorted(error.allowed_methods))} only"
+            message += f": {reason}" if reason else ""
+            failure = MethodNotAllowedError(f"{message}.").failure()
         case web.HTTPRequestEntityTooLarge():
             failure = body_size_error(request.app[CONFIG].server.max_body_bytes).failure()
         case _:

@@ -32,6 +32,7 @@ from service.config import Config
 from service.credentials import Credential
 from service.errors import StorageError
 from service.events import AssetKind
+from service.fast_lane import Outlet
 from service.kept_responses import KeptResponse, KeptResponses
 from service.keys import BLOBS, CONFIG, STATE
 from service.ports import BlobStore
@@ -73,11 +74,9 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     )
     events = ResponseEvents(meta)
     running = Running(events, is_kept=asked.is_kept)
-    source = await rendered(request, asked.chat, credential)
-    source = with_pictures(running.watch(source), request.app[BLOBS], events.pictures)
     with request.app[RUNNING].entered(asked.owner, asked.id, running):
         answer = _Answer(request, asked, events, running)
-        return await (answer.stream(source) if asked.chat.is_stream else answer.reply(source))
+        return await (answer.stream if asked.chat.is_stream else answer.reply)(credential)
 
 
 def kept_responses(app: web.Application) -> KeptResponses:
@@ -130,22 +129,28 @@ class _Answer:
         self._running = running
         self._record: Record = request[RECORD]
 
-    async def stream(self, source: Source) -> web.StreamResponse:
+    async def _source(self, credential: Credential, outlet: Outlet | None = None) -> Source:
+        source = await rendered(self._request, self._asked.chat, credential, outlet)
+        watched = self._running.watch(source)
+        return with_pictures(watched, self._request.app[BLOBS], self._events.pictures)
+
+    async def stream(self, credential: Credential) -> web.StreamResponse:
         """Answer with events."""
         chat, events = self._asked.chat, self._events
         response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
         settings = self._request.app[CONFIG].stream
         stream = EventStream(self._request, response, events, settings, self._settle)
-        failure = await stream.run(source, self._record)
+        failure = await stream.run(await self._source(credential, stream), self._record)
         if failure is not None:
             return error_response(failure)
         if events.status in ("failed", "cancelled"):
             await self._keep(events.response())
         return response
 
-    async def reply(self, source: Source) -> web.Response:
+    async def reply(self, credential: Credential) -> web.Response:
         """Answer with the response object."""
         chat, events = self._asked.chat, self._events
+        source = await self._source(credential)
         waited = await collected(source, self._record, events.take_batch, events.gathered)
         ended = events.gathered.ended
         if ended is not None and ended.failure is not None:

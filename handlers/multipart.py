@@ -156,7 +156,8 @@ class _Reading:
         try:
             return value.decode("utf-8")
         except UnicodeDecodeError:
-            raise refusal(name, "this field is not UTF-8") from None
+            problem = "this field is not UTF-8; a file is sent with a file name"
+            raise refusal(name, problem) from None
 
     async def _file(self, part: BodyPartReader, filename: str) -> LocalFile:
         (path, file), size, digest = self._make_file(), 0, hashlib.sha256()

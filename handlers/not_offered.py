@@ -1,37 +1,54 @@
 """The parts of the official API that are not here, each with the reason (openai-wire 11).
 
 They are no routes: whatever the method, the edge asks here about a path that nothing answers.
+Of what is offered, `PARTS` are the calls that are not.
 """
 
+_AGENTS = "the upstream runs no agents of this kind"
 _CHATS = "what the upstream keeps are conversations; use chat completions"
+_NO_CALLS = "the upstream calls nobody back"
 _RETIRED = "OpenAI itself has retired it"
 _TRAINS_NOTHING = "the upstream trains no models"
 _OWN_KEYS = "there is nothing to manage, since all callers bring keys of their own"
 REASONS = {
+    "agents": _AGENTS,
     "assistants": _CHATS,
-    "audio/speech": "the upstream reads nothing aloud but its own answers",
-    "audio/transcriptions": "recordings are not passed on to the upstream",
-    "audio/translations": "recordings are not passed on to the upstream",
+    "audio/translations": "the upstream writes recordings down in the language that they are in;"
+    " transcribe one, and ask a chat to translate the text",
+    "audio/voice_consents": "the upstream makes no voices",
     "audio/voices": "the upstream makes no voices",
     "batches": "the upstream takes one turn at a time; use chat completions",
     "chatkit": "the upstream has no workflows",
+    "content_provenance_checks": "the upstream examines no pictures for their origin",
     "containers": "code is run by asking for it in a chat",
     "conversations": "a chat completion goes on with a conversation by its conversation_id",
+    "decisions": _AGENTS,
     "edits": _RETIRED,
     "embeddings": "the upstream makes no embeddings",
     "engines": f"{_RETIRED}; the models are at /v1/models",
     "evals": "the upstream runs no evaluations",
     "fine-tunes": _TRAINS_NOTHING,
     "fine_tuning": _TRAINS_NOTHING,
+    "live": "the upstream's voice mode cannot be had through this gateway",
     "moderations": "the upstream judges no text besides its own conversations",
     "organization": _OWN_KEYS,
     "projects": _OWN_KEYS,
     "realtime": "the upstream's voice mode cannot be had through this gateway",
+    "safety": _OWN_KEYS,
     "skills": "the upstream keeps no skills",
     "threads": _CHATS,
     "uploads": "files come in one piece; use /v1/files",
+    "vaults": _AGENTS,
     "vector_stores": "the upstream keeps no vectors; name files in a chat completion",
     "videos": "the upstream makes no videos",
+    "webhook_endpoints": _NO_CALLS,
+    "webhook_event_types": _NO_CALLS,
+}
+PARTS = {
+    "chat/completions": "chats are not kept here; responses are",
+    "models": "the models are the upstream's own",
+    "responses/compact": "the upstream shortens a conversation by itself",
+    "responses/input_tokens": "tokens are counted when a request is answered, in its usage",
 }
 
 
@@ -47,4 +64,5 @@ def reason_for(path: str, base: str) -> str | None:
         return None
     parts = path.removeprefix(start).split("/")
     names = (parts[0], "/".join(parts[:2]))
-    return next((REASONS[name] for name in names if name in REASONS), None)
+    known = REASONS | PARTS
+    return next((known[name] for name in reversed(names) if name in known), None)

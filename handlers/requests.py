@@ -17,7 +17,7 @@ MAX_STOPS = 16
 MAX_STOP_CHARS = 512  # a possible beginning of one is looked for at the end of every piece
 MAX_NAMED_FIELDS = 32  # in the header that names the ignored ones
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")  # becomes part of a path upstream
+UPSTREAM_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")  # becomes part of a path upstream
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -43,7 +43,9 @@ class _Inert(WireDemand, frozen=True, kw_only=True):
     metadata: dict[str, Any] | None = None
 
 
-class _Completion(_Inert, frozen=True, kw_only=True):
+class ChatFields(_Inert, frozen=True, kw_only=True):
+    """The body of a request for a chat completion, its shape checked."""
+
     model: str
     messages: list[WireMessage]
     stream: bool | None = None
@@ -60,7 +62,7 @@ class _Completion(_Inert, frozen=True, kw_only=True):
     render_profile: str | None = None
 
 
-_HONOURED = frozenset(_Completion.__struct_fields__) - frozenset(
+HONOURED = frozenset(ChatFields.__struct_fields__) - frozenset(
     _Inert.__struct_fields__
 ) | frozenset(WireDemand.__struct_fields__)
 
@@ -82,7 +84,7 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
     Raises:
         RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
     """
-    fields = decode_json(body, _Completion)
+    fields = decode_json(body, ChatFields)
     _refuse_unsupported(fields)
     if not fields.messages:
         raise refusal("messages", "the list is empty; send at least one message")
@@ -99,24 +101,26 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
         idempotency_key=arrival.idempotency_key,
         max_tokens=_max_tokens(fields),
         stop=stop_strings(fields.stop),
-        conversation_id=_upstream_id("conversation_id", fields.conversation_id),
-        parent_message_id=_upstream_id("parent_message_id", fields.parent_message_id),
-        ignored_fields=ignored_names(given_names(body), _HONOURED),
+        conversation_id=upstream_id("conversation_id", fields.conversation_id),
+        parent_message_id=upstream_id("parent_message_id", fields.parent_message_id),
+        ignored_fields=ignored_names(given_names(body), HONOURED),
         demand=demand_of(fields),
     )
 
 
-def _refuse_unsupported(fields: _Completion) -> None:
+def _refuse_unsupported(fields: ChatFields) -> None:
     """Refuse what would be wrong to ignore: the caller would misread the answer."""
     if fields.n not in (None, 1):
         raise refusal("n", "only 1 choice for a request can be made; leave it out or send 1")
     if fields.logprobs:
         raise refusal("logprobs", "log probabilities are not available; leave it out")
-    if "audio" in (fields.modalities or ()) or fields.audio is not None:
+    if "audio" in (fields.modalities or ()):
         raise refusal("modalities", "audio output is not available; use ['text']")
+    if fields.audio is not None:
+        raise refusal("audio", "audio output is not available; leave it out")
 
 
-def _max_tokens(fields: _Completion) -> int | None:
+def _max_tokens(fields: ChatFields) -> int | None:
     given = {name: getattr(fields, name) for name in ("max_tokens", "max_completion_tokens")}
     limits = {name: limit for name, limit in given.items() if limit is not None}
     for name, limit in limits.items():
@@ -152,8 +156,13 @@ def stop_strings(stop: str | list[str] | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in stops if text))
 
 
-def _upstream_id(name: str, value: str | None) -> str | None:
-    if value and not _ID.fullmatch(value):
+def upstream_id(name: str, value: str | None) -> str | None:
+    """Return an id of the upstream's that a caller names, None without one.
+
+    Raises:
+        RequestError: it cannot be one.
+    """
+    if value and not UPSTREAM_ID.fullmatch(value):
         raise refusal(name, "expected an id as an earlier answer named it")
     return value or None
 

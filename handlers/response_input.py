@@ -16,7 +16,7 @@ from service.chat import ChatMessage, FilePart, TextPart
 from service.tool_contract import call_text, result_text
 
 # What a model did by itself: it is told in the text of its answer, and cannot be told apart again.
-_DROPPED = frozenset(
+DROPPED = frozenset(
     {
         "reasoning",
         "image_generation_call",
@@ -30,7 +30,8 @@ _DROPPED = frozenset(
     }
 )
 REFERENCE = "item_reference"
-_PARTS = ("input_text", "input_image", "input_file", "output_text")
+RESULT_ROLES = ("tool", "function")  # of chat completions; here a result is an item of its own
+PARTS = ("input_text", "input_image", "input_file", "output_text")
 
 
 class _Text(Struct, frozen=True):
@@ -54,18 +55,24 @@ class _File(Struct, frozen=True):
     filename: str | None = None
 
 
-class _Message(Struct, frozen=True):
+class InputMessage(Struct, frozen=True):
+    """A message as it was sent."""
+
     role: str
     content: str | list[dict[str, Any]]
 
 
-class _Call(Struct, frozen=True):
+class InputCall(Struct, frozen=True):
+    """A call of a function that the model made."""
+
     call_id: str
     name: str
     arguments: str
 
 
-class _CallOutput(Struct, frozen=True):
+class InputCallOutput(Struct, frozen=True):
+    """What came of a call."""
+
     call_id: str
     output: str | list[dict[str, Any]]
 
@@ -99,13 +106,13 @@ def input_messages(items: list[dict[str, Any]], path: str) -> tuple[ChatMessage,
             case "message":
                 messages.append(_message(item, where))
             case "function_call":
-                call = converted(item, _Call, where)
+                call = converted(item, InputCall, where)
                 names[call.call_id] = call.name
                 text = call_text(call.call_id, call.name, call.arguments)
                 messages.append(ChatMessage("assistant", (TextPart(text),)))
             case "function_call_output":
                 messages.append(_result(item, where, names))
-            case str(kind) if kind in _DROPPED:
+            case str(kind) if kind in DROPPED:
                 continue
             case kind:
                 problem = (
@@ -139,8 +146,8 @@ def _without_nulls(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _message(item: dict[str, Any], path: str) -> ChatMessage:
-    message = converted(item, _Message, path)
-    if message.role in ("tool", "function"):
+    message = converted(item, InputMessage, path)
+    if message.role in RESULT_ROLES:
         problem = "a tool's result is an item of type 'function_call_output'"
         raise refusal(f"{path}.role", problem)
     whole = chat_message(WireMessage(message.role, ""), path)  # for its role
@@ -148,7 +155,7 @@ def _message(item: dict[str, Any], path: str) -> ChatMessage:
 
 
 def _result(item: dict[str, Any], path: str, names: dict[str, str]) -> ChatMessage:
-    result = converted(item, _CallOutput, path)
+    result = converted(item, InputCallOutput, path)
     plain = ChatMessage("tool", _content(result.output, f"{path}.output"))
     text = result_text(result.call_id, names.get(result.call_id, ""), plain.text)
     files = (part for part in plain.parts if isinstance(part, FilePart))
@@ -174,7 +181,7 @@ def _part(part: dict[str, Any], path: str) -> TextPart | FilePart:
         case "input_audio":
             raise refusal(path, "audio input is not available; send text, pictures or files")
         case kind:
-            choices = ", ".join(f"'{name}'" for name in _PARTS)
+            choices = ", ".join(f"'{name}'" for name in PARTS)
             problem = f"{quoted(str(kind))} is no kind of part; use one of {choices}"
             raise refusal(f"{path}.type", problem)
 

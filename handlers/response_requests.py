@@ -10,7 +10,7 @@ from service.chat import ChatMessage, ChatRequest, TextPart
 
 MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 512  # OpenAI's own
 
-_LOGPROBS = "message.output_text.logprobs"
+LOGPROBS = "message.output_text.logprobs"
 
 
 class _Inert(WireDemand, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ class ResponseFields(_Inert, frozen=True, kw_only=True):
 
 
 _INERT = frozenset(_Inert.__struct_fields__) - frozenset(WireDemand.__struct_fields__)
-_HONOURED = frozenset(ResponseFields.__struct_fields__) - _INERT
+HONOURED = frozenset(ResponseFields.__struct_fields__) - _INERT
 
 
 def response_fields(body: bytes) -> ResponseFields:
@@ -75,7 +75,7 @@ def response_fields(body: bytes) -> ResponseFields:
 def ignored_fields(body: bytes, fields: ResponseFields) -> tuple[str, ...]:
     """Return the names of the fields that were given and have no effect."""
     inert = {"truncation"} if fields.truncation == "auto" else set()
-    return ignored_names(given_names(body), _HONOURED - inert)
+    return ignored_names(given_names(body), HONOURED - inert)
 
 
 def asked_model(fields: ResponseFields, previous: str | None) -> str:
@@ -160,8 +160,8 @@ def _refuse_unsupported(fields: ResponseFields) -> None:
         raise refusal("conversation", problem)
     if fields.prompt is not None:
         raise refusal("prompt", "prompt templates are not available; send 'instructions'")
-    if _LOGPROBS in (fields.include or ()):
-        raise refusal("include", f"log probabilities are not available; leave {_LOGPROBS!r} out")
+    if LOGPROBS in (fields.include or ()):
+        raise refusal("include", f"log probabilities are not available; leave {LOGPROBS!r} out")
     if fields.truncation not in (None, "auto", "disabled"):
         raise refusal("truncation", f"{quoted(fields.truncation)} is neither 'auto' nor 'disabled'")
 

@@ -16,18 +16,21 @@ from handlers.links import api_base
 from handlers.media import FILES, IMAGES, file, image
 from handlers.model_responses import create_response
 from handlers.models import get_model, list_models
+from handlers.openapi.document import PATH, description
 from handlers.running import RUNNING, RunningResponses
+from handlers.speech import speech
 from handlers.stored_responses import (
     cancel_response,
     delete_response,
     get_response,
     list_input_items,
 )
+from handlers.transcriptions import transcriptions
 from service.config import Config
 
 
 def add_routes(app: web.Application, config: Config) -> None:
-    """Add all routes: the API under the prefix only, stored pictures and files in both places."""
+    """Add all routes: the API under the prefix only, stored files and the description in both places."""
     install_checks(app)
     app[RUNNING] = RunningResponses()
     app[SHARES] = Shares(config.files.max_store_bytes)
@@ -39,6 +42,7 @@ def add_routes(app: web.Application, config: Config) -> None:
     for place in dict.fromkeys(("", base)):
         app.router.add_get(f"{place}/{IMAGES}/{{name}}", image)
         app.router.add_get(f"{place}/{FILES}/{{name}}", file)
+        app.router.add_get(f"{place}{PATH}", description)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
@@ -57,6 +61,8 @@ def _add_api(app: web.Application, base: str) -> None:
     app.router.add_post(f"{base}/v1/images/generations", image_generations)
     app.router.add_post(f"{base}/v1/images/edits", image_edits)
     app.router.add_post(f"{base}/v1/images/variations", image_variations)
+    app.router.add_post(f"{base}/v1/audio/speech", speech)
+    app.router.add_post(f"{base}/v1/audio/transcriptions", transcriptions)
     app.router.add_get(f"{base}/v1/models", list_models)
     app.router.add_get(f"{base}/v1/models/{{id:.+}}", get_model)
     app.router.add_post(f"{base}/v1/files", create_file)

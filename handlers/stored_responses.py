@@ -30,7 +30,7 @@ async def get_response(request: web.Request) -> web.Response:
         NotFoundError: the caller has no such response.
         RequestError: it is asked for as a stream.
     """
-    if request.query.get("stream", "").lower() == "true":
+    if request.query.get("stream", "").lower() not in ("", "false"):
         raise refusal("stream", "a response can be streamed only when it is created")
     running = _running(request)
     return json_response(running.response() if running else await _whole(request))

@@ -6,6 +6,7 @@ from service.chat import ChatRequest
 from service.credentials import Credential
 from service.errors import NotFoundError
 from service.events import Delta
+from service.fast_lane import FastLane
 from service.ports import Turns
 
 _MAX_NAME_CHARS = 255  # of a refused name, quoted
@@ -18,7 +19,7 @@ class AllowedTurns:
         self._turns = turns
 
     def run(
-        self, request: ChatRequest, credential: Credential
+        self, request: ChatRequest, credential: Credential, lane: FastLane | None = None
     ) -> AsyncGenerator[list[Delta], None]:
         """Return the batches of the turn; see the port.
 
@@ -32,7 +33,7 @@ class AllowedTurns:
                 f"access to it; this key may use {known}."
             )
             raise NotFoundError(message, code="model_not_found", param="model")
-        return self._turns.run(request, credential)
+        return self._turns.run(request, credential, lane)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""

@@ -14,10 +14,12 @@ from handlers.routes import add_routes
 from service import keys
 from service.allowed_turns import AllowedTurns
 from service.config import Config
+from service.drift import Drift
 from service.errors import StorageError
 from service.joining import JoiningTurns
 from service.key_limits import KeyLimits
 from service.metrics import Metrics
+from service.ports import Turns
 from service.tracing import open_tracing
 from service.usage import loaded_encoding
 from storage.key_file import KeyFile
@@ -30,6 +32,7 @@ from upstream.accounts import UpstreamAccounts
 from upstream.arkose import Arkose
 from upstream.assets import UpstreamAssets
 from upstream.backend import Backend
+from upstream.calls import AccountCalls
 from upstream.client import TurnClient
 from upstream.conversations import Conversations
 from upstream.cooling import SharedCooling
@@ -43,8 +46,10 @@ from upstream.probe import UpstreamProbe
 from upstream.queueing import AccountQueues
 from upstream.routing import Route, Routes
 from upstream.session import make_session
+from upstream.speech import UpstreamSpeech
 from upstream.token_cache import SEALED_PREFIX
 from upstream.tokens import TokenOptions, Tokens
+from upstream.transcriptions import UpstreamTranscriptions
 from upstream.transfers import Transfers
 from upstream.turns import TurnServices, UpstreamTurns
 
@@ -53,6 +58,7 @@ _log = logging.getLogger("gateway.app")
 _CIPHER = web.AppKey("_CIPHER", Cipher)
 _ROUTES = web.AppKey("_ROUTES", Routes)
 _LEASES = web.AppKey("_LEASES", Leases)
+_CALLS = web.AppKey("_CALLS", AccountCalls)
 DATA = Path("data")
 SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
@@ -62,7 +68,8 @@ def make_app(config: Config) -> web.Application:
     """Return the application; nothing is opened, read or started before its startup."""
     app = web.Application(client_max_size=config.server.max_body_bytes)
     app[keys.CONFIG] = config
-    app[keys.METRICS] = Metrics()
+    app[keys.METRICS] = metrics = Metrics()
+    app[keys.DRIFT] = Drift(metrics)
     app[keys.DRAINING] = asyncio.Event()
     install_edge(app)
     add_routes(app, config)
@@ -73,9 +80,11 @@ def make_app(config: Config) -> web.Application:
 
 
 async def drain(app: web.Application, seconds: float) -> None:
-    """Refuse new turns and let those that run finish, for that many seconds."""
+    """Refuse new turns and calls, and let those that run finish, for that many seconds."""
     app[keys.DRAINING].set()
-    await app[keys.TURNS].drain(seconds)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(app[keys.TURNS].drain(seconds))
+        group.create_task(app[_CALLS].drain(seconds))
 
 
 @asynccontextmanager
@@ -227,12 +236,30 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         app[keys.CATALOGUE] = models
         app[keys.ACCOUNTS] = UpstreamAccounts(backend)
         app[keys.UPSTREAM] = UpstreamProbe(backend)
-        turns = UpstreamTurns(_turn_services(app, backend, models, conversations))
-        joining = JoiningTurns(turns, config.server.join_seconds)
-        app[keys.TURNS] = AllowedTurns(joining) if config.server.keys_file else joining
+        services = _turn_services(app, backend, models, conversations)
+        turns: Turns = UpstreamTurns(services)
+        if config.server.keys_file:
+            turns = AllowedTurns(turns)
+        app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
+        _open_audio(app, backend, turns, services.queues)
         async with conversations, background(tokens.run, gpts.start):
             yield
             await tokens.close()
+
+
+def _open_audio(
+    app: web.Application, backend: Backend, turns: Turns, queues: AccountQueues
+) -> None:
+    config = app[keys.CONFIG]
+    calls = app[_CALLS] = AccountCalls(app[keys.TOKENS], queues)
+    app[keys.TRANSCRIPTIONS] = UpstreamTranscriptions(backend, calls)
+    app[keys.SPEECH] = UpstreamSpeech(
+        turns,
+        calls,
+        backend,
+        Transfers(backend, config.files.host_rewrite),
+        is_temporary=config.conversation.temporary,
+    )
 
 
 def _turn_services(
@@ -260,6 +287,7 @@ def _turn_services(
         ),
         conversations=conversations,
         metrics=metrics,
+        drift=app[keys.DRIFT],
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line: which settings file, check, run, or keep gateway keys."""
+"""The command line: check or run by a settings file, keep gateway keys, look at a captured stream."""
 
 import argparse
 import sys
@@ -16,6 +16,8 @@ from service.setting_problems import ConfigError
 from service.version import VERSION
 
 BAD_SETTINGS = 2  # also what argparse exits with for a bad option
+UNREADABLE = 1
+SCRUBBED = ".scrubbed"  # behind the name of the capture
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; None takes those of the process.
     """
     options = _parser().parse_args(arguments)
+    if options.replay or options.scrub:
+        return _of_capture(options)
     try:
         loaded = load_config(options.config)
     except ConfigError as error:
@@ -44,6 +48,30 @@ def _key_store(config: Config) -> key_commands.KeyStore:
     from service import app  # noqa: PLC0415 - as above
 
     return app.open_key_file(config)
+
+
+def _of_capture(options: argparse.Namespace) -> int:
+    """Replay a captured stream, or write a copy of it that tells nobody anything."""
+    # Here, since `--check` and a start need none of it.
+    from service.replay import replay  # noqa: PLC0415
+    from service.replay_report import as_json, as_text  # noqa: PLC0415
+    from service.scrub import scrub  # noqa: PLC0415
+
+    path: Path = options.replay or options.scrub
+    try:
+        capture = path.read_bytes()
+        if options.scrub:
+            copy = path.with_name(path.name + SCRUBBED)
+            copy.write_bytes(scrub(capture))
+            sys.stdout.write(f"{copy}\n")
+        elif options.json:
+            sys.stdout.buffer.write(as_json(replay(capture)))
+        else:
+            sys.stdout.write(as_text(replay(capture)))
+    except OSError as error:
+        sys.stderr.write(f"{error.filename}: {error.strerror}\n")
+        return UNREADABLE
+    return 0
 
 
 def effective(loaded: LoadedConfig) -> str:
@@ -88,5 +116,25 @@ def _parser() -> argparse.ArgumentParser:
         help="print the effective settings with secrets masked, and exit: 0, or 2 if they are bad",
     )
     key_commands.add_parser(parser.add_subparsers(dest="command", metavar="COMMAND"))
+    _add_captures(parser)
     parser.add_argument("--version", action="version", version=f"backend-to-v1 {VERSION}")
     return parser
+
+
+def _add_captures(parser: argparse.ArgumentParser) -> None:
+    capture = parser.add_mutually_exclusive_group()
+    capture.add_argument(
+        "--replay",
+        metavar="FILE",
+        type=Path,
+        help="print what each stage makes of a captured stream (the bytes of a body, or a JSON "
+        "value a line), and exit",
+    )
+    capture.add_argument(
+        "--scrub",
+        metavar="FILE",
+        type=Path,
+        help="write FILE.scrubbed, which replays alike and has no id, name, address, token or "
+        "text of it, and exit",
+    )
+    parser.add_argument("--json", action="store_true", help="with --replay: as one JSON object")

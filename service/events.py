@@ -417,6 +417,7 @@ class TurnEnded(Struct, frozen=True):
     finish_reason: str | None
     failure: Failure | None = None
     counts: dict[str, int] = field(default_factory=dict)  # unknown events, rewrites, … by kind
+    samples: dict[str, str] = field(default_factory=dict)  # of some kinds; they quote the upstream
 
 
 Delta = (

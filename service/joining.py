@@ -17,6 +17,7 @@ from service.chat import ChatRequest, FilePart
 from service.credentials import Credential
 from service.errors import RequestError
 from service.events import Delta, TurnEnded
+from service.fast_lane import FastLane
 from service.ports import Turns
 
 KEEP_SECONDS = 60.0  # of a finished answer: as long as clients go on trying again
@@ -42,15 +43,19 @@ class JoiningTurns:
         self._join_seconds = join_seconds
         self._shared: dict[_Key, _Shared] = {}
 
-    def run(self, request: ChatRequest, credential: Credential) -> AsyncGenerator[_Batch, None]:
+    def run(
+        self, request: ChatRequest, credential: Credential, lane: FastLane | None = None
+    ) -> AsyncGenerator[_Batch, None]:
         """Return the batches of the turn, whoever asked for it first; see the port.
+
+        A turn that can be joined leaves the lane alone: all of it is kept for those who come later.
 
         Raises:
             RequestError: the key stands for another request.
         """
         key = self._key(request, credential)
         if key is None:
-            return self._turns.run(request, credential)
+            return self._turns.run(request, credential, lane)
         return self._joined(key, request, credential).follow()
 
     async def drain(self, seconds: float) -> None:

@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import web
 
 from service.config import Config
+from service.drift import Drift
 from service.gateway_keys import GatewayKeys
 from service.key_limits import KeyLimits
 from service.metrics import Metrics
@@ -15,8 +16,10 @@ from service.ports import (
     LinkSigner,
     Reachable,
     RouteStates,
+    Speech,
     StateStore,
     TokenExchange,
+    Transcriptions,
     Turns,
     UploadStore,
 )
@@ -24,6 +27,7 @@ from service.tracing import Tracing
 
 CONFIG = web.AppKey("CONFIG", Config)
 METRICS = web.AppKey("METRICS", Metrics)
+DRIFT = web.AppKey("DRIFT", Drift)
 STATE = web.AppKey("STATE", StateStore)
 TOKENS = web.AppKey("TOKENS", TokenExchange)
 BLOBS = web.AppKey("BLOBS", BlobStore)
@@ -32,6 +36,8 @@ LINKS = web.AppKey("LINKS", LinkSigner)
 GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)  # absent without `server.keys_file`
 KEY_LIMITS = web.AppKey("KEY_LIMITS", KeyLimits)  # likewise
 TURNS = web.AppKey("TURNS", Turns)
+SPEECH = web.AppKey("SPEECH", Speech)
+TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
 TRACING = web.AppKey("TRACING", Tracing)  # absent without traces

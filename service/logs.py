@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache, lru_cache
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from service.config import LogConfig
 from service.log_files import DailyFileHandler
 from service.redaction import REDACTED, SECRET_NAME, redact
 
+GATHER_SECONDS = 0.05  # a log may be this late
+MAX_LINES = 1_000  # that are written at once
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _PLAIN_VALUE = re.compile(r"[^\s\"=]+")
@@ -40,7 +43,7 @@ class TextFormatter(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
-        stamp = self.formatTime(record)
+        stamp = f"{_second(int(record.created))},{int(record.msecs):03}"
         parts = [f"{stamp} {record.levelname} {record.name}: {redact(record.getMessage())}"]
         parts += [f"{name}={_text_value(value)}" for name, value in _extra(record).items()]
         if trace := _trace(self, record):
@@ -80,6 +83,13 @@ class Entrance(QueueHandler):
         self._dropped = 0
 
     @override
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """Make the line here; no other handler has the record, so it need not be copied."""
+        record.msg = self.format(record)
+        record.args = record.exc_info = record.exc_text = record.stack_info = None
+        return record
+
+    @override
     def enqueue(self, record: logging.LogRecord) -> None:
         if self._records.qsize() >= MAX_WAITING:
             self._dropped += 1
@@ -88,6 +98,33 @@ class Entrance(QueueHandler):
             dropped, self._dropped = self._dropped, 0
             _logger.warning("%d records were dropped: nobody took them in time", dropped)
         super().enqueue(record)
+
+
+class Scribe(QueueListener):
+    """Writes the lines that have gathered as one: each write makes the event loop wait for the GIL."""
+
+    def __init__(self, records: queue.SimpleQueue[Any], *handlers: logging.Handler) -> None:
+        super().__init__(records, *handlers)
+        self._records = records
+
+    @override
+    def dequeue(self, block: bool) -> Any:
+        """Return the next records as one of many lines; after a wait, others get a moment to join."""
+        is_idle = self._records.empty()
+        first: Any = super().dequeue(block)
+        if first is None:  # what ends the thread
+            return first
+        if is_idle:
+            time.sleep(GATHER_SECONDS)
+        lines = [first.msg]
+        while len(lines) < MAX_LINES and not self._records.empty():
+            record = self._records.get_nowait()
+            if record is None:
+                self._records.put(None)
+                break
+            lines.append(record.msg)
+        first.msg = "\n".join(lines)
+        return first
 
 
 # Longer than the budget: what is put in place stands beside what takes it away again.
@@ -114,7 +151,7 @@ def setup_logging(config: LogConfig) -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.WARNING)
     if config.to_file:
         handlers.append(DailyFileHandler(Path(config.path), config.keep_days))
-    listener = QueueListener(records, *handlers)
+    listener = Scribe(records, *handlers)
     listener.start()
     try:
         yield
@@ -131,10 +168,22 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
     """Return what the caller of the logger passed as `extra`, without secrets."""
     fields: Mapping[str, Any] = vars(record)
     return {
-        name: REDACTED if SECRET_NAME.fullmatch(name) and value else _clean(value)
+        name: REDACTED if _is_secret(name) and value else _clean(value)
         for name, value in fields.items()
         if name not in _OWN_FIELDS
     }
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    """Return the local time of a second, in which there are often more records than one."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+@cache
+def _is_secret(name: str) -> bool:
+    """Tell by the name of a field, of which code has only so many."""
+    return SECRET_NAME.fullmatch(name) is not None
 
 
 def _clean(value: object) -> object:

@@ -4,13 +4,17 @@
           -> [translate, markers]    -> Delta -> assets (async, in upstream/)
           -> [bot format, limit]     -> Rendered -> encode
 
+Beside it runs `service/fast_lane.py`, for text that needs none of this.
+
 What passes between lifted stages is a batch: all that one read of the upstream
 produced, so that one read becomes one write to the caller.
 """
 
-from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
+from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import aclosing
 from typing import Protocol, TypeVar
+
+from msgspec import Struct
 
 from service.events import (
     BodyEnd,
@@ -22,12 +26,23 @@ from service.events import (
     UpstreamEvent,
 )
 from service.stages.bot_format import BotFormat, Render
+from service.stages.increments import (
+    Deltas,
+    Run,
+    Snapshots,
+    deltas_like,
+    first_delta,
+    snapshots_like,
+)
 from service.stages.markers import Markers
 from service.stages.parse import Parse
 from service.stages.sse import MAX_EVENT_BYTES, DecodeSse
-from service.stages.supersede import SkipSuperseded
+from service.stages.supersede import SkipSuperseded, message_id_of
 from service.stages.text import join_surrogates
 from service.stages.translate import Translate
+
+# What is shorter has a few events at the most, and is not worth a search for many.
+MIN_RUN_BYTES = 256
 
 In_contra = TypeVar("In_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)
@@ -52,10 +67,26 @@ class Reader:
         self._sse = DecodeSse()
         self._skip = SkipSuperseded()
         self._parse = Parse(secrets)
+        self._last: Frame | None = None  # of all that were read
 
     def feed(self, chunk: bytes) -> list[UpstreamEvent]:
         """Return the events that this chunk completes."""
-        events = self._events(self._sse.feed(chunk))
+        events: list[UpstreamEvent] = []
+        at = first_delta(chunk) if len(chunk) >= MIN_RUN_BYTES else -1
+        while at >= 0:
+            events += self._events(self._sse.feed(chunk[:at]))
+            chunk = chunk[at:]
+            run = self._run(chunk)
+            if run is None:
+                break
+            events.append(self.grow(run.text, run.count))
+            chunk = chunk[run.size :]
+            at = first_delta(chunk)
+        events += self._events(self._sse.feed(chunk))
+        if len(events) > 1:
+            events = merged(events)
+            if isinstance(last := events[-1], TextAppended):
+                self._parse.share(last.text)  # a joined text is a copy; one is enough
         if self._sse.is_overflowing:
             size = MAX_EVENT_BYTES // 1024 // 1024
             detail = f"The upstream sent one event of more than {size} MiB."
@@ -70,16 +101,47 @@ class Reader:
         """Expect the first byte of another body that goes on with the same deltas."""
         self._sse = DecodeSse()
         self._skip = SkipSuperseded()
+        self._last = None
+
+    def recogniser(self, message_id: str, text: str, chunk: bytes) -> Deltas | Snapshots | None:
+        """Return what reads events like those before, while nothing but this message grows.
+
+        Args:
+            message_id: of the message.
+            text: all that it says so far.
+            chunk: what comes next, beginning with an event.
+        """
+        if not self._sse.is_between:
+            return None
+        if self._parse.growing == message_id:
+            return deltas_like(chunk)
+        if self._last is None or message_id_of(self._last) != message_id.encode():
+            return None
+        return snapshots_like(self._last.data, text)
+
+    def grow(self, text: str, count: int) -> UpstreamEvent:
+        """Return the event for so many v1 increments with this text, which a recogniser has read."""
+        self.consumed += count
+        self._skip.forget()
+        self._last = None
+        return self._parse.grow(text)
+
+    def _run(self, chunk: bytes) -> Run | None:
+        """Return the v1 increments that a chunk begins with, if they all go to one text."""
+        if self._parse.growing is None or not self._sse.is_between:
+            return None
+        deltas = deltas_like(chunk)
+        return None if deltas is None else deltas.read(chunk)
 
     def _events(self, frames: list[Frame]) -> list[UpstreamEvent]:
-        self.consumed += sum(1 for frame in frames if _counts(frame))
-        if len(frames) == 1:
-            return list(self._parse.feed(frames[0]))
-        kept = self._skip.feed_batch(frames)
-        events = merged(event for frame in kept for event in self._parse.feed(frame))
-        if events and isinstance(events[-1], TextAppended):
-            self._parse.share(events[-1].text)
-        return events
+        if not frames:
+            return []
+        self._last = frames[-1]
+        for frame in frames:
+            self.consumed += _counts(frame)
+        if len(frames) > 1:
+            frames = self._skip.feed_batch(frames)
+        return [event for frame in frames for event in self._parse.feed(frame)]
 
 
 def merged(events: Iterable[UpstreamEvent]) -> list[UpstreamEvent]:
@@ -115,6 +177,14 @@ def _counts(frame: Frame) -> bool:
     return not is_ping and not frame.stray and frame.data not in (b"", b"[DONE]")
 
 
+class Growing(Struct, frozen=True, gc=False):
+    """A visible message under way; the end of its text that is `held` has not gone out yet."""
+
+    message_id: str
+    text: str
+    held: str
+
+
 class Answer:
     """Translate and markers as one stage."""
 
@@ -127,10 +197,20 @@ class Answer:
         """How long silence may still last before it counts as the end of the turn, if so."""
         return self._translate.ending.patience_seconds
 
-    def feed(self, event: UpstreamEvent) -> Iterator[Delta]:
-        """Yield the deltas of one event."""
+    @property
+    def growing(self) -> Growing | None:
+        """The answer that will only grow if more text comes, None: something else may happen."""
+        message_id = self._translate.growing
+        if message_id is None or not self._markers.is_idle:
+            return None
+        return Growing(message_id, self._translate.text_of(message_id), self._markers.held)
+
+    def feed(self, event: UpstreamEvent) -> list[Delta]:
+        """Return the deltas of one event."""
+        deltas: list[Delta] = []
         for delta in self._translate.feed(event):
-            yield from self._markers.feed(delta)
+            deltas += self._markers.feed(delta)
+        return deltas
 
 
 def make_reader(secrets: Collection[str] = ()) -> Reader:

@@ -14,6 +14,8 @@ from service.chat import ChatRequest, LocalFile, ModelInfo, Upload, Used
 from service.contents import Content
 from service.credentials import Caller, Credential
 from service.events import AssetReady, AssetWanted, Delta
+from service.fast_lane import FastLane
+from service.speech import SpeechOrder
 
 # Who waits for a lease asks again several times a second; a killed one stands in the way this long.
 LINE_SECONDS = 2.0
@@ -203,11 +205,12 @@ class Turns(Protocol):
     """One turn with the upstream."""
 
     def run(
-        self, request: ChatRequest, credential: Credential
+        self, request: ChatRequest, credential: Credential, lane: FastLane | None = None
     ) -> AsyncGenerator[list[Delta], None]:
         """Yield batches of deltas; the last delta is a `TurnEnded`.
 
-        Closing the generator closes the upstream connection before it returns.
+        Closing the generator closes the upstream connection before it returns. Text may take the
+        `lane` instead, while the next batch is being waited for.
 
         Raises:
             ServiceError: before the first batch, any branch: nothing was sent or
@@ -216,6 +219,45 @@ class Turns(Protocol):
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""
+
+
+class Sound(Struct, frozen=True):
+    """A recording on its way; `size_bytes` None where nobody knows it yet."""
+
+    media_type: str
+    size_bytes: int | None
+    chunks: AsyncIterator[bytes]
+
+
+class Speech(Protocol):
+    """Answers read aloud."""
+
+    def speak(
+        self, order: SpeechOrder, credential: Credential
+    ) -> AbstractAsyncContextManager[Sound]:
+        """Open the sound of what was ordered; it is read inside.
+
+        Raises:
+            NotFoundError: the upstream reads nothing aloud, or not this message.
+            RequestError: it does not know the format or the voice.
+            UnmetDemandError: the model would not repeat the text.
+            ServiceError: as for a turn; also while the sound is read.
+        """
+
+
+class Transcriptions(Protocol):
+    """Recordings written down."""
+
+    async def transcribe(
+        self, recording: LocalFile, language: str | None, credential: Credential
+    ) -> str:
+        """Return the text of a recording, empty for one that nobody speaks in.
+
+        Raises:
+            NotFoundError: the upstream writes no recordings down.
+            RequestError: it is no recording.
+            ServiceError: as for a turn.
+        """
 
 
 class Catalogue(Protocol):

@@ -78,13 +78,11 @@ _LIMITED = Verdict(
 _BROKEN = Verdict(
     502, _BROKE, _BROKE, "The upstream could not answer this request; please try again later."
 )
-_PAGE = Verdict(
-    502,
-    _BROKE,
-    _BROKE,
+PAGE_SENTENCE = (
     "The upstream's network answered with a web page in place of data; please try again later, "
-    "and check upstream.base_url and upstream.api_prefixes if this stays.",
+    "and check upstream.base_url and upstream.api_prefixes if this stays."
 )
+_PAGE = Verdict(502, _BROKE, _BROKE, PAGE_SENTENCE)
 
 # Codes that decide whatever the status, since permanent failures must not be
 # retried by clients, and limits must.

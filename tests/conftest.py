@@ -1,7 +1,6 @@
-"""What all tests share: the gateway before an upstream, and no silent skips under `CI=true`."""
+"""What all tests share: the gateway before an upstream, and no skips that are not listed."""
 
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ import pytest
 
 from tests.gateway import Gateway, running_demo, running_gateway
 from tests.scripted_upstream import ScriptedUpstream, scripted_upstream
+from tests.skips import pytest_make_collect_report, pytest_runtest_makereport
 
+__all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]  # pytest finds them here
 StartGateway = Callable[..., Awaitable[Gateway]]
 
 
@@ -39,32 +40,3 @@ async def start_gateway(tmp_path: Path) -> AsyncIterator[StartGateway]:
             )
 
         yield start
-
-
-# --- skips ----------------------------------------------------------------------------
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that a missing part would skip; runs where the test does, so also under xdist."""
-    report = yield
-    if report.skipped and not hasattr(report, "wasxfail"):
-        _fail_in_ci(report)
-    return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Likewise for a module that skips itself as a whole."""
-    report = yield
-    if report.skipped:
-        _fail_in_ci(report)
-    return report
-
-
-def _fail_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
-    if os.environ.get("CI") != "true":
-        return
-    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-    report.outcome = "failed"
-    report.longrepr = f"With CI=true nothing may be missing. {reason}"

@@ -105,6 +105,11 @@ def read(
     """Return what a caller of this profile collects."""
     assets, render = AnswerAssets(problems or {}), make_renderer(FORMATS[profile])
     rendered = [piece for delta in produced for piece in render.feed(assets.feed(delta))]
+    return reading_of(rendered, assets.wanted)
+
+
+def reading_of(rendered: list[Rendered], wanted: list[AssetWanted]) -> Reading:
+    """Return what a caller collects who gets these pieces."""
     ends = [piece for piece in rendered if isinstance(piece, TurnEnded)]
     assert len(ends) == 1, f"{len(ends)} ends of one turn"
     assert rendered[-1] is ends[0], "something comes after the end of the turn"
@@ -118,7 +123,7 @@ def read(
         outcome=ends[0].outcome.value,
         finish_reason=ends[0].finish_reason,
         failure=ends[0].failure,
-        assets=assets.wanted,
+        assets=wanted,
         facts=facts[-1] if facts else TurnFacts(),
     )
 

@@ -21,8 +21,16 @@ class Pause:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Raw:
+    """Put these bytes on the connection as they are, in place of HTTP, and close it."""
+
+    data: bytes
+
+
 STALL = Pause(3600)
-Step = bytes | Abort | Pause | dict[str, Any] | Callable[["Turn"], bytes]
+Known = bytes | Abort | Pause | Raw | dict[str, Any]
+Step = Known | Callable[["Turn"], "Known"]
 
 
 @dataclass
@@ -103,17 +111,17 @@ class ScriptedUpstream:
         response = web.StreamResponse(status=head.status, headers=head.headers)
         response.content_type = head.content_type
         try:
-            for step in steps:
-                if isinstance(step, Abort):
-                    if request.transport is not None:
-                        request.transport.abort()
+            for made in steps:
+                step = made(turn) if callable(made) else made
+                if isinstance(step, Abort | Raw):
+                    _break(request.transport, step)
                     return response
                 if isinstance(step, Pause):
                     await self._pause(request, step.seconds)
                     continue
                 if not response.prepared:
                     await response.prepare(request)
-                await response.write(_bytes(step, turn))
+                await response.write(step if isinstance(step, bytes) else orjson.dumps(step))
             if not response.prepared:
                 await response.prepare(request)
             await response.write_eof()
@@ -151,10 +159,15 @@ class ScriptedUpstream:
         return web.json_response({"access_token": self.access_token, "expires_in": 86400})
 
 
-def _bytes(step: bytes | dict[str, Any] | Callable[[Turn], bytes], turn: Turn) -> bytes:
-    if isinstance(step, bytes):
-        return step
-    return orjson.dumps(step) if isinstance(step, dict) else step(turn)
+def _break(transport: asyncio.Transport | None, step: Abort | Raw) -> None:
+    """End a connection: at once, or after these last bytes."""
+    if transport is None:
+        return
+    if isinstance(step, Abort):
+        transport.abort()
+        return
+    transport.write(step.data)
+    transport.close()
 
 
 @asynccontextmanager

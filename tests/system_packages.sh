@@ -1,12 +1,15 @@
 #!/bin/sh
 # Install the servers and the browser that tests start, where that is possible; elsewhere the tests that
-# need a missing one are skipped by name (or fail, with CI=true).
+# need a missing one are skipped by name (or fail, with CI=true): tests/skips.py lists them.
 set -eu
 
 missing=""
 PATH="$PATH:/usr/sbin:/sbin"
 command -v redis-server >/dev/null || missing="$missing redis-server"
 command -v nginx >/dev/null || missing="$missing nginx"
+command -v systemd-analyze >/dev/null || missing="$missing systemd"
+# It moves the clock of one process; there is no command to ask for.
+ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$missing faketime"
 # The fonts are for its screenshots: without them Chinese is empty boxes.
 command -v chromium >/dev/null || missing="$missing chromium fonts-liberation fonts-wqy-microhei"
 [ -n "$missing" ] || exit 0

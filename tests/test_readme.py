@@ -27,7 +27,6 @@ from upstream.demo.questions import FAULT, SCENE
 from upstream.demo.scenarios import SCENARIOS
 
 NOT_OFFERED = ("Not offered", "不提供的")
-MISSING = ("Not there yet", "还没有的")
 ADDRESS = "http://127.0.0.1:33333"
 
 
@@ -109,12 +108,6 @@ def test_every_route_is_named_and_every_named_one_exists(
 ) -> None:
     named = {code for code in readme.code if re.match("(DELETE|GET|POST) /", code)}
     assert named == routes
-
-
-def test_what_is_said_to_be_missing_is_missing(readme: Document, routes: set[str]) -> None:
-    (section,) = (part for part in readme.prose.split("\n## ") if part.startswith(MISSING))
-    missing = {code for code in code_words(section) if code.startswith("/v1/")}
-    assert missing.isdisjoint(route.partition(" ")[2] for route in routes)
 
 
 def test_every_part_of_the_official_api_that_is_not_offered_is_named(readme: Document) -> None:

@@ -181,23 +181,26 @@ async def test_a_model_that_never_calls_well_is_an_error(client: AsyncOpenAI, as
 
 async def test_json_that_fits_a_model_is_parsed(client: AsyncOpenAI) -> None:
     trip = Trip(city="Rome", days=3, kind="train", stops=["demo"])
-    parsed = await client.responses.parse(
-        model="gpt-4o", input="Plan 3 days in Rome", text_format=Trip
-    )
-    assert parsed.output_parsed == trip
-    async with client.responses.stream(
-        model="gpt-4o", input="/scene slip Plan 3 days in Rome", text_format=Trip
-    ) as stream:
-        final = await stream.get_final_response()
-    assert final.output_parsed == trip
+    for scene in ("", "/scene slip "):
+        asked = f"{scene}Plan 3 days in Rome"
+        parsed = await client.responses.parse(model="gpt-4o", input=asked, text_format=Trip)
+        assert parsed.output_parsed == trip
+        async with client.responses.stream(model="gpt-4o", input=asked, text_format=Trip) as stream:
+            final = await stream.get_final_response()
+        assert final.output_parsed == trip
 
 
-async def test_json_that_never_comes_is_an_error_of_its_field(client: AsyncOpenAI) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        await client.responses.create(
-            model="gpt-4o", input="/scene disobedient", text={"format": {"type": "json_object"}}
-        )
-    assert caught.value.param == "text.format"
+@BOTH
+async def test_json_that_never_comes_is_an_error_of_its_field(
+    client: AsyncOpenAI, ask: Any
+) -> None:
+    schema = {**Trip.model_json_schema(), "additionalProperties": False}
+    trip = {"type": "json_schema", "name": "trip", "strict": True, "schema": schema}
+    for wanted in ({"type": "json_object"}, trip):
+        with pytest.raises(openai.BadRequestError) as caught:
+            await ask(client, input="/scene disobedient", text={"format": wanted})
+        assert caught.value.code == "json_validate_failed"
+        assert (caught.value.param or "").startswith("text.format")
 
 
 async def test_a_schema_that_is_none_is_refused_with_its_place(client: AsyncOpenAI) -> None:

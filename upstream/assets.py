@@ -7,6 +7,7 @@ Implements `Assets`; `resolve_assets` is the stage that uses it.
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
@@ -34,6 +35,7 @@ from upstream.transfers import MAX_DOWNLOAD_BYTES, Transfers
 MAX_PICTURE_BYTES = 64 * 1024 * 1024  # what is no web format is held in memory, to be made one
 _RETRY_SECONDS = 10.0  # of pauses in all, while a route answers `retry`
 _FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.25, 2.0
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # in each picture's head, and in no text
 _OTHER_TYPE = "application/octet-stream"
 _log = logging.getLogger("gateway.assets")
 
@@ -46,6 +48,7 @@ _PROBLEMS = {
     "retry": "The upstream was not ready to give this file.",
 }
 _NO_LINK = "The upstream gave no link to this file."
+_NO_PICTURE = "The upstream gave something else in the picture's place."
 
 
 class Source(Struct, frozen=True):
@@ -154,6 +157,8 @@ class UpstreamAssets:
         if kind in PICTURE_TYPES:
             return await self._blobs.save("images", name, kind, _after(start, chunks)), kind
         content = b"".join([piece async for piece in _after(start, chunks)])
+        if _is_words(content):
+            raise UnavailableError(_NO_PICTURE)
         content, kind = await asyncio.to_thread(web_picture, content, claimed_type)
         return await self._blobs.save("images", name, kind, _after(content)), kind
 
@@ -166,6 +171,12 @@ class UpstreamAssets:
             async with aclosing(chunks_within(response, MAX_DOWNLOAD_BYTES)) as chunks:
                 stored = await self._blobs.save("files", name, kind, chunks)
         return AssetReady(wanted, f"{public_url}/{self._sign(f'files/{stored}')}", name, kind)
+
+
+def _is_words(content: bytes) -> bool:
+    """Tell whether this is an error or a page under a good status, or nothing, and no picture."""
+    start = content[:HEAD_BYTES]
+    return not _BINARY.search(start) and b"<svg" not in start
 
 
 def sources_of(wanted: AssetWanted) -> list[Source]:

@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -55,14 +56,24 @@ _CONNECTOR_ERRORS = (
 _LOGGER = logging.getLogger(__name__)
 
 
+class FileForm(Struct, frozen=True):
+    """A form with one file, which is read from the disk while it is sent."""
+
+    path: Path
+    name: str
+    media_type: str
+    fields: Mapping[str, str]
+
+
 class Request(Struct, frozen=True):
-    """One call: `path` stands below `backend-api/`."""
+    """One call: `path` stands below `backend-api/`; `is_safe`: doing it twice does no harm."""
 
     method: str
     path: str
     body: object | None
     params: Mapping[str, str]
     seconds: float
+    is_safe: bool = False
 
 
 class NoConnectionError(UpstreamUnreachableError):
@@ -147,19 +158,19 @@ class Backend:
             UpstreamTimeoutError: no answer within `seconds`.
             UpstreamUnreachableError: no connection, or it broke.
         """
-        request = Request(method, path, body, params or {}, seconds)
-        tried: list[Route] = []
-        while True:
-            route = self.routes.pick(tried)
-            tried.append(route)
-            try:
-                return await self._attempt(caller, request, route)
-            except UpstreamError as error:
-                if len(tried) > self.retries or not may_repeat(error, is_safe=method == "GET"):
-                    raise
-                if is_fault_of_route(error) and self.routes.has_other(tried):
-                    continue
-            await pause(len(tried))
+        is_safe = method == "GET"
+        request = Request(method, path, body, params or {}, seconds, is_safe=is_safe)
+        return await self._call(caller, request)
+
+    async def send_file(
+        self, caller: Caller, path: str, form: FileForm, seconds: float
+    ) -> dict[str, Any]:
+        """Return the JSON object that an endpoint answers a file with; it is sent again as a GET is.
+
+        Raises:
+            UpstreamError: as for `call`.
+        """
+        return await self._call(caller, Request("POST", path, form, {}, seconds, is_safe=True))
 
     async def call_events(
         self, caller: Caller, path: str, body: object, seconds: float = 60
@@ -177,6 +188,20 @@ class Backend:
         lines = (line.strip().removeprefix(b"data:") for line in raw.splitlines())
         return [event for line in lines if (event := json_object(line)) is not None]
 
+    async def _call(self, caller: Caller, request: Request) -> dict[str, Any]:
+        tried: list[Route] = []
+        while True:
+            route = self.routes.pick(tried)
+            tried.append(route)
+            try:
+                return await self._attempt(caller, request, route)
+            except UpstreamError as error:
+                if len(tried) > self.retries or not may_repeat(error, is_safe=request.is_safe):
+                    raise
+                if is_fault_of_route(error) and self.routes.has_other(tried):
+                    continue
+            await pause(len(tried))
+
     async def _attempt(self, caller: Caller, request: Request, route: Route) -> dict[str, Any]:
         status, headers, raw = await self._exchange(caller, request, route)
         obj = json_object(raw) if raw.strip() else {}
@@ -191,10 +216,8 @@ class Backend:
     ) -> tuple[int, Mapping[str, str], bytes]:
         url = yarl.URL(route.url(f"backend-api/{request.path}"), encoded=True)
         headers = self.headers_for(caller)
-        data = None if request.body is None else orjson.dumps(request.body)
-        if data is not None:
-            headers["Content-Type"] = "application/json"
         async with (
+            _opened(request.body) as data,
             self.connecting(route),
             asyncio.timeout(request.seconds),
             self.session.request(
@@ -248,6 +271,24 @@ class Backend:
         _LOGGER.warning("Connection to the upstream: %s", type(error).__name__)
         if route is not None:
             self.routes.cool(route)
+
+
+@asynccontextmanager
+async def _opened(
+    body: object | None,
+) -> AsyncGenerator[aiohttp.Payload | aiohttp.FormData | None, None]:
+    """Hold what is sent as a body: nothing, a form, or JSON."""
+    if body is None:
+        yield None
+    elif isinstance(body, FileForm):
+        with await asyncio.to_thread(body.path.open, "rb") as file:
+            form = aiohttp.FormData()
+            for name, value in body.fields.items():
+                form.add_field(name, value)
+            form.add_field("file", file, filename=body.name, content_type=body.media_type)
+            yield form
+    else:
+        yield aiohttp.BytesPayload(orjson.dumps(body), content_type="application/json")
 
 
 def is_good(status: int) -> bool:

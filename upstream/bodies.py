@@ -1,12 +1,17 @@
 """Bodies of answers, read up to a limit."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any
 
 import aiohttp
 import orjson
 
 from service.errors import UpstreamProtocolError
+
+_LOOK_SECONDS = 1.0
+_BROKE = "The connection broke within a body."
 
 
 def json_object(raw: bytes) -> dict[str, Any] | None:
@@ -18,6 +23,47 @@ def json_object(raw: bytes) -> dict[str, Any] | None:
     return obj if isinstance(obj, dict) else None
 
 
+def end_if_lost(response: aiohttp.ClientResponse) -> bool:
+    """End a body whose connection has gone while it waits for more; return whether that was so.
+
+    aiohttp's parser in C closes the connection at a chunk that is none, and tells no reader.
+    """
+    content, connection = response.content, response.connection
+    is_waiting = content.exception() is None and not content.is_eof()
+    if not is_waiting or connection is None or connection.transport is not None:
+        return False
+    content.set_exception(aiohttp.ClientPayloadError(_BROKE))
+    return True
+
+
+async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """Yield a body as it comes; whatever breaks it is an `aiohttp.ClientError`."""
+    try:
+        with _watched(response):
+            async for chunk in response.content.iter_any():
+                yield chunk
+    except RuntimeError as error:  # aiohttp's word for a connection that went while nobody read
+        raise aiohttp.ClientPayloadError(_BROKE) from error
+
+
+@contextmanager
+def _watched(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Look at the connection once in a while for as long as the body is read."""
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal timer
+        if not end_if_lost(response):
+            timer = loop.call_later(_LOOK_SECONDS, look)
+
+    timer = loop.call_later(_LOOK_SECONDS, look)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 async def chunks_within(
     response: aiohttp.ClientResponse, max_bytes: int
 ) -> AsyncGenerator[bytes, None]:
@@ -27,20 +73,22 @@ async def chunks_within(
         UpstreamProtocolError: it is over the limit.
     """
     size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > max_bytes:
-            raise UpstreamProtocolError("The upstream's answer is over the size that is read.")
-        yield chunk
+    async with aclosing(_pieces(response)) as pieces:
+        async for chunk in pieces:
+            size += len(chunk)
+            if size > max_bytes:
+                raise UpstreamProtocolError("The upstream's answer is over the size that is read.")
+            yield chunk
 
 
 async def read_start(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """Return a body up to about that many bytes."""
     start = bytearray()
-    async for chunk in response.content.iter_any():
-        start += chunk
-        if len(start) >= max_bytes:
-            break
+    async with aclosing(_pieces(response)) as pieces:
+        async for chunk in pieces:
+            start += chunk
+            if len(start) >= max_bytes:
+                break
     return bytes(start)
 
 

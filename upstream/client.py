@@ -17,6 +17,7 @@ from prometheus_client import Counter
 from service.config import UpstreamConfig
 from service.credentials import Caller
 from service.errors import (
+    ServiceError,
     ShutdownError,
     UpstreamRefusedError,
     UpstreamTimeoutError,
@@ -24,6 +25,7 @@ from service.errors import (
 )
 from service.events import BodyEnd, BodyEnded
 from upstream.backend import Backend, is_fault_of_route
+from upstream.inlet import Inlet, ReadBuffer, Take
 from upstream.routing import Route
 
 # Spec 3, upstream.retries: a longer wait goes to the caller at once.
@@ -34,7 +36,7 @@ _TICK_SECONDS = 1.0
 # What is taken of a body at once; aiohttp reads ahead of a slow caller up to twice as much. A real
 # answer brings a hundredth of it at a time, but the events of a long one in the older encoding
 # have some kilobytes each, and of those that come together only the last is parsed.
-READ_BYTES = 32 * 1024
+READ_BYTES = 64 * 1024
 
 
 class TurnBody:
@@ -45,10 +47,14 @@ class TurnBody:
     it does not run on while a slow caller keeps the body from being read.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, config: UpstreamConfig) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, config: UpstreamConfig, buffer: ReadBuffer
+    ) -> None:
         self.ended: BodyEnded | None = None
         self._response = response
         self._config = config
+        self._buffer = buffer
+        self._inlet: Inlet | None = None
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + config.turn_seconds
         self._is_reading = False
@@ -61,7 +67,10 @@ class TurnBody:
         return self._deadline
 
     async def chunks(
-        self, progress: Callable[[], int], patience: Callable[[], float | None]
+        self,
+        progress: Callable[[], int],
+        patience: Callable[[], float | None],
+        take: Take | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """Yield the body as it arrives; afterwards `ended` says how it ended.
 
@@ -70,27 +79,29 @@ class TurnBody:
         Args:
             progress: how many events have been read so far.
             patience: seconds of silence that are allowed from now on, None: the usual.
+            take: gets all bytes as they arrive and returns what is left of them to yield; None:
+                all is. It does not wait.
         """
-        content = self._response.content
+        inlet = Inlet(self._response, READ_BYTES, self._buffer, take or bytes)
+        self._inlet = inlet
         self._watch = _Watch(self._config, progress, patience)
         self._tick()
         try:
-            while True:
-                self._is_reading = True
-                chunk = await content.read(READ_BYTES)
+            self._is_reading = True
+            while chunk := await inlet.read():
                 self._is_reading = False
-                if not chunk:
-                    break
                 yield chunk
-                if len(chunk) == READ_BYTES:  # more is there already: others come first
+                if len(chunk) >= READ_BYTES:  # more is there already: others come first
                     await asyncio.sleep(0)
+                self._is_reading = True
             self.ended = BodyEnded(BodyEnd.CLEAN)
         except UpstreamTimeoutError as error:
             self.ended = BodyEnded(BodyEnd.SILENT, error.message)
         except ShutdownError as error:
             self.ended = BodyEnded(BodyEnd.SHUTDOWN, error.message)
-        except (aiohttp.ClientError, OSError, ValueError):
-            # ValueError: a broken content encoding.
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError):
+            # ValueError: a broken content encoding. RuntimeError: aiohttp's word for a
+            # connection that went while nobody read.
             self.ended = BodyEnded(BodyEnd.CUT)
         finally:
             self.close()
@@ -100,12 +111,20 @@ class TurnBody:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._watch = None  # which hold the whole answer
+        if self._inlet is not None:
+            self._inlet.leave()
         self._response.close()
 
     def shut_down(self) -> None:
         """End the body because this gateway is being stopped."""
         message = "This gateway is being stopped; please send the request again."
-        self._response.content.set_exception(ShutdownError(message))
+        self._fail(ShutdownError(message))
+
+    def _fail(self, error: ServiceError) -> None:
+        if self._inlet is None:
+            self._response.content.set_exception(error)
+        else:
+            self._inlet.fail(error)
 
     def _tick(self) -> None:
         """End the body if it has been silent for too long, or look again later."""
@@ -114,9 +133,7 @@ class TurnBody:
             return
         due = min(self._watch.due(now, is_reading=self._is_reading), self._deadline)
         if now >= due:
-            self._response.content.set_exception(
-                _silence(self._config, self._watch.limit, now >= self._deadline)
-            )
+            self._fail(_silence(self._config, self._watch.limit, now >= self._deadline))
         else:
             self._timer = self._loop.call_at(min(due, now + _TICK_SECONDS), self._tick)
 
@@ -173,6 +190,7 @@ class TurnClient:
         self._backend = backend
         self._routes = backend.routes
         self._retries = retries
+        self._buffer = ReadBuffer(READ_BYTES)
 
     def secrets_of(self, caller: Caller) -> list[str]:
         """Return what the upstream is sent and errors may not repeat."""
@@ -249,7 +267,7 @@ class TurnClient:
             is_page = "html" in response.headers.get("Content-Type", "").lower()
             if response.status != HTTPStatus.OK or is_page:
                 raise await self._backend.refusal_of(response, caller)
-        return TurnBody(response, self._config)
+        return TurnBody(response, self._config, self._buffer)
 
 
 def _pause_before_retry(

@@ -167,7 +167,13 @@ class Files:
         link, file_id = answer.get("upload_url"), answer.get("file_id")
         if not isinstance(link, str) or not isinstance(file_id, str) or not file_id:
             raise UnusableFileError(f"was refused by the upstream{_reason(answer)}")
-        await self._transfers.put(link, file.source, wanted.media_type)
+        try:
+            await self._transfers.put(link, file.source, wanted.media_type)
+        except UpstreamRefusedError as error:
+            if error.upstream_status != HTTPStatus.UNAUTHORIZED:
+                raise
+            # No bearer was sent there: this says nothing of the caller's key.
+            raise UnusableFileError("was refused by the upstream's file store") from error
         uploaded = msgspec.structs.replace(wanted, file_id=file_id)
         return await self._confirmed(caller, uploaded)
 

@@ -40,6 +40,15 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"ID3", "audio/mpeg"),
     (0, b"OggS", "audio/ogg"),
     (0, b"fLaC", "audio/flac"),
+    # MP3 and AAC begin with a frame where they have no tags; never with a mark of byte order.
+    (0, b"\xff\xfa", "audio/mpeg"),
+    (0, b"\xff\xfb", "audio/mpeg"),
+    (0, b"\xff\xf2", "audio/mpeg"),
+    (0, b"\xff\xf3", "audio/mpeg"),
+    (0, b"\xff\xe3", "audio/mpeg"),
+    (0, b"\xff\xf1", "audio/aac"),
+    (0, b"\xff\xf9", "audio/aac"),
+    (0, b"\x00\x00\x01\xba", "video/mpeg"),
     (0, b"\x1a\x45\xdf\xa3", "video/webm"),
     (0, b"PAR1", "application/vnd.apache.parquet"),
 )

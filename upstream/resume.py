@@ -2,8 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Collection
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Collection
 
 from service.credentials import Caller
 from service.errors import (
@@ -20,7 +19,6 @@ from service.events import (
     ResumeWanted,
     UpstreamEvent,
 )
-from service.pipeline import Reader
 from service.stages.messages import is_final_answer, read_message
 from upstream.client import TurnBody, TurnClient
 from upstream.conversations import Conversations
@@ -52,17 +50,6 @@ async def open_resumed(
         pause = min(_FIRST_PAUSE_SECONDS * _GROWTH**tries, _MAX_PAUSE_SECONDS)
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
     return None
-
-
-async def body_events(
-    body: TurnBody, reader: Reader, patience: Callable[[], float | None]
-) -> AsyncGenerator[list[UpstreamEvent], None]:
-    """Yield the events of a body, one batch a read; the last one is its end."""
-    async with aclosing(body.chunks(lambda: reader.consumed, patience)) as chunks:
-        async for chunk in chunks:
-            if events := reader.feed(chunk):
-                yield events
-    yield reader.end(body.ended or BodyEnded(BodyEnd.CUT))
 
 
 async def stored_events(

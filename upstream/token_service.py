@@ -25,6 +25,7 @@ from typing_extensions import override
 from service.config import TokensConfig
 from service.errors import WRONG_KEY, AuthError, TokenServiceError
 from service.version import VERSION
+from upstream.bodies import read_start
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class TokenService:
             async with self._session.post(
                 url, **form, headers=_HEADERS, timeout=_TIMEOUT, allow_redirects=False
             ) as response:
-                body = await _read(response)
+                body = await read_start(response, MAX_BODY_BYTES)
         except _BROKEN_CALLS as exc:
             message = "The token service cannot be reached now. Try again later."
             raise TokenServiceError(message) from exc
@@ -224,15 +225,6 @@ def _fault(status: int) -> str:
     if _is_success(status):
         return "The token service answered without an access token. Try again later."
     return f"The token service failed with status {status}. Try again later."
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            break
-    return bytes(body)
 
 
 def _json(body: bytes) -> object:

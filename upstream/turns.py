@@ -12,6 +12,7 @@ from msgspec import Struct
 from service.chat import ChatRequest, FilePart
 from service.config import Config
 from service.credentials import Caller, Credential, TokenKind
+from service.drift import Drift
 from service.errors import ShutdownError, UpstreamRefusedError
 from service.events import (
     BodyEnd,
@@ -24,8 +25,9 @@ from service.events import (
     TurnFacts,
     UpstreamEvent,
 )
+from service.fast_lane import FastLane
 from service.metrics import Metrics
-from service.pipeline import Answer, Reader, make_answer, make_reader, through
+from service.pipeline import make_answer, make_reader, through
 from service.ports import Assets, TokenExchange, UploadStore
 from service.tracing import child_span
 from upstream.arkose import Arkose
@@ -38,7 +40,8 @@ from upstream.late_pictures import Wait, late_events, not_awaited
 from upstream.models import ModelCatalogue
 from upstream.payload import TurnOptions, build_turn
 from upstream.queueing import AccountQueues
-from upstream.resume import body_events, open_resumed, stored_events
+from upstream.receiving import Receiver
+from upstream.resume import open_resumed, stored_events
 
 _log = logging.getLogger("gateway.turns")
 
@@ -47,7 +50,6 @@ ARKOSE_HEADER = "Openai-Sentinel-Arkose-Token"
 MAX_HAND_OFFS = 5
 # What a slug may carry without being another model: a date, or that it is new.
 _VARIANT = re.compile(r"(?:-(?:\d{4,8}|\d{4}-\d\d-\d\d|preview|latest))+$")
-MAX_KINDS = 100  # of anomalies, per process: kinds come from outside and become labels
 
 
 class TurnServices(Struct, frozen=True):
@@ -64,6 +66,7 @@ class TurnServices(Struct, frozen=True):
     assets: Assets
     conversations: Conversations
     metrics: Metrics
+    drift: Drift
 
 
 def is_other_model(asked: str, answered: str) -> bool:
@@ -106,12 +109,11 @@ class UpstreamTurns:
         self._is_closing = False
         self._idle = asyncio.Event()
         self._idle.set()
-        self._known_kinds: set[str] = set()
 
     async def run(
-        self, request: ChatRequest, credential: Credential
+        self, request: ChatRequest, credential: Credential, lane: FastLane | None = None
     ) -> AsyncGenerator[list[Delta], None]:
-        """Yield batches of deltas, the last one a `TurnEnded`.
+        """Yield batches of deltas, the last one a `TurnEnded`; see the port for `lane`.
 
         Closing the generator early closes the upstream connection before it
         returns, and stops the conversation in the background.
@@ -130,7 +132,8 @@ class UpstreamTurns:
             turn = await self._begin_renewing(request, credential, caller)
             self._enter(turn)
             try:
-                deltas = resolve_assets(self._deltas(turn), services.assets, turn.caller, request)
+                source = self._deltas(turn, lane)
+                deltas = resolve_assets(source, services.assets, turn.caller, request)
                 async with aclosing(deltas):
                     async for batch in deltas:
                         yield batch
@@ -215,13 +218,16 @@ class UpstreamTurns:
 
     # --- receiving --------------------------------------------------------------
 
-    async def _deltas(self, turn: _Turn) -> AsyncGenerator[list[Delta], None]:
+    async def _deltas(
+        self, turn: _Turn, lane: FastLane | None
+    ) -> AsyncGenerator[list[Delta], None]:
         """Yield the deltas of a turn, through all the bodies it is handed to."""
         answer = make_answer(turn.sent)
         reader = make_reader(self._services.client.secrets_of(turn.caller))
-        bodies = body_events(turn.body, reader, lambda: answer.patience_seconds)
+        receiver = Receiver(reader, answer, lane)
+        source = receiver.deltas(turn.body)
         for _ in range(MAX_HAND_OFFS):
-            async with aclosing(through(bodies, answer)) as deltas:
+            async with aclosing(source) as deltas:
                 async for batch in deltas:
                     self._note(turn, batch)
                     yield batch
@@ -232,25 +238,27 @@ class UpstreamTurns:
             wanted = turn.take_hand_off()
             if wanted is None:
                 break
-            bodies = await self._followed(turn, wanted, reader, answer)
+            source = await self._followed(turn, wanted, receiver)
         ends = (BodyEnded(BodyEnd.CUT), BodyEnded(BodyEnd.WAITED))
         yield [delta for event in ends for delta in answer.feed(event)]
 
     async def _followed(
-        self, turn: _Turn, wanted: ResumeWanted | PictureWanted, reader: Reader, answer: Answer
-    ) -> AsyncGenerator[list[UpstreamEvent], None]:
-        """Return the events with which a turn goes on after its body."""
+        self, turn: _Turn, wanted: ResumeWanted | PictureWanted, receiver: Receiver
+    ) -> AsyncGenerator[list[Delta], None]:
+        """Return the deltas with which a turn goes on after its body."""
         turn.body.close()
         if isinstance(wanted, PictureWanted):
-            return self._awaited(turn, wanted)
-        body = await open_resumed(self._services.client, turn.caller, wanted, reader.consumed)
+            return through(self._awaited(turn, wanted), receiver.answer)
+        consumed = receiver.reader.consumed
+        body = await open_resumed(self._services.client, turn.caller, wanted, consumed)
         if body is None:
-            return stored_events(
+            stored = stored_events(
                 self._services.conversations, turn.caller, wanted, turn.sent.message_ids
             )
-        reader.follow()
+            return through(stored, receiver.answer)
+        receiver.reader.follow()
         turn.body = body
-        return body_events(body, reader, lambda: answer.patience_seconds)
+        return receiver.deltas(body)
 
     def _awaited(
         self, turn: _Turn, wanted: PictureWanted
@@ -272,16 +280,6 @@ class UpstreamTurns:
                     turn.hand_off = delta
                 case TurnEnded():
                     turn.is_over = True
-                    self._count(delta.counts)
+                    self._services.drift.note(delta.counts, delta.samples)
                 case _:
                     pass
-
-    def _count(self, counts: dict[str, int]) -> None:
-        """Count anomalies by kind, and log each kind once (spec 7.1)."""
-        for kind, times in counts.items():
-            known = kind in self._known_kinds
-            label = kind if known or len(self._known_kinds) < MAX_KINDS else "other"
-            self._services.metrics.anomalies.labels(label).inc(times)
-            if label not in self._known_kinds:
-                self._known_kinds.add(label)
-                _log.warning("the upstream sent something unexpected: %s", kind)

@@ -157,6 +157,7 @@ def _index(config: Config) -> dict[str, object]:
         "account_ids": f"{base}/getAccountID",
         "health": "/healthz",
         "readiness": "/readyz",
+        "description": "/openapi.json",
     }
     if config.metrics.enabled:
         links["metrics"] = "/metrics"

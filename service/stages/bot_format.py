@@ -80,6 +80,11 @@ class Render:
         self._has_answer_text = False  # answer text went out since the last rendered block
         self._is_at_line_start = True
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing of ours goes before answer text that comes now."""
+        return self._open_call is None and not self._needs_blank_line
+
     # One branch for each kind of delta: longer than the budget so that the table of 7.2 is one table.
     def feed(self, delta: Delta) -> Iterator[Rendered]:  # noqa: C901, PLR0912 - see above
         """Yield zero or more rendered pieces for one delta; never waits."""

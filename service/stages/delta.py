@@ -48,9 +48,9 @@ class DecodeDelta:
     """Apply deltas to the documents of one stream; one instance per encoding header."""
 
     def __init__(self) -> None:
-        self._channel = 0
-        self._path = ""
-        self._operation = "add"
+        self._channel: Any = 0  # these three are as they were sent, which may be anything
+        self._path: Any = ""
+        self._operation: Any = "add"
         self._documents: dict[int, Any] = {}
         self._grown: dict[int, Pieces] = {}  # appended texts not yet in their document
         self._message_ids: dict[int, str] = {}  # of the channels that are being grown
@@ -77,28 +77,41 @@ class DecodeDelta:
         self._documents[self._channel] = document
         return DocumentChanged(document)
 
+    @property
+    def growing(self) -> str | None:
+        """The id of the message to whose answer a delta that is a text and no more is appended."""
+        if self._operation != "append" or self._path != ANSWER_PATH:
+            return None
+        return self._message_ids.get(self._channel)
+
+    def grow(self, text: str) -> AnswerGrew:
+        """Apply deltas that are texts and no more, joined, while a message is `growing`."""
+        self._grown[self._channel].add(text)
+        return AnswerGrew(self._message_ids[self._channel], text)
+
     def share(self, text: str) -> None:
         """Hold the text of one read as the string that those who come after hold, too."""
         if (grown := self._grown.get(self._channel)) is not None:
             grown.share(text)
 
     def _inherit(self, delta: dict[str, Any]) -> None:
-        """Take `c`, `p` and `o`, each staying as it was when absent."""
+        """Take `c`, `p` and `o`, each staying as it was when absent.
+
+        A bad one stays as well, until another comes: what follows it may not be taken
+        for what was before it.
+        """
         if "c" in delta:
-            channel = delta["c"]
-            if type(channel) is not int:
-                raise UpstreamProtocolError("a delta's channel is not a number")
-            self._channel = channel
+            self._channel = delta["c"]
         if "p" in delta:
-            path = delta["p"]
-            if type(path) is not str:
-                raise UpstreamProtocolError("a delta's path is not a string")
-            self._path = path
+            self._path = delta["p"]
         if "o" in delta:
-            operation = delta["o"]
-            if type(operation) is not str or operation not in _OPERATIONS:
-                raise UpstreamProtocolError("a delta's operation is not known")
-            self._operation = operation
+            self._operation = delta["o"]
+        if type(self._channel) is not int:
+            raise UpstreamProtocolError("a delta's channel is not a number")
+        if type(self._path) is not str:
+            raise UpstreamProtocolError("a delta's path is not a string")
+        if type(self._operation) is not str or self._operation not in _OPERATIONS:
+            raise UpstreamProtocolError("a delta's operation is not known")
 
     def _begin_growth(self) -> str | None:
         """Return the id of the channel's message if its only part is a text, else None."""
@@ -116,7 +129,16 @@ class DecodeDelta:
         self._message_ids.pop(self._channel, None)
         if (grown := self._grown.pop(self._channel, None)) is not None:
             document = apply(document, ANSWER_PATH, "append", grown.joined())
+            self._documents[self._channel] = document
         return document
+
+
+def unknown_operation(delta: dict[str, Any]) -> str | None:
+    """Return the name of an operation of a delta, or of its patch, that is not known, if any."""
+    value = delta.get("v")
+    nested = value if isinstance(value, list) else ()
+    names = [each.get("o") for each in (delta, *nested) if isinstance(each, dict)]
+    return next((n for n in names if isinstance(n, str) and n not in _OPERATIONS), None)
 
 
 def apply(root: Any, path: str, operation: str, value: Any, depth: int = 0) -> Any:
@@ -265,6 +287,8 @@ def _as_text(value: Any) -> str:
         return value
     if isinstance(value, list | dict):
         raise UpstreamProtocolError("a delta appends a container to a text")
+    if type(value) is int:
+        return str(value)  # orjson writes none over 64 bits
     return "" if value is MISSING else orjson.dumps(value).decode()
 
 

@@ -282,6 +282,16 @@ class ChatChunks:
         self._content = delta + b'"content":'
         self._reasoning = delta + b'"reasoning_content":'
 
+    def text(self, text: str) -> bytes:
+        """Return the events of text whose pieces come to `gather` later."""
+        if len(text) <= MAX_TEXT_CHARS:
+            return self._content + to_json(text) + _CHUNK_END
+        return b"".join(_chunks(self._content, text))
+
+    def gather(self, pieces: list[Rendered]) -> None:
+        """Take pieces whose events are out."""
+        self.gathered.feed_batch(pieces)
+
     def feed_batch(self, batch: Iterable[Rendered]) -> bytes:
         """Return the events of a batch; neighbours of one kind share a chunk."""
         frames: list[bytes] = []

@@ -63,6 +63,14 @@ class CompletionChunks:
         """Return an empty text, for silence."""
         return self._start + b'""' + _CHUNK_END
 
+    def text(self, text: str) -> bytes:
+        """Return the events of text whose pieces come to `gather` later."""
+        return self._chunks(text)
+
+    def gather(self, pieces: list[Rendered]) -> None:
+        """Take pieces whose events are out."""
+        self.gathered.feed_batch(pieces)
+
     def feed_batch(self, batch: Iterable[Rendered]) -> bytes:
         """Return the events of a batch; its texts share one."""
         texts = []

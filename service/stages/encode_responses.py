@@ -77,6 +77,13 @@ class ResponseEvents:
         """Return the events of a batch; neighbouring texts share an event."""
         return b"".join([self._frame(event) for event in self._events(batch)])
 
+    def text(self, text: str) -> bytes:
+        """Return the events of text, which is numbered and gathered at once."""
+        return self.feed_batch([ContentText(text)])
+
+    def gather(self, pieces: list[Rendered]) -> None:
+        """Do nothing: `text` has taken all of it."""
+
     def take_batch(self, batch: Iterable[Rendered]) -> None:
         """Take a batch of a response that is not streamed."""
         for _ in self._events(batch):

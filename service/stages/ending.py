@@ -17,10 +17,11 @@ from service.events import (
     TurnEnded,
     UpstreamFault,
 )
-from service.refusals import quoted
+from service.refusals import PAGE_SENTENCE, quoted
 
 CONFIRMED_PATIENCE_SECONDS = 5.0
 END_TURN_PATIENCE_SECONDS = 20.0
+_JSON_STARTS, _PAGE_START = ("{", "[", '"'), "<"
 MAX_KINDS = 32  # kinds come from outside: more of them are counted together
 
 
@@ -39,6 +40,7 @@ class Ending:
         self._is_end_turn = False
         self._is_length = False
         self._counts: Counter[str] = Counter()
+        self._samples: dict[str, str] = {}  # the first of each kind
         self._missing = ""  # why a picture that was awaited is not there
         self._stray = ""  # the first line that was no event: often a proxy's own words
 
@@ -86,8 +88,13 @@ class Ending:
         if kind not in self._counts and len(self._counts) >= MAX_KINDS:
             kind = "other"
         self._counts[kind] += 1
-        if kind in ("stray line", "not json") and not self._stray:
-            self._stray = sample.strip()
+        if sample:
+            self._samples.setdefault(kind, sample)
+        words = sample.strip()
+        # What begins as JSON is an event that was cut: it says nothing.
+        is_said = kind in ("stray line", "not json") and not words.startswith(_JSON_STARTS)
+        if is_said and not self._stray:
+            self._stray = words
 
     def blocked(self) -> TurnEnded:
         """End the turn on a moderation block."""
@@ -102,7 +109,7 @@ class Ending:
         is_refused = fault.is_body and not self.has_answer and not self.has_asset
         outcome = Outcome.REFUSED if is_refused else Outcome.FAILED
         self.is_over = True
-        return TurnEnded(outcome, None, fault.failure, self._totals())
+        return TurnEnded(outcome, None, fault.failure, self._totals(), self._samples)
 
     def handed_to_websocket(self) -> TurnEnded:
         """End the turn on a hand-off that is not followed."""
@@ -128,7 +135,7 @@ class Ending:
 
     def unfinished(self, body: BodyEnded) -> TurnEnded:
         """End the turn before its end, as its body did."""
-        said = f" It said: {quoted(self._stray)}" if self._stray and not self.has_answer else ""
+        said = "" if self.has_answer else self._said()
         match body.how:
             case BodyEnd.SILENT:
                 message = body.detail or "The upstream was silent for too long."
@@ -142,6 +149,8 @@ class Ending:
             case BodyEnd.CLEAN | BodyEnd.CUT if self._stray and not self.has_events:
                 # A body of plain words is an error body, not an answer that was cut (spec 11).
                 message = f"The upstream answered in plain words.{said}"
+                if self._stray.startswith(_PAGE_START):
+                    message = PAGE_SENTENCE
                 return self._failed(Outcome.REFUSED, UpstreamError(message))
             case BodyEnd.CLEAN | BodyEnd.CUT | BodyEnd.WAITED:
                 message = "The upstream's answer was cut off before its end."
@@ -152,16 +161,21 @@ class Ending:
             return "The upstream continued this answer elsewhere, where nothing could be had."
         if self._missing:
             return self._missing
-        said = f" It said: {quoted(self._stray)}" if self._stray else ""
-        return f"The upstream ended the turn without an answer.{said}"
+        return f"The upstream ended the turn without an answer.{self._said()}"
+
+    def _said(self) -> str:
+        """Return what a line that was no event said, but nothing of a page (spec 11)."""
+        if not self._stray or self._stray.startswith(_PAGE_START):
+            return ""
+        return f" It said: {quoted(self._stray)}"
 
     def _ended(self, outcome: Outcome, finish_reason: str) -> TurnEnded:
         self.is_over = True
-        return TurnEnded(outcome, finish_reason, None, self._totals())
+        return TurnEnded(outcome, finish_reason, None, self._totals(), self._samples)
 
     def _failed(self, outcome: Outcome, error: UpstreamError | ShutdownError) -> TurnEnded:
         self.is_over = True
-        return TurnEnded(outcome, None, error.failure(), self._totals())
+        return TurnEnded(outcome, None, error.failure(), self._totals(), self._samples)
 
     def _totals(self) -> dict[str, int]:
         if self.rewrites:

@@ -20,6 +20,16 @@ class Growth:
         self._pieces: Pieces | None = None  # seen as well, not yet joined to it
         self._behind: str | None = None  # the text now, where it is not what was given
 
+    @property
+    def text(self) -> str:
+        """The text that counts as seen."""
+        return self._joined()
+
+    @property
+    def is_level(self) -> bool:
+        """Whether what was given out is all there is, so that more text is just that."""
+        return self._behind is None
+
     def replace(self, text: str, *, is_final: bool = False) -> str:
         """Take the whole text as it is now and return its unseen end."""
         shown = text[:-1] if not is_final and ends_in_half(text) else text

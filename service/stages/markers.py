@@ -6,7 +6,7 @@ text after it waits behind it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, structs
 
@@ -41,17 +41,29 @@ MAX_QUEUED_CHARS = 2000
 MAX_PATH_CHARS = 1024
 
 # What stops plain text: a private-use marker or styling mark, a bracket of the 2023
-# form, a link into the sandbox, or an end that may become one of the last two.
+# form, a link into the sandbox, or (the group) an end that may become one of the last two.
 _STOP = re.compile(
     "[\ue200-\ue206]|【|\\]\\(sandbox:/|sandbox:/"
-    "|(?:\\]\\(?|(?:\\]\\()?s(?:a(?:n(?:d(?:b(?:o(?:x:?)?)?)?)?)?)?)\\Z"
+    "|(\\]\\(?|(?:\\]\\()?s(?:a(?:n(?:d(?:b(?:o(?:x:?)?)?)?)?)?)?)\\Z"
 )
+_LINK = "sandbox:/"
+_LAST_OF_START = frozenset("](sandbox:")  # how what may become a link ends
 _NUMBERED = re.compile(r"【(\d{1,6})(?::(\d{1,6}))?†[^】\n]{0,300}】")
 _NUMBERED_START = re.compile(r"【(?:\d{1,6}(?::\d{0,6})?(?:†[^】\n]{0,300})?)?\Z")
 _TARGET = "](sandbox:"
 _BARE = "sandbox:"
 _BARE_PATH_END = re.compile(r"[\s()\[\]<>{}\"'`|*，。；：！？、（）【】「」『』《》“”]")
 _SENTENCE_END = ".,;:!?"
+
+
+def plain_chars(text: str) -> int:
+    """Return how much of a text goes out as it is, the rest being held back; -1: not all is plain."""
+    if text.isascii() and text[-1:] not in _LAST_OF_START and _LINK not in text:
+        return len(text)  # most words, for less than a search costs
+    stop = _STOP.search(text)
+    if stop is None:
+        return len(text)
+    return -1 if stop[1] is None else stop.start()
 
 
 class _Slot(Struct, frozen=True):
@@ -77,8 +89,26 @@ class Markers:
         self._reasoning = StripMarkers()
         self._calls: dict[str, StripMarkers] = {}  # by message id of the tool call
 
-    def feed(self, delta: Delta) -> Iterator[Delta]:
-        """Yield zero or more deltas for one; never waits."""
+    @property
+    def held(self) -> str:
+        """The end of the text that is held back."""
+        return self._held
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no marker is under way: what is held back may at most become one."""
+        return not self._held or plain_chars(self._held) == 0
+
+    def feed(self, delta: Delta) -> Iterable[Delta]:
+        """Return zero or more deltas for one; never waits."""
+        if type(delta) is AnswerText and not self._held:
+            size = len(delta.text)
+            if plain_chars(delta.text) == size:
+                self._start += size
+                return (delta,)  # nearly all of them
+        return self._feed(delta)
+
+    def _feed(self, delta: Delta) -> Iterator[Delta]:
         match delta:
             case AnswerText(text):
                 self._held += text

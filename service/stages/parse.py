@@ -30,7 +30,8 @@ from service.events import (
     WebSocketHandOff,
 )
 from service.refusals import fault_failure, without_secrets
-from service.stages.delta import AnswerGrew, DecodeDelta
+from service.stages.delta import AnswerGrew, DecodeDelta, unknown_operation
+from service.stages.known import plain_word, sketch
 from service.stages.messages import read_message
 
 _SAMPLE_CHARS = 200
@@ -70,6 +71,16 @@ class Parse:
             yield self._unknown("stray line", _sample(frame.data))
         elif frame.name != "ping" and frame.data:
             yield from self._data(frame.name, frame.data)
+
+    @property
+    def growing(self) -> str | None:
+        """The id of the message to which a v1 increment that is a text and no more is appended."""
+        return self._decoder.growing
+
+    def grow(self, text: str) -> TextAppended:
+        """Take the joined text of such increments, while a message is `growing`."""
+        grown = self._decoder.grow(text)
+        return TextAppended(grown.message_id, grown.text)
 
     def share(self, text: str) -> None:
         """Hold the text of one read as the string that those who come after hold, too."""
@@ -118,8 +129,10 @@ class Parse:
     def _delta(self, delta: dict[str, Any]) -> Iterator[UpstreamEvent]:
         try:
             change = self._decoder.feed(delta)
-        except UpstreamProtocolError as error:
-            yield self._unknown("bad delta", str(error))
+        except UpstreamProtocolError:
+            operation = unknown_operation(delta)
+            named = f"operation {plain_word(operation)}" if operation else "bad delta"
+            yield self._unknown(named, sketch(delta))
             return
         if isinstance(change, AnswerGrew):
             yield TextAppended(change.message_id, change.text)
@@ -150,7 +163,7 @@ class Parse:
         elif value.get("error") or value.get("detail"):
             yield self._fault(value, is_body=not value.get("error"))
         elif kind not in _IGNORED_TYPES:
-            yield self._unknown(f"type {kind}")
+            yield self._unknown(f"type {plain_word(kind)}", sketch(value))
 
     def _bare(self, value: dict[str, Any]) -> Iterator[UpstreamEvent]:
         """Read an object that has neither a type nor a message."""
@@ -167,7 +180,7 @@ class Parse:
             words = "it speaks the OpenAI API already; call it directly"
             yield self._fault({"error": words}, is_body=False)
         else:
-            yield self._unknown("object", ",".join(sorted(value)))
+            yield self._unknown("object", sketch(value))
 
     def _fault(self, obj: dict[str, Any], *, is_body: bool) -> UpstreamFault:
         return UpstreamFault(fault_failure(obj, self._secrets), is_body=is_body)

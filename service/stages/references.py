@@ -21,6 +21,8 @@ _TEXT_FIELDS = ("prompt_text", "description", "name", "title")
 
 def read_references(metadata: dict[str, Any]) -> tuple[Reference, ...]:
     """Return all references that a message's metadata holds; malformed ones are left out."""
+    if not (metadata.get("citations") or metadata.get("content_references")):
+        return ()
     return (
         *(found for raw in _objects(metadata.get("citations")) if (found := _citation(raw))),
         *(

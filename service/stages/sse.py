@@ -35,8 +35,15 @@ class DecodeSse:
         self._is_start = True
         self._is_json_open = False  # inside a bare JSON text that spans lines
 
+    @property
+    def is_between(self) -> bool:
+        """Whether the next byte begins an event, all before it having been returned."""
+        is_inside = self._tail or self._data or self._name or self._is_lf_swallowed
+        return not (is_inside or self._is_start or self.is_overflowing)
+
     def feed(self, chunk: bytes) -> list[Frame]:
         """Return the frames that this chunk completes; never waits, never raises."""
+        chunk = b"" if self.is_overflowing else chunk
         if self._is_lf_swallowed and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._is_lf_swallowed = False
@@ -64,7 +71,8 @@ class DecodeSse:
         frames: list[Frame] = []
         if self._tail:
             self._line(self._whole_line(b""), frames)
-        self._dispatch(frames)
+        if not self.is_overflowing:
+            self._dispatch(frames)
         return frames
 
     def _whole_line(self, end: bytes) -> bytes:
@@ -107,8 +115,8 @@ class DecodeSse:
             frames.append(Frame("", line[:STRAY_SAMPLE_BYTES], stray=True))
 
     def _add(self, data: bytes) -> None:
+        self._size += len(data) + bool(self._data)  # the line end that will join them
         self._data.append(data)
-        self._size += len(data)
         self._check(self._size)
 
     def _check(self, size: int) -> None:

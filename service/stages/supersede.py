@@ -14,7 +14,8 @@ from service.events import Frame
 _MESSAGE_ID = re.compile(rb'\{\s*"message"\s*:\s*\{\s*"id"\s*:\s*"([^"\\]{1,128})"')
 # The stages wait for references by counting text that queues behind a marker, so
 # events with markers keep their steps: an answer may not depend on the cuts.
-_MARKERS = (b"\xee\x88\x80", b"\\ue200", b"\\uE200", b"\xe3\x80\x90", b"\\u3010")
+_OPEN, _BRACKET = b"\xee\x88\x80", b"\xe3\x80\x90"
+_ESCAPED = re.compile(rb"\\u(?:[eE]200|3010)")
 
 
 class SkipSuperseded:
@@ -30,20 +31,34 @@ class SkipSuperseded:
         from the start tells an answer from an echo.
         """
         kept: list[Frame] = []
-        is_last_droppable = False
+        is_last_known = False  # its message had an event before
         for frame in frames:
-            message_id = _message_id(frame)
+            message_id = message_id_of(frame)
             is_same = message_id is not None and message_id == self._last_id
-            if is_same and is_last_droppable:
+            if is_same and is_last_known and not _has_marker(kept[-1].data):
                 kept.pop()
             kept.append(frame)
-            is_last_droppable = is_same and not any(mark in frame.data for mark in _MARKERS)
+            is_last_known = is_same
             self._last_id = message_id
         return kept
 
+    def forget(self) -> None:
+        """Take it that something else than a message came."""
+        self._last_id = None
 
-def _message_id(frame: Frame) -> bytes | None:
+
+def message_id_of(frame: Frame) -> bytes | None:
+    """Return the id of the message that a v0 event repeats, None if it is none, or hard to tell."""
     if frame.name not in ("", "message"):
         return None
     found = _MESSAGE_ID.match(frame.data)
     return found[1] if found else None
+
+
+def _has_marker(data: bytes) -> bool:
+    """Return whether a citation may begin in these bytes; one byte is found faster than three."""
+    return (
+        (b"\xee" in data and _OPEN in data)
+        or (b"\xe3" in data and _BRACKET in data)
+        or (b"\\" in data and _ESCAPED.search(data) is not None)
+    )

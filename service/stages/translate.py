@@ -41,6 +41,7 @@ from service.events import (
 from service.refusals import quoted
 from service.stages.ending import Ending
 from service.stages.growth import Growth
+from service.stages.known import sketch_of, unknown_words
 from service.stages.late_pictures import LatePictures
 from service.stages.messages import (
     MessageKind,
@@ -78,6 +79,13 @@ class _Progress:
         self.began_beside = False  # another answer was growing when this one began
         self.language = ""
         self.references: tuple[Reference, ...] = ()
+        self.unknown: list[str] = []  # words of it that are not known, and were counted
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether this is an answer of which a part is out, all of it in order, and more may come."""
+        is_open = self.has_text and not (self.is_dropped or self.is_finished)
+        return is_open and self.kind is MessageKind.ANSWER and self.growth.is_level
 
 
 class Translate:
@@ -106,6 +114,18 @@ class Translate:
     def ending(self) -> Ending:
         """What is known of how the turn will end."""
         return self._ending
+
+    @property
+    def growing(self) -> str | None:
+        """The id of the visible message to which more text may only be added, None: none is."""
+        progress = self._messages.get(self._answering or "")
+        if progress is None or self._ending.is_over or not progress.is_growing:
+            return None
+        return self._answering
+
+    def text_of(self, message_id: str) -> str:
+        """Return all that a message known here says so far."""
+        return self._messages[message_id].growth.text
 
     # One branch for each kind of event: longer than the budget so that the union is matched once.
     def feed(self, event: UpstreamEvent) -> Iterator[Delta]:  # noqa: C901, PLR0912, PLR0915 - see above
@@ -198,6 +218,8 @@ class Translate:
         is_first = message.id not in self._messages
         progress = self._messages.setdefault(message.id, _Progress())
         progress.kind = kind_of(message)
+        if is_first or (message.is_finished and not progress.is_finished):
+            self._count_unknown(message, progress)
         if self._is_echo(message, is_first=is_first):
             progress.is_dropped = True
         if not progress.is_dropped:
@@ -206,6 +228,13 @@ class Translate:
                 yield from self._release_held()
             yield from self._visible(message, progress)
         progress.is_finished = message.is_finished
+
+    def _count_unknown(self, message: Message, progress: _Progress) -> None:
+        """Count words that are on no list, when a message begins and, as it may change, ends."""
+        for kind in unknown_words(message):
+            if kind not in progress.unknown:
+                progress.unknown.append(kind)
+                self._ending.count_unknown(kind, sketch_of(message))
 
     def _is_echo(self, message: Message, *, is_first: bool) -> bool:
         """Return whether this is something we sent (spec 6.2)."""

@@ -23,7 +23,7 @@ SECONDS = 240  # for the slowest to be imported on a machine that is busy
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(SECONDS + 30),
-    pytest.mark.skipif(not BIN.is_dir(), reason="make install puts the clients into .venv/clients"),
+    pytest.mark.skipif(not BIN.is_dir(), reason="the clients are not installed"),
 ]
 
 
@@ -68,9 +68,10 @@ async def test_a_client_gets_all_it_asks_for(
     await run(tmp_path, environ, BIN / "python", PROGRAMS / f"{name}.py")
 
 
+@pytest.mark.parametrize("name", ["sdk.mjs", "tools.mjs"])
 async def test_the_sdk_for_node_gets_all_it_asks_for(
-    environ: dict[str, str], tmp_path: Path
+    name: str, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    shutil.copy(NODE / "sdk.mjs", tmp_path)
+    shutil.copy(NODE / name, tmp_path)
     (tmp_path / "node_modules").symlink_to(BIN.parent / "node" / "node_modules")
-    await run(tmp_path, environ, BIN / "node", "sdk.mjs")
+    await run(tmp_path, environ, BIN / "node", name)

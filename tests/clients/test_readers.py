@@ -1,9 +1,11 @@
 """Programs that cannot be installed here, by the rules that their own code reads answers by."""
 
 import json
+from io import BytesIO
 from typing import Any
 
 import pytest
+from aiohttp import FormData
 
 from tests.clients.readers import READERS
 from tests.conftest import StartGateway
@@ -145,3 +147,62 @@ async def test_cow_agent_gets_a_picture_s_link_that_opens_without_a_key(gateway:
     async with gateway.session.get(url) as picture:
         assert picture.status == 200
         assert picture.content_type == "image/png"
+
+
+# --- speech and recordings ------------------------------------------------------------
+
+SPEECH = {
+    # app/client/platforms/openai.ts: speech. It plays the bytes, whatever the status.
+    "NextChat": {"model": "tts-1", "voice": "alloy", "response_format": "mp3", "speed": 1},
+    # voice/openai/openai_voice.py: textToVoice. It stores them as .mp3, whatever the status.
+    "CowAgent": {"model": "tts-1", "voice": "alloy"},
+    # backend/open_webui/routers/audio.py: speech. It raises for a status, and reads the error.
+    "Open WebUI": {"model": "tts-1", "voice": "alloy"},
+}
+BEARER = {"Authorization": "Bearer fk-a-program"}
+
+
+async def test_what_programs_ask_to_be_read_aloud_is_an_mp3(gateway: Gateway) -> None:
+    url = f"{gateway.url}/v1/audio/speech"
+    for fields in SPEECH.values():
+        body = {**fields, "input": "Boats float. 船。"}
+        async with gateway.session.post(url, json=body, headers=BEARER) as response:
+            assert (response.status, response.content_type) == (200, "audio/mpeg")
+            assert (await response.read()).startswith(b"ID3")
+
+
+async def test_astrbot_is_told_what_to_ask_for_in_place_of_wav(gateway: Gateway) -> None:
+    # openai_tts_api_source.py: get_audio asks for WAV, and nothing else can be set there.
+    body = {"model": "tts-1", "voice": "alloy", "response_format": "wav", "input": "Boats."}
+    url = f"{gateway.url}/v1/audio/speech"
+    async with gateway.session.post(url, json=body, headers=BEARER) as response:
+        assert response.status == 400  # so that the SDK raises, and no file is written
+        assert "'mp3'" in (await response.json())["error"]["message"]
+
+
+async def test_open_webui_gets_an_error_where_it_asks_for_voices(gateway: Gateway) -> None:
+    # audio.py: get_available_voices takes its own list when this is no JSON of voices.
+    async with gateway.session.get(f"{gateway.url}/v1/audio/voices") as response:
+        assert response.status == 404
+        assert "error" in await response.json()
+
+
+async def test_a_recording_is_heard_as_programs_send_it(gateway: Gateway) -> None:
+    url = f"{gateway.url}/v1/audio/transcriptions"
+    sound = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(100)
+    forms = (
+        # CowAgent, openai_voice.py: voiceToText; Open WebUI, audio.py: transcribe: by `requests`,
+        # which names no type.
+        {"model": "gpt-4o-mini-transcribe", "filename": "voice.wav", "type": None},
+        # AstrBot, openai_whisper_api_source.py: get_text, by the SDK.
+        {"model": "whisper-1", "filename": "audio.wav", "type": "application/octet-stream"},
+    )
+    for fields in forms:
+        form = FormData(default_to_multipart=True)
+        form.add_field("model", fields["model"])
+        form.add_field(
+            "file", BytesIO(sound), filename=fields["filename"], content_type=fields["type"]
+        )
+        async with gateway.session.post(url, data=form, headers=BEARER) as response:
+            assert response.status == 200
+            assert (await response.json())["text"].startswith("Demo: audio/wav, 116 bytes")

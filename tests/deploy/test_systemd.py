@@ -63,8 +63,8 @@ def test_systemd_takes_it_and_finds_it_well_shut_in(tmp_path: Path) -> None:
     unit = tmp_path / UNIT.name
     # Verified where it is not installed: the program is another one that exists.
     unit.write_text(UNIT.read_text().replace("/opt/backend-to-v1/.venv/bin/python", sys.executable))
-    if ANALYZE is None:  # no part of a container; then the test above has to do
-        return
+    if ANALYZE is None:  # then the test above has to do
+        pytest.skip("systemd-analyze is not installed")
     verified = subprocess.run(
         [ANALYZE, "verify", unit], capture_output=True, text=True, check=False
     )

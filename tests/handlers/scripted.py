@@ -15,6 +15,7 @@ from service.chat import ChatRequest, ModelInfo
 from service.config import Config
 from service.contents import Content
 from service.credentials import Caller, Credential
+from service.drift import Drift
 from service.errors import AuthError
 from service.events import (
     AnswerStarted,
@@ -25,6 +26,7 @@ from service.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.fast_lane import FastLane
 from service.metrics import Metrics
 from service.ports import RouteState
 from storage.link_signer import LinkSigner
@@ -57,7 +59,7 @@ class ScriptedTurns:
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(
-        self, request: ChatRequest, credential: Credential
+        self, request: ChatRequest, credential: Credential, _lane: FastLane | None = None
     ) -> AsyncGenerator[list[Delta], None]:
         self.requests.append((request, credential))
         try:
@@ -98,6 +100,8 @@ class Surroundings:
     waits: float = 0
     asked: int = 0  # how often the upstream was
     folder: Path = Path("unused")  # for what callers upload
+    speech: Any = None
+    transcriptions: Any = None
 
     async def find(self, folder: str, name: str) -> StoredBlob | None:
         return self.blobs.get((folder, name))
@@ -146,11 +150,14 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     config = Config(**settings)
     app = web.Application(client_max_size=config.server.max_body_bytes)
     app[keys.CONFIG] = config
-    app[keys.METRICS] = Metrics()
+    app[keys.METRICS] = metrics = Metrics()
+    app[keys.DRIFT] = Drift(metrics)
     app[keys.TURNS] = around.turns
     app[keys.BLOBS] = around
     app[keys.UPLOADS] = FileUploads(around.folder)
     app[keys.LINKS] = LinkSigner(SECRET, config.files.link_seconds)
+    app[keys.SPEECH] = around.speech
+    app[keys.TRANSCRIPTIONS] = around.transcriptions
     app[keys.CATALOGUE] = around
     app[keys.TOKENS] = around
     app[keys.ACCOUNTS] = around

@@ -1,3 +1,6 @@
+import json
+from datetime import UTC, datetime
+
 import pytest
 
 from service import keys, readiness
@@ -96,6 +99,19 @@ async def test_verbose_tells_how_each_route_does(serve: Serve, around: Surroundi
         {"route": 1, "state": "cooling", "cooling_seconds": 12.3},
     ]
     assert "routes" not in await (await client.get("/readyz")).json()
+
+
+async def test_verbose_tells_what_was_not_known_and_since_when(serve: Serve) -> None:
+    client = await serve()
+    client.app[keys.DRIFT].note({"type brand_new": 2}, {"type brand_new": '{"title": "My will"}'})
+    body = await (await client.get("/readyz?verbose")).json()
+    (kind,) = body["drift"]["kinds"]
+    assert (kind["kind"], kind["count"]) == ("type brand_new", 2)
+    times = [datetime.fromisoformat(each) for each in (body["drift"]["since"], kind["last"])]
+    assert all(abs((datetime.now(UTC) - each).total_seconds()) < 60 for each in times)
+    assert kind["first"] <= kind["last"]
+    assert "will" not in json.dumps(body)
+    assert "drift" not in await (await client.get("/readyz")).json()
 
 
 async def test_metrics_are_in_the_text_format(serve: Serve) -> None:

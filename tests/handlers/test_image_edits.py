@@ -69,6 +69,16 @@ def left(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
+async def test_a_picture_without_a_file_name_is_told_apart_from_a_text(serve: Serve) -> None:
+    head = {**BEARER, "Content-Type": "multipart/form-data; boundary=b"}
+    part = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\n%b\r\n--b--\r\n' % png()
+    client = await serve()
+    async with client.post(EDITS, data=part, headers=head) as response:
+        error = (await response.json())["error"]
+    assert (response.status, error["param"]) == (400, "image")
+    assert error["message"] == ("image: this field is not UTF-8; a file is sent with a file name.")
+
+
 async def test_an_edit_is_a_turn_with_the_pictures(
     serve: Serve, turns: Drawing, tmp_path: Path
 ) -> None:

@@ -289,6 +289,23 @@ async def test_a_caller_who_leaves_ends_the_turns(
     await until(lambda: [one.value for one in abandoned.collect()[0].samples][:1] == [1.0])
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        END,
+        TurnEnded(Outcome.FAILED, None, Failure(429, "m", "rate_limit_error", "c")),
+        TurnEnded(Outcome.CUT, None, Failure(502, "m", "upstream_error", "upstream_cut")),
+    ],
+    ids=["no picture", "429", "502"],
+)
+async def test_the_words_that_came_are_in_every_failed_reply(
+    end: TurnEnded, serve: Serve, around: Surroundings
+) -> None:
+    around.turns.script = [[FACTS, SAYING, end]]
+    reply = await (await order(await serve())).json()
+    assert reply["error"]["partial"] == "Here it is."
+
+
 async def test_an_answer_without_an_end_is_a_cut(serve: Serve, around: Surroundings) -> None:
     around.turns.script = says("Hello")[:-1]
     response = await order(await serve())

@@ -55,6 +55,28 @@ def test_a_wrong_shape_names_the_path_and_what_was_expected(
     assert (error.param, error.message) == (param, problem)
 
 
+@pytest.mark.parametrize("size", ["5.0", "5e0", "50E-1", "5.000"])
+def test_an_integer_may_be_written_with_a_point(size: str) -> None:
+    body = f'{{"text":"","inner":{{"size":{size}}},"ratio":2.0}}'.encode()
+    read = decode_json(body, Shape)
+    assert read == Shape("", Inner(5), 2.0)
+    assert read.inner is not None
+    assert isinstance(read.inner.size, int)
+
+
+@pytest.mark.parametrize("size", ["5.5", "1e-3", "1e300", "9007199254740994.0"])
+def test_what_is_no_integer_stays_none(size: str) -> None:
+    error = refused(f'{{"text":"","inner":{{"size":{size}}}}}'.encode())
+    assert (error.param, error.message) == (
+        "inner.size",
+        "inner.size: expected an integer, got a number.",
+    )
+
+
+def test_a_number_is_held_to_its_range_beside_an_integer_with_a_point() -> None:
+    assert "out of range" in refused(b'{"text":"","inner":{"size":5.0},"ratio":1e999}').message
+
+
 @pytest.mark.parametrize("body", [b"", b"  \n", b"\xef\xbb\xbf"])
 def test_an_empty_body_says_so(body: bytes) -> None:
     assert "empty" in refused(body).message
@@ -102,6 +124,13 @@ def test_a_byte_order_mark_and_repeated_keys_are_accepted() -> None:
 def test_the_names_of_given_fields_leave_nulls_out() -> None:
     assert given_names(b'{"a":1,"b":null,"c":"null","d": null }') == ["a", "c"]
     assert given_names(b'\xef\xbb\xbf{"a":"\\ud800","\\ud800":1,"b":null}') == ["a", "\ud800"]
+
+
+def test_a_name_that_nobody_knows_and_that_is_not_utf_8_is_refused() -> None:
+    body = b'{"text":"a","\xff":1}'
+    assert decode_json(body, Shape).text == "a"
+    with pytest.raises(RequestError, match="UTF-8"):
+        given_names(body)
 
 
 def test_a_long_value_is_quoted_in_part() -> None:

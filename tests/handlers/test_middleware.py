@@ -11,8 +11,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
+from handlers.record import RECORD
 from service import keys
 from service.errors import QueueFullError
+from service.events import Outcome
+from tests.gateway import until
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import BEARER, Surroundings, make_gateway
 
@@ -240,3 +243,27 @@ async def test_other_refusals_of_the_framework_are_json_too(around: Surroundings
         assert response.status == 415
         assert (await response.json())["error"]["message"] == "Unsupported Media Type"
         assert (await client.get("/refuse")).status == 429
+
+
+async def test_a_caller_that_leaves_with_its_answer_in_hand_was_answered(
+    around: Surroundings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "gateway.access")
+    app = make_gateway(around)
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        record, response = request[RECORD], web.StreamResponse()
+        await response.prepare(request)
+        record.stream, record.outcome = response, Outcome.COMPLETE
+        await response.write_eof(b"all of it")
+        await asyncio.sleep(30)  # the caller is quicker than what is done afterwards
+        return response
+
+    app.router.add_get("/stream", stream)
+    async with TestClient(TestServer(app)) as client:
+        async with client.get("/stream", headers={"Connection": "close"}) as response:
+            assert await response.read() == b"all of it"
+        await client.session.close()
+        await until(lambda: caplog.records)
+    [line] = caplog.records
+    assert (vars(line)["status"], vars(line)["outcome"]) == (200, "complete")

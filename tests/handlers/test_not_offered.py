@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 from openai import AsyncOpenAI
 
-from handlers.not_offered import REASONS, reason_for
+from handlers.not_offered import PARTS, REASONS, reason_for
 from handlers.routes import add_routes
 from service.config import Config
 from tests.handlers.conftest import Serve
@@ -47,7 +47,7 @@ async def test_what_is_below_it_says_the_same(serve: Serve) -> None:
     ("path", "base", "is_known"),
     [
         ("/v1/embeddings", "", True),
-        ("/v1/audio/speech", "", True),
+        ("/v1/audio/translations", "", True),
         ("/v1/audio", "", False),
         ("/v1/embeddingses", "", False),
         ("/v1/", "", False),
@@ -74,7 +74,28 @@ def test_nothing_that_is_here_is_said_to_be_missing() -> None:
 
 
 def test_no_reason_is_taken_for_another_error() -> None:
-    assert [reason for reason in REASONS.values() if LOADED.search(reason)] == []
+    reasons = (REASONS | PARTS).values()
+    assert [reason for reason in reasons if LOADED.search(reason)] == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "part"),
+    [
+        ("GET", "chat/completions", 405, "chat/completions"),
+        ("GET", "chat/completions/chatcmpl-1", 404, "chat/completions"),
+        ("DELETE", "models/gpt-4o", 405, "models"),
+        ("POST", "responses/compact", 405, "responses/compact"),
+        ("POST", "responses/input_tokens", 405, "responses/input_tokens"),
+    ],
+)
+async def test_calls_that_are_missing_beside_others_say_why(
+    serve: Serve, method: str, path: str, status: int, part: str
+) -> None:
+    client = await serve()
+    response = await client.request(method, f"/v1/{path}", headers=BEARER, json={})
+    assert response.status == status
+    error = (await response.json())["error"]
+    assert error["message"].endswith(f": {PARTS[part]}.")
 
 
 async def test_the_official_sdk_shows_the_reason(serve: Serve) -> None:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from handlers.requests import Arrival, _Completion, chat_request
+from handlers.requests import Arrival, ChatFields, chat_request
 from service.chat import ChatRequest, Profile
 from service.errors import RequestError
 
@@ -59,7 +59,7 @@ def test_no_messages_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "field",
-    [*sorted(set(_Completion.__struct_fields__) - {"model", "messages"}), "x_vendor"],
+    [*sorted(set(ChatFields.__struct_fields__) - {"model", "messages"}), "x_vendor"],
 )
 def test_an_explicit_null_is_as_good_as_nothing(field: str) -> None:
     assert asked(**{field: None}) == asked()
@@ -123,7 +123,7 @@ def test_only_one_choice_can_be_had(n: int) -> None:
     [
         ({"logprobs": True}, "logprobs"),
         ({"modalities": ["text", "audio"]}, "modalities"),
-        ({"audio": {"voice": "x"}}, "modalities"),
+        ({"audio": {"voice": "x"}}, "audio"),
         ({"response_format": {"type": "xml"}}, "response_format.type"),
         ({"response_format": {}}, "response_format.type"),
     ],

@@ -6,9 +6,10 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import FormData, web
 
 from service import keys
 from service.app import background, drain, make_app
@@ -140,3 +141,32 @@ async def test_a_background_job_that_fails_is_logged_and_costs_nothing_else(
         assert ended == []
     assert ended == ["steady"]
     assert "a background job failed" in caplog.text
+
+
+async def test_a_stop_waits_for_a_recording_that_is_written_down(
+    tmp_path: Path, aiohttp_raw_server: Any
+) -> None:
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def transcribe(request: web.BaseRequest) -> web.Response:
+        await request.read()
+        asked.set()
+        await answered.wait()
+        return web.json_response({"text": "Boats float."})
+
+    upstream = await aiohttp_raw_server(transcribe)
+    form = FormData()
+    form.add_field("file", b"OggS" + bytes(40), filename="memo.ogg")
+    address, settings = f"http://127.0.0.1:{upstream.port}", {"drain_seconds": 10}
+    async with running_gateway(address, tmp_path, server=settings) as gateway:
+        headers = {"Authorization": "Bearer fk-x"}
+        url = f"{gateway.url}/v1/audio/transcriptions"
+        work = asyncio.ensure_future(gateway.session.post(url, data=form, headers=headers))
+        await asyncio.wait_for(asked.wait(), 5)
+        stop = asyncio.ensure_future(gateway.stop())
+        await until(gateway.app[keys.DRAINING].is_set)
+        assert [work.done(), stop.done()] == [False, False]
+        answered.set()
+        async with await work as response:
+            assert await response.json() == {"text": "Boats float."}
+        await asyncio.wait_for(stop, 5)

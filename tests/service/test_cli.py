@@ -1,5 +1,6 @@
 """The command line, as it is typed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from service.cli import UNREADABLE, main
 from service.config import Config, load_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,3 +105,40 @@ def test_check_does_not_load_the_program(service):
     result = service("--check", PYTHONPROFILEIMPORTTIME="1")
     assert "service.config" in result.stderr
     assert "service.launch" not in result.stderr
+
+
+CAPTURE = b'data: {"type":"brand_new","title":"My will"}\n\ndata: [DONE]\n\n'
+
+
+def test_a_capture_is_replayed_without_settings(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    path = tmp_path / "capture.txt"
+    path.write_bytes(CAPTURE)
+    bad = tmp_path / "config.yaml"
+    bad.write_text("no_such: setting")
+    assert main(["--config", str(bad), "--replay", str(path)]) == 0
+    assert b"unknown   type brand_new 1" in capsysbinary.readouterr().out
+    assert main(["--replay", str(path), "--json"]) == 0
+    assert json.loads(capsysbinary.readouterr().out)["unknown"] == {"type brand_new": 1}
+
+
+def test_a_capture_is_scrubbed_into_a_file_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "capture.txt"
+    path.write_bytes(CAPTURE)
+    assert main(["--scrub", str(path)]) == 0
+    copy = tmp_path / "capture.txt.scrubbed"
+    assert capsys.readouterr().out == f"{copy}\n"
+    assert path.read_bytes() == CAPTURE
+    assert b"brand_new" in copy.read_bytes()
+    assert b"will" not in copy.read_bytes()
+
+
+def test_a_capture_that_cannot_be_read_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ("--replay", "--scrub"):
+        assert main([option, str(tmp_path / "none")]) == UNREADABLE
+        assert capsys.readouterr().err == f"{tmp_path / 'none'}: No such file or directory\n"

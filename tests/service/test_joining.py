@@ -41,7 +41,7 @@ class Counted:
         self.given = 0
 
     async def run(
-        self, _request: ChatRequest, _credential: Credential
+        self, _request: ChatRequest, _credential: Credential, _lane: object = None
     ) -> AsyncGenerator[list[Delta], None]:
         self.begun += 1
         try:

@@ -139,10 +139,38 @@ def test_a_log_directory_that_is_removed_stops_neither_stderr_nor_the_file(
         wait_for(lambda: path.exists() and "one" in path.read_text())
         shutil.rmtree(path.parent)
         logger.info("two")
+        error = ""
+
+        def is_written() -> bool:
+            nonlocal error
+            error += capsys.readouterr().err
+            return ": two\n" in error
+
+        wait_for(is_written)
         logger.info("three")
     assert "three" in path.read_text()
-    error = capsys.readouterr().err
+    error += capsys.readouterr().err
     assert all(f": {word}\n" in error for word in ("one", "two", "three"))
+
+
+def test_lines_that_come_together_are_written_together_and_in_order(path, monkeypatch):
+    monkeypatch.setattr(logs, "MAX_LINES", 30)
+    written = []
+    emit = logging.StreamHandler.emit
+
+    def counting(handler, record):
+        written.append(record.msg.count("\n") + 1)
+        emit(handler, record)
+
+    monkeypatch.setattr(logging.StreamHandler, "emit", counting)
+    with setup_logging(config(path)):
+        for number in range(100):
+            logger.info("line %s", number)
+    lines = path.read_text().splitlines()
+    assert [line.rpartition(": ")[2] for line in lines] == [f"line {n}" for n in range(100)]
+    assert sum(written) == 200  # to stderr and to the file
+    assert len(written) < 40
+    assert max(written) == 30
 
 
 def test_records_that_nobody_takes_are_dropped_counted_and_told(path, capsys, monkeypatch):

@@ -172,6 +172,21 @@ async def test_a_picture_that_is_no_web_format_becomes_a_png(holding, make, blob
     assert (await content_of(blobs, "images", ready)).startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<!DOCTYPE html><title>Just a moment...", b'{"detail": "gone"}', "你好".encode()],
+)
+async def test_words_under_a_good_status_are_no_picture(holding, make, tmp_path, content):
+    holding.answers("GET", "/blob/1", (200, content))
+    holding.answers("GET", CLASSIC_ROUTES[0], success(holding))
+    ready = await make().resolve(CALLER, picture(f"file-service://{CLASSIC}"), GATEWAY)
+    assert (ready.url, ready.problem) == (
+        "",
+        "The upstream gave something else in the picture's place.",
+    )
+    assert not list(tmp_path.rglob("*.png"))
+
+
 async def test_a_sandbox_file_is_stored_under_its_own_name(holding, make, blobs):
     holding.answers("GET", "/blob/1", (200, b"a,b\n"))
     holding.answers("GET", SANDBOX, success(holding, file_name="x y.csv", mime_type="text/csv"))

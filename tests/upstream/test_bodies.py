@@ -1,10 +1,13 @@
+import asyncio
 import tracemalloc
 import zlib
 
+import aiohttp
 import pytest
 from aiohttp import web
 
 from service.errors import UpstreamProtocolError
+from tests.scripted_upstream import Pause, Raw, scripted_upstream
 from upstream.bodies import chunks_within, json_object, read_limited, read_start
 
 
@@ -65,6 +68,28 @@ async def test_a_packed_body_is_measured_unpacked_and_never_unpacked_whole(
     finally:
         tracemalloc.stop()
     assert peak < 8 << 20
+
+
+async def test_a_body_that_breaks_ends_also_where_the_parser_tells_nobody(backend):
+    async with scripted_upstream() as upstream:
+        upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
+        for read in (read_start, read_limited):
+            url = f"{upstream.url}/backend-api/conversation"
+            async with asyncio.timeout(5), backend.session.post(url, json={}) as response:
+                with pytest.raises(aiohttp.ClientPayloadError):
+                    await read(response, 1000)
+
+
+async def test_a_body_that_breaks_while_nobody_reads_is_an_error_of_the_network(backend):
+    async with scripted_upstream() as upstream:
+        upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
+        url = f"{upstream.url}/backend-api/conversation"
+        async with asyncio.timeout(5), backend.session.post(url, json={}) as response:
+            chunks = chunks_within(response, 1000)
+            assert await anext(chunks) == b"x" * 10
+            await asyncio.sleep(0.3)
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await anext(chunks)
 
 
 @pytest.mark.parametrize(

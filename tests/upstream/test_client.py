@@ -18,6 +18,7 @@ from tests.scripted_upstream import (
     Abort,
     Head,
     Pause,
+    Raw,
     ScriptedUpstream,
     answer,
     scripted_upstream,
@@ -96,6 +97,26 @@ async def test_a_broken_connection_is_a_cut(upstream) -> None:
     async with opened(upstream) as client:
         body = await client.open()
         assert await read(body) == answer("Hi")
+        assert ended(body) is BodyEnd.CUT
+
+
+@pytest.mark.parametrize("broken", [b"zz\r\nx\r\n", b"ffff\r\nabc"], ids=["no size", "half"])
+async def test_a_broken_chunk_is_a_cut(upstream, broken: bytes) -> None:
+    upstream.plays(answer("Hi"), Pause(0.05), Raw(broken))
+    async with asyncio.timeout(5), opened(upstream) as client:
+        body = await client.open()
+        assert (await read(body)).startswith(answer("Hi"))
+        assert ended(body) is BodyEnd.CUT
+
+
+async def test_a_connection_that_went_while_nobody_read_is_a_cut(upstream) -> None:
+    upstream.plays(answer("Hi"), Pause(0.05), Raw(b"zz\r\nx\r\n"))
+    async with asyncio.timeout(5), opened(upstream) as client:
+        body = await client.open()
+        async with aclosing(body.chunks(lambda: 0, lambda: None)) as chunks:
+            assert await anext(chunks) == answer("Hi")
+            await asyncio.sleep(0.3)
+            assert [chunk async for chunk in chunks] == []
         assert ended(body) is BodyEnd.CUT
 
 

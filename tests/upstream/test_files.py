@@ -221,6 +221,14 @@ async def test_a_refused_token_and_a_limit_keep_their_status(good, files, status
     assert caught.value.status == status
 
 
+async def test_a_store_that_knows_no_bearer_says_nothing_of_the_key(good, files):
+    good.answers("PUT", "/blob/1", (401, b"<Error>no signature</Error>"))
+    with pytest.raises(RequestError) as caught:
+        await files.upload_parts(CALLER, [data_part(png())])
+    assert (caught.value.status, caught.value.param) == (400, PATH)
+    assert "file store" in caught.value.message
+
+
 @pytest.mark.parametrize(
     "answer", [(404, {}), {"id": "file-1", "state": "ready"}, {"retrieval_index_status": "success"}]
 )

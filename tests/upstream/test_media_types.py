@@ -24,6 +24,9 @@ def archive(**members):
         (b"GIF89a", "image/gif"),
         (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
         (b"RIFF\x00\x00\x00\x00WAVEfmt ", "audio/wav"),
+        (b"\xff\xfb\x90\x64", "audio/mpeg"),
+        (b"\xff\xf3\x44\xc4", "audio/mpeg"),
+        (b"\xff\xf1\x50\x80", "audio/aac"),
         (b"%PDF-1.7", "application/pdf"),
         (b"\x00\x00\x00\x18ftypisom", "video/mp4"),
         (b"<!DOCTYPE HTML><p>", "text/html"),
@@ -36,6 +39,11 @@ def test_the_content_decides_whatever_is_claimed(content, kind, tmp_path):
     path = tmp_path / "x"
     path.write_bytes(content)
     assert media_type(path, "text/plain", "") == kind
+
+
+def test_a_mark_of_byte_order_is_no_sound():
+    assert media_type("Boats float.".encode("utf-16-le"), None, "") == "text/plain"
+    assert media_type(b"\xff\xfe" + "Boats.".encode("utf-16-le"), "text/plain", "") == "text/plain"
 
 
 def test_riff_alone_is_no_picture():

@@ -13,6 +13,7 @@ from upstream.demo import (
     tokens,
     turns,
     uploads,
+    voice,
 )
 from upstream.demo.delivery import ANSWERING, Answering
 from upstream.demo.faults import FAULTS, Faults
@@ -32,6 +33,7 @@ _ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("POST", "/api/auth/refresh", tokens.post_refresh),
     ("POST", "/oauth/token", tokens.post_oauth),
     ("GET", "/demo/stats", stats.get_stats),
+    ("GET", "/demo/plays", stats.get_plays),
     ("GET", r"/demo/turns/{n:\d+}", stats.get_turn),
     ("POST", "/demo/revoke", accounts.post_revoke),
     ("POST", "/backend-api/conversation", turns.post_turn),
@@ -67,6 +69,9 @@ _ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/backend-api/files/{file_id}", uploads.get_file),
     ("GET", f"{_CONVERSATION}/attachment/{{file_id}}/download", downloads.get_attachment_link),
     ("GET", f"{_CONVERSATION}/interpreter/download", downloads.get_sandbox_link),
+    ("GET", "/backend-api/synthesize", voice.get_speech),
+    ("POST", "/backend-api/transcribe", voice.post_recording),
+    ("GET", "/backend-api/settings/voices", voice.get_voices),
     ("GET", "/backend-api/estuary/content", downloads.get_estuary),
     ("PUT", "/blob/{file_id}", uploads.put_blob),
     ("GET", "/blob/{file_id}", downloads.get_blob),

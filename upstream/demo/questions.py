@@ -10,6 +10,8 @@ from upstream.demo.script import Message
 
 EFFORTS = {"standard", "extended", "max", "min", "ultra", "xhigh", "zero"}
 FAULT = re.compile(r"/fault\s+(?P<once>once:)?(?P<name>[A-Za-z0-9:_]+)(?P<args>(?:[ \t]+[\d.]+)*)")
+MARK = re.compile(r"/mark\s+(?P<name>[A-Za-z0-9_-]{1,64})")
+"""A name under which `/demo/plays` tells what was played."""
 SCENE = re.compile(r"/scene\s+(?P<name>[a-z_0-9]+)")
 
 
@@ -57,6 +59,12 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         found = SCENE.search(self.raw_text)
         return found["name"] if found else ""
 
+    @property
+    def mark(self) -> str:
+        """The name that `/mark NAME` gives this turn, or an empty string."""
+        found = MARK.search(self.raw_text)
+        return found["name"] if found else ""
+
 
 def read_question(body: dict[str, Any], stored: list[Message], owner: str) -> Question:
     """Return the typed question.
@@ -77,7 +85,7 @@ def read_question(body: dict[str, Any], stored: list[Message], owner: str) -> Qu
     mode = body.get("conversation_mode") or {}
     return Question(
         owner=owner,
-        text=SCENE.sub("", FAULT.sub("", raw_text)).strip(),
+        text=MARK.sub("", SCENE.sub("", FAULT.sub("", raw_text))).strip(),
         raw_text=raw_text,
         sent=sent,
         history=said,

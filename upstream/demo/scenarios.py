@@ -46,6 +46,12 @@ def play_help(scene: Scene) -> None:
 
 
 SCENARIOS = (
+    Scenario(
+        "repeat",
+        talking.REPEAT_WORDS,
+        "repeat the text below word for word / 逐字重复",
+        talking.play_repeat,
+    ),
     Scenario("help", r"^\W*(help|scenarios|帮助|场景)\W*$", "help / 帮助", play_help),
     Scenario(
         "picture_refused",

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 KEPT_REQUESTS = 50
 KEPT_TURNS = 100
+KEPT_PLAYS = 50_000
 SHOWN_HEADERS = (
     "ChatGPT-Account-ID",
     "User-Agent",
@@ -23,6 +25,15 @@ SHOWN_HEADERS = (
 )
 HIDDEN_HEADERS = ("X-Conduit-Token", "Openai-Sentinel-Arkose-Token")
 """Credentials: only their presence is told."""
+
+
+class Play(msgspec.Struct):
+    """What was played for a turn that had a mark; a status of 0 says that there was none."""
+
+    mark: str
+    fault: str
+    scenario: str = ""
+    status: int = 0
 
 
 class Stats:
@@ -39,6 +50,7 @@ class Stats:
         self.stopped: deque[str] = deque(maxlen=KEPT_TURNS)
         self.hidden: deque[str] = deque(maxlen=KEPT_TURNS)
         self.turn_bodies: deque[dict[str, Any]] = deque(maxlen=KEPT_TURNS)
+        self.plays: deque[Play] = deque(maxlen=KEPT_PLAYS)
         self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
 
     def note_refresh(self, refresh_token: str) -> None:
@@ -96,6 +108,8 @@ class Stats:
             "hidden": list(self.hidden),
             "uploads": count["uploads"],
             "downloads": count["downloads"],
+            "spoken": count["spoken"],
+            "transcribed": count["transcribed"],
             "bearer_on_foreign_download": count["bearer_on_foreign_download"],
             "bearer_on_foreign_upload": count["bearer_on_foreign_upload"],
             "arkose": count["arkose"],
@@ -126,6 +140,12 @@ async def get_index(_request: web.Request) -> web.Response:
 async def get_stats(request: web.Request) -> web.Response:
     """Answer all counters."""
     return web.json_response(request.app[STATS].as_json())
+
+
+async def get_plays(request: web.Request) -> web.Response:
+    """Answer what was played for each turn with a mark, the oldest first."""
+    plays = msgspec.json.encode(list(request.app[STATS].plays))
+    return web.Response(body=plays, content_type="application/json")
 
 
 async def get_turn(request: web.Request) -> web.Response:

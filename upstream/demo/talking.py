@@ -12,6 +12,8 @@ MAX_TOKENS = 100_000
 PARAGRAPH_TOKENS = 60
 EMOJI_UNITS = 3
 """UTF-16 units in a piece of the emoji answer: odd, so that pairs are split."""
+REPEAT_WORDS = r"^\W*repeat\b.{0,80}\bword for word\b|^\W*逐字重复"
+_BETWEEN_LINES = re.compile(r"\n\s*\n(\S+)\n(.*)\n(\S+)\s*\Z", re.DOTALL)
 _COUNT = re.compile(r"long\s+(\d+)|(\d+)\s*(?:tokens|字)", re.IGNORECASE)
 _ENGLISH = (
     "the demo writes on and on about a river that runs past a quiet town where people"
@@ -32,6 +34,13 @@ def play_long(scene: Scene) -> None:
         lead = "\n\n" if number % PARAGRAPH_TOKENS == 0 else gap
         pieces.append(lead + next(source))
     scene.say("".join(pieces), pieces=pieces)
+
+
+def play_repeat(scene: Scene) -> None:
+    """Say what stands between the first and the last line of the last paragraphs, and no more."""
+    between = _BETWEEN_LINES.search(scene.question.raw_text)
+    nothing = scene.words("Demo: there is nothing to repeat.", "演示：没有可以重复的内容。")
+    scene.say(between[2] if between else nothing)
 
 
 def play_several(scene: Scene) -> None:

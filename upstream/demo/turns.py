@@ -20,10 +20,11 @@ from upstream.demo.replays import REPLAYS, Replay, keep_replay
 from upstream.demo.scenarios import play
 from upstream.demo.scene import Scene
 from upstream.demo.script import Message, final_messages
-from upstream.demo.stats import STATS
+from upstream.demo.stats import STATS, Play
 from upstream.demo.stream import DONE, Piece, dump, event, render, with_crlf
 from upstream.demo.tokens import OWNER, fields_of
 
+PLAY: web.RequestKey[Play] = web.RequestKey("PLAY", Play)
 SLOW_SECONDS = 2.0
 TITLE_CHARS = 40
 
@@ -34,6 +35,7 @@ class Asked(msgspec.Struct, frozen=True):
     question: Question
     conversation: Conversation
     fault: Fault
+    play: Play
 
 
 async def post_turn(request: web.Request) -> web.StreamResponse:
@@ -43,11 +45,17 @@ async def post_turn(request: web.Request) -> web.StreamResponse:
     try:
         response = await _answer(request)
     except Refusal as refusal:
-        stats.turns_by_status[str(refusal.status)] += 1
+        _note_status(request, refusal.status)
         raise
     is_answered = response.prepared or isinstance(response, web.Response)
-    stats.turns_by_status[str(response.status) if is_answered else "none"] += 1
+    _note_status(request, response.status if is_answered else 0)
     return response
+
+
+def _note_status(request: web.Request, status: int) -> None:
+    request.app[STATS].turns_by_status[str(status or "none")] += 1
+    if play := request.get(PLAY):
+        play.status = status
 
 
 async def post_prepare(request: web.Request) -> web.Response:
@@ -69,6 +77,9 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     stats = request.app[STATS]
     stats.turn_bodies.append(body)
     asked = _understand(request, body)
+    request[PLAY] = asked.play
+    if asked.question.mark:
+        stats.plays.append(asked.play)
     if asked.fault.name:
         stats.turns_by_fault[asked.fault.name] += 1
     line = Line(request)
@@ -105,7 +116,7 @@ def _understand(request: web.Request, body: dict[str, Any]) -> Asked:
     elif stored:
         conversation.current_id = stored[-1]["id"]
     conversation.model = question.model
-    return Asked(question, conversation, fault)
+    return Asked(question, conversation, fault, Play(question.mark, fault.name))
 
 
 async def _stream(request: web.Request, line: Line, asked: Asked) -> web.StreamResponse:
@@ -114,6 +125,7 @@ async def _stream(request: web.Request, line: Line, asked: Asked) -> web.StreamR
     scene = Scene(question, conversation.id, request.app[FILES])
     script = play(scene, fault.name)
     request.app[STATS].turns_by_scenario[script.scenario] += 1
+    asked.play.scenario = script.scenario
     replay = Replay(
         script,
         is_v1=options.generation == "v1" or (options.generation == "ask" and question.wants_v1),

@@ -76,7 +76,7 @@ export class Gateway {
 
   /** Return what `/readyz` says, whether it is well or not. */
   async readiness() {
-    const response = await ask(this.index.links.readiness);
+    const response = await ask(`${this.index.links.readiness}?verbose`);
     try {
       return await response.json();
     } catch {

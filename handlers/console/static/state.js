@@ -4,6 +4,7 @@ import { byId, make } from "./elements.js";
 import { seconds, setText } from "./i18n.js";
 
 const INTERVAL_MS = 10_000;
+const MAX_KINDS = 20; // shown; the latest come first
 const PARTS = ["gateway", "upstream", "state", "blobs"]; // those that have a name of their own
 
 export class State {
@@ -24,9 +25,12 @@ export class State {
 
   async #readiness() {
     try {
-      const { status, checks = {} } = await this.gateway.readiness();
+      const { status, checks = {}, drift } = await this.gateway.readiness();
       this.#summarise(status === "ready" ? "ready" : "not_ready");
       byId("checks").replaceChildren(...Object.entries(checks).map(check));
+      const kinds = drift?.kinds ?? [];
+      byId("drift").hidden = kinds.length === 0;
+      byId("drift-kinds").replaceChildren(...kinds.slice(0, MAX_KINDS).map(anomaly));
     } catch (error) {
       this.#summarise("unreachable");
       byId("checks").replaceChildren(make("div", { className: "check bad" }, make("dd", {}, error.message)));
@@ -60,6 +64,11 @@ function check([part, result]) {
   const isOk = result === "ok";
   const value = isOk ? setText(make("dd"), "state.ok") : make("dd", {}, String(result));
   return make("div", { className: isOk ? "check" : "check bad" }, name, value);
+}
+
+function anomaly({ kind, count, first }) {
+  const since = setText(make("span"), "state.drift.kind", { count, first: first.slice(0, 16).replace("T", " ") });
+  return make("li", {}, make("code", {}, kind), " ", since);
 }
 
 /** Return the few figures that are shown, of the Prometheus text format. */

@@ -49,6 +49,8 @@ export const STRINGS = {
   "state.first": { en: "To first text", zh: "首字用时" },
   "state.requests": { en: "Requests", zh: "请求" },
   "state.since": { en: "Since its start", zh: "自启动以来" },
+  "state.drift": { en: "Sent by the upstream and not known here", zh: "上游发来、此处不认识的内容" },
+  "state.drift.kind": { en: "{count} since {first}", zh: "{count} 次，始于 {first}" },
 
   "models": { en: "Models", zh: "模型" },
   "models.count": { en: "{count} names", zh: "{count} 个名称" },

@@ -84,6 +84,29 @@ async function picturesAndFiles() {
   assert.equal((await client.files.delete(made.id)).deleted, true);
 }
 
+async function speechAndRecordings() {
+  const input = "Boats float. 船。";
+  const spoken = await client.audio.speech.create({ model: "tts-1", voice: "alloy", input });
+  assert.equal(spoken.headers.get("content-type"), "audio/mpeg");
+  const sound = Buffer.from(await spoken.arrayBuffer());
+  assert.equal(sound.subarray(0, 3).toString(), "ID3");
+  const file = await toFile(sound, "speech.mp3");
+  const heard = await client.audio.transcriptions.create({ model: "whisper-1", file });
+  assert.equal(heard.text, input);
+  let streamed = "";
+  const events = await client.audio.transcriptions.create({ model: "whisper-1", file, stream: true });
+  for await (const event of events) if (event.type === "transcript.text.delta") streamed += event.delta;
+  assert.equal(streamed, input);
+}
+
+async function aConversationGoesOnByItsResponse() {
+  const first = await client.responses.create({ model, input: "My name is Ada." });
+  const asked = { model, input: "What is my name?", previous_response_id: first.id };
+  assert.match((await client.responses.create(asked)).output_text, /Ada/);
+  const streamed = await client.responses.stream(asked).finalResponse();
+  assert.match(streamed.output_text, /Ada/);
+}
+
 async function fails(work, kind, code) {
   const error = await work.then(
     () => assert.fail(`no ${kind.name}`),
@@ -122,4 +145,6 @@ await wholeAndStreamedAgree();
 await aStreamEndsAtOnce();
 await aCallerMayLeave();
 await picturesAndFiles();
+await speechAndRecordings();
+await aConversationGoesOnByItsResponse();
 await errorsHaveTheirClasses();

@@ -17,7 +17,7 @@ from playwright.async_api import Browser, expect
 
 from tests.gateway import Gateway, running_demo, running_gateway
 from tests.handlers.console.browser import Console, Look, opened, running_chromium
-from tests.scripted_upstream import DONE, STALL, Step, answer, final, scripted_upstream
+from tests.scripted_upstream import DONE, STALL, Step, answer, event, final, scripted_upstream
 from upstream.demo.options import DemoOptions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -375,6 +375,18 @@ async def test_state_and_figures_are_shown(console: Console) -> None:
     await expect(console["[data-figure=answers]"]).not_to_have_text("0")
     await expect(console["[data-figure=first]"]).to_contain_text(" s")
     await expect(console["#models button"]).not_to_have_count(0)
+
+
+async def test_what_of_the_upstream_is_not_known_is_shown(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    new = event({"type": "brand_new", "title": "PRIVATE"})
+    async with answered(chromium, tmp_path, new, new, final("Hi"), DONE) as (console, _):
+        await expect(console["#drift"]).to_be_hidden()
+        await console.ask("Hello")
+        await expect(console["#drift-kinds li"]).to_contain_text("type brand_new 2 since 20")
+        await expect(console["#drift"]).not_to_contain_text("PRIVATE")
+        assert await console.problems() == []
 
 
 async def test_those_who_do_not_see_it_are_told(console: Console) -> None:

@@ -52,6 +52,7 @@ async def test_the_json_names_the_api_under_its_prefix(serve: Serve) -> None:
     body = await (await client.get("/")).json()
     assert body["links"]["chat_completions"] == "/secret/path/v1/chat/completions"
     assert body["links"]["readiness"] == "/readyz"
+    assert body["links"]["description"] == "/openapi.json"
     assert body["default_profile"] == "bot"
 
 

@@ -11,6 +11,7 @@ from service.stages.delta import (
     MISSING,
     AnswerGrew,
     DecodeDelta,
+    DocumentChanged,
     apply,
     merge,
 )
@@ -150,3 +151,31 @@ def test_a_failed_operation_leaves_the_document_as_it_was() -> None:
         decoder.feed({"p": "/message/content/parts/7/x", "o": "add", "v": 1})
     changed = decoder.feed({"p": "/message/status", "o": "add", "v": "x"})
     assert changed.document["message"]["content"] == {"parts": ["a"]}
+
+
+@pytest.mark.parametrize("bad", [{"o": "splice"}, {"p": 1}, {"c": "x"}, {"o": ["add"]}])
+def test_what_follows_a_bad_field_is_not_taken_for_what_was_before_it(bad: dict[str, Any]) -> None:
+    decoder = DecodeDelta()
+    decoder.feed({"p": "/s", "o": "append", "v": "a"})
+    for delta in ({**bad, "v": "b"}, {"v": "c"}):
+        with pytest.raises(UpstreamProtocolError):
+            decoder.feed(delta)
+    good = decoder.feed({"c": 0, "p": "/s", "o": "append", "v": "d"})
+    assert good == DocumentChanged({"s": "ad"})
+
+
+def test_a_failed_operation_keeps_the_text_before_it() -> None:
+    decoder = DecodeDelta()
+    decoder.feed({"v": {"message": {"id": "m", "content": {"parts": [""]}}}})
+    decoder.feed({"p": "/message/content/parts/0", "o": "append", "v": "One two."})
+    with pytest.raises(UpstreamProtocolError):
+        decoder.feed({"p": "", "o": "patch", "v": [{"p": "/message/status"}]})
+    settled = decoder.feed({"v": []})
+    assert settled.document["message"]["content"]["parts"] == ["One two."]
+
+
+def test_a_number_of_any_size_is_appended_to_a_text() -> None:
+    root = {"s": "n "}
+    assert apply(root, "/s", "append", 10**30) == {"s": f"n {10**30}"}
+    assert apply(root, "/s", "append", -3) == {"s": "n -3"}
+    assert apply(root, "/s", "append", True) == {"s": "n true"}

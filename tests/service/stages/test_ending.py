@@ -3,6 +3,7 @@
 import pytest
 
 from service.events import BodyEnd, BodyEnded, Failure, Outcome, UpstreamFault
+from service.refusals import PAGE_SENTENCE
 from service.stages.ending import (
     CONFIRMED_PATIENCE_SECONDS,
     END_TURN_PATIENCE_SECONDS,
@@ -99,6 +100,31 @@ def test_the_words_of_a_proxy_are_in_the_error(
     assert (end.outcome, end.failure.code) == (outcome, code)
     assert "It said: The service is closed." in end.failure.message
     assert end.counts == {"stray line": 1}
+    assert end.samples == {"stray line": "The service is closed."}
+
+
+@pytest.mark.parametrize("start", ['{"message": {"id": "a', '["a', '"v'])
+def test_the_half_of_an_event_is_no_words_but_a_cut(start: str) -> None:
+    made = Ending()
+    made.count_unknown("not json", start)
+    end = made.at_end_of_body(BodyEnded(BodyEnd.CLEAN))
+    assert end.failure is not None
+    assert end.outcome is Outcome.CUT
+    assert "said" not in end.failure.message
+
+
+@pytest.mark.parametrize("page", ["<!DOCTYPE html><title>Just a moment...", " <html>", "<?xml?>"])
+def test_a_page_is_one_sentence_whatever_it_is_called(page: str) -> None:
+    made = Ending()
+    made.count_unknown("stray line", page)
+    end = made.at_end_of_body(BodyEnded(BodyEnd.CLEAN))
+    assert end.failure is not None
+    assert (end.outcome, end.failure.code) == (Outcome.REFUSED, "upstream_error")
+    assert end.failure.message == PAGE_SENTENCE
+    made.confirm()
+    empty = made.at_end_of_body(BodyEnded(BodyEnd.CLEAN))
+    assert empty.failure is not None
+    assert "<" not in empty.failure.message
 
 
 def test_kinds_that_are_counted_are_bounded() -> None:

@@ -20,7 +20,7 @@ from service.events import (
     ToolCallText,
     TurnFacts,
 )
-from service.stages.markers import MAX_QUEUED_CHARS, Markers
+from service.stages.markers import MAX_QUEUED_CHARS, Markers, plain_chars
 from service.stages.private_use import MAX_MARKER_CHARS
 
 END = ToolCallText("t", "", "")  # any next visible piece
@@ -195,3 +195,33 @@ def test_every_pair_of_cuts_gives_the_same_text() -> None:
     for one, two in itertools.combinations(range(1, len(text)), 2):
         pieces = (AnswerText(text[:one]), AnswerText(text[one:two]), AnswerText(text[two:]))
         assert shown([KNOWN, *pieces]) == whole
+
+
+PIECES = [
+    "word ",
+    "s",
+    "sa",
+    "sand",
+    "sandbox",
+    "sandbox:",
+    "]",
+    "](",
+    "](s",
+    "](sandbox:/x",
+    "(",
+    ":",
+]
+PIECES += ["sandbox:/", "x", "茶", "【1†a】", "\ue200", "\ue206", "a]b", "\n", ""]
+
+
+@pytest.mark.parametrize("last", PIECES)
+@pytest.mark.parametrize("first", PIECES)
+def test_plain_text_is_what_goes_out_at_once_and_unchanged(first: str, last: str) -> None:
+    text = first + last
+    markers = Markers()
+    out = [delta for delta in markers.feed(AnswerText(text)) if isinstance(delta, AnswerText)]
+    said = "".join(delta.text for delta in out)
+    size = plain_chars(text)
+    if size >= 0:  # else it is for the stage to say
+        assert (said, markers.held) == (text[:size], text[size:])
+        assert markers.is_idle

@@ -62,8 +62,8 @@ V1 = [
         ({"wss_url": "wss://x", "response_id": "r"}, WebSocketHandOff()),
         (b"[DONE]", DoneReceived()),
         (b" [DONE] ", DoneReceived()),
-        ({"type": "brand_new"}, Unknown("type brand_new")),
-        ({"a": 1, "b": 2}, Unknown("object", "a,b")),
+        ({"type": "brand_new"}, Unknown("type brand_new", '{"type": ""}')),
+        ({"a": 1, "b": [2]}, Unknown("object", '{"a": 0, "b": [0]}')),
         (b"[1]", Unknown("json list", "[1]")),
         (b"{broken", Unknown("not json", "{broken")),
         (b'"v2"', Unknown("json str", "v2")),
@@ -113,13 +113,26 @@ def test_the_encoding_header_starts_afresh() -> None:
     assert parsed(*V1, grow, *V1, grow)[1] == parsed(*V1, grow)[1]
 
 
-def test_a_bad_delta_is_counted_and_the_next_one_works() -> None:
+@pytest.mark.parametrize(
+    ("delta", "kind"),
+    [
+        (b'{"o":"move"}', "operation move"),
+        (b'{"o":"patch","v":[{"o":"add","p":"/a","v":1},{"o":"splice"}]}', "operation splice"),
+        (b'{"o":"/home/me 2"}', "operation (not a plain word)"),
+        (b'{"o":1}', "bad delta"),
+        (b'{"o":"patch","v":[{"p":"/a"}]}', "bad delta"),
+        (b'{"o":"patch","v":1}', "bad delta"),
+    ],
+)
+def test_a_bad_delta_is_counted_and_the_next_one_works(delta: bytes, kind: str) -> None:
     events = parsed(
         *V1,
-        Frame("delta", b'{"o":"move"}'),
+        Frame("delta", delta),
         Frame("delta", b'{"o":"append","p":"/message/content/parts/0","v":"b"}'),
     )
-    assert events[1] == Unknown("bad delta", "a delta's operation is not known")
+    assert isinstance(events[1], Unknown)
+    assert events[1].kind == kind
+    assert json.loads(events[1].sample).keys() == json.loads(delta).keys()
     assert events[2] == TextAppended("m", "b")
 
 
@@ -183,8 +196,6 @@ def test_deeply_nested_garbage_is_counted() -> None:
         Frame("", b"no to secret-of-mine", stray=True),
         Frame("", b"no to secret-of-mine"),
         Frame("", b'"no to secret-of-mine"'),
-        Frame("", b'{"no to secret-of-mine":1}'),
-        Frame("", b'{"type":"no to secret-of-mine"}'),
         Frame("", b'{"error":"no to secret-of-mine"}'),
         Frame("", b'{"detail":"no to secret-of-mine"}'),
         Frame("", b'{"type":"x","error":"no to secret-of-mine"}'),
@@ -195,3 +206,16 @@ def test_what_is_quoted_holds_no_secret(frame: Frame) -> None:
     (event,) = Parse(["secret-of-mine"]).feed(frame)
     assert "no to ***" in str(event)
     assert "secret-of-mine" not in str(event)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b'{"secret-of-mine":1}', Unknown("object", '{"***": 0}')),
+        (b'{"no to secret-of-mine":1}', Unknown("object", '{"(not a plain word)": 0}')),
+        (b'{"type":"secret-of-mine"}', Unknown("type ***", '{"type": ""}')),
+        (b'{"type":"no to secret-of-mine"}', Unknown("type (not a plain word)", '{"type": ""}')),
+    ],
+)
+def test_what_is_counted_holds_no_secret_and_no_words(data: bytes, expected: Unknown) -> None:
+    assert list(Parse(["secret-of-mine"]).feed(Frame("", data))) == [expected]

@@ -63,6 +63,8 @@ def test_an_event_over_the_limit_stops_the_decoder_and_keeps_what_came_before() 
     decoder = DecodeSse(max_event_bytes=20)
     assert decoder.feed(b"data: ok\n\ndata: " + b"x" * 30) == [Frame("", b"ok")]
     assert decoder.is_overflowing
+    assert decoder.feed(b"\n\ndata: more\n\ndata: mo") == []
+    assert decoder.finish() == []
 
 
 def test_the_limit_holds_for_many_short_lines_of_one_event() -> None:
@@ -70,6 +72,14 @@ def test_the_limit_holds_for_many_short_lines_of_one_event() -> None:
     assert decoder.feed(b"data: 12345\n" * 3) == []
     assert not decoder.is_overflowing
     decoder.feed(b"data: 123456\n")
+    assert decoder.is_overflowing
+
+
+def test_the_limit_holds_for_lines_with_nothing_in_them() -> None:
+    decoder = DecodeSse(max_event_bytes=20)
+    decoder.feed(b"data\ndata:\n" * 10)
+    assert not decoder.is_overflowing
+    decoder.feed(b"data\ndata\n")
     assert decoder.is_overflowing
 
 

@@ -188,6 +188,21 @@ def test_a_picture_that_we_uploaded_is_not_an_output() -> None:
     assert wanted(fed(picture("p", "sediment://x", **FINISHED), sent=sent)) == []
 
 
+def test_words_that_are_not_known_are_counted_once_for_each_message() -> None:
+    fields = {"kind": "hologram", "channel": "aside"}
+    end = ended(
+        message("h1", "PRIVATE", **fields),
+        message("h1", "PRIVATE more", **fields),
+        message("h1", recipient="x9f.draw", status="finished_successfully", **fields),
+        message("h2", **fields),
+        message("a1", "Hi", status="finished_successfully", end_turn=True),
+        BodyEnded(BodyEnd.CLEAN),
+    )
+    assert end.counts == {"content type hologram": 2, "channel aside": 2, "recipient x9f.draw": 1}
+    assert "PRIVATE" not in str(end.samples)
+    assert end.samples.keys() == end.counts.keys()
+
+
 def test_a_wanted_consent_ends_the_turn_with_one_line() -> None:
     asks = {"jit_plugin_data": {"from_server": {"type": "confirm_action", "body": {}}}}
     notice, end = fed(message("t", role="tool", metadata=asks), message("a", "never"))

@@ -40,3 +40,17 @@ async def test_turns_can_be_looked_at_again(asker: Asker) -> None:
     await asker.get("/demo/turns/3", status=404)
     assert (await asker.stats())["turns"]["by_status"] == {"200": 2}
     assert (await asker.stats())["turns_open"] == 0
+
+
+async def test_what_was_played_is_told_under_its_mark(asker: Asker) -> None:
+    await asker.ask("no mark")
+    await asker.ask("/mark first-1 draw a boat")
+    await asker.ask("/mark second Hello /fault nodone")
+    body = asker.body("/fault 404 /mark third Hello")
+    async with asker.post("/backend-api/conversation", body) as response:
+        assert response.status == 404
+    assert await asker.get("/demo/plays") == [
+        {"mark": "first-1", "fault": "", "scenario": "picture", "status": 200},
+        {"mark": "second", "fault": "nodone", "scenario": "plain", "status": 200},
+        {"mark": "third", "fault": "404", "scenario": "", "status": 404},
+    ]

@@ -67,3 +67,12 @@ async def test_words_may_be_rewritten(asker: Asker) -> None:
     stream = await asker.ask("/scene rewrite")
     assert stream.text == "Demo: the answer is yes, after all."
     assert "answer is no." in str(stream.events)
+
+
+@pytest.mark.parametrize(
+    "text", ["Draw a cat.", "one\n\ntwo", "/fault voice:cut\n<text>", "画一只猫"]
+)
+async def test_a_text_is_repeated_word_for_word(asker: Asker, text: str) -> None:
+    told = f"Repeat this word for word, and say no more.\n\n<<<\n{text}\n>>>"
+    stream = await asker.ask(told)
+    assert stream.text == text

@@ -1,0 +1,1 @@
+"""Fuzzing of all that reads bytes from outside; `python -m fuzz --help`, figures in RESULTS.md."""

@@ -1,0 +1,25 @@
+"""One target under atheris: `python -m fuzz.engine TARGET [options of libFuzzer] [folders]`.
+
+Only the gateway's own packages are instrumented: what its libraries do is not looked for.
+"""
+
+import sys
+
+import atheris
+
+from fuzz import targets
+
+INSTRUMENTED = ("service", "handlers", "upstream")
+
+
+def main() -> None:
+    """Fuzz until the time is up or an invariant is broken, which ends the process."""
+    name = sys.argv.pop(1)
+    with atheris.instrument_imports(include=list(INSTRUMENTED)):
+        target = targets.load(name)
+    atheris.Setup([f"fuzz.engine {name}", *sys.argv[1:]], target.check)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The body of an order of pictures."""
+
+import json
+from functools import cache
+
+from fuzz import requests
+from fuzz.mutants import is_recipe, mutant, recipes
+from fuzz.requests import ARRIVAL, check_chat, plain, tried
+from handlers.image_orders import read_order
+from service.config import Config
+from service.images import MAX_PICTURES
+
+MAX_BYTES = 1024
+TOKENS = requests.TOKENS
+
+
+def check(data: bytes) -> None:
+    """An order with the words of its prompt, or a refusal that says why."""
+    if is_recipe(data):
+        data = mutant(list(bodies().values()), data)
+    order = tried(lambda: read_order(data, ARRIVAL, _config()))
+    if order is None:
+        return
+    told = plain(data)
+    assert isinstance(told, dict), "what is no JSON was accepted"
+    assert told["prompt"].strip() in order.text, "the prompt is lost"
+    assert 1 <= len(order.turns) == order.count <= MAX_PICTURES
+    for chat in order.turns:
+        check_chat(chat)
+
+
+@cache
+def _config() -> Config:
+    return Config()
+
+
+@cache
+def bodies() -> dict[str, bytes]:
+    """Return orders."""
+    every = {
+        "plain": {"prompt": "A boat"},
+        "options": {
+            "model": "dall-e-3",
+            "prompt": "A boat",
+            "n": 2,
+            "size": "1024x1792",
+            "quality": "hd",
+            "style": "vivid",
+            "response_format": "b64_json",
+            "user": "u",
+        },
+        "native": {"model": "gpt-image-1", "prompt": "A boat", "size": "auto", "background": None},
+    }
+    return {name: json.dumps(body).encode() for name, body in every.items()}
+
+
+def seeds() -> dict[str, bytes]:
+    """Return the bodies, and recipes for odd ones."""
+    return bodies() | recipes()

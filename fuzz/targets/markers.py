@@ -1,0 +1,127 @@
+"""Translate and markers: one message, its text cut anywhere, its references known or not."""
+
+import random
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fuzz.inputs import split, texts
+from service.events import (
+    BodyEnd,
+    BodyEnded,
+    Delta,
+    DoneReceived,
+    MessageSnapshot,
+    SentHistory,
+    TextAppended,
+    UpstreamEvent,
+)
+from service.pipeline import make_answer
+from service.stages.messages import read_message
+from tests.feeding import Reading, read
+from tests.oracle import render
+from tests.oracle.text import MARKER, answer_text
+
+MAX_BYTES = 1024
+TOKENS = tuple(
+    token.encode()
+    for token in (
+        *("\ue200", "\ue201", "\ue202", "\ue203", "\ue204", "\ue205", "\ue206", "【", "】", "†"),
+        *("【1†source】", "【12:3†来源】", "\ue200cite\ue202turn0search1\ue201", "](sandbox:/"),
+        *("sandbox:/mnt/data/a.png", "](", ")", "[", "\n", "s", "sandbox", " ", "茶", "😀", "```"),
+    )
+)
+PRIVATE = re.compile("[\ue200-\ue206]")
+_ODD = re.compile(r"[【\ue200-\ue202\ue205]|sandbox:|【[^】]{200}")
+_PLAIN = re.compile(r"[^【】\]s\ue200-\ue206\ud800-\udfff]*")
+# Of these lengths and forms the definition knows nothing.
+_BEYOND = re.compile(r"【\d{7}|【\d*:\d{7}|【[^】]*\n|【[^】]{300}|\ue200[^\ue201]{1000}")
+
+
+def check(data: bytes) -> None:
+    """Any cut gives the text of the whole, no marker is left, and it is what the oracle says."""
+    choice, body = split(data)
+    text = body.decode("utf-8", "ignore")
+    metadata = _metadata(text, choice)
+    whole = _reading([text], metadata)
+    assert _reading(texts(text, choice), metadata) == whole, "another cut, another text"
+    assert PRIVATE.search(whole.content) is None, "a marker came through"
+    if _PLAIN.fullmatch(text):
+        assert whole.content == text, "plain text was changed"
+    if not _ODD.search(MARKER.sub("", text)) and not _BEYOND.search(text):
+        assert whole.content == answer_text(_final(text, metadata)), "not what the oracle says"
+
+
+def _metadata(text: str, choice: int) -> dict[str, Any]:
+    """Return references for some of the markers."""
+    chance = random.Random(choice)
+    citations, references = [], []
+    for number, found in enumerate(MARKER.finditer(text)):
+        marker, url = found.group(), f"https://e.org/{number}"
+        known = chance.choice(("no", "yes", "alt"))
+        if known == "no":
+            continue
+        if index := re.match(r"【(\d{1,6})†", marker):
+            extra = {"cited_message_idx": int(index[1])}
+            metadata = {"type": "webpage", "url": url, "title": "T", "extra": extra}
+            citations.append({"start_ix": found.start(), "end_ix": 0, "metadata": metadata})
+            continue
+        references.append(
+            {
+                "type": "grouped_webpages",
+                "matched_text": marker,
+                "start_idx": found.start(),
+                "alt": f"([e]({url}))" if known == "alt" else None,
+                "items": [{"title": "T", "url": url}],
+            }
+        )
+    return {"citations": citations, "content_references": references}
+
+
+def _message(text: str, metadata: dict[str, Any], status: str) -> dict[str, Any]:
+    return {
+        "id": "a1",
+        "author": {"role": "assistant"},
+        "content": {"content_type": "text", "parts": [text]},
+        "status": status,
+        "end_turn": status != "in_progress",
+        "metadata": metadata,
+    }
+
+
+def _final(text: str, metadata: dict[str, Any]) -> dict[str, Any]:
+    return _message(text, metadata, "finished_successfully")
+
+
+def _events(cut: list[str], metadata: dict[str, Any]) -> Iterator[UpstreamEvent]:
+    first, last = _message("", metadata, "in_progress"), _final("".join(cut), metadata)
+    for raw in (first, last):
+        if (message := read_message(raw)) is not None:
+            if raw is last:
+                yield from (TextAppended("a1", piece) for piece in cut)
+            yield MessageSnapshot(message)
+    yield DoneReceived()
+    yield BodyEnded(BodyEnd.CLEAN)
+
+
+def _reading(cut: list[str], metadata: dict[str, Any]) -> Reading:
+    answer = make_answer(SentHistory())
+
+    def produced() -> Iterator[Delta]:
+        for event in _events(cut, metadata):
+            yield from answer.feed(event)
+        yield from answer.feed(BodyEnded(BodyEnd.WAITED))
+
+    return read(produced())
+
+
+def seeds() -> dict[str, bytes]:
+    """Return the texts of transcripts about citations and links."""
+    found = {}
+    for name in render.names():
+        steps = render.load(name).get("steps", ())
+        words = [step.get("text") or step.get("more") for step in steps]
+        text = "".join(word for word in words if isinstance(word, str)).encode("utf-8", "ignore")
+        if name.startswith(("p5", "s7", "s1")) and 0 < len(text) < MAX_BYTES:
+            found[name] = b"0a" + text
+    return found

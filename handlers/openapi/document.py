@@ -1,0 +1,217 @@
+"""`GET /openapi.json`: this gateway's API as an OpenAPI 3.1 document."""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from handlers.headers import IGNORED_FIELDS, OVERHEAD, RETRY_AFTER, SHOULD_RETRY, UPSTREAM_MODEL
+from handlers.links import api_base, public_url
+from handlers.not_offered import REASONS
+from handlers.openapi.answers import Error
+from handlers.openapi.endpoint import Endpoint, Parameter, Place, Schema
+from handlers.openapi.endpoints import ENDPOINTS
+from handlers.openapi.forms import FORMS
+from handlers.openapi.schemas import answer_components, reference, request_components, spelled_out
+from handlers.responses import json_response
+from service.errors import ServiceError
+from service.keys import CONFIG
+from service.malformed import REQUEST_ID
+from service.version import VERSION
+
+PATH = "/openapi.json"
+_JSON, _EVENTS = "application/json", "text/event-stream"
+_DONE = "[DONE]"
+_FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
+_NOT_ADMITTED = (HTTPStatus.SERVICE_UNAVAILABLE,)
+_BAD_KEY = (401, 403, 429, 500)  # of a gateway key; without one, a request is nobody's
+_RANGED = (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED)
+_UNNAMED = "The upstream does not let this account do this."  # the one status of the upstream only
+_KEYS: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
+_HEADERS: Mapping[str, str] = {
+    REQUEST_ID: "The id of this request: the caller's own if it is sane, else a new one.",
+    IGNORED_FIELDS: "The fields that were given and have no effect.",
+    UPSTREAM_MODEL: "The upstream's name of the model that answered, of whole answers.",
+    OVERHEAD: "The milliseconds that this gateway took, of whole answers.",
+    RETRY_AFTER: "When to try again, in seconds.",
+    SHOULD_RETRY: "`false` where trying again would not help for long.",
+}
+_INFO = (
+    "The OpenAI API in front of the ChatGPT web backend. Fields that are unknown here are "
+    "accepted; those without an effect are named in `x-ignored-fields`. A stream is described "
+    "by one of its events; where the text ends with `[DONE]`, that is the last."
+)
+
+
+async def description(request: web.Request) -> web.Response:
+    """Answer the description, with the address that this caller uses."""
+    server = request.app[CONFIG].server
+    servers = [{"url": public_url(request, server)}]
+    return json_response(
+        {**document(api_base(server)), "servers": servers}, headers={"Cache-Control": "no-cache"}
+    )
+
+
+@cache
+def document(base: str) -> dict[str, Any]:
+    """Return the description without an address; `base` is what comes before `/v1`."""
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in ENDPOINTS:
+        for path, suffix in _places(endpoint, base):
+            paths.setdefault(path, {})[endpoint.method] = _operation(endpoint, suffix)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "backend-to-v1", "version": VERSION, "description": _INFO},
+        "paths": spelled_out(paths),
+        "components": spelled_out(_components()),
+        "tags": [{"name": tag} for tag in dict.fromkeys(each.tag for each in ENDPOINTS)],
+        "x-not-offered": {f"{base}/v1/{path}": reason for path, reason in REASONS.items()},
+    }
+
+
+def _places(endpoint: Endpoint, base: str) -> Iterator[tuple[str, str]]:
+    """Yield each path of an endpoint, and what its operation's id ends with there."""
+    places = {
+        Place.API: [(base, "")],
+        Place.ROOT: [("", "")],
+        Place.BOTH: [("", ""), *([(base, "BelowPrefix")] if base else [])],
+    }
+    for before, suffix in places[endpoint.place]:
+        yield f"{before}{endpoint.path}", suffix
+
+
+def _operation(endpoint: Endpoint, suffix: str) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": f"{endpoint.id}{suffix}",
+        "summary": endpoint.summary,
+        "tags": [endpoint.tag],
+        "security": {True: _KEYS, None: [*_KEYS, {}], False: []}[endpoint.needs_key],
+        "responses": _responses(endpoint),
+    }
+    if endpoint.parameters:
+        operation["parameters"] = [_parameter(each) for each in endpoint.parameters]
+    if endpoint.request is not None:
+        schema = reference(endpoint.request)
+        content = {endpoint.body.value: {"schema": schema}}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": parameter.place,
+        "required": parameter.place == "path",
+        "description": parameter.description,
+        "schema": parameter.schema,
+    }
+
+
+def _responses(endpoint: Endpoint) -> dict[str, Any]:
+    content: dict[str, Any] = {media: {} for media in endpoint.media}
+    if endpoint.answer is not None:
+        content[_JSON] = {"schema": _schema_of(endpoint.answer)}
+    if endpoint.events is not None:
+        content[_EVENTS] = {"schema": _event_schema(endpoint.events)}
+    names = (REQUEST_ID, IGNORED_FIELDS, UPSTREAM_MODEL, OVERHEAD)
+    headers = _headers(*(names if endpoint.request else names[:1]))
+    responses: dict[str, Any] = {
+        "200": {"description": endpoint.summary, "headers": headers, "content": content}
+    }
+    if endpoint.answer is None and endpoint.method == "get":
+        for other in _RANGED:
+            responses[str(other.value)] = {"description": other.phrase, "headers": headers}
+    if endpoint.id == "getReadiness":
+        responses["503"] = {**responses["200"], "description": "Requests cannot be served now."}
+    for status in _errors_of(endpoint):
+        responses[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
+    return responses
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _schema_of(record: Any) -> Schema:
+    schemas, _ = msgspec.json.schema_components(
+        [record], ref_template="#/components/schemas/{name}"
+    )
+    return dict(schemas[0])
+
+
+def _event_schema(record: Any) -> Schema:
+    """Return the schema of one event of a stream: its data is JSON, or the mark of the end."""
+    data = {
+        "type": "string",
+        "contentMediaType": _JSON,
+        "contentSchema": {"anyOf": [_schema_of(record), reference("Error")]},
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "event": {"type": "string"},
+            "data": {"anyOf": [{"const": _DONE}, data]},
+        },
+        "required": ["data"],
+    }
+
+
+def _components() -> dict[str, Any]:
+    records = [Error]
+    for endpoint in ENDPOINTS:
+        records += [each for each in (endpoint.answer, endpoint.events) if each is not None]
+    return {
+        "schemas": {**request_components(), **FORMS, **answer_components(records)},
+        "responses": {f"Error{status}": _error(status) for status in _statuses()},
+        "headers": {
+            name: {"description": text, "schema": {"type": "string"}}
+            for name, text in _HEADERS.items()
+        },
+        "securitySchemes": {
+            "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A refresh or access token, and with it `,<account id>`.",
+            },
+            "apiKey": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "api-key",
+                "description": "The same token, for clients that know this header only.",
+            },
+        },
+    }
+
+
+def _errors_of(endpoint: Endpoint) -> list[int]:
+    """Return the statuses of an endpoint's failures, with those of whoever is not let in."""
+    admitted = () if endpoint.path in _FOR_OPERATORS else _NOT_ADMITTED
+    key = _BAD_KEY if endpoint.needs_key is not False else ()
+    body = (HTTPStatus.REQUEST_TIMEOUT,) if endpoint.request else ()
+    return sorted({int(one) for one in (*endpoint.errors, *admitted, *key, *body)})
+
+
+def _statuses() -> list[int]:
+    return sorted({status for endpoint in ENDPOINTS for status in _errors_of(endpoint)})
+
+
+def _error(status: int) -> dict[str, Any]:
+    """Return the answer to a failed request, described by the errors that have this status."""
+    texts = [error.__doc__ or "" for error in _tree(ServiceError) if error.status == status]
+    names = (REQUEST_ID, RETRY_AFTER, SHOULD_RETRY)
+    return {
+        "description": " ".join(text.partition("\n")[0] for text in texts) or _UNNAMED,
+        "headers": _headers(*names),
+        "content": {_JSON: {"schema": reference("Error")}},
+    }
+
+
+def _tree(error: type[ServiceError]) -> Iterator[type[ServiceError]]:
+    """Yield an error and those below it that set a status of their own."""
+    if error is ServiceError or "status" in vars(error):
+        yield error
+    for below in error.__subclasses__():
+        yield from _tree(below)

@@ -1,0 +1,319 @@
+"""The table of request fields: what each means, and what its reader demands beyond its type.
+
+Types, defaults and whether a field is required are those of the reader's own record, and a
+field that the reader names as ignored is described as such; a test compares the names.
+What is noted under `WHOLE` is demanded of the record as a whole.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from handlers.chat_messages import (
+    FILE_ID,
+    MAY_BE_SILENT,
+    ROLES,
+    WireFile,
+    WireImageUrl,
+    WireMessage,
+)
+from handlers.completions import CompletionFields
+from handlers.demands import MAX_FUNCTIONS, NAME, WireChoice, WireFormat, WireFunction, WireTool
+from handlers.image_orders import FORMATS, ImageFields
+from handlers.requests import MAX_MODEL_CHARS, MAX_STOP_CHARS, MAX_STOPS, UPSTREAM_ID, ChatFields
+from handlers.response_input import (
+    DROPPED,
+    PARTS,
+    REFERENCE,
+    RESULT_ROLES,
+    InputCall,
+    InputCallOutput,
+    InputMessage,
+)
+from handlers.response_requests import LOGPROBS, MAX_METADATA_PAIRS, ResponseFields
+from handlers.speech import SpeechFields
+from service.chat import Profile
+from service.images import MAX_PICTURES
+from service.speech import FORMATS as FORMATS_OF_SOUND
+from service.speech import MAX_CHARS, VOICES
+
+Schema = dict[str, Any]
+Notes = dict[str, Schema]
+WHOLE = ""
+COMPONENTS = "#/components/schemas/"
+PROFILE_PATTERN = "^({})?$".format(
+    "|".join("".join(f"[{char}{char.upper()}]" for char in profile) for profile in Profile)
+)
+
+
+def _note(description: str, **demands: Any) -> Schema:
+    return {"description": description, **demands}
+
+
+_MODEL = _note(
+    "A name of `/v1/models`, or one that this account's upstream has.",
+    minLength=1,
+    maxLength=MAX_MODEL_CHARS,
+)
+_LIMIT = "The answer ends after as many tokens; `finish_reason` is then `length`."
+_ONE = _note("Only one choice can be had.", enum=[None, 1])
+_OFF = [{"type": "boolean", "const": False}, {"type": "null"}]
+_STREAM = _note("Answer with server-sent events.")
+_STREAM_OPTIONS = _note("`include_usage` adds an event with the usage before `[DONE]`.")
+_STOP = _note(
+    "Where the answer ends, without these words.",
+    maxLength=MAX_STOP_CHARS,
+    maxItems=MAX_STOPS,
+    items={"type": "string", "maxLength": MAX_STOP_CHARS},
+)
+_PROFILE = _note(
+    "How the answer is rendered: `web`, `bot` or `raw`; in place of the header.",
+    pattern=PROFILE_PATTERN,
+)
+_WORDS_OF_CHOICE = {"enum": ["none", "auto", "required"]}
+_URL = "^\\s*([Hh][Tt][Tt][Pp][Ss]?://|[Dd][Aa][Tt][Aa]:)"
+_UPSTREAM_ID = f"^(?:{UPSTREAM_ID.pattern})?$"
+_FUNCTIONS = {"maxItems": MAX_FUNCTIONS}
+_PARALLEL = _note("False: one call in an answer at most.")
+
+_CHAT: Notes = {
+    "model": _MODEL,
+    "messages": _note("The conversation so far.", minItems=1),
+    "stream": _STREAM,
+    "stream_options": _STREAM_OPTIONS,
+    "max_tokens": _note(_LIMIT, minimum=1),
+    "max_completion_tokens": _note(_LIMIT, minimum=1),
+    "stop": _STOP,
+    "n": _ONE,
+    "modalities": _note("Text only.", items={"type": "string", "not": {"const": "audio"}}),
+    "audio": _note("Audio output cannot be had.", type="null"),
+    "logprobs": _note("Log probabilities cannot be had.", anyOf=_OFF),
+    "tools": _note("Functions that the model may call.", **_FUNCTIONS),
+    "tool_choice": _note(
+        "`none`, `auto`, `required`, one function, or the `allowed_tools` among them.",
+        anyOf=[
+            _WORDS_OF_CHOICE,
+            {"$ref": f"{COMPONENTS}{WireChoice.__name__}"},
+            {"type": "null"},
+        ],
+    ),
+    "parallel_tool_calls": _PARALLEL,
+    "functions": _note("The form before `tools`.", **_FUNCTIONS),
+    "function_call": _note("The form before `tool_choice`: `none`, `auto` or one function."),
+    "response_format": _note(
+        "What the answer has to be: text, a JSON object, or what fits a schema."
+    ),
+    "conversation_id": _note(
+        "Goes on with this conversation of the upstream's, as an earlier answer named it.",
+        pattern=_UPSTREAM_ID,
+    ),
+    "parent_message_id": _note(
+        "The message of that conversation to go on from.", pattern=_UPSTREAM_ID
+    ),
+    "render_profile": _PROFILE,
+}
+_COMPLETION: Notes = {
+    "model": _MODEL,
+    "prompt": _note(
+        "One prompt, or a list of one.",
+        minItems=1,
+        maxItems=1,
+        items={"type": "string"},
+    ),
+    "stream": _STREAM,
+    "stream_options": _STREAM_OPTIONS,
+    "max_tokens": _note(_LIMIT, minimum=1),
+    "stop": _STOP,
+    "echo": _note("Put the prompt before the answer."),
+    "suffix": _note("A text cannot be filled in.", enum=[None, ""]),
+    "n": _ONE,
+    "best_of": _ONE,
+    "logprobs": _note("Log probabilities cannot be had.", type="null"),
+    "render_profile": _PROFILE,
+}
+
+
+def _item(kind: str, record: type[Struct]) -> Schema:
+    """Return the schema of an item of this kind, as its reader has it."""
+    _, found = msgspec.json.schema_components([record])
+    own = found[record.__name__]
+    return {
+        "properties": {"type": {"const": kind}, **own["properties"]},
+        "required": ["type", *own["required"]],
+    }
+
+
+_ITEMS = [
+    {
+        "properties": {
+            "type": {"const": "message"},
+            "role": {"enum": [role for role in ROLES if role not in RESULT_ROLES]},
+            "content": {
+                "anyOf": [
+                    {"type": "string"},
+                    {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {"type": {"enum": list(PARTS)}},
+                            "required": ["type"],
+                        },
+                    },
+                ]
+            },
+        },
+        "required": list(InputMessage.__struct_fields__),
+    },
+    _item("function_call", InputCall),
+    _item("function_call_output", InputCallOutput),
+    {
+        "properties": {"type": {"const": REFERENCE}, "id": {"type": "string"}},
+        "required": ["type", "id"],
+    },
+    {"properties": {"type": {"enum": sorted(DROPPED)}}, "required": ["type"]},
+]
+_RESPONSE: Notes = {
+    WHOLE: {"required": ["input"]},
+    "model": _note(f"{_MODEL['description']} Without it, that of `previous_response_id`."),
+    "input": _note(
+        "A text, or a list of items: messages, calls of functions and their results, references.",
+        minLength=1,
+        minItems=1,
+        items={"type": "object", "anyOf": _ITEMS},
+    ),
+    "instructions": _note("What the model is told before the input, in this response only."),
+    "previous_response_id": _note("Goes on from this response, without sending it again."),
+    "stream": _STREAM,
+    "stream_options": _note("Accepted; its events are as short without it."),
+    "store": _note("False: the response is not kept, and cannot be read or gone on from."),
+    "background": _note("Responses are not run in the background.", anyOf=_OFF),
+    "metadata": _note("Repeated in the response.", maxProperties=MAX_METADATA_PAIRS),
+    "max_output_tokens": _note(
+        "The answer ends after as many tokens; the response is then `incomplete`.", minimum=1
+    ),
+    "truncation": _note("The upstream shortens as it sees fit.", enum=[None, "auto", "disabled"]),
+    "conversation": _note("Conversation objects cannot be had.", type="null"),
+    "prompt": _note("Prompt templates cannot be had.", type="null"),
+    "include": _note(
+        "Accepted; only log probabilities are refused.",
+        items={"type": "string", "not": {"const": LOGPROBS}},
+    ),
+    "tools": _note(
+        "Functions that the model may call. It uses those of its own as it sees fit.",
+        **_FUNCTIONS,
+        items={
+            "type": "object",
+            "properties": {"type": {"type": "string"}},
+            "required": ["type"],
+        },
+    ),
+    "tool_choice": _note(
+        "`none`, `auto`, `required`, one function, or the `allowed_tools` among them.",
+        anyOf=[_WORDS_OF_CHOICE, {"type": "object"}, {"type": "null"}],
+    ),
+    "parallel_tool_calls": _PARALLEL,
+    "text": _note("`format` says what the answer has to be, as `response_format` of a chat."),
+    "render_profile": _PROFILE,
+}
+_IMAGE: Notes = {
+    "prompt": _note("What to draw.", pattern=r"\S"),
+    "model": _note("A name of `/v1/models`; without it, the first that can draw."),
+    "n": _note("How many pictures; each is a turn of its own.", minimum=1, maximum=MAX_PICTURES),
+    "size": _note("Such as `1024x1024`, or `auto`; the model is told, and heeds it as it likes."),
+    "response_format": _note(
+        "Links, or the pictures themselves; by the model's name without it.",
+        enum=[None, "", *FORMATS],
+    ),
+    "render_profile": _PROFILE,
+}
+_SILENT = [{"properties": {"role": {"enum": list(MAY_BE_SILENT)}}}]
+_SPEECH: Notes = {
+    WHOLE: {
+        "anyOf": [
+            {"properties": {"input": {"pattern": r"\S"}}, "required": ["input"]},
+            {
+                "properties": {
+                    name: {"type": "string", "minLength": 1}
+                    for name in ("conversation_id", "message_id")
+                },
+                "required": ["conversation_id", "message_id"],
+            },
+        ]
+    },
+    "input": _note("The text to read aloud.", maxLength=MAX_CHARS),
+    "model": _note("A name of `/v1/models` whose model repeats the text; without it, a small one."),
+    "voice": _note(
+        "An OpenAI name of a voice, or one of the upstream's.", anyOf=[{"enum": [None, *VOICES]}]
+    ),
+    "response_format": _note("The kind of sound.", enum=[None, "", *FORMATS_OF_SOUND]),
+    "stream_format": _note("Bytes only, as they arrive.", enum=[None, "audio"]),
+    "conversation_id": _note(
+        "Beside `message_id`, in place of `input`: an answer that is there already.",
+        pattern=_UPSTREAM_ID,
+    ),
+    "message_id": _note("As an answer named it.", pattern=_UPSTREAM_ID),
+}
+_MESSAGE: Notes = {
+    WHOLE: {
+        "anyOf": [
+            *_SILENT,
+            {
+                "properties": {"content": {"type": ["string", "array"], "minItems": 1}},
+                "required": ["content"],
+            },
+        ]
+    },
+    "role": _note("Who speaks; `developer` is sent as `system`.", enum=list(ROLES)),
+    "content": _note("A text, or a list of parts; null beside calls."),
+    "name": _note("Of the function whose result this is, in the form before `tools`."),
+    "tool_calls": _note("The calls that the model wanted."),
+    "function_call": _note("The call that the model wanted, in the form before `tools`."),
+    "tool_call_id": _note("The call whose result this is."),
+}
+_FUNCTION: Notes = {
+    "name": _note("What it is called by.", pattern=f"^(?:{NAME.pattern})$"),
+    "description": _note("What it is for."),
+    "parameters": _note(
+        "The JSON Schema of its arguments, which are an object.",
+        properties={"type": {"const": "object"}},
+    ),
+    "strict": _note("Accepted; calls are held against the schema in any case."),
+}
+
+FIELDS: dict[type[Struct], Notes] = {
+    ChatFields: _CHAT,
+    CompletionFields: _COMPLETION,
+    ResponseFields: _RESPONSE,
+    ImageFields: _IMAGE,
+    SpeechFields: _SPEECH,
+    WireMessage: _MESSAGE,
+    WireFunction: _FUNCTION,
+    WireFile: {
+        WHOLE: {
+            "anyOf": [
+                {
+                    "properties": {name: {"type": "string", "minLength": 1}},
+                    "required": [name],
+                }
+                for name in ("file_data", "file_id")
+            ]
+        },
+        "filename": _note("Its name; its type is told from the content."),
+        "file_data": _note("Its content, as a data URL or in base64."),
+        "file_id": _note("The id of a file of `/v1/files`.", pattern=f"^(?:{FILE_ID.pattern})?$"),
+    },
+    WireImageUrl: {
+        "url": _note("A web address that is open to all, or a data URL.", pattern=_URL),
+        "detail": _note("Accepted, and has no effect."),
+    },
+    WireTool: {
+        WHOLE: {"required": ["type", "function"]},
+        "type": _note("Functions only.", const="function"),
+        "function": _note("Required.", type="object"),
+    },
+    WireFormat: {
+        "type": _note("What the answer has to be.", enum=["text", "json_object", "json_schema"]),
+        "json_schema": _note("Required for `json_schema`; `schema` is what the answer has to fit."),
+    },
+}

@@ -1,0 +1,150 @@
+"""Records -> JSON Schema: the readers' own for requests, those of `answers.py` for answers."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from handlers import completions, image_orders, requests, response_requests, speech
+from handlers.openapi.fields import COMPONENTS, FIELDS, WHOLE, Schema
+
+_OWN_NAME = re.compile(r"(?:.*\.)?_?(?:Wire)?(\w+)")
+_TYPES = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
+_IGNORED = "Accepted, and has no effect; `x-ignored-fields` of the answer names it."
+
+# What a request is called, its record, and the fields of it that have an effect.
+REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
+    "ChatCompletionRequest": (requests.ChatFields, requests.HONOURED),
+    "CompletionRequest": (completions.CompletionFields, completions.HONOURED),
+    "ResponseRequest": (response_requests.ResponseFields, response_requests.HONOURED),
+    "ImageRequest": (image_orders.ImageFields, image_orders.HONOURED),
+    "SpeechRequest": (speech.SpeechFields, speech.HONOURED),
+}
+
+
+def reference(name: str) -> Schema:
+    """Return the schema that stands for a component."""
+    return {"$ref": f"{COMPONENTS}{name}"}
+
+
+def answer_components(records: Iterable[Any]) -> dict[str, Schema]:
+    """Return the schemas of these records, by their names, and of all that is in them."""
+    _, found = msgspec.json.schema_components(records, ref_template=f"{COMPONENTS}{{name}}")
+    return found
+
+
+def request_components() -> dict[str, Schema]:
+    """Return the schemas of all requests, with the notes of `fields.py` in them.
+
+    What is in a request is called after it, since readers of two dialects have parts of one name.
+    """
+    found: dict[str, Schema] = {}
+    for name, (record, honoured) in REQUESTS.items():
+        found |= _components(name, record, honoured)
+    return found
+
+
+def form_schema(
+    record: type[Struct], honoured: Collection[str], files: Mapping[str, Schema]
+) -> Schema:
+    """Return the schema of a form with the fields of a record, which has them as text.
+
+    Args:
+        record: of the fields.
+        honoured: those of them that have an effect.
+        files: the files beside them, by the name of their part.
+    """
+    notes = FIELDS[record]
+    fields = {name: _as_text(notes[name]) for name in record.__struct_fields__ if name in honoured}
+    return {"type": "object", "properties": {**files, **fields}}
+
+
+def _as_text(note: Schema) -> Schema:
+    """Return the schema of a field of a form; of a number, it has the digits."""
+    kept = {key: value for key, value in note.items() if key in ("description", "pattern")}
+    if "enum" in note:
+        kept["enum"] = [value for value in note["enum"] if value is not None]
+    if "maximum" in note:
+        kept["pattern"] = f"^([{note['minimum']}-{note['maximum']}])?$"
+    return {"type": "string", **kept}
+
+
+def _components(name: str, record: type[Struct], honoured: Collection[str]) -> dict[str, Schema]:
+    noted = {each.__name__: (each, notes) for each, notes in FIELDS.items()}
+    stem = name.removesuffix("Request")
+    _, raw = msgspec.json.schema_components([record], ref_template=f"{COMPONENTS}{{name}}")
+    names = {old: name if old == record.__name__ else stem + _own_name(old) for old in raw}
+    found = {}
+    for old, schema in raw.items():
+        _, notes = noted.get(old, (None, {}))
+        ignored = set(record.__struct_fields__) - set(honoured) if old == record.__name__ else set()
+        found[names[old]] = _renamed(_with_notes(schema, notes, ignored), names)
+    return found
+
+
+def _own_name(old: str) -> str:
+    own = _OWN_NAME.fullmatch(old)
+    return own[1] if own else old
+
+
+def _with_notes(schema: Schema, notes: Mapping[str, Schema], ignored: Collection[str]) -> Schema:
+    """Return a record's schema with a note on each field; a field that may be null stays so."""
+    properties = {}
+    for name, given in schema.get("properties", {}).items():
+        plain = {
+            key: value for key, value in given.items() if key != "default" or value is not None
+        }
+        note = notes.get(name, {})
+        if name in ignored and not note:
+            note = {"description": _IGNORED, "x-ignored": True}
+        properties[name] = {**plain, **note}
+    return {**schema, "properties": properties, **notes.get(WHOLE, {})} if properties else schema
+
+
+def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
+    """Return a schema whose references and title are by the new names."""
+    if isinstance(schema, list):
+        return [_renamed(each, names) for each in schema]
+    if isinstance(schema, str) and schema.startswith(COMPONENTS):
+        return COMPONENTS + names[schema.removeprefix(COMPONENTS)]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: names.get(value, value)
+        if key == "title" and isinstance(value, str)
+        else _renamed(value, names)
+        for key, value in schema.items()
+    }
+
+
+def spelled_out(schema: Any) -> Any:
+    """Return schemas as programs that make clients read them: each value and list with its type."""
+    if isinstance(schema, list):
+        return [spelled_out(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: spelled_out(value) for key, value in schema.items()}
+    kinds = plain.get("type")
+    if kinds == "array" or (isinstance(kinds, list) and "array" in kinds):
+        plain.setdefault("items", {})
+    values = plain.get("enum")
+    if isinstance(values, list) and "type" not in plain and "anyOf" not in plain:
+        types = dict.fromkeys(_TYPES[type(value)] for value in values)
+        plain["type"] = next(iter(types)) if len(types) == 1 else list(types)
+        if len(values) == 1:
+            plain["const"] = plain.pop("enum")[0]
+    return plain
+
+
+def references_in(schema: Any) -> Iterator[str]:
+    """Yield the names of the components that a schema refers to."""
+    if isinstance(schema, dict):
+        for value in schema.values():
+            yield from references_in(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from references_in(value)
+    elif isinstance(schema, str) and schema.startswith(COMPONENTS):
+        yield schema.removeprefix(COMPONENTS)

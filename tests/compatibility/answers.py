@@ -1,0 +1,218 @@
+"""The support list of responses."""
+
+import json
+from typing import Any
+
+from tests.compatibility.case import Case, Seen, Verdict, honoured, ignored, kind, refused
+from tests.compatibility.chats import BOTH, PIXEL, SCHEMA
+
+RESPONSE: dict[str, Any] = {"model": "gpt-4o", "input": "Hello"}
+TOOLS: dict[str, Any] = {
+    "input": BOTH["messages"][0]["content"],
+    "tools": [{"type": "function", **tool["function"]} for tool in BOTH["tools"]],
+}
+FLAT_SCHEMA = {"type": "json_schema", **SCHEMA}
+CALL = {"type": "function_call", "call_id": "call_1", "name": "add", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "ahoy 5"}
+HELLO = {"role": "user", "content": "Hello"}
+# What a model did by itself, as history: it is told in the text of its answer.
+HISTORY = (
+    *("file_search_call", "computer_call", "web_search_call", "reasoning", "compaction"),
+    *("image_generation_call", "code_interpreter_call", "mcp_list_tools", "mcp_call"),
+)
+UNKNOWN_ITEMS = (
+    *("computer_call_output", "tool_search_call", "tool_search_output", "additional_tools"),
+    *("configuration_update", "local_shell_call", "local_shell_call_output", "shell_call"),
+    *("shell_call_output", "apply_patch_call", "apply_patch_call_output", "mcp_approval_request"),
+    *("mcp_approval_response", "custom_tool_call_output", "custom_tool_call"),
+    *("compaction_trigger", "program", "program_output"),
+)
+OWN_TOOLS = ("web_search", "web_search_2025_08_26", "web_search_preview")
+OWN_TOOLS += ("web_search_preview_2025_03_11", "code_interpreter", "image_generation")
+UNKNOWN_TOOLS = (
+    *("file_search", "computer", "computer_use_preview", "mcp", "programmatic_tool_calling"),
+    *("local_shell", "shell", "custom", "namespace", "tool_search", "apply_patch"),
+)
+
+
+def names(seen: Seen) -> list[str]:
+    """Return the functions that a response calls."""
+    output = seen.answer.json["output"]
+    return [item["name"] for item in output if item["type"] == "function_call"]
+
+
+async def is_gone(seen: Seen) -> bool:
+    path = f"/responses/{seen.answer.json['id']}"
+    return (await seen.call("GET", path)).status == 404
+
+
+async def is_kept(seen: Seen) -> bool:
+    path = f"/responses/{seen.answer.json['id']}"
+    return (await seen.call("GET", path)).json["output"] == seen.answer.json["output"]
+
+
+def goes_on(seen: Seen) -> bool:
+    """Whether the turn is of a conversation that was there, with one message only."""
+    assert seen.turn is not None
+    return bool(seen.turn["conversation_id"]) and len(seen.turn["messages"]) == 1
+
+
+def part(**one: Any) -> dict[str, Any]:
+    return {"input": [{"role": "user", "content": [one]}]}
+
+
+RESPONSE_CASES: list[Case] = [
+    honoured("input", "Ahoy", lambda seen: "Ahoy" in seen.words),
+    honoured("input", [HELLO], lambda seen: "Hello" in seen.words),
+    refused("input", []),
+    honoured("model", "gpt-4o-mini", lambda seen: seen.turn["model"] == "gpt-4o-mini"),
+    honoured("instructions", "Be brief", lambda seen: "Be brief" in seen.words),
+    honoured("previous_response_id", "{response}", goes_on),
+    honoured("stream", True, lambda seen: seen.answer.headers["Content-Type"].startswith("text/e")),
+    honoured("store", False, is_gone),
+    honoured("store", True, is_kept),
+    honoured("metadata", {"a": "b"}, lambda seen: seen.answer.json["metadata"] == {"a": "b"}),
+    honoured(
+        "max_output_tokens",
+        1,
+        lambda seen: seen.answer.json["incomplete_details"] == {"reason": "max_output_tokens"},
+    ),
+    honoured("tools", TOOLS["tools"], lambda seen: names(seen) == ["get_weather", "add"], **TOOLS),
+    honoured("tool_choice", "none", lambda seen: not names(seen), **TOOLS),
+    honoured(
+        "tool_choice",
+        {"type": "function", "name": "add"},
+        lambda seen: names(seen) == ["add"],
+        **TOOLS,
+    ),
+    honoured("parallel_tool_calls", False, lambda seen: len(names(seen)) == 1, **TOOLS),
+    honoured(
+        "text",
+        {"format": {"type": "json_object"}},
+        lambda seen: isinstance(json.loads(seen.content), dict),
+    ),
+    honoured("background", False, lambda seen: seen.answer.json["status"] == "completed"),
+    refused("background", True),
+    refused("conversation", "conv_1"),
+    refused("prompt", {"id": "pmpt_1"}),
+    refused("include", ["message.output_text.logprobs"]),
+    ignored("include", ["reasoning.encrypted_content"]),
+    ignored("truncation", "auto"),
+    ignored("truncation", "disabled", is_silent=True),
+    ignored("stream_options", {"include_obfuscation": False}, is_silent=True),
+    *(
+        ignored(name, value)
+        for name, value in {
+            "access_programs": ["a"],
+            "background_options": {},
+            "context_management": [],
+            "image": {},
+            "max_tool_calls": 1,
+            "moderation": {"model": "omni-moderation-latest"},
+            "prompt_cache_key": "a",
+            "prompt_cache_options": {"mode": "auto"},
+            "prompt_cache_retention": "24h",
+            "reasoning": {"effort": "low"},
+            "safety_identifier": "a",
+            "service_tier": "flex",
+            "temperature": 0.5,
+            "top_logprobs": 2,
+            "top_p": 0.5,
+            "user": "a",
+        }.items()
+    ),
+    kind(
+        "input[].type: message",
+        Verdict.HONOURED,
+        {"input": [{"type": "message", "role": "user", "content": "Ahoy"}]},
+        lambda seen: "Ahoy" in seen.words,
+    ),
+    kind(
+        "input[].type: function_call",
+        Verdict.HONOURED,
+        {"input": [HELLO, CALL, OUTPUT]},
+        lambda seen: "add" in seen.words,
+    ),
+    kind(
+        "input[].type: function_call_output",
+        Verdict.HONOURED,
+        {"input": [HELLO, CALL, OUTPUT]},
+        lambda seen: "ahoy 5" in seen.words,
+    ),
+    kind(
+        "input[].type: item_reference",
+        Verdict.HONOURED,
+        {"input": [{"type": "item_reference", "id": "{item}"}, HELLO]},
+        lambda seen: "Ahoy there" in seen.words,
+    ),
+    *(
+        kind(f"input[].type: {one}", Verdict.IGNORED, {"input": [{"type": one}, HELLO]})
+        for one in HISTORY
+    ),
+    *(
+        kind(f"input[].type: {one}", Verdict.REFUSED, {"input": [{"type": one}, HELLO]})
+        for one in UNKNOWN_ITEMS
+    ),
+    kind(
+        "input[].content[].type: input_text",
+        Verdict.HONOURED,
+        part(type="input_text", text="Ahoy"),
+        lambda seen: "Ahoy" in seen.words,
+    ),
+    kind(
+        "input[].content[].type: input_image",
+        Verdict.HONOURED,
+        part(type="input_image", image_url=PIXEL, detail="auto"),
+        lambda seen: "image_asset_pointer" in seen.words,
+    ),
+    kind(
+        "input[].content[].type: input_file",
+        Verdict.HONOURED,
+        part(type="input_file", file_id="{file}"),
+        lambda seen: "boats.txt" in seen.words,
+    ),
+    kind(
+        "tools[].type: function",
+        Verdict.HONOURED,
+        TOOLS,
+        lambda seen: names(seen) == ["get_weather", "add"],
+    ),
+    *(
+        kind(f"tools[].type: {one}", Verdict.IGNORED, {"tools": [{"type": one}]})
+        for one in OWN_TOOLS
+    ),
+    *(
+        kind(f"tools[].type: {one}", Verdict.REFUSED, {"tools": [{"type": one}]})
+        for one in UNKNOWN_TOOLS
+    ),
+    kind(
+        "text.format.type: text",
+        Verdict.HONOURED,
+        {"text": {"format": {"type": "text"}}},
+        lambda seen: seen.content.startswith("Demo answer"),
+    ),
+    kind(
+        "text.format.type: json_object",
+        Verdict.HONOURED,
+        {"text": {"format": {"type": "json_object"}}},
+        lambda seen: isinstance(json.loads(seen.content), dict),
+    ),
+    kind(
+        "text.format.type: json_schema",
+        Verdict.HONOURED,
+        {"text": {"format": FLAT_SCHEMA}},
+        lambda seen: "city" in json.loads(seen.content),
+    ),
+]
+RETRIEVE_CASES: list[Case] = [
+    ignored("include", "message.output_text.logprobs", is_silent=True),
+    ignored("include_obfuscation", "false", is_silent=True),
+    ignored("starting_after", "1", is_silent=True),
+    refused("stream", "true"),
+]
+INPUT_ITEM_CASES: list[Case] = [
+    honoured("after", "{last_item}", lambda seen: len(seen.answer.json["data"]) == 1),
+    honoured("limit", "1", lambda seen: len(seen.answer.json["data"]) == 1),
+    honoured("order", "asc", lambda seen: "first" in json.dumps(seen.answer.json["data"][0])),
+    ignored("include", "message.output_text.logprobs", is_silent=True),
+]

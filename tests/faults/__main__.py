@@ -1,0 +1,61 @@
+"""Play the fault matrix and print what came of each fault.
+
+    python -m tests.faults [--brief] [--row EXPRESSION] [--jobs 2]
+
+Every fault of `table.py` and its rows is crossed with every way to ask, over real sockets. The
+exit status is 1 if anything was wrong.
+"""
+
+import argparse
+import multiprocessing
+import os
+import time
+
+from tests.faults.matrix import ROWS, Tally, played, rows_named
+
+SHOWN_PROBLEMS = 40
+HEAD = ("fault", "cases", "passed", "lost bytes", "leaked secrets", "leaked tasks, sockets")
+
+
+def table(tallies: list[Tally]) -> str:
+    """Return the table, its sum at the end."""
+    rows = [(t.row, t.cases, t.passed, t.lost_bytes, t.leaked_secrets, t.leaked) for t in tallies]
+    sums = tuple(sum(int(row[i]) for row in rows) for i in range(1, len(HEAD)))
+    lines = [HEAD, *rows, (f"all {len(rows)}", *sums)]
+    widths = [max(len(str(line[i])) for line in lines) for i in range(len(HEAD))]
+    return "\n".join(
+        "  ".join(
+            [str(first).ljust(widths[0])]
+            + [str(cell).rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        )
+        for first, *rest in lines
+    )
+
+
+def main() -> None:
+    """Play, print, and exit."""
+    parser = argparse.ArgumentParser(description="Play the fault matrix.")
+    parser.add_argument("--brief", action="store_true", help="one fault of each row and turn")
+    parser.add_argument("--row", default="", help="only rows whose name this expression finds")
+    parser.add_argument("--jobs", type=int, default=2, help="processes that share the rows")
+    options = parser.parse_args()
+    names, missing = rows_named(options.row)
+    began = time.monotonic()
+    shares = [(names[i :: options.jobs], options.brief) for i in range(options.jobs)]
+    with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+        tallies = [one for some in pool.starmap(played, shares, chunksize=1) for one in some]
+    order = {row.name: index for index, row in enumerate(ROWS)}
+    tallies.sort(key=lambda tally: order[tally.row])
+    for tally in tallies:
+        for problem in tally.problems[:SHOWN_PROBLEMS]:
+            print(f"WRONG {tally.row}: {problem}")
+    for name, what in missing.items():
+        print(f"NOT PLAYED {name}: {what} is not installed")
+    print(table(tallies))
+    print(f"{time.monotonic() - began:.0f} seconds in {options.jobs} processes")
+    is_incomplete = bool(missing) and os.environ.get("CI") == "true"
+    raise SystemExit(is_incomplete or any(not tally.is_clean for tally in tallies))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Holds one answer against how it has to end (spec 6.4, 9 and 11)."""
+
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+
+from tests.faults.endpoints import Endpoint, Got
+from tests.faults.table import TYPES, Ending
+
+LONG_WAIT_SECONDS = 60
+
+
+@dataclass
+class Found:
+    """What is wrong with one case."""
+
+    problems: list[str] = field(default_factory=list)
+    lost_bytes: int = 0
+
+    def expect(self, name: str, got: object, wanted: object) -> None:
+        """Note a difference."""
+        if got != wanted:
+            self.problems.append(f"{name}: {got!r}, not {wanted!r}")
+
+
+def for_pictures(ending: Ending) -> Ending:
+    """Return how an order of pictures ends, by how its turn does (spec 9)."""
+    if ending.has_picture:  # some of what was ordered is better than nothing
+        return replace(ending, status=200, code=None)
+    if ending.code is not None:
+        return ending
+    outcome = "refused" if ending.outcome in ("complete", "length") else ending.outcome
+    return replace(ending, outcome=outcome, status=400, code="content_policy_violation", words="")
+
+
+def check(endpoint: Endpoint, ending: Ending, got: Got) -> Found:
+    """Return what is wrong with an answer."""
+    found = Found(list(got.problems))
+    is_in_band = endpoint.is_streamed and (
+        ending.code is None or bool(ending.text) or ending.is_late
+    )
+    found.expect("is a stream", got.is_stream, is_in_band)
+    found.expect("status", got.status, 200 if is_in_band else ending.status)
+    _check_text(endpoint, ending, got, found)
+    if ending.code is None:
+        found.expect("error", got.error, None)
+        found.expect("end", got.end, ending.finish)
+    else:
+        found.expect("end", got.end, None)
+        _check_error(endpoint, ending, got, found, is_in_band=is_in_band)
+    return found
+
+
+def _check_text(endpoint: Endpoint, ending: Ending, got: Got, found: Found) -> None:
+    """Look for the text that has arrived, byte for byte, and for the picture."""
+    found.lost_bytes = lost_bytes(ending.text, got.text)
+    if endpoint.draws:
+        is_drawn = ending.has_picture and ending.code is None
+        found.expect("picture", got.has_picture, is_drawn)
+    found.expect("text", got.text, ending.text)
+
+
+def _check_error(
+    endpoint: Endpoint, ending: Ending, got: Got, found: Found, *, is_in_band: bool
+) -> None:
+    error = got.error or {}
+    found.expect("code", error.get("code"), ending.code)
+    if not (is_in_band and endpoint.name == "responses"):  # whose error has two fields
+        found.expect("type", error.get("type"), TYPES[ending.status])
+        param = "model" if ending.code == "model_not_found" else ending.param
+        found.expect("param", error.get("param"), param)
+    message = str(error.get("message"))
+    if ending.words not in message:
+        found.problems.append(f"{ending.words!r} is not in {message!r}")
+    if "<" in message or "Just a moment" in message:
+        found.problems.append(f"a page in {message!r}")
+    if is_in_band:
+        return
+    found.expect("Retry-After", got.headers.get("Retry-After"), ending.retry_after)
+    is_long = ending.retry_after is not None and int(ending.retry_after) > LONG_WAIT_SECONDS
+    is_vain = is_long or ending.status == HTTPStatus.INSUFFICIENT_STORAGE
+    found.expect("x-should-retry", got.headers.get("x-should-retry"), "false" if is_vain else None)
+
+
+def lost_bytes(wanted: str, got: str) -> int:
+    """Return how many bytes of a text are not there from the first difference on."""
+    both = zip(wanted, got, strict=False)
+    same = next((i for i, (a, b) in enumerate(both) if a != b), min(len(wanted), len(got)))
+    return len(wanted[same:].encode())

@@ -1,0 +1,67 @@
+"""Every target of `fuzz/` over its seeds and its committed inputs, without the fuzzer."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fuzz import corpus, targets
+
+ROOT = Path(__file__).parents[1]
+MAX_CORPUS_BYTES = 1_000_000
+# Of the transcripts, which `test_transcripts.py` cuts in every place, some will do.
+MAX_INPUTS = 12
+
+pytestmark = pytest.mark.filterwarnings("ignore:unread_data:DeprecationWarning")
+
+
+@pytest.mark.parametrize("name", targets.NAMES)
+def test_the_invariants_hold_for_seeds_and_committed_inputs(name: str) -> None:
+    target = targets.load(name)
+    for several in (target.seeds(), corpus.committed(name)):
+        step = max(1, len(several) // MAX_INPUTS)
+        for key in sorted(several)[::step]:
+            target.check(several[key])
+
+
+@pytest.mark.parametrize("name", targets.NAMES)
+def test_a_target_has_seeds_of_its_size_and_words_of_its_language(name: str) -> None:
+    target = targets.load(name)
+    assert len(target.seeds()) >= 3
+    assert max(map(len, corpus.inputs(name).values())) <= target.MAX_BYTES
+    words = corpus.dictionary(name).splitlines()
+    assert len(words) == len(target.TOKENS)
+    assert all(re.fullmatch(r'"(\\x[0-9a-f]{2})+"', word) for word in words)
+
+
+def test_the_committed_inputs_are_small() -> None:
+    sizes = [path.stat().st_size for path in corpus.COMMITTED.rglob("*") if path.is_file()]
+    assert sum(sizes) < MAX_CORPUS_BYTES
+    assert {path.name for path in corpus.COMMITTED.iterdir()} <= set(targets.NAMES)
+
+
+def test_each_target_is_in_the_list() -> None:
+    files = {path.stem for path in (ROOT / "fuzz" / "targets").glob("[a-z]*.py")}
+    assert files == set(targets.NAMES)
+
+
+BROKEN = {
+    "sse": ("fuzz.targets.sse._frames", list),
+    "calls": ("fuzz.targets.calls._found", list),
+    "multipart": ("fuzz.targets.multipart._read", len),
+    "markers": ("fuzz.targets.markers._reading", lambda cut, _: len(cut)),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_target_notices_that_a_cut_matters(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not fail would find nothing."""
+    target, (place, broken) = targets.load(name), BROKEN[name]
+    monkeypatch.setattr(place, broken)
+    with pytest.raises(AssertionError, match="another cut"):
+        check_all(target)
+
+
+def check_all(target: targets.Target) -> None:
+    for data in target.seeds().values():
+        target.check(data)
