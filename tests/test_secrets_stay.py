@@ -331,7 +331,7 @@ async def test_a_proxy_that_fails_is_named_without_its_password(tmp_path: Path) 
 async def test_a_bug_is_logged_without_what_it_quotes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_turns: object, _request: object, credential: Credential) -> None:
+    def broken(_turns: object, _request: object, credential: Credential, *_: object) -> None:
         message = f"no header: {credential.token} of {credential.account_id}"
         raise ValueError(message)
 
