@@ -99,9 +99,10 @@ class TurnBody:
             self.ended = BodyEnded(BodyEnd.SILENT, error.message)
         except ShutdownError as error:
             self.ended = BodyEnded(BodyEnd.SHUTDOWN, error.message)
-        except (aiohttp.ClientError, OSError, ValueError, RuntimeError):
-            # ValueError: a broken content encoding. RuntimeError: aiohttp's word for a
-            # connection that went while nobody read.
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # ValueError: a broken content encoding.
+            if error is inlet.fault:
+                raise
             self.ended = BodyEnded(BodyEnd.CUT)
         finally:
             self.close()

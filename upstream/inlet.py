@@ -38,6 +38,8 @@ class Inlet:
         max_bytes: how much is given at once.
         buffer: what is read into.
         take: gets all bytes first, in order.
+
+    `fault` is what `take` raised: a bug of this gateway, and no end of the body.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class Inlet:
         self._waiter: asyncio.Future[None] | None = None
         self._left = b""  # by `take`
         self._saved = b""  # when the connection was lost
-        self._fault: Exception | None = None
+        self.fault: Exception | None = None
         self._tap = _tapped(response, self, buffer)
 
     async def read(self) -> bytes:
@@ -64,20 +66,35 @@ class Inlet:
             if left := self._left:
                 self._left = b""
                 return left
-            if self._fault is not None:
-                raise self._fault
+            if self.fault is not None:
+                raise self.fault
             chunk = self._arrived()
             if not chunk and not self._content.is_eof():
                 if self._tap is not None:
                     await self._told()
                     continue
-                end_if_lost(self._response)
-                chunk = await self._content.read(self._max_bytes)  # nobody tells
+                chunk = await self._untold()
             if not chunk:
                 return b""
-            if left := self._take(chunk):
+            if left := self._taken(chunk):
                 return left
             await asyncio.sleep(0)  # more may be there already: others come first
+
+    async def _untold(self) -> bytes:
+        """Return what comes next of a body whose connection cannot be, or is no more, tapped."""
+        end_if_lost(self._response)
+        try:
+            return await self._content.read(self._max_bytes)
+        except RuntimeError as error:  # aiohttp's word for a connection that went while nobody read
+            raise aiohttp.ClientPayloadError("The connection broke within a body.") from error
+
+    def _taken(self, chunk: bytes) -> bytes:
+        """Return what `take` leaves of a chunk, remembering what it raises."""
+        try:
+            return self._take(chunk)
+        except Exception as error:
+            self.fault = error
+            raise
 
     def fail(self, error: Exception) -> None:
         """End the body with an error."""
@@ -111,10 +128,10 @@ class Inlet:
         try:
             # Reading what is there may let more come, of which nobody tells.
             while not self._left and (chunk := self._arrived()):
-                self._left = self._take(chunk)
-        except Exception as error:  # noqa: BLE001 - raised again where the body is read
-            self._fault = error
-        if self._left or self._fault is not None or is_over:
+                self._left = self._taken(chunk)
+        except Exception:  # noqa: BLE001 - whatever it is, who reads the body meets it
+            self._wake()
+        if self._left or is_over:
             self._wake()
 
     def _arrived(self) -> bytes:

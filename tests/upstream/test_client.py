@@ -286,3 +286,18 @@ async def test_a_resume_names_its_place_and_its_token(upstream) -> None:
         assert await read(body) == DONE
     assert upstream.resumed[0].body == {"conversation_id": "c1", "offset": 7}
     assert upstream.resumed[0].headers["X-Conduit-Token"] == "conduit"
+
+
+async def test_a_bug_in_what_takes_the_bytes_is_not_the_upstreams_cut(
+    upstream: ScriptedUpstream,
+) -> None:
+    def broken(_chunk: bytes) -> bytes:
+        raise ValueError("of the test")
+
+    upstream.plays(answer("Hi"), DONE)
+    async with opened(upstream) as client:
+        body = await client.open()
+        with pytest.raises(ValueError, match="of the test"):
+            async for _ in body.chunks(lambda: 0, lambda: None, broken):
+                pass
+    assert body.ended is None
