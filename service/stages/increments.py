@@ -97,11 +97,14 @@ class Snapshots:
         since it says again what those before it did.
         """
         before, at, last, count = self._before, 0, 0, 0
-        while chunk.startswith(before, at) and (end := chunk.find(b"\n\n", at)) >= 0:
+        known, after = self._known, self._after
+        # What says at least as much ends behind what is known. Of one that does not, this passes
+        # the end; but then line feeds stand in what would be the text, and that is no JSON.
+        size = len(known)
+        while chunk.startswith(before, at) and (end := chunk.find(b"\n\n", at + size)) >= 0:
             at, last, count = end + 2, at, count + 1
         if not count:
             return None
-        known, after = self._known, self._after
         begin, end = last + len(known), at - len(after)
         if begin > end or not (chunk.startswith(known, last) and chunk.endswith(after, last, at)):
             return None

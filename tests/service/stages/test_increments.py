@@ -195,6 +195,16 @@ def test_of_several_only_the_last_is_looked_into() -> None:
     assert snapshots.read(run) == Run("bc", 2, len(run), as_event(snapshot("abc")))
 
 
+def test_an_event_whose_end_is_passed_is_left_to_the_stages() -> None:
+    text = "a long text " * 20
+    snapshots = snapshots_like(snapshot(text), text)
+    assert snapshots is not None
+    less, more = as_event(snapshot("a")), as_event(snapshot(text + "and more"))
+    assert snapshots.read(less + more) is None
+    assert snapshots.read(less) is None
+    assert snapshots.read(more) == Run("and more", 1, len(more), more)
+
+
 @pytest.mark.parametrize(
     "data",
     [
