@@ -274,8 +274,9 @@ class EventStream:
         # A caller that reads nothing gets no signs of life: they would only pile up.
         is_quiet = not self._protocol.writing_paused
         if due := silence.due(loop.time(), self._writes, is_quiet=is_quiet):
-            signs = {COMMENT: PING, CHUNK: self._events.keep_alive()}
-            self._do(self._response.write(b"".join(signs[kind] for kind in due)))
+            comment = PING if COMMENT in due else b""
+            chunk = self._events.keep_alive() if CHUNK in due else b""  # some dialects count them
+            self._do(self._response.write(comment + chunk))
         self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:

@@ -83,14 +83,12 @@ class Entrance(QueueHandler):
         self._dropped = 0
 
     @override
-    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """Make the line here; no other handler has the record, so it need not be copied."""
-        record.msg = self.format(record)
-        record.args = record.exc_info = record.exc_text = record.stack_info = None
-        return record
+    def prepare(self, record: logging.LogRecord) -> Any:
+        """Make the line, which is all that is written; the record may be of use to other handlers."""
+        return self.format(record)
 
     @override
-    def enqueue(self, record: logging.LogRecord) -> None:
+    def enqueue(self, record: Any) -> None:
         if self._records.qsize() >= MAX_WAITING:
             self._dropped += 1
             return
@@ -103,28 +101,27 @@ class Entrance(QueueHandler):
 class Scribe(QueueListener):
     """Writes the lines that have gathered as one: each write makes the event loop wait for the GIL."""
 
-    def __init__(self, records: queue.SimpleQueue[Any], *handlers: logging.Handler) -> None:
-        super().__init__(records, *handlers)
-        self._records = records
+    def __init__(self, lines: queue.SimpleQueue[Any], *handlers: logging.Handler) -> None:
+        super().__init__(lines, *handlers)
+        self._lines = lines
 
     @override
     def dequeue(self, block: bool) -> Any:
-        """Return the next records as one of many lines; after a wait, others get a moment to join."""
-        is_idle = self._records.empty()
-        first: Any = super().dequeue(block)
-        if first is None:  # what ends the thread
-            return first
+        """Return the next lines as one record; after a wait, others get a moment to join."""
+        is_idle = self._lines.empty()
+        line: Any = super().dequeue(block)
+        if line is None:  # what ends the thread
+            return line
         if is_idle:
             time.sleep(GATHER_SECONDS)
-        lines = [first.msg]
-        while len(lines) < MAX_LINES and not self._records.empty():
-            record = self._records.get_nowait()
-            if record is None:
-                self._records.put(None)
+        lines = [line]
+        while len(lines) < MAX_LINES and not self._lines.empty():
+            line = self._lines.get_nowait()
+            if line is None:
+                self._lines.put(None)
                 break
-            lines.append(record.msg)
-        first.msg = "\n".join(lines)
-        return first
+            lines.append(line)
+        return logging.makeLogRecord({"msg": "\n".join(lines)})
 
 
 # Longer than the budget: what is put in place stands beside what takes it away again.

@@ -69,7 +69,12 @@ class Checkout:
                 (folder / ".venv" / path.name).symlink_to(path)
         for name in _STAMPS:
             (folder / ".venv" / name).touch()
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        # What the make that runs the tests was given is not for those that they run.
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("MAKE") and name not in ("ARGS", "JOBS")
+        }
         self.environ = {
             **clean,
             "PATH": f"{folder}/.venv/bin:{os.environ['PATH']}",

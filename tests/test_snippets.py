@@ -51,6 +51,7 @@ RUN_ELSEWHERE = {
     "golden": "would change the files under test; tests/test_golden.py reads them",
     "compatibility": "would change the files under test; tests/compatibility reads them",
     "bench": "takes minutes; tests/test_bench.py runs a quick one",
+    "faults": "is a step of .ci/run",
     "fuzz": "takes as long as it is given; tests/test_fuzz.py replays what it found",
     "soak": "takes ten minutes; tests/test_soak.py runs a short one",
     "requirements": "asks the registry for new releases",

@@ -14,7 +14,9 @@ from upstream.assets import UpstreamAssets
 from upstream.models import ModelCatalogue
 from upstream.probe import UpstreamProbe
 from upstream.routing import Routes
+from upstream.speech import UpstreamSpeech
 from upstream.tokens import Tokens
+from upstream.transcriptions import UpstreamTranscriptions
 from upstream.turns import UpstreamTurns
 
 IMPLEMENTATIONS = {
@@ -30,6 +32,8 @@ IMPLEMENTATIONS = {
     ports.Accounts: UpstreamAccounts,
     ports.Reachable: UpstreamProbe,
     ports.RouteStates: Routes,
+    ports.Speech: UpstreamSpeech,
+    ports.Transcriptions: UpstreamTranscriptions,
 }
 
 

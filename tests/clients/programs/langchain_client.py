@@ -48,7 +48,7 @@ def a_history_with_a_picture() -> None:
         {"type": "image_url", "image_url": {"url": pixel}},
     ]
     answer = chat().invoke([HumanMessage("Hello"), AIMessage("Hi."), HumanMessage(parts)])
-    assert "1 files" in answer.content, answer
+    assert "You sent 1 file: " in answer.content, answer
 
 
 def errors_have_their_classes() -> None:
