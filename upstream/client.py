@@ -36,7 +36,7 @@ _TICK_SECONDS = 1.0
 # What is taken of a body at once; aiohttp reads ahead of a slow caller up to twice as much. A real
 # answer brings a hundredth of it at a time, but the events of a long one in the older encoding
 # have some kilobytes each, and of those that come together only the last is parsed.
-READ_BYTES = 64 * 1024
+READ_BYTES = 32 * 1024
 
 
 class TurnBody:
