@@ -220,6 +220,9 @@ def test_every_row_has_a_name_of_its_own_and_a_reason() -> None:
 
 
 def test_the_page_is_what_the_inputs_say() -> None:
+    tables = [line for line in page().splitlines() if line.startswith("| ")]
+    assert len(tables) == sum(len(section.rows) + 2 for section in SECTIONS)
+    assert all(line.endswith(" |") for line in tables)
     if IS_WRITING:
         PATH.write_text(page(), "utf-8")
     assert page() == PATH.read_text("utf-8"), "run make hostile"

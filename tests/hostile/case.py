@@ -79,7 +79,8 @@ class Played:
 
     @property
     def answer(self) -> str:
-        told = f", `{short(self.text)}`" if self.text else ""
+        first, line_break, _ = self.text.partition("\n")
+        told = f", `{short(first)}{'…' if line_break else ''}`" if self.text else ""
         return f"{self.status}" + (f" `{self.code}`" if self.code else "") + told
 
 

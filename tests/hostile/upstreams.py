@@ -19,7 +19,8 @@ def _noise(name: str, shown: str, why: str, *steps: Step, text: str = "Hi", **mo
 
 def _said(name: str, sent: str, text: str, why: str, **fields: Any) -> Played:
     """Return a whole answer, and what the caller gets of it."""
-    return Played(name, ascii(sent)[1:-1][:72], (final(sent, **fields), DONE), text=text, why=why)
+    shown = fields.pop("shown", ascii(sent)[1:-1][:72])
+    return Played(name, shown, (final(sent, **fields), DONE), text=text, why=why)
 
 
 def _broken(name: str, shown: str, why: str, *steps: Step, **more: Any) -> Played:
@@ -79,10 +80,10 @@ UPSTREAM = Section(
         _said("a marker that nobody has", "Hi\ue200evil\ue202x\ue201 there", "Hi there", "what is not known is not shown"),
         _said("a marker that does not end", "Hi\ue200cite\ue202" + "x" * 5000, "Hicite" + "x" * 5000, "it is held back so far and no farther, and then is text"),
         _said("ten thousand markers", f"Hi{CITE * 10_000}", "Hi", "each is looked up once"),
-        _said("a source that is a script", f"Hi{CITE}", "Hi", "only web addresses become links", **_cited("javascript:alert(1)")),
-        _said("a source that is a file", f"Hi{CITE}", "Hi", "only web addresses become links", **_cited("file:///etc/passwd")),
-        _said("a source that closes its link", f"Hi{CITE}", "Hi[T](https://a.example/%29%20[x]%28javascript:alert%281%29)", "an address is written so that it ends where it ends", **_cited("https://a.example/) [x](javascript:alert(1)")),
-        _said("a reference at a place that is none", f"Hi{CITE}", "Hi", "places are not trusted", metadata={"content_references": [{"matched_text": CITE, "start_idx": -5, "end_idx": 10**18, "items": 7}]}),
+        _said("a source that is a script", f"Hi{CITE}", "Hi", "only web addresses become links", shown='"url": "javascript:alert(1)"', **_cited("javascript:alert(1)")),
+        _said("a source that is a file", f"Hi{CITE}", "Hi", "only web addresses become links", shown='"url": "file:///etc/passwd"', **_cited("file:///etc/passwd")),
+        _said("a source that closes its link", f"Hi{CITE}", "Hi[T](https://a.example/%29%20[x]%28javascript:alert%281%29)", "an address is written so that it ends where it ends", shown='"url": "https://a.example/) [x](javascript:alert(1)"', **_cited("https://a.example/) [x](javascript:alert(1)")),
+        _said("a reference at a place that is none", f"Hi{CITE}", "Hi", "places are not trusted", shown='"start_idx": -5, "end_idx": 1e18, "items": 7', metadata={"content_references": [{"matched_text": CITE, "start_idx": -5, "end_idx": 10**18, "items": 7}]}),
         _said("a link into the sandbox, upwards", "[x](sandbox:/../../../etc/passwd)", "[x]\n```\nError: The upstream does not have this file any more.\n```\n", "the upstream is asked for it, and nobody else"),
         _broken("an event over 16 MiB", "data: xxxx…", "an event is bounded", *GIANT),
         _broken("64 MiB of zeros that are packed", "Content-Encoding: gzip", "nobody asked for it; unpacking ends at the limit", packed(b"data: ", 64), head=Head(headers={"Content-Encoding": "gzip"})),
