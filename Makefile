@@ -11,7 +11,7 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test faults lint types fmt golden tables compatibility bench soak fuzz check requirements audit sbom clean
+.PHONY: help install run test faults lint types fmt golden tables compatibility hostile bench soak fuzz check requirements audit sbom clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,9 @@ golden: install  ## write tests/golden anew; read the difference before it is co
 
 compatibility: install  ## write docs/compatibility.md anew; read the difference before it is committed
 	WRITE_COMPATIBILITY=true $(BIN)/python -m pytest --quiet tests/compatibility
+
+hostile: install  ## write docs/hostile-inputs.md anew; read the difference before it is committed
+	WRITE_HOSTILE=true $(BIN)/python -m pytest --quiet tests/test_hostile.py
 
 bench: install  ## measure speed beside a byte pipe: make bench ARGS="--quick"; see bench/RESULTS.md
 	$(BIN)/python -m bench $(ARGS)

@@ -27,6 +27,7 @@ _SEPARATORS = re.compile(r"[\s,]+")
 _MAX_WORD_CHARS = 6  # `Bearer`; shorter ones are no secrets, and may stand anywhere
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_MAX_MODEL_CHARS = 255  # as of one that is asked for; clients refuse an answer with a longer header
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -71,7 +72,8 @@ def reply_headers(
     *, ignored_fields: Iterable[str] = (), upstream_model: str | None = None
 ) -> dict[str, str]:
     """Return the headers that tell about an answer; each only when there is something to tell."""
-    found = {IGNORED_FIELDS: ", ".join(ignored_fields), UPSTREAM_MODEL: upstream_model or ""}
+    model = (upstream_model or "")[:_MAX_MODEL_CHARS]
+    found = {IGNORED_FIELDS: ", ".join(ignored_fields), UPSTREAM_MODEL: model}
     return {name: _UNSAFE.sub("", value) for name, value in found.items() if value}
 
 

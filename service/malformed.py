@@ -121,6 +121,8 @@ class _Connection(RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         if isinstance(resp, web.HTTPException):  # of aiohttp's own, such as for `Expect`
             resp = self._answer(resp.status, f"{resp.reason}.")
+        if request.method == hdrs.METH_CONNECT:
+            resp.force_close()  # what follows was meant for a tunnel, and is no request
         # What is left of a body is read and dropped; of a packed one, that could be gigabytes.
         is_left = hdrs.CONTENT_ENCODING in request.headers and not request.content.is_eof()
         self._lingering_time = 0.0 if is_left else self._linger_seconds

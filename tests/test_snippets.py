@@ -50,6 +50,7 @@ RUN_ELSEWHERE = {
     "fmt": "would change the files under test",
     "golden": "would change the files under test; tests/test_golden.py reads them",
     "compatibility": "would change the files under test; tests/compatibility reads them",
+    "hostile": "would change the file under test; tests/test_hostile.py reads it",
     "bench": "takes minutes; tests/test_bench.py runs a quick one",
     "faults": "is a step of .ci/run",
     "fuzz": "takes as long as it is given; tests/test_fuzz.py replays what it found",

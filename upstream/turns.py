@@ -26,6 +26,7 @@ from service.events import (
     UpstreamEvent,
 )
 from service.fast_lane import FastLane
+from service.file_names import without_controls
 from service.metrics import Metrics
 from service.pipeline import make_answer, make_reader, through
 from service.ports import Assets, TokenExchange, UploadStore
@@ -43,6 +44,7 @@ from upstream.queueing import AccountQueues
 from upstream.receiving import Receiver
 from upstream.resume import open_resumed, stored_events
 
+_MAX_MODEL_CHARS = 255  # of a name that the upstream gives, logged
 _log = logging.getLogger("gateway.turns")
 
 ARKOSE_HEADER = "Openai-Sentinel-Arkose-Token"
@@ -207,7 +209,8 @@ class UpstreamTurns:
             self._idle.set()
         services.metrics.open_streams.dec()
         if turn.answering_model and is_other_model(turn.model, turn.answering_model):
-            _log.warning("asked for %s, answered by %s", turn.model, turn.answering_model)
+            answering = without_controls(turn.answering_model)[:_MAX_MODEL_CHARS]
+            _log.warning("asked for %s, answered by %s", turn.model, answering)
         if turn.conversation_id is None:
             return
         if not turn.is_over:

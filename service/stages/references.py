@@ -1,7 +1,9 @@
 """`metadata.citations` and `metadata.content_references` as records (protocol 5.3, 5.4)."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 from service.events import Reference, Source
 
@@ -17,6 +19,9 @@ _SILENT_KINDS = (
     "optimistic_image_",
 )
 _TEXT_FIELDS = ("prompt_text", "description", "name", "title")
+_OTHER_SCHEME = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")  # browsers pass over them, also within a scheme
+_ENDS_LINK = re.compile(r"[ <>\"`\\]")
 
 
 def read_references(metadata: dict[str, Any]) -> tuple[Reference, ...]:
@@ -39,7 +44,7 @@ def _citation(raw: dict[str, Any]) -> Reference | None:
     metadata = _object(raw.get("metadata"))
     extra = _object(metadata.get("extra"))
     turn, place = extra.get("retrieval_turn"), extra.get("retrieval_file_index")
-    source = Source(_str(metadata, "url"), _str(metadata, "title") or _str(metadata, "name"))
+    source = Source(_address(metadata), _str(metadata, "title") or _str(metadata, "name"))
     return Reference(
         matched_text="",
         index=_int(extra.get("cited_message_idx")),
@@ -75,7 +80,7 @@ def _sources(raw: dict[str, Any]) -> Iterator[Source]:
     seen: set[str] = set()
     for entries in (raw.get("items"), raw.get("fallback_items"), [raw]):
         for entry in _objects(entries):
-            url = _str(entry, "url")
+            url = _address(entry)
             if url and url not in seen:
                 seen.add(url)
                 title = _str(entry, "title") or _str(entry, "attribution") or url
@@ -86,8 +91,35 @@ def _sources(raw: dict[str, Any]) -> Iterator[Source]:
         yield Source("", name)
 
 
+def _address(raw: dict[str, Any]) -> str:
+    """Return where a page is, as it may stand in a link; empty for what is not of the web.
+
+    Pages are found by the model, and name themselves: an address may be a script, or end the link
+    that it stands in and begin another.
+    """
+    url = _CONTROLS.sub("", _str(raw, "url")).strip()
+    if _OTHER_SCHEME.match(url):
+        return ""
+    url = _ENDS_LINK.sub(lambda found: quote(found[0]), url)
+    return url if _is_balanced(url) else url.replace("(", "%28").replace(")", "%29")
+
+
+def _is_balanced(url: str) -> bool:
+    depth = 0
+    for char in url:
+        depth += (char == "(") - (char == ")")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
 def _link(sources: tuple[Source, ...]) -> str:
-    return next((f"[{source.title}]({source.url})" for source in sources if source.url), "")
+    return next((f"[{_title(source)}]({source.url})" for source in sources if source.url), "")
+
+
+def _title(source: Source) -> str:
+    """Return a title in which no link ends, or begins."""
+    return source.title.replace("](", "] (")
 
 
 def _words(raw: dict[str, Any]) -> str:

@@ -108,20 +108,23 @@ def test_a_bare_string_is_a_picture_too() -> None:
     assert found == FilePart("messages[0].content[0].image_url", data_url=PIXEL)
 
 
+WRONG_ADDRESSES: list[str] = [
+    "",
+    "cat.png",
+    "ftp://a.example/x",
+    "file:///etc/passwd",
+    "https://",
+    "https://[",
+    "data:x",
+    "javascript:alert(1)",
+    "https://a.example/" + "x" * 9_000,
+    "//a.example/x",
+]
+
+
 @pytest.mark.parametrize(
     "url",
-    [
-        "",
-        "cat.png",
-        "ftp://a.example/x",
-        "file:///etc/passwd",
-        "https://",
-        "https://[",
-        "data:x",
-        "javascript:alert(1)",
-        "https://a.example/" + "x" * 9_000,
-        "//a.example/x",
-    ],
+    WRONG_ADDRESSES,
 )
 def test_another_address_is_refused_by_its_path(url: str) -> None:
     content = [{"type": "image_url", "image_url": {"url": url}}]
@@ -144,16 +147,19 @@ def test_a_file_is_data_or_an_id() -> None:
     )
 
 
+WRONG_FILES: list[tuple[dict[str, Any], str]] = [
+    ({}, "file"),
+    ({"file_data": "", "file_id": ""}, "file"),
+    ({"file_data": PIXEL, "file_id": "file-1"}, "file"),
+    ({"file_id": "../x"}, "file.file_id"),
+    ({"file_data": "ftp://x"}, "file.file_data"),
+    ({"file_data": "§§§"}, "file.file_data"),
+]
+
+
 @pytest.mark.parametrize(
     ("file", "param"),
-    [
-        ({}, "file"),
-        ({"file_data": "", "file_id": ""}, "file"),
-        ({"file_data": PIXEL, "file_id": "file-1"}, "file"),
-        ({"file_id": "../x"}, "file.file_id"),
-        ({"file_data": "ftp://x"}, "file.file_data"),
-        ({"file_data": "§§§"}, "file.file_data"),
-    ],
+    WRONG_FILES,
 )
 def test_a_file_that_is_neither_is_refused(file: dict[str, Any], param: str) -> None:
     error = refused({"role": "user", "content": [{"type": "file", "file": file}]})
@@ -167,19 +173,22 @@ def test_audio_is_refused_clearly() -> None:
     assert "audio input is not available" in error.message
 
 
+WRONG_CONTENTS: list[tuple[Any, str]] = [
+    ([{"type": "video"}], "messages[0].content[0].type"),
+    ([{"text": "a"}], "messages[0].content[0].type"),
+    ([{"type": "text"}], "messages[0].content[0].text"),
+    ([{"type": "text", "text": None}], "messages[0].content[0].text"),
+    ([{"type": "image_url"}], "messages[0].content[0].image_url"),
+    ([{"type": "image_url", "image_url": {"url": 5}}], URL_PATH),
+    (["a"], "messages[0].content[0]"),
+    (5, "messages[0].content"),
+    ({"type": "text"}, "messages[0].content"),
+]
+
+
 @pytest.mark.parametrize(
     ("content", "param"),
-    [
-        ([{"type": "video"}], "messages[0].content[0].type"),
-        ([{"text": "a"}], "messages[0].content[0].type"),
-        ([{"type": "text"}], "messages[0].content[0].text"),
-        ([{"type": "text", "text": None}], "messages[0].content[0].text"),
-        ([{"type": "image_url"}], "messages[0].content[0].image_url"),
-        ([{"type": "image_url", "image_url": {"url": 5}}], URL_PATH),
-        (["a"], "messages[0].content[0]"),
-        (5, "messages[0].content"),
-        ({"type": "text"}, "messages[0].content"),
-    ],
+    WRONG_CONTENTS,
 )
 def test_a_wrong_part_is_named_by_its_path(content: object, param: str) -> None:
     assert refused({"role": "user", "content": content}).param == param

@@ -103,43 +103,46 @@ def test_a_format_is_an_object_or_a_schema() -> None:
     )
 
 
+WRONG_DEMANDS: list[tuple[dict[str, Any], str]] = [
+    ({"tools": [{"type": "function"}]}, "tools[0].function"),
+    ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
+    ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
+    ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name"),
+    ({"functions": [{"name": "x" * 65}]}, "functions[0].name"),
+    (
+        {"functions": [{"name": "x", "parameters": {"type": "array"}}]},
+        "functions[0].parameters.type",
+    ),
+    ({"tools": [*TOOLS, TOOLS[0]]}, "tools[2].function.name"),
+    ({"tools": [TOOLS[0]] * 129}, "tools"),
+    ({"tool_choice": "required"}, "tool_choice"),
+    ({"tools": TOOLS, "tool_choice": "always"}, "tool_choice"),
+    ({"tools": TOOLS, "tool_choice": {"type": "function"}}, "tool_choice"),
+    (
+        {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "fly"}}},
+        "tool_choice",
+    ),
+    (
+        {
+            "tools": TOOLS,
+            "tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": [1]}},
+        },
+        "tool_choice.allowed_tools.tools[0]",
+    ),
+    ({"functions": [ADD], "function_call": "required"}, "function_call"),
+    ({"functions": [ADD], "function_call": {"name": "fly"}}, "function_call"),
+    ({"response_format": {"type": "xml"}}, "response_format.type"),
+    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
+        "response_format.json_schema.schema",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
-    [
-        ({"tools": [{"type": "function"}]}, "tools[0].function"),
-        ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
-        ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
-        ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name"),
-        ({"functions": [{"name": "x" * 65}]}, "functions[0].name"),
-        (
-            {"functions": [{"name": "x", "parameters": {"type": "array"}}]},
-            "functions[0].parameters.type",
-        ),
-        ({"tools": [*TOOLS, TOOLS[0]]}, "tools[2].function.name"),
-        ({"tools": [TOOLS[0]] * 129}, "tools"),
-        ({"tool_choice": "required"}, "tool_choice"),
-        ({"tools": TOOLS, "tool_choice": "always"}, "tool_choice"),
-        ({"tools": TOOLS, "tool_choice": {"type": "function"}}, "tool_choice"),
-        (
-            {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "fly"}}},
-            "tool_choice",
-        ),
-        (
-            {
-                "tools": TOOLS,
-                "tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": [1]}},
-            },
-            "tool_choice.allowed_tools.tools[0]",
-        ),
-        ({"functions": [ADD], "function_call": "required"}, "function_call"),
-        ({"functions": [ADD], "function_call": {"name": "fly"}}, "function_call"),
-        ({"response_format": {"type": "xml"}}, "response_format.type"),
-        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
-        (
-            {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
-            "response_format.json_schema.schema",
-        ),
-    ],
+    WRONG_DEMANDS,
 )
 def test_what_cannot_be_demanded_is_refused(fields: dict[str, Any], param: str) -> None:
     assert refused(**fields).param == param
@@ -171,38 +174,41 @@ async def test_a_demand_is_told_to_the_model_and_no_demand_changes_nothing() -> 
     assert [message.role for message in told.messages] == ["system", "user"]
 
 
+SCHEMAS: list[tuple[dict[str, Any], str | None]] = [
+    (
+        {"tools": [TOOLS[1], {"type": "function", "function": {**ADD, "parameters": {}}}]},
+        None,
+    ),
+    (
+        {
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": "f", "parameters": {"properties": {"x": 5}}},
+                }
+            ]
+        },
+        "tools[0].function.parameters.properties.x",
+    ),
+    (
+        {"functions": [{"name": "f", "parameters": {"properties": {"x": {"type": "int"}}}}]},
+        "functions[0].parameters.properties.x.type",
+    ),
+    (
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "x", "schema": {"required": 1}},
+            }
+        },
+        "response_format.json_schema.schema.required",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
-    [
-        (
-            {"tools": [TOOLS[1], {"type": "function", "function": {**ADD, "parameters": {}}}]},
-            None,
-        ),
-        (
-            {
-                "tools": [
-                    {
-                        "type": "function",
-                        "function": {"name": "f", "parameters": {"properties": {"x": 5}}},
-                    }
-                ]
-            },
-            "tools[0].function.parameters.properties.x",
-        ),
-        (
-            {"functions": [{"name": "f", "parameters": {"properties": {"x": {"type": "int"}}}}]},
-            "functions[0].parameters.properties.x.type",
-        ),
-        (
-            {
-                "response_format": {
-                    "type": "json_schema",
-                    "json_schema": {"name": "x", "schema": {"required": 1}},
-                }
-            },
-            "response_format.json_schema.schema.required",
-        ),
-    ],
+    SCHEMAS,
 )
 async def test_a_schema_that_is_none_is_refused_with_its_place(
     fields: dict[str, Any], param: str | None

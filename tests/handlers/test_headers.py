@@ -31,6 +31,11 @@ def test_reply_headers_hold_only_what_a_header_can_carry() -> None:
     assert reply_headers(upstream_model="gpt\r\n-4é") == {"x-upstream-model": "gpt-4"}
 
 
+def test_a_name_of_the_upstream_makes_no_header_that_clients_do_not_take() -> None:
+    (value,) = reply_headers(upstream_model="m" * 100_000).values()
+    assert value == "m" * 255
+
+
 @pytest.mark.parametrize(
     ("seconds", "headers"),
     [

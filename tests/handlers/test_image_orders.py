@@ -52,20 +52,23 @@ def test_the_format_is_as_asked_or_by_the_name(fields: dict[str, Any], is_base64
     assert read(**fields).is_base64 is is_base64
 
 
+WRONG_FIELDS: list[tuple[dict[str, Any], str, str]] = [
+    ({"prompt": None}, "prompt", "expected a string"),
+    ({"prompt": "  "}, "prompt", "empty"),
+    ({"prompt": 7}, "prompt", "expected a string"),
+    ({"n": 0}, "n", "1 to 4"),
+    ({"n": 5}, "n", "1 to 4"),
+    ({"n": "2"}, "n", "expected an integer"),
+    ({"size": "big\nand more"}, "size", "1024x1024"),
+    ({"response_format": "png"}, "response_format", "b64_json"),
+    ({"model": ""}, "model", "model"),
+    ({"render_profile": "loud"}, "render_profile", "web"),
+]
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
-    [
-        ({"prompt": None}, "prompt", "expected a string"),
-        ({"prompt": "  "}, "prompt", "empty"),
-        ({"prompt": 7}, "prompt", "expected a string"),
-        ({"n": 0}, "n", "1 to 4"),
-        ({"n": 5}, "n", "1 to 4"),
-        ({"n": "2"}, "n", "expected an integer"),
-        ({"size": "big\nand more"}, "size", "1024x1024"),
-        ({"response_format": "png"}, "response_format", "b64_json"),
-        ({"model": ""}, "model", "model"),
-        ({"render_profile": "loud"}, "render_profile", "web"),
-    ],
+    WRONG_FIELDS,
 )
 def test_a_wrong_field_is_named(fields: dict[str, Any], param: str, words: str) -> None:
     with pytest.raises(RequestError, match=words) as caught:

@@ -121,16 +121,19 @@ async def test_a_file_input_that_was_left_empty_is_no_file(server: Server) -> No
     assert server.left == []
 
 
+HOSTILE_NAMES: list[tuple[str, str]] = [
+    ("../../etc/passwd", "passwd"),
+    ("/etc/cron.d/x", "x"),
+    ("C:\\\\temp\\\\evil.exe", "evil.exe"),
+    ("a\u202eb.txt", "ab.txt"),
+    ("..", "file"),
+    ("😀" * 4096 + ".png", "😀" * 251 + ".png"),
+]
+
+
 @pytest.mark.parametrize(
     ("written", "name"),
-    [
-        ("../../etc/passwd", "passwd"),
-        ("/etc/cron.d/x", "x"),
-        ("C:\\\\temp\\\\evil.exe", "evil.exe"),
-        ("a\u202eb.txt", "ab.txt"),
-        ("..", "file"),
-        ("😀" * 4096 + ".png", "😀" * 251 + ".png"),
-    ],
+    HOSTILE_NAMES,
     ids=["steps", "absolute", "drive", "direction", "dots", "long"],
 )
 async def test_a_hostile_name_is_only_a_name(written: str, name: str, server: Server) -> None:
@@ -146,26 +149,29 @@ async def test_a_nul_in_a_name_is_refused_or_removed(server: Server) -> None:
     assert server.left == []
 
 
+BROKEN_FORMS: list[tuple[bytes, str | None]] = [
+    (END, "file"),
+    (part("file", b"hello") + END, "file"),
+    (part("file", b"", filename="a.txt") + END, "file"),
+    (FILE + FILE + END, "file"),
+    (FILE + part("one", b"1") + part("one", b"2") + END, "one"),
+    (FILE + part("one", b"\xff") + END, "one"),
+    (part("file", b"aGk=", filename="a", more="Content-Transfer-Encoding: base64\r\n"), "file"),
+    (part("", b"1") + END, None),
+    (b"", None),
+    (b"garbage", None),
+    (FILE, None),
+    (FILE[:-4], None),
+    (FILE + b"--x\r\nno header\r\n\r\n" + END, None),
+    (FILE + b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n" + END, None),
+    (part("_charset_", b"x" * 99) + FILE + END, None),
+    (b"".join(part(f"f{n}", b"1") for n in range(MAX_PARTS + 1)) + END, None),
+]
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
-    [
-        (END, "file"),
-        (part("file", b"hello") + END, "file"),
-        (part("file", b"", filename="a.txt") + END, "file"),
-        (FILE + FILE + END, "file"),
-        (FILE + part("one", b"1") + part("one", b"2") + END, "one"),
-        (FILE + part("one", b"\xff") + END, "one"),
-        (part("file", b"aGk=", filename="a", more="Content-Transfer-Encoding: base64\r\n"), "file"),
-        (part("", b"1") + END, None),
-        (b"", None),
-        (b"garbage", None),
-        (FILE, None),
-        (FILE[:-4], None),
-        (FILE + b"--x\r\nno header\r\n\r\n" + END, None),
-        (FILE + b"--x\r\nContent-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n" + END, None),
-        (part("_charset_", b"x" * 99) + FILE + END, None),
-        (b"".join(part(f"f{n}", b"1") for n in range(MAX_PARTS + 1)) + END, None),
-    ],
+    BROKEN_FORMS,
 )
 async def test_what_is_wrong_is_a_400_and_leaves_nothing(
     body: bytes, param: str | None, server: Server

@@ -138,22 +138,25 @@ def test_a_result_may_have_parts_and_come_without_its_call() -> None:
     )
 
 
+WRONG_ITEMS: list[tuple[dict[str, Any], str]] = [
+    ({"role": "user"}, "input[0].content"),
+    ({"role": "user", "content": 1}, "input[0].content"),
+    ({"role": "user", "content": [1]}, "input[0].content[0]"),
+    ({"role": "wizard", "content": "x"}, "input[0].role"),
+    ({"role": "tool", "content": "x"}, "input[0].role"),
+    ({"content": "x"}, "input[0].role"),
+    ({"type": "riddle"}, "input[0].type"),
+    ({"type": 1}, "input[0].type"),
+    ({"type": []}, "input[0].type"),
+    ({"type": None}, "input[0].type"),
+    ({"type": "function_call", "name": "f"}, "input[0].call_id"),
+    ({"type": "function_call_output", "call_id": "c"}, "input[0].output"),
+]
+
+
 @pytest.mark.parametrize(
     ("item", "param"),
-    [
-        ({"role": "user"}, "input[0].content"),
-        ({"role": "user", "content": 1}, "input[0].content"),
-        ({"role": "user", "content": [1]}, "input[0].content[0]"),
-        ({"role": "wizard", "content": "x"}, "input[0].role"),
-        ({"role": "tool", "content": "x"}, "input[0].role"),
-        ({"content": "x"}, "input[0].role"),
-        ({"type": "riddle"}, "input[0].type"),
-        ({"type": 1}, "input[0].type"),
-        ({"type": []}, "input[0].type"),
-        ({"type": None}, "input[0].type"),
-        ({"type": "function_call", "name": "f"}, "input[0].call_id"),
-        ({"type": "function_call_output", "call_id": "c"}, "input[0].output"),
-    ],
+    WRONG_ITEMS,
 )
 def test_an_item_that_is_wrong_is_named(item: dict[str, Any], param: str) -> None:
     with pytest.raises(RequestError) as caught:
@@ -162,22 +165,25 @@ def test_an_item_that_is_wrong_is_named(item: dict[str, Any], param: str) -> Non
     assert caught.value.message.startswith(f"{param}: ")
 
 
+WRONG_PARTS: list[tuple[dict[str, Any], str]] = [
+    ({"type": "input_text"}, ".text"),
+    ({"type": "input_text", "text": None}, ".text"),
+    ({"type": "riddle"}, ".type"),
+    ({}, ".type"),
+    ({"type": "input_audio", "input_audio": {}}, ""),
+    ({"type": "input_image"}, ""),
+    ({"type": "input_image", "image_url": PNG, "file_id": "file-1"}, ""),
+    ({"type": "input_image", "image_url": "ftp://a.example"}, ".image_url"),
+    ({"type": "input_image", "file_id": "../x"}, ".file_id"),
+    ({"type": "input_file"}, ""),
+    ({"type": "input_file", "file_id": "file-1", "file_data": "aGk="}, ""),
+    ({"type": "input_file", "file_url": "nowhere"}, ".file_url"),
+]
+
+
 @pytest.mark.parametrize(
     ("part", "param"),
-    [
-        ({"type": "input_text"}, ".text"),
-        ({"type": "input_text", "text": None}, ".text"),
-        ({"type": "riddle"}, ".type"),
-        ({}, ".type"),
-        ({"type": "input_audio", "input_audio": {}}, ""),
-        ({"type": "input_image"}, ""),
-        ({"type": "input_image", "image_url": PNG, "file_id": "file-1"}, ""),
-        ({"type": "input_image", "image_url": "ftp://a.example"}, ".image_url"),
-        ({"type": "input_image", "file_id": "../x"}, ".file_id"),
-        ({"type": "input_file"}, ""),
-        ({"type": "input_file", "file_id": "file-1", "file_data": "aGk="}, ""),
-        ({"type": "input_file", "file_url": "nowhere"}, ".file_url"),
-    ],
+    WRONG_PARTS,
 )
 def test_a_part_that_is_wrong_is_named(part: dict[str, Any], param: str) -> None:
     with pytest.raises(RequestError) as caught:

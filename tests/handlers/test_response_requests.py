@@ -50,33 +50,36 @@ def test_the_profile_may_be_chosen() -> None:
     assert chat(render_profile="raw").profile is Profile.RAW
 
 
+WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
+    ({"input": None}, "input"),
+    ({"input": ""}, "input"),
+    ({"input": []}, "input"),
+    ({"input": [{"type": "reasoning", "id": "rs_1"}]}, "input"),
+    ({"input": 7}, "input"),
+    ({"input": ["Hello"]}, "input[0]"),
+    ({"background": True}, "background"),
+    ({"conversation": "conv_1"}, "conversation"),
+    ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+    ({"include": ["message.output_text.logprobs"]}, "include"),
+    ({"truncation": "sometimes"}, "truncation"),
+    ({"max_output_tokens": 0}, "max_output_tokens"),
+    ({"max_output_tokens": "7"}, "max_output_tokens"),
+    ({"temperature": "hot"}, "temperature"),
+    ({"stream": "yes"}, "stream"),
+    ({"metadata": {"a": 1}}, "metadata[...]"),
+    ({"metadata": {str(n): "" for n in range(17)}}, "metadata"),
+    ({"metadata": {"k" * 65: ""}}, "metadata"),
+    ({"metadata": {"k": "v" * 513}}, "metadata"),
+    ({"tools": [{"type": "file_search"}]}, "tools[0].type"),
+    ({"tools": {}}, "tools"),
+    ({"text": {"format": "json"}}, "text.format"),
+    ({"render_profile": "fancy"}, "render_profile"),
+]
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
-    [
-        ({"input": None}, "input"),
-        ({"input": ""}, "input"),
-        ({"input": []}, "input"),
-        ({"input": [{"type": "reasoning", "id": "rs_1"}]}, "input"),
-        ({"input": 7}, "input"),
-        ({"input": ["Hello"]}, "input[0]"),
-        ({"background": True}, "background"),
-        ({"conversation": "conv_1"}, "conversation"),
-        ({"prompt": {"id": "pmpt_1"}}, "prompt"),
-        ({"include": ["message.output_text.logprobs"]}, "include"),
-        ({"truncation": "sometimes"}, "truncation"),
-        ({"max_output_tokens": 0}, "max_output_tokens"),
-        ({"max_output_tokens": "7"}, "max_output_tokens"),
-        ({"temperature": "hot"}, "temperature"),
-        ({"stream": "yes"}, "stream"),
-        ({"metadata": {"a": 1}}, "metadata[...]"),
-        ({"metadata": {str(n): "" for n in range(17)}}, "metadata"),
-        ({"metadata": {"k" * 65: ""}}, "metadata"),
-        ({"metadata": {"k": "v" * 513}}, "metadata"),
-        ({"tools": [{"type": "file_search"}]}, "tools[0].type"),
-        ({"tools": {}}, "tools"),
-        ({"text": {"format": "json"}}, "text.format"),
-        ({"render_profile": "fancy"}, "render_profile"),
-    ],
+    WRONG_FIELDS,
 )
 def test_what_cannot_be_had_is_refused_by_its_name(fields: dict[str, Any], param: str) -> None:
     assert refused(**fields).param == param

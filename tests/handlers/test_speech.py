@@ -118,24 +118,27 @@ async def test_an_answer_is_read_by_its_ids(serve: Serve, speech: ScriptedSpeech
     assert speech.orders[0].chat is None
 
 
+WRONG_FIELDS: list[tuple[dict[str, Any], str, str]] = [
+    ({"input": ""}, "input", "say what to read"),
+    ({"input": " \n"}, "input", "say what to read"),
+    ({"input": None}, "input", "expected a string"),
+    ({"input": "x" * (MAX_CHARS + 1)}, "input", "4097; send it in parts"),
+    ({"voice": "robot"}, "voice", "'alloy', 'ash'"),
+    ({"voice": {"id": "voice_1"}}, "voice", "this is no voice"),
+    ({"response_format": "mp4"}, "response_format", "'mp3', 'aac'"),
+    ({"stream_format": "sse"}, "stream_format", "only 'audio'"),
+    ({"speed": "fast"}, "speed", "expected a number"),
+    ({"model": " "}, "model", "name of a model"),
+    ({"message_id": "m"}, "conversation_id", "required beside"),
+    ({"conversation_id": "c"}, "message_id", "required beside"),
+    ({"conversation_id": "c", "message_id": "m"}, "input", "not both"),
+    ({"conversation_id": "../c", "message_id": "m"}, "conversation_id", "expected an id"),
+]
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
-    [
-        ({"input": ""}, "input", "say what to read"),
-        ({"input": " \n"}, "input", "say what to read"),
-        ({"input": None}, "input", "expected a string"),
-        ({"input": "x" * (MAX_CHARS + 1)}, "input", "4097; send it in parts"),
-        ({"voice": "robot"}, "voice", "'alloy', 'ash'"),
-        ({"voice": {"id": "voice_1"}}, "voice", "this is no voice"),
-        ({"response_format": "mp4"}, "response_format", "'mp3', 'aac'"),
-        ({"stream_format": "sse"}, "stream_format", "only 'audio'"),
-        ({"speed": "fast"}, "speed", "expected a number"),
-        ({"model": " "}, "model", "name of a model"),
-        ({"message_id": "m"}, "conversation_id", "required beside"),
-        ({"conversation_id": "c"}, "message_id", "required beside"),
-        ({"conversation_id": "c", "message_id": "m"}, "input", "not both"),
-        ({"conversation_id": "../c", "message_id": "m"}, "conversation_id", "expected an id"),
-    ],
+    WRONG_FIELDS,
 )
 async def test_a_wrong_field_is_a_400_that_names_it(
     serve: Serve, speech: ScriptedSpeech, fields: dict[str, Any], param: str, words: str

@@ -51,6 +51,9 @@ async def said_by(host: str, port: int, request: str) -> tuple[int, dict[str, st
     return int(first.split()[1]), headers, body
 
 
+TUNNEL = "CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     async def hello(_request: web.Request) -> web.Response:
@@ -197,3 +200,9 @@ upstream: {base_url: 'http://127.0.0.1:9'}
     assert (status, headers["content-type"]) == (400, "application/json")
     assert json.loads(body)["error"]["code"] == "invalid_request"
     assert SECRET not in gateway.error
+
+
+async def test_what_follows_a_tunnel_that_was_not_made_is_no_request(server: Server) -> None:
+    status, headers, body = await server.raw(TUNNEL)
+    assert (status, headers["connection"]) == (404, "close")
+    assert b"hello" not in body

@@ -14,6 +14,7 @@ from service.chat import FilePart, LocalFile, RemoteFile, Upload
 from service.config import FetchConfig, UpstreamConfig
 from service.errors import RequestError, StorageError, StorageFullError
 from tests.service.test_contents import Held
+from tests.upstream.trap import running_trap
 from tests.upstream.tunnels import Socks, make_identity
 from upstream import fetch as module
 from upstream.fetch import MAX_REDIRECTS, Fetcher
@@ -112,18 +113,8 @@ async def problem(fetcher, wanted):
 @pytest.fixture
 async def trap():
     """Listen on every loopback address, and count who comes."""
-    visits = []
-
-    def visit(_reader, writer):
-        visits.append(writer.get_extra_info("sockname"))
-        writer.close()
-
-    server = await asyncio.start_server(visit, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    others = [await asyncio.start_server(visit, host, port) for host in ("127.0.0.2", "::1")]
-    yield port, visits
-    for one in (server, *others):
-        one.close()
+    async with running_trap() as caught:
+        yield caught
 
 
 async def test_no_hostile_address_gets_a_packet(make, trap):

@@ -314,3 +314,12 @@ async def test_an_answer_of_another_model_is_logged(upstream, tmp_path, caplog) 
     async with program(upstream, tmp_path) as app:
         await deltas(app)
     assert "asked for gpt-4o, answered by gpt-4o-mini" in caplog.text
+
+
+async def test_a_hostile_name_of_a_model_makes_one_short_line(upstream, tmp_path, caplog) -> None:
+    upstream.plays(final("Hi", metadata={"model_slug": "o3\r\nX-Evil: " + "x" * 9999}), DONE)
+    async with program(upstream, tmp_path) as app:
+        await deltas(app)
+    (line,) = [one.getMessage() for one in caplog.records if "answered by" in one.getMessage()]
+    assert len(line) < 300
+    assert "\n" not in line

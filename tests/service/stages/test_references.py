@@ -67,6 +67,32 @@ def test_sources_are_named_once_each() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("HTTPS://e.org/a_(b)?c=d:e#f", "HTTPS://e.org/a_(b)?c=d:e#f"),
+        ("javascript:alert(1)", ""),
+        (" \x01java\nscript:alert(1)", ""),
+        ("data:text/html,x", ""),
+        ("file:///etc/passwd", ""),
+        ("https://e.org/) [x](javascript:alert(1)", "https://e.org/%29%20[x]%28javascript:alert%281%29"),
+        ("https://e.org/<b>\n", "https://e.org/%3Cb%3E"),
+    ],
+)  # fmt: skip
+def test_only_an_address_of_the_web_is_one_and_it_ends_no_link(url: str, found: str) -> None:
+    (reference,) = read_references({"content_references": [content(items=[{"url": url}])]})
+    assert reference.sources == ((Source(found, reference.sources[0].title),) if found else ())
+    page = {"url": url, "extra": {"cited_message_idx": 4}}
+    (reference,) = read_references({"citations": [citation(metadata=page)]})
+    assert reference.sources == ((Source(found, ""),) if found else ())
+
+
+def test_a_title_ends_no_link() -> None:
+    items = [{"url": "https://e.org/", "title": "a](javascript:alert(1)) [b"}]
+    (reference,) = read_references({"content_references": [content(items=items)]})
+    assert reference.text == "[a] (javascript:alert(1)) [b](https://e.org/)"
+
+
+@pytest.mark.parametrize(
     "odd", [None, {}, "x", [1, None], [{}], [{"metadata": 3, "start_ix": "1"}]]
 )
 def test_odd_shapes_never_raise(odd: Any) -> None:
