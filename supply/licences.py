@@ -23,10 +23,25 @@ _UNKNOWN = "not declared"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the page and return the exit status."""
-    bill, page = (Path(name) for name in arguments)
-    page.write_text(page_of(json.loads(bill.read_bytes())), "utf-8")
+    """Write the page, take addresses of registries out of the bill, and return the exit status."""
+    path, page = (Path(name) for name in arguments)
+    bill = without_registries(json.loads(path.read_bytes()))
+    path.write_text(json.dumps(bill, indent=2), "utf-8")
+    page.write_text(page_of(bill), "utf-8")
     return 0
+
+
+def without_registries(value: Any) -> Any:
+    """Return a bill of materials without where packages can be had: that is each installation's."""
+    if isinstance(value, list):
+        return [without_registries(one) for one in value if not _is_registry(one)]
+    if isinstance(value, dict):
+        return {key: without_registries(one) for key, one in value.items()}
+    return value
+
+
+def _is_registry(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("type") == "distribution" and "url" in value
 
 
 def page_of(bill: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from packaging.markers import Marker
 
-from supply.licences import licence_of, page_of
+from supply.licences import licence_of, page_of, without_registries
 
 ROOT = Path(__file__).resolve().parents[2]
 BILL: dict[str, Any] = json.loads((ROOT / "docs" / "sbom.json").read_bytes())
@@ -97,3 +97,26 @@ def test_what_declares_nothing_is_said_to() -> None:
     assert licence_of({"licenses": [{"expression": "MIT OR Apache-2.0"}]}) == "MIT OR Apache-2.0"
     names = [{"license": {"id": "MIT"}}, {"license": {"name": "License :: OSI Approved :: X"}}]
     assert licence_of({"licenses": [*names, names[0]]}) == "MIT, X"
+
+
+def test_no_registry_is_named() -> None:
+    assert not [one for one in _references(BILL) if one["type"] == "distribution"]
+    assert "pypi.org" not in json.dumps(BILL)
+
+
+def test_addresses_of_registries_are_taken_out_at_any_depth() -> None:
+    named = {"type": "distribution", "url": "https://registry.example/x"}
+    kept = {"type": "website", "url": "https://x.example"}
+    bill = {"components": [{"name": "x", "externalReferences": [named, kept]}]}
+    wanted = {"components": [{"name": "x", "externalReferences": [kept]}]}
+    assert without_registries(bill) == wanted
+
+
+def _references(value: Any) -> list[dict[str, Any]]:
+    """Return all external references in a bill, of tools as well."""
+    if isinstance(value, list):
+        return [found for one in value for found in _references(one)]
+    if not isinstance(value, dict):
+        return []
+    own = value.get("externalReferences", [])
+    return [*own, *(found for one in value.values() for found in _references(one))]
