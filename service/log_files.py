@@ -51,7 +51,7 @@ class DailyFileHandler(WatchedFileHandler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        if self._again_at is not None and self._clock() < self._again_at:
+        if self._again_at is not None and self._is_resting(self._again_at):
             return
         try:
             if self.stream is None:
@@ -79,6 +79,10 @@ class DailyFileHandler(WatchedFileHandler):
         if self._again_at is not None:
             self._again_at = None
             _logger.warning("writing to %s again", self._path)
+
+    def _is_resting(self, until: float) -> bool:
+        """Tell whether it is too soon to try again; a clock that was set back ends the rest."""
+        return until - RETRY_SECONDS <= self._clock() < until
 
     def _rest(self, error: BaseException | None) -> None:
         if self._again_at is None:

@@ -3,11 +3,13 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+
+from tests.gateway import Answer
 
 ANSWER_SECONDS = 60
 
@@ -20,6 +22,7 @@ class Fate:
     ended_at: float = 0.0
     first_byte_at: float = 0.0
     status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     error: str = ""
 
@@ -28,6 +31,11 @@ class Fate:
         """Whether it was answered to the end, as a stream or whole."""
         ends = (b"data: [DONE]\n\n", b"}")
         return self.status == 200 and not self.error and self.body.endswith(ends)
+
+    @property
+    def answer(self) -> Answer:
+        """What was answered, to be read."""
+        return Answer(self.status, self.headers, [self.body])
 
 
 class Callers:
@@ -58,7 +66,7 @@ class Callers:
             async with self._session.post(
                 url, json={**body, "messages": [message]}, headers=headers
             ) as response:
-                fate.status = response.status
+                fate.status, fate.headers = response.status, response.headers
                 async for chunk in response.content.iter_any():
                     fate.body += chunk
                     fate.first_byte_at = fate.first_byte_at or time.monotonic()
@@ -91,9 +99,9 @@ class Callers:
 
 
 @asynccontextmanager
-async def callers_of(address: str) -> AsyncIterator[Callers]:
-    """Open a session for callers, with as many connections as they need."""
+async def callers_of(address: str, seconds: float = ANSWER_SECONDS) -> AsyncIterator[Callers]:
+    """Open a session for callers who wait so long, with as many connections as they need."""
     async with ClientSession(
-        connector=TCPConnector(limit=0), timeout=ClientTimeout(total=ANSWER_SECONDS)
+        connector=TCPConnector(limit=0), timeout=ClientTimeout(total=seconds)
     ) as session:
         yield Callers(session, address)

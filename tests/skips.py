@@ -21,6 +21,9 @@ SKIPS: Mapping[str, str] = {
     "nginx is not installed": (
         "the reverse proxy of deploy/nginx.conf; tests/system_packages.sh installs it as root"
     ),
+    "faketime is not installed": (
+        "the library that moves the clock of a process; tests/system_packages.sh installs it as root"
+    ),
     "chromium is not installed": (
         "the browser that the console is looked at in; tests/system_packages.sh installs it as root"
     ),

@@ -30,6 +30,7 @@ from service.errors import (
     UpstreamUnreachableError,
 )
 from service.refusals import is_route_fault, refusal
+from service.seldom import Seldom
 from service.version import VERSION
 from upstream.bodies import json_object, read_limited, read_start
 from upstream.routing import Route, Routes
@@ -96,6 +97,7 @@ class Backend:
         self.session = session
         self.retries = config.retries
         self.connect_seconds = config.connect_seconds
+        self._seldom = Seldom()
         self._headers = config.headers
         self._secrets = [v for v in config.headers.values() if len(v) >= _MIN_SECRET_CHARS]
 
@@ -268,7 +270,8 @@ class Backend:
             ) from error
 
     def _broke(self, route: Route | None, error: Exception) -> None:
-        _LOGGER.warning("Connection to the upstream: %s", type(error).__name__)
+        if self._seldom.is_due(type(error).__name__):
+            _LOGGER.warning("Connection to the upstream: %s", type(error).__name__)
         if route is not None:
             self.routes.cool(route)
 

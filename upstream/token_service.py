@@ -24,6 +24,7 @@ from typing_extensions import override
 
 from service.config import TokensConfig
 from service.errors import WRONG_KEY, AuthError, TokenServiceError
+from service.seldom import Seldom
 from service.version import VERSION
 from upstream.bodies import read_start
 
@@ -89,6 +90,7 @@ class TokenService:
         self._session = session
         self._clock = clock
         self._pause_seconds = pause_seconds
+        self._seldom = Seldom()
 
     async def exchange(self, refresh_token: str) -> Grant:
         """Return an access token, after up to two retries.
@@ -104,7 +106,8 @@ class TokenService:
             try:
                 return await self._ask(refresh_token)
             except TokenServiceError as exc:
-                logger.warning("token exchange failed, trying again: %s", exc)
+                if self._seldom.is_due(exc.message):
+                    logger.warning("token exchange failed, trying again: %s", exc)
                 await asyncio.sleep(self._pause(attempt, exc.retry_after_seconds))
         return await self._ask(refresh_token)
 

@@ -19,6 +19,7 @@ from service.config import TokensConfig
 from service.credentials import Caller, Credential, TokenKind, fingerprint
 from service.errors import WRONG_KEY, AuthError, ServiceError, TokenServiceError
 from service.ports import StateStore
+from service.seldom import Seldom
 from service.tracing import child_span
 from upstream.token_cache import MAX_REMEMBERED, Cipher, Exchanged, Known, TokenCache
 from upstream.token_service import RETRY_AFTER_SECONDS, TokenService, read_expiry
@@ -70,6 +71,7 @@ class Tokens:
         self._flights: dict[str, asyncio.Task[Exchanged | ServiceError]] = {}
         self._used: dict[str, str] = {}  # hash to refresh token, since its last refresh
         self._no_ahead_until: dict[str, float] = {}
+        self._seldom = Seldom()
 
     async def caller(self, credential: Credential) -> Caller:
         """Return whom to act as; see the port."""
@@ -190,7 +192,8 @@ class Tokens:
             failure: ServiceError = exc
         except TokenServiceError as exc:
             self._options.on_refresh("failed")
-            logger.warning("refresh token %s could not be exchanged: %s", key[:8], exc)
+            if self._seldom.is_due(exc.message):
+                logger.warning("refresh token %s could not be exchanged: %s", key[:8], exc)
             wait = exc.retry_after_seconds or RETRY_AFTER_SECONDS
             failure = TokenServiceError(exc.message, retry_after_seconds=wait)
         else:

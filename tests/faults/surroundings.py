@@ -34,7 +34,7 @@ from tests.faults.turns import GoodTurn
 from tests.faults.upstream import FaultyUpstream, Script
 from tests.gateway import Gateway, running_gateway
 from tests.redis_server import RedisServer, running_redis
-from tests.service.gateway_process import GatewayProcess
+from tests.service.gateway_process import ROOT, GatewayProcess
 
 START_SECONDS = 120.0
 CLOCK_SECONDS = 1.5  # the clock's file is read once a second
@@ -160,7 +160,7 @@ def _nothing() -> Iterator[None]:
 
 
 @contextmanager
-def _killed(server: RedisServer) -> Iterator[None]:
+def killed(server: RedisServer) -> Iterator[None]:
     server.stop()
     try:
         yield
@@ -205,7 +205,7 @@ def _garbled(server: RedisServer) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold the database as another process may."""
     connection = sqlite3.connect(path, isolation_level=None)
     try:
@@ -258,7 +258,7 @@ def _plain(_folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _full(_folder: Path, pid: int) -> Iterator[None]:
+def full(_folder: Path, pid: int) -> Iterator[None]:
     """Let no file of the process grow: each write fails as on a full disk."""
     room = resource.RLIM_INFINITY
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, room))
@@ -273,7 +273,7 @@ def fake_clock() -> Path | None:
     return next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 
 
-def _with_clock(folder: Path) -> dict[str, str]:
+def with_clock(folder: Path) -> dict[str, str]:
     library = fake_clock()
     assert library is not None, "faketime is not installed"
     _set_clock(folder, "+0")
@@ -282,6 +282,7 @@ def _with_clock(folder: Path) -> dict[str, str]:
         "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
         "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "PYTHONPATH": f"{Path(__file__).with_name('under_faketime')}:{ROOT}",
     }
 
 
@@ -290,7 +291,7 @@ def _set_clock(folder: Path, offset: str) -> None:
 
 
 @contextmanager
-def _moved(offset: str, folder: Path, _pid: int) -> Iterator[None]:
+def moved(offset: str, folder: Path, _pid: int) -> Iterator[None]:
     """Move the wall clock; what measures durations goes on, as it does when a clock is set."""
     _set_clock(folder, offset)
     time.sleep(CLOCK_SECONDS)
@@ -304,7 +305,7 @@ def _moved(offset: str, folder: Path, _pid: int) -> Iterator[None]:
 SURROUNDINGS = (
     Surrounding(
         "state store down",
-        partial(_on_redis, _killed),
+        partial(_on_redis, killed),
         as_ever,
         needs="redis-server",
     ),
@@ -327,11 +328,11 @@ SURROUNDINGS = (
         needs="redis-server",
     ),
     Surrounding("state file corrupt", _on_garbage, as_ever, is_counted=False),
-    Surrounding("state file locked", partial(_on_sqlite, _locked), as_ever),
+    Surrounding("state file locked", partial(_on_sqlite, locked), as_ever),
     Surrounding("state file not to be made", _on_nothing, as_ever),
     Surrounding(
         "disk full",
-        partial(_as_process, _full, _plain),
+        partial(_as_process, full, _plain),
         without_room,
         is_counted=False,
         texts=(*TEXTS, *FILES),
@@ -340,7 +341,7 @@ SURROUNDINGS = (
     *(
         Surrounding(
             f"clock {name}",
-            partial(_as_process, partial(_moved, offset), _with_clock),
+            partial(_as_process, partial(moved, offset), with_clock),
             as_ever,
             is_counted=False,
             needs="faketime",

@@ -152,6 +152,15 @@ def test_a_removed_directory_is_made_anew_with_the_next_record_but_one(
     assert len(caplog.messages) == 2
 
 
+def test_a_clock_that_was_set_back_does_not_lengthen_the_wait_for_a_file(make, tmp_path, clock):
+    handler = make()
+    shutil.rmtree(tmp_path)
+    write(handler, "lost")
+    clock.days = -1
+    write(handler, "after")
+    assert (tmp_path / "access.log").read_text() == "after\n"
+
+
 def test_a_disk_that_is_full_for_a_while_costs_only_that_while(make, tmp_path, caplog, clock):
     handler = make()
     handler.stream.close()

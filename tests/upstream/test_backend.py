@@ -203,6 +203,14 @@ async def test_nothing_listening_is_an_unreachable_upstream_without_its_address(
     assert caught.value.status == 502
 
 
+async def test_an_upstream_that_is_gone_is_one_warning_however_many_ask(make_backend, caplog):
+    backend = make_backend(f"http://127.0.0.1:{free_port()}", retries=1)
+    for _ in range(3):
+        with pytest.raises(UpstreamUnreachableError):
+            await backend.call(CALLER, "POST", "x", body={})
+    assert caplog.messages == ["Connection to the upstream: ClientConnectorError"]
+
+
 async def test_a_dead_socks_proxy_is_an_unreachable_upstream(make_backend):
     backend = make_backend(
         "http://127.0.0.1:9", proxy=f"socks5://127.0.0.1:{free_port()}", retries=0

@@ -183,6 +183,16 @@ async def test_a_line_that_is_cut_is_a_passing_fault(
     assert len(fake.calls) == 3
 
 
+async def test_a_service_that_is_down_is_one_warning_however_many_ask(
+    fake: FakeTokenService, service: TokenService, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        fake.answers = [None, None, None]
+        with pytest.raises(TokenServiceError):
+            await service.exchange(SECRET)
+    assert len(caplog.messages) == 1
+
+
 async def test_a_service_that_is_silent_or_absent_is_a_passing_fault(
     fake: FakeTokenService,
     session: aiohttp.ClientSession,

@@ -332,6 +332,16 @@ async def test_a_passing_fault_is_never_remembered(
     assert results == ["failed", "ok"]
 
 
+async def test_a_service_that_is_down_is_told_once_a_minute(
+    tokens: Tokens, fake: FakeTokenService, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        fake.fail(503, times=3)
+        with pytest.raises(TokenServiceError):
+            await tokens.caller(CREDENTIAL)
+    assert len([text for text in caplog.messages if "could not be exchanged" in text]) == 1
+
+
 async def test_all_who_wait_get_an_error_of_their_own(
     tokens: Tokens, fake: FakeTokenService
 ) -> None:
