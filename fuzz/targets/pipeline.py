@@ -13,6 +13,7 @@ from service.stages.encode import MAX_TEXT_CHARS, ChatChunks, Gathered, ReplyMet
 from service.stages.encode_completions import CompletionChunks
 from service.stages.encode_responses import ResponseEvents, ResponseMeta
 from tests.feeding import FORMATS, AnswerAssets, Reading, deltas, read
+from tests.lane import driven
 from tests.oracle import sse
 
 MAX_BYTES = 4096
@@ -34,7 +35,7 @@ TOKENS = (
 
 
 def check(data: bytes) -> None:
-    """One end, the same for any cut; lines short and JSON; every dialect tells the same text."""
+    """One end, the same for any cut and by the lane; lines short; every dialect tells the same."""
     choice, body = split(data)
     if is_recipe(data):
         choice, body = _number(data[1:3]), _mutant(data)
@@ -45,6 +46,9 @@ def check(data: bytes) -> None:
     for profile in FORMATS:
         reading, other = read(whole, profile), read(cut, profile)
         assert other == reading or not is_steady, "another cut, another answer"
+    if is_steady:
+        lane = driven(pieces(body, choice), end, sent=SENT)
+        assert lane == read(whole), "the fast lane tells another answer"
     for profile in FORMATS:
         _check_dialects(whole, profile)
 

@@ -1,0 +1,88 @@
+"""A turn that is read with the fast lane, as `upstream/receiving.py` reads it.
+
+driven(chunks, ...) -> Reading     what the caller heard; what was kept has to agree
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from service.events import BodyEnd, BodyEnded, Delta, SentHistory
+from service.fast_lane import FastLane
+from service.pipeline import make_answer, make_reader, make_renderer
+from service.rendered import ContentText, Rendered
+from service.stages.encode import Gathered
+from tests.feeding import FORMATS, NOT_IN_TIME, AnswerAssets, Reading, reading_of
+
+
+class Drive:
+    """A turn that is read with a lane, as `upstream/receiving.py` does it.
+
+    `heard` is what the caller got, in order; `gathered` what is kept of it.
+    """
+
+    def __init__(
+        self,
+        sent: SentHistory | None = None,
+        profile: str = "web",
+        problems: dict[str, str] | None = None,
+    ) -> None:
+        self.heard: list[Rendered] = []
+        self.gathered = Gathered()
+        self.put_texts: list[str] = []
+        self.is_open = True
+        self.reader = make_reader()
+        self.answer = make_answer(sent or SentHistory())
+        self.assets = AnswerAssets(problems or {})
+        self.render = make_renderer(FORMATS[profile])
+        self.lane = FastLane(self.render, self)
+        self.lane.begin(self.reader, self.answer)
+
+    # The outlet.
+
+    def is_ready(self) -> bool:
+        return self.is_open
+
+    def put(self, text: str) -> None:
+        assert text
+        self.put_texts.append(text)
+        self.heard.append(ContentText(text))
+
+    def gather(self, pieces: list[Rendered]) -> None:
+        self.gathered.feed_batch(pieces)
+
+    # The way of bytes.
+
+    def feed(self, chunk: bytes) -> bool:
+        """Return whether the lane has dealt with it all."""
+        left = self.lane.take(chunk)
+        self._stages(left)
+        return not left
+
+    def end(self, how: BodyEnd = BodyEnd.CLEAN) -> Reading:
+        self._stages(self.lane.end())
+        waited = BodyEnded(BodyEnd.WAITED, NOT_IN_TIME)
+        for event in (*self.reader.end(BodyEnded(how, "How the body ended.")), waited):
+            self._deliver(self.answer.feed(event))
+        return reading_of(self.heard, self.assets.wanted)
+
+    def _stages(self, chunk: bytes) -> None:
+        if chunk:
+            for event in self.reader.feed(chunk):
+                self._deliver(self.answer.feed(event))
+
+    def _deliver(self, batch: Sequence[Delta]) -> None:
+        pieces = [piece for delta in batch for piece in self.render.feed(self.assets.feed(delta))]
+        self.heard += pieces
+        self.gathered.feed_batch(pieces)
+
+
+def driven(chunks: list[bytes], end: BodyEnd = BodyEnd.CLEAN, **turn_of: Any) -> Reading:
+    """Read a turn with a lane; what the caller heard and what was kept have to agree."""
+    drive = Drive(**turn_of)
+    for chunk in chunks:
+        drive.feed(chunk)
+    reading = drive.end(end)
+    assert drive.gathered.content == reading.content
+    assert drive.gathered.reasoning == reading.reasoning
+    assert len(drive.gathered.annotations) == len(reading.annotations)
+    return reading
