@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 # What ruff looks at is in pyproject.toml; the tests run in as many processes as there are jobs.
-JOBS ?= 2
+JOBS ?= 4
 # The first Python that is new enough; only asked for when the environment has to be made.
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)

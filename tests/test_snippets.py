@@ -373,7 +373,7 @@ def replay(place: Place, snippet: Snippet) -> None:
     if "--scrub" in snippet.text:
         assert "6*7" not in scrubbed.read_text("utf-8")
     else:
-        assert ("42" in said) is ("scrubbed" not in snippet.text), said
+        assert ("6*7=42" in said) is ("scrubbed" not in snippet.text), said
 
 
 @runs("sh", r"\.venv/bin/python -m upstream\.demo --port 9100")
