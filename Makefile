@@ -3,9 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# What ruff looks at is in pyproject.toml; the tests run in as many processes as there are jobs,
-# which wait for each other and for clocks more than for the machine's two cores.
-JOBS ?= 4
+# What ruff looks at is in pyproject.toml; the tests run in as many processes as there are jobs.
+JOBS ?= 2
 # The first Python that is new enough; only asked for when the environment has to be made.
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
