@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 import json
+import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
@@ -76,12 +78,23 @@ class Callers:
             return reply["choices"][0]["message"]["content"]
 
     async def by_worker(self) -> Counter[int]:
-        """Return how many of the connections each worker has, by its process."""
-        workers: Counter[int] = Counter()
-        for session in self.sessions:
-            async with session.get(f"{self.address}/readyz?verbose") as response:
-                workers[(await response.json())["process"]] += 1
-        return workers
+        """Return how many of the connections each worker has, by its process.
+
+        Of idle workers the same one may take them all, so one has to rest for half of them.
+        """
+        half = len(self.sessions) // 2
+        first = [await self._worker_of(session) for session in self.sessions[:half]]
+        os.kill(first[0], signal.SIGSTOP)
+        try:
+            second = [await self._worker_of(session) for session in self.sessions[half:]]
+        finally:
+            os.kill(first[0], signal.SIGCONT)
+        return Counter([*first, *second])
+
+    async def _worker_of(self, session: ClientSession) -> int:
+        async with session.get(f"{self.address}/readyz?verbose") as response:
+            process: int = (await response.json())["process"]
+        return process
 
 
 @asynccontextmanager
