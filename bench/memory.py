@@ -27,9 +27,9 @@ from msgspec import Struct
 from PIL import Image
 
 from bench.processes import Contestant, gateway
-from upstream.demo import drawing, tools
 from upstream.demo.app import make_demo_app
-from upstream.demo.options import DemoOptions
+from upstream.demo.ground.options import DemoOptions
+from upstream.demo.scenes import drawing, tools
 
 GOAL_MEBIBYTES = 16
 MEBIBYTE = 1024 * 1024

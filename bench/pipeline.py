@@ -12,10 +12,10 @@ from collections.abc import Callable
 
 import orjson
 
-from service.events import BodyEnd, BodyEnded, SentHistory
-from service.pipeline import make_answer, make_reader, make_renderer
-from service.stages.bot_format import WEB
-from service.stages.encode import ChatChunks, ReplyMeta
+from service.pipeline.joined import make_answer, make_reader, make_renderer
+from service.stages.encode.chat import ChatChunks, ReplyMeta
+from service.stages.render.bot_format import WEB
+from service.vocabulary.events import BodyEnd, BodyEnded, SentHistory
 
 READ_EVENTS = 8  # events that a busy upstream puts into one read
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from service.config import SETTINGS, Config
-from service.environment import SEED_NAMES as SEED_VARIABLES
-from service.seed_settings import SEED_SETTINGS
+from service.settings.config import SETTINGS, Config
+from service.settings.environment import SEED_NAMES as SEED_VARIABLES
+from service.settings.seed_names import SEED_SETTINGS
 
 FOLDER = Path(__file__).parent
 MEANINGS = FOLDER / "settings.yaml"

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 
-from handlers.demands import demanded
-from handlers.requests import Arrival
-from service.chat import ChatRequest, FilePart, Profile
-from service.errors import RequestError
-from service.stages.encode import error_object, to_json
-from upstream.attachments import UploadedFile
-from upstream.payload import ResolvedModel, build_turn
+from handlers.reading.common_fields import Arrival
+from handlers.reading.demand_fields import demanded
+from service.vocabulary.errors import RequestError
+from service.vocabulary.requests import ChatRequest, FilePart, Profile
+from service.vocabulary.wire import error_object, to_json
+from upstream.website.payload.attachments import UploadedFile
+from upstream.website.payload.turn_body import ResolvedModel, build_turn
 
 ARRIVAL = Arrival("req-1", 1.0, "https://gateway.example", Profile.WEB)
 MAX_MESSAGE_CHARS = 2000

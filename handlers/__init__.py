@@ -1,0 +1,1 @@
+"""HTTP in: requests to records, records to replies; one room a dialect."""

@@ -2,31 +2,31 @@
 
 from aiohttp import web
 
-from handlers.accounts import account_ids
-from handlers.billing import subscription, usage
-from handlers.chat import chat_completions
-from handlers.completions import completions
+from handlers.about.accounts import account_ids
+from handlers.about.billing import subscription, usage
+from handlers.about.health import healthz, install_checks, metrics, readyz
+from handlers.about.models import get_model, list_models
+from handlers.audio.speech import speech
+from handlers.audio.transcriptions import transcriptions
+from handlers.chat.chat import chat_completions
+from handlers.chat.completions import completions
 from handlers.console.pages import asset, root
-from handlers.file_share import SHARES, Shares
-from handlers.files import create_file, delete_file, file_content, get_file, list_files
-from handlers.health import healthz, install_checks, metrics, readyz
-from handlers.image_edits import image_edits, image_variations
-from handlers.images import image_generations
-from handlers.links import api_base
-from handlers.media import FILES, IMAGES, file, image
-from handlers.model_responses import create_response
-from handlers.models import get_model, list_models
+from handlers.edge.links import api_base
+from handlers.files.files import create_file, delete_file, file_content, get_file, list_files
+from handlers.files.media import FILES, IMAGES, file, image
+from handlers.files.shares import SHARES, Shares
+from handlers.images.edits import image_edits, image_variations
+from handlers.images.generations import image_generations
 from handlers.openapi.document import PATH, description
-from handlers.running import RUNNING, RunningResponses
-from handlers.speech import speech
-from handlers.stored_responses import (
+from handlers.responses.create import create_response
+from handlers.responses.running import RUNNING, RunningResponses
+from handlers.responses.stored import (
     cancel_response,
     delete_response,
     get_response,
     list_input_items,
 )
-from handlers.transcriptions import transcriptions
-from service.config import Config
+from service.settings.config import Config
 
 
 def add_routes(app: web.Application, config: Config) -> None:

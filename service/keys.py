@@ -4,11 +4,9 @@ import asyncio
 
 from aiohttp import web
 
-from service.config import Config
-from service.drift import Drift
-from service.gateway_keys import GatewayKeys
-from service.key_limits import KeyLimits
-from service.metrics import Metrics
+from service.observing.metrics import Metrics
+from service.observing.tracing import Tracing
+from service.observing.unknown_events import Drift
 from service.ports import (
     Accounts,
     BlobStore,
@@ -23,7 +21,9 @@ from service.ports import (
     Turns,
     UploadStore,
 )
-from service.tracing import Tracing
+from service.settings.config import Config
+from service.turns.key_limits import KeyLimits
+from service.vocabulary.gateway_keys import GatewayKeys
 
 CONFIG = web.AppKey("CONFIG", Config)
 METRICS = web.AppKey("METRICS", Metrics)

@@ -1,21 +1,20 @@
 """What the core and the handlers need from outside, as Protocols.
 
-Implementations live in `upstream/` and `storage/`; `service/app.py` joins them.
+Implementations live in `upstream/` and `storage/`; `service/program/assembly.py` joins them.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from service.chat import ChatRequest, LocalFile, ModelInfo, Upload, Used
-from service.contents import Content
-from service.credentials import Caller, Credential
-from service.events import AssetReady, AssetWanted, Delta
-from service.fast_lane import FastLane
-from service.speech import SpeechOrder
+from service.vocabulary.byte_source import Content
+from service.vocabulary.credentials import Caller, Credential
+from service.vocabulary.events import AssetReady, AssetWanted, Delta
+from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, Upload, Used
+from service.vocabulary.speech_order import SpeechOrder
 
 # Who waits for a lease asks again several times a second; a killed one stands in the way this long.
 LINE_SECONDS = 2.0
@@ -201,11 +200,28 @@ class Assets(Protocol):
         """
 
 
+class Lane(Protocol):
+    """Takes plain text to the caller while the next batch is awaited: `pipeline.fast_lane.FastLane`."""
+
+    @property
+    def count(self) -> int:
+        """Events that were taken and that the turn's reader has not counted yet."""
+
+    def begin(self, reader: Any, answer: Any) -> None:
+        """Begin a turn that is read by these stages, a `Reader` and an `Answer` of the pipeline."""
+
+    def take(self, chunk: bytes) -> bytes:
+        """Send what a chunk says, and return what is left of it for the stages."""
+
+    def end(self) -> bytes:
+        """Return what is left for the stages at the end of a body."""
+
+
 class Turns(Protocol):
     """One turn with the upstream."""
 
     def run(
-        self, request: ChatRequest, credential: Credential, lane: FastLane | None = None
+        self, request: ChatRequest, credential: Credential, lane: Lane | None = None
     ) -> AsyncGenerator[list[Delta], None]:
         """Yield batches of deltas; the last delta is a `TurnEnded`.
 

@@ -1,0 +1,1 @@
+"""What outlives a request: shared state, files, and what is encrypted."""

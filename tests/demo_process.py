@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.service.gateway_process import ROOT, fetch
+from tests.service.program.gateway_process import ROOT, fetch
 
 
 @contextmanager

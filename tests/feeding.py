@@ -24,7 +24,9 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from service.events import (
+from service.pipeline.joined import make_answer, make_reader, make_renderer
+from service.stages.render.bot_format import RAW, WEB, BotFormat, PictureForm
+from service.vocabulary.events import (
     AssetReady,
     AssetWanted,
     BodyEnd,
@@ -38,9 +40,7 @@ from service.events import (
     TurnEnded,
     TurnFacts,
 )
-from service.pipeline import make_answer, make_reader, make_renderer
-from service.rendered import ContentCited, ContentText, Rendered
-from service.stages.bot_format import RAW, WEB, BotFormat, PictureForm
+from service.vocabulary.rendered import ContentCited, ContentText, Rendered
 
 # Bot mode with every switch off; `bot_mode` has none for links to files (spec 7.3).
 BOT = BotFormat(

@@ -10,11 +10,11 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, web
 
-from service.app import drain, make_app
-from service.config import Config
-from service.runner import DrainingRunner, Program
+from service.program.assembly import drain, make_app
+from service.program.runner import DrainingRunner, Program
+from service.settings.config import Config
 from upstream.demo.app import make_demo_app
-from upstream.demo.options import DemoOptions
+from upstream.demo.ground.options import DemoOptions
 
 SECRET = "a key of forty characters, made for tests"
 ACCESS_TOKEN = "fk-an-access-token-of-a-caller"

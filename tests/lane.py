@@ -1,4 +1,4 @@
-"""A turn that is read with the fast lane, as `upstream/receiving.py` reads it.
+"""A turn that is read with the fast lane, as `upstream/website/turn/receiving.py` reads it.
 
 driven(chunks, ...) -> Reading     what the caller heard; what was kept has to agree
 """
@@ -6,16 +6,16 @@ driven(chunks, ...) -> Reading     what the caller heard; what was kept has to a
 from collections.abc import Sequence
 from typing import Any
 
-from service.events import BodyEnd, BodyEnded, Delta, SentHistory
-from service.fast_lane import FastLane
-from service.pipeline import make_answer, make_reader, make_renderer
-from service.rendered import ContentText, Rendered
-from service.stages.encode import Gathered
+from service.pipeline.fast_lane import FastLane
+from service.pipeline.joined import make_answer, make_reader, make_renderer
+from service.stages.encode.chat import Gathered
+from service.vocabulary.events import BodyEnd, BodyEnded, Delta, SentHistory
+from service.vocabulary.rendered import ContentText, Rendered
 from tests.feeding import FORMATS, NOT_IN_TIME, AnswerAssets, Reading, reading_of
 
 
 class Drive:
-    """A turn that is read with a lane, as `upstream/receiving.py` does it.
+    """A turn that is read with a lane, as `upstream/website/turn/receiving.py` does it.
 
     `heard` is what the caller got, in order; `gathered` what is kept of it.
     """

@@ -22,8 +22,8 @@ from tests.faults.surroundings import with_clock
 from tests.gate import Gate
 from tests.gateway import until
 from tests.load import ANSWER_SECONDS, Callers, Fate, callers_of
-from tests.service.gateway_process import GatewayProcess
-from upstream.demo.talking import _ENGLISH, PARAGRAPH_TOKENS
+from tests.service.program.gateway_process import GatewayProcess
+from upstream.demo.scenes.talking import _ENGLISH, PARAGRAPH_TOKENS
 
 PACE_SECONDS = 0.03  # between the pieces of an answer
 CALLERS, PAUSE_SECONDS = 8, 0.15

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.service.gateway_process import ROOT
+from tests.service.program.gateway_process import ROOT
 
 
 @pytest.mark.slow

@@ -21,8 +21,8 @@ from tests.gateway import until
 from tests.load import Callers, Fate, callers_of
 from tests.nginx_server import running_nginx
 from tests.redis_server import RedisServer, running_redis
-from tests.service.gateway_process import GatewayProcess, fetch
-from upstream.leases import LEASE_SECONDS
+from tests.service.program.gateway_process import GatewayProcess, fetch
+from upstream.slots.leases import LEASE_SECONDS
 
 LIMIT = 3  # the default of upstream.streams_per_account
 REQUESTS = 100

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.app import drain
 from service.keys import METRICS
+from service.program.assembly import drain
 from tests.conftest import StartGateway
 from tests.gateway import Gateway, read, until
 from tests.scripted_upstream import (

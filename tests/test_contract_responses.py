@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.app import drain
+from service.program.assembly import drain
 from tests.conftest import StartGateway
 from tests.gateway import ACCESS_TOKEN, Answer, Gateway, read, until
 from tests.response_events import check_response, checked, text_of, types_of
@@ -238,7 +238,7 @@ async def test_a_bug_in_a_stream_is_told_in_its_dialect(
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("service.stages.encode_responses.ResponseEvents.finish", broken)
+    monkeypatch.setattr("service.stages.encode.responses.ResponseEvents.finish", broken)
     scripted.plays(answer("Hel"), Pause(0.05), final("Hello"), DONE)
     got = await respond(await start_gateway(scripted.url), stream=True)
     last = checked(got.body)[-1]

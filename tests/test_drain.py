@@ -13,7 +13,7 @@ import pytest
 from tests.demo_process import running_demo_process
 from tests.gateway import until
 from tests.load import Fate, callers_of
-from tests.service.gateway_process import GatewayProcess
+from tests.service.program.gateway_process import GatewayProcess
 
 DRAIN_SECONDS = 20
 STREAMS = 16

@@ -3,7 +3,7 @@
 The gateway is a process of its own, and what its disk takes is `RLIMIT_FSIZE`, set from here: no
 file may grow beyond it, so each write fails as on a full disk, state, log and standard error
 included, and nothing but a right over one's own child is needed. The error's number differs
-(EFBIG, not ENOSPC), and one place reads both (service/disk.py).
+(EFBIG, not ENOSPC), and one place reads both (service/files/disk.py).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, FormData, web
 
-from tests.service.gateway_process import GatewayProcess
+from tests.service.program.gateway_process import GatewayProcess
 
 BEARER = {"Authorization": "Bearer fk-full"}
 ROOM, NONE = resource.RLIM_INFINITY, 0

@@ -12,13 +12,13 @@ import pytest
 from aiohttp import ClientSession, TCPConnector
 from openai import AsyncOpenAI
 
-from service.credentials import Credential
-from service.gateway_keys import KeyTerms
-from storage.key_file import KeyFile
-from storage.secrets import Cipher, load_or_create_secret
+from service.vocabulary.credentials import Credential
+from service.vocabulary.gateway_keys import KeyTerms
+from storage.secrets.cipher import Cipher, load_or_create_secret
+from storage.secrets.key_file import KeyFile
 from tests.demo_process import running_demo_process
 from tests.gateway import SECRET, Gateway, running_demo, running_gateway
-from tests.service.gateway_process import GatewayProcess
+from tests.service.program.gateway_process import GatewayProcess
 
 STORED = Credential("a-refresh-token-that-both-keys-stand-for")
 MESSAGES: list[Any] = [{"role": "user", "content": "what is 6*7"}]

@@ -13,10 +13,10 @@ from typing import Any
 from aiohttp import FormData
 from yarl import URL
 
-from service.credentials import Credential
-from service.gateway_keys import KeyTerms
-from storage.key_file import KeyFile
-from storage.secrets import Cipher
+from service.vocabulary.credentials import Credential
+from service.vocabulary.gateway_keys import KeyTerms
+from storage.secrets.cipher import Cipher
+from storage.secrets.key_file import KeyFile
 from tests.gateway import ACCESS_TOKEN, SECRET, Answer, Gateway, read, running_demo, running_gateway
 from tests.hostile.addresses import PORT
 from tests.hostile.bodies import MAX_BODY_BYTES

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from tests.gateway import until
 from tests.scripted_upstream import DONE, ScriptedUpstream, final
-from tests.service.gateway_process import GatewayProcess
+from tests.service.program.gateway_process import GatewayProcess
 
 FIRST_PART = b"half of a file\n" * 100_000
 WAITING_SECONDS = 40

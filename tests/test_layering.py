@@ -1,24 +1,32 @@
-"""The dependency rule of ARCHITECTURE.md, held by reading imports: they point inwards."""
+"""The rooms are those of ARCHITECTURE.md, and imports point the way that its table allows."""
 
 import ast
+import re
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
+from tests.rooms import PACKAGES, ROOT, imports, modules, own_imports, table
 
-ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("service", "handlers", "upstream", "storage")
-ASSEMBLY = "service.app"  # the one module that knows all packages
-MAY_IMPORT = {
-    "service": {"service"},
-    "handlers": {"service", "handlers"},
-    "upstream": {"service", "upstream"},
-    "storage": {"service", "storage"},
+ROOMS = table()
+MODULES = modules()
+OWN_IMPORTS = {module: own_imports(tree, MODULES) for module, tree in MODULES.items()}
+MAX_MODULES = 12  # of a room, its __init__ apart
+# Modules that stand outside the rooms, each with what it may import.
+OUTSIDE = {
+    "service/__main__": {"service/program"},
+    "service/keys": {
+        *("service/observing", "service/ports", "service/settings"),
+        *("service/turns", "service/vocabulary"),
+    },
+    "service/ports": {"service/vocabulary"},
+    "service/version": set(),
+    "handlers/routes": {
+        *("handlers/about", "handlers/audio", "handlers/chat", "handlers/console", "handlers/edge"),
+        *("handlers/files", "handlers/images", "handlers/openapi", "handlers/responses"),
+        "service/settings",
+    },
 }
+COMPOSITION = "service/program"
 STAGE_LIBRARIES = {"msgspec", "orjson", "typing_extensions"}
-STAGE_MODULES = ("service.stages.", "service.events", "service.rendered", "service.errors")
-STAGE_REFUSALS = ("service.faults", "service.refusals")  # the map of refusals, pure as well
 # Of the standard library, what waits, touches the outside, or keeps time.
 IMPURE = {
     *("asyncio", "concurrent", "contextvars", "ctypes", "datetime", "ftplib", "glob", "http"),
@@ -29,36 +37,116 @@ IMPURE = {
 }
 # The last two speak with libraries that know the environment only.
 ENVIRONMENT_READERS = {
-    *("service.config", "service.environment", "service.shared_metrics", "service.tracing"),
+    *("service/settings/config", "service/settings/environment"),
+    *("service/observing/shared_metrics", "service/observing/tracing"),
 }
 
 
-def modules() -> dict[str, ast.Module]:
-    found = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-    return {_name(path): ast.parse(path.read_text("utf-8"), str(path)) for path in found}
+def room_of(module: str) -> str:
+    return module.rpartition("/")[0]
 
 
-def _name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(part for part in parts if part != "__init__")
+def is_within(module: str, places: set[str]) -> bool:
+    return any(module == place or module.startswith(f"{place}/") for place in places)
 
 
-MODULES = modules()
+def test_the_rooms_of_the_table_are_those_of_the_tree() -> None:
+    in_rooms = {room_of(module) for module in MODULES if not module.endswith("/__init__")}
+    assert in_rooms - {"service", "handlers"} == set(ROOMS)
+    stray = {module for module in MODULES if room_of(module) in PACKAGES} - {
+        f"{package}/__init__" for package in PACKAGES
+    }
+    assert stray == set(OUTSIDE)
 
 
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield the full name of all that is imported, wherever it stands in the module."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            for alias in node.names:
-                yield f"{node.module}.{alias.name}"
+def test_a_room_is_small() -> None:
+    sizes = {room: [name for name in MODULES if room_of(name) == room] for room in ROOMS}
+    assert {room for room, names in sizes.items() if len(names) - 1 > MAX_MODULES} == set()
+
+
+def test_each_room_says_its_row_of_the_table_itself() -> None:
+    for room, row in ROOMS.items():
+        said = ast.get_docstring(MODULES[f"{room}/__init__"]) or ""
+        purpose, _, rule = said.partition("\n\n")
+        assert purpose.lower() == f"{row.purpose}.".lower(), room
+        assert set(re.findall(r"`([a-z_/]+)`", rule)) == set(row.may_import), room
+
+
+def test_no_import_is_against_the_table() -> None:
+    against = []
+    for module, imported in OWN_IMPORTS.items():
+        room = room_of(module)
+        if room == COMPOSITION:
+            continue
+        allowed = OUTSIDE[module] if module in OUTSIDE else {room, *_allowed(room)}
+        against += [f"{module}: {name}" for name in imported if not is_within(name, allowed)]
+    assert against == []
+
+
+def _allowed(room: str) -> tuple[str, ...]:
+    return ROOMS[room].may_import if room in ROOMS else ()
+
+
+def test_the_table_allows_no_circle_of_rooms() -> None:
+    """No room is reached from itself by imports that are there."""
+    edges: dict[str, set[str]] = {}
+    for module, imported in OWN_IMPORTS.items():
+        if module not in OUTSIDE:
+            edges.setdefault(room_of(module), set()).update(
+                place if place in OUTSIDE else room_of(place) for place in imported
+            )
+    for room, near in edges.items():
+        reached, new = set[str](), near - {room}
+        while new:
+            reached |= new
+            new = {far for place in new for far in edges.get(place, ())} - reached
+        assert room not in reached, room
+
+
+def test_no_rule_allows_what_is_not_there() -> None:
+    for room, row in ROOMS.items():
+        for place in row.may_import:
+            assert place in MODULES or (ROOT / place).is_dir(), (room, place)
+
+
+def test_nothing_imports_the_program_but_what_starts_it() -> None:
+    importing = {
+        module
+        for module, imported in OWN_IMPORTS.items()
+        if any(is_within(name, {COMPOSITION}) for name in imported)
+    }
+    assert {name for name in importing if room_of(name) != COMPOSITION} == {"service/__main__"}
+
+
+def test_the_demo_stands_alone() -> None:
+    crossing = [
+        f"{module}: {name}"
+        for module, imported in OWN_IMPORTS.items()
+        for name in imported
+        if is_within(module, {"upstream/demo"}) != is_within(name, {"upstream/demo"})
+    ]
+    assert crossing == []
+
+
+def test_a_stage_is_pure() -> None:
+    allowed = STAGE_LIBRARIES | (sys.stdlib_module_names - IMPURE) | set(PACKAGES)
+    strange = [
+        f"{module}: {name}"
+        for module, tree in MODULES.items()
+        if is_within(module, {"service/stages"})
+        for name in imports(tree)
+        if name.partition(".")[0] not in allowed or _parents(name) & IMPURE
+    ]
+    assert strange == []
+
+
+def _parents(name: str) -> set[str]:
+    parts = name.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
 
 
 def uses(tree: ast.AST, owner: str, attribute: str) -> list[int]:
-    """Return the lines that name `owner.attribute`."""
+    """The lines that name `owner.attribute`."""
     return [
         node.lineno
         for node in ast.walk(tree)
@@ -69,91 +157,20 @@ def uses(tree: ast.AST, owner: str, attribute: str) -> list[int]:
     ]
 
 
-def _own(tree: ast.AST) -> list[str]:
-    return [name for name in imports(tree) if name.partition(".")[0] in PACKAGES]
-
-
-@pytest.mark.parametrize("module", [name for name in MODULES if name != ASSEMBLY])
-def test_imports_point_inwards(module: str) -> None:
-    package = module.partition(".")[0]
-    foreign = [
-        name
-        for name in _own(MODULES[module])
-        if name.partition(".")[0] not in MAY_IMPORT[package]
-        and not name.startswith("upstream.demo")
-    ]
-    assert foreign == []
-
-
-def test_only_the_assembly_knows_all_packages() -> None:
-    knowing = {
+def test_the_environment_has_few_readers() -> None:
+    reading = {
         module
         for module, tree in MODULES.items()
-        if {name.partition(".")[0] for name in _own(tree)} == set(PACKAGES)
+        if uses(tree, "os", "environ") + uses(tree, "os", "getenv")
+        or {"os.environ", "os.getenv"} & set(imports(tree))
     }
-    assert knowing == {ASSEMBLY}
+    assert reading - ENVIRONMENT_READERS == set()
 
 
-def test_nothing_imports_the_assembly_but_what_starts_from_it() -> None:
-    importing = {
+def test_no_task_is_left_alone() -> None:
+    alone = {
         module
         for module, tree in MODULES.items()
-        if any(name == ASSEMBLY or name.startswith(f"{ASSEMBLY}.") for name in imports(tree))
+        if uses(tree, "asyncio", "create_task") or "asyncio.create_task" in set(imports(tree))
     }
-    assert importing <= {"service.launch", "service.cli"}
-
-
-def test_the_demo_imports_nothing_from_the_rest() -> None:
-    foreign = [
-        f"{module}: {name}"
-        for module, tree in MODULES.items()
-        if module.startswith("upstream.demo")
-        for name in _own(tree)
-        if not name.startswith("upstream.demo")
-    ]
-    assert foreign == []
-
-
-def test_nothing_imports_the_demo() -> None:
-    foreign = [
-        f"{module}: {name}"
-        for module, tree in MODULES.items()
-        if not module.startswith("upstream.demo")
-        for name in _own(tree)
-        if name.startswith("upstream.demo")
-    ]
-    assert foreign == []
-
-
-@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("service.stages.")])
-def test_a_stage_is_pure(module: str) -> None:
-    names = set(imports(MODULES[module]))
-    impure = {name for name in names if name in IMPURE or _parents(name) & IMPURE}
-    allowed = STAGE_LIBRARIES | (sys.stdlib_module_names - IMPURE)
-    strange = {
-        name
-        for name in names
-        if name.partition(".")[0] not in allowed
-        and not name.startswith(STAGE_MODULES + STAGE_REFUSALS)
-    }
-    assert impure | strange == set()
-
-
-def _parents(name: str) -> set[str]:
-    parts = name.split(".")
-    return {".".join(parts[:count]) for count in range(1, len(parts))}
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_the_environment_has_few_readers(module: str) -> None:
-    if module in ENVIRONMENT_READERS:
-        return
-    tree = MODULES[module]
-    assert uses(tree, "os", "environ") + uses(tree, "os", "getenv") == []
-    assert not {"os.environ", "os.getenv"} & set(imports(tree))
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_no_task_is_left_alone(module: str) -> None:
-    assert uses(MODULES[module], "asyncio", "create_task") == []
-    assert "asyncio.create_task" not in set(imports(MODULES[module]))
+    assert alone == set()

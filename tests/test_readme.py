@@ -5,17 +5,18 @@ import re
 import pytest
 from aiohttp import web
 
-from handlers import headers
-from handlers.not_offered import REASONS
-from handlers.requests import PROFILE_HEADER
+from handlers.edge import headers
+from handlers.edge.not_offered import REASONS
+from handlers.reading.common_fields import PROFILE_HEADER
 from handlers.routes import add_routes
-from service import errors, refusals
-from service.chat import Profile
-from service.config import Config
-from service.events import Outcome
-from service.launch import demo_help
-from service.malformed import REQUEST_ID
-from service.metrics import Metrics
+from service.observing.bad_http import REQUEST_ID
+from service.observing.metrics import Metrics
+from service.program.launch import demo_help
+from service.settings.config import Config
+from service.upstream_errors import refusals
+from service.vocabulary import errors
+from service.vocabulary.events import Outcome
+from service.vocabulary.requests import Profile
 from tests.documents import (
     PAGES,
     READMES,
@@ -26,9 +27,9 @@ from tests.documents import (
     read_manual,
     translated,
 )
-from upstream.demo.faults import FAULT_NAMES
-from upstream.demo.questions import FAULT, SCENE
-from upstream.demo.scenarios import SCENARIOS
+from upstream.demo.ground.faults import FAULT_NAMES
+from upstream.demo.ground.questions import FAULT, SCENE
+from upstream.demo.scenes.scenarios import SCENARIOS
 
 NOT_OFFERED = ("Not offered", "不提供的")
 ADDRESS = "http://127.0.0.1:33333"

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from docs.tables import PAGES, page, read_meanings
-from service.config import SETTINGS, Config, default_models, load_config
-from service.environment import SEED_NAMES as SEED_VARIABLES
-from service.seed_settings import SEED_NAMES, translate
+from service.settings.config import SETTINGS, Config, default_models, load_config
+from service.settings.environment import SEED_NAMES as SEED_VARIABLES
+from service.settings.seed_names import SEED_NAMES, translate
 from tests.documents import READMES, ROOT, Document, Row, bare, code_words, read_manual
 
 NO_VALUE = ("models", "tokens.secret")  # a table of its own, and null

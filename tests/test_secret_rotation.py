@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from service.credentials import Credential
-from service.gateway_keys import KeyTerms
-from storage.key_file import KeyFile
-from storage.secrets import Cipher
+from service.vocabulary.credentials import Credential
+from service.vocabulary.gateway_keys import KeyTerms
+from storage.secrets.cipher import Cipher
+from storage.secrets.key_file import KeyFile
 from tests.gateway import Gateway, running_gateway, until
 from tests.redis_server import running_redis
 from tests.scripted_upstream import DONE, final, scripted_upstream

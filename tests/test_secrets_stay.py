@@ -20,13 +20,13 @@ from aiohttp import web
 from PIL import Image
 from redis.asyncio import Redis
 
-from service.config import LogConfig
-from service.credentials import Credential
-from service.gateway_keys import KeyTerms
-from service.joining import JoiningTurns
-from service.logs import setup_logging
-from storage.key_file import KeyFile
-from storage.secrets import Cipher
+from service.observing.logs import setup_logging
+from service.settings.config import LogConfig
+from service.turns.shared_turns import JoiningTurns
+from service.vocabulary.credentials import Credential
+from service.vocabulary.gateway_keys import KeyTerms
+from storage.secrets.cipher import Cipher
+from storage.secrets.key_file import KeyFile
 from tests.gateway import Answer, Gateway, read, running_demo, running_gateway
 from tests.redis_server import RedisServer, running_redis
 from tests.scripted_upstream import DONE, Head, ScriptedUpstream, Step, answer, event, final

@@ -17,7 +17,7 @@ from PIL import Image
 
 from tests.demo_process import running_demo_process, stats_of
 from tests.redis_server import running_redis
-from tests.service.gateway_process import GatewayProcess, fetch
+from tests.service.program.gateway_process import GatewayProcess, fetch
 
 SEED = Path(__file__).with_name("data") / "seed"
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n"

@@ -15,9 +15,9 @@ import pytest
 from aiohttp import ClientSession, web
 
 from service import keys
-from service.config import Config
-from service.metrics import Metrics
-from service.runner import DrainingRunner, Program
+from service.observing.metrics import Metrics
+from service.program.runner import DrainingRunner, Program
+from service.settings.config import Config
 from tests.hostile_requests import ALL, WHOLE_BODIES
 from tests.nginx_server import running_nginx
 

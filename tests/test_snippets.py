@@ -24,14 +24,14 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from service.config import load_config
+from service.settings.config import load_config
 from tests.checkout import Checkout, Started
 from tests.clients.readers import READERS
 from tests.demo_process import running_demo_process, stats_of
 from tests.documents import READMES, ROOT, code_words, manual_pages, read_document
 from tests.nginx_server import running_nginx
 from tests.redis_server import running_redis
-from tests.service.gateway_process import fetch
+from tests.service.program.gateway_process import fetch
 from tests.snippets import Snippet, snippets_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_nginx, pytest.mark.needs_redis]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData
 
-from service import app as app_module
+from service.program import assembly as app_module
 from tests.conftest import StartGateway
 from tests.gateway import Gateway, running_gateway
 from tests.s3_server import BUCKET, running_s3

@@ -23,7 +23,7 @@ from functools import partial
 import pytest
 import pytest_asyncio
 
-from service.log_files import RETRY_SECONDS
+from service.observing.log_files import RETRY_SECONDS
 from tests.faults.surroundings import CLOCK_SECONDS, fake_clock, full, killed, moved
 from tests.gateway import until
 from tests.redis_server import RedisServer, running_redis

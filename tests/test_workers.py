@@ -16,7 +16,7 @@ from aiohttp import ClientSession, TCPConnector
 
 from tests.demo_process import running_demo_process, stats_of
 from tests.redis_server import running_redis
-from tests.service.gateway_process import GatewayProcess
+from tests.service.program.gateway_process import GatewayProcess
 
 REQUESTS = 100
 # A token of this life is refreshed in its last quarter: the rest is time enough for a round.

@@ -4,10 +4,10 @@ import json
 import re
 
 from fuzz.inputs import split, texts
-from service.events import AnswerText, Delta, Outcome, TurnEnded
-from service.stages.call_block import CallBlock, PlainText
-from service.stages.call_text import FindCalls
-from service.stages.tool_calls import TakeCalls
+from service.stages.function_calls.call_block import CallBlock, PlainText
+from service.stages.function_calls.call_text import FindCalls
+from service.stages.function_calls.take_calls import TakeCalls
+from service.vocabulary.events import AnswerText, Delta, Outcome, TurnEnded
 from tests.oracle import call_text
 
 MAX_BYTES = 1024

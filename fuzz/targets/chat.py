@@ -6,7 +6,7 @@ from functools import cache
 from fuzz import requests
 from fuzz.mutants import is_recipe, mutant, recipes
 from fuzz.requests import ARRIVAL, check_chat, plain, tried
-from handlers.requests import chat_request
+from handlers.reading.chat_fields import chat_request
 
 MAX_BYTES = 2048
 TOKENS = requests.TOKENS

@@ -6,7 +6,7 @@ from functools import cache
 from fuzz import requests
 from fuzz.mutants import is_recipe, mutant, recipes
 from fuzz.requests import ARRIVAL, check_chat, plain, tried
-from handlers.completions import read_completion
+from handlers.chat.completions import read_completion
 
 MAX_BYTES = 1024
 TOKENS = requests.TOKENS

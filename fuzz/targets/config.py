@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from service.cli import effective
-from service.config import LoadedConfig, load_config
-from service.setting_problems import ConfigError
+from service.program.cli import effective
+from service.settings.config import LoadedConfig, load_config
+from service.settings.problems import ConfigError
 
 MAX_BYTES = 2048
 MAX_PROBLEM_CHARS = 4096

@@ -6,8 +6,13 @@ import json
 from typing import Any
 
 from fuzz.inputs import transcripts
-from service.errors import UpstreamProtocolError
-from service.stages.delta import MAX_PATCH_DEPTH, MAX_SEGMENTS, DecodeDelta, DocumentChanged
+from service.stages.decode.delta_v1 import (
+    MAX_PATCH_DEPTH,
+    MAX_SEGMENTS,
+    DecodeDelta,
+    DocumentChanged,
+)
+from service.vocabulary.errors import UpstreamProtocolError
 from tests.oracle.delta_v1 import MISSING, Definition, DeltaError, UndefinedError, whole
 
 MAX_BYTES = 2048

@@ -6,9 +6,9 @@ from functools import cache
 from fuzz import requests
 from fuzz.mutants import is_recipe, mutant, recipes
 from fuzz.requests import ARRIVAL, check_chat, plain, tried
-from handlers.image_orders import read_order
-from service.config import Config
-from service.images import MAX_PICTURES
+from handlers.images.fields import read_order
+from service.orders.images import MAX_PICTURES
+from service.settings.config import Config
 
 MAX_BYTES = 1024
 TOKENS = requests.TOKENS

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from fuzz.inputs import split, texts
-from service.events import (
+from service.pipeline.joined import make_answer
+from service.stages.decode.messages import read_message
+from service.vocabulary.events import (
     BodyEnd,
     BodyEnded,
     Delta,
@@ -16,8 +18,6 @@ from service.events import (
     TextAppended,
     UpstreamEvent,
 )
-from service.pipeline import make_answer
-from service.stages.messages import read_message
 from tests.feeding import Reading, read
 from tests.oracle import render
 from tests.oracle.text import MARKER, answer_text

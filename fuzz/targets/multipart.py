@@ -13,7 +13,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from fuzz.inputs import pieces, split
 from fuzz.requests import tried
-from handlers.multipart import open_form
+from handlers.reading.multipart import open_form
 
 MAX_BYTES = 2048
 LIMIT = 1500  # bytes of a form, so that some are over it

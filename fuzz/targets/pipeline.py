@@ -6,12 +6,13 @@ from typing import Any
 
 from fuzz.inputs import CHOICE_BYTES, pieces, split, transcripts
 from fuzz.mutants import is_recipe, mutant_line, recipes
-from service.events import BodyEnd, Delta, SentHistory, TurnEnded
-from service.pipeline import make_renderer
-from service.rendered import Rendered
-from service.stages.encode import MAX_TEXT_CHARS, ChatChunks, Gathered, ReplyMeta, collect, to_json
-from service.stages.encode_completions import CompletionChunks
-from service.stages.encode_responses import ResponseEvents, ResponseMeta
+from service.pipeline.joined import make_renderer
+from service.stages.encode.chat import ChatChunks, Gathered, ReplyMeta, collect
+from service.stages.encode.completions import CompletionChunks
+from service.stages.encode.responses import ResponseEvents, ResponseMeta
+from service.vocabulary.events import BodyEnd, Delta, SentHistory, TurnEnded
+from service.vocabulary.rendered import Rendered
+from service.vocabulary.wire import MAX_TEXT_CHARS, to_json
 from tests.feeding import FORMATS, AnswerAssets, Reading, deltas, read
 from tests.lane import driven
 from tests.oracle import sse

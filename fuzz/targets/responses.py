@@ -7,16 +7,16 @@ from typing import Any
 from fuzz import requests
 from fuzz.mutants import is_recipe, mutant, recipes
 from fuzz.requests import ARRIVAL, check_chat, tried
-from handlers.response_input import REFERENCE, input_items
-from handlers.response_requests import (
+from handlers.responses.fields import (
     asked_model,
     echo_of,
     ignored_fields,
     response_chat,
     response_fields,
 )
-from service.chat import ChatRequest
-from service.stages.encode import to_json
+from handlers.responses.items import REFERENCE, input_items
+from service.vocabulary.requests import ChatRequest
+from service.vocabulary.wire import to_json
 
 MAX_BYTES = 2048
 TOKENS = requests.TOKENS

@@ -4,9 +4,9 @@ import json
 
 from fuzz.inputs import transcripts
 from fuzz.targets import pipeline
-from service.replay import replay
-from service.replay_report import as_json, as_text
-from service.scrub import scrub
+from service.recordings.replay import replay
+from service.recordings.report import as_json, as_text
+from service.recordings.scrub import scrub
 
 MAX_BYTES = 2048
 TOKENS = pipeline.TOKENS

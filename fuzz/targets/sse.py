@@ -1,8 +1,8 @@
 """Framing: bytes, cut anywhere -> frames."""
 
 from fuzz.inputs import pieces, split, transcripts
-from service.events import Frame
-from service.stages.sse import DecodeSse
+from service.stages.decode.sse import DecodeSse
+from service.vocabulary.events import Frame
 from tests.oracle import sse
 
 MAX_BYTES = 1024

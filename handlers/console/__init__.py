@@ -1,0 +1,4 @@
+"""The console page: plain files, served as they are.
+
+It may import `handlers/edge`, `service/keys`, `service/settings`, `service/version`.
+"""

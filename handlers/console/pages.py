@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from aiohttp import ETag, hdrs, web
 from msgspec import Struct
 
-from handlers.links import api_base
-from handlers.profiles import default_profile
-from handlers.responses import json_response
-from service.config import Config
+from handlers.edge.json_replies import json_response
+from handlers.edge.links import api_base
+from handlers.edge.profiles import default_profile
 from service.keys import CONFIG
+from service.settings.config import Config
 from service.version import VERSION
 
 STATIC = Path(__file__).parent / "static"

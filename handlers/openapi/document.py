@@ -8,19 +8,25 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from handlers.headers import IGNORED_FIELDS, OVERHEAD, RETRY_AFTER, SHOULD_RETRY, UPSTREAM_MODEL
-from handlers.links import api_base, public_url
-from handlers.not_offered import REASONS
+from handlers.edge.headers import (
+    IGNORED_FIELDS,
+    OVERHEAD,
+    RETRY_AFTER,
+    SHOULD_RETRY,
+    UPSTREAM_MODEL,
+)
+from handlers.edge.json_replies import json_response
+from handlers.edge.links import api_base, public_url
+from handlers.edge.not_offered import REASONS
 from handlers.openapi.answers import Error
 from handlers.openapi.endpoint import Endpoint, Parameter, Place, Schema
 from handlers.openapi.endpoints import ENDPOINTS
 from handlers.openapi.forms import FORMS
 from handlers.openapi.schemas import answer_components, reference, request_components, spelled_out
-from handlers.responses import json_response
-from service.errors import ServiceError
 from service.keys import CONFIG
-from service.malformed import REQUEST_ID
+from service.observing.bad_http import REQUEST_ID
 from service.version import VERSION
+from service.vocabulary.errors import ServiceError
 
 PATH = "/openapi.json"
 _JSON, _EVENTS = "application/json", "text/event-stream"

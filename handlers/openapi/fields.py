@@ -10,7 +10,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from handlers.chat_messages import (
+from handlers.audio.speech import SpeechFields
+from handlers.chat.completions import CompletionFields
+from handlers.images.fields import FORMATS, ImageFields
+from handlers.reading.chat_fields import ChatFields
+from handlers.reading.chat_messages import (
     FILE_ID,
     MAY_BE_SILENT,
     ROLES,
@@ -18,11 +22,17 @@ from handlers.chat_messages import (
     WireImageUrl,
     WireMessage,
 )
-from handlers.completions import CompletionFields
-from handlers.demands import MAX_FUNCTIONS, NAME, WireChoice, WireFormat, WireFunction, WireTool
-from handlers.image_orders import FORMATS, ImageFields
-from handlers.requests import MAX_MODEL_CHARS, MAX_STOP_CHARS, MAX_STOPS, UPSTREAM_ID, ChatFields
-from handlers.response_input import (
+from handlers.reading.common_fields import MAX_MODEL_CHARS, MAX_STOP_CHARS, MAX_STOPS, UPSTREAM_ID
+from handlers.reading.demand_fields import (
+    MAX_FUNCTIONS,
+    NAME,
+    WireChoice,
+    WireFormat,
+    WireFunction,
+    WireTool,
+)
+from handlers.responses.fields import LOGPROBS, MAX_METADATA_PAIRS, ResponseFields
+from handlers.responses.items import (
     DROPPED,
     PARTS,
     REFERENCE,
@@ -31,12 +41,10 @@ from handlers.response_input import (
     InputCallOutput,
     InputMessage,
 )
-from handlers.response_requests import LOGPROBS, MAX_METADATA_PAIRS, ResponseFields
-from handlers.speech import SpeechFields
-from service.chat import Profile
-from service.images import MAX_PICTURES
-from service.speech import FORMATS as FORMATS_OF_SOUND
-from service.speech import MAX_CHARS, VOICES
+from service.orders.images import MAX_PICTURES
+from service.orders.speech import FORMATS as FORMATS_OF_SOUND
+from service.orders.speech import MAX_CHARS, VOICES
+from service.vocabulary.requests import Profile
 
 Schema = dict[str, Any]
 Notes = dict[str, Schema]

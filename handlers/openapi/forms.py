@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.files import EXPIRES_AFTER_SECONDS, PURPOSE
-from handlers.image_edits import MAX_IMAGES
-from handlers.image_orders import HONOURED, ImageFields
+from handlers.audio.transcriptions import FORMATS, LANGUAGE
+from handlers.files.files import EXPIRES_AFTER_SECONDS, PURPOSE
+from handlers.images.edits import MAX_IMAGES
+from handlers.images.fields import HONOURED, ImageFields
 from handlers.openapi.schemas import form_schema
-from handlers.transcriptions import FORMATS, LANGUAGE
 
 Schema = dict[str, Any]
 

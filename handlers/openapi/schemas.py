@@ -7,8 +7,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from handlers import completions, image_orders, requests, response_requests, speech
+from handlers.audio import speech
+from handlers.chat import completions
+from handlers.images import fields as image_fields
 from handlers.openapi.fields import COMPONENTS, FIELDS, WHOLE, Schema
+from handlers.reading import chat_fields
+from handlers.responses import fields as response_fields
 
 _OWN_NAME = re.compile(r"(?:.*\.)?_?(?:Wire)?(\w+)")
 _TYPES = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
@@ -16,10 +20,10 @@ _IGNORED = "Accepted, and has no effect; `x-ignored-fields` of the answer names 
 
 # What a request is called, its record, and the fields of it that have an effect.
 REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
-    "ChatCompletionRequest": (requests.ChatFields, requests.HONOURED),
+    "ChatCompletionRequest": (chat_fields.ChatFields, chat_fields.HONOURED),
     "CompletionRequest": (completions.CompletionFields, completions.HONOURED),
-    "ResponseRequest": (response_requests.ResponseFields, response_requests.HONOURED),
-    "ImageRequest": (image_orders.ImageFields, image_orders.HONOURED),
+    "ResponseRequest": (response_fields.ResponseFields, response_fields.HONOURED),
+    "ImageRequest": (image_fields.ImageFields, image_fields.HONOURED),
     "SpeechRequest": (speech.SpeechFields, speech.HONOURED),
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.config import SETTINGS, load_config
+from service.settings.config import SETTINGS, load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 

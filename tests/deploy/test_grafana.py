@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.metrics import Metrics
+from service.observing.metrics import Metrics
 from tests.documents import ROOT
 
 SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket",)}

@@ -7,8 +7,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from service.config import SETTINGS, load_config
-from service.runner import FLUSH_SECONDS
+from service.program.runner import FLUSH_SECONDS
+from service.settings.config import SETTINGS, load_config
 from service.version import VERSION
 from tests.conftest import StartGateway
 from tests.deploy.dockerfile import read_dockerfile

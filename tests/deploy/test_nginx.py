@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.nginx_server import NGINX, configuration, running_nginx
-from tests.service.gateway_process import GatewayProcess, fetch
+from tests.service.program.gateway_process import GatewayProcess, fetch
 
 ROOT = Path(__file__).resolve().parents[2]
 STUB = str(ROOT / "tests" / "service" / "stub_gateway.py")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from service.config import SETTINGS, Config
-from service.runner import FLUSH_SECONDS
+from service.program.runner import FLUSH_SECONDS
+from service.settings.config import SETTINGS, Config
 from tests.documents import ROOT
-from tests.service.gateway_process import GatewayProcess
+from tests.service.program.gateway_process import GatewayProcess
 
 UNIT = ROOT / "deploy" / "backend-to-v1.service"
 ANALYZE = shutil.which("systemd-analyze")

@@ -34,7 +34,7 @@ from tests.faults.turns import GoodTurn
 from tests.faults.upstream import FaultyUpstream, Script
 from tests.gateway import Gateway, running_gateway
 from tests.redis_server import RedisServer, running_redis
-from tests.service.gateway_process import ROOT, GatewayProcess
+from tests.service.program.gateway_process import ROOT, GatewayProcess
 
 START_SECONDS = 120.0
 CLOCK_SECONDS = 1.5  # the clock's file is read once a second

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from service.usage import encoding
+from service.pipeline.usage import encoding
 from tests.handlers.scripted import Surroundings, make_gateway
 
 Serve = Callable[..., Awaitable[TestClient]]

@@ -8,16 +8,18 @@ from typing import Any
 
 from aiohttp import web
 
-from handlers.middleware import install_edge
+from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
-from service.chat import ChatRequest, ModelInfo
-from service.config import Config
-from service.contents import Content
-from service.credentials import Caller, Credential
-from service.drift import Drift
-from service.errors import AuthError
-from service.events import (
+from service.observing.metrics import Metrics
+from service.observing.unknown_events import Drift
+from service.pipeline.fast_lane import FastLane
+from service.ports import RouteState
+from service.settings.config import Config
+from service.vocabulary.byte_source import Content
+from service.vocabulary.credentials import Caller, Credential
+from service.vocabulary.errors import AuthError
+from service.vocabulary.events import (
     AnswerStarted,
     AnswerText,
     Delta,
@@ -26,11 +28,9 @@ from service.events import (
     TurnEnded,
     TurnFacts,
 )
-from service.fast_lane import FastLane
-from service.metrics import Metrics
-from service.ports import RouteState
-from storage.link_signer import LinkSigner
-from storage.uploads import FileUploads
+from service.vocabulary.requests import ChatRequest, ModelInfo
+from storage.files.uploads import FileUploads
+from storage.secrets.link_signer import LinkSigner
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 FACTS = TurnFacts("conv-1", "msg-1", "gpt-4o-2024")

@@ -1,7 +1,7 @@
 """Addresses that a gateway is told to fetch from, and must not."""
 
 from tests.hostile.case import Hostile, Section, asked, short
-from tests.upstream.test_fetch import HOSTILE_HOSTS, HOSTILE_LINKS
+from tests.upstream.fetching.test_fetch import HOSTILE_HOSTS, HOSTILE_LINKS
 
 PORT = "{port}"  # one that the bench listens at, on every address of loopback
 NO_HOST = ("http:///127.0.0.1:{port}", "http://", "http://[127.0.0.1]:{port}/", "http://[::1")

@@ -4,14 +4,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from tests.handlers import (
-    test_chat_messages,
-    test_demands,
-    test_image_orders,
-    test_response_input,
-    test_response_requests,
-    test_speech,
-)
+from tests.handlers.audio import test_speech
+from tests.handlers.images import test_fields as image_fields
+from tests.handlers.reading import test_chat_messages
+from tests.handlers.reading import test_demand_fields as chat_demands
+from tests.handlers.responses import test_fields as response_fields
+from tests.handlers.responses import test_items as response_items
 from tests.hostile.bodies import MIB
 from tests.hostile.case import RESPONSES, Hostile, Section, asked, compact, refused
 
@@ -122,10 +120,10 @@ DEMANDS = Section(
     "A field that is wrong is named by its place; nothing of it reaches the model, and no schema "
     "is fetched or takes long.",
     (
-        *_numbered(_placed(param, fields) for fields, param in test_demands.WRONG_DEMANDS),
+        *_numbered(_placed(param, fields) for fields, param in chat_demands.WRONG_DEMANDS),
         *_numbered(
             _placed(param, fields, code="invalid_json_schema")
-            for fields, param in test_demands.SCHEMAS
+            for fields, param in chat_demands.SCHEMAS
             if param
         ),
         _schema("a schema that is on another server", {"$ref": "http://169.254.169.254/latest"}, ".$ref", "no schema is fetched"),
@@ -167,7 +165,7 @@ PARTS = Section(
 
 
 def _response(param: str, fields: dict[str, Any], shown: Any = None, **more: Any) -> Hostile:
-    more = {"base": test_response_requests.LEAST, "path": RESPONSES, **more}
+    more = {"base": response_fields.LEAST, "path": RESPONSES, **more}
     return _placed(param, fields, shown, **more)
 
 
@@ -177,11 +175,11 @@ CREATED = Section(
     (
         *_numbered(
             (
-                *(_response(param, fields) for fields, param in test_response_requests.WRONG_FIELDS),
+                *(_response(param, fields) for fields, param in response_fields.WRONG_FIELDS),
                 *(
                     # A type that is null is a message's, once the items are read.
                     _response("input[0].role" if item == {"type": None} else param, {"input": [item]}, item)
-                    for item, param in test_response_input.WRONG_ITEMS
+                    for item, param in response_items.WRONG_ITEMS
                 ),
                 *(
                     _response(
@@ -189,7 +187,7 @@ CREATED = Section(
                         {"input": [{"role": "user", "content": [part]}]},
                         part,
                     )
-                    for part, param in test_response_input.WRONG_PARTS
+                    for part, param in response_items.WRONG_PARTS
                 ),
             )
         ),
@@ -202,7 +200,7 @@ CREATED = Section(
                 "previous_response_id",
                 why,
                 path=RESPONSES,
-                body=json.dumps({**test_response_requests.LEAST, "previous_response_id": sent}).encode(),
+                body=json.dumps({**response_fields.LEAST, "previous_response_id": sent}).encode(),
             )
             for name, sent, why in (
                 ("a response of nobody", "resp_" + "0" * 32, "there is none"),
@@ -225,7 +223,7 @@ PICTURES = Section(
             path="/v1/images/generations",
             why=f'the error says "{words}"',
         )
-        for fields, param, words in test_image_orders.WRONG_FIELDS
+        for fields, param, words in image_fields.WRONG_FIELDS
     ),
 )
 SPOKEN = Section(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.handlers.test_multipart import BROKEN_FORMS, END, FILE, HOSTILE_NAMES, TYPE, part
+from tests.handlers.reading.test_multipart import BROKEN_FORMS, END, FILE, HOSTILE_NAMES, TYPE, part
 from tests.hostile.case import FILES, Hostile, Section, short, written
 
 PURPOSE = part("purpose", b"user_data")

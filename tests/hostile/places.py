@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from service.gateway_keys import PREFIX
+from service.vocabulary.gateway_keys import PREFIX
 from tests.hostile.bodies import WHOLE
 from tests.hostile.case import CHAT, FILES, JSON, RESPONSES, Hostile, Section, short
 

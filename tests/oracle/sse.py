@@ -1,6 +1,6 @@
 """The definition of framing: WHATWG event streams over a complete body, with spec 7.1's additions.
 
-Slow and plain on purpose; nothing here is shared with `service/stages/sse.py`.
+Slow and plain on purpose; nothing here is shared with `service/stages/decode/sse.py`.
 Lines that belong to no field are not frames here. A bare line is one event's data;
 use bodies in which blank lines surround it, as the spec does not say what joins it.
 """

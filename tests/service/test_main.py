@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.service.gateway_process import GatewayProcess
+from tests.service.program.gateway_process import GatewayProcess
 
 pytestmark = pytest.mark.slow
 

@@ -5,19 +5,20 @@ import inspect
 import pytest
 
 from service import ports
-from storage.blobs import FileBlobs, StoredBlob
-from storage.link_signer import LinkSigner
-from storage.state import DegradingStore
-from storage.uploads import FileUploads
-from upstream.accounts import UpstreamAccounts
-from upstream.assets import UpstreamAssets
-from upstream.models import ModelCatalogue
-from upstream.probe import UpstreamProbe
-from upstream.routing import Routes
-from upstream.speech import UpstreamSpeech
-from upstream.tokens import Tokens
-from upstream.transcriptions import UpstreamTranscriptions
-from upstream.turns import UpstreamTurns
+from service.pipeline.fast_lane import FastLane
+from storage.files.blobs import FileBlobs, StoredBlob
+from storage.files.uploads import FileUploads
+from storage.secrets.link_signer import LinkSigner
+from storage.state.store import DegradingStore
+from upstream.http.probe import UpstreamProbe
+from upstream.http.routing import Routes
+from upstream.tokens.accounts import UpstreamAccounts
+from upstream.tokens.tokens import Tokens
+from upstream.website.audio.speech import UpstreamSpeech
+from upstream.website.audio.transcriptions import UpstreamTranscriptions
+from upstream.website.files.assets import UpstreamAssets
+from upstream.website.models.catalogue import ModelCatalogue
+from upstream.website.turn.turns import UpstreamTurns
 
 IMPLEMENTATIONS = {
     ports.StateStore: DegradingStore,
@@ -27,6 +28,7 @@ IMPLEMENTATIONS = {
     ports.UploadStore: FileUploads,
     ports.TokenExchange: Tokens,
     ports.Assets: UpstreamAssets,
+    ports.Lane: FastLane,
     ports.Turns: UpstreamTurns,
     ports.Catalogue: ModelCatalogue,
     ports.Accounts: UpstreamAccounts,

@@ -4,11 +4,11 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from service.config import UpstreamConfig
-from service.credentials import Caller
-from upstream.backend import Backend
-from upstream.routing import Routes
-from upstream.session import make_session
+from service.settings.config import UpstreamConfig
+from service.vocabulary.credentials import Caller
+from upstream.http.backend import Backend
+from upstream.http.routing import Routes
+from upstream.http.session import make_session
 
 CALLER = Caller("eyJhbGciOiJSUzI1NiJ9.e30.signature", None, "account-1")
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from storage.state import open_state
+from storage.state.store import open_state
 from tests.upstream.backends import Scripted, backend_at
-from upstream import backend as backend_module
 from upstream.demo.app import make_demo_app
-from upstream.demo.options import DemoOptions
+from upstream.demo.ground.options import DemoOptions
+from upstream.http import backend as backend_module
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import jwt
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from service.config import TokensConfig
+from service.settings.config import TokensConfig
 
 KEY = "made up for tests, thirty-two bytes or more"
 

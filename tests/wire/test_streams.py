@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.config import StreamConfig
+from service.settings.config import StreamConfig
 from tests.conftest import StartGateway
 from tests.gateway import Answer, Gateway
 from tests.scripted_upstream import Pause, ScriptedUpstream

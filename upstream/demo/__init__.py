@@ -1,0 +1,4 @@
+"""The demo upstream, a program of its own.
+
+It may import `upstream/demo`.
+"""

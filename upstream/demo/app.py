@@ -4,22 +4,22 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from upstream.demo import (
+from upstream.demo.ground import stats
+from upstream.demo.ground.faults import FAULTS, Faults
+from upstream.demo.ground.files import FILES, Files
+from upstream.demo.ground.options import OPTIONS, DemoOptions
+from upstream.demo.website import (
     accounts,
     catalogue,
     conversations,
     downloads,
-    stats,
     tokens,
     turns,
     uploads,
     voice,
 )
-from upstream.demo.delivery import ANSWERING, Answering
-from upstream.demo.faults import FAULTS, Faults
-from upstream.demo.files import FILES, Files
-from upstream.demo.options import OPTIONS, DemoOptions
-from upstream.demo.replays import REPLAYS, post_resume
+from upstream.demo.website.delivery import ANSWERING, Answering
+from upstream.demo.website.replays import REPLAYS, post_resume
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Of a JSON body; uploads are streamed."""

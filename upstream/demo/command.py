@@ -10,7 +10,7 @@ import threading
 from aiohttp import web
 
 from upstream.demo.app import make_demo_app
-from upstream.demo.options import DemoOptions
+from upstream.demo.ground.options import DemoOptions
 
 SHUTDOWN_SECONDS = 0.5
 """Running answers are dropped at once, so little is left to wait for."""

@@ -18,7 +18,7 @@ from playwright.async_api import Browser, expect
 from tests.gateway import Gateway, running_demo, running_gateway
 from tests.handlers.console.browser import Console, Look, opened, running_chromium
 from tests.scripted_upstream import DONE, STALL, Step, answer, event, final, scripted_upstream
-from upstream.demo.options import DemoOptions
+from upstream.demo.ground.options import DemoOptions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from handlers.not_offered import REASONS
+from handlers.edge.not_offered import REASONS
 from handlers.openapi.document import document
 from handlers.openapi.endpoints import ENDPOINTS
 from handlers.openapi.schemas import references_in

@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from handlers.openapi.document import document
 from handlers.openapi.endpoints import ENDPOINTS
 from handlers.routes import add_routes
-from service.config import Config
+from service.settings.config import Config
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import BEARER
 

@@ -1,4 +1,4 @@
-from handlers.image_orders import HONOURED
+from handlers.images.fields import HONOURED
 from handlers.openapi.document import document
 from handlers.openapi.forms import FORMS
 

@@ -8,7 +8,6 @@ import pytest
 from jsonschema import Draft202012Validator
 from msgspec import Struct
 
-from handlers.json_body import decode_json
 from handlers.openapi.forms import FORMS
 from handlers.openapi.schemas import (
     REQUESTS,
@@ -18,6 +17,7 @@ from handlers.openapi.schemas import (
     request_components,
     spelled_out,
 )
+from handlers.reading.json_body import decode_json
 
 COMPONENTS = request_components()
 

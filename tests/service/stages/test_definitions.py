@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from service.errors import UpstreamProtocolError
-from service.stages.delta import DecodeDelta, DocumentChanged
-from service.stages.sse import DecodeSse
+from service.stages.decode.delta_v1 import DecodeDelta, DocumentChanged
+from service.stages.decode.sse import DecodeSse
+from service.vocabulary.errors import UpstreamProtocolError
 from tests.chance import FAST, SIZES, chopped
 from tests.feeding import deltas, read
 from tests.oracle import sse

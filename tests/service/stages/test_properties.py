@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from service.events import BodyEnd, SentHistory
+from service.vocabulary.events import BodyEnd, SentHistory
 from tests.chance import FAST, SIZES, chopped
 from tests.feeding import deltas, read, sent_history
 from tests.oracle import render

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.events import BodyEnd
+from service.vocabulary.events import BodyEnd
 from tests.feeding import Reading, deltas, problems_with, read, sent_history
 from tests.oracle import render
 

@@ -9,7 +9,7 @@ from aiohttp import ClientSession, web
 
 from tests.upstream.demo.reading import BEARER, Stream, read
 from upstream.demo.app import make_demo_app
-from upstream.demo.options import DemoOptions
+from upstream.demo.ground.options import DemoOptions
 
 
 def user(text: str) -> dict[str, Any]:

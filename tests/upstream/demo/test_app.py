@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestServer
 from tests.upstream.demo.conftest import Asker
 from tests.upstream.demo.reading import BEARER
 from upstream.demo.app import make_demo_app
-from upstream.demo.options import DemoOptions
+from upstream.demo.ground.options import DemoOptions
 
 
 async def test_every_route_works_below_any_prefix(asker: Asker) -> None:

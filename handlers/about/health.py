@@ -1,0 +1,149 @@
+"""Whether the service is well: `/healthz`, `/readyz` and `/metrics` (spec 12)."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from aiohttp import hdrs, web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from handlers.edge.json_replies import json_response
+from service.keys import BLOBS, CONFIG, DRAINING, DRIFT, METRICS, ROUTES, STATE, UPSTREAM
+from service.observing.readiness import Check, Finding
+from service.observing.unknown_events import Drift
+from service.ports import RouteState
+from service.version import VERSION
+from service.vocabulary.errors import NotFoundError, RequestError
+
+_CHECKS = web.AppKey("_CHECKS", Mapping[str, Check])
+_STARTED_AT = web.AppKey("_STARTED_AT", float)  # monotonic, in seconds
+_GATEWAY = "gateway"  # the part of `/readyz` that is this process
+
+
+def install_checks(app: web.Application) -> None:
+    """Prepare what `/readyz` asks; the parts themselves may come to the application later."""
+    app.cleanup_ctx.append(_checks_ctx)
+
+
+@asynccontextmanager
+async def _checks_ctx(app: web.Application) -> AsyncIterator[None]:
+    async def of_state() -> str | None:
+        return None if await app[STATE].is_alive() else "the state store does not answer"
+
+    async def of_blobs() -> str | None:
+        return await app[BLOBS].problem()
+
+    async def of_upstream() -> str | None:
+        return await app[UPSTREAM].problem()
+
+    app[_STARTED_AT] = time.monotonic()
+    app[_CHECKS] = checks = {
+        "state": Check(of_state, "the state store does not answer"),
+        "blobs": Check(of_blobs, "the store of pictures and files does not answer"),
+        "upstream": Check(of_upstream, "the upstream did not answer in time"),
+    }
+    yield
+    for check in checks.values():
+        await check.close()
+
+
+async def healthz(request: web.Request) -> web.Response:
+    """Answer that the process is alive, and nothing more."""
+    del request
+    return json_response({"status": "ok"})
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Answer whether requests can be served now, with the reason for each part that cannot.
+
+    `?exclude=<part>`, which may be repeated, leaves a part out: what all gateways share is no
+    reason to take each of them out of service. `?verbose` adds how long each part took, and
+    how each route to the upstream does, and what of the upstream this process did not know.
+
+    Raises:
+        RequestError: there is no such part to leave out.
+    """
+    findings = await _findings(request)
+    is_ready = not any(finding.problem for finding in findings.values())
+    body: dict[str, object] = {
+        "status": "ready" if is_ready else "not ready",
+        "checks": {part: finding.problem or "ok" for part, finding in findings.items()},
+    }
+    if "verbose" in request.query:
+        body |= {
+            "version": VERSION,
+            "process": os.getpid(),
+            "uptime_seconds": round(time.monotonic() - request.app[_STARTED_AT], 1),
+            "parts": {part: _in_full(finding) for part, finding in findings.items()},
+            "routes": [_route(state) for state in request.app[ROUTES].states()],
+            "drift": _drift(request.app[DRIFT]),
+        }
+    return json_response(body, status=200 if is_ready else 503)
+
+
+async def _findings(request: web.Request) -> dict[str, Finding]:
+    checks = request.app[_CHECKS]
+    left_out = request.query.getall("exclude", [])
+    if unknown := set(left_out) - checks.keys():
+        message = f"There is no part {min(unknown)!r}; the parts are {', '.join(checks)}."
+        raise RequestError(message, param="exclude")
+    async with asyncio.TaskGroup() as group:
+        tasks = {
+            part: group.create_task(check.find())
+            for part, check in checks.items()
+            if part not in left_out
+        }
+    stopping = "it is being stopped" if request.app[DRAINING].is_set() else None
+    return {part: task.result() for part, task in tasks.items()} | {
+        _GATEWAY: Finding(stopping, 0.0)
+    }
+
+
+def _in_full(finding: Finding) -> dict[str, object]:
+    return {
+        "ok": finding.problem is None,
+        "problem": finding.problem,
+        "milliseconds": round(finding.seconds * 1000, 1),
+    }
+
+
+def _route(route: RouteState) -> dict[str, object]:
+    return {
+        "route": route.index,
+        "state": route.state,
+        "cooling_seconds": round(route.cooling_seconds, 1),
+    }
+
+
+def _drift(drift: Drift) -> dict[str, object]:
+    return {
+        "since": _iso(drift.since),
+        "kinds": [
+            {
+                "kind": each.kind,
+                "count": each.count,
+                "first": _iso(each.first_at),
+                "last": _iso(each.last_at),
+            }
+            for each in drift.seen()
+        ],
+    }
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Answer all figures in the Prometheus text format.
+
+    Raises:
+        NotFoundError: `metrics.enabled` is off.
+    """
+    if not request.app[CONFIG].metrics.enabled:
+        raise NotFoundError("There is nothing at /metrics.")
+    body = await request.app[METRICS].exposition()
+    return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE_LATEST})

@@ -1,0 +1,71 @@
+"""`GET /v1/models` and `GET /v1/models/{id}` (spec 5)."""
+
+import asyncio
+import difflib
+import logging
+
+from aiohttp import web
+
+from handlers.edge.headers import CREDENTIAL, credential_of
+from handlers.edge.json_replies import json_response
+from service.keys import CATALOGUE, TOKENS
+from service.vocabulary.credentials import Caller
+from service.vocabulary.errors import NotFoundError, ServiceError
+from service.vocabulary.requests import ModelInfo
+
+# Some clients wait 10 s for this list in all (openai-wire 10): a token service may take half.
+TOKEN_SECONDS = 5.0
+_MAX_NAME_CHARS = 255  # of an unknown name, quoted
+
+_log = logging.getLogger("gateway.models")
+
+
+async def list_models(request: web.Request) -> web.Response:
+    """Answer the names that can be asked for; with a usable bearer, the account's, too."""
+    listing = await _listing(request)
+    return json_response({"object": "list", "data": [_entry(info) for info in listing]})
+
+
+async def get_model(request: web.Request) -> web.Response:
+    """Answer one name.
+
+    Raises:
+        NotFoundError: there is no model of this name.
+    """
+    name = request.match_info["id"]
+    listing = {info.id: info for info in await _listing(request)}
+    if name in listing:
+        return json_response(_entry(listing[name]))
+    close = difflib.get_close_matches(name, listing, n=3, cutoff=0.3) or list(listing)[:3]
+    known = ", ".join(f"'{other}'" for other in close)
+    message = f"The model '{name[:_MAX_NAME_CHARS]}' does not exist; the closest are: {known}."
+    raise NotFoundError(message, code="model_not_found", param="model")
+
+
+async def _listing(request: web.Request) -> list[ModelInfo]:
+    caller = await _caller(request)
+    listing = await request.app[CATALOGUE].listing(caller)
+    granted = request.get(CREDENTIAL)
+    if granted is None or not granted.models:
+        return listing
+    return [info for info in listing if info.id in granted.models]  # what its key may ask for
+
+
+async def _caller(request: web.Request) -> Caller | None:
+    """Return whom to list for, or None: the rest of the list needs no key."""
+    try:
+        credential = credential_of(request)
+        async with asyncio.timeout(TOKEN_SECONDS):
+            return await request.app[TOKENS].caller(credential)
+    except (ServiceError, TimeoutError) as error:
+        _log.debug("models are listed without an account: %s", error)
+        return None
+
+
+def _entry(info: ModelInfo) -> dict[str, object]:
+    return {
+        "id": info.id,
+        "object": "model",
+        "created": info.created,
+        "owned_by": info.owned_by,
+    }

@@ -1,0 +1,122 @@
+"""The stages behind one answer, joined: what every dialect of text encodes."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from aiohttp import web
+
+from handlers.edge.headers import OVERHEAD
+from handlers.edge.profiles import format_for
+from handlers.edge.record import RECORD, Record, outcome_of
+from service.demands.enforce import complied
+from service.keys import CONFIG, METRICS, TURNS
+from service.pipeline.fast_lane import FastLane, Outlet
+from service.pipeline.joined import through
+from service.pipeline.usage import Usage, loaded_encoding, measure
+from service.stages.encode.chat import Gathered
+from service.stages.render.bot_format import RAW, Render
+from service.stages.render.limit import Limit
+from service.vocabulary.credentials import Credential
+from service.vocabulary.errors import ServiceError, UpstreamCutError
+from service.vocabulary.rendered import Rendered
+from service.vocabulary.requests import ChatRequest
+
+Source = AsyncGenerator[list[Rendered], None]
+
+
+async def rendered(
+    request: web.Request, chat: ChatRequest, credential: Credential, outlet: Outlet | None = None
+) -> Source:
+    """Join the stages behind a turn; nothing is sent before the first batch is asked for.
+
+    Args:
+        request: of the caller.
+        chat: what it asks.
+        credential: whose turn it is.
+        outlet: where text may go past the stages, as long as nothing else has to see it.
+    """
+    config, demand, turns = request.app[CONFIG], chat.demand, request.app[TURNS]
+    bot_format = format_for(chat.profile, config.bot_mode)
+    encoding = None if chat.max_tokens is None else await loaded_encoding()
+    if demand is not None and demand.json_format is not None:
+        bot_format = RAW  # pictures and links beside it would make it no JSON
+    render, is_limited = Render(bot_format), encoding is not None or bool(chat.stop)
+    if demand is not None:
+        is_kept = not (config.conversation.temporary or config.conversation.delete_after_response)
+        deltas = complied(turns, chat, demand, credential, is_kept=is_kept)
+    elif outlet is None or is_limited:
+        deltas = turns.run(chat, credential)
+    else:
+        deltas = turns.run(chat, credential, FastLane(render, outlet))
+    source = through(deltas, render)
+    if not is_limited:
+        return source
+    return through(source, Limit(chat.max_tokens, chat.stop, encoding))
+
+
+async def usage_of(chat: ChatRequest, gathered: Gathered) -> Usage:
+    """Count what was sent for an answer and what came back."""
+    spent = gathered.spent
+    prompt = [message.text for message in chat.messages]
+    prompt += [text for each in spent for text in each.sent]
+    answer = [gathered.content, *(f"{call.name}{call.arguments}" for call in gathered.calls)]
+    answer += [each.received for each in spent]
+    return await measure(prompt, "".join(answer), gathered.reasoning)
+
+
+class Collecting:
+    """The outlet of an answer that is collected before any of it is sent."""
+
+    def __init__(self, gathered: Gathered) -> None:
+        self._gathered = gathered
+
+    def is_ready(self) -> bool:
+        """Return True: there is nothing to wait for."""
+        return True
+
+    def put(self, text: str) -> None:
+        """Do nothing: what `gather` gets is all that is needed."""
+
+    def gather(self, pieces: list[Rendered]) -> None:
+        """Take pieces of the answer."""
+        self._gathered.feed_batch(pieces)
+
+
+async def collected(
+    source: Source, record: Record, take: Callable[[list[Rendered]], None], gathered: Gathered
+) -> float:
+    """Take an answer to its end, and let its record learn how it ended.
+
+    Args:
+        source: the batches of the answer.
+        record: of the request.
+        take: is given each batch.
+        gathered: what those that were taken add up to.
+
+    Returns:
+        The seconds this took, which are the upstream's and not ours.
+
+    Raises:
+        ServiceError: the turn failed before its first event.
+    """
+    loop = asyncio.get_running_loop()
+    asked_at = loop.time()
+    try:
+        async with aclosing(source):
+            async for batch in source:
+                take(batch)
+                if gathered.ended is not None:
+                    record.learn(gathered)
+                    return loop.time() - asked_at
+        raise UpstreamCutError("The answer ended without an end.")
+    except ServiceError as error:
+        record.outcome = outcome_of(error)
+        raise
+
+
+def overhead_header(request: web.Request, waited: float) -> dict[str, str]:
+    """Return the header that tells what this gateway took, without the seconds waited."""
+    overhead = asyncio.get_running_loop().time() - request[RECORD].received_at - waited
+    request.app[METRICS].overhead_seconds.observe(overhead)
+    return {OVERHEAD: f"{overhead * 1000:.1f}"}

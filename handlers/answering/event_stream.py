@@ -1,0 +1,333 @@
+"""The only writer of a streamed answer (spec 6.3 and 6.4).
+
+Until the head is out an error has its true status; afterwards it is an event of
+the stream. One batch is one write, and nothing else is done for each of them: a
+timer beside the stream sends the head when it is due and fills silences.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import aclosing, suppress
+from typing import Any, Protocol
+
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import StreamWriter
+from typing_extensions import override
+
+from handlers.edge.record import Record, outcome_of
+from service.settings.config import StreamConfig
+from service.stages.encode.chat import PING, Gathered
+from service.vocabulary.errors import ServiceError, UpstreamCutError
+from service.vocabulary.events import Failure, TurnEnded
+from service.vocabulary.rendered import Rendered
+
+# No proxy on the way may keep events back (openai-wire 2).
+_HEADERS = {
+    hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
+    hdrs.CACHE_CONTROL: "no-cache",
+    "X-Accel-Buffering": "no",
+}
+# How late a keep-alive may be, as a part of its interval: silence is looked for this often.
+_LOOKS_PER_INTERVAL = 4
+# What may wait for a slow caller, in this process and unsent in the kernel, before the upstream
+# waits as well: some seconds of the fastest answer.
+UNSENT_BYTES = 16 * 1024
+
+
+class StreamResponse(web.StreamResponse):
+    """A response of events, for every HTTP version."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__(headers={**_HEADERS, **headers})
+
+    @override
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        """Send the head, once."""
+        if request.version < HttpVersion11:
+            self.force_close()  # without chunks, only the end of the connection ends the body
+        elif not self.prepared:
+            self.enable_chunked_encoding()
+        return await super().prepare(request)
+
+
+class Events(Protocol):
+    """The events of one answer in one dialect, as bytes that are written as they are."""
+
+    @property
+    def gathered(self) -> Gathered:
+        """All that was rendered so far."""
+
+    @property
+    def opening(self) -> bytes:
+        """What the stream begins with."""
+
+    def keep_alive(self) -> bytes:
+        """Return an event that says nothing, for clients that count events."""
+
+    def text(self, text: str, /) -> bytes:
+        """Return the events of text whose pieces come to `gather` later."""
+
+    def gather(self, pieces: list[Rendered], /) -> None:
+        """Take pieces into `gathered` whose events are out."""
+
+    def feed_batch(self, batch: list[Rendered], /) -> bytes:
+        """Return the events of a batch, which `gathered` takes in."""
+
+    def finish(self, usage: dict[str, Any] | None, /) -> bytes:
+        """Return what ends a complete answer; `usage` is what was settled."""
+
+    def fail(self, failure: Failure, /) -> bytes:
+        """Return what ends a failed answer."""
+
+
+Settle = Callable[[], Awaitable[dict[str, Any] | None]]
+
+
+class EventStream:
+    """Writes one answer; `run` it once.
+
+    Args:
+        request: of the caller; its record learns when the first text went out.
+        response: what is written to.
+        events: turns batches into events.
+        settings: pace and keep-alive.
+        settle: awaited when the answer is complete, before its end is written and
+            after its text; returns the usage to tell, if any.
+    """
+
+    def __init__(
+        self,
+        request: web.Request,
+        response: StreamResponse,
+        events: Events,
+        settings: StreamConfig,
+        settle: Settle | None,
+    ) -> None:
+        self._request = request
+        self._response = response
+        self._events = events
+        self._settings = settings
+        self._settle = settle
+        self._is_open = False
+        self._opening = asyncio.Lock()
+        self._protocol = request.protocol
+        writer = request.writer
+        self._writer = writer if isinstance(writer, StreamWriter) else None  # else no fast lane
+        self._writes = 0  # how often text was written
+        self._group: asyncio.TaskGroup | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._beside: asyncio.Task[None] | None = None
+
+    async def run(
+        self, source: AsyncGenerator[list[Rendered], None], record: Record
+    ) -> Failure | None:
+        """Write the answer to its end; a caller that leaves ends it, and closes the source.
+
+        Returns:
+            The failure, if nothing was written and the caller can get its true status.
+        """
+        head_at = record.received_at + self._settings.head_seconds
+        async with asyncio.TaskGroup() as self._group:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(head_at, self._at_head_time, record)
+            try:
+                return await self._write_all(source, record)
+            finally:
+                self._stop_looking()
+
+    async def _write_all(
+        self, source: AsyncGenerator[list[Rendered], None], record: Record
+    ) -> Failure | None:
+        gathered = self._events.gathered
+        try:
+            async with aclosing(source):
+                async for batch in source:
+                    frames = self._events.feed_batch(batch)
+                    if gathered.ended is not None:
+                        record.learn(gathered)
+                        return await self._finish(frames, gathered.ended, record)
+                    if frames:
+                        await self._write(frames, record)
+            raise UpstreamCutError("The answer ended without an end.")
+        except ServiceError as error:
+            record.outcome = outcome_of(error)
+            return await self._fail(b"", error.failure(), record)
+        except ConnectionError:
+            record.abandon()
+            return None
+
+    async def _write(self, frames: bytes, record: Record) -> None:
+        if not self._writes:
+            record.first_text_at = asyncio.get_running_loop().time()
+            frames = await self._open(record) + frames
+        self._writes += 1
+        await self._put(frames)
+        if self._settings.delay_seconds:
+            await asyncio.sleep(self._settings.delay_seconds)
+
+    async def _put(self, data: bytes) -> None:
+        """Write, and wait while the caller does not take what was written before."""
+        await self._response.write(data)
+        if self._request.protocol.writing_paused:  # `write` itself waits for 64 KiB and more
+            await self._request.writer.drain()
+
+    # An EventStream is also the outlet of a fast lane.
+
+    def is_ready(self) -> bool:
+        """Return whether text can be written without waiting: the head is out, the caller reads."""
+        protocol = self._protocol
+        return (
+            self._writes > 0
+            and self._writer is not None
+            and protocol.connected
+            and not protocol.writing_paused
+            and not self._settings.delay_seconds
+        )
+
+    def put(self, text: str) -> None:
+        """Write text when `is_ready` says so."""
+        self._writes += 1
+        if self._writer is not None:
+            # It never waits: not to drain is left to whoever writes next, as is that the caller left.
+            writing = self._writer.write(self._events.text(text), drain=False)
+            with suppress(StopIteration, ConnectionError):
+                writing.send(None)
+
+    def gather(self, pieces: list[Rendered]) -> None:
+        """Take pieces whose text was put."""
+        self._events.gather(pieces)
+
+    def _limit_buffers(self) -> None:
+        """Let little wait for the caller: what does has been read, parsed and kept for nobody."""
+        transport = self._request.transport
+        if transport is None:
+            return
+        transport.set_write_buffer_limits(UNSENT_BYTES)
+        if (sock := transport.get_extra_info("socket")) is not None:
+            with suppress(OSError):  # of a Unix socket, and of a system without it
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+
+    async def _open(self, record: Record) -> bytes:
+        """Send the head if it is not out yet; return what has to be written first."""
+        async with self._opening:
+            if self._is_open:
+                return b""
+            await self._response.prepare(self._request)
+            self._limit_buffers()
+            record.stream, record.fail = self._response, self._events.fail
+            self._is_open = True
+            self._watch_silence()
+            return self._events.opening
+
+    def _watch_silence(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()  # of the head
+        loop = asyncio.get_running_loop()
+        silence = _Silence(self._settings, loop.time())
+        if silence.pause_seconds:
+            self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
+
+    async def _finish(self, frames: bytes, ended: TurnEnded, record: Record) -> Failure | None:
+        """Write the last text and the end, in one write that also ends the body."""
+        if ended.failure is not None:
+            return await self._fail(frames, ended.failure, record)
+        usage = None
+        if self._settle is not None:
+            if frames:
+                await self._write(frames, record)  # text does not wait for figures
+                frames = b""
+            usage = await self._settle()
+        await self._close(frames, self._events.finish(usage), record)
+        return None
+
+    async def _fail(self, frames: bytes, failure: Failure, record: Record) -> Failure | None:
+        async with self._opening:
+            is_untold = not self._is_open and not frames
+        if is_untold:
+            return failure
+        with suppress(ConnectionError):
+            await self._close(frames, self._events.fail(failure), record)
+        return None
+
+    async def _close(self, frames: bytes, end: bytes, record: Record) -> None:
+        """Write the end and end the body at once: some clients leave at `[DONE]` (openai-wire 1)."""
+        if frames and record.first_text_at is None:
+            record.first_text_at = asyncio.get_running_loop().time()
+        last = await self._open(record) + frames + end
+        self._stop_looking()  # nothing must be written behind the end
+        await self._response.write_eof(last)
+
+    # --- signs of life: a timer, and a task only when one is due -------------------------
+
+    def _at_head_time(self, record: Record) -> None:
+        self._do(self._send_head(record))
+
+    async def _send_head(self, record: Record) -> None:
+        if opening := await self._open(record):
+            await self._response.write(opening + PING)
+
+    def _look(self, silence: "_Silence") -> None:
+        """Send a sign of life if one is due, and look again later."""
+        loop = asyncio.get_running_loop()
+        # A caller that reads nothing gets no signs of life: they would only pile up.
+        is_quiet = not self._protocol.writing_paused
+        if due := silence.due(loop.time(), self._writes, is_quiet=is_quiet):
+            comment = PING if COMMENT in due else b""
+            chunk = self._events.keep_alive() if CHUNK in due else b""  # some dialects count them
+            self._do(self._response.write(comment + chunk))
+        self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the writer of text; a connection that breaks is that one's matter."""
+
+        async def doing() -> None:
+            with suppress(ConnectionError):
+                await work
+
+        if self._group is not None:
+            self._beside = self._group.create_task(doing())
+
+    def _stop_looking(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._beside is not None:
+            self._beside.cancel()
+        self._timer = self._beside = self._group = None  # which hold this, and the answer
+
+
+COMMENT, CHUNK = "comment", "chunk"  # for proxies and read timers; for clients that count events
+
+
+class _Silence:
+    """Tells which signs of life are due, of a stream that is open now.
+
+    Args:
+        settings: how often each kind is due in silence, in seconds; 0: never.
+        now: on the event loop's clock.
+    """
+
+    def __init__(self, settings: StreamConfig, now: float) -> None:
+        seconds = {
+            COMMENT: settings.keep_alive_seconds,
+            CHUNK: settings.keep_alive_chunk_seconds,
+        }
+        self._seconds = {kind: wait for kind, wait in seconds.items() if wait}
+        self._since = dict.fromkeys(self._seconds, now)
+        self._writes = 0
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long to wait before looking again; 0: nothing will ever be due."""
+        return min(self._seconds.values(), default=0.0) / _LOOKS_PER_INTERVAL
+
+    def due(self, now: float, writes: int, *, is_quiet: bool) -> list[str]:
+        """Return the kinds that are due, which then count as sent; `writes` grows with the text."""
+        if writes != self._writes or not is_quiet:
+            self._writes = writes
+            self._since = dict.fromkeys(self._seconds, now)
+            return []
+        due = [kind for kind, wait in self._seconds.items() if now - self._since[kind] >= wait]
+        self._since |= dict.fromkeys(due, now)
+        return due

@@ -1,0 +1,5 @@
+"""Speech and transcriptions.
+
+It may import `handlers/edge`, `handlers/reading`, `service/keys`, `service/orders`,
+`service/ports`, `service/settings`, `service/stages/encode`, `service/vocabulary`.
+"""

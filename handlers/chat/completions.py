@@ -1,0 +1,176 @@
+"""`POST /v1/completions`, the form before chats: a prompt, which is one message of the user."""
+
+import secrets
+import time
+from typing import Any
+
+from aiohttp import web
+from msgspec import Struct
+
+from handlers.answering.answers import Collecting, collected, overhead_header, rendered, usage_of
+from handlers.answering.event_stream import EventStream, StreamResponse
+from handlers.edge.arrivals import arrival_of
+from handlers.edge.headers import credential_of, reply_headers
+from handlers.edge.json_replies import error_response, json_response
+from handlers.edge.record import RECORD
+from handlers.reading.common_fields import (
+    Arrival,
+    chosen_profile,
+    ignored_names,
+    model_name,
+    stop_strings,
+)
+from handlers.reading.json_body import decode_json, given_names, read_body, refusal
+from service.keys import CONFIG
+from service.stages.encode.chat import Gathered, ReplyMeta
+from service.stages.encode.completions import CompletionChunks, completion
+from service.vocabulary.credentials import Credential
+from service.vocabulary.requests import ChatMessage, ChatRequest, TextPart
+
+_ID_BYTES = 15
+
+
+class _StreamOptions(Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class _Inert(Struct, frozen=True, kw_only=True):
+    """Known fields that have no effect, for their types."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    logit_bias: dict[str, float] | None = None
+    user: str | None = None
+
+
+class CompletionFields(_Inert, frozen=True, kw_only=True):
+    """The body of a request for a completion, its shape checked."""
+
+    model: str
+    prompt: str | list[Any]
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: int | None = None
+    stop: str | list[str] | None = None
+    echo: bool | None = None
+    suffix: str | None = None
+    n: int | None = None
+    best_of: int | None = None
+    logprobs: int | None = None
+    render_profile: str | None = None
+
+
+HONOURED = frozenset(CompletionFields.__struct_fields__) - frozenset(_Inert.__struct_fields__)
+
+
+class _Asked(Struct, frozen=True):
+    """A completion as asked for; `echo` goes before its text."""
+
+    chat: ChatRequest
+    echo: str
+
+
+async def completions(request: web.Request) -> web.StreamResponse:
+    """Answer a prompt, as one reply or as a stream of events.
+
+    Raises:
+        ServiceError: the request is wrong, or the turn failed before its first event.
+    """
+    config, record = request.app[CONFIG], request[RECORD]
+    credential = credential_of(request)
+    asked = read_completion(
+        await read_body(request, config.server.max_body_bytes), arrival_of(request)
+    )
+    record.chat = asked.chat
+    meta = ReplyMeta(
+        id=f"cmpl-{secrets.token_hex(_ID_BYTES)}",
+        created=int(time.time()),
+        model=asked.chat.model,
+        is_temporary=config.conversation.temporary,
+    )
+    answer = _stream if asked.chat.is_stream else _reply
+    return await answer(request, asked, credential, meta)
+
+
+def read_completion(body: bytes, arrival: Arrival) -> _Asked:
+    """Return what a body asks for.
+
+    Raises:
+        RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
+    """
+    fields = decode_json(body, CompletionFields)
+    prompt = _prompt(fields.prompt)
+    _refuse_unsupported(fields)
+    options = fields.stream_options
+    chat = ChatRequest(
+        request_id=arrival.request_id,
+        model=model_name(fields.model),
+        messages=(ChatMessage("user", (TextPart(prompt),)),),
+        is_stream=bool(fields.stream),
+        is_usage_wanted=bool(options and options.include_usage),
+        profile=chosen_profile(fields.render_profile, arrival),
+        public_url=arrival.public_url,
+        received_at=arrival.received_at,
+        idempotency_key=arrival.idempotency_key,
+        max_tokens=fields.max_tokens,
+        stop=stop_strings(fields.stop),
+        ignored_fields=ignored_names(given_names(body), HONOURED),
+    )
+    return _Asked(chat, prompt if fields.echo else "")
+
+
+def _prompt(prompt: str | list[Any]) -> str:
+    """Return the only prompt; SDKs and LangChain send a list of one."""
+    prompts = [prompt] if isinstance(prompt, str) else prompt
+    if len(prompts) != 1:
+        raise refusal("prompt", "only 1 prompt for a request can be answered; send one string")
+    if not isinstance(prompts[0], str):
+        raise refusal("prompt", "token numbers cannot be read; send a string")
+    return prompts[0]
+
+
+def _refuse_unsupported(fields: CompletionFields) -> None:
+    """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    for name in ("n", "best_of"):
+        if getattr(fields, name) not in (None, 1):
+            raise refusal(name, "only 1 choice for a request can be made; leave it out or send 1")
+    if fields.suffix:
+        raise refusal("suffix", "a text cannot be filled in; leave it out")
+    if fields.logprobs is not None:
+        raise refusal("logprobs", "log probabilities are not available; leave it out")
+    if fields.max_tokens is not None and fields.max_tokens < 1:
+        raise refusal("max_tokens", "expected 1 or more")
+
+
+async def _stream(
+    request: web.Request, asked: _Asked, credential: Credential, meta: ReplyMeta
+) -> web.StreamResponse:
+    record, chunks, chat = request[RECORD], CompletionChunks(meta, asked.echo), asked.chat
+
+    async def settle() -> dict[str, Any] | None:
+        record.usage = await usage_of(chat, chunks.gathered)
+        return record.usage.as_json() if chat.is_usage_wanted else None
+
+    response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
+    stream = EventStream(request, response, chunks, request.app[CONFIG].stream, settle)
+    failure = await stream.run(await rendered(request, chat, credential, stream), record)
+    return response if failure is None else error_response(failure)
+
+
+async def _reply(
+    request: web.Request, asked: _Asked, credential: Credential, meta: ReplyMeta
+) -> web.Response:
+    record, gathered, chat = request[RECORD], Gathered(), asked.chat
+    source = await rendered(request, chat, credential, Collecting(gathered))
+    waited = await collected(source, record, gathered.feed_batch, gathered)
+    if gathered.ended is not None and gathered.ended.failure is not None:
+        return error_response(gathered.ended.failure, gathered.content)
+    record.usage = await usage_of(chat, gathered)
+    reply = completion(gathered, meta, record.usage.as_json(), asked.echo)
+    headers = reply_headers(
+        ignored_fields=chat.ignored_fields, upstream_model=gathered.facts.upstream_model
+    )
+    return json_response(reply, headers=headers | overhead_header(request, waited))

@@ -1,0 +1,5 @@
+"""Around every request: ids, keys, limits, CORS, log line, errors as JSON.
+
+It may import `handlers/reading`, `service/keys`, `service/observing`, `service/pipeline`,
+`service/settings`, `service/stages/encode`, `service/stages/render`, `service/vocabulary`.
+"""

@@ -1,0 +1,97 @@
+"""Who gets in: as many requests as this gateway takes at once, and good gateway keys only.
+
+Everything that is not for whoever looks after the gateway passes here before its handler runs.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from handlers.edge.headers import CREDENTIAL, sent_credential
+from handlers.edge.record import RECORD
+from service.keys import CONFIG, GATEWAY_KEYS, KEY_LIMITS
+from service.vocabulary.errors import AuthError, KeyScopeError, OverloadedError
+from service.vocabulary.gateway_keys import Granted, is_gateway_key
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# Asked by what restarts a gateway that does not answer: a busy one must not be restarted.
+_FOR_OPERATORS = frozenset({"/healthz", "/readyz", "/metrics"})
+_BUSY_SECONDS = 5.0  # of Retry-After
+
+
+class _Open:
+    """The requests of this process that are being answered."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._number = 0
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count a request for as long as the block runs.
+
+        Raises:
+            OverloadedError: there are too many; 0 is no limit.
+        """
+        if self._limit and self._number >= self._limit:
+            message = (
+                "The server is currently overloaded with other requests; "
+                "please try again in a few seconds."
+            )
+            raise OverloadedError(message, retry_after_seconds=_BUSY_SECONDS)
+        self._number += 1
+        try:
+            yield
+        finally:
+            self._number -= 1
+
+
+_OPEN = web.AppKey("_OPEN", _Open)
+
+
+def install_admission(app: web.Application) -> None:
+    """Put the limits before the application's routes."""
+    app[_OPEN] = _Open(app[CONFIG].server.max_requests)
+    app.middlewares.append(admission)
+
+
+@web.middleware
+async def admission(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Let a request in, with the credential that its gateway key stands for.
+
+    Raises:
+        OverloadedError: there are too many requests.
+        AuthError: the gateway key is unknown, or was revoked.
+        KeyScopeError: it is for another account.
+        KeyLimitError: it asks too often, or too much at once.
+        StorageError: the gateway keys cannot be read.
+    """
+    if request.path in _FOR_OPERATORS:
+        return await handler(request)
+    with request.app[_OPEN].one_more():
+        granted = _granted(request)
+        if granted is None:
+            return await handler(request)
+        request[CREDENTIAL] = granted.credential
+        request[RECORD].gateway_key = granted.key.id
+        async with request.app[KEY_LIMITS].admitted(granted.key):
+            return await handler(request)
+
+
+def _granted(request: web.Request) -> Granted | None:
+    """Return what the request's gateway key is good for, None if it has none."""
+    keys = request.app.get(GATEWAY_KEYS)
+    if keys is None:
+        return None
+    try:
+        sent = sent_credential(request)
+    except AuthError:
+        return None  # for the handler to say, if it needs one
+    if not is_gateway_key(sent.token):
+        return None
+    granted = keys.find(sent.token)
+    if sent.account_id not in (None, granted.credential.account_id):
+        raise KeyScopeError("This key is for one account only; leave the account id out.")
+    return granted

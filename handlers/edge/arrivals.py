@@ -1,0 +1,37 @@
+"""What is known of a request besides its body."""
+
+from aiohttp import web
+
+from handlers.edge.links import public_url
+from handlers.edge.profiles import default_profile
+from handlers.edge.record import RECORD
+from handlers.reading.common_fields import PROFILE_HEADER, Arrival
+from handlers.reading.json_body import refusal
+from service.keys import CONFIG
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+MAX_KEY_CHARS = 255
+
+
+def arrival_of(request: web.Request) -> Arrival:
+    """Return when and how a request came, and what the settings add to it.
+
+    Raises:
+        RequestError: its idempotency key is none.
+    """
+    config, record = request.app[CONFIG], request[RECORD]
+    return Arrival(
+        request_id=record.request_id,
+        received_at=record.received_at,
+        public_url=public_url(request, config.server),
+        default_profile=default_profile(config.bot_mode),
+        profile_header=request.headers.get(PROFILE_HEADER),
+        idempotency_key=_idempotency_key(request),
+    )
+
+
+def _idempotency_key(request: web.Request) -> str:
+    key = request.headers.get(IDEMPOTENCY_KEY, "").strip()
+    if len(key) > MAX_KEY_CHARS:
+        raise refusal(IDEMPOTENCY_KEY, f"expected a key of up to {MAX_KEY_CHARS} characters")
+    return key

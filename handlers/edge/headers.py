@@ -1,0 +1,93 @@
+"""What is read from and written to HTTP headers, safe against what a header cannot carry."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+
+from aiohttp import web
+
+from service.observing.bad_http import REQUEST_ID, new_request_id
+from service.vocabulary.credentials import Credential, read_credential
+from service.vocabulary.events import Failure
+
+UPSTREAM_MODEL = "x-upstream-model"
+IGNORED_FIELDS = "x-ignored-fields"
+OVERHEAD = "x-gateway-overhead-ms"
+RETRY_AFTER = "Retry-After"
+SHOULD_RETRY = "x-should-retry"
+# Node's SDK sleeps as long as it is told: above this, it is told not to (openai-wire 1, rule 13).
+MAX_RETRY_AFTER_SECONDS = 60
+
+CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)  # only there for a gateway key
+
+_SECRET_HEADERS = ("Authorization", "api-key")
+_ACCOUNT_ID = "ChatGPT-Account-ID"
+_SEPARATORS = re.compile(r"[\s,]+")
+_MAX_WORD_CHARS = 6  # `Bearer`; shorter ones are no secrets, and may stand anywhere
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_MAX_MODEL_CHARS = 255  # as of one that is asked for; clients refuse an answer with a longer header
+_UNSAFE = re.compile(r"[^\x20-\x7e]")
+
+
+def request_id_of(request: web.Request) -> str:
+    """Return the caller's own id of this request if it is sane, else a new one."""
+    given = request.headers.get(REQUEST_ID, "")
+    return given if _SANE_ID.fullmatch(given) else new_request_id()
+
+
+def credential_of(request: web.Request) -> Credential:
+    """Return the caller's credential, or that for which the caller's gateway key stands.
+
+    Raises:
+        AuthError: missing or malformed.
+    """
+    granted = request.get(CREDENTIAL)
+    return sent_credential(request) if granted is None else granted
+
+
+def sent_credential(request: web.Request) -> Credential:
+    """Return the credential as it was sent.
+
+    Raises:
+        AuthError: missing or malformed.
+    """
+    authorization, api_key = (request.headers.get(name) for name in _SECRET_HEADERS)
+    return read_credential(authorization, api_key, request.headers.get(_ACCOUNT_ID))
+
+
+def secrets_in(request: web.Request) -> list[str]:
+    """Return what a request was sent with that no log may have, the longest first."""
+    given = [request.headers.get(name, "") for name in (*_SECRET_HEADERS, _ACCOUNT_ID)]
+    granted = request.get(CREDENTIAL)
+    if granted is not None:
+        given += [granted.token, granted.account_id or ""]
+    # A token also without its scheme and its account id, and these without it.
+    parts = {part for text in given for part in (text, *_SEPARATORS.split(text))}
+    return sorted((part for part in parts if len(part) > _MAX_WORD_CHARS), key=len, reverse=True)
+
+
+def reply_headers(
+    *, ignored_fields: Iterable[str] = (), upstream_model: str | None = None
+) -> dict[str, str]:
+    """Return the headers that tell about an answer; each only when there is something to tell."""
+    model = (upstream_model or "")[:_MAX_MODEL_CHARS]
+    found = {IGNORED_FIELDS: ", ".join(ignored_fields), UPSTREAM_MODEL: model}
+    return {name: _UNSAFE.sub("", value) for name, value in found.items() if value}
+
+
+def retry_headers(failure: Failure) -> Mapping[str, str]:
+    """Return when a refused request may be sent again, if that is known.
+
+    Clients try any 5xx again; on a full disk that draws and discards one picture more.
+    """
+    if failure.status == HTTPStatus.INSUFFICIENT_STORAGE:
+        return {SHOULD_RETRY: "false"}
+    if failure.retry_after_seconds is None:
+        return {}
+    seconds = math.ceil(max(0.0, failure.retry_after_seconds))
+    headers = {RETRY_AFTER: str(seconds)}
+    if seconds > MAX_RETRY_AFTER_SECONDS:
+        headers[SHOULD_RETRY] = "false"
+    return headers

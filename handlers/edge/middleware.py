@@ -1,0 +1,138 @@
+"""The edge: every request gets an id, one log line, and JSON for an answer (spec 11, 12)."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from aiohttp import hdrs, web
+
+from handlers.edge.admission import install_admission
+from handlers.edge.cors import add_origin, is_preflight, preflight_response
+from handlers.edge.headers import request_id_of, secrets_in
+from handlers.edge.json_replies import error_response
+from handlers.edge.links import api_base
+from handlers.edge.not_offered import reason_for
+from handlers.edge.record import RECORD, Record, close_record, route_of
+from handlers.edge.slow_bodies import in_time
+from handlers.reading.json_body import body_size_error
+from service.keys import CONFIG, TRACING
+from service.observing.bad_http import REQUEST_ID
+from service.observing.redaction import REDACTED
+from service.observing.tracing import request_span
+from service.vocabulary.errors import (
+    MethodNotAllowedError,
+    NotFoundError,
+    RequestError,
+    ServiceError,
+)
+from service.vocabulary.events import Failure, Outcome
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log = logging.getLogger("gateway.faults")
+_MAX_PATH_CHARS = 200  # of an unknown path, quoted
+
+
+def install_edge(app: web.Application) -> None:
+    """Put the middleware and the headers of every answer around the application's routes."""
+    app.middlewares.append(edge)
+    install_admission(app)
+    app.on_response_prepare.append(_add_headers)
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Name the request and answer its origin; streams and stored files pass here, too."""
+    record = request.get(RECORD)
+    if record is not None:
+        response.headers[REQUEST_ID] = record.request_id
+    # What belongs to a key must not be kept for the next one by a cache on the way; shared caches
+    # know the header Authorization, but not api-key.
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+    add_origin(request, response, request.app[CONFIG].server.cors_origins)
+
+
+@web.middleware
+async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Answer a request, whatever happens, and log it; a cancelled one is logged and goes on."""
+    received_at = asyncio.get_running_loop().time()
+    request[RECORD] = record = Record(request_id_of(request), received_at)
+    response: web.StreamResponse | None = None
+    with request_span(request.app.get(TRACING), request.headers) as span:
+        try:
+            response = await _answer(request, handler)
+        except asyncio.CancelledError:
+            record.abandon()
+            if record.outcome is not Outcome.ABANDONED:
+                response = record.stream  # it had its answer, and left before this task went on
+            raise
+        finally:
+            fields = close_record(request, response)
+            if span is not None:
+                route = route_of(request)
+                span.describe(f"{request.method} {route}", {**fields, "route": route})
+    return response
+
+
+async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    if is_preflight(request):
+        return preflight_response(request)
+    try:
+        async with in_time(request):
+            return await handler(request)
+    except ServiceError as error:
+        return error_response(error.failure())
+    except web.HTTPException as error:
+        return _http_error(request, error)
+    except (web.RequestPayloadError, ConnectionResetError):
+        message = "The request body ended early, or is not encoded as its headers say."
+        return error_response(RequestError(message).failure())
+    except Exception as error:  # noqa: BLE001 - the outermost edge: a bug is logged, the caller gets JSON
+        _log_fault(request, error)
+        return await _fault_response(request[RECORD])
+
+
+def _log_fault(request: web.Request, error: Exception) -> None:
+    """Log a bug with its traceback, in which some library may quote what it was given."""
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    for secret in secrets_in(request):
+        trace = trace.replace(secret, REDACTED)
+    _log.error("unhandled fault in request %s\n%s", request[RECORD].request_id, trace)
+
+
+async def _fault_response(record: Record) -> web.StreamResponse:
+    """Tell of a bug: as JSON, or in the stream whose head is out already."""
+    failure = ServiceError(
+        f"This server met an unexpected fault; its log has more about request {record.request_id}."
+    ).failure()
+    if record.stream is None:
+        return error_response(failure)
+    with suppress(ConnectionResetError):
+        await record.stream.write_eof(record.fail(failure))
+    return record.stream
+
+
+def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
+    """Return aiohttp's own refusals as JSON."""
+    path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
+    failure: Failure
+    reason = reason_for(request.path, api_base(request.app[CONFIG].server))
+    match error:
+        case web.HTTPNotFound():
+            message = (
+                f"There is no {path} here: {reason}" if reason else f"There is nothing at {path}"
+            )
+            failure = NotFoundError(f"{message}.").failure()
+        case web.HTTPMethodNotAllowed():
+            message = f"{path} takes {', '.join(sorted(error.allowed_methods))} only"
+            message += f": {reason}" if reason else ""
+            failure = MethodNotAllowedError(f"{message}.").failure()
+        case web.HTTPRequestEntityTooLarge():
+            failure = body_size_error(request.app[CONFIG].server.max_body_bytes).failure()
+        case _:
+            failure = Failure(error.status, error.reason, RequestError.type, RequestError.code)
+    response = error_response(failure)
+    if hdrs.ALLOW in error.headers:
+        response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+    return response

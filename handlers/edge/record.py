@@ -1,0 +1,137 @@
+"""What is known of one request, and the line and the figures that come of it (spec 12)."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+from service.keys import METRICS
+from service.observing.metrics import Metrics
+from service.pipeline.usage import Usage
+from service.stages.encode.chat import Gathered
+from service.vocabulary.errors import (
+    AuthError,
+    EmptyResponseError,
+    QueueFullError,
+    RequestError,
+    ServiceError,
+    ShutdownError,
+    UpstreamCutError,
+    UpstreamRefusedError,
+    UpstreamTimeoutError,
+)
+from service.vocabulary.events import Failure, Outcome
+from service.vocabulary.requests import ChatRequest
+from service.vocabulary.wire import error_frame
+
+CALLER_GONE = 499  # nginx's number for it; never sent to anybody
+
+_log = logging.getLogger("gateway.access")
+_OUTCOMES: tuple[tuple[type[ServiceError], Outcome], ...] = (
+    (UpstreamCutError, Outcome.CUT),
+    (UpstreamTimeoutError, Outcome.SILENT),
+    (EmptyResponseError, Outcome.EMPTY),
+    (ShutdownError, Outcome.SHUTDOWN),
+    (UpstreamRefusedError, Outcome.REFUSED),
+    (QueueFullError, Outcome.REFUSED),
+    (AuthError, Outcome.REFUSED),
+    (RequestError, Outcome.REFUSED),
+)
+
+
+class Record:
+    """One request as the log and the metrics see it; handlers fill in what they learn.
+
+    Times are of the event loop's clock, in seconds. `gateway_key` is the id of one. `stream` is the response
+    whose head is out, if there is one, and `fail` what ends it for a failure.
+    """
+
+    def __init__(self, request_id: str, received_at: float) -> None:
+        self.request_id = request_id
+        self.received_at = received_at
+        self.gateway_key: str | None = None
+        self.chat: ChatRequest | None = None
+        self.outcome: Outcome | None = None
+        self.upstream_model: str | None = None
+        self.usage: Usage | None = None
+        self.first_text_at: float | None = None
+        self.stream: web.StreamResponse | None = None
+        self.fail: Callable[[Failure], bytes] = error_frame
+
+    def learn(self, gathered: Gathered) -> None:
+        """Take over how an answer ended."""
+        self.upstream_model = gathered.facts.upstream_model
+        if gathered.ended is not None:
+            self.outcome = gathered.ended.outcome
+
+    def abandon(self) -> None:
+        """Note that the caller left, unless the answer had ended before."""
+        if self.chat is not None and self.outcome is None:
+            self.outcome = Outcome.ABANDONED
+
+
+RECORD = web.RequestKey("RECORD", Record)
+
+
+def outcome_of(error: ServiceError) -> Outcome:
+    """Return how a turn ended that raised this before its first event."""
+    return next((how for kind, how in _OUTCOMES if isinstance(error, kind)), Outcome.FAILED)
+
+
+def route_of(request: web.Request) -> str:
+    """Return the path as it is routed, without what callers put in."""
+    resource = request.match_info.route.resource
+    return "unknown" if resource is None else resource.canonical
+
+
+def close_record(request: web.Request, response: web.StreamResponse | None) -> Mapping[str, object]:
+    """Count a request and log its one line; no response means that the caller left.
+
+    Returns:
+        The fields of the line.
+    """
+    record = request[RECORD]
+    seconds = asyncio.get_running_loop().time() - record.received_at
+    status = CALLER_GONE if response is None else response.status
+    _count(request, record, status, seconds)
+    chat = record.chat
+    first = record.first_text_at
+    fields = {
+        "request_id": record.request_id,
+        "method": request.method,
+        "path": request.rel_url.raw_path,
+        "status": status,
+        "key": record.gateway_key,
+        "outcome": record.outcome,
+        "model": chat and chat.model,
+        "upstream_model": record.upstream_model,
+        "stream": chat and chat.is_stream,
+        "profile": chat and chat.profile,
+        "first_text_ms": None if first is None else round((first - record.received_at) * 1000),
+        "total_ms": round(seconds * 1000),
+        "bytes": _size(request, response),
+        "prompt_tokens": record.usage and record.usage.prompt_tokens,
+        "completion_tokens": record.usage and record.usage.completion_tokens,
+    }
+    known = {name: value for name, value in fields.items() if value is not None}
+    _log.info("%s %s %s", request.method, request.rel_url.raw_path, status, extra=known)
+    return known
+
+
+def _count(request: web.Request, record: Record, status: int, seconds: float) -> None:
+    metrics: Metrics = request.app[METRICS]
+    metrics.requests.labels(route_of(request), str(status)).inc()
+    if record.outcome is not None:
+        metrics.outcomes.labels(record.outcome).inc()
+    if record.first_text_at is not None:
+        metrics.first_token_seconds.observe(record.first_text_at - record.received_at)
+    if record.usage is not None:
+        metrics.token_seconds.observe(seconds / record.usage.completion_tokens)
+
+
+def _size(request: web.Request, response: web.StreamResponse | None) -> int:
+    """Return the bytes of the answer: those of the body if it is still to be sent."""
+    if isinstance(response, web.Response):
+        return response.content_length or 0
+    return request.writer.output_size

@@ -1,0 +1,123 @@
+"""`POST /v1/images/edits` and `/v1/images/variations`: pictures from pictures (openai-wire 7).
+
+The website has neither; a turn is asked to draw with the pictures attached. A mask
+goes as one more picture, with words that say what it is: the model heeds them as it
+heeds any, and nothing here enforces it.
+"""
+
+import re
+
+from aiohttp import web
+
+from handlers.edge.arrivals import arrival_of
+from handlers.edge.headers import credential_of
+from handlers.images.fields import ImageFields, make_order
+from handlers.images.generations import draw
+from handlers.reading.json_body import quoted, refusal
+from handlers.reading.multipart import Form, open_form
+from service.keys import CONFIG, UPLOADS
+from service.vocabulary.requests import FilePart, LocalFile
+
+MAX_IMAGES = 16  # OpenAI's own limit
+MASK_WORDS = (
+    "The last of the attached pictures is a mask, not a picture to draw: change only what lies "
+    "where the mask is transparent or white, and keep all the rest as it is."
+)
+VARIATION_WORDS = (
+    "Draw a variation of the attached picture: the same subject in the same style, but not a copy."
+)
+_IMAGE = "image"
+_IMAGE_NAME = re.compile(r"image(?:\[\d{0,2}\])?", re.ASCII)
+_MASK = "mask"
+_NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
+_STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF")
+_WEBP = b"WEBP"
+_HEAD_BYTES = 12
+
+
+async def image_edits(request: web.Request) -> web.StreamResponse:
+    """Draw what a form asks for from the pictures in it.
+
+    Raises:
+        ServiceError: the request is wrong, or no picture was made.
+    """
+    return await _drawn(request, may_have_mask=True)
+
+
+async def image_variations(request: web.Request) -> web.StreamResponse:
+    """Draw variations of the picture in a form.
+
+    Raises:
+        ServiceError: the request is wrong, or no picture was made.
+    """
+    return await _drawn(request, may_have_mask=False)
+
+
+async def _drawn(request: web.Request, *, may_have_mask: bool) -> web.StreamResponse:
+    config = request.app[CONFIG]
+    credential = credential_of(request)
+    directory = request.app[UPLOADS].incoming
+    async with open_form(request, directory, config.server.max_upload_bytes) as form:
+        prompt, files = _edit(form) if may_have_mask else _variation(form)
+        fields = ImageFields(
+            prompt=prompt,
+            model=form.text("model") or None,
+            n=_number(form, "n"),
+            size=form.text("size"),
+            response_format=form.text("response_format"),
+            render_profile=form.text("render_profile"),
+        )
+        order = make_order(fields, arrival_of(request), config, given=form.fields, files=files)
+        return await draw(request, credential, order)
+
+
+def _edit(form: Form) -> tuple[str, tuple[FilePart, ...]]:
+    prompt = form.text("prompt")
+    if not prompt or not prompt.strip():
+        raise refusal("prompt", "this field is required; say what to change")
+    images = _images(form)
+    if _MASK not in form.files:
+        return prompt, images
+    mask = FilePart(_MASK, local=_picture(_MASK, form.file(_MASK)))
+    return f"{prompt}\n\n{MASK_WORDS}", (*images, mask)
+
+
+def _variation(form: Form) -> tuple[str, tuple[FilePart, ...]]:
+    images = _images(form)
+    if len(images) > 1:
+        raise refusal(_IMAGE, "a variation is made of one picture")
+    prompt = form.text("prompt") or ""  # OpenAI has none; whoever sends one means it
+    return f"{VARIATION_WORDS}\n{prompt}".rstrip(), images
+
+
+def _images(form: Form) -> tuple[FilePart, ...]:
+    """Return the pictures: one `image`, or several of that name or of `image[]`."""
+    found = [
+        file for name, files in form.files.items() if _IMAGE_NAME.fullmatch(name) for file in files
+    ]
+    if not found:
+        form.file(_IMAGE)
+    if len(found) > MAX_IMAGES:
+        raise refusal(_IMAGE, f"expected up to {MAX_IMAGES} pictures, got {len(found)}")
+    paths = [_IMAGE] if len(found) == 1 else [f"{_IMAGE}[{at}]" for at in range(len(found))]
+    return tuple(
+        FilePart(path, local=_picture(path, file)) for path, file in zip(paths, found, strict=True)
+    )
+
+
+def _picture(path: str, file: LocalFile) -> LocalFile:
+    with file.path.open("rb") as content:  # not in a thread: it is in the page cache
+        head = content.read(_HEAD_BYTES)
+    if not head.startswith(_STARTS) or (head.startswith(b"RIFF") and not head.endswith(_WEBP)):
+        raise refusal(path, "this is no PNG, JPEG, GIF or WebP picture", "invalid_attachment")
+    return file
+
+
+def _number(form: Form, name: str) -> int | None:
+    """Return a number, which a form has as text."""
+    text = (form.text(name) or "").strip()
+    if not text:
+        return None
+    if not _NUMBER.fullmatch(text):
+        raise refusal(name, f"{quoted(text)} is no integer")
+    return int(text)

@@ -1,0 +1,115 @@
+"""A request's JSON body -> `service.vocabulary.requests.ChatRequest`, or a 400 (spec 6.1, openai-wire 5)."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from handlers.reading.chat_messages import WireMessage, chat_messages
+from handlers.reading.common_fields import (
+    Arrival,
+    chosen_profile,
+    ignored_names,
+    model_name,
+    stop_strings,
+    upstream_id,
+)
+from handlers.reading.demand_fields import WireDemand, demand_of
+from handlers.reading.json_body import decode_json, given_names, refusal
+from service.vocabulary.requests import ChatRequest
+
+
+class _StreamOptions(Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class _Inert(WireDemand, frozen=True, kw_only=True):
+    """Known fields that have no effect, for their types."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    logit_bias: dict[str, float] | None = None
+    top_logprobs: int | None = None
+    store: bool | None = None
+    user: str | None = None
+    service_tier: str | None = None
+    reasoning_effort: str | None = None
+    verbosity: str | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class ChatFields(_Inert, frozen=True, kw_only=True):
+    """The body of a request for a chat completion, its shape checked."""
+
+    model: str
+    messages: list[WireMessage]
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    stop: str | list[str] | None = None
+    n: int | None = None
+    modalities: list[str] | None = None
+    audio: Any = None
+    logprobs: bool | None = None
+    conversation_id: str | None = None
+    parent_message_id: str | None = None
+    render_profile: str | None = None
+
+
+HONOURED = frozenset(ChatFields.__struct_fields__) - frozenset(
+    _Inert.__struct_fields__
+) | frozenset(WireDemand.__struct_fields__)
+
+
+def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
+    """Return a chat completion as asked for.
+
+    Raises:
+        RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
+    """
+    fields = decode_json(body, ChatFields)
+    _refuse_unsupported(fields)
+    if not fields.messages:
+        raise refusal("messages", "the list is empty; send at least one message")
+    options = fields.stream_options
+    return ChatRequest(
+        request_id=arrival.request_id,
+        model=model_name(fields.model),
+        messages=chat_messages(fields.messages),
+        is_stream=bool(fields.stream),
+        is_usage_wanted=bool(options and options.include_usage),
+        profile=chosen_profile(fields.render_profile, arrival),
+        public_url=arrival.public_url,
+        received_at=arrival.received_at,
+        idempotency_key=arrival.idempotency_key,
+        max_tokens=_max_tokens(fields),
+        stop=stop_strings(fields.stop),
+        conversation_id=upstream_id("conversation_id", fields.conversation_id),
+        parent_message_id=upstream_id("parent_message_id", fields.parent_message_id),
+        ignored_fields=ignored_names(given_names(body), HONOURED),
+        demand=demand_of(fields),
+    )
+
+
+def _refuse_unsupported(fields: ChatFields) -> None:
+    """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    if fields.n not in (None, 1):
+        raise refusal("n", "only 1 choice for a request can be made; leave it out or send 1")
+    if fields.logprobs:
+        raise refusal("logprobs", "log probabilities are not available; leave it out")
+    if "audio" in (fields.modalities or ()):
+        raise refusal("modalities", "audio output is not available; use ['text']")
+    if fields.audio is not None:
+        raise refusal("audio", "audio output is not available; leave it out")
+
+
+def _max_tokens(fields: ChatFields) -> int | None:
+    given = {name: getattr(fields, name) for name in ("max_tokens", "max_completion_tokens")}
+    limits = {name: limit for name, limit in given.items() if limit is not None}
+    for name, limit in limits.items():
+        if limit < 1:
+            raise refusal(name, "expected 1 or more")
+    return min(limits.values(), default=None)

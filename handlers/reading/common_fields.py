@@ -1,0 +1,88 @@
+"""The fields that requests of several endpoints share, read alike: model, stop, profile, ids."""
+
+import re
+from collections.abc import Container, Iterable
+
+from msgspec import Struct
+
+from handlers.reading.json_body import quoted, refusal
+from service.vocabulary.requests import Profile
+
+PROFILE_HEADER = "x-render-profile"
+MAX_MODEL_CHARS = 255
+MAX_STOPS = 16
+MAX_STOP_CHARS = 512  # a possible beginning of one is looked for at the end of every piece
+MAX_NAMED_FIELDS = 32  # in the header that names the ignored ones
+UPSTREAM_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")  # becomes part of a path upstream
+_FIELD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class Arrival(Struct, frozen=True):
+    """What is known of a request besides its body; `received_at` as in `ChatRequest`."""
+
+    request_id: str
+    received_at: float
+    public_url: str
+    default_profile: Profile
+    profile_header: str | None = None
+    idempotency_key: str = ""
+
+
+def model_name(name: str) -> str:
+    """Return the name of a model as it is asked for.
+
+    Raises:
+        RequestError: it cannot be one.
+    """
+    if not name.strip() or len(name) > MAX_MODEL_CHARS or not name.isprintable():
+        raise refusal(
+            "model", f"expected the name of a model, 1 to {MAX_MODEL_CHARS} characters long"
+        )
+    return name.strip()
+
+
+def stop_strings(stop: str | list[str] | None) -> tuple[str, ...]:
+    """Return where an answer is to stop.
+
+    Raises:
+        RequestError: too many, or too long.
+    """
+    stops = [stop] if isinstance(stop, str) else stop or []
+    if len(stops) > MAX_STOPS:
+        raise refusal("stop", f"expected up to {MAX_STOPS} strings, got {len(stops)}")
+    if any(len(text) > MAX_STOP_CHARS for text in stops):
+        raise refusal("stop", f"expected strings of up to {MAX_STOP_CHARS} characters")
+    return tuple(dict.fromkeys(text for text in stops if text))
+
+
+def upstream_id(name: str, value: str | None) -> str | None:
+    """Return an id of the upstream's that a caller names, None without one.
+
+    Raises:
+        RequestError: it cannot be one.
+    """
+    if value and not UPSTREAM_ID.fullmatch(value):
+        raise refusal(name, "expected an id as an earlier answer named it")
+    return value or None
+
+
+def chosen_profile(field: str | None, arrival: Arrival) -> Profile:
+    """Return the profile of a request: by its field, else by its header, else the server's.
+
+    Raises:
+        RequestError: there is no such profile.
+    """
+    name, value = ("render_profile", field) if field else (PROFILE_HEADER, arrival.profile_header)
+    if not value:
+        return arrival.default_profile
+    chosen = {profile.value: profile for profile in Profile}.get(value.strip().lower())
+    if chosen is None:
+        choices = ", ".join(f"'{profile}'" for profile in Profile)
+        raise refusal(name, f"{quoted(value)} is no profile; use one of {choices}")
+    return chosen
+
+
+def ignored_names(given: Iterable[str], known: Container[str]) -> tuple[str, ...]:
+    """Return the given names that are not among the known ones, as a header may carry them."""
+    names = [name for name in given if name not in known and _FIELD_NAME.fullmatch(name)]
+    return tuple(names[:MAX_NAMED_FIELDS])

@@ -1,0 +1,269 @@
+"""The fields that demand calls or JSON, from the wire to a `service.vocabulary.requests.Demand` (openai-wire 5).
+
+The wire's records are those of chat completions, and of the form before `tools`. Another
+dialect makes its own `Function`s and has them checked here all the same.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from handlers.reading.json_body import quoted, refusal
+from service.demands.instructions import instructed
+from service.demands.json_schemas import SchemaError, check_schema
+from service.vocabulary.requests import ChatRequest, Demand, Function, JsonFormat
+
+MAX_FUNCTIONS = 128  # as OpenAI has it
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}}
+
+
+class WireFunction(Struct, frozen=True):
+    """A function as it is offered."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class WireTool(Struct, frozen=True):
+    """An entry of `tools`."""
+
+    type: str
+    function: WireFunction | None = None
+
+
+class _Named(Struct, frozen=True):
+    name: str
+
+
+class _Allowed(Struct, frozen=True):
+    tools: list[Any]
+    mode: str = "auto"
+
+
+class WireChoice(Struct, frozen=True):
+    """`tool_choice` where it is no word."""
+
+    type: str
+    function: _Named | None = None
+    allowed_tools: _Allowed | None = None
+
+
+class _JsonSchema(Struct, frozen=True):
+    name: str = ""
+    description: str | None = None
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class WireFormat(Struct, frozen=True):
+    """`response_format`."""
+
+    type: str
+    json_schema: _JsonSchema | None = None
+
+
+class WireDemand(Struct, frozen=True, kw_only=True):
+    """The fields of a chat completion that demand something; others inherit from it."""
+
+    tools: list[WireTool] | None = None
+    tool_choice: str | WireChoice | None = None
+    parallel_tool_calls: bool | None = None
+    functions: list[WireFunction] | None = None
+    function_call: str | _Named | None = None
+    response_format: WireFormat | None = None
+
+
+class Choice(Struct, frozen=True):
+    """Which functions may be called: none, all or some; and whether one has to be."""
+
+    may_call: bool = True
+    must_call: bool = False
+    only: tuple[str, ...] = ()
+
+
+def demand_of(fields: WireDemand) -> Demand | None:
+    """Return what a chat completion demands, or None.
+
+    Raises:
+        RequestError: a field is wrong, or asks for what cannot be had.
+    """
+    json_format = _json_format(fields.response_format)
+    is_legacy = bool(fields.functions) and not fields.tools
+    if not is_legacy:
+        functions = [_tool(tool, f"tools[{at}]") for at, tool in enumerate(fields.tools or ())]
+        choice, where = _tool_choice(fields.tool_choice), "tool_choice"
+    else:
+        named = enumerate(fields.functions or ())
+        functions = [_function(each, f"functions[{at}]", "") for at, each in named]
+        choice, where = _function_choice(fields.function_call), "function_call"
+    offered = offered_functions(functions, choice, where)
+    if not offered and json_format is None:
+        return None
+    return Demand(
+        functions=offered,
+        must_call=choice.must_call and bool(offered),
+        is_parallel=not is_legacy and fields.parallel_tool_calls is not False,
+        json_format=json_format,
+        is_legacy=is_legacy,
+    )
+
+
+def offered_functions(
+    functions: Sequence[Function], choice: Choice, where: str
+) -> tuple[Function, ...]:
+    """Return the functions that may be called.
+
+    Args:
+        functions: all that were sent.
+        choice: which of them may be called.
+        where: the path of the choice, for errors.
+
+    Raises:
+        RequestError: they are too many, two have one name, or the choice has another.
+    """
+    if len(functions) > MAX_FUNCTIONS:
+        raise refusal("tools", f"expected up to {MAX_FUNCTIONS} functions, got {len(functions)}")
+    seen: set[str] = set()
+    for function in functions:
+        if function.name in seen:
+            path = f"{function.path.removesuffix('parameters')}name"
+            raise refusal(path, f"another function is named {quoted(function.name)} as well")
+        seen.add(function.name)
+    if choice.must_call and not functions:
+        raise refusal(where, "no function was sent that could be called")
+    for name in choice.only:
+        if name not in seen:
+            raise refusal(where, f"{quoted(name)} is not among the functions sent")
+    if not choice.may_call:
+        return ()
+    return tuple(each for each in functions if not choice.only or each.name in choice.only)
+
+
+async def demanded(chat: ChatRequest) -> ChatRequest:
+    """Return the request with its demand checked and told to the model.
+
+    Schemas are checked off the event loop; without a demand nothing is done at all.
+
+    Raises:
+        RequestError: a schema is not valid; the message names the place in it.
+    """
+    if chat.demand is None:
+        return chat
+    await asyncio.to_thread(_check_schemas, chat.demand)
+    return instructed(chat)
+
+
+def _check_schemas(demand: Demand) -> None:
+    schemas = [(function.path, function.parameters) for function in demand.functions]
+    wanted = demand.json_format
+    if wanted is not None and wanted.schema is not None:
+        schemas.append((wanted.path, wanted.schema))
+    for path, schema in schemas:
+        try:
+            check_schema(schema)
+        except SchemaError as error:
+            problem = f"this is no JSON Schema that can be used: {error.problem}"
+            raise refusal(f"{path}{error.place}", problem, "invalid_json_schema") from None
+
+
+def function(
+    name: str, parameters: dict[str, Any] | None, description: str | None, path: str
+) -> Function:
+    """Return a function that was sent.
+
+    Args:
+        name: as sent.
+        parameters: the schema of its arguments; it has none without one.
+        description: as sent.
+        path: where it stands in the request: the name and the schema are below it.
+
+    Raises:
+        RequestError: the name is none, or the schema is not that of an object.
+    """
+    if not NAME.fullmatch(name):
+        problem = "expected 1 to 64 letters, digits, '_' and '-'"
+        raise refusal(f"{path}.name", f"{quoted(name)} is no name of a function; {problem}")
+    schema = _NO_ARGUMENTS if parameters is None else parameters
+    if schema.get("type", "object") != "object":
+        problem = "arguments are an object; send {'type': 'object', …}"
+        raise refusal(f"{path}.parameters.type", problem, "invalid_json_schema")
+    return Function(name, f"{path}.parameters", description or "", schema)
+
+
+def _tool(tool: WireTool, path: str) -> Function:
+    if tool.type != "function":
+        problem = f"{quoted(tool.type)} tools are not supported; send functions"
+        raise refusal(f"{path}.type", problem, "unsupported_parameter")
+    if tool.function is None:
+        raise refusal(f"{path}.function", "this field is required")
+    return _function(tool.function, path, ".function")
+
+
+def _function(sent: WireFunction, path: str, inner: str) -> Function:
+    return function(sent.name, sent.parameters, sent.description, f"{path}{inner}")
+
+
+def _tool_choice(choice: str | WireChoice | None) -> Choice:
+    match choice:
+        case None | "auto":
+            return Choice()
+        case "none":
+            return Choice(may_call=False)
+        case "required":
+            return Choice(must_call=True)
+        case WireChoice(type="function", function=_Named(name)):
+            return Choice(must_call=True, only=(name,))
+        case WireChoice(type="allowed_tools", allowed_tools=_Allowed(tools, mode)):
+            only = tuple(_allowed_name(tool, at) for at, tool in enumerate(tools))
+            return Choice(must_call=mode == "required", only=only)
+        case _:
+            forms = "'none', 'auto', 'required' or {'type': 'function', 'function': {'name': …}}"
+            raise refusal("tool_choice", f"expected {forms}")
+
+
+def _allowed_name(tool: Any, at: int) -> str:
+    match tool:
+        case {"type": "function", "function": {"name": str(name)}} | {
+            "type": "function",
+            "name": str(name),
+        }:
+            return name
+        case _:
+            path = f"tool_choice.allowed_tools.tools[{at}]"
+            raise refusal(path, "expected {'type': 'function', 'function': {'name': …}}")
+
+
+def _function_choice(choice: str | _Named | None) -> Choice:
+    match choice:
+        case None | "auto":
+            return Choice()
+        case "none":
+            return Choice(may_call=False)
+        case _Named(name):
+            return Choice(must_call=True, only=(name,))
+        case _:
+            raise refusal("function_call", "expected 'none', 'auto' or {'name': …}")
+
+
+def _json_format(wanted: WireFormat | None) -> JsonFormat | None:
+    match wanted:
+        case None | WireFormat(type="text"):
+            return None
+        case WireFormat(type="json_object"):
+            return JsonFormat("response_format")
+        case WireFormat(type="json_schema", json_schema=_JsonSchema() as sent):
+            path = "response_format.json_schema.schema"
+            if sent.schema is None:
+                raise refusal(path, "this field is required")
+            return JsonFormat(path, sent.schema, sent.name, sent.description or "")
+        case WireFormat(type="json_schema"):
+            raise refusal("response_format.json_schema", "this field is required")
+        case WireFormat(kind):
+            problem = f"{quoted(kind)} is no format; use 'text', 'json_object' or 'json_schema'"
+            raise refusal("response_format.type", problem)

@@ -1,0 +1,201 @@
+"""A request's JSON body as a typed record, or a 400 that names the path and the fix.
+
+msgspec decodes; the standard library's decoder is asked only for what msgspec
+refuses and callers send all the same: escapes of lone surrogates, which front ends
+produce when they cut an emoji in two, and integers with a point, which are all that
+languages with one kind of number have.
+"""
+
+import json
+import math
+import re
+from functools import cache
+from typing import Any, NoReturn, TypeVar, cast
+
+import msgspec
+from aiohttp import web
+
+from service.vocabulary.errors import BodySizeError, RequestError
+
+Shape = TypeVar("Shape")
+
+_BOM = b"\xef\xbb\xbf"
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+_REPORT = re.compile(r"(?s)(.*?)(?: - at `(?:.* in )?\$\.?(.*)`)?")
+_EXPECTED = re.compile(r"Expected `([^`]*)`.*, got `([^`]*)`")
+_FLOAT = "got `float`"
+_MAX_EXACT = 2**53  # above it, what a float says is not what was meant
+_MISSING = re.compile(r"Object missing required field `([^`]*)`")
+_NAMES = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "an array",
+    "object": "an object",
+    "null": "null",
+}
+_HINTS = {
+    "model": "Send the name of a model, such as 'gpt-4o'.",
+    "messages": "Send a list of {'role': …, 'content': …}.",
+    "role": "Use 'system', 'developer', 'user', 'assistant', 'tool' or 'function'.",
+    "content": "Send a string, or a list of parts.",
+    "type": "Use 'text', 'image_url' or 'file'.",
+}
+MAX_QUOTED_CHARS = 80
+_NOT_UTF_8 = "The request body is not UTF-8."
+
+
+def body_size_error(max_bytes: int) -> BodySizeError:
+    """Return the error for a JSON body over `server.max_body_bytes`."""
+    message = f"The request body is over this server's limit of {max_bytes} bytes."
+    return BodySizeError(message)
+
+
+async def read_body(request: web.Request, max_bytes: int) -> bytes:
+    """Return the body of a JSON request.
+
+    A body that declares itself over the limit is refused unread; the server then
+    reads and drops it, so that the caller gets to see the answer.
+
+    Raises:
+        RequestError: it is a form.
+        BodySizeError: it is over the limit.
+    """
+    if request.content_type.startswith("multipart/"):
+        message = "This endpoint takes JSON: send the body with 'Content-Type: application/json'."
+        raise RequestError(message, code="unsupported_media_type")
+    if (request.content_length or 0) > max_bytes:
+        raise body_size_error(max_bytes)
+    return await request.read()
+
+
+def decode_json(body: bytes, shape: type[Shape]) -> Shape:
+    """Return the body as a record.
+
+    Raises:
+        RequestError: it is no JSON, or not of this shape; `param` is the path.
+    """
+    body = body.removeprefix(_BOM)
+    if not body.strip():
+        raise RequestError("The request body is empty; send a JSON object.")
+    try:
+        record: Shape = _decoder(cast(Any, shape)).decode(body)
+    except msgspec.ValidationError as error:
+        if _FLOAT in str(error):
+            return _decode_leniently(body, shape)
+        _refuse_shape(error)
+    except UnicodeDecodeError:
+        raise RequestError(_NOT_UTF_8) from None
+    except RecursionError:
+        raise RequestError("The request body is nested too deep.") from None
+    except msgspec.DecodeError as error:
+        if _SURROGATE_ESCAPE.search(body):
+            return _decode_leniently(body, shape)
+        message = f"The request body is not valid JSON: {error}."
+        raise RequestError(message) from None
+    return record
+
+
+def converted(value: object, shape: type[Shape], path: str) -> Shape:
+    """Return a part of a decoded body as a record; `path` is where it stands.
+
+    Raises:
+        RequestError: it is not of this shape; `param` is the path.
+    """
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        inner, problem = _problem(error)
+        where = path + (inner if inner.startswith("[") else f".{inner}" if inner else "")
+        raise refusal(where, problem) from None
+    except UnicodeEncodeError:
+        raise refusal(path, "the name of a field in it is half a character") from None
+
+
+def refusal(path: str, problem: str, code: str | None = None) -> RequestError:
+    """Return the error for the field at this path; the problem says the fix."""
+    return RequestError(f"{path}: {problem}.", param=path, code=code)
+
+
+def quoted(value: str) -> str:
+    """Return a caller's own text as an error may quote it."""
+    return repr(f"{value[:MAX_QUOTED_CHARS]}…" if len(value) > MAX_QUOTED_CHARS else value)
+
+
+def given_names(body: bytes) -> list[str]:
+    """Return the names of a JSON object's fields that are not null, in the order given.
+
+    The body was decoded before, so it is a valid object, but for names that nobody has
+    looked at yet.
+
+    Raises:
+        RequestError: a name is not UTF-8.
+    """
+    body = body.removeprefix(_BOM)
+    try:
+        fields = _decoder(dict[str, msgspec.Raw]).decode(body)
+    except UnicodeDecodeError:
+        raise RequestError(_NOT_UTF_8) from None
+    except msgspec.DecodeError:
+        loose: dict[str, Any] = json.loads(body)
+        return [name for name, value in loose.items() if value is not None]
+    return [name for name, value in fields.items() if bytes(value).strip() != b"null"]
+
+
+@cache
+def _decoder(shape: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(shape)
+
+
+def _decode_leniently(body: bytes, shape: type[Shape]) -> Shape:
+    try:
+        loose = json.loads(body, parse_constant=_no_constant, parse_float=_number)
+        return msgspec.convert(loose, shape)
+    except msgspec.ValidationError as error:
+        _refuse_shape(error)
+    except RecursionError:
+        raise RequestError("The request body is nested too deep.") from None
+    except ValueError as error:  # of JSON, of UTF-8, or from below
+        message = f"The request body is not valid JSON: {error}."
+        raise RequestError(message) from None
+
+
+def _number(text: str) -> float:
+    """Return an integer where the number is one, however it is written."""
+    value = float(text)
+    if math.isinf(value):
+        message = "number out of range"
+        raise ValueError(message)
+    return int(value) if value.is_integer() and abs(value) <= _MAX_EXACT else value
+
+
+def _no_constant(name: str) -> NoReturn:
+    message = f"{name} is not a JSON number"
+    raise ValueError(message)
+
+
+def _refuse_shape(error: msgspec.ValidationError) -> NoReturn:
+    """Raise msgspec's report in the caller's words."""
+    path, problem = _problem(error)
+    hint = _HINTS.get(path.rpartition(".")[2], "")
+    message = f"{path or 'The request body'}: {problem}. {hint}".rstrip()
+    raise RequestError(message, param=path or None) from None
+
+
+def _problem(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Return the path of what is wrong, and what is wrong with it."""
+    found = _REPORT.fullmatch(str(error))
+    report, path = (found[1], found[2] or "") if found else (str(error), "")
+    if missing := _MISSING.match(report):
+        path = f"{path}.{missing[1]}".lstrip(".")
+        problem = "this field is required"
+    elif expected := _EXPECTED.match(report):
+        wanted = [_NAMES.get(name, name) for name in expected[1].split(" | ")]
+        got = _NAMES.get(expected[2], expected[2])
+        problem = f"expected {' or '.join(wanted)}, got {got}"
+    else:
+        problem = report[:1].lower() + report[1:]
+        if len(problem) > MAX_QUOTED_CHARS:
+            problem = f"{problem[:MAX_QUOTED_CHARS]}…"
+    return path, problem

@@ -1,0 +1,185 @@
+"""`POST /v1/responses`, whole and streamed (openai-wire 8)."""
+
+import secrets
+import time
+from contextlib import aclosing, suppress
+from typing import Any
+
+from aiohttp import web
+from msgspec import Struct, structs
+
+from handlers.answering.answers import Source, collected, overhead_header, rendered, usage_of
+from handlers.answering.event_stream import EventStream, StreamResponse
+from handlers.answering.picture_content import picture_base64, without_content
+from handlers.edge.arrivals import arrival_of
+from handlers.edge.headers import credential_of, reply_headers
+from handlers.edge.json_replies import error_response, json_response
+from handlers.edge.record import RECORD, Record
+from handlers.reading.demand_fields import demanded
+from handlers.reading.json_body import read_body
+from handlers.responses.fields import (
+    asked_model,
+    echo_of,
+    ignored_fields,
+    response_chat,
+    response_fields,
+)
+from handlers.responses.history import History
+from handlers.responses.items import input_items
+from handlers.responses.running import RUNNING, Running
+from service.keys import BLOBS, CONFIG, STATE
+from service.pipeline.fast_lane import Outlet
+from service.ports import BlobStore
+from service.settings.config import Config
+from service.stages.encode.response_output import RESPONSE_PREFIX
+from service.stages.encode.responses import ResponseEvents, ResponseMeta
+from service.turns.kept_responses import KeptResponse, KeptResponses
+from service.vocabulary.credentials import Credential
+from service.vocabulary.errors import StorageError
+from service.vocabulary.events import AssetKind
+from service.vocabulary.rendered import AssetLinked
+from service.vocabulary.requests import ChatRequest
+
+_DAY_SECONDS = 86_400.0
+_ID_BYTES = 24
+
+
+class _Asked(Struct, frozen=True):
+    """A response that is asked for. `owner` and `is_kept` say whose it is, and for how long."""
+
+    id: str
+    owner: str
+    is_kept: bool
+    chat: ChatRequest
+    items: list[dict[str, Any]]
+    echo: dict[str, Any]
+
+
+async def create_response(request: web.Request) -> web.StreamResponse:
+    """Answer an input, as one response object or as a stream of events.
+
+    Raises:
+        ServiceError: the request is wrong, or the turn failed before its first event.
+    """
+    config, record = request.app[CONFIG], request[RECORD]
+    credential = credential_of(request)
+    asked = await _read(request, config, credential)
+    record.chat = asked.chat
+    meta = ResponseMeta(
+        id=asked.id,
+        created=int(time.time()),
+        model=asked.chat.model,
+        is_temporary=config.conversation.temporary,
+        echo=asked.echo,
+    )
+    events = ResponseEvents(meta)
+    running = Running(events, is_kept=asked.is_kept)
+    with request.app[RUNNING].entered(asked.owner, asked.id, running):
+        answer = _Answer(request, asked, events, running)
+        return await (answer.stream if asked.chat.is_stream else answer.reply)(credential)
+
+
+def kept_responses(app: web.Application) -> KeptResponses:
+    """Return the responses that are kept, each as long as files are."""
+    return KeptResponses(app[STATE], app[CONFIG].files.keep_days * _DAY_SECONDS)
+
+
+async def with_pictures(source: Source, blobs: BlobStore, pictures: dict[str, str]) -> Source:
+    """Pass an answer on, and learn the content of its pictures before it is encoded."""
+    async with aclosing(source):
+        async for batch in source:
+            for piece in batch:
+                if isinstance(piece, AssetLinked) and piece.kind is AssetKind.PICTURE:
+                    with suppress(StorageError):  # it has a link, too
+                        pictures[piece.url] = await picture_base64(blobs, piece.name)
+            yield batch
+
+
+async def _read(request: web.Request, config: Config, credential: Credential) -> _Asked:
+    body = await read_body(request, config.server.max_body_bytes)
+    fields = response_fields(body)
+    history = History(kept_responses(request.app), credential.owner, config.conversation)
+    stem = secrets.token_hex(_ID_BYTES)
+    items = await history.resolved(input_items(fields.input or "", stem))
+    previous = None
+    if fields.previous_response_id:
+        previous = await history.previous(fields.previous_response_id)
+    model = asked_model(fields, previous.response["model"] if previous else None)
+    chat = await demanded(response_chat(fields, items, arrival_of(request), model))
+    chat = structs.replace(chat, ignored_fields=ignored_fields(body, fields))
+    return _Asked(
+        id=f"{RESPONSE_PREFIX}{stem}",
+        owner=credential.owner,
+        is_kept=fields.is_kept,
+        chat=await history.continued(chat, previous) if previous else chat,
+        items=items,
+        echo=echo_of(fields),
+    )
+
+
+class _Answer:
+    """Writes one response and keeps it."""
+
+    def __init__(
+        self, request: web.Request, asked: _Asked, events: ResponseEvents, running: Running
+    ) -> None:
+        self._request = request
+        self._asked = asked
+        self._events = events
+        self._running = running
+        self._record: Record = request[RECORD]
+
+    async def _source(self, credential: Credential, outlet: Outlet | None = None) -> Source:
+        source = await rendered(self._request, self._asked.chat, credential, outlet)
+        watched = self._running.watch(source)
+        return with_pictures(watched, self._request.app[BLOBS], self._events.pictures)
+
+    async def stream(self, credential: Credential) -> web.StreamResponse:
+        """Answer with events."""
+        chat, events = self._asked.chat, self._events
+        response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
+        settings = self._request.app[CONFIG].stream
+        stream = EventStream(self._request, response, events, settings, self._settle)
+        failure = await stream.run(await self._source(credential, stream), self._record)
+        if failure is not None:
+            return error_response(failure)
+        if events.status in ("failed", "cancelled"):
+            await self._keep(events.response())
+        return response
+
+    async def reply(self, credential: Credential) -> web.Response:
+        """Answer with the response object."""
+        chat, events = self._asked.chat, self._events
+        source = await self._source(credential)
+        waited = await collected(source, self._record, events.take_batch, events.gathered)
+        ended = events.gathered.ended
+        if ended is not None and ended.failure is not None:
+            return error_response(ended.failure, events.gathered.partial)
+        whole = events.response(await self._settle())
+        headers = reply_headers(
+            ignored_fields=chat.ignored_fields,
+            upstream_model=events.gathered.facts.upstream_model,
+        )
+        return json_response(whole, headers=headers | overhead_header(self._request, waited))
+
+    async def _settle(self) -> dict[str, Any]:
+        """Count the answer and keep it, before its caller can go on from it."""
+        self._record.usage = await usage_of(self._asked.chat, self._events.gathered)
+        usage = self._record.usage.as_response_json()
+        await self._keep(self._events.response(usage))
+        return usage
+
+    async def _keep(self, response: dict[str, Any]) -> None:
+        if not self._running.is_kept:
+            return
+        facts = self._events.gathered.facts
+        settings = self._request.app[CONFIG].conversation
+        is_gone = settings.temporary or settings.delete_after_response
+        output = [without_content(item) for item in response["output"]]
+        kept = KeptResponse(
+            response={**response, "output": output},
+            input_items=self._asked.items,
+            conversation_id=None if is_gone else facts.conversation_id,
+            message_id=None if is_gone else facts.message_id,
+        )
+        await kept_responses(self._request.app).keep(self._asked.owner, kept)

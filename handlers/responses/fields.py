@@ -1,0 +1,178 @@
+"""A request's JSON body -> what a response is asked for, or a 400 (openai-wire 8)."""
+
+from typing import Any
+
+from handlers.reading.common_fields import Arrival, chosen_profile, ignored_names, model_name
+from handlers.reading.json_body import decode_json, given_names, quoted, refusal
+from handlers.responses.demand_fields import WireDemand, demand_of, echoed_tool
+from handlers.responses.items import input_messages
+from service.vocabulary.requests import ChatMessage, ChatRequest, TextPart
+
+MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 512  # OpenAI's own
+
+LOGPROBS = "message.output_text.logprobs"
+
+
+class _Inert(WireDemand, frozen=True, kw_only=True):
+    """Known fields that have no effect, for their types."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_logprobs: int | None = None
+    max_tool_calls: int | None = None
+    reasoning: dict[str, Any] | None = None
+    include: list[str] | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    service_tier: str | None = None
+
+
+class ResponseFields(_Inert, frozen=True, kw_only=True):
+    """The body of a request for a response, its shape checked."""
+
+    model: str | None = None
+    input: str | list[dict[str, Any]] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    stream: bool | None = None
+    stream_options: dict[str, Any] | None = None
+    store: bool | None = None
+    background: bool | None = None
+    metadata: dict[str, str] | None = None
+    max_output_tokens: int | None = None
+    truncation: str | None = None
+    conversation: Any = None
+    prompt: Any = None
+    render_profile: str | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the response is kept, as it is unless the caller says otherwise."""
+        return self.store is not False
+
+
+_INERT = frozenset(_Inert.__struct_fields__) - frozenset(WireDemand.__struct_fields__)
+HONOURED = frozenset(ResponseFields.__struct_fields__) - _INERT
+
+
+def response_fields(body: bytes) -> ResponseFields:
+    """Return the fields of a body.
+
+    Raises:
+        RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
+    """
+    fields = decode_json(body, ResponseFields)
+    _refuse_unsupported(fields)
+    _check_metadata(fields.metadata or {})
+    if not fields.input:
+        raise refusal("input", "this field is required; send a string or a list of items")
+    if fields.max_output_tokens is not None and fields.max_output_tokens < 1:
+        raise refusal("max_output_tokens", "expected 1 or more")
+    return fields
+
+
+def ignored_fields(body: bytes, fields: ResponseFields) -> tuple[str, ...]:
+    """Return the names of the fields that were given and have no effect."""
+    inert = {"truncation"} if fields.truncation == "auto" else set()
+    return ignored_names(given_names(body), HONOURED - inert)
+
+
+def asked_model(fields: ResponseFields, previous: str | None) -> str:
+    """Return the model asked for, else that of the response it goes on from.
+
+    Raises:
+        RequestError: there is neither, or it cannot be the name of a model.
+    """
+    if fields.model is None and previous is not None:
+        return previous
+    if fields.model is None:
+        raise refusal("model", "this field is required; send the name of a model, such as 'gpt-4o'")
+    return model_name(fields.model)
+
+
+def response_chat(
+    fields: ResponseFields, items: list[dict[str, Any]], arrival: Arrival, model: str
+) -> ChatRequest:
+    """Return the turn that answers the input alone, with the instructions before it.
+
+    Args:
+        fields: what was asked for.
+        items: its input, references resolved.
+        arrival: of the request.
+        model: as it is asked for.
+
+    Raises:
+        RequestError: an item or the profile is wrong.
+    """
+    messages = input_messages(items, "input")
+    if not messages:
+        raise refusal("input", "it holds nothing to answer; send at least one message")
+    if fields.instructions:
+        messages = (ChatMessage("system", (TextPart(fields.instructions),)), *messages)
+    return ChatRequest(
+        request_id=arrival.request_id,
+        model=model,
+        messages=messages,
+        is_stream=bool(fields.stream),
+        is_usage_wanted=True,
+        profile=chosen_profile(fields.render_profile, arrival),
+        public_url=arrival.public_url,
+        received_at=arrival.received_at,
+        idempotency_key=arrival.idempotency_key,
+        max_tokens=fields.max_output_tokens,
+        demand=demand_of(fields),
+        needs_copies=True,  # pictures are in the response themselves
+    )
+
+
+def echo_of(fields: ResponseFields) -> dict[str, Any]:
+    """Return what the response object repeats of its request."""
+    reasoning = {"effort": None, "summary": None, **(fields.reasoning or {})}
+    parallel = fields.parallel_tool_calls
+    return {
+        "background": False,
+        "instructions": fields.instructions,
+        "max_output_tokens": fields.max_output_tokens,
+        "max_tool_calls": fields.max_tool_calls,
+        "metadata": fields.metadata or {},
+        "parallel_tool_calls": True if parallel is None else parallel,
+        "previous_response_id": fields.previous_response_id,
+        "reasoning": reasoning,
+        "safety_identifier": fields.safety_identifier,
+        "store": fields.is_kept,
+        "temperature": fields.temperature,
+        "text": {"format": {"type": "text"}, **(fields.text or {})},
+        "tool_choice": fields.tool_choice or "auto",
+        "tools": [echoed_tool(tool) for tool in fields.tools or ()],
+        "top_p": fields.top_p,
+        "truncation": fields.truncation or "disabled",
+        "user": fields.user,
+    }
+
+
+def _refuse_unsupported(fields: ResponseFields) -> None:
+    """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    if fields.background:
+        raise refusal("background", "responses are not run in the background; stream them instead")
+    if fields.conversation is not None:
+        problem = "conversation objects are not available; go on by 'previous_response_id'"
+        raise refusal("conversation", problem)
+    if fields.prompt is not None:
+        raise refusal("prompt", "prompt templates are not available; send 'instructions'")
+    if LOGPROBS in (fields.include or ()):
+        raise refusal("include", f"log probabilities are not available; leave {LOGPROBS!r} out")
+    if fields.truncation not in (None, "auto", "disabled"):
+        raise refusal("truncation", f"{quoted(fields.truncation)} is neither 'auto' nor 'disabled'")
+
+
+def _check_metadata(metadata: dict[str, str]) -> None:
+    if len(metadata) > MAX_METADATA_PAIRS:
+        raise refusal("metadata", f"expected up to {MAX_METADATA_PAIRS} pairs")
+    for key, value in metadata.items():
+        if len(key) > MAX_METADATA_KEY_CHARS or len(value) > MAX_METADATA_VALUE_CHARS:
+            problem = (
+                f"expected keys of up to {MAX_METADATA_KEY_CHARS} characters and values of up to "
+                f"{MAX_METADATA_VALUE_CHARS}"
+            )
+            raise refusal("metadata", problem)

@@ -1,0 +1,121 @@
+"""What a response goes on from: the one before it, by its id (openai-wire 8).
+
+The upstream keeps the conversation, so only what is new is sent to it. A gateway
+whose conversations are temporary or hidden afterwards has nothing to go on with
+upstream: it sends the history anew, from what it has kept itself.
+"""
+
+from typing import Any
+
+from msgspec import structs
+
+from handlers.reading.json_body import quoted, refusal
+from handlers.responses.items import REFERENCE, input_messages
+from service.settings.config import ConversationConfig
+from service.stages.encode.response_output import response_of
+from service.turns.kept_responses import KeptResponse, KeptResponses
+from service.vocabulary.errors import NotFoundError
+from service.vocabulary.requests import ChatMessage, ChatRequest
+
+MAX_CHAIN = 200  # responses that are sent anew; a longer conversation is longer than any context
+
+
+class History:
+    """The kept responses of one owner, as far as a request goes on from them."""
+
+    def __init__(self, kept: KeptResponses, owner: str, settings: ConversationConfig) -> None:
+        self._kept = kept
+        self._owner = owner
+        self._is_sent_anew = settings.temporary or settings.delete_after_response
+
+    @property
+    def is_sent_anew(self) -> bool:
+        """Whether the upstream has no conversation to go on with."""
+        return self._is_sent_anew
+
+    async def previous(self, response_id: str) -> KeptResponse:
+        """Return the response to go on from.
+
+        Raises:
+            NotFoundError: there is none of this id, it is somebody else's, or it was not kept.
+        """
+        found = await self._kept.find(self._owner, response_id)
+        if found is None:
+            message = f"Previous response with id {quoted(response_id)} not found."
+            raise NotFoundError(
+                message, param="previous_response_id", code="previous_response_not_found"
+            )
+        return found
+
+    async def resolved(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the items of an input, each reference replaced by what it names.
+
+        Raises:
+            NotFoundError: a reference names nothing that is kept.
+        """
+        known: dict[str, KeptResponse | None] = {}
+        return [
+            await self._referred(item, f"input[{at}].id", known)
+            if item.get("type") == REFERENCE
+            else item
+            for at, item in enumerate(items)
+        ]
+
+    async def continued(self, chat: ChatRequest, previous: KeptResponse) -> ChatRequest:
+        """Return the turn as one that goes on from a response.
+
+        Raises:
+            RequestError: that response cannot be gone on from.
+        """
+        if self._is_sent_anew:
+            history = await self._messages(previous)
+            system = tuple(one for one in chat.messages[:1] if one.role == "system")
+            messages = (*system, *history, *chat.messages[len(system) :])
+            return structs.replace(chat, messages=messages)
+        if previous.conversation_id is None or previous.message_id is None:
+            problem = (
+                "that response ended before it was part of a conversation; go on from the one "
+                "before it"
+            )
+            raise refusal("previous_response_id", problem)
+        return structs.replace(
+            chat,
+            conversation_id=previous.conversation_id,
+            parent_message_id=previous.message_id,
+        )
+
+    async def _messages(self, last: KeptResponse) -> list[ChatMessage]:
+        """Return what was said up to and with a response, instructions left out."""
+        chain = [last]
+        while before := chain[-1].response.get("previous_response_id"):
+            if len(chain) == MAX_CHAIN:
+                raise refusal("previous_response_id", f"over {MAX_CHAIN} responses in a row")
+            chain.append(await self.previous(before))
+        messages: list[ChatMessage] = []
+        for at, kept in enumerate(reversed(chain)):
+            if kept.input_items is None:
+                problem = "the input before it was over the limit of what is kept; send it anew"
+                raise refusal("previous_response_id", problem)
+            messages += input_messages(kept.input_items, f"previous[{at}].input")
+            messages += input_messages(kept.response["output"], f"previous[{at}].output")
+        return messages
+
+    async def _referred(
+        self, item: dict[str, Any], path: str, known: dict[str, KeptResponse | None]
+    ) -> dict[str, Any]:
+        item_id = item.get("id")
+        if not isinstance(item_id, str):
+            raise refusal(path, "expected the id of an item of an earlier response")
+        if item_id.startswith("rs_"):
+            return {"type": "reasoning", "id": item_id, "summary": []}  # dropped, kept or not
+        response_id = response_of(item_id)
+        if response_id not in known:
+            known[response_id] = await self._kept.find(self._owner, response_id)
+        kept = known[response_id]
+        items: list[dict[str, Any]] = (
+            [*kept.response["output"], *(kept.input_items or ())] if kept else []
+        )
+        found = next((one for one in items if one.get("id") == item_id), None)
+        if found is None:
+            raise NotFoundError(f"Item with id {quoted(item_id)} not found.", param=path)
+        return found

@@ -1,0 +1,86 @@
+"""The responses that are being written in this process: to look at, to cancel, to forget."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager, suppress
+from typing import Any
+
+from aiohttp import web
+
+from handlers.answering.answers import Source
+from service.stages.encode.responses import CANCELLED, ResponseEvents
+from service.vocabulary.rendered import Rendered
+
+# How long a cancelled response may take to close its upstream connection and be kept.
+CANCEL_SECONDS = 10.0
+
+
+class Running:
+    """One response that is being written. `is_kept` may still be taken back."""
+
+    def __init__(self, events: ResponseEvents, *, is_kept: bool) -> None:
+        self.is_kept = is_kept
+        self.ended = asyncio.Event()
+        self._events = events
+        self._reading: asyncio.Timeout | None = None
+        self._is_cancelled = False
+
+    def response(self) -> dict[str, Any]:
+        """Return the response object as it is now."""
+        return self._events.response()
+
+    async def cancel(self) -> None:
+        """End it, and wait until it has ended; a caller that reads no more holds that up."""
+        self._is_cancelled = True
+        if self._reading is not None:
+            self._reading.reschedule(asyncio.get_running_loop().time())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CANCEL_SECONDS):
+                await self.ended.wait()
+
+    async def watch(self, source: Source) -> Source:
+        """Yield the batches of an answer until it ends or is cancelled."""
+        async with aclosing(source):
+            while not self._is_cancelled:
+                batch = await self._next(source)
+                if batch is None:
+                    return
+                if batch:
+                    yield batch
+        yield [CANCELLED]
+
+    async def _next(self, source: Source) -> list[Rendered] | None:
+        """Return the next batch, an empty one for a cancelled read, None at the end."""
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                return await anext(source, None)
+        except TimeoutError:
+            if not self._is_cancelled:
+                raise
+            return []
+        finally:
+            self._reading = None
+
+
+class RunningResponses:
+    """All of this process, each found by its owner only."""
+
+    def __init__(self) -> None:
+        self._running: dict[tuple[str, str], Running] = {}
+
+    @contextmanager
+    def entered(self, owner: str, response_id: str, running: Running) -> Iterator[None]:
+        """Have a response found for as long as the block lasts."""
+        self._running[owner, response_id] = running
+        try:
+            yield
+        finally:
+            del self._running[owner, response_id]
+            running.ended.set()
+
+    def find(self, owner: str, response_id: str) -> Running | None:
+        """Return the owner's response of this id if it is being written here."""
+        return self._running.get((owner, response_id))
+
+
+RUNNING = web.AppKey("RUNNING", RunningResponses)

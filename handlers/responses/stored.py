@@ -1,0 +1,107 @@
+"""`/v1/responses/{id}`: responses that are kept, and those that are being written (openai-wire 8).
+
+To everybody but its owner a response does not exist. What is being written is
+known to the process that writes it, and to no other.
+"""
+
+from typing import Any
+
+from aiohttp import web
+
+from handlers.answering.picture_content import with_content
+from handlers.edge.headers import credential_of
+from handlers.edge.json_replies import json_response
+from handlers.reading.json_body import quoted, refusal
+from handlers.reading.paging import in_order, page_of
+from handlers.responses.create import kept_responses
+from handlers.responses.running import RUNNING, Running
+from service.keys import BLOBS
+from service.turns.kept_responses import KeptResponse
+from service.vocabulary.errors import NotFoundError
+
+DEFAULT_PAGE, MAX_PAGE = 20, 100  # OpenAI's own
+
+
+async def get_response(request: web.Request) -> web.Response:
+    """Answer a response as it is now.
+
+    Raises:
+        AuthError: the credential is missing.
+        NotFoundError: the caller has no such response.
+        RequestError: it is asked for as a stream.
+    """
+    if request.query.get("stream", "").lower() not in ("", "false"):
+        raise refusal("stream", "a response can be streamed only when it is created")
+    running = _running(request)
+    return json_response(running.response() if running else await _whole(request))
+
+
+async def delete_response(request: web.Request) -> web.Response:
+    """Forget a response; one that is being written is not kept.
+
+    Raises:
+        AuthError: the credential is missing.
+        NotFoundError: the caller has no such response.
+    """
+    response_id = request.match_info["id"]
+    if running := _running(request):
+        running.is_kept = False
+    else:
+        owner = credential_of(request).owner
+        if not await kept_responses(request.app).delete(owner, response_id):
+            raise _unknown(response_id)
+    return json_response({"id": response_id, "object": "response", "deleted": True})
+
+
+async def cancel_response(request: web.Request) -> web.Response:
+    """End a response that is being written here; one that has ended is answered as it is.
+
+    Raises:
+        AuthError: the credential is missing.
+        NotFoundError: the caller has no such response.
+    """
+    running = _running(request)
+    if running is None:
+        return json_response(await _whole(request))
+    await running.cancel()
+    return json_response(running.response())
+
+
+async def list_input_items(request: web.Request) -> web.Response:
+    """Answer what a response was asked for, a page at a time, the last item first.
+
+    Raises:
+        AuthError: the credential is missing.
+        NotFoundError: the caller has no such response, or its input was too long to keep.
+        RequestError: a parameter is wrong.
+    """
+    kept = await _kept(request)
+    if kept.input_items is None:
+        message = "The input of this response was over the limit of what is kept."
+        raise NotFoundError(message)
+    items = in_order(kept.input_items[::-1], request.query)
+    return json_response(page_of(items, request.query, DEFAULT_PAGE, MAX_PAGE))
+
+
+def _running(request: web.Request) -> Running | None:
+    return request.app[RUNNING].find(credential_of(request).owner, request.match_info["id"])
+
+
+async def _kept(request: web.Request) -> KeptResponse:
+    response_id = request.match_info["id"]
+    kept = await kept_responses(request.app).find(credential_of(request).owner, response_id)
+    if kept is None:
+        raise _unknown(response_id)
+    return kept
+
+
+async def _whole(request: web.Request) -> dict[str, Any]:
+    """Return a kept response with its pictures."""
+    response = (await _kept(request)).response
+    blobs = request.app[BLOBS]
+    output = [await with_content(blobs, item) for item in response["output"]]
+    return {**response, "output": output}
+
+
+def _unknown(response_id: str) -> NotFoundError:
+    return NotFoundError(f"Response with id {quoted(response_id)} not found.", param="id")

@@ -1,0 +1,255 @@
+"""A turn whose answer has to be calls or JSON: it is checked, and asked for once more.
+
+Nothing can be withdrawn from a caller. So what has to be checked is held until the
+answer is complete: calls always, and text where it is to be JSON or where a call is
+required; other text and reasoning go out at once. An answer that will not do is asked
+for once more, in the same conversation where the upstream keeps it; the text of that
+second answer is held as well, since its first part is out already.
+"""
+
+import asyncio
+import secrets
+import string
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from msgspec import structs
+
+from service.demands.instructions import correction
+from service.demands.verdict import Verdict, judge
+from service.ports import Turns
+from service.stages.function_calls.call_block import CallBlock
+from service.stages.function_calls.call_shapes import WrittenCall
+from service.stages.function_calls.take_calls import TakeCalls
+from service.vocabulary.credentials import Credential
+from service.vocabulary.errors import ServiceError, UnmetDemandError
+from service.vocabulary.events import (
+    AnswerStarted,
+    AnswerText,
+    CitationResolved,
+    Cited,
+    Delta,
+    FunctionArguments,
+    FunctionCallStarted,
+    Outcome,
+    TextSpent,
+    TurnEnded,
+    TurnFacts,
+)
+from service.vocabulary.requests import ChatMessage, ChatRequest, Demand, TextPart
+
+_ID_CHARS = string.ascii_letters + string.digits
+_ID_LENGTH = 24  # as OpenAI's own
+
+
+class _Attempt:
+    """One answer while it arrives: what goes out at once, and what is held."""
+
+    def __init__(self, demand: Demand, *, holds_text: bool) -> None:
+        self.ended: TurnEnded | None = None
+        self.facts = TurnFacts()
+        self._demand = demand
+        self._holds_text = holds_text
+        self._take = TakeCalls([function.name for function in demand.functions])
+        self._held: list[Delta | CallBlock] = []
+        self._said: list[str] = []
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is a whole answer, which can be judged."""
+        return self.ended is not None and self.ended.outcome is Outcome.COMPLETE
+
+    @property
+    def blocks(self) -> list[CallBlock]:
+        """Where the answer calls functions."""
+        return [piece for piece in self._held if isinstance(piece, CallBlock)]
+
+    @property
+    def said(self) -> str:
+        """The whole text of the answer, held or not."""
+        return "".join(self._said)
+
+    @property
+    def held_text(self) -> str:
+        """The text that is held, calls as they were written."""
+        held = [piece for piece in self._held if isinstance(piece, AnswerText | Cited | CallBlock)]
+        return "".join(piece.text for piece in held)
+
+    def feed_batch(self, batch: Sequence[Delta]) -> list[Delta]:
+        """Return what goes out at once."""
+        out: list[Delta] = []
+        for delta in batch:
+            if not self._demand.functions:
+                self._sort(delta, out)
+                continue
+            for piece in self._take.feed(delta):
+                self._sort(piece, out)
+        return out
+
+    def _sort(self, piece: Delta | CallBlock, out: list[Delta]) -> None:
+        if isinstance(piece, AnswerText | Cited | CallBlock):
+            self._said.append(piece.text)
+        match piece:
+            case CallBlock():
+                self._held.append(piece)
+            case TurnEnded():
+                self.ended = piece
+            case AnswerStarted() | AnswerText() | Cited() | CitationResolved() if self._holds_text:
+                self._held.append(piece)
+            case TurnFacts():
+                self.facts = piece
+                out.append(piece)
+            case _:
+                out.append(piece)
+
+    async def verdict(self) -> Verdict:
+        """Judge a whole answer, off the event loop."""
+        return await asyncio.to_thread(judge, self._demand, self.blocks, self._messages())
+
+    def _messages(self) -> list[str]:
+        messages: list[list[str]] = [[]]
+        for piece in self._held:
+            if isinstance(piece, AnswerStarted):
+                messages.append([])
+            elif isinstance(piece, AnswerText):
+                messages[-1].append(piece.text)
+        return ["".join(texts) for texts in messages if texts]
+
+    def released(self) -> list[Delta]:
+        """Return all that is held, as text, and the end."""
+        held = [
+            AnswerText(piece.text) if isinstance(piece, CallBlock) else piece
+            for piece in self._held
+        ]
+        return [*held, self.ended] if self.ended else held
+
+    def accepted(self, verdict: Verdict) -> list[Delta]:
+        """Return the answer that a verdict allows, and the end."""
+        words = [piece for piece in self._held if not isinstance(piece, CallBlock)]
+        if verdict.json_text is not None:
+            cited = [piece for piece in words if isinstance(piece, Cited | CitationResolved)]
+            return [AnswerText(verdict.json_text), *cited, *self._end("stop")]
+        if not verdict.calls:
+            return [*words, *self._end("stop")]
+        if self._demand.json_format is not None:
+            words = []  # text beside calls is no JSON, and would be taken for it
+        return [*words, *_calls(verdict.calls), *self._end("tool_calls")]
+
+    def _end(self, finish_reason: str) -> list[Delta]:
+        if self.ended is None:
+            return []
+        return [structs.replace(self.ended, finish_reason=finish_reason)]
+
+
+async def complied(
+    turns: Turns, chat: ChatRequest, demand: Demand, credential: Credential, *, is_kept: bool
+) -> AsyncGenerator[list[Delta], None]:
+    """Yield an answer that is what was demanded, or what ends in a failure.
+
+    Args:
+        turns: runs the turn, and the second one if need be.
+        chat: as it is sent, the demand told in it.
+        demand: what the answer is held against.
+        credential: of the caller.
+        is_kept: whether the upstream keeps the conversation, so that it can go on.
+
+    Raises:
+        ServiceError: before the first batch, as `turns` does.
+    """
+    holds_text = demand.must_call or demand.json_format is not None
+    first = _Attempt(demand, holds_text=holds_text)
+    async with aclosing(turns.run(chat, credential)) as batches:
+        async for batch in batches:
+            if out := first.feed_batch(batch):
+                yield out
+    if not first.is_complete:
+        yield first.released()
+        return
+    verdict = await first.verdict()
+    if not verdict.problem:
+        yield first.accepted(verdict)
+        return
+    if verdict.is_hopeless:
+        yield _failed(demand, verdict, first.held_text)
+        return
+    again = _asked_again(chat, first, correction(demand, verdict.problem), is_kept=is_kept)
+    yield [TextSpent(tuple(message.text for message in again.messages), first.held_text)]
+    async with aclosing(_second(turns, again, demand, credential)) as batches:
+        async for batch in batches:
+            yield batch
+
+
+async def _second(
+    turns: Turns, again: ChatRequest, demand: Demand, credential: Credential
+) -> AsyncGenerator[list[Delta], None]:
+    """Yield the second answer, whose failure to come is a failure in order."""
+    second = _Attempt(demand, holds_text=True)
+    try:
+        async with aclosing(turns.run(again, credential)) as batches:
+            async for batch in batches:
+                if out := second.feed_batch(batch):
+                    yield out
+    except ServiceError as error:
+        yield [TurnEnded(Outcome.FAILED, None, error.failure())]
+        return
+    if not second.is_complete:
+        yield second.released()
+        return
+    verdict = await second.verdict()
+    if verdict.problem:
+        yield _failed(demand, verdict, second.held_text)
+    else:
+        yield second.accepted(verdict)
+
+
+def _asked_again(chat: ChatRequest, first: _Attempt, text: str, *, is_kept: bool) -> ChatRequest:
+    """Return what asks for a better answer: only the correction, or all where nothing is kept."""
+    corrected = ChatMessage("user", (TextPart(text),))
+    # A request that joins the first turn joins the second as well.
+    key = f"{chat.idempotency_key}.again" if chat.idempotency_key else ""
+    facts = first.facts
+    if is_kept and facts.conversation_id and facts.message_id:
+        return structs.replace(
+            chat,
+            messages=(corrected,),
+            conversation_id=facts.conversation_id,
+            parent_message_id=facts.message_id,
+            idempotency_key=key,
+        )
+    said = ChatMessage("assistant", (TextPart(first.said),))
+    return structs.replace(
+        chat,
+        messages=(*chat.messages, said, corrected),
+        conversation_id=None,
+        parent_message_id=None,
+        idempotency_key=key,
+    )
+
+
+def _calls(calls: Sequence[WrittenCall]) -> list[Delta]:
+    deltas: list[Delta] = []
+    for index, call in enumerate(calls):
+        call_id = f"call_{''.join(secrets.choice(_ID_CHARS) for _ in range(_ID_LENGTH))}"
+        deltas += [
+            FunctionCallStarted(index, call_id, call.name),
+            FunctionArguments(index, call.arguments),
+        ]
+    return deltas
+
+
+def _failed(demand: Demand, verdict: Verdict, text: str) -> list[Delta]:
+    if verdict.is_hopeless:
+        message = f"The answer cannot be checked: {verdict.problem}. Simplify the schema."
+    else:
+        message = (
+            f"The model did not answer in the form asked for, even when it was corrected:"
+            f" {verdict.problem}. Simplify the schema or the request, or use another model."
+        )
+    wanted = demand.json_format
+    is_call = wanted is None or (bool(demand.functions) and demand.must_call)
+    error = UnmetDemandError(
+        message,
+        code="tool_use_failed" if is_call else "json_validate_failed",
+        param="tools" if wanted is None or is_call else wanted.path,
+    )
+    return [TextSpent((), text), TurnEnded(Outcome.FAILED, None, error.failure())]

@@ -1,0 +1,147 @@
+"""Answers to what aiohttp refuses before it is a request of the application (spec 11).
+
+By itself aiohttp answers these with plain text that quotes the bytes, tokens among them,
+and logs a traceback of each. It also waits for the end of a request's head for ever, and unpacks
+the rest of a packed body that was refused.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from http import HTTPStatus
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import BadHttpMethod, InvalidURLError, LineTooLong
+from aiohttp.web_protocol import RequestHandler
+from typing_extensions import override
+
+from service.vocabulary.errors import RequestError, ServiceError
+from service.vocabulary.wire import error_object, to_json
+
+REQUEST_ID = "x-request-id"
+HEAD_SECONDS = 30.0  # from a request's first byte, or the connection's beginning, to its last line
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (LineTooLong, "The address or a header of the request is too long."),
+    (BadHttpMethod, "This is not an HTTP request; this server speaks no TLS of its own."),
+    (InvalidURLError, "The address of the request is not valid."),
+)
+_OTHER_REASON = "The request is not valid HTTP."
+
+_log = logging.getLogger("gateway.access")
+
+
+def new_request_id() -> str:
+    """Return an id for a request that came without one."""
+    return f"req_{uuid.uuid4().hex}"
+
+
+class JsonServer(web.Server):
+    """A server of the same application whose own answers are JSON.
+
+    Args:
+        server: as aiohttp made it.
+        on_answer: told the status of each answer that the application knows nothing of.
+    """
+
+    def __init__(self, server: web.Server, on_answer: Callable[[int], None]) -> None:
+        super().__init__(
+            server.request_handler,
+            request_factory=server.request_factory,
+            handler_cancellation=server.handler_cancellation,
+            loop=server._loop,  # noqa: SLF001 - there is no other way to hand them on
+            **server._kwargs,  # noqa: SLF001 - likewise
+        )
+        self.on_answer = on_answer
+
+    @override
+    def __call__(self) -> RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class _Connection(RequestHandler):
+    """One connection of a caller."""
+
+    __slots__ = ("_linger_seconds", "_patience", "_server")
+
+    def __init__(self, server: JsonServer, **settings: object) -> None:
+        super().__init__(server, **settings)  # type: ignore[arg-type]  # as the base server does
+        self._server = server
+        self._linger_seconds = self._lingering_time
+        self._patience: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._patience = self._loop.call_later(HEAD_SECONDS, self._give_up)
+
+    @override
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._be_patient()
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._messages or self._request_in_progress:
+            self._be_patient()
+        elif self._patience is None and self.transport is not None:
+            self._patience = self._loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _be_patient(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _give_up(self) -> None:
+        """Close a connection on which a request has begun and does not go on."""
+        self._server.on_answer(HTTPStatus.REQUEST_TIMEOUT)
+        _log.info("no request of the application: its head did not arrive in time")
+        self.force_close()
+
+    @override
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return the answer to what is no request, or to a fault outside of the application."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.log_exception("a fault outside of the application", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("An answer is on its way; there cannot be another one.")
+        reason = next((text for kind, text in _REASONS if isinstance(exc, kind)), _OTHER_REASON)
+        return self._answer(status, reason)
+
+    @override
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        if isinstance(resp, web.HTTPException):  # of aiohttp's own, such as for `Expect`
+            resp = self._answer(resp.status, f"{resp.reason}.")
+        if request.method == hdrs.METH_CONNECT:
+            resp.force_close()  # what follows was meant for a tunnel, and is no request
+        # What is left of a body is read and dropped; of a packed one, that could be gigabytes.
+        is_left = hdrs.CONTENT_ENCODING in request.headers and not request.content.is_eof()
+        self._lingering_time = 0.0 if is_left else self._linger_seconds
+        if is_left:
+            resp.force_close()
+        return await super().finish_response(request, resp, start_time)
+
+    def _answer(self, status: int, reason: str) -> web.Response:
+        is_fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        error = ServiceError("This server met an unexpected fault.") if is_fault else None
+        request_id = new_request_id()
+        self._server.on_answer(status)
+        extra = {"request_id": request_id, "status": status}
+        _log.info("no request of the application: %s", reason, extra=extra)
+        response = web.Response(
+            status=status,
+            body=to_json(error_object((error or RequestError(reason)).failure())),
+            content_type="application/json",
+            headers={REQUEST_ID: request_id},
+        )
+        response.force_close()
+        return response

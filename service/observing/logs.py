@@ -1,0 +1,210 @@
+"""Logging: one line a record, to stderr and to a file, written by a thread of its own.
+
+    logger -> QueueHandler (formats, redacts) -> queue -> thread -> stderr, file
+
+The event loop only formats and puts into a queue; a slow disk or a full pipe is
+the thread's affair.
+"""
+
+import logging
+import queue
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from logging.handlers import QueueHandler, QueueListener
+from pathlib import Path
+from typing import Any
+
+import orjson
+from typing_extensions import override
+
+from service.observing.log_files import DailyFileHandler
+from service.observing.redaction import REDACTED, SECRET_NAME, redact
+from service.settings.config import LogConfig
+
+GATHER_SECONDS = 0.05  # a log may be this late
+MAX_LINES = 1_000  # that are written at once
+_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_PLAIN_VALUE = re.compile(r"[^\s\"=]+")
+# These log each statement or each task at DEBUG, with its data.
+_NOISY = ("aiosqlite", "asyncio", "PIL")
+
+MAX_WAITING = 20_000  # records that the thread has not written yet, some tens of MiB
+
+_logger = logging.getLogger(__name__)
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-11-22 17:10:24,123 INFO service.launch: message key=value`, always one line."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        stamp = f"{_second(int(record.created))},{int(record.msecs):03}"
+        parts = [f"{stamp} {record.levelname} {record.name}: {redact(record.getMessage())}"]
+        parts += [f"{name}={_text_value(value)}" for name, value in _extra(record).items()]
+        if trace := _trace(self, record):
+            parts.append(trace)
+        return _writable(_BREAKS.sub(_escaped, " ".join(parts)))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, the extras, traceback."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        zone = time.strftime("%z", time.localtime(record.created))
+        stamp = self.formatTime(record, "%Y-%m-%dT%H:%M:%S")
+        entry: dict[str, Any] = {
+            "time": f"{stamp}.{int(record.msecs):03}{zone[:3]}:{zone[3:]}",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _writable(redact(record.getMessage())),
+        }
+        for name, value in _extra(record).items():
+            entry.setdefault(name, _writable(value) if isinstance(value, str) else value)
+        if trace := _trace(self, record):
+            entry["traceback"] = _writable(trace)
+        return orjson.dumps(entry).decode()
+
+
+class Entrance(QueueHandler):
+    """Puts records into the queue, unless its reader has fallen far behind.
+
+    A disk that hangs must not fill the memory; what was dropped is told later.
+    """
+
+    def __init__(self, records: queue.SimpleQueue[Any]) -> None:
+        super().__init__(records)
+        self._records = records
+        self._dropped = 0
+
+    @override
+    def prepare(self, record: logging.LogRecord) -> Any:
+        """Make the line, which is all that is written; the record may be of use to other handlers."""
+        return self.format(record)
+
+    @override
+    def enqueue(self, record: Any) -> None:
+        if self._records.qsize() >= MAX_WAITING:
+            self._dropped += 1
+            return
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            _logger.warning("%d records were dropped: nobody took them in time", dropped)
+        super().enqueue(record)
+
+
+class Scribe(QueueListener):
+    """Writes the lines that have gathered as one: each write makes the event loop wait for the GIL."""
+
+    def __init__(self, lines: queue.SimpleQueue[Any], *handlers: logging.Handler) -> None:
+        super().__init__(lines, *handlers)
+        self._lines = lines
+
+    @override
+    def dequeue(self, block: bool) -> Any:
+        """Return the next lines as one record; after a wait, others get a moment to join."""
+        is_idle = self._lines.empty()
+        line: Any = super().dequeue(block)
+        if line is None:  # what ends the thread
+            return line
+        if is_idle:
+            time.sleep(GATHER_SECONDS)
+        lines = [line]
+        while len(lines) < MAX_LINES and not self._lines.empty():
+            line = self._lines.get_nowait()
+            if line is None:
+                self._lines.put(None)
+                break
+            lines.append(line)
+        return logging.makeLogRecord({"msg": "\n".join(lines)})
+
+
+# Longer than the budget: what is put in place stands beside what takes it away again.
+@contextmanager
+def setup_logging(config: LogConfig) -> Iterator[None]:
+    """Send all logging of this process where the settings say, until the context ends.
+
+    After a fork the new process enters a context of its own: threads stay behind.
+    A file that cannot be written is one warning; stderr has everything.
+    """
+    records: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    entrance = Entrance(records)
+    entrance.setFormatter(JsonFormatter() if config.format == "json" else TextFormatter())
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    root = logging.getLogger()
+    before = (
+        root.handlers[:],
+        root.level,
+        {name: logging.getLogger(name).level for name in _NOISY},
+    )
+    root.handlers[:] = [entrance]
+    root.setLevel(config.level)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if config.to_file:
+        handlers.append(DailyFileHandler(Path(config.path), config.keep_days))
+    listener = Scribe(records, *handlers)
+    listener.start()
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = before[0], before[1]
+        for name, level in before[2].items():
+            logging.getLogger(name).setLevel(level)
+        listener.stop()
+        for handler in handlers:
+            handler.close()
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what the caller of the logger passed as `extra`, without secrets."""
+    fields: Mapping[str, Any] = vars(record)
+    return {
+        name: REDACTED if _is_secret(name) and value else _clean(value)
+        for name, value in fields.items()
+        if name not in _OWN_FIELDS
+    }
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    """Return the local time of a second, in which there are often more records than one."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+@cache
+def _is_secret(name: str) -> bool:
+    """Tell by the name of a field, of which code has only so many."""
+    return SECRET_NAME.fullmatch(name) is not None
+
+
+def _clean(value: object) -> object:
+    return value if value is None or isinstance(value, bool | int | float) else redact(str(value))
+
+
+def _text_value(value: object) -> str:
+    text = "-" if value is None or value == "" else str(value)
+    return text if _PLAIN_VALUE.fullmatch(text) else orjson.dumps(_writable(text)).decode()
+
+
+def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    parts = []
+    if record.exc_info:
+        parts.append(formatter.formatException(record.exc_info))
+    if record.stack_info:
+        parts.append(formatter.formatStack(record.stack_info))
+    return redact("\n".join(parts))
+
+
+def _writable(text: str) -> str:
+    """Return the text with lone surrogates, which no encoding has, written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()

@@ -1,0 +1,228 @@
+"""Drawing pictures on order: what is asked of the upstream, and what came of it (spec 9)."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from msgspec import Struct, structs
+
+from service.pipeline.usage import Usage
+from service.settings.config import ModelConfig
+from service.stages.encode.chat import Gathered
+from service.stages.render.bot_format import RAW, BotFormat, PictureForm, Render
+from service.upstream_errors.refusals import quoted
+from service.vocabulary.events import (
+    AssetKind,
+    AssetReady,
+    Delta,
+    Failure,
+    Notice,
+    NoticeKind,
+    Outcome,
+)
+from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart, Profile, TextPart
+
+MAX_PICTURES = 4  # of one order; each is a turn of its own
+DEFAULT_SIZE, OPEN_SIZE = "1024x1024", "auto"  # OpenAI's defaults: of dall-e, and of gpt-image
+
+# Names that clients have built in. Where the table has no such row they mean "draw".
+_IMAGE_MODEL = re.compile(r"(?:dall-e|gpt-image|chatgpt-image)(?:-|$)")
+# Slugs that answer in words only, whatever they are asked.
+_WORDS_ONLY = re.compile(r"mini|3\.5|text-davinci|^o\d")
+_RATE_LIMIT = re.compile(r"(?i)rate.?limit|too many|too quickly|usage cap|try again (?:in|after)")
+# How the model itself tells of a limit, in the languages that it is asked in most.
+_LIMIT_WORDS = re.compile(
+    r"(?i)\brate.?limit|\busage (?:cap|limit)|too many (?:image|picture|request)"
+    r"|(?:reached|hit|exceeded) (?:the|my|your|our|a|an) [\w ]{0,40}limit"
+    r"|(?:达到|超过|超出|触发)[^。\n]{0,20}(?:上限|限额|限制)|速率限制|请求过于频繁"
+)
+_WAIT = re.compile(
+    r"(?i)(?:in|after|for|before|another|wait)\s+(?:about\s+)?(\d{1,5})\s*(second|minute|hour|day)"
+    r"|(\d{1,5})\s*(秒|分钟|小时|天)"
+)
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+_SECONDS |= {"秒": 1, "分钟": 60, "小时": 3600, "天": 86400}
+_POLICY = re.compile(r"(?i)polic(?:y|ies)|guidelines|not allowed|moderation")
+
+
+class ImageOrder(Struct, frozen=True):
+    """Pictures as asked for, after validation; `text` is that of each turn.
+
+    `count` turns are made; `is_base64` asks for the pictures themselves in the
+    reply. The other fields are those of `ChatRequest`.
+    """
+
+    request_id: str
+    model: str
+    text: str
+    profile: Profile
+    public_url: str
+    received_at: float
+    files: tuple[FilePart, ...] = ()
+    count: int = 1
+    is_base64: bool = False
+    ignored_fields: tuple[str, ...] = ()
+    idempotency_key: str = ""
+
+    @property
+    def turns(self) -> list[ChatRequest]:
+        """The turns that draw, one for each picture; they differ in their keys only."""
+        key = self.idempotency_key
+        keys = [f"{key} {index}" if key else "" for index in range(self.count)]
+        return [structs.replace(self.chat, idempotency_key=one) for one in keys]
+
+    @property
+    def chat(self) -> ChatRequest:
+        """What each of the turns says."""
+        return ChatRequest(
+            request_id=self.request_id,
+            model=self.model,
+            messages=(ChatMessage("user", (TextPart(self.text), *self.files)),),
+            is_stream=False,
+            is_usage_wanted=False,
+            profile=self.profile,
+            public_url=self.public_url,
+            received_at=self.received_at,
+            ignored_fields=self.ignored_fields,
+            needs_copies=self.is_base64,
+        )
+
+
+def order_text(prefix: str, prompt: str, size: str) -> str:
+    """Return what the turn says."""
+    return f"{prefix}\nprompt:{prompt}\nsize:{size}"
+
+
+def default_size(model: str) -> str:
+    """Return the size for an order that names none, as OpenAI has it for this name."""
+    return OPEN_SIZE if _is_gpt_image(model) else DEFAULT_SIZE
+
+
+def is_base64_default(model: str) -> bool:
+    """Return whether clients expect `b64_json` of this name unless they ask for links."""
+    return _is_gpt_image(model)
+
+
+def drawing_model(asked: str | None, models: Mapping[str, ModelConfig]) -> str:
+    """Return the model that draws: the one asked for, else the table's first that can."""
+    known = {name for row, model in models.items() for name in (row, *model.aliases)}
+    if asked is not None and (asked in known or not _IMAGE_MODEL.match(asked)):
+        return asked
+    able = (name for name, model in models.items() if not _WORDS_ONLY.search(model.slug))
+    return next(able, next(iter(models), "auto"))
+
+
+def _is_gpt_image(model: str) -> bool:
+    return model.startswith(("gpt-image", "chatgpt-image"))
+
+
+class Drawing:
+    """What one turn drew and said; fed with its deltas."""
+
+    def __init__(self, bot_format: BotFormat) -> None:
+        self.gathered = Gathered()
+        self.pictures: list[AssetReady] = []
+        self._words = Gathered()
+        self._render = Render(structs.replace(bot_format, pictures=PictureForm.NONE))
+        self._render_words = Render(RAW)
+        self._problem = ""
+        self._fault: Failure | None = None
+        self._tool_error = ""
+
+    def feed_batch(self, batch: Iterable[Delta]) -> None:
+        """Take one batch of the turn."""
+        for delta in batch:
+            if isinstance(delta, AssetReady) and delta.wanted.kind is AssetKind.PICTURE:
+                if delta.url:
+                    self.pictures.append(delta)
+                self._problem = self._problem or delta.problem
+                self._fault = self._fault or delta.fault
+            elif isinstance(delta, Notice) and delta.kind is NoticeKind.TOOL_ERROR:
+                self._tool_error = delta.text
+            self.gathered.feed_batch(self._render.feed(delta))
+            self._words.feed_batch(self._render_words.feed(delta))
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why there is no picture; None when there is one, however the turn ended."""
+        if self.pictures:
+            return None
+        if self._problem:
+            message = f"The picture was drawn but could not be had: {self._problem}"
+            return (
+                structs.replace(self._fault, message=message) if self._fault else _broken(message)
+            )
+        if self._tool_error:
+            return picture_failure(self._tool_error)
+        ended = self.gathered.ended
+        if ended is not None and ended.failure is not None:
+            return ended.failure
+        words = self._words.content
+        return _limited(words) if _LIMIT_WORDS.search(words) else _refused(words)
+
+
+def picture_failure(words: str) -> Failure:
+    """Return what an error of a picture tool is to a caller, by the tool's own words."""
+    if _RATE_LIMIT.search(words):
+        return _limited(words)
+    if _POLICY.search(words):
+        return _refused(words)
+    return _broken(f"The upstream could not draw the picture. It said: {quoted(words)}")
+
+
+def _limited(words: str) -> Failure:
+    message = f"You have reached the rate limit of pictures. It said: {quoted(words)}"
+    wait = None
+    if found := _WAIT.search(words):
+        wait = float(found[1] or found[3]) * _SECONDS[(found[2] or found[4]).lower()]
+    return Failure(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        message,
+        "rate_limit_error",
+        "rate_limit_exceeded",
+        retry_after_seconds=wait,
+    )
+
+
+def _refused(words: str) -> Failure:
+    said = f" It said: {quoted(words)}" if words.strip() else ""
+    message = f"The upstream drew no picture.{said}"
+    return Failure(
+        HTTPStatus.BAD_REQUEST, message, "invalid_request_error", "content_policy_violation"
+    )
+
+
+def _broken(message: str) -> Failure:
+    return Failure(HTTPStatus.BAD_GATEWAY, message, "upstream_error", "upstream_error")
+
+
+def outcome_of_failure(failure: Failure, ended: Outcome | None) -> Outcome | None:
+    """Return how an order without pictures ended, for log and metrics."""
+    if ended not in (None, Outcome.COMPLETE, Outcome.LENGTH):
+        return ended
+    is_fault = failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return Outcome.FAILED if is_fault else Outcome.REFUSED
+
+
+def joined_content(drawings: Iterable[Drawing]) -> str:
+    """Return the text that came along with all of them."""
+    return "\n\n".join(text for drawing in drawings if (text := drawing.gathered.content))
+
+
+def images_reply(
+    drawings: Sequence[Drawing], data: Sequence[Mapping[str, Any]], created: int, usage: Usage
+) -> dict[str, Any]:
+    """Return the reply: the pictures, and the text that came along; `created` in seconds."""
+    return {
+        "created": created,
+        "data": list(data),
+        "reply": joined_content(drawings),
+        "usage": {
+            "input_tokens": usage.prompt_tokens,
+            "input_tokens_details": {"text_tokens": usage.prompt_tokens, "image_tokens": 0},
+            "output_tokens": usage.completion_tokens,
+            "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+            "estimated": True,
+        },
+    }

@@ -1,0 +1,4 @@
+"""The stages joined, the fast lane beside them, and token counts.
+
+It may import `service/stages`, `service/vocabulary`.
+"""

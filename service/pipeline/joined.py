@@ -1,0 +1,246 @@
+"""The line that joins the stages, and the one generic async generator that lifts them.
+
+    chunk -> [sse, supersede, parse] -> UpstreamEvent
+          -> [translate, markers]    -> Delta -> assets (async, in upstream/)
+          -> [bot format, limit]     -> Rendered -> encode
+
+Beside it runs `service/pipeline/fast_lane.py`, for text that needs none of this.
+
+What passes between lifted stages is a batch: all that one read of the upstream
+produced, so that one read becomes one write to the caller.
+"""
+
+from collections.abc import AsyncGenerator, Collection, Iterable
+from contextlib import aclosing
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+
+from service.stages.decode.increments import (
+    Deltas,
+    Run,
+    Snapshots,
+    deltas_like,
+    first_delta,
+    snapshots_like,
+)
+from service.stages.decode.parse import Parse
+from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
+from service.stages.decode.supersede import SkipSuperseded, message_id_of
+from service.stages.render.bot_format import BotFormat, Render
+from service.stages.translate.markers import Markers
+from service.stages.translate.translate import Translate
+from service.vocabulary.events import (
+    BodyEnd,
+    BodyEnded,
+    Delta,
+    Frame,
+    SentHistory,
+    TextAppended,
+    UpstreamEvent,
+)
+from service.vocabulary.text import join_surrogates
+
+# What is shorter has a few events at the most, and is not worth a search for many.
+MIN_RUN_BYTES = 256
+
+In_contra = TypeVar("In_contra", contravariant=True)
+Out_co = TypeVar("Out_co", covariant=True)
+
+
+class Stage(Protocol[In_contra, Out_co]):
+    """A pure step: one item in, zero or more out, never waits."""
+
+    def feed(self, item: In_contra, /) -> Iterable[Out_co]:
+        """Return what this item produces."""
+
+
+class Reader:
+    """Turn one body into events; `follow` continues the turn with another body.
+
+    `consumed` counts events as the `offset` of a resume does (protocol 4.6):
+    all but pings, empty data and `[DONE]`.
+    """
+
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        self.consumed = 0
+        self._sse = DecodeSse()
+        self._skip = SkipSuperseded()
+        self._parse = Parse(secrets)
+        self._last: Frame | None = None  # of all that were read
+
+    def feed(self, chunk: bytes) -> list[UpstreamEvent]:
+        """Return the events that this chunk completes."""
+        events: list[UpstreamEvent] = []
+        at = first_delta(chunk) if len(chunk) >= MIN_RUN_BYTES else -1
+        while at >= 0:
+            events += self._events(self._sse.feed(chunk[:at]))
+            chunk = chunk[at:]
+            run = self._run(chunk)
+            if run is None:
+                break
+            events.append(self.grow(run.text, run.count))
+            chunk = chunk[run.size :]
+            at = first_delta(chunk)
+        events += self._events(self._sse.feed(chunk))
+        if len(events) > 1:
+            events = merged(events)
+            if isinstance(last := events[-1], TextAppended):
+                self._parse.share(last.text)  # a joined text is a copy; one is enough
+        if self._sse.is_overflowing:
+            size = MAX_EVENT_BYTES // 1024 // 1024
+            detail = f"The upstream sent one event of more than {size} MiB."
+            events.append(BodyEnded(BodyEnd.BROKEN, detail))
+        return events
+
+    def end(self, body: BodyEnded) -> list[UpstreamEvent]:
+        """Return what the end of the body completes, and the end itself."""
+        return [*self._events(self._sse.finish()), body]
+
+    def follow(self) -> None:
+        """Expect the first byte of another body that goes on with the same deltas."""
+        self._sse = DecodeSse()
+        self._skip = SkipSuperseded()
+        self._last = None
+
+    def recogniser(self, message_id: str, text: str, chunk: bytes) -> Deltas | Snapshots | None:
+        """Return what reads events like those before, while nothing but this message grows.
+
+        Args:
+            message_id: of the message.
+            text: all that it says so far.
+            chunk: what comes next, beginning with an event.
+        """
+        if not self._sse.is_between:
+            return None
+        if self._parse.growing == message_id:
+            return deltas_like(chunk)
+        if self._last is None or message_id_of(self._last) != message_id.encode():
+            return None
+        return snapshots_like(self._last.data, text)
+
+    def grow(self, text: str, count: int) -> UpstreamEvent:
+        """Return the event for so many v1 increments with this text, which a recogniser has read."""
+        self.consumed += count
+        self._skip.forget()
+        self._last = None
+        return self._parse.grow(text)
+
+    def _run(self, chunk: bytes) -> Run | None:
+        """Return the v1 increments that a chunk begins with, if they all go to one text."""
+        if self._parse.growing is None or not self._sse.is_between:
+            return None
+        deltas = deltas_like(chunk)
+        return None if deltas is None else deltas.read(chunk)
+
+    def _events(self, frames: list[Frame]) -> list[UpstreamEvent]:
+        if not frames:
+            return []
+        self._last = frames[-1]
+        for frame in frames:
+            self.consumed += _counts(frame)
+        if len(frames) > 1:
+            frames = self._skip.feed_batch(frames)
+        return [event for frame in frames for event in self._parse.feed(frame)]
+
+
+def merged(events: Iterable[UpstreamEvent]) -> list[UpstreamEvent]:
+    """Return the events of one read, neighbouring increments of a message as one.
+
+    The caller gets larger pieces only where it was behind anyway.
+    """
+    kept: list[UpstreamEvent] = []
+    texts: list[str] = []  # of the run that the last event kept begins
+    growing: str | None = None
+    for event in events:
+        message_id = event.message_id if isinstance(event, TextAppended) else None
+        if message_id is None or message_id != growing:
+            _close(kept, texts)
+            kept.append(event)
+            growing = message_id
+        if isinstance(event, TextAppended):
+            texts.append(event.text)
+    _close(kept, texts)
+    return kept
+
+
+def _close(kept: list[UpstreamEvent], texts: list[str]) -> None:
+    """Put all texts of a run into its first event, which is the last one kept."""
+    last = kept[-1] if len(texts) > 1 else None
+    if isinstance(last, TextAppended):
+        kept[-1] = TextAppended(last.message_id, join_surrogates("".join(texts)))
+    texts.clear()
+
+
+def _counts(frame: Frame) -> bool:
+    is_ping = frame.name == "ping" or frame.data[:4].isdigit()
+    return not is_ping and not frame.stray and frame.data not in (b"", b"[DONE]")
+
+
+class Growing(Struct, frozen=True, gc=False):
+    """A visible message under way; the end of its text that is `held` has not gone out yet."""
+
+    message_id: str
+    text: str
+    held: str
+
+
+class Answer:
+    """Translate and markers as one stage."""
+
+    def __init__(self, sent: SentHistory) -> None:
+        self._translate = Translate(sent)
+        self._markers = Markers()
+
+    @property
+    def patience_seconds(self) -> float | None:
+        """How long silence may still last before it counts as the end of the turn, if so."""
+        return self._translate.ending.patience_seconds
+
+    @property
+    def growing(self) -> Growing | None:
+        """The answer that will only grow if more text comes, None: something else may happen."""
+        message_id = self._translate.growing
+        if message_id is None or not self._markers.is_idle:
+            return None
+        return Growing(message_id, self._translate.text_of(message_id), self._markers.held)
+
+    def feed(self, event: UpstreamEvent) -> list[Delta]:
+        """Return the deltas of one event."""
+        deltas: list[Delta] = []
+        for delta in self._translate.feed(event):
+            deltas += self._markers.feed(delta)
+        return deltas
+
+
+def make_reader(secrets: Collection[str] = ()) -> Reader:
+    """Return the stages from chunks to events, for one turn.
+
+    Args:
+        secrets: tokens that errors may not quote even if the upstream repeats them.
+    """
+    return Reader(secrets)
+
+
+def make_answer(sent: SentHistory) -> Answer:
+    """Return the stages from events to deltas, for one turn."""
+    return Answer(sent)
+
+
+def make_renderer(bot_format: BotFormat) -> Render:
+    """Return the stage from deltas to rendered pieces, for one answer."""
+    return Render(bot_format)
+
+
+Item = TypeVar("Item")
+Product = TypeVar("Product")
+
+
+async def through(
+    source: AsyncGenerator[list[Item], None], stage: Stage[Item, Product]
+) -> AsyncGenerator[list[Product], None]:
+    """Lift a stage over batches; batches that became empty are not passed on."""
+    async with aclosing(source):
+        async for batch in source:
+            if produced := [piece for item in batch for piece in stage.feed(item)]:
+                yield produced

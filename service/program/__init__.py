@@ -1,0 +1,4 @@
+"""The composition root: command line, start, stop, workers.
+
+It may import everything: the one room that knows all packages.
+"""

@@ -1,0 +1,337 @@
+"""Assembles the program: the only place that knows all packages."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from handlers.edge.middleware import install_edge
+from handlers.routes import add_routes
+from service import keys
+from service.observing.metrics import Metrics
+from service.observing.tracing import open_tracing
+from service.observing.unknown_events import Drift
+from service.pipeline.usage import loaded_encoding
+from service.ports import Turns
+from service.settings.config import Config
+from service.turns.key_limits import KeyLimits
+from service.turns.model_permissions import AllowedTurns
+from service.turns.shared_turns import JoiningTurns
+from service.vocabulary.errors import StorageError
+from storage.files.retention import Swept
+from storage.files.stores import Stores
+from storage.secrets.cipher import Cipher, load_or_create_secret
+from storage.secrets.key_file import KeyFile
+from storage.secrets.link_signer import LinkSigner
+from storage.state.store import open_state
+from upstream.fetching.fetch import Fetcher
+from upstream.http.backend import Backend
+from upstream.http.cooling import SharedCooling
+from upstream.http.probe import UpstreamProbe
+from upstream.http.routing import Route, Routes
+from upstream.http.session import make_session
+from upstream.slots.calls import AccountCalls
+from upstream.slots.leases import Leases
+from upstream.slots.queueing import AccountQueues
+from upstream.tokens.accounts import UpstreamAccounts
+from upstream.tokens.cache import SEALED_PREFIX
+from upstream.tokens.tokens import TokenOptions, Tokens
+from upstream.website.audio.speech import UpstreamSpeech
+from upstream.website.audio.transcriptions import UpstreamTranscriptions
+from upstream.website.files.assets import UpstreamAssets
+from upstream.website.files.transfers import Transfers
+from upstream.website.files.uploads import Files
+from upstream.website.models.catalogue import ModelCatalogue
+from upstream.website.models.gpts import Gpts
+from upstream.website.models.lists import ModelLists
+from upstream.website.turn.arkose import Arkose
+from upstream.website.turn.client import TurnClient
+from upstream.website.turn.conversations import Conversations
+from upstream.website.turn.turns import TurnServices, UpstreamTurns
+
+_log = logging.getLogger("gateway.app")
+
+_CIPHER = web.AppKey("_CIPHER", Cipher)
+_ROUTES = web.AppKey("_ROUTES", Routes)
+_LEASES = web.AppKey("_LEASES", Leases)
+_CALLS = web.AppKey("_CALLS", AccountCalls)
+DATA = Path("data")
+SECRET_FILE = DATA / "secret.key"
+SWEEP_SECONDS = 3600.0  # retention is counted in days
+
+
+def make_app(config: Config) -> web.Application:
+    """Return the application; nothing is opened, read or started before its startup."""
+    app = web.Application(client_max_size=config.server.max_body_bytes)
+    app[keys.CONFIG] = config
+    app[keys.METRICS] = metrics = Metrics()
+    app[keys.DRIFT] = Drift(metrics)
+    app[keys.DRAINING] = asyncio.Event()
+    install_edge(app)
+    add_routes(app, config)
+    app.cleanup_ctx.extend(
+        (tracing_ctx, secret_ctx, state_ctx, blobs_ctx, sharing_ctx, keys_ctx, upstream_ctx)
+    )
+    return app
+
+
+async def drain(app: web.Application, seconds: float) -> None:
+    """Refuse new turns and calls, and let those that run finish, for that many seconds."""
+    app[keys.DRAINING].set()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(app[keys.TURNS].drain(seconds))
+        group.create_task(app[_CALLS].drain(seconds))
+
+
+@asynccontextmanager
+async def tracing_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Send traces if they are wanted; the last ones when all else is closed."""
+    tracing = await asyncio.to_thread(open_tracing)  # it may have much to import
+    if tracing is not None:
+        app[keys.TRACING] = tracing
+    yield
+    if tracing is not None:
+        await asyncio.to_thread(tracing.close)
+
+
+@asynccontextmanager
+async def secret_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Read the secret, and make of it what protects tokens and signs links."""
+    config = app[keys.CONFIG]
+    secret, old = await asyncio.to_thread(_secret, config), _old_secrets(config)
+    app[_CIPHER] = Cipher(secret, old)
+    app[keys.LINKS] = LinkSigner(secret, config.files.link_seconds, old)
+    yield
+
+
+@asynccontextmanager
+async def state_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Open the state store; what an old secret protects in it is protected anew."""
+    metrics, cipher = app[keys.METRICS], app[_CIPHER]
+    state = open_state(
+        app[keys.CONFIG].storage.state,
+        lambda kind: metrics.state_failures.labels(kind).inc(),
+    )
+    app[keys.STATE] = state
+
+    async def renew() -> None:
+        number = await state.rewrite(SEALED_PREFIX, cipher.renewed)
+        _log.info("%d stored tokens were encrypted anew with tokens.secret", number)
+
+    async with background(*([renew] if app[keys.CONFIG].tokens.old_secrets else [])):
+        yield
+    await state.close()
+
+
+@asynccontextmanager
+async def blobs_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Open the stores of pictures, files and uploads, and keep them within their limits."""
+    config = app[keys.CONFIG]
+    stores = Stores(config.storage.blobs, DATA)
+    app[keys.BLOBS] = stores.blobs
+    app[keys.UPLOADS] = stores.uploads
+
+    async def sweep() -> None:
+        limits, metrics = config.files, app[keys.METRICS]
+        while True:
+            try:
+                swept = await stores.sweep(limits.keep_days, limits.max_store_bytes)
+            except (OSError, StorageError) as error:
+                _log.warning("stored files could not be looked through: %s", error)
+            else:
+                for store, account in swept.items():
+                    _account(metrics, store, account)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async with background(sweep):
+        yield
+
+
+def _account(metrics: Metrics, store: str, swept: Swept) -> None:
+    """Count what a sweep removed and left."""
+    metrics.store_files.labels(store).set(swept.kept_files)
+    metrics.store_bytes.labels(store).set(swept.kept_bytes)
+    metrics.store_removed_files.labels(store).inc(swept.removed_files)
+    metrics.store_removed_bytes.labels(store).inc(swept.removed_bytes)
+    if swept.removed_files:
+        _log.info(
+            "removed %d files of %s, %d bytes", swept.removed_files, store, swept.removed_bytes
+        )
+
+
+@asynccontextmanager
+async def sharing_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Make what processes agree upon by the state store: routes that cool down, and slots."""
+    config, metrics, state = app[keys.CONFIG], app[keys.METRICS], app[keys.STATE]
+    routes = app[_ROUTES] = Routes(config.upstream.base_url, config.upstream.api_prefixes)
+    app[keys.ROUTES] = routes
+    _count_failures(routes, metrics)
+    # The one process before a file of its own has nobody to agree with.
+    if config.server.workers == 1 and config.storage.state.startswith("sqlite:"):
+        yield
+        return
+    leases = app[_LEASES] = Leases(state)
+    async with background(SharedCooling(routes, state).run, leases.run):
+        yield
+    await leases.close()
+
+
+@asynccontextmanager
+async def keys_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Take gateway keys, if there is a file of them."""
+    path, leases = app[keys.CONFIG].server.keys_file, app.get(_LEASES)
+    if path:
+        app[keys.GATEWAY_KEYS] = file = KeyFile(Path(path), app[_CIPHER])
+        await asyncio.to_thread(_renew_key_file, file)
+        app[keys.KEY_LIMITS] = KeyLimits(app[keys.STATE] if leases else None, leases)
+    yield
+
+
+def _renew_key_file(file: KeyFile) -> None:
+    """Protect anew what an old secret protects; a file that cannot be written is read all the same."""
+    try:
+        number = file.renew()
+    except StorageError as error:
+        _log.warning("gateway keys stay as they are: %s", error)
+    else:
+        if number:
+            _log.info("the credentials of %d gateway keys were encrypted anew", number)
+
+
+def open_key_file(config: Config) -> KeyFile:
+    """Return the file of gateway keys, for the command that writes it. Blocks.
+
+    Raises:
+        StorageError: the secret cannot be read or made.
+    """
+    cipher = Cipher(_secret(config), _old_secrets(config))
+    return KeyFile(Path(config.server.keys_file), cipher)
+
+
+@asynccontextmanager
+async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Open all that talks to the outside, in the order of dependence."""
+    config, metrics = app[keys.CONFIG], app[keys.METRICS]
+    await loaded_encoding()  # the first answer shall not wait for it
+    renewals: list[Callable[[], Awaitable[None]]] = []
+    options = TokenOptions(
+        daily=renewals, on_refresh=lambda result: metrics.refreshes.labels(result).inc()
+    )
+    async with make_session(config.upstream) as session:
+        tokens = Tokens(config.tokens, session, app[keys.STATE], app[_CIPHER], options)
+        app[keys.TOKENS] = tokens
+        backend = Backend(config.upstream, app[_ROUTES], session)
+        gpts = Gpts(
+            config.gpts, config.gpts_key.get_secret_value(), backend, app[keys.STATE], tokens
+        )
+        renewals.append(gpts.renew)
+        models = ModelCatalogue(
+            config.models, gpts, ModelLists(backend), is_passthrough=config.models_passthrough
+        )
+        conversations = Conversations(backend, metrics)
+        app[keys.CATALOGUE] = models
+        app[keys.ACCOUNTS] = UpstreamAccounts(backend)
+        app[keys.UPSTREAM] = UpstreamProbe(backend)
+        services = _turn_services(app, backend, models, conversations)
+        turns: Turns = UpstreamTurns(services)
+        if config.server.keys_file:
+            turns = AllowedTurns(turns)
+        app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
+        _open_audio(app, backend, turns, services.queues)
+        async with conversations, background(tokens.run, gpts.start):
+            yield
+            await tokens.close()
+
+
+def _open_audio(
+    app: web.Application, backend: Backend, turns: Turns, queues: AccountQueues
+) -> None:
+    config = app[keys.CONFIG]
+    calls = app[_CALLS] = AccountCalls(app[keys.TOKENS], queues)
+    app[keys.TRANSCRIPTIONS] = UpstreamTranscriptions(backend, calls)
+    app[keys.SPEECH] = UpstreamSpeech(
+        turns,
+        calls,
+        backend,
+        Transfers(backend, config.files.host_rewrite),
+        is_temporary=config.conversation.temporary,
+    )
+
+
+def _turn_services(
+    app: web.Application, backend: Backend, models: ModelCatalogue, conversations: Conversations
+) -> TurnServices:
+    config, metrics = app[keys.CONFIG], app[keys.METRICS]
+    transfers = Transfers(backend, config.files.host_rewrite)
+    fetcher = Fetcher(config.fetch, config.upstream)
+    has_upstream_links = config.images.upstream_links
+    return TurnServices(
+        config=config,
+        tokens=app[keys.TOKENS],
+        models=models,
+        files=Files(backend, transfers, fetcher, app[keys.STATE]),
+        uploads=app[keys.UPLOADS],
+        arkose=Arkose(config.arkose.urls, backend.session),
+        queues=AccountQueues(config.upstream, metrics.queued_turns, app.get(_LEASES)),
+        client=TurnClient(config.upstream, backend, metrics.upstream_retries),
+        assets=UpstreamAssets(
+            backend,
+            transfers,
+            app[keys.BLOBS],
+            hands_out_links=has_upstream_links,
+            sign=app[keys.LINKS].signed,
+        ),
+        conversations=conversations,
+        metrics=metrics,
+        drift=app[keys.DRIFT],
+    )
+
+
+@asynccontextmanager
+async def background(*jobs: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run jobs beside the application; they are cancelled and awaited at the end.
+
+    Not a TaskGroup, which would take the whole process down with a failed job.
+    """
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(job()) for job in jobs]
+    for task in tasks:
+        task.add_done_callback(_log_failure)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _count_failures(routes: Routes, metrics: Metrics) -> None:
+    def count(route: Route, is_failing: bool) -> None:
+        metrics.failing_routes.labels(str(route.index)).set(is_failing)
+        metrics.route_failures.labels(str(route.index)).inc(is_failing)
+
+    for route in routes.all:
+        count(route, is_failing=False)
+    routes.watch(count)
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a background job failed", exc_info=error)
+
+
+def _secret(config: Config) -> bytes:
+    """Return the secret of the settings, or the one in `data/`."""
+    given = config.tokens.secret
+    if given is not None and given.get_secret_value():
+        return given.get_secret_value().encode()
+    return load_or_create_secret(SECRET_FILE)
+
+
+def _old_secrets(config: Config) -> list[bytes]:
+    """Return the secrets that may still protect something."""
+    return [old.get_secret_value().encode() for old in config.tokens.old_secrets]

@@ -1,0 +1,104 @@
+"""The built-in demo upstream as a child process, and settings that point at it."""
+
+import logging
+import queue
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from service.settings.config import Config
+
+_ROOT = Path(__file__).resolve().parents[2]  # where `upstream.demo` can be imported from
+_COMMAND = (sys.executable, "-m", "upstream.demo", "--port", "0", "--exit-with-parent")
+_READY = re.compile(r"demo upstream on (http://\S+)")
+START_SECONDS = 30.0  # a first start compiles modules, on slow disks
+STOP_SECONDS = 5.0
+
+_logger = logging.getLogger(__name__)
+
+
+class DemoError(Exception):
+    """The demo upstream did not start."""
+
+
+@contextmanager
+def demo_upstream() -> Iterator[str]:
+    """Run the demo upstream; yield its address.
+
+    It ends with the context, and by itself when this process dies: its standard
+    input is a pipe that closes then.
+
+    Raises:
+        DemoError: it did not say its address in time.
+    """
+    child = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
+        _COMMAND,
+        cwd=_ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for us: answers are drained before it ends
+    )
+    try:
+        yield _address(child)
+    finally:
+        _stop(child)
+
+
+def pointed_at(config: Config, address: str) -> Config:
+    """Return the settings with every address that credentials go to replaced.
+
+    Token services as well: with the demo, no token may leave this machine, so
+    there is no proxy either.
+    """
+    upstream = {"base_url": address, "proxy": ""}
+    tokens = {
+        "oaifree_url": f"{address}/api/auth/refresh",
+        "openai_url": f"{address}/oauth/token",
+    }
+    return config.model_copy(
+        update={
+            "upstream": config.upstream.model_copy(update=upstream),
+            "tokens": config.tokens.model_copy(update=tokens),
+        }
+    )
+
+
+def _address(child: subprocess.Popen[str]) -> str:
+    if child.stdout is None:
+        raise DemoError("the demo upstream has no standard output")
+    found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(child.stdout, found), daemon=True).start()
+    try:
+        address = found.get(timeout=START_SECONDS)
+    except queue.Empty:
+        address = None
+    if address is None:
+        raise DemoError("the demo upstream did not start; its reason, if any, is above")
+    _logger.info("the demo upstream is on %s", address)
+    return address
+
+
+def _read(output: IO[str], found: queue.SimpleQueue[str | None]) -> None:
+    """Find the address, then go on reading, so that the child never waits to write."""
+    for line in output:
+        if ready := _READY.search(line):
+            found.put(ready[1])
+    found.put(None)
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    if child.stdin:
+        child.stdin.close()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    if child.stdout:
+        child.stdout.close()

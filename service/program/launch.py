@@ -1,0 +1,212 @@
+"""Run the gateway: the demo upstream if asked for, one process or several, until a signal."""
+
+import asyncio
+import errno
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import uvloop
+from aiohttp import web
+
+from service.observing.logs import setup_logging
+from service.observing.shared_metrics import shared_metrics
+from service.program.core_dumps import forbid_core_dumps
+from service.program.demo_child import DemoError, demo_upstream, pointed_at
+from service.program.runner import DrainingRunner, Program
+from service.program.workers import run_workers
+from service.settings.config import Config, LoadedConfig, ServerConfig, load_config
+from service.settings.problems import ConfigError
+
+BACKLOG = 2048  # connections that wait while all workers are busy
+# A caller that takes nothing of its answer for so long is gone; as long as OpenAI's own clients wait.
+GONE_SECONDS = 600
+_ANY_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, not bound
+
+_logger = logging.getLogger(__name__)
+
+
+class ListenError(Exception):
+    """The address cannot be listened on."""
+
+
+def run(loaded: LoadedConfig, program: Program | None = None) -> int:
+    """Run until SIGTERM or SIGINT; return the exit status.
+
+    Args:
+        loaded: the settings.
+        program: what to run, `service.program.assembly` unless a test says otherwise.
+    """
+    forbid_core_dumps()
+    config = loaded.config
+    with ExitStack() as stack:
+        stack.enter_context(setup_logging(config.log))
+        for note in loaded.notes:
+            _logger.info("%s", note)
+        try:
+            sockets = listen(config.server)
+            for one in sockets:
+                stack.enter_context(one)
+            demo = ""
+            if config.upstream.base_url == "demo":
+                demo = stack.enter_context(demo_upstream())
+                config = pointed_at(config, demo)
+        except (ListenError, DemoError) as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+        announce = _announcement(loaded.config, sockets[0])
+        program = program or _program()
+        if config.server.workers > 1:
+            stack.enter_context(shared_metrics())
+            return run_workers(Settings(config, demo).current, program, sockets, announce)
+        return _serve(config, program, sockets, announce)
+
+
+def listen(server: ServerConfig) -> list[socket.socket]:
+    """Return a listening socket for each address of the host.
+
+    Raises:
+        ListenError: with one line that says why not.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(
+            server.host, server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            sockets.append(socket.socket(family, kind, protocol))
+            sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections take it over from here
+                sockets[-1].setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_SECONDS * 1000
+                )
+            sockets[-1].bind(address)
+            sockets[-1].listen(BACKLOG)
+    except OSError as error:
+        for one in sockets:
+            one.close()
+        is_used = error.errno == errno.EADDRINUSE
+        reason = "another program listens there" if is_used else error.strerror
+        message = f"cannot listen on {server.host}:{server.port}: {reason}"
+        raise ListenError(message) from None
+    return sockets
+
+
+def _program() -> Program:
+    from service.program import assembly  # noqa: PLC0415 - `--check` must not need the whole program
+
+    return Program(assembly.make_app, assembly.drain)
+
+
+class Settings:
+    """The settings of the workers, read again for each generation of them.
+
+    The address, the log of the parent process and whether there is a demo stay what
+    they were at the start.
+
+    Args:
+        config: what was read at the start.
+        demo: the address of the demo upstream, if it runs.
+    """
+
+    def __init__(self, config: Config, demo: str) -> None:
+        self._config = config
+        self._demo = demo
+        self._is_first = True
+
+    def current(self) -> Config:
+        """Return the settings as they are now, or if they are bad as they were before."""
+        if self._is_first:
+            self._is_first = False
+            return self._config
+        try:
+            config = load_config(self._config.path).config
+        except ConfigError as error:
+            for problem in error.problems:
+                _logger.error("the settings are not read again: %s", problem)  # noqa: TRY400 - no fault of ours
+            return self._config
+        if config.upstream.base_url == "demo":
+            if not self._demo:
+                _logger.error("the settings are not read again: the demo needs a start of its own")
+                return self._config
+            config = pointed_at(config, self._demo)
+        self._config = config
+        _logger.info("the settings were read again; new workers take over")
+        return config
+
+
+def _serve(
+    config: Config,
+    program: Program,
+    sockets: list[socket.socket],
+    announce: Callable[[], None],
+) -> int:
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve_here(DrainingRunner(program, config), sockets, announce))
+    except KeyboardInterrupt:
+        return 130  # what a shell reports for an interrupted program
+    return 0
+
+
+async def _serve_here(
+    runner: DrainingRunner, sockets: list[socket.socket], announce: Callable[[], None]
+) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # else it was started with nohup
+        numbers.append(signal.SIGHUP)
+
+    def take(_signal: int) -> None:
+        stop.set()
+        for number in numbers:
+            loop.remove_signal_handler(number)  # a second one ends the process at once
+
+    for number in numbers:
+        loop.add_signal_handler(number, take, number)
+    try:
+        await runner.setup()
+        for one in sockets:
+            await web.SockSite(runner, one).start()
+        announce()
+        await stop.wait()
+        _logger.info("stopping: running answers have time to finish")
+    finally:
+        await runner.cleanup()
+
+
+def _announcement(config: Config, listening: socket.socket) -> Callable[[], None]:
+    """Return a function that says where the gateway is, and with the demo what to try."""
+    address, port = listening.getsockname()[:2]
+    host = _ANY_HOSTS.get(address, address)
+    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def announce() -> None:
+        _logger.info("listening on %s (host %s)", base, config.server.host)
+        if config.upstream.base_url == "demo":
+            prefix = f"/{config.server.api_prefix}" if config.server.api_prefix else ""
+            sys.stdout.write(demo_help(base, f"{base}{prefix}/v1"))
+            sys.stdout.flush()
+
+    return announce
+
+
+def demo_help(console: str, api: str) -> str:
+    """Return what a first-time user may do next."""
+    chat = (
+        f"{api}/chat/completions -H 'Authorization: Bearer demo'"
+        " -H 'Content-Type: application/json' -d"
+    )
+    body = '"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}]'
+    return (
+        "\nNo upstream is set, so the built-in demo answers. Try:\n\n"
+        f"  curl {api}/models -H 'Authorization: Bearer demo'\n"
+        f"  curl -N {chat} '{{\"stream\":true,{body}}}'\n"
+        f"  curl {chat} '{{{body}}}'\n\n"
+        f"or open {console}/ in a browser.\n\n"
+    )

@@ -1,0 +1,105 @@
+"""A captured stream through the stages: what each of them made of it."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from service.pipeline.joined import make_answer, make_reader, make_renderer
+from service.recordings.captures import blocks, body_of
+from service.stages.decode.sse import DecodeSse
+from service.stages.render.bot_format import WEB
+from service.vocabulary.events import (
+    AssetReady,
+    AssetWanted,
+    BodyEnd,
+    BodyEnded,
+    Delta,
+    Frame,
+    ReasoningText,
+    SentHistory,
+    TurnEnded,
+    TurnFacts,
+    UpstreamEvent,
+)
+from service.vocabulary.rendered import ContentCited, ContentText, Rendered
+
+_LINK = "https://replay.invalid"  # nothing is fetched
+
+
+class Step(Struct, frozen=True):
+    """One event of the body, or its end, and all that came of it."""
+
+    frames: list[Frame]
+    events: list[UpstreamEvent]
+    deltas: list[Delta]
+    rendered: list[Rendered]
+
+
+class Replay(Struct, frozen=True):
+    """A whole stream; `kinds` has the names of the records of each border, and how many."""
+
+    steps: list[Step]
+    kinds: dict[str, dict[str, int]]
+    content: str
+    reasoning: str
+    facts: TurnFacts
+    ended: TurnEnded
+
+
+def replay(capture: bytes) -> Replay:
+    """Return what the stages make of a capture; nothing is sent or fetched."""
+    line = _Line()
+    steps = [line.feed(block) for block in blocks(body_of(capture))]
+    steps += line.finish()
+    pieces = [piece for step in steps for piece in step.rendered]
+    ends = [piece for piece in pieces if isinstance(piece, TurnEnded)]
+    facts = [piece for piece in pieces if isinstance(piece, TurnFacts)]
+    return Replay(
+        steps=steps,
+        kinds={
+            "events": _kinds(each for step in steps for each in step.events),
+            "deltas": _kinds(each for step in steps for each in step.deltas),
+            "rendered": _kinds(pieces),
+        },
+        content="".join(p.text for p in pieces if isinstance(p, ContentText | ContentCited)),
+        reasoning="".join(p.text for p in pieces if isinstance(p, ReasoningText)),
+        facts=facts[-1] if facts else TurnFacts(),
+        ended=ends[0],
+    )
+
+
+class _Line:
+    """The stages in a row, each looked into."""
+
+    def __init__(self) -> None:
+        self._sse = DecodeSse()
+        self._reader = make_reader()
+        self._answer = make_answer(SentHistory())
+        self._render = make_renderer(WEB)
+        self._links = 0
+
+    def feed(self, block: bytes) -> Step:
+        return self._step(self._sse.feed(block), self._reader.feed(block))
+
+    def finish(self) -> list[Step]:
+        last = self._step(self._sse.finish(), self._reader.end(BodyEnded(BodyEnd.CLEAN)))
+        # What a turn may still wait for, the rest of it or a picture, does not come.
+        late = self._step([], [BodyEnded(BodyEnd.CUT), BodyEnded(BodyEnd.WAITED)])
+        return [last, late] if late.deltas else [last]
+
+    def _step(self, frames: list[Frame], events: list[UpstreamEvent]) -> Step:
+        deltas = [delta for event in events for delta in self._answer.feed(event)]
+        rendered = [piece for delta in deltas for piece in self._render.feed(self._had(delta))]
+        return Step(frames, events, deltas, rendered)
+
+    def _had(self, delta: Delta) -> Delta:
+        """Return a delta with a link for what would be fetched."""
+        if not isinstance(delta, AssetWanted):
+            return delta
+        self._links += 1
+        return AssetReady(delta, f"{_LINK}/{delta.kind}/{self._links}", str(self._links))
+
+
+def _kinds(records: Iterable[object]) -> dict[str, int]:
+    return dict(Counter(type(record).__name__ for record in records))

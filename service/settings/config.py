@@ -1,0 +1,336 @@
+"""Every setting, typed, with its default (spec 3); and the one reader of the environment.
+
+    Config = file (YAML or JSON, new names and the seed's) < environment
+
+Paths below `data/` and `log/` are relative to the current directory, `gpts_file`
+to the directory of the settings file.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Struct
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from typing_extensions import override
+
+from service.settings import types
+from service.settings.environment import read_environment
+from service.settings.files import DEFAULT_GPTS, find_gpts, read_mapping
+from service.settings.masks import masked
+from service.settings.problems import ConfigError, from_validation, unknown
+from service.settings.seed_names import SEED_NAMES, SeedReading, translate
+from service.settings.tree import merged, setting_names
+from service.vocabulary.model_names import ModelRow, laid_over, used_twice
+
+DEFAULT_PROMPT_PREFIX = "请严格根据我的以下要求完成绘图任务，如果我没有发出指定的绘画指令，则绘制出我发出的文字对应的图片："
+DEFAULT_FILE = "config.yaml"
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+class _Section(BaseModel):
+    """A frozen part of the settings that refuses unknown names and shows no secret."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @override
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        return [(name, masked(name or "", value)) for name, value in super().__repr_args__()]
+
+
+class ServerConfig(_Section):
+    """Where the gateway listens and what it takes."""
+
+    host: types.Name = "0.0.0.0"  # noqa: S104 - a container is reached from outside
+    port: types.Port = 33333
+    api_prefix: types.Prefix = ""
+    public_url: types.OptionalAddress = ""
+    trusted_proxies: types.Networks = ("127.0.0.0/8", "::1/128")
+    workers: types.PositiveCount = 1
+    threads: types.PositiveCount = 4
+    max_body_bytes: types.PositiveCount = 32 * MIB
+    max_upload_bytes: types.PositiveCount = 512 * MIB
+    cors_origins: types.Origins = ("*",)
+    max_requests: types.Count = 2000
+    keys_file: types.Text = ""
+    join_seconds: types.SecondsOrZero = 0
+    drain_seconds: types.SecondsOrZero = 30
+
+
+class LogConfig(_Section):
+    """What is logged, and where to."""
+
+    level: types.LogLevel = "INFO"
+    to_file: types.Flag = True
+    path: types.Name = "log/access.log"
+    keep_days: types.PositiveCount = 30
+    format: types.LogFormat = "text"
+
+
+class UpstreamConfig(_Section):
+    """How the backend-api service is reached."""
+
+    base_url: types.BaseAddress = "demo"
+    api_prefixes: types.Prefixes = ()
+    headers: types.Headers = Field(default_factory=dict)
+    proxy: types.ProxyAddress = ""
+    connect_seconds: types.Seconds = 10
+    first_event_seconds: types.Seconds = 120
+    idle_seconds: types.Seconds = 120
+    turn_seconds: types.Seconds = 1800
+    retries: types.Count = 2
+    streams_per_account: types.Count = 3
+    queue_per_account: types.Count = 20
+    queue_seconds: types.SecondsOrZero = 60
+    encodings: types.Encodings = ()
+    turn_path: types.TurnPath = "backend-api/conversation"
+
+
+class TokensConfig(_Section):
+    """Who turns a refresh token into an access token (protocol 7.1, 7.2)."""
+
+    provider: types.Provider = "oaifree"
+    oaifree_url: types.Address = "https://token.oaifree.com/api/auth/refresh"
+    openai_url: types.Address = "https://auth0.openai.com/oauth/token"
+    openai_client_id: types.Name = "pdlLIX2Y72MIl2rhLhTE9VV9bN905kBh"
+    openai_redirect_uri: types.Name = (
+        "com.openai.chat://auth0.openai.com/ios/com.openai.chat/callback"
+    )
+    refresh_before_seconds: types.SecondsOrZero = 3600
+    daily_refresh_at: types.ClockTime = "03:00"
+    secret: types.OptionalSecret = None
+    old_secrets: types.Secrets = ()
+
+
+class ModelConfig(_Section):
+    """One row of the model table; a bare string is the slug."""
+
+    slug: types.Name
+    aliases: types.Names = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_slug(cls, value: object) -> object:
+        return {"slug": value} if isinstance(value, str) else value
+
+
+class GptConfig(_Section):
+    """One GPT of `gpts_file`; a bare string is the id."""
+
+    id: types.GizmoId
+    send_full: types.Flag = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_id(cls, value: object) -> object:
+        return {"id": value} if isinstance(value, str) else value
+
+
+class ConversationConfig(_Section):
+    """What becomes of a conversation upstream."""
+
+    delete_after_response: types.Flag = False
+    temporary: types.Flag = False
+
+
+class StreamConfig(_Section):
+    """The pace of a streamed reply; 0 turns a pause or keep-alive off."""
+
+    delay_seconds: types.SecondsOrZero = 0
+    keep_alive_seconds: types.SecondsOrZero = 10
+    keep_alive_chunk_seconds: types.SecondsOrZero = 30
+    head_seconds: types.SecondsOrZero = 5
+
+
+class ImagesConfig(_Section):
+    """The image endpoint."""
+
+    prompt_prefix: str = DEFAULT_PROMPT_PREFIX
+    keep_alive: types.Flag = False
+    upstream_links: types.Flag = False
+
+
+class FilesConfig(_Section):
+    """Stored pictures and files; `link_seconds` 0 means that links never expire."""
+
+    host_rewrite: types.HostRewrite = Field(default_factory=dict)
+    keep_days: types.PositiveCount = 30
+    max_store_bytes: types.PositiveCount = 10 * GIB
+    link_seconds: types.SecondsOrZero = 0
+
+
+class FetchConfig(_Section):
+    """Files that a caller names by URL; no `allow_hosts` means any public one."""
+
+    max_bytes: types.PositiveCount = 100 * MIB
+    seconds: types.Seconds = 30
+    allow_hosts: types.Hosts = ()
+    allow_private: types.Flag = False
+
+
+class ArkoseConfig(_Section):
+    """Token services that the operator runs, asked in order."""
+
+    urls: types.Addresses = ()
+
+
+class BotModeConfig(_Section):
+    """What the bot profile shows (spec 7.3)."""
+
+    enabled: types.Flag = False
+    markdown_image_output: types.Flag = False
+    plain_image_url_output: types.Flag = False
+    bing_reference_output: types.Flag = False
+    plugin_output: types.Flag = False
+
+
+class StorageConfig(_Section):
+    """Where state and files are kept."""
+
+    state: types.StateAddress = "sqlite:data/state.db"
+    blobs: types.BlobsAddress = "file:data"
+
+
+class MetricsConfig(_Section):
+    """`/metrics` for Prometheus."""
+
+    enabled: types.Flag = True
+
+
+def default_models() -> dict[str, ModelConfig]:
+    """Return the table of spec 5: public name to slug, with aliases."""
+    return {
+        "gpt-4-s": ModelConfig(slug="gpt-4", aliases=("gpt-4", "gpt-4-vision-preview")),
+        "gpt-4-mobile": ModelConfig(slug="gpt-4", aliases=("dall-e-3",)),
+        "gpt-3.5-turbo": ModelConfig(slug="gpt-4o-mini", aliases=()),
+        "gpt-4o": ModelConfig(slug="gpt-4o", aliases=("gpt-4-o",)),
+        "gpt-4o-mini": ModelConfig(slug="gpt-4o-mini", aliases=()),
+        "o1-preview": ModelConfig(slug="o1-preview", aliases=()),
+        "o1-mini": ModelConfig(slug="o1-mini", aliases=()),
+    }
+
+
+class Config(BaseSettings):
+    """All settings. `gpts` is what `gpts_file` holds; `path` the file that was read."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    server: ServerConfig = ServerConfig()
+    log: LogConfig = LogConfig()
+    upstream: UpstreamConfig = UpstreamConfig()
+    tokens: TokensConfig = TokensConfig()
+    models: Annotated[dict[types.Name, ModelConfig], BeforeValidator(types.mapping)] = Field(
+        default_factory=default_models
+    )
+    models_passthrough: types.Flag = True
+    gpts_file: types.Name = DEFAULT_GPTS
+    gpts_key: SecretStr = SecretStr("")
+    conversation: ConversationConfig = ConversationConfig()
+    stream: StreamConfig = StreamConfig()
+    images: ImagesConfig = ImagesConfig()
+    files: FilesConfig = FilesConfig()
+    fetch: FetchConfig = FetchConfig()
+    arkose: ArkoseConfig = ArkoseConfig()
+    bot_mode: BotModeConfig = BotModeConfig()
+    storage: StorageConfig = StorageConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    gpts: dict[types.Name, GptConfig] = Field(default_factory=dict)
+    path: Path | None = None
+
+    @override
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what is passed: `load_config` says which environment is read."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+_HIDDEN = frozenset({"gpts", "path"})  # fields that hold what was read, no settings
+SETTINGS = tuple(setting_names(Config, _HIDDEN))
+_ROW_SETTINGS = ("models.*.slug", "models.*.aliases", "gpts.*.id", "gpts.*.send_full")
+
+
+class LoadedConfig(Struct, frozen=True):
+    """The settings, and a sentence for each of the seed's names that was read."""
+
+    config: Config
+    notes: tuple[str, ...]
+
+
+def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> LoadedConfig:
+    """Read, translate, merge and check all settings.
+
+    Args:
+        path: the settings file; None reads `config.yaml` of the current directory, if any.
+        environ: variables to read; None reads those of the process.
+
+    Raises:
+        ConfigError: with one line for each thing that is wrong.
+    """
+    if path is None and Path(DEFAULT_FILE).is_file():
+        path = Path(DEFAULT_FILE)
+    file = translate(read_mapping(path) if path else {}, _default_slugs())
+    given = read_environment(os.environ if environ is None else environ, SETTINGS)
+    problems = [*file.problems, *(unknown(name, SETTINGS) for name in _HIDDEN & set(file.tree))]
+    problems += given.problems
+    tree = merged(file.tree, given.tree)
+    gpts = find_gpts(path, tree.get("gpts_file"), is_seed=bool(file.notes))
+    tree |= {"gpts": read_mapping(gpts) if gpts else {}, "path": path}
+    try:
+        config = Config(**tree)
+    except ValidationError as error:
+        names = [*Config.model_fields.keys() - _HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
+        lines = from_validation(error, file.origins | given.origins, names)
+        raise ConfigError([*problems, *lines]) from None
+    return _with_models(config, file, problems, (*file.notes, *given.notes))
+
+
+def _with_models(
+    config: Config, file: SeedReading, problems: list[str], notes: tuple[str, ...]
+) -> LoadedConfig:
+    """Lay the rows that were given over the default table.
+
+    A row that repeats the default takes no name from anyone, so that the whole
+    table can stand in a settings file, as it does in the one that ships.
+    """
+    defaults = {name: _row(model) for name, model in default_models().items()}
+    explicit = {
+        name: _row(model)
+        for name, model in config.models.items()
+        if f"models.{name}" in file.origins or _row(model) != defaults.get(name)
+    }
+    origins = {name: file.origins.get(f"models.{name}", f"models.{name}") for name in explicit}
+    problems += used_twice(explicit, origins, config.gpts)
+    if problems:
+        raise ConfigError(problems)
+    table = laid_over(defaults, explicit, file.replaced, config.gpts)
+    models = {
+        name: ModelConfig(slug=row.slug, aliases=row.aliases or ()) for name, row in table.items()
+    }
+    return LoadedConfig(config.model_copy(update={"models": models}), notes)
+
+
+def _row(model: ModelConfig) -> ModelRow:
+    return ModelRow(model.slug, model.aliases if "aliases" in model.model_fields_set else None)
+
+
+def _default_slugs() -> dict[str, str]:
+    return {name: model.slug for name, model in default_models().items()}

@@ -1,0 +1,302 @@
+"""Delta -> document: the "v1" delta encoding (protocol 3.3 to 3.5).
+
+Documents are never changed in place: an operation copies the containers on its
+path, so that what was handed out before stays as it was. The one exception in
+speed, not in meaning: text appended to `parts/0`, which is nearly everything,
+is gathered and joined when the document is next looked at.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+from msgspec import Struct
+
+from service.vocabulary.errors import UpstreamProtocolError
+from service.vocabulary.text import Pieces, join_surrogates, truncate_utf16
+
+ANSWER_PATH = "/message/content/parts/0"
+# Real paths have up to seven segments; a deeper one is an attack on the recursion.
+MAX_SEGMENTS = 64
+MAX_PATCH_DEPTH = 16  # likewise; real patches are not nested at all
+_INDEX = re.compile("0|[1-9][0-9]*")
+_OPERATIONS = frozenset({"add", "replace", "remove", "append", "truncate", "patch"})
+
+
+class _Missing:
+    """Stands for a value that is not there: `undefined`, unlike null."""
+
+
+MISSING: Final = _Missing()
+
+
+class DocumentChanged(Struct, frozen=True):
+    """The document after an operation: `{message, conversation_id, error, …}`."""
+
+    document: Any
+
+
+class AnswerGrew(Struct, frozen=True, gc=False):
+    """Text that was added to the end of `parts/0` of this message, and nothing else."""
+
+    message_id: str
+    text: str
+
+
+class DecodeDelta:
+    """Apply deltas to the documents of one stream; one instance per encoding header."""
+
+    def __init__(self) -> None:
+        self._channel: Any = 0  # these three are as they were sent, which may be anything
+        self._path: Any = ""
+        self._operation: Any = "add"
+        self._documents: dict[int, Any] = {}
+        self._grown: dict[int, Pieces] = {}  # appended texts not yet in their document
+        self._message_ids: dict[int, str] = {}  # of the channels that are being grown
+
+    def feed(self, delta: dict[str, Any]) -> DocumentChanged | AnswerGrew:
+        """Apply one top-level delta and return what came of it.
+
+        Raises:
+            UpstreamProtocolError: the operation is unknown or cannot be applied;
+                the document stays as it was.
+        """
+        self._inherit(delta)
+        value = delta.get("v", MISSING)
+        if (
+            self._operation == "append"
+            and self._path == ANSWER_PATH
+            and type(value) is str
+            and (message_id := self._message_ids.get(self._channel) or self._begin_growth())
+        ):
+            self._grown[self._channel].add(value)
+            return AnswerGrew(message_id, value)
+        document = self._settled()
+        document = apply(document, self._path, self._operation, value)
+        self._documents[self._channel] = document
+        return DocumentChanged(document)
+
+    @property
+    def growing(self) -> str | None:
+        """The id of the message to whose answer a delta that is a text and no more is appended."""
+        if self._operation != "append" or self._path != ANSWER_PATH:
+            return None
+        return self._message_ids.get(self._channel)
+
+    def grow(self, text: str) -> AnswerGrew:
+        """Apply deltas that are texts and no more, joined, while a message is `growing`."""
+        self._grown[self._channel].add(text)
+        return AnswerGrew(self._message_ids[self._channel], text)
+
+    def share(self, text: str) -> None:
+        """Hold the text of one read as the string that those who come after hold, too."""
+        if (grown := self._grown.get(self._channel)) is not None:
+            grown.share(text)
+
+    def _inherit(self, delta: dict[str, Any]) -> None:
+        """Take `c`, `p` and `o`, each staying as it was when absent.
+
+        A bad one stays as well, until another comes: what follows it may not be taken
+        for what was before it.
+        """
+        if "c" in delta:
+            self._channel = delta["c"]
+        if "p" in delta:
+            self._path = delta["p"]
+        if "o" in delta:
+            self._operation = delta["o"]
+        if type(self._channel) is not int:
+            raise UpstreamProtocolError("a delta's channel is not a number")
+        if type(self._path) is not str:
+            raise UpstreamProtocolError("a delta's path is not a string")
+        if type(self._operation) is not str or self._operation not in _OPERATIONS:
+            raise UpstreamProtocolError("a delta's operation is not known")
+
+    def _begin_growth(self) -> str | None:
+        """Return the id of the channel's message if its only part is a text, else None."""
+        match self._documents.get(self._channel):
+            case {"message": {"id": str(message_id), "content": {"parts": [str()]}}}:
+                self._message_ids[self._channel] = message_id
+                self._grown[self._channel] = Pieces()
+                return message_id
+            case _:
+                return None
+
+    def _settled(self) -> Any:
+        """Return the channel's document with all gathered text in it."""
+        document = self._documents.get(self._channel, MISSING)
+        self._message_ids.pop(self._channel, None)
+        if (grown := self._grown.pop(self._channel, None)) is not None:
+            document = apply(document, ANSWER_PATH, "append", grown.joined())
+            self._documents[self._channel] = document
+        return document
+
+
+def unknown_operation(delta: dict[str, Any]) -> str | None:
+    """Return the name of an operation of a delta, or of its patch, that is not known, if any."""
+    value = delta.get("v")
+    nested = value if isinstance(value, list) else ()
+    names = [each.get("o") for each in (delta, *nested) if isinstance(each, dict)]
+    return next((n for n in names if isinstance(n, str) and n not in _OPERATIONS), None)
+
+
+def apply(root: Any, path: str, operation: str, value: Any, depth: int = 0) -> Any:
+    """Return `root` after one operation (protocol 3.4, APPLY), never changing it.
+
+    `depth` counts the patches around this operation.
+
+    Raises:
+        UpstreamProtocolError: it cannot be applied.
+    """
+    segments = _segments(path)
+    if not segments:
+        return _at_root(root, operation, value, depth)
+
+    def change(parent: Any, key: str | int) -> Any:
+        return _at(parent, key, operation, lambda old: _at_root(old, operation, value, depth))
+
+    return _descend(root, segments, change)
+
+
+def _segments(path: str) -> list[str | int]:
+    if not path:
+        return []
+    raw = path.removeprefix("/").split("/")
+    if len(raw) > MAX_SEGMENTS:
+        raise UpstreamProtocolError("a delta's path is too deep")
+    return [
+        int(part) if _INDEX.fullmatch(part) else part.replace("~1", "/").replace("~0", "~")
+        for part in raw
+    ]
+
+
+def _at_root(root: Any, operation: str, value: Any, depth: int) -> Any:
+    match operation:
+        case "add" | "replace":
+            return value
+        case "append":
+            return merge(root, value)
+        case "remove":
+            return MISSING
+        case "truncate":
+            return _truncate(root, value)
+        case _:
+            return _patch(root, value, depth + 1)
+
+
+def _patch(root: Any, operations: Any, depth: int) -> Any:
+    if not isinstance(operations, list):
+        raise UpstreamProtocolError("a patch is not a list")
+    if depth > MAX_PATCH_DEPTH:
+        raise UpstreamProtocolError("a delta's patches are nested too deeply")
+    for nested in operations:
+        match nested:
+            case {"o": str(operation)} if operation in _OPERATIONS:
+                path = nested.get("p", "")
+                if not isinstance(path, str):
+                    raise UpstreamProtocolError("a nested path is not a string")
+                root = apply(root, path, operation, nested.get("v", MISSING), depth)
+            case _:
+                raise UpstreamProtocolError("a nested operation is not known")
+    return root
+
+
+_Change = Callable[[Any, str | int], Any]
+
+
+def _descend(container: Any, segments: list[str | int], change: _Change) -> Any:
+    """Return a copy of `container` in which the parent of the last segment is changed."""
+    key, rest = segments[0], segments[1:]
+    if container is MISSING or container is None:
+        container = [] if isinstance(key, int) else {}
+    if not rest:
+        return change(container, key)
+    if isinstance(container, dict):
+        name = str(key)
+        return {**container, name: _descend(container.get(name, MISSING), rest, change)}
+    index = _index(container, key, limit=1)
+    copy = list(container)
+    if index == len(copy):
+        copy.append(MISSING)
+    copy[index] = _descend(copy[index], rest, change)
+    return copy
+
+
+def _index(container: Any, key: str | int, limit: int) -> int:
+    """Return `key` as an index below the length of the list plus `limit`."""
+    if not isinstance(container, list):
+        raise UpstreamProtocolError("a delta's path leads through a value that holds nothing")
+    if not isinstance(key, int):
+        raise UpstreamProtocolError("a delta's path names an element of a list by a word")
+    if key >= len(container) + limit:
+        raise UpstreamProtocolError("a delta's path names an element beyond the end of a list")
+    return key
+
+
+def _at(parent: Any, key: str | int, operation: str, made_of: Callable[[Any], Any]) -> Any:
+    """Return `parent` with the operation done on its element `key`.
+
+    `made_of` makes the new element of the old one.
+    """
+    if isinstance(parent, dict):
+        copy: dict[str, Any] | list[Any] = dict(parent)
+        where: Any = str(key)
+        old = parent.get(where, MISSING)
+    else:
+        where = _index(parent, key, limit=0 if operation in ("remove", "truncate") else 1)
+        copy = list(parent)
+        old = parent[where] if where < len(parent) else MISSING
+    if operation == "add" and isinstance(copy, list):
+        copy.insert(where, _present(made_of(old)))
+    elif operation == "remove":
+        if old is not MISSING:
+            del copy[where]
+    else:
+        _set(copy, where, made_of(old))
+    return copy
+
+
+def _set(container: Any, where: Any, value: Any) -> None:
+    if isinstance(container, list) and where == len(container):
+        container.append(_present(value))
+    else:
+        container[where] = _present(value)
+
+
+def _present(value: Any) -> Any:
+    return None if value is MISSING else value
+
+
+def merge(old: Any, value: Any) -> Any:
+    """Return `old` with `value` appended (protocol 3.4, MERGE)."""
+    if old is MISSING or old is None:
+        return _present(value)
+    if isinstance(old, str):
+        return join_surrogates(old + _as_text(value))
+    if isinstance(old, list):
+        return [*old, *value] if isinstance(value, list) else [*old, _present(value)]
+    if isinstance(old, dict) and isinstance(value, dict):
+        return {**old, **value}
+    return _present(value)
+
+
+def _as_text(value: Any) -> str:
+    """Return a value that is appended to a text: scalars as JSON writes them."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list | dict):
+        raise UpstreamProtocolError("a delta appends a container to a text")
+    if type(value) is int:
+        return str(value)  # orjson writes none over 64 bits
+    return "" if value is MISSING else orjson.dumps(value).decode()
+
+
+def _truncate(old: Any, units: Any) -> Any:
+    if type(units) is not int or units < 0:
+        raise UpstreamProtocolError("a truncation is not a length")
+    if isinstance(old, str):
+        return truncate_utf16(old, units)
+    if isinstance(old, list):
+        return old[:units]
+    return old

@@ -1,0 +1,102 @@
+"""What of a message protocol.md knows, and what it does not: a backend that changes is noticed.
+
+Nothing is decided by these lists. What is not on them is counted as an anomaly, so
+that whoever runs the gateway hears of it before its users do.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from service.vocabulary.events import Message
+
+ROLES = frozenset({"system", "user", "assistant", "tool", "critic"})
+CHANNELS = frozenset({"final", "analysis", "commentary"})
+CONTENT_TYPES = frozenset(
+    {
+        *("text", "multimodal_text", "code", "execution_output", "system_error", "stderr"),
+        *("tether_browsing_display", "tether_browsing_code", "tether_quote", "sonic_webpage"),
+        *("user_editable_context", "model_editable_context", "thoughts", "reasoning_recap"),
+        *("computer_output", "app_pairing_content", "tool_output", "media", "citation"),
+    }
+)
+PART_TYPES = frozenset(
+    {
+        *("image_asset_pointer", "audio_transcription", "audio_asset_pointer"),
+        "real_time_user_audio_video_asset_pointer",
+    }
+)
+# The part of a tool's name before its function; the names of GPT actions have one of their own.
+TOOLS = frozenset(
+    {
+        *("python", "code_interpreter", "browser", "web", "search", "myfiles_browser"),
+        *("file_search", "dalle", "t2uay3k", "n7jupd", "n7jupd_m", "image_gen", "ghostrider"),
+        *("bio", "canmore", "research_kickoff_tool", "api_tool", "functions", "local"),
+        *("turn_plan", "genui", "a8km123", "all", "assistant", "user"),
+    }
+)
+ACTION = "__jit_plugin"
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,47}")
+_ID_LIKE = re.compile(r"\d{6}|[0-9a-f]{8}-|\b(?:eyJ|[fps]k-)")  # could be somebody's
+_MAX_KEYS = 12
+_MAX_DEPTH = 2
+
+
+def unknown_words(message: Message) -> list[str]:
+    """Return a kind of anomaly for each word of a message that is on no list."""
+    return list(_unknown_words(message))
+
+
+def _unknown_words(message: Message) -> Iterator[str]:
+    if message.role not in ROLES:
+        yield f"role {plain_word(message.role)}"
+    if message.channel is not None and message.channel not in CHANNELS:
+        yield f"channel {plain_word(message.channel)}"
+    if message.content_type not in CONTENT_TYPES:
+        yield f"content type {plain_word(message.content_type)}"
+    if not _is_known_tool(message.recipient):
+        yield f"recipient {plain_word(message.recipient)}"
+    if message.role == "tool" and message.name and not _is_known_tool(message.name):
+        yield f"tool {plain_word(message.name)}"
+    for part in message.pointers:
+        kind = part.get("content_type")
+        if isinstance(kind, str) and kind not in PART_TYPES:
+            yield f"part type {plain_word(kind)}"
+
+
+def _is_known_tool(name: str) -> bool:
+    return re.split(r"[./]", name, maxsplit=1)[0] in TOOLS or ACTION in name
+
+
+def plain_word(word: str) -> str:
+    """Return a word of the protocol as a label may show it: never what could be an id or a text."""
+    if not word:
+        return "(none)"
+    return word if _PLAIN.fullmatch(word) and not _ID_LIKE.search(word) else "(not a plain word)"
+
+
+def sketch(value: Any) -> str:
+    """Return the keys of a JSON value and what kinds of values they have, as JSON and bounded."""
+    return json.dumps(_sketched(value, _MAX_DEPTH))
+
+
+def sketch_of(message: Message) -> str:
+    """Return the keys of a message's content and metadata."""
+    return sketch({"content": message.content, "metadata": message.metadata})
+
+
+def _sketched(value: Any, depth: int) -> Any:
+    match value:
+        case dict():
+            inner = islice(value.items(), _MAX_KEYS if depth else 0)
+            return {plain_word(key): _sketched(each, depth - 1) for key, each in inner}
+        case list():
+            return [_sketched(each, depth - 1) for each in islice(value, 1 if depth else 0)]
+        case str():
+            return ""
+        case bool() | None:
+            return value
+        case _:
+            return 0

@@ -1,0 +1,184 @@
+"""Reading one message object, and what kind of thing it is (protocol 2.2, 2.3, 2.11)."""
+
+from enum import Enum, auto
+from typing import Any
+
+from service.vocabulary.events import Message
+
+# Tool names seen to make pictures (protocol 2.6). Names rotate, so they only add
+# to the signs on the message itself and are never required.
+_IMAGE_TOOLS = ("dalle", "t2uay3k", "image_gen", "ghostrider/ImageGen", "n7jupd")
+_ANSWER_CHANNELS = (None, "", "final")
+_TEXT_TYPES = ("text", "multimodal_text")
+_REASONING_SIGNS = ("initial_text", "finished_text")
+
+
+class MessageKind(Enum):
+    """What a message is to a caller."""
+
+    HIDDEN = auto()
+    ANSWER = auto()
+    TOOL_CALL = auto()
+    TOOL_RESULT = auto()
+    TOOL_ERROR = auto()
+    TOOL_MEDIA = auto()
+    REASONING = auto()
+
+
+def read_message(raw: dict[str, Any]) -> Message | None:
+    """Return a message as far as its fields are what they should be, None without an id.
+
+    Fields of another type than the protocol's are taken as absent: a strange
+    `metadata` must not cost the text beside it.
+    """
+    message_id = raw.get("id")
+    if not isinstance(message_id, str) or not message_id:
+        return None
+    author = _dict(raw.get("author"))
+    content = _dict(raw.get("content"))
+    parts = content.get("parts")
+    parts = parts if isinstance(parts, list) else []
+    texts = [part for part in parts if isinstance(part, str)]
+    return Message(
+        id=message_id,
+        role=_str(author.get("role")),
+        name=_str(author.get("name")) or None,
+        content_type=_str(content.get("content_type")),
+        text=texts[0] if len(texts) == 1 else "".join(texts),
+        status=_str(raw.get("status")),
+        recipient=_str(raw.get("recipient")) or "all",
+        channel=_str(raw.get("channel")) or None,
+        is_end_turn=raw.get("end_turn") is True,
+        pointers=tuple(part for part in parts if isinstance(part, dict)),
+        content=content,
+        metadata=_dict(raw.get("metadata")),
+    )
+
+
+def kind_of(message: Message) -> MessageKind:
+    """Tell what a message is by role, recipient, channel and content type, never by name."""
+    if message.metadata.get("is_visually_hidden_from_conversation") is True:
+        return MessageKind.HIDDEN
+    if message.role == "assistant":
+        return _kind_of_assistant(message)
+    if message.role == "tool":
+        return _kind_of_tool(message)
+    return MessageKind.HIDDEN
+
+
+def _kind_of_assistant(message: Message) -> MessageKind:
+    kind = message.content_type
+    if kind in ("thoughts", "reasoning_recap"):
+        return MessageKind.REASONING
+    if kind == "system_error":
+        return MessageKind.TOOL_ERROR
+    if kind == "code" or (kind in _TEXT_TYPES and message.recipient != "all"):
+        return MessageKind.TOOL_CALL
+    if kind in _TEXT_TYPES:
+        is_answer = message.channel in _ANSWER_CHANNELS
+        return MessageKind.ANSWER if is_answer else MessageKind.REASONING
+    return MessageKind.HIDDEN
+
+
+def _kind_of_tool(message: Message) -> MessageKind:
+    match message.content_type:
+        case "execution_output":
+            return MessageKind.TOOL_RESULT
+        case "system_error":
+            return MessageKind.TOOL_ERROR
+        case "multimodal_text":
+            return MessageKind.TOOL_MEDIA
+        case "text" if _is_reasoning_step(message):
+            return MessageKind.REASONING
+    return MessageKind.HIDDEN
+
+
+def _is_reasoning_step(message: Message) -> bool:
+    """Return whether a tool's text is a reasoning step of the 2024 kind (protocol 2.10)."""
+    return any(
+        key in _REASONING_SIGNS or (key.startswith("reasoning_") and value is not None)
+        for key, value in message.metadata.items()
+    )
+
+
+def is_final_answer(message: Message) -> bool:
+    """Return whether this message says by itself that the turn is over (protocol 2.12)."""
+    return message.is_end_turn and message.is_finished and kind_of(message) is MessageKind.ANSWER
+
+
+def call_text(message: Message) -> str:
+    """Return the text of a tool call: the source of `code`, else its parts."""
+    text = message.content.get("text")
+    return text if message.content_type == "code" and isinstance(text, str) else message.text
+
+
+def call_language(message: Message) -> str:
+    """Return the language of a tool call for its fence, empty when it is not known."""
+    language = _str(message.content.get("language"))
+    is_known = language != "unknown" and language.replace("+", "").replace("-", "").isalnum()
+    return language if is_known else ""
+
+
+def result_text(message: Message) -> str:
+    """Return what `execution_output` and `system_error` say."""
+    return _str(message.content.get("text")) or message.text
+
+
+def reasoning_text(message: Message) -> str:
+    """Return the reasoning text of a message as far as it is settled.
+
+    A thought that has only a summary yet may still get its content, so the last
+    one waits until it is finished or another follows.
+    """
+    if message.content_type == "thoughts":
+        return "\n\n".join(_settled_thoughts(message))
+    if message.content_type == "reasoning_recap":
+        return _str(message.content.get("content")) or message.text
+    if message.text or not message.is_finished:
+        return message.text
+    return next((text for key in _REASONING_SIGNS if (text := _str(message.metadata.get(key)))), "")
+
+
+def _settled_thoughts(message: Message) -> list[str]:
+    thoughts = message.content.get("thoughts")
+    thoughts = [t for t in thoughts if isinstance(t, dict)] if isinstance(thoughts, list) else []
+    texts: list[str] = []
+    for place, thought in enumerate(thoughts):
+        is_last = place == len(thoughts) - 1
+        is_settled = not is_last or thought.get("finished") is True or message.is_finished
+        summary = _str(thought.get("summary")) if is_settled else ""
+        texts.append(_str(thought.get("content")) or summary)
+    return [text for text in texts if text]
+
+
+def is_image_tool(name: str | None) -> bool:
+    """Return whether this tool is known to make pictures."""
+    return name is not None and name.startswith(_IMAGE_TOOLS)
+
+
+def finish_type(message: Message) -> str | None:
+    """Return the type of `finish_details`: `stop`, `max_tokens`, `interrupted`, ..., or None."""
+    return _str(_dict(message.metadata.get("finish_details")).get("type")) or None
+
+
+def answering_model(message: Message) -> str | None:
+    """Return the slug of the model that wrote this message, if it says so."""
+    metadata = message.metadata
+    return _str(metadata.get("resolved_model_slug")) or _str(metadata.get("model_slug")) or None
+
+
+def consent_wanted(message: Message) -> str | None:
+    """Return whom a GPT action asks consent for (protocol 2.8), or None; may be empty."""
+    offer = _dict(_dict(message.metadata.get("jit_plugin_data")).get("from_server"))
+    if offer.get("type") != "confirm_action":
+        return None
+    body = _dict(offer.get("body"))
+    return _str(body.get("connector_name")) or _str(body.get("domain")) or message.name or ""
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _str(value: Any) -> str:
+    return value if isinstance(value, str) else ""

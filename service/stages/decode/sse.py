@@ -1,0 +1,135 @@
+"""chunk -> Frame: server-sent events, after the WHATWG HTML standard, section 9.2.6.
+
+Departures, all for bodies met in the wild (protocol 4.1): a line that starts
+with `{` is data wherever it stands, and so are the lines that continue it; an
+event without its closing blank line, or a line without its end, still counts
+when the body ends; a line of no known field is handed on as a stray frame.
+"""
+
+from service.vocabulary.events import Frame
+
+# Spec 7.1: a picture's base64 would not fit, the longest answers do a hundred times.
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+STRAY_SAMPLE_BYTES = 300  # enough for a proxy's sentence
+_BOM = b"\xef\xbb\xbf"
+_FIELDS = (b"data", b"event", b"id", b"retry")
+
+
+class DecodeSse:
+    """Cut a body into frames; one instance per body.
+
+    A chunk is any slice of the body, cut anywhere, even inside a character.
+    `is_overflowing` turns true for good when an event is over the limit; frames
+    before it have been returned, and nothing more will be.
+    """
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self.is_overflowing = False
+        self._max_event_bytes = max_event_bytes
+        self._tail: list[bytes] = []  # pieces of the line that has not ended
+        self._tail_size = 0
+        self._size = 0  # bytes of the event's data so far
+        self._name = ""
+        self._data: list[bytes] = []
+        self._is_lf_swallowed = False  # the last chunk ended in CR, whose LF may follow
+        self._is_start = True
+        self._is_json_open = False  # inside a bare JSON text that spans lines
+
+    @property
+    def is_between(self) -> bool:
+        """Whether the next byte begins an event, all before it having been returned."""
+        is_inside = self._tail or self._data or self._name or self._is_lf_swallowed
+        return not (is_inside or self._is_start or self.is_overflowing)
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        """Return the frames that this chunk completes; never waits, never raises."""
+        chunk = b"" if self.is_overflowing else chunk
+        if self._is_lf_swallowed and chunk:
+            chunk = chunk.removeprefix(b"\n")
+            self._is_lf_swallowed = False
+        if b"\r" in chunk:
+            self._is_lf_swallowed = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        frames: list[Frame] = []
+        lines = chunk.split(b"\n")
+        last = lines.pop()
+        for piece in lines:
+            line = piece
+            if self._tail:
+                line = self._whole_line(piece)
+            self._line(line, frames)
+            if self.is_overflowing:
+                return frames
+        if last:
+            self._tail.append(last)
+            self._tail_size += len(last)
+            self._check(self._size + self._tail_size - len(b"data: "))
+        return frames
+
+    def finish(self) -> list[Frame]:
+        """Return what an unterminated last line or event still holds."""
+        frames: list[Frame] = []
+        if self._tail:
+            self._line(self._whole_line(b""), frames)
+        if not self.is_overflowing:
+            self._dispatch(frames)
+        return frames
+
+    def _whole_line(self, end: bytes) -> bytes:
+        line = b"".join((*self._tail, end))
+        self._tail.clear()
+        self._tail_size = 0
+        return line
+
+    def _line(self, line: bytes, frames: list[Frame]) -> None:
+        if self._is_start:
+            self._is_start = False
+            line = line.removeprefix(_BOM)
+            # A body that is JSON and nothing else may begin with blanks.
+            line = stripped if (stripped := line.lstrip()).startswith(b"{") else line
+        if line.startswith(b"data:"):
+            self._is_json_open = False
+            self._add(line[6:] if line.startswith(b" ", 5) else line[5:])
+        elif not line:
+            self._dispatch(frames)
+        else:
+            self._other(line, frames)
+
+    def _other(self, line: bytes, frames: list[Frame]) -> None:
+        if line.startswith(b"{"):
+            self._is_json_open = not line.rstrip().endswith(b"}")
+            self._add(line)
+            return
+        name, colon, value = line.partition(b":")
+        if colon and not name:
+            return  # a comment
+        if name in _FIELDS:
+            self._is_json_open = False
+            if name == b"event":
+                self._name = value.removeprefix(b" ").decode("utf-8", "replace")
+            elif name == b"data":
+                self._add(b"")
+        elif self._is_json_open:
+            self._add(line)
+        else:
+            frames.append(Frame("", line[:STRAY_SAMPLE_BYTES], stray=True))
+
+    def _add(self, data: bytes) -> None:
+        self._size += len(data) + bool(self._data)  # the line end that will join them
+        self._data.append(data)
+        self._check(self._size)
+
+    def _check(self, size: int) -> None:
+        if size > self._max_event_bytes:
+            self.is_overflowing = True
+            self._tail.clear()
+            self._data.clear()
+
+    def _dispatch(self, frames: list[Frame]) -> None:
+        if self._data:
+            data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+            frames.append(Frame(self._name, data))
+            self._data.clear()
+        self._name = ""
+        self._size = 0
+        self._is_json_open = False

@@ -1,0 +1,4 @@
+"""One file a dialect: rendered pieces to bytes.
+
+It may import `service/vocabulary`.
+"""

@@ -1,0 +1,210 @@
+"""Delta -> Rendered: one meaning, three renderings (spec 7.2 and 7.3)."""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import assert_never
+
+from msgspec import Struct
+
+from service.vocabulary.events import (
+    AnswerStarted,
+    AnswerText,
+    AssetKind,
+    AssetReady,
+    AssetWanted,
+    CitationResolved,
+    Cited,
+    Delta,
+    FunctionArguments,
+    FunctionCallStarted,
+    LinkForm,
+    Notice,
+    NoticeKind,
+    PictureWanted,
+    ReasoningText,
+    ReferencesKnown,
+    ResumeWanted,
+    TextSpent,
+    ToolCallText,
+    ToolResult,
+    TurnEnded,
+    TurnFacts,
+)
+from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+
+
+class PictureForm(StrEnum):
+    """How a generated picture stands in the text."""
+
+    MARKDOWN = "markdown"
+    PLAIN = "plain"
+    NONE = "none"
+
+
+class BotFormat(Struct, frozen=True):
+    """What an answer's text shows; chosen once per request."""
+
+    shows_tools: bool
+    shows_citations: bool
+    shows_file_links: bool
+    shows_notices: bool
+    pictures: PictureForm
+
+
+WEB = BotFormat(
+    shows_tools=True,
+    shows_citations=True,
+    shows_file_links=True,
+    shows_notices=True,
+    pictures=PictureForm.MARKDOWN,
+)
+RAW = BotFormat(
+    shows_tools=False,
+    shows_citations=False,
+    shows_file_links=False,
+    shows_notices=False,
+    pictures=PictureForm.NONE,
+)
+
+IMAGE_PLACEHOLDER = "<<ImageDisplayed>>"
+IMAGE_PLACEHOLDER_TEXT = "图片生成中，请稍后\n"
+
+
+class Render:
+    """Render deltas as text and data under one format; one instance per answer."""
+
+    def __init__(self, bot_format: BotFormat) -> None:
+        self._format = bot_format
+        self._open_call: str | None = None  # message id of the tool call whose fence is open
+        self._needs_blank_line = False  # a visible message began and nothing separates it yet
+        self._has_answer_text = False  # answer text went out since the last rendered block
+        self._is_at_line_start = True
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing of ours goes before answer text that comes now."""
+        return self._open_call is None and not self._needs_blank_line
+
+    # One branch for each kind of delta: longer than the budget so that the table of 7.2 is one table.
+    def feed(self, delta: Delta) -> Iterator[Rendered]:  # noqa: C901, PLR0912 - see above
+        """Yield zero or more rendered pieces for one delta; never waits."""
+        match delta:
+            case AnswerText(text):
+                yield from self._answer(ContentText(text))
+            case Cited(slot, text, sources):
+                yield from self._answer(
+                    ContentCited(slot, text if self._format.shows_citations else "", sources)
+                )
+            case AnswerStarted():
+                self._needs_blank_line = self._has_answer_text
+            case ToolCallText():
+                yield from self._tool_call(delta)
+            case ToolResult(text):
+                yield from self._tool_result(text)
+            case Notice():
+                yield from self._notice(delta)
+            case AssetReady():
+                yield from self._asset(delta)
+            case ReasoningText() | CitationResolved() | TurnFacts() | TextSpent():
+                yield delta
+            case FunctionCallStarted() | FunctionArguments() | TurnEnded():
+                yield from self._close_call()
+                yield delta
+            case ReferencesKnown() | AssetWanted() | ResumeWanted() | PictureWanted():
+                pass  # consumed by the stages before this one
+            case _:
+                assert_never(delta)
+
+    def _answer(self, piece: ContentText | ContentCited) -> Iterator[Rendered]:
+        yield from self._close_call()
+        if piece.text:
+            if self._needs_blank_line:
+                yield ContentText("\n\n")
+            self._needs_blank_line = False
+            self._has_answer_text = True
+            self._is_at_line_start = piece.text.endswith("\n")
+        yield piece
+
+    def _block(self, text: str) -> Iterator[Rendered]:
+        """Render text that is not the model's: it separates messages by itself."""
+        yield ContentText(text)
+        self._needs_blank_line = self._has_answer_text = False
+        self._is_at_line_start = text.endswith("\n")
+
+    def _tool_call(self, call: ToolCallText) -> Iterator[Rendered]:
+        if not self._format.shows_tools:
+            return
+        if self._open_call != call.message_id:
+            if not call.text:
+                return
+            yield from self._close_call()
+            yield from self._block(f"\n```{call.language}\n")
+            self._open_call = call.message_id
+        if call.text:
+            yield ContentText(call.text)
+        if call.is_last:
+            yield from self._close_call()
+
+    def _close_call(self) -> Iterator[Rendered]:
+        if self._open_call is not None:
+            self._open_call = None
+            yield from self._block("\n```\n")
+
+    def _tool_result(self, text: str) -> Iterator[Rendered]:
+        if self._format.shows_tools:
+            yield from self._close_call()
+            shown = text.replace(IMAGE_PLACEHOLDER, IMAGE_PLACEHOLDER_TEXT)
+            yield from self._block(f"\n`Result:`\n```\n{shown}\n```\n")
+
+    def _notice(self, notice: Notice) -> Iterator[Rendered]:
+        yield from self._close_call()
+        match notice.kind:
+            case NoticeKind.CONSENT:
+                yield from self._block(f"\n{notice.text}\n")
+            case NoticeKind.TOOL_ERROR:
+                if self._format.shows_notices:
+                    line = " ".join(notice.text.split())
+                    yield from self._block(f"\n```\n{line}\n```\n")
+
+    def _asset(self, ready: AssetReady) -> Iterator[Rendered]:
+        yield from self._close_call()
+        if ready.wanted.kind is AssetKind.PICTURE:
+            yield from self._picture(ready)
+        else:
+            yield from self._file(ready)
+        if ready.url:
+            yield AssetLinked(
+                ready.wanted.kind,
+                ready.url,
+                ready.name,
+                ready.media_type,
+                ready.wanted.revised_prompt,
+            )
+
+    def _picture(self, ready: AssetReady) -> Iterator[Rendered]:
+        if self._format.pictures is PictureForm.NONE:
+            return
+        if not ready.url:
+            yield from self._block(f"\n```\nError: {ready.problem}\n```\n")
+        elif self._format.pictures is PictureForm.MARKDOWN:
+            yield from self._block(f"\n![image]({ready.url})\n[下载链接]({ready.url})\n")
+        else:
+            start = "" if self._is_at_line_start else "\n"
+            yield from self._block(f"{start}图片链接：{ready.url}\n")
+
+    def _file(self, ready: AssetReady) -> Iterator[Rendered]:
+        """Continue a link whose label is out already, or put a bare link."""
+        is_target = ready.wanted.form is LinkForm.TARGET
+        if not self._format.shows_file_links:
+            yield from self._answer(ContentText("]" if is_target else ""))
+        elif ready.url:
+            yield from self._answer(ContentText(f"]({ready.url})" if is_target else ready.url))
+        else:
+            if is_target:
+                yield from self._answer(ContentText("]"))
+            yield from self._block(f"\n```\nError: {ready.problem}\n```\n")
+
+
+def render_all(render: Render, deltas: Iterable[Delta]) -> list[Rendered]:
+    """Render a batch."""
+    return [piece for delta in deltas for piece in render.feed(delta)]

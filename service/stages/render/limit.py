@@ -1,0 +1,232 @@
+"""Rendered -> Rendered: `max_tokens` and `stop`, which the upstream does not know (spec 6.1).
+
+Both look at `content` only. What goes out never depends on where the upstream cut
+its text into pieces: a possible beginning of a stop string waits for the rest of
+it, and close to the token limit a word waits for its end, since `un` and `unable`
+are one token each.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from service.vocabulary.events import (
+    CitationResolved,
+    FunctionArguments,
+    FunctionCallStarted,
+    Outcome,
+    TurnEnded,
+)
+from service.vocabulary.rendered import ContentCited, ContentText, Rendered
+
+# Between a letter or digit and one of these, o200k never joins: tokens before it are settled.
+_BREAK = re.compile(r"(?<=[^\W_])(?=[\s,.;:!?()\"，。、；：！？（）“”])")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# Text of which a token count is taken at once: 5 ms on the event loop.
+BLOCK_CHARS = 64_000
+# A run this long without a break is no word and is settled here. The commonest long tokens are
+# runs of one character, 3 (digits), 8, 16, 64 or 128 long: this is a multiple of each.
+MAX_WORD_CHARS = 1_152
+
+
+_STOP = TurnEnded(Outcome.COMPLETE, "stop")
+_LENGTH = TurnEnded(Outcome.LENGTH, "length")
+
+
+class Encoding(Protocol):
+    """The part of a tokenizer that is used here."""
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        """Return the tokens of a text."""
+
+    def decode_bytes(self, tokens: Sequence[int]) -> bytes:
+        """Return the UTF-8 bytes of the tokens; the last character may be cut."""
+
+
+def tokenizable(text: str) -> str:
+    """Return the text with lone surrogates, which UTF-8 has no bytes for, replaced one by one."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+
+
+class _StopCut:
+    """Let text through up to the first stop string."""
+
+    def __init__(self, stops: tuple[str, ...]) -> None:
+        self._stops = stops
+        self._held = ""  # the end of the text so far, if it may begin a stop string
+        self.ending: TurnEnded | None = None
+
+    def feed(self, text: str) -> str:
+        text = self._held + text
+        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        if found:
+            self.ending = _STOP
+            self._held = ""
+            return text[: min(found)]
+        held = max(_overlap(text, stop) for stop in self._stops)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def finish(self) -> str:
+        held, self._held = self._held, ""
+        return held
+
+
+def _overlap(text: str, stop: str) -> int:
+    """Return how many characters at the end of the text begin the stop string."""
+    for size in range(min(len(text), len(stop) - 1), 0, -1):
+        if text.endswith(stop[:size]):
+            return size
+    return 0
+
+
+class _TokenCut:
+    """Let text through up to a number of tokens.
+
+    A text has no more tokens than bytes, so nothing is counted while the bytes
+    since the last settled place are fewer than the tokens left.
+    """
+
+    def __init__(self, max_tokens: int, encoding: Encoding) -> None:
+        self._encoding = encoding
+        self._left = max_tokens  # tokens for the text after the last settled place
+        self._tail: list[str] = []  # that text,
+        self._tail_bytes = 0  # its size,
+        self._passed = 0  # and how many of its characters were let through
+        self.ending: TurnEnded | None = None
+
+    def feed(self, text: str) -> str:
+        self._tail.append(text)
+        self._tail_bytes += _utf8_size(text)
+        if self._tail_bytes > min(self._left, BLOCK_CHARS):
+            return self._settle(is_final=False)
+        self._passed += len(text)
+        return text
+
+    def finish(self) -> str:
+        return self._settle(is_final=True)
+
+    def _settle(self, *, is_final: bool) -> str:
+        tail, at = "".join(self._tail), 0
+        while self.ending is None and (end := _settled_end(tail, at, is_final=is_final)) > at:
+            at = self._count(tail, at, end)
+        if self._left == 0 and at < len(tail):
+            self.ending = self.ending or _LENGTH
+        may_pass = at
+        if self.ending is None:
+            may_pass += _chars_of_bytes(tail[at:], self._left)
+        out = tail[self._passed : may_pass]
+        self._tail, self._passed = [tail[at:]], may_pass - at
+        self._tail_bytes = _utf8_size(tail[at:])
+        return out
+
+    def _count(self, tail: str, start: int, end: int) -> int:
+        """Take the tokens of a settled part; return its end, or where the limit cuts it."""
+        tokens = self._encoding.encode_ordinary(tokenizable(tail[start:end]))
+        is_more_to_come = end < len(tail)
+        if len(tokens) + is_more_to_come <= self._left:
+            self._left -= len(tokens)
+            return end
+        self.ending = _LENGTH
+        kept = self._encoding.decode_bytes(tokens[: self._left])
+        return start + len(kept.decode("utf-8", "ignore"))
+
+
+def _settled_end(tail: str, start: int, *, is_final: bool) -> int:
+    """Return the end of a part whose tokens no later text changes, or `start`."""
+    limit = min(start + BLOCK_CHARS, len(tail))
+    if is_final and limit == len(tail):
+        return limit
+    last = start
+    for found in _BREAK.finditer(tail, start, limit):
+        last = found.start()
+    if last == start and limit - start >= MAX_WORD_CHARS:
+        last = start + MAX_WORD_CHARS
+    return last
+
+
+def _utf8_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _chars_of_bytes(text: str, size: int) -> int:
+    """Return how many characters at the start of the text fit into `size` bytes."""
+    if text.isascii():
+        return min(len(text), size)
+    encoded = tokenizable(text[:size]).encode()[:size]
+    return len(encoded.decode("utf-8", "ignore"))
+
+
+# What keeps its place among the text.
+_Ordered = ContentText | ContentCited | CitationResolved | FunctionCallStarted | FunctionArguments
+
+
+class Limit:
+    """End an answer at a stop string or after `max_tokens`; one instance per answer.
+
+    On a cut it yields a `TurnEnded` of its own, and nothing after it.
+    """
+
+    def __init__(
+        self, max_tokens: int | None, stop: tuple[str, ...], encoding: Encoding | None
+    ) -> None:
+        self._scans: list[_StopCut | _TokenCut] = [_StopCut(stop)] if stop else []
+        if max_tokens is not None and encoding is not None:
+            self._scans.append(_TokenCut(max_tokens, encoding))
+        self._waiting: deque[_Ordered] = deque()
+        self._passed = 0  # characters of the waiting pieces that may go out
+        self._is_over = False
+
+    def feed(self, piece: Rendered) -> Iterator[Rendered]:
+        """Yield what may go out with this piece; never waits."""
+        if self._is_over:
+            return
+        match piece:
+            case ContentText(text) | ContentCited(text=text):
+                self._waiting.append(piece)
+                yield from self._advance(text, is_final=False)
+            case CitationResolved() | FunctionCallStarted() | FunctionArguments() if self._waiting:
+                self._waiting.append(piece)  # the text before it may still be waiting, too
+            case TurnEnded():
+                yield from self._advance("", is_final=True)
+                if not self._is_over:
+                    self._is_over = True
+                    yield piece
+            case _:
+                yield piece
+
+    def _advance(self, text: str, *, is_final: bool) -> Iterator[Rendered]:
+        ending: TurnEnded | None = None
+        for scan in self._scans:
+            text = scan.feed(text) if text else ""
+            if is_final and scan.ending is None:
+                text += scan.finish()
+            if scan.ending is not None:
+                ending, is_final = scan.ending, True
+        self._passed += len(text)
+        yield from self._release()
+        if ending is not None:
+            self._is_over = True
+            yield from self._rest()
+            yield ending
+
+    def _release(self) -> Iterator[Rendered]:
+        """Yield the waiting pieces that may go out; a citation goes whole."""
+        while self._waiting:
+            piece = self._waiting[0]
+            size = len(piece.text) if isinstance(piece, ContentText | ContentCited) else 0
+            if size > self._passed:
+                if self._passed and isinstance(piece, ContentText):
+                    yield ContentText(piece.text[: self._passed])
+                    self._waiting[0] = ContentText(piece.text[self._passed :])
+                    self._passed = 0
+                return
+            self._passed -= size
+            yield self._waiting.popleft()
+
+    def _rest(self) -> Iterator[Rendered]:
+        """Yield the part of a citation that was cut in its middle, as plain text."""
+        if self._passed and isinstance(piece := self._waiting[0], ContentCited):
+            yield ContentText(piece.text[: self._passed])
+        self._waiting.clear()

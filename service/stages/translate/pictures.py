@@ -1,0 +1,92 @@
+"""Which pictures of a message are the model's own (protocol 2.7 and 8.2)."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from service.stages.decode.messages import is_image_tool
+from service.vocabulary.events import Message
+
+_SCHEMES = ("file-service", "sediment")
+_PLACEHOLDER_ID = "file_upload"
+
+
+class Picture(Struct, frozen=True):
+    """A pointer to a generated picture. `is_preview` says that a better one may follow."""
+
+    pointer: str
+    file_id: str
+    revised_prompt: str | None
+    width: int | None
+    height: int | None
+    is_preview: bool
+
+
+def generated_pictures(message: Message, previous_recipient: str | None) -> list[Picture]:
+    """Return the pictures that this message shows as its own work.
+
+    Never those of the user: only tool and assistant messages are asked, and one
+    sign of generation is wanted. No single sign is on every recording.
+    """
+    if message.role not in ("tool", "assistant"):
+        return []
+    is_image_message = (
+        message.metadata.get("async_task_type") == "image_gen"
+        or "image_gen_title" in message.metadata
+        or is_image_tool(message.name)
+        or (message.role == "tool" and is_image_tool(previous_recipient))
+    )
+    return [
+        picture
+        for part in message.pointers
+        if (is_image_message or _is_generated(part))
+        and (picture := _picture(part, is_finished=message.is_finished)) is not None
+    ]
+
+
+def result_pictures(message: Message) -> list[Picture]:
+    """Return the pictures of a code interpreter's `aggregate_result`."""
+    result = message.metadata.get("aggregate_result")
+    entries = result.get("messages") if isinstance(result, dict) else None
+    pictures = []
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and entry.get("message_type") == "image":
+            part = {**entry, "asset_pointer": entry.get("image_url")}
+            if (picture := _picture(part, is_finished=True)) is not None:
+                pictures.append(picture)
+    return pictures
+
+
+def _is_generated(part: dict[str, Any]) -> bool:
+    metadata = part.get("metadata")
+    return isinstance(metadata, dict) and (
+        isinstance(metadata.get("dalle"), dict) or isinstance(metadata.get("generation"), dict)
+    )
+
+
+def _picture(part: dict[str, Any], *, is_finished: bool) -> Picture | None:
+    pointer = part.get("asset_pointer")
+    if not isinstance(pointer, str):
+        return None
+    scheme, found, rest = pointer.partition("://")
+    file_id = rest.partition("#")[0].partition("?")[0]
+    if not found or scheme not in _SCHEMES or not file_id or file_id == _PLACEHOLDER_ID:
+        return None
+    metadata = part.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    dalle, generation = metadata.get("dalle"), metadata.get("generation")
+    prompt = dalle.get("prompt") if isinstance(dalle, dict) else None
+    height = _size(part.get("height"))
+    made = _size(generation.get("height")) if isinstance(generation, dict) else None
+    return Picture(
+        pointer=f"{scheme}://{file_id}",
+        file_id=file_id,
+        revised_prompt=prompt if isinstance(prompt, str) and prompt else None,
+        width=_size(part.get("width")),
+        height=height,
+        is_preview=not is_finished or (made is not None and height is not None and made < height),
+    )
+
+
+def _size(value: Any) -> int | None:
+    return value if type(value) is int and value > 0 else None

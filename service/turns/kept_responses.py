@@ -1,0 +1,94 @@
+"""Responses that are kept in the state store, for going on from them and for reading them again.
+
+Each belongs to one owner, see `Credential.owner`: the key has it, so that somebody
+else's id is as unknown as one that never was. Texts are kept as they are; pictures
+are not, they are in the blob store.
+"""
+
+import json
+import logging
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Struct, structs
+
+from service.ports import StateStore
+from service.vocabulary.wire import to_json
+
+# Of one response with its input: a long conversation sent whole fits, a scanned book does not.
+MAX_KEPT_BYTES = 4 * 1024 * 1024
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_log = logging.getLogger("gateway.responses")
+
+
+class KeptResponse(Struct, frozen=True):
+    """A response and what it takes to go on from it.
+
+    `response` is the object that its caller got, pictures without their content.
+    `input_items` is what this response was asked for, None if that is too much to
+    keep. `conversation_id` and `message_id` are the upstream's, as far as known.
+    """
+
+    response: dict[str, Any]
+    input_items: list[dict[str, Any]] | None = None
+    conversation_id: str | None = None
+    message_id: str | None = None
+
+
+class KeptResponses:
+    """The responses of all owners.
+
+    Args:
+        state: where they are.
+        keep_seconds: how long each is kept.
+    """
+
+    def __init__(self, state: StateStore, keep_seconds: float) -> None:
+        self._state = state
+        self._keep_seconds = keep_seconds
+
+    async def keep(self, owner: str, kept: KeptResponse) -> None:
+        """Keep a response; of one over the limit less, or nothing."""
+        response_id = kept.response["id"]
+        value = to_json(structs.asdict(kept))
+        if len(value) > MAX_KEPT_BYTES:
+            value = to_json(structs.asdict(kept) | {"input_items": None})
+        if len(value) > MAX_KEPT_BYTES:
+            _log.warning("response %s is over %d bytes and not kept", response_id, MAX_KEPT_BYTES)
+            return
+        await self._state.set(_key(owner, response_id), value, self._keep_seconds)
+
+    async def find(self, owner: str, response_id: str) -> KeptResponse | None:
+        """Return the owner's response of this id, or None; the id comes from outside."""
+        value = await self._value(owner, response_id)
+        if value is None:
+            return None
+        try:
+            return msgspec.json.decode(value, type=KeptResponse)
+        except msgspec.DecodeError:
+            return _decoded_leniently(value)
+
+    async def delete(self, owner: str, response_id: str) -> bool:
+        """Forget the owner's response of this id; return whether there was one."""
+        if await self._value(owner, response_id) is None:
+            return False
+        await self._state.delete(_key(owner, response_id))
+        return True
+
+    async def _value(self, owner: str, response_id: str) -> bytes | None:
+        is_id = _ID.fullmatch(response_id)  # what is none is no part of a key either
+        return await self._state.get(_key(owner, response_id)) if is_id else None
+
+
+def _key(owner: str, response_id: str) -> str:
+    return f"response:{owner}:{response_id}"
+
+
+def _decoded_leniently(value: bytes) -> KeptResponse | None:
+    """Decode what holds half an emoji, which only the standard library reads; None if foreign."""
+    try:
+        return msgspec.convert(json.loads(value), KeptResponse)
+    except (ValueError, msgspec.ValidationError):
+        return None

@@ -1,0 +1,267 @@
+"""Upstream error bodies of every shape -> the one error that the caller sees (protocol 4.2, spec 11).
+
+Our own sentence comes first and keeps to the phrases of openai-wire 3 and 11;
+the upstream's words follow, unchanged but for length, control
+characters and anything that looks like a token.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from msgspec import Struct, structs
+
+from service.upstream_errors.error_bodies import Fault, fault_of, retry_after
+from service.vocabulary.errors import UpstreamRefusedError
+from service.vocabulary.events import Failure
+
+MAX_WORDS_CHARS = 500  # a sentence or two; a page or a stack trace helps nobody
+_MIN_PIECE_CHARS = 8  # of a secret; fewer may be the end of an ordinary word
+_PAGE_SCAN_BYTES = 64 * 1024  # the marks of a CDN's page stand near its top
+
+
+class Verdict(Struct, frozen=True):
+    """How one kind of refusal is told to the caller; `code` None takes the upstream's."""
+
+    status: int
+    type: str
+    code: str | None
+    sentence: str
+
+
+_INVALID, _BROKE = "invalid_request_error", "upstream_error"
+_CHANGE = Verdict(
+    400, _INVALID, None, "The upstream did not accept this request; please change it."
+)
+_FLAGGED = Verdict(
+    400,
+    _INVALID,
+    "content_policy_violation",
+    "The upstream's moderation refused this request (content_policy_violation).",
+)
+_OVERFLOW = Verdict(
+    400,
+    _INVALID,
+    "context_length_exceeded",
+    "This model's maximum context length is smaller than your messages, "
+    "whose length exceeds the context window (context_length_exceeded).",
+)
+_DEAD_TOKEN = Verdict(
+    401,
+    _INVALID,
+    "invalid_api_key",
+    "The upstream refused this API key: it has expired or is no longer valid.",
+)
+_FORBIDDEN = Verdict(
+    403,
+    "permission_error",
+    "permission_error",
+    "The upstream does not let this account do this.",
+)
+_ABSENT = Verdict(
+    404, _INVALID, None, "What this request names does not exist for this account upstream."
+)
+_NO_MODEL = Verdict(
+    404, _INVALID, None, "The model does not exist upstream, or this account may not use it."
+)
+_NO_CONVERSATION = Verdict(
+    404, _INVALID, None, "The conversation does not exist upstream; please start a new one."
+)
+_LIMITED = Verdict(
+    429,
+    "rate_limit_error",
+    "rate_limit_exceeded",
+    "The upstream's rate limit for this account is reached; please wait.",
+)
+_BROKEN = Verdict(
+    502, _BROKE, _BROKE, "The upstream could not answer this request; please try again later."
+)
+PAGE_SENTENCE = (
+    "The upstream's network answered with a web page in place of data; please try again later, "
+    "and check upstream.base_url and upstream.api_prefixes if this stays."
+)
+_PAGE = Verdict(502, _BROKE, _BROKE, PAGE_SENTENCE)
+
+# Codes that decide whatever the status, since permanent failures must not be
+# retried by clients, and limits must.
+_BY_CODE = {
+    "model_not_found": _NO_MODEL,
+    "conversation_not_found": _NO_CONVERSATION,
+    "conversation_inaccessible": _NO_CONVERSATION,
+    "conversation_deleted": _NO_CONVERSATION,
+    "history_disabled_conversation_not_found": _NO_CONVERSATION,
+    "history_disabled_conversation_expired": _NO_CONVERSATION,
+    "token_expired": _DEAD_TOKEN,
+    "token_invalidated": _DEAD_TOKEN,
+    "token_revoked": _DEAD_TOKEN,
+    "invalid_jwt": _DEAD_TOKEN,
+    "invalid_api_key": _DEAD_TOKEN,
+    "message_length_exceeds_limit": _OVERFLOW,
+    "conversation_too_large": _OVERFLOW,
+    "model_cap_exceeded": _LIMITED,
+    "work_usage_limit_exceeded": _LIMITED,
+    "flagged_by_moderation": _FLAGGED,
+}
+_BY_STATUS: dict[int, Verdict] = {
+    HTTPStatus.UNAUTHORIZED: _DEAD_TOKEN,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _OVERFLOW,
+    HTTPStatus.TOO_MANY_REQUESTS: _LIMITED,
+}
+_OWN_CODES = {400: "invalid_request", 404: "not_found"}  # where the upstream gave none
+_BY_JSON_STATUS: dict[int, Verdict] = {
+    # Without JSON it is not the backend that answers, but something before it.
+    HTTPStatus.NOT_FOUND: _ABSENT,
+    HTTPStatus.GONE: _ABSENT,
+}
+_PASSING = frozenset(
+    {
+        # These 4xx speak of the connection, not of the request.
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.GONE,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
+    }
+)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_TOKEN = re.compile(
+    r"eyJ[\w-]{6,}(?:\.[\w-]+)*|\b[fps]k-[\w-]{12,}|(?<=Bearer )[^\s\"',]{8,}", re.ASCII
+)
+# A 403 is the caller's only when it speaks of this account or model (spec 11); the
+# suspicion of the anti-abuse system speaks of an account too, and passes.
+_ABOUT_ACCOUNT = re.compile(
+    r"account|workspace|subscri|\bplan\b|organi[sz]ation|\bteam\b|\bmodel\b|\bgpt-|\bgizmo",
+    re.IGNORECASE,
+)
+_SUSPICION = re.compile(r"unusual activity|suspicious", re.IGNORECASE)
+_PAGE_MARKS = re.compile(
+    rb"<!doctype html|<html[\s>]|cf-please-wait|challenges\.cloudflare\.com|cf_chl_opt",
+    re.IGNORECASE,
+)
+
+
+def quoted(words: str, secrets: Collection[str] = ()) -> str:
+    """Return upstream words fit for an error: short, on one line, no token in them."""
+    words = _TOKEN.sub("***", without_secrets(words, secrets))
+    words = _CONTROL.sub(" ", words).strip()
+    return words if len(words) <= MAX_WORDS_CHARS else words[: MAX_WORDS_CHARS - 1] + "…"
+
+
+def without_secrets(words: str, secrets: Collection[str]) -> str:
+    """Return words without the secrets, nor the beginning of one where the words were cut."""
+    for secret in filter(None, secrets):
+        words = words.replace(secret, "***")
+        start = words.rfind(secret[:_MIN_PIECE_CHARS])
+        if start >= 0 and secret.startswith(words[start:]):
+            words = f"{words[:start]}***"
+    return words
+
+
+def refusal(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    secrets: Collection[str] = (),
+) -> UpstreamRefusedError:
+    """Return the error for an upstream answer that is not what was asked for.
+
+    Args:
+        status: as the upstream sent it; 200 for an error body under a good status.
+        headers: of that answer; `Content-Type` and `Retry-After` are read.
+        body: as much of it as was read.
+        secrets: tokens that may not be quoted even if the upstream repeats them.
+    """
+    obj = _object_in(body)
+    is_page = obj is None and _is_page(headers, body)
+    if obj is not None:
+        fault = fault_of(obj)
+    else:
+        fault = Fault("" if is_page else body[: 4 * MAX_WORDS_CHARS].decode("utf-8", "replace"))
+    verdict = (
+        _page_verdict(status) if is_page else verdict_on(status, fault, is_json=obj is not None)
+    )
+    failure = _failure(verdict, fault, secrets)
+    if failure.retry_after_seconds is None and (verdict is _LIMITED or is_server_error(status)):
+        failure = structs.replace(failure, retry_after_seconds=retry_after(headers))
+    return UpstreamRefusedError(failure, status, is_page=is_page)
+
+
+def fault_failure(obj: Mapping[str, Any], secrets: Collection[str] = ()) -> Failure:
+    """Return the failure for an error object under status 200 (spec 11).
+
+    Its code is the upstream's own where the status is left to be 502 (spec 6.4).
+    """
+    fault = fault_of(obj)
+    verdict = verdict_on(HTTPStatus.OK, fault)
+    failure = _failure(verdict, fault, secrets)
+    if verdict is _BROKEN and fault.code:
+        return structs.replace(failure, code=fault.code)
+    return failure
+
+
+def _failure(verdict: Verdict, fault: Fault, secrets: Collection[str] = ()) -> Failure:
+    words = quoted(fault.words, secrets)
+    return Failure(
+        status=verdict.status,
+        message=f"{verdict.sentence} The upstream said: {words}" if words else verdict.sentence,
+        type=verdict.type,
+        code=verdict.code or fault.code or _OWN_CODES[verdict.status],
+        param="model" if verdict is _NO_MODEL else None,
+        retry_after_seconds=fault.clears_in_seconds,
+    )
+
+
+def is_server_error(status: int) -> bool:
+    """Tell whether a status is a 5xx."""
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def is_route_fault(error: UpstreamRefusedError) -> bool:
+    """Tell whether the route should cool down: a 5xx or a page, never another 4xx."""
+    return error.is_page or is_server_error(error.upstream_status)
+
+
+def verdict_on(status: int, fault: Fault, *, is_json: bool = True) -> Verdict:
+    """Return what an upstream answer of this status and these words means for the caller."""
+    if fault.clears_in_seconds is not None:
+        return _LIMITED
+    is_status_plain = status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
+    if not is_status_plain and (by_code := _BY_CODE.get(fault.code or "")):
+        return by_code
+    if status == HTTPStatus.FORBIDDEN:
+        return _FORBIDDEN if is_json and _is_about_account(fault) else _BROKEN
+    by_status = _BY_STATUS.get(status) or (_BY_JSON_STATUS.get(status) if is_json else None)
+    if by_status:
+        return by_status
+    is_request_fault = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return _CHANGE if is_request_fault and status not in _PASSING else _BROKEN
+
+
+def _is_about_account(fault: Fault) -> bool:
+    said = f"{(fault.code or '').replace('_', ' ')} {fault.words}"
+    return bool(_ABOUT_ACCOUNT.search(said)) and not _SUSPICION.search(said)
+
+
+def _page_verdict(status: int) -> Verdict:
+    """Only limits keep their meaning on a page: all else is said by the network, not the backend."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return _PAGE
+    return _BY_STATUS.get(status, _PAGE)
+
+
+def _object_in(body: bytes) -> dict[str, Any] | None:
+    try:
+        obj = orjson.loads(body.removeprefix(b"\xef\xbb\xbf").strip())
+    except orjson.JSONDecodeError:
+        return None
+    if isinstance(obj, str):
+        obj = {"detail": obj}
+    return obj if isinstance(obj, dict) else None
+
+
+def _is_page(headers: Mapping[str, str], body: bytes) -> bool:
+    kind = next((v for name, v in headers.items() if name.lower() == "content-type"), "")
+    return "html" in kind.lower() or bool(_PAGE_MARKS.search(body[:_PAGE_SCAN_BYTES]))

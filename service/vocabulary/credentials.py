@@ -1,0 +1,122 @@
+"""The caller's credential: read from headers, told apart, never shown (spec 4)."""
+
+import hashlib
+import re
+from enum import StrEnum
+
+from msgspec import Struct
+from typing_extensions import override
+
+from service.vocabulary.errors import AuthError
+
+ACCESS_PREFIX = "eyJhb"  # base64url of `{"alg`: the convention of this family of gateways
+PASS_THROUGH_PREFIXES = ("fk-", "pk-")  # share and pool tokens of proxies (protocol 1.1)
+_JWT = re.compile(r"[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*")
+# Visible ASCII without the comma that separates the account id: what an HTTP header can carry.
+_TOKEN = re.compile(r"[!-+\--~]{1,8192}")
+_ACCOUNT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+_HOW = "Send 'Authorization: Bearer <refresh_token or access_token>'."
+
+
+class TokenKind(StrEnum):
+    """What has to happen with a token before it can be used."""
+
+    ACCESS = "access"
+    PASS_THROUGH = "pass_through"  # noqa: S105 - the name of a kind
+    REFRESH = "refresh"
+
+
+class Credential(Struct, frozen=True, repr_omit_defaults=True):
+    """What the caller sent: a token and, for Team accounts, an account id.
+
+    For a gateway key it is what is stored with it. Then `gateway_key` is the key's hash,
+    and `models` are the names that it may ask for, any if there are none.
+    """
+
+    token: str
+    account_id: str | None = None
+    gateway_key: str | None = None
+    models: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> TokenKind:
+        """Tell access tokens from refresh tokens by their form."""
+        if self.token.startswith(ACCESS_PREFIX) or _JWT.fullmatch(self.token):
+            return TokenKind.ACCESS
+        if self.token.startswith(PASS_THROUGH_PREFIXES):
+            return TokenKind.PASS_THROUGH
+        return TokenKind.REFRESH
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a hash of the token, safe to store; the same for every account id."""
+        return fingerprint(self.token)
+
+    @property
+    def owner(self) -> str:
+        """Return a hash of token and account id: whose files a stored file is among.
+
+        A gateway key owns by itself, so that keys of one credential see nothing of each other,
+        nor of whoever sends that credential's token.
+        """
+        if self.gateway_key is not None:
+            return fingerprint(f"gateway key {self.gateway_key}")  # no token has a space
+        return fingerprint(f"{self.token},{self.account_id or ''}")  # no token has a comma
+
+    @override
+    def __repr__(self) -> str:
+        """Never show the token."""
+        return f"Credential({self.kind}, {self.fingerprint[:8]})"
+
+
+class Caller(Struct, frozen=True):
+    """Whom to act as upstream. `account` names the queue and caches of this account."""
+
+    access_token: str
+    account_id: str | None
+    account: str
+
+    @override
+    def __repr__(self) -> str:
+        """Never show the token."""
+        return f"Caller({self.account[:8]})"
+
+
+def fingerprint(token: str) -> str:
+    """Return 32 hexadecimal characters that stand for a token in keys and logs."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def read_credential(
+    authorization: str | None, api_key: str | None, account_id: str | None
+) -> Credential:
+    """Return the credential of a request's headers.
+
+    Args:
+        authorization: the header of that name.
+        api_key: the header `api-key`, read when the other is missing.
+        account_id: the header `ChatGPT-Account-ID`.
+
+    Raises:
+        AuthError: missing or malformed.
+    """
+    if authorization is not None:
+        scheme, _, given = authorization.strip().partition(" ")
+        if scheme.lower() != "bearer" or not given.strip():
+            message = f"The Authorization header is not a Bearer token. {_HOW}"
+            raise AuthError(message)
+    elif api_key:
+        given = api_key
+    else:
+        message = f"You didn't provide an API key. {_HOW}"
+        raise AuthError(message)
+    token, _, suffix = given.strip().partition(",")
+    token, account = token.strip(), suffix.strip() or (account_id or "").strip()
+    if not _TOKEN.fullmatch(token):
+        message = f"The API key holds characters that no token has, or is over 8192 long. {_HOW}"
+        raise AuthError(message)
+    if account and not _ACCOUNT_ID.fullmatch(account):
+        message = "The account id may hold letters, digits, '-' and '_' only, 128 at the most."
+        raise AuthError(message)
+    return Credential(token, account or None)

@@ -1,0 +1,442 @@
+"""The records that stages exchange: the one vocabulary of the gateway.
+
+    chunk (bytes) -> Frame -> UpstreamEvent -> Delta -> Rendered -> bytes for the caller
+
+Unions follow, one for each border; the last one, `Rendered`, is in
+`service/vocabulary/rendered.py`. A stage matches exhaustively over the union it reads, so a
+new kind is a type error in every stage that forgot it.
+All records are frozen; none holds a token of a caller.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct, field
+from typing_extensions import override  # typing has it from 3.12 on
+
+
+class Failure(Struct, frozen=True):
+    """An error as the caller sees it: HTTP status and the fields of the error object."""
+
+    status: int
+    message: str
+    type: str
+    code: str | None
+    param: str | None = None
+    retry_after_seconds: float | None = None
+
+
+class SentHistory(Struct, frozen=True):
+    """What the turn itself sent, so that its echoes are recognised (spec 6.2)."""
+
+    message_ids: frozenset[str] = frozenset()
+    assistant_texts: frozenset[str] = frozenset()
+    file_ids: frozenset[str] = frozenset()
+
+
+# --- bytes -> Frame -----------------------------------------------------------
+
+
+class Frame(Struct, frozen=True, gc=False):
+    """One dispatched server-sent event.
+
+    `stray` marks a line that belongs to no field (`internal server error`): it
+    is carried on so that it can be counted and quoted, and is never parsed.
+    """
+
+    name: str
+    data: bytes
+    stray: bool = False
+
+
+# --- Frame -> UpstreamEvent ---------------------------------------------------
+
+
+class Message(Struct, frozen=True):
+    """One message of the upstream, as complete as it is now (protocol 2.2).
+
+    `text` is all string parts joined; `pointers` the object parts in order;
+    `content` the whole content object for the kinds that need other fields.
+    """
+
+    id: str
+    role: str
+    name: str | None
+    content_type: str
+    text: str
+    status: str
+    recipient: str
+    channel: str | None
+    is_end_turn: bool
+    pointers: tuple[dict[str, Any], ...]
+    content: dict[str, Any]
+    metadata: dict[str, Any]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the message will not grow: every status but `in_progress`."""
+        return self.status not in ("in_progress", "")
+
+
+class ConversationNamed(Struct, frozen=True):
+    """The conversation that this turn belongs to; sent when first seen or changed."""
+
+    conversation_id: str
+
+
+class MessageSnapshot(Struct, frozen=True):
+    """A whole message: a v0 event, or a v1 document after an operation."""
+
+    message: Message
+
+
+class TextAppended(Struct, frozen=True, gc=False):
+    """Text added to the end of `parts/0` of a message already sent as a snapshot."""
+
+    message_id: str
+    text: str
+
+
+class InputEchoed(Struct, frozen=True, gc=False):
+    """`input_message`: the message with this id is one that was sent, not an answer."""
+
+    message_id: str
+
+
+class ModelNamed(Struct, frozen=True, gc=False):
+    """`server_ste_metadata`: the model that answers, and what for (`text`, `image gen`, …)."""
+
+    slug: str
+    use_case: str = ""
+
+
+class Moderated(Struct, frozen=True, gc=False):
+    """A moderation verdict; `is_blocked` ends the turn as `content_filter`."""
+
+    is_blocked: bool
+
+
+class ResumeOffered(Struct, frozen=True):
+    """The credential of `f/conversation/resume`; never leaves `upstream/`."""
+
+    token: str
+
+    @override
+    def __repr__(self) -> str:
+        """Never show the token."""
+        return "ResumeOffered()"
+
+
+class HandedOff(Struct, frozen=True, gc=False):
+    """`stream_handoff`: the answer goes on elsewhere (protocol 4.6)."""
+
+
+class WebSocketHandOff(Struct, frozen=True, gc=False):
+    """The 2024 hand-off to a WebSocket (protocol 4.4), which is not followed."""
+
+
+class StreamCompleted(Struct, frozen=True, gc=False):
+    """`message_stream_complete`."""
+
+
+class DoneReceived(Struct, frozen=True, gc=False):
+    """The literal `[DONE]`."""
+
+
+class UpstreamFault(Struct, frozen=True):
+    """An error that the upstream put into a body or stream of status 200.
+
+    `is_body` tells an error body (`detail`) from an error event (`error`).
+    """
+
+    failure: Failure
+    is_body: bool
+
+
+class Unknown(Struct, frozen=True, gc=False):
+    """Something this version does not know, for counting; `kind` is bounded in length."""
+
+    kind: str
+    sample: str = ""
+
+
+class BodyEnd(StrEnum):
+    """How the upstream's body ended."""
+
+    CLEAN = "clean"
+    CUT = "cut"
+    SILENT = "silent"
+    BROKEN = "broken"  # not what was promised: an event over the size limit
+    WAITED = "waited"  # no body: the wait for a late picture is over
+    SHUTDOWN = "shutdown"  # this gateway is being stopped
+
+
+class BodyEnded(Struct, frozen=True):
+    """Always the last event of a turn. `detail` is a sentence for the caller."""
+
+    how: BodyEnd
+    detail: str = ""
+
+
+UpstreamEvent = (
+    ConversationNamed
+    | MessageSnapshot
+    | TextAppended
+    | InputEchoed
+    | ModelNamed
+    | Moderated
+    | ResumeOffered
+    | HandedOff
+    | WebSocketHandOff
+    | StreamCompleted
+    | DoneReceived
+    | UpstreamFault
+    | Unknown
+    | BodyEnded
+)
+
+# --- UpstreamEvent -> Delta ---------------------------------------------------
+
+
+class Source(Struct, frozen=True):
+    """What a citation points to. `url` is empty for a file."""
+
+    url: str
+    title: str
+
+
+class Reference(Struct, frozen=True):
+    """One entry of `metadata.citations` or `metadata.content_references`.
+
+    `matched_text` is the marker it belongs to (empty when unknown), `index` the
+    `cited_message_idx`, `file_index` the pair (retrieval turn, file index),
+    `start` the code-point offset of the marker in the message's raw text.
+    `text` is the Markdown that replaces a private-use marker; it is final when
+    `is_complete`.
+    """
+
+    matched_text: str
+    index: int | None
+    file_index: tuple[int, int] | None
+    start: int
+    text: str
+    sources: tuple[Source, ...]
+    is_complete: bool
+
+
+class AnswerStarted(Struct, frozen=True, gc=False):
+    """A visible message begins; texts up to the next one belong to it."""
+
+    message_id: str
+
+
+class AnswerText(Struct, frozen=True, gc=False):
+    """Visible text nobody has seen yet, its markers still inside."""
+
+    text: str
+
+
+class ReferencesKnown(Struct, frozen=True):
+    """All references of the current answer, replacing those known before."""
+
+    message_id: str
+    references: tuple[Reference, ...]
+
+
+class ReasoningText(Struct, frozen=True, gc=False):
+    """Reasoning text nobody has seen yet."""
+
+    text: str
+
+
+class ToolCallText(Struct, frozen=True, gc=False):
+    """Text of a tool call. All with one `message_id` form one block."""
+
+    message_id: str
+    language: str
+    text: str
+    is_last: bool = False
+
+
+class ToolResult(Struct, frozen=True, gc=False):
+    """What a tool printed, whole, with `<<ImageDisplayed>>` still inside."""
+
+    text: str
+
+
+class FunctionCallStarted(Struct, frozen=True, gc=False):
+    """The model calls a function of the caller's; `index` counts the answer's calls from 0."""
+
+    index: int
+    call_id: str
+    name: str
+
+
+class FunctionArguments(Struct, frozen=True, gc=False):
+    """JSON text of the arguments of a call that has started; all with one `index` belong together."""
+
+    index: int
+    text: str
+
+
+class TextSpent(Struct, frozen=True):
+    """Text that was sent or received and is no part of the answer; it counts as usage only.
+
+    `sent` has one entry for each message.
+    """
+
+    sent: tuple[str, ...]
+    received: str
+
+
+class NoticeKind(StrEnum):
+    """Why a line of ours stands in the answer."""
+
+    CONSENT = "consent"  # a GPT action asks for a consent nobody can give here
+    TOOL_ERROR = "tool_error"
+
+
+class Notice(Struct, frozen=True, gc=False):
+    """One line for the caller that is not the model's."""
+
+    kind: NoticeKind
+    text: str
+
+
+class AssetKind(StrEnum):
+    """What is to be fetched."""
+
+    PICTURE = "picture"
+    FILE = "file"
+
+
+class LinkForm(StrEnum):
+    """How a sandbox file stands in the text."""
+
+    TARGET = "target"  # `](sandbox:/path)`: the label is out already
+    BARE = "bare"  # `sandbox:/path`
+
+
+class AssetWanted(Struct, frozen=True):
+    """A request to fetch something; the asset stage answers it with `AssetReady`.
+
+    For a picture `pointer` is `file-service://…` or `sediment://…`; for a file
+    it is the path in the sandbox.
+    """
+
+    kind: AssetKind
+    pointer: str
+    conversation_id: str
+    message_id: str
+    form: LinkForm | None = None
+    revised_prompt: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+class AssetReady(Struct, frozen=True):
+    """The answer to `AssetWanted`: a link, or why there is none."""
+
+    wanted: AssetWanted
+    url: str
+    name: str = ""
+    media_type: str = ""
+    problem: str = ""
+    fault: Failure | None = None  # when it is this gateway's own, such as a full disk
+
+
+class Cited(Struct, frozen=True):
+    """A citation at this place of the text.
+
+    `text` is its Markdown, empty for one that was removed; `slot` names the
+    place so that `CitationResolved` can still add sources to it.
+    """
+
+    slot: int
+    text: str
+    sources: tuple[Source, ...]
+
+
+class CitationResolved(Struct, frozen=True):
+    """Sources that arrived after their place in the text had gone out."""
+
+    slot: int
+    sources: tuple[Source, ...]
+
+
+class Outcome(StrEnum):
+    """How an answer ended (spec 6.4); the label in log and metrics."""
+
+    COMPLETE = "complete"
+    LENGTH = "length"
+    FILTERED = "filtered"
+    REFUSED = "refused"
+    CUT = "cut"
+    SILENT = "silent"
+    FAILED = "failed"
+    EMPTY = "empty"
+    ABANDONED = "abandoned"
+    SHUTDOWN = "shutdown"
+
+
+class TurnFacts(Struct, frozen=True, gc=False):
+    """What is known of the turn besides its text; sent again whenever one of them changes."""
+
+    conversation_id: str | None = None
+    message_id: str | None = None
+    upstream_model: str | None = None
+
+
+class ResumeWanted(Struct, frozen=True):
+    """The body ended with a hand-off pending: the turn goes on in another body.
+
+    `token` is the credential of the resume, or None when none was offered.
+    Answered in `upstream/`, which feeds the other body into the same stages.
+    """
+
+    conversation_id: str | None
+    token: str | None
+
+    @override
+    def __repr__(self) -> str:
+        """Never show the token."""
+        return f"ResumeWanted({self.conversation_id!r})"
+
+
+class PictureWanted(Struct, frozen=True):
+    """The body ended, a picture comes later; answered in `upstream/`, like `ResumeWanted`."""
+
+    conversation_id: str | None
+    task_ids: frozenset[str] = frozenset()
+
+
+class TurnEnded(Struct, frozen=True):
+    """Always the last delta. `finish_reason` is None exactly when there is a `failure`."""
+
+    outcome: Outcome
+    finish_reason: str | None
+    failure: Failure | None = None
+    counts: dict[str, int] = field(default_factory=dict)  # unknown events, rewrites, … by kind
+    samples: dict[str, str] = field(default_factory=dict)  # of some kinds; they quote the upstream
+
+
+Delta = (
+    AnswerStarted
+    | AnswerText
+    | ReferencesKnown
+    | ReasoningText
+    | ToolCallText
+    | ToolResult
+    | FunctionCallStarted
+    | FunctionArguments
+    | TextSpent
+    | Notice
+    | AssetWanted
+    | AssetReady
+    | Cited
+    | CitationResolved
+    | TurnFacts
+    | ResumeWanted
+    | PictureWanted
+    | TurnEnded
+)

@@ -1,0 +1,58 @@
+"""The last border of the vocabulary: what an answer is to its caller, before a dialect encodes it.
+
+    Delta -> Rendered -> bytes for the caller
+
+The kinds that rendering passes on as they are come from `service/vocabulary/events.py`.
+"""
+
+from msgspec import Struct
+
+from service.vocabulary.events import (
+    AssetKind,
+    CitationResolved,
+    FunctionArguments,
+    FunctionCallStarted,
+    ReasoningText,
+    Source,
+    TextSpent,
+    TurnEnded,
+    TurnFacts,
+)
+
+
+class ContentText(Struct, frozen=True, gc=False):
+    """Text of `content`, exactly as the caller gets it."""
+
+    text: str
+
+
+class ContentCited(Struct, frozen=True):
+    """A citation rendered at this place of `content`; `text` may be empty."""
+
+    slot: int
+    text: str
+    sources: tuple[Source, ...]
+
+
+class AssetLinked(Struct, frozen=True):
+    """A picture or file that the caller can fetch; data, its text came before."""
+
+    kind: AssetKind
+    url: str
+    name: str
+    media_type: str
+    revised_prompt: str | None = None
+
+
+Rendered = (
+    ContentText
+    | ContentCited
+    | CitationResolved
+    | ReasoningText
+    | AssetLinked
+    | FunctionCallStarted
+    | FunctionArguments
+    | TextSpent
+    | TurnFacts
+    | TurnEnded
+)

@@ -1,0 +1,163 @@
+"""What a caller asks for, checked: the records between `handlers/` and `upstream/`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from service.vocabulary.byte_source import RemoteContent
+
+
+class TextPart(Struct, frozen=True):
+    """Plain text of a message."""
+
+    text: str
+
+
+class LocalFile(Struct, frozen=True):
+    """A file on this machine's disk, there for as long as the request lasts.
+
+    `name` and `media_type` are what its sender said, cleaned; neither is a path
+    or to be believed.
+    """
+
+    path: Path
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+
+class Upload(Struct, frozen=True):
+    """A file that a caller left here for later requests; times in seconds since 1970."""
+
+    id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    purpose: str
+    created_at: float
+    expires_at: float
+
+
+class Used(Struct, frozen=True):
+    """How much an owner has left here."""
+
+    files: int
+    size_bytes: int
+
+
+class RemoteFile(Struct, frozen=True):
+    """A file that was left here and is on no disk of this machine."""
+
+    upload: Upload
+    content: RemoteContent
+
+
+class FilePart(Struct, frozen=True):
+    """A picture or file of a message: by URL, as data, by id, or received already.
+
+    Exactly one of `url` (http or https), `data_url`, `file_id`, `local` and `remote` is
+    not empty. `path` is where it stands in the request, for errors.
+    """
+
+    path: str
+    url: str = ""
+    data_url: str = ""
+    file_id: str = ""
+    filename: str = ""
+    local: LocalFile | None = None
+    remote: RemoteFile | None = None
+
+
+class ChatMessage(Struct, frozen=True):
+    """One message of the history; `role` is already one of the upstream's."""
+
+    role: str
+    parts: tuple[TextPart | FilePart, ...]
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined by a line feed."""
+        return "\n".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+class Profile(StrEnum):
+    """How an answer is rendered (spec 7.3)."""
+
+    WEB = "web"
+    BOT = "bot"
+    RAW = "raw"
+
+
+class Function(Struct, frozen=True):
+    """A function of the caller's; `parameters` is the JSON Schema of its arguments.
+
+    `path` is where that schema stands in the request, for errors.
+    """
+
+    name: str
+    path: str
+    description: str = ""
+    parameters: dict[str, Any] = {}
+
+
+class JsonFormat(Struct, frozen=True):
+    """JSON that the answer has to be: an object, or what fits a JSON Schema; `path` as above."""
+
+    path: str
+    schema: dict[str, Any] | None = None
+    name: str = ""
+    description: str = ""
+
+
+class Demand(Struct, frozen=True):
+    """What an answer has to be besides words: calls of functions, JSON, or either.
+
+    `must_call`: an answer without a call is none. `is_legacy`: functions were asked
+    for in the form before `tools`, and calls are told in it.
+    """
+
+    functions: tuple[Function, ...] = ()
+    must_call: bool = False
+    is_parallel: bool = True
+    json_format: JsonFormat | None = None
+    is_legacy: bool = False
+
+
+class ChatRequest(Struct, frozen=True):
+    """A chat completion as asked for, after validation.
+
+    `public_url` is the base of links to stored files, without a trailing slash;
+    `received_at` is a monotonic time in seconds; `needs_copies` asks for pictures
+    to be stored even where links of the upstream are handed out. Requests of one
+    credential with the same `idempotency_key` share a turn. What `demand` asks for is
+    told in the messages as well.
+    """
+
+    request_id: str
+    model: str
+    messages: tuple[ChatMessage, ...]
+    is_stream: bool
+    is_usage_wanted: bool
+    profile: Profile
+    public_url: str
+    received_at: float
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    conversation_id: str | None = None
+    parent_message_id: str | None = None
+    ignored_fields: tuple[str, ...] = ()
+    needs_copies: bool = False
+    idempotency_key: str = ""
+    demand: Demand | None = None
+
+
+class ModelInfo(Struct, frozen=True):
+    """One entry of `GET /v1/models`; `created` in seconds."""
+
+    id: str
+    created: int
+    owned_by: str

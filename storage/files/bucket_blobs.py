@@ -1,0 +1,84 @@
+"""Pictures and files of answers in a bucket that several machines share (spec 9).
+
+    save: body -> this machine's disk -> bucket        find: bucket, streamed to the caller
+
+A body rests on the disk only until the bucket has it: one that breaks off begins no upload, and
+one that is sent can be sent again. What was on the disk before there was a bucket is still found.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from storage.files.blob_names import FOLDERS, is_name
+from storage.files.blobs import FileBlobs, StoredBlob, stored_blob
+from storage.files.bucket import Bucket
+from storage.files.retention import KeptFile, Swept, due, swept
+
+
+class ObjectBlobs:
+    """The BlobStore of several machines.
+
+    Args:
+        bucket: where the objects are, below `images` and `files`.
+        local: this machine's disk, for bodies on their way.
+    """
+
+    def __init__(self, bucket: Bucket, local: FileBlobs) -> None:
+        self._bucket = bucket
+        self._local = local
+
+    async def save(
+        self, folder: str, name: str, media_type: str, chunks: AsyncIterator[bytes]
+    ) -> str:
+        """Store a body and return its new name; nobody can find half of it.
+
+        Errors of `chunks` go through.
+
+        Raises:
+            StorageError: the disk or the bucket does not take it.
+        """
+        stored = await self._local.save(folder, name, media_type, chunks)
+        path = self._local.path(folder, stored)
+        try:
+            await self._bucket.put(f"{folder}/{stored}", path)
+        finally:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)  # not in a thread: a cancellation would skip it
+        return stored
+
+    async def find(self, folder: str, name: str) -> StoredBlob | None:
+        """Return the stored file of this name, or None; both come from outside.
+
+        Raises:
+            StorageError: the bucket is out of order.
+        """
+        if not is_name(folder, name):
+            return None
+        content = await self._bucket.find(f"{folder}/{name}")
+        return stored_blob(name, content) if content else await self._local.find(folder, name)
+
+    async def problem(self) -> str | None:
+        """Return why the bucket or the disk cannot be used now, in one sentence, or None."""
+        return await self._bucket.problem() or await self._local.problem()
+
+    async def sweep(self, keep_days: float, max_bytes: int) -> Swept:
+        """Remove from the bucket what is due; several machines may do so at once.
+
+        Raises:
+            StorageError: the bucket is out of order.
+        """
+        found = await self._files()
+        gone = await asyncio.to_thread(list, due(found, keep_days, max_bytes, time.time()))
+        await self._bucket.delete([file.key for file in gone])
+        return swept(found, gone, gone)
+
+    async def _files(self) -> list[KeptFile]:
+        """List what this class has made; other objects are not ours to remove."""
+        return [
+            file
+            for folder in FOLDERS
+            for file in await self._bucket.listing(folder)
+            if is_name(folder, file.key.removeprefix(f"{folder}/"))
+        ]

@@ -1,0 +1,164 @@
+"""Files that callers left here for later requests, in a bucket that machines share.
+
+The bytes and, beside them, the record are as on a disk (`upload_records.py`); all machines see
+the same files, since nothing is kept in memory or on their disks.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from service.vocabulary.requests import LocalFile, Upload, Used
+from storage.files.bucket import Bucket, BucketContent
+from storage.files.retention import KeptFile, Swept, due, swept
+from storage.files.upload_records import (
+    FOLDER,
+    RECORD,
+    STALE_SECONDS,
+    checked_owner,
+    decoded,
+    is_alive,
+    is_id,
+    is_owner,
+    kept_file,
+    new_upload,
+    newest_first,
+)
+
+READS_AT_ONCE = 16
+
+
+class ObjectUploads:
+    """The UploadStore of several machines.
+
+    Args:
+        bucket: where the objects are, below `uploads`.
+        incoming: the directory of this machine in which bodies are received.
+    """
+
+    def __init__(self, bucket: Bucket, incoming: Path) -> None:
+        self._bucket = bucket
+        self._incoming = incoming
+
+    @property
+    def incoming(self) -> Path:
+        """The directory in which bodies are received."""
+        return self._incoming
+
+    async def keep(self, owner: str, file: LocalFile, purpose: str, keep_seconds: float) -> Upload:
+        """Copy a received file to the bucket, where it exists once its record is there.
+
+        Raises:
+            StorageError: the bucket does not take it. What it took is never found, and swept.
+        """
+        upload = new_upload(file, purpose, keep_seconds)
+        key = _key(owner, upload.id)
+        await self._bucket.put(key, file.path)
+        await self._bucket.put(key + RECORD, msgspec.json.encode(upload))
+        return upload
+
+    async def find(self, owner: str, upload_id: str) -> Upload | None:
+        """Return the owner's file of this id, or None; the id comes from outside.
+
+        Raises:
+            StorageError: the bucket is out of order.
+        """
+        if not is_id(upload_id):
+            return None
+        upload = decoded(await self._bucket.read_small(_key(owner, upload_id) + RECORD))
+        return upload if is_alive(upload) else None
+
+    def content(self, owner: str, upload: Upload) -> BucketContent:
+        """Return the bytes of a found file."""
+        key = _key(owner, upload.id)
+        return self._bucket.content(key, upload.size_bytes, upload.created_at)
+
+    async def used(self, owner: str) -> Used:
+        """Return how much an owner keeps, what has expired and is not swept yet included.
+
+        Raises:
+            StorageError: the bucket is out of order.
+        """
+        listed = await self._bucket.listing(_folder(owner))
+        sizes = [one.size_bytes for one in listed if not one.key.endswith(RECORD)]
+        return Used(len(sizes), sum(sizes))
+
+    async def listing(self, owner: str) -> list[Upload]:
+        """Return all files of an owner, the newest first.
+
+        Raises:
+            StorageError: the bucket is out of order.
+        """
+        listed = await self._bucket.listing(_folder(owner))
+        records = [one.key for one in listed if one.key.endswith(RECORD)]
+        return newest_first((await self._read(records)).values())
+
+    async def delete(self, owner: str, upload_id: str) -> bool:
+        """Forget the owner's file of this id; return whether there was one.
+
+        Raises:
+            StorageError: the bucket is out of order.
+        """
+        if await self.find(owner, upload_id) is None:
+            return False
+        await self._forget([_key(owner, upload_id)])
+        return True
+
+    async def sweep(self, max_bytes: int) -> Swept:
+        """Remove what has expired, then the oldest until `max_bytes` are left, and leavings.
+
+        Several machines may do so at once.
+
+        Raises:
+            StorageError: the bucket is out of order.
+        """
+        now = time.time()
+        listed = [one for one in await self._bucket.listing(FOLDER) if _is_ours(one.key)]
+        records = {one.key for one in listed if one.key.endswith(RECORD)}
+        uploads = await self._read(sorted(records))
+        found = [kept_file(key.removesuffix(RECORD), upload) for key, upload in uploads.items()]
+        gone = list(due(found, 0, max_bytes, now))
+        await self._forget([file.key for file in gone])
+        await self._bucket.delete(
+            [one.key for one in listed if _is_left(one, records, now - STALE_SECONDS)]
+        )
+        return swept(found, gone, gone)
+
+    async def _read(self, records: Sequence[str]) -> dict[str, Upload]:
+        """Return the uploads by the keys of their records; one that is gone meanwhile is left out."""
+        found: dict[str, Upload] = {}
+        for start in range(0, len(records), READS_AT_ONCE):
+            keys = records[start : start + READS_AT_ONCE]
+            raw = await asyncio.gather(*map(self._bucket.read_small, keys))
+            read = zip(keys, map(decoded, raw), strict=True)
+            found |= {key: upload for key, upload in read if upload is not None}
+        return found
+
+    async def _forget(self, keys: Sequence[str]) -> None:
+        """Remove files, first what makes them exist."""
+        await self._bucket.delete([key + RECORD for key in keys])
+        await self._bucket.delete(keys)
+
+
+def _folder(owner: str) -> str:
+    return f"{FOLDER}/{checked_owner(owner)}"
+
+
+def _key(owner: str, upload_id: str) -> str:
+    return f"{_folder(owner)}/{upload_id}"
+
+
+def _is_ours(key: str) -> bool:
+    """Return whether this class has made it; other objects are not ours to remove."""
+    _, _, rest = key.partition("/")
+    owner, _, name = rest.partition("/")
+    return is_owner(owner) and is_id(name.removesuffix(RECORD))
+
+
+def _is_left(one: KeptFile, records: set[str], before: float) -> bool:
+    """Return whether these bytes belong to nobody: a machine died before it wrote their record."""
+    is_pair = one.key.endswith(RECORD) or one.key + RECORD in records
+    return not is_pair and one.changed_at < before

@@ -1,0 +1,56 @@
+"""The stores of pictures, files and uploads that a setting asks for (`storage.blobs`)."""
+
+from pathlib import Path
+
+from storage.files.blobs import FileBlobs
+from storage.files.bucket import Bucket
+from storage.files.bucket_blobs import ObjectBlobs
+from storage.files.bucket_uploads import ObjectUploads
+from storage.files.retention import Swept
+from storage.files.uploads import FileUploads
+
+_FILE, _S3 = "file:", "s3://"
+
+
+class Stores:
+    """Both stores, on this machine's disk or in a bucket.
+
+    Args:
+        address: `file:<directory>`, or `s3://<bucket>/<prefix>`.
+        data: the directory for what is on its way to a bucket.
+    """
+
+    def __init__(self, address: str, data: Path) -> None:
+        is_shared = address.startswith(_S3)
+        root = data if is_shared else Path(address.removeprefix(_FILE))
+        self._local = FileBlobs(root), FileUploads(root)
+        self._shared = _shared(address, *self._local) if is_shared else None
+        self.blobs: FileBlobs | ObjectBlobs
+        self.uploads: FileUploads | ObjectUploads
+        self.blobs, self.uploads = self._shared or self._local
+
+    async def sweep(self, keep_days: float, max_bytes: int) -> dict[str, Swept]:
+        """Remove what is due, in each store within `max_bytes`; return the account of each.
+
+        Several processes and machines may do so at once: what one has removed is no error to
+        the others.
+
+        Raises:
+            StorageError: the bucket is out of order.
+            OSError: so is the disk.
+        """
+        blobs, uploads = self._local
+        swept = {"blobs": await blobs.sweep(keep_days, max_bytes)}
+        swept["uploads"] = await uploads.sweep(max_bytes)
+        if self._shared is not None:  # then the disk had only what was on its way
+            shared_blobs, shared_uploads = self._shared
+            swept["blobs"] = await shared_blobs.sweep(keep_days, max_bytes)
+            swept["uploads"] = await shared_uploads.sweep(max_bytes)
+        return swept
+
+
+def _shared(
+    address: str, blobs: FileBlobs, uploads: FileUploads
+) -> tuple[ObjectBlobs, ObjectUploads]:
+    bucket = Bucket(address)
+    return ObjectBlobs(bucket, blobs), ObjectUploads(bucket, uploads.incoming)

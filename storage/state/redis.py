@@ -1,0 +1,183 @@
+"""State in Redis, for gateways on several machines.
+
+Every call has a short limit, since a request waits for it. Of the retries that
+redis-py offers one is kept, at once and for lost connections only: it reaches a
+server that was restarted while its old connections lay in the pool.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from typing import TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from service.ports import LINE_SECONDS, Lease
+from service.vocabulary.errors import StorageError
+
+KEY_PREFIX = "backend-to-v1:"
+LEASE_PREFIX = f"{KEY_PREFIX}lease:"
+CALL_SECONDS = 1.0  # for a whole call, waiting for a connection and connecting included
+_DEFAULTS = {
+    "max_connections": 50,
+    "timeout": CALL_SECONDS,  # how long a call waits for a connection of the pool
+    "socket_connect_timeout": CALL_SECONDS,
+    # Its own limit on sending uses asyncio.wait_for, which before Python 3.12 may
+    # swallow a cancellation (seen: a waiter for a lock that could not be stopped).
+    "socket_timeout": None,
+    "protocol": 2,  # servers before 6.0 do not know how to speak 3
+}
+# Times are the server's, in milliseconds. A lease is a field of its key's hash, by holder:
+# whether it is held or waited for, since when, and until when. All that hold a place and
+# all that wait for longer are ahead.
+_NOW = """
+local time = redis.call('time')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function write(key, holder, is_held, since, ttl)
+  redis.call('hset', key, holder, string.format('%d %.0f %.0f', is_held, since, now + ttl))
+  if redis.call('pttl', key) < ttl then redis.call('pexpire', key, ttl) end
+end
+"""
+_ACQUIRE = f"""{_NOW}
+local key, holder = KEYS[1], ARGV[1]
+local limit, ttl, line = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
+local since, has, others = now - ARGV[4], false, {{}}
+local fields = redis.call('hgetall', key)
+for i = 1, #fields, 2 do
+  local name = fields[i]
+  local held, came, ends = string.match(fields[i + 1], '(%d+) (%d+) (%d+)')
+  if tonumber(ends) <= now then redis.call('hdel', key, name)
+  elseif name == holder then since, has = tonumber(came), held == '1'
+  else others[name] = held == '1' and 0 or tonumber(came) end
+end
+local ahead = 0
+for name, came in pairs(others) do
+  if came < since or came == since and name < holder then ahead = ahead + 1 end
+end
+has = has or ahead < limit
+write(key, holder, has and 1 or 0, since, has and ttl or line)
+return has and 1 or 0
+"""
+_RENEW = f"""{_NOW}
+for i, key in ipairs(KEYS) do write(key, ARGV[i + 1], 1, now, tonumber(ARGV[1])) end
+"""
+_RELEASE = "for i, key in ipairs(KEYS) do redis.call('hdel', key, ARGV[i]) end"
+
+# Servers before 6.0 cannot keep the expiry of a value that they replace.
+_REPLACE = """
+if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+local left = redis.call('pttl', KEYS[1])
+redis.call('set', KEYS[1], ARGV[2])
+if left > 0 then redis.call('pexpire', KEYS[1], left) end
+return 1
+"""
+
+_T = TypeVar("_T")
+
+
+class RedisBackend:
+    """State in the server that `url` names; parameters of the pool may stand in its query.
+
+    Raises:
+        ValueError: the URL has a parameter that nobody knows.
+    """
+
+    def __init__(self, url: str) -> None:
+        retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+        pool = BlockingConnectionPool.from_url(url, **_DEFAULTS, retry=retry)
+        try:
+            pool.connection_class(**pool.connection_kwargs)  # connects nowhere, but reads them all
+        except (TypeError, RedisError):
+            raise ValueError("The query of the Redis URL has an unknown parameter.") from None
+        self._client = Redis.from_pool(pool)
+        self._acquire = self._client.register_script(_ACQUIRE)
+        self._renew = self._client.register_script(_RENEW)
+        self._release = self._client.register_script(_RELEASE)
+        self._replace = self._client.register_script(_REPLACE)
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value, or None when absent or expired."""
+        value = await _answer(self._client.get(KEY_PREFIX + key))
+        return value if isinstance(value, bytes) else None
+
+    async def set(self, key: str, value: bytes, ttl_seconds: float | None) -> None:
+        """Store the value for `ttl_seconds` or for good."""
+        await _answer(self._client.set(KEY_PREFIX + key, value, px=_expiry(ttl_seconds)))
+
+    async def delete(self, key: str) -> None:
+        """Forget the value, if any."""
+        await _answer(self._client.delete(KEY_PREFIX + key))
+
+    async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
+        """Store the value if there is none; return whether it was stored."""
+        px = _expiry(ttl_seconds)
+        return bool(await _answer(self._client.set(KEY_PREFIX + key, value, nx=True, px=px)))
+
+    async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
+        """Change the values of all keys that begin so, and return how many were."""
+        number, cursor, match = 0, 0, f"{KEY_PREFIX}{prefix}*"
+        while True:
+            cursor, keys = await _answer(self._client.scan(cursor, match, count=100))
+            for key in keys:
+                value = await _answer(self._client.get(key))
+                if not isinstance(key, bytes) or not isinstance(value, bytes):
+                    continue  # it has just expired
+                changed = change(value)
+                if changed is not None:
+                    script = self._replace(keys=[key], args=[value, changed])
+                    number += int(await _answer(script))
+            if not cursor:
+                return number
+
+    async def acquire(
+        self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float
+    ) -> bool:
+        """Take a place, prolong it, or stand in line for it; return whether it was had."""
+        seconds = (ttl_seconds, waited_seconds, LINE_SECONDS)
+        arguments: list[str | int] = [lease.holder, limit, *(_milliseconds(one) for one in seconds)]
+        return bool(await _answer(self._acquire(keys=_keys([lease]), args=arguments)))
+
+    async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
+        """Hold the places for `ttl_seconds` from now, whether they are known or not."""
+        arguments: list[str | int] = [
+            _milliseconds(ttl_seconds),
+            *(lease.holder for lease in leases),
+        ]
+        await _answer(self._renew(keys=_keys(leases), args=arguments))
+
+    async def release(self, leases: Collection[Lease]) -> None:
+        """Forget the places, held or waited for."""
+        holders = [lease.holder for lease in leases]
+        await _answer(self._release(keys=_keys(leases), args=holders))
+
+    async def ping(self) -> None:
+        """Ask the server for a sign of life."""
+        await _answer(self._client.ping())
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await _answer(self._client.aclose())
+
+
+def _keys(leases: Collection[Lease]) -> list[str]:
+    return [LEASE_PREFIX + lease.key for lease in leases]
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
+
+
+def _expiry(ttl_seconds: float | None) -> int | None:
+    return None if ttl_seconds is None else _milliseconds(ttl_seconds)
+
+
+async def _answer(call: Awaitable[_T]) -> _T:
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            return await call
+    except (RedisError, OSError) as exc:  # TimeoutError is an OSError
+        message = f"Redis: {str(exc) or 'no answer in time'}"
+        raise StorageError(message) from exc

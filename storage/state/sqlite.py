@@ -1,0 +1,288 @@
+"""State in one SQLite file: WAL, shared by the worker processes of one machine.
+
+Every statement is a transaction of its own, and what must be atomic (add, acquire)
+is one statement, so that no process ever waits for another one's round trip.
+"""
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from service.ports import LINE_SECONDS, Lease
+from service.vocabulary.errors import StorageError
+
+logger = logging.getLogger(__name__)
+
+BUSY_SECONDS = 3.0  # a writer holds the file for milliseconds; this bridges a slow checkpoint
+PURGE_SECONDS = 300.0  # expired rows are invisible at once, so removing them has no hurry
+_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
+_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_SCHEMA = (
+    "PRAGMA journal_mode = WAL",
+    "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires_at REAL)",
+    "CREATE INDEX IF NOT EXISTS state_expiry ON state (expires_at) WHERE expires_at IS NOT NULL",
+    "CREATE TABLE IF NOT EXISTS leases"
+    " (key TEXT NOT NULL, holder TEXT NOT NULL, since REAL NOT NULL, expires_at REAL NOT NULL,"
+    " is_held INTEGER NOT NULL, PRIMARY KEY (key, holder)) WITHOUT ROWID",
+)
+_GET = "SELECT value FROM state WHERE key = ? AND (expires_at IS NULL OR expires_at > ?)"
+_SET = (
+    "INSERT INTO state (key, value, expires_at) VALUES (?, ?, ?) ON CONFLICT (key)"
+    " DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at"
+)
+_LAST_CHARACTER = "\U0010ffff"
+_PAGE = (
+    "SELECT key, value FROM state WHERE key > ? AND key < ?"
+    " AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT 100"
+)
+_REPLACE = "UPDATE state SET value = ? WHERE key = ? AND value = ? RETURNING 1"
+_ADD = f"{_SET} WHERE state.expires_at <= ? RETURNING 1"
+# In order of arrival: all that hold a place and all that wait for longer are ahead.
+_ACQUIRE = """
+WITH mine (since, is_held) AS (
+    SELECT coalesce(max(since), :now - :waited), coalesce(max(is_held), 0) FROM leases
+    WHERE key = :key AND holder = :holder AND expires_at > :now
+), ahead (number) AS (
+    SELECT count(*) FROM leases, mine
+    WHERE key = :key AND holder <> :holder AND expires_at > :now
+    AND (leases.is_held OR (leases.since, holder) < (mine.since, :holder))
+), verdict (since, is_held) AS (
+    SELECT since, is_held OR number < :limit FROM mine, ahead
+)
+INSERT INTO leases (key, holder, since, expires_at, is_held)
+SELECT :key, :holder, since, :now + iif(is_held, :ttl, :line), is_held FROM verdict WHERE true
+ON CONFLICT (key, holder) DO UPDATE SET
+    since = excluded.since, expires_at = excluded.expires_at, is_held = excluded.is_held
+RETURNING is_held
+"""
+_RENEW = (
+    "INSERT OR REPLACE INTO leases (key, holder, since, expires_at, is_held)"
+    " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), ?, ?, 1 FROM json_each(?)"
+)
+_RELEASE = (
+    "DELETE FROM leases WHERE (key, holder) IN"
+    " (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
+)
+
+Parameters = tuple[Any, ...] | dict[str, Any]
+
+
+class SqliteBackend:
+    """State in the file at `path`, opened at first use and again after a failure."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: aiosqlite.Connection | None = None
+        self._opening = asyncio.Lock()
+        self._identity: tuple[int, int] | None = None  # of the file that is open
+        self._is_closed = False
+        self._purge_at = 0.0
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value, or None when absent or expired."""
+        rows = await self._rows(_GET, (key, time.time()))
+        return bytes(rows[0][0]) if rows else None
+
+    async def set(self, key: str, value: bytes, ttl_seconds: float | None) -> None:
+        """Store the value for `ttl_seconds` or for good."""
+        await self._purge()
+        await self._rows(_SET, (key, value, _expiry(ttl_seconds)))
+
+    async def delete(self, key: str) -> None:
+        """Forget the value, if any."""
+        await self._rows("DELETE FROM state WHERE key = ?", (key,))
+
+    async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
+        """Store the value if there is none; return whether it was stored."""
+        await self._purge()
+        parameters = (key, value, _expiry(ttl_seconds), time.time())
+        return bool(await self._rows(_ADD, parameters))
+
+    async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
+        """Change the values of all keys that begin so, and return how many were."""
+        number, last = 0, prefix
+        while rows := await self._rows(_PAGE, (last, prefix + _LAST_CHARACTER, time.time())):
+            for key, value in rows:
+                changed = change(bytes(value))
+                if changed is not None:
+                    number += len(await self._rows(_REPLACE, (changed, key, value)))
+            last = rows[-1][0]
+        return number
+
+    async def acquire(
+        self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float
+    ) -> bool:
+        """Take a place, prolong it, or stand in line for it; return whether it was had."""
+        await self._purge()
+        parameters = {
+            "key": lease.key,
+            "holder": lease.holder,
+            "limit": limit,
+            "now": time.time(),
+            "ttl": ttl_seconds,
+            "waited": waited_seconds,
+            "line": LINE_SECONDS,
+        }
+        rows = await self._rows(_ACQUIRE, parameters)
+        return bool(rows[0][0])
+
+    async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
+        """Hold the places for `ttl_seconds` from now, whether they are known or not."""
+        now = time.time()
+        await self._rows(_RENEW, (now, now + ttl_seconds, _pairs(leases)))
+
+    async def release(self, leases: Collection[Lease]) -> None:
+        """Forget the places, held or waited for."""
+        await self._rows(_RELEASE, (_pairs(leases),))
+
+    async def ping(self) -> None:
+        """Read the table."""
+        await self._rows(_GET, ("", time.time()))
+
+    async def close(self) -> None:
+        """Close the file for good: whoever comes late must not open it again."""
+        self._is_closed = True
+        async with self._opening:
+            await self._disconnect()
+
+    async def _purge(self) -> None:
+        now = time.time()
+        if now < self._purge_at:
+            return
+        self._purge_at = now + PURGE_SECONDS
+        await self._rows("DELETE FROM state WHERE expires_at <= ?", (now,))
+        await self._rows("DELETE FROM leases WHERE expires_at <= ?", (now,))
+
+    async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
+        """Run one statement; if the file is not what it was, open it anew and try again."""
+        try:
+            connection = await self._connected()
+            try:
+                return list(await connection.execute_fetchall(sql, parameters))
+            except (sqlite3.Error, ValueError) as exc:
+                # A ValueError says that another statement closed the connection meanwhile.
+                if getattr(exc, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+                    raise
+                await self._drop(connection)
+            connection = await self._connected()
+            return list(await connection.execute_fetchall(sql, parameters))
+        except (sqlite3.Error, ValueError, OSError) as exc:
+            message = f"SQLite: {exc}"
+            raise StorageError(message) from exc
+
+    async def _connected(self) -> aiosqlite.Connection:
+        if self._connection is not None and self._identity == _identity(self._path):
+            return self._connection
+        async with self._opening:
+            if self._connection is not None and self._identity != _identity(self._path):
+                await self._disconnect()  # another process has put a new file in its place
+            if self._connection is None:
+                self._connection = await self._connect()
+                self._identity = _identity(self._path)
+            return self._connection
+
+    async def _connect(self) -> aiosqlite.Connection:
+        if self._is_closed:
+            raise ValueError("closed")
+        await asyncio.to_thread(_prepare, self._path)
+        connection = await aiosqlite.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            await connection.execute_fetchall("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def _drop(self, connection: aiosqlite.Connection) -> None:
+        async with self._opening:
+            if self._connection is connection:
+                await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error, ValueError):  # it may be broken, which is why it goes
+                await connection.close()
+
+
+def _pairs(leases: Collection[Lease]) -> str:
+    return json.dumps([(lease.key, lease.holder) for lease in leases])
+
+
+def _expiry(ttl_seconds: float | None) -> float | None:
+    return None if ttl_seconds is None else time.time() + ttl_seconds
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _prepare(path: Path) -> None:
+    """Create or repair the file, one process at a time; blocks."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path):
+        try:
+            _check(path)
+        except sqlite3.DatabaseError as exc:
+            if exc.sqlite_errorcode & 0xFF not in _CORRUPT:
+                raise
+            logger.warning("the state file %s is corrupt (%s) and starts anew", path, exc)
+            _move_aside(path)
+            _check(path)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a file lock: switching to WAL and replacing a file are not safe side by side."""
+    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        _lock(descriptor, time.monotonic() + BUSY_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _check(path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would ask for 644
+    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        error = sqlite3.DatabaseError(verdict)
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+
+
+def _move_aside(path: Path) -> None:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(path.with_name(f"{path.name}.corrupt-{stamp}{suffix}"))

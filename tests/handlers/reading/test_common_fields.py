@@ -1,0 +1,62 @@
+"""What several endpoints read alike, asked for by a chat."""
+
+import pytest
+
+from handlers.reading.common_fields import Arrival
+from service.vocabulary.requests import Profile
+from tests.handlers.reading.test_chat_fields import asked, refused
+
+
+@pytest.mark.parametrize("model", ["", "  ", "m" * 256, "a\nb", "\ud800", None, 4])
+def test_a_model_is_a_short_printable_name(model: object) -> None:
+    assert refused(model=model).param == "model"
+
+
+def test_ignored_fields_are_named_in_bounded_number() -> None:
+    assert len(asked(**{f"x{at}": 1 for at in range(1_000)}).ignored_fields) == 32
+
+
+@pytest.mark.parametrize(
+    ("stop", "read"),
+    [
+        ("END", ("END",)),
+        (["a", "b", "a"], ("a", "b")),
+        ([], ()),
+        ("", ()),
+        (["", "x"], ("x",)),
+        ([str(at) for at in range(16)], tuple(str(at) for at in range(16))),
+    ],
+)
+def test_stop_is_a_string_or_a_list(stop: object, read: tuple[str, ...]) -> None:
+    assert asked(stop=stop).stop == read
+
+
+@pytest.mark.parametrize("stop", [[str(at) for at in range(17)], "x" * 513])
+def test_stop_is_bounded(stop: object) -> None:
+    assert refused(stop=stop).param == "stop"
+
+
+def test_ids_of_a_conversation_are_taken_when_they_look_like_ids() -> None:
+    request = asked(conversation_id="67-ab_C", parent_message_id="m-1")
+    assert (request.conversation_id, request.parent_message_id) == ("67-ab_C", "m-1")
+    assert asked(conversation_id="").conversation_id is None
+    for value in ("../me", "a/b", "a" * 129, "a b"):
+        assert refused(conversation_id=value).param == "conversation_id"
+        assert refused(parent_message_id=value).param == "parent_message_id"
+
+
+def test_the_profile_is_the_fields_then_the_headers_then_the_servers() -> None:
+    bot = Arrival("r", 0, "https://g.example", Profile.BOT)
+    raw = Arrival("r", 0, "https://g.example", Profile.BOT, "raw")
+    assert asked(bot).profile is Profile.BOT
+    assert asked(raw).profile is Profile.RAW
+    assert asked(raw, render_profile="web").profile is Profile.WEB
+    assert asked(raw, render_profile="").profile is Profile.RAW
+
+
+def test_an_unknown_profile_names_the_choices() -> None:
+    error = refused(render_profile="html")
+    assert error.param == "render_profile"
+    assert "'web', 'bot', 'raw'" in error.message
+    header = Arrival("r", 0, "https://g.example", Profile.BOT, "html")
+    assert refused(header).param == "x-render-profile"

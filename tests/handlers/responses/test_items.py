@@ -1,0 +1,191 @@
+from typing import Any
+
+import pytest
+
+from handlers.responses.items import input_items, input_messages
+from service.demands.instructions import call_text, result_text
+from service.vocabulary.errors import RequestError
+from service.vocabulary.requests import ChatMessage, FilePart, TextPart
+
+PNG = "data:image/png;base64,aGk="
+
+
+def messages(*items: dict[str, Any]) -> tuple[ChatMessage, ...]:
+    return input_messages(list(items), "input")
+
+
+def parts(*given: dict[str, Any]) -> tuple[TextPart | FilePart, ...]:
+    (message,) = messages({"role": "user", "content": list(given)})
+    return message.parts
+
+
+def test_a_string_is_a_message_of_the_user() -> None:
+    (item,) = input_items("Hello", "abc")
+    assert item == {
+        "id": "msg_abci00",
+        "status": "completed",
+        "role": "user",
+        "content": [{"type": "input_text", "text": "Hello"}],
+        "type": "message",
+    }
+    assert input_messages([item], "input") == (ChatMessage("user", (TextPart("Hello"),)),)
+
+
+def test_items_are_listed_with_what_callers_leave_out() -> None:
+    given = [
+        {"role": "assistant", "content": "Hi"},
+        {"id": "mine", "type": "message", "role": "user", "content": [], "status": None},
+        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "1"},
+        {"type": "reasoning", "id": "rs_1", "summary": []},
+        {"type": "item_reference", "id": "msg_1"},
+        {"role": "user", "content": "x", "id": 7},
+    ]
+    listed = input_items(given, "abc")
+    assert [item["id"] for item in listed] == [
+        "msg_abci00",
+        "mine",
+        "fc_abci02",
+        "fco_abci03",
+        "rs_1",
+        "msg_1",
+        "msg_abci06",
+    ]
+    assert all(item["status"] == "completed" for item in listed)
+    assert listed[0]["content"] == [{"type": "output_text", "text": "Hi", "annotations": []}]
+
+
+@pytest.mark.parametrize(
+    ("role", "sent_as"),
+    [("user", "user"), ("assistant", "assistant"), ("system", "system"), ("developer", "system")],
+)
+def test_each_role_has_its_place(role: str, sent_as: str) -> None:
+    for kind in ({"type": "message"}, {}):
+        (message,) = messages({"role": role, "content": "Hello", **kind})
+        assert (message.role, message.text) == (sent_as, "Hello")
+
+
+def test_texts_of_every_kind_are_text() -> None:
+    given = [
+        {"type": "input_text", "text": "a"},
+        {"type": "output_text", "text": "b", "annotations": [], "logprobs": []},
+        {"type": "refusal", "refusal": "c"},
+        {"type": "text", "text": "d"},
+    ]
+    assert parts(*given) == tuple(map(TextPart, "abcd"))
+
+
+def test_pictures_come_by_url_as_data_and_by_id() -> None:
+    given = [
+        {"type": "input_image", "image_url": "https://a.example/p.png", "detail": "auto"},
+        {"type": "input_image", "image_url": PNG, "file_id": None},
+        {"type": "input_image", "file_id": "file-1", "detail": "high"},
+    ]
+    assert parts(*given) == (
+        FilePart("input[0].content[0].image_url", url="https://a.example/p.png"),
+        FilePart("input[0].content[1].image_url", data_url=PNG),
+        FilePart("input[0].content[2].file_id", file_id="file-1"),
+    )
+
+
+def test_files_come_by_url_as_data_and_by_id() -> None:
+    given = [
+        {"type": "input_file", "file_url": "https://a.example/a.pdf"},
+        {
+            "type": "input_file",
+            "file_data": "data:application/pdf;base64,aGk=",
+            "filename": "a.pdf",
+        },
+        {"type": "input_file", "file_data": "aGk=", "filename": "a.txt"},
+        {"type": "input_file", "file_id": "file-1"},
+    ]
+    path = "input[0].content"
+    assert parts(*given) == (
+        FilePart(f"{path}[0].file_url", url="https://a.example/a.pdf"),
+        FilePart(
+            f"{path}[1].file_data", data_url="data:application/pdf;base64,aGk=", filename="a.pdf"
+        ),
+        FilePart(f"{path}[2].file_data", data_url="data:;base64,aGk=", filename="a.txt"),
+        FilePart(f"{path}[3].file_id", file_id="file-1"),
+    )
+
+
+def test_what_the_model_did_by_itself_is_dropped() -> None:
+    kinds = ("reasoning", "image_generation_call", "web_search_call", "code_interpreter_call")
+    items = [{"type": kind, "id": "x"} for kind in kinds]
+    assert messages(*items, {"role": "user", "content": "Hello"}) == messages(
+        {"role": "user", "content": "Hello"}
+    )
+
+
+CALL = {"type": "function_call", "call_id": "c", "name": "look", "arguments": '{"a":1}'}
+
+
+def test_a_call_and_its_result_are_told_in_words() -> None:
+    result = {"type": "function_call_output", "call_id": "c", "output": "It is warm."}
+    assert messages(CALL, result) == (
+        ChatMessage("assistant", (TextPart(call_text("c", "look", '{"a":1}')),)),
+        ChatMessage("tool", (TextPart(result_text("c", "look", "It is warm.")),)),
+    )
+
+
+def test_a_result_may_have_parts_and_come_without_its_call() -> None:
+    output = [{"type": "input_text", "text": "a"}, {"type": "input_image", "image_url": PNG}]
+    (result,) = messages({"type": "function_call_output", "call_id": "c", "output": output})
+    assert result.parts == (
+        TextPart(result_text("c", "", "a")),
+        FilePart("input[0].output[1].image_url", data_url=PNG),
+    )
+
+
+WRONG_ITEMS: list[tuple[dict[str, Any], str]] = [
+    ({"role": "user"}, "input[0].content"),
+    ({"role": "user", "content": 1}, "input[0].content"),
+    ({"role": "user", "content": [1]}, "input[0].content[0]"),
+    ({"role": "wizard", "content": "x"}, "input[0].role"),
+    ({"role": "tool", "content": "x"}, "input[0].role"),
+    ({"content": "x"}, "input[0].role"),
+    ({"type": "riddle"}, "input[0].type"),
+    ({"type": 1}, "input[0].type"),
+    ({"type": []}, "input[0].type"),
+    ({"type": None}, "input[0].type"),
+    ({"type": "function_call", "name": "f"}, "input[0].call_id"),
+    ({"type": "function_call_output", "call_id": "c"}, "input[0].output"),
+]
+
+
+@pytest.mark.parametrize(
+    ("item", "param"),
+    WRONG_ITEMS,
+)
+def test_an_item_that_is_wrong_is_named(item: dict[str, Any], param: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        messages(item)
+    assert caught.value.param == param
+    assert caught.value.message.startswith(f"{param}: ")
+
+
+WRONG_PARTS: list[tuple[dict[str, Any], str]] = [
+    ({"type": "input_text"}, ".text"),
+    ({"type": "input_text", "text": None}, ".text"),
+    ({"type": "riddle"}, ".type"),
+    ({}, ".type"),
+    ({"type": "input_audio", "input_audio": {}}, ""),
+    ({"type": "input_image"}, ""),
+    ({"type": "input_image", "image_url": PNG, "file_id": "file-1"}, ""),
+    ({"type": "input_image", "image_url": "ftp://a.example"}, ".image_url"),
+    ({"type": "input_image", "file_id": "../x"}, ".file_id"),
+    ({"type": "input_file"}, ""),
+    ({"type": "input_file", "file_id": "file-1", "file_data": "aGk="}, ""),
+    ({"type": "input_file", "file_url": "nowhere"}, ".file_url"),
+]
+
+
+@pytest.mark.parametrize(
+    ("part", "param"),
+    WRONG_PARTS,
+)
+def test_a_part_that_is_wrong_is_named(part: dict[str, Any], param: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parts(part)
+    assert caught.value.param == f"input[0].content[0]{param}"

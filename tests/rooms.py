@@ -1,0 +1,59 @@
+"""The rooms of ARCHITECTURE.md, and the imports of each module, for the tests that compare them."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("service", "handlers", "upstream", "storage")
+
+
+class Room(NamedTuple):
+    """One row of the table; `may_import` holds folders and modules, `service/ports` for one."""
+
+    purpose: str
+    may_import: tuple[str, ...]
+    may_import_everything: bool = False
+
+
+def table() -> dict[str, Room]:
+    """The rooms by folder, as ARCHITECTURE.md shows them."""
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z_/]+)` \| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
+    return {
+        folder: Room(purpose, tuple(re.findall(r"`([a-z_/]+)`", rule)), rule == "everything")
+        for folder, purpose, rule in rows
+        if folder.partition("/")[0] in PACKAGES
+    }
+
+
+def modules() -> dict[str, ast.Module]:
+    """Each module of the four packages by its path without `.py`: `service/stages/decode/sse`."""
+    found = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    return {
+        str(path.relative_to(ROOT).with_suffix("")): ast.parse(path.read_text("utf-8"), str(path))
+        for path in found
+    }
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Yield the full name of all that is imported, wherever it stands in the module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+
+
+def own_imports(tree: ast.AST, known: Mapping[str, ast.Module]) -> set[str]:
+    """The modules of ours that a module imports, as paths: `service/ports`."""
+    found = set()
+    for name in imports(tree):
+        if name.partition(".")[0] in PACKAGES:
+            path = name.replace(".", "/")
+            found.add(path if path in known else path.rpartition("/")[0])
+    return found

@@ -1,0 +1,110 @@
+from collections.abc import AsyncGenerator, Iterator
+
+import pytest
+
+from service.pipeline.joined import make_answer, make_reader, merged, through
+from service.stages.decode.sse import MAX_EVENT_BYTES
+from service.vocabulary.events import (
+    BodyEnd,
+    BodyEnded,
+    DoneReceived,
+    MessageSnapshot,
+    SentHistory,
+    StreamCompleted,
+    TextAppended,
+)
+from tests.scripted_upstream import DONE, answer, event
+
+
+class Repeat:
+    """A stage that gives each number as often as it says."""
+
+    def feed(self, item: int) -> Iterator[int]:
+        yield from [item] * item
+
+
+async def numbers(closed: list[bool]) -> AsyncGenerator[list[int], None]:
+    try:
+        yield [1, 0, 2]
+        yield [0]
+        yield [3]
+    finally:
+        closed.append(True)
+
+
+async def test_a_lifted_stage_keeps_batches_and_leaves_empty_ones_out() -> None:
+    assert [b async for b in through(numbers([]), Repeat())] == [[1, 2, 2], [3, 3, 3]]
+
+
+async def test_closing_a_lifted_stage_closes_its_source() -> None:
+    closed: list[bool] = []
+    lifted = through(numbers(closed), Repeat())
+    await anext(lifted)
+    await lifted.aclose()
+    assert closed == [True]
+
+
+async def test_an_error_of_the_source_comes_through() -> None:
+    async def broken() -> AsyncGenerator[list[int], None]:
+        yield [1]
+        raise OSError("of the test")
+
+    with pytest.raises(OSError, match="of the test"):
+        [b async for b in through(broken(), Repeat())]
+
+
+def test_consumed_counts_as_the_offset_of_a_resume_does() -> None:
+    reader = make_reader()
+    reader.feed(event(b'"v1"', "delta_encoding") + event({"type": "toast"}) + event(b"2024-05-01"))
+    reader.feed(event(b"1", "ping") + event(b"") + b"stray\n" + answer("a") + DONE)
+    assert reader.consumed == 3
+
+
+def test_superseded_events_of_one_read_count_as_consumed() -> None:
+    reader = make_reader()
+    events = reader.feed(b"".join(answer("x" * n) for n in range(5)))
+    assert reader.consumed == 5
+    assert sum(isinstance(each, MessageSnapshot) for each in events) == 2
+
+
+def test_a_followed_body_goes_on_with_the_same_deltas() -> None:
+    message = {"id": "m", "author": {"role": "assistant"}, "content": {"parts": ["a"]}}
+    reader = make_reader()
+    reader.feed(event({"v": {"message": message}}, "delta") + b"data: {broken off")
+    reader.follow()
+    grow = {"p": "/message/content/parts/0", "o": "append", "v": "b"}
+    assert reader.feed(event(grow, "delta")) == [TextAppended("m", "b")]
+
+
+def test_the_end_completes_what_was_left_open_and_comes_last() -> None:
+    reader = make_reader()
+    reader.feed(b'data: {"type":"message_stream_complete"}')
+    end = BodyEnded(BodyEnd.CUT)
+    assert reader.end(end) == [StreamCompleted(), end]
+
+
+def test_an_event_over_the_limit_breaks_the_body_after_what_came_before() -> None:
+    events = make_reader().feed(DONE + b"data: " + b"x" * (MAX_EVENT_BYTES + 1))
+    assert events[0] == DoneReceived()
+    assert isinstance(events[1], BodyEnded)
+    assert events[1].how is BodyEnd.BROKEN
+
+
+def test_an_answer_tells_how_long_silence_may_last() -> None:
+    stage = make_answer(SentHistory())
+    assert stage.patience_seconds is None
+    assert list(stage.feed(StreamCompleted())) == []
+    assert stage.patience_seconds is not None
+
+
+def test_neighbouring_increments_of_one_read_become_one() -> None:
+    grown = [TextAppended("a", text) for text in ("x", "y", "\ud83d", "\ude00")]
+    other = TextAppended("b", "z")
+    end = StreamCompleted()
+    assert merged([*grown, other, end, *grown[:1], end]) == [
+        TextAppended("a", "xy😀"),
+        other,
+        end,
+        grown[0],
+        end,
+    ]

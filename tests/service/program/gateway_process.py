@@ -1,0 +1,69 @@
+"""A gateway as a process of its own, for tests that start and stop one."""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+_LISTENING = re.compile(r"listening on (http://\S+)")
+
+
+def fetch(address: str) -> http.client.HTTPResponse:
+    """Return the answer once its head is there."""
+    host, slash, path = address.removeprefix("http://").partition("/")
+    connection = http.client.HTTPConnection(host, timeout=20)
+    connection.request("GET", slash + path or "/", headers={"Connection": "close"})
+    return connection.getresponse()
+
+
+class GatewayProcess:
+    """Started in a directory of its own; its standard error is read for the address."""
+
+    def __init__(self, folder: Path, *command: str, **environ: str) -> None:
+        self._error = folder / "stderr.txt"
+        self._output = folder / "stdout.txt"
+        with self._error.open("wb") as error, self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=folder,
+                env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=error,
+            )
+
+    @property
+    def error(self) -> str:
+        return self._error.read_text()
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def address(self, seconds: float = 40) -> str:
+        """Wait until it listens."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.process.poll() is None:
+            if found := _LISTENING.search(self.error):
+                return found[1]
+            time.sleep(0.05)
+        message = f"the gateway did not start: {self.error}"
+        raise AssertionError(message)
+
+    def get(self, path: str) -> bytes:
+        return fetch(self.address() + path).read()
+
+    def stop(self, number: int = signal.SIGTERM, seconds: float = 30) -> int:
+        """Send the signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()

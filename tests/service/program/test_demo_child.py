@@ -1,0 +1,89 @@
+"""The demo upstream as a child process."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from service.program import demo_child
+from service.program.demo_child import DemoError, demo_upstream, pointed_at
+from service.settings.config import Config, TokensConfig, UpstreamConfig
+from tests.service.program.gateway_process import GatewayProcess, fetch
+
+STUB = str(Path(__file__).with_name("stub_gateway.py"))
+
+LISTEN = "server: {host: 127.0.0.1, port: 0}\n"
+
+
+@pytest.fixture
+def start(tmp_path):
+    made = []
+
+    def _start(settings: str) -> GatewayProcess:
+        (tmp_path / "config.yaml").write_text(settings)
+        made.append(GatewayProcess(tmp_path, STUB))
+        return made[-1]
+
+    yield _start
+    for process in made:
+        process.close()
+
+
+@pytest.mark.slow
+def test_the_demo_takes_the_place_of_every_service_that_gets_a_token(start):
+    more = "upstream: {proxy: 'http://127.0.0.1:9'}\ntokens: {provider: openai}"
+    gateway = start(LISTEN + more)
+    about = json.loads(gateway.get("/about"))
+    demo = about["base_url"]
+    assert demo.startswith("http://127.0.0.1:")
+    assert about["oaifree_url"] == f"{demo}/api/auth/refresh"
+    assert about["openai_url"] == f"{demo}/oauth/token"
+    assert about["proxy"] == ""
+    assert fetch(demo).status < 500
+    assert f"curl -N {gateway.address()}/v1/chat/completions" in gateway.output
+    assert gateway.stop() == 0
+    with pytest.raises(OSError, match="refused"):
+        fetch(demo)
+
+
+@pytest.mark.slow
+def test_the_demo_ends_when_the_gateway_is_killed(start):
+    gateway = start(LISTEN)
+    demo = json.loads(gateway.get("/about"))["base_url"]
+    gateway.close()
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        try:
+            fetch(demo).close()
+        except OSError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the demo is still there")
+
+
+def test_the_demo_ends_with_its_context():
+    with demo_upstream() as address:
+        assert fetch(address).status < 500
+    with pytest.raises(OSError, match="refused"):
+        fetch(address)
+
+
+def test_a_demo_that_does_not_start_is_an_error(monkeypatch, capfd):
+    monkeypatch.setattr(demo_child, "_COMMAND", (demo_child.sys.executable, "-c", "1/0"))
+    with pytest.raises(DemoError, match="did not start"), demo_upstream():
+        pass
+    assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_no_address_of_a_real_service_is_left():
+    config = Config(
+        upstream=UpstreamConfig(proxy="http://p:1", retries=7),
+        tokens=TokensConfig(provider="openai"),
+    )
+    changed = pointed_at(config, "http://127.0.0.1:9")
+    assert changed.upstream == UpstreamConfig(base_url="http://127.0.0.1:9", retries=7)
+    assert changed.tokens.oaifree_url == "http://127.0.0.1:9/api/auth/refresh"
+    assert changed.tokens.openai_url == "http://127.0.0.1:9/oauth/token"
+    assert changed.tokens.provider == "openai"
+    assert changed.storage == config.storage

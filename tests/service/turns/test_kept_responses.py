@@ -1,0 +1,88 @@
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.ports import StateStore
+from service.turns import kept_responses
+from service.turns.kept_responses import KeptResponse, KeptResponses
+from storage.state.store import open_state
+
+
+@pytest.fixture
+async def state(tmp_path: Path) -> AsyncIterator[StateStore]:
+    store = open_state(f"sqlite:{tmp_path}/state.db", lambda _: None)
+    yield store
+    await store.close()
+
+
+def response(text: str = "Hello") -> dict[str, Any]:
+    return {"id": "resp_1", "output": [{"type": "message", "id": "msg_1", "text": text}]}
+
+
+KEPT = KeptResponse(response(), [{"role": "user", "content": "Hi"}], "conv", "msg")
+
+
+async def test_what_is_kept_is_found_by_its_owner_only(state: StateStore) -> None:
+    kept = KeptResponses(state, 60)
+    await kept.keep("me", KEPT)
+    assert await kept.find("me", "resp_1") == KEPT
+    assert await kept.find("you", "resp_1") is None
+    assert await kept.find("me", "resp_2") is None
+
+
+async def test_it_is_kept_as_long_as_is_said(state: StateStore) -> None:
+    await KeptResponses(state, -1).keep("me", KEPT)
+    assert await KeptResponses(state, 60).find("me", "resp_1") is None
+
+
+async def test_what_is_deleted_is_gone(state: StateStore) -> None:
+    kept = KeptResponses(state, 60)
+    await kept.keep("me", KEPT)
+    assert not await kept.delete("you", "resp_1")
+    assert await kept.delete("me", "resp_1")
+    assert not await kept.delete("me", "resp_1")
+    assert await kept.find("me", "resp_1") is None
+
+
+async def test_half_an_emoji_survives(state: StateStore) -> None:
+    kept = KeptResponses(state, 60)
+    await kept.keep("me", KeptResponse(response("\ud83d")))
+    found = await kept.find("me", "resp_1")
+    assert found is not None
+    assert found.response["output"][0]["text"] == "\ud83d"
+
+
+async def test_input_over_the_limit_is_left_out(
+    state: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_responses, "MAX_KEPT_BYTES", 1_000)
+    kept = KeptResponses(state, 60)
+    await kept.keep("me", KeptResponse(response(), [{"content": "x" * 1_000}], "conv", "msg"))
+    assert await kept.find("me", "resp_1") == KeptResponse(response(), None, "conv", "msg")
+
+
+async def test_a_response_over_the_limit_is_not_kept(
+    state: StateStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kept_responses, "MAX_KEPT_BYTES", 1_000)
+    caplog.set_level(logging.WARNING)
+    kept = KeptResponses(state, 60)
+    await kept.keep("me", KeptResponse(response("x" * 1_000)))
+    assert await kept.find("me", "resp_1") is None
+    assert "resp_1" in caplog.text
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"[]", b'{"response": 1}'])
+async def test_what_is_no_response_is_none(state: StateStore, value: bytes) -> None:
+    await state.set("response:me:resp_1", value)
+    assert await KeptResponses(state, 60).find("me", "resp_1") is None
+
+
+@pytest.mark.parametrize("response_id", ["", "\ud83d", "a b", "x" * 129, "resp_1\n", "é"])
+async def test_what_cannot_be_an_id_is_no_response(state: StateStore, response_id: str) -> None:
+    kept = KeptResponses(state, 60)
+    assert await kept.find("me", response_id) is None
+    assert not await kept.delete("me", response_id)

@@ -1,0 +1,40 @@
+"""Keys that may ask for some models only."""
+
+import pytest
+
+from service.turns.model_permissions import AllowedTurns
+from service.vocabulary.credentials import Credential
+from service.vocabulary.errors import NotFoundError
+from service.vocabulary.requests import ChatRequest, Profile
+from tests.handlers.scripted import ScriptedTurns
+
+
+def chat(model: str) -> ChatRequest:
+    return ChatRequest("r", model, (), False, False, Profile.WEB, "http://gw", 0.0)
+
+
+async def ran(model: str, *allowed: str) -> ScriptedTurns:
+    turns = ScriptedTurns()
+    credential = Credential("token", gateway_key="0" * 64, models=allowed)
+    async for _ in AllowedTurns(turns).run(chat(model), credential):
+        pass
+    return turns
+
+
+async def test_a_key_without_models_may_use_all() -> None:
+    assert (await ran("anything")).requests
+
+
+async def test_a_model_that_is_named_may_be_used() -> None:
+    assert (await ran("gpt-4o", "o1-mini", "gpt-4o")).requests
+
+
+@pytest.mark.parametrize("model", ["gpt-4", "GPT-4O", "gpt-4o ", "gpt-4o-mini", "", "x" * 9999])
+async def test_for_another_model_nothing_is_run(model: str) -> None:
+    turns = ScriptedTurns()
+    credential = Credential("token", models=("gpt-4o",))
+    with pytest.raises(NotFoundError, match="this key may use 'gpt-4o'") as caught:
+        AllowedTurns(turns).run(chat(model), credential)
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+    assert len(caught.value.message) < 500
+    assert turns.requests == []

@@ -1,0 +1,85 @@
+import pytest
+
+from service.vocabulary.credentials import (
+    Caller,
+    Credential,
+    TokenKind,
+    fingerprint,
+    read_credential,
+)
+from service.vocabulary.errors import AuthError
+
+JWT = "eyJhbGciOi.eyJleHAiOj.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("authorization", "api_key", "account", "credential"),
+    [
+        ("Bearer tok", None, None, Credential("tok")),
+        ("bearer  tok ", None, None, Credential("tok")),
+        ("Bearer tok,acc-1", None, None, Credential("tok", "acc-1")),
+        ("Bearer tok, acc-1", None, "other", Credential("tok", "acc-1")),
+        ("Bearer tok", None, "acc-1", Credential("tok", "acc-1")),
+        (None, "tok", None, Credential("tok")),
+        (None, "tok,acc", None, Credential("tok", "acc")),
+        ("Bearer a", "b", None, Credential("a")),
+    ],
+)
+def test_headers_are_read_as_documented(authorization, api_key, account, credential) -> None:
+    assert read_credential(authorization, api_key, account) == credential
+
+
+@pytest.mark.parametrize(
+    ("authorization", "account"),
+    [
+        (None, None),
+        ("", None),
+        ("Bearer", None),
+        ("Bearer ", None),
+        ("Basic dXNlcg==", None),
+        ("Bearer two words", None),
+        ("Bearer tök", None),
+        ("Bearer ,acc", None),
+        ("Bearer " + "x" * 8193, None),
+        ("Bearer tok,a b", None),
+        ("Bearer tok,a,b", None),
+        ("Bearer tok", "a/../b"),
+    ],
+)
+def test_what_is_no_credential_is_a_401_that_shows_no_part_of_it(authorization, account) -> None:
+    with pytest.raises(AuthError) as caught:
+        read_credential(authorization, None, account)
+    assert (caught.value.status, caught.value.code) == (401, "invalid_api_key")
+    for word in ("dXNlcg", "tök", "two words"):
+        assert word not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("token", "kind"),
+    [
+        (JWT, TokenKind.ACCESS),
+        ("eyJhbGciOi-anything", TokenKind.ACCESS),
+        ("abcd.efgh.ijkl", TokenKind.ACCESS),
+        ("fk-share", TokenKind.PASS_THROUGH),
+        ("pk-pool", TokenKind.PASS_THROUGH),
+        ("v1.MjEwNzU", TokenKind.REFRESH),
+        ("x" * 45, TokenKind.REFRESH),
+        ("sk-anything", TokenKind.REFRESH),
+    ],
+)
+def test_kinds_are_told_apart_by_form(token: str, kind: TokenKind) -> None:
+    assert Credential(token).kind is kind
+
+
+def test_no_representation_holds_a_token() -> None:
+    shown = repr((Credential("secret-token", "acc"), Caller("secret-token", None, "a" * 32)))
+    assert "secret" not in shown
+    assert "secret" not in fingerprint("secret-token")
+    assert len(fingerprint("\ud83d")) == 32
+
+
+def test_an_owner_is_a_token_together_with_its_account_id() -> None:
+    owners = {Credential("t").owner, Credential("t", "a").owner, Credential("u", "a").owner}
+    assert len(owners) == 3
+    assert Credential("t", "a").owner == read_credential("Bearer t", None, "a").owner
+    assert all(len(owner) == 32 for owner in owners)

@@ -1,0 +1,69 @@
+import pytest
+
+from service.vocabulary.text import Pieces, ends_in_half, join_surrogates, truncate_utf16
+
+
+@pytest.mark.parametrize(
+    ("text", "joined"),
+    [
+        ("plain", "plain"),
+        ("\ud83d\ude00", "😀"),
+        ("a\ud83d\ude00b\ud83d", "a😀b\ud83d"),
+        ("\ude00\ud83d", "\ude00\ud83d"),
+    ],
+)
+def test_only_pairs_of_halves_are_joined(text: str, joined: str) -> None:
+    assert join_surrogates(text) == joined
+
+
+def test_a_high_half_at_the_end_is_seen_and_nothing_else() -> None:
+    assert ends_in_half("a\ud83d")
+    assert not any(ends_in_half(text) for text in ("", "a", "😀", "\ude00", "\ud83dx"))
+
+
+@pytest.mark.parametrize(
+    ("text", "units", "left"),
+    [
+        ("hello", 2, "he"),
+        ("hello", 9, "hello"),
+        ("a😀b", 3, "a😀"),
+        ("a😀b", 2, "a\ud83d"),
+        ("中文", 1, "中"),
+        ("x", 0, ""),
+    ],
+)
+def test_truncation_counts_utf16_code_units(text: str, units: int, left: str) -> None:
+    assert truncate_utf16(text, units) == left
+
+
+def test_pieces_are_what_was_added() -> None:
+    pieces, words = Pieces(), [f"{number} " for number in range(2_500)]
+    for word in words:
+        pieces.add(word)
+    assert pieces.joined() == "".join(words)
+    assert pieces.joined() == "".join(words)
+    assert Pieces().joined() == ""
+
+
+@pytest.mark.parametrize("read_words", [1, 7, 999, 1_000, 1_001, 2_500])
+def test_pieces_hold_the_string_of_each_read_and_no_copy(read_words: int) -> None:
+    pieces, shared = Pieces(), []
+    pieces.add("before ")
+    for _ in range(3):
+        words = [f"{number} " for number in range(read_words)]
+        for word in words:
+            pieces.add(word)
+        shared.append("".join(words))
+        pieces.share(shared[-1])
+    assert pieces.joined() == "before " + "".join(shared)
+    held = [id(block) for block in pieces._blocks]
+    assert all(id(one) in held for one in shared)
+
+
+def test_pieces_share_nothing_but_their_end() -> None:
+    pieces = Pieces()
+    pieces.add("one ")
+    pieces.share("two ")
+    pieces.add("two ")
+    pieces.share("three two ")
+    assert pieces.joined() == "one two "

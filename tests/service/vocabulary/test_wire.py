@@ -1,0 +1,49 @@
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from service.vocabulary.events import Failure
+from service.vocabulary.wire import error_frame, error_object, to_json
+
+MAX_LINE_BYTES = 65_535
+
+
+def sent(event: bytes) -> Any:
+    """What an event of one line says."""
+    assert event.startswith(b"data: ")
+    assert event.endswith(b"\n\n")
+    [line] = event.decode().rstrip("\n").splitlines()
+    assert len(line.encode()) <= MAX_LINE_BYTES
+    return json.loads(line.removeprefix("data: "))
+
+
+@pytest.mark.parametrize("character", ["\u0085", "\u2028", "\u2029", "\ud83d", "\n", "\r"])
+def test_what_some_readers_stumble_over_is_escaped(character: str) -> None:
+    encoded = to_json([f"é{character}x"])
+    assert len(encoded.decode().splitlines()) == 1
+    assert json.loads(encoded) == [f"é{character}x"]
+
+
+def test_an_error_has_four_keys_and_a_fifth_for_text_that_arrived() -> None:
+    failure = Failure(502, "It broke.", "upstream_error", "upstream_cut")
+    error = {
+        "message": "It broke.",
+        "type": "upstream_error",
+        "param": None,
+        "code": "upstream_cut",
+    }
+    assert error_object(failure) == {"error": error}
+    assert error_object(failure, "Once") == {"error": {**error, "partial": "Once"}}
+    assert sent(error_frame(failure)) == {"error": error}
+
+
+def test_an_error_frame_is_one_short_line_whatever_the_message() -> None:
+    failure = Failure(502, "\u2028\x00" * 100_000, "upstream_error", None)
+    assert list(sent(error_frame(failure))) == ["error"]
+
+
+def test_json_is_safe_for_lone_surrogates() -> None:
+    assert json.loads(to_json({"a": ["\ud800\u2028"]})) == {"a": ["\ud800\u2028"]}
+    assert msgspec.json.decode(to_json({"a": "é"})) == {"a": "é"}

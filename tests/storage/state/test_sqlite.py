@@ -1,0 +1,168 @@
+"""What only the SQLite store has: a file that others see, and that can break."""
+
+import asyncio
+import logging
+import resource
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from service.ports import StateStore
+from service.vocabulary.errors import StorageError
+from storage.state.sqlite import SqliteBackend
+from storage.state.store import PAUSE_SECONDS, open_state
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+@pytest.fixture
+def failures() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def opened(path: Path, failures: list[str]) -> AsyncIterator[Callable[[], StateStore]]:
+    stores: list[StateStore] = []
+
+    def another() -> StateStore:
+        stores.append(open_state(f"sqlite:{path}", failures.append))
+        return stores[-1]
+
+    yield another
+    for store in stores:
+        await store.close()
+
+
+async def test_state_survives_a_restart(opened: Callable[[], StateStore]) -> None:
+    before = opened()
+    await before.set("key", b"value", ttl_seconds=60)
+    await before.close()
+    assert await opened().get("key") == b"value"
+
+
+async def test_the_file_is_for_its_owner_only(opened: Callable[[], StateStore], path: Path) -> None:
+    await opened().set("key", b"value")
+    modes = {part.name: oct(part.stat().st_mode & 0o777) for part in path.parent.iterdir()}
+    assert "state.db-wal" in modes
+    assert set(modes.values()) == {"0o600"}
+
+
+async def test_expired_rows_leave_the_file(opened: Callable[[], StateStore], path: Path) -> None:
+    before = opened()
+    await before.set("short", b"value", ttl_seconds=0.01)
+    await before.set("long", b"value", ttl_seconds=60)
+    await asyncio.sleep(0.05)
+    await opened().set("other", b"value")
+    with closing(sqlite3.connect(path)) as reader:
+        assert reader.execute("SELECT key FROM state ORDER BY key").fetchall() == [
+            ("long",),
+            ("other",),
+        ]
+
+
+@pytest.fixture(params=[b"not a database, but long enough\n" * 200, b"SQLite format 3\0"])
+def garbage(request: pytest.FixtureRequest, path: Path) -> bytes:
+    garbage: bytes = request.param
+    path.write_bytes(garbage)
+    return garbage
+
+
+async def test_a_corrupt_file_is_moved_aside_with_a_warning(
+    opened: Callable[[], StateStore],
+    path: Path,
+    failures: list[str],
+    caplog: pytest.LogCaptureFixture,
+    garbage: bytes,
+) -> None:
+    one, two = opened(), opened()
+    await asyncio.gather(one.set("one", b"1"), two.set("two", b"2"))
+    assert await one.get("two") == b"2"
+    assert failures == []
+    (aside,) = path.parent.glob("state.db.corrupt-*")
+    assert aside.read_bytes() == garbage
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+async def test_a_file_that_becomes_corrupt_while_open_is_replaced(
+    opened: Callable[[], StateStore], path: Path, failures: list[str]
+) -> None:
+    one, two = opened(), opened()
+    for number in range(200):
+        await one.set(f"{number}", b"x" * 500)
+    await two.get("1")
+    await one.close()
+    await two.close()
+    three, four = opened(), opened()
+    await three.get("1")
+    await four.get("1")
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 60_000)
+    for number in range(200):
+        await three.get(f"{number}")
+    await three.set("key", b"1")
+    assert await three.get("key") == b"1"
+    assert await four.get("key") == b"1"
+    assert failures == []
+    assert len(list(path.parent.glob("state.db.corrupt-*[0-9]"))) == 1
+
+
+async def test_a_file_that_was_deleted_is_made_again(
+    opened: Callable[[], StateStore], path: Path, failures: list[str]
+) -> None:
+    one, two = opened(), opened()
+    await one.set("key", b"1")
+    assert await two.get("key") == b"1"
+    for part in path.parent.iterdir():
+        part.unlink()
+    await one.set("key", b"2")
+    assert await two.get("key") == b"2"
+    assert failures == []
+
+
+async def test_a_full_disk_leaves_what_is_stored_readable(
+    opened: Callable[[], StateStore], failures: list[str]
+) -> None:
+    store = opened()
+    await store.set("key", b"1")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, hard))
+    try:
+        await store.set("big", b"x" * 1_000_000)
+        assert await store.get("key") == b"1"
+        assert await store.get("big") is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert set(failures) == {"set"}
+    await asyncio.sleep(PAUSE_SECONDS + 0.1)
+    await store.set("big", b"2")
+    assert await store.get("big") == b"2"
+
+
+async def test_a_writer_waits_for_another_one(
+    opened: Callable[[], StateStore], path: Path, failures: list[str]
+) -> None:
+    store = opened()
+    await store.set("key", b"1")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writing = asyncio.ensure_future(store.set("key", b"2"))
+        await asyncio.sleep(0.1)
+        other.execute("COMMIT")
+    await writing
+    assert await store.get("key") == b"2"
+    assert failures == []
+
+
+async def test_a_closed_store_is_not_opened_again(path: Path) -> None:
+    backend = SqliteBackend(path)
+    await backend.set("key", b"1", None)
+    await backend.close()
+    with pytest.raises(StorageError, match="closed"):
+        await backend.get("key")

@@ -1,0 +1,477 @@
+"""One suite for both stores; what only one of them has is in its own file."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from service.ports import LINE_SECONDS, Lease, StateStore
+from storage.state.store import PAUSE_SECONDS, open_state
+from tests.redis_server import RedisServer, running_redis
+
+LEASING = ["acquire", "renew", "release"]
+KINDS = ["sqlite", pytest.param("redis", marks=pytest.mark.needs_redis)]
+
+
+@pytest.fixture(scope="module")
+def redis_server() -> Iterator[RedisServer]:
+    with running_redis() as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path}/new/state.db"
+    server: RedisServer = request.getfixturevalue("redis_server")
+    server.command("FLUSHALL")
+    return server.url
+
+
+@pytest.fixture
+def failures() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def opened(url: str, failures: list[str]) -> AsyncIterator[Callable[[], StateStore]]:
+    stores: list[StateStore] = []
+
+    def another() -> StateStore:
+        stores.append(open_state(url, failures.append))
+        return stores[-1]
+
+    yield another
+    for store in stores:
+        await store.close()
+
+
+@pytest.fixture
+def store(opened: Callable[[], StateStore]) -> StateStore:
+    return opened()
+
+
+async def test_what_was_set_is_got_by_every_store(
+    store: StateStore, opened: Callable[[], StateStore]
+) -> None:
+    value = bytes(range(256))
+    await store.set("key", value)
+    assert await store.get("key") == value
+    assert await opened().get("key") == value
+    assert await store.get("other") is None
+
+
+async def test_a_value_replaces_another_and_its_expiry(store: StateStore) -> None:
+    await store.set("key", b"1", ttl_seconds=0.05)
+    await store.set("key", b"2")
+    await asyncio.sleep(0.1)
+    assert await store.get("key") == b"2"
+
+
+async def test_a_value_is_gone_after_its_expiry(store: StateStore) -> None:
+    await store.set("key", b"1", ttl_seconds=0.05)
+    assert await store.get("key") == b"1"
+    await asyncio.sleep(0.1)
+    assert await store.get("key") is None
+
+
+@pytest.mark.parametrize("ttl_seconds", [0, -1])
+async def test_a_value_that_has_expired_already_is_not_kept(
+    store: StateStore, ttl_seconds: float
+) -> None:
+    await store.set("key", b"1", ttl_seconds)
+    await asyncio.sleep(0.01)
+    assert await store.get("key") is None
+
+
+async def test_a_deleted_value_is_gone_and_may_be_deleted_again(store: StateStore) -> None:
+    await store.set("key", b"1")
+    await store.delete("key")
+    await store.delete("key")
+    assert await store.get("key") is None
+
+
+async def test_add_stores_once_until_it_expires(store: StateStore) -> None:
+    assert await store.add("key", b"1", ttl_seconds=0.1)
+    assert not await store.add("key", b"2", ttl_seconds=0.1)
+    assert await store.get("key") == b"1"
+    await asyncio.sleep(0.15)
+    assert await store.add("key", b"3")
+    assert not await store.add("key", b"4")
+    assert await store.get("key") == b"3"
+
+
+async def test_of_many_adds_at_once_one_wins(opened: Callable[[], StateStore]) -> None:
+    stores = [opened() for _ in range(4)]
+    won = await asyncio.gather(*(stores[n % 4].add("key", b"%d" % n) for n in range(40)))
+    assert sum(won) == 1
+
+
+async def test_values_under_a_prefix_are_rewritten_until_the_same_end(store: StateStore) -> None:
+    for number in range(249, -1, -1):
+        await store.set(f"a:{number}", b"%d" % number, ttl_seconds=30 if number else 1.0)
+    await store.set("a:forever", b"7")
+    await store.set("b:1", b"1")
+    await store.set("a", b"1")
+
+    def change(value: bytes) -> bytes | None:
+        return b"changed" if int(value) % 2 == 0 else None
+
+    assert await store.rewrite("a:", change) == 125
+    assert [await store.get(f"a:{number}") for number in (0, 1, 248)] == [
+        b"changed",
+        b"1",
+        b"changed",
+    ]
+    assert [await store.get(key) for key in ("a:forever", "b:1", "a")] == [b"7", b"1", b"1"]
+    await asyncio.sleep(1.0)
+    assert await store.get("a:0") is None
+    assert await store.rewrite("nothing:", change) == 0
+
+
+async def test_a_value_that_changes_meanwhile_is_not_rewritten(
+    opened: Callable[[], StateStore], url: str
+) -> None:
+    store = opened()
+    await store.set("a:1", b"old")
+
+    def change(value: bytes) -> bytes:
+        assert value == b"old"
+        other = threading.Thread(target=asyncio.run, args=(set_elsewhere(url),))
+        other.start()
+        other.join()
+        return b"rewritten"
+
+    assert await store.rewrite("a:", change) == 0
+    assert await store.get("a:1") == b"new"
+
+
+async def set_elsewhere(url: str) -> None:
+    store = open_state(url, print)
+    await store.set("a:1", b"new")
+    await store.close()
+
+
+async def test_a_lock_lets_one_in_at_a_time_within_and_across_stores(
+    opened: Callable[[], StateStore],
+) -> None:
+    inside, most = 0, 0
+
+    async def enter(store: StateStore) -> None:
+        nonlocal inside, most
+        async with store.lock("key", 10):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0.002)
+            inside -= 1
+
+    stores = [opened() for _ in range(3)]
+    await asyncio.gather(*(enter(stores[n % 3]) for n in range(15)))
+    assert most == 1
+
+
+async def test_two_names_are_two_locks_and_no_lock_is_a_value(store: StateStore) -> None:
+    async with asyncio.timeout(2), store.lock("one", 10), store.lock("two", 10):
+        assert await store.get("one") is None
+        assert await store.add("one", b"")
+
+
+async def test_the_error_of_the_holder_goes_through_and_frees_the_lock(
+    opened: Callable[[], StateStore],
+) -> None:
+    with pytest.raises(LookupError, match="mine"):
+        async with opened().lock("key", 10):
+            raise LookupError("mine")
+    async with asyncio.timeout(2), opened().lock("key", 10):
+        pass
+
+
+async def test_a_lock_is_prolonged_while_it_is_held(opened: Callable[[], StateStore]) -> None:
+    one, two = opened(), opened()
+    async with one.lock("key", 0.15):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5), two.lock("key", 0.15):
+                pytest.fail("two holders")
+    async with asyncio.timeout(2), two.lock("key", 0.15):
+        pass
+
+
+async def test_a_waiter_that_was_cancelled_leaves_no_lock_behind(
+    opened: Callable[[], StateStore],
+) -> None:
+    one, two = opened(), opened()
+    async with one.lock("key", 10):
+        for store in (one, two, two):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05), store.lock("key", 10):
+                    pytest.fail("two holders")
+    for store in (one, two):
+        async with asyncio.timeout(2), store.lock("key", 10):
+            pass
+
+
+async def test_only_the_owner_frees_a_lock(opened: Callable[[], StateStore]) -> None:
+    one, two = opened(), opened()
+    async with one.lock("key", 10):
+        await two._backend.release([Lease("lock:key", "somebody else")])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1), two.lock("key", 10):
+                pytest.fail("two holders")
+
+
+async def test_an_open_store_is_alive(store: StateStore, failures: list[str]) -> None:
+    assert await store.is_alive()
+    assert failures == []
+
+
+# --- leases --------------------------------------------------------------------
+
+
+def leases(*names: str, key: str = "key") -> list[Lease]:
+    return [Lease(key, name) for name in names]
+
+
+async def test_there_are_as_many_leases_as_the_limit_says(
+    opened: Callable[[], StateStore],
+) -> None:
+    one, two = opened(), opened()
+    a, b, c, d = leases("a", "b", "c", "d")
+    assert await one.acquire(a, 3, 10)
+    assert await two.acquire(b, 3, 10)
+    assert await one.acquire(c, 3, 10)
+    assert not await two.acquire(d, 3, 10)
+    await one.release([a])
+    assert await two.acquire(d, 3, 10)
+
+
+async def test_who_has_a_lease_has_it_when_it_asks_again(store: StateStore) -> None:
+    a, b = leases("a", "b")
+    assert await store.acquire(a, 1, 10)
+    assert not await store.acquire(b, 1, 10, waited_seconds=5)
+    assert await store.acquire(a, 1, 10)
+
+
+async def test_leases_of_two_keys_have_nothing_to_do_with_each_other(store: StateStore) -> None:
+    assert await store.acquire(Lease("one", "a"), 1, 10)
+    assert await store.acquire(Lease("two", "a"), 1, 10)
+    assert not await store.acquire(Lease("one", "b"), 1, 10)
+    assert await store.get("one") is None
+
+
+async def test_of_many_who_ask_at_once_as_many_as_the_limit_get_one(
+    opened: Callable[[], StateStore],
+) -> None:
+    stores = [opened() for _ in range(4)]
+    asked = leases(*(f"{number}" for number in range(40)))
+    got = await asyncio.gather(
+        *(stores[number % 4].acquire(lease, 7, 10) for number, lease in enumerate(asked))
+    )
+    assert sum(got) == 7
+
+
+async def test_nobody_gets_a_lease_before_one_who_waits_for_longer(
+    opened: Callable[[], StateStore],
+) -> None:
+    one, two = opened(), opened()
+    a, b, c, d = leases("a", "b", "c", "d")
+    assert await one.acquire(a, 1, 10)
+    assert not await one.acquire(b, 1, 10)
+    assert not await two.acquire(c, 1, 10, waited_seconds=3)
+    await one.release([a])
+    assert not await two.acquire(d, 1, 10)
+    assert not await one.acquire(b, 1, 10)
+    assert await two.acquire(c, 1, 10)
+    await two.release([c])
+    assert not await two.acquire(d, 1, 10)
+    assert await one.acquire(b, 1, 10)
+
+
+async def test_who_left_the_line_stands_in_nobodys_way(store: StateStore) -> None:
+    a, b, c = leases("a", "b", "c")
+    assert await store.acquire(a, 1, 10)
+    assert not await store.acquire(b, 1, 10)
+    await store.release([a, b])
+    assert await store.acquire(c, 1, 10)
+
+
+async def test_who_asks_no_more_stands_in_the_way_for_a_short_while(store: StateStore) -> None:
+    a, b, c = leases("a", "b", "c")
+    assert await store.acquire(a, 1, 10)
+    assert not await store.acquire(b, 1, 10)
+    await store.release([a])
+    assert not await store.acquire(c, 1, 10)
+    await asyncio.sleep(LINE_SECONDS + 0.1)
+    assert await store.acquire(c, 1, 10)
+
+
+async def test_a_lease_that_is_not_renewed_is_free_after_its_time(store: StateStore) -> None:
+    a, b, c, d = leases("a", "b", "c", "d")
+    assert await store.acquire(a, 2, 0.2)
+    assert await store.acquire(b, 2, 10)
+    await asyncio.sleep(0.25)
+    assert await store.acquire(c, 2, 10)
+    assert not await store.acquire(d, 2, 10)
+
+
+async def test_renewed_leases_are_held_on(store: StateStore) -> None:
+    a, b, c = leases("a", "b", "c")
+    assert await store.acquire(a, 2, 0.2)
+    assert await store.acquire(b, 2, 0.2)
+    await store.renew([a, b], 10)
+    await asyncio.sleep(0.25)
+    assert not await store.acquire(c, 2, 10)
+
+
+async def test_leases_that_the_store_has_lost_are_known_again_when_they_are_renewed(
+    opened: Callable[[], StateStore],
+) -> None:
+    one, two = opened(), opened()
+    await one.renew([*leases("a", "b"), Lease("other", "a")], 10)
+    (c,) = leases("c")
+    assert not await two.acquire(c, 2, 10)
+    assert not await two.acquire(Lease("other", "c"), 1, 10)
+    await one.release([*leases("a"), Lease("other", "a")])
+    assert await two.acquire(c, 2, 10)
+
+
+async def test_a_thousand_leases_are_renewed_and_released_at_once(store: StateStore) -> None:
+    many = [Lease(f"key-{number % 7}", f"{number}") for number in range(1000)]
+    await store.renew(many, 10)
+    assert not await store.acquire(Lease("key-3", "new"), 100, 10)
+    await store.release(many)
+    assert await store.acquire(Lease("key-3", "other"), 2, 10)
+
+
+async def test_nothing_renewed_or_released_is_nothing_done(
+    store: StateStore, failures: list[str]
+) -> None:
+    await store.renew([], 10)
+    await store.release([])
+    await store.release(leases("nobody"))
+    assert failures == []
+
+
+CONTENDER = """
+import asyncio, sys
+from pathlib import Path
+from storage.state.store import open_state
+
+async def contend(url, name, log):
+    store = open_state(url, lambda kind: sys.exit(f"failed: {kind}"))
+    for number in range(25):
+        if await store.add(f"prize-{number}", name.encode()):
+            with log.open("a") as file:
+                file.write(f"won {number}\\n")
+        async with store.lock("shared", 10):
+            count = int(await store.get("count") or b"0")
+            await asyncio.sleep(0.001)
+            await store.set("count", b"%d" % (count + 1))
+    await store.close()
+
+asyncio.run(contend(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+"""
+
+
+async def test_processes_share_locks_and_adds(url: str, store: StateStore, tmp_path: Path) -> None:
+    log = tmp_path / "won"
+    processes = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", CONTENDER, url, name, str(log)),
+            cwd=Path(__file__).parents[3],
+        )
+        for name in ("one", "two")
+    ]
+    assert [await process.wait() for process in processes] == [0, 0]
+    assert await store.get("count") == b"50"
+    assert sorted(log.read_text().split("\n")[:-1]) == sorted(f"won {n}" for n in range(25))
+
+
+HOLDER = """
+import asyncio, sys
+from storage.state.store import open_state
+
+async def hold(url):
+    async with open_state(url, print).lock("key", 0.6):
+        print("held", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(hold(sys.argv[1]))
+"""
+
+
+async def test_a_lock_whose_holder_was_killed_frees_itself(url: str, store: StateStore) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", HOLDER, url),
+        cwd=Path(__file__).parents[3],
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"held\n"
+    process.kill()
+    await process.communicate()
+    started = time.monotonic()
+    async with asyncio.timeout(5), store.lock("key", 10):
+        assert time.monotonic() - started > 0.1
+
+
+# --- a store that is dead ------------------------------------------------------
+
+
+@pytest.fixture(params=["sqlite", "redis", "unix"])
+async def dead(
+    request: pytest.FixtureRequest, tmp_path: Path, failures: list[str]
+) -> AsyncIterator[StateStore]:
+    (tmp_path / "file").touch()
+    urls = {
+        "sqlite": f"sqlite:{tmp_path}/file/state.db",
+        "redis": "redis://:hunter2@127.0.0.1:1/0",
+        "unix": f"unix://{tmp_path}/absent.sock",
+    }
+    store = open_state(urls[request.param], failures.append)
+    yield store
+    await store.close()
+
+
+async def test_a_dead_store_degrades_and_says_so_once(
+    dead: StateStore, failures: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    started = time.monotonic()
+    assert await dead.get("key") is None
+    await dead.set("key", b"1")
+    await dead.delete("key")
+    assert await dead.add("key", b"1")
+    async with dead.lock("key", 10):
+        pass
+    assert await dead.acquire(Lease("key", "one"), 0, 10)
+    await dead.renew([Lease("key", "one")], 10)
+    await dead.release([Lease("key", "one")])
+    assert not await dead.is_alive()
+    assert time.monotonic() - started < PAUSE_SECONDS
+    assert failures == ["get", "set", "delete", "add", "lock", "unlock", *LEASING]
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert "hunter2" not in caplog.text
+
+
+async def test_the_lock_of_a_dead_store_still_holds_within_the_process(dead: StateStore) -> None:
+    inside: list[int] = []
+
+    async def enter(number: int) -> None:
+        async with dead.lock("key", 10):
+            inside.append(number)
+            await asyncio.sleep(0.001)
+            assert inside.pop() == number
+
+    await asyncio.gather(*(enter(number) for number in range(10)))
+
+
+@pytest.mark.parametrize("url", ["sqlite:", "mysql://host", "state.db", "redis://h?colour=red"])
+def test_a_url_that_names_no_store_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"sqlite:PATH|parameter"):
+        open_state(url, print)

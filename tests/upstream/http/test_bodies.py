@@ -1,0 +1,99 @@
+import asyncio
+import tracemalloc
+import zlib
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from service.vocabulary.errors import UpstreamProtocolError
+from tests.scripted_upstream import Pause, Raw, scripted_upstream
+from upstream.http.bodies import chunks_within, json_object, read_limited, read_start
+
+
+@pytest.fixture
+def body(upstream, backend):
+    """Return an opener of an answer of so many bytes."""
+
+    def of(size):
+        upstream.answers("GET", "/body", (200, b"x" * size))
+        return backend.session.get(f"{upstream.base}/body")
+
+    return of
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000])
+async def test_a_body_within_the_limit_is_read_whole(body, size):
+    async with body(size) as response:
+        assert await read_limited(response, 100_000) == b"x" * size
+
+
+async def test_a_body_over_the_limit_is_an_error(body):
+    async with body(100_001) as response:
+        with pytest.raises(UpstreamProtocolError):
+            await read_limited(response, 100_000)
+
+
+async def test_chunks_are_the_body_in_slices(body):
+    async with body(500_000) as response:
+        assert sum([len(chunk) async for chunk in chunks_within(response, 500_000)]) == 500_000
+
+
+async def test_only_the_start_of_a_long_body_is_read(body):
+    async with body(900_000) as response:
+        assert 1000 <= len(await read_start(response, 1000)) < 900_000
+    async with body(10) as response:
+        assert await read_start(response, 1000) == b"x" * 10
+
+
+@pytest.mark.parametrize("packing", ["gzip", "deflate"])
+async def test_a_packed_body_is_measured_unpacked_and_never_unpacked_whole(
+    upstream, backend, packing
+):
+    pack = zlib.compressobj(9, wbits=31 if packing == "gzip" else 15)
+    bomb = b"".join(pack.compress(bytes(1 << 20)) for _ in range(64)) + pack.flush()
+
+    async def answer(_request):
+        return web.Response(body=bomb, headers={"Content-Encoding": packing})
+
+    upstream.answers("GET", "/bomb", answer)
+    tracemalloc.start()
+    try:
+        async with backend.session.get(f"{upstream.base}/bomb") as response:
+            with pytest.raises(UpstreamProtocolError):
+                await read_limited(response, 1 << 20)
+        async with backend.session.get(f"{upstream.base}/bomb") as response:
+            assert len(await read_start(response, 1000)) < 1 << 20
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+async def test_a_body_that_breaks_ends_also_where_the_parser_tells_nobody(backend):
+    async with scripted_upstream() as upstream:
+        upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
+        for read in (read_start, read_limited):
+            url = f"{upstream.url}/backend-api/conversation"
+            async with asyncio.timeout(5), backend.session.post(url, json={}) as response:
+                with pytest.raises(aiohttp.ClientPayloadError):
+                    await read(response, 1000)
+
+
+async def test_a_body_that_breaks_while_nobody_reads_is_an_error_of_the_network(backend):
+    async with scripted_upstream() as upstream:
+        upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
+        url = f"{upstream.url}/backend-api/conversation"
+        async with asyncio.timeout(5), backend.session.post(url, json={}) as response:
+            chunks = chunks_within(response, 1000)
+            assert await anext(chunks) == b"x" * 10
+            await asyncio.sleep(0.3)
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await anext(chunks)
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"), [(b'{"a": 1}', {"a": 1}), (b"[1]", None), (b"", None), (b"{", None)]
+)
+def test_only_an_object_is_an_object(raw, found):
+    assert json_object(raw) == found

@@ -1,0 +1,90 @@
+"""From a body to deltas, by the usual way and by the fast lane."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from service.pipeline.fast_lane import FastLane
+from service.pipeline.joined import make_answer, make_reader, make_renderer
+from service.stages.render.bot_format import WEB
+from service.vocabulary.events import AnswerText, Delta, Outcome, SentHistory, TurnEnded
+from service.vocabulary.rendered import Rendered
+from tests.scripted_upstream import DONE, Pause, ScriptedUpstream, answer, final, scripted_upstream
+from tests.upstream.website.turn.test_client import opened
+from upstream.website.turn.receiving import Receiver
+
+WORDS = ["It", " is", " tea", ", and", " more"]
+
+
+class Told:
+    """An outlet that is open or not."""
+
+    def __init__(self, *, is_open: bool = True) -> None:
+        self.is_open = is_open
+        self.put_text = ""
+        self.gathered: list[Rendered] = []
+
+    def is_ready(self) -> bool:
+        return self.is_open
+
+    def put(self, text: str) -> None:
+        self.put_text += text
+
+    def gather(self, pieces: list[Rendered]) -> None:
+        self.gathered += pieces
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[ScriptedUpstream]:
+    async with scripted_upstream() as running:
+        steps: list[Any] = []
+        for count in range(1, len(WORDS) + 1):
+            steps += [answer("".join(WORDS[:count])), Pause(0.05)]
+        running.plays(*steps, final("".join([*WORDS, "."])), DONE)
+        yield running
+
+
+async def received(upstream: ScriptedUpstream, lane: FastLane | None) -> list[Delta]:
+    async with opened(upstream) as client:
+        body = await client.open()
+        receiver = Receiver(make_reader(), make_answer(SentHistory()), lane)
+        return [delta async for batch in receiver.deltas(body) for delta in batch]
+
+
+def text_of(deltas: list[Delta]) -> str:
+    return "".join(delta.text for delta in deltas if isinstance(delta, AnswerText))
+
+
+@pytest.mark.parametrize("has_lane", [False, True])
+async def test_all_is_yielded_where_nothing_is_taken(
+    upstream: ScriptedUpstream, has_lane: bool
+) -> None:
+    lane = FastLane(make_renderer(WEB), Told(is_open=False)) if has_lane else None
+    deltas = await received(upstream, lane)
+    assert text_of(deltas) == "It is tea, and more."
+    assert isinstance(deltas[-1], TurnEnded)
+
+
+async def test_text_alone_is_put_and_the_rest_yielded(upstream: ScriptedUpstream) -> None:
+    outlet = Told()
+    deltas = await received(upstream, FastLane(make_renderer(WEB), outlet))
+    assert outlet.put_text == "".join(WORDS[1:])
+    assert text_of(deltas) == "It."
+    assert "".join(getattr(piece, "text", "") for piece in outlet.gathered) == outlet.put_text
+    assert isinstance(deltas[-1], TurnEnded)
+    assert deltas[-1].outcome is Outcome.COMPLETE
+
+
+async def test_a_fault_on_the_lane_is_raised_where_the_answer_is_awaited(
+    upstream: ScriptedUpstream,
+) -> None:
+    class Broken(Told):
+        def put(self, _text: str) -> None:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.wait_for(
+            received(upstream, FastLane(make_renderer(WEB), Broken())), timeout=5
+        )

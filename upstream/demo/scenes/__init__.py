@@ -1,0 +1,4 @@
+"""What the demo plays.
+
+It may import `upstream/demo/ground`.
+"""

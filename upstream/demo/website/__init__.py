@@ -1,0 +1,4 @@
+"""The website's doors of the demo.
+
+It may import `upstream/demo/ground`, `upstream/demo/scenes`.
+"""

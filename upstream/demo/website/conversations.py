@@ -1,0 +1,245 @@
+"""Stored conversations and what can be asked about them (protocol 6.4)."""
+
+import time
+import uuid
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from upstream.demo.ground.refusals import Refusal, detail, not_found
+from upstream.demo.ground.script import Message
+from upstream.demo.ground.stats import STATS
+from upstream.demo.scenes.surroundings import conversation_details
+from upstream.demo.website.tokens import OWNER, fields_of
+
+KEPT_CONVERSATIONS = 2_000
+"""The oldest are forgotten: all is in memory, and load tests run for long."""
+
+
+class Late(msgspec.Struct, frozen=True):
+    """A message that joins its conversation by itself."""
+
+    ready_at: float
+    message: Message
+
+
+class Conversation(msgspec.Struct):
+    """One conversation; a temporary one has an id but is never found again."""
+
+    id: str
+    owner: str
+    title: str = "New chat"
+    gizmo_id: str = ""
+    model: str = "auto"
+    is_temporary: bool = False
+    is_visible: bool = True
+    is_archived: bool = False
+    is_streaming: bool = False
+    created_at: float = msgspec.field(default_factory=time.time)
+    root_id: str = msgspec.field(default_factory=lambda: str(uuid.uuid4()))
+    messages: dict[str, Message] = msgspec.field(default_factory=dict)
+    parents: dict[str, str] = msgspec.field(default_factory=dict)
+    current_id: str = ""
+    late: list[Late] = msgspec.field(default_factory=list)
+
+    def append(self, message: Message) -> None:
+        """Add a message below the current one, or replace it where it is."""
+        if message["id"] not in self.messages:
+            self.parents[message["id"]] = self.current_id or self.root_id
+            self.current_id = message["id"]
+        self.messages[message["id"]] = message
+
+    def settle(self) -> None:
+        """Take in the late messages whose time has come."""
+        now = time.time()
+        for one in [late for late in self.late if late.ready_at <= now]:
+            self.late.remove(one)
+            self.append(one.message)
+
+    def path(self, leaf_id: str) -> list[Message]:
+        """Return the messages from the root to a leaf."""
+        way: list[Message] = []
+        node_id = leaf_id
+        while node_id in self.messages:
+            way.append(self.messages[node_id])
+            node_id = self.parents[node_id]
+        return way[::-1]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the whole, as `GET conversation/{id}` answers."""
+        children: dict[str, list[str]] = {node: [] for node in [self.root_id, *self.messages]}
+        for node_id, parent_id in self.parents.items():
+            children[parent_id].append(node_id)
+        mapping: dict[str, Any] = {
+            node_id: {
+                "id": node_id,
+                "message": self.messages.get(node_id),
+                "parent": self.parents.get(node_id),
+                "children": children[node_id],
+            }
+            for node_id in children
+        }
+        return {
+            "title": self.title,
+            "create_time": self.created_at,
+            "update_time": self.created_at,
+            "mapping": mapping,
+            "current_node": self.current_id or self.root_id,
+            "moderation_results": [],
+            "conversation_id": self.id,
+            "plugin_ids": None,
+            "gizmo_id": self.gizmo_id or None,
+            "is_archived": self.is_archived,
+            "is_starred": None,
+            "safe_urls": [],
+            "blocked_urls": [],
+            "default_model_slug": self.model,
+            "async_status": 3 if self.late else None,
+        }
+
+
+class Conversations:
+    """All conversations, by id."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Conversation] = {}
+
+    def open(self, owner: str, conversation_id: str) -> Conversation:
+        """Return a visible conversation of this account.
+
+        Raises:
+            Refusal: 404, it is not there, not the caller's, hidden or was temporary.
+        """
+        found = self._by_id.get(conversation_id)
+        if found is None or found.owner != owner:
+            raise not_found()
+        if found.is_temporary:
+            raise not_found("history_disabled_conversation_not_found")
+        if not found.is_visible:
+            raise not_found("conversation_deleted")
+        found.settle()
+        return found
+
+    def start(self, owner: str, *, is_temporary: bool) -> Conversation:
+        """Begin a new conversation."""
+        made = Conversation(str(uuid.uuid4()), owner, is_temporary=is_temporary)
+        self._by_id[made.id] = made
+        if len(self._by_id) > KEPT_CONVERSATIONS:
+            del self._by_id[next(iter(self._by_id))]
+        return made
+
+    def any_of(self, owner: str, conversation_id: str) -> Conversation | None:
+        """Return a conversation of this account, in whatever state."""
+        found = self._by_id.get(conversation_id)
+        return found if found and found.owner == owner else None
+
+    def visible(self, owner: str) -> list[Conversation]:
+        """Return what the account's list shows, newest first."""
+        shown = [
+            one
+            for one in self._by_id.values()
+            if one.owner == owner and one.is_visible and not one.is_temporary
+        ]
+        return sorted(shown, key=lambda one: one.created_at, reverse=True)
+
+
+CONVERSATIONS: web.AppKey[Conversations] = web.AppKey("CONVERSATIONS", Conversations)
+
+
+def opened(request: web.Request) -> Conversation:
+    """Return the conversation that a request's path names, or refuse."""
+    conversation_id = request.match_info["conversation_id"]
+    return request.app[CONVERSATIONS].open(request[OWNER], conversation_id)
+
+
+async def get_conversation(request: web.Request) -> web.Response:
+    """Answer a whole conversation."""
+    return web.json_response(opened(request).as_json())
+
+
+async def list_conversations(request: web.Request) -> web.Response:
+    """Answer a page of the account's conversations."""
+    offset = int(request.query.get("offset", "0"))
+    limit = int(request.query.get("limit", "28"))
+    shown = request.app[CONVERSATIONS].visible(request[OWNER])
+    items = [
+        {"id": one.id, "title": one.title, "create_time": one.created_at}
+        for one in shown[offset : offset + limit]
+    ]
+    return web.json_response(
+        {
+            "items": items,
+            "total": len(shown),
+            "limit": limit,
+            "offset": offset,
+            "has_missing_conversations": False,
+        }
+    )
+
+
+async def patch_conversation(request: web.Request) -> web.Response:
+    """Hide, rename or archive a conversation."""
+    conversation = opened(request)
+    wanted = await fields_of(request)
+    conversation.title = str(wanted.get("title", conversation.title))
+    conversation.is_archived = bool(wanted.get("is_archived", conversation.is_archived))
+    if wanted.get("is_visible") is False:
+        _hide(request, conversation)
+    return web.json_response({"success": True})
+
+
+async def patch_conversations(request: web.Request) -> web.Response:
+    """Hide every conversation of the account."""
+    if (await fields_of(request)).get("is_visible") is not False:
+        raise Refusal(422, detail("Invalid body"))
+    for conversation in request.app[CONVERSATIONS].visible(request[OWNER]):
+        _hide(request, conversation)
+    return web.json_response({"success": True})
+
+
+async def delete_conversation(request: web.Request) -> web.Response:
+    """Hide a conversation, in the form of 2026."""
+    _hide(request, opened(request))
+    return web.json_response({"success": True})
+
+
+async def post_title(request: web.Request) -> web.Response:
+    """Name a conversation after its first words."""
+    conversation = opened(request)
+    return web.json_response({"title": conversation.title})
+
+
+async def post_init(request: web.Request) -> web.Response:
+    """Answer the limits that a new conversation meets."""
+    model = (await fields_of(request)).get("requested_default_model") or "auto"
+    details = conversation_details(str(model))
+    return web.json_response({"type": "conversation_detail_metadata", **details})
+
+
+async def get_stream_status(request: web.Request) -> web.Response:
+    """Tell whether an answer is being written."""
+    status = "IS_STREAMING" if opened(request).is_streaming else "IS_NOT_STREAMING"
+    return web.json_response({"status": status})
+
+
+async def get_tasks(request: web.Request) -> web.Response:
+    """Answer the pictures that are still being drawn."""
+    tasks = [
+        {
+            "task_id": late.message["id"],
+            "conversation_id": one.id,
+            "original_conversation_id": one.id,
+            "status": "running",
+            "file_ids": [],
+            "image_gen_message": None,
+        }
+        for one in request.app[CONVERSATIONS].visible(request[OWNER])
+        for late in one.late
+    ]
+    return web.json_response({"tasks": tasks})
+
+
+def _hide(request: web.Request, conversation: Conversation) -> None:
+    conversation.is_visible = False
+    request.app[STATS].hidden.append(conversation.id)

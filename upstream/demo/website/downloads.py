@@ -1,0 +1,116 @@
+"""Giving files: links by file id and by sandbox path, and the bytes (protocol 6.2, 6.3, 6.6).
+
+Two kinds of link, as the real ones: on the upstream's own origin, which wants
+the bearer, and signed ones on another origin, which must never see it. The
+other origin is this server under its other loopback name; where it listens
+elsewhere there is none, and what is signed takes a bearer too.
+"""
+
+from aiohttp import web
+
+from upstream.demo.ground.files import FILES, StoredFile
+from upstream.demo.ground.stats import STATS
+from upstream.demo.website.conversations import opened
+from upstream.demo.website.tokens import OWNER
+
+NATIVE_PREFIX = "file_"
+OTHER_NAMES = {"127.0.0.1": "localhost", "localhost": "127.0.0.1"}
+EXPIRED_WORD = "expired"
+RETRY_WORD = "retry"
+
+
+def own_origin(request: web.Request) -> str:
+    """Return the origin that the caller knows this server by."""
+    return f"{request.scheme}://{request.host}"
+
+
+def foreign_origin(request: web.Request) -> str:
+    """Return another origin of this server, where it listens on loopback."""
+    name, colon, port = request.host.partition(":")
+    return f"{request.scheme}://{OTHER_NAMES.get(name, name)}{colon}{port}"
+
+
+async def get_classic_link(request: web.Request) -> web.Response:
+    """Answer `files/{id}/download`; it knows no native ids."""
+    file_id = request.match_info["file_id"]
+    stored = None if file_id.startswith(NATIVE_PREFIX) else _owned(request, file_id)
+    return _link(request, stored)
+
+
+async def get_link(request: web.Request) -> web.Response:
+    """Answer `files/download/{id}`, for ids of both forms."""
+    return _link(request, _owned(request, request.match_info["file_id"]))
+
+
+async def get_attachment_link(request: web.Request) -> web.Response:
+    """Answer `conversation/{id}/attachment/{id}/download`; it knows only native ids."""
+    opened(request)
+    file_id = request.match_info["file_id"]
+    stored = _owned(request, file_id) if file_id.startswith(NATIVE_PREFIX) else None
+    return _link(request, stored)
+
+
+async def get_sandbox_link(request: web.Request) -> web.Response:
+    """Answer `interpreter/download`; the path's words choose its faults."""
+    conversation = opened(request)
+    path = request.query.get("sandbox_path", "")
+    message_id = request.query.get("message_id", "")
+    files = request.app[FILES]
+    if EXPIRED_WORD in path:
+        return _failed("ace_pod_expired")
+    if RETRY_WORD in path and files.is_first_ask(message_id, path):
+        return web.json_response({"status": "retry"})
+    return _link(request, files.in_sandbox(conversation.id, message_id, path))
+
+
+async def get_blob(request: web.Request) -> web.Response:
+    """Give the bytes behind a signed link."""
+    has_foreign_name = request.host.partition(":")[0] in OTHER_NAMES
+    if "Authorization" in request.headers and has_foreign_name:
+        request.app[STATS].counts["bearer_on_foreign_download"] += 1
+        return web.Response(status=403, text="AuthenticationFailed")
+    return _content(request, request.app[FILES].find(request.match_info["file_id"]))
+
+
+async def get_estuary(request: web.Request) -> web.Response:
+    """Give the bytes behind a link of the upstream's own; the bearer was checked before."""
+    return _content(request, _owned(request, request.query.get("id", "")))
+
+
+def _owned(request: web.Request, file_id: str) -> StoredFile | None:
+    return request.app[FILES].owned(request[OWNER], file_id)
+
+
+def _link(request: web.Request, stored: StoredFile | None) -> web.Response:
+    if stored is None or not stored.is_uploaded:
+        return _failed("file_not_found")
+    return web.json_response(
+        {
+            "status": "success",
+            "download_url": _url(request, stored),
+            "metadata": {"file_id": stored.id},
+            "file_name": stored.name,
+            "mime_type": stored.media_type,
+            "creation_time": stored.created_at,
+        }
+    )
+
+
+def _url(request: web.Request, stored: StoredFile) -> str:
+    if not stored.id.startswith(NATIVE_PREFIX):
+        return f"{foreign_origin(request)}/blob/{stored.id}?se=2030&sig=demo"
+    link = f"/backend-api/estuary/content?id={stored.id}&ts=489000&p=fs&sig=demo"
+    # both forms are seen; which one comes is fixed by the id's first digit
+    is_absolute = int(stored.id[len(NATIVE_PREFIX)], 16) % 2 == 0
+    return own_origin(request) + link if is_absolute else link
+
+
+def _failed(code: str) -> web.Response:
+    return web.json_response({"status": "error", "error_code": code, "error_message": None})
+
+
+def _content(request: web.Request, stored: StoredFile | None) -> web.Response:
+    if stored is None or stored.content is None:
+        return web.Response(status=404, text="BlobNotFound")
+    request.app[STATS].counts["downloads"] += 1
+    return web.Response(body=stored.content, headers={"Content-Type": stored.media_type})

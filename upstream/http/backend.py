@@ -1,0 +1,320 @@
+"""Calls to the upstream's companion endpoints (protocol 6), and the ground of all its clients.
+
+The turn has a client of its own and shares the headers, routes and errors of
+this one. No `aiohttp.ClientError` leaves: a broken connection is the route's
+fault, an error status a refusal of `service/upstream_errors/refusals.py`.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import aiohttp_socks
+import orjson
+import yarl
+from msgspec import Struct
+from multidict import CIMultiDict
+
+from service.observing.throttled import Seldom
+from service.settings.config import UpstreamConfig
+from service.upstream_errors.refusals import is_route_fault, refusal
+from service.version import VERSION
+from service.vocabulary.credentials import Caller
+from service.vocabulary.errors import (
+    UpstreamError,
+    UpstreamRefusedError,
+    UpstreamTimeoutError,
+    UpstreamUnreachableError,
+)
+from upstream.http.bodies import json_object, read_limited, read_start
+from upstream.http.routing import Route, Routes
+
+USER_AGENT = f"backend-to-v1/{VERSION}"
+MAX_JSON_BYTES = 64 * 1024 * 1024  # a stored conversation of hundreds of turns
+MAX_ERROR_BYTES = 64 * 1024  # more than any error object; a page may be cut
+_MIN_SECRET_CHARS = 8  # a shorter header value is a word that sentences may hold
+_PAUSE_SECONDS = 0.2  # before the second try; doubles
+_RETRIED_STATUSES = frozenset(
+    {
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+# aiohttp-socks reports its proxy by errors of its own, none of them a ClientError.
+_CONNECTOR_ERRORS = (
+    aiohttp.ClientConnectorError,
+    aiohttp_socks.ProxyConnectionError,
+    aiohttp_socks.ProxyError,
+    aiohttp_socks.ProxyTimeoutError,
+)
+_LOGGER = logging.getLogger(__name__)
+
+
+class FileForm(Struct, frozen=True):
+    """A form with one file, which is read from the disk while it is sent."""
+
+    path: Path
+    name: str
+    media_type: str
+    fields: Mapping[str, str]
+
+
+class Request(Struct, frozen=True):
+    """One call: `path` stands below `backend-api/`; `is_safe`: doing it twice does no harm."""
+
+    method: str
+    path: str
+    body: object | None
+    params: Mapping[str, str]
+    seconds: float
+    is_safe: bool = False
+
+
+class NoConnectionError(UpstreamUnreachableError):
+    """No connection was made at all, so that nothing was sent."""
+
+
+class Backend:
+    """The upstream's `backend-api`, for one caller at a time.
+
+    Args:
+        config: how it is reached.
+        routes: shared with the turns, so that both learn of a broken prefix.
+        session: shared by the process.
+    """
+
+    def __init__(
+        self, config: UpstreamConfig, routes: Routes, session: aiohttp.ClientSession
+    ) -> None:
+        self.routes = routes
+        self.session = session
+        self.retries = config.retries
+        self.connect_seconds = config.connect_seconds
+        self._seldom = Seldom()
+        self._headers = config.headers
+        self._secrets = [v for v in config.headers.values() if len(v) >= _MIN_SECRET_CHARS]
+
+    def headers_for(self, caller: Caller, accept: str = "application/json") -> dict[str, str]:
+        """Return the headers of a call of this caller; the operator's own are among them."""
+        headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": accept})
+        headers.update(self._headers)
+        headers["Authorization"] = f"Bearer {caller.access_token}"
+        if caller.account_id:
+            headers["ChatGPT-Account-ID"] = caller.account_id
+        return dict(headers)
+
+    def bare_headers(self, *, is_own: bool) -> dict[str, str]:
+        """Return the headers of a call without a bearer; the operator's only to the upstream."""
+        headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": "*/*"})
+        if is_own:
+            headers.update(self._headers)
+        return dict(headers)
+
+    def refused(
+        self, status: int, headers: Mapping[str, str], body: bytes, caller: Caller | None = None
+    ) -> UpstreamRefusedError:
+        """Return the error for an answer; it quotes neither bearer nor the operator's keys."""
+        return refusal(status, headers, body, self.secrets_of(caller))
+
+    def secrets_of(self, caller: Caller | None) -> list[str]:
+        """Return what the upstream is sent and errors may not repeat."""
+        return [*self._secrets, caller.access_token] if caller else self._secrets
+
+    async def refusal_of(
+        self, response: aiohttp.ClientResponse, caller: Caller | None = None
+    ) -> UpstreamRefusedError:
+        """Return the error for an answer whose body was not read yet; closes it."""
+        try:
+            body = await read_start(response, MAX_ERROR_BYTES)
+        except (aiohttp.ClientError, OSError):
+            body = b""  # the status alone says enough
+        finally:
+            response.close()
+        return self.refused(response.status, response.headers, body, caller)
+
+    async def call(  # noqa: PLR0913 - the parts of an HTTP request, all but three by name
+        self,
+        caller: Caller,
+        method: str,
+        path: str,
+        *,
+        body: object | None = None,
+        params: Mapping[str, str] | None = None,
+        seconds: float = 30,
+    ) -> dict[str, Any]:
+        """Return the JSON object that an endpoint below `backend-api/` answers with.
+
+        A GET that fails for a passing reason is sent again, over another route if
+        there is one; anything else only when no connection was made at all.
+
+        Raises:
+            UpstreamRefusedError: an error status, or an error object under a good one.
+            UpstreamProtocolError: the answer is over the size that is read.
+            UpstreamTimeoutError: no answer within `seconds`.
+            UpstreamUnreachableError: no connection, or it broke.
+        """
+        is_safe = method == "GET"
+        request = Request(method, path, body, params or {}, seconds, is_safe=is_safe)
+        return await self._call(caller, request)
+
+    async def send_file(
+        self, caller: Caller, path: str, form: FileForm, seconds: float
+    ) -> dict[str, Any]:
+        """Return the JSON object that an endpoint answers a file with; it is sent again as a GET is.
+
+        Raises:
+            UpstreamError: as for `call`.
+        """
+        return await self._call(caller, Request("POST", path, form, {}, seconds, is_safe=True))
+
+    async def call_events(
+        self, caller: Caller, path: str, body: object, seconds: float = 60
+    ) -> list[dict[str, Any]]:
+        """Return the JSON objects that a POST answers with, one a line, `data:` before it or not.
+
+        Raises:
+            UpstreamError: as for `call`; nothing is sent twice.
+        """
+        request, route = Request("POST", path, body, {}, seconds), self.routes.pick()
+        status, headers, raw = await self._exchange(caller, request, route)
+        if not is_good(status):
+            raise self._noted(route, self.refused(status, headers, raw, caller))
+        self.routes.recover(route)
+        lines = (line.strip().removeprefix(b"data:") for line in raw.splitlines())
+        return [event for line in lines if (event := json_object(line)) is not None]
+
+    async def _call(self, caller: Caller, request: Request) -> dict[str, Any]:
+        tried: list[Route] = []
+        while True:
+            route = self.routes.pick(tried)
+            tried.append(route)
+            try:
+                return await self._attempt(caller, request, route)
+            except UpstreamError as error:
+                if len(tried) > self.retries or not may_repeat(error, is_safe=request.is_safe):
+                    raise
+                if is_fault_of_route(error) and self.routes.has_other(tried):
+                    continue
+            await pause(len(tried))
+
+    async def _attempt(self, caller: Caller, request: Request, route: Route) -> dict[str, Any]:
+        status, headers, raw = await self._exchange(caller, request, route)
+        obj = json_object(raw) if raw.strip() else {}
+        is_fault = obj is None or bool(obj.get("detail") or obj.get("error"))
+        if is_good(status) and obj is not None and not is_fault:
+            self.routes.recover(route)
+            return obj
+        raise self._noted(route, self.refused(status, headers, raw[:MAX_ERROR_BYTES], caller))
+
+    async def _exchange(
+        self, caller: Caller, request: Request, route: Route
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        url = yarl.URL(route.url(f"backend-api/{request.path}"), encoded=True)
+        headers = self.headers_for(caller)
+        async with (
+            _opened(request.body) as data,
+            self.connecting(route),
+            asyncio.timeout(request.seconds),
+            self.session.request(
+                request.method,
+                url.update_query(request.params) if request.params else url,
+                data=data,
+                headers=headers,
+                allow_redirects=False,
+            ) as response,
+        ):
+            raw = await read_limited(response, MAX_JSON_BYTES)
+        return response.status, response.headers, raw
+
+    def _noted(self, route: Route, error: UpstreamRefusedError) -> UpstreamRefusedError:
+        self.note(route, error)
+        return error
+
+    def note(self, route: Route, error: UpstreamRefusedError) -> None:
+        """Cool the route down if the answer was its fault; else it has shown that it works."""
+        if is_route_fault(error):
+            self.routes.cool(route)
+        else:
+            self.routes.recover(route)
+
+    @asynccontextmanager
+    async def connecting(self, route: Route | None = None) -> AsyncGenerator[None, None]:
+        """Translate a broken or silent connection, and cool its route down if it broke.
+
+        Raises:
+            UpstreamUnreachableError: no connection was made, or it broke.
+            UpstreamTimeoutError: it was too slow.
+        """
+        try:
+            yield
+        except (aiohttp.ConnectionTimeoutError, *_CONNECTOR_ERRORS) as error:
+            self._broke(route, error)
+            raise NoConnectionError(
+                "No connection to the upstream could be made; please try again later."
+            ) from error
+        except TimeoutError as error:
+            raise UpstreamTimeoutError(
+                "The upstream did not answer in time; please try again later."
+            ) from error
+        except (aiohttp.ClientError, OSError) as error:
+            self._broke(route, error)
+            raise UpstreamUnreachableError(
+                "The connection to the upstream broke; please try again later."
+            ) from error
+
+    def _broke(self, route: Route | None, error: Exception) -> None:
+        if self._seldom.is_due(type(error).__name__):
+            _LOGGER.warning("Connection to the upstream: %s", type(error).__name__)
+        if route is not None:
+            self.routes.cool(route)
+
+
+@asynccontextmanager
+async def _opened(
+    body: object | None,
+) -> AsyncGenerator[aiohttp.Payload | aiohttp.FormData | None, None]:
+    """Hold what is sent as a body: nothing, a form, or JSON."""
+    if body is None:
+        yield None
+    elif isinstance(body, FileForm):
+        with await asyncio.to_thread(body.path.open, "rb") as file:
+            form = aiohttp.FormData()
+            for name, value in body.fields.items():
+                form.add_field(name, value)
+            form.add_field("file", file, filename=body.name, content_type=body.media_type)
+            yield form
+    else:
+        yield aiohttp.BytesPayload(orjson.dumps(body), content_type="application/json")
+
+
+def is_good(status: int) -> bool:
+    """Tell whether a status is a 2xx; redirects of the backend itself are none of its answers."""
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def may_repeat(error: UpstreamError, *, is_safe: bool) -> bool:
+    """Tell whether a call may be sent again; `is_safe` says that doing it twice does no harm."""
+    if isinstance(error, NoConnectionError):
+        return True
+    if isinstance(error, UpstreamRefusedError):
+        return is_safe and error.upstream_status in _RETRIED_STATUSES
+    return is_safe and isinstance(error, UpstreamUnreachableError)
+
+
+def is_fault_of_route(error: UpstreamError) -> bool:
+    """Tell whether another route may do better, so that it can be tried at once."""
+    if isinstance(error, UpstreamRefusedError):
+        return is_route_fault(error)
+    return isinstance(error, UpstreamUnreachableError)
+
+
+async def pause(tries: int) -> None:
+    """Wait before the next try: exponential and jittered."""
+    await asyncio.sleep(_PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret

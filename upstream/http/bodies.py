@@ -1,0 +1,101 @@
+"""Bodies of answers, read up to a limit."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+
+from service.vocabulary.errors import UpstreamProtocolError
+
+_LOOK_SECONDS = 1.0
+_BROKE = "The connection broke within a body."
+
+
+def json_object(raw: bytes) -> dict[str, Any] | None:
+    """Return the JSON object in a body, or None."""
+    try:
+        obj = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return obj if isinstance(obj, dict) else None
+
+
+def end_if_lost(response: aiohttp.ClientResponse) -> bool:
+    """End a body whose connection has gone while it waits for more; return whether that was so.
+
+    aiohttp's parser in C closes the connection at a chunk that is none, and tells no reader.
+    """
+    content, connection = response.content, response.connection
+    is_waiting = content.exception() is None and not content.is_eof()
+    if not is_waiting or connection is None or connection.transport is not None:
+        return False
+    content.set_exception(aiohttp.ClientPayloadError(_BROKE))
+    return True
+
+
+async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """Yield a body as it comes; whatever breaks it is an `aiohttp.ClientError`."""
+    try:
+        with _watched(response):
+            async for chunk in response.content.iter_any():
+                yield chunk
+    except RuntimeError as error:  # aiohttp's word for a connection that went while nobody read
+        raise aiohttp.ClientPayloadError(_BROKE) from error
+
+
+@contextmanager
+def _watched(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Look at the connection once in a while for as long as the body is read."""
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def look() -> None:
+        nonlocal timer
+        if not end_if_lost(response):
+            timer = loop.call_later(_LOOK_SECONDS, look)
+
+    timer = loop.call_later(_LOOK_SECONDS, look)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+async def chunks_within(
+    response: aiohttp.ClientResponse, max_bytes: int
+) -> AsyncGenerator[bytes, None]:
+    """Yield a body, any slices of it.
+
+    Raises:
+        UpstreamProtocolError: it is over the limit.
+    """
+    size = 0
+    async with aclosing(_pieces(response)) as pieces:
+        async for chunk in pieces:
+            size += len(chunk)
+            if size > max_bytes:
+                raise UpstreamProtocolError("The upstream's answer is over the size that is read.")
+            yield chunk
+
+
+async def read_start(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return a body up to about that many bytes."""
+    start = bytearray()
+    async with aclosing(_pieces(response)) as pieces:
+        async for chunk in pieces:
+            start += chunk
+            if len(start) >= max_bytes:
+                break
+    return bytes(start)
+
+
+async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return a whole body.
+
+    Raises:
+        UpstreamProtocolError: it is over the limit.
+    """
+    return b"".join([chunk async for chunk in chunks_within(response, max_bytes)])

@@ -1,0 +1,61 @@
+"""The client session that all calls to the outside share, with the operator's proxy."""
+
+import asyncio
+import ssl
+from typing import Any
+
+import aiohttp
+from aiohttp_socks import ProxyConnector
+from typing_extensions import override
+
+from service.settings.config import UpstreamConfig
+
+_SOCKS_SCHEME = "socks5://"
+
+
+def make_session(config: UpstreamConfig) -> aiohttp.ClientSession:
+    """Return a session; close it with the process.
+
+    Connections are not counted here: an account's turns are limited before they
+    get this far. Cookies are not kept, since all accounts share the session.
+    """
+    connector: aiohttp.TCPConnector = (
+        ProxyConnector.from_url(config.proxy, limit=0)
+        if _is_socks(config)
+        else aiohttp.TCPConnector(limit=0)
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        proxy=config.proxy if config.proxy and not _is_socks(config) else None,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_seconds),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
+async def tls_context(config: UpstreamConfig, host: str) -> ssl.SSLContext | bool:
+    """Return what verifies `host` on a connection to its address: aiohttp's own, or for SOCKS.
+
+    aiohttp takes the name beside the address, but aiohttp-socks ignores it.
+    """
+    return await asyncio.to_thread(_named_context, host) if _is_socks(config) else True
+
+
+def _is_socks(config: UpstreamConfig) -> bool:
+    return config.proxy.startswith(_SOCKS_SCHEME)
+
+
+def _named_context(host: str) -> ssl.SSLContext:
+    context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    context.host = host
+    return context
+
+
+class _NamedContext(ssl.SSLContext):
+    """Asks for and verifies one name, whatever address the connection was made to."""
+
+    host: str
+
+    @override
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        return super().wrap_bio(*args, **{**kwargs, "server_hostname": self.host})

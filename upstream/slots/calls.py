@@ -1,0 +1,94 @@
+"""Calls that make the upstream work and are no turns: within the account's limits, and drained."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TypeVar
+
+from service.ports import TokenExchange
+from service.vocabulary.credentials import Caller, Credential, TokenKind
+from service.vocabulary.errors import ShutdownError, UpstreamRefusedError
+from upstream.slots.queueing import AccountQueues
+
+Answer = TypeVar("Answer")
+
+
+class AccountCalls:
+    """Lets calls run as turns do: with a caller, in one of its account's slots.
+
+    Args:
+        tokens: who the caller is.
+        queues: shared with the turns.
+    """
+
+    def __init__(self, tokens: TokenExchange, queues: AccountQueues) -> None:
+        self._tokens = tokens
+        self._queues = queues
+        self._running = 0
+        self._is_closing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def caller(self, credential: Credential) -> Caller:
+        """Return whom to act as.
+
+        Raises:
+            AuthError: the credential is known to be dead.
+            TokenServiceError: the token service has a passing fault.
+        """
+        return await self._tokens.caller(credential)
+
+    @asynccontextmanager
+    async def slot(self, credential: Credential) -> AsyncGenerator[Caller, None]:
+        """Hold a slot of the credential's account.
+
+        Raises:
+            AuthError: the credential is known to be dead.
+            TokenServiceError: the token service has a passing fault.
+            QueueFullError: too many wait already, or it took too long.
+            ShutdownError: this gateway is being stopped.
+        """
+        if self._is_closing:
+            raise ShutdownError("This gateway is being stopped; please send the request again.")
+        self._running += 1
+        self._idle.clear()
+        try:
+            caller = await self.caller(credential)
+            async with self._queues.slot(caller.account):
+                yield caller
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
+    async def renewing(
+        self, credential: Credential, caller: Caller, call: Callable[[Caller], Awaitable[Answer]]
+    ) -> Answer:
+        """Return what a call answers; if the upstream refuses the token, renew it and call again.
+
+        Raises:
+            AuthError: the token cannot be renewed.
+            TokenServiceError: the token service has a passing fault.
+            ServiceError: whatever the call raises.
+        """
+        try:
+            return await call(caller)
+        except UpstreamRefusedError as error:
+            is_renewable = credential.kind is TokenKind.REFRESH
+            if error.upstream_status != HTTPStatus.UNAUTHORIZED or not is_renewable:
+                raise
+            refused = error
+        fresh = await self._tokens.renew(credential, caller)
+        if fresh.access_token == caller.access_token:
+            raise refused
+        return await call(fresh)
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new calls, and wait for those that run for up to that long."""
+        self._is_closing = True
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,116 @@
+"""Slots of accounts that hold across all processes which share a state store.
+
+One round trip before a turn, none during it. What was given back goes to the store
+in the background, all of it in one call, and so does the renewal of what is held:
+a killed process frees its slots by not renewing them. Who waits asks again and
+again; the store keeps the order. Without an answer of the store a slot is granted,
+so that the limit holds within each process, as it did before there was a store.
+"""
+
+import asyncio
+import random
+from contextlib import suppress
+from itertools import count
+from secrets import token_hex
+
+from service.ports import Lease, StateStore
+from service.vocabulary.credentials import fingerprint
+
+LEASE_SECONDS = 10.0  # how long the slots of a killed process are missed
+RENEW_SECONDS = 3.0  # two renewals may fail
+# Between two tries of one that waits. Its own process tells it of what is freed here.
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.3
+
+
+class Leases:
+    """The slots of this process in the state store; `run` is its background work."""
+
+    def __init__(self, state: StateStore, renew_seconds: float = RENEW_SECONDS) -> None:
+        self._state = state
+        self._renew_seconds = renew_seconds
+        self._process = token_hex(8)
+        self._numbers = count()
+        self._held: set[Lease] = set()
+        self._returned: set[Lease] = set()
+        self._has_returned = asyncio.Event()
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+
+    def lease(self, account: str) -> Lease:
+        """Return what a turn of the account may acquire; `give_back` it whatever happens."""
+        # Hashed, since an account's id may be a name that the store need not know.
+        return Lease(f"turns:{fingerprint(account)}", f"{self._process}:{next(self._numbers)}")
+
+    async def acquire(self, lease: Lease, limit: int, waited_seconds: float) -> bool:
+        """Ask once for one of the account's slots; return whether it was had."""
+        is_had = await self._state.acquire(lease, limit, LEASE_SECONDS, waited_seconds)
+        if is_had:
+            self._held.add(lease)
+        return is_had
+
+    async def wait(self, lease: Lease, limit: int, since: float) -> None:
+        """Ask until a slot is had.
+
+        Args:
+            lease: what was refused.
+            limit: of the account.
+            since: when the wait began, on the event loop's clock.
+        """
+        loop, pause, freed = asyncio.get_running_loop(), FIRST_PAUSE_SECONDS, asyncio.Event()
+        waiting = self._waiting.setdefault(lease.key, set())
+        waiting.add(freed)
+        try:
+            while not await self.acquire(lease, limit, loop.time() - since):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause * random.uniform(0.5, 1.0)):  # noqa: S311 - a pause, no secret
+                        await freed.wait()
+                freed.clear()
+                pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+        finally:
+            waiting.discard(freed)
+            if not waiting:
+                self._waiting.pop(lease.key, None)
+
+    def give_back(self, lease: Lease) -> None:
+        """Free the slot or leave the line, soon."""
+        self._held.discard(lease)
+        self._returned.add(lease)
+        self._has_returned.set()
+
+    async def run(self) -> None:
+        """Tell the store what was given back and what is still held, until cancelled."""
+        loop = asyncio.get_running_loop()
+        renew_at = loop.time() + self._renew_seconds
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(renew_at):
+                    await self._has_returned.wait()
+            await self._release()
+            if loop.time() >= renew_at:
+                await self._renew()
+                renew_at = loop.time() + self._renew_seconds
+
+    async def close(self) -> None:
+        """Free what was given back since `run` ended, and what is held."""
+        self._returned |= self._held
+        self._held.clear()
+        await self._release()
+
+    async def _release(self) -> None:
+        self._has_returned.clear()
+        batch = tuple(self._returned)
+        if not batch:
+            return
+        await self._state.release(batch)
+        self._returned.difference_update(batch)
+        for key in {lease.key for lease in batch}:
+            for freed in self._waiting.get(key, ()):
+                freed.set()
+
+    async def _renew(self) -> None:
+        batch = tuple(self._held)
+        if not batch:
+            return
+        await self._state.renew(batch, LEASE_SECONDS)
+        if late := set(batch) - self._held:  # given back meanwhile: renewing may have come last
+            self._returned |= late
+            self._has_returned.set()

@@ -1,0 +1,158 @@
+"""How many turns of one account may run at once; the rest wait in order (spec 3).
+
+First come first served within this process, by its own count. Where processes share
+a state store, a turn also needs a lease of it (`leases.py`); those that this
+process lets through ask for one, so that the lines of all processes are served by
+the time of arrival.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from prometheus_client import Gauge
+
+from service.ports import Lease
+from service.settings.config import UpstreamConfig
+from service.vocabulary.errors import QueueFullError
+from upstream.slots.leases import Leases
+
+GIVE_BACK_SECONDS = 0.1  # more than a slot that was given back needs to arrive in the store
+
+
+class _Line:
+    """The turns of one account: how many have a slot here, and who waits, first come first."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
+        self.leasing = 0  # of those that have a slot here, how many wait for a lease
+
+    @property
+    def length(self) -> int:
+        """How many wait, for whatever."""
+        return len(self.waiting) + self.leasing
+
+
+class AccountQueues:
+    """Slots for turns, by account.
+
+    Args:
+        config: `streams_per_account`, 0 being no limit, `queue_per_account`, which
+            each process counts by itself, and `queue_seconds`.
+        waiting: the metric of all that wait.
+        leases: of all processes; None if this one is alone.
+    """
+
+    def __init__(self, config: UpstreamConfig, waiting: Gauge, leases: Leases | None) -> None:
+        self._streams = config.streams_per_account
+        self._queue = config.queue_per_account
+        self._seconds = config.queue_seconds
+        self._waiting = waiting
+        self._leases = leases
+        self._lines: dict[str, _Line] = {}
+
+    @asynccontextmanager
+    async def slot(self, account: str) -> AsyncGenerator[None, None]:
+        """Hold one of the account's slots, waiting for it if need be.
+
+        Raises:
+            QueueFullError: too many wait already, or it took too long.
+        """
+        if not self._streams:
+            yield
+            return
+        since = asyncio.get_running_loop().time()
+        line = self._lines.setdefault(account, _Line())
+        if line.running < self._streams and not line.waiting:
+            line.running += 1
+        else:
+            await self._wait(line, since)
+        try:
+            async with self._leased(account, line, since):
+                yield
+        finally:
+            self._release(account, line)
+
+    async def _wait(self, line: _Line, since: float) -> None:
+        self._check_room(line)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line.waiting.append(turn)
+        try:
+            async with self._patience(since):
+                await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self._hand_on(line)  # the slot came just as the wait was given up
+            elif turn in line.waiting:
+                line.waiting.remove(turn)
+            raise
+
+    @asynccontextmanager
+    async def _leased(self, account: str, line: _Line, since: float) -> AsyncGenerator[None, None]:
+        if self._leases is None:
+            yield
+            return
+        lease = self._leases.lease(account)
+        waited = asyncio.get_running_loop().time() - since
+        try:
+            if not await self._leases.acquire(lease, self._streams, waited):
+                await self._wait_for(self._leases, lease, line, since)
+            yield
+        finally:
+            self._leases.give_back(lease)
+
+    async def _wait_for(self, leases: Leases, lease: Lease, line: _Line, since: float) -> None:
+        """Wait for a lease that was refused, or refuse the turn if the line is full."""
+        if line.length >= self._queue:
+            # What the turn before gave back may still be on its way to the store.
+            await asyncio.sleep(GIVE_BACK_SECONDS)
+            if await leases.acquire(lease, self._streams, GIVE_BACK_SECONDS):
+                return
+            self._check_room(line)
+        line.leasing += 1
+        try:
+            async with self._patience(since):
+                await leases.wait(lease, self._streams, since)
+        finally:
+            line.leasing -= 1
+
+    def _check_room(self, line: _Line) -> None:
+        if line.length < self._queue:
+            return
+        message = (
+            f"Rate limit: {self._streams} answers of this account are being written and "
+            f"{line.length} more are waiting; please try again shortly."
+        )
+        raise QueueFullError(message, retry_after_seconds=min(self._seconds, 30.0))
+
+    @asynccontextmanager
+    async def _patience(self, since: float) -> AsyncGenerator[None, None]:
+        """Wait in the block, but not for longer than `queue_seconds` in all."""
+        self._waiting.inc()
+        try:
+            async with asyncio.timeout_at(since + self._seconds):
+                yield
+        except TimeoutError:
+            message = (
+                f"Rate limit: the answers of this account that came before were not done "
+                f"within {self._seconds:g} seconds; please try again shortly."
+            )
+            raise QueueFullError(message, retry_after_seconds=10.0) from None
+        finally:
+            self._waiting.dec()
+
+    def _hand_on(self, line: _Line) -> None:
+        """Give the slot to the next in line, or free it."""
+        while line.waiting:
+            turn = line.waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        line.running -= 1
+
+    def _release(self, account: str, line: _Line) -> None:
+        self._hand_on(line)
+        if line.running == 0 and not line.waiting:
+            self._lines.pop(account, None)

@@ -1,0 +1,261 @@
+"""A refresh token to an access token: one exchange with the token service (protocol 7).
+
+Two kinds of failure, which callers must be able to tell apart: a refusal says
+that the token is dead, anything else is a passing fault and is tried again.
+"""
+
+import asyncio
+import logging
+import math
+import random
+import re
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import aiohttp_socks
+import jwt
+import msgspec
+from typing_extensions import override
+
+from service.observing.throttled import Seldom
+from service.settings.config import TokensConfig
+from service.version import VERSION
+from service.vocabulary.errors import WRONG_KEY, AuthError, TokenServiceError
+from upstream.http.bodies import read_start
+
+logger = logging.getLogger(__name__)
+
+RETRIES = 2
+LONGEST_PAUSE_SECONDS = 5.0  # a longer wait that the service asks for is the caller's
+RETRY_AFTER_SECONDS = 5.0  # what callers are told when the service names no wait
+MAX_RETRY_AFTER_SECONDS = 86400.0
+LIFE_SECONDS = 3600.0  # of an access token that does not say (spec 4)
+MAX_BODY_BYTES = 256 * 1024  # tokens take a few kilobytes; more is a page
+MAX_WORDS_CHARS = 500
+MAX_WORDS_DEPTH = 3  # deeper than any shape that was seen
+_SHORT_CHARS = 8  # a token under this is likely to be part of ordinary words
+_TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=10)
+_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+# TimeoutError is an OSError; aiohttp-socks reports its proxy by errors of its own.
+_BROKEN_CALLS = (
+    aiohttp.ClientError,
+    OSError,
+    aiohttp_socks.ProxyConnectionError,
+    aiohttp_socks.ProxyError,
+    aiohttp_socks.ProxyTimeoutError,
+)
+_HEADERS = {"User-Agent": f"backend-to-v1/{VERSION}", "Accept": "application/json"}
+_HEADER_SAFE = re.compile(r"[!-~]{1,16384}")
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+_RUN = re.compile(r"[\w.~+/=-]{12,}")  # long enough to be a piece of a token, not a word
+_PLACES = ("error", "message", "error_description", "detail", "description", "reason", "msg")
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What the service gave. `expires_at` is in seconds since the epoch."""
+
+    access_token: str
+    expires_at: float
+    refresh_token: str | None  # in place of the one that was sent
+
+    @override
+    def __repr__(self) -> str:
+        """Never show a token."""
+        return "Grant(…)"
+
+
+class TokenService:
+    """The service of `tokens.provider`.
+
+    Args:
+        config: who is asked, and how.
+        session: for the calls; its proxy settings hold.
+        clock: seconds since the epoch.
+        pause_seconds: before the first retry; doubled for the second.
+    """
+
+    def __init__(
+        self,
+        config: TokensConfig,
+        session: aiohttp.ClientSession,
+        clock: Callable[[], float],
+        pause_seconds: float,
+    ) -> None:
+        self._config = config
+        self._session = session
+        self._clock = clock
+        self._pause_seconds = pause_seconds
+        self._seldom = Seldom()
+
+    async def exchange(self, refresh_token: str) -> Grant:
+        """Return an access token, after up to two retries.
+
+        Cancelled, it may leave behind a token that the service has rotated and
+        nobody has seen; run it where nobody cancels it.
+
+        Raises:
+            AuthError: the service says that the token is dead, in its own words.
+            TokenServiceError: any other failure.
+        """
+        for attempt in range(RETRIES):
+            try:
+                return await self._ask(refresh_token)
+            except TokenServiceError as exc:
+                if self._seldom.is_due(exc.message):
+                    logger.warning("token exchange failed, trying again: %s", exc)
+                await asyncio.sleep(self._pause(attempt, exc.retry_after_seconds))
+        return await self._ask(refresh_token)
+
+    def _pause(self, attempt: int, asked_seconds: float | None) -> float:
+        jitter = random.uniform(0.75, 1.25)  # noqa: S311 - a pause, no secret
+        own = self._pause_seconds * (1 << attempt) * jitter
+        if asked_seconds is None or asked_seconds > LONGEST_PAUSE_SECONDS:
+            return own
+        return max(own, asked_seconds)
+
+    async def _ask(self, refresh_token: str) -> Grant:
+        url, form = self._request(refresh_token)
+        try:
+            # A redirect would hand the token on to whomever the service names.
+            async with self._session.post(
+                url, **form, headers=_HEADERS, timeout=_TIMEOUT, allow_redirects=False
+            ) as response:
+                body = await read_start(response, MAX_BODY_BYTES)
+        except _BROKEN_CALLS as exc:
+            message = "The token service cannot be reached now. Try again later."
+            raise TokenServiceError(message) from exc
+        answer = _json(body)
+        if response.status in _REFUSALS and isinstance(answer, dict | list | str):
+            words = redacted(words_of(answer), refresh_token)
+            message = f"{WRONG_KEY} The token service refused this refresh token: {words}"
+            raise AuthError(message)
+        grant = self._grant(answer) if _is_success(response.status) else None
+        if grant is None:
+            wait = retry_after(response.headers.get("Retry-After"), self._clock())
+            raise TokenServiceError(_fault(response.status), retry_after_seconds=wait)
+        return grant
+
+    def _request(self, refresh_token: str) -> tuple[str, dict[str, Any]]:
+        if self._config.provider == "oaifree":
+            return self._config.oaifree_url, {"data": {"refresh_token": refresh_token}}
+        body = {
+            "grant_type": "refresh_token",
+            "client_id": self._config.openai_client_id,
+            "redirect_uri": self._config.openai_redirect_uri,
+            "refresh_token": refresh_token,
+        }
+        return self._config.openai_url, {"json": body}
+
+    def _grant(self, answer: object) -> Grant | None:
+        if not isinstance(answer, dict):
+            return None
+        access_token = _token(answer.get("access_token"))
+        if access_token is None:
+            return None
+        expires_at = read_expiry(access_token)
+        if expires_at is None:
+            expires_at = self._clock() + (_seconds(answer.get("expires_in")) or LIFE_SECONDS)
+        return Grant(access_token, expires_at, _token(answer.get("refresh_token")))
+
+
+@lru_cache(maxsize=1024)  # 0.1 ms for each request of an access token else
+def read_expiry(access_token: str) -> float | None:
+    """Return the `exp` of a JWT in seconds since the epoch, or None if it cannot be read."""
+    try:
+        claims = jwt.decode(access_token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        return None  # whatever a caller sends as a token must not be a fault of ours
+    return _number(claims.get("exp"))
+
+
+def retry_after(header: str | None, now: float) -> float | None:
+    """Return the seconds of a `Retry-After` header: a number or an HTTP date."""
+    if header is None:
+        return None
+    seconds = _seconds(header)
+    if seconds is None:
+        try:
+            seconds = max(0.0, parsedate_to_datetime(header).timestamp() - now)
+        except (ValueError, OverflowError):
+            return None
+    return min(seconds, MAX_RETRY_AFTER_SECONDS)
+
+
+def words_of(answer: object) -> str:
+    """Return what an error body says, from any of the shapes of protocol 7.1."""
+    words = _words(answer, depth=0)
+    code = answer.get("code") if isinstance(answer, dict) else None
+    if isinstance(code, str) and code not in words:
+        words = f"{words} ({code})" if words else code
+    return words or msgspec.json.encode(answer).decode()
+
+
+def redacted(words: str, secret: str) -> str:
+    """Return the words on one line, trimmed, without the secret, a piece of it, or any JWT."""
+    edge = r"\b" if len(secret) < _SHORT_CHARS else ""
+    for form in (secret, quote(secret, safe=""), quote(secret)):
+        words = re.sub(f"{edge}{re.escape(form)}{edge}", "[redacted]", words)
+    words = _JWT.sub("[redacted]", words)
+    words = _RUN.sub(lambda run: "[redacted]" if run[0] in secret else run[0], words)
+    line = " ".join(words.split())
+    return line if len(line) <= MAX_WORDS_CHARS else f"{line[: MAX_WORDS_CHARS - 1]}…"
+
+
+def _words(answer: object, depth: int) -> str:
+    if isinstance(answer, str):
+        return answer
+    if depth > MAX_WORDS_DEPTH:
+        return ""
+    if isinstance(answer, list):
+        return "; ".join(filter(None, (_words(item, depth + 1) for item in answer[:5])))
+    if not isinstance(answer, dict):
+        return ""
+    found = [_words(answer[place], depth + 1) for place in _PLACES if place in answer]
+    code = answer.get("code")
+    if depth and isinstance(code, str) and code not in ": ".join(found):
+        found.append(f"({code})")
+    return ": ".join(dict.fromkeys(filter(None, found))).replace(": (", " (")
+
+
+def _fault(status: int) -> str:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:  # whose number clients take for a rate limit
+        return "The token service is busy now. Try again later."
+    if _is_success(status):
+        return "The token service answered without an access token. Try again later."
+    return f"The token service failed with status {status}. Try again later."
+
+
+def _json(body: bytes) -> object:
+    try:
+        return msgspec.json.decode(body.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _is_success(status: int) -> bool:
+    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+
+
+def _token(value: object) -> str | None:
+    return value if isinstance(value, str) and _HEADER_SAFE.fullmatch(value) else None
+
+
+def _seconds(value: object) -> float | None:
+    """Return a JSON number, or a string of one, that can be a length of time."""
+    seconds = _number(value)
+    return seconds if seconds is not None and seconds >= 0 else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,1 @@
+"""The upstream that speaks the website's protocol."""

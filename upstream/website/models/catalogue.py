@@ -1,0 +1,85 @@
+"""Public model names and what they stand for (spec 5); implements `Catalogue`."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+
+from service.settings.config import ModelConfig
+from service.vocabulary.credentials import Caller
+from service.vocabulary.errors import NotFoundError
+from service.vocabulary.requests import ModelInfo
+from upstream.website.models.gpts import Gpts
+from upstream.website.models.lists import ModelLists
+from upstream.website.payload.turn_body import ResolvedModel
+
+# The upstream dates no model; clients want an integer that stays the same.
+CREATED = 1_700_000_000
+_OWNER, _GPT_OWNER = "openai", "gpts"
+# What can be a slug; anything else is known to nobody and is not sent anywhere.
+_SLUG = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,256}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_MAX_SHOWN_CHARS = 100
+_CLOSEST = 3
+
+
+class ModelCatalogue:
+    """All names: the table's, the GPTs', and those of each account upstream.
+
+    Args:
+        models: the table, public name to slug and aliases.
+        is_passthrough: whether an account's own upstream names are passed on.
+        gpts: the GPTs.
+        lists: the upstream's lists.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, ModelConfig],
+        gpts: Gpts,
+        lists: ModelLists,
+        *,
+        is_passthrough: bool,
+    ) -> None:
+        self._slugs = {
+            name: model.slug for row, model in models.items() for name in (row, *model.aliases)
+        }
+        self._gpts = gpts
+        self._lists = lists
+        self._is_passthrough = is_passthrough
+
+    async def resolve(self, name: str, caller: Caller) -> ResolvedModel:
+        """Return what a name stands for.
+
+        Raises:
+            NotFoundError: nobody knows it.
+        """
+        if slug := self._slugs.get(name):
+            return ResolvedModel(slug)
+        if gpt := await self._gpts.resolve(name, caller):
+            return gpt
+        listed: tuple[str, ...] | None = ()
+        if self._is_passthrough and _SLUG.fullmatch(name):
+            listed = await self._lists.slugs(caller, name)
+            if listed is None or name in listed:
+                return ResolvedModel(name)
+        raise _unknown(name, (*self._slugs, *self._gpts.names(), *(listed or ())))
+
+    async def listing(self, caller: Caller | None) -> list[ModelInfo]:
+        """Return all names, each once; the upstream's own only with a caller and in time."""
+        owners = dict.fromkeys(self._slugs, _OWNER)
+        owners |= {name: _GPT_OWNER for name in self._gpts.names() if name not in owners}
+        if caller is not None and self._is_passthrough:
+            listed = await self._lists.slugs(caller) or ()
+            owners |= {slug: _OWNER for slug in listed if slug not in owners}
+        return [ModelInfo(name, CREATED, owner) for name, owner in owners.items()]
+
+
+def _unknown(name: str, known: Iterable[str]) -> NotFoundError:
+    shown = _CONTROL.sub("?", name[: _MAX_SHOWN_CHARS + 1])
+    if len(name) > _MAX_SHOWN_CHARS:
+        shown = f"{shown[:_MAX_SHOWN_CHARS]}…"
+    closest = difflib.get_close_matches(shown, dict.fromkeys(known), n=_CLOSEST, cutoff=0.0)
+    message = f"The model `{shown}` does not exist or you do not have access to it."
+    if closest:
+        message += f" The closest known names are: {', '.join(closest)}."
+    return NotFoundError(message, code="model_not_found", param="model")

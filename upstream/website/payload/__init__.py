@@ -1,0 +1,4 @@
+"""Typed requests to the website's JSON.
+
+It may import `service/vocabulary`.
+"""

@@ -1,0 +1,139 @@
+"""A checked request -> the JSON body of a turn (protocol 1.2, 1.4, 1.6; spec 6.2).
+
+The history goes whole, in order, one message each with an id made here: the
+upstream echoes what it was sent, and those ids tell echo from answer.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from service.vocabulary.events import SentHistory
+from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart
+from upstream.website.payload.attachments import UploadedFile
+
+# A tool's answer has no sender upstream that would be believed, so the user reports it.
+_TOOL_ROLES = frozenset({"tool", "function"})
+_TOOL_HEADING = "[Tool result]"
+# What the web client always sends; `force_use_sse` keeps the answer off the WebSocket of 2024.
+_SWITCHES: dict[str, Any] = {
+    "action": "next",
+    "suggestions": [],
+    "force_paragen": False,
+    "force_paragen_model_slug": "",
+    "force_nulligen": False,
+    "force_rate_limit": False,
+    "force_use_sse": True,
+    "reset_rate_limits": False,
+    "variant_purpose": "comparison_implicit",
+}
+
+
+class ResolvedModel(Struct, frozen=True):
+    """What a public model name stands for upstream.
+
+    `gizmo` is the whole object of the GPT, only when it is to be sent.
+    """
+
+    slug: str
+    gizmo_id: str | None = None
+    gizmo: dict[str, Any] | None = None
+
+
+class TurnOptions(Struct, frozen=True):
+    """What the settings add to every turn; the offset has JavaScript's sign."""
+
+    is_temporary: bool = False
+    encodings: tuple[str, ...] = ()
+    timezone_offset_min: int = 0
+    arkose_token: str | None = None
+
+
+class TurnPayload(Struct, frozen=True):
+    """The body of a turn, and what to recognise as its echo."""
+
+    body: dict[str, Any]
+    sent: SentHistory
+
+
+def build_turn(
+    request: ChatRequest,
+    model: ResolvedModel,
+    uploads: Mapping[str, UploadedFile],
+    options: TurnOptions | None = None,
+) -> TurnPayload:
+    """Return the turn that asks for an answer to the request.
+
+    Args:
+        request: what was asked.
+        model: what its model name stands for.
+        uploads: the files of its parts, by the part's path; each part has one.
+        options: what the settings add.
+    """
+    options = options or TurnOptions()
+    now = time.time()
+    messages = [_message(message, uploads, now) for message in request.messages]
+    body: dict[str, Any] = {
+        **_SWITCHES,
+        "messages": messages,
+        "parent_message_id": well_formed(request.parent_message_id or str(uuid.uuid4())),
+        "model": model.slug,
+        "timezone_offset_min": options.timezone_offset_min,
+        "history_and_training_disabled": options.is_temporary,
+        "conversation_mode": _conversation_mode(model),
+        "websocket_request_id": str(uuid.uuid4()),
+    }
+    if request.conversation_id:
+        body["conversation_id"] = well_formed(request.conversation_id)
+    if options.encodings:
+        body["supported_encodings"] = list(options.encodings)
+    if options.arkose_token:
+        body["arkose_token"] = options.arkose_token
+    sent = SentHistory(
+        message_ids=frozenset(message["id"] for message in messages),
+        assistant_texts=frozenset(
+            well_formed(message.text)
+            for message in request.messages
+            if message.role == "assistant" and message.text
+        ),
+        file_ids=frozenset(upload.file_id for upload in uploads.values()),
+    )
+    return TurnPayload(body, sent)
+
+
+def well_formed(text: str) -> str:
+    """Return text that can be sent: surrogate pairs joined, a lone half replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def _message(
+    message: ChatMessage, uploads: Mapping[str, UploadedFile], now: float
+) -> dict[str, Any]:
+    files = [uploads[part.path] for part in message.parts if isinstance(part, FilePart)]
+    pointers = [file.pointer() for file in files if file.is_picture]
+    is_tool = message.role in _TOOL_ROLES
+    text = well_formed(message.text)
+    return {
+        "id": str(uuid.uuid4()),
+        "author": {"role": "user" if is_tool else message.role},
+        "content": {
+            "content_type": "multimodal_text" if pointers else "text",
+            "parts": [*pointers, f"{_TOOL_HEADING}\n{text}" if is_tool else text],
+        },
+        "metadata": {"attachments": [file.attachment() for file in files]} if files else {},
+        "create_time": now,
+    }
+
+
+def _conversation_mode(model: ResolvedModel) -> dict[str, Any]:
+    if model.gizmo_id is None:
+        return {"kind": "primary_assistant"}
+    mode = {"kind": "gizmo_interaction", "gizmo_id": model.gizmo_id}
+    return mode | {"gizmo": model.gizmo} if model.gizmo else mode

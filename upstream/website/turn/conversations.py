@@ -1,0 +1,204 @@
+"""What is done with a conversation besides asking: hide it, stop it, read it (protocol 6.4)."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Coroutine
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from service.observing.metrics import Metrics
+from service.vocabulary.credentials import Caller
+from service.vocabulary.errors import ServiceError, UpstreamRefusedError
+from upstream.http.backend import Backend
+from upstream.website.payload.turn_body import well_formed
+
+MAX_TRIES = 5
+_FIRST_PAUSE_SECONDS = 1.0  # doubles: about a quarter of a minute in all
+_CLOSE_SECONDS = 10.0  # how long work in the background may hold up a shutdown
+_SECONDS = 15.0  # for one call; none of them makes the upstream think
+_log = logging.getLogger("gateway.conversations")
+
+
+class Conversations:
+    """Works on stored conversations; the background work ends with the context.
+
+    Work on one conversation is done in the order it was asked for, so that one
+    is stopped before it is hidden.
+    """
+
+    def __init__(self, backend: Backend, metrics: Metrics) -> None:
+        self._backend = backend
+        self._metrics = metrics
+        self._latest: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
+        """Finish what is under way, without pauses between tries, and cancel what is left."""
+        self._closing.set()
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def hide_later(self, caller: Caller, conversation_id: str) -> None:
+        """Hide the conversation in the background; a failure is retried, then counted."""
+        self._later(conversation_id, self._hide(caller, conversation_id))
+
+    def stop_later(self, caller: Caller, conversation_id: str) -> None:
+        """Stop the answer that is being written, in the background, as well as can be."""
+        self._later(conversation_id, self._stop(caller, conversation_id))
+
+    async def messages_since(
+        self, caller: Caller, conversation_id: str, sent: Collection[str]
+    ) -> list[dict[str, Any]]:
+        """Return the raw messages that came after those sent, wherever they hang.
+
+        A late picture need not be on the way to the current message. If the
+        upstream knows none of the ids, it is what follows the last user message.
+
+        Raises:
+            UpstreamError: it cannot be read.
+        """
+        path = _path(conversation_id)
+        stored = await self._backend.call(caller, "GET", path, seconds=_SECONDS)
+        nodes = _nodes(stored)
+        found: dict[str, dict[str, Any]] = {}
+        inner = {node.get("parent") for node in nodes.values() if isinstance(node, dict)}
+        for node_id in (leaf for leaf in nodes if leaf not in inner):
+            way = _after(_way(nodes, node_id), lambda message: message.get("id") in sent)
+            found |= {str(message.get("id")): message for message in way or ()}
+        if not found and not any(node_id in nodes for node_id in sent):
+            way = _after(_way(nodes, stored.get("current_node")), _is_of_user)
+            found = {str(message.get("id")): message for message in way or ()}
+        return list(found.values())
+
+    async def tasks(self, caller: Caller) -> list[dict[str, Any]]:
+        """Return the account's tasks as they are: pictures being drawn, and those that failed.
+
+        Raises:
+            UpstreamError: they cannot be read.
+        """
+        answer = await self._backend.call(caller, "GET", "tasks", seconds=_SECONDS)
+        tasks = answer.get("tasks")
+        return [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
+
+    def _later(self, conversation_id: str, work: Coroutine[Any, Any, None]) -> None:
+        previous = self._latest.get(conversation_id)
+
+        async def in_turn() -> None:
+            try:
+                if previous is not None:
+                    await asyncio.wait([previous])
+                await work
+            finally:
+                work.close()
+
+        def forget(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if self._latest.get(conversation_id) is task:
+                del self._latest[conversation_id]
+
+        # Not a TaskGroup: a fault in one conversation must not end the others.
+        task = asyncio.get_running_loop().create_task(in_turn())
+        self._tasks.add(task)
+        self._latest[conversation_id] = task
+        task.add_done_callback(forget)
+
+    async def _hide(self, caller: Caller, conversation_id: str) -> None:
+        path = _path(conversation_id)
+        body = {"is_visible": False}
+        for tries in range(MAX_TRIES):
+            try:
+                await self._backend.call(caller, "PATCH", path, body=body, seconds=_SECONDS)
+            except ServiceError as error:
+                if _is_gone(error):
+                    return
+                _log.warning("A conversation could not be hidden: %s", error)
+                if not _may_pass(error):
+                    break
+            else:
+                return
+            if tries + 1 < MAX_TRIES:
+                await self._pause(_FIRST_PAUSE_SECONDS * 2**tries)
+        self._metrics.deletions_failed.inc()
+
+    async def _stop(self, caller: Caller, conversation_id: str) -> None:
+        body = {"conversation_id": well_formed(conversation_id), "exclude_async_types": []}
+        try:
+            await self._backend.call(
+                caller, "POST", "stop_conversation", body=body, seconds=_SECONDS
+            )
+        except ServiceError as error:
+            _log.info("A conversation could not be stopped: %s", error)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not while the gateway is being stopped."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+
+
+def _nodes(stored: dict[str, Any]) -> dict[str, Any]:
+    mapping = stored.get("mapping")
+    return mapping if isinstance(mapping, dict) else {}
+
+
+def _way(nodes: dict[str, Any], node_id: object) -> list[dict[str, Any]]:
+    """Return the messages from the root to a node."""
+    seen: set[str] = set()
+    messages = []
+    # A node that was seen before would lead round in a circle.
+    while isinstance(node_id, str) and node_id not in seen:
+        seen.add(node_id)
+        node = nodes.get(node_id)
+        if not isinstance(node, dict):
+            break
+        if isinstance(message := node.get("message"), dict):
+            messages.append(message)
+        node_id = node.get("parent")
+    return messages[::-1]
+
+
+def _after(
+    way: list[dict[str, Any]], is_sent: Callable[[dict[str, Any]], bool]
+) -> list[dict[str, Any]] | None:
+    """Return what follows the last message that was sent, None where none was."""
+    places = [place for place, message in enumerate(way) if is_sent(message)]
+    return way[places[-1] + 1 :] if places else None
+
+
+def _is_of_user(message: dict[str, Any]) -> bool:
+    author = message.get("author")
+    return isinstance(author, dict) and author.get("role") == "user"
+
+
+def _path(conversation_id: str) -> str:
+    return f"conversation/{quote(well_formed(conversation_id), safe='')}"
+
+
+def _is_gone(error: ServiceError) -> bool:
+    return isinstance(error, UpstreamRefusedError) and error.status == HTTPStatus.NOT_FOUND
+
+
+def _may_pass(error: ServiceError) -> bool:
+    """Tell whether another try may succeed: limits and faults pass, refusals stay."""
+    is_server_fault = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return is_server_fault or error.status == HTTPStatus.TOO_MANY_REQUESTS

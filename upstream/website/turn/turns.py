@@ -1,0 +1,285 @@
+"""One turn with the upstream, from the caller's credential to the last delta (port `Turns`)."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from http import HTTPStatus
+
+from msgspec import Struct
+
+from service.files.file_names import without_controls
+from service.observing.metrics import Metrics
+from service.observing.tracing import child_span
+from service.observing.unknown_events import Drift
+from service.pipeline.joined import make_answer, make_reader, through
+from service.ports import Assets, Lane, TokenExchange, UploadStore
+from service.settings.config import Config
+from service.vocabulary.credentials import Caller, Credential, TokenKind
+from service.vocabulary.errors import ShutdownError, UpstreamRefusedError
+from service.vocabulary.events import (
+    BodyEnd,
+    BodyEnded,
+    Delta,
+    PictureWanted,
+    ResumeWanted,
+    SentHistory,
+    TurnEnded,
+    TurnFacts,
+    UpstreamEvent,
+)
+from service.vocabulary.requests import ChatRequest, FilePart
+from upstream.slots.queueing import AccountQueues
+from upstream.website.files.assets import resolve_assets
+from upstream.website.files.left_files import located
+from upstream.website.files.uploads import Files
+from upstream.website.models.catalogue import ModelCatalogue
+from upstream.website.payload.turn_body import TurnOptions, build_turn
+from upstream.website.turn.arkose import Arkose
+from upstream.website.turn.client import TurnBody, TurnClient
+from upstream.website.turn.conversations import Conversations
+from upstream.website.turn.late_pictures import Wait, late_events, not_awaited
+from upstream.website.turn.receiving import Receiver
+from upstream.website.turn.resume import open_resumed, stored_events
+
+_MAX_MODEL_CHARS = 255  # of a name that the upstream gives, logged
+_log = logging.getLogger("gateway.turns")
+
+ARKOSE_HEADER = "Openai-Sentinel-Arkose-Token"
+# A turn is handed off once; more than a few times is a loop.
+MAX_HAND_OFFS = 5
+# What a slug may carry without being another model: a date, or that it is new.
+_VARIANT = re.compile(r"(?:-(?:\d{4,8}|\d{4}-\d\d-\d\d|preview|latest))+$")
+
+
+class TurnServices(Struct, frozen=True):
+    """What a turn is made of; each is described where it is defined."""
+
+    config: Config
+    tokens: TokenExchange
+    models: ModelCatalogue
+    files: Files
+    uploads: UploadStore
+    arkose: Arkose
+    queues: AccountQueues
+    client: TurnClient
+    assets: Assets
+    conversations: Conversations
+    metrics: Metrics
+    drift: Drift
+
+
+def is_other_model(asked: str, answered: str) -> bool:
+    """Return whether another family answered than the one that was asked (protocol 1.1)."""
+    is_open = asked == "auto" or "gizmo" in asked
+    return not is_open and _VARIANT.sub("", asked) != _VARIANT.sub("", answered)
+
+
+class _Turn:
+    """A turn that the upstream has accepted."""
+
+    def __init__(self, caller: Caller, model: str, body: TurnBody, sent: SentHistory) -> None:
+        self.caller = caller
+        self.model = model
+        self.answering_model: str | None = None
+        self.body = body
+        self.sent = sent
+        self.conversation_id: str | None = None
+        self.hand_off: ResumeWanted | PictureWanted | None = None
+        self.is_over = False
+        self.closing = asyncio.Event()
+
+    def shut_down(self) -> None:
+        """End the turn because this gateway is being stopped."""
+        self.closing.set()
+        self.body.shut_down()
+
+    def take_hand_off(self) -> ResumeWanted | PictureWanted | None:
+        """Return what the turn goes on with, once."""
+        wanted, self.hand_off = self.hand_off, None
+        return wanted
+
+
+class UpstreamTurns:
+    """Runs turns; implements `service.ports.Turns`."""
+
+    def __init__(self, services: TurnServices) -> None:
+        self._services = services
+        self._running: set[_Turn] = set()
+        self._is_closing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def run(
+        self, request: ChatRequest, credential: Credential, lane: Lane | None = None
+    ) -> AsyncGenerator[list[Delta], None]:
+        """Yield batches of deltas, the last one a `TurnEnded`; see the port for `lane`.
+
+        Closing the generator early closes the upstream connection before it
+        returns, and stops the conversation in the background.
+
+        Raises:
+            ServiceError: before the first batch: nothing was sent, or the upstream
+                refused.
+        """
+        services = self._services
+        if self._is_closing:
+            message = "This gateway is being stopped; please send the request again."
+            raise ShutdownError(message)
+        caller = await services.tokens.caller(credential)
+        request = await located(request, services.uploads, credential.owner)
+        async with services.queues.slot(caller.account), child_span("turn"):
+            turn = await self._begin_renewing(request, credential, caller)
+            self._enter(turn)
+            try:
+                source = self._deltas(turn, lane)
+                deltas = resolve_assets(source, services.assets, turn.caller, request)
+                async with aclosing(deltas):
+                    async for batch in deltas:
+                        yield batch
+            finally:
+                turn.body.close()
+                self._leave(turn)
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new turns, wait for those that run, and end what is left after that long."""
+        self._is_closing = True
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            for turn in self._running:
+                turn.shut_down()
+
+    # --- sending ----------------------------------------------------------------
+
+    async def _begin_renewing(
+        self, request: ChatRequest, credential: Credential, caller: Caller
+    ) -> _Turn:
+        """Begin the turn; if the upstream refuses the token, renew it and try once more."""
+        try:
+            return await self._begin(request, caller)
+        except UpstreamRefusedError as error:
+            is_renewable = credential.kind is TokenKind.REFRESH
+            if error.upstream_status != HTTPStatus.UNAUTHORIZED or not is_renewable:
+                raise
+            refused = error
+        fresh = await self._services.tokens.renew(credential, caller)
+        if fresh.access_token == caller.access_token:
+            raise refused
+        return await self._begin(request, fresh)
+
+    async def _begin(self, request: ChatRequest, caller: Caller) -> _Turn:
+        services = self._services
+        model = await services.models.resolve(request.model, caller)
+        parts = [
+            part
+            for message in request.messages
+            for part in message.parts
+            if isinstance(part, FilePart)
+        ]
+        uploads = await services.files.upload_parts(caller, parts) if parts else {}
+        arkose = await services.arkose.token()
+        options = TurnOptions(
+            is_temporary=services.config.conversation.temporary,
+            encodings=tuple(services.config.upstream.encodings),
+            arkose_token=arkose,
+        )
+        payload = build_turn(request, model, uploads, options)
+        headers = {ARKOSE_HEADER: arkose} if arkose else None
+        body = await services.client.open(caller, payload.body, headers)
+        turn = _Turn(caller, model.slug, body, payload.sent)
+        turn.conversation_id = request.conversation_id
+        return turn
+
+    def _enter(self, turn: _Turn) -> None:
+        self._running.add(turn)
+        self._idle.clear()
+        self._services.metrics.open_streams.inc()
+        if self._is_closing:
+            turn.shut_down()
+
+    def _leave(self, turn: _Turn) -> None:
+        """Count the turn out, and stop or hide its conversation as configured (spec 6.5)."""
+        services = self._services
+        self._running.discard(turn)
+        if not self._running:
+            self._idle.set()
+        services.metrics.open_streams.dec()
+        if turn.answering_model and is_other_model(turn.model, turn.answering_model):
+            answering = without_controls(turn.answering_model)[:_MAX_MODEL_CHARS]
+            _log.warning("asked for %s, answered by %s", turn.model, answering)
+        if turn.conversation_id is None:
+            return
+        if not turn.is_over:
+            services.conversations.stop_later(turn.caller, turn.conversation_id)
+        settings = services.config.conversation
+        if settings.delete_after_response and not settings.temporary:
+            services.conversations.hide_later(turn.caller, turn.conversation_id)
+
+    # --- receiving --------------------------------------------------------------
+
+    async def _deltas(self, turn: _Turn, lane: Lane | None) -> AsyncGenerator[list[Delta], None]:
+        """Yield the deltas of a turn, through all the bodies it is handed to."""
+        answer = make_answer(turn.sent)
+        reader = make_reader(self._services.client.secrets_of(turn.caller))
+        receiver = Receiver(reader, answer, lane)
+        source = receiver.deltas(turn.body)
+        for _ in range(MAX_HAND_OFFS):
+            async with aclosing(source) as deltas:
+                async for batch in deltas:
+                    self._note(turn, batch)
+                    yield batch
+                    if turn.is_over:
+                        return
+                    if turn.hand_off is not None:
+                        break
+            wanted = turn.take_hand_off()
+            if wanted is None:
+                break
+            source = await self._followed(turn, wanted, receiver)
+        ends = (BodyEnded(BodyEnd.CUT), BodyEnded(BodyEnd.WAITED))
+        yield [delta for event in ends for delta in answer.feed(event)]
+
+    async def _followed(
+        self, turn: _Turn, wanted: ResumeWanted | PictureWanted, receiver: Receiver
+    ) -> AsyncGenerator[list[Delta], None]:
+        """Return the deltas with which a turn goes on after its body."""
+        turn.body.close()
+        if isinstance(wanted, PictureWanted):
+            return through(self._awaited(turn, wanted), receiver.answer)
+        consumed = receiver.reader.consumed
+        body = await open_resumed(self._services.client, turn.caller, wanted, consumed)
+        if body is None:
+            stored = stored_events(
+                self._services.conversations, turn.caller, wanted, turn.sent.message_ids
+            )
+            return through(stored, receiver.answer)
+        receiver.reader.follow()
+        turn.body = body
+        return receiver.deltas(body)
+
+    def _awaited(
+        self, turn: _Turn, wanted: PictureWanted
+    ) -> AsyncGenerator[list[UpstreamEvent], None]:
+        """Return the events of a picture that comes later; none for a temporary chat."""
+        if wanted.conversation_id is None or self._services.config.conversation.temporary:
+            return not_awaited()
+        wait = Wait(turn.sent.message_ids, turn.body.deadline, turn.closing)
+        return late_events(self._services.conversations, turn.caller, wanted, wait)
+
+    def _note(self, turn: _Turn, batch: list[Delta]) -> None:
+        """Take what the turn itself needs from a batch."""
+        for delta in batch:
+            match delta:
+                case TurnFacts():
+                    turn.conversation_id = delta.conversation_id
+                    turn.answering_model = delta.upstream_model
+                case ResumeWanted() | PictureWanted():
+                    turn.hand_off = delta
+                case TurnEnded():
+                    turn.is_over = True
+                    self._services.drift.note(delta.counts, delta.samples)
+                case _:
+                    pass
