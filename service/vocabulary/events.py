@@ -14,9 +14,14 @@ from typing import Any
 from msgspec import Struct, field
 from typing_extensions import override  # typing has it from 3.12 on
 
+from service.vocabulary.native import NativeDelta
+
 
 class Failure(Struct, frozen=True):
-    """An error as the caller sees it: HTTP status and the fields of the error object."""
+    """An error as the caller sees it: HTTP status and the fields of the error object.
+
+    `is_final` tells that asking again is in vain, whatever the status makes clients believe.
+    """
 
     status: int
     message: str
@@ -24,6 +29,7 @@ class Failure(Struct, frozen=True):
     code: str | None
     param: str | None = None
     retry_after_seconds: float | None = None
+    is_final: bool = False
 
 
 class SentHistory(Struct, frozen=True):
@@ -439,4 +445,5 @@ Delta = (
     | ResumeWanted
     | PictureWanted
     | TurnEnded
+    | NativeDelta
 )

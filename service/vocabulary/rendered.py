@@ -18,6 +18,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.vocabulary.native import NativeRendered
 
 
 class ContentText(Struct, frozen=True, gc=False):
@@ -55,4 +56,5 @@ Rendered = (
     | TextSpent
     | TurnFacts
     | TurnEnded
+    | NativeRendered
 )
