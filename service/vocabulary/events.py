@@ -18,10 +18,7 @@ from service.vocabulary.native import NativeDelta
 
 
 class Failure(Struct, frozen=True):
-    """An error as the caller sees it: HTTP status and the fields of the error object.
-
-    `is_final` tells that asking again is in vain, whatever the status makes clients believe.
-    """
+    """An error as the caller sees it; `is_final`: asking again is in vain, whatever the status."""
 
     status: int
     message: str
@@ -271,11 +268,13 @@ class ToolResult(Struct, frozen=True, gc=False):
 
 
 class FunctionCallStarted(Struct, frozen=True, gc=False):
-    """The model calls a function of the caller's; `index` counts the answer's calls from 0."""
+    """The model calls a function; `index` counts calls from 0, of a custom one the input is text."""
 
     index: int
     call_id: str
     name: str
+    namespace: str = ""
+    is_custom: bool = False
 
 
 class FunctionArguments(Struct, frozen=True, gc=False):

@@ -30,7 +30,9 @@ class MessageStarted(Struct, frozen=True, gc=False):
 
 
 class MessageEnded(Struct, frozen=True, gc=False):
-    """The message is whole."""
+    """The message is whole; its `phase` is said again, for one that was told of it last."""
+
+    phase: str = ""
 
 
 class TextAnnotated(Struct, frozen=True, gc=False):
