@@ -15,6 +15,7 @@ from upstream.demo import (
     uploads,
     voice,
 )
+from upstream.demo.codex.app import add_codex
 from upstream.demo.delivery import ANSWERING, Answering
 from upstream.demo.faults import FAULTS, Faults
 from upstream.demo.files import FILES, Files
@@ -31,7 +32,6 @@ _ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/", stats.get_index),
     ("POST", "/api/arkose/token", catalogue.post_arkose),
     ("POST", "/api/auth/refresh", tokens.post_refresh),
-    ("POST", "/oauth/token", tokens.post_oauth),
     ("GET", "/demo/stats", stats.get_stats),
     ("GET", "/demo/plays", stats.get_plays),
     ("GET", r"/demo/turns/{n:\d+}", stats.get_turn),
@@ -98,6 +98,7 @@ def make_demo_app(options: DemoOptions | None = None) -> web.Application:
         app.router.add_route(method, path, handle)
     for method, path, handle in _ROUTES[1:]:  # all but the index
         app.router.add_route(method, "/{prefix:.+}" + path, handle)
+    add_codex(app, app[OPTIONS], tokens.post_oauth)
     return app
 
 

@@ -1,0 +1,4 @@
+"""The demo of the Codex upstream: its login, models, limits, answers and pictures.
+
+It imports nothing of the demo but its ground.
+"""
