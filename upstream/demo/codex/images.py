@@ -58,7 +58,7 @@ async def _draw(request: web.Request, kind: str) -> web.StreamResponse:
     seconds = DRAWING_BEATS * request.app[OPTIONS].delay_seconds
     if body.get("stream"):
         events = await asyncio.to_thread(lambda: list(_events(kind, body)))
-        steps = [Step(event.as_bytes, seconds=seconds) for event in events]
+        steps = [Step(event.as_bytes(), seconds=seconds) for event in events]
         head = Step(act="head")
         return await deliver(request, limits.headers(caller), [head, *steps], has_type=False)
     answer = await asyncio.to_thread(_answer, body)

@@ -27,7 +27,7 @@ from upstream.demo.codex.stats import CALLER, STATS
 from upstream.demo.codex.stream import Ending, Event, Item, Reply, Step, deliver, events_of
 from upstream.demo.codex.talk import Command, Talk, count_words, message_text, read_talk
 from upstream.demo.codex.validator import Order, invalid, read_body, validate, validate_compact
-from upstream.demo.options import OPTIONS
+from upstream.demo.options import OPTIONS, DemoOptions
 
 HELD_BACK_BEATS = 25
 KEPT_PREFIXES = 1_000
@@ -166,7 +166,7 @@ async def _answer(request: web.Request, turn: Turn) -> web.StreamResponse:
         manner=turn.scene.manner,
         is_full=turn.scene.is_full,
     )
-    steps = _steps(turn, reply, request.app[OPTIONS].delay_seconds)
+    steps = _steps(turn, reply, request.app[OPTIONS])
     headers = _headers(turn, reply) | limits.headers(caller)
     return await deliver(request, headers, steps, has_type=turn.scene.has_type)
 
@@ -224,9 +224,9 @@ def _usage(prompt: Prompt, groups: list[tuple[Item, ...]]) -> dict[str, Any]:
     }
 
 
-def _steps(turn: Turn, reply: Reply, beat: float) -> Iterator[Step]:
+def _steps(turn: Turn, reply: Reply, options: DemoOptions) -> Iterator[Step]:
     """Yield what is written, and when."""
-    fault, command, is_held = turn.fault, turn.command, turn.scene.is_held_back
+    fault, command = turn.fault, turn.command
     yield Step(seconds=command.number(fault.late_seconds) if fault.late_seconds else 0.0)
     if fault.act == "refuse":
         yield Step(act="abort")
@@ -238,15 +238,19 @@ def _steps(turn: Turn, reply: Reply, beat: float) -> Iterator[Step]:
             yield Step(seconds=command.number(fault.silent_seconds))
         if fault.act == "garbage" and number:
             yield Step(_NOISE[number % len(_NOISE)])
-        yield Step(event.as_bytes, seconds=_pause(event, beat, is_held=is_held))
+        yield _step(turn.scene, event, options)
     if fault.act in {"abort", "stall"}:
         yield Step(act=fault.act)
 
 
-def _pause(event: Event, beat: float, *, is_held: bool) -> float:
-    if is_held:
-        return HELD_BACK_BEATS * beat if event.data["type"] == "response.created" else 0.0
-    return beat if event.is_delta else 0.0
+def _step(scene: Scene, event: Event, options: DemoOptions) -> Step:
+    data = event.as_bytes(is_bare=scene.is_bare)
+    if options.is_crlf:
+        data = data.replace(b"\n", b"\r\n")
+    beats = event.is_delta
+    if scene.is_held_back:
+        beats = HELD_BACK_BEATS * (event.data["type"] == "response.created")
+    return Step(data, seconds=beats * options.delay_seconds)
 
 
 def _readable(part: Any) -> Any:

@@ -51,6 +51,8 @@ class Scene(msgspec.Struct, frozen=True):
     """Whether `response.completed` repeats the output, which the back end does not."""
     has_type: bool = False
     """Whether there is a Content-Type, which the back end leaves out."""
+    is_bare: bool = False
+    """Whether events have no line `event:`."""
     is_held_back: bool = False
     """Whether all comes at once after a silence."""
 
@@ -359,6 +361,7 @@ SCENES = (
     Scene("full-completed", (say,), is_full=True),
     Scene("no-content-type", (say,)),
     Scene("content-type", (say,), has_type=True),
+    Scene("data-only", (say,), is_bare=True),
     Scene("rate-limits-first", (say,), first=_PRIVATE),
     Scene("commentary", (comment, say)),
     Scene("only-commentary", (comment,)),

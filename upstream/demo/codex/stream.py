@@ -67,10 +67,10 @@ class Event(msgspec.Struct, frozen=True):
     data: Data
     is_delta: bool = False
 
-    @property
-    def as_bytes(self) -> bytes:
-        r"""The event as it is sent: `event: keepalive\ndata: {"type":"keepalive"}\n\n`."""
-        return b"event: %s\ndata: %s\n\n" % (self.data["type"].encode(), orjson.dumps(self.data))
+    def as_bytes(self, *, is_bare: bool = False) -> bytes:
+        r"""Return the event as it is sent: `event: keepalive\ndata: {"type":"keepalive"}\n\n`."""
+        name = b"" if is_bare else b"event: %s\n" % self.data["type"].encode()
+        return b"%sdata: %s\n\n" % (name, orjson.dumps(self.data))
 
 
 def events_of(reply: Reply) -> Iterator[Event]:

@@ -14,6 +14,7 @@ from tests.upstream.demo.codex.client import (
 )
 from upstream.demo.codex.accounts import Caller
 from upstream.demo.codex.responses import KEPT_PREFIXES, TURN_STATE, Prefixes
+from upstream.demo.options import DemoOptions
 
 CALLER = Caller("acc", "acc", "plus", 1)
 
@@ -114,3 +115,14 @@ async def test_compact_can_fail(anna: CodexClient) -> None:
 
 async def test_there_is_no_websocket(anna: CodexClient) -> None:
     assert (await anna.send("GET", RESPONSES)).status == 426
+
+
+class TestOtherLines:
+    @pytest.fixture
+    def options(self) -> DemoOptions:
+        return DemoOptions(delay_seconds=0, is_crlf=True)
+
+    async def test_lines_may_end_otherwise(self, anna: CodexClient) -> None:
+        answer = await anna.ask("/scene data-only")
+        assert answer.raw.count(b"\n") == answer.raw.count(b"\r\n") > 0
+        assert b"event:" not in answer.raw

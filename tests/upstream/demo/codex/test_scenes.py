@@ -3,13 +3,17 @@
 import base64
 import io
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from tests.upstream.demo.codex.client import Answer, CodexClient, function, output, user
-from upstream.demo.codex.accounts import unseal
+from upstream.demo.codex.accounts import PLANS, unseal
+from upstream.demo.codex.faults import FAULTS, REFUSALS
+from upstream.demo.codex.login import OUTCOMES
 from upstream.demo.codex.scenes import MIB, SCENES, fitted
 
 STRING = {"type": "string"}
@@ -236,3 +240,11 @@ async def test_a_scene_that_is_not_known_is_told(anna: CodexClient) -> None:
     answer = await anna.ask("/scene nonsense")
     assert "no scene “nonsense”" in answer.text
     assert "safety-buffering" in answer.text
+
+
+@pytest.mark.parametrize("page", ["docs/demo.md", "docs/demo.zh-CN.md"])
+def test_the_pages_name_all_that_can_be_asked_for(page: str) -> None:
+    text = (Path(__file__).parents[4] / page).read_text("utf-8").partition("## Codex")[2]
+    told = {word for code in re.findall(r"`([^`]+)`", text) for word in re.split("[ :]", code)}
+    names = {*(scene.name for scene in SCENES), *REFUSALS, *FAULTS, "stale", *PLANS, *OUTCOMES}
+    assert names - {name.replace("_", "-") for name in told} == set()

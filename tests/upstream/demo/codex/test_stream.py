@@ -113,7 +113,10 @@ def test_an_ending_comes_after_so_many_deltas(ending: Ending, last: str) -> None
 def test_private_events_are_first_and_not_numbered() -> None:
     events = played(first=({"type": "codex.rate_limits"},))
     assert events[0].data == {"type": "codex.rate_limits"}
-    assert events[0].as_bytes == b'event: codex.rate_limits\ndata: {"type":"codex.rate_limits"}\n\n'
+    assert events[0].as_bytes(is_bare=True) == b'data: {"type":"codex.rate_limits"}\n\n'
+    assert (
+        events[0].as_bytes() == b'event: codex.rate_limits\ndata: {"type":"codex.rate_limits"}\n\n'
+    )
 
 
 def test_pieces_are_the_text_and_never_long() -> None:
