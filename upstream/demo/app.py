@@ -32,6 +32,7 @@ _ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", "/", stats.get_index),
     ("POST", "/api/arkose/token", catalogue.post_arkose),
     ("POST", "/api/auth/refresh", tokens.post_refresh),
+    ("POST", "/oauth/token", tokens.post_oauth),
     ("GET", "/demo/stats", stats.get_stats),
     ("GET", "/demo/plays", stats.get_plays),
     ("GET", r"/demo/turns/{n:\d+}", stats.get_turn),
@@ -94,11 +95,12 @@ def make_demo_app(options: DemoOptions | None = None) -> web.Application:
     app[REPLAYS] = {}
     app[ANSWERING] = Answering()
     app.on_shutdown.append(_end_answers)
+    # first, since of two equal paths the first one answers: `/oauth/token` is of both
+    add_codex(app, app[OPTIONS], tokens.post_oauth)
     for method, path, handle in _ROUTES:
         app.router.add_route(method, path, handle)
     for method, path, handle in _ROUTES[1:]:  # all but the index
         app.router.add_route(method, "/{prefix:.+}" + path, handle)
-    add_codex(app, app[OPTIONS], tokens.post_oauth)
     return app
 
 
