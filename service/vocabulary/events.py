@@ -167,7 +167,8 @@ class BodyEnd(StrEnum):
     CUT = "cut"
     SILENT = "silent"
     BROKEN = "broken"  # not what was promised: an event over the size limit
-    WAITED = "waited"  # no body: the wait for a late picture is over
+    UNRESUMED = "unresumed"  # no body: what was handed off cannot be followed
+    WAITED = "waited"  # no body: the wait for what comes later is over
     SHUTDOWN = "shutdown"  # this gateway is being stopped
 
 
