@@ -113,6 +113,7 @@ class Seen(Flag):
     CONVERSATION = auto()  # its name
     DRAWING = auto()  # signs of a picture that comes later
     MISSED = auto()  # why nothing came: a tool failed, or a wait was in vain
+    WAITING = auto()  # what comes later is waited for, so that nothing said so far is the end
 
 
 NOTHING = Seen(0)
@@ -223,24 +224,24 @@ WEBSOCKET = Ending(
 
 EMPTY = Ending(
     outcome=Outcome.EMPTY,
-    when=Pattern(closed_by=_ANY_END, phases=ENDED, lacks=VISIBLE),
+    when=Pattern(closed_by=_ANY_END, phases=ENDED, lacks=VISIBLE | Seen.WAITING),
     error=EmptyResponseError,
     words="The upstream ended the turn without an answer.",
     raised=(EmptyResponseError,),
 )
 LENGTH = Ending(
     outcome=Outcome.LENGTH,
-    when=Pattern(closed_by=_ANY_END, phases=ENDED, has=Seen.LIMIT),
+    when=Pattern(closed_by=_ANY_END, phases=ENDED, has=Seen.LIMIT, lacks=Seen.WAITING),
     finish_reason="length",
 )
 CALLS = Ending(
     outcome=Outcome.COMPLETE,
-    when=Pattern(closed_by=_ANY_END, phases=ENDED, has=Seen.CALL),
+    when=Pattern(closed_by=_ANY_END, phases=ENDED, has=Seen.CALL, lacks=Seen.WAITING),
     finish_reason="tool_calls",
 )
 COMPLETE = Ending(
     outcome=Outcome.COMPLETE,
-    when=Pattern(closed_by=_ANY_END, phases=ENDED),
+    when=Pattern(closed_by=_ANY_END, phases=ENDED, lacks=Seen.WAITING),
     finish_reason="stop",
 )
 

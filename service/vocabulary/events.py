@@ -411,6 +411,15 @@ class PictureWanted(Struct, frozen=True):
     task_ids: frozenset[str] = frozenset()
 
 
+class AnswerWanted(Struct, frozen=True):
+    """Nothing visible came, or it cannot be resumed: the stored conversation may get the answer.
+
+    Answered in `upstream/`, like `ResumeWanted`.
+    """
+
+    conversation_id: str
+
+
 class TurnEnded(Struct, frozen=True):
     """Always the last delta. `finish_reason` is None exactly when there is a `failure`."""
 
@@ -439,5 +448,6 @@ Delta = (
     | TurnFacts
     | ResumeWanted
     | PictureWanted
+    | AnswerWanted
     | TurnEnded
 )
