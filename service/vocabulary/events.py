@@ -2,10 +2,9 @@
 
     chunk (bytes) -> Frame -> UpstreamEvent -> Delta -> Rendered -> bytes for the caller
 
-Unions follow, one for each border; the last one, `Rendered`, is in
-`service/vocabulary/rendered.py`. A stage matches exhaustively over the union it reads, so a
-new kind is a type error in every stage that forgot it.
-All records are frozen; none holds a token of a caller.
+Unions follow, one for each border; the last one, `Rendered`, is in `service/vocabulary/rendered.py`.
+A stage matches exhaustively over the union it reads, so a new kind is a type error in every stage
+that forgot it. All records are frozen; none holds a token of a caller.
 """
 
 from enum import StrEnum
@@ -412,12 +411,10 @@ class PictureWanted(Struct, frozen=True):
 
 
 class AnswerWanted(Struct, frozen=True):
-    """Nothing visible came, or it cannot be resumed: the stored conversation may get the answer.
-
-    Answered in `upstream/`, like `ResumeWanted`.
-    """
+    """The stored conversation may get the answer; answered in `upstream/`, like `ResumeWanted`."""
 
     conversation_id: str
+    is_over: bool  # the upstream called the turn complete, though nothing visible had come
 
 
 class TurnEnded(Struct, frozen=True):

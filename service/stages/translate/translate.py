@@ -416,7 +416,7 @@ class Translate:
                 yield PictureWanted(self._facts.conversation_id, frozenset(self._late.task_ids))
             case Step.AWAIT_ANSWER:
                 turn.begin_wait(step, body)
-                yield AnswerWanted(self._facts.conversation_id or "")
+                yield AnswerWanted(self._facts.conversation_id or "", turn.phase in ENDED)
 
     def _said_last(self) -> str:
         """Return what the last visible message says, as far as it went out."""
