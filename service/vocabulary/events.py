@@ -146,10 +146,7 @@ class DoneReceived(Struct, frozen=True, gc=False):
 
 
 class UpstreamFault(Struct, frozen=True):
-    """An error that the upstream put into a body or stream of status 200.
-
-    `is_body` tells an error body (`detail`) from an error event (`error`).
-    """
+    """An error under status 200: a body (`detail`) in place of the answer, or an event (`error`)."""
 
     failure: Failure
     is_body: bool
@@ -285,10 +282,7 @@ class FunctionArguments(Struct, frozen=True, gc=False):
 
 
 class TextSpent(Struct, frozen=True):
-    """Text that was sent or received and is no part of the answer; it counts as usage only.
-
-    `sent` has one entry for each message.
-    """
+    """Text beside the answer that counts as usage only; `sent` has one entry for each message."""
 
     sent: tuple[str, ...]
     received: str

@@ -47,18 +47,19 @@ def meaning(events: list[dict[str, Any]]) -> Meaning:
 
 def _end(last: dict[str, Any], items: list[dict[str, Any]]) -> list[str | None]:
     kind = last.get("type")
-    if kind == "response.incomplete":
-        reason = last["response"]["incomplete_details"]["reason"]
-        is_filtered = reason == "content_filter"
-        return ["filtered", "content_filter"] if is_filtered else ["length", "length"]
-    if kind not in ("response.completed", "response.done"):
+    if kind not in ("response.incomplete", "response.completed", "response.done"):
         return ["cut", None]
+    reason = last["response"].get("incomplete_details", {}).get("reason")
+    if reason == "content_filter":
+        return ["filtered", "content_filter"]
     has_content = any(
         item.get("message") or "refusal" in item or {"call", "tool", "picture"} & item.keys()
         for item in items
     )
     if not has_content:
         return ["empty", None]
+    if reason is not None:
+        return ["length", "length"]
     return ["complete", "tool_calls" if any("call" in item for item in items) else "stop"]
 
 

@@ -23,6 +23,7 @@ from service.stages.codex.items import (
     step_of,
 )
 from service.stages.codex.limits import limits_in_event
+from service.vocabulary.endings import Seen
 from service.vocabulary.events import BodyEnded, Delta, TurnFacts, Unknown
 from service.vocabulary.native import UsageKnown
 
@@ -76,7 +77,6 @@ class CodexAnswer:
         secrets: Collection[str] = (),
     ) -> None:
         self.ending = CodexEnding(now, secrets)
-        self.is_over = False
         self._model = model[:_MAX_MODEL_CHARS]
         self._is_model_told = False
         self._is_model_sure = bool(model)
@@ -88,11 +88,10 @@ class CodexAnswer:
         self._speaking: int | None = None
         self._waiting: dict[int, list[Event]] = {}  # what comes after it, item by item
         self._numbers = {"call": 0, "picture": 0, "tool": 0}
-        self._has_content = False
 
     def feed(self, event: CodexEvent) -> Iterator[Delta]:
         """Yield zero or more deltas for one event; never waits, never raises."""
-        if self.is_over:
+        if self.ending.state.is_over:
             return
         match event:
             case Event():
@@ -101,14 +100,13 @@ class CodexAnswer:
                 self.ending.count(event)
             case BodyEnded():
                 yield from self._flush()
-                self.is_over = True
                 yield self.ending.unfinished(event)
 
     # One branch for each kind of event: a table, split only at the cost of finding a kind.
     def _event(self, event: Event) -> Iterator[Delta]:  # noqa: C901, PLR0912 - see above
         kind = event.type
         if kind in _KINDS or kind in (_ADDED, _DONE):
-            self.ending.has_events = True
+            self.ending.state.see(Seen.EVENTS)
             yield from self._routed(event)
         elif kind in _COMPLETED:
             yield from self._completed(event.response or {})
@@ -117,13 +115,13 @@ class CodexAnswer:
         elif kind in ("response.failed", "error") or (not kind and _is_error(event)):
             yield from self._failed(event)
         elif kind in _NAMING:
-            self.ending.has_events = True
+            self.ending.state.see(Seen.EVENTS)
             yield from self._named(event.response or {})
         elif kind == "codex.rate_limits":
             if (limits := limits_in_event(event)) is not None:
                 yield limits
         elif kind in _SILENT or kind.startswith(_PRIVATE):
-            self.ending.has_events = True
+            self.ending.state.see(Seen.EVENTS)
         elif step_of(kind) in STEPS and self._place_of(event) is not None:
             yield from self._routed(event)
         elif _is_error(event):
@@ -170,13 +168,13 @@ class CodexAnswer:
             yield from self._finished(place, item)
         elif event.type != _ADDED:
             yield from output.feed(event)
-        self._has_content = self._has_content or output.has_content
+        self.ending.state.see(output.seen)
 
     def _finished(self, place: int, item: JsonObject | None) -> Iterator[Delta]:
         output = self._items[place]
         yield from output.finish(item)
         self._done.add(place)
-        self._has_content = self._has_content or output.has_content
+        self.ending.state.see(output.seen)
         self.ending.count_rewrites(output.rewrites)
         if self._speaking == place:
             self._speaking = None
@@ -234,8 +232,7 @@ class CodexAnswer:
                 yield from self._failed(Event(type="response.failed", response=response))
             case _:
                 yield from self._last_words(response)
-                has_calls = self._numbers["call"] > 0
-                yield self.ending.completed(has_content=self._has_content, has_calls=has_calls)
+                yield self.ending.completed()
 
     def _incomplete(self, response: JsonObject) -> Iterator[Delta]:
         yield from self._last_words(response)
@@ -245,9 +242,8 @@ class CodexAnswer:
     def _failed(self, event: Event) -> Iterator[Delta]:
         yield from self._named(event.response or {})
         yield from self._flush()
-        self.is_over = True
         error = (event.response or {}).get("error")
-        yield self.ending.failed(Event(error=error) if error else event)
+        yield self.ending.failed(Event(event.type, error=error) if error else event)
 
     def _last_words(self, response: JsonObject) -> Iterator[Delta]:
         """Yield what only the last event says, and whatever has waited."""
@@ -262,7 +258,6 @@ class CodexAnswer:
             if is_placed or self._place_of(event) is not None:
                 yield from self._routed(event)
         yield from self._flush()
-        self.is_over = True
         usage = response.get("usage")
         if isinstance(usage, dict) and (known := usage_in(usage)) is not None:
             yield known

@@ -1,4 +1,7 @@
-"""How a turn of Codex's back end ended: spec 6.4, where only a terminal event ends an answer."""
+"""How a turn of Codex's back end ends, by the table of `service/vocabulary/endings.py` (spec 6.4).
+
+Only a terminal event is a word of the end here: whatever items are done, a body without one is cut.
+"""
 
 from collections import Counter
 from collections.abc import Collection
@@ -6,20 +9,11 @@ from collections.abc import Collection
 from service.stages.codex.events import Event
 from service.upstream_errors.codex_refusals import UsageLimit, judge
 from service.upstream_errors.refusals import quoted
-from service.vocabulary.errors import (
-    EmptyResponseError,
-    ServiceError,
-    ShutdownError,
-    UpstreamCutError,
-    UpstreamError,
-    UpstreamProtocolError,
-    UpstreamTimeoutError,
-)
-from service.vocabulary.events import BodyEnd, BodyEnded, Outcome, TurnEnded, Unknown
+from service.vocabulary.endings import PLAIN_WORDS, Closing, Seen, TurnState, Word
+from service.vocabulary.events import BodyEnd, BodyEnded, TurnEnded, Unknown
 
 _JSON_STARTS, _PAGE_START = ("{", "[", '"'), "<"
 MAX_KINDS = 32  # kinds come from outside: more of them are counted together
-EMPTY_DETAIL = "The upstream ended the turn without an answer."
 PAGE_DETAIL = "The network before the upstream answered with a web page in place of data."
 
 
@@ -32,14 +26,14 @@ class CodexEnding:
     """
 
     def __init__(self, now: float, secrets: Collection[str] = ()) -> None:
-        self.has_events = False
+        self.state = TurnState()
         self.has_items = False
         self.limit: UsageLimit | None = None
         self._now = now
         self._secrets = secrets
         self._counts: Counter[str] = Counter()
         self._samples: dict[str, str] = {}
-        self._stray = ""  # the first line that was no event: often a proxy's own words
+        self._words = ""  # the first line that was no event: often a proxy's own
 
     def count(self, unknown: Unknown) -> None:
         """Count something unexpected under its kind."""
@@ -50,67 +44,44 @@ class CodexEnding:
         if unknown.sample:
             self._samples.setdefault(kind, unknown.sample)
         words = unknown.sample.strip()
+        # What begins as JSON is an event that was cut: it says nothing.
         if kind in ("stray line", "not json") and not words.startswith(_JSON_STARTS):
-            self._stray = self._stray or words
+            self._words = self._words or words
+            self.state.see(Seen.WORDS)
 
     def count_rewrites(self, number: int) -> None:
         """Count texts that became other ones at their end."""
         if number:
             self._counts["rewrite"] += number
 
-    def completed(self, *, has_content: bool, has_calls: bool) -> TurnEnded:
+    def completed(self) -> TurnEnded:
         """End the turn as its last event says."""
-        if not has_content:
-            return self._failed(Outcome.EMPTY, EmptyResponseError(EMPTY_DETAIL))
-        return self._ended(Outcome.COMPLETE, "tool_calls" if has_calls else "stop")
+        self.state.hear(Word.CONFIRMATION)
+        return self._ended(BodyEnd.CLEAN)
 
     def incomplete(self, reason: object) -> TurnEnded:
         """End a turn that a limit or the moderation has cut."""
         if reason == "content_filter":
-            return self._ended(Outcome.FILTERED, "content_filter")
-        return self._ended(Outcome.LENGTH, "length")
+            return self._ended(Closing.BLOCKED)
+        self.state.see(Seen.LIMIT)
+        return self.completed()
 
     def failed(self, event: Event) -> TurnEnded:
         """End the turn on an error, of the stream or in place of it."""
         judged = judge(event.as_error(), self._now, secrets=self._secrets)
         self.limit = judged.limit
-        is_refused = not self.has_items
-        return TurnEnded(
-            Outcome.REFUSED if is_refused else Outcome.FAILED,
-            None,
-            judged.failure,
-            dict(self._counts),
-            self._samples,
-        )
+        is_body = not event.type and not self.has_items
+        row = self.state.end(Closing.ERROR_BODY if is_body else Closing.ERROR_EVENT)
+        return row.ended(failure=judged.failure, counts=dict(self._counts), samples=self._samples)
 
     def unfinished(self, body: BodyEnded) -> TurnEnded:
         """End the turn before its end, as its body did."""
-        match body.how:
-            case BodyEnd.SILENT:
-                message = body.detail or "The upstream was silent for too long."
-                return self._failed(Outcome.SILENT, UpstreamTimeoutError(message))
-            case BodyEnd.SHUTDOWN:
-                message = body.detail or "This gateway is being stopped; please send it again."
-                return self._failed(Outcome.SHUTDOWN, ShutdownError(message))
-            case BodyEnd.BROKEN:
-                message = body.detail or "The upstream's stream is not what was promised."
-                return self._failed(Outcome.FAILED, UpstreamProtocolError(message))
-            case BodyEnd.CLEAN | BodyEnd.CUT | BodyEnd.WAITED:
-                return self._cut()
+        return self._ended(body.how, body.detail)
 
-    def _cut(self) -> TurnEnded:
-        """End a body without a last event; one of plain words is an error body (spec 11)."""
-        if not self._stray or self.has_events:
-            message = "The upstream's answer was cut off before its end."
-            return self._failed(Outcome.CUT, UpstreamCutError(message))
-        if self._stray.startswith(_PAGE_START):
-            return self._failed(Outcome.REFUSED, UpstreamError(PAGE_DETAIL))
-        said = quoted(self._stray, self._secrets)
-        message = f"The upstream answered in plain words. It said: {said}"
-        return self._failed(Outcome.REFUSED, UpstreamError(message))
-
-    def _ended(self, outcome: Outcome, finish_reason: str) -> TurnEnded:
-        return TurnEnded(outcome, finish_reason, None, dict(self._counts), self._samples)
-
-    def _failed(self, outcome: Outcome, error: ServiceError) -> TurnEnded:
-        return TurnEnded(outcome, None, error.failure(), dict(self._counts), self._samples)
+    def _ended(self, closed_by: BodyEnd | Closing, message: str = "") -> TurnEnded:
+        row = self.state.end(closed_by)
+        if row is PLAIN_WORDS:
+            is_page = self._words.startswith(_PAGE_START)
+            said = f"{row.words} It said: {quoted(self._words, self._secrets)}"
+            message = PAGE_DETAIL if is_page else said
+        return row.ended(message=message, counts=dict(self._counts), samples=self._samples)

@@ -14,6 +14,7 @@ from typing_extensions import TypeIs
 
 from service.stages.codex.events import Event
 from service.stages.codex.growing import GrowingText
+from service.vocabulary.endings import NOTHING, Seen
 from service.vocabulary.events import (
     AnswerText,
     Delta,
@@ -53,10 +54,13 @@ JsonObject = dict[str, Any]
 
 
 class OutputItem(Protocol):
-    """One item under way. `is_speaking`: what comes after it waits until it has ended."""
+    """One item under way. `is_speaking`: what comes after it waits until it has ended.
+
+    `seen` is what it makes of its turn so far, and `rewrites` counts its texts that became others.
+    """
 
     is_speaking: bool
-    has_content: bool
+    seen: Seen
     rewrites: int
 
     def begin(self, item: JsonObject, /) -> Iterator[Delta]:
@@ -75,9 +79,8 @@ class Message:
     is_speaking = True
 
     def __init__(self) -> None:
-        self.has_content = False
+        self.seen = NOTHING
         self.rewrites = 0
-        self.is_refusal = False
         self._phase = ""
         self._is_begun = False
         self._chars = 0  # of text, refusals apart
@@ -157,9 +160,8 @@ class Message:
         if not text:
             return
         yield from self._start()
-        self.has_content = True
+        self.seen |= Seen.REFUSAL if is_refusal else Seen.TEXT
         if is_refusal:
-            self.is_refusal = True
             yield RefusalText(text)
         else:
             self._chars += len(text)
@@ -192,7 +194,7 @@ class Reasoning:
     """What was thought: summaries, or the very words, and what only the back end can read."""
 
     is_speaking = True
-    has_content = False
+    seen = Seen.REASONING
 
     def __init__(self) -> None:
         self.rewrites = 0
@@ -269,7 +271,7 @@ class Call:
     rewrites = 0
 
     def __init__(self, count: Callable[[], int], names: dict[str, str], *, is_custom: bool) -> None:
-        self.has_content = False
+        self.seen = NOTHING
         self._count = count
         self._index = -1
         self._names = names
@@ -282,9 +284,9 @@ class Call:
         name, call_id = item.get("name"), item.get("call_id") or item.get("id")
         if not isinstance(name, str) or not isinstance(call_id, str):
             return
-        if self.has_content or not name:
+        if self.seen or not name:
             return
-        self.has_content = True
+        self.seen = Seen.CALL
         self._index = self._count()
         namespace = item.get("namespace")
         yield FunctionCallStarted(
@@ -317,11 +319,11 @@ class Call:
         yield from self.begin(item or {})
         whole = (item or {}).get("input" if self._is_custom else "arguments")
         yield from self._out(self._text.complete(whole if isinstance(whole, str) else None))
-        if self.has_content:
+        if self.seen:
             yield FunctionCallEnded(self._index)
 
     def _out(self, text: str) -> Iterator[Delta]:
-        if text and self.has_content:
+        if text and self.seen:
             yield FunctionArguments(self._index, text)
         elif text:
             self._waiting.append(text)
@@ -331,7 +333,7 @@ class Picture:
     """A picture that the model has drawn; `number` counts those of an answer."""
 
     is_speaking = False
-    has_content = True
+    seen = Seen.ITEM
     rewrites = 0
 
     def __init__(self, number: int) -> None:
@@ -368,7 +370,7 @@ class ToolItem:
     """The use of any other tool of the back end's; `number` counts those of an answer."""
 
     is_speaking = False
-    has_content = True
+    seen = Seen.ITEM
     rewrites = 0
 
     def __init__(self, number: int) -> None:

@@ -29,7 +29,7 @@ def test_it_tells_whether_an_item_had_begun_and_what_an_allowance_was_left():
     answer = CodexAnswer(NOW)
     error = {"type": "usage_limit_reached", "resets_at": NOW + 60}
     ended = list(answer.feed(Event("error", error=error)))[-1]
-    assert ended.outcome is Outcome.REFUSED
+    assert ended.outcome is Outcome.FAILED
     assert not answer.ending.has_items
     assert answer.ending.limit is not None
     assert answer.ending.limit.resets_at == NOW + 60
