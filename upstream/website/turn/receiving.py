@@ -29,8 +29,14 @@ class Receiver:
         if lane is not None:
             lane.begin(reader, answer)
 
-    async def deltas(self, body: TurnBody) -> AsyncGenerator[list[Delta], None]:
-        """Yield what a body brings, one batch a read; the last one has its end."""
+    async def deltas(
+        self, body: TurnBody, *, is_resumed: bool = False
+    ) -> AsyncGenerator[list[Delta], None]:
+        """Yield what a body brings, one batch a read; the last one has its end.
+
+        A resumed body that ends without an event resumes nothing.
+        """
+        before = self.reader.consumed
         take = None if self._lane is None else self._lane.take
         async with aclosing(body.chunks(self._progress, self._patience, take)) as chunks:
             async for chunk in chunks:
@@ -38,7 +44,9 @@ class Receiver:
                     yield batch
         if (tail := self._lane.end() if self._lane else b"") and (batch := self._deltas_of(tail)):
             yield batch
-        ends = self.reader.end(body.ended or BodyEnded(BodyEnd.CUT))
+        ended = body.ended or BodyEnded(BodyEnd.CUT)
+        is_bare = self.reader.consumed == before and ended.how in (BodyEnd.CLEAN, BodyEnd.CUT)
+        ends = self.reader.end(BodyEnded(BodyEnd.UNRESUMED) if is_resumed and is_bare else ended)
         if batch := [delta for event in ends for delta in self.answer.feed(event)]:
             yield batch
 
