@@ -45,8 +45,10 @@ async def image_generations(request: web.Request) -> web.StreamResponse:
     """
     config = request.app[CONFIG]
     credential = credential_of(request)
-    body = await read_body(request, config.server.max_body_bytes)
-    return await draw(request, credential, read_order(body, arrival_of(request), config))
+    order = read_order(
+        await read_body(request, config.server.max_body_bytes), arrival_of(request), config
+    )
+    return await draw(request, credential, order)
 
 
 async def draw(
