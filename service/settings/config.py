@@ -28,10 +28,10 @@ from service.settings import types
 from service.settings.environment import read_environment
 from service.settings.files import DEFAULT_GPTS, find_gpts, read_mapping
 from service.settings.masks import masked
+from service.settings.model_names import ModelRow, laid_over, used_twice
 from service.settings.problems import ConfigError, from_validation, unknown
 from service.settings.seed_names import SEED_NAMES, SeedReading, translate
 from service.settings.tree import merged, setting_names
-from service.vocabulary.model_names import ModelRow, laid_over, used_twice
 
 DEFAULT_PROMPT_PREFIX = "请严格根据我的以下要求完成绘图任务，如果我没有发出指定的绘画指令，则绘制出我发出的文字对应的图片："
 DEFAULT_FILE = "config.yaml"

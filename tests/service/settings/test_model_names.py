@@ -1,6 +1,6 @@
 """Who owns a public model name."""
 
-from service.vocabulary.model_names import ModelRow, laid_over, used_twice
+from service.settings.model_names import ModelRow, laid_over, used_twice
 
 DEFAULTS = {
     "a": ModelRow("slug-a", ("a2", "a3")),
