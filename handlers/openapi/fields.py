@@ -39,8 +39,10 @@ from handlers.responses.items import (
     RESULT_ROLES,
     InputCall,
     InputCallOutput,
+    InputCustomCall,
     InputMessage,
 )
+from handlers.responses.tools import ADDITIONAL_TOOLS
 from service.orders.images import MAX_PICTURES
 from service.orders.speech import FORMATS as FORMATS_OF_SOUND
 from service.orders.speech import MAX_CHARS, VOICES
@@ -175,11 +177,20 @@ _ITEMS = [
     },
     _item("function_call", InputCall),
     _item("function_call_output", InputCallOutput),
+    _item("custom_tool_call", InputCustomCall),
+    _item("custom_tool_call_output", InputCallOutput),
+    {
+        "properties": {
+            "type": {"const": ADDITIONAL_TOOLS},
+            "tools": {"type": "array", "items": {"type": "object"}},
+        },
+        "required": ["type", "tools"],
+    },
     {
         "properties": {"type": {"const": REFERENCE}, "id": {"type": "string"}},
         "required": ["type", "id"],
     },
-    {"properties": {"type": {"enum": sorted(DROPPED)}}, "required": ["type"]},
+    {"properties": {"type": {"enum": sorted(DROPPED - {ADDITIONAL_TOOLS})}}, "required": ["type"]},
 ]
 _RESPONSE: Notes = {
     WHOLE: {"required": ["input"]},
@@ -208,7 +219,8 @@ _RESPONSE: Notes = {
         items={"type": "string", "not": {"const": LOGPROBS}},
     ),
     "tools": _note(
-        "Functions that the model may call. It uses those of its own as it sees fit.",
+        "Functions and custom tools that the model may call, by themselves or in namespaces. It "
+        "uses tools of its own as it sees fit.",
         **_FUNCTIONS,
         items={
             "type": "object",

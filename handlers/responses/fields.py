@@ -4,8 +4,9 @@ from typing import Any
 
 from handlers.reading.common_fields import Arrival, chosen_profile, ignored_names, model_name
 from handlers.reading.json_body import decode_json, given_names, quoted, refusal
-from handlers.responses.demand_fields import WireDemand, demand_of, echoed_text, echoed_tool
+from handlers.responses.demand_fields import WireDemand, demand_of, echoed_text
 from handlers.responses.items import input_messages
+from handlers.responses.tools import echoed_tool
 from service.answers.responses import ModelResponse
 from service.vocabulary.requests import ChatMessage, ChatRequest, TextPart
 
@@ -131,7 +132,7 @@ def response_chat(
         received_at=arrival.received_at,
         idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_output_tokens,
-        demand=demand_of(fields),
+        demand=demand_of(fields, items),
         needs_copies=True,  # pictures are in the response themselves
     )
 

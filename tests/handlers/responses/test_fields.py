@@ -12,7 +12,7 @@ from handlers.responses.fields import (
     response_chat,
     response_fields,
 )
-from handlers.responses.items import input_items
+from handlers.responses.listed_items import input_items
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import ChatRequest, Profile
 from tests.open_responses import check_open_response
