@@ -144,8 +144,9 @@ def meaning(produced: Iterable[Delta]) -> dict[str, Any]:  # noqa: C901, PLR0912
                 pictures[number]["steps"].append(step)
             case PicturePreview(number, index, content):
                 pictures[number]["previews"].append([index, content])
-            case PictureMade(number, content, prompt, details):
-                pictures[number] |= {"picture": content, "prompt": prompt, "details": details}
+            case PictureMade(facts, content, prompt):
+                made = {"picture": content, "prompt": prompt, "details": facts.details}
+                pictures[facts.number] |= made
             case PictureFailed():
                 pass
             case UsageKnown():

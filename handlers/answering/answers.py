@@ -16,6 +16,7 @@ from service.pipeline.joined import through
 from service.pipeline.usage import loaded_encoding, measure
 from service.stages.encode.gathered import Gathered
 from service.stages.render.bot_format import RAW, Render
+from service.stages.render.flat import Flatten
 from service.stages.render.limit import Limit
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import ServiceError, UpstreamCutError
@@ -26,7 +27,12 @@ Source = AsyncGenerator[list[Rendered], None]
 
 
 async def rendered(
-    request: web.Request, chat: ChatRequest, credential: Credential, outlet: Outlet | None = None
+    request: web.Request,
+    chat: ChatRequest,
+    credential: Credential,
+    outlet: Outlet | None = None,
+    *,
+    is_flat: bool = True,
 ) -> Source:
     """Join the stages behind a turn; nothing is sent before the first batch is asked for.
 
@@ -35,6 +41,7 @@ async def rendered(
         chat: what it asks.
         credential: whose turn it is.
         outlet: where text may go past the stages, as long as nothing else has to see it.
+        is_flat: the dialect knows one text only, and no items.
     """
     config, demand, turns = request.app[CONFIG], chat.demand, request.app[TURNS]
     bot_format = format_for(chat.profile, config.bot_mode)
@@ -50,13 +57,23 @@ async def rendered(
     else:
         deltas = turns.run(chat, credential, FastLane(render, outlet))
     source = through(deltas, render)
+    if is_flat:
+        source = through(source, Flatten())
     if not is_limited:
         return source
     return through(source, Limit(chat.max_tokens, chat.stop, encoding))
 
 
 async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:
-    """Count what was sent for an answer and what came back."""
+    """Return the tokens that the upstream told of, else count what was sent and what came back."""
+    if (told := gathered.usage) is not None:
+        return TokenCounts(
+            told.prompt_tokens,
+            told.completion_tokens,
+            told.reasoning_tokens,
+            told.cached_tokens,
+            is_estimated=False,
+        )
     spent = gathered.spent
     prompt = [message.text for message in chat.messages]
     prompt += [text for each in spent for text in each.sent]

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct, field
 from typing_extensions import override  # typing has it from 3.12 on
 
-from service.vocabulary.native import NativeDelta
+from service.vocabulary.native import NativeDelta, PictureFacts
 
 
 class Failure(Struct, frozen=True):
@@ -334,6 +334,7 @@ class AssetWanted(Struct, frozen=True):
     revised_prompt: str | None = None
     width: int | None = None
     height: int | None = None
+    facts: PictureFacts | None = None  # of a picture that came with the answer itself
 
 
 class AssetReady(Struct, frozen=True):

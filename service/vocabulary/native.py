@@ -117,13 +117,19 @@ class PicturePreview(Struct, frozen=True, gc=False):
     content: str
 
 
-class PictureMade(Struct, frozen=True):
-    """A picture that is ready, in base64; `details` are its size, quality, … as far as told."""
+class PictureFacts(Struct, frozen=True):
+    """Which picture of an answer it is, and its size, quality, … as far as told."""
 
     number: int
+    details: dict[str, str] = {}
+
+
+class PictureMade(Struct, frozen=True):
+    """A picture that is ready, in base64."""
+
+    facts: PictureFacts
     content: str
     revised_prompt: str = ""
-    details: dict[str, str] = {}
 
 
 class PictureFailed(Struct, frozen=True, gc=False):

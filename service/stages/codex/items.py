@@ -26,6 +26,7 @@ from service.vocabulary.native import (
     FunctionCallEnded,
     MessageEnded,
     MessageStarted,
+    PictureFacts,
     PictureFailed,
     PictureMade,
     PicturePreview,
@@ -363,7 +364,8 @@ class Picture:
             yield PictureFailed(self._number)
             return
         details = {name: value for name in _PICTURE_DETAILS if (value := word_in(item, name))}
-        yield PictureMade(self._number, content, prompt if isinstance(prompt, str) else "", details)
+        facts = PictureFacts(self._number, details)
+        yield PictureMade(facts, content, prompt if isinstance(prompt, str) else "")
 
 
 class ToolItem:

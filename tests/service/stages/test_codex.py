@@ -6,14 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from service.vocabulary.events import BodyEnd
+from service.stages.encode.chat import ChatChunks, ReplyMeta, collect
+from service.stages.encode.gathered import Gathered
+from service.stages.encode.responses import ResponseEvents
+from service.stages.render.bot_format import RAW, WEB, BotFormat, Render
+from service.stages.render.flat import Flatten
+from service.vocabulary.events import AssetKind, AssetReady, AssetWanted, BodyEnd, Delta
+from service.vocabulary.native import LimitsKnown, PictureMade
+from service.vocabulary.rendered import Rendered, TokenCounts
+from service.vocabulary.wire import to_json
 from tests.chance import FAST, SIZES, chopped
 from tests.codex_feeding import SECRET, body, deltas, meaning
 from tests.oracle import codex
+from tests.response_events import begun, checked, last_response
 
+META = ReplyMeta("chatcmpl-1", 1, "m", "fp")
 FOLDER = Path(__file__).parents[2] / "transcripts" / "codex"
 TRANSCRIPTS = {path.stem: json.loads(path.read_text("utf-8")) for path in FOLDER.glob("*.json")}
 CUTS = 40
@@ -200,7 +210,7 @@ def tool(draw, index: int) -> list[dict[str, Any]]:
     head = {"id": f"t_{index}", "type": kind, "status": "in_progress"}
     steps = draw(st.lists(st.sampled_from(["in_progress", "searching", "completed"]), max_size=3))
     events = [{"type": f"response.{kind}.{step}", "item_id": head["id"]} for step in steps]
-    done: dict[str, Any] = {**head, "status": "completed", "action": {"query": "tea"}}
+    done: dict[str, Any] = {**head, "status": "completed", "action": {"type": "search"}}
     if kind == "image_generation_call":
         done = {**head, "result": draw(st.sampled_from([None, "", "iVBO"])), "size": "1x1"}
     return [{"type": ADDED, "item": head}, *events, {"type": DONE, "item": done}]
@@ -349,3 +359,140 @@ def test_items_are_bounded_and_what_is_too_much_is_counted():
     found = read([body(events)])
     assert len(found["items"]) == 999
     assert found["counts"] == {"too many items": 501}
+
+
+# --- what callers get ---------------------------------------------------------------
+
+
+def asset(delta: Delta) -> list[Delta]:
+    """Store a picture at once; nothing else is for the gateway alone."""
+    if isinstance(delta, LimitsKnown):
+        return []
+    if not isinstance(delta, PictureMade):
+        return [delta]
+    wanted = AssetWanted(AssetKind.PICTURE, "", "", "", facts=delta.facts)
+    return [AssetReady(wanted, f"http://gw/{delta.facts.number}", "n.png", "image/png")]
+
+
+def batches(events: list[dict[str, Any]], bot_format: BotFormat) -> list[list[Rendered]]:
+    """Return what the rendering of a turn gives, a batch for each event."""
+    render = Render(bot_format)
+    return [
+        [piece for one in asset(delta) for piece in render.feed(one)]
+        for delta in deltas([body(events)])
+    ]
+
+
+def chat(events: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return the whole reply of a chat, and the chunks of the same answer."""
+    flatten, gathered = Flatten(), Gathered()
+    chunks = ChatChunks(META)
+    sent = b""
+    for batch in batches(events, WEB):
+        pieces = [flat for piece in batch for flat in flatten.feed(piece)]
+        gathered.feed_batch(pieces)
+        sent += chunks.feed_batch(pieces)
+    reply = json.loads(to_json(collect(gathered, META, TokenCounts(1, 1, 0))))
+    assert gathered.ended is not None
+    if gathered.ended.failure is None:
+        sent += chunks.finish(None)
+    frames = [frame.removeprefix(b"data: ") for frame in sent.split(b"\n\n") if frame]
+    return reply, [json.loads(frame) for frame in frames if frame != b"[DONE]"]
+
+
+@settings(FAST, max_examples=200)
+@given(turn())
+def test_the_chunks_of_a_chat_add_up_to_the_whole_reply(events):
+    reply, chunks = chat(events)
+    message = reply["choices"][0]["message"]
+    said: dict[str, str] = {"content": "", "reasoning_content": "", "refusal": ""}
+    calls: dict[int, dict[str, Any]] = {}
+    for chunk in chunks:
+        delta = chunk["choices"][0]["delta"]
+        assert len(delta.keys() & {"content", "reasoning_content", "refusal", "tool_calls"}) <= 1
+        for name in said:
+            said[name] += delta.get(name, "")
+        for call in delta.get("tool_calls", ()):
+            known = calls.setdefault(call["index"], {"arguments": "", "id": call.get("id")})
+            known["arguments"] += call["function"]["arguments"]
+    assert said["content"] == (message["content"] or "")
+    assert said["reasoning_content"] == message.get("reasoning_content", "")
+    assert said["refusal"] == (message["refusal"] or "")
+    assert [(c["id"], c["arguments"]) for c in calls.values()] == [
+        (call["id"], call["function"]["arguments"]) for call in message.get("tool_calls", ())
+    ]
+    assert list(calls) == list(range(len(calls)))
+    for note in message["annotations"]:
+        assert note["url_citation"]["end_index"] <= len(message["content"])
+
+
+@settings(FAST, max_examples=200)
+@given(turn())
+def test_the_events_of_a_response_are_a_sequence_that_readers_accept(events):
+    assume("brand_new_call" not in str(events))  # it is passed on, and no reader knows it
+    response = ResponseEvents(begun())
+    stream, ended = response.opening, None
+    for batch in batches(events, RAW):
+        stream += response.feed_batch(batch)
+        ended = response.gathered.ended
+    assert ended is not None
+    stream += (
+        response.fail(ended.failure) if ended.failure else response.finish(TokenCounts(1, 1, 0))
+    )
+    told = last_response(checked(stream))["output"]
+    kinds = {"message": "message", "reasoning": "reasoning", "picture": "image_generation_call"}
+    meant = codex.meaning(events)["items"]
+    for item, expected in zip(told, meant, strict=True):
+        kind = next((kinds[key] for key in kinds if key in expected), None)
+        assert kind is None or item["type"] == kind
+        if "message" in expected:
+            texts = [part.get("text", "") for part in item["content"]]
+            assert "".join(texts) == expected["message"]
+            assert item.get("phase", "") == expected.get("phase", "")
+        if "call" in expected:
+            assert item.get("arguments", item.get("input")) == expected["arguments"]
+            assert item.get("namespace", "") == expected.get("namespace", "")
+
+
+def test_words_on_the_way_are_no_part_of_the_answer_but_where_there_is_no_other():
+    both = chat(TRANSCRIPTS["commentary"]["events"])[0]["choices"][0]["message"]
+    assert both["content"] == "It is 42."
+    assert both["reasoning_content"] == "I look into it."
+    events = [one for one in TRANSCRIPTS["commentary"]["events"] if one.get("output_index") != 1]
+    alone = chat(events)[0]["choices"][0]["message"]
+    assert alone["content"] == alone["reasoning_content"] == "I look into it."
+
+
+def test_places_of_citations_are_those_of_the_whole_answer():
+    search = TRANSCRIPTS["search"]["events"]
+    first = body_of("First.", 0)
+    moved = [
+        {**one, "output_index": one["output_index"] + 1} for one in search if "output_index" in one
+    ]
+    message = chat([*first, *moved, search[-1]])[0]["choices"][0]["message"]
+    assert message["content"] == "First.\n\nSe 茶 (e.org)."
+    cited = [note["url_citation"] for note in message["annotations"]]
+    assert [message["content"][c["start_index"] : c["end_index"]] for c in cited] == [
+        "Se",
+        "茶 (e.o",
+    ]
+
+
+def body_of(text: str, index: int) -> list[dict[str, Any]]:
+    part = {"type": "output_text", "text": text, "annotations": []}
+    item = {"id": f"m{index}", "type": "message", "content": [part]}
+    return [{"type": DONE, "output_index": index, "item": item}]
+
+
+def test_a_call_comes_in_the_pieces_in_which_it_was_made():
+    _, chunks = chat(TRANSCRIPTS["tool"]["events"])
+    calls = [call for one in chunks for call in one["choices"][0]["delta"].get("tool_calls", ())]
+    assert [(call["index"], call["function"]["arguments"]) for call in calls] == [
+        (0, ""),
+        (1, ""),
+        (0, '{"city"'),
+        (1, '{"zone":'),
+        (0, ':"Kyoto"}'),
+        (1, '"JST"}'),
+    ]
+    assert calls[0]["id"] == "call_0"
