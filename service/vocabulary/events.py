@@ -40,11 +40,7 @@ class SentHistory(Struct, frozen=True):
 
 
 class Frame(Struct, frozen=True, gc=False):
-    """One dispatched server-sent event.
-
-    `stray` marks a line that belongs to no field (`internal server error`): it
-    is carried on so that it can be counted and quoted, and is never parsed.
-    """
+    """One dispatched server-sent event; `stray` is a line of no field, to be counted and quoted."""
 
     name: str
     data: bytes
@@ -275,10 +271,7 @@ class FunctionCallStarted(Struct, frozen=True, gc=False):
 
 
 class FunctionArguments(Struct, frozen=True, gc=False):
-    """JSON text of the arguments of a call that has started; all with one `index` belong together.
-
-    Of a custom tool it is the tool's input itself.
-    """
+    """Text of the arguments of the call of this `index`: JSON, but for a custom tool's input."""
 
     index: int
     text: str
