@@ -9,7 +9,7 @@ from aiohttp import web
 from handlers.edge.headers import OVERHEAD
 from handlers.edge.profiles import format_for
 from handlers.edge.record import RECORD, Record, outcome_of
-from service.demands.enforce import complied
+from service.demands.instructions import instructed
 from service.keys import CONFIG, METRICS, TURNS
 from service.pipeline.fast_lane import FastLane, Outlet
 from service.pipeline.joined import through
@@ -49,14 +49,8 @@ async def rendered(
     if demand is not None and demand.json_format is not None:
         bot_format = RAW  # pictures and links beside it would make it no JSON
     render, is_limited = Render(bot_format), encoding is not None or bool(chat.stop)
-    if demand is not None:
-        is_kept = not (config.conversation.temporary or config.conversation.delete_after_response)
-        deltas = complied(turns, chat, demand, credential, is_kept=is_kept)
-    elif outlet is None or is_limited:
-        deltas = turns.run(chat, credential)
-    else:
-        deltas = turns.run(chat, credential, FastLane(render, outlet))
-    source = through(deltas, render)
+    lane = None if outlet is None or is_limited else FastLane(render, outlet)
+    source = through(turns.run(chat, credential, lane), render)
     if is_flat:
         source = through(source, Flatten())
     if not is_limited:
@@ -75,7 +69,7 @@ async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:
             is_estimated=False,
         )
     spent = gathered.spent
-    prompt = [message.text for message in chat.messages]
+    prompt = [message.text for message in instructed(chat).messages]
     prompt += [text for each in spent for text in each.sent]
     answer = [gathered.content, *(f"{call.name}{call.arguments}" for call in gathered.calls)]
     answer += [each.received for each in spent]

@@ -12,7 +12,6 @@ from typing import Any
 from msgspec import Struct
 
 from handlers.reading.json_body import quoted, refusal
-from service.demands.instructions import instructed
 from service.demands.json_schemas import SchemaError, check_schema
 from service.vocabulary.requests import ChatRequest, Demand, Function, JsonFormat
 
@@ -145,18 +144,15 @@ def offered_functions(
     return tuple(each for each in functions if not choice.only or each.name in choice.only)
 
 
-async def demanded(chat: ChatRequest) -> ChatRequest:
-    """Return the request with its demand checked and told to the model.
-
-    Schemas are checked off the event loop; without a demand nothing is done at all.
+async def checked(chat: ChatRequest) -> ChatRequest:
+    """Return the request when its schemas were checked, off the event loop.
 
     Raises:
         RequestError: a schema is not valid; the message names the place in it.
     """
-    if chat.demand is None:
-        return chat
-    await asyncio.to_thread(_check_schemas, chat.demand)
-    return instructed(chat)
+    if chat.demand is not None:
+        await asyncio.to_thread(_check_schemas, chat.demand)
+    return chat
 
 
 def _check_schemas(demand: Demand) -> None:

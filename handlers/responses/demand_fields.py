@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from handlers.reading.demand_fields import Choice, offered_functions
 from handlers.reading.json_body import converted, quoted, refusal
-from handlers.responses.tools import all_tools, functions_of, is_built_in, joined_name
+from handlers.responses.tools import all_tools, functions_of, is_built_in
+from service.demands.instructions import joined_name
 from service.vocabulary.requests import Demand, JsonFormat
 
 
