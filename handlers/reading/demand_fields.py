@@ -216,14 +216,19 @@ def _tool_choice(choice: str | WireChoice | None) -> Choice:
         case WireChoice(type="function", function=_Named(name)):
             return Choice(must_call=True, only=(name,))
         case WireChoice(type="allowed_tools", allowed_tools=_Allowed(tools, mode)):
-            only = tuple(_allowed_name(tool, at) for at, tool in enumerate(tools))
+            only = tuple(allowed_name(tool, at) for at, tool in enumerate(tools))
             return Choice(must_call=mode == "required", only=only)
         case _:
             forms = "'none', 'auto', 'required' or {'type': 'function', 'function': {'name': …}}"
             raise refusal("tool_choice", f"expected {forms}")
 
 
-def _allowed_name(tool: Any, at: int) -> str:
+def allowed_name(tool: Any, at: int) -> str:
+    """Return the name of an entry of `tool_choice.allowed_tools.tools`.
+
+    Raises:
+        RequestError: it has none.
+    """
     match tool:
         case {"type": "function", "function": {"name": str(name)}} | {
             "type": "function",

@@ -104,8 +104,10 @@ async def _read(request: web.Request, config: Config, credential: Credential) ->
     if fields.previous_response_id:
         previous = await history.previous(fields.previous_response_id)
     model = asked_model(fields, previous.response["model"] if previous else None)
-    chat = await checked(response_chat(fields, items, arrival_of(request), model))
-    chat = structs.replace(chat, ignored_fields=ignored_fields(body, fields))
+    arrival = arrival_of(request)
+    chat = await checked(response_chat(fields, items, arrival, model))
+    ignored = ignored_fields(body, fields, is_native=arrival.is_native)
+    chat = structs.replace(chat, ignored_fields=ignored)
     return _Asked(
         owner=credential.owner,
         is_kept=fields.is_kept,

@@ -22,7 +22,9 @@ class _Format(Struct, frozen=True):
     schema: dict[str, Any] | None = None
 
 
-class _TextOptions(Struct, frozen=True):
+class TextOptions(Struct, frozen=True):
+    """`text`."""
+
     format: _Format | None = None
     verbosity: str | None = None
 
@@ -99,7 +101,7 @@ def _chosen_name(tool: Any) -> str:
 
 
 def _json_format(text: dict[str, Any] | None) -> JsonFormat | None:
-    wanted = converted(text or {}, _TextOptions, "text").format
+    wanted = converted(text or {}, TextOptions, "text").format
     match wanted:
         case None | _Format(type="text"):
             return None
