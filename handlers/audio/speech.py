@@ -26,8 +26,14 @@ from service.ports import Sound
 from service.settings.config import Config
 from service.vocabulary.errors import ServiceError
 from service.vocabulary.events import Outcome
-from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart
-from service.vocabulary.speech_order import SpeechOrder, StoredMessage
+from service.vocabulary.requests import (
+    ChatMessage,
+    ChatRequest,
+    Profile,
+    SpeechOrder,
+    StoredMessage,
+    TextPart,
+)
 
 _log = logging.getLogger("gateway.speech")
 

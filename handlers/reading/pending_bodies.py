@@ -55,7 +55,7 @@ class PendingBody:
     def lately(self) -> float:
         """Return the bytes that came, those of long ago for less."""
         passed = self._bodies.now() - self._counted_at
-        return self._lately * 0.5 ** (passed / HALF_LIFE_SECONDS)
+        return self._lately * float(0.5 ** (passed / HALF_LIFE_SECONDS))
 
     def standing(self) -> tuple[bool, float]:
         """Return what the slowest body is the least by."""

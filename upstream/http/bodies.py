@@ -67,7 +67,8 @@ async def _decoded(raw: memoryview, levels: int) -> object:
 async def _each(parts: Iterable[msgspec.Raw], levels: int) -> AsyncGenerator[object, None]:
     """Yield the value of each part; others run between any two lots of short ones."""
     waiting = 0
-    for part in map(memoryview, parts):
+    for raw in parts:
+        part = memoryview(raw)
         if len(part) > _AT_ONCE_BYTES:
             yield await _decoded(part, levels)
             continue
