@@ -34,7 +34,7 @@ from tests.redis_server import running_redis
 from tests.service.program.gateway_process import fetch
 from tests.snippets import Snippet, snippets_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs_nginx, pytest.mark.needs_redis]
+pytestmark = [pytest.mark.whole, pytest.mark.needs_nginx, pytest.mark.needs_redis]
 
 ADDRESS = "http://127.0.0.1:33333"
 FROM_CONTAINER = "http://host.docker.internal:33333"

@@ -21,7 +21,7 @@ NODE = Path(__file__).with_name("node")
 SECONDS = 240  # for the slowest to be imported on a machine that is busy
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.whole,
     pytest.mark.timeout(SECONDS + 30),
     pytest.mark.skipif(not BIN.is_dir(), reason="the clients are not installed"),
 ]

@@ -55,7 +55,7 @@ def test_help_lists_every_verb(folder):
         assert listed >= VERBS
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 def test_install_makes_the_environment_once(without_clients):
     folder = without_clients
     first = make(folder, "install")

@@ -70,6 +70,7 @@ def test_a_transcript_becomes_what_is_expected_in_every_profile(name, profile):
         pytest.fail("\n".join([transcript["why"], *lines]), pytrace=False)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", [n for n in NAMES if not render.load(n).get("by_event")])
 def test_a_transcript_means_the_same_however_it_is_cut(name):
     for label, pieces in bodies(name, range(1)):
