@@ -43,6 +43,7 @@ UPSTREAM = "https://chat.example.org"
 # make is asked what it would do instead.
 RUN_ELSEWHERE = {
     "test": "is what runs this",
+    "quick": "is a part of what runs this",
     "check": "is lint, types and test",
     "install": "came before this; tests/deploy/test_makefile.py runs it in a folder of its own",
     "lint": "is a step of .ci/run",

@@ -5,6 +5,7 @@ the mark `whole`, or is known by where it is or what it takes, from the lists be
 it, and do not even import a module that has nothing else, since importing takes most of the time.
 """
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,8 @@ import pytest
 FOLDER = Path(__file__).parent
 FOLDERS = frozenset({"clients", "compatibility", "deploy", "wire"})
 # Right below tests/ all modules are of the whole program but these, which read the tree.
-READ = frozenset(
-    f"test_{name}.py"
-    for name in ("documents", "layering", "mirror", "readme", "readme_settings", "sizes", "skips")
+READ = re.compile(
+    r"test_(documents|layering|mirror|readme|readme_settings|sizes|skips|threat_model|whole)\.py"
 )
 # Fixtures that start a gateway, an upstream, a browser or a store.
 FIXTURES = frozenset({"start_gateway", "demo", "scripted", "chromium", "s3"})
@@ -41,7 +41,8 @@ def is_place_of_the_whole(path: Path) -> bool:
     if not path.is_relative_to(FOLDER) or path == FOLDER:
         return False
     first, *others = path.relative_to(FOLDER).parts
-    return first in FOLDERS or (not others and first.startswith("test_") and first not in READ)
+    is_at_the_top = not others and first.startswith("test_")
+    return first in FOLDERS or (is_at_the_top and not READ.fullmatch(first))
 
 
 def takes_the_whole(item: pytest.Item) -> bool:

@@ -1,7 +1,7 @@
 """Programs and libraries that people already use, unmodified, against gateway and demo.
 
 They live in `.venv/clients`, an environment of their own, since they pin older releases of
-what the gateway's own tests use. `make install` makes it.
+what the gateway's own tests use. `make test` makes it.
 """
 
 import asyncio

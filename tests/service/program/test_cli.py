@@ -13,7 +13,6 @@ from service.program.cli import UNREADABLE, main
 from service.settings.config import Config, load_config
 
 pytestmark = pytest.mark.whole
-ROOT = Path(__file__).resolve().parents[2]
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -125,6 +125,7 @@ def canonical(document: Any) -> str:
     return whole(json.dumps(document, sort_keys=True, ensure_ascii=False, default=str))
 
 
+@pytest.mark.whole
 @settings(FAST, max_examples=500)
 @given(st.lists(DELTAS, max_size=12))
 def test_documents_are_those_of_the_definition(sent):
