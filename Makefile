@@ -129,7 +129,7 @@ NODE_FILES := $(addprefix tests/clients/node/,package.json package-lock.json .np
 clients: $(VENV)/.for-clients
 
 $(VENV)/.for-clients: requirements-clients.txt $(NODE_FILES) | $(VENV)/.for-uv
-	@echo "into $(CLIENTS): clients that the tests run, 500 MB" >&2
+	@echo "into $(CLIENTS): clients that the tests run, 600 MB" >&2
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(CLIENTS)
 	@$(INSTALL) $(CLIENTS)/bin/python -r requirements-clients.txt
 	@mkdir -p $(CLIENTS)/node
