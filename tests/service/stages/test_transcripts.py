@@ -46,15 +46,21 @@ def cuts(body: bytes, label: str) -> list[int]:
     return sorted(near - {0, len(body)})
 
 
-@pytest.mark.parametrize("profile", ["web", "bot", "raw"])
+@pytest.mark.parametrize(
+    ("profile", "seeds"),
+    [
+        *(("web", range(1)), ("bot", range(1)), ("raw", range(1))),
+        pytest.param("web", SEEDS, marks=pytest.mark.whole),  # what profiles share, in every way
+    ],
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_transcript_becomes_what_is_expected_in_every_profile(name, profile):
+def test_a_transcript_becomes_what_is_expected_in_every_profile(name, profile, seeds):
     transcript = render.load(name)
     wrong = {}
-    for label, pieces in bodies(name, SEEDS if profile == "web" else range(1)):
+    for label, pieces in bodies(name, seeds):
         body = b"".join(pieces)
         feedings = {"by event": pieces}
-        if profile == "web":  # what profiles share is proved once
+        if seeds is SEEDS:
             feedings["by byte"] = [body[place : place + 1] for place in range(len(body))]
         if not transcript.get("by_event"):
             feedings["whole"] = [body]
