@@ -16,7 +16,7 @@ from tests.whole import FIXTURES, FOLDER, FOLDERS, READ, is_place_of_the_whole
         ("clients", True),
         ("deploy/test_makefile.py", True),
         ("service", False),
-        ("service/test_main.py", False),
+        ("service/pipeline/test_usage.py", False),
         ("conftest.py", False),
         ("", False),
     ],
