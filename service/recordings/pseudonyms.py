@@ -40,7 +40,10 @@ _LITERALS = (
     *("sandbox:/", "<<ImageDisplayed>>", "<tool_call>", "</tool_call>", "\ue202turn"),
     *(f"{_MARKER_OPEN}{kind}\ue202" for kind in ("cite", "filecite", "navlist", "image_group")),
 )
-_STARTS = ("http://", "https://", "wss://", "sediment://file_", "file-service://file-")
+_STARTS = (
+    *("http://", "https://", "wss://", "sediment://file_", "file-service://file-"),
+    "Processing image",  # a notice of the website's
+)
 _PLACEHOLDERS = ("file_upload", "file-service://file_upload", "sediment://file_upload")
 _ARGUMENTS = (
     *("size", "n", "prompt", "referenced_image_ids", "transparent_background", "background"),
