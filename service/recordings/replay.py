@@ -100,7 +100,11 @@ class _Line:
         return self._step(self._sse.feed(block), self._reader.feed(block))
 
     def finish(self) -> list[Step]:
-        last = self._step(self._sse.finish(), self._reader.end(BodyEnded(BodyEnd.CLEAN)))
+        ended = BodyEnded(BodyEnd.CLEAN)
+        events = self._reader.end(ended)
+        if self.elsewhere and events == [ended]:
+            events = []  # `[DONE]` has ended this body before
+        last = self._step(self._sse.finish(), events)
         # What a turn may still wait for, the rest of it or a picture, does not come.
         elsewhere = self.elsewhere
         late = self._step([], [BodyEnded(how) for how in _NOT_HERE])

@@ -55,7 +55,8 @@ def test_it_says_where_a_turn_goes_on_that_the_capture_does_not_have() -> None:
     offered = b'data: {"type":"stream_handoff","conversation_id":"c1"}\n\n'
     for end in (b"data: [DONE]\n\n", b"data: [DONE]\n", b"data: [DONE]", b""):
         told = replay(offered + end)
-        assert told.kinds["deltas"]["ResumeWanted"] == 1
+        kinds = {"TurnFacts": 1, "ResumeWanted": 1, "AnswerWanted": 1, "TurnEnded": 1}
+        assert told.kinds["deltas"] == kinds
         assert told.elsewhere == "another body"
     rest = body("p8-1-dalle")
     assert replay(offered + b"data: [DONE]\n" + rest).elsewhere == ""
