@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartGateway
-from tests.gateway import Answer, until
+from tests.gateway import Answer, read, until
 from tests.oracle import render
 from tests.scripted_upstream import Abort, Head, Pause, ScriptedUpstream, Step
 from tests.test_contract import STREAMED
@@ -462,3 +462,64 @@ async def test_an_answer_that_is_stored_later_may_be_a_picture_that_is_stored_la
     got, outcomes = await ask(scripted, start_gateway, stream=stream)
     assert outcomes == {"complete": 1.0}
     assert "Error" in got.text
+
+
+# --- text at a pace ----------------------------------------------------------------------
+
+PIECES = ["one t", "wo th", "ree f", "our f", "ive s", "ix se", "ven e", "ight"]
+PACED = [
+    {"id": "a1", "text": ""},
+    *({"id": "a1", "more": piece} for piece in PIECES),
+    {"id": "a1", "finish": True},
+    *(COMPLETED, DONE),
+]
+
+
+def pieces_of(got: Answer) -> list[str]:
+    """Return the text of each chunk of HTTP, as it was written at once."""
+    texts = [Answer(got.status, got.headers, [chunk]).text for chunk in got.chunks]
+    return [text for text in texts if text]
+
+
+@PROFILES
+@GENERATIONS
+async def test_text_of_one_read_goes_out_in_the_pieces_in_which_it_was_sent(
+    generation: str, profile: str, scripted: ScriptedUpstream, start_gateway: StartGateway
+) -> None:
+    rendered = [render.render({"steps": PACED}, generation, seed) for seed in range(40)]
+    whole = max(rendered, key=len)  # chance may cut a piece in two, or join the last with the end
+    scripted.plays(b"".join(whole))
+    gateway = await start_gateway(scripted.url, stream={"delay_seconds": 0.005})
+    got = await gateway.chat(stream=True, headers={"x-render-profile": profile})
+    assert (got.text, got.finish) == ("".join(PIECES), "stop")
+    assert len(pieces_of(got)) >= len(PIECES)
+    hasty = await start_gateway(scripted.url, stream={"delay_seconds": 0})
+    assert len(pieces_of(await hasty.chat(stream=True))) == 1
+
+
+@pytest.mark.parametrize("path", ["chat/completions", "completions", "responses"])
+async def test_every_dialect_is_paced(
+    path: str, scripted: ScriptedUpstream, start_gateway: StartGateway
+) -> None:
+    scripted.plays(b"".join(body("v0", *PACED)))
+    gateway = await start_gateway(scripted.url, stream={"delay_seconds": 0.005})
+    asked = {"prompt": "Hi", "input": "Hi", "messages": [{"role": "user", "content": "Hi"}]}
+    keys = {"completions": "prompt", "responses": "input"}
+    key = keys.get(path, "messages")
+    async with gateway.session.post(
+        f"{gateway.url}/v1/{path}",
+        json={"model": "gpt-4o", "stream": True, key: asked[key]},
+        headers={"Authorization": "Bearer fk-token"},
+    ) as response:
+        got = await read(response)
+    # An `s` may begin `sandbox:`, and goes out with the next piece.
+    starts = [piece.removesuffix("s").encode() for piece in PIECES]
+    assert sum(any(start in chunk for start in starts) for chunk in got.chunks) >= len(PIECES)
+
+
+async def test_a_whole_reply_is_not_held_up(
+    scripted: ScriptedUpstream, start_gateway: StartGateway
+) -> None:
+    scripted.plays(b"".join(body("v0", *PACED)))
+    gateway = await start_gateway(scripted.url, stream={"delay_seconds": 30})
+    assert (await gateway.chat()).text == "".join(PIECES)
