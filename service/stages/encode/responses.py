@@ -11,16 +11,15 @@ from typing import Any
 from service.stages.encode.chat import MAX_EXTRAS_BYTES, Gathered, ReplyMeta
 from service.stages.encode.response_items import INCOMPLETE, Event
 from service.stages.encode.response_output import OutputItems
-from service.vocabulary.events import Failure, Outcome, TurnEnded
+from service.vocabulary import endings
+from service.vocabulary.events import Failure
 from service.vocabulary.rendered import ContentText, Rendered
 from service.vocabulary.wire import to_json
 
 CANCELLED_CODE = "response_cancelled"
 # What ends a response whose caller wanted no more of it.
-CANCELLED = TurnEnded(
-    Outcome.ABANDONED,
-    None,
-    Failure(400, "This response was cancelled.", "invalid_request_error", CANCELLED_CODE),
+CANCELLED = endings.GONE.ended(
+    failure=Failure(400, "This response was cancelled.", "invalid_request_error", CANCELLED_CODE)
 )
 _INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
