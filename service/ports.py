@@ -13,8 +13,7 @@ from msgspec import Struct
 from service.vocabulary.byte_source import Content
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.events import AssetReady, AssetWanted, Delta
-from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, Upload, Used
-from service.vocabulary.speech_order import SpeechOrder
+from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, SpeechOrder, Upload, Used
 
 # Who waits for a lease asks again several times a second; a killed one stands in the way this long.
 LINE_SECONDS = 2.0

@@ -18,11 +18,12 @@ from typing_extensions import override
 
 from handlers.edge.record import Record
 from service.settings.config import StreamConfig
-from service.stages.encode.chat import PING, Gathered
+from service.stages.encode.chat import PING
+from service.stages.encode.gathered import Gathered
 from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError, UpstreamCutError
 from service.vocabulary.events import Failure, TurnEnded
-from service.vocabulary.rendered import Rendered
+from service.vocabulary.rendered import Rendered, TokenCounts
 
 # No proxy on the way may keep events back (openai-wire 2).
 _HEADERS = {
@@ -76,14 +77,14 @@ class Events(Protocol):
     def feed_batch(self, batch: list[Rendered], /) -> bytes:
         """Return the events of a batch, which `gathered` takes in."""
 
-    def finish(self, usage: dict[str, Any] | None, /) -> bytes:
-        """Return what ends a complete answer; `usage` is what was settled."""
+    def finish(self, counts: TokenCounts | None, /) -> bytes:
+        """Return what ends a complete answer; `counts` is what was settled."""
 
     def fail(self, failure: Failure, /) -> bytes:
         """Return what ends a failed answer."""
 
 
-Settle = Callable[[], Awaitable[dict[str, Any] | None]]
+Settle = Callable[[], Awaitable[TokenCounts | None]]
 
 
 class EventStream:
@@ -95,7 +96,7 @@ class EventStream:
         events: turns batches into events.
         settings: pace and keep-alive.
         settle: awaited when the answer is complete, before its end is written and
-            after its text; returns the usage to tell, if any.
+            after its text; returns the tokens to tell of, if any.
     """
 
     def __init__(
@@ -234,13 +235,13 @@ class EventStream:
         """Write the last text and the end, in one write that also ends the body."""
         if ended.failure is not None:
             return await self._fail(frames, ended.failure, record)
-        usage = None
+        counts = None
         if self._settle is not None:
             if frames:
                 await self._write(frames, record)  # text does not wait for figures
                 frames = b""
-            usage = await self._settle()
-        await self._close(frames, self._events.finish(usage), record)
+            counts = await self._settle()
+        await self._close(frames, self._events.finish(counts), record)
         return None
 
     async def _fail(self, frames: bytes, failure: Failure, record: Record) -> Failure | None:

@@ -27,8 +27,14 @@ from service.settings.config import Config
 from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError
 from service.vocabulary.events import Outcome
-from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart
-from service.vocabulary.speech_order import SpeechOrder, StoredMessage
+from service.vocabulary.requests import (
+    ChatMessage,
+    ChatRequest,
+    Profile,
+    SpeechOrder,
+    StoredMessage,
+    TextPart,
+)
 
 _log = logging.getLogger("gateway.speech")
 
@@ -63,8 +69,9 @@ async def speech(request: web.Request) -> web.StreamResponse:
     """
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
-    body = await read_body(request, config.server.max_body_bytes)
-    order = _order(body, arrival_of(request), config)
+    order = _order(
+        await read_body(request, config.server.max_body_bytes), arrival_of(request), config
+    )
     record.chat = order.chat
     response = web.StreamResponse(headers=reply_headers(ignored_fields=order.ignored_fields))
     try:

@@ -10,6 +10,7 @@ from handlers.edge.record import RECORD
 from handlers.reading.common_fields import ignored_names
 from handlers.reading.json_body import quoted, refusal
 from handlers.reading.multipart import MAX_FIELD_BYTES, Form, open_form
+from service.answers.sound import TranscriptDelta, TranscriptDone, Transcription
 from service.keys import CONFIG, TOKENS, TRANSCRIPTIONS, UPLOADS
 from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import BodySizeError, ServiceError
@@ -58,14 +59,13 @@ async def transcriptions(request: web.Request) -> web.Response:
         return web.Response(body=_events(text), headers=headers, content_type="text/event-stream")
     if wanted == "text":
         return web.Response(text=f"{text}\n", headers=headers)
-    return json_response({"text": text}, headers=headers)
+    return json_response(Transcription(text), headers=headers)
 
 
 def _events(text: str) -> bytes:
     """Return the text as the events of a stream: it comes from the upstream in one piece."""
-    delta = {"type": "transcript.text.delta", "delta": text}
-    done = {"type": "transcript.text.done", "text": text}
-    return b"".join(b"data: " + to_json(event) + b"\n\n" for event in (delta, done))
+    events = (TranscriptDelta(text), TranscriptDone(text))
+    return b"".join(b"data: " + to_json(event) + b"\n\n" for event in events)
 
 
 def _format(form: Form) -> str:

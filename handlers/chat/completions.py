@@ -22,9 +22,12 @@ from handlers.reading.common_fields import (
 )
 from handlers.reading.json_body import decode_json, given_names, read_body, refusal
 from service.keys import CONFIG
-from service.stages.encode.chat import Gathered, ReplyMeta
+from service.stages.encode.chat import ReplyMeta
 from service.stages.encode.completions import CompletionChunks, completion
+from service.stages.encode.gathered import Gathered
+from service.version import FINGERPRINT
 from service.vocabulary.credentials import Credential
+from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatMessage, ChatRequest, TextPart
 
 _ID_BYTES = 15
@@ -89,6 +92,7 @@ async def completions(request: web.Request) -> web.StreamResponse:
         id=f"cmpl-{secrets.token_hex(_ID_BYTES)}",
         created=int(time.time()),
         model=asked.chat.model,
+        fingerprint=FINGERPRINT,
         is_temporary=config.conversation.temporary,
     )
     answer = _stream if asked.chat.is_stream else _reply
@@ -150,9 +154,9 @@ async def _stream(
 ) -> web.StreamResponse:
     record, chunks, chat = request[RECORD], CompletionChunks(meta, asked.echo), asked.chat
 
-    async def settle() -> dict[str, Any] | None:
+    async def settle() -> TokenCounts | None:
         record.usage = await usage_of(chat, chunks.gathered)
-        return record.usage.as_json() if chat.is_usage_wanted else None
+        return record.usage if chat.is_usage_wanted else None
 
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     stream = EventStream(request, response, chunks, request.app[CONFIG].stream, settle)
@@ -169,7 +173,7 @@ async def _reply(
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.content)
     record.usage = await usage_of(chat, gathered)
-    reply = completion(gathered, meta, record.usage.as_json(), asked.echo)
+    reply = completion(gathered, meta, record.usage, asked.echo)
     headers = reply_headers(
         ignored_fields=chat.ignored_fields, upstream_model=gathered.facts.upstream_model
     )

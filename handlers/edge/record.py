@@ -8,9 +8,9 @@ from aiohttp import web
 
 from service.keys import METRICS
 from service.observing.metrics import Metrics
-from service.pipeline.usage import Usage
-from service.stages.encode.chat import Gathered
+from service.stages.encode.gathered import Gathered
 from service.vocabulary.events import Failure, Outcome
+from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
 from service.vocabulary.wire import error_frame
 
@@ -33,7 +33,7 @@ class Record:
         self.chat: ChatRequest | None = None
         self.outcome: Outcome | None = None
         self.upstream_model: str | None = None
-        self.usage: Usage | None = None
+        self.usage: TokenCounts | None = None
         self.first_text_at: float | None = None
         self.stream: web.StreamResponse | None = None
         self.fail: Callable[[Failure], bytes] = error_frame

@@ -5,7 +5,7 @@ import time
 from contextlib import aclosing
 
 from aiohttp import HttpVersion11, web
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from handlers.answering.picture_content import picture_base64
 from handlers.edge.arrivals import arrival_of
@@ -15,6 +15,7 @@ from handlers.edge.profiles import format_for
 from handlers.edge.record import RECORD, Record
 from handlers.images.fields import read_order
 from handlers.reading.json_body import read_body
+from service.answers.images import Picture
 from service.keys import BLOBS, CONFIG, METRICS, TURNS
 from service.orders.images import (
     Drawing,
@@ -23,15 +24,16 @@ from service.orders.images import (
     joined_content,
     outcome_of_failure,
 )
-from service.pipeline.usage import Usage, measure
+from service.pipeline.usage import measure
 from service.ports import BlobStore
 from service.settings.config import Config
 from service.vocabulary.credentials import Credential
 from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError, StorageError, UpstreamCutError
 from service.vocabulary.events import AssetReady, Failure, Outcome
+from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
-from service.vocabulary.wire import error_object, to_json
+from service.vocabulary.wire import error_of, to_json
 
 _WHITE_SPACE = b"\n"
 
@@ -44,8 +46,10 @@ async def image_generations(request: web.Request) -> web.StreamResponse:
     """
     config = request.app[CONFIG]
     credential = credential_of(request)
-    body = await read_body(request, config.server.max_body_bytes)
-    return await draw(request, credential, read_order(body, arrival_of(request), config))
+    order = read_order(
+        await read_body(request, config.server.max_body_bytes), arrival_of(request), config
+    )
+    return await draw(request, credential, order)
 
 
 async def draw(
@@ -80,7 +84,7 @@ async def draw(
 
 
 def _error_body(failure: Failure) -> bytes:
-    return to_json(error_object(failure))
+    return to_json(error_of(failure))
 
 
 def _spacious() -> web.StreamResponse:
@@ -186,18 +190,15 @@ def _learn(record: Record, drawn: _Drawn) -> None:
         record.outcome = outcome_of_failure(failure, record.outcome)
 
 
-async def _entry(blobs: BlobStore, picture: AssetReady, *, is_base64: bool) -> dict[str, str]:
-    entry = (
-        {"b64_json": await picture_base64(blobs, picture.name)}
-        if is_base64
-        else {"url": picture.url}
-    )
-    if picture.wanted.revised_prompt:
-        entry["revised_prompt"] = picture.wanted.revised_prompt
-    return entry
+async def _entry(blobs: BlobStore, picture: AssetReady, *, is_base64: bool) -> Picture:
+    words = picture.wanted.revised_prompt or UNSET
+    if is_base64:
+        content = await picture_base64(blobs, picture.name)
+        return Picture(b64_json=content, revised_prompt=words)
+    return Picture(url=picture.url, revised_prompt=words)
 
 
-async def _usage(order: ImageOrder, made: list[Drawing]) -> Usage:
+async def _usage(order: ImageOrder, made: list[Drawing]) -> TokenCounts:
     content = "\n".join(drawing.gathered.content for drawing in made)
     reasoning = "\n".join(drawing.gathered.reasoning for drawing in made)
     return await measure([order.text] * len(made), content, reasoning)

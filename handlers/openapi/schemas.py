@@ -1,4 +1,4 @@
-"""Records -> JSON Schema: the readers' own for requests, those of `answers.py` for answers."""
+"""Records -> JSON Schema: the readers' own for requests, those of `service/answers` for answers."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -34,9 +34,26 @@ def reference(name: str) -> Schema:
 
 
 def answer_components(records: Iterable[Any]) -> dict[str, Schema]:
-    """Return the schemas of these records, by their names, and of all that is in them."""
+    """Return the schemas of these records, by their names, and of all that is in them.
+
+    What has a default goes out with it, so that it is as sure to be there as what has none.
+    """
     _, found = msgspec.json.schema_components(records, ref_template=f"{COMPONENTS}{{name}}")
-    return found
+    return {name: _always_sent(schema) for name, schema in found.items()}
+
+
+def _always_sent(schema: Schema) -> Schema:
+    if "properties" not in schema:
+        return schema
+    properties, required = {}, schema.get("required", [])
+    for name, given in schema["properties"].items():
+        properties[name] = {key: value for key, value in given.items() if key != "default"}
+    needed = [
+        name
+        for name, given in schema["properties"].items()
+        if name in required or "default" in given
+    ]
+    return {**schema, "properties": properties, "required": needed}
 
 
 def request_components() -> dict[str, Schema]:

@@ -75,6 +75,14 @@ def echoed_tool(tool: dict[str, Any]) -> dict[str, Any]:
     return {"description": None, "parameters": None, "strict": None, **tool}
 
 
+def echoed_text(text: dict[str, Any]) -> dict[str, Any]:
+    """Return `text` as the response object repeats it: a schema with all its keys."""
+    wanted = text.get("format") or {"type": "text"}
+    if wanted.get("type") == "json_schema":
+        wanted = {"description": None, "strict": False, **wanted}
+    return {**text, "format": wanted}
+
+
 def _function(tool: dict[str, Any], path: str, *, is_offered: bool) -> Function | None:
     """Return a function that is offered, None for a tool that the model has of its own."""
     kind = tool.get("type")

@@ -15,6 +15,7 @@ from handlers.reading.json_body import quoted, refusal
 from handlers.reading.paging import in_order, page_of
 from handlers.responses.create import kept_responses
 from handlers.responses.running import RUNNING, Running
+from service.answers.responses import DeletedResponse, InputItemList
 from service.keys import BLOBS
 from service.turns.kept_responses import KeptResponse
 from service.vocabulary.errors import NotFoundError
@@ -50,7 +51,7 @@ async def delete_response(request: web.Request) -> web.Response:
         owner = credential_of(request).owner
         if not await kept_responses(request.app).delete(owner, response_id):
             raise _unknown(response_id)
-    return json_response({"id": response_id, "object": "response", "deleted": True})
+    return json_response(DeletedResponse(response_id))
 
 
 async def cancel_response(request: web.Request) -> web.Response:
@@ -80,7 +81,8 @@ async def list_input_items(request: web.Request) -> web.Response:
         message = "The input of this response was over the limit of what is kept."
         raise NotFoundError(message)
     items = in_order(kept.input_items[::-1], request.query)
-    return json_response(page_of(items, request.query, DEFAULT_PAGE, MAX_PAGE))
+    page = page_of(items, lambda item: str(item["id"]), request.query, DEFAULT_PAGE, MAX_PAGE)
+    return json_response(InputItemList(page.data, page.first_id, page.last_id, page.has_more))
 
 
 def _running(request: web.Request) -> Running | None:

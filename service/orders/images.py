@@ -3,13 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
 
 from msgspec import Struct, structs
 
-from service.pipeline.usage import Usage
+from service.answers.images import ImageInputTokens, Images, ImageUsage, Picture
 from service.settings.config import ModelConfig
-from service.stages.encode.chat import Gathered
+from service.stages.encode.gathered import Gathered
 from service.stages.render.bot_format import RAW, BotFormat, PictureForm, Render
 from service.upstream_errors.refusals import quoted
 from service.vocabulary.events import (
@@ -21,6 +20,7 @@ from service.vocabulary.events import (
     NoticeKind,
     Outcome,
 )
+from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart, Profile, TextPart
 
 MAX_PICTURES = 4  # of one order; each is a turn of its own
@@ -211,18 +211,17 @@ def joined_content(drawings: Iterable[Drawing]) -> str:
 
 
 def images_reply(
-    drawings: Sequence[Drawing], data: Sequence[Mapping[str, Any]], created: int, usage: Usage
-) -> dict[str, Any]:
+    drawings: Sequence[Drawing], data: Sequence[Picture], created: int, counts: TokenCounts
+) -> Images:
     """Return the reply: the pictures, and the text that came along; `created` in seconds."""
-    return {
-        "created": created,
-        "data": list(data),
-        "reply": joined_content(drawings),
-        "usage": {
-            "input_tokens": usage.prompt_tokens,
-            "input_tokens_details": {"text_tokens": usage.prompt_tokens, "image_tokens": 0},
-            "output_tokens": usage.completion_tokens,
-            "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-            "estimated": True,
-        },
-    }
+    return Images(created, list(data), joined_content(drawings), image_usage(counts))
+
+
+def image_usage(counts: TokenCounts) -> ImageUsage:
+    """Return the `usage` of pictures."""
+    return ImageUsage(
+        input_tokens=counts.prompt_tokens,
+        input_tokens_details=ImageInputTokens(counts.prompt_tokens),
+        output_tokens=counts.completion_tokens,
+        total_tokens=counts.total_tokens,
+    )

@@ -1,6 +1,6 @@
 """Delta -> Rendered: one meaning, three renderings (spec 7.2 and 7.3)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import assert_never
 
@@ -210,8 +210,3 @@ class Render:
             if is_target:
                 yield from self._answer(ContentText("]"))
             yield from self._block(f"\n```\nError: {ready.problem}\n```\n")
-
-
-def render_all(render: Render, deltas: Iterable[Delta]) -> list[Rendered]:
-    """Render a batch."""
-    return [piece for delta in deltas for piece in render.feed(delta)]

@@ -1,5 +1,5 @@
 from handlers.edge.record import Record
-from service.stages.encode.chat import Gathered
+from service.stages.encode.gathered import Gathered
 from service.vocabulary.events import Outcome, TurnEnded, TurnFacts
 
 
