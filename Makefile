@@ -63,7 +63,7 @@ bench: install  ## measure speed beside a byte pipe: make bench ARGS="--quick"; 
 soak: install  ## look for what ten minutes of answers and faults leave: make soak ARGS="--minutes 2"
 	$(BIN)/python -m bench.soak $(ARGS)
 
-tables: $(VENV)/.for-run  ## write the tables of settings in docs/ anew, from the code and docs/settings.yaml
+tables: $(VENV)/.for-run  ## write the tables of settings and endings in docs/ anew, from the code and its words there
 	$(BIN)/python -m docs.tables
 
 fuzz: $(VENV)/.for-fuzz  ## look for inputs that break an invariant: make fuzz ARGS="--minutes 5"; see fuzz/RESULTS.md

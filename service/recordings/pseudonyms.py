@@ -40,6 +40,7 @@ _LITERALS = (
     *(f"{_BEGIN}{start}" for start in ("http://", "https://", "wss://", "file_upload")),
     *(f"{_BEGIN}{scheme}file_upload" for scheme in ("file-service://", "sediment://")),
     f"{_BEGIN}file-service://file-",
+    f"{_BEGIN}Processing image",  # a notice of the website's
 )
 _JSON_LITERALS = (
     *('"size', '"n', '"prompt', '"referenced_image_ids', '"transparent_background', '"background'),
