@@ -26,7 +26,7 @@ from handlers.responses.fields import (
     response_fields,
 )
 from handlers.responses.history import History
-from handlers.responses.items import input_items
+from handlers.responses.listed_items import input_items
 from handlers.responses.running import RUNNING, Running
 from service.answers.responses import ModelResponse
 from service.keys import BLOBS, CONFIG, STATE
@@ -69,7 +69,9 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     credential = credential_of(request)
     asked = await _read(request, config, credential)
     record.chat = asked.chat
-    events = ResponseEvents(asked.begun, is_temporary=config.conversation.temporary)
+    demand, is_temporary = asked.chat.demand, config.conversation.temporary
+    functions = demand.functions if demand else ()
+    events = ResponseEvents(asked.begun, functions, is_temporary=is_temporary)
     running = Running(events, is_kept=asked.is_kept)
     with request.app[RUNNING].entered(asked.owner, asked.begun.id, running):
         answer = _Answer(request, asked, events, running)

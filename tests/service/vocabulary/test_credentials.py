@@ -23,6 +23,8 @@ JWT = "eyJhbGciOi.eyJleHAiOj.c2ln"
         (None, "tok", None, Credential("tok")),
         (None, "tok,acc", None, Credential("tok", "acc")),
         ("Bearer a", "b", None, Credential("a")),
+        ("Bearer not needed", None, None, Credential("not needed")),
+        ("Bearer any key, acc", None, None, Credential("any key", "acc")),
     ],
 )
 def test_headers_are_read_as_documented(authorization, api_key, account, credential) -> None:
@@ -37,7 +39,6 @@ def test_headers_are_read_as_documented(authorization, api_key, account, credent
         ("Bearer", None),
         ("Bearer ", None),
         ("Basic dXNlcg==", None),
-        ("Bearer two words", None),
         ("Bearer tök", None),
         ("Bearer ,acc", None),
         ("Bearer " + "x" * 8193, None),
@@ -50,7 +51,7 @@ def test_what_is_no_credential_is_a_401_that_shows_no_part_of_it(authorization, 
     with pytest.raises(AuthError) as caught:
         read_credential(authorization, None, account)
     assert (caught.value.status, caught.value.code) == (401, "invalid_api_key")
-    for word in ("dXNlcg", "tök", "two words"):
+    for word in ("dXNlcg", "tök"):
         assert word not in caught.value.message
 
 
