@@ -188,6 +188,24 @@ class TokenExchange(Protocol):
         """
 
 
+class Acceptance(Protocol):
+    """Which credentials the upstream has accepted lately: before that, one owns nothing (spec 4)."""
+
+    async def confirm(self, credential: Credential) -> None:
+        """Pass once the upstream has accepted the credential within the last hour.
+
+        Any call that it answered counts; where there was none, it is asked, once for all that
+        wait. To be awaited before something of the credential's is stored, and before its body
+        is received; reading and deleting what is there needs none of it.
+
+        Raises:
+            AuthError: the credential is known to be dead.
+            TokenServiceError: the token service has a passing fault.
+            UpstreamRefusedError: the upstream refuses it: its 401, 403 or 429.
+            UnconfirmedError: the upstream cannot be asked now.
+        """
+
+
 class Assets(Protocol):
     """Fetches what an answer names and stores it."""
 

@@ -20,6 +20,7 @@
         UpstreamUnreachableError     502  no connection could be made
         UpstreamTimeoutError         504  it was silent for too long
       TokenServiceError              503  the token service has a passing fault
+      UnconfirmedError               503  the upstream cannot be asked about this credential
       ShutdownError                  503  this gateway is being stopped
       StorageError                   500  disk, bucket or state store
         StorageFullError             507  this machine's disk is full
@@ -229,6 +230,14 @@ class TokenServiceError(ServiceError):
     status = 503
     type = "upstream_error"
     code = "token_service_unavailable"
+
+
+class UnconfirmedError(ServiceError):
+    """The upstream cannot be asked now whether it accepts this credential."""
+
+    status = 503
+    type = "upstream_error"
+    code = "upstream_unavailable"
 
 
 class ShutdownError(ServiceError):
