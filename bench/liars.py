@@ -196,9 +196,7 @@ async def _uploads(address: str, session: ClientSession) -> str:
     return f"40 uploads of 5 MB: {_tally(statuses)}; the honest one: {status}, then {found}"
 
 
-async def _upload(
-    address: str, session: ClientSession, token: str, size: int
-) -> tuple[int, str]:
+async def _upload(address: str, session: ClientSession, token: str, size: int) -> tuple[int, str]:
     form = FormData({"purpose": "user_data"})
     form.add_field("file", bytes(size), filename="a.bin")
     headers = {"Authorization": f"Bearer {token}"}
@@ -286,7 +284,7 @@ def _mute(stack: ExitStack, folder: Path) -> list[str]:
     server = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     server.bind(("127.0.0.53", 53))
     (folder / "resolv.conf").write_text("nameserver 127.0.0.53\n", "ascii")
-    mounting = f"mount --bind {folder}/resolv.conf /etc/resolv.conf && exec \"$@\""
+    mounting = f'mount --bind {folder}/resolv.conf /etc/resolv.conf && exec "$@"'
     return ["unshare", "--mount", "sh", "-c", mounting, "sh"]
 
 

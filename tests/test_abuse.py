@@ -1,11 +1,18 @@
-"""What is packed to do harm costs no more memory than what is not; its answer is in tests/hostile."""
+"""What is sent to do harm costs no more than what is not, and nobody else waits for it."""
 
+import asyncio
 import tracemalloc
+from functools import partial
 from pathlib import Path
 
-from tests.gateway import ACCESS_TOKEN, running_demo, running_gateway
+import pytest
+
+from service.program import assembly
+from tests.gateway import ACCESS_TOKEN, running_demo, running_gateway, until
 from tests.hostile.bodies import MIB, packed
+from tests.name_server import name_server
 from tests.scripted_upstream import DONE, Head, final, scripted_upstream
+from upstream.fetching.names import Names
 
 CHAT = "/v1/chat/completions"
 BEARER = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
@@ -51,3 +58,32 @@ async def test_an_upstream_that_packs_what_nobody_asked_it_to_pack(tmp_path: Pat
             assert answer.error["code"] == "upstream_error"
             assert peak < 64 * MIB
             assert (await gateway.chat()).status == 200
+
+
+async def test_names_that_nobody_answers_for_delay_only_those_who_send_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with name_server() as server, running_demo() as demo:
+        monkeypatch.setattr(assembly, "Names", partial(Names, **server.settings))
+        named = demo.replace("127.0.0.1", "localhost")
+        fetch = {"allow_private": True, "resolve_seconds": 60}
+        async with running_gateway(named, tmp_path, fetch=fetch) as gateway:
+
+            async def slow(number: int) -> None:
+                url = f"http://silent-{number}.test/a.png"
+                part = {"type": "image_url", "image_url": {"url": url}}
+                message = {"role": "user", "content": [part]}
+                async with gateway.session.post(
+                    gateway.url + CHAT,
+                    json={"model": "gpt-4o", "messages": [message]},
+                    headers={"Authorization": f"Bearer fk-{number}"},
+                ):
+                    pass
+
+            waiting = [asyncio.ensure_future(slow(number)) for number in range(20)]
+            await until(lambda: len(set(server.asked)) == 20, 20)
+            assert (await gateway.chat()).status == 200
+            assert not any(task.done() for task in waiting)
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)

@@ -29,6 +29,7 @@ from storage.secrets.key_file import KeyFile
 from storage.secrets.link_signer import LinkSigner
 from storage.state.store import open_state
 from upstream.fetching.fetch import Fetcher
+from upstream.fetching.names import Names
 from upstream.http.backend import Backend
 from upstream.http.cooling import SharedCooling
 from upstream.http.probe import UpstreamProbe
@@ -221,7 +222,10 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     options = TokenOptions(
         daily=renewals, on_refresh=lambda result: metrics.refreshes.labels(result).inc()
     )
-    async with make_session(config.upstream) as session:
+    async with (
+        make_session(config.upstream) as session,
+        Names(config.fetch.resolve_seconds) as names,
+    ):
         tokens = Tokens(config.tokens, session, app[keys.STATE], app[_CIPHER], options)
         app[keys.TOKENS] = tokens
         backend = Backend(config.upstream, app[_ROUTES], session)
@@ -236,7 +240,7 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         app[keys.CATALOGUE] = models
         app[keys.ACCOUNTS] = UpstreamAccounts(backend)
         app[keys.UPSTREAM] = UpstreamProbe(backend)
-        services = _turn_services(app, backend, models, conversations)
+        services = _turn_services(app, backend, models, conversations, names)
         turns: Turns = UpstreamTurns(services)
         if config.server.keys_file:
             turns = AllowedTurns(turns)
@@ -263,11 +267,15 @@ def _open_audio(
 
 
 def _turn_services(
-    app: web.Application, backend: Backend, models: ModelCatalogue, conversations: Conversations
+    app: web.Application,
+    backend: Backend,
+    models: ModelCatalogue,
+    conversations: Conversations,
+    names: Names,
 ) -> TurnServices:
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
     transfers = Transfers(backend, config.files.host_rewrite)
-    fetcher = Fetcher(config.fetch, config.upstream)
+    fetcher = Fetcher(config.fetch, config.upstream, names)
     has_upstream_links = config.images.upstream_links
     return TurnServices(
         config=config,
