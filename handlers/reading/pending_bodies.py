@@ -15,6 +15,7 @@ and one that waits for room itself go last.
 """
 
 import asyncio
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ class PendingBody:
     def lately(self) -> float:
         """Return the bytes that came, those of long ago for less."""
         passed = self._bodies.now() - self._counted_at
-        return self._lately * 0.5 ** (passed / HALF_LIFE_SECONDS)
+        return self._lately * math.pow(0.5, passed / HALF_LIFE_SECONDS)
 
     def standing(self) -> tuple[bool, float]:
         """Return what the slowest body is the least by."""

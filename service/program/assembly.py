@@ -60,6 +60,7 @@ _CIPHER = web.AppKey("_CIPHER", Cipher)
 _ROUTES = web.AppKey("_ROUTES", Routes)
 _LEASES = web.AppKey("_LEASES", Leases)
 _CALLS = web.AppKey("_CALLS", AccountCalls)
+_NAMES = web.AppKey("_NAMES", Names)
 DATA = Path("data")
 SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
@@ -75,7 +76,16 @@ def make_app(config: Config) -> web.Application:
     install_edge(app)
     add_routes(app, config)
     app.cleanup_ctx.extend(
-        (tracing_ctx, secret_ctx, state_ctx, blobs_ctx, sharing_ctx, keys_ctx, upstream_ctx)
+        (
+            tracing_ctx,
+            secret_ctx,
+            state_ctx,
+            blobs_ctx,
+            sharing_ctx,
+            keys_ctx,
+            names_ctx,
+            upstream_ctx,
+        )
     )
     return app
 
@@ -214,6 +224,14 @@ def open_key_file(config: Config) -> KeyFile:
 
 
 @asynccontextmanager
+async def names_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Look up the hosts that callers name."""
+    async with Names(app[keys.CONFIG].fetch.resolve_seconds) as names:
+        app[_NAMES] = names
+        yield
+
+
+@asynccontextmanager
 async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open all that talks to the outside, in the order of dependence."""
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
@@ -222,10 +240,7 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     options = TokenOptions(
         daily=renewals, on_refresh=lambda result: metrics.refreshes.labels(result).inc()
     )
-    async with (
-        make_session(config.upstream) as session,
-        Names(config.fetch.resolve_seconds) as names,
-    ):
+    async with make_session(config.upstream) as session:
         tokens = Tokens(config.tokens, session, app[keys.STATE], app[_CIPHER], options)
         app[keys.TOKENS] = tokens
         backend = Backend(config.upstream, app[_ROUTES], session)
@@ -240,7 +255,7 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         app[keys.CATALOGUE] = models
         app[keys.ACCOUNTS] = UpstreamAccounts(backend)
         app[keys.UPSTREAM] = UpstreamProbe(backend)
-        services = _turn_services(app, backend, models, conversations, names)
+        services = _turn_services(app, backend, models, conversations)
         turns: Turns = UpstreamTurns(services)
         if config.server.keys_file:
             turns = AllowedTurns(turns)
@@ -267,15 +282,11 @@ def _open_audio(
 
 
 def _turn_services(
-    app: web.Application,
-    backend: Backend,
-    models: ModelCatalogue,
-    conversations: Conversations,
-    names: Names,
+    app: web.Application, backend: Backend, models: ModelCatalogue, conversations: Conversations
 ) -> TurnServices:
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
     transfers = Transfers(backend, config.files.host_rewrite)
-    fetcher = Fetcher(config.fetch, config.upstream, names)
+    fetcher = Fetcher(config.fetch, config.upstream, app[_NAMES])
     has_upstream_links = config.images.upstream_links
     return TurnServices(
         config=config,
