@@ -66,6 +66,7 @@ class ScriptedUpstream:
         self.stopped: list[str] = []
         self.stored: dict[str, Any] = {}
         self.refreshes: list[str] = []
+        self.lists_asked = 0
         self.access_token = "fk-scripted-access-token"
         self.refused_tokens: set[str] = set()
 
@@ -151,7 +152,11 @@ class ScriptedUpstream:
         stored = self.stored.get(request.match_info["id"])
         return web.json_response(stored or {"detail": "none"}, status=200 if stored else 404)
 
-    async def _models(self, _request: web.Request) -> web.Response:
+    async def _models(self, request: web.Request) -> web.Response:
+        self.lists_asked += 1
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token in self.refused_tokens:
+            return web.json_response({"detail": {"code": "token_expired"}}, status=401)
         return web.json_response({"models": [{"slug": "gpt-4o"}, {"slug": "gpt-9"}]})
 
     async def _refresh(self, request: web.Request) -> web.Response:

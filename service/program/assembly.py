@@ -21,6 +21,7 @@ from service.settings.config import Config
 from service.turns.key_limits import KeyLimits
 from service.turns.model_permissions import AllowedTurns
 from service.turns.shared_turns import JoiningTurns
+from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import StorageError
 from storage.files.retention import Swept
 from storage.files.stores import Stores
@@ -35,6 +36,7 @@ from upstream.http.cooling import SharedCooling
 from upstream.http.probe import UpstreamProbe
 from upstream.http.routing import Route, Routes
 from upstream.http.session import make_session
+from upstream.slots.acceptance import UpstreamAcceptance
 from upstream.slots.calls import AccountCalls
 from upstream.slots.leases import Leases
 from upstream.slots.queueing import AccountQueues
@@ -260,17 +262,25 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         if config.server.keys_file:
             turns = AllowedTurns(turns)
         app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
-        _open_audio(app, backend, turns, services.queues)
+        app[_CALLS] = AccountCalls(tokens, services.queues)
+        _open_audio(app, backend, turns)
+        _open_acceptance(app, backend)
         async with conversations, background(tokens.run, gpts.start):
             yield
             await tokens.close()
 
 
-def _open_audio(
-    app: web.Application, backend: Backend, turns: Turns, queues: AccountQueues
-) -> None:
-    config = app[keys.CONFIG]
-    calls = app[_CALLS] = AccountCalls(app[keys.TOKENS], queues)
+def _open_acceptance(app: web.Application, backend: Backend) -> None:
+    async def ask(caller: Caller) -> None:
+        await backend.call(caller, "GET", "models")
+
+    accepted = UpstreamAcceptance(app[_CALLS], ask, app[keys.STATE])
+    backend.watch(accepted.note)
+    app[keys.ACCEPTANCE] = accepted
+
+
+def _open_audio(app: web.Application, backend: Backend, turns: Turns) -> None:
+    config, calls = app[keys.CONFIG], app[_CALLS]
     app[keys.TRANSCRIPTIONS] = UpstreamTranscriptions(backend, calls)
     app[keys.SPEECH] = UpstreamSpeech(
         turns,

@@ -140,7 +140,7 @@ async def test_a_refresh_token_is_exchanged_once_for_all_its_accounts(
     personal = await tokens.caller(CREDENTIAL)
     team = await tokens.caller(Credential(REFRESH, "team-1"))
     assert personal == Caller(personal.access_token, None, fingerprint(REFRESH))
-    assert team == Caller(personal.access_token, "team-1", "team-1")
+    assert team == Caller(personal.access_token, "team-1", fingerprint(f"{REFRESH},team-1"))
     assert fake.tokens_seen == [REFRESH]
 
 
