@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from aiohttp import FormData
 
 from service.program import assembly
-from tests.gateway import ACCESS_TOKEN, running_demo, running_gateway, until
+from tests.gateway import ACCESS_TOKEN, Gateway, running_demo, running_gateway, until
 from tests.hostile.bodies import MIB, packed
 from tests.name_server import name_server
 from tests.scripted_upstream import DONE, Head, final, scripted_upstream
@@ -87,3 +88,51 @@ async def test_names_that_nobody_answers_for_delay_only_those_who_send_them(
             for task in waiting:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def left(gateway: Gateway, token: str, size: int) -> tuple[int, str]:
+    """Leave a file, and return the status and its id."""
+    form = FormData({"purpose": "user_data"})
+    form.add_field("file", bytes(size), filename="a.bin")
+    headers = {"Authorization": f"Bearer {token}"}
+    async with gateway.session.post(
+        f"{gateway.url}/v1/files", data=form, headers=headers
+    ) as response:
+        return response.status, (await response.json()).get("id", "")
+
+
+async def is_kept(gateway: Gateway, token: str, file_id: str) -> bool:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with gateway.session.get(
+        f"{gateway.url}/v1/files/{file_id}", headers=headers
+    ) as response:
+        return response.status == 200
+
+
+async def test_made_up_tokens_leave_nothing_and_real_ones_drive_out_the_largest_holder(
+    tmp_path: Path,
+) -> None:
+    files = {"max_store_bytes": 400_000}
+    async with (
+        scripted_upstream() as upstream,
+        running_gateway(upstream.url, tmp_path, files=files) as gateway,
+    ):
+        status, honest = await left(gateway, "fk-honest", 10_000)
+        assert status == 200
+        for number in range(6):
+            upstream.refused_tokens.add(f"fk-made-up-{number}")
+            assert (await left(gateway, f"fk-made-up-{number}", 90_000))[0] == 401
+        left_by = {f"fk-{owner}": await left(gateway, f"fk-{owner}", 95_000) for owner in "abcde"}
+        assert {status for status, _ in left_by.values()} == {200}
+        kept = [
+            token for token, (_, file) in left_by.items() if await is_kept(gateway, token, file)
+        ]
+        assert len(kept) == 4, "the fifth drove one out as it came"
+        assert (await left(gateway, "fk-honest", 20_000))[0] == 200
+        kept = [token for token in kept if await is_kept(gateway, token, left_by[token][1])]
+        assert len(kept) == 3
+        assert (await left(gateway, "fk-f", 82_000))[0] == 200
+        assert (await left(gateway, kept[0], 4_999))[0] == 507, "it would hold the most"
+        stored = (path for path in (tmp_path / "uploads").rglob("file-*") if not path.suffix)
+        assert sum(path.stat().st_size for path in stored) <= 400_000
+        assert await is_kept(gateway, "fk-honest", honest)

@@ -72,6 +72,16 @@ class PendingBody:
         if size_bytes > self.held:
             await self._bodies.take(self, size_bytes - self.held)
 
+    async def hold_next(self, size_bytes: int, new_bytes: int) -> None:
+        """Hold what has come, of which so many bytes are new, and of a larger body the next MiB.
+
+        Raises:
+            OverloadedError: there was no room in time.
+        """
+        self.came(new_bytes)
+        if size_bytes > self.held:
+            await self.hold(size_bytes if size_bytes <= SMALL_BYTES else size_bytes + SMALL_BYTES)
+
     def end(self) -> None:
         """End this body for the sake of others; its task gives back what it holds."""
         self.is_ending = True
@@ -210,5 +220,7 @@ class PendingBodies:
 
 
 PENDING_BODIES = web.AppKey("PENDING_BODIES", PendingBodies)
+# The same for forms, which are held on the disk while they are received.
+PENDING_FORMS = web.AppKey("PENDING_FORMS", PendingBodies)
 # Only there while a body has not arrived with the head of its request.
 PENDING_BODY = web.RequestKey("PENDING_BODY", PendingBody)
