@@ -272,7 +272,7 @@ async def play(name: str, running: Contestant, folder: Path) -> None:
 
         async with watched(health) as beats, watched(chat) as chats:
             said = await SCENES[name](address, session)
-    stored = sum(path.stat().st_size for path in folder.rglob("uploads/*/file-*")) / MEBIBYTE
+    stored = await asyncio.to_thread(_stored, folder)
     growth = (running.resident_bytes("VmHWM") - before) / MEBIBYTE
     print(
         f"{said}; /healthz {max(beats) * 1000:.0f} ms, a chat {max(chats) * 1000:.0f} ms at most; "
@@ -280,6 +280,11 @@ async def play(name: str, running: Contestant, folder: Path) -> None:
         + (f", keeps {stored:.0f} of {STORE >> 20} MiB" if stored else ""),
         flush=True,
     )
+
+
+def _stored(folder: Path) -> float:
+    """The MiB of all uploads."""
+    return sum(path.stat().st_size for path in folder.rglob("uploads/*/file-*")) / MEBIBYTE
 
 
 def _can_name() -> bool:
