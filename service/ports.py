@@ -160,6 +160,18 @@ class UploadStore(Protocol):
     def content(self, owner: str, upload: Upload) -> Content:
         """Return the bytes of a found file."""
 
+    async def make_room(
+        self, owner: str, size_bytes: int, coming_bytes: int, max_bytes: int
+    ) -> None:
+        """Remove the oldest files of whoever holds most until a file that comes fits.
+
+        `coming_bytes` are those of all files that are being received, this one included, and
+        `max_bytes` what all owners may keep together.
+
+        Raises:
+            StorageFullError: with this file, the owner would hold the most.
+        """
+
     async def used(self, owner: str) -> Used:
         """Return about how much an owner keeps: never too little, and cheap to ask for."""
 

@@ -30,6 +30,7 @@ from storage.secrets.key_file import KeyFile
 from storage.secrets.link_signer import LinkSigner
 from storage.state.store import open_state
 from upstream.fetching.fetch import Fetcher
+from upstream.fetching.names import Names
 from upstream.http.backend import Backend
 from upstream.http.cooling import SharedCooling
 from upstream.http.probe import UpstreamProbe
@@ -61,6 +62,7 @@ _CIPHER = web.AppKey("_CIPHER", Cipher)
 _ROUTES = web.AppKey("_ROUTES", Routes)
 _LEASES = web.AppKey("_LEASES", Leases)
 _CALLS = web.AppKey("_CALLS", AccountCalls)
+_NAMES = web.AppKey("_NAMES", Names)
 DATA = Path("data")
 SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
@@ -76,7 +78,16 @@ def make_app(config: Config) -> web.Application:
     install_edge(app)
     add_routes(app, config)
     app.cleanup_ctx.extend(
-        (tracing_ctx, secret_ctx, state_ctx, blobs_ctx, sharing_ctx, keys_ctx, upstream_ctx)
+        (
+            tracing_ctx,
+            secret_ctx,
+            state_ctx,
+            blobs_ctx,
+            sharing_ctx,
+            keys_ctx,
+            names_ctx,
+            upstream_ctx,
+        )
     )
     return app
 
@@ -215,6 +226,14 @@ def open_key_file(config: Config) -> KeyFile:
 
 
 @asynccontextmanager
+async def names_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Look up the hosts that callers name."""
+    async with Names(app[keys.CONFIG].fetch.resolve_seconds) as names:
+        app[_NAMES] = names
+        yield
+
+
+@asynccontextmanager
 async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open all that talks to the outside, in the order of dependence."""
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
@@ -277,7 +296,7 @@ def _turn_services(
 ) -> TurnServices:
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
     transfers = Transfers(backend, config.files.host_rewrite)
-    fetcher = Fetcher(config.fetch, config.upstream)
+    fetcher = Fetcher(config.fetch, config.upstream, app[_NAMES])
     has_upstream_links = config.images.upstream_links
     return TurnServices(
         config=config,
