@@ -189,6 +189,6 @@ class _Answer:
         try:
             await self._request.app[ACCEPTANCE].confirm(credential_of(self._request))
         except ServiceError as error:
-            _log.info("response %s is not kept: %s", self._asked.id, error)
+            _log.info("response %s is not kept: %s", self._asked.begun.id, error)
             return False
         return True
