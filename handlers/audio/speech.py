@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import credential_of, reply_headers
-from handlers.edge.record import RECORD, outcome_of
+from handlers.edge.record import RECORD
 from handlers.reading.common_fields import Arrival, ignored_names, model_name, upstream_id
 from handlers.reading.json_body import decode_json, given_names, quoted, read_body, refusal
 from service.keys import CONFIG, SPEECH
@@ -24,6 +24,7 @@ from service.orders.speech import (
 )
 from service.ports import Sound
 from service.settings.config import Config
+from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError
 from service.vocabulary.events import Outcome
 from service.vocabulary.requests import (

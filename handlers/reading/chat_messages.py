@@ -99,6 +99,8 @@ def chat_messages(messages: Sequence[WireMessage]) -> tuple[ChatMessage, ...]:
 def _read(message: WireMessage, path: str) -> ChatMessage:
     plain = chat_message(message, path)
     if plain.role == "tool":
+        if message.role == "tool" and not message.tool_call_id:
+            raise refusal(f"{path}.tool_call_id", "this field is required for a tool's result")
         content = tuple(part for part in plain.parts if isinstance(part, TextPart | FilePart))
         result = ResultPart(message.tool_call_id or "", content, path, message.name or "")
         return ChatMessage(plain.role, (result,))

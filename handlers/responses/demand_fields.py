@@ -107,6 +107,8 @@ def _json_format(text: dict[str, Any] | None) -> JsonFormat | None:
             return None
         case _Format(type="json_object"):
             return JsonFormat("text.format")
+        case _Format(type="json_schema", name=""):
+            raise refusal("text.format.name", "this field is required")
         case _Format(type="json_schema", schema=dict(schema)):
             path = "text.format.schema"
             return JsonFormat(path, schema, wanted.name, wanted.description or "")

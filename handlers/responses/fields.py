@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from handlers.reading.common_fields import Arrival, chosen_profile, ignored_names, model_name
+from handlers.reading.common_fields import (
+    Arrival,
+    check_ranges,
+    chosen_profile,
+    ignored_names,
+    model_name,
+)
 from handlers.reading.json_body import decode_json, given_names, quoted, refusal
 from handlers.responses.demand_fields import WireDemand, demand_of, echoed_text
 from handlers.responses.items import input_messages
@@ -13,8 +19,6 @@ from service.demands.instructions import told_history
 from service.vocabulary.requests import ChatMessage, ChatRequest, TextPart
 
 MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 512  # OpenAI's own
-
-LOGPROBS = "message.output_text.logprobs"
 
 
 class _Inert(WireWishes, frozen=True, kw_only=True):
@@ -158,6 +162,7 @@ def begun_response(
 
 def _refuse_unsupported(fields: ResponseFields) -> None:
     """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    check_ranges(fields)
     if fields.background:
         raise refusal("background", "responses are not run in the background; stream them instead")
     if fields.conversation is not None:
@@ -165,8 +170,6 @@ def _refuse_unsupported(fields: ResponseFields) -> None:
         raise refusal("conversation", problem)
     if fields.prompt is not None:
         raise refusal("prompt", "prompt templates are not available; send 'instructions'")
-    if LOGPROBS in (fields.include or ()):
-        raise refusal("include", f"log probabilities are not available; leave {LOGPROBS!r} out")
     if fields.truncation not in (None, "auto", "disabled"):
         raise refusal("truncation", f"{quoted(fields.truncation)} is neither 'auto' nor 'disabled'")
 

@@ -83,6 +83,7 @@ async def test_a_broken_chunk_is_a_cut(upstream, broken: bytes) -> None:
         assert ended(body) is BodyEnd.CUT
 
 
+@pytest.mark.whole
 async def test_a_connection_that_went_while_nobody_read_is_a_cut(upstream) -> None:
     upstream.plays(answer("Hi"), Pause(0.05), Raw(b"zz\r\nx\r\n"))
     async with asyncio.timeout(5), opened(upstream) as client:
@@ -94,6 +95,7 @@ async def test_a_connection_that_went_while_nobody_read_is_a_cut(upstream) -> No
         assert ended(body) is BodyEnd.CUT
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("steps", "settings"),
     [
@@ -114,6 +116,7 @@ async def test_silence_ends_the_body_and_closes_the_connection(upstream, steps, 
         await upstream.turns[0].closed.wait()
 
 
+@pytest.mark.whole
 async def test_silence_after_a_last_word_is_borne_as_long_as_asked(upstream) -> None:
     upstream.plays(answer("Hi"), STALL)
     async with opened(upstream) as client:
@@ -122,6 +125,7 @@ async def test_silence_after_a_last_word_is_borne_as_long_as_asked(upstream) -> 
         assert ended(body) is BodyEnd.SILENT
 
 
+@pytest.mark.whole
 async def test_events_keep_a_slow_answer_alive(upstream) -> None:
     upstream.plays(*[answer("Hi"), Pause(0.15)] * 5, DONE)
     async with opened(upstream, idle_seconds=0.5, first_event_seconds=0.5) as client:
@@ -130,6 +134,7 @@ async def test_events_keep_a_slow_answer_alive(upstream) -> None:
         assert ended(body) is BodyEnd.CLEAN
 
 
+@pytest.mark.whole
 async def test_a_caller_that_does_not_read_is_not_the_upstream_s_silence(upstream) -> None:
     upstream.plays(answer("Hi"), Pause(0.05), DONE)
     async with opened(upstream, idle_seconds=0.2) as client:

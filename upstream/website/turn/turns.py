@@ -97,6 +97,7 @@ class _Turn:
         self.conversation_id: str | None = None
         self.wanted: Wanted | None = None
         self.resumes = 0
+        self.is_paced = False
         self.is_over = False
         self.closing = asyncio.Event()
 
@@ -201,6 +202,7 @@ class UpstreamTurns:
         body = await services.client.open(caller, payload.body, headers)
         turn = _Turn(caller, model.slug, body, payload.sent)
         turn.conversation_id = request.conversation_id
+        turn.is_paced = request.is_stream and services.config.stream.delay_seconds > 0
         return turn
 
     def _enter(self, turn: _Turn) -> None:
@@ -233,7 +235,8 @@ class UpstreamTurns:
     async def _deltas(self, turn: _Turn, lane: Lane | None) -> AsyncGenerator[list[Delta], None]:
         """Yield the deltas of a turn, through all the bodies it is handed to."""
         answer = make_answer(turn.sent)
-        reader = make_reader(self._services.client.secrets_of(turn.caller))
+        secrets = self._services.client.secrets_of(turn.caller)
+        reader = make_reader(secrets, is_paced=turn.is_paced)
         receiver = Receiver(reader, answer, lane)
         source: AsyncGenerator[list[Delta], None] | None = receiver.deltas(turn.body)
         while source is not None:
@@ -287,6 +290,7 @@ class UpstreamTurns:
         for delta in batch:
             match delta:
                 case TurnFacts():
+                    self._services.client.accepted(turn.caller)
                     turn.conversation_id = delta.conversation_id
                     turn.answering_model = delta.upstream_model
                 case ResumeWanted() | PictureWanted() | AnswerWanted():

@@ -122,6 +122,7 @@ async def test_other_statuses_are_not_tried_again(upstream, status: int) -> None
         assert len(upstream.turns) == 1
 
 
+@pytest.mark.whole
 async def test_tries_end_and_the_last_error_is_raised(upstream) -> None:
     upstream.plays(Abort())
     async with opened(upstream, retries=2) as client:
