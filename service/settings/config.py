@@ -101,7 +101,7 @@ class TokensConfig(_Section):
     """Who turns a refresh token into an access token (protocol 7.1, 7.2)."""
 
     provider: types.Provider = "oaifree"
-    oaifree_url: types.Address = "https://token.oaifree.com/api/auth/refresh"
+    oaifree_url: types.OptionalAddress = ""
     openai_url: types.Address = "https://auth0.openai.com/oauth/token"
     openai_client_id: types.Name = "pdlLIX2Y72MIl2rhLhTE9VV9bN905kBh"
     openai_redirect_uri: types.Name = (
@@ -222,7 +222,10 @@ def default_models() -> dict[str, ModelConfig]:
 
 
 class Config(BaseSettings):
-    """All settings. `gpts` is what `gpts_file` holds; `path` the file that was read."""
+    """All settings. `gpts` is what `gpts_file` holds; `path` the file that was read.
+
+    `is_demo` tells that all addresses were replaced by those of the built-in demo.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -247,6 +250,7 @@ class Config(BaseSettings):
     metrics: MetricsConfig = MetricsConfig()
     gpts: dict[types.Name, GptConfig] = Field(default_factory=dict)
     path: Path | None = None
+    is_demo: bool = False
 
     @override
     @classmethod
@@ -263,7 +267,7 @@ class Config(BaseSettings):
         return (init_settings,)
 
 
-_HIDDEN = frozenset({"gpts", "path"})  # fields that hold what was read, no settings
+_HIDDEN = frozenset({"gpts", "path", "is_demo"})  # fields that hold what was read, no settings
 SETTINGS = tuple(setting_names(Config, _HIDDEN))
 _ROW_SETTINGS = ("models.*.slug", "models.*.aliases", "gpts.*.id", "gpts.*.send_full")
 

@@ -12,9 +12,10 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from service.vocabulary.credentials import GATEWAY_KEY_PREFIX as PREFIX
 from service.vocabulary.credentials import Credential
 
-PREFIX = "sk-gw-"  # some clients take only what begins like a key of OpenAI's
+FOREIGN_PREFIX = "sk-"  # of OpenAI's API keys, Anthropic's (`sk-ant-`) and others'
 _ID_CHARS = string.ascii_lowercase + string.digits
 _SECRET_CHARS = string.ascii_letters + string.digits
 _ID_LENGTH, _SECRET_LENGTH = 8, 43  # 62 ** 43 is over 2 ** 256
@@ -78,6 +79,16 @@ def new_key() -> str:
 def is_gateway_key(text: str) -> bool:
     """Return whether this is to be taken for a key of this gateway, good or not."""
     return text.startswith(PREFIX)
+
+
+def holds_gateway_key(text: str) -> bool:
+    """Return whether a key of this gateway is in there, whatever is around it, in any case."""
+    return PREFIX in text.lower()
+
+
+def is_foreign_key(text: str) -> bool:
+    """Return whether this is to be taken for a key of another service's API."""
+    return text.lower().startswith(FOREIGN_PREFIX)
 
 
 def key_id(text: str) -> str | None:
