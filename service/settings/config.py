@@ -267,8 +267,8 @@ class Config(BaseSettings):
         return (init_settings,)
 
 
-_HIDDEN = frozenset({"gpts", "path", "is_demo"})  # fields that hold what was read, no settings
-SETTINGS = tuple(setting_names(Config, _HIDDEN))
+HIDDEN = frozenset({"gpts", "path", "is_demo"})  # fields that hold what was read, no settings
+SETTINGS = tuple(setting_names(Config, HIDDEN))
 _ROW_SETTINGS = ("models.*.slug", "models.*.aliases", "gpts.*.id", "gpts.*.send_full")
 
 
@@ -293,7 +293,7 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
         path = Path(DEFAULT_FILE)
     file = translate(read_mapping(path) if path else {}, _default_slugs())
     given = read_environment(os.environ if environ is None else environ, SETTINGS)
-    problems = [*file.problems, *(unknown(name, SETTINGS) for name in _HIDDEN & set(file.tree))]
+    problems = [*file.problems, *(unknown(name, SETTINGS) for name in HIDDEN & set(file.tree))]
     problems += given.problems
     tree = merged(file.tree, given.tree)
     gpts = find_gpts(path, tree.get("gpts_file"), is_seed=bool(file.notes))
@@ -301,7 +301,7 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     try:
         config = Config(**tree)
     except ValidationError as error:
-        names = [*Config.model_fields.keys() - _HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
+        names = [*Config.model_fields.keys() - HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
         lines = from_validation(error, file.origins | given.origins, names)
         raise ConfigError([*problems, *lines]) from None
     return _with_models(config, file, problems, (*file.notes, *given.notes))

@@ -138,8 +138,8 @@ def read_credential(
 
 def _refuse_misplaced_key(token: str, account: str) -> None:
     """Refuse a gateway key that is not where and how it should be: it would be sent to others."""
-    begins = token.startswith(GATEWAY_KEY_PREFIX)
-    if GATEWAY_KEY_PREFIX in f"{'' if begins else token},{account}".lower():
+    rest = token.removeprefix(GATEWAY_KEY_PREFIX)
+    if GATEWAY_KEY_PREFIX in f"{rest},{account}".lower():
         message = (
             f"{WRONG_KEY} There is a key of this gateway in it, and something else besides. "
             f"Send the key alone, as it was made: 'Authorization: Bearer {GATEWAY_KEY_PREFIX}…'."
