@@ -38,7 +38,7 @@ class FakeTokenService:
         self.calls: list[dict[str, str]] = []
         self.content_types: list[str] = []
         self._numbers = itertools.count(1)
-        self._used_up: set[str] = set()
+        self.used_up: set[str] = set()
 
     @property
     def config(self) -> TokensConfig:
@@ -72,12 +72,12 @@ class FakeTokenService:
                 request.transport.close()
             return answer or web.Response()
         sent = call["refresh_token"]
-        if self.is_strict and sent in self._used_up:
+        if self.is_strict and sent in self.used_up:
             return web.json_response({"error": "refresh_token_reused"}, status=401)
         number = next(self._numbers)
         grant = {"access_token": access_token(self.life_seconds, self.clock(), jti=f"{number}")}
         if self.is_rotating:
-            self._used_up.add(sent)
+            self.used_up.add(sent)
             grant["refresh_token"] = f"rotated-token-number-{number}"
         return web.json_response(grant)
 
