@@ -221,7 +221,8 @@ class ChatRequest(Struct, frozen=True):
     to be stored even where links of the upstream are handed out. Requests of one
     credential with the same `idempotency_key` share a turn. `demand` is what an answer
     is held against where the model has to be told of it in words, and `wishes` the same
-    and more for an upstream that knows them.
+    and more for an upstream that knows them. `asked_model` is the name that the caller
+    asked for where `model` stands in for it, as for `tts-1` and `gpt-image-1`.
     """
 
     request_id: str
@@ -241,6 +242,7 @@ class ChatRequest(Struct, frozen=True):
     idempotency_key: str = ""
     demand: Demand | None = None
     wishes: Wishes = Wishes()
+    asked_model: str = ""
 
 
 class ModelInfo(Struct, frozen=True):
