@@ -74,12 +74,12 @@ class Translate:
     The last delta is always a `TurnEnded`; events after it are ignored.
     """
 
-    def __init__(self, sent: SentHistory) -> None:
+    def __init__(self, sent: SentHistory, conversation_id: str | None = None) -> None:
         self._sent = sent
         self._echoes = set(sent.message_ids)
         self._messages: dict[str, Progress] = {}
         self._turn = TurnSoFar()
-        self._facts = TurnFacts()
+        self._facts = TurnFacts(conversation_id=conversation_id)
         self._answering: str | None = None  # id of the visible message that grew last
         self._is_tool_since = False  # a tool call or tool message came since that one began
         self._reasoning: str | None = None  # id of the message that reasoned last
@@ -89,6 +89,8 @@ class Translate:
         self._picture_ids = set(sent.file_ids)
         self._resume_token: str | None = None
         self._late = LatePictures()
+        if conversation_id is not None:
+            self._turn.see(Seen.CONVERSATION)
 
     @property
     def patience_seconds(self) -> float | None:
@@ -416,6 +418,7 @@ class Translate:
                 yield PictureWanted(self._facts.conversation_id, frozenset(self._late.task_ids))
             case Step.AWAIT_ANSWER:
                 turn.begin_wait(step, body)
+                self._is_tool_since = True  # what is stored is no variant of what was streamed
                 yield AnswerWanted(self._facts.conversation_id or "", turn.phase in ENDED)
 
     def _said_last(self) -> str:

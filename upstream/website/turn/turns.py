@@ -233,7 +233,7 @@ class UpstreamTurns:
 
     async def _deltas(self, turn: _Turn, lane: Lane | None) -> AsyncGenerator[list[Delta], None]:
         """Yield the deltas of a turn, through all the bodies it is handed to."""
-        answer = make_answer(turn.sent)
+        answer = make_answer(turn.sent, turn.conversation_id)
         secrets = self._services.client.secrets_of(turn.caller)
         reader = make_reader(secrets, is_paced=turn.is_paced)
         receiver = Receiver(reader, answer, lane)
