@@ -28,6 +28,7 @@ from bench.memory import MEBIBYTE, serving
 from bench.processes import Contestant, gateway
 
 BODY_BYTES, UNSENT_BYTES, BODIES = 33_000_000, 100_000, 40
+STORE = 100 * MEBIBYTE
 LINK = "](sandbox:/"
 _POLL_SECONDS = 0.05
 _HONEST = "fk-honest"
@@ -91,6 +92,12 @@ async def _refusal(_request: web.Request) -> web.Response:
     return web.json_response({"error": {"message": "eyJ" * 21_000}}, status=401)
 
 
+async def _models(request: web.Request) -> web.Response:
+    """Take the honest token only."""
+    is_good = request.headers.get("Authorization", "") == f"Bearer {_HONEST}"
+    return web.json_response({"models": []} if is_good else {}, status=200 if is_good else 401)
+
+
 async def _nothing(_request: web.Request) -> web.Response:
     return web.json_response({})
 
@@ -100,6 +107,7 @@ def upstream() -> web.Application:
     app = web.Application(client_max_size=64 * MEBIBYTE)
     app.router.add_post("/backend-api/conversation", _turn)
     app.router.add_post("/api/auth/refresh", _refusal)
+    app.router.add_get("/backend-api/models", _models)
     app.router.add_route("*", "/{rest:.*}", _nothing)
     return app
 
@@ -248,7 +256,7 @@ async def watched(ask: Callable[[], Awaitable[int]]) -> AsyncIterator[list[float
         await asyncio.wait([task])
 
 
-async def play(name: str, running: Contestant) -> None:
+async def play(name: str, running: Contestant, folder: Path) -> None:
     """Play one scene, and print its line."""
     address = f"http://{running.target.host}:{running.target.port}"
     running.forget_peak()
@@ -264,12 +272,19 @@ async def play(name: str, running: Contestant) -> None:
 
         async with watched(health) as beats, watched(chat) as chats:
             said = await SCENES[name](address, session)
+    stored = await asyncio.to_thread(_stored, folder)
     growth = (running.resident_bytes("VmHWM") - before) / MEBIBYTE
     print(
         f"{said}; /healthz {max(beats) * 1000:.0f} ms, a chat {max(chats) * 1000:.0f} ms at most; "
-        f"grew by {growth:.0f} MiB",
+        f"grew by {growth:.0f} MiB"
+        + (f", keeps {stored:.0f} of {STORE >> 20} MiB" if stored else ""),
         flush=True,
     )
+
+
+def _stored(folder: Path) -> float:
+    """The MiB of all uploads."""
+    return sum(path.stat().st_size for path in folder.rglob("uploads/*/file-*")) / MEBIBYTE
 
 
 def _can_name() -> bool:
@@ -290,7 +305,7 @@ def _mute(stack: ExitStack, folder: Path) -> list[str]:
 
 async def run(scenes: list[str]) -> None:
     """Play each scene before a gateway of its own."""
-    os.environ["GATEWAY_FILES__MAX_STORE_BYTES"] = str(100 * MEBIBYTE)
+    os.environ["GATEWAY_FILES__MAX_STORE_BYTES"] = str(STORE)
     for name in scenes:
         if name == "names" and not _can_name():
             print("names: left out, for want of a mount namespace")
@@ -302,7 +317,7 @@ async def run(scenes: list[str]) -> None:
                 # By its name, which has to be looked up beside those of callers.
                 named = there.replace("127.0.0.1", "localhost")
                 with gateway(named, folder, prefix=prefix) as running:
-                    await play(name, running)
+                    await play(name, running, folder)
 
 
 def main() -> None:

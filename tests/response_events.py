@@ -20,6 +20,7 @@ _WHOLE = (
     "response.content_part.done",
     "response.output_item.done",
     "response.function_call_arguments.done",
+    "response.custom_tool_call_input.done",
     "response.reasoning_summary_text.done",
     "response.reasoning_summary_part.done",
     "response.completed",
@@ -111,6 +112,8 @@ def _check_items(events: list[Event]) -> None:
                 assert deltas == item["summary"][0]["text"]
             case "function_call":
                 assert deltas == item["arguments"]
+            case "custom_tool_call":
+                assert deltas == item["input"]
 
 
 def _with_known_code(event: Event) -> Event:

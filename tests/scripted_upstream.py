@@ -69,6 +69,7 @@ class ScriptedUpstream:
         follow; an answer is an object, a status, or bytes that are sent under status 200."""
         self.looks: list[str] = []
         self.refreshes: list[str] = []
+        self.lists_asked = 0
         self.access_token = "fk-scripted-access-token"
         self.refused_tokens: set[str] = set()
 
@@ -162,7 +163,11 @@ class ScriptedUpstream:
             return web.json_response({"detail": "none"}, status=stored)
         return web.json_response(stored)
 
-    async def _models(self, _request: web.Request) -> web.Response:
+    async def _models(self, request: web.Request) -> web.Response:
+        self.lists_asked += 1
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token in self.refused_tokens:
+            return web.json_response({"detail": {"code": "token_expired"}}, status=401)
         return web.json_response({"models": [{"slug": "gpt-4o"}, {"slug": "gpt-9"}]})
 
     async def _refresh(self, request: web.Request) -> web.Response:

@@ -14,7 +14,8 @@ from handlers.responses.fields import (
     response_chat,
     response_fields,
 )
-from handlers.responses.items import REFERENCE, input_items
+from handlers.responses.items import REFERENCE
+from handlers.responses.listed_items import input_items
 from service.vocabulary.requests import ChatRequest
 from service.vocabulary.wire import to_json
 

@@ -18,18 +18,11 @@ from service.vocabulary.events import Outcome
 from service.vocabulary.wire import to_json
 
 MAX_FILE_BYTES = 25 * 1024 * 1024  # OpenAI's own limit
-FORMATS = ("json", "text")
+FORMATS = ("json", "text", "verbose_json")
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"", "false", "0"})
 # The upstream chooses its model; a name is required by OpenAI, and all of them mean "write down".
 _HONOURED = frozenset({"model", "language", "response_format", "stream"})
-# What these ask for would be missed in an answer that has only the text.
-_REFUSED = {
-    "timestamp_granularities[]": "the upstream tells no times",
-    "timestamp_granularities": "the upstream tells no times",
-    "include[]": "log probabilities are not available",
-    "include": "log probabilities are not available",
-}
 
 
 async def transcriptions(request: web.Request) -> web.Response:
@@ -59,7 +52,10 @@ async def transcriptions(request: web.Request) -> web.Response:
         return web.Response(body=_events(text), headers=headers, content_type="text/event-stream")
     if wanted == "text":
         return web.Response(text=f"{text}\n", headers=headers)
-    return json_response(Transcription(text), headers=headers)
+    whole = Transcription(text)
+    if wanted == "verbose_json":
+        whole = Transcription(text, "transcribe", language, None)
+    return json_response(whole, headers=headers)
 
 
 def _events(text: str) -> bytes:
@@ -69,14 +65,11 @@ def _events(text: str) -> bytes:
 
 
 def _format(form: Form) -> str:
-    for name, problem in _REFUSED.items():
-        if name in form.fields:
-            raise refusal(name, f"{problem}; leave it out")
     wanted = form.text("response_format") or FORMATS[0]
     if wanted not in FORMATS:
         problem = (
             f"{quoted(wanted)} cannot be had, since the upstream tells the text and no times or "
-            "speakers; use 'json' or 'text'"
+            "speakers; use 'json', 'text' or 'verbose_json'"
         )
         raise refusal("response_format", problem)
     return wanted

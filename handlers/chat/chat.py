@@ -47,6 +47,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
         model=chat.model,
         fingerprint=FINGERPRINT,
         is_temporary=config.conversation.temporary,
+        may_call=chat.demand is not None and bool(chat.demand.functions),
         is_legacy_call=chat.demand is not None and chat.demand.is_legacy,
     )
     answer = _stream if chat.is_stream else _reply

@@ -15,6 +15,7 @@ from handlers.edge.json_replies import error_response, json_response
 from handlers.edge.record import RECORD
 from handlers.reading.common_fields import (
     Arrival,
+    check_ranges,
     chosen_profile,
     ignored_names,
     model_name,
@@ -46,6 +47,7 @@ class _Inert(Struct, frozen=True, kw_only=True):
     frequency_penalty: float | None = None
     seed: int | None = None
     logit_bias: dict[str, float] | None = None
+    logprobs: int | None = None
     user: str | None = None
 
 
@@ -62,7 +64,6 @@ class CompletionFields(_Inert, frozen=True, kw_only=True):
     suffix: str | None = None
     n: int | None = None
     best_of: int | None = None
-    logprobs: int | None = None
     render_profile: str | None = None
 
 
@@ -138,13 +139,12 @@ def _prompt(prompt: str | list[Any]) -> str:
 
 def _refuse_unsupported(fields: CompletionFields) -> None:
     """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    check_ranges(fields)
     for name in ("n", "best_of"):
         if getattr(fields, name) not in (None, 1):
             raise refusal(name, "only 1 choice for a request can be made; leave it out or send 1")
     if fields.suffix:
         raise refusal("suffix", "a text cannot be filled in; leave it out")
-    if fields.logprobs is not None:
-        raise refusal("logprobs", "log probabilities are not available; leave it out")
     if fields.max_tokens is not None and fields.max_tokens < 1:
         raise refusal("max_tokens", "expected 1 or more")
 

@@ -31,7 +31,7 @@ from handlers.reading.demand_fields import (
     WireFunction,
     WireTool,
 )
-from handlers.responses.fields import LOGPROBS, MAX_METADATA_PAIRS, ResponseFields
+from handlers.responses.fields import MAX_METADATA_PAIRS, ResponseFields
 from handlers.responses.items import (
     DROPPED,
     PARTS,
@@ -39,8 +39,10 @@ from handlers.responses.items import (
     RESULT_ROLES,
     InputCall,
     InputCallOutput,
+    InputCustomCall,
     InputMessage,
 )
+from handlers.responses.tools import ADDITIONAL_TOOLS
 from service.orders.images import MAX_PICTURES
 from service.orders.speech import FORMATS as FORMATS_OF_SOUND
 from service.orders.speech import MAX_CHARS, VOICES
@@ -96,7 +98,6 @@ _CHAT: Notes = {
     "n": _ONE,
     "modalities": _note("Text only.", items={"type": "string", "not": {"const": "audio"}}),
     "audio": _note("Audio output cannot be had.", type="null"),
-    "logprobs": _note("Log probabilities cannot be had.", anyOf=_OFF),
     "tools": _note("Functions that the model may call.", **_FUNCTIONS),
     "tool_choice": _note(
         "`none`, `auto`, `required`, one function, or the `allowed_tools` among them.",
@@ -137,7 +138,6 @@ _COMPLETION: Notes = {
     "suffix": _note("A text cannot be filled in.", enum=[None, ""]),
     "n": _ONE,
     "best_of": _ONE,
-    "logprobs": _note("Log probabilities cannot be had.", type="null"),
     "render_profile": _PROFILE,
 }
 
@@ -175,11 +175,20 @@ _ITEMS = [
     },
     _item("function_call", InputCall),
     _item("function_call_output", InputCallOutput),
+    _item("custom_tool_call", InputCustomCall),
+    _item("custom_tool_call_output", InputCallOutput),
+    {
+        "properties": {
+            "type": {"const": ADDITIONAL_TOOLS},
+            "tools": {"type": "array", "items": {"type": "object"}},
+        },
+        "required": ["type", "tools"],
+    },
     {
         "properties": {"type": {"const": REFERENCE}, "id": {"type": "string"}},
         "required": ["type", "id"],
     },
-    {"properties": {"type": {"enum": sorted(DROPPED)}}, "required": ["type"]},
+    {"properties": {"type": {"enum": sorted(DROPPED - {ADDITIONAL_TOOLS})}}, "required": ["type"]},
 ]
 _RESPONSE: Notes = {
     WHOLE: {"required": ["input"]},
@@ -203,12 +212,9 @@ _RESPONSE: Notes = {
     "truncation": _note("The upstream shortens as it sees fit.", enum=[None, "auto", "disabled"]),
     "conversation": _note("Conversation objects cannot be had.", type="null"),
     "prompt": _note("Prompt templates cannot be had.", type="null"),
-    "include": _note(
-        "Accepted; only log probabilities are refused.",
-        items={"type": "string", "not": {"const": LOGPROBS}},
-    ),
     "tools": _note(
-        "Functions that the model may call. It uses those of its own as it sees fit.",
+        "Functions and custom tools that the model may call, by themselves or in namespaces. It "
+        "uses tools of its own as it sees fit.",
         **_FUNCTIONS,
         items={
             "type": "object",
@@ -322,6 +328,10 @@ FIELDS: dict[type[Struct], Notes] = {
     },
     WireFormat: {
         "type": _note("What the answer has to be.", enum=["text", "json_object", "json_schema"]),
-        "json_schema": _note("Required for `json_schema`; `schema` is what the answer has to fit."),
+        "json_schema": _note(
+            "Required for `json_schema`, with a `name`; `schema` is what the answer has to fit."
+        ),
+        "schema": _note("Beside `json_object`: what the answer has to fit."),
+        "value": _note("Beside `json_object`: the same."),
     },
 }

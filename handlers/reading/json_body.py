@@ -96,8 +96,7 @@ async def _received(request: web.Request, max_bytes: int) -> bytes:
         if size > max_bytes:
             raise body_size_error(max_bytes)
         if pending is not None:
-            pending.came(len(chunk))
-            await pending.hold(size if size <= SMALL_BYTES else size + SMALL_BYTES)
+            await pending.hold_next(size, len(chunk))
         body += chunk
     return bytes(body)
 

@@ -15,6 +15,7 @@ and one that waits for room itself go last.
 """
 
 import asyncio
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -55,7 +56,7 @@ class PendingBody:
     def lately(self) -> float:
         """Return the bytes that came, those of long ago for less."""
         passed = self._bodies.now() - self._counted_at
-        return self._lately * float(0.5 ** (passed / HALF_LIFE_SECONDS))
+        return self._lately * math.pow(0.5, passed / HALF_LIFE_SECONDS)
 
     def standing(self) -> tuple[bool, float]:
         """Return what the slowest body is the least by."""
@@ -70,6 +71,16 @@ class PendingBody:
         """
         if size_bytes > self.held:
             await self._bodies.take(self, size_bytes - self.held)
+
+    async def hold_next(self, size_bytes: int, new_bytes: int) -> None:
+        """Hold what has come, of which so many bytes are new, and of a larger body the next MiB.
+
+        Raises:
+            OverloadedError: there was no room in time.
+        """
+        self.came(new_bytes)
+        if size_bytes > self.held:
+            await self.hold(size_bytes if size_bytes <= SMALL_BYTES else size_bytes + SMALL_BYTES)
 
     def end(self) -> None:
         """End this body for the sake of others; its task gives back what it holds."""
@@ -209,5 +220,7 @@ class PendingBodies:
 
 
 PENDING_BODIES = web.AppKey("PENDING_BODIES", PendingBodies)
+# The same for forms, which are held on the disk while they are received.
+PENDING_FORMS = web.AppKey("PENDING_FORMS", PendingBodies)
 # Only there while a body has not arrived with the head of its request.
 PENDING_BODY = web.RequestKey("PENDING_BODY", PendingBody)

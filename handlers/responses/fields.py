@@ -2,16 +2,21 @@
 
 from typing import Any
 
-from handlers.reading.common_fields import Arrival, chosen_profile, ignored_names, model_name
+from handlers.reading.common_fields import (
+    Arrival,
+    check_ranges,
+    chosen_profile,
+    ignored_names,
+    model_name,
+)
 from handlers.reading.json_body import decode_json, given_names, quoted, refusal
-from handlers.responses.demand_fields import WireDemand, demand_of, echoed_text, echoed_tool
+from handlers.responses.demand_fields import WireDemand, demand_of, echoed_text
 from handlers.responses.items import input_messages
+from handlers.responses.tools import echoed_tool
 from service.answers.responses import ModelResponse
 from service.vocabulary.requests import ChatMessage, ChatRequest, TextPart
 
 MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 512  # OpenAI's own
-
-LOGPROBS = "message.output_text.logprobs"
 
 
 class _Inert(WireDemand, frozen=True, kw_only=True):
@@ -131,7 +136,7 @@ def response_chat(
         received_at=arrival.received_at,
         idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_output_tokens,
-        demand=demand_of(fields),
+        demand=demand_of(fields, items),
         needs_copies=True,  # pictures are in the response themselves
     )
 
@@ -154,6 +159,7 @@ def begun_response(
 
 def _refuse_unsupported(fields: ResponseFields) -> None:
     """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    check_ranges(fields)
     if fields.background:
         raise refusal("background", "responses are not run in the background; stream them instead")
     if fields.conversation is not None:
@@ -161,8 +167,6 @@ def _refuse_unsupported(fields: ResponseFields) -> None:
         raise refusal("conversation", problem)
     if fields.prompt is not None:
         raise refusal("prompt", "prompt templates are not available; send 'instructions'")
-    if LOGPROBS in (fields.include or ()):
-        raise refusal("include", f"log probabilities are not available; leave {LOGPROBS!r} out")
     if fields.truncation not in (None, "auto", "disabled"):
         raise refusal("truncation", f"{quoted(fields.truncation)} is neither 'auto' nor 'disabled'")
 

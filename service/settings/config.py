@@ -176,6 +176,7 @@ class FetchConfig(_Section):
 
     max_bytes: types.PositiveCount = 100 * MIB
     seconds: types.Seconds = 30
+    resolve_seconds: types.Seconds = 5
     allow_hosts: types.Hosts = ()
     allow_private: types.Flag = False
 

@@ -12,8 +12,9 @@ from service.vocabulary.errors import AuthError
 ACCESS_PREFIX = "eyJhb"  # base64url of `{"alg`: the convention of this family of gateways
 PASS_THROUGH_PREFIXES = ("fk-", "pk-")  # share and pool tokens of proxies (protocol 1.1)
 _JWT = re.compile(r"[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*")
-# Visible ASCII without the comma that separates the account id: what an HTTP header can carry.
-_TOKEN = re.compile(r"[!-+\--~]{1,8192}")
+# ASCII without the comma that separates the account id: what an HTTP header can carry. No token
+# has a space, but keys that people make up where any will do.
+_TOKEN = re.compile(r"[ -+\--~]{1,8192}")
 _ACCOUNT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 _HOW = "Send 'Authorization: Bearer <refresh_token or access_token>'."
@@ -54,6 +55,18 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
         return fingerprint(self.token)
 
     @property
+    def account(self) -> str:
+        """A hash of token and account id: the name of this credential's slots, queue and caches.
+
+        An account id alone names none of them, since anybody may claim one: two members of a
+        Team have slots of their own.
+        """
+        # Without an account id it is the fingerprint, under which state of earlier versions is.
+        return (
+            fingerprint(f"{self.token},{self.account_id}") if self.account_id else self.fingerprint
+        )
+
+    @property
     def owner(self) -> str:
         """Return a hash of token and account id: whose files a stored file is among.
 
@@ -61,7 +74,7 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
         nor of whoever sends that credential's token.
         """
         if self.gateway_key is not None:
-            return fingerprint(f"gateway key {self.gateway_key}")  # no token has a space
+            return fingerprint(f"gateway key {self.gateway_key}")  # a hash, which has no comma
         return fingerprint(f"{self.token},{self.account_id or ''}")  # no token has a comma
 
     @override
@@ -71,7 +84,7 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
 
 
 class Caller(Struct, frozen=True):
-    """Whom to act as upstream. `account` names the queue and caches of this account."""
+    """Whom to act as upstream. `account` is that of the credential, see there."""
 
     access_token: str
     account_id: str | None

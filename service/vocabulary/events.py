@@ -273,7 +273,10 @@ class FunctionCallStarted(Struct, frozen=True, gc=False):
 
 
 class FunctionArguments(Struct, frozen=True, gc=False):
-    """JSON text of the arguments of a call that has started; all with one `index` belong together."""
+    """JSON text of the arguments of a call that has started; all with one `index` belong together.
+
+    Of a custom tool it is the tool's input itself.
+    """
 
     index: int
     text: str

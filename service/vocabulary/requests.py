@@ -92,16 +92,24 @@ class Profile(StrEnum):
     RAW = "raw"
 
 
+CUSTOM_INPUT = "input"  # the only argument of a custom tool
+
+
 class Function(Struct, frozen=True):
     """A function of the caller's; `parameters` is the JSON Schema of its arguments.
 
-    `path` is where that schema stands in the request, for errors.
+    `name` is what the model calls it by, `path` where that schema stands in the request, for
+    errors. One of a namespace has its own name and the namespace beside it. A custom tool takes
+    one text, which the model writes as the argument `CUSTOM_INPUT`.
     """
 
     name: str
     path: str
     description: str = ""
     parameters: dict[str, Any] = {}
+    namespace: str = ""
+    own_name: str = ""
+    is_custom: bool = False
 
 
 class JsonFormat(Struct, frozen=True):

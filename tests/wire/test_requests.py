@@ -202,7 +202,7 @@ WRONG: list[dict[str, Any]] = [
     asking({"type": "file", "file": {}}),
     asking({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}),
     {"n": 3},
-    {"logprobs": True},
+    {"temperature": 3},
     {"modalities": ["text", "audio"]},
     {"max_tokens": 0},
 ]

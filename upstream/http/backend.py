@@ -8,7 +8,7 @@ fault, an error status a refusal of `service/upstream_errors/refusals.py`.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -101,8 +101,18 @@ class Backend:
         self.retries = config.retries
         self.connect_seconds = config.connect_seconds
         self._seldom = Seldom()
+        self._on_accepted: list[Callable[[Caller], None]] = []
         self._headers = config.headers
         self._secrets = [v for v in config.headers.values() if len(v) >= _MIN_SECRET_CHARS]
+
+    def watch(self, on_accepted: Callable[[Caller], None]) -> None:
+        """Call back with each caller to whom the upstream has given a good answer."""
+        self._on_accepted.append(on_accepted)
+
+    def accepted(self, caller: Caller) -> None:
+        """Note an answer that shows the caller's token to be good."""
+        for tell in self._on_accepted:
+            tell(caller)
 
     def headers_for(self, caller: Caller, accept: str = "application/json") -> dict[str, str]:
         """Return the headers of a call of this caller; the operator's own are among them."""
@@ -213,6 +223,7 @@ class Backend:
         is_fault = obj is None or bool(obj.get("detail") or obj.get("error"))
         if is_good(status) and obj is not None and not is_fault:
             self.routes.recover(route)
+            self.accepted(caller)
             return obj
         raise self._noted(route, self.refused(status, headers, raw[:MAX_ERROR_BYTES], caller))
 

@@ -67,13 +67,13 @@ async def _decoded(raw: memoryview, levels: int) -> object:
 async def _each(parts: Iterable[msgspec.Raw], levels: int) -> AsyncGenerator[object, None]:
     """Yield the value of each part; others run between any two lots of short ones."""
     waiting = 0
-    for raw in parts:
-        part = memoryview(raw)
-        if len(part) > _AT_ONCE_BYTES:
-            yield await _decoded(part, levels)
+    for part in parts:
+        raw = memoryview(part)
+        if len(raw) > _AT_ONCE_BYTES:
+            yield await _decoded(raw, levels)
             continue
-        yield orjson.loads(part)
-        waiting += len(part)
+        yield orjson.loads(raw)
+        waiting += len(raw)
         if waiting > _LOT_BYTES:
             waiting = 0
             await asyncio.sleep(0)

@@ -49,6 +49,7 @@ class ReplyMeta(Struct, frozen=True):
     """What is the same in every chunk of one reply. `created` in seconds.
 
     `is_temporary`: the upstream keeps no conversation, so its ids are not given out.
+    `may_call`: functions are offered, so that a call may come and no text.
     `is_legacy_call`: a call is told as `function_call`, the form before `tool_calls`.
     """
 
@@ -57,6 +58,7 @@ class ReplyMeta(Struct, frozen=True):
     model: str
     fingerprint: str
     is_temporary: bool = False
+    may_call: bool = False
     is_legacy_call: bool = False
 
 
@@ -114,7 +116,8 @@ def _finish_reason(gathered: Gathered, meta: ReplyMeta) -> FinishReason:
 class ChatChunks:
     """The events of one streamed answer; one instance per answer.
 
-    `opening` has the role, and is what the stream begins with. An event of text is the event
+    `opening` has the role, and is what the stream begins with: with an empty text, unless a call
+    may follow, before which some readers would make a part of it. An event of text is the event
     with no text, made once, with the text put into its place.
     """
 
@@ -124,7 +127,8 @@ class ChatChunks:
         self._chunk = ChatCompletionChunk(
             id=meta.id, model=meta.model, created=meta.created, choices=[]
         )
-        self.opening = self._event(ChatDelta(role="assistant", content=""))
+        text = UNSET if meta.may_call else ""
+        self.opening = self._event(ChatDelta(role="assistant", content=text))
         self._keep_alive = self._event(ChatDelta())
         self._content, self._end = split_at_text(self._event(ChatDelta(content="")))
         self._reasoning, _ = split_at_text(self._event(ChatDelta(reasoning_content="")))

@@ -11,6 +11,8 @@ from service.answers.response_events import (
     ArgumentsDone,
     ContentPartAdded,
     ContentPartDone,
+    CustomInputDelta,
+    CustomInputDone,
     NumberedEvent,
     OutputItemAdded,
     OutputItemDone,
@@ -25,6 +27,7 @@ from service.answers.response_events import (
     SummaryTextDone,
 )
 from service.answers.responses import (
+    CustomToolCall,
     ImageGenerationCall,
     ItemStatus,
     OutputItem,
@@ -38,6 +41,7 @@ from service.answers.responses import (
 )
 from service.vocabulary.events import Source
 from service.vocabulary.rendered import AssetLinked
+from service.vocabulary.requests import Function
 from service.vocabulary.text import Pieces
 from service.vocabulary.wire import MAX_TEXT_CHARS
 
@@ -183,14 +187,17 @@ class MessageItem(GrowingItem):
 class CallItem(GrowingItem):
     """A call of a function of the caller's; its text is the JSON of the arguments."""
 
-    def __init__(self, item_id: str, index: int, call_id: str, name: str) -> None:
+    def __init__(self, item_id: str, index: int, call_id: str, function: Function) -> None:
         super().__init__(item_id, index)
         self._call_id = call_id
-        self._name = name
+        self._name = function.own_name or function.name
+        self._namespace = function.namespace or UNSET
 
     @override
-    def record(self) -> ResponseFunctionCall:
-        return ResponseFunctionCall(self.id, self.status, self._call_id, self._name, self.text)
+    def record(self) -> OutputItem:
+        return ResponseFunctionCall(
+            self.id, self.status, self._call_id, self._name, self.text, self._namespace
+        )
 
     @override
     def opened(self) -> Events:
@@ -204,8 +211,27 @@ class CallItem(GrowingItem):
         return [end, self.done()]
 
     @override
-    def delta(self, text: str) -> ArgumentsDelta:
+    def delta(self, text: str) -> NumberedEvent:
         return ArgumentsDelta(item_id=self.id, output_index=self.index, delta=text)
+
+
+class CustomCallItem(CallItem):
+    """A call of a custom tool; its text is the tool's input."""
+
+    @override
+    def record(self) -> CustomToolCall:
+        return CustomToolCall(
+            self.id, self.status, self._call_id, self._name, self.text, self._namespace
+        )
+
+    @override
+    def closed(self) -> Events:
+        end = CustomInputDone(item_id=self.id, output_index=self.index, input=self.text)
+        return [end, self.done()]
+
+    @override
+    def delta(self, text: str) -> CustomInputDelta:
+        return CustomInputDelta(item_id=self.id, output_index=self.index, delta=text)
 
 
 class PictureItem(Item):

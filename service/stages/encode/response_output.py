@@ -4,12 +4,13 @@ One item is open at a time; what is of another kind closes it. Item ids are made
 the response's own id, so that an item can be found again by its id alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import assert_never
 
 from service.answers.responses import ItemStatus, OutputItem
 from service.stages.encode.response_items import (
     CallItem,
+    CustomCallItem,
     Events,
     GrowingItem,
     Item,
@@ -29,6 +30,7 @@ from service.vocabulary.events import (
     TurnFacts,
 )
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from service.vocabulary.requests import Function
 
 RESPONSE_PREFIX = "resp_"
 _INDEX_DIGITS = 3
@@ -47,11 +49,15 @@ class OutputItems:
         response_id: what the ids of the items are made of.
         pictures: the content of pictures in base64, by their URL, as far as it is
             known when a picture is fed.
+        functions: that may be called; their namespaces are told, and which are custom tools.
     """
 
-    def __init__(self, response_id: str, pictures: Mapping[str, str]) -> None:
+    def __init__(
+        self, response_id: str, pictures: Mapping[str, str], functions: Iterable[Function] = ()
+    ) -> None:
         self._stem = response_id.removeprefix(RESPONSE_PREFIX)
         self._pictures = pictures
+        self._functions = {function.name: function for function in functions}
         self._items: list[Item] = []
         self._open: GrowingItem | None = None
         self._places: dict[int, tuple[MessageItem, int, int]] = {}  # slot -> message and range
@@ -82,7 +88,7 @@ class OutputItems:
             case AssetLinked():
                 return self._picture(piece) if piece.kind is AssetKind.PICTURE else []
             case FunctionCallStarted(_, call_id, name):
-                return self._begin(CallItem(*self._next("fc"), call_id, name))
+                return self._begin(self._called(call_id, name))
             case FunctionArguments():
                 return self._grow(piece.text)
             case TurnEnded():
@@ -117,6 +123,12 @@ class OutputItems:
 
     def _grow(self, text: str) -> Events:
         return self._open.grow(text) if self._open else []
+
+    def _called(self, call_id: str, name: str) -> CallItem | CustomCallItem:
+        function = self._functions.get(name) or Function(name, "")
+        if function.is_custom:
+            return CustomCallItem(*self._next("ctc"), call_id, function)
+        return CallItem(*self._next("fc"), call_id, function)
 
     def _next(self, prefix: str) -> tuple[str, int]:
         index = len(self._items)

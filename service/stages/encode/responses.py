@@ -33,6 +33,7 @@ from service.stages.encode.response_output import OutputItems
 from service.vocabulary import endings
 from service.vocabulary.events import Failure
 from service.vocabulary.rendered import ContentText, Rendered, TokenCounts
+from service.vocabulary.requests import Function
 from service.vocabulary.wire import error_of, shortened, to_json
 
 CANCELLED_CODE = "response_cancelled"
@@ -54,16 +55,23 @@ class ResponseEvents:
 
     Args:
         begun: the response as it is before anything has come.
+        functions: that may be called.
         is_temporary: the upstream keeps no conversation, so its ids are not given out.
     """
 
-    def __init__(self, begun: ModelResponse, *, is_temporary: bool = False) -> None:
+    def __init__(
+        self,
+        begun: ModelResponse,
+        functions: Iterable[Function] = (),
+        *,
+        is_temporary: bool = False,
+    ) -> None:
         self.gathered = Gathered()
         self.pictures: dict[str, str] = {}
         self.completed_at: int | None = None
         self._begun = begun
         self._is_temporary = is_temporary
-        self._items = OutputItems(begun.id, self.pictures)
+        self._items = OutputItems(begun.id, self.pictures, functions)
         self._failure: Failure | None = None
         self._sequence_number = 0
         # A caller's own long instructions or tools are no reason for a line nobody can read.

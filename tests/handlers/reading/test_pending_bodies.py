@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, suppress
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from aiohttp.test_utils import TestClient
@@ -11,6 +12,7 @@ from aiohttp.test_utils import TestClient
 from handlers.reading import pending_bodies
 from handlers.reading.pending_bodies import (
     PENDING_BODIES,
+    PENDING_FORMS,
     SMALL_BYTES,
     PendingBodies,
     PendingBody,
@@ -18,7 +20,7 @@ from handlers.reading.pending_bodies import (
 from service.vocabulary.errors import OverloadedError
 from tests.gateway import until
 from tests.handlers.conftest import Serve
-from tests.handlers.scripted import BEARER
+from tests.handlers.scripted import BEARER, Surroundings
 
 MIB = 1024 * 1024
 CHAT = "/v1/chat/completions"
@@ -194,3 +196,31 @@ async def test_a_body_that_finds_no_room_is_503(
         assert (await response.json())["error"]["code"] == "server_overloaded"
     async with client.post(CHAT, data=chat_of(MIB // 2), headers=BEARER) as response:
         assert response.status == 200
+
+
+@pytest.mark.usefixtures("_quick")
+async def test_an_unfinished_form_ends_so_that_another_is_received(
+    serve: Serve, around: Surroundings, tmp_path: Path
+) -> None:
+    around.folder = tmp_path
+    client = await serve()
+    forms = client.app[PENDING_FORMS]
+    forms._max_bytes = forms._max_held = 5 * MIB
+    headers = {**BEARER, "Content-Type": "multipart/form-data; boundary=x"}
+    part = b'--x\r\nContent-Disposition: form-data; name="%b"%b\r\n\r\n%b\r\n'
+    file = part % (b"file", b'; filename="a.txt"', b"x" * 3 * MIB)
+    form = part % (b"purpose", b"", b"user_data") + file + b"--x--\r\n"
+    finish = asyncio.Event()
+
+    async def unfinished() -> AsyncIterator[bytes]:
+        yield file[:-10]
+        await finish.wait()
+
+    liar = asyncio.ensure_future(client.post("/v1/files", data=unfinished(), headers=headers))
+    await until(lambda: forms.held >= 3 * MIB, 10)
+    async with client.post("/v1/files", data=BytesIO(form), headers=headers) as response:
+        assert response.status == 200, await response.text()
+    assert (await liar).status == 408
+    finish.set()
+    await until(lambda: forms.held == 0)
+    assert list((tmp_path / "uploads" / "incoming").iterdir()) == []

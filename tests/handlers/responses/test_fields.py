@@ -12,7 +12,7 @@ from handlers.responses.fields import (
     response_chat,
     response_fields,
 )
-from handlers.responses.items import input_items
+from handlers.responses.listed_items import input_items
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import ChatRequest, Profile
 from tests.open_responses import check_open_response
@@ -62,7 +62,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"background": True}, "background"),
     ({"conversation": "conv_1"}, "conversation"),
     ({"prompt": {"id": "pmpt_1"}}, "prompt"),
-    ({"include": ["message.output_text.logprobs"]}, "include"),
+    ({"temperature": 3}, "temperature"),
     ({"truncation": "sometimes"}, "truncation"),
     ({"max_output_tokens": 0}, "max_output_tokens"),
     ({"max_output_tokens": "7"}, "max_output_tokens"),

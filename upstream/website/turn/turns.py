@@ -289,6 +289,7 @@ class UpstreamTurns:
         for delta in batch:
             match delta:
                 case TurnFacts():
+                    self._services.client.accepted(turn.caller)
                     turn.conversation_id = delta.conversation_id
                     turn.answering_model = delta.upstream_model
                 case ResumeWanted() | PictureWanted() | AnswerWanted():

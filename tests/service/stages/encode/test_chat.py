@@ -305,6 +305,14 @@ def test_a_whole_reply_of_calls_alone_has_null_for_content() -> None:
     assert said.calls[1] == FunctionCall("call_b", "now", "{}")
 
 
+def test_a_stream_that_may_call_begins_without_a_text() -> None:
+    calling = ReplyMeta("i", 1, "m", "fp_1", may_call=True)
+    first, *_ = streamed([CALLS], calling)
+    assert first["choices"][0]["delta"] == {"role": "assistant"}
+    texts = [chunk["choices"][0]["delta"] for chunk in streamed([[ContentText("Hi")]], calling)[:2]]
+    assert texts == [{"role": "assistant"}, {"content": "Hi"}]
+
+
 def test_a_caller_of_the_old_form_gets_a_function_call() -> None:
     old = ReplyMeta("i", 1, "m", "fp_1", is_legacy_call=True)
     pieces = [*CALLS[:2], CALLS[-1]]

@@ -2,8 +2,14 @@ import msgspec
 
 from service.answers.response_events import OutputTextDelta
 from service.answers.responses import OutputText
-from service.stages.encode.response_items import CallItem, MessageItem, ReasoningItem
+from service.stages.encode.response_items import (
+    CallItem,
+    CustomCallItem,
+    MessageItem,
+    ReasoningItem,
+)
 from service.vocabulary.events import Source
+from service.vocabulary.requests import Function
 
 
 def test_a_growing_item_cuts_long_text_into_several_events() -> None:
@@ -37,7 +43,7 @@ def test_an_interrupted_thought_says_so_in_its_part() -> None:
 
 
 def test_a_call_tells_its_name_and_id_from_the_start() -> None:
-    (added,) = CallItem("fc_1", 0, "call_1", "look").opened()
+    (added,) = CallItem("fc_1", 0, "call_1", Function("look", "")).opened()
     assert msgspec.to_builtins(added)["item"] == {
         "id": "fc_1",
         "type": "function_call",
@@ -45,4 +51,32 @@ def test_a_call_tells_its_name_and_id_from_the_start() -> None:
         "call_id": "call_1",
         "name": "look",
         "arguments": "",
+    }
+
+
+def test_a_call_tells_its_name_and_namespace_apart() -> None:
+    function = Function("mcp__list", "", namespace="mcp", own_name="list")
+    *_, done = CallItem("fc_1", 0, "call_1", function).closed()
+    item = msgspec.to_builtins(done)["item"]
+    assert (item["name"], item["namespace"]) == ("list", "mcp")
+
+
+def test_a_custom_tool_is_called_with_its_input() -> None:
+    item = CustomCallItem("ctc_1", 2, "call_1", Function("apply_patch", "", is_custom=True))
+    item.status = "completed"
+    events = [*item.opened(), *item.grow("*** Begin"), *item.closed()]
+    assert [event.type for event in events] == [
+        "response.output_item.added",
+        "response.custom_tool_call_input.delta",
+        "response.custom_tool_call_input.done",
+        "response.output_item.done",
+    ]
+    assert msgspec.to_builtins(events[2])["input"] == "*** Begin"
+    assert msgspec.to_builtins(events[3])["item"] == {
+        "type": "custom_tool_call",
+        "id": "ctc_1",
+        "status": "completed",
+        "call_id": "call_1",
+        "name": "apply_patch",
+        "input": "*** Begin",
     }
