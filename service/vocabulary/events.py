@@ -143,13 +143,10 @@ class DoneReceived(Struct, frozen=True, gc=False):
 
 
 class UpstreamFault(Struct, frozen=True):
-    """An error that the upstream put into a body or stream of status 200.
-
-    `is_body` tells an error body (`detail`) from an error event (`error`).
-    """
+    """An error that the upstream put into a body or stream of status 200."""
 
     failure: Failure
-    is_body: bool
+    is_body: bool  # an error body (`detail`), not an error event (`error`)
 
 
 class Unknown(Struct, frozen=True, gc=False):
@@ -283,12 +280,9 @@ class FunctionArguments(Struct, frozen=True, gc=False):
 
 
 class TextSpent(Struct, frozen=True):
-    """Text that was sent or received and is no part of the answer; it counts as usage only.
+    """Text that was sent or received and is no part of the answer; it counts as usage only."""
 
-    `sent` has one entry for each message.
-    """
-
-    sent: tuple[str, ...]
+    sent: tuple[str, ...]  # one entry for each message
     received: str
 
 
