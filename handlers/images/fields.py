@@ -76,7 +76,8 @@ def make_order(
         raise refusal("prompt", "the text is empty; say what to draw")
     return ImageOrder(
         request_id=arrival.request_id,
-        model=drawing_model(asked, config.models),
+        model=drawing_model(asked, config.models, arrival.models),
+        asked_model=asked or "",
         text=order_text(
             config.images.prompt_prefix, fields.prompt, _size(fields.size, asked or "")
         ),

@@ -1,7 +1,7 @@
 """Drawing pictures on order: what is asked of the upstream, and what came of it (spec 9)."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 from msgspec import Struct, structs
@@ -64,6 +64,7 @@ class ImageOrder(Struct, frozen=True):
     is_base64: bool = False
     ignored_fields: tuple[str, ...] = ()
     idempotency_key: str = ""
+    asked_model: str = ""
 
     @property
     def turns(self) -> list[ChatRequest]:
@@ -86,6 +87,7 @@ class ImageOrder(Struct, frozen=True):
             received_at=self.received_at,
             ignored_fields=self.ignored_fields,
             needs_copies=self.is_base64,
+            asked_model=self.asked_model,
         )
 
 
@@ -104,13 +106,21 @@ def is_base64_default(model: str) -> bool:
     return _is_gpt_image(model)
 
 
-def drawing_model(asked: str | None, models: Mapping[str, ModelConfig]) -> str:
-    """Return the model that draws: the one asked for, else the table's first that can."""
-    known = {name for row, model in models.items() for name in (row, *model.aliases)}
-    if asked is not None and (asked in known or not _IMAGE_MODEL.match(asked)):
+def drawing_model(
+    asked: str | None, models: Mapping[str, ModelConfig], allowed: Container[str] = ()
+) -> str:
+    """Return the model that draws: the one asked for, else the table's first that can.
+
+    Args:
+        asked: the caller's name for it, if any.
+        models: the table.
+        allowed: names that are preferred: those of the caller's key.
+    """
+    slugs = {name: model.slug for row, model in models.items() for name in (row, *model.aliases)}
+    if asked is not None and (asked in slugs or not _IMAGE_MODEL.match(asked)):
         return asked
-    able = (name for name, model in models.items() if not _WORDS_ONLY.search(model.slug))
-    return next(able, next(iter(models), "auto"))
+    able = [name for name, slug in slugs.items() if not _WORDS_ONLY.search(slug)]
+    return next((name for name in able if name in allowed), next(iter([*able, *models]), "auto"))
 
 
 def _is_gpt_image(model: str) -> bool:

@@ -142,7 +142,8 @@ class ChatRequest(Struct, frozen=True):
     `received_at` is a monotonic time in seconds; `needs_copies` asks for pictures
     to be stored even where links of the upstream are handed out. Requests of one
     credential with the same `idempotency_key` share a turn. What `demand` asks for is
-    told in the messages as well.
+    told in the messages as well. `asked_model` is the name that the caller asked for where
+    `model` stands in for it, as for `tts-1` and `gpt-image-1`.
     """
 
     request_id: str
@@ -161,6 +162,7 @@ class ChatRequest(Struct, frozen=True):
     needs_copies: bool = False
     idempotency_key: str = ""
     demand: Demand | None = None
+    asked_model: str = ""
 
 
 class ModelInfo(Struct, frozen=True):

@@ -93,3 +93,26 @@ def test_an_account_is_a_token_together_with_its_account_id() -> None:
     with_key = Credential("t", "a", gateway_key="0" * 64)
     assert with_key.account == Credential("t", "a").account
     assert with_key.owner != Credential("t", "a").owner
+
+
+@pytest.mark.parametrize(
+    ("authorization", "account"),
+    [
+        ('Bearer "sk-gw-abc"', None),
+        ("Bearer token=sk-gw-abc", None),
+        ("Bearer SK-GW-abc", None),
+        ("Bearer sk-gw-abcsk-gw-def", None),
+        ("Bearer refresh-token,sk-gw-abc", None),
+        ("Bearer refresh-token", "sk-gw-abc"),
+    ],
+)
+def test_a_gateway_key_that_is_not_sent_as_it_was_made_is_none(
+    authorization: str, account: str | None
+) -> None:
+    with pytest.raises(AuthError, match="Send the key alone") as caught:
+        read_credential(authorization, None, account)
+    assert "abc" not in caught.value.message
+
+
+def test_a_gateway_key_as_it_was_made_is_read() -> None:
+    assert read_credential("Bearer sk-gw-abc", None, "team-1") == Credential("sk-gw-abc", "team-1")
