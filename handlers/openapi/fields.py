@@ -78,7 +78,7 @@ _STOP = _note(
     items={"type": "string", "maxLength": MAX_STOP_CHARS},
 )
 _PROFILE = _note(
-    "How the answer is rendered: `web`, `bot` or `raw`; in place of the header.",
+    "How the answer is rendered: `web`, `bot`, `raw` or `items`; in place of the header.",
     pattern=PROFILE_PATTERN,
 )
 _WORDS_OF_CHOICE = {"enum": ["none", "auto", "required"]}

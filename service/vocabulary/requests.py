@@ -90,6 +90,7 @@ class Profile(StrEnum):
     WEB = "web"
     BOT = "bot"
     RAW = "raw"
+    ITEMS = "items"
 
 
 CUSTOM_INPUT = "input"  # the only argument of a custom tool
