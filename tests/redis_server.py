@@ -6,12 +6,13 @@ def redis_server() -> Iterator[RedisServer]:
         yield server
 """
 
+import os
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,11 +22,17 @@ STARTING_SECONDS = 10
 
 
 class RedisServer:
-    """One server process; it keeps port and folder over `stop` and `start`."""
+    """One server process; it keeps port and folder over `stop` and `start`.
 
-    def __init__(self, program: str, folder: Path) -> None:
+    `environ` are variables that it gets besides those of this process.
+    """
+
+    def __init__(
+        self, program: str, folder: Path, environ: Mapping[str, str] | None = None
+    ) -> None:
         self._program = program
         self._folder = folder
+        self._environ = {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -51,7 +58,7 @@ class RedisServer:
         command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self._folder), "--unixsocket", f"{self._folder}/redis.sock"]
         command += ["--save", "", "--appendonly", "no", "--loglevel", "warning"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self._environ)
         deadline = time.monotonic() + STARTING_SECONDS
         while self.command("PING") != b"+PONG":
             assert time.monotonic() < deadline, "redis-server does not answer"
@@ -75,13 +82,13 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis() -> Iterator[RedisServer]:
+def running_redis(environ: Mapping[str, str] | None = None) -> Iterator[RedisServer]:
     """Run a server for the block; without the program the test is skipped."""
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("redis-server is not installed")
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        server = RedisServer(program, Path(folder))
+        server = RedisServer(program, Path(folder), environ)
         try:
             server.start()
             yield server

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from handlers.edge.headers import OVERHEAD
 from handlers.edge.profiles import format_for
-from handlers.edge.record import RECORD, Record, outcome_of
+from handlers.edge.record import RECORD, Record
 from service.demands.enforce import complied
 from service.keys import CONFIG, METRICS, TURNS
 from service.pipeline.fast_lane import FastLane, Outlet
@@ -18,6 +18,7 @@ from service.stages.encode.gathered import Gathered
 from service.stages.render.bot_format import RAW, Render
 from service.stages.render.limit import Limit
 from service.vocabulary.credentials import Credential
+from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError, UpstreamCutError
 from service.vocabulary.rendered import Rendered, TokenCounts
 from service.vocabulary.requests import ChatRequest

@@ -16,10 +16,11 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import StreamWriter
 from typing_extensions import override
 
-from handlers.edge.record import Record, outcome_of
+from handlers.edge.record import Record
 from service.settings.config import StreamConfig
 from service.stages.encode.chat import PING
 from service.stages.encode.gathered import Gathered
+from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError, UpstreamCutError
 from service.vocabulary.events import Failure, TurnEnded
 from service.vocabulary.rendered import Rendered, TokenCounts

@@ -6,12 +6,13 @@ from aiohttp import web
 
 from handlers.edge.headers import credential_of, reply_headers
 from handlers.edge.json_replies import json_response
-from handlers.edge.record import RECORD, outcome_of
+from handlers.edge.record import RECORD
 from handlers.reading.common_fields import ignored_names
 from handlers.reading.json_body import quoted, refusal
 from handlers.reading.multipart import MAX_FIELD_BYTES, Form, open_form
 from service.answers.sound import TranscriptDelta, TranscriptDone, Transcription
 from service.keys import CONFIG, TOKENS, TRANSCRIPTIONS, UPLOADS
+from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import BodySizeError, ServiceError
 from service.vocabulary.events import Outcome
 from service.vocabulary.wire import to_json

@@ -36,8 +36,11 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     """
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
-    body = await read_body(request, config.server.max_body_bytes)
-    record.chat = chat = await demanded(chat_request(body, arrival_of(request)))
+    # No name for the body: it may be long, and would be kept until the last event.
+    fields = chat_request(
+        await read_body(request, config.server.max_body_bytes), arrival_of(request)
+    )
+    record.chat = chat = await demanded(fields)
     meta = ReplyMeta(
         id=f"chatcmpl-{secrets.token_bytes(_ID_LENGTH).translate(_ID_CHARS).decode()}",
         created=int(time.time()),

@@ -17,6 +17,7 @@ from handlers.edge.not_offered import is_no_id, is_socket, reason_for
 from handlers.edge.record import RECORD, Record, close_record, route_of
 from handlers.edge.slow_bodies import in_time
 from handlers.reading.json_body import body_size_error
+from handlers.reading.pending_bodies import PENDING_BODIES, PENDING_FORMS, PendingBodies
 from service.keys import CONFIG, TRACING
 from service.observing.bad_http import REQUEST_ID
 from service.observing.redaction import REDACTED
@@ -38,6 +39,9 @@ _MAX_PATH_CHARS = 200  # of an unknown path, quoted
 
 def install_edge(app: web.Application) -> None:
     """Put the middleware and the headers of every answer around the application's routes."""
+    server, max_store_bytes = app[CONFIG].server, app[CONFIG].files.max_store_bytes
+    app[PENDING_BODIES] = PendingBodies(server.max_pending_body_bytes, server.max_body_bytes)
+    app[PENDING_FORMS] = PendingBodies(max_store_bytes, server.max_upload_bytes)
     app.middlewares.append(edge)
     install_admission(app)
     app.on_response_prepare.append(_add_headers)

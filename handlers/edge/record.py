@@ -9,17 +9,6 @@ from aiohttp import web
 from service.keys import METRICS
 from service.observing.metrics import Metrics
 from service.stages.encode.gathered import Gathered
-from service.vocabulary.errors import (
-    AuthError,
-    EmptyResponseError,
-    QueueFullError,
-    RequestError,
-    ServiceError,
-    ShutdownError,
-    UpstreamCutError,
-    UpstreamRefusedError,
-    UpstreamTimeoutError,
-)
 from service.vocabulary.events import Failure, Outcome
 from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
@@ -28,16 +17,6 @@ from service.vocabulary.wire import error_frame
 CALLER_GONE = 499  # nginx's number for it; never sent to anybody
 
 _log = logging.getLogger("gateway.access")
-_OUTCOMES: tuple[tuple[type[ServiceError], Outcome], ...] = (
-    (UpstreamCutError, Outcome.CUT),
-    (UpstreamTimeoutError, Outcome.SILENT),
-    (EmptyResponseError, Outcome.EMPTY),
-    (ShutdownError, Outcome.SHUTDOWN),
-    (UpstreamRefusedError, Outcome.REFUSED),
-    (QueueFullError, Outcome.REFUSED),
-    (AuthError, Outcome.REFUSED),
-    (RequestError, Outcome.REFUSED),
-)
 
 
 class Record:
@@ -72,11 +51,6 @@ class Record:
 
 
 RECORD = web.RequestKey("RECORD", Record)
-
-
-def outcome_of(error: ServiceError) -> Outcome:
-    """Return how a turn ended that raised this before its first event."""
-    return next((how for kind, how in _OUTCOMES if isinstance(error, kind)), Outcome.FAILED)
 
 
 def route_of(request: web.Request) -> str:

@@ -17,7 +17,7 @@ from handlers.reading.json_body import quoted, refusal
 from handlers.reading.multipart import MAX_FIELD_BYTES, Form, open_form
 from handlers.reading.paging import in_order, page_of
 from service.answers.listed import DeletedFile, File, FileList
-from service.keys import CONFIG, TOKENS, UPLOADS
+from service.keys import ACCEPTANCE, CONFIG, UPLOADS
 from service.settings.config import Config
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import Upload
@@ -34,12 +34,13 @@ async def create_file(request: web.Request) -> web.Response:
 
     Raises:
         AuthError: the credential is missing or known to be dead: nobody could use the file.
+        ServiceError: the upstream does not accept it, or cannot be asked.
         RequestError: the form is wrong, or over a limit.
         StorageError: the disk or the bucket failed.
     """
     config, store = request.app[CONFIG], request.app[UPLOADS]
     credential = credential_of(request)
-    await request.app[TOKENS].caller(credential)
+    await request.app[ACCEPTANCE].confirm(credential)  # a token that is made up owns nothing
     announced = (request.content_length or 0) - MAX_FIELD_BYTES  # the file has at least as many
     async with (
         request.app[SHARES].room(store, credential.owner, announced) as room,

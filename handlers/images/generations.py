@@ -12,7 +12,7 @@ from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import OVERHEAD, credential_of, reply_headers
 from handlers.edge.json_replies import error_response, json_response
 from handlers.edge.profiles import format_for
-from handlers.edge.record import RECORD, Record, outcome_of
+from handlers.edge.record import RECORD, Record
 from handlers.images.fields import read_order
 from handlers.reading.json_body import read_body
 from service.answers.images import Picture
@@ -28,6 +28,7 @@ from service.pipeline.usage import measure
 from service.ports import BlobStore
 from service.settings.config import Config
 from service.vocabulary.credentials import Credential
+from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError, StorageError, UpstreamCutError
 from service.vocabulary.events import AssetReady, Failure, Outcome
 from service.vocabulary.rendered import TokenCounts
@@ -45,8 +46,10 @@ async def image_generations(request: web.Request) -> web.StreamResponse:
     """
     config = request.app[CONFIG]
     credential = credential_of(request)
-    body = await read_body(request, config.server.max_body_bytes)
-    return await draw(request, credential, read_order(body, arrival_of(request), config))
+    order = read_order(
+        await read_body(request, config.server.max_body_bytes), arrival_of(request), config
+    )
+    return await draw(request, credential, order)
 
 
 async def draw(

@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 
 from handlers.reading.json_body import quoted, refusal
+from handlers.reading.pending_bodies import PENDING_BODY, PENDING_FORMS, PendingBody
 from service.files.disk import on_disk
 from service.files.file_names import shown_name
 from service.vocabulary.errors import BodySizeError, RequestError
@@ -71,6 +72,7 @@ async def open_form(
     Raises:
         RequestError: it is no form, or malformed.
         BodySizeError: it is over the limit.
+        OverloadedError: other forms left no room for it.
         StorageError: the disk is full or cannot be written.
     """
     if request.content_type != "multipart/form-data":
@@ -83,12 +85,24 @@ async def open_form(
     if (request.content_length or 0) > max_bytes:
         raise _over(max_bytes)
     reading = _Reading(request, directory, max_bytes)
-    try:
-        yield await reading.form()
-    finally:
-        for path in reading.paths:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)  # not in a thread: a cancellation would skip it
+    with _pending(request) as reading.pending:
+        try:
+            yield await reading.form()
+        finally:
+            for path in reading.paths:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)  # not in a thread: a cancellation would skip it
+
+
+@contextmanager
+def _pending(request: web.Request) -> Iterator[PendingBody | None]:
+    """Hold room on the disk for a form that has not come with the head of its request."""
+    body = request.get(PENDING_BODY)
+    if body is None:
+        yield None
+        return
+    with request.app[PENDING_FORMS].one_more(body.holders, body.end) as form:
+        yield form
 
 
 class _Reading:
@@ -96,6 +110,7 @@ class _Reading:
 
     def __init__(self, request: web.Request, directory: Path, max_bytes: int) -> None:
         self.paths: list[Path] = []
+        self.pending: PendingBody | None = None
         self._request = request
         self._directory = directory
         self._max_bytes = max_bytes
@@ -105,6 +120,8 @@ class _Reading:
 
     async def form(self) -> Form:
         """Read all parts."""
+        if self.pending is not None:
+            await self.pending.hold(self._request.content_length or 0)
         with _as_sent():
             reader = MultipartReader(
                 self._request.headers, self._request.content, max_field_size=MAX_HEAD_BYTES
@@ -196,6 +213,8 @@ class _Reading:
         # What was received counts, between the parts too: a chunked body says no length before.
         if self._request.content.total_bytes > self._max_bytes:
             raise _over(self._max_bytes)
+        if self.pending is not None:
+            await self.pending.hold_next(self._request.content.total_bytes, len(chunk))
         return bytes(chunk)
 
 

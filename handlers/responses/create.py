@@ -1,5 +1,6 @@
 """`POST /v1/responses`, whole and streamed (openai-wire 8)."""
 
+import logging
 import secrets
 import time
 from contextlib import aclosing, suppress
@@ -29,7 +30,7 @@ from handlers.responses.history import History
 from handlers.responses.listed_items import input_items
 from handlers.responses.running import RUNNING, Running
 from service.answers.responses import ModelResponse
-from service.keys import BLOBS, CONFIG, STATE
+from service.keys import ACCEPTANCE, BLOBS, CONFIG, STATE
 from service.pipeline.fast_lane import Outlet
 from service.ports import BlobStore
 from service.settings.config import Config
@@ -37,11 +38,12 @@ from service.stages.encode.response_output import RESPONSE_PREFIX
 from service.stages.encode.responses import ResponseEvents
 from service.turns.kept_responses import KeptResponse, KeptResponses
 from service.vocabulary.credentials import Credential
-from service.vocabulary.errors import StorageError
+from service.vocabulary.errors import ServiceError, StorageError
 from service.vocabulary.events import AssetKind
 from service.vocabulary.rendered import AssetLinked, TokenCounts
 from service.vocabulary.requests import ChatRequest
 
+_log = logging.getLogger("gateway.responses")
 _DAY_SECONDS = 86_400.0
 _ID_BYTES = 24
 
@@ -168,7 +170,7 @@ class _Answer:
         return counts
 
     async def _keep(self, response: ModelResponse) -> None:
-        if not self._running.is_kept:
+        if not self._running.is_kept or not await self._is_accepted():
             return
         facts = self._events.gathered.facts
         settings = self._request.app[CONFIG].conversation
@@ -181,3 +183,12 @@ class _Answer:
             message_id=None if is_gone else facts.message_id,
         )
         await kept_responses(self._request.app).keep(self._asked.owner, kept)
+
+    async def _is_accepted(self) -> bool:
+        """Tell whether the upstream takes the caller's token: nothing is kept for a made-up one."""
+        try:
+            await self._request.app[ACCEPTANCE].confirm(credential_of(self._request))
+        except ServiceError as error:
+            _log.info("response %s is not kept: %s", self._asked.begun.id, error)
+            return False
+        return True

@@ -22,6 +22,7 @@ from service.ports import Turns
 from service.stages.function_calls.call_block import CallBlock
 from service.stages.function_calls.call_shapes import WrittenCall
 from service.stages.function_calls.take_calls import TakeCalls
+from service.vocabulary import endings
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import ServiceError, UnmetDemandError
 from service.vocabulary.events import (
@@ -192,7 +193,7 @@ async def _second(
                 if out := second.feed_batch(batch):
                     yield out
     except ServiceError as error:
-        yield [TurnEnded(Outcome.FAILED, None, error.failure())]
+        yield [endings.UNMET.ended(failure=error.failure())]
         return
     if not second.is_complete:
         yield second.released()
@@ -256,4 +257,4 @@ def _failed(demand: Demand, verdict: Verdict, text: str) -> list[Delta]:
         code="tool_use_failed" if is_call else "json_validate_failed",
         param="tools" if wanted is None or is_call else wanted.path,
     )
-    return [TextSpent((), text), TurnEnded(Outcome.FAILED, None, error.failure())]
+    return [TextSpent((), text), endings.UNMET.ended(failure=error.failure())]

@@ -21,6 +21,7 @@ from service.settings.config import Config
 from service.turns.key_limits import KeyLimits
 from service.turns.model_permissions import AllowedTurns
 from service.turns.shared_turns import JoiningTurns
+from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import StorageError
 from storage.files.retention import Swept
 from storage.files.stores import Stores
@@ -29,11 +30,13 @@ from storage.secrets.key_file import KeyFile
 from storage.secrets.link_signer import LinkSigner
 from storage.state.store import open_state
 from upstream.fetching.fetch import Fetcher
+from upstream.fetching.names import Names
 from upstream.http.backend import Backend
 from upstream.http.cooling import SharedCooling
 from upstream.http.probe import UpstreamProbe
 from upstream.http.routing import Route, Routes
 from upstream.http.session import make_session
+from upstream.slots.acceptance import UpstreamAcceptance
 from upstream.slots.calls import AccountCalls
 from upstream.slots.leases import Leases
 from upstream.slots.queueing import AccountQueues
@@ -59,6 +62,7 @@ _CIPHER = web.AppKey("_CIPHER", Cipher)
 _ROUTES = web.AppKey("_ROUTES", Routes)
 _LEASES = web.AppKey("_LEASES", Leases)
 _CALLS = web.AppKey("_CALLS", AccountCalls)
+_NAMES = web.AppKey("_NAMES", Names)
 DATA = Path("data")
 SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
@@ -74,7 +78,16 @@ def make_app(config: Config) -> web.Application:
     install_edge(app)
     add_routes(app, config)
     app.cleanup_ctx.extend(
-        (tracing_ctx, secret_ctx, state_ctx, blobs_ctx, sharing_ctx, keys_ctx, upstream_ctx)
+        (
+            tracing_ctx,
+            secret_ctx,
+            state_ctx,
+            blobs_ctx,
+            sharing_ctx,
+            keys_ctx,
+            names_ctx,
+            upstream_ctx,
+        )
     )
     return app
 
@@ -213,6 +226,14 @@ def open_key_file(config: Config) -> KeyFile:
 
 
 @asynccontextmanager
+async def names_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Look up the hosts that callers name."""
+    async with Names(app[keys.CONFIG].fetch.resolve_seconds) as names:
+        app[_NAMES] = names
+        yield
+
+
+@asynccontextmanager
 async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open all that talks to the outside, in the order of dependence."""
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
@@ -241,17 +262,25 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         if config.server.keys_file:
             turns = AllowedTurns(turns)
         app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
-        _open_audio(app, backend, turns, services.queues)
+        app[_CALLS] = AccountCalls(tokens, services.queues)
+        _open_audio(app, backend, turns)
+        _open_acceptance(app, backend)
         async with conversations, background(tokens.run, gpts.start):
             yield
             await tokens.close()
 
 
-def _open_audio(
-    app: web.Application, backend: Backend, turns: Turns, queues: AccountQueues
-) -> None:
-    config = app[keys.CONFIG]
-    calls = app[_CALLS] = AccountCalls(app[keys.TOKENS], queues)
+def _open_acceptance(app: web.Application, backend: Backend) -> None:
+    async def ask(caller: Caller) -> None:
+        await backend.call(caller, "GET", "models")
+
+    accepted = UpstreamAcceptance(app[_CALLS], ask, app[keys.STATE])
+    backend.watch(accepted.note)
+    app[keys.ACCEPTANCE] = accepted
+
+
+def _open_audio(app: web.Application, backend: Backend, turns: Turns) -> None:
+    config, calls = app[keys.CONFIG], app[_CALLS]
     app[keys.TRANSCRIPTIONS] = UpstreamTranscriptions(backend, calls)
     app[keys.SPEECH] = UpstreamSpeech(
         turns,
@@ -267,7 +296,7 @@ def _turn_services(
 ) -> TurnServices:
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
     transfers = Transfers(backend, config.files.host_rewrite)
-    fetcher = Fetcher(config.fetch, config.upstream)
+    fetcher = Fetcher(config.fetch, config.upstream, app[_NAMES])
     has_upstream_links = config.images.upstream_links
     return TurnServices(
         config=config,

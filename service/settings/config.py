@@ -61,6 +61,7 @@ class ServerConfig(_Section):
     threads: types.PositiveCount = 4
     max_body_bytes: types.PositiveCount = 32 * MIB
     max_upload_bytes: types.PositiveCount = 512 * MIB
+    max_pending_body_bytes: types.PositiveCount = 256 * MIB
     cors_origins: types.Origins = ("*",)
     max_requests: types.Count = 2000
     keys_file: types.Text = ""
@@ -175,6 +176,7 @@ class FetchConfig(_Section):
 
     max_bytes: types.PositiveCount = 100 * MIB
     seconds: types.Seconds = 30
+    resolve_seconds: types.Seconds = 5
     allow_hosts: types.Hosts = ()
     allow_private: types.Flag = False
 

@@ -55,6 +55,18 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
         return fingerprint(self.token)
 
     @property
+    def account(self) -> str:
+        """A hash of token and account id: the name of this credential's slots, queue and caches.
+
+        An account id alone names none of them, since anybody may claim one: two members of a
+        Team have slots of their own.
+        """
+        # Without an account id it is the fingerprint, under which state of earlier versions is.
+        return (
+            fingerprint(f"{self.token},{self.account_id}") if self.account_id else self.fingerprint
+        )
+
+    @property
     def owner(self) -> str:
         """Return a hash of token and account id: whose files a stored file is among.
 
@@ -72,7 +84,7 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
 
 
 class Caller(Struct, frozen=True):
-    """Whom to act as upstream. `account` names the queue and caches of this account."""
+    """Whom to act as upstream. `account` is that of the credential, see there."""
 
     access_token: str
     account_id: str | None

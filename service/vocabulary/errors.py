@@ -21,8 +21,10 @@
         UpstreamUnreachableError     502  no connection could be made
         UpstreamTimeoutError         504  it was silent for too long
       TokenServiceError              503  the token service has a passing fault
+      UnconfirmedError               503  the upstream cannot be asked about this credential
       ShutdownError                  503  this gateway is being stopped
       StorageError                   500  disk, bucket or state store
+        LockTimeoutError             503  a lock of the state store could not be had in time
         StorageFullError             507  this machine's disk is full
 
 Anything else that leaves a module is a bug. Messages are for the caller: they
@@ -239,6 +241,14 @@ class TokenServiceError(ServiceError):
     code = "token_service_unavailable"
 
 
+class UnconfirmedError(ServiceError):
+    """The upstream cannot be asked now whether it accepts this credential."""
+
+    status = 503
+    type = "upstream_error"
+    code = "upstream_unavailable"
+
+
 class ShutdownError(ServiceError):
     """This gateway is being stopped."""
 
@@ -250,6 +260,12 @@ class StorageError(ServiceError):
     """The disk, the bucket or the state store failed."""
 
     code = "storage_error"
+
+
+class LockTimeoutError(StorageError):
+    """A lock that all processes share could not be had in time."""
+
+    status = 503
 
 
 class StorageFullError(StorageError):

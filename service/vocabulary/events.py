@@ -2,10 +2,9 @@
 
     chunk (bytes) -> Frame -> UpstreamEvent -> Delta -> Rendered -> bytes for the caller
 
-Unions follow, one for each border; the last one, `Rendered`, is in
-`service/vocabulary/rendered.py`. A stage matches exhaustively over the union it reads, so a
-new kind is a type error in every stage that forgot it.
-All records are frozen; none holds a token of a caller.
+Unions follow, one for each border; the last one, `Rendered`, is in `service/vocabulary/rendered.py`.
+A stage matches exhaustively over the union it reads, so a new kind is a type error in every stage
+that forgot it. All records are frozen; none holds a token of a caller.
 """
 
 from enum import StrEnum
@@ -167,7 +166,8 @@ class BodyEnd(StrEnum):
     CUT = "cut"
     SILENT = "silent"
     BROKEN = "broken"  # not what was promised: an event over the size limit
-    WAITED = "waited"  # no body: the wait for a late picture is over
+    UNRESUMED = "unresumed"  # no body: what was handed off cannot be followed
+    WAITED = "waited"  # no body: the wait for what comes later is over
     SHUTDOWN = "shutdown"  # this gateway is being stopped
 
 
@@ -413,6 +413,13 @@ class PictureWanted(Struct, frozen=True):
     task_ids: frozenset[str] = frozenset()
 
 
+class AnswerWanted(Struct, frozen=True):
+    """The stored conversation may get the answer; answered in `upstream/`, like `ResumeWanted`."""
+
+    conversation_id: str
+    is_over: bool  # the upstream called the turn complete, though nothing visible had come
+
+
 class TurnEnded(Struct, frozen=True):
     """Always the last delta. `finish_reason` is None exactly when there is a `failure`."""
 
@@ -441,5 +448,6 @@ Delta = (
     | TurnFacts
     | ResumeWanted
     | PictureWanted
+    | AnswerWanted
     | TurnEnded
 )

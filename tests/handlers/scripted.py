@@ -92,6 +92,7 @@ class Surroundings:
     models: list[ModelInfo] = field(
         default_factory=lambda: [ModelInfo("gpt-4o", 1, "openai"), ModelInfo("org/model", 2, "x")]
     )
+    confirmed: list[Credential] = field(default_factory=list)
     callers: list[Caller | None] = field(default_factory=list)
     is_alive: bool = True
     upstream_problem: str | None = None
@@ -116,7 +117,11 @@ class Surroundings:
     async def caller(self, credential: Credential) -> Caller:
         if credential.token == "dead":
             raise AuthError("This refresh token is dead.")
-        return Caller("access", credential.account_id, credential.fingerprint)
+        return Caller("access", credential.account_id, credential.account)
+
+    async def confirm(self, credential: Credential) -> None:
+        await self.caller(credential)
+        self.confirmed.append(credential)
 
     async def by_plan(self, caller: Caller) -> dict[str, list[str]]:
         return {"plus": [caller.account], "team": []}
@@ -161,6 +166,7 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.CATALOGUE] = around
     app[keys.TOKENS] = around
     app[keys.ACCOUNTS] = around
+    app[keys.ACCEPTANCE] = around
     app[keys.UPSTREAM] = _Upstream(around.problem_of_upstream)
     app[keys.STATE] = _State(around.state_is_alive)
     app[keys.ROUTES] = around

@@ -37,7 +37,7 @@ class Leases:
 
     def lease(self, account: str) -> Lease:
         """Return what a turn of the account may acquire; `give_back` it whatever happens."""
-        # Hashed, since an account's id may be a name that the store need not know.
+        # Hashed, since not all are: the store need not know the name of a gateway key.
         return Lease(f"turns:{fingerprint(account)}", f"{self._process}:{next(self._numbers)}")
 
     async def acquire(self, lease: Lease, limit: int, waited_seconds: float) -> bool:

@@ -9,6 +9,7 @@ import logging
 import math
 import random
 import re
+import string
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -51,8 +52,10 @@ _BROKEN_CALLS = (
 )
 _HEADERS = {"User-Agent": f"backend-to-v1/{VERSION}", "Accept": "application/json"}
 _HEADER_SAFE = re.compile(r"[!-~]{1,16384}")
-_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
-_RUN = re.compile(r"[\w.~+/=-]{12,}")  # long enough to be a piece of a token, not a word
+_JWT = re.compile(r"eyJ[\w-]{4,}+(?:\.[\w-]*+)*+")  # and the start of one
+_RUN_LENGTH = 12  # long enough to be a piece of a token, not a word
+_RUN = re.compile(rf"[\w.~+/=-]{{{_RUN_LENGTH},}}")
+_RUN_CHARS = f"{string.ascii_letters}{string.digits}_.~+/=-"
 _PLACES = ("error", "message", "error_description", "detail", "description", "reason", "msg")
 
 
@@ -196,14 +199,30 @@ def words_of(answer: object) -> str:
 
 
 def redacted(words: str, secret: str) -> str:
-    """Return the words on one line, trimmed, without the secret, a piece of it, or any JWT."""
+    """Return the words on one line, trimmed, without the secret, a piece of it, or any JWT.
+
+    The service chooses how long they are, so all but the last of the words that are shown are cut
+    off first.
+    """
+    forms = (secret, quote(secret, safe=""), quote(secret))
+    words = _cut(words, MAX_WORDS_CHARS + max(map(len, forms)))
     edge = r"\b" if len(secret) < _SHORT_CHARS else ""
-    for form in (secret, quote(secret, safe=""), quote(secret)):
+    for form in forms:
         words = re.sub(f"{edge}{re.escape(form)}{edge}", "[redacted]", words)
+    words = _cut(words, 2 * MAX_WORDS_CHARS)
     words = _JWT.sub("[redacted]", words)
     words = _RUN.sub(lambda run: "[redacted]" if run[0] in secret else run[0], words)
     line = " ".join(words.split())
     return line if len(line) <= MAX_WORDS_CHARS else f"{line[: MAX_WORDS_CHARS - 1]}…"
+
+
+def _cut(words: str, length: int) -> str:
+    """Return the beginning, without the start of a token that would be too short to be known."""
+    if len(words) <= length:
+        return words
+    head = words[:length]
+    begin = head.rstrip(_RUN_CHARS)
+    return begin if len(head) - len(begin) < _RUN_LENGTH else head
 
 
 def _words(answer: object, depth: int) -> str:

@@ -257,5 +257,4 @@ def _is_same(exchanged: Exchanged, refused: str | None) -> bool:
 
 
 def _caller(credential: Credential, access_token: str) -> Caller:
-    account = credential.account_id or credential.fingerprint
-    return Caller(access_token, credential.account_id, account)
+    return Caller(access_token, credential.account_id, credential.account)

@@ -30,17 +30,16 @@ from service.answers.responses import (
 from service.stages.encode.chat import MAX_EXTRAS_BYTES
 from service.stages.encode.gathered import Gathered
 from service.stages.encode.response_output import OutputItems
-from service.vocabulary.events import Failure, Outcome, TurnEnded
+from service.vocabulary import endings
+from service.vocabulary.events import Failure
 from service.vocabulary.rendered import ContentText, Rendered, TokenCounts
 from service.vocabulary.requests import Function
 from service.vocabulary.wire import error_of, shortened, to_json
 
 CANCELLED_CODE = "response_cancelled"
 # What ends a response whose caller wanted no more of it.
-CANCELLED = TurnEnded(
-    Outcome.ABANDONED,
-    None,
-    Failure(400, "This response was cancelled.", "invalid_request_error", CANCELLED_CODE),
+CANCELLED = endings.GONE.ended(
+    failure=Failure(400, "This response was cancelled.", "invalid_request_error", CANCELLED_CODE)
 )
 _INCOMPLETE: dict[str | None, IncompleteDetails] = {
     "length": IncompleteDetails("max_output_tokens"),

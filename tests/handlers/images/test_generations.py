@@ -25,7 +25,7 @@ from tests.conftest import StartGateway
 from tests.gateway import Gateway, until
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import BEARER, END, FACTS, StoredBlob, Surroundings, says
-from upstream.demo.scenes import pictures
+from upstream.demo.ground import pictures
 
 PATH = "/v1/images/generations"
 PROMPT = "A cute baby sea otter"

@@ -123,6 +123,7 @@ def test_problems_are_few_and_short() -> None:
     assert len(told) < 2_000
 
 
+@pytest.mark.whole
 def test_references_that_multiply_are_given_up() -> None:
     check_schema(doubling(5))
     with pytest.raises(SchemaError, match="too long"):

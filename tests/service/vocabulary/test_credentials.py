@@ -84,3 +84,12 @@ def test_an_owner_is_a_token_together_with_its_account_id() -> None:
     assert len(owners) == 3
     assert Credential("t", "a").owner == read_credential("Bearer t", None, "a").owner
     assert all(len(owner) == 32 for owner in owners)
+
+
+def test_an_account_is_a_token_together_with_its_account_id() -> None:
+    credentials = (Credential("t"), Credential("t", "a"), Credential("u", "a"), Credential("a"))
+    assert len({credential.account for credential in credentials}) == 4
+    assert Credential("t").account == fingerprint("t")  # as in state of earlier versions
+    with_key = Credential("t", "a", gateway_key="0" * 64)
+    assert with_key.account == Credential("t", "a").account
+    assert with_key.owner != Credential("t", "a").owner

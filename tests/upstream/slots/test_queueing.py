@@ -141,6 +141,7 @@ async def shared(tmp_path: Path) -> AsyncIterator[OpenQueues]:
         yield make
 
 
+@pytest.mark.whole
 async def test_the_limit_holds_over_processes_and_the_first_to_come_is_the_first_to_go(
     shared: OpenQueues,
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from service.settings.config import TokensConfig
 from service.vocabulary.errors import WRONG_KEY, AuthError, ServiceError, TokenServiceError
+from tests.growth import MOST, growth
 from tests.upstream.token_services import (
     KEY,
     FakeTokenService,
@@ -225,6 +226,7 @@ async def test_the_wait_that_the_service_asks_for_is_handed_on(
     assert len(fake.calls) == 3
 
 
+@pytest.mark.whole
 async def test_a_short_wait_is_kept_before_the_next_try(
     fake: FakeTokenService, service: TokenService
 ) -> None:
@@ -303,6 +305,9 @@ def test_deep_nesting_is_no_fault_of_ours() -> None:
         f"no such token {SECRET[:20]}…",
         f"the token {access_token(10)} is not this one's",
         f"{'x' * 490} {SECRET}",
+        f"{'x ' * 240}{SECRET}",
+        f"{SECRET} " * 100 + SECRET,
+        f"{'x ' * 240}{access_token(10)}",
     ],
 )
 def test_no_piece_of_a_token_is_quoted(words: str) -> None:
@@ -316,6 +321,11 @@ def test_words_are_one_line_and_ordinary_words_stay() -> None:
     assert redacted(" refresh_token_reused:\n\tsign in  again ", "re") == (
         "refresh_token_reused: sign in again"
     )
+
+
+@pytest.mark.parametrize("word", ["eyJ", "eyJ ", "eyJ.", "a.b.", f"{SECRET[:12]} ", f"{SECRET} "])
+def test_the_time_to_take_tokens_out_grows_with_the_words(word: str) -> None:
+    assert growth(lambda size: redacted(word * size, SECRET), 4_000) < MOST
 
 
 async def test_the_refusal_of_a_rotten_service_does_not_leak(

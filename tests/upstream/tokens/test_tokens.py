@@ -140,7 +140,7 @@ async def test_a_refresh_token_is_exchanged_once_for_all_its_accounts(
     personal = await tokens.caller(CREDENTIAL)
     team = await tokens.caller(Credential(REFRESH, "team-1"))
     assert personal == Caller(personal.access_token, None, fingerprint(REFRESH))
-    assert team == Caller(personal.access_token, "team-1", "team-1")
+    assert team == Caller(personal.access_token, "team-1", fingerprint(f"{REFRESH},team-1"))
     assert fake.tokens_seen == [REFRESH]
 
 
@@ -157,6 +157,7 @@ async def test_a_hundred_requests_make_one_exchange(
     assert results == ["ok"]
 
 
+@pytest.mark.whole
 async def test_two_tokens_are_exchanged_side_by_side(
     tokens: Tokens, fake: FakeTokenService
 ) -> None:
@@ -217,6 +218,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.whole
 async def test_processes_make_one_exchange_together(
     fake: FakeTokenService, shared_url: str
 ) -> None:

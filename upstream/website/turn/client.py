@@ -197,6 +197,10 @@ class TurnClient:
         """Return what the upstream is sent and errors may not repeat."""
         return self._backend.secrets_of(caller)
 
+    def accepted(self, caller: Caller) -> None:
+        """Note that the upstream has begun to answer: its status 200 alone may be of an error."""
+        self._backend.accepted(caller)
+
     async def open(
         self, caller: Caller, body: dict[str, Any], headers: dict[str, str] | None = None
     ) -> TurnBody:

@@ -70,7 +70,8 @@ class Conversations:
         """Return the raw messages that came after those sent, wherever they hang.
 
         A late picture need not be on the way to the current message. If the
-        upstream knows none of the ids, it is what follows the last user message.
+        upstream knows none of the ids, it is what follows the last user message, or all where
+        no user is.
 
         Raises:
             UpstreamError: it cannot be read.
@@ -84,8 +85,11 @@ class Conversations:
             way = _after(_way(nodes, node_id), lambda message: message.get("id") in sent)
             found |= {str(message.get("id")): message for message in way or ()}
         if not found and not any(node_id in nodes for node_id in sent):
-            way = _after(_way(nodes, stored.get("current_node")), _is_of_user)
-            found = {str(message.get("id")): message for message in way or ()}
+            way = _way(nodes, stored.get("current_node"))
+            after = _after(way, _is_of_user)
+            found = {
+                str(message.get("id")): message for message in (way if after is None else after)
+            }
         return list(found.values())
 
     async def tasks(self, caller: Caller) -> list[dict[str, Any]]:
@@ -162,11 +166,12 @@ def _nodes(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def _way(nodes: dict[str, Any], node_id: object) -> list[dict[str, Any]]:
-    """Return the messages from the root to a node."""
+    """Return the messages from the root to a node; none of a circle, which has no beginning."""
     seen: set[str] = set()
     messages = []
-    # A node that was seen before would lead round in a circle.
-    while isinstance(node_id, str) and node_id not in seen:
+    while isinstance(node_id, str):
+        if node_id in seen:
+            return []
         seen.add(node_id)
         node = nodes.get(node_id)
         if not isinstance(node, dict):

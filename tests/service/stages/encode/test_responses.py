@@ -429,6 +429,7 @@ PIECES: st.SearchStrategy[Rendered] = st.one_of(
 )
 
 
+@pytest.mark.whole
 @FAST
 @given(st.lists(st.lists(PIECES, max_size=6), max_size=6), st.sampled_from([END, LENGTH, CUT]))
 def test_any_answer_is_a_sequence_that_readers_accept(batches: Batches, end: TurnEnded) -> None:

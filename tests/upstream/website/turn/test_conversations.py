@@ -173,6 +173,11 @@ BRANCHED = line(
         (BRANCHED, {"u1", "u2"}, ["t1", "picture"]),
         (BRANCHED, {"unknown"}, ["t1"]),
         (BRANCHED, {"t1"}, []),
+        (
+            line(("a1", "", "assistant"), ("a2", "a1", "assistant"), current="a2"),
+            {"u1"},
+            ["a1", "a2"],
+        ),
         (line(("u1", "t1", "user"), ("t1", "u1", "tool"), current="t1"), {"u1"}, []),
         ({"mapping": {"u1": None}, "current_node": "u1"}, {"u1"}, []),
         ({}, {"u1"}, []),
