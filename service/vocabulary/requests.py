@@ -142,7 +142,9 @@ class ChatRequest(Struct, frozen=True):
     `public_url` is the base of links to stored files, without a trailing slash;
     `received_at` is a monotonic time in seconds; `needs_copies` asks for pictures
     to be stored even where links of the upstream are handed out. Requests of one
-    credential with the same `idempotency_key` share a turn. What `demand` asks for is
+    credential with the same `idempotency_key` share a turn; those of one `queue_party` stand
+    in line for the account's slots as one. `wants_previews` asks for pictures before they
+    are done. What `demand` asks for is
     told in the messages as well.
     """
 
@@ -161,6 +163,8 @@ class ChatRequest(Struct, frozen=True):
     ignored_fields: tuple[str, ...] = ()
     needs_copies: bool = False
     idempotency_key: str = ""
+    queue_party: str = ""
+    wants_previews: bool = False
     demand: Demand | None = None
 
 
