@@ -31,6 +31,7 @@ class SentHistory(Struct, frozen=True):
     message_ids: frozenset[str] = frozenset()
     assistant_texts: frozenset[str] = frozenset()
     file_ids: frozenset[str] = frozenset()
+    wants_previews: bool = False  # its caller looks at pictures before they are done
 
 
 # --- bytes -> Frame -----------------------------------------------------------
@@ -146,7 +147,7 @@ class UpstreamFault(Struct, frozen=True):
     """An error that the upstream put into a body or stream of status 200."""
 
     failure: Failure
-    is_body: bool  # an error body (`detail`), not an error event (`error`)
+    is_body: bool  # an error body (`detail`), else an error event (`error`)
 
 
 class Unknown(Struct, frozen=True, gc=False):
@@ -270,10 +271,7 @@ class FunctionCallStarted(Struct, frozen=True, gc=False):
 
 
 class FunctionArguments(Struct, frozen=True, gc=False):
-    """JSON text of the arguments of a call that has started; all with one `index` belong together.
-
-    Of a custom tool it is the tool's input itself.
-    """
+    """Text of a call's arguments, in JSON, or of a custom tool's input; `index` names the call."""
 
     index: int
     text: str
@@ -329,6 +327,7 @@ class AssetWanted(Struct, frozen=True):
     revised_prompt: str | None = None
     width: int | None = None
     height: int | None = None
+    is_preview: bool = False  # a better picture may follow
 
 
 class AssetReady(Struct, frozen=True):

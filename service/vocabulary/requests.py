@@ -90,6 +90,7 @@ class Profile(StrEnum):
     WEB = "web"
     BOT = "bot"
     RAW = "raw"
+    ITEMS = "items"
 
 
 CUSTOM_INPUT = "input"  # the only argument of a custom tool
@@ -141,9 +142,10 @@ class ChatRequest(Struct, frozen=True):
     `public_url` is the base of links to stored files, without a trailing slash;
     `received_at` is a monotonic time in seconds; `needs_copies` asks for pictures
     to be stored even where links of the upstream are handed out. Requests of one
-    credential with the same `idempotency_key` share a turn. What `demand` asks for is
-    told in the messages as well. `asked_model` is the name that the caller asked for where
-    `model` stands in for it, as for `tts-1` and `gpt-image-1`.
+    credential with the same `idempotency_key` share a turn; those of one `queue_party` stand
+    in line for the account's slots as one. `wants_previews` asks for pictures before they
+    are done. What `demand` asks for is told in the messages as well. `asked_model` is the name
+    that the caller asked for where `model` stands in for it, as for `tts-1` and `gpt-image-1`.
     """
 
     request_id: str
@@ -161,6 +163,8 @@ class ChatRequest(Struct, frozen=True):
     ignored_fields: tuple[str, ...] = ()
     needs_copies: bool = False
     idempotency_key: str = ""
+    queue_party: str = ""
+    wants_previews: bool = False
     demand: Demand | None = None
     asked_model: str = ""
 

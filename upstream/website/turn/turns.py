@@ -139,7 +139,7 @@ class UpstreamTurns:
             raise ShutdownError(message)
         caller = await services.tokens.caller(credential)
         request = await located(request, services.uploads, credential.owner)
-        async with services.queues.slot(caller.account), child_span("turn"):
+        async with services.queues.slot(caller.account, request.queue_party), child_span("turn"):
             turn = await self._begin_renewing(request, credential, caller)
             self._enter(turn)
             try:
