@@ -181,6 +181,13 @@ class FetchConfig(_Section):
     allow_private: types.Flag = False
 
 
+class ResponsesConfig(_Section):
+    """Kept responses and conversations; the oldest go first."""
+
+    max_bytes_per_owner: types.PositiveCount = 64 * MIB
+    max_bytes: types.PositiveCount = GIB
+
+
 class ArkoseConfig(_Section):
     """Token services that the operator runs, asked in order."""
 
@@ -246,6 +253,7 @@ class Config(BaseSettings):
     images: ImagesConfig = ImagesConfig()
     files: FilesConfig = FilesConfig()
     fetch: FetchConfig = FetchConfig()
+    responses: ResponsesConfig = ResponsesConfig()
     arkose: ArkoseConfig = ArkoseConfig()
     bot_mode: BotModeConfig = BotModeConfig()
     storage: StorageConfig = StorageConfig()
