@@ -12,7 +12,7 @@ from handlers.reading.common_fields import Arrival
 from handlers.reading.demand_fields import demanded
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import ChatRequest, FilePart, Profile
-from service.vocabulary.wire import error_object, to_json
+from service.vocabulary.wire import error_of, to_json
 from upstream.website.payload.attachments import UploadedFile
 from upstream.website.payload.turn_body import ResolvedModel, build_turn
 
@@ -46,7 +46,7 @@ def tried(read: Callable[[], Any]) -> Any:
         assert 400 <= failure.status < 500, "a request that is wrong, and another status"
         assert 0 < len(failure.message) <= MAX_MESSAGE_CHARS, f"{len(failure.message)} characters"
         assert len(failure.param or "") <= MAX_MESSAGE_CHARS, "a long path"
-        json.loads(to_json(error_object(failure)))
+        json.loads(to_json(error_of(failure)))
         return None
 
 

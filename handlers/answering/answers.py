@@ -8,18 +8,19 @@ from aiohttp import web
 
 from handlers.edge.headers import OVERHEAD
 from handlers.edge.profiles import format_for
-from handlers.edge.record import RECORD, Record, outcome_of
+from handlers.edge.record import RECORD, Record
 from service.demands.enforce import complied
 from service.keys import CONFIG, METRICS, TURNS
 from service.pipeline.fast_lane import FastLane, Outlet
 from service.pipeline.joined import through
-from service.pipeline.usage import Usage, loaded_encoding, measure
-from service.stages.encode.chat import Gathered
+from service.pipeline.usage import loaded_encoding, measure
+from service.stages.encode.gathered import Gathered
 from service.stages.render.bot_format import RAW, Render
 from service.stages.render.limit import Limit
 from service.vocabulary.credentials import Credential
+from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError, UpstreamCutError
-from service.vocabulary.rendered import Rendered
+from service.vocabulary.rendered import Rendered, TokenCounts
 from service.vocabulary.requests import ChatRequest
 
 Source = AsyncGenerator[list[Rendered], None]
@@ -55,7 +56,7 @@ async def rendered(
     return through(source, Limit(chat.max_tokens, chat.stop, encoding))
 
 
-async def usage_of(chat: ChatRequest, gathered: Gathered) -> Usage:
+async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:
     """Count what was sent for an answer and what came back."""
     spent = gathered.spent
     prompt = [message.text for message in chat.messages]

@@ -7,6 +7,7 @@ from msgspec import Struct
 from handlers.reading.chat_messages import WireMessage, chat_messages
 from handlers.reading.common_fields import (
     Arrival,
+    check_ranges,
     chosen_profile,
     ignored_names,
     model_name,
@@ -31,6 +32,7 @@ class _Inert(WireDemand, frozen=True, kw_only=True):
     frequency_penalty: float | None = None
     seed: int | None = None
     logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
     top_logprobs: int | None = None
     store: bool | None = None
     user: str | None = None
@@ -53,7 +55,6 @@ class ChatFields(_Inert, frozen=True, kw_only=True):
     n: int | None = None
     modalities: list[str] | None = None
     audio: Any = None
-    logprobs: bool | None = None
     conversation_id: str | None = None
     parent_message_id: str | None = None
     render_profile: str | None = None
@@ -96,10 +97,9 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
 
 def _refuse_unsupported(fields: ChatFields) -> None:
     """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    check_ranges(fields)
     if fields.n not in (None, 1):
         raise refusal("n", "only 1 choice for a request can be made; leave it out or send 1")
-    if fields.logprobs:
-        raise refusal("logprobs", "log probabilities are not available; leave it out")
     if "audio" in (fields.modalities or ()):
         raise refusal("modalities", "audio output is not available; use ['text']")
     if fields.audio is not None:

@@ -104,6 +104,10 @@ def chat_messages(messages: Sequence[WireMessage]) -> tuple[ChatMessage, ...]:
             parts = [TextPart(_call_text(call_id, call)) for call_id, call in called]
             plain = ChatMessage(plain.role, (*plain.parts, *parts))
         elif plain.role == "tool":
+            if message.role == "tool" and not message.tool_call_id:
+                raise refusal(
+                    f"messages[{at}].tool_call_id", "this field is required for a tool's result"
+                )
             plain = _result(plain, message, names)
         read.append(plain)
     return tuple(read)

@@ -62,10 +62,12 @@ class _JsonSchema(Struct, frozen=True):
 
 
 class WireFormat(Struct, frozen=True):
-    """`response_format`."""
+    """`response_format`; some clients put the schema of a `json_object` beside it."""
 
     type: str
     json_schema: _JsonSchema | None = None
+    schema: dict[str, Any] | None = None
+    value: dict[str, Any] | None = None
 
 
 class WireDemand(Struct, frozen=True, kw_only=True):
@@ -256,14 +258,23 @@ def _json_format(wanted: WireFormat | None) -> JsonFormat | None:
         case None | WireFormat(type="text"):
             return None
         case WireFormat(type="json_object"):
-            return JsonFormat("response_format")
-        case WireFormat(type="json_schema", json_schema=_JsonSchema() as sent):
-            path = "response_format.json_schema.schema"
-            if sent.schema is None:
-                raise refusal(path, "this field is required")
-            return JsonFormat(path, sent.schema, sent.name, sent.description or "")
+            beside = {"schema": wanted.schema, "value": wanted.value}
+            sent = ((name, schema) for name, schema in beside.items() if schema is not None)
+            name, schema = next(sent, ("", None))
+            return JsonFormat(f"response_format.{name}".rstrip("."), schema)
         case WireFormat(type="json_schema"):
-            raise refusal("response_format.json_schema", "this field is required")
+            return _fitting_schema(wanted.json_schema)
         case WireFormat(kind):
             problem = f"{quoted(kind)} is no format; use 'text', 'json_object' or 'json_schema'"
             raise refusal("response_format.type", problem)
+
+
+def _fitting_schema(sent: _JsonSchema | None) -> JsonFormat:
+    path = "response_format.json_schema"
+    if sent is None:
+        raise refusal(path, "this field is required")
+    if not sent.name:
+        raise refusal(f"{path}.name", "this field is required")
+    if sent.schema is None:
+        raise refusal(f"{path}.schema", "this field is required")
+    return JsonFormat(f"{path}.schema", sent.schema, sent.name, sent.description or "")

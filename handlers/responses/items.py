@@ -1,8 +1,9 @@
-"""The input of a response: its items as they are kept, and the messages that they are (openai-wire 8)."""
+"""The items of a response's input -> the messages that they are (openai-wire 8)."""
 
+import json
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from handlers.reading.chat_messages import (
     WireMessage,
@@ -12,12 +13,14 @@ from handlers.reading.chat_messages import (
     sent_file,
 )
 from handlers.reading.json_body import converted, quoted, refusal
+from handlers.responses.tools import ADDITIONAL_TOOLS, joined_name
 from service.demands.instructions import call_text, result_text
-from service.vocabulary.requests import ChatMessage, FilePart, TextPart
+from service.vocabulary.requests import CUSTOM_INPUT, ChatMessage, FilePart, TextPart
 
-# What a model did by itself: it is told in the text of its answer, and cannot be told apart again.
+# What a model did by itself, which is told in the text of its answer, and what is read elsewhere.
 DROPPED = frozenset(
     {
+        ADDITIONAL_TOOLS,
         "reasoning",
         "image_generation_call",
         "web_search_call",
@@ -30,6 +33,10 @@ DROPPED = frozenset(
     }
 )
 REFERENCE = "item_reference"
+SENT = (
+    *("message", "function_call", "function_call_output", "custom_tool_call"),
+    *("custom_tool_call_output", ADDITIONAL_TOOLS, REFERENCE),
+)
 RESULT_ROLES = ("tool", "function")  # of chat completions; here a result is an item of its own
 PARTS = ("input_text", "input_image", "input_file", "output_text")
 
@@ -68,6 +75,16 @@ class InputCall(Struct, frozen=True):
     call_id: str
     name: str
     arguments: str
+    namespace: str | None = None
+
+
+class InputCustomCall(Struct, frozen=True):
+    """A call of a custom tool that the model made."""
+
+    call_id: str
+    name: str
+    input: str
+    namespace: str | None = None
 
 
 class InputCallOutput(Struct, frozen=True):
@@ -75,17 +92,6 @@ class InputCallOutput(Struct, frozen=True):
 
     call_id: str
     output: str | list[dict[str, Any]]
-
-
-def input_items(given: str | list[dict[str, Any]], stem: str) -> list[dict[str, Any]]:
-    """Return the input as a list of items, each with an id, a type and a status.
-
-    Args:
-        given: the field `input`.
-        stem: what the ids of items that have none are made of.
-    """
-    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
-    return [_listed(item, f"{stem}i{at:02d}") for at, item in enumerate(items)]
 
 
 def input_messages(items: list[dict[str, Any]], path: str) -> tuple[ChatMessage, ...]:
@@ -105,44 +111,30 @@ def input_messages(items: list[dict[str, Any]], path: str) -> tuple[ChatMessage,
         match item.get("type", "message"):
             case "message":
                 messages.append(_message(item, where))
-            case "function_call":
-                call = converted(item, InputCall, where)
+            case "function_call" | "custom_tool_call":
+                call = _call(item, where)
                 names[call.call_id] = call.name
                 text = call_text(call.call_id, call.name, call.arguments)
                 messages.append(ChatMessage("assistant", (TextPart(text),)))
-            case "function_call_output":
+            case "function_call_output" | "custom_tool_call_output":
                 messages.append(_result(item, where, names))
             case str(kind) if kind in DROPPED:
                 continue
             case kind:
-                problem = (
-                    f"{quoted(str(kind))} is no kind of item that can be sent; use 'message', "
-                    "'function_call', 'function_call_output' or 'item_reference'"
-                )
+                choices = ", ".join(f"'{name}'" for name in SENT)
+                problem = f"{quoted(str(kind))} is no kind of item that can be sent; use {choices}"
                 raise refusal(f"{where}.type", problem)
     return tuple(messages)
 
 
-def _listed(item: dict[str, Any], item_id: str) -> dict[str, Any]:
-    """Return an item as it is listed later: with what callers may leave out."""
-    kind = item.get("type", "message")
-    if kind != "message":
-        prefix = {"function_call": "fc", "function_call_output": "fco"}.get(str(kind), "item")
-        return {"id": f"{prefix}_{item_id}", "status": "completed", **_without_nulls(item)}
-    content = item.get("content")
-    part = "output_text" if item.get("role") == "assistant" else "input_text"
-    if isinstance(content, str):
-        content = [{"type": part, "text": content}]
-        if part == "output_text":
-            content[0] |= {"annotations": []}
-    given = {"id": f"msg_{item_id}", "status": "completed", **_without_nulls(item)}
-    return {**given, "type": "message", "content": content}
-
-
-def _without_nulls(item: dict[str, Any]) -> dict[str, Any]:
-    is_named = isinstance(item.get("id"), str) and item["id"]
-    empty = {} if is_named else {"id": None}
-    return {name: value for name, value in (item | empty).items() if value is not None}
+def _call(item: dict[str, Any], path: str) -> InputCall:
+    """Return a call as the model is told of it, its name and namespace joined."""
+    if item["type"] == "function_call":
+        call = converted(item, InputCall, path)
+        return structs.replace(call, name=joined_name(call.name, call.namespace))
+    custom = converted(item, InputCustomCall, path)
+    arguments = json.dumps({CUSTOM_INPUT: custom.input})
+    return InputCall(custom.call_id, joined_name(custom.name, custom.namespace), arguments)
 
 
 def _message(item: dict[str, Any], path: str) -> ChatMessage:

@@ -65,6 +65,7 @@ def pointed_at(config: Config, address: str) -> Config:
         update={
             "upstream": config.upstream.model_copy(update=upstream),
             "tokens": config.tokens.model_copy(update=tokens),
+            "is_demo": True,
         }
     )
 

@@ -102,7 +102,7 @@ class TokensConfig(_Section):
     """Who turns a refresh token into an access token (protocol 7.1, 7.2)."""
 
     provider: types.Provider = "oaifree"
-    oaifree_url: types.Address = "https://token.oaifree.com/api/auth/refresh"
+    oaifree_url: types.OptionalAddress = ""
     openai_url: types.Address = "https://auth0.openai.com/oauth/token"
     openai_client_id: types.Name = "pdlLIX2Y72MIl2rhLhTE9VV9bN905kBh"
     openai_redirect_uri: types.Name = (
@@ -231,7 +231,10 @@ def default_models() -> dict[str, ModelConfig]:
 
 
 class Config(BaseSettings):
-    """All settings. `gpts` is what `gpts_file` holds; `path` the file that was read."""
+    """All settings. `gpts` is what `gpts_file` holds; `path` the file that was read.
+
+    `is_demo` tells that all addresses were replaced by those of the built-in demo.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -257,6 +260,7 @@ class Config(BaseSettings):
     metrics: MetricsConfig = MetricsConfig()
     gpts: dict[types.Name, GptConfig] = Field(default_factory=dict)
     path: Path | None = None
+    is_demo: bool = False
 
     @override
     @classmethod
@@ -273,8 +277,8 @@ class Config(BaseSettings):
         return (init_settings,)
 
 
-_HIDDEN = frozenset({"gpts", "path"})  # fields that hold what was read, no settings
-SETTINGS = tuple(setting_names(Config, _HIDDEN))
+HIDDEN = frozenset({"gpts", "path", "is_demo"})  # fields that hold what was read, no settings
+SETTINGS = tuple(setting_names(Config, HIDDEN))
 _ROW_SETTINGS = ("models.*.slug", "models.*.aliases", "gpts.*.id", "gpts.*.send_full")
 
 
@@ -300,7 +304,7 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     file = translate(read_mapping(path) if path else {}, _default_slugs())
     names = (*SETTINGS, *REMOVED)
     given = read_environment(os.environ if environ is None else environ, names)
-    problems = [*file.problems, *(unknown(name, SETTINGS) for name in _HIDDEN & set(file.tree))]
+    problems = [*file.problems, *(unknown(name, SETTINGS) for name in HIDDEN & set(file.tree))]
     problems += given.problems
     tree, removed = without_removed(merged(file.tree, given.tree))
     gpts = find_gpts(path, tree.get("gpts_file"), is_seed=bool(file.notes))
@@ -308,7 +312,7 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     try:
         config = Config(**tree)
     except ValidationError as error:
-        names = [*Config.model_fields.keys() - _HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
+        names = [*Config.model_fields.keys() - HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
         lines = from_validation(error, file.origins | given.origins, names)
         raise ConfigError([*problems, *lines]) from None
     return _with_models(config, file, problems, (*file.notes, *given.notes, *removed))

@@ -7,13 +7,15 @@ from enum import StrEnum
 from msgspec import Struct
 from typing_extensions import override
 
-from service.vocabulary.errors import AuthError
+from service.vocabulary.errors import WRONG_KEY, AuthError
 
 ACCESS_PREFIX = "eyJhb"  # base64url of `{"alg`: the convention of this family of gateways
+GATEWAY_KEY_PREFIX = "sk-gw-"  # some clients take only what begins like a key of OpenAI's
 PASS_THROUGH_PREFIXES = ("fk-", "pk-")  # share and pool tokens of proxies (protocol 1.1)
 _JWT = re.compile(r"[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*")
-# Visible ASCII without the comma that separates the account id: what an HTTP header can carry.
-_TOKEN = re.compile(r"[!-+\--~]{1,8192}")
+# ASCII without the comma that separates the account id: what an HTTP header can carry. No token
+# has a space, but keys that people make up where any will do.
+_TOKEN = re.compile(r"[ -+\--~]{1,8192}")
 _ACCOUNT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 _HOW = "Send 'Authorization: Bearer <refresh_token or access_token>'."
@@ -73,7 +75,7 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
         nor of whoever sends that credential's token.
         """
         if self.gateway_key is not None:
-            return fingerprint(f"gateway key {self.gateway_key}")  # no token has a space
+            return fingerprint(f"gateway key {self.gateway_key}")  # a hash, which has no comma
         return fingerprint(f"{self.token},{self.account_id or ''}")  # no token has a comma
 
     @override
@@ -131,4 +133,16 @@ def read_credential(
     if account and not _ACCOUNT_ID.fullmatch(account):
         message = "The account id may hold letters, digits, '-' and '_' only, 128 at the most."
         raise AuthError(message)
+    _refuse_misplaced_key(token, account)
     return Credential(token, account or None)
+
+
+def _refuse_misplaced_key(token: str, account: str) -> None:
+    """Refuse a gateway key that is not where and how it should be: it would be sent to others."""
+    rest = token.removeprefix(GATEWAY_KEY_PREFIX)
+    if GATEWAY_KEY_PREFIX in f"{rest},{account}".lower():
+        message = (
+            f"{WRONG_KEY} There is a key of this gateway in it, and something else besides. "
+            f"Send the key alone, as it was made: 'Authorization: Bearer {GATEWAY_KEY_PREFIX}…'."
+        )
+        raise AuthError(message)

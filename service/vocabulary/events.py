@@ -2,10 +2,9 @@
 
     chunk (bytes) -> Frame -> UpstreamEvent -> Delta -> Rendered -> bytes for the caller
 
-Unions follow, one for each border; the last one, `Rendered`, is in
-`service/vocabulary/rendered.py`. A stage matches exhaustively over the union it reads, so a
-new kind is a type error in every stage that forgot it.
-All records are frozen; none holds a token of a caller.
+Unions follow, one for each border; the last one, `Rendered`, is in `service/vocabulary/rendered.py`.
+A stage matches exhaustively over the union it reads, so a new kind is a type error in every stage
+that forgot it. All records are frozen; none holds a token of a caller.
 """
 
 from enum import StrEnum
@@ -32,6 +31,7 @@ class SentHistory(Struct, frozen=True):
     message_ids: frozenset[str] = frozenset()
     assistant_texts: frozenset[str] = frozenset()
     file_ids: frozenset[str] = frozenset()
+    wants_previews: bool = False  # its caller looks at pictures before they are done
 
 
 # --- bytes -> Frame -----------------------------------------------------------
@@ -144,13 +144,10 @@ class DoneReceived(Struct, frozen=True, gc=False):
 
 
 class UpstreamFault(Struct, frozen=True):
-    """An error that the upstream put into a body or stream of status 200.
-
-    `is_body` tells an error body (`detail`) from an error event (`error`).
-    """
+    """An error that the upstream put into a body or stream of status 200."""
 
     failure: Failure
-    is_body: bool
+    is_body: bool  # an error body (`detail`), else an error event (`error`)
 
 
 class Unknown(Struct, frozen=True, gc=False):
@@ -167,7 +164,8 @@ class BodyEnd(StrEnum):
     CUT = "cut"
     SILENT = "silent"
     BROKEN = "broken"  # not what was promised: an event over the size limit
-    WAITED = "waited"  # no body: the wait for a late picture is over
+    UNRESUMED = "unresumed"  # no body: what was handed off cannot be followed
+    WAITED = "waited"  # no body: the wait for what comes later is over
     SHUTDOWN = "shutdown"  # this gateway is being stopped
 
 
@@ -273,19 +271,16 @@ class FunctionCallStarted(Struct, frozen=True, gc=False):
 
 
 class FunctionArguments(Struct, frozen=True, gc=False):
-    """JSON text of the arguments of a call that has started; all with one `index` belong together."""
+    """Text of a call's arguments, in JSON, or of a custom tool's input; `index` names the call."""
 
     index: int
     text: str
 
 
 class TextSpent(Struct, frozen=True):
-    """Text that was sent or received and is no part of the answer; it counts as usage only.
+    """Text that was sent or received and is no part of the answer; it counts as usage only."""
 
-    `sent` has one entry for each message.
-    """
-
-    sent: tuple[str, ...]
+    sent: tuple[str, ...]  # one entry for each message
     received: str
 
 
@@ -332,6 +327,7 @@ class AssetWanted(Struct, frozen=True):
     revised_prompt: str | None = None
     width: int | None = None
     height: int | None = None
+    is_preview: bool = False  # a better picture may follow
 
 
 class AssetReady(Struct, frozen=True):
@@ -410,6 +406,13 @@ class PictureWanted(Struct, frozen=True):
     task_ids: frozenset[str] = frozenset()
 
 
+class AnswerWanted(Struct, frozen=True):
+    """The stored conversation may get the answer; answered in `upstream/`, like `ResumeWanted`."""
+
+    conversation_id: str
+    is_over: bool  # the upstream called the turn complete, though nothing visible had come
+
+
 class TurnEnded(Struct, frozen=True):
     """Always the last delta. `finish_reason` is None exactly when there is a `failure`."""
 
@@ -438,5 +441,6 @@ Delta = (
     | TurnFacts
     | ResumeWanted
     | PictureWanted
+    | AnswerWanted
     | TurnEnded
 )

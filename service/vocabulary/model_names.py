@@ -1,8 +1,12 @@
 """Who owns a public model name: rows of the settings over rows of the default table (spec 3, 5)."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
+
+_MONTH, _DAY = "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
+_DATED = re.compile(rf"(.+)-(?:20[0-9]{{2}}-{_MONTH}-{_DAY}|{_MONTH}{_DAY})")
 
 
 class ModelRow(Struct, frozen=True):
@@ -10,6 +14,12 @@ class ModelRow(Struct, frozen=True):
 
     slug: str
     aliases: tuple[str, ...] | None
+
+
+def undated(name: str) -> str | None:
+    """Return a name without its date, as in `gpt-4o-2024-08-06` or `gpt-4-0613`; None without one."""
+    found = _DATED.fullmatch(name)
+    return found[1] if found else None
 
 
 def laid_over(

@@ -44,6 +44,19 @@ class AssetLinked(Struct, frozen=True):
     revised_prompt: str | None = None
 
 
+class TokenCounts(Struct, frozen=True):
+    """The tokens of one request and its answer; `reasoning_tokens` are part of the answer's."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+
+    @property
+    def total_tokens(self) -> int:
+        """Those of request and answer together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
 Rendered = (
     ContentText
     | ContentCited

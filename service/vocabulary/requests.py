@@ -90,18 +90,27 @@ class Profile(StrEnum):
     WEB = "web"
     BOT = "bot"
     RAW = "raw"
+    ITEMS = "items"
+
+
+CUSTOM_INPUT = "input"  # the only argument of a custom tool
 
 
 class Function(Struct, frozen=True):
     """A function of the caller's; `parameters` is the JSON Schema of its arguments.
 
-    `path` is where that schema stands in the request, for errors.
+    `name` is what the model calls it by, `path` where that schema stands in the request, for
+    errors. One of a namespace has its own name and the namespace beside it. A custom tool takes
+    one text, which the model writes as the argument `CUSTOM_INPUT`.
     """
 
     name: str
     path: str
     description: str = ""
     parameters: dict[str, Any] = {}
+    namespace: str = ""
+    own_name: str = ""
+    is_custom: bool = False
 
 
 class JsonFormat(Struct, frozen=True):
@@ -133,8 +142,10 @@ class ChatRequest(Struct, frozen=True):
     `public_url` is the base of links to stored files, without a trailing slash;
     `received_at` is a monotonic time in seconds; `needs_copies` asks for pictures
     to be stored even where links of the upstream are handed out. Requests of one
-    credential with the same `idempotency_key` share a turn. What `demand` asks for is
-    told in the messages as well.
+    credential with the same `idempotency_key` share a turn; those of one `queue_party` stand
+    in line for the account's slots as one. `wants_previews` asks for pictures before they
+    are done. What `demand` asks for is told in the messages as well. `asked_model` is the name
+    that the caller asked for where `model` stands in for it, as for `tts-1` and `gpt-image-1`.
     """
 
     request_id: str
@@ -152,7 +163,10 @@ class ChatRequest(Struct, frozen=True):
     ignored_fields: tuple[str, ...] = ()
     needs_copies: bool = False
     idempotency_key: str = ""
+    queue_party: str = ""
+    wants_previews: bool = False
     demand: Demand | None = None
+    asked_model: str = ""
 
 
 class ModelInfo(Struct, frozen=True):
@@ -161,3 +175,24 @@ class ModelInfo(Struct, frozen=True):
     id: str
     created: int
     owned_by: str
+
+
+class StoredMessage(Struct, frozen=True):
+    """An answer that the upstream has."""
+
+    conversation_id: str
+    message_id: str
+
+
+class SpeechOrder(Struct, frozen=True):
+    """What is to be heard, after validation; `voice` is one of the upstream's.
+
+    Either a `message` that is there, or `text`, which the turn `chat` has repeated.
+    """
+
+    voice: str
+    format: str
+    text: str = ""
+    chat: ChatRequest | None = None
+    message: StoredMessage | None = None
+    ignored_fields: tuple[str, ...] = ()

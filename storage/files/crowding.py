@@ -115,7 +115,7 @@ class Crowd:
         self,
         total: Callable[[], Awaitable[int]],
         files: Callable[[], Awaitable[list[KeptFile]]],
-        forget: Callable[[Sequence[KeptFile]], Awaitable[None]],
+        forget: Callable[[Sequence[KeptFile]], Awaitable[object]],
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

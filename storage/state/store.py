@@ -132,6 +132,20 @@ class DegradingStore:
         """Return the value, or None when absent, expired or out of reach."""
         return await self._tried("get", partial(self._backend.get, key), None)
 
+    async def fetch(self, key: str) -> bytes | None:
+        """Return the value, or None when it is absent; raise when that cannot be known."""
+        if self._is_alone:
+            return await self.get(key)
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await self._backend.get(key)
+        except StorageError as exc:
+            self._failed("get", exc)
+            raise
+        except TimeoutError as exc:
+            self._failed("get", exc)
+            raise StorageError("The state store did not answer in time.") from exc
+
     async def set(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """Store the value, replacing any other; return whether the backend has taken it."""
 

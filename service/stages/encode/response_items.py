@@ -1,30 +1,60 @@
-"""The kinds of output items of a response, each with the events that tell of it (openai-wire 8).
+"""The kinds of output items of a response, each with the events that tell of it (openai-wire 8)."""
 
-Events are dictionaries without their `sequence_number`, which is put in last.
-"""
+from typing import cast, get_args
 
-from collections.abc import Mapping
-from typing import Any
-
+from msgspec import UNSET, structs
 from typing_extensions import override  # typing has it from 3.12 on
 
+from service.answers.response_events import (
+    AnnotationAdded,
+    ArgumentsDelta,
+    ArgumentsDone,
+    ContentPartAdded,
+    ContentPartDone,
+    CustomInputDelta,
+    CustomInputDone,
+    NumberedEvent,
+    OutputItemAdded,
+    OutputItemDone,
+    OutputTextDelta,
+    OutputTextDone,
+    PictureCompleted,
+    PictureGenerating,
+    PictureInProgress,
+    SummaryPartAdded,
+    SummaryPartDone,
+    SummaryTextDelta,
+    SummaryTextDone,
+)
+from service.answers.responses import (
+    CustomToolCall,
+    ImageGenerationCall,
+    ItemStatus,
+    OutputItem,
+    OutputMessage,
+    OutputText,
+    PictureFormat,
+    Reasoning,
+    ResponseAnnotation,
+    ResponseFunctionCall,
+    SummaryText,
+)
 from service.vocabulary.events import Source
 from service.vocabulary.rendered import AssetLinked
+from service.vocabulary.requests import Function
 from service.vocabulary.text import Pieces
 from service.vocabulary.wire import MAX_TEXT_CHARS
 
-Event = dict[str, Any]
-
-IN_PROGRESS, COMPLETED, INCOMPLETE = "in_progress", "completed", "incomplete"
+Events = list[NumberedEvent]
 
 
 class Item:
-    """One item; `place` is what its events name it by."""
+    """One item; its events name it by `id` and `index`."""
 
     def __init__(self, item_id: str, index: int) -> None:
         self.id = item_id
-        self.status = IN_PROGRESS
-        self.place: Event = {"item_id": item_id, "output_index": index}
+        self.index = index
+        self.status: ItemStatus = "in_progress"
         self._texts = Pieces()
 
     @property
@@ -32,184 +62,176 @@ class Item:
         """All its text so far."""
         return self._texts.joined()
 
-    def as_json(self) -> dict[str, Any]:
+    def record(self) -> OutputItem:
         """Return the item as it is now."""
         raise NotImplementedError
 
-    def added(self, **empty: Any) -> Event:
-        """Return the event of its beginning, with these fields in place of its own."""
-        index = self.place["output_index"]
-        item = {**self.as_json(), **empty}
-        return {"type": "response.output_item.added", "output_index": index, "item": item}
+    def added(self) -> OutputItemAdded:
+        """Return the event of its beginning."""
+        return OutputItemAdded(output_index=self.index, item=self.record())
 
-    def done(self) -> Event:
+    def done(self) -> OutputItemDone:
         """Return the event of its end."""
-        index = self.place["output_index"]
-        return {
-            "type": "response.output_item.done",
-            "output_index": index,
-            "item": self.as_json(),
-        }
+        return OutputItemDone(output_index=self.index, item=self.record())
 
 
 class GrowingItem(Item):
     """An item whose text comes in pieces."""
 
-    delta = ""  # the kind of event that adds to it
-    inner: Mapping[str, Any] = {}  # the other fields of that event
-
-    def opened(self) -> list[Event]:
+    def opened(self) -> Events:
         """Return the events of its beginning."""
         raise NotImplementedError
 
-    def closed(self) -> list[Event]:
+    def closed(self) -> Events:
         """Return the events of its end; its status is set before."""
         raise NotImplementedError
 
-    def grow(self, text: str) -> list[Event]:
+    def delta(self, text: str) -> NumberedEvent:
+        """Return the event that adds this text; an empty one is a sign of life."""
+        raise NotImplementedError
+
+    def grow(self, text: str) -> Events:
         """Take text, and return an event for each piece that one line can hold."""
         self._texts.add(text)
         return [
-            {
-                "type": self.delta,
-                **self.place,
-                **self.inner,
-                "delta": text[at : at + MAX_TEXT_CHARS],
-            }
-            for at in range(0, len(text), MAX_TEXT_CHARS)
+            self.delta(text[at : at + MAX_TEXT_CHARS]) for at in range(0, len(text), MAX_TEXT_CHARS)
         ]
-
-    def still(self) -> Event:
-        """Return an event that adds nothing."""
-        return {"type": self.delta, **self.place, **self.inner, "delta": ""}
 
 
 class ReasoningItem(GrowingItem):
     """What was thought, as one summary."""
 
-    delta = "response.reasoning_summary_text.delta"
-    inner: Mapping[str, Any] = {"summary_index": 0}
+    @override
+    def record(self) -> Reasoning:
+        return Reasoning(self.id, self.status, [SummaryText(self.text)])
 
     @override
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "type": "reasoning",
-            "status": self.status,
-            "summary": [self._part(self.text)],
-        }
+    def opened(self) -> Events:
+        item = structs.replace(self.record(), summary=[])
+        added = OutputItemAdded(output_index=self.index, item=item)
+        part = SummaryPartAdded(item_id=self.id, output_index=self.index, part=SummaryText(""))
+        return [added, part]
 
     @override
-    def opened(self) -> list[Event]:
-        added = {"type": "response.reasoning_summary_part.added", "part": self._part("")}
-        return [self.added(summary=[]), {**added, **self.place, **self.inner}]
-
-    @override
-    def closed(self) -> list[Event]:
-        where = {**self.place, **self.inner}
-        end: Event = {"type": "response.reasoning_summary_part.done", "part": self._part(self.text)}
-        if self.status == INCOMPLETE:
-            end["status"] = INCOMPLETE
+    def closed(self) -> Events:
+        text = self.text
         return [
-            {"type": "response.reasoning_summary_text.done", "text": self.text, **where},
-            {**end, **where},
+            SummaryTextDone(item_id=self.id, output_index=self.index, text=text),
+            SummaryPartDone(
+                item_id=self.id,
+                output_index=self.index,
+                part=SummaryText(text),
+                status="incomplete" if self.status == "incomplete" else UNSET,
+            ),
             self.done(),
         ]
 
-    def _part(self, text: str) -> dict[str, Any]:
-        return {"type": "summary_text", "text": text}
+    @override
+    def delta(self, text: str) -> SummaryTextDelta:
+        return SummaryTextDelta(item_id=self.id, output_index=self.index, delta=text)
 
 
 class MessageItem(GrowingItem):
     """Text of the answer, with the citations that stand in it."""
 
-    delta = "response.output_text.delta"
-    inner: Mapping[str, Any] = {"content_index": 0, "logprobs": []}
-
     def __init__(self, item_id: str, index: int) -> None:
         super().__init__(item_id, index)
         self.chars = 0
-        self._annotations: list[dict[str, Any]] = []
+        self._annotations: list[ResponseAnnotation] = []
 
     @override
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "type": "message",
-            "status": self.status,
-            "role": "assistant",
-            "content": [self._part(self.text)],
-        }
+    def record(self) -> OutputMessage:
+        return OutputMessage(self.id, self.status, [self._part()])
 
     @override
-    def opened(self) -> list[Event]:
-        added = {"type": "response.content_part.added", "content_index": 0, "part": self._part("")}
-        return [self.added(content=[]), {**added, **self.place}]
+    def opened(self) -> Events:
+        added = OutputItemAdded(
+            output_index=self.index, item=OutputMessage(self.id, self.status, [])
+        )
+        part = ContentPartAdded(item_id=self.id, output_index=self.index, part=OutputText(""))
+        return [added, part]
 
     @override
-    def grow(self, text: str) -> list[Event]:
+    def grow(self, text: str) -> Events:
         self.chars += len(text)
         return super().grow(text)
 
     @override
-    def closed(self) -> list[Event]:
-        part = {"content_index": 0, "part": self._part(self.text)}
+    def closed(self) -> Events:
+        part = self._part()
         return [
-            {"type": "response.output_text.done", **self.place, **self.inner, "text": self.text},
-            {"type": "response.content_part.done", **self.place, **part},
+            OutputTextDone(item_id=self.id, output_index=self.index, text=part.text),
+            ContentPartDone(item_id=self.id, output_index=self.index, part=part),
             self.done(),
         ]
 
-    def cite(self, source: Source, start: int, end: int) -> Event:
-        """Annotate a range of the text, and return the event that says so."""
-        annotation = {
-            "type": "url_citation",
-            "url": source.url,
-            "title": source.title or source.url,
-            "start_index": start,
-            "end_index": end,
-        }
-        self._annotations.append(annotation)
-        return {
-            "type": "response.output_text.annotation.added",
-            **self.place,
-            "content_index": 0,
-            "annotation_index": len(self._annotations) - 1,
-            "annotation": annotation,
-        }
+    @override
+    def delta(self, text: str) -> OutputTextDelta:
+        return OutputTextDelta(item_id=self.id, output_index=self.index, delta=text)
 
-    def _part(self, text: str) -> dict[str, Any]:
-        annotations = list(self._annotations)
-        return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
+    def cite(self, source: Source, start: int, end: int) -> AnnotationAdded:
+        """Annotate a range of the text, and return the event that says so."""
+        annotation = ResponseAnnotation(source.url, source.title or source.url, start, end)
+        self._annotations.append(annotation)
+        return AnnotationAdded(
+            item_id=self.id,
+            output_index=self.index,
+            annotation_index=len(self._annotations) - 1,
+            annotation=annotation,
+        )
+
+    def _part(self) -> OutputText:
+        return OutputText(self.text, list(self._annotations))
 
 
 class CallItem(GrowingItem):
     """A call of a function of the caller's; its text is the JSON of the arguments."""
 
-    delta = "response.function_call_arguments.delta"
-
-    def __init__(self, item_id: str, index: int, call_id: str, name: str) -> None:
+    def __init__(self, item_id: str, index: int, call_id: str, function: Function) -> None:
         super().__init__(item_id, index)
-        self._names = {"call_id": call_id, "name": name}
+        self._call_id = call_id
+        self._name = function.own_name or function.name
+        self._namespace = function.namespace or UNSET
 
     @override
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "type": "function_call",
-            "status": self.status,
-            **self._names,
-            "arguments": self.text,
-        }
+    def record(self) -> OutputItem:
+        return ResponseFunctionCall(
+            self.id, self.status, self._call_id, self._name, self.text, self._namespace
+        )
 
     @override
-    def opened(self) -> list[Event]:
+    def opened(self) -> Events:
         return [self.added()]
 
     @override
-    def closed(self) -> list[Event]:
-        end = {"type": "response.function_call_arguments.done", **self.place}
-        return [{**end, "arguments": self.text, "name": self._names["name"]}, self.done()]
+    def closed(self) -> Events:
+        end = ArgumentsDone(
+            item_id=self.id, output_index=self.index, name=self._name, arguments=self.text
+        )
+        return [end, self.done()]
+
+    @override
+    def delta(self, text: str) -> NumberedEvent:
+        return ArgumentsDelta(item_id=self.id, output_index=self.index, delta=text)
+
+
+class CustomCallItem(CallItem):
+    """A call of a custom tool; its text is the tool's input."""
+
+    @override
+    def record(self) -> CustomToolCall:
+        return CustomToolCall(
+            self.id, self.status, self._call_id, self._name, self.text, self._namespace
+        )
+
+    @override
+    def closed(self) -> Events:
+        end = CustomInputDone(item_id=self.id, output_index=self.index, input=self.text)
+        return [end, self.done()]
+
+    @override
+    def delta(self, text: str) -> CustomInputDelta:
+        return CustomInputDelta(item_id=self.id, output_index=self.index, delta=text)
 
 
 class PictureItem(Item):
@@ -221,25 +243,23 @@ class PictureItem(Item):
         self._result = result
 
     @override
-    def as_json(self) -> dict[str, Any]:
+    def record(self) -> ImageGenerationCall:
         kind = self._asset.media_type.partition("/")[2]
-        known = {
-            "revised_prompt": self._asset.revised_prompt,
-            "output_format": kind if kind in ("png", "webp", "jpeg", "gif") else None,
-            "url": self._asset.url,
-        }
-        return {
-            "id": self.id,
-            "type": "image_generation_call",
-            "status": self.status,
-            "result": self._result,
-            **{name: value for name, value in known.items() if value},
-        }
+        is_known = kind in get_args(PictureFormat)
+        return ImageGenerationCall(
+            self.id,
+            self.status,
+            self._result,
+            revised_prompt=self._asset.revised_prompt or UNSET,
+            output_format=cast(PictureFormat, kind) if is_known else UNSET,
+            url=self._asset.url or UNSET,
+        )
 
-    def events(self) -> list[Event]:
+    def events(self) -> Events:
         """Return all its events, the last of which has the picture."""
-        start = self.added(result=None)
-        self.status = COMPLETED
-        kinds = ("in_progress", "generating", "completed")
-        steps = [{"type": f"response.image_generation_call.{kind}", **self.place} for kind in kinds]
+        item = structs.replace(self.record(), result=None)
+        start = OutputItemAdded(output_index=self.index, item=item)
+        self.status = "completed"
+        kinds = (PictureInProgress, PictureGenerating, PictureCompleted)
+        steps = [kind(item_id=self.id, output_index=self.index) for kind in kinds]
         return [start, *steps, self.done()]

@@ -4,14 +4,14 @@ One item is open at a time; what is of another kind closes it. Item ids are made
 the response's own id, so that an item can be found again by its id alone.
 """
 
-from collections.abc import Mapping
-from typing import Any, assert_never
+from collections.abc import Iterable, Mapping
+from typing import assert_never
 
+from service.answers.responses import ItemStatus, OutputItem
 from service.stages.encode.response_items import (
-    COMPLETED,
-    INCOMPLETE,
     CallItem,
-    Event,
+    CustomCallItem,
+    Events,
     GrowingItem,
     Item,
     MessageItem,
@@ -30,6 +30,7 @@ from service.vocabulary.events import (
     TurnFacts,
 )
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from service.vocabulary.requests import Function
 
 RESPONSE_PREFIX = "resp_"
 _INDEX_DIGITS = 3
@@ -48,20 +49,24 @@ class OutputItems:
         response_id: what the ids of the items are made of.
         pictures: the content of pictures in base64, by their URL, as far as it is
             known when a picture is fed.
+        functions: that may be called; their namespaces are told, and which are custom tools.
     """
 
-    def __init__(self, response_id: str, pictures: Mapping[str, str]) -> None:
+    def __init__(
+        self, response_id: str, pictures: Mapping[str, str], functions: Iterable[Function] = ()
+    ) -> None:
         self._stem = response_id.removeprefix(RESPONSE_PREFIX)
         self._pictures = pictures
+        self._functions = {function.name: function for function in functions}
         self._items: list[Item] = []
         self._open: GrowingItem | None = None
         self._places: dict[int, tuple[MessageItem, int, int]] = {}  # slot -> message and range
         self._cited: set[tuple[int, str]] = set()  # slot and URL
 
     @property
-    def output(self) -> list[dict[str, Any]]:
+    def output(self) -> list[OutputItem]:
         """All items as they are now."""
-        return [item.as_json() for item in self._items]
+        return [item.record() for item in self._items]
 
     @property
     def open_item(self) -> GrowingItem | None:
@@ -69,7 +74,7 @@ class OutputItems:
         return self._open
 
     # One branch for each kind of piece: a table, split only at the cost of finding a kind.
-    def feed(self, piece: Rendered) -> list[Event]:  # noqa: C901, PLR0911 - see above
+    def feed(self, piece: Rendered) -> Events:  # noqa: C901, PLR0911 - see above
         """Take one piece."""
         match piece:
             case ContentText(text):
@@ -83,18 +88,18 @@ class OutputItems:
             case AssetLinked():
                 return self._picture(piece) if piece.kind is AssetKind.PICTURE else []
             case FunctionCallStarted(_, call_id, name):
-                return self._begin(CallItem(*self._next("fc"), call_id, name))
+                return self._begin(self._called(call_id, name))
             case FunctionArguments():
                 return self._grow(piece.text)
             case TurnEnded():
                 is_complete = piece.finish_reason in _COMPLETE_REASONS
-                return self.close(COMPLETED if is_complete else INCOMPLETE)
+                return self.close("completed" if is_complete else "incomplete")
             case TurnFacts() | TextSpent():
                 return []
             case _:
                 assert_never(piece)
 
-    def close(self, status: str = COMPLETED) -> list[Event]:
+    def close(self, status: ItemStatus = "completed") -> Events:
         """Close the open item, if there is one."""
         if self._open is None:
             return []
@@ -102,37 +107,45 @@ class OutputItems:
         item.status = status
         return item.closed()
 
-    def _say(self, kind: type[MessageItem | ReasoningItem], prefix: str, text: str) -> list[Event]:
+    def _say(self, kind: type[MessageItem | ReasoningItem], prefix: str, text: str) -> Events:
         if not text:
             return []
-        events = [] if isinstance(self._open, kind) else self._begin(kind(*self._next(prefix)))
+        events: Events = (
+            [] if isinstance(self._open, kind) else self._begin(kind(*self._next(prefix)))
+        )
         return events + self._grow(text)
 
-    def _begin(self, item: GrowingItem) -> list[Event]:
+    def _begin(self, item: GrowingItem) -> Events:
         events = self.close()
         self._open = item
         self._items.append(item)
         return events + item.opened()
 
-    def _grow(self, text: str) -> list[Event]:
+    def _grow(self, text: str) -> Events:
         return self._open.grow(text) if self._open else []
+
+    def _called(self, call_id: str, name: str) -> CallItem | CustomCallItem:
+        function = self._functions.get(name) or Function(name, "")
+        if function.is_custom:
+            return CustomCallItem(*self._next("ctc"), call_id, function)
+        return CallItem(*self._next("fc"), call_id, function)
 
     def _next(self, prefix: str) -> tuple[str, int]:
         index = len(self._items)
         return f"{prefix}_{self._stem}{index:0{_INDEX_DIGITS}d}", index
 
-    def _cited_text(self, slot: int, text: str, sources: tuple[Source, ...]) -> list[Event]:
+    def _cited_text(self, slot: int, text: str, sources: tuple[Source, ...]) -> Events:
         events = self._say(MessageItem, "msg", text)
         if isinstance(self._open, MessageItem):  # else it was removed before any text: of nothing
             end = self._open.chars
             self._places[slot] = (self._open, end - len(text), end)
         return events + self._cite(slot, sources)
 
-    def _cite(self, slot: int, sources: tuple[Source, ...]) -> list[Event]:
+    def _cite(self, slot: int, sources: tuple[Source, ...]) -> Events:
         if slot not in self._places:
             return []  # cut off with the text it stood in
         message, start, end = self._places[slot]
-        events = []
+        events: Events = []
         for source in sources:
             if source.url and (slot, source.url) not in self._cited:
                 self._cited.add((slot, source.url))
@@ -140,7 +153,7 @@ class OutputItems:
         # What comes later than the end of its item is only in the output of the last event.
         return events if message is self._open else []
 
-    def _picture(self, asset: AssetLinked) -> list[Event]:
+    def _picture(self, asset: AssetLinked) -> Events:
         events = self.close()
         result = self._pictures.get(asset.url)
         picture = PictureItem(*self._next("ig"), asset, result)

@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from service.vocabulary import endings
 from service.vocabulary.events import (
     CitationResolved,
     FunctionArguments,
     FunctionCallStarted,
-    Outcome,
     TurnEnded,
 )
 from service.vocabulary.rendered import ContentCited, ContentText, Rendered
@@ -30,8 +30,8 @@ BLOCK_CHARS = 64_000
 MAX_WORD_CHARS = 1_152
 
 
-_STOP = TurnEnded(Outcome.COMPLETE, "stop")
-_LENGTH = TurnEnded(Outcome.LENGTH, "length")
+_STOP = endings.COMPLETE.ended()
+_LENGTH = endings.LENGTH.ended()
 
 
 class Encoding(Protocol):

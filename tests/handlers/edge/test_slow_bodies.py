@@ -31,6 +31,7 @@ async def trickle(body: bytes, pause: float, size: int = 1) -> AsyncIterator[byt
         await asyncio.sleep(pause)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("kind", ["json", "form"])
 async def test_a_body_that_trickles_is_given_up(
     client: TestClient, kind: str, tmp_path: Path
@@ -50,12 +51,14 @@ async def test_a_body_that_trickles_is_given_up(
     assert left == []
 
 
+@pytest.mark.whole
 async def test_a_body_that_stalls_is_given_up(client: TestClient) -> None:
     async with asyncio.timeout(10):
         response = await client.post(CHAT, data=trickle(BODY, 20, 30), headers=BEARER)
         assert response.status == 408
 
 
+@pytest.mark.whole
 async def test_a_body_that_goes_on_fast_enough_is_read_to_its_end(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +69,7 @@ async def test_a_body_that_goes_on_fast_enough_is_read_to_its_end(
     assert response.status == 200
 
 
+@pytest.mark.whole
 async def test_what_came_before_buys_no_time(client: TestClient) -> None:
     """A megabyte at once, and then nothing: by the average it had four minutes more."""
 
@@ -78,6 +82,7 @@ async def test_what_came_before_buys_no_time(client: TestClient) -> None:
         assert response.status == 408
 
 
+@pytest.mark.whole
 async def test_an_answer_may_take_longer_than_its_body(
     client: TestClient, around: Surroundings
 ) -> None:
@@ -86,6 +91,7 @@ async def test_an_answer_may_take_longer_than_its_body(
     assert response.status == 200
 
 
+@pytest.mark.whole
 async def test_a_body_that_waits_for_us_is_not_late(
     client: TestClient, around: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -231,12 +231,19 @@ def test_the_form_before_tools_is_told_in_the_same_words() -> None:
     assert texts(
         {"role": "assistant", "content": None, "function_call": called},
         {"role": "function", "name": "now", "content": "noon"},
-        {"role": "tool", "content": "of an unknown call"},
+        {"role": "tool", "tool_call_id": "c", "content": "of an unknown call"},
     ) == [
         '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>',
         "now returned:\nnoon",
-        "of an unknown call",
+        "c returned:\nof an unknown call",
     ]
+
+
+@pytest.mark.parametrize("call_id", [None, ""])
+def test_a_tool_s_result_names_its_call(call_id: str | None) -> None:
+    with pytest.raises(RequestError) as caught:
+        texts({"role": "tool", "tool_call_id": call_id, "content": "noon"})
+    assert caught.value.param == "messages[0].tool_call_id"
 
 
 def test_files_of_a_result_are_kept() -> None:

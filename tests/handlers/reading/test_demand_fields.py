@@ -111,6 +111,12 @@ def test_a_format_is_an_object_or_a_schema() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["schema", "value"])
+def test_a_schema_beside_a_json_object_is_demanded(name: str) -> None:
+    found = demand(response_format={"type": "json_object", name: SCHEMA})
+    assert found == Demand(json_format=JsonFormat(f"response_format.{name}", SCHEMA))
+
+
 WRONG_DEMANDS: list[tuple[dict[str, Any], str]] = [
     ({"tools": [{"type": "function"}]}, "tools[0].function"),
     ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
@@ -144,6 +150,10 @@ WRONG_DEMANDS: list[tuple[dict[str, Any], str]] = [
     (
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
         "response_format.json_schema.schema",
+    ),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}}},
+        "response_format.json_schema.name",
     ),
 ]
 

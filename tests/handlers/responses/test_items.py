@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from handlers.responses.items import input_items, input_messages
+from handlers.responses.items import input_messages
 from service.demands.instructions import call_text, result_text
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import ChatMessage, FilePart, TextPart
@@ -17,42 +17,6 @@ def messages(*items: dict[str, Any]) -> tuple[ChatMessage, ...]:
 def parts(*given: dict[str, Any]) -> tuple[TextPart | FilePart, ...]:
     (message,) = messages({"role": "user", "content": list(given)})
     return message.parts
-
-
-def test_a_string_is_a_message_of_the_user() -> None:
-    (item,) = input_items("Hello", "abc")
-    assert item == {
-        "id": "msg_abci00",
-        "status": "completed",
-        "role": "user",
-        "content": [{"type": "input_text", "text": "Hello"}],
-        "type": "message",
-    }
-    assert input_messages([item], "input") == (ChatMessage("user", (TextPart("Hello"),)),)
-
-
-def test_items_are_listed_with_what_callers_leave_out() -> None:
-    given = [
-        {"role": "assistant", "content": "Hi"},
-        {"id": "mine", "type": "message", "role": "user", "content": [], "status": None},
-        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
-        {"type": "function_call_output", "call_id": "c", "output": "1"},
-        {"type": "reasoning", "id": "rs_1", "summary": []},
-        {"type": "item_reference", "id": "msg_1"},
-        {"role": "user", "content": "x", "id": 7},
-    ]
-    listed = input_items(given, "abc")
-    assert [item["id"] for item in listed] == [
-        "msg_abci00",
-        "mine",
-        "fc_abci02",
-        "fco_abci03",
-        "rs_1",
-        "msg_1",
-        "msg_abci06",
-    ]
-    assert all(item["status"] == "completed" for item in listed)
-    assert listed[0]["content"] == [{"type": "output_text", "text": "Hi", "annotations": []}]
 
 
 @pytest.mark.parametrize(
@@ -189,3 +153,21 @@ def test_a_part_that_is_wrong_is_named(part: dict[str, Any], param: str) -> None
     with pytest.raises(RequestError) as caught:
         parts(part)
     assert caught.value.param == f"input[0].content[0]{param}"
+
+
+def test_calls_of_namespaces_and_custom_tools_are_told_as_the_model_knows_them() -> None:
+    call = {"type": "function_call", "call_id": "c1", "name": "list", "arguments": "{}"}
+    custom = {"type": "custom_tool_call", "call_id": "c2", "name": "apply_patch", "input": 'a"b'}
+    told = messages(
+        {**call, "namespace": "mcp"},
+        {"type": "function_call_output", "call_id": "c1", "output": "a.txt"},
+        custom,
+        {"type": "custom_tool_call_output", "call_id": "c2", "output": "Done."},
+        {"type": "additional_tools", "role": "developer", "tools": []},
+    )
+    assert [message.text for message in told] == [
+        call_text("c1", "mcp__list", "{}"),
+        result_text("c1", "mcp__list", "a.txt"),
+        call_text("c2", "apply_patch", '{"input": "a\\"b"}'),
+        result_text("c2", "apply_patch", "Done."),
+    ]

@@ -224,3 +224,11 @@ async def test_an_answer_that_cannot_be_checked_is_not_asked_for_again() -> None
     assert isinstance(ended, TurnEnded)
     assert ended.failure is not None
     assert "cannot be checked" in ended.failure.message
+
+
+async def test_a_custom_tool_is_called_with_its_input_itself() -> None:
+    schema = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+    patch = Function("patch", "tools[0]", "", schema, is_custom=True)
+    call = '<tool_call>{"name": "patch", "arguments": {"input": "a\\n\\"b\\""}}</tool_call>'
+    _, pieces = await answered(Turns([says(call)]), Demand((patch,)))
+    assert call_of(pieces) == ("patch", 'a\n"b"')

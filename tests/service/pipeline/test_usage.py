@@ -18,6 +18,7 @@ def test_lone_surrogates_are_counted_like_replacement_characters() -> None:
     assert count("a\ud83d b\udc00") == count("a\ufffd b\ufffd")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("character", ["a", " ", "你", "\n", "=", "\ud800"])
 def test_a_megabyte_of_one_character_takes_bounded_time(character: str) -> None:
     started = time.thread_time()  # not the clock: others may use the machine

@@ -79,7 +79,7 @@ def test_the_defaults_of_the_specification():
     assert (config.server.max_body_bytes, config.server.max_upload_bytes) == (33554432, 536870912)
     assert config.upstream.base_url == "demo"
     assert config.upstream.turn_path == "backend-api/conversation"
-    assert config.tokens.oaifree_url == "https://token.oaifree.com/api/auth/refresh"
+    assert config.tokens.oaifree_url == ""
     assert config.tokens.openai_url == "https://auth0.openai.com/oauth/token"
     assert config.tokens.daily_refresh_at == "03:00"
     assert config.tokens.secret is None

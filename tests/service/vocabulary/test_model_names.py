@@ -1,6 +1,8 @@
 """Who owns a public model name."""
 
-from service.vocabulary.model_names import ModelRow, laid_over, used_twice
+import pytest
+
+from service.vocabulary.model_names import ModelRow, laid_over, undated, used_twice
 
 DEFAULTS = {
     "a": ModelRow("slug-a", ("a2", "a3")),
@@ -48,3 +50,21 @@ def test_each_second_use_is_one_line():
         "old_list: the model name c is also used by models.a",
         "gpts.a: the model name a is also used by models.a",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("gpt-4o-2024-08-06", "gpt-4o"),
+        ("gpt-4o-0806", "gpt-4o"),
+        ("gpt-4-0613", "gpt-4"),
+        ("gpt-4o", None),
+        ("gpt-4o-2024-13-06", None),
+        ("gpt-4o-1999-08-06", None),
+        ("gpt-4-4096", None),
+        ("gpt-4o-08-06", None),
+        ("-0806", None),
+    ],
+)
+def test_a_date_is_told_from_other_ends_of_a_name(name: str, base: str | None) -> None:
+    assert undated(name) == base

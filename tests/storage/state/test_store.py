@@ -114,6 +114,7 @@ async def test_of_many_adds_at_once_one_wins(opened: Callable[[], StateStore]) -
     assert sum(won) == 1
 
 
+@pytest.mark.whole
 async def test_values_under_a_prefix_are_rewritten_until_the_same_end(store: StateStore) -> None:
     for number in range(249, -1, -1):
         await store.set(f"a:{number}", b"%d" % number, ttl_seconds=30 if number else 1.0)
@@ -193,6 +194,7 @@ async def test_the_error_of_the_holder_goes_through_and_frees_the_lock(
         pass
 
 
+@pytest.mark.whole
 async def test_a_lock_is_prolonged_while_it_is_held(opened: Callable[[], StateStore]) -> None:
     one, two = opened(), opened()
     async with one.lock("key", 0.15, 10):
@@ -313,6 +315,7 @@ async def test_who_left_the_line_stands_in_nobodys_way(store: StateStore) -> Non
     assert await store.acquire(c, 1, 10)
 
 
+@pytest.mark.whole
 async def test_who_asks_no_more_stands_in_the_way_for_a_short_while(store: StateStore) -> None:
     a, b, c = leases("a", "b", "c")
     assert await store.acquire(a, 1, 10)
@@ -391,6 +394,7 @@ asyncio.run(contend(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
 """
 
 
+@pytest.mark.whole
 async def test_processes_share_locks_and_adds(url: str, store: StateStore, tmp_path: Path) -> None:
     log = tmp_path / "won"
     processes = [
@@ -418,6 +422,7 @@ asyncio.run(hold(sys.argv[1]))
 """
 
 
+@pytest.mark.whole
 async def test_a_lock_whose_holder_was_killed_frees_itself(url: str, store: StateStore) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", HOLDER, url),

@@ -78,6 +78,7 @@ async def test_a_packed_body_is_measured_unpacked_and_never_unpacked_whole(
     assert peak < 8 << 20
 
 
+@pytest.mark.whole
 async def test_a_body_that_breaks_ends_also_where_the_parser_tells_nobody(backend):
     async with scripted_upstream() as upstream:
         upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
@@ -88,6 +89,7 @@ async def test_a_body_that_breaks_ends_also_where_the_parser_tells_nobody(backen
                     await read(response, 1000)
 
 
+@pytest.mark.whole
 async def test_a_body_that_breaks_while_nobody_reads_is_an_error_of_the_network(backend):
     async with scripted_upstream() as upstream:
         upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))

@@ -122,6 +122,7 @@ async def test_what_was_left_at_the_very_end_is_not_forgotten() -> None:
         assert await reading == b"all"
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("at_once", [1_000, AT_ONCE, 4 * AT_ONCE])
 async def test_more_than_is_read_at_once_comes_to_its_end(at_once: int) -> None:
     """What is read lets aiohttp parse more of what it holds back, of which no transport tells."""
@@ -132,6 +133,7 @@ async def test_more_than_is_read_at_once_comes_to_its_end(at_once: int) -> None:
     assert sum(map(len, take.seen)) == FULL
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("pause", [0.0, 0.3])
 async def test_a_reader_that_stalls_and_goes_on_gets_all(pause: float) -> None:
     take = Taker(leaves=True)
@@ -145,6 +147,7 @@ async def test_a_reader_that_stalls_and_goes_on_gets_all(pause: float) -> None:
     assert size == FULL
 
 
+@pytest.mark.whole
 async def test_a_busy_reader_is_not_passed_and_slows_the_sender() -> None:
     written = 0
 

@@ -113,6 +113,7 @@ async def test_a_broken_chunk_is_a_cut(upstream, broken: bytes) -> None:
         assert ended(body) is BodyEnd.CUT
 
 
+@pytest.mark.whole
 async def test_a_connection_that_went_while_nobody_read_is_a_cut(upstream) -> None:
     upstream.plays(answer("Hi"), Pause(0.05), Raw(b"zz\r\nx\r\n"))
     async with asyncio.timeout(5), opened(upstream) as client:
@@ -124,6 +125,7 @@ async def test_a_connection_that_went_while_nobody_read_is_a_cut(upstream) -> No
         assert ended(body) is BodyEnd.CUT
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("steps", "settings"),
     [
@@ -144,6 +146,7 @@ async def test_silence_ends_the_body_and_closes_the_connection(upstream, steps, 
         await upstream.turns[0].closed.wait()
 
 
+@pytest.mark.whole
 async def test_silence_after_a_last_word_is_borne_as_long_as_asked(upstream) -> None:
     upstream.plays(answer("Hi"), STALL)
     async with opened(upstream) as client:
@@ -152,6 +155,7 @@ async def test_silence_after_a_last_word_is_borne_as_long_as_asked(upstream) -> 
         assert ended(body) is BodyEnd.SILENT
 
 
+@pytest.mark.whole
 async def test_events_keep_a_slow_answer_alive(upstream) -> None:
     upstream.plays(*[answer("Hi"), Pause(0.15)] * 5, DONE)
     async with opened(upstream, idle_seconds=0.5, first_event_seconds=0.5) as client:
@@ -160,6 +164,7 @@ async def test_events_keep_a_slow_answer_alive(upstream) -> None:
         assert ended(body) is BodyEnd.CLEAN
 
 
+@pytest.mark.whole
 async def test_a_caller_that_does_not_read_is_not_the_upstream_s_silence(upstream) -> None:
     upstream.plays(answer("Hi"), Pause(0.05), DONE)
     async with opened(upstream, idle_seconds=0.2) as client:
@@ -220,6 +225,7 @@ async def test_other_statuses_are_not_tried_again(upstream, status: int) -> None
         assert len(upstream.turns) == 1
 
 
+@pytest.mark.whole
 async def test_tries_end_and_the_last_error_is_raised(upstream) -> None:
     upstream.plays(Abort())
     async with opened(upstream, retries=2) as client:

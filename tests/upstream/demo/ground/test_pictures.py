@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from upstream.demo.scenes.pictures import draw, size_of
+from upstream.demo.ground.pictures import draw, size_of
 
 
 def test_a_picture_is_a_png_of_its_size_that_depends_on_the_prompt() -> None:
