@@ -259,7 +259,7 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         turns: Turns = UpstreamTurns(services)
         if config.server.keys_file:
             turns = AllowedTurns(turns)
-        app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
+        app[keys.TURNS] = JoiningTurns(turns)
         app[_CALLS] = AccountCalls(tokens, services.queues)
         _open_audio(app, backend, turns)
         _open_acceptance(app, backend)

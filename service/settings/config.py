@@ -29,6 +29,7 @@ from service.settings.environment import read_environment
 from service.settings.files import DEFAULT_GPTS, find_gpts, read_mapping
 from service.settings.masks import masked
 from service.settings.problems import ConfigError, from_validation, unknown
+from service.settings.removed import REMOVED, without_removed
 from service.settings.seed_names import SEED_NAMES, SeedReading, translate
 from service.settings.tree import merged, setting_names
 from service.vocabulary.model_names import ModelRow, laid_over, used_twice
@@ -65,7 +66,6 @@ class ServerConfig(_Section):
     cors_origins: types.Origins = ("*",)
     max_requests: types.Count = 2000
     keys_file: types.Text = ""
-    join_seconds: types.SecondsOrZero = 0
     drain_seconds: types.SecondsOrZero = 30
 
 
@@ -302,10 +302,11 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     if path is None and Path(DEFAULT_FILE).is_file():
         path = Path(DEFAULT_FILE)
     file = translate(read_mapping(path) if path else {}, _default_slugs())
-    given = read_environment(os.environ if environ is None else environ, SETTINGS)
+    names = (*SETTINGS, *REMOVED)
+    given = read_environment(os.environ if environ is None else environ, names)
     problems = [*file.problems, *(unknown(name, SETTINGS) for name in HIDDEN & set(file.tree))]
     problems += given.problems
-    tree = merged(file.tree, given.tree)
+    tree, removed = without_removed(merged(file.tree, given.tree))
     gpts = find_gpts(path, tree.get("gpts_file"), is_seed=bool(file.notes))
     tree |= {"gpts": read_mapping(gpts) if gpts else {}, "path": path}
     try:
@@ -314,7 +315,7 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
         names = [*Config.model_fields.keys() - HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
         lines = from_validation(error, file.origins | given.origins, names)
         raise ConfigError([*problems, *lines]) from None
-    return _with_models(config, file, problems, (*file.notes, *given.notes))
+    return _with_models(config, file, problems, (*file.notes, *given.notes, *removed))
 
 
 def _with_models(
