@@ -342,8 +342,8 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     try:
         config = Config(**tree)
     except ValidationError as error:
-        names = [*Config.model_fields.keys() - HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
-        lines = from_validation(error, file.origins | given.origins, names)
+        known = [*Config.model_fields.keys() - HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
+        lines = from_validation(error, file.origins | given.origins, known)
         raise ConfigError([*problems, *lines]) from None
     return _with_models(config, file, problems, (*file.notes, *given.notes, *removed))
 
