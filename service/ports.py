@@ -26,6 +26,14 @@ class Lease(Struct, frozen=True):
     holder: str
 
 
+class Bounds(Struct, frozen=True):
+    """How much is kept for one owner, and for all of them, in bytes."""
+
+    owner: str
+    max_owner_bytes: int
+    max_bytes: int
+
+
 class Reachable(Protocol):
     """Something whose state `/readyz` reports."""
 
@@ -62,6 +70,15 @@ class StateStore(Protocol):
 
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
+
+    async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> bool:
+        """Store a value among those that are kept for owners, whose oldest go so that it fits.
+
+        Returns whether the store has taken it. All owners share one order and one limit.
+        """
+
+    async def forget(self, key: str) -> None:
+        """Forget a value that is kept for an owner."""
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """Store the value if there is none; return whether it was stored."""

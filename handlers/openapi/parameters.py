@@ -19,7 +19,7 @@ ORDER = Parameter(
 PROFILE = Parameter(
     "x-render-profile",
     "header",
-    "How the answer is rendered: `web`, `bot` or `raw`.",
+    "How the answer is rendered: `web`, `bot`, `raw` or `items`.",
     {"type": "string", "pattern": PROFILE_PATTERN},
 )
 IDEMPOTENCY = Parameter(

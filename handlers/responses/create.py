@@ -36,7 +36,7 @@ from service.ports import BlobStore
 from service.settings.config import Config
 from service.stages.encode.response_output import RESPONSE_PREFIX
 from service.stages.encode.responses import ResponseEvents
-from service.turns.kept_responses import KeptResponse, KeptResponses
+from service.turns.kept_responses import KeepLimits, KeptResponse, KeptResponses
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import ServiceError, StorageError
 from service.vocabulary.events import AssetKind
@@ -82,7 +82,12 @@ async def create_response(request: web.Request) -> web.StreamResponse:
 
 def kept_responses(app: web.Application) -> KeptResponses:
     """Return the responses that are kept, each as long as files are."""
-    return KeptResponses(app[STATE], app[CONFIG].files.keep_days * _DAY_SECONDS)
+    config = app[CONFIG]
+    sizes = config.responses
+    limits = KeepLimits(
+        config.files.keep_days * _DAY_SECONDS, sizes.max_bytes_per_owner, sizes.max_bytes
+    )
+    return KeptResponses(app[STATE], limits)
 
 
 async def with_pictures(source: Source, blobs: BlobStore, pictures: dict[str, str]) -> Source:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from msgspec import structs
+
 from handlers.reading.common_fields import (
     Arrival,
     check_ranges,
@@ -16,7 +18,7 @@ from handlers.responses.tools import echoed_tool
 from handlers.responses.wishes import WireWishes, wishes_of
 from service.answers.responses import ModelResponse
 from service.demands.instructions import told_history
-from service.vocabulary.requests import ChatMessage, ChatRequest, TextPart
+from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart
 
 MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 512  # OpenAI's own
 
@@ -133,7 +135,7 @@ def response_chat(
         messages=messages,
         is_stream=bool(fields.stream),
         is_usage_wanted=True,
-        profile=chosen_profile(fields.render_profile, arrival),
+        profile=chosen_profile(fields.render_profile, _with_items(arrival)),
         public_url=arrival.public_url,
         received_at=arrival.received_at,
         idempotency_key=arrival.idempotency_key,
@@ -142,6 +144,13 @@ def response_chat(
         wishes=wishes_of(fields),
         needs_copies=True,  # pictures are in the response themselves
     )
+
+
+def _with_items(arrival: Arrival) -> Arrival:
+    """Return an arrival whose default is the profile of items, unless the server's is `bot`."""
+    if arrival.default_profile is Profile.BOT:
+        return arrival
+    return structs.replace(arrival, default_profile=Profile.ITEMS)
 
 
 def begun_response(

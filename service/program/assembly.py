@@ -262,7 +262,7 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         turns: Turns = ImitatedTurns(UpstreamTurns(services), is_kept=is_kept)
         if config.server.keys_file:
             turns = AllowedTurns(turns)
-        app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
+        app[keys.TURNS] = JoiningTurns(turns)
         app[_CALLS] = AccountCalls(tokens, services.queues)
         _open_audio(app, backend, turns)
         _open_acceptance(app, backend)

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import os
 import signal
 import socket
 import sys
@@ -47,11 +48,18 @@ def run(loaded: LoadedConfig, program: Program | None = None) -> int:
         program: what to run, `service.program.assembly` unless a test says otherwise.
     """
     forbid_core_dumps()
-    config = loaded.config
-    with ExitStack() as stack:
-        stack.enter_context(setup_logging(config.log))
+    with setup_logging(loaded.config.log) as log:
         for note in loaded.notes:
             _logger.info("%s", note)
+        status = _run(loaded, program)
+    if log.is_stuck:
+        os._exit(status)  # whoever started us reads nothing, and shall not keep us
+    return status
+
+
+def _run(loaded: LoadedConfig, program: Program | None) -> int:
+    config = loaded.config
+    with ExitStack() as stack:
         try:
             sockets = listen(config.server)
             for one in sockets:

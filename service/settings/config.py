@@ -30,6 +30,7 @@ from service.settings.files import DEFAULT_GPTS, find_gpts, read_mapping
 from service.settings.masks import masked
 from service.settings.model_names import ModelRow, laid_over, used_twice
 from service.settings.problems import ConfigError, from_validation, unknown
+from service.settings.removed import REMOVED, without_removed
 from service.settings.seed_names import SEED_NAMES, SeedReading, translate
 from service.settings.tree import merged, setting_names
 
@@ -67,7 +68,6 @@ class ServerConfig(_Section):
     cors_origins: types.Origins = ("*",)
     max_requests: types.Count = 2000
     keys_file: types.Text = ""
-    join_seconds: types.SecondsOrZero = 0
     drain_seconds: types.SecondsOrZero = 30
 
 
@@ -196,6 +196,13 @@ class FetchConfig(_Section):
     allow_private: types.Flag = False
 
 
+class ResponsesConfig(_Section):
+    """Kept responses and conversations; the oldest go first."""
+
+    max_bytes_per_owner: types.PositiveCount = 64 * MIB
+    max_bytes: types.PositiveCount = GIB
+
+
 class ArkoseConfig(_Section):
     """Token services that the operator runs, asked in order."""
 
@@ -263,6 +270,7 @@ class Config(BaseSettings):
     images: ImagesConfig = ImagesConfig()
     files: FilesConfig = FilesConfig()
     fetch: FetchConfig = FetchConfig()
+    responses: ResponsesConfig = ResponsesConfig()
     arkose: ArkoseConfig = ArkoseConfig()
     bot_mode: BotModeConfig = BotModeConfig()
     storage: StorageConfig = StorageConfig()
@@ -324,19 +332,20 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     if path is None and Path(DEFAULT_FILE).is_file():
         path = Path(DEFAULT_FILE)
     file = translate(read_mapping(path) if path else {}, _default_slugs())
-    given = read_environment(os.environ if environ is None else environ, SETTINGS)
+    names = (*SETTINGS, *REMOVED)
+    given = read_environment(os.environ if environ is None else environ, names)
     problems = [*file.problems, *(unknown(name, SETTINGS) for name in HIDDEN & set(file.tree))]
     problems += given.problems
-    tree = merged(file.tree, given.tree)
+    tree, removed = without_removed(merged(file.tree, given.tree))
     gpts = find_gpts(path, tree.get("gpts_file"), is_seed=bool(file.notes))
     tree |= {"gpts": read_mapping(gpts) if gpts else {}, "path": path}
     try:
         config = Config(**tree)
     except ValidationError as error:
-        names = [*Config.model_fields.keys() - HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
-        lines = from_validation(error, file.origins | given.origins, names)
+        known = [*Config.model_fields.keys() - HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
+        lines = from_validation(error, file.origins | given.origins, known)
         raise ConfigError([*problems, *lines]) from None
-    return _with_models(config, file, problems, (*file.notes, *given.notes))
+    return _with_models(config, file, problems, (*file.notes, *given.notes, *removed))
 
 
 def _with_models(

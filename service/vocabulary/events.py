@@ -34,6 +34,7 @@ class SentHistory(Struct, frozen=True):
     message_ids: frozenset[str] = frozenset()
     assistant_texts: frozenset[str] = frozenset()
     file_ids: frozenset[str] = frozenset()
+    wants_previews: bool = False  # its caller looks at pictures before they are done
 
 
 # --- bytes -> Frame -----------------------------------------------------------
@@ -145,7 +146,7 @@ class UpstreamFault(Struct, frozen=True):
     """An error under status 200: a body (`detail`) in place of the answer, or an event (`error`)."""
 
     failure: Failure
-    is_body: bool
+    is_body: bool  # an error body (`detail`), else an error event (`error`)
 
 
 class Unknown(Struct, frozen=True, gc=False):
@@ -327,6 +328,7 @@ class AssetWanted(Struct, frozen=True):
     revised_prompt: str | None = None
     width: int | None = None
     height: int | None = None
+    is_preview: bool = False  # a better picture may follow
     facts: PictureFacts | None = None  # of a picture that came with the answer itself
 
 

@@ -148,6 +148,7 @@ class Profile(StrEnum):
     WEB = "web"
     BOT = "bot"
     RAW = "raw"
+    ITEMS = "items"
 
 
 CUSTOM_INPUT = "input"  # the only argument of a custom tool
@@ -219,10 +220,11 @@ class ChatRequest(Struct, frozen=True):
     `public_url` is the base of links to stored files, without a trailing slash;
     `received_at` is a monotonic time in seconds; `needs_copies` asks for pictures
     to be stored even where links of the upstream are handed out. Requests of one
-    credential with the same `idempotency_key` share a turn. `demand` is what an answer
-    is held against where the model has to be told of it in words, and `wishes` the same
-    and more for an upstream that knows them. `asked_model` is the name that the caller
-    asked for where `model` stands in for it, as for `tts-1` and `gpt-image-1`.
+    credential with the same `idempotency_key` share a turn; those of one `queue_party` stand
+    in line for the account's slots as one. `wants_previews` asks for pictures before they
+    are done. `demand` is what an answer is held against where the model has to be told of it
+    in words, and `wishes` the same and more for an upstream that knows them. `asked_model` is
+    the name that the caller asked for where `model` stands in for it, as for `tts-1`.
     """
 
     request_id: str
@@ -240,6 +242,8 @@ class ChatRequest(Struct, frozen=True):
     ignored_fields: tuple[str, ...] = ()
     needs_copies: bool = False
     idempotency_key: str = ""
+    queue_party: str = ""
+    wants_previews: bool = False
     demand: Demand | None = None
     wishes: Wishes = Wishes()
     asked_model: str = ""

@@ -1,10 +1,10 @@
-"""Delta -> Rendered: one meaning, three renderings (spec 7.2 and 7.3)."""
+"""Delta -> Rendered: one meaning, several renderings (spec 7.2 and 7.3)."""
 
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import assert_never
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from service.vocabulary.events import (
     AnswerStarted,
@@ -67,6 +67,8 @@ RAW = BotFormat(
     shows_notices=False,
     pictures=PictureForm.NONE,
 )
+# For answers of items, which have their own for pictures, citations and calls.
+ITEMS = structs.replace(RAW, shows_file_links=True)
 
 IMAGE_PLACEHOLDER = "<<ImageDisplayed>>"
 IMAGE_PLACEHOLDER_TEXT = "图片生成中，请稍后\n"

@@ -3,6 +3,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
 from handlers.reading.common_fields import Arrival
 from handlers.responses.fields import (
@@ -48,8 +49,13 @@ def test_a_request_is_a_turn() -> None:
     assert (turn.conversation_id, turn.parent_message_id) == (None, None)
 
 
-def test_the_profile_may_be_chosen() -> None:
-    assert chat(render_profile="raw").profile is Profile.RAW
+def test_the_profile_is_that_of_items_unless_chosen_or_the_server_s_is_bot() -> None:
+    assert chat().profile is Profile.ITEMS
+    assert chat(render_profile="web").profile is Profile.WEB
+    fields = response_fields(body())
+    bot = structs.replace(ARRIVAL, default_profile=Profile.BOT)
+    items = input_items("Hello", "abc")
+    assert response_chat(fields, items, bot, "gpt-4o").profile is Profile.BOT
 
 
 WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [

@@ -100,6 +100,15 @@ def test_the_reply_is_the_text_without_the_pictures_links() -> None:
     )
 
 
+def test_a_preview_is_no_picture() -> None:
+    made = picture()
+    preview = structs.replace(made, wanted=structs.replace(made.wanted, is_preview=True))
+    lost = structs.replace(preview, url="", problem="It is gone.")
+    drawing = drawn(preview, lost, made, END)
+    assert (drawing.previews, drawing.pictures) == ([preview], [made])
+    assert drawn(preview, AnswerText("No."), END).failure is not None
+
+
 def test_a_picture_that_came_before_a_failure_is_handed_out() -> None:
     cut = TurnEnded(Outcome.CUT, None, Failure(502, "cut", "upstream_error", "upstream_cut"))
     assert drawn(picture(), cut).failure is None

@@ -140,7 +140,7 @@ class UpstreamTurns:
             raise ShutdownError(message)
         caller = await services.tokens.caller(credential)
         request = await located(request, services.uploads, credential.owner)
-        async with services.queues.slot(caller.account), child_span("turn"):
+        async with services.queues.slot(caller.account, request.queue_party), child_span("turn"):
             turn = await self._begin_renewing(request, credential, caller)
             self._enter(turn)
             try:
@@ -234,7 +234,7 @@ class UpstreamTurns:
 
     async def _deltas(self, turn: _Turn, lane: Lane | None) -> AsyncGenerator[list[Delta], None]:
         """Yield the deltas of a turn, through all the bodies it is handed to."""
-        answer = make_answer(turn.sent)
+        answer = make_answer(turn.sent, turn.conversation_id)
         secrets = self._services.client.secrets_of(turn.caller)
         reader = make_reader(secrets, is_paced=turn.is_paced)
         receiver = Receiver(reader, answer, lane)
