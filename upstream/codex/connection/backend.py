@@ -198,9 +198,11 @@ class CodexBackend:
             self.heard(caller, response)
             raw = await read_limited(response, MAX_JSON_BYTES)
         if response.status == HTTPStatus.NOT_MODIFIED:
+            self.http.accepted(caller)
             return Answer(response.status, response.headers, None)
         body = await long_json_object(raw)
         if not is_good(response.status) or body is None or body.get("error") or body.get("detail"):
             raise self.refused(response.status, response.headers, raw[:MAX_ERROR_BYTES], caller)
         self.http.routes.recover(route)
+        self.http.accepted(caller)
         return Answer(response.status, response.headers, body)
