@@ -72,26 +72,40 @@ class CodexLists:
 
     async def models(self, caller: Caller) -> tuple[ListedModel, ...] | None:
         """Return an account's models by priority, the last that could be read; None: there are none."""
+        entry = self._entry(caller)
+        async with entry.lock:
+            if self._clock() >= entry.ask_at:
+                await self._try(caller, entry)
+            return entry.models
+
+    async def ask(self, caller: Caller) -> None:
+        """Ask for an account's models now.
+
+        Raises:
+            UpstreamError: the back end refused or broke.
+        """
+        await self._read(caller, self._entry(caller))
+
+    def _entry(self, caller: Caller) -> _Entry:
         entry = self._entries.setdefault(caller.account, _Entry())
         self._entries.move_to_end(caller.account)
         if len(self._entries) > _MAX_ACCOUNTS:
             self._entries.popitem(last=False)
-        async with entry.lock:
-            if self._clock() >= entry.ask_at:
-                await self._ask(caller, entry)
-            return entry.models
+        return entry
 
-    async def _ask(self, caller: Caller, entry: _Entry) -> None:
-        known = {"If-None-Match": entry.etag} if entry.etag and entry.models is not None else {}
-        params = {"client_version": self._version}
-        call = Call("GET", "models", params=params, headers=known, seconds=_ASK_SECONDS)
+    async def _try(self, caller: Caller, entry: _Entry) -> None:
         try:
             async with asyncio.timeout(_ASK_SECONDS):
-                answer = await self._backend.call(caller, call)
+                await self._read(caller, entry)
         except (ServiceError, TimeoutError) as error:
             _log.info("An account's model list cannot be read: %s", str(error) or "too slow")
             entry.ask_at = self._clock() + RETRY_SECONDS
-            return
+
+    async def _read(self, caller: Caller, entry: _Entry) -> None:
+        known = {"If-None-Match": entry.etag} if entry.etag and entry.models is not None else {}
+        params = {"client_version": self._version}
+        call = Call("GET", "models", params=params, headers=known, seconds=_ASK_SECONDS)
+        answer = await self._backend.call(caller, call)
         entry.ask_at = self._clock() + FRESH_SECONDS
         if answer.body is not None:
             entry.models, entry.etag = _models_in(answer), answer.headers.get("ETag", "")
