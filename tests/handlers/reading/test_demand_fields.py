@@ -122,7 +122,7 @@ WRONG_DEMANDS: list[tuple[dict[str, Any], str]] = [
     ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
     ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
     ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name"),
-    ({"functions": [{"name": "x" * 65}]}, "functions[0].name"),
+    ({"functions": [{"name": "x" * 129}]}, "functions[0].name"),
     (
         {"functions": [{"name": "x", "parameters": {"type": "array"}}]},
         "functions[0].parameters.type",
@@ -187,7 +187,7 @@ def asked(demand: Demand | None) -> ChatRequest:
 
 async def test_a_demand_that_can_be_met_changes_nothing() -> None:
     for chat in (asked(None), asked(demand(tools=TOOLS))):
-        assert await checked(chat) is chat
+        assert await checked(chat, is_native=False) is chat
 
 
 SCHEMAS: list[tuple[dict[str, Any], str | None]] = [
@@ -231,10 +231,10 @@ async def test_a_schema_that_is_none_is_refused_with_its_place(
 ) -> None:
     request = asked(demand(**fields))
     if param is None:
-        await checked(request)
+        await checked(request, is_native=False)
         return
     with pytest.raises(RequestError) as caught:
-        await checked(request)
+        await checked(request, is_native=False)
     assert (caught.value.param, caught.value.code) == (param, "invalid_json_schema")
     assert param in caught.value.message
 
