@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from typing import TextIO
 
 from typing_extensions import override
 
@@ -22,7 +23,7 @@ _LOOK_SECONDS = 0.1
 _PIECE_BYTES = select.PIPE_BUF  # a pipe that can be written takes as many at once
 
 
-class StandardErrorHandler(logging.StreamHandler):
+class StandardErrorHandler(logging.StreamHandler[TextIO]):
     """Writes to the standard error that there is when it is made."""
 
     def __init__(self) -> None:
