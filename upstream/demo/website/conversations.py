@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from upstream.demo.ground.refusals import Refusal, detail, not_found
-from upstream.demo.ground.script import Message
+from upstream.demo.ground.refusals import Refusal, detail, not_found, read_fields
 from upstream.demo.ground.stats import STATS
-from upstream.demo.scenes.surroundings import conversation_details
-from upstream.demo.website.tokens import OWNER, fields_of
+from upstream.demo.scenes.scenarios import conversation_details
+from upstream.demo.scenes.script import Message
+from upstream.demo.website.bodies import body
+from upstream.demo.website.tokens import OWNER
 
 KEPT_CONVERSATIONS = 2_000
 """The oldest are forgotten: all is in memory, and load tests run for long."""
@@ -66,7 +67,7 @@ class Conversation(msgspec.Struct):
             node_id = self.parents[node_id]
         return way[::-1]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Any:
         """Return the whole, as `GET conversation/{id}` answers."""
         children: dict[str, list[str]] = {node: [] for node in [self.root_id, *self.messages]}
         for node_id, parent_id in self.parents.items():
@@ -80,23 +81,13 @@ class Conversation(msgspec.Struct):
             }
             for node_id in children
         }
-        return {
-            "title": self.title,
-            "create_time": self.created_at,
-            "update_time": self.created_at,
+        names = msgspec.structs.asdict(self) | {
             "mapping": mapping,
-            "current_node": self.current_id or self.root_id,
-            "moderation_results": [],
-            "conversation_id": self.id,
-            "plugin_ids": None,
+            "current_id": self.current_id or self.root_id,
             "gizmo_id": self.gizmo_id or None,
-            "is_archived": self.is_archived,
-            "is_starred": None,
-            "safe_urls": [],
-            "blocked_urls": [],
-            "default_model_slug": self.model,
             "async_status": 3 if self.late else None,
         }
+        return body("conversation", **names)
 
 
 class Conversations:
@@ -111,9 +102,9 @@ class Conversations:
         Raises:
             Refusal: 404, it is not there, not the caller's, hidden or was temporary.
         """
-        found = self._by_id.get(conversation_id)
-        if found is None or found.owner != owner:
-            raise not_found()
+        found = self.any_of(owner, conversation_id)
+        if found is None:
+            raise not_found("conversation_not_found")
         if found.is_temporary:
             raise not_found("history_disabled_conversation_not_found")
         if not found.is_visible:
@@ -160,28 +151,20 @@ async def get_conversation(request: web.Request) -> web.Response:
 
 async def list_conversations(request: web.Request) -> web.Response:
     """Answer a page of the account's conversations."""
-    offset = int(request.query.get("offset", "0"))
-    limit = int(request.query.get("limit", "28"))
+    offset, limit = (int(request.query.get(*one)) for one in (("offset", "0"), ("limit", "28")))
     shown = request.app[CONVERSATIONS].visible(request[OWNER])
     items = [
         {"id": one.id, "title": one.title, "create_time": one.created_at}
         for one in shown[offset : offset + limit]
     ]
-    return web.json_response(
-        {
-            "items": items,
-            "total": len(shown),
-            "limit": limit,
-            "offset": offset,
-            "has_missing_conversations": False,
-        }
-    )
+    place = {"total": len(shown), "limit": limit, "offset": offset}
+    return web.json_response({"items": items, **place, "has_missing_conversations": False})
 
 
 async def patch_conversation(request: web.Request) -> web.Response:
     """Hide, rename or archive a conversation."""
     conversation = opened(request)
-    wanted = await fields_of(request)
+    wanted = await read_fields(request)
     conversation.title = str(wanted.get("title", conversation.title))
     conversation.is_archived = bool(wanted.get("is_archived", conversation.is_archived))
     if wanted.get("is_visible") is False:
@@ -191,30 +174,25 @@ async def patch_conversation(request: web.Request) -> web.Response:
 
 async def patch_conversations(request: web.Request) -> web.Response:
     """Hide every conversation of the account."""
-    if (await fields_of(request)).get("is_visible") is not False:
+    if (await read_fields(request)).get("is_visible") is not False:
         raise Refusal(422, detail("Invalid body"))
-    for conversation in request.app[CONVERSATIONS].visible(request[OWNER]):
-        _hide(request, conversation)
-    return web.json_response({"success": True})
+    return _hide(request, *request.app[CONVERSATIONS].visible(request[OWNER]))
 
 
 async def delete_conversation(request: web.Request) -> web.Response:
     """Hide a conversation, in the form of 2026."""
-    _hide(request, opened(request))
-    return web.json_response({"success": True})
+    return _hide(request, opened(request))
 
 
 async def post_title(request: web.Request) -> web.Response:
     """Name a conversation after its first words."""
-    conversation = opened(request)
-    return web.json_response({"title": conversation.title})
+    return web.json_response({"title": opened(request).title})
 
 
 async def post_init(request: web.Request) -> web.Response:
     """Answer the limits that a new conversation meets."""
-    model = (await fields_of(request)).get("requested_default_model") or "auto"
-    details = conversation_details(str(model))
-    return web.json_response({"type": "conversation_detail_metadata", **details})
+    model = (await read_fields(request)).get("requested_default_model") or "auto"
+    return web.json_response(conversation_details(str(model)))
 
 
 async def get_stream_status(request: web.Request) -> web.Response:
@@ -226,20 +204,15 @@ async def get_stream_status(request: web.Request) -> web.Response:
 async def get_tasks(request: web.Request) -> web.Response:
     """Answer the pictures that are still being drawn."""
     tasks = [
-        {
-            "task_id": late.message["id"],
-            "conversation_id": one.id,
-            "original_conversation_id": one.id,
-            "status": "running",
-            "file_ids": [],
-            "image_gen_message": None,
-        }
+        body("task", id=late.message["id"], conversation_id=one.id)
         for one in request.app[CONVERSATIONS].visible(request[OWNER])
         for late in one.late
     ]
     return web.json_response({"tasks": tasks})
 
 
-def _hide(request: web.Request, conversation: Conversation) -> None:
-    conversation.is_visible = False
-    request.app[STATS].hidden.append(conversation.id)
+def _hide(request: web.Request, *conversations: Conversation) -> web.Response:
+    for one in conversations:
+        one.is_visible = False
+        request.app[STATS].hidden.append(one.id)
+    return web.json_response({"success": True})

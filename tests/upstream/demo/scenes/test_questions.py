@@ -1,14 +1,16 @@
 """Bodies of turns."""
 
 from tests.upstream.demo.conftest import user
-from upstream.demo.ground.questions import read_question
+from upstream.demo.ground.words import Fault
+from upstream.demo.scenes.questions import read_question
 
 
 def test_commands_are_not_part_of_the_question() -> None:
     body = {"action": "next", "messages": [user("hello /fault once:cut 3 /scene code")]}
     question = read_question(body, [], "me")
     assert question.text == "hello"
-    assert question.scene == "code"
+    assert question.commands.scene == "code"
+    assert question.commands.fault == Fault("cut", "", (3,), is_once=True)
 
 
 def test_files_are_named_once() -> None:
@@ -31,3 +33,9 @@ def test_a_continued_talk_has_its_stored_messages_first() -> None:
     question = read_question(body, [user("stored")], "me")
     assert [said.text for said in question.history] == ["stored"]
     assert question.text == "stored"
+
+
+def test_the_language_of_a_question_chooses_words() -> None:
+    for text, chosen in (("hello", "a"), ("你好", "b")):
+        question = read_question({"action": "next", "messages": [user(text)]}, [], "me")
+        assert question.words("a", "b") == chosen

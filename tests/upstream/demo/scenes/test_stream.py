@@ -1,11 +1,13 @@
 """Bytes of both generations."""
 
+import itertools
 import json
 
 import pytest
 
-from upstream.demo.ground.script import TEXT_PATH, Begin, Change, Grow, Note, Script, Wait
-from upstream.demo.ground.stream import dump, render, with_crlf
+from tests.upstream.demo.conftest import Asker
+from upstream.demo.scenes.script import TEXT_PATH, Begin, Change, Grow, Note, Script, Wait
+from upstream.demo.scenes.stream import dump, render, with_crlf
 
 MESSAGE = {"id": "m", "content": {"parts": [""]}}
 SCRIPT = Script(
@@ -25,7 +27,7 @@ SCRIPT = Script(
 
 def payloads(*, is_v1: bool) -> list[object]:
     blocks = b"".join(piece.data for piece in render(SCRIPT, is_v1=is_v1)).split(b"\n\n")
-    data = [block.rpartition(b"data: ")[2] for block in blocks if block]
+    data = [one.rpartition(b"data: ")[2] for one in blocks if one and b"event: ping" not in one]
     return [json.loads(one) for one in data if one != b"[DONE]"]
 
 
@@ -64,3 +66,27 @@ def test_lines_may_end_in_crlf() -> None:
 @pytest.mark.parametrize(("text", "raw"), [("é", '"é"'.encode()), ("\ud83d", b'"\\ud83d"')])
 def test_text_is_utf_8_where_it_can_be(text: str, raw: bytes) -> None:
     assert dump(text) == raw
+
+
+async def test_v1_leaves_out_what_is_inherited_and_pads(asker: Asker) -> None:
+    body = asker.body("Tell me about boats", supported_encodings=["v1"])
+    async with asker.post("/backend-api/conversation", body) as response:
+        lines = (await response.read()).split(b"\n")
+    deltas = [
+        line.removeprefix(b"data: ")
+        for name, line in itertools.pairwise(lines)
+        if name == b"event: delta"
+    ]
+    keys = [tuple(json.loads(one)) for one in deltas]
+    assert keys[0] == ("p", "o", "v", "c")
+    assert keys[1] == ("v", "c")
+    assert keys.count(("v",)) > 5
+    assert keys[-1] == ("p", "o", "v")
+    assert any(one.endswith(b"  ") for one in deltas)
+
+
+async def test_a_patch_may_come_without_its_path(asker: Asker) -> None:
+    body = asker.body("2+2", supported_encodings=["v1"])
+    async with asker.post("/backend-api/conversation", body) as response:
+        raw = await response.read()
+    assert b'data: {"o":"patch","v":[' in raw

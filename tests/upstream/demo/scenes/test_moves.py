@@ -1,4 +1,4 @@
-"""Sources and where they point."""
+"""Moves that are code."""
 
 import pytest
 
@@ -44,9 +44,36 @@ async def test_references_grow_item_by_item(asker: Asker, encodings: list[str]) 
     assert stream.text.count("\ue200") == 3
 
 
-async def test_a_file_search_names_the_attached_file(asker: Asker) -> None:
-    body = asker.body("file search")
-    body["messages"][0]["metadata"] = {"attachments": [{"id": "file-x", "name": "tax.pdf"}]}
-    stream = await asker.ask("", messages=body["messages"])
-    assert "【3:0†tax.pdf】" in stream.text
-    assert stream.answers()[0]["metadata"]["citations"][0]["metadata"]["id"] == "file-x"
+async def test_two_answers_alternate_and_the_loser_ends_first(asker: Asker) -> None:
+    stream = await asker.ask("two answers")
+    order = [
+        one["message"]["id"]
+        for _, one in stream.events
+        if one.get("message") and one["message"]["metadata"].get("num_variants_in_stream")
+    ]
+    winner, loser = (one["id"] for one in stream.answers())
+    assert order[:4] == [winner, winner, loser, winner]
+    assert order[-2:] == [loser, winner]
+
+
+async def test_an_older_channel_is_addressed_again(asker: Asker) -> None:
+    stream = await asker.ask("two answers", supported_encodings=["v1"])
+    channels = [one["c"] for name, one in stream.events if name == "delta" and "c" in one]
+    assert channels.count(min(channels[-4:])) > 2
+
+
+@pytest.mark.parametrize("encodings", [[], ["v1"]])
+async def test_emoji_are_cut_in_half(asker: Asker, encodings: list[str]) -> None:
+    body = asker.body("emoji", supported_encodings=encodings)
+    async with asker.post("/backend-api/conversation", body) as response:
+        raw = await response.read()
+    assert (b'\\ud83d"' in raw) == bool(encodings)
+    assert "👩‍🚀" in (await asker.ask("emoji", supported_encodings=encodings)).text
+
+
+async def test_a_chart_is_a_pointer_in_the_aggregate_result(asker: Asker) -> None:
+    stream = await asker.ask("plot a chart")
+    (result,) = stream.by("tool", "python")
+    assert result["content"]["text"] == "<<ImageDisplayed>>"
+    (image,) = result["metadata"]["aggregate_result"]["messages"]
+    assert image["image_url"].startswith("file-service://file-")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from upstream.demo.ground.files import Files
+from upstream.demo.scenes.files import Files
 
 
 def test_generated_files_have_the_ids_of_their_generation() -> None:
@@ -34,7 +34,7 @@ def test_a_sandbox_path_belongs_to_its_message() -> None:
 
 
 def test_the_oldest_files_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upstream.demo.ground.files.KEPT_BYTES", 10)
+    monkeypatch.setattr("upstream.demo.scenes.files.KEPT_BYTES", 10)
     files = Files()
     first, second = (files.make("me", "a.bin", b"123456") for _ in range(2))
     assert files.find(first) is None

@@ -2,10 +2,11 @@
 
 import pytest
 
-from upstream.demo.ground.files import Files
-from upstream.demo.ground.questions import Question
-from upstream.demo.ground.scene import Scene, pieces_of
-from upstream.demo.ground.script import Begin, Grow, final_messages
+from tests.upstream.demo.conftest import Asker, user
+from upstream.demo.scenes.files import Files
+from upstream.demo.scenes.questions import Question
+from upstream.demo.scenes.scene import Scene, pieces_of
+from upstream.demo.scenes.script import Begin, Grow, final_messages
 
 
 def scene(text: str = "hello") -> Scene:
@@ -34,12 +35,23 @@ def test_something_said_begins_grows_and_finishes() -> None:
 
 def test_a_call_is_addressed_to_its_tool() -> None:
     one = scene()
-    one.call("python", "print(1)", "python3")
+    one.call("python", text="print(1)", language="python3")
     (message,) = final_messages(one.steps)
     assert (message["recipient"], message["content"]["text"]) == ("python", "print(1)")
     assert message["end_turn"] is False
 
 
-def test_the_language_of_the_question_is_kept() -> None:
-    assert scene("hello").words("a", "b") == "a"
-    assert scene("你好").words("a", "b") == "b"
+async def test_the_sent_history_is_echoed_with_its_ids(asker: Asker) -> None:
+    mine = [user("one"), user("two"), user("three")]
+    mine[1]["author"]["role"] = "assistant"
+    stream = await asker.ask("", messages=mine)
+    echoes = [stream.messages[one["id"]] for one in mine]
+    assert [one["status"] for one in echoes] == ["finished_successfully"] * 3
+    assert [one["end_turn"] for one in echoes] == [None, True, None]
+    assert stream.typed("input_message")[0]["input_message"]["id"] == mine[2]["id"]
+
+
+async def test_the_slug_that_was_asked_for_answers(asker: Asker) -> None:
+    stream = await asker.ask("Hello there", model="gpt-5-mini")
+    assert stream.answers()[0]["metadata"]["model_slug"] == "gpt-5-mini"
+    assert stream.typed("server_ste_metadata")[0]["metadata"]["model_slug"] == "gpt-5-mini"

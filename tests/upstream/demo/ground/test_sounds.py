@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from upstream.demo.scenes.sounds import MAX_LYRICS_BYTES, lyrics_of, speak
+from upstream.demo.ground.sounds import MAX_LYRICS_BYTES, lyrics_of, speak
 
 TEXT = "Boats float. 船会漂浮。"
 

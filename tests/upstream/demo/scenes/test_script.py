@@ -1,6 +1,6 @@
 """Scripts and the documents they make."""
 
-from upstream.demo.ground.script import (
+from upstream.demo.scenes.script import (
     TEXT_PATH,
     Begin,
     Change,

@@ -1,18 +1,14 @@
 """The body of a turn, read into what the scenarios need (protocol 1.2 to 1.6)."""
 
-import re
 from typing import Any
 
 import msgspec
 
 from upstream.demo.ground.refusals import Refusal, detail
-from upstream.demo.ground.script import Message
+from upstream.demo.ground.words import Commands, is_chinese, plain_text, read_commands
+from upstream.demo.scenes.script import Message
 
 EFFORTS = {"standard", "extended", "max", "min", "ultra", "xhigh", "zero"}
-FAULT = re.compile(r"/fault\s+(?P<once>once:)?(?P<name>[A-Za-z0-9:_]+)(?P<args>(?:[ \t]+[\d.]+)*)")
-MARK = re.compile(r"/mark\s+(?P<name>[A-Za-z0-9_-]{1,64})")
-"""A name under which `/demo/plays` tells what was played."""
-SCENE = re.compile(r"/scene\s+(?P<name>[a-z_0-9]+)")
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -44,26 +40,22 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     gizmo_id: str = ""
     hints: frozenset[str] = frozenset()
-    conversation_id: str = ""
     is_temporary: bool = False
     wants_v1: bool = False
 
     @property
     def is_chinese(self) -> bool:
         """Whether to answer in Chinese."""
-        return bool(re.search(r"[\u4e00-\u9fff]", self.text))
+        return is_chinese(self.text)
+
+    def words(self, english: str, chinese: str) -> str:
+        """Return the one of two texts that is in the question's language."""
+        return chinese if self.is_chinese else english
 
     @property
-    def scene(self) -> str:
-        """The scenario that `/scene NAME` asks for, or an empty string."""
-        found = SCENE.search(self.raw_text)
-        return found["name"] if found else ""
-
-    @property
-    def mark(self) -> str:
-        """The name that `/mark NAME` gives this turn, or an empty string."""
-        found = MARK.search(self.raw_text)
-        return found["name"] if found else ""
+    def commands(self) -> Commands:
+        """What the last user message asks the demo to play."""
+        return read_commands(self.raw_text)
 
 
 def read_question(body: dict[str, Any], stored: list[Message], owner: str) -> Question:
@@ -85,7 +77,7 @@ def read_question(body: dict[str, Any], stored: list[Message], owner: str) -> Qu
     mode = body.get("conversation_mode") or {}
     return Question(
         owner=owner,
-        text=MARK.sub("", SCENE.sub("", FAULT.sub("", raw_text))).strip(),
+        text=plain_text(raw_text),
         raw_text=raw_text,
         sent=sent,
         history=said,
@@ -93,7 +85,6 @@ def read_question(body: dict[str, Any], stored: list[Message], owner: str) -> Qu
         model=str(body.get("model") or "auto"),
         gizmo_id=str(mode.get("gizmo_id") or ""),
         hints=frozenset(body.get("system_hints") or ()),
-        conversation_id=str(body.get("conversation_id") or ""),
         is_temporary=bool(body.get("history_and_training_disabled")),
         wants_v1="v1" in (body.get("supported_encodings") or ()),
     )
@@ -108,19 +99,18 @@ def text_of(message: Message) -> str:
 def _sent_messages(body: dict[str, Any]) -> tuple[Message, ...]:
     messages = body.get("messages") or []
     if body.get("action") not in {"next", "variant", "continue"}:
-        raise Refusal(422, _missing("action"))
+        raise _missing("action")
     if not messages and not body.get("conversation_id"):
-        raise Refusal(422, _missing("messages"))
+        raise _missing("messages")
     for message in messages:
         if not message.get("id") or not message.get("author", {}).get("role"):
-            raise Refusal(422, _missing("messages", "id"))
+            raise _missing("messages", "id")
     return tuple(messages)
 
 
-def _missing(*path: str) -> dict[str, Any]:
-    return {
-        "detail": [{"loc": ["body", *path], "msg": "field required", "type": "value_error.missing"}]
-    }
+def _missing(*path: str) -> Refusal:
+    missing = {"loc": ["body", *path], "msg": "field required", "type": "value_error.missing"}
+    return Refusal(422, {"detail": [missing]})
 
 
 def _attachments(sent: tuple[Message, ...]) -> list[Attachment]:
