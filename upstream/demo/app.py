@@ -27,7 +27,7 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _CONVERSATION = "/backend-api/conversation/{conversation_id}"
 _ROUTES: tuple[tuple[str, str, Handle], ...] = (
-    ("GET", "/", stats.get_index),
+    ("GET", "/", always("index")),
     ("POST", "/api/arkose/token", catalogue.post_arkose),
     ("POST", "/api/auth/refresh", tokens.post_refresh),
     ("POST", "/oauth/token", tokens.post_oauth),
@@ -66,7 +66,7 @@ _ROUTES: tuple[tuple[str, str, Handle], ...] = (
     ("GET", f"{_CONVERSATION}/interpreter/download", downloads.get_sandbox_link),
     ("GET", "/backend-api/synthesize", voice.get_speech),
     ("POST", "/backend-api/transcribe", voice.post_recording),
-    ("GET", "/backend-api/settings/voices", voice.get_voices),
+    ("GET", "/backend-api/settings/voices", always("voices")),
     ("GET", "/backend-api/estuary/content", downloads.get_estuary),
     ("PUT", "/blob/{file_id}", uploads.put_blob),
     ("GET", "/blob/{file_id}", downloads.get_blob),

@@ -40,18 +40,8 @@ HEAD, END, ABORT = Piece(act="head"), Piece(act="end"), Piece(act="abort")
 STALL = Piece(seconds=FOREVER_SECONDS, is_counted=False)
 
 
-class Closing:
-    """Whether the demo is about to stop, which ends all streams at once."""
-
-    def __init__(self) -> None:
-        self.is_near = False
-
-    async def note(self, _app: web.Application) -> None:
-        """Note that it is."""
-        self.is_near = True
-
-
-CLOSING: web.AppKey[Closing] = web.AppKey("CLOSING", Closing)
+CLOSING: web.AppKey[asyncio.Event] = web.AppKey("CLOSING", asyncio.Event)
+"""Set when the demo is about to stop, which ends all streams at once."""
 
 
 class Streams:
@@ -82,8 +72,12 @@ def short_hash(name: str) -> str:
 def prepare(app: web.Application, options: DemoOptions) -> None:
     """Give an application what `deliver` asks for."""
     app[OPTIONS] = options
-    app[CLOSING] = Closing()
-    app.on_shutdown.append(app[CLOSING].note)
+    app[CLOSING] = asyncio.Event()
+    app.on_shutdown.append(_close)
+
+
+async def _close(app: web.Application) -> None:
+    app[CLOSING].set()
 
 
 async def deliver(
@@ -92,8 +86,8 @@ async def deliver(
     """Take all pieces; False if the connection is gone, which counts if the caller left it."""
     try:
         for piece in pieces:
-            is_near = await _pause(request, piece)
-            if is_near or piece.act == "abort":
+            is_closing = await _pause(request, piece)
+            if is_closing or piece.act == "abort":
                 _abort(request)
                 return False
             if piece.act == "head":
@@ -122,7 +116,7 @@ async def _pause(request: web.Request, piece: Piece) -> bool:
     while True:
         if _is_gone(request):
             raise ConnectionResetError
-        if request.app[CLOSING].is_near:
+        if request.app[CLOSING].is_set():
             return True
         left = until - loop.time()
         await asyncio.sleep(max(0.0, min(left, GLANCE_SECONDS)))  # gives others a turn, too

@@ -5,8 +5,15 @@ import secrets
 from typing import Any
 
 import orjson
+from aiohttp import web
 
 AUTH_CLAIM = "https://api.openai.com/auth"
+
+
+def bearer_of(request: web.Request) -> str:
+    """Return the bearer token of a request, or an empty string."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def make_jwt(claims: dict[str, Any]) -> str:

@@ -1,10 +1,14 @@
-"""Error answers, raised from wherever the fault is found, and fields of bodies, or an error."""
+"""Error answers, raised from wherever the fault is found, alone or out of a table."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import orjson
 from aiohttp import web
+
+from upstream.demo.ground.templates import Names, fill
+from upstream.demo.ground.words import Fault
 
 PAGE = (
     "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>"
@@ -24,6 +28,43 @@ class Refusal(web.HTTPException):
         self.status_code = status
         text = orjson.dumps(body).decode()
         super().__init__(headers=headers, text=text, content_type="application/json")
+
+
+class Instead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands in an answer's place: a body of JSON, words, a CDN's web page, or nothing."""
+
+    status: int
+    body: Any = None
+    words: str = ""
+    headers: dict[str, str] = {}
+    page: bool = False
+
+
+Table = Mapping[str, Instead]
+"""By fault: `429 N` is for one with a number, `503:CODE` for one with a code."""
+
+
+def answer_instead(table: Table, fault: Fault, names: Names) -> web.Response | None:
+    """Return what a table has for a fault, or None.
+
+    Raises:
+        Refusal: for JSON with another status than 200.
+    """
+    code, number = ":CODE" * bool(fault.variant), " N" * bool(fault.numbers)
+    keys = (fault.name + code + number, fault.name + code, fault.name + number, fault.name)
+    found = next((table[key] for key in keys if key in table), None)
+    if found is None:
+        return None
+    if found.page:
+        return page(found.status)
+    if found.body is None:
+        return web.Response(status=found.status, text=found.words or None)
+    given = {"code": fault.variant, "number": int(fault.number(0)), **names}
+    body = fill(found.body, given)
+    if found.status == web.HTTPOk.status_code:
+        return web.json_response(body)
+    headers = {name: str(fill(value, given)) for name, value in found.headers.items()}
+    raise Refusal(found.status, body, headers)
 
 
 def detail(message: str, code: str | None = None, **more: object) -> dict[str, Any]:

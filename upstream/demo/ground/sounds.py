@@ -14,17 +14,16 @@ import msgspec
 SECONDS_PER_CHARACTER = 0.06
 MIN_SECONDS = 0.5
 MAX_LYRICS_BYTES = 60_000  # a page of Ogg has 255 segments of 255 bytes
-LYRICS = b"LYRICS="
+_LYRICS = b"LYRICS="
 _ID3, _USLT = b"ID3", b"USLT"
-_TAG_HEAD_BYTES, _FRAME_HEAD_BYTES = 10, 10
+_SHIFTS = (21, 14, 7, 0)  # of a number of ID3, which leaves out the highest bit of each byte
 _RATE = 24_000
 
 # MPEG-2 layer III at 32 kbit/s, mono: no bits are spent on sound, so it is silence.
 _MP3_FRAME = b"\xff\xf3\x44\xc4" + bytes(92)
 _MP3_SECONDS = 576 / _RATE
-# One AAC channel without scale factor bands, and the end of the block.
-_AAC_BLOCK = b"\x00\x00\x00\x07"
-_ADTS_HEAD_BYTES = 7
+# ADTS: AAC LC, 24 kHz, mono, 11 bytes; a channel without scale factor bands, and the end of the block.
+_AAC_FRAME = b"\xff\xf1\x58\x40\x01\x7f\xfc\x00\x00\x00\x07"
 _AAC_SECONDS = 1024 / _RATE
 _OPUS_PACKET = b"\xf8\xff\xfe"  # a frame of 20 ms that holds nothing
 _OPUS_SECONDS, _OPUS_STEP = 0.02, 960  # steps are counted at 48 kHz
@@ -45,7 +44,7 @@ def speak(text: str, name: str) -> Sound | None:
     if name == "mp3":
         return Sound("audio/mpeg", (_id3(text), *_repeated(_MP3_FRAME, _MP3_SECONDS, text)))
     if name == "aac":
-        return Sound("audio/aac", (_id3(text), *_repeated(_adts(_AAC_BLOCK), _AAC_SECONDS, text)))
+        return Sound("audio/aac", (_id3(text), *_repeated(_AAC_FRAME, _AAC_SECONDS, text)))
     if name == "opus":
         return Sound("audio/ogg", tuple(_ogg_opus(text)))
     return None
@@ -53,18 +52,15 @@ def speak(text: str, name: str) -> Sound | None:
 
 def lyrics_of(recording: bytes) -> str:
     """Return the text that a recording of the demo is of, empty for any other recording."""
-    if recording.startswith(_ID3):
-        start = _TAG_HEAD_BYTES
-        if recording[start : start + 4] != _USLT:
-            return ""
-        size = _from_syncsafe(recording[start + 4 : start + 8])
-        body = recording[start + _FRAME_HEAD_BYTES : start + _FRAME_HEAD_BYTES + size]
-        return body[5:].decode("utf-8", "replace")
-    head, found, rest = recording.partition(LYRICS)
-    if not found or not head.startswith(b"OggS"):
+    head, found, rest = recording.partition(_LYRICS)
+    if recording.startswith(_ID3) and recording[10:14] == _USLT:
+        size = sum(byte << shift for byte, shift in zip(recording[14:18], _SHIFTS, strict=True))
+        lyrics = recording[25 : 20 + size]
+    elif found and head.startswith(b"OggS"):
+        lyrics = rest[: int.from_bytes(head[-4:], "little") - len(_LYRICS)]
+    else:
         return ""
-    size = int.from_bytes(head[-4:], "little") - len(LYRICS)
-    return rest[:size].decode("utf-8", "replace")
+    return lyrics.decode("utf-8", "replace")
 
 
 def _seconds(text: str) -> float:
@@ -90,23 +86,12 @@ def _lyrics(text: str) -> bytes:
 
 
 def _syncsafe(number: int) -> bytes:
-    return bytes((number >> shift) & 0x7F for shift in (21, 14, 7, 0))
-
-
-def _from_syncsafe(raw: bytes) -> int:
-    return sum(byte << shift for byte, shift in zip(raw, (21, 14, 7, 0), strict=True))
-
-
-def _adts(block: bytes) -> bytes:
-    """Return a block with its head: AAC LC, 24 kHz, one channel, any buffer fullness."""
-    size = _ADTS_HEAD_BYTES + len(block)
-    head = (0xFFF1 << 40) | (1 << 38) | (6 << 34) | (1 << 30) | (size << 13) | (0x7FF << 2)
-    return head.to_bytes(_ADTS_HEAD_BYTES, "big") + block
+    return bytes((number >> shift) & 0x7F for shift in _SHIFTS)
 
 
 def _ogg_opus(text: str) -> Iterator[bytes]:
     yield _page(0, 0, [b"OpusHead" + struct.pack("<BBHIhB", 1, 1, 0, _RATE, 0, 0)], _FIRST_PAGE)
-    comment = LYRICS + _lyrics(text)
+    comment = _LYRICS + _lyrics(text)
     vendor = b"demo"
     tags = struct.pack("<I", len(vendor)) + vendor + struct.pack("<II", 1, len(comment)) + comment
     yield _page(1, 0, [b"OpusTags" + tags])

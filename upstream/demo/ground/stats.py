@@ -20,7 +20,7 @@ COUNTED = (
 )
 HIDDEN_HEADERS = ("X-Conduit-Token", "Openai-Sentinel-Arkose-Token")
 """Credentials: only their presence is told."""
-SHOWN_HEADERS = ("ChatGPT-Account-ID", "User-Agent", "Accept", "Content-Type", *HIDDEN_HEADERS)
+SHOWN_HEADERS = ("chatgpt-account-id", "user-agent", "accept", "content-type")
 
 
 class Play(msgspec.Struct):
@@ -30,6 +30,13 @@ class Play(msgspec.Struct):
     fault: str
     scenario: str = ""
     status: int = 0
+
+
+def seen(request: web.Request, shown: tuple[str, ...]) -> dict[str, Any]:
+    """Return what is told of a request, and those of its headers that may be shown."""
+    headers = {name: request.headers[name] for name in shown if name in request.headers}
+    told = {"at": round(time.time(), 3), "method": request.method, "path": request.path}
+    return {**told, "headers": headers}
 
 
 class Stats:
@@ -50,20 +57,10 @@ class Stats:
 
     def note_request(self, request: web.Request) -> None:
         """Remember a request, without its secrets."""
-        headers = {
-            name.lower(): "present" if name in HIDDEN_HEADERS else request.headers[name]
-            for name in SHOWN_HEADERS
-            if name in request.headers
-        }
-        self.requests.append(
-            {
-                "at": round(time.time(), 3),
-                "method": request.method,
-                "path": request.path,
-                "headers": headers,
-                "has_authorization": "Authorization" in request.headers,
-            }
-        )
+        hidden = {name.lower(): "present" for name in HIDDEN_HEADERS if name in request.headers}
+        told = seen(request, SHOWN_HEADERS)
+        told["headers"] |= hidden
+        self.requests.append({**told, "has_authorization": "Authorization" in request.headers})
 
     def as_json(self) -> dict[str, Any]:
         """Return everything, as `/demo/stats` answers."""
@@ -94,11 +91,6 @@ async def note_request(request: web.Request, handler: Handler) -> web.StreamResp
     if not request.path.startswith("/demo/"):
         request.app[STATS].note_request(request)
     return await handler(request)
-
-
-async def get_index(_request: web.Request) -> web.Response:
-    """Say what this is."""
-    return web.json_response({"service": "demo upstream", "stats": "/demo/stats"})
 
 
 async def get_stats(request: web.Request) -> web.Response:

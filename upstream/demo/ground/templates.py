@@ -33,7 +33,7 @@ def fill(template: Any, names: Names) -> Any:
         case {"en": english, "zh": chinese}:
             return fill(chinese if names["is_chinese"] else english, names)
         case dict():
-            return {key: fill(value, names) for key, value in template.items()}
+            return {fill(key, names): fill(value, names) for key, value in template.items()}
         case list():
             return [fill(value, names) for value in template]
         case _:

@@ -2,14 +2,18 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
+
+from upstream.demo.ground.recent import Recent
 
 EXCERPT_CHARS = 200
 KEPT_ONCE = 10_000
 MAX_NUMBERS = 4
 MIN_WORD_CHARS = 3
+Words = Callable[[str, str], str]
+"""Chooses between an English and a Chinese text."""
 _COMMAND = re.compile(
     r"/(?:fault\s+(?P<once>once:)?(?P<fault>[A-Za-z0-9][A-Za-z0-9_-]*)(?::(?P<variant>\w+))?"
     r"(?P<numbers>(?:[ \t]+\d{1,9}(?:\.\d{1,9})?(?!\w))*)"
@@ -66,6 +70,25 @@ def quoted(text: str) -> str:
     return f"“{text}”" if len(text) <= EXCERPT_CHARS else f"“{text[:EXCERPT_CHARS]}…”"
 
 
+def about_talk(words: Words, text: str, talk: Sequence[str], told: str) -> list[str]:
+    """Return sentences about what was said: last, in the talk so far, and in instructions."""
+    asked, begun, count = quoted(text), quoted((*talk, "")[0]), len(talk)
+    sentences = (
+        (
+            True,
+            f"you said {asked} and no model has thought about it.",
+            f"你说的是{asked}，没有模型为此思考过。",
+        ),
+        (
+            count,
+            f"Our talk began with {begun}, {count} messages ago.",
+            f"我们的谈话开始于{begun}，到现在有{count}条消息。",
+        ),
+        (told, f"My instructions are {told}.", f"我得到的指示是{told}。"),
+    )
+    return [words(*one) for is_so, *one in sentences if is_so]
+
+
 def meant(functions: Iterable[str], text: str) -> list[str]:
     """Return the functions that have words of their names in a text, the best first."""
     lowered = text.lower()
@@ -77,15 +100,13 @@ class Once:
     """Remembers what was to happen once."""
 
     def __init__(self) -> None:
-        self._seen: dict[bytes, None] = {}
+        self._seen: Recent[bytes, None] = Recent(KEPT_ONCE)
 
     def is_first(self, *what: object) -> bool:
         """Tell whether this was not asked before."""
         key = hashlib.sha256(repr(what).encode("utf-8", "replace")).digest()
         is_first = key not in self._seen
         self._seen[key] = None
-        if len(self._seen) > KEPT_ONCE:
-            del self._seen[next(iter(self._seen))]
         return is_first
 
 

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
-from aiohttp import web
 
 from upstream.demo.ground.delivery import ABORT, STALL, Piece
-from upstream.demo.ground.refusals import Refusal, page
-from upstream.demo.ground.templates import fill, load
+from upstream.demo.ground.refusals import Instead
+from upstream.demo.ground.templates import load
 from upstream.demo.ground.words import Fault
 from upstream.demo.scenes.script import Script
 from upstream.demo.scenes.stream import DONE, dump, event, ping
@@ -26,40 +25,7 @@ STALL_PING_SECONDS = 0.2
 Pieces = Iterator[Piece]
 
 
-class Instead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What stands in an answer's place."""
-
-    status: int
-    body: Any = None
-    words: str = ""
-    headers: dict[str, str] = {}
-    page: bool = False
-
-
 INSTEAD = msgspec.convert(load(__file__), dict[str, Instead])
-
-
-def answer_instead(fault: Fault, conversation_id: str) -> web.Response | None:
-    """Return what a fault puts in the answer's place, or None.
-
-    Raises:
-        Refusal: for the faults that are error answers.
-    """
-    code, number = ":CODE" * bool(fault.variant), " N" * bool(fault.numbers)
-    keys = (fault.name + code + number, fault.name + code, fault.name + number, fault.name)
-    found = next((INSTEAD[key] for key in keys if key in INSTEAD), None)
-    if found is None:
-        return None
-    if found.page:
-        return page(found.status)
-    if found.words:
-        return web.Response(text=found.words)
-    names = {"code": fault.variant, "number": int(fault.number(0))}
-    body = fill(found.body, {**names, "conversation_id": conversation_id})
-    if found.status == web.HTTPOk.status_code:
-        return web.json_response(body)
-    headers = {name: str(fill(value, names)) for name, value in found.headers.items()}
-    raise Refusal(found.status, body, headers)
 
 
 def bend(fault: Fault, pieces: Iterable[Piece], script: Script) -> Pieces:

@@ -40,7 +40,8 @@ class Files:
 
     def __init__(self) -> None:
         self._by_id: dict[str, StoredFile] = {}
-        self._sandbox: dict[tuple[str, str, str], str] = {}
+        self.sandbox: dict[tuple[str, str, str], str] = {}
+        """Ids by conversation, message and path."""
         self._asked_paths: set[tuple[str, str]] = set()
 
     def find(self, file_id: str) -> StoredFile | None:
@@ -54,44 +55,15 @@ class Files:
 
     def expect(self, owner: str, name: str, size: int) -> StoredFile:
         """Make room for an upload."""
-        stored = StoredFile(id=f"file-{_alnum(22)}", owner=owner, name=name, size=size)
-        self._keep(stored)
-        return stored
+        return self._keep(StoredFile(id=_file_id(22), owner=owner, name=name, size=size))
 
     def make(self, owner: str, name: str, content: bytes, *, is_native: bool = False) -> str:
         """Keep a generated file; return its id, of the native form (`sediment://`) if asked."""
-        file_id = f"file_{secrets.token_hex(16)}" if is_native else f"file-{_alnum(24)}"
-        self._keep(
-            StoredFile(
-                id=file_id,
-                owner=owner,
-                name=name,
-                size=len(content),
-                media_type=mimetypes.guess_type(name)[0] or DEFAULT_TYPE,
-                content=content,
-                received_bytes=len(content),
-                is_uploaded=True,
-            )
-        )
-        return file_id
-
-    def _keep(self, stored: StoredFile) -> None:
-        self._by_id[stored.id] = stored
-        while len(self._by_id) > KEPT_FILES or self._kept_bytes() > KEPT_BYTES:
-            del self._by_id[next(iter(self._by_id))]
-
-    def _kept_bytes(self) -> int:
-        return sum(len(one.content or b"") for one in self._by_id.values())
-
-    def put_in_sandbox(
-        self, conversation_id: str, message_id: str, path: str, file_id: str
-    ) -> None:
-        """Let a message's sandbox path lead to a file."""
-        self._sandbox[conversation_id, message_id, path] = file_id
-
-    def in_sandbox(self, conversation_id: str, message_id: str, path: str) -> StoredFile | None:
-        """Return the file that a message's sandbox path leads to."""
-        return self._by_id.get(self._sandbox.get((conversation_id, message_id, path), ""))
+        file_id = f"file_{secrets.token_hex(16)}" if is_native else _file_id(24)
+        stored = StoredFile(id=file_id, owner=owner, name=name, size=len(content))
+        stored.content, stored.received_bytes, stored.is_uploaded = content, len(content), True
+        stored.media_type = mimetypes.guess_type(name)[0] or DEFAULT_TYPE
+        return self._keep(stored).id
 
     def is_first_ask(self, message_id: str, path: str) -> bool:
         """Return whether this sandbox path is asked for the first time."""
@@ -99,9 +71,18 @@ class Files:
         self._asked_paths.add((message_id, path))
         return is_first
 
+    def _keep(self, stored: StoredFile) -> StoredFile:
+        self._by_id[stored.id] = stored
+        while len(self._by_id) > KEPT_FILES or self._kept_bytes() > KEPT_BYTES:
+            del self._by_id[next(iter(self._by_id))]
+        return stored
+
+    def _kept_bytes(self) -> int:
+        return sum(len(one.content or b"") for one in self._by_id.values())
+
 
 FILES: web.AppKey[Files] = web.AppKey("FILES", Files)
 
 
-def _alnum(length: int) -> str:
-    return "".join(secrets.choice(_ALNUM) for _ in range(length))
+def _file_id(length: int) -> str:
+    return "file-" + "".join(secrets.choice(_ALNUM) for _ in range(length))

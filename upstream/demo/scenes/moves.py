@@ -30,7 +30,7 @@ def draw(scene: Scene, name: str, *, width: int, height: int) -> str:
 def keep(scene: Scene, name: str, *, path: str, message_id: str) -> None:
     """Put a table where a message's sandbox path leads."""
     file_id = scene.files.make(scene.question.owner, name, CSV)
-    scene.files.put_in_sandbox(scene.conversation_id, message_id, path, file_id)
+    scene.files.sandbox[scene.conversation_id, message_id, path] = file_id
 
 
 def improve(scene: Scene, message_id: str, *, part: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from upstream.demo.ground.words import quoted
+from upstream.demo.ground.words import about_talk, quoted
 from upstream.demo.scenes.questions import Question
 from upstream.demo.scenes.scene import Scene
 
@@ -72,26 +72,16 @@ def _remembered(question: Question) -> str:
 
 
 def _echo(question: Question) -> str:
-    text, model, words = quoted(question.text), question.model, question.words
-    said = words(
-        f"you said {text} and no model has thought about it. ",
-        f"你说的是{text}，没有模型为此思考过。",
-    )
+    words, model = question.words, question.model
     talk = [one.text for one in question.history if one.role in {"user", "assistant"} and one.text]
-    if len(talk) > 1:
-        begun, count = quoted(talk[0]), len(talk)
-        said += words(
-            f"Our talk began with {begun}, {count} messages ago. ",
-            f"我们的谈话开始于{begun}，到现在有{count}条消息。",
-        )
     told = [one.text for one in question.history if one.role in {"system", "critic"}]
-    if any(told):
-        last = quoted(told[-1])
-        said += words(f"My instructions are {last}. ", f"我得到的指示是{last}。")
-    return said + words(
+    last = quoted(told[-1]) if any(told) else ""
+    said = about_talk(words, question.text, talk if len(talk) > 1 else (), last)
+    own = words(
         f"I am {model}, played by the demo upstream; write help to see what it can do.",
         f"我是演示上游扮演的 {model}；输入“帮助”可以看到它会做什么。",
     )
+    return words(" ", "").join([*said, own])
 
 
 def _about_files(scene: Scene) -> str:

@@ -21,7 +21,6 @@ from upstream.demo.scenes.script import (
     Script,
     Step,
     Wait,
-    Whole,
 )
 
 SHORT_CHARS = 24
@@ -29,6 +28,8 @@ SHORT_CHARS = 24
 PIECE = re.compile(
     r"\s*[^\s\u3000-\u9fff\uff00-\uffef]{1,12}|\s*[\u3000-\u9fff\uff00-\uffef]{1,3}|\s+"
 )
+Text = str | Sequence[str]
+"""A text, or one that is cut into pieces already."""
 FINISHED = Change("/message/status", "replace", "finished_successfully")
 CALLED = (FINISHED, Change("/message/end_turn", "replace", False))
 
@@ -54,8 +55,8 @@ class Scene:
     @property
     def last_id(self) -> str:
         """The id of the newest message of the stream."""
-        begun = (step.message["id"] for step in reversed(self.steps) if isinstance(step, Begin))
-        return str(next(begun, self._parent_id))
+        begun = [one for one in self.steps if isinstance(one, Begin) and not one.is_echo]
+        return str(begun[-1].message["id"] if begun else self._parent_id)
 
     def script(self, scenario: str) -> Script:
         """Return what was written."""
@@ -99,7 +100,7 @@ class Scene:
     def echo(self, messages: Sequence[Message]) -> None:
         """Let sent messages pass by as bare objects, and say which one is answered."""
         echoed = [_as_echoed(message) for message in messages]
-        self.steps += [Whole(message) for message in echoed]
+        self.steps += [Begin(message, is_echo=True) for message in echoed]
         if echoed:
             self.note({"type": "input_message", "input_message": _as_echoed(messages[-1])})
 
@@ -120,18 +121,11 @@ class Scene:
         """Finish a message that does not end the turn."""
         self.steps.append(Grow(message_id, CALLED))
 
-    def grow(
-        self,
-        message_id: str,
-        text: str | Sequence[str],
-        path: str = TEXT_PATH,
-        *,
-        is_answer: bool = True,
-    ) -> None:
-        """Let text grow in pieces."""
+    def grow(self, message_id: str, text: Text, path: str = TEXT_PATH, **flags: bool) -> None:
+        """Let text grow in pieces; it is visible at `TEXT_PATH` unless `is_answer` is false."""
+        is_content = flags.get("is_answer", path == TEXT_PATH)
         for piece in pieces_of(text) if isinstance(text, str) else text:
             change = Change(path, "append", piece)
-            is_content = is_answer and path == TEXT_PATH
             self.steps.append(Grow(message_id, (change,), is_content=is_content))
 
     def start(self, metadata: dict[str, Any] | None = None) -> str:
@@ -146,24 +140,18 @@ class Scene:
             self.note({**marker, "marker": "user_visible_token", "event": "first"})
         return message_id
 
-    def close(
-        self, message_id: str, *first: Change, ends: bool = True, finish: str = "stop"
-    ) -> None:
+    def close(self, message_id: str, *first: Change, ends: bool = True, finish: str = "") -> None:
         """Finish a visible answer; `first` are changes that come in the same event."""
         status = "finished_partial_completion" if finish == "max_tokens" else FINISHED.value
-        changes = (
-            *first,
+        done = {"is_complete": True, "finish_details": {"type": finish or "stop"}}
+        last = (
             Change("/message/status", "replace", status),
             Change("/message/end_turn", "replace", ends),
-            Change(
-                "/message/metadata",
-                "append",
-                {"is_complete": True, "finish_details": {"type": finish}},
-            ),
+            Change("/message/metadata", "append", done),
         )
-        self.steps.append(Grow(message_id, changes, is_closing=True))
+        self.steps.append(Grow(message_id, first + last, is_closing=True))
 
-    def say(self, text: str | Sequence[str], *, ends: bool = True) -> str:
+    def say(self, text: Text, *, ends: bool = True) -> str:
         """Say something to the user from its first to its last word."""
         message_id = self.start()
         if isinstance(text, str) and len(text) <= SHORT_CHARS:
@@ -173,22 +161,14 @@ class Scene:
             self.close(message_id, ends=ends)
         return message_id
 
-    def call(
-        self, recipient: str, *, text: str = "", json: Any = None, language: str = "unknown"
-    ) -> str:
+    def call(self, recipient: str, text: str = "", json: Any = None, language: str = "") -> str:
         """Let the assistant call a tool, with a text or with JSON."""
-        message_id = self.begin(
-            "assistant",
-            content={
-                "content_type": "code",
-                "language": language,
-                "response_format_name": None,
-                "text": "",
-            },
-            recipient=recipient,
-            status="in_progress",
-            metadata={"message_type": "next", "model_slug": self.question.model},
-        )
+        code = {"content_type": "code", "language": language or "unknown"}
+        fields = {
+            "content": {**code, "response_format_name": None, "text": ""},
+            "metadata": {"message_type": "next", "model_slug": self.question.model},
+        }
+        message_id = self.begin("assistant", recipient=recipient, status="in_progress", **fields)
         self.grow(message_id, text or orjson.dumps(json).decode(), CODE_PATH)
         self.finish(message_id)
         return message_id

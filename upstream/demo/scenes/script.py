@@ -28,6 +28,8 @@ class Begin(msgspec.Struct, frozen=True):
     """A message appears, as it is at first."""
 
     message: Message
+    is_echo: bool = False
+    """Whether it was sent by the caller; both generations send it as a bare object."""
 
 
 class Grow(msgspec.Struct, frozen=True):
@@ -43,12 +45,6 @@ class Grow(msgspec.Struct, frozen=True):
     """Whether a visible message finishes; faults act before it at the latest."""
 
 
-class Whole(msgspec.Struct, frozen=True):
-    """A finished message that both generations send as a bare object (an echo)."""
-
-    message: Message
-
-
 class Note(msgspec.Struct, frozen=True):
     """A typed event, or a trailer of 2023 without a type."""
 
@@ -61,7 +57,7 @@ class Wait(msgspec.Struct, frozen=True):
     beats: float
 
 
-Step = Begin | Grow | Whole | Note | Wait
+Step = Begin | Grow | Note | Wait
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -96,8 +92,8 @@ def final_messages(steps: Iterable[Step]) -> list[Message]:
     documents = Documents()
     for step in steps:
         match step:
-            case Begin(message) | Whole(message):
-                documents.begin(message)
+            case Begin():
+                documents.begin(step.message)
             case Grow():
                 documents.grow(step)
             case Note() | Wait():
@@ -118,17 +114,12 @@ def _apply(document: dict[str, Any], path: str, change: Change) -> None:
     for key in way:
         parent = parent[key]
     if change.operation == "append":
-        parent[last] = _merged(_at(parent, last), change.value)
+        old = parent.get(last) if isinstance(parent, dict) else parent[last]
+        parent[last] = _merged(old, change.value)
     elif change.operation == "add" and isinstance(parent, list):
         parent.insert(int(last), change.value)
     else:
         parent[last] = change.value
-
-
-def _at(parent: Any, key: str | int) -> Any:
-    if isinstance(parent, dict):
-        return parent.get(key)
-    return parent[key]
 
 
 def _merged(old: Any, new: Any) -> Any:
@@ -136,6 +127,4 @@ def _merged(old: Any, new: Any) -> Any:
         return new
     if isinstance(old, str):
         return joined(old + new)
-    if isinstance(old, list):
-        return old + (new if isinstance(new, list) else [new])
-    return {**old, **new}
+    return [*old, *new] if isinstance(old, list) else {**old, **new}

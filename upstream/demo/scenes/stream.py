@@ -20,7 +20,6 @@ from upstream.demo.scenes.script import (
     Note,
     Script,
     Wait,
-    Whole,
 )
 
 PADDED_EVERY = 5
@@ -49,10 +48,8 @@ def render(script: Script, *, is_v1: bool) -> Iterator[Piece]:
         yield Piece(event(b'"v1"', name="delta_encoding"))
     for step in script.steps:
         match step:
-            case Begin(message):
-                yield Piece(renderer.begin(message))
-            case Whole(message):
-                yield Piece(event(dump(_bare(message, script.conversation_id))))
+            case Begin(message, is_echo):
+                yield Piece(_whole(message, script) if is_echo else renderer.begin(message))
             case Grow():
                 yield Piece(
                     renderer.grow(step),
@@ -98,33 +95,32 @@ class RenderV0:
     """Whole messages, each superseding the last with its id."""
 
     def __init__(self, script: Script) -> None:
-        self._conversation_id = script.conversation_id
+        self._script = script
         self._documents = Documents()
 
     def begin(self, message: Message) -> bytes:
         """Return a message as it is at first."""
         self._documents.begin(message)
-        return event(dump(_bare(message, self._conversation_id)))
+        return _whole(message, self._script)
 
     def grow(self, step: Grow) -> bytes:
         """Return the message as it is after changes."""
-        message = _without_half(self._documents.grow(step))
-        return event(dump(_bare(message, self._conversation_id)))
+        return _whole(_without_half(self._documents.grow(step)), self._script)
 
 
 class RenderV1:
     """Deltas on a document for each message, saying only what differs from the last."""
 
     def __init__(self, script: Script) -> None:
-        self._conversation_id = script.conversation_id
+        self._script = script
         self._channels: dict[str, int] = {}
-        self._sticky: dict[str, Any] = {"p": "", "o": "add", "c": 0}
+        self._sticky: dict[str, Any] = {}
         self._deltas = 0
 
     def begin(self, message: Message) -> bytes:
         """Return a new document."""
         self._channels[message["id"]] = len(self._channels)
-        return self._delta("", "add", _bare(message, self._conversation_id), message["id"])
+        return self._delta("", "add", _bare(message, self._script), message["id"])
 
     def grow(self, step: Grow) -> bytes:
         """Return changes, as a patch if there are several."""
@@ -136,8 +132,7 @@ class RenderV1:
 
     def _delta(self, path: str, operation: str, value: object, message_id: str) -> bytes:
         wanted = {"p": path, "o": operation, "c": self._channels[message_id]}
-        is_first = not self._deltas
-        said = {key: wanted[key] for key in wanted if is_first or wanted[key] != self._sticky[key]}
+        said = {key: one for key, one in wanted.items() if one != self._sticky.get(key)}
         self._sticky = wanted
         channel = {"c": said.pop("c")} if "c" in said else {}
         self._deltas += 1
@@ -145,9 +140,13 @@ class RenderV1:
         return event(dump({**said, "v": value, **channel}) + padding, name="delta")
 
 
-def _bare(message: Message, conversation_id: str) -> dict[str, Any]:
+def _bare(message: Message, script: Script) -> dict[str, Any]:
     no_error = {"error": None, "error_code": None}
-    return {"message": message, "conversation_id": conversation_id, **no_error}
+    return {"message": message, "conversation_id": script.conversation_id, **no_error}
+
+
+def _whole(message: Message, script: Script) -> bytes:
+    return event(dump(_bare(message, script)))
 
 
 def _without_half(message: Message) -> Message:

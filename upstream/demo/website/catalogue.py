@@ -6,10 +6,11 @@ from typing import Any
 
 from aiohttp import web
 
+from upstream.demo.ground.jwts import bearer_of
 from upstream.demo.ground.refusals import Refusal, detail, read_fields
 from upstream.demo.ground.stats import STATS
 from upstream.demo.website.bodies import BODIES, answer, body
-from upstream.demo.website.tokens import TOKENS, bearer_of
+from upstream.demo.website.tokens import TOKENS
 
 SLUGS = BODIES["models"]["categories"][0]["supported_models"]
 OWN_GIZMOS = ("g-demo00001", "g-2fkFE8rbu")

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from upstream.demo.ground.recent import Recent
 from upstream.demo.ground.refusals import Refusal, detail, not_found, read_fields
 from upstream.demo.ground.stats import STATS
 from upstream.demo.scenes.scenarios import conversation_details
@@ -16,6 +17,9 @@ from upstream.demo.website.tokens import OWNER
 
 KEPT_CONVERSATIONS = 2_000
 """The oldest are forgotten: all is in memory, and load tests run for long."""
+
+
+Node = dict[str, Any]
 
 
 class Late(msgspec.Struct, frozen=True):
@@ -38,18 +42,21 @@ class Conversation(msgspec.Struct):
     is_archived: bool = False
     is_streaming: bool = False
     created_at: float = msgspec.field(default_factory=time.time)
-    root_id: str = msgspec.field(default_factory=lambda: str(uuid.uuid4()))
-    messages: dict[str, Message] = msgspec.field(default_factory=dict)
-    parents: dict[str, str] = msgspec.field(default_factory=dict)
+    mapping: dict[str, Node] = msgspec.field(default_factory=dict)
+    """The tree of messages by their ids, as the upstream shows it; the root has none."""
     current_id: str = ""
     late: list[Late] = msgspec.field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Plant the root."""
+        self._grow(str(uuid.uuid4()), None)
+
     def append(self, message: Message) -> None:
         """Add a message below the current one, or replace it where it is."""
-        if message["id"] not in self.messages:
-            self.parents[message["id"]] = self.current_id or self.root_id
-            self.current_id = message["id"]
-        self.messages[message["id"]] = message
+        if message["id"] not in self.mapping:
+            self.mapping[self.current_id]["children"].append(message["id"])
+            self._grow(message["id"], self.current_id)
+        self.mapping[message["id"]]["message"] = message
 
     def settle(self) -> None:
         """Take in the late messages whose time has come."""
@@ -61,40 +68,29 @@ class Conversation(msgspec.Struct):
     def path(self, leaf_id: str) -> list[Message]:
         """Return the messages from the root to a leaf."""
         way: list[Message] = []
-        node_id = leaf_id
-        while node_id in self.messages:
-            way.append(self.messages[node_id])
-            node_id = self.parents[node_id]
+        node = self.mapping.get(leaf_id)
+        while node and node["message"]:
+            way.append(node["message"])
+            node = self.mapping[node["parent"]]
         return way[::-1]
 
     def as_json(self) -> Any:
         """Return the whole, as `GET conversation/{id}` answers."""
-        children: dict[str, list[str]] = {node: [] for node in [self.root_id, *self.messages]}
-        for node_id, parent_id in self.parents.items():
-            children[parent_id].append(node_id)
-        mapping: dict[str, Any] = {
-            node_id: {
-                "id": node_id,
-                "message": self.messages.get(node_id),
-                "parent": self.parents.get(node_id),
-                "children": children[node_id],
-            }
-            for node_id in children
-        }
-        names = msgspec.structs.asdict(self) | {
-            "mapping": mapping,
-            "current_id": self.current_id or self.root_id,
-            "gizmo_id": self.gizmo_id or None,
-            "async_status": 3 if self.late else None,
-        }
-        return body("conversation", **names)
+        names = msgspec.structs.asdict(self)
+        names["gizmo_id"] = self.gizmo_id or None
+        return body("conversation", **names, async_status=3 if self.late else None)
+
+    def _grow(self, node_id: str, parent_id: str | None) -> None:
+        node: Node = {"id": node_id, "message": None, "parent": parent_id, "children": []}
+        self.mapping[node_id] = node
+        self.current_id = node_id
 
 
 class Conversations:
     """All conversations, by id."""
 
     def __init__(self) -> None:
-        self._by_id: dict[str, Conversation] = {}
+        self._by_id: Recent[str, Conversation] = Recent(KEPT_CONVERSATIONS)
 
     def open(self, owner: str, conversation_id: str) -> Conversation:
         """Return a visible conversation of this account.
@@ -116,8 +112,6 @@ class Conversations:
         """Begin a new conversation."""
         made = Conversation(str(uuid.uuid4()), owner, is_temporary=is_temporary)
         self._by_id[made.id] = made
-        if len(self._by_id) > KEPT_CONVERSATIONS:
-            del self._by_id[next(iter(self._by_id))]
         return made
 
     def any_of(self, owner: str, conversation_id: str) -> Conversation | None:

@@ -54,7 +54,8 @@ async def get_sandbox_link(request: web.Request) -> web.Response:
         return answer("no_link", code="ace_pod_expired")
     if RETRY_WORD in path and files.is_first_ask(message_id, path):
         return web.json_response({"status": "retry"})
-    return _link(request, files.in_sandbox(conversation.id, message_id, path))
+    file_id = files.sandbox.get((conversation.id, message_id, path), "")
+    return _link(request, files.find(file_id))
 
 
 async def get_blob(request: web.Request) -> web.Response:

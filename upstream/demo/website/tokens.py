@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from upstream.demo.ground.delivery import short_hash
-from upstream.demo.ground.jwts import AUTH_CLAIM, claims_of, is_expired, make_jwt
+from upstream.demo.ground.jwts import AUTH_CLAIM, bearer_of, claims_of, is_expired, make_jwt
 from upstream.demo.ground.options import DemoOptions
 from upstream.demo.ground.refusals import Refusal, busy, detail, page, read_fields
 from upstream.demo.ground.stats import STATS
@@ -105,12 +105,6 @@ OWNER: web.RequestKey[str] = web.RequestKey("OWNER", str)
 def account_id_of(stem: str) -> str:
     """Return the same account id for the same token, always."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"demo account of {stem}"))
-
-
-def bearer_of(request: web.Request) -> str:
-    """Return the bearer token of a request, or an empty string."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 @web.middleware

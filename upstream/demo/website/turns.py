@@ -10,10 +10,17 @@ from aiohttp import web
 
 from upstream.demo.ground.delivery import ABORT, END, HEAD, Piece, deliver
 from upstream.demo.ground.options import OPTIONS
-from upstream.demo.ground.refusals import Refusal, detail, not_found, read_fields
+from upstream.demo.ground.recent import Recent
+from upstream.demo.ground.refusals import (
+    Refusal,
+    answer_instead,
+    detail,
+    not_found,
+    read_fields,
+)
 from upstream.demo.ground.stats import STATS, Play
 from upstream.demo.ground.words import Fault, Once
-from upstream.demo.scenes.faults import SLOW_SECONDS, answer_instead, bend
+from upstream.demo.scenes.faults import INSTEAD, SLOW_SECONDS, bend
 from upstream.demo.scenes.files import FILES
 from upstream.demo.scenes.questions import Question, read_question
 from upstream.demo.scenes.scenarios import play
@@ -52,20 +59,13 @@ class Replay(msgspec.Struct, frozen=True):
 
 
 class Turns:
-    """What is remembered of turns."""
+    """What is remembered of turns, by conversation."""
 
     def __init__(self) -> None:
         self.once = Once()
         self.stopped: set[str] = set()
         """Conversations whose running answer was told to stop."""
-        self.replays: dict[str, Replay] = {}
-
-    def keep(self, replay: Replay) -> None:
-        """Remember an answer as the last one of its conversation."""
-        self.stopped.discard(replay.script.conversation_id)
-        self.replays[replay.script.conversation_id] = replay
-        if len(self.replays) > KEPT_REPLAYS:
-            del self.replays[next(iter(self.replays))]
+        self.replays: Recent[str, Replay] = Recent(KEPT_REPLAYS)
 
 
 TURNS: web.AppKey[Turns] = web.AppKey("TURNS", Turns)
@@ -142,7 +142,7 @@ async def _answer(request: web.Request) -> web.StreamResponse:
     before = {"slow": Piece(seconds=fault.number(SLOW_SECONDS)), "refuse": ABORT}.get(fault.name)
     if before and not await deliver(request, response, [before], stats.streams):
         return response
-    instead = answer_instead(fault, conversation.id)
+    instead = answer_instead(INSTEAD, fault, {"conversation_id": conversation.id})
     return instead or await _stream(request, response, question, conversation, fault)
 
 
@@ -176,7 +176,8 @@ async def _stream(
     request.app[STATS].turns_by_scenario[script.scenario] += 1
     request[PLAY].scenario = script.scenario
     is_v1 = options.generation == "v1" or (options.generation == "ask" and question.wants_v1)
-    turns.keep(Replay(script, is_v1, is_final_only=fault.name == "handoff410"))
+    turns.stopped.discard(conversation.id)
+    turns.replays[conversation.id] = Replay(script, is_v1, fault.name == "handoff410")
     pieces = bend(fault, render(script, is_v1=is_v1), script)
     conversation.is_streaming = True
     if fault.name.startswith("handoff"):

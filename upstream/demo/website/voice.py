@@ -18,12 +18,12 @@ from upstream.demo.ground.stats import STATS
 from upstream.demo.ground.words import read_commands
 from upstream.demo.scenes.files import FILES
 from upstream.demo.scenes.questions import text_of
-from upstream.demo.website.bodies import answer
+from upstream.demo.website.bodies import BODIES, answer
 from upstream.demo.website.conversations import CONVERSATIONS
 from upstream.demo.website.downloads import foreign_link
 from upstream.demo.website.tokens import OWNER
 
-VOICES = ("arbor", "breeze", "cove", "ember", "juniper", "maple", "sol", "spruce", "vale")
+VOICES = {one["voice"] for one in BODIES["voices"]["voices"]}
 LINKED_FORMAT = "opus"
 """Some answers are a link to the bytes in place of the bytes."""
 MAX_RECORDING_BYTES = 32 * 1024 * 1024
@@ -61,12 +61,6 @@ async def get_speech(request: web.Request) -> web.StreamResponse:
     return response
 
 
-async def get_voices(_request: web.Request) -> web.Response:
-    """List the voices."""
-    voices = [{"voice": name, "name": name.capitalize()} for name in VOICES]
-    return web.json_response({"voices": voices, "selected": "cove"})
-
-
 async def post_recording(request: web.Request) -> web.Response:
     """Write a recording down."""
     if not request.content_type.startswith("multipart/"):
@@ -92,7 +86,7 @@ def _text(request: web.Request) -> str:
     """Return what a message says, or refuse."""
     query = request.query
     conversation = request.app[CONVERSATIONS].open(request[OWNER], query.get("conversation_id", ""))
-    message = conversation.messages.get(query.get("message_id", ""))
+    message = conversation.mapping.get(query.get("message_id", ""), {}).get("message")
     if message is None or message["author"]["role"] != "assistant":
         raise not_found("message_not_found")
     return text_of(message)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from upstream.demo.ground.jwts import claims_of, is_expired, make_jwt
+from upstream.demo.ground.jwts import base64url, claims_of, is_expired, make_jwt
 
 
 def test_a_token_says_what_it_was_made_of() -> None:
@@ -21,3 +21,7 @@ def test_time_ends_a_token() -> None:
     assert is_expired({"exp": 10}, 10)
     assert not is_expired({"exp": 10.5}, 10)
     assert not is_expired({"exp": "soon"}, 10)
+
+
+def test_base64_for_addresses_has_no_padding() -> None:
+    assert base64url(b"\xff\xfe\xfd\xfc") == "__79_A"

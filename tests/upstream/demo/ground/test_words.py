@@ -8,6 +8,7 @@ from upstream.demo.ground.words import (
     Commands,
     Fault,
     Once,
+    about_talk,
     is_chinese,
     meant,
     plain_text,
@@ -50,6 +51,15 @@ def test_functions_are_meant_by_words_of_their_names() -> None:
     names = ["getWeather", "add_numbers", "numbers_of_weather", "do"]
     found = meant(names, "the weather in numbers: do get it")
     assert found == ["numbers_of_weather", "getWeather", "add_numbers"]
+
+
+def test_sentences_are_about_what_was_said() -> None:
+    english, chinese = (lambda one, _: one), (lambda _, one: one)
+    assert about_talk(english, "a", (), "") == ["you said “a” and no model has thought about it."]
+    assert about_talk(chinese, "a", ["b", "c"], "“d”")[1:] == [
+        "我们的谈话开始于“b”，到现在有2条消息。",
+        "我得到的指示是“d”。",
+    ]
 
 
 def test_small_things() -> None:

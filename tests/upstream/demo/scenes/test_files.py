@@ -23,12 +23,8 @@ def test_a_file_belongs_to_its_owner() -> None:
     assert files.owned("you", stored.id) is None
 
 
-def test_a_sandbox_path_belongs_to_its_message() -> None:
+def test_the_first_time_that_a_path_is_asked_for_is_told() -> None:
     files = Files()
-    file_id = files.make("me", "a.csv", b"x")
-    files.put_in_sandbox("c", "m", "/mnt/data/a.csv", file_id)
-    assert files.in_sandbox("c", "m", "/mnt/data/a.csv").id == file_id
-    assert files.in_sandbox("c", "n", "/mnt/data/a.csv") is None
     assert files.is_first_ask("m", "p")
     assert not files.is_first_ask("m", "p")
 

@@ -7,7 +7,6 @@ from upstream.demo.scenes.script import (
     Grow,
     Note,
     Wait,
-    Whole,
     final_messages,
     joined,
 )
@@ -22,7 +21,7 @@ def test_steps_make_messages_in_order() -> None:
         Begin(message("m")),
         Note({"type": "x"}),
         Grow("m", (Change(TEXT_PATH, "append", "Hel"),)),
-        Whole(message("n")),
+        Begin(message("n"), is_echo=True),
         Wait(1),
         Grow(
             "m", (Change(TEXT_PATH, "append", "lo"), Change("/message/status", "replace", "done"))
