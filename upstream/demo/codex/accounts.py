@@ -7,7 +7,6 @@ names the login, and each exchange ends the refresh token that was used.
 """
 
 import base64
-import hashlib
 import hmac
 import re
 import secrets
@@ -17,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from upstream.demo.ground.jwts import AUTH_CLAIM, claims_of, is_expired, make_jwt
+from upstream.demo.ground.jwts import AUTH_CLAIM, claims_about, claims_of, is_expired, make_jwt
 from upstream.demo.ground.recent import Recent
 from upstream.demo.ground.refusals import Refusal
 
@@ -60,11 +59,6 @@ class Account(msgspec.Struct, frozen=True):
     def id(self) -> str:
         """The account id, always the same for the same name."""
         return str(uuid.uuid5(uuid.NAMESPACE_OID, f"demo Codex account of {self.name}"))
-
-    @property
-    def email(self) -> str:
-        """The address in the id token."""
-        return self.name if "@" in self.name else f"{self.name}@example.org"
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -174,7 +168,10 @@ class Accounts:
 
     def _grant(self, key: str, login: Login) -> dict[str, Any]:
         self._serial += 1
-        account, claims = login.account, self._claims(login.account)
+        account, now = login.account, self._clock()
+        times, is_fedramp = (now, now + self._access_seconds), "fedramp" in account.words
+        more = {"chatgpt_account_is_fedramp": is_fedramp}
+        claims = claims_about(account.id, account.plan, times, **more)
         own = {"jti": secrets.token_hex(8), "demo_serial": self._serial, "demo_login": key}
         access = {"aud": ["https://api.openai.com/v1"], "client_id": CLIENT_ID, **own}
         answer = {
@@ -185,26 +182,13 @@ class Accounts:
         if "steady" in account.words and login.refresh_token:
             return answer
         login.refresh_token = f"{key}~{secrets.token_urlsafe(18)}"
-        identity = {"aud": CLIENT_ID, "email": account.email}
+        email = account.name if "@" in account.name else f"{account.name}@example.org"
+        identity = {"aud": CLIENT_ID, "email": email}
         return answer | {
             "id_token": make_jwt(claims | identity),
             "refresh_token": login.refresh_token,
             "scope": "openid profile email offline_access",
         }
-
-    def _claims(self, account: Account) -> dict[str, Any]:
-        now = int(self._clock())
-        user_id = f"user-{hashlib.sha256(account.id.encode()).hexdigest()[:24]}"
-        auth = {
-            "chatgpt_account_id": account.id,
-            "chatgpt_plan_type": account.plan,
-            "chatgpt_user_id": user_id,
-            "user_id": user_id,
-            "chatgpt_account_is_fedramp": "fedramp" in account.words,
-        }
-        times = {"iat": now, "exp": now + self._access_seconds}
-        issued = {"iss": "https://auth.openai.com", "sub": f"auth0|{user_id}"}
-        return {**issued, **times, AUTH_CLAIM: auth}
 
 
 def unauthorized(code: str) -> Refusal:

@@ -45,20 +45,13 @@ _NOISE = (
 )
 
 
-class Prompt(msgspec.Struct, frozen=True):
-    """The words of what a turn sends."""
-
-    words: int
-    cached: int
-
-
 class Prefixes:
     """What is cached of the last prompt under each cache key."""
 
     def __init__(self) -> None:
         self._last: Recent[tuple[str, str], list[bytes]] = Recent(KEPT_PREFIXES)
 
-    def count(self, caller: Caller, body: dict[str, Any]) -> Prompt:
+    def count(self, caller: Caller, body: dict[str, Any]) -> tuple[int, int]:
         """Count the words of a prompt, and those of its beginning that equal the last one's."""
         parts = [body.get("tools"), body.get("instructions"), *body["input"]]
         words = [count_words(part) for part in map(_readable, parts)]
@@ -69,7 +62,7 @@ class Prefixes:
         while same < min(len(last), len(tags)) and last[same] == tags[same]:
             same += 1
         self._last[key] = tags
-        return Prompt(sum(words), sum(words[:same]))
+        return sum(words), sum(words[:same])
 
 
 PREFIXES: web.AppKey[Prefixes] = web.AppKey("CODEX_PREFIXES", Prefixes)
@@ -204,16 +197,17 @@ def _response(turn: Turn, items: list[dict[str, Any]]) -> dict[str, Any]:
     return response
 
 
-def _usage(prompt: Prompt, items: list[dict[str, Any]]) -> dict[str, Any]:
+def _usage(prompt: tuple[int, int], items: list[dict[str, Any]]) -> dict[str, Any]:
+    sent, cached = prompt
     words = [(item["type"], count_words(_readable(item))) for item in items]
     said = sum(count for _, count in words)
     thought = sum(count for kind, count in words if kind == "reasoning")
     return {
-        "input_tokens": prompt.words,
-        "input_tokens_details": {"cached_tokens": prompt.cached},
+        "input_tokens": sent,
+        "input_tokens_details": {"cached_tokens": cached},
         "output_tokens": said,
         "output_tokens_details": {"reasoning_tokens": thought},
-        "total_tokens": prompt.words + said,
+        "total_tokens": sent + said,
     }
 
 

@@ -5,7 +5,6 @@ first letters choose a fault: `dead`, `html`, `busy`, `slow`, `opaque`.
 """
 
 import asyncio
-import hashlib
 import secrets
 import time
 import uuid
@@ -16,7 +15,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from upstream.demo.ground.delivery import short_hash
-from upstream.demo.ground.jwts import AUTH_CLAIM, bearer_of, claims_of, is_expired, make_jwt
+from upstream.demo.ground.jwts import (
+    AUTH_CLAIM,
+    bearer_of,
+    claims_about,
+    claims_of,
+    is_expired,
+    make_jwt,
+)
 from upstream.demo.ground.options import DemoOptions
 from upstream.demo.ground.refusals import Refusal, busy, detail, page, read_fields
 from upstream.demo.ground.stats import STATS
@@ -150,6 +156,6 @@ def _unless(account_id: str, *, is_expired: bool) -> str:
 
 
 def _jwt(made: Issued) -> str:
-    user_id = f"user-{hashlib.sha256(made.account_id.encode()).hexdigest()[:24]}"
-    names = {"id": made.account_id, "user_id": user_id, "jti": secrets.token_hex(8)}
-    return make_jwt(body("claims", now=int(time.time()), expires_at=int(made.expires_at), **names))
+    times = (time.time(), made.expires_at)
+    claims = claims_about(made.account_id, "plus", times, organizations=[], groups=[])
+    return make_jwt({**claims, **body("claims", jti=secrets.token_hex(8))})

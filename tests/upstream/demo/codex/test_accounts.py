@@ -45,8 +45,11 @@ def code_of(refusal: pytest.ExceptionInfo[Refusal]) -> str:
         ("freedom", "plus", "freedom@example.org"),
     ],
 )
-def test_words_of_a_name_choose_the_plan(name: str, plan: str, email: str) -> None:
-    assert (Account(name).plan, Account(name).email) == (plan, email)
+def test_words_of_a_name_choose_the_plan(
+    accounts: Accounts, name: str, plan: str, email: str
+) -> None:
+    claims = claims_of(accounts.exchange(name)["id_token"])
+    assert (claims[AUTH_CLAIM]["chatgpt_plan_type"], claims["email"]) == (plan, email)
 
 
 def test_an_access_token_says_whose_it_is(accounts: Accounts, clock: Clock) -> None:
