@@ -12,6 +12,7 @@ from aiohttp import ClientSession, web
 from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
+from service.demands.imitated_turns import ImitatedTurns
 from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
 from service.observing.unknown_events import Drift
@@ -256,10 +257,12 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         app[keys.ACCOUNTS] = UpstreamAccounts(backend)
         app[keys.UPSTREAM] = UpstreamProbe(backend)
         services = _turn_services(app, backend, models, conversations)
-        turns: Turns = UpstreamTurns(services)
+        kept = config.conversation
+        is_kept = not (kept.temporary or kept.delete_after_response)
+        turns: Turns = ImitatedTurns(UpstreamTurns(services), is_kept=is_kept)
         if config.server.keys_file:
             turns = AllowedTurns(turns)
-        app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
+        app[keys.TURNS] = JoiningTurns(turns)
         app[_CALLS] = AccountCalls(tokens, services.queues)
         _open_audio(app, backend, turns)
         _open_acceptance(app, backend)

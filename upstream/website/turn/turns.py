@@ -31,14 +31,15 @@ from service.vocabulary.events import (
     UpstreamEvent,
 )
 from service.vocabulary.requests import ChatRequest, FilePart
+from upstream.fetching.left_files import located
+from upstream.http.turn_body import TurnBody
 from upstream.slots.queueing import AccountQueues
 from upstream.website.files.assets import resolve_assets
-from upstream.website.files.left_files import located
 from upstream.website.files.uploads import Files
 from upstream.website.models.catalogue import ModelCatalogue
 from upstream.website.payload.turn_body import TurnOptions, build_turn
 from upstream.website.turn.arkose import Arkose
-from upstream.website.turn.client import TurnBody, TurnClient
+from upstream.website.turn.client import TurnClient
 from upstream.website.turn.conversations import Conversations
 from upstream.website.turn.late_answers import answer_events
 from upstream.website.turn.late_pictures import TEMPORARY, late_events
