@@ -8,6 +8,7 @@ from service.observing.metrics import Metrics
 from service.observing.tracing import Tracing
 from service.observing.unknown_events import Drift
 from service.ports import (
+    Acceptance,
     Accounts,
     BlobStore,
     Catalogue,
@@ -29,6 +30,7 @@ CONFIG = web.AppKey("CONFIG", Config)
 METRICS = web.AppKey("METRICS", Metrics)
 DRIFT = web.AppKey("DRIFT", Drift)
 STATE = web.AppKey("STATE", StateStore)
+ACCEPTANCE = web.AppKey("ACCEPTANCE", Acceptance)
 TOKENS = web.AppKey("TOKENS", TokenExchange)
 BLOBS = web.AppKey("BLOBS", BlobStore)
 UPLOADS = web.AppKey("UPLOADS", UploadStore)

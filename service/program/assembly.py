@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
+from service.demands.imitated_turns import ImitatedTurns
 from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
 from service.observing.unknown_events import Drift
@@ -21,24 +22,29 @@ from service.settings.config import Config
 from service.turns.key_limits import KeyLimits
 from service.turns.model_permissions import AllowedTurns
 from service.turns.shared_turns import JoiningTurns
+from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import StorageError
 from storage.files.retention import Swept
 from storage.files.stores import Stores
 from storage.secrets.cipher import Cipher, load_or_create_secret
 from storage.secrets.key_file import KeyFile
 from storage.secrets.link_signer import LinkSigner
+from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from upstream.fetching.fetch import Fetcher
+from upstream.fetching.names import Names
 from upstream.http.backend import Backend
 from upstream.http.cooling import SharedCooling
 from upstream.http.probe import UpstreamProbe
 from upstream.http.routing import Route, Routes
 from upstream.http.session import make_session
+from upstream.slots.acceptance import UpstreamAcceptance
 from upstream.slots.calls import AccountCalls
 from upstream.slots.leases import Leases
 from upstream.slots.queueing import AccountQueues
 from upstream.tokens.accounts import UpstreamAccounts
 from upstream.tokens.cache import SEALED_PREFIX
+from upstream.tokens.exchange import TokenStores
 from upstream.tokens.tokens import TokenOptions, Tokens
 from upstream.website.audio.speech import UpstreamSpeech
 from upstream.website.audio.transcriptions import UpstreamTranscriptions
@@ -59,6 +65,7 @@ _CIPHER = web.AppKey("_CIPHER", Cipher)
 _ROUTES = web.AppKey("_ROUTES", Routes)
 _LEASES = web.AppKey("_LEASES", Leases)
 _CALLS = web.AppKey("_CALLS", AccountCalls)
+_NAMES = web.AppKey("_NAMES", Names)
 DATA = Path("data")
 SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
@@ -74,7 +81,16 @@ def make_app(config: Config) -> web.Application:
     install_edge(app)
     add_routes(app, config)
     app.cleanup_ctx.extend(
-        (tracing_ctx, secret_ctx, state_ctx, blobs_ctx, sharing_ctx, keys_ctx, upstream_ctx)
+        (
+            tracing_ctx,
+            secret_ctx,
+            state_ctx,
+            blobs_ctx,
+            sharing_ctx,
+            keys_ctx,
+            names_ctx,
+            upstream_ctx,
+        )
     )
     return app
 
@@ -115,6 +131,7 @@ async def state_ctx(app: web.Application) -> AsyncIterator[None]:
     state = open_state(
         app[keys.CONFIG].storage.state,
         lambda kind: metrics.state_failures.labels(kind).inc(),
+        is_alone=_is_alone(app[keys.CONFIG]),
     )
     app[keys.STATE] = state
 
@@ -170,8 +187,7 @@ async def sharing_ctx(app: web.Application) -> AsyncIterator[None]:
     routes = app[_ROUTES] = Routes(config.upstream.base_url, config.upstream.api_prefixes)
     app[keys.ROUTES] = routes
     _count_failures(routes, metrics)
-    # The one process before a file of its own has nobody to agree with.
-    if config.server.workers == 1 and config.storage.state.startswith("sqlite:"):
+    if _is_alone(config):
         yield
         return
     leases = app[_LEASES] = Leases(state)
@@ -213,17 +229,21 @@ def open_key_file(config: Config) -> KeyFile:
 
 
 @asynccontextmanager
+async def names_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Look up the hosts that callers name."""
+    async with Names(app[keys.CONFIG].fetch.resolve_seconds) as names:
+        app[_NAMES] = names
+        yield
+
+
+@asynccontextmanager
 async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open all that talks to the outside, in the order of dependence."""
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
     await loaded_encoding()  # the first answer shall not wait for it
     renewals: list[Callable[[], Awaitable[None]]] = []
-    options = TokenOptions(
-        daily=renewals, on_refresh=lambda result: metrics.refreshes.labels(result).inc()
-    )
     async with make_session(config.upstream) as session:
-        tokens = Tokens(config.tokens, session, app[keys.STATE], app[_CIPHER], options)
-        app[keys.TOKENS] = tokens
+        app[keys.TOKENS] = tokens = _tokens(app, session, renewals)
         backend = Backend(config.upstream, app[_ROUTES], session)
         gpts = Gpts(
             config.gpts, config.gpts_key.get_secret_value(), backend, app[keys.STATE], tokens
@@ -237,21 +257,45 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         app[keys.ACCOUNTS] = UpstreamAccounts(backend)
         app[keys.UPSTREAM] = UpstreamProbe(backend)
         services = _turn_services(app, backend, models, conversations)
-        turns: Turns = UpstreamTurns(services)
+        kept = config.conversation
+        is_kept = not (kept.temporary or kept.delete_after_response)
+        turns: Turns = ImitatedTurns(UpstreamTurns(services), is_kept=is_kept)
         if config.server.keys_file:
             turns = AllowedTurns(turns)
-        app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
-        _open_audio(app, backend, turns, services.queues)
+        app[keys.TURNS] = JoiningTurns(turns)
+        app[_CALLS] = AccountCalls(tokens, services.queues)
+        _open_audio(app, backend, turns)
+        _open_acceptance(app, backend)
         async with conversations, background(tokens.run, gpts.start):
             yield
             await tokens.close()
 
 
-def _open_audio(
-    app: web.Application, backend: Backend, turns: Turns, queues: AccountQueues
-) -> None:
-    config = app[keys.CONFIG]
-    calls = app[_CALLS] = AccountCalls(app[keys.TOKENS], queues)
+def _tokens(
+    app: web.Application, session: ClientSession, renewals: list[Callable[[], Awaitable[None]]]
+) -> Tokens:
+    config, metrics = app[keys.CONFIG], app[keys.METRICS]
+    options = TokenOptions(
+        daily=renewals,
+        on_refresh=lambda result: metrics.refreshes.labels(result).inc(),
+        has_keys=bool(config.server.keys_file),
+        is_demo=config.is_demo,
+    )
+    stores = TokenStores(app[keys.STATE], FileJournal(_journal_folder(config)), app[_CIPHER])
+    return Tokens(config.tokens, session, stores, options)
+
+
+def _open_acceptance(app: web.Application, backend: Backend) -> None:
+    async def ask(caller: Caller) -> None:
+        await backend.call(caller, "GET", "models")
+
+    accepted = UpstreamAcceptance(app[_CALLS], ask, app[keys.STATE])
+    backend.watch(accepted.note)
+    app[keys.ACCEPTANCE] = accepted
+
+
+def _open_audio(app: web.Application, backend: Backend, turns: Turns) -> None:
+    config, calls = app[keys.CONFIG], app[_CALLS]
     app[keys.TRANSCRIPTIONS] = UpstreamTranscriptions(backend, calls)
     app[keys.SPEECH] = UpstreamSpeech(
         turns,
@@ -267,7 +311,7 @@ def _turn_services(
 ) -> TurnServices:
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
     transfers = Transfers(backend, config.files.host_rewrite)
-    fetcher = Fetcher(config.fetch, config.upstream)
+    fetcher = Fetcher(config.fetch, config.upstream, app[_NAMES])
     has_upstream_links = config.images.upstream_links
     return TurnServices(
         config=config,
@@ -322,6 +366,17 @@ def _count_failures(routes: Routes, metrics: Metrics) -> None:
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.error("a background job failed", exc_info=error)
+
+
+def _is_alone(config: Config) -> bool:
+    """Tell whether this is the one process before a file of its own, with nobody to agree with."""
+    return config.server.workers == 1 and config.storage.state.startswith("sqlite:")
+
+
+def _journal_folder(config: Config) -> Path:
+    """Return where rotated tokens are on their way into the store: beside its file, if it has one."""
+    kind, _, path = config.storage.state.partition(":")
+    return (Path(path).parent if kind == "sqlite" else DATA) / "tokens"
 
 
 def _secret(config: Config) -> bytes:

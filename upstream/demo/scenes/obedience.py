@@ -46,9 +46,12 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def read_instructions(history: tuple[Said, ...]) -> Instructions:
-    """Return what the last system message says, if it says anything of the kind."""
-    texts = [one.text for one in history if one.role in {"system", "critic"} and one.text]
-    told = texts[-1] if texts else ""
+    """Return what the system messages say: the last one counts that says anything of the kind."""
+    read = [_read_told(one.text) for one in history if one.role in {"system", "critic"}]
+    return next((told for told in reversed(read) if told != Instructions()), Instructions())
+
+
+def _read_told(told: str) -> Instructions:
     functions: dict[str, dict[str, Any]] = {}
     schema: dict[str, Any] = {}
     for entry in filter(None, map(_object, told.splitlines())):

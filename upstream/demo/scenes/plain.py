@@ -74,9 +74,9 @@ def _remembered(question: Question) -> str:
 def _echo(question: Question) -> str:
     words, model = question.words, question.model
     talk = [one.text for one in question.history if one.role in {"user", "assistant"} and one.text]
-    told = [one.text for one in question.history if one.role in {"system", "critic"}]
-    last = quoted(told[-1]) if any(told) else ""
-    said = about_talk(words, question.text, talk if len(talk) > 1 else (), last)
+    told = [one.text for one in question.history if one.role in {"system", "critic"} and one.text]
+    instructions = words(" and ", "和").join(map(quoted, told))
+    said = about_talk(words, question.text, talk if len(talk) > 1 else (), instructions)
     own = words(
         f"I am {model}, played by the demo upstream; write help to see what it can do.",
         f"我是演示上游扮演的 {model}；输入“帮助”可以看到它会做什么。",

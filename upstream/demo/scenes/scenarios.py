@@ -78,7 +78,7 @@ def play(scene: Scene, fault: str) -> Script:
         scenarios="".join(f"- {name}: {one.example}\n" for name, one in SCENARIOS.items()),
     )
     handoff = shared["handoff"] if fault.startswith("handoff") else ()
-    said = scenario.rows if fault != "empty" else ()
+    said = shared["nothing"] if fault == "empty" else scenario.rows
     perform(scene, shared["token"] + handoff + shared["opening"] + said + shared["closing"], names)
     return scene.script(name)
 

@@ -124,7 +124,7 @@ class Files:
 
     async def _once(self, caller: Caller, wanted: UploadedFile, file: FetchedFile) -> UploadedFile:
         """Upload a file unless this account has done so; equal files do not race."""
-        account = fingerprint(caller.account)  # it may be the id that the caller gave
+        account = fingerprint(caller.account)  # as entries of earlier versions are named
         key = f"upload:{account}:{file.sha256}:{wanted.use_case}:{wanted.media_type}"
         async with self._locked(key):
             if known := await self._known(caller, key):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 from msgspec import structs
 
-from service.stages.render.bot_format import RAW, WEB, BotFormat, PictureForm, Render
+from service.stages.render.bot_format import ITEMS, RAW, WEB, BotFormat, PictureForm, Render
 from service.vocabulary.events import (
     AnswerStarted,
     AnswerText,
@@ -30,7 +30,7 @@ from service.vocabulary.events import (
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
-BOT = structs.replace(RAW, shows_file_links=True)
+BOT = ITEMS  # with nothing switched on
 PLAIN = structs.replace(BOT, pictures=PictureForm.PLAIN)
 
 
