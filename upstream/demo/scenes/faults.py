@@ -5,6 +5,7 @@ the stream of pieces.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ STALL_PING_SECONDS = 0.2
 """Pings of a stalled answer come quickly, so that tests need not wait."""
 
 Pieces = Iterator[Piece]
+Bend = Callable[[Fault, Pieces, Script], Pieces]
 
 
 INSTEAD = msgspec.convert(load(__file__), dict[str, Instead])
@@ -46,12 +48,8 @@ def _until(count: float, pieces: Pieces) -> Pieces:
             return
 
 
-def _ends_with(*last: Piece) -> Callable[[Fault, Pieces, Script], Pieces]:
-    def bent(fault: Fault, pieces: Pieces, _script: Script) -> Pieces:
-        yield from _until(fault.number(0), pieces)
-        yield from last
-
-    return bent
+def _ends_with(*last: Piece) -> Bend:
+    return lambda fault, pieces, _script: chain(_until(fault.number(0), pieces), last)
 
 
 def _stall_with_pings(fault: Fault, pieces: Pieces, _script: Script) -> Pieces:
@@ -74,11 +72,6 @@ def _error(fault: Fault, pieces: Pieces, script: Script) -> Pieces:
     yield DONE
 
 
-def _slow_body(fault: Fault, pieces: Pieces, _script: Script) -> Pieces:
-    yield Piece(seconds=fault.number(SLOW_SECONDS))
-    yield from pieces
-
-
 def _hand_over(_fault: Fault, pieces: Pieces, _script: Script) -> Pieces:
     for piece in pieces:
         yield piece
@@ -94,14 +87,9 @@ def _garbage(_fault: Fault, pieces: Pieces, _script: Script) -> Pieces:
         yield piece
 
 
-def _no_done(_fault: Fault, pieces: Pieces, _script: Script) -> Pieces:
-    return (piece for piece in pieces if piece != DONE)
-
-
 def _giant(_fault: Fault, pieces: Pieces, _script: Script) -> Pieces:
-    yield from _until(2, pieces)
-    yield Piece(event(dump({"type": "giant", "padding": "x" * GIANT_BYTES})))
-    yield from pieces
+    giant = event(dump({"type": "giant", "padding": "x" * GIANT_BYTES}))
+    return chain(_until(2, pieces), [Piece(giant)], pieces)
 
 
 _NOISE = (
@@ -120,16 +108,18 @@ _NOISE = (
     ping(),
 )
 
-BENT: dict[str, Callable[[Fault, Pieces, Script], Pieces]] = {
+BENT: dict[str, Bend] = {
     "cut": _ends_with(ABORT),
     "close": _ends_with(),
     "stall": _ends_with(STALL),
     "pingstall": _stall_with_pings,
     "error": _error,
     "garbage": _garbage,
-    "nodone": _no_done,
+    "nodone": lambda _fault, pieces, _script: (one for one in pieces if one != DONE),
     "giant": _giant,
-    "slowbody": _slow_body,
+    "slowbody": lambda fault, pieces, _script: chain(
+        [Piece(seconds=fault.number(SLOW_SECONDS))], pieces
+    ),
     "handoff": _hand_over,
     "handoff410": _hand_over,
 }

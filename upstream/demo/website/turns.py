@@ -39,15 +39,11 @@ class Replay(msgspec.Struct, frozen=True):
     """The last answer of a conversation."""
 
     script: Script
+    token: str
+    """What `resume_conversation_token` told the caller."""
     is_v1: bool
     is_final_only: bool
     """Whether only the stored conversation has it (410 on resume)."""
-
-    @property
-    def token(self) -> str:
-        """What `resume_conversation_token` told the caller."""
-        first = self.script.steps[0]
-        return str(first.event.get("token")) if isinstance(first, Note) else ""
 
     def pieces(self, offset: int) -> Iterator[Piece]:
         """Yield the stream again, without the first `offset` counted events."""
@@ -177,7 +173,9 @@ async def _stream(
     request[PLAY].scenario = script.scenario
     is_v1 = options.generation == "v1" or (options.generation == "ask" and question.wants_v1)
     turns.stopped.discard(conversation.id)
-    turns.replays[conversation.id] = Replay(script, is_v1, fault.name == "handoff410")
+    first = script.steps[0]
+    token = first.event["token"] if isinstance(first, Note) else ""
+    turns.replays[conversation.id] = Replay(script, token, is_v1, fault.name == "handoff410")
     pieces = bend(fault, render(script, is_v1=is_v1), script)
     conversation.is_streaming = True
     if fault.name.startswith("handoff"):
