@@ -185,6 +185,10 @@ async def test_what_could_not_be_stored_is_stored_at_the_end(
     with written_to(tmp_path / "state.db"):
         await worker.exchange()
     assert await journal.keys() == [KEY]
+    sealed = await journal.get(KEY)
+    assert sealed is not None
+    assert b"rotated" not in sealed
+    assert b"eyJ" not in sealed
     await worker.tokens.close()
     assert await journal.keys() == []
     await start(journal=elsewhere).exchange()
