@@ -13,8 +13,7 @@ from msgspec import Struct
 from service.vocabulary.byte_source import Content
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.events import AssetReady, AssetWanted, Delta
-from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, Upload, Used
-from service.vocabulary.speech_order import SpeechOrder
+from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, SpeechOrder, Upload, Used
 
 # Who waits for a lease asks again several times a second; a killed one stands in the way this long.
 LINE_SECONDS = 2.0
@@ -25,6 +24,14 @@ class Lease(Struct, frozen=True):
 
     key: str
     holder: str
+
+
+class Bounds(Struct, frozen=True):
+    """How much is kept for one owner, and for all of them, in bytes."""
+
+    owner: str
+    max_owner_bytes: int
+    max_bytes: int
 
 
 class Reachable(Protocol):
@@ -63,6 +70,15 @@ class StateStore(Protocol):
 
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
+
+    async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> bool:
+        """Store a value among those that are kept for owners, whose oldest go so that it fits.
+
+        Returns whether the store has taken it. All owners share one order and one limit.
+        """
+
+    async def forget(self, key: str) -> None:
+        """Forget a value that is kept for an owner."""
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """Store the value if there is none; return whether it was stored."""
@@ -190,6 +206,18 @@ class UploadStore(Protocol):
 
     def content(self, owner: str, upload: Upload) -> Content:
         """Return the bytes of a found file."""
+
+    async def make_room(
+        self, owner: str, size_bytes: int, coming_bytes: int, max_bytes: int
+    ) -> None:
+        """Remove the oldest files of whoever holds most until a file that comes fits.
+
+        `coming_bytes` are those of all files that are being received, this one included, and
+        `max_bytes` what all owners may keep together.
+
+        Raises:
+            StorageFullError: with this file, the owner would hold the most.
+        """
 
     async def used(self, owner: str) -> Used:
         """Return about how much an owner keeps: never too little, and cheap to ask for."""

@@ -31,7 +31,7 @@ REFRESH_TOKEN = "a-refresh-token-of-the-cluster"
 LONG = "long 60"  # words, at the demo's pace
 PACE = ("--delay-seconds", "0.03")
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs_redis, pytest.mark.needs_nginx]
+pytestmark = [pytest.mark.whole, pytest.mark.needs_redis, pytest.mark.needs_nginx]
 
 
 @dataclass

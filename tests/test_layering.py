@@ -20,9 +20,8 @@ OUTSIDE = {
     "service/ports": {"service/vocabulary"},
     "service/version": set(),
     "handlers/routes": {
-        *("handlers/about", "handlers/audio", "handlers/chat", "handlers/console", "handlers/edge"),
-        *("handlers/files", "handlers/images", "handlers/openapi", "handlers/responses"),
-        "service/settings",
+        *("handlers/about", "handlers/edge", "handlers/files", "handlers/openapi"),
+        *("handlers/responses", "service/settings"),
     },
 }
 COMPOSITION = "service/program"

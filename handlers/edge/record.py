@@ -8,36 +8,15 @@ from aiohttp import web
 
 from service.keys import METRICS
 from service.observing.metrics import Metrics
-from service.pipeline.usage import Usage
-from service.stages.encode.chat import Gathered
-from service.vocabulary.errors import (
-    AuthError,
-    EmptyResponseError,
-    QueueFullError,
-    RequestError,
-    ServiceError,
-    ShutdownError,
-    UpstreamCutError,
-    UpstreamRefusedError,
-    UpstreamTimeoutError,
-)
+from service.stages.encode.gathered import Gathered
 from service.vocabulary.events import Failure, Outcome
+from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
 from service.vocabulary.wire import error_frame
 
 CALLER_GONE = 499  # nginx's number for it; never sent to anybody
 
 _log = logging.getLogger("gateway.access")
-_OUTCOMES: tuple[tuple[type[ServiceError], Outcome], ...] = (
-    (UpstreamCutError, Outcome.CUT),
-    (UpstreamTimeoutError, Outcome.SILENT),
-    (EmptyResponseError, Outcome.EMPTY),
-    (ShutdownError, Outcome.SHUTDOWN),
-    (UpstreamRefusedError, Outcome.REFUSED),
-    (QueueFullError, Outcome.REFUSED),
-    (AuthError, Outcome.REFUSED),
-    (RequestError, Outcome.REFUSED),
-)
 
 
 class Record:
@@ -54,7 +33,7 @@ class Record:
         self.chat: ChatRequest | None = None
         self.outcome: Outcome | None = None
         self.upstream_model: str | None = None
-        self.usage: Usage | None = None
+        self.usage: TokenCounts | None = None
         self.first_text_at: float | None = None
         self.stream: web.StreamResponse | None = None
         self.fail: Callable[[Failure], bytes] = error_frame
@@ -72,11 +51,6 @@ class Record:
 
 
 RECORD = web.RequestKey("RECORD", Record)
-
-
-def outcome_of(error: ServiceError) -> Outcome:
-    """Return how a turn ended that raised this before its first event."""
-    return next((how for kind, how in _OUTCOMES if isinstance(error, kind)), Outcome.FAILED)
 
 
 def route_of(request: web.Request) -> str:
@@ -127,7 +101,7 @@ def _count(request: web.Request, record: Record, status: int, seconds: float) ->
     if record.first_text_at is not None:
         metrics.first_token_seconds.observe(record.first_text_at - record.received_at)
     if record.usage is not None:
-        metrics.token_seconds.observe(seconds / record.usage.completion_tokens)
+        metrics.token_seconds.observe(seconds / max(1, record.usage.completion_tokens))
 
 
 def _size(request: web.Request, response: web.StreamResponse | None) -> int:

@@ -28,11 +28,6 @@ class History:
         self._owner = owner
         self._is_sent_anew = settings.temporary or settings.delete_after_response
 
-    @property
-    def is_sent_anew(self) -> bool:
-        """Whether the upstream has no conversation to go on with."""
-        return self._is_sent_anew
-
     async def previous(self, response_id: str) -> KeptResponse:
         """Return the response to go on from.
 

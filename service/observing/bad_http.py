@@ -17,7 +17,7 @@ from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
 
 from service.vocabulary.errors import RequestError, ServiceError
-from service.vocabulary.wire import error_object, to_json
+from service.vocabulary.wire import error_of, to_json
 
 REQUEST_ID = "x-request-id"
 HEAD_SECONDS = 30.0  # from a request's first byte, or the connection's beginning, to its last line
@@ -139,7 +139,7 @@ class _Connection(RequestHandler):
         _log.info("no request of the application: %s", reason, extra=extra)
         response = web.Response(
             status=status,
-            body=to_json(error_object((error or RequestError(reason)).failure())),
+            body=to_json(error_of((error or RequestError(reason)).failure())),
             content_type="application/json",
             headers={REQUEST_ID: request_id},
         )

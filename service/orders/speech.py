@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from service.settings.config import ModelConfig
 from service.vocabulary.events import AnswerStarted, AnswerText, Cited, Delta, TurnEnded, TurnFacts
-from service.vocabulary.speech_order import StoredMessage
+from service.vocabulary.requests import StoredMessage
 
 MAX_CHARS = 4096  # OpenAI's own limit
 # The first two are what the apps of the upstream ask for, the third has been seen.

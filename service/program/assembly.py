@@ -12,6 +12,7 @@ from aiohttp import ClientSession, web
 from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
+from service.demands.imitated_turns import ImitatedTurns
 from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
 from service.observing.unknown_events import Drift
@@ -31,6 +32,7 @@ from storage.secrets.link_signer import LinkSigner
 from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from upstream.fetching.fetch import Fetcher
+from upstream.fetching.names import Names
 from upstream.http.backend import Backend
 from upstream.http.cooling import SharedCooling
 from upstream.http.probe import UpstreamProbe
@@ -63,6 +65,7 @@ _CIPHER = web.AppKey("_CIPHER", Cipher)
 _ROUTES = web.AppKey("_ROUTES", Routes)
 _LEASES = web.AppKey("_LEASES", Leases)
 _CALLS = web.AppKey("_CALLS", AccountCalls)
+_NAMES = web.AppKey("_NAMES", Names)
 DATA = Path("data")
 SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
@@ -78,7 +81,16 @@ def make_app(config: Config) -> web.Application:
     install_edge(app)
     add_routes(app, config)
     app.cleanup_ctx.extend(
-        (tracing_ctx, secret_ctx, state_ctx, blobs_ctx, sharing_ctx, keys_ctx, upstream_ctx)
+        (
+            tracing_ctx,
+            secret_ctx,
+            state_ctx,
+            blobs_ctx,
+            sharing_ctx,
+            keys_ctx,
+            names_ctx,
+            upstream_ctx,
+        )
     )
     return app
 
@@ -217,6 +229,14 @@ def open_key_file(config: Config) -> KeyFile:
 
 
 @asynccontextmanager
+async def names_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Look up the hosts that callers name."""
+    async with Names(app[keys.CONFIG].fetch.resolve_seconds) as names:
+        app[_NAMES] = names
+        yield
+
+
+@asynccontextmanager
 async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open all that talks to the outside, in the order of dependence."""
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
@@ -237,10 +257,12 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         app[keys.ACCOUNTS] = UpstreamAccounts(backend)
         app[keys.UPSTREAM] = UpstreamProbe(backend)
         services = _turn_services(app, backend, models, conversations)
-        turns: Turns = UpstreamTurns(services)
+        kept = config.conversation
+        is_kept = not (kept.temporary or kept.delete_after_response)
+        turns: Turns = ImitatedTurns(UpstreamTurns(services), is_kept=is_kept)
         if config.server.keys_file:
             turns = AllowedTurns(turns)
-        app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
+        app[keys.TURNS] = JoiningTurns(turns)
         app[_CALLS] = AccountCalls(tokens, services.queues)
         _open_audio(app, backend, turns)
         _open_acceptance(app, backend)
@@ -289,7 +311,7 @@ def _turn_services(
 ) -> TurnServices:
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
     transfers = Transfers(backend, config.files.host_rewrite)
-    fetcher = Fetcher(config.fetch, config.upstream)
+    fetcher = Fetcher(config.fetch, config.upstream, app[_NAMES])
     has_upstream_links = config.images.upstream_links
     return TurnServices(
         config=config,

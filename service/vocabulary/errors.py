@@ -4,6 +4,7 @@
       RequestError                   400  the caller's request is wrong
         NotFoundError                404
         MethodNotAllowedError        405
+        UpgradeRequiredError         426
         BodySizeError                413
         UnmetDemandError             400  the model would not answer in the form asked for
       AuthError                      401  this credential is known to be dead, or missing
@@ -100,6 +101,13 @@ class MethodNotAllowedError(RequestError):
 
     status = 405
     code = "method_not_allowed"
+
+
+class UpgradeRequiredError(RequestError):
+    """The caller wants a WebSocket, and there is none; HTTP has a status for it that clients know."""
+
+    status = 426
+    code = "upgrade_required"
 
 
 class BodySizeError(RequestError):
@@ -223,6 +231,11 @@ class UpstreamRefusedError(UpstreamError):
         self.type = failure.type
         self.upstream_status = upstream_status
         self.is_page = is_page
+        self._failure = failure
+
+    @override
+    def failure(self) -> Failure:
+        return self._failure
 
 
 class TokenServiceError(ServiceError):

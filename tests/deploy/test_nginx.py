@@ -14,7 +14,7 @@ from tests.nginx_server import NGINX, configuration, running_nginx
 from tests.service.program.gateway_process import GatewayProcess, fetch
 
 ROOT = Path(__file__).resolve().parents[2]
-STUB = str(ROOT / "tests" / "service" / "stub_gateway.py")
+STUB = str(ROOT / "tests" / "service" / "program" / "stub_gateway.py")
 
 pytestmark = pytest.mark.needs_nginx
 

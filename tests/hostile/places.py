@@ -106,7 +106,7 @@ CREDENTIALS = Section(
         _key("a scheme and no token", "Bearer", "there is no caller"),
         _key("a scheme and blanks", "Bearer   ", "there is no caller"),
         _key("a name and a password", "Basic YWRtaW46YWRtaW4=", "it is no bearer"),
-        _key("a token with a blank", "Bearer a b", "a token has none"),
+        _key("a token with a blank", "Bearer a b", "no token has one, but made-up keys do", 200),
         _key("a token in other letters", "Bearer ключ", "a token is ASCII"),
         _key("a token of six kilobytes", "Bearer " + "a" * 6000, "it is a token like any other", 200),
         _key("a token that is a comma", "Bearer ,", "there is no token before the account"),

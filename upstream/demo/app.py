@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from upstream.demo.codex.app import add_codex
 from upstream.demo.ground import stats
 from upstream.demo.ground.faults import FAULTS, Faults
 from upstream.demo.ground.files import FILES, Files
@@ -94,6 +95,8 @@ def make_demo_app(options: DemoOptions | None = None) -> web.Application:
     app[REPLAYS] = {}
     app[ANSWERING] = Answering()
     app.on_shutdown.append(_end_answers)
+    # first, since of two equal paths the first one answers: `/oauth/token` is of both
+    add_codex(app, app[OPTIONS], tokens.post_oauth)
     for method, path, handle in _ROUTES:
         app.router.add_route(method, path, handle)
     for method, path, handle in _ROUTES[1:]:  # all but the index

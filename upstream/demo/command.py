@@ -10,6 +10,7 @@ import threading
 from aiohttp import web
 
 from upstream.demo.app import make_demo_app
+from upstream.demo.codex.login import OUTCOMES
 from upstream.demo.ground.options import DemoOptions
 
 SHUTDOWN_SECONDS = 0.5
@@ -49,6 +50,14 @@ def _parser() -> argparse.ArgumentParser:
         default="ask",
         help="stream encoding; ask: v1 for those who ask for it",
     )
+    codex = DemoOptions()
+    parser.add_argument(
+        "--codex-account", default=codex.codex_account, help="name whose words choose its plan"
+    )
+    parser.add_argument(
+        "--codex-outcome", choices=OUTCOMES, default=codex.codex_outcome, help="how logins end"
+    )
+    parser.add_argument("--codex-interval", default=codex.codex_interval, help="seconds, as text")
     parser.add_argument("--crlf", action="store_true", help="end lines of streams with CRLF")
     return parser
 
@@ -61,6 +70,9 @@ async def _serve(arguments: argparse.Namespace) -> None:
         later_seconds=arguments.later_seconds,
         generation=arguments.generation,
         is_crlf=arguments.crlf,
+        codex_account=arguments.codex_account,
+        codex_outcome=arguments.codex_outcome,
+        codex_interval=arguments.codex_interval,
     )
     runner = web.AppRunner(
         make_demo_app(options), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS

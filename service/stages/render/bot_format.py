@@ -1,14 +1,15 @@
-"""Delta -> Rendered: one meaning, three renderings (spec 7.2 and 7.3)."""
+"""Delta -> Rendered: one meaning, several renderings (spec 7.2 and 7.3)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import assert_never
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from service.vocabulary.events import (
     AnswerStarted,
     AnswerText,
+    AnswerWanted,
     AssetKind,
     AssetReady,
     AssetWanted,
@@ -30,6 +31,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.vocabulary.native import LimitsKnown, NativeRendered, PictureMade
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
 
 
@@ -65,6 +67,8 @@ RAW = BotFormat(
     shows_notices=False,
     pictures=PictureForm.NONE,
 )
+# For answers of items, which have their own for pictures, citations and calls.
+ITEMS = structs.replace(RAW, shows_file_links=True)
 
 IMAGE_PLACEHOLDER = "<<ImageDisplayed>>"
 IMAGE_PLACEHOLDER_TEXT = "图片生成中，请稍后\n"
@@ -110,10 +114,21 @@ class Render:
             case FunctionCallStarted() | FunctionArguments() | TurnEnded():
                 yield from self._close_call()
                 yield delta
-            case ReferencesKnown() | AssetWanted() | ResumeWanted() | PictureWanted():
+            case (
+                ReferencesKnown()
+                | AssetWanted()
+                | ResumeWanted()
+                | PictureWanted()
+                | AnswerWanted()
+                | PictureMade()
+                | LimitsKnown()
+            ):
                 pass  # consumed by the stages before this one
             case _:
-                assert_never(delta)
+                if isinstance(delta, NativeRendered):
+                    yield delta
+                else:
+                    assert_never(delta)
 
     def _answer(self, piece: ContentText | ContentCited) -> Iterator[Rendered]:
         yield from self._close_call()
@@ -179,6 +194,7 @@ class Render:
                 ready.name,
                 ready.media_type,
                 ready.wanted.revised_prompt,
+                ready.wanted.facts,
             )
 
     def _picture(self, ready: AssetReady) -> Iterator[Rendered]:
@@ -203,8 +219,3 @@ class Render:
             if is_target:
                 yield from self._answer(ContentText("]"))
             yield from self._block(f"\n```\nError: {ready.problem}\n```\n")
-
-
-def render_all(render: Render, deltas: Iterable[Delta]) -> list[Rendered]:
-    """Render a batch."""
-    return [piece for delta in deltas for piece in render.feed(delta)]

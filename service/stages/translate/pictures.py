@@ -8,6 +8,7 @@ from service.stages.decode.messages import is_image_tool
 from service.vocabulary.events import Message
 
 _SCHEMES = ("file-service", "sediment")
+_MADE_SIGNS = ("image_gen_title", "image_gen_task_id")
 _PLACEHOLDER_ID = "file_upload"
 
 
@@ -32,7 +33,7 @@ def generated_pictures(message: Message, previous_recipient: str | None) -> list
         return []
     is_image_message = (
         message.metadata.get("async_task_type") == "image_gen"
-        or "image_gen_title" in message.metadata
+        or any(sign in message.metadata for sign in _MADE_SIGNS)
         or is_image_tool(message.name)
         or (message.role == "tool" and is_image_tool(previous_recipient))
     )

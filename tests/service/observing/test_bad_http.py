@@ -133,6 +133,7 @@ async def test_a_good_request_is_none_of_its_business(server: Server) -> None:
     assert (status, body) == (200, b"hello")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("sent", ["", "G", "GET / HTTP/1.1\r\nHost: x\r\nA: b"])
 async def test_a_head_that_does_not_end_is_given_up(
     server: Server, sent: str, monkeypatch: pytest.MonkeyPatch
@@ -167,6 +168,7 @@ async def test_a_second_head_that_does_not_end_is_given_up_and_one_that_never_ca
         writer.close()
 
 
+@pytest.mark.whole
 async def test_the_rest_of_a_packed_body_that_was_refused_is_not_unpacked(server: Server) -> None:
     bomb = packed(64)
     head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}"
@@ -184,7 +186,7 @@ def packed(mebibytes: int) -> bytes:
     return b"".join(pack.compress(bytes(1024 * 1024)) for _ in range(mebibytes)) + pack.flush()
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 async def test_workers_answer_likewise(tmp_path: Path) -> None:
     settings = """
 server: {host: 127.0.0.1, port: 0, workers: 2, drain_seconds: 1}

@@ -17,7 +17,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
-from service.vocabulary.speech_order import StoredMessage
+from service.vocabulary.requests import StoredMessage
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 

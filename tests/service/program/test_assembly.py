@@ -35,6 +35,7 @@ def test_making_the_application_opens_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.whole
 async def test_it_starts_and_leaves_no_task_behind(tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     async with scripted_upstream() as upstream:
@@ -144,6 +145,7 @@ async def test_a_background_job_that_fails_is_logged_and_costs_nothing_else(
     assert "a background job failed" in caplog.text
 
 
+@pytest.mark.whole
 async def test_a_stop_waits_for_a_recording_that_is_written_down(
     tmp_path: Path, aiohttp_raw_server: Any
 ) -> None:

@@ -15,6 +15,7 @@ from service.program.launch import GONE_SECONDS, ListenError, Settings, demo_hel
 from service.settings.config import Config, ServerConfig, load_config
 from tests.service.program.gateway_process import GatewayProcess, fetch
 
+pytestmark = pytest.mark.whole
 STUB = str(Path(__file__).with_name("stub_gateway.py"))
 SETTINGS = (
     "server: {{host: 127.0.0.1, port: 0, workers: {workers}, threads: 2, drain_seconds: 5}}\n"

@@ -13,6 +13,7 @@ import pytest
 
 from tests.service.program.gateway_process import GatewayProcess, fetch
 
+pytestmark = pytest.mark.whole
 STUB = str(Path(__file__).with_name("stub_gateway.py"))
 
 TWO = """

@@ -98,7 +98,17 @@ LOOKED_FOR = {
     *("sandbox", "ImageDisplayed", "file_upload", "https", "turn0search", "filecite", "navlist"),
     *("sediment", "service", "sandb", "sandbo", "event"),
     *("prompt", "referenced_image_ids", "quality", "transparent_background", "background"),
-    *("image_group", "message", "content", "parts", "metadata", "finished_text", "citations"),
+    *(
+        "Processing",
+        "image",
+        "image_group",
+        "message",
+        "content",
+        "parts",
+        "metadata",
+        "finished_text",
+        "citations",
+    ),
 }
 
 

@@ -130,6 +130,7 @@ async def test_a_file_that_was_deleted_is_made_again(
     assert failures == []
 
 
+@pytest.mark.whole
 async def test_a_full_disk_leaves_what_is_stored_readable(
     opened: Callable[[], StateStore], failures: list[str]
 ) -> None:

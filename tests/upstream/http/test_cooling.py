@@ -77,6 +77,7 @@ async def test_what_a_process_saw_itself_stands_until_it_sees_otherwise(
     assert failing(other) == [1]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("value", "is_cooling"),
     [(b"what?", False), (b'"soon"', False), (b"1.5", False), (b"1e12", False)],

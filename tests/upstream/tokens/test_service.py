@@ -218,6 +218,7 @@ async def test_the_wait_that_the_service_asks_for_is_handed_on(
     assert len(fake.calls) == 3
 
 
+@pytest.mark.whole
 async def test_a_short_wait_is_kept_before_the_next_try(
     fake: FakeTokenService, service: Asked
 ) -> None:

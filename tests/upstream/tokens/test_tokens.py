@@ -167,6 +167,7 @@ async def test_a_hundred_requests_make_one_exchange(
     assert results == ["ok"]
 
 
+@pytest.mark.whole
 async def test_two_tokens_are_exchanged_side_by_side(
     tokens: Tokens, fake: FakeTokenService
 ) -> None:
@@ -231,6 +232,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.whole
 async def test_processes_make_one_exchange_together(
     fake: FakeTokenService, shared_url: str, tmp_path: Path
 ) -> None:

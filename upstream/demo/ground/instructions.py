@@ -42,9 +42,15 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def read_instructions(history: tuple[Said, ...]) -> Instructions:
-    """Return what the last system message says, if it says anything of the kind."""
-    texts = [one.text for one in history if one.role in {"system", "critic"} and one.text]
-    told = texts[-1] if texts else ""
+    """Return what the system messages say: the last one counts that says anything of the kind."""
+    told = Instructions()
+    for one in history:
+        if one.role in {"system", "critic"} and (said := _read(one.text)) != Instructions():
+            told = said
+    return told
+
+
+def _read(told: str) -> Instructions:
     functions: dict[str, dict[str, Any]] = {}
     schema: dict[str, Any] = {}
     for line in told.splitlines():

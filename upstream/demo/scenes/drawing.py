@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
+from upstream.demo.ground.pictures import draw, size_of
 from upstream.demo.ground.scene import FINISHED, Scene, code_content, text_content
 from upstream.demo.ground.script import CODE_PATH, Change, Message
-from upstream.demo.scenes.pictures import draw, size_of
 
 NATIVE_TOOL = "t2uay3k.sj1i4kz"
 DRAWING_BEATS = 25

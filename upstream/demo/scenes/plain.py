@@ -95,11 +95,11 @@ def _echo(scene: Scene) -> str:
             f"Our talk began with {_quoted(earlier[0].text)}, {len(earlier)} messages ago. ",
             f"我们的谈话开始于{_quoted(earlier[0].text)}，到现在有{len(earlier)}条消息。",
         )
-    instructions = [one.text for one in question.history if one.role in {"system", "critic"}]
-    if any(instructions):
+    told = [one.text for one in question.history if one.role in {"system", "critic"} and one.text]
+    if told:
+        instructions = scene.words(" and ", "和").join(map(_quoted, told))
         said += scene.words(
-            f"My instructions are {_quoted(instructions[-1])}. ",
-            f"我得到的指示是{_quoted(instructions[-1])}。",
+            f"My instructions are {instructions}. ", f"我得到的指示是{instructions}。"
         )
     said += scene.words(
         f"I am {question.model}, played by the demo upstream; write help to see what it can do.",

@@ -209,7 +209,9 @@ def play(scene: Scene, fault: str) -> Script:
     """Write the whole script; some faults change what is said, not how it is sent."""
     scenario = choose(scene)
     open_scene(scene, is_handed_over=fault.startswith("handoff"))
-    if fault != "empty":
+    if fault == "empty":
+        scene.say("")  # the stored conversation says as well that this was all
+    else:
         scenario.play(scene)
     close_scene(scene)
     return scene.script(scenario.name)

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
+from upstream.demo.ground.pictures import draw
 from upstream.demo.ground.scene import FINISHED, Scene, text_content
 from upstream.demo.ground.script import CODE_PATH, Change
-from upstream.demo.scenes.pictures import draw
 from upstream.demo.scenes.plain import computed
 
 CHART_SIZE = (640, 480)

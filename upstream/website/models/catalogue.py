@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from service.settings.config import ModelConfig
+from service.settings.model_names import undated
 from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import ModelInfo
@@ -48,7 +49,7 @@ class ModelCatalogue:
         self._is_passthrough = is_passthrough
 
     async def resolve(self, name: str, caller: Caller) -> ResolvedModel:
-        """Return what a name stands for.
+        """Return what a name stands for; a dated one that nobody knows stands for its base.
 
         Raises:
             NotFoundError: nobody knows it.
@@ -60,8 +61,15 @@ class ModelCatalogue:
         listed: tuple[str, ...] | None = ()
         if self._is_passthrough and _SLUG.fullmatch(name):
             listed = await self._lists.slugs(caller, name)
-            if listed is None or name in listed:
-                return ResolvedModel(name)
+        if listed and name in listed:
+            return ResolvedModel(name)
+        base = undated(name)
+        if base is not None and (slug := self._slugs.get(base)):
+            return ResolvedModel(slug)
+        if base is not None and listed and base in listed:
+            return ResolvedModel(base)
+        if listed is None:
+            return ResolvedModel(name)
         raise _unknown(name, (*self._slugs, *self._gpts.names(), *(listed or ())))
 
     async def listing(self, caller: Caller | None) -> list[ModelInfo]:

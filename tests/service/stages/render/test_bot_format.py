@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 from msgspec import structs
 
-from service.stages.render.bot_format import RAW, WEB, BotFormat, PictureForm, Render, render_all
+from service.stages.render.bot_format import ITEMS, RAW, WEB, BotFormat, PictureForm, Render
 from service.vocabulary.events import (
     AnswerStarted,
     AnswerText,
@@ -27,11 +27,15 @@ from service.vocabulary.events import (
     ToolResult,
     TurnEnded,
 )
-from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText
+from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
-BOT = structs.replace(RAW, shows_file_links=True)
+BOT = ITEMS  # with nothing switched on
 PLAIN = structs.replace(BOT, pictures=PictureForm.PLAIN)
+
+
+def render_all(render: Render, deltas: Iterable[Delta]) -> list[Rendered]:
+    return [piece for delta in deltas for piece in render.feed(delta)]
 
 
 def shown(deltas: Iterable[Delta], bot_format: BotFormat = WEB) -> str:

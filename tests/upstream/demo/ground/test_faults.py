@@ -122,6 +122,7 @@ async def test_a_close_is_clean_but_early(asker: Asker) -> None:
     assert not stream.typed("message_stream_complete")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("fault", "pings"), [("stall", False), ("pingstall", True)])
 async def test_a_stall_lasts_until_the_caller_leaves(asker: Asker, fault: str, pings: bool) -> None:
     got = bytearray()
@@ -145,6 +146,7 @@ async def test_garbage_does_not_change_the_answer(asker: Asker) -> None:
     assert dirty.is_done
 
 
+@pytest.mark.whole
 async def test_slowness_before_and_after_the_head(asker: Asker) -> None:
     began = time.monotonic()
     async with asker.post(TURN, asker.body("/fault slow 0.3")) as response:

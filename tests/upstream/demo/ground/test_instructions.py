@@ -22,6 +22,13 @@ def test_functions_example_and_schema_are_read_from_words() -> None:
     assert told.schema == {"type": "array"}
 
 
+def test_of_several_messages_the_last_counts_that_says_anything_of_the_kind() -> None:
+    other = TOLD.replace('"add"', '"sub"')
+    for said in ((TOLD, "Be kind."), ("Be kind.", TOLD, "Be brief."), (other, "x", TOLD)):
+        talk = [Said("system", text) for text in said]
+        assert set(read_instructions((*talk, Said("user", "Hi"))).functions) == {"add", "now"}
+
+
 def test_other_instructions_ask_for_nothing() -> None:
     told = read_instructions((Said("system", "Be kind.\n{broken\n[1]"),))
     assert told == Instructions()

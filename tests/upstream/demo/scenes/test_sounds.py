@@ -90,6 +90,7 @@ def test_an_ogg_of_opus_has_its_heads_and_ends_with_its_last_page() -> None:
     assert audio[-1][1] / 48_000 == pytest.approx(6, abs=0.05)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", ["mp3", "aac", "opus"])
 def test_a_text_of_any_length_fits(name: str) -> None:
     assert lyrics_of(content("x" * 70_000, name)) == "x" * MAX_LYRICS_BYTES

@@ -7,6 +7,7 @@ import pytest
 from tests.upstream.demo.conftest import Asker
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("cancels", [False, True])
 async def test_many_open_answers_are_counted(asker: Asker) -> None:
     body = asker.body("boats /fault pingstall 1")
@@ -22,6 +23,7 @@ async def test_many_open_answers_are_counted(asker: Asker) -> None:
     assert (stats["turns_open"], stats["turns_closed_by_peer"]) == (0, 2)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("cancels", [False, True])
 async def test_a_caller_that_leaves_before_the_head_is_noticed(asker: Asker) -> None:
     body = asker.body("boats /fault slow 30")

@@ -74,6 +74,7 @@ class TestSlowly:
         assert len(stream.text.split()) < 900
         assert (await asker.stats())["stops"] == [conversation_id]
 
+    @pytest.mark.whole
     async def test_a_caller_that_leaves_is_noticed(self, asker: Asker) -> None:
         async with asker.post(TURN, asker.body("long 1000")) as response:
             await response.content.readany()
