@@ -140,6 +140,7 @@ async def test_a_store_that_takes_nothing_during_an_exchange_loses_no_token(
     """Issue 12.7: the other worker sent the token that was used up, and so did the next start."""
     one, other = start(), start()
     await one.exchange()
+    await other.tokens.caller(CREDENTIAL)
     with written_to(tmp_path / "state.db"):
         await one.exchange()
         await other.exchange()
