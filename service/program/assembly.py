@@ -374,9 +374,12 @@ def _is_alone(config: Config) -> bool:
 
 
 def _journal_folder(config: Config) -> Path:
-    """Return where rotated tokens are on their way into the store: beside its file, if it has one."""
-    kind, _, path = config.storage.state.partition(":")
-    return (Path(path).parent if kind == "sqlite" else DATA) / "tokens"
+    """Return where rotated tokens are on their way into the store: with what else is kept here."""
+    for place in (config.storage.state, config.storage.blobs):
+        kind, _, path = place.partition(":")
+        if kind in ("sqlite", "file"):
+            return (Path(path).parent if kind == "sqlite" else Path(path)) / "tokens"
+    return DATA / "tokens"
 
 
 def _secret(config: Config) -> bytes:
