@@ -95,6 +95,19 @@ def make_app(config: Config) -> web.Application:
     return app
 
 
+def prepare(config: Config) -> None:
+    """Make what all processes share and a start cannot do without. Blocks.
+
+    Raises:
+        StorageError: the secret cannot be read or made; the message says what to change.
+    """
+    try:
+        _secret(config)
+    except StorageError as error:
+        hint = f"Make {SECRET_FILE.parent}/ writable, or set tokens.secret."
+        raise StorageError(f"{error.message}. {hint}") from error
+
+
 async def drain(app: web.Application, seconds: float) -> None:
     """Refuse new turns and calls, and let those that run finish, for that many seconds."""
     app[keys.DRAINING].set()
