@@ -34,14 +34,13 @@ from handlers.reading.demand_fields import (
 )
 from handlers.responses.fields import MAX_METADATA_PAIRS, ResponseFields
 from handlers.responses.items import (
-    DROPPED,
+    BY_MODEL,
     PARTS,
     REFERENCE,
     RESULT_ROLES,
     InputCall,
     InputCallOutput,
     InputCustomCall,
-    InputMessage,
 )
 from handlers.responses.tools import ADDITIONAL_TOOLS
 from service.orders.images import MAX_PICTURES, MAX_PREVIEWS
@@ -172,7 +171,7 @@ _ITEMS = [
                 ]
             },
         },
-        "required": list(InputMessage.__struct_fields__),
+        "required": ["role", "content"],
     },
     _item("function_call", InputCall),
     _item("function_call_output", InputCallOutput),
@@ -189,7 +188,7 @@ _ITEMS = [
         "properties": {"type": {"const": REFERENCE}, "id": {"type": "string"}},
         "required": ["type", "id"],
     },
-    {"properties": {"type": {"enum": sorted(DROPPED - {ADDITIONAL_TOOLS})}}, "required": ["type"]},
+    {"properties": {"type": {"enum": sorted(BY_MODEL)}}, "required": ["type"]},
 ]
 _RESPONSE: Notes = {
     WHOLE: {"required": ["input"]},

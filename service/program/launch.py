@@ -19,7 +19,13 @@ from service.program.core_dumps import forbid_core_dumps
 from service.program.demo_child import DemoError, demo_upstream, pointed_at
 from service.program.runner import DrainingRunner, Program
 from service.program.workers import run_workers
-from service.settings.config import Config, LoadedConfig, ServerConfig, load_config
+from service.settings.config import (
+    Config,
+    LoadedConfig,
+    ServerConfig,
+    load_config,
+    wants_demo,
+)
 from service.settings.problems import ConfigError
 from service.vocabulary.errors import StorageError
 
@@ -62,7 +68,7 @@ def _run(loaded: LoadedConfig, program: Program | None) -> int:
             for one in sockets:
                 stack.enter_context(one)
             demo = ""
-            if config.upstream.base_url == "demo":
+            if wants_demo(config):
                 demo = stack.enter_context(demo_upstream())
                 config = pointed_at(config, demo)
         except (ListenError, DemoError, StorageError) as error:
@@ -138,7 +144,7 @@ class Settings:
             for problem in error.problems:
                 _logger.error("the settings are not read again: %s", problem)  # noqa: TRY400 - no fault of ours
             return self._config
-        if config.upstream.base_url == "demo":
+        if wants_demo(config):
             if not self._demo:
                 _logger.error("the settings are not read again: the demo needs a start of its own")
                 return self._config
@@ -198,7 +204,7 @@ def _announcement(config: Config, listening: socket.socket) -> Callable[[], None
 
     def announce() -> None:
         _logger.info("listening on %s (host %s)", base, config.server.host)
-        if config.upstream.base_url == "demo":
+        if wants_demo(config):
             prefix = f"/{config.server.api_prefix}" if config.server.api_prefix else ""
             sys.stdout.write(demo_help(base, f"{base}{prefix}/v1"))
             sys.stdout.flush()
