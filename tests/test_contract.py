@@ -28,7 +28,6 @@ from tests.scripted_upstream import (
 
 COMPLETED = event({"type": "message_stream_complete", "conversation_id": "c1"})
 TITLE = event({"type": "title_generation", "title": "A title", "conversation_id": "c1"})
-PING = event(b"2024-05-01 12:34:56.789012", name="ping")
 SOON = Pause(0.05)
 ERROR_KEYS = {"message", "type", "param", "code"}
 LIMIT = {"metadata": {"finish_details": {"type": "max_tokens"}, "message_type": "next"}}
@@ -144,7 +143,6 @@ WEB_SOCKET = {
     "conversation_id": "c1",
     "response_id": "r1",
 }
-GIANT = (b"data: ", *[b"x" * (1 << 20)] * 17, b"\n\n")
 
 FAILED = [
     Failed("cut uncleanly", (answer("Hel"), SOON, Abort()), "cut", 502, "upstream_cut", "Hel"),
