@@ -26,7 +26,6 @@ from tests.scripted_upstream import (
     final,
 )
 
-COMPLETED = event({"type": "message_stream_complete", "conversation_id": "c1"})
 TITLE = event({"type": "title_generation", "title": "A title", "conversation_id": "c1"})
 SOON = Pause(0.05)
 ERROR_KEYS = {"message", "type", "param", "code"}
