@@ -90,6 +90,19 @@ def make_app(config: Config) -> web.Application:
     return app
 
 
+def prepare(config: Config) -> None:
+    """Make what all processes share and a start cannot do without. Blocks.
+
+    Raises:
+        StorageError: the secret cannot be read or made; the message says what to change.
+    """
+    try:
+        _secret(config)
+    except StorageError as error:
+        hint = f"Make {SECRET_FILE.parent}/ writable, or set tokens.secret."
+        raise StorageError(f"{error.message}. {hint}") from error
+
+
 async def drain(app: web.Application, seconds: float) -> None:
     """Refuse new turns and calls, and let those that run finish, for that many seconds."""
     app[keys.DRAINING].set()
@@ -390,9 +403,12 @@ def _is_alone(config: Config) -> bool:
 
 
 def _journal_folder(config: Config) -> Path:
-    """Return where rotated tokens are on their way into the store: beside its file, if it has one."""
-    kind, _, path = config.storage.state.partition(":")
-    return (Path(path).parent if kind == "sqlite" else DATA) / "tokens"
+    """Return where rotated tokens are on their way into the store: with what else is kept here."""
+    for place in (config.storage.state, config.storage.blobs):
+        kind, _, path = place.partition(":")
+        if kind in ("sqlite", "file"):
+            return (Path(path).parent if kind == "sqlite" else Path(path)) / "tokens"
+    return DATA / "tokens"
 
 
 def _secret(config: Config) -> bytes:
