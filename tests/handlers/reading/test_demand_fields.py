@@ -65,7 +65,7 @@ def test_tools_are_functions_with_the_place_of_their_schema() -> None:
     found = demand(tools=TOOLS)
     assert found == Demand(
         (
-            Function("add", "tools[0].function.parameters", "Adds.", SCHEMA),
+            Function("add", "tools[0].function.parameters", "Adds.", SCHEMA, is_strict=True),
             Function(
                 "now",
                 "tools[1].function.parameters",
@@ -99,7 +99,9 @@ def test_functions_are_the_form_before_tools_and_are_called_one_at_a_time() -> N
     found = demand(functions=[ADD, NOW], function_call={"name": "add"})
     assert found is not None
     assert (found.is_legacy, found.is_parallel, found.must_call) == (True, False, True)
-    assert found.functions == (Function("add", "functions[0].parameters", "Adds.", SCHEMA),)
+    assert found.functions == (
+        Function("add", "functions[0].parameters", "Adds.", SCHEMA, is_strict=True),
+    )
 
 
 def test_a_format_is_an_object_or_a_schema() -> None:
@@ -107,7 +109,7 @@ def test_a_format_is_an_object_or_a_schema() -> None:
         json_format=JsonFormat("response_format")
     )
     assert demand(response_format=FORMAT) == Demand(
-        json_format=JsonFormat("response_format.json_schema.schema", SCHEMA, "x")
+        json_format=JsonFormat("response_format.json_schema.schema", SCHEMA, "x", is_strict=True)
     )
 
 

@@ -165,6 +165,8 @@ class CodexTurns:
         self._running.add(turn)
         self._idle.clear()
         self._services.metrics.open_streams.inc()
+        if self._is_closing:
+            turn.shut_down()
 
     def _leave(self, turn: _Turn) -> None:
         if turn.body is not None:
