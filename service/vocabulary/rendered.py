@@ -17,6 +17,7 @@ from service.vocabulary.events import (
     TextSpent,
     TurnEnded,
     TurnFacts,
+    WebSearched,
 )
 
 
@@ -50,6 +51,7 @@ Rendered = (
     | CitationResolved
     | ReasoningText
     | AssetLinked
+    | WebSearched
     | FunctionCallStarted
     | FunctionArguments
     | TextSpent

@@ -1,8 +1,9 @@
-"""Delta -> Delta: citations and file links out of the text (protocol 5, spec 7.2).
+"""Delta -> Delta: citations, links and markup of the page out of the text (protocol 5, spec 7.2).
 
 A marker may be cut anywhere between deltas. Text that may be the beginning of
 one is held back, and only that; a whole marker waits for its reference, and the
-text after it waits behind it.
+text after it waits behind it. Whatever the text, each of its characters is looked at
+a bounded number of times.
 """
 
 import re
@@ -10,27 +11,34 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, structs
 
+from service.stages.translate.citations import NUMBERED, Citations, Place
+from service.stages.translate.directives import (
+    CITATION,
+    FENCE,
+    Directives,
+    Found,
+    is_incomplete,
+)
+from service.stages.translate.labels import Shown, shown_at
+from service.stages.translate.links import BARE, TARGET, LinkEnds, without_sentence_end
 from service.stages.translate.private_use import (
-    MARKER_CLOSE,
     MARKER_OPEN,
-    MAX_MARKER_CHARS,
     StripMarkers,
+    marker_end,
     without_markers,
 )
+from service.stages.translate.references import Reference, ReferencesKnown, in_table
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     AssetKind,
     AssetWanted,
-    CitationResolved,
     Cited,
     Delta,
     LinkForm,
     Notice,
     ReasoningText,
-    Reference,
-    ReferencesKnown,
-    Source,
     ToolCallText,
     ToolResult,
     TurnFacts,
@@ -38,27 +46,31 @@ from service.vocabulary.events import (
 
 # Spec 7.2: how much text may queue behind a marker that has no reference yet.
 MAX_QUEUED_CHARS = 2000
-MAX_PATH_CHARS = 1024
 
-# What stops plain text: a private-use marker or styling mark, a bracket of the 2023
-# form, a link into the sandbox, or (the group) an end that may become one of the last two.
+
+def _beginnings(*words: str) -> str:
+    """Return an expression for every beginning of these words, the longest first."""
+
+    def tail(word: str) -> str:
+        return re.escape(word[0]) + (f"(?:{tail(word[1:])})?" if len(word) > 1 else "")
+
+    return "|".join(tail(word[:-1]) for word in words)
+
+
+# What stops plain text: a private-use marker or styling mark, a bracket of the 2023 form, a
+# link into the sandbox, markup of the page, or (the group) an end that may become one of these.
 _STOP = re.compile(
-    "[\ue200-\ue206]|【|\\]\\(sandbox:/|sandbox:/"
-    "|(\\]\\(?|(?:\\]\\()?s(?:a(?:n(?:d(?:b(?:o(?:x:?)?)?)?)?)?)?)\\Z"
+    f"[\ue200-\ue206]|【|{re.escape(TARGET)}/|{BARE}/|{FENCE}|{re.escape(CITATION)}"
+    f"|({_beginnings(TARGET + '/', BARE + '/', CITATION, FENCE)})\\Z"
 )
-_LINK = "sandbox:/"
-_LAST_OF_START = frozenset("](sandbox:")  # how what may become a link ends
-_NUMBERED = re.compile(r"【(\d{1,6})(?::(\d{1,6}))?†[^】\n]{0,300}】")
-_NUMBERED_START = re.compile(r"【(?:\d{1,6}(?::\d{0,6})?(?:†[^】\n]{0,300})?)?\Z")
-_TARGET = "](sandbox:"
-_BARE = "sandbox:"
-_BARE_PATH_END = re.compile(r"[\s()\[\]<>{}\"'`|*，。；：！？、（）【】「」『』《》“”]")
-_SENTENCE_END = ".,;:!?"
+# How what may become a link ends; all else has a colon in it.
+_LAST_OF_START = frozenset((TARGET + BARE).replace("/", ""))
+_NUMBERED_START = re.compile(r"【(?:\d{1,6}(?::\d{0,6})?(?:†[^【】\n]{0,300})?)?\Z")
 
 
 def plain_chars(text: str) -> int:
     """Return how much of a text goes out as it is, the rest being held back; -1: not all is plain."""
-    if text.isascii() and text[-1:] not in _LAST_OF_START and _LINK not in text:
+    if text.isascii() and text[-1:] not in _LAST_OF_START and ":" not in text:
         return len(text)  # most words, for less than a search costs
     stop = _STOP.search(text)
     if stop is None:
@@ -66,14 +78,12 @@ def plain_chars(text: str) -> int:
     return -1 if stop[1] is None else stop.start()
 
 
-class _Slot(Struct, frozen=True):
-    """The place of a citation that went out, with the sources it had then."""
+class _Step(Struct, frozen=True, gc=False):
+    """What becomes of the text from a stop to `end`: it stays as it is, or `piece` takes its place."""
 
-    number: int
-    message_id: str
-    marker: str
-    start: int  # code points into the raw text of the message
-    sources: tuple[Source, ...]
+    end: int
+    is_text: bool = False
+    piece: Delta | None = None
 
 
 class Markers:
@@ -82,10 +92,13 @@ class Markers:
     def __init__(self) -> None:
         self._held = ""
         self._start = 0  # where `_held` begins in the raw text of the message
+        self._last = "\n"  # what stands before it there
+        self._searched = 0  # how much of a marker that it begins with has no end
         self._message_id = ""
         self._conversation_id = ""
-        self._references: dict[str, tuple[Reference, ...]] = {}
-        self._slots: list[_Slot] = []
+        self._citations: dict[str, Citations] = {}  # by message id
+        self._directives = Directives()
+        self._slots = 0
         self._reasoning = StripMarkers()
         self._calls: dict[str, StripMarkers] = {}  # by message id of the tool call
 
@@ -99,23 +112,24 @@ class Markers:
         """Whether no marker is under way: what is held back may at most become one."""
         return not self._held or plain_chars(self._held) == 0
 
-    def feed(self, delta: Delta) -> Iterable[Delta]:
+    def feed(self, delta: Delta | ReferencesKnown) -> Iterable[Delta]:
         """Return zero or more deltas for one; never waits."""
         if type(delta) is AnswerText and not self._held:
-            size = len(delta.text)
-            if plain_chars(delta.text) == size:
+            text = delta.text
+            size = len(text)
+            if plain_chars(text) == size:
                 self._start += size
+                self._last = text[-1:] or self._last
                 return (delta,)  # nearly all of them
         return self._feed(delta)
 
-    def _feed(self, delta: Delta) -> Iterator[Delta]:
+    def _feed(self, delta: Delta | ReferencesKnown) -> Iterator[Delta]:
         match delta:
             case AnswerText(text):
                 self._held += text
                 yield from self._advance(is_end=False)
             case ReferencesKnown(message_id, references):
-                self._references[message_id] = references
-                yield from self._resolve(message_id)
+                yield from self._citations_of(message_id).learn(references)
                 yield from self._advance(is_end=False)
             case ReasoningText(text):
                 if shown := self._reasoning.feed(text):
@@ -126,9 +140,12 @@ class Markers:
             case _:
                 yield from self._advance(is_end=True)
                 if isinstance(delta, AnswerStarted):
-                    self._message_id = delta.message_id
-                    self._start = 0
+                    self._message_id, self._directives = delta.message_id, Directives()
+                    self._start, self._last = 0, "\n"
                 yield self._stripped(delta)
+
+    def _citations_of(self, message_id: str) -> Citations:
+        return self._citations.setdefault(message_id, Citations())
 
     def _stripped(self, delta: Delta) -> Delta:
         """Return a piece without private-use markers; other brackets in code stay."""
@@ -138,6 +155,9 @@ class Markers:
                 return structs.replace(delta, text=strip.feed(text))
             case ToolResult(text):
                 return ToolResult(without_markers(text))
+            case AnswerBlock(text=text, title=title):
+                told = {"title": without_markers(title), "text": without_markers(text)}
+                return structs.replace(delta, **told)
             case Notice(kind, text):
                 return Notice(kind, without_markers(text))
             case _:
@@ -145,124 +165,115 @@ class Markers:
 
     def _advance(self, *, is_end: bool) -> Iterator[Delta]:
         """Give out what is decided; at the end of a message everything is."""
-        while self._held:
-            stop = _STOP.search(self._held)
-            if stop is None:
-                yield self._text(len(self._held))
-                return
-            if stop.start():
-                yield self._text(stop.start())
-            before = self._held
-            yield from self._at_stop(is_end=is_end)
-            if self._held is before:
-                return  # it waits
-
-    def _text(self, count: int) -> AnswerText:
-        return AnswerText(self._take(count))
-
-    def _take(self, count: int) -> str:
-        taken, self._held = self._held[:count], self._held[count:]
-        self._start += count
-        return taken
-
-    def _at_stop(self, *, is_end: bool) -> Iterator[Delta]:
-        """Handle what stands at the very beginning of the held text, or leave it there."""
-        first = self._held[0]
-        if first == MARKER_OPEN:
-            yield from self._private_use(is_end=is_end)
-        elif first == "【":
-            yield from self._numbered(is_end=is_end)
-        elif first in "]s":
-            yield from self._link(is_end=is_end)
+        text, begin, at = self._held, 0, 0
+        ends = LinkEnds(text)
+        while (stop := _STOP.search(text, at)) is not None:
+            at = stop.start()
+            step = self._at_stop(text, at, ends, is_end=is_end)
+            if step is None:
+                break  # it waits
+            if not step.is_text:
+                if begin < at:
+                    yield AnswerText(text[begin:at])
+                if step.piece is not None:
+                    yield step.piece
+                begin = step.end
+            at = step.end
         else:
-            self._take(1)  # a styling mark
+            at = len(text)
+        if begin < at:
+            yield AnswerText(text[begin:at])
+        self._held, self._start = text[at:], self._start + at
+        self._last = text[at - 1 : at] or self._last
+
+    def _at_stop(self, text: str, at: int, ends: LinkEnds, *, is_end: bool) -> _Step | None:
+        """Return what becomes of the text at a stop, None as long as it has to wait."""
+        first = text[at]
+        if first == MARKER_OPEN:
+            return self._private_use(text, at, is_end=is_end)
+        if first == "【":
+            return self._numbered(text, at, is_end=is_end)
+        if first == ":":
+            return self._directive(text, at, is_end=is_end)
+        if first in "]s":
+            return self._link(text, at, ends, is_end=is_end)
+        return _Step(at + 1)  # a styling mark
 
     # --- citations --------------------------------------------------------------
 
-    def _private_use(self, *, is_end: bool) -> Iterator[Delta]:
-        close = self._held.find(MARKER_CLOSE)
-        reopened = self._held.find(MARKER_OPEN, 1)
-        if reopened > 0 and (close < 0 or reopened < close):
-            self._take(reopened)  # the first one was never closed
-        elif close > 0:
-            yield from self._citation(close + 1, is_end=is_end)
-        elif len(self._held) > MAX_MARKER_CHARS:
-            self._take(1)
-        elif is_end:
-            self._take(len(self._held))
+    def _private_use(self, text: str, at: int, *, is_end: bool) -> _Step | None:
+        searched, self._searched = (0 if at else self._searched), 0
+        found = marker_end(text, at, searched)
+        if found is None:
+            self._searched = 0 if is_end else len(text) - at
+            return _Step(len(text)) if is_end else None
+        end, is_whole = found
+        return self._marker(text, at, end, is_end=is_end) if is_whole else _Step(end)
 
-    def _numbered(self, *, is_end: bool) -> Iterator[Delta]:
-        whole = _NUMBERED.match(self._held)
-        if whole is not None:
-            yield from self._citation(whole.end(), is_end=is_end)
-        elif _NUMBERED_START.match(self._held) is None:
-            yield self._text(1)
-        elif is_end:
-            self._take(len(self._held))
+    def _numbered(self, text: str, at: int, *, is_end: bool) -> _Step | None:
+        if (whole := NUMBERED.match(text, at)) is not None:
+            return self._marker(text, at, whole.end(), is_end=is_end)
+        if _NUMBERED_START.match(text, at) is None:
+            return _Step(at + 1, is_text=True)
+        return _Step(len(text)) if is_end else None
 
-    def _citation(self, length: int, *, is_end: bool) -> Iterator[Delta]:
-        """Put the reference in place of the marker, wait for it, or give it up."""
-        marker = self._held[:length]
-        reference = self._find(self._message_id, marker, self._start)
+    def _marker(self, text: str, at: int, end: int, *, is_end: bool) -> _Step | None:
+        """Put what it stands for in place of a whole marker, wait for it, or give it up."""
+        marker, start = text[at:end], self._start + at
+        citations = self._citations_of(self._message_id)
+        reference = citations.find(marker, start)
         is_known = reference is not None and reference.is_complete
-        if not is_known and not is_end and len(self._held) - length < MAX_QUEUED_CHARS:
-            return
-        start = self._start
-        self._take(length)
-        text = ""
-        sources: tuple[Source, ...] = ()
-        if reference is not None:
-            text, sources = _citation_text(marker, reference), reference.sources
-        slot = _Slot(len(self._slots) + 1, self._message_id, marker, start, sources)
-        self._slots.append(slot)
-        yield Cited(slot.number, text, sources)
+        if not is_known and not is_end and len(text) - end < MAX_QUEUED_CHARS:
+            return None
+        self._slots += 1
+        shown = _shown(marker, reference)
+        used = None if reference is None else reference.start
+        citations.place(marker, Place(self._slots, start, shown.sources, used))
+        return _Step(end, piece=Cited(self._slots, shown.text, shown.sources, shown.words))
 
-    def _find(self, message_id: str, marker: str, start: int) -> Reference | None:
-        """Return the reference of a marker; where several match, the nearest one."""
-        matching = [
-            reference
-            for reference in self._references.get(message_id, ())
-            if _is_match(marker, reference)
-        ]
-        return min(matching, key=lambda found: abs(found.start - start), default=None)
+    # --- markup of the page -------------------------------------------------------
 
-    def _resolve(self, message_id: str) -> Iterator[Delta]:
-        """Add sources that places went out without: a reference may come late, or grow."""
-        for place, slot in enumerate(self._slots):
-            if slot.message_id != message_id:
-                continue
-            reference = self._find(message_id, slot.marker, slot.start)
-            if reference is not None and not set(reference.sources) <= set(slot.sources):
-                self._slots[place] = structs.replace(slot, sources=reference.sources)
-                yield CitationResolved(slot.number, reference.sources)
+    def _directive(self, text: str, at: int, *, is_end: bool) -> _Step | None:
+        before = text[at - 1] if at else self._last
+        found: Found = None
+        if text.startswith(CITATION, at):
+            found = self._directives.at_citation(text, at, is_end=is_end)
+        elif text.startswith(FENCE, at) and before == "\n":
+            found = self._directives.at_fence(text, at, is_end=is_end)
+        elif text.startswith(FENCE, at):
+            found = at + len(FENCE), True
+        elif is_end:
+            found = len(text), not is_incomplete(text[at:])
+        return None if found is None else _Step(found[0], is_text=found[1])
 
     # --- links into the sandbox ---------------------------------------------------
 
-    def _link(self, *, is_end: bool) -> Iterator[Delta]:
-        if self._held.startswith(_TARGET + "/"):
-            yield from self._target(is_end=is_end)
-        elif self._held.startswith(_BARE + "/"):
-            yield from self._bare(is_end=is_end)
-        elif is_end:
-            yield self._text(len(self._held))
+    def _link(self, text: str, at: int, ends: LinkEnds, *, is_end: bool) -> _Step | None:
+        if text.startswith(TARGET + "/", at):
+            return self._target(text, at, ends, is_end=is_end)
+        if text.startswith(BARE + "/", at):
+            return self._bare(text, at, ends, is_end=is_end)
+        return _Step(len(text), is_text=True) if is_end else None
 
-    def _target(self, *, is_end: bool) -> Iterator[Delta]:
-        end = _closing(self._held, 2)
-        if end is not None and end > 0:
-            path = self._take(end + 1)[len(_TARGET) : -1]
-            yield self._file(path.strip(), LinkForm.TARGET)
-        elif end == 0 or is_end or len(self._held) > MAX_PATH_CHARS:
-            yield self._text(len(_TARGET))
+    def _target(self, text: str, at: int, ends: LinkEnds, *, is_end: bool) -> _Step | None:
+        end = ends.of_target(at)
+        if end:
+            path = text[at + len(TARGET) : end]
+            return _Step(end + 1, piece=self._file(path.strip(), LinkForm.TARGET))
+        if end is None and not is_end:
+            return None
+        return _Step(at + len(TARGET), is_text=True)
 
-    def _bare(self, *, is_end: bool) -> Iterator[Delta]:
-        end = _BARE_PATH_END.search(self._held, len(_BARE))
-        if end is None and not is_end and len(self._held) <= MAX_PATH_CHARS:
-            return
-        link = self._held[: end.start() if end else len(self._held)].rstrip(_SENTENCE_END)
-        if len(link) <= len(_BARE) + 1 or len(link) > MAX_PATH_CHARS:
-            yield self._text(len(_BARE))
-        else:
-            yield self._file(self._take(len(link))[len(_BARE) :], LinkForm.BARE)
+    def _bare(self, text: str, at: int, ends: LinkEnds, *, is_end: bool) -> _Step | None:
+        end = ends.of_path(at)
+        if end is None:
+            if not is_end:
+                return None
+            end = len(text)
+        link = without_sentence_end(text[at:end])
+        if len(link) <= len(BARE + "/"):
+            return _Step(at + len(BARE), is_text=True)
+        return _Step(at + len(link), piece=self._file(link[len(BARE) :], LinkForm.BARE))
 
     def _file(self, path: str, form: LinkForm) -> AssetWanted:
         return AssetWanted(
@@ -274,42 +285,14 @@ class Markers:
         )
 
 
-def _is_match(marker: str, reference: Reference) -> bool:
-    if reference.matched_text:
-        return reference.matched_text == marker
-    numbers = _NUMBERED.fullmatch(marker)
+def _shown(marker: str, reference: Reference | None) -> Shown:
+    """Return what stands in the place of a marker of either form."""
+    numbers = NUMBERED.fullmatch(marker)
     if numbers is None:
-        return False
-    first, second = numbers.groups()
-    if second is not None and reference.file_index is not None:
-        return reference.file_index == (int(first), int(second))
-    return reference.index == int(first)
-
-
-def _citation_text(marker: str, reference: Reference) -> str:
-    """Return the Markdown of a citation (the table of spec 7.2)."""
-    numbers = _NUMBERED.fullmatch(marker)
-    if numbers is None:
-        return reference.text
-    for source in reference.sources:
+        return shown_at(marker, reference)
+    sources = reference.sources if reference else ()
+    for source in sources:
         if source.url:
-            return f"[[{numbers[1]}]({source.url})]"
-    return next((f"[{source.title}]" for source in reference.sources if source.title), "")
-
-
-def _closing(text: str, start: int) -> int | None:
-    """Return where the parenthesis before `start` is closed; None: not yet; 0: it cannot be."""
-    depth = 1
-    for place in range(start, len(text)):
-        match text[place]:
-            case "\n":
-                return 0
-            case "(":
-                depth += 1
-            case ")":
-                depth -= 1
-                if depth == 0:
-                    return place
-            case _:
-                pass
-    return None
+            return Shown(f"[[{numbers[1]}]({source.url})]", "", sources)
+    named = next((source.title for source in sources if source.title), "")
+    return Shown(f"[{in_table(named)}]" if named else "", "", sources)

@@ -1,12 +1,37 @@
-"""Private-use markers out of text that carries no citations (protocol 5.2, spec 1.3)."""
+"""Private-use markers: where one ends, and text without them (protocol 5.2, spec 1.3).
+
+U+E200 kind (U+E202 field)* U+E201        U+E203 to U+E206 are styling marks
+"""
 
 import re
 
-MARKER_OPEN, MARKER_CLOSE = "\ue200", "\ue201"
+MARKER_OPEN, MARKER_CLOSE, MARKER_FIELD = "\ue200", "\ue201", "\ue202"
 # The longest markers seen name about ten pages; beyond this an unclosed one is a mistake.
 MAX_MARKER_CHARS = 2000
+# One whose field is JSON may hold a widget: it is no mistake yet.
+MAX_JSON_MARKER_CHARS = 16_000
 _ANY = re.compile("[\ue200-\ue206]")
-_MARKER = re.compile("\ue200[^\ue200\ue201]*(?:\ue201|(?=\ue200))")
+_BOUND = re.compile("[\ue200\ue201]")
+_JSON_MARKER = re.compile("\ue200\\w{1,40}\ue202[\\[{]")
+
+
+def marker_end(text: str, at: int, searched: int = 0) -> tuple[int, bool] | None:
+    """Return where the marker that opens at `at` ends, and whether it is whole; None: not yet.
+
+    One that another opening breaks off ends there; of one that goes on for too long only
+    the opening is a mark. Each character is looked at by one marker only.
+
+    Args:
+        text: that may go on.
+        at: the place of a `MARKER_OPEN`.
+        searched: up to where there is no bound, from an earlier look.
+    """
+    limit = at + (MAX_JSON_MARKER_CHARS if _JSON_MARKER.match(text, at) else MAX_MARKER_CHARS)
+    bound = _BOUND.search(text, max(at + 1, searched), limit)
+    if bound is not None:
+        is_whole = bound[0] == MARKER_CLOSE
+        return bound.start() + is_whole, is_whole
+    return (at + 1, False) if len(text) >= limit else None
 
 
 class StripMarkers:
@@ -14,19 +39,37 @@ class StripMarkers:
 
     def __init__(self) -> None:
         self._held = ""  # a marker that has not ended
+        self._searched = 0
 
     def feed(self, text: str) -> str:
         """Return what can be shown now; an open marker waits for its end."""
-        text, self._held = self._held + text, ""
-        if _ANY.search(text) is None:
+        if not self._held and _ANY.search(text) is None:
             return text
-        text = _MARKER.sub("", text)
-        place = text.find(MARKER_OPEN)
-        if place >= 0 and len(text) - place <= MAX_MARKER_CHARS:
-            text, self._held = text[:place], text[place:]
-        return _ANY.sub("", text)
+        text, self._held = self._held + text, ""
+        searched, self._searched = self._searched, 0
+        shown: list[str] = []
+        at = 0
+        while (mark := _ANY.search(text, at)) is not None:
+            place = mark.start()
+            shown.append(text[at:place])
+            end = (place + 1, False)
+            if mark[0] == MARKER_OPEN and (end := marker_end(text, place, searched)) is None:
+                self._held, self._searched = text[place:], len(text) - place
+                return "".join(shown)
+            at, searched = end[0], 0
+        return "".join((*shown, text[at:]))
 
 
 def without_markers(text: str) -> str:
     """Return a whole text without its markers; one that never ends goes with what follows it."""
     return StripMarkers().feed(text)
+
+
+def without_private_use(text: str) -> tuple[str, int]:
+    """Return a text without any private-use mark, and how many there were."""
+    return _ANY.subn("", text)
+
+
+def has_private_use(text: str) -> bool:
+    """Return whether a text holds any private-use mark."""
+    return not text.isascii() and _ANY.search(text) is not None

@@ -1,0 +1,83 @@
+"""Where links into the sandbox end in a text (protocol 5.5): each character is looked at once.
+
+    [data](sandbox:/mnt/data/a (1).csv)     up to the parenthesis that closes the target
+    sandbox:/mnt/data/a.csv. Or             up to what cannot be part of a path
+
+A text may be nothing but beginnings of links, so that looking for the end of each anew would take
+time in the square of its length.
+"""
+
+import re
+from collections import deque
+
+TARGET, BARE = "](sandbox:", "sandbox:"
+MAX_PATH_CHARS = 1024
+_MAX_KEPT = 4 * MAX_PATH_CHARS  # ends that nobody asked for yet
+_TARGET_MARK = re.compile(r"[()\n]")
+_PATH_END = re.compile(r"[\s()\[\]<>{}\"'`|*，。；：！？、（）【】「」『』《》“”]")
+_SENTENCE_END = ".,;:!?"
+
+
+class LinkEnds:
+    """The ends of the links in one text, asked for in order."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._read = 0  # up to where parentheses were followed
+        self._depth = 0
+        self._open: deque[tuple[int, int]] = deque()  # of targets: where, and how deep inside
+        self._closed: dict[int, int] = {}  # by where it opened; 0: by the end of the line
+        self._searched = 0  # up to where there is no end of a path,
+        self._path_end = -1  # unless it is here
+
+    def of_target(self, at: int) -> int | None:
+        """Return the place of the parenthesis that closes the target at `at`; None: not yet.
+
+        0 says that there is none: the line ends before, or the path would be too long.
+        """
+        opened = at + 1
+        limit = opened + MAX_PATH_CHARS + len(BARE)
+        while self._open and self._open[0][0] < opened:
+            self._open.popleft()
+        if len(self._closed) > _MAX_KEPT:
+            self._closed = {each: end for each, end in self._closed.items() if each >= opened}
+        while opened not in self._closed:
+            found = _TARGET_MARK.search(self._text, max(self._read, opened), limit)
+            if found is None:
+                self._read = max(self._read, min(limit, len(self._text)))
+                return 0 if len(self._text) >= limit else None
+            self._read = found.end()
+            self._take(found[0], found.start())
+        closed = self._closed.pop(opened)
+        return closed if closed < limit else 0
+
+    def _take(self, mark: str, place: int) -> None:
+        if mark == "\n":
+            self._closed.update((opened, 0) for opened, _ in self._open)
+            self._open.clear()
+            self._depth = 0
+        elif mark == "(":
+            self._depth += 1
+            if self._text.startswith(TARGET + "/", place - 1):
+                self._open.append((place, self._depth))
+        else:
+            if self._open and self._open[-1][1] == self._depth:
+                self._closed[self._open.pop()[0]] = place
+            self._depth -= 1
+
+    def of_path(self, at: int) -> int | None:
+        """Return the end of the bare link at `at`; None: not yet; 0: the path would be too long."""
+        limit = at + len(BARE) + MAX_PATH_CHARS
+        if self._path_end < at:
+            begin = max(self._searched, at + len(BARE))
+            found = _PATH_END.search(self._text, begin, limit)
+            self._searched = found.start() if found else max(begin, min(limit, len(self._text)))
+            if found is None:
+                return 0 if len(self._text) >= limit else None
+            self._path_end = found.start()
+        return self._path_end if self._path_end < limit else 0
+
+
+def without_sentence_end(link: str) -> str:
+    """Return a bare link without the punctuation of the sentence that ends with it."""
+    return link.rstrip(_SENTENCE_END)
