@@ -51,6 +51,12 @@ BOT = BotFormat(
     pictures=PictureForm.NONE,
 )
 NOT_IN_TIME = "The picture did not come in time."  # no late picture ever comes here
+# What goes on elsewhere cannot be had here.
+NOTHING_LATER = (
+    BodyEnded(BodyEnd.UNRESUMED),
+    BodyEnded(BodyEnd.WAITED, NOT_IN_TIME),
+    BodyEnded(BodyEnd.WAITED, NOT_IN_TIME),
+)
 FORMATS = {"web": WEB, "bot": BOT, "raw": RAW}
 
 
@@ -94,8 +100,7 @@ def deltas(
     for chunk in chunks:
         for event in reader.feed(chunk):
             yield from answer.feed(event)
-    waited = BodyEnded(BodyEnd.WAITED, NOT_IN_TIME)
-    for event in (*reader.end(BodyEnded(end, "How the body ended.")), waited):
+    for event in (*reader.end(BodyEnded(end, "How the body ended.")), *NOTHING_LATER):
         yield from answer.feed(event)
 
 

@@ -11,7 +11,7 @@ from service.pipeline.joined import make_answer, make_reader, make_renderer
 from service.stages.encode.chat import Gathered
 from service.vocabulary.events import BodyEnd, BodyEnded, Delta, SentHistory
 from service.vocabulary.rendered import ContentText, Rendered
-from tests.feeding import FORMATS, NOT_IN_TIME, AnswerAssets, Reading, reading_of
+from tests.feeding import FORMATS, NOTHING_LATER, AnswerAssets, Reading, reading_of
 
 
 class Drive:
@@ -60,8 +60,7 @@ class Drive:
 
     def end(self, how: BodyEnd = BodyEnd.CLEAN) -> Reading:
         self._stages(self.lane.end())
-        waited = BodyEnded(BodyEnd.WAITED, NOT_IN_TIME)
-        for event in (*self.reader.end(BodyEnded(how, "How the body ended.")), waited):
+        for event in (*self.reader.end(BodyEnded(how, "How the body ended.")), *NOTHING_LATER):
             self._deliver(self.answer.feed(event))
         return reading_of(self.heard, self.assets.wanted)
 

@@ -34,6 +34,7 @@ from service.vocabulary.events import (
     BodyEnd,
     BodyEnded,
     Delta,
+    DoneReceived,
     Frame,
     SentHistory,
     TextAppended,
@@ -94,8 +95,13 @@ class Reader:
         return events
 
     def end(self, body: BodyEnded) -> list[UpstreamEvent]:
-        """Return what the end of the body completes, and the end itself."""
-        return [*self._events(self._sse.finish()), body]
+        """Return what the end of the body completes, and the end itself, unless `[DONE]` told it.
+
+        The last line of a body need not be ended: `[DONE]` there ends the body like any other,
+        also where a hand-off goes before it, and one body does not end twice.
+        """
+        events = self._events(self._sse.finish())
+        return events if DoneReceived() in events else [*events, body]
 
     def follow(self) -> None:
         """Expect the first byte of another body that goes on with the same deltas."""
@@ -195,7 +201,7 @@ class Answer:
     @property
     def patience_seconds(self) -> float | None:
         """How long silence may still last before it counts as the end of the turn, if so."""
-        return self._translate.ending.patience_seconds
+        return self._translate.patience_seconds
 
     @property
     def growing(self) -> Growing | None:

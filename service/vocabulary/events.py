@@ -167,7 +167,8 @@ class BodyEnd(StrEnum):
     CUT = "cut"
     SILENT = "silent"
     BROKEN = "broken"  # not what was promised: an event over the size limit
-    WAITED = "waited"  # no body: the wait for a late picture is over
+    UNRESUMED = "unresumed"  # no body: what was handed off cannot be followed
+    WAITED = "waited"  # no body: the wait for what comes later is over
     SHUTDOWN = "shutdown"  # this gateway is being stopped
 
 
@@ -404,6 +405,15 @@ class PictureWanted(Struct, frozen=True):
     task_ids: frozenset[str] = frozenset()
 
 
+class AnswerWanted(Struct, frozen=True):
+    """Nothing visible came, or it cannot be resumed: the stored conversation may get the answer.
+
+    Answered in `upstream/`, like `ResumeWanted`.
+    """
+
+    conversation_id: str
+
+
 class TurnEnded(Struct, frozen=True):
     """Always the last delta. `finish_reason` is None exactly when there is a `failure`."""
 
@@ -433,5 +443,6 @@ Delta = (
     | TurnFacts
     | ResumeWanted
     | PictureWanted
+    | AnswerWanted
     | TurnEnded
 )

@@ -9,6 +9,7 @@ from msgspec import Struct
 from service.vocabulary.events import (
     AnswerStarted,
     AnswerText,
+    AnswerWanted,
     AssetKind,
     AssetReady,
     AssetWanted,
@@ -110,7 +111,13 @@ class Render:
             case FunctionCallStarted() | FunctionArguments() | TurnEnded():
                 yield from self._close_call()
                 yield delta
-            case ReferencesKnown() | AssetWanted() | ResumeWanted() | PictureWanted():
+            case (
+                ReferencesKnown()
+                | AssetWanted()
+                | ResumeWanted()
+                | PictureWanted()
+                | AnswerWanted()
+            ):
                 pass  # consumed by the stages before this one
             case _:
                 assert_never(delta)

@@ -1,87 +1,125 @@
-"""How a turn ended: the table of spec 6.4 as one small state (protocol 2.12)."""
+"""What keeps a turn of the website from ending, and the words with which it ends.
+
+How a turn ends is the table of `service/vocabulary/endings.py`. A body's end is not always the
+turn's: `GOES_ON` has the three cases in which the answer is in another place. They are looked up
+first, and each is a request to `upstream/`, which answers with more events:
+
+* RESUME: a hand-off is pending, so the answer goes on in another body (protocol 4.6). `upstream/`
+  feeds that body, or `UNRESUMED` where it cannot be had.
+* AWAIT_PICTURE: the turn shows the signs of a picture that is drawn later (protocol 8.2b).
+* AWAIT_ANSWER: the upstream said that this was all and nothing visible was there, or what it handed
+  off could not be resumed. The answer, if there is one, is in the stored conversation.
+
+A wait has no body: what is stored meanwhile comes as messages, and `WAITED` is its end. Nothing
+that a body says of its own end counts until then, which is what `Seen.WAITING` is for. After it the
+turn is looked at once more, as closed by the body from which it waited. Each wait comes once, so
+that every turn ends.
+"""
 
 from collections import Counter
+from enum import StrEnum, auto
 
 from service.upstream_errors.refusals import PAGE_SENTENCE, quoted
-from service.vocabulary.errors import (
-    EmptyResponseError,
-    ShutdownError,
-    UpstreamCutError,
-    UpstreamError,
-    UpstreamProtocolError,
-    UpstreamTimeoutError,
+from service.vocabulary import endings
+from service.vocabulary.endings import (
+    ENDED,
+    UNENDED,
+    VISIBLE,
+    Closing,
+    Ending,
+    Pattern,
+    Phase,
+    Seen,
+    TurnState,
+    Word,
 )
-from service.vocabulary.events import (
-    BodyEnd,
-    BodyEnded,
-    Outcome,
-    TurnEnded,
-    UpstreamFault,
-)
+from service.vocabulary.events import BodyEnd, BodyEnded, Failure, TurnEnded
 
-CONFIRMED_PATIENCE_SECONDS = 5.0
-END_TURN_PATIENCE_SECONDS = 20.0
+# How long silence may last before it counts as the end. Late citations and titles follow within a
+# second; a picture may follow a last word, but then the upstream is not silent for long either.
+PATIENCE_SECONDS = {Phase.LAST_WORD: 20.0, Phase.CONFIRMED: 5.0, Phase.FINAL: 5.0}
 _JSON_STARTS, _PAGE_START = ("{", "[", '"'), "<"
 MAX_KINDS = 32  # kinds come from outside: more of them are counted together
+_ELSEWHERE = "The upstream continued this answer elsewhere, where nothing could be had."
 
 
-class Ending:
-    """What has been seen that decides how the answer ends."""
+class Step(StrEnum):
+    """What a turn goes on with."""
+
+    RESUME = auto()
+    AWAIT_PICTURE = auto()
+    AWAIT_ANSWER = auto()
+
+
+GOES_ON: tuple[tuple[Step, Pattern], ...] = (
+    (
+        Step.RESUME,
+        Pattern(
+            closed_by=(BodyEnd.CLEAN, BodyEnd.CUT),
+            phases=frozenset({Phase.HANDED_OFF}),
+        ),
+    ),
+    (
+        Step.AWAIT_PICTURE,
+        Pattern(
+            closed_by=(BodyEnd.CLEAN, BodyEnd.CUT, BodyEnd.SILENT, BodyEnd.UNRESUMED),
+            has=Seen.DRAWING,
+            lacks=Seen.PICTURE | Seen.MISSED,
+        ),
+    ),
+    (
+        Step.AWAIT_ANSWER,
+        Pattern(
+            closed_by=(BodyEnd.CLEAN, BodyEnd.CUT, BodyEnd.SILENT),
+            phases=ENDED,
+            has=Seen.CONVERSATION,
+            lacks=VISIBLE | Seen.MISSED,
+        ),
+    ),
+    (
+        Step.AWAIT_ANSWER,
+        Pattern(closed_by=(BodyEnd.UNRESUMED,), phases=UNENDED, has=Seen.CONVERSATION),
+    ),
+)
+
+
+class TurnSoFar(TurnState):
+    """One turn of the website: how far it has come, what was counted, what it would say."""
 
     def __init__(self) -> None:
-        self.is_over = False
-        self.is_handed_off = False
-        self.has_events = False  # a message or a named conversation
-        self.has_answer = False
-        self.has_asset = False
+        super().__init__()
         self.rewrites = 0
-        self._is_hand_off_pending = False
-        self._is_confirmed = False  # by `[DONE]` or `message_stream_complete`
-        self._is_end_turn = False
-        self._is_length = False
+        self.awaited: Step | None = None  # what the turn waits for now, or waited for last
+        self._waited: set[Step] = set()
+        self._body: BodyEnded | None = None  # from whose end it waits
         self._counts: Counter[str] = Counter()
         self._samples: dict[str, str] = {}  # the first of each kind
-        self._missing = ""  # why a picture that was awaited is not there
-        self._stray = ""  # the first line that was no event: often a proxy's own words
+        self._missing = ""  # why nothing is there
+        self._stray = ""  # the first line that was no event
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the turn goes on without a body, until what it waits for is there."""
+        return bool(self.seen & Seen.WAITING)
 
     @property
     def patience_seconds(self) -> float | None:
-        """How long silence may still last before it counts as the end, None: no end is in sight.
-
-        Late citations and titles follow within a second; a picture may follow a
-        last word, but then the upstream is not silent for long either.
-        """
-        if self._is_hand_off_pending:
-            return None
-        if self._is_confirmed:
-            return CONFIRMED_PATIENCE_SECONDS
-        return END_TURN_PATIENCE_SECONDS if self._is_end_turn else None
-
-    def hand_off(self) -> None:
-        """Note that the answer goes on elsewhere."""
-        self.is_handed_off = self._is_hand_off_pending = True
-
-    def takes_hand_off(self, how: BodyEnd) -> bool:
-        """Return whether this end of a body is a hand-off to follow; each one counts once.
-
-        A finished turn may still advertise one (protocol 4.6).
-        """
-        is_taken = (
-            self._is_hand_off_pending
-            and not self._is_end_turn
-            and how in (BodyEnd.CLEAN, BodyEnd.CUT)
-        )
-        self._is_hand_off_pending = False
-        return is_taken
-
-    def confirm(self) -> None:
-        """Take `[DONE]` or `message_stream_complete`, which with a hand-off ends only this body."""
-        self._is_confirmed = not self._is_hand_off_pending or self._is_end_turn
+        """How long silence may still last before it counts as the end, None: no end is in sight."""
+        return PATIENCE_SECONDS.get(self.phase)
 
     def note_finish(self, finish_type: str | None, *, is_end_turn: bool) -> None:
         """Take the last word of a visible message that is finished."""
-        self._is_length = finish_type == "max_tokens"
-        self._is_end_turn = self._is_end_turn or is_end_turn
+        if finish_type == "max_tokens":
+            self.see(Seen.LIMIT)
+        else:
+            self.forget(Seen.LIMIT)
+        if is_end_turn:
+            self.hear(Word.END_TURN)
+
+    def note_missing(self, problem: str) -> None:
+        """Note why nothing is there, which leaves nothing to wait for."""
+        self._missing = problem
+        self.see(Seen.MISSED)
 
     def count_unknown(self, kind: str, sample: str = "") -> None:
         """Count something unexpected under a kind."""
@@ -93,89 +131,69 @@ class Ending:
         words = sample.strip()
         # What begins as JSON is an event that was cut: it says nothing.
         is_said = kind in ("stray line", "not json") and not words.startswith(_JSON_STARTS)
-        if is_said and not self._stray:
+        if is_said and words and not self._stray:
             self._stray = words
+            self.see(Seen.WORDS)
 
-    def blocked(self) -> TurnEnded:
-        """End the turn on a moderation block."""
-        return self._ended(Outcome.FILTERED, "content_filter")
+    # --- going on ---------------------------------------------------------------
 
-    def wants_consent(self) -> TurnEnded:
-        """End the turn on a GPT action that nobody can consent to here."""
-        return self._ended(Outcome.COMPLETE, "stop")
-
-    def failed(self, fault: UpstreamFault) -> TurnEnded:
-        """End the turn on an error of the upstream."""
-        is_refused = fault.is_body and not self.has_answer and not self.has_asset
-        outcome = Outcome.REFUSED if is_refused else Outcome.FAILED
-        self.is_over = True
-        return TurnEnded(outcome, None, fault.failure, self._totals(), self._samples)
-
-    def handed_to_websocket(self) -> TurnEnded:
-        """End the turn on a hand-off that is not followed."""
-        message = (
-            "The upstream answered with a WebSocket hand-off, which only backends of early 2024 "
-            "do and this gateway does not follow; use an upstream that honours force_use_sse."
+    def step_after(self, body: BodyEnded) -> Step | None:
+        """Return what the turn goes on with after the end of a body, None: it ends."""
+        return next(
+            (
+                step
+                for step, pattern in GOES_ON
+                if step not in self._waited and self.fits(pattern, body.how)
+            ),
+            None,
         )
-        return self._failed(Outcome.FAILED, UpstreamError(message))
 
-    def at_end_of_body(self, body: BodyEnded) -> TurnEnded:
-        """End the turn because no more will come."""
-        if not (self._is_confirmed or self._is_end_turn):
-            return self.unfinished(body)
-        if not (self.has_answer or self.has_asset):
-            return self._failed(Outcome.EMPTY, EmptyResponseError(self._why_empty()))
-        if self._is_length:
-            return self._ended(Outcome.LENGTH, "length")
-        return self._ended(Outcome.COMPLETE, "stop")
+    def follow(self) -> None:
+        """Go on in the body that the answer was handed to."""
+        self._missing = _ELSEWHERE
+        self.hear(Word.FOLLOWED)
 
-    def note_missing(self, problem: str) -> None:
-        """Note why an awaited picture is not there, for an answer that has nothing else."""
-        self._missing = problem
+    def begin_wait(self, step: Step, body: BodyEnded) -> None:
+        """Wait for what comes later, from this end of a body on."""
+        self.awaited, self._body = step, body
+        self._waited.add(step)
+        self.hear(Word.FOLLOWED)  # a hand-off that nothing came of is none any more
+        self.see(Seen.WAITING)
 
-    def unfinished(self, body: BodyEnded) -> TurnEnded:
-        """End the turn before its end, as its body did."""
-        said = "" if self.has_answer else self._said()
-        match body.how:
-            case BodyEnd.SILENT:
-                message = body.detail or "The upstream was silent for too long."
-                return self._failed(Outcome.SILENT, UpstreamTimeoutError(message))
-            case BodyEnd.SHUTDOWN:
-                message = body.detail or "This gateway is being stopped; please send it again."
-                return self._failed(Outcome.SHUTDOWN, ShutdownError(message))
-            case BodyEnd.BROKEN:
-                message = body.detail or "The upstream's stream is not what was promised."
-                return self._failed(Outcome.FAILED, UpstreamProtocolError(message))
-            case BodyEnd.CLEAN | BodyEnd.CUT if self._stray and not self.has_events:
-                # A body of plain words is an error body, not an answer that was cut (spec 11).
-                message = f"The upstream answered in plain words.{said}"
-                if self._stray.startswith(_PAGE_START):
-                    message = PAGE_SENTENCE
-                return self._failed(Outcome.REFUSED, UpstreamError(message))
-            case BodyEnd.CLEAN | BodyEnd.CUT | BodyEnd.WAITED:
-                message = "The upstream's answer was cut off before its end."
-                return self._failed(Outcome.CUT, UpstreamCutError(message + said))
+    def end_wait(self) -> BodyEnded | None:
+        """Return the end from which the turn waited; None when it does not wait."""
+        body, self._body = self._body, None
+        self.forget(Seen.WAITING)
+        return body
 
-    def _why_empty(self) -> str:
-        if self.is_handed_off:
-            return "The upstream continued this answer elsewhere, where nothing could be had."
-        if self._missing:
-            return self._missing
-        return f"The upstream ended the turn without an answer.{self._said()}"
+    # --- ending -----------------------------------------------------------------
+
+    def ended(self, body: BodyEnded) -> TurnEnded:
+        """End the turn with the end of a body."""
+        row = self.end(body.how)
+        message = self._message(row, body)
+        return row.ended(message=message, counts=self._totals(), samples=self._samples)
+
+    def closed(self, closing: Closing, failure: Failure | None = None) -> TurnEnded:
+        """End the turn within a body, with the error that the upstream told, if it did."""
+        row = self.end(closing)
+        return row.ended(failure=failure, counts=self._totals(), samples=self._samples)
+
+    def _message(self, row: Ending, body: BodyEnded) -> str:
+        """Return what a caller is told of a failure, empty for the row's own words."""
+        if row is endings.EMPTY:
+            return self._missing or row.words + self._said()
+        if row is endings.PLAIN_WORDS and self._stray.startswith(_PAGE_START):
+            return PAGE_SENTENCE
+        if row in (endings.PLAIN_WORDS, endings.CUT):
+            return row.words + ("" if self.seen & Seen.TEXT else self._said())
+        return body.detail
 
     def _said(self) -> str:
         """Return what a line that was no event said, but nothing of a page (spec 11)."""
         if not self._stray or self._stray.startswith(_PAGE_START):
             return ""
         return f" It said: {quoted(self._stray)}"
-
-    def _ended(self, outcome: Outcome, finish_reason: str) -> TurnEnded:
-        self.is_over = True
-        return TurnEnded(outcome, finish_reason, None, self._totals(), self._samples)
-
-    def _failed(self, outcome: Outcome, error: UpstreamError | ShutdownError) -> TurnEnded:
-        self.is_over = True
-        return TurnEnded(outcome, None, error.failure(), self._totals(), self._samples)
 
     def _totals(self) -> dict[str, int]:
         if self.rewrites:

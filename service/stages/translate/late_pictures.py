@@ -1,104 +1,196 @@
-"""Whether a picture is still being drawn when the body of its turn ends (protocol 8.2b)."""
+"""Whether a picture is still being drawn when the body of its turn ends (protocol 8.2b).
+
+A launch is told by a task in the metadata of a tool's or the assistant's message, by an answer that
+is only the arguments of an image tool, or by the use case of the turn alone. What an assistant says
+meanwhile of queues and waiting is a notice, such as
+
+    Processing image. We'll notify you when your image is ready.
+
+and no answer: it is held back, and ends in the error if no picture comes.
+"""
 
 import json
 import re
+from collections.abc import Callable
+from enum import Flag, auto
 
 from service.stages.decode.messages import is_image_tool
-from service.vocabulary.events import BodyEnd, BodyEnded, Message
+from service.vocabulary.endings import ENDED, NOTHING, Phase, Seen, TurnState
+from service.vocabulary.events import Message
 
 IMAGE_GEN = "image gen"  # `turn_use_case` of a turn that draws
 MAX_ARGUMENTS_CHARS = 4_000
-_SIGNS = ("image_gen_async", "image_gen_task_id", "trigger_async_ux", "ui_card_shimmer")
+MAX_NOTICE_CHARS = 400
+_TASK_SIGNS = ("image_gen_async", "image_gen_task_id", "trigger_async_ux", "ui_card_shimmer")
 _ARGUMENTS = frozenset(
     ("size", "n", "prompt", "referenced_image_ids", "transparent_background", "background")
 ) | {"is_style_transfer", "quality", "style"}
 _FIRST_KEY = re.compile(r'\{\s*(?:"([^"]*)("?)|$)')
+_PICTURE = r"(?:image|picture|drawing|illustration)s?"
+_NOTICE = re.compile(
+    rf"\A\W*(?:processing|creating|generating|drawing)\s+(?:an?\s+|the\s+|your\s+)?{_PICTURE}\b"
+    rf"|lots of people are creating {_PICTURE}"
+    rf"|{_PICTURE}\W{{0,3}}\w{{0,4}} (?:\w+ ){{0,2}}(?:queued|being (?:created|generated|drawn|made))"
+    r"|\b(?:in|into|joined) (?:the |a |our )?queue\b|\bin line\b"
+    r"|\b(?:notify|tell|let) you (?:know )?(?:when|once|as soon as)\b"
+    rf"|\b(?:when|once|until) (?:your|the) {_PICTURE} (?:is|are) (?:ready|done)\b"
+    r"|正在(?:处理|创建|生成|绘制)(?:您的|你的)?(?:图片|图像)|(?:图片|图像)正在(?:处理|创建|生成)"
+    r"|在创建图片|(?:图片|图像)准备好后|排队",
+    re.IGNORECASE,
+)
+# What such words are part of where nothing is being drawn: a refusal, a limit, a question.
+_NO_NOTICE = re.compile(
+    r"\b(?:can(?:'|\u2019)?t|cannot|couldn(?:'|\u2019)t|won(?:'|\u2019)?t|unable|sorry|polic(?:y|ies))\b"
+    r"|\b(?:limit|quota|upgrade|try again)\b|[?\uff1f]|无法|不能|抱歉|违反|限制",
+    re.IGNORECASE,
+)
+
+
+class Sign(Flag):
+    """What tells of a launch, beside texts."""
+
+    TASK = auto()
+    CALL = auto()  # of an image tool
 
 
 class LatePictures:
-    """The signs of a picture that comes later, and the wait for it."""
+    """The signs of a picture that comes later, and the texts that are no answer because of it."""
 
     def __init__(self) -> None:
         self.use_case: str | None = None
         self.error = ""  # what the tool said when it failed
         self.task_ids: set[str] = set()
-        self._has_task = False
-        self._is_called = False  # an image tool was
-        self._arguments: dict[str, str] = {}  # text that may be a tool's, by message id
-        self._body: BodyEnded | None = None  # that ended with a picture pending
-        self._is_waiting = False
+        self._signs = Sign(0)
+        self._launches: set[str] = set()  # ids of assistant messages that tell of a task
+        self._held: dict[str, str] = {}  # text that may be no answer, by message id
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the turn goes on without a body, until its pictures are there."""
-        return self._is_waiting
+    def learn_use_case(self, use_case: str) -> None:
+        """Take the use case of the turn, `image gen` or `image_gen` where it draws."""
+        if use_case:
+            self.use_case = use_case.replace("_", " ").lower()
 
     def see(self, message: Message) -> None:
         """Look at a message of the turn for signs."""
-        if message.role == "assistant":
-            self._is_called = self._is_called or is_image_tool(message.recipient)
-        elif message.role == "tool":
-            metadata = message.metadata
-            is_task = metadata.get("async_task_type") == "image_gen" or any(
-                metadata.get(sign) for sign in _SIGNS
-            )
-            if metadata.get("is_error") is True and (is_task or is_image_tool(message.name)):
-                self.error = message.text
-            elif is_task:
-                self._has_task = True
-                if isinstance(task_id := metadata.get("image_gen_task_id"), str):
-                    self.task_ids.add(task_id)
-
-    def is_pending(self, how: BodyEnd, *, has_answer: bool, has_picture: bool) -> bool:
-        """Return whether this end of a body leaves a picture to wait for; only the first can."""
-        is_end_to_wait_at = how in (BodyEnd.CLEAN, BodyEnd.CUT, BodyEnd.SILENT)
-        if not is_end_to_wait_at or self._body is not None or has_picture or self.error:
-            return False
-        if self._has_task:
-            return True
-        if self._is_drawing and any(is_tool_arguments(text) for text in self._arguments.values()):
-            return True
-        return self._is_called and self.use_case == IMAGE_GEN and not has_answer
-
-    def begin_wait(self, body: BodyEnded) -> None:
-        """Wait from this end of the body on."""
-        self._body = body
-        self._is_waiting = True
-
-    def end_wait(self) -> BodyEnded | None:
-        """Return the end from which was waited, once; None when nothing waits."""
-        was_waiting, self._is_waiting = self._is_waiting, False
-        return self._body if was_waiting else None
+        if message.role not in ("assistant", "tool"):
+            return
+        if message.role == "assistant" and is_image_tool(message.recipient):
+            self._signs |= Sign.CALL
+        is_task = is_picture_task(message)
+        is_tool = message.role == "tool" and (is_task or is_image_tool(message.name))
+        if message.metadata.get("is_error") is True and is_tool:
+            self.error = message.text
+        elif is_task:
+            self._signs |= Sign.TASK
+            if isinstance(task_id := message.metadata.get("image_gen_task_id"), str):
+                self.task_ids.add(task_id)
+        if message.role == "assistant" and is_task and not message.pointers:
+            self._launches.add(message.id)
+        else:
+            self._launches.discard(message.id)
 
     @property
-    def _is_drawing(self) -> bool:
+    def has_task(self) -> bool:
+        """Whether a message told of a task."""
+        return bool(self._signs & Sign.TASK)
+
+    @property
+    def notice(self) -> str:
+        """What the assistant said of waiting."""
+        return next((text for each, text in self._held.items() if self._is_notice(each, text)), "")
+
+    def is_pending(self, turn: TurnState, said: str) -> bool:
+        """Tell whether a picture comes later, by all that was seen until the end of a body.
+
+        Args:
+            turn: how far it has come.
+            said: by the last visible message, as far as it went out.
+        """
+        if self.error:
+            return False
+        if self.has_task or self.notice:
+            return True
+        if self._may_draw and any(is_tool_arguments(text) for text in self._held.values()):
+            return True
+        if self.use_case != IMAGE_GEN:
+            return False
+        if self._signs & Sign.CALL and not turn.seen & Seen.TEXT:
+            return True
+        # A refusal is a last word; what is none says nothing of why there is no picture.
+        has_last_word = turn.phase in (Phase.LAST_WORD, Phase.FINAL)
+        is_answered = has_last_word and turn.seen & Seen.TEXT != NOTHING
+        return turn.phase in ENDED and (not is_answered or is_queue_notice(said))
+
+    @property
+    def _may_draw(self) -> bool:
         return self.use_case in (None, IMAGE_GEN)
 
-    # --- text that is only a tool's arguments -----------------------------------
+    @property
+    def _draws(self) -> bool:
+        return self.use_case == IMAGE_GEN or self._signs != Sign(0)
 
-    def hold(self, message_id: str, unseen: str, *, is_finished: bool) -> str:
-        """Return what of an answer's beginning can go out; the rest may be arguments."""
-        text = self._arguments.get(message_id, "") + unseen
-        if text[:1] == "{" and self._is_drawing:
-            is_held = is_tool_arguments(text) if is_finished else _may_be_arguments(text)
-            if is_held:
-                self._arguments[message_id] = text
-                return ""
-        self._arguments.pop(message_id, None)
+    # --- text that is no answer ---------------------------------------------------
+
+    def hold(self, message_id: str, text: str, *, is_finished: bool) -> str:
+        """Return what of an answer that has not begun to go out can: all of it, or nothing yet."""
+        if self._is_held(message_id, text, is_finished=is_finished):
+            self._held[message_id] = text
+            return ""
+        self._held.pop(message_id, None)
         return text
 
+    def _is_held(self, message_id: str, text: str, *, is_finished: bool) -> bool:
+        if not text:
+            return False
+        if text[:1] == "{" and self._may_draw:
+            return is_tool_arguments(text) if is_finished else _may_be_arguments(text)
+        if is_finished:
+            return self._is_notice(message_id, text)
+        is_open = message_id in self._launches or self._draws
+        return is_open and len(text) <= MAX_NOTICE_CHARS
+
+    def _is_notice(self, message_id: str, text: str) -> bool:
+        return message_id in self._launches or (self._draws and is_queue_notice(text))
+
+    def decided(self) -> list[tuple[str, str]]:
+        """Return what was held in case that it is a notice, and is none, by message id."""
+        return self._released(
+            lambda each, text: text.startswith("{") or self._is_notice(each, text)
+        )
+
     def release(self, *, has_picture: bool) -> list[tuple[str, str]]:
-        """Return what was held, by message id: all of it is an answer if no picture came."""
-        held, self._arguments = self._arguments, {}
-        return [
-            (message_id, text)
-            for message_id, text in held.items()
-            if not (has_picture and is_tool_arguments(text))
-        ]
+        """Return what was held, by message id, at the end: arguments if no picture came, no notice."""
+        return self._released(
+            lambda each, text: (
+                self._is_notice(each, text) or (has_picture and is_tool_arguments(text))
+            )
+        )
+
+    def _released(self, is_kept: Callable[[str, str], bool]) -> list[tuple[str, str]]:
+        kept = {each: text for each, text in self._held.items() if is_kept(each, text)}
+        released = [(each, text) for each, text in self._held.items() if each not in kept]
+        self._held = kept
+        return released
+
+
+def is_picture_task(message: Message) -> bool:
+    """Tell whether a message says that a picture is being drawn in a task of its own."""
+    metadata = message.metadata
+    return metadata.get("async_task_type") == "image_gen" or any(
+        metadata.get(sign) for sign in _TASK_SIGNS
+    )
+
+
+def is_queue_notice(text: str) -> bool:
+    """Tell whether a text of a turn that draws only says that its picture has to wait."""
+    return (
+        len(text) <= MAX_NOTICE_CHARS
+        and _NOTICE.search(text) is not None
+        and _NO_NOTICE.search(text) is None
+    )
 
 
 def is_tool_arguments(text: str) -> bool:
-    """Return whether a text is nothing but the arguments of a call to an image tool."""
+    """Tell whether a text is nothing but the arguments of a call to an image tool."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -109,7 +201,7 @@ def is_tool_arguments(text: str) -> bool:
 
 
 def _may_be_arguments(text: str) -> bool:
-    """Return whether the beginning of a text leaves open that it is arguments."""
+    """Tell whether the beginning of a text leaves open that it is arguments."""
     first = _FIRST_KEY.match(text)
     if first is None or len(text) > MAX_ARGUMENTS_CHARS:
         return False

@@ -16,15 +16,17 @@ from service.stages.decode.messages import (
     reasoning_text,
     result_text,
 )
-from service.stages.translate.ending import Ending
-from service.stages.translate.growth import Growth
+from service.stages.translate.ending import Step, TurnSoFar
 from service.stages.translate.late_pictures import LatePictures
 from service.stages.translate.pictures import Picture, generated_pictures, result_pictures
+from service.stages.translate.progress import Progress
 from service.stages.translate.references import read_references
 from service.upstream_errors.refusals import quoted
+from service.vocabulary.endings import ENDED, Closing, Seen, Word
 from service.vocabulary.events import (
     AnswerStarted,
     AnswerText,
+    AnswerWanted,
     AssetKind,
     AssetWanted,
     BodyEnd,
@@ -42,7 +44,6 @@ from service.vocabulary.events import (
     NoticeKind,
     PictureWanted,
     ReasoningText,
-    Reference,
     ReferencesKnown,
     ResumeOffered,
     ResumeWanted,
@@ -67,27 +68,6 @@ _CONSENT = (
 )
 
 
-class _Progress:
-    """What is known of one message id."""
-
-    def __init__(self) -> None:
-        self.kind = MessageKind.HIDDEN
-        self.growth = Growth()
-        self.is_dropped = False  # an echo, or the losing variant: stays out for the whole turn
-        self.is_finished = False
-        self.has_text = False  # some of it has been given out
-        self.began_beside = False  # another answer was growing when this one began
-        self.language = ""
-        self.references: tuple[Reference, ...] = ()
-        self.unknown: list[str] = []  # words of it that are not known, and were counted
-
-    @property
-    def is_growing(self) -> bool:
-        """Whether this is an answer of which a part is out, all of it in order, and more may come."""
-        is_open = self.has_text and not (self.is_dropped or self.is_finished)
-        return is_open and self.kind is MessageKind.ANSWER and self.growth.is_level
-
-
 class Translate:
     """Turn the events of one turn into deltas; one instance per answer.
 
@@ -97,8 +77,8 @@ class Translate:
     def __init__(self, sent: SentHistory) -> None:
         self._sent = sent
         self._echoes = set(sent.message_ids)
-        self._messages: dict[str, _Progress] = {}
-        self._ending = Ending()
+        self._messages: dict[str, Progress] = {}
+        self._turn = TurnSoFar()
         self._facts = TurnFacts()
         self._answering: str | None = None  # id of the visible message that grew last
         self._is_tool_since = False  # a tool call or tool message came since that one began
@@ -111,15 +91,15 @@ class Translate:
         self._late = LatePictures()
 
     @property
-    def ending(self) -> Ending:
-        """What is known of how the turn will end."""
-        return self._ending
+    def patience_seconds(self) -> float | None:
+        """How long silence may still last before it counts as the end, None: no end is in sight."""
+        return self._turn.patience_seconds
 
     @property
     def growing(self) -> str | None:
         """The id of the visible message to which more text may only be added, None: none is."""
         progress = self._messages.get(self._answering or "")
-        if progress is None or self._ending.is_over or not progress.is_growing:
+        if progress is None or self._turn.is_over or not progress.is_growing:
             return None
         return self._answering
 
@@ -130,7 +110,7 @@ class Translate:
     # One branch for each kind of event: longer than the budget so that the union is matched once.
     def feed(self, event: UpstreamEvent) -> Iterator[Delta]:  # noqa: C901, PLR0912, PLR0915 - see above
         """Yield zero or more deltas for one event; never waits."""
-        if self._ending.is_over:
+        if self._turn.is_over:
             return
         match event:
             case TextAppended(message_id, text):
@@ -140,7 +120,7 @@ class Translate:
             case ConversationNamed(conversation_id):
                 yield from self._learn(conversation_id=conversation_id)
             case ModelNamed(slug, use_case):
-                self._late.use_case = use_case or self._late.use_case
+                self._late.learn_use_case(use_case)
                 if self._facts.upstream_model is None:
                     yield from self._learn(upstream_model=slug)
             case InputEchoed(message_id):
@@ -148,23 +128,25 @@ class Translate:
             case Moderated(is_blocked):
                 if is_blocked:
                     yield from self._flush()
-                    yield self._ending.blocked()
+                    yield self._turn.closed(Closing.BLOCKED)
             case StreamCompleted():
-                self._ending.confirm()
+                self._turn.hear(Word.CONFIRMATION)
             case DoneReceived():
-                self._ending.confirm()
+                self._turn.hear(Word.CONFIRMATION)
                 yield from self._end(BodyEnded(BodyEnd.CLEAN))
             case BodyEnded():
                 yield from self._end(event)
-            case UpstreamFault():
+            case UpstreamFault(failure, is_body):
                 yield from self._flush()
-                yield self._ending.failed(event)
+                closing = Closing.ERROR_BODY if is_body else Closing.ERROR_EVENT
+                yield self._turn.closed(closing, failure)
             case WebSocketHandOff():
-                yield self._ending.handed_to_websocket()
+                yield from self._flush()
+                yield self._turn.closed(Closing.WEBSOCKET)
             case HandedOff():
-                self._ending.hand_off()
+                self._turn.hear(Word.HAND_OFF)
             case Unknown(kind, sample):
-                self._ending.count_unknown(kind, sample)
+                self._turn.count_unknown(kind, sample)
             case ResumeOffered(token):
                 self._resume_token = token
             case _:
@@ -176,7 +158,7 @@ class Translate:
         message_id: str | None = None,
         upstream_model: str | None = None,
     ) -> Iterator[Delta]:
-        self._ending.has_events = True
+        self._turn.see(Seen.EVENTS if conversation_id is None else Seen.EVENTS | Seen.CONVERSATION)
         facts = TurnFacts(
             conversation_id or self._facts.conversation_id,
             message_id or self._facts.message_id,
@@ -195,7 +177,7 @@ class Translate:
             case MessageKind.ANSWER:
                 unseen = progress.growth.append(text)
                 if not progress.has_text:
-                    unseen = self._late.hold(message_id, unseen, is_finished=False)
+                    unseen = self._late.hold(message_id, progress.growth.text, is_finished=False)
                 yield from self._grown_answer(message_id, progress, unseen)
             case MessageKind.TOOL_CALL:
                 unseen = progress.growth.append(text)
@@ -209,14 +191,14 @@ class Translate:
     # --- whole messages ---------------------------------------------------------
 
     def _message(self, message: Message) -> Iterator[Delta]:
-        self._ending.has_events = True
+        self._turn.see(Seen.EVENTS)
         if (who := consent_wanted(message)) is not None and message.role != "user":
             yield from self._flush()
             yield Notice(NoticeKind.CONSENT, _CONSENT.format(who=who or "of another service"))
-            yield self._ending.wants_consent()
+            yield self._turn.closed(Closing.CONSENT)
             return
         is_first = message.id not in self._messages
-        progress = self._messages.setdefault(message.id, _Progress())
+        progress = self._messages.setdefault(message.id, Progress())
         progress.kind = kind_of(message)
         if is_first or (message.is_finished and not progress.is_finished):
             self._count_unknown(message, progress)
@@ -226,15 +208,19 @@ class Translate:
             self._late.see(message)
             if is_first and progress.kind is not MessageKind.HIDDEN:
                 yield from self._release_held()
+                yield from self._released(self._late.decided())
+                self._turn.forget(
+                    Seen.MISSED
+                )  # an error of a tool that came before was not the end
             yield from self._visible(message, progress)
         progress.is_finished = message.is_finished
 
-    def _count_unknown(self, message: Message, progress: _Progress) -> None:
+    def _count_unknown(self, message: Message, progress: Progress) -> None:
         """Count words that are on no list, when a message begins and, as it may change, ends."""
         for kind in unknown_words(message):
             if kind not in progress.unknown:
                 progress.unknown.append(kind)
-                self._ending.count_unknown(kind, sketch_of(message))
+                self._turn.count_unknown(kind, sketch_of(message))
 
     def _is_echo(self, message: Message, *, is_first: bool) -> bool:
         """Return whether this is something we sent (spec 6.2)."""
@@ -247,7 +233,7 @@ class Translate:
             and message.text in self._sent.assistant_texts
         )
 
-    def _visible(self, message: Message, progress: _Progress) -> Iterator[Delta]:
+    def _visible(self, message: Message, progress: Progress) -> Iterator[Delta]:
         kind = progress.kind
         if kind is MessageKind.HIDDEN:
             if message.role == "tool":
@@ -261,10 +247,10 @@ class Translate:
         else:
             self._is_tool_since = True
             yield from self._tool(message, progress)
-        self._ending.rewrites += progress.growth.rewrites
+        self._turn.rewrites += progress.growth.rewrites
         progress.growth.rewrites = 0
 
-    def _tool(self, message: Message, progress: _Progress) -> Iterator[Delta]:
+    def _tool(self, message: Message, progress: Progress) -> Iterator[Delta]:
         match progress.kind:
             case MessageKind.TOOL_CALL:
                 yield from self._tool_call(message, progress)
@@ -277,7 +263,7 @@ class Translate:
             case _:
                 pass  # it was given out when it was finished
 
-    def _tool_call(self, message: Message, progress: _Progress) -> Iterator[Delta]:
+    def _tool_call(self, message: Message, progress: Progress) -> Iterator[Delta]:
         self._recipient = message.recipient
         text = call_text(message)
         if not progress.has_text:
@@ -288,7 +274,7 @@ class Translate:
             progress.has_text = True
             yield ToolCallText(message.id, progress.language, unseen, is_last)
 
-    def _answer(self, message: Message, progress: _Progress) -> Iterator[Delta]:
+    def _answer(self, message: Message, progress: Progress) -> Iterator[Delta]:
         references = read_references(message.metadata)
         if references != progress.references:
             progress.references = references
@@ -297,7 +283,8 @@ class Translate:
             progress.began_beside = progress.began_beside or self._is_losing()
         unseen = progress.growth.replace(message.text, is_final=message.is_finished)
         if not progress.has_text:
-            unseen = self._late.hold(message.id, unseen, is_finished=message.is_finished)
+            text = progress.growth.text
+            unseen = self._late.hold(message.id, text, is_finished=message.is_finished)
         yield from self._grown_answer(message.id, progress, unseen)
         if progress.is_dropped:
             return
@@ -305,15 +292,15 @@ class Translate:
             yield from self._pictures(message)
         yield from self._learn(upstream_model=answering_model(message))
         if message.is_finished:
-            self._ending.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
+            self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
 
-    def _grown_answer(self, message_id: str, progress: _Progress, unseen: str) -> Iterator[Delta]:
+    def _grown_answer(self, message_id: str, progress: Progress, unseen: str) -> Iterator[Delta]:
         if not unseen:
             return
         if message_id != self._answering:
             if not progress.has_text and (progress.began_beside or self._is_losing()):
                 progress.is_dropped = True
-                self._ending.count_unknown("losing variant")
+                self._turn.count_unknown("losing variant")
                 return
             self._answering = message_id
             self._is_tool_since = False
@@ -323,7 +310,7 @@ class Translate:
             yield AnswerStarted(message_id)
             yield from self._learn(message_id=message_id)
         progress.has_text = True
-        self._ending.has_answer = True
+        self._turn.see(Seen.TEXT)
         yield AnswerText(unseen)
 
     def _is_losing(self) -> bool:
@@ -335,6 +322,7 @@ class Translate:
         if unseen:
             is_next = self._reasoning not in (None, message_id)
             self._reasoning = message_id
+            self._turn.see(Seen.REASONING)
             yield ReasoningText("\n\n" + unseen if is_next else unseen)
 
     # --- results and pictures ---------------------------------------------------
@@ -347,6 +335,7 @@ class Translate:
         text = result_text(message)
         if kind_of(message) is MessageKind.TOOL_ERROR:
             name = message.content.get("name")
+            self._turn.see(Seen.MISSED)
             yield Notice(NoticeKind.TOOL_ERROR, f"{name}: {text}" if name else text)
             return
         if text:
@@ -366,7 +355,7 @@ class Translate:
         if picture.file_id in self._picture_ids:
             return
         self._picture_ids.add(picture.file_id)
-        self._ending.has_asset = True
+        self._turn.see(Seen.PICTURE)
         yield from self._learn(message_id=message_id)  # what one goes on from, if no text follows
         yield AssetWanted(
             kind=AssetKind.PICTURE,
@@ -387,40 +376,63 @@ class Translate:
             for picture in previews:
                 yield from self._wanted(message_id, picture)
         self._previews.clear()
-        for message_id, text in self._late.release(has_picture=self._ending.has_asset):
+        has_picture = bool(self._turn.seen & Seen.PICTURE)
+        yield from self._released(self._late.release(has_picture=has_picture))
+
+    def _released(self, held: list[tuple[str, str]]) -> Iterator[Delta]:
+        for message_id, text in held:
             yield from self._grown_answer(message_id, self._messages[message_id], text)
 
     def _end(self, body: BodyEnded) -> Iterator[Delta]:
+        """Take the end of a body, or of a wait, which need not be the turn's."""
         if body.how is BodyEnd.WAITED:
             yield from self._end_wait(body.detail)
-            return
-        if self._ending.takes_hand_off(body.how):
-            yield ResumeWanted(self._facts.conversation_id, self._resume_token)
-            return
-        if self._late.is_waiting:
-            if body.how is BodyEnd.SHUTDOWN:
-                yield from self._flush()
-                yield self._ending.unfinished(body)
-            return
-        ending = self._ending
-        if self._late.is_pending(
-            body.how, has_answer=ending.has_answer, has_picture=ending.has_asset
-        ):
-            self._late.begin_wait(body)
-            self._recipient = _LATE_TOOL
-            yield PictureWanted(self._facts.conversation_id, frozenset(self._late.task_ids))
-            return
-        yield from self._flush()
+        elif not self._turn.is_waiting:
+            yield from self._go_on(body)
+        elif body.how is BodyEnd.SHUTDOWN:
+            yield from self._flush()
+            yield self._turn.ended(body)
+
+    def _go_on(self, body: BodyEnded) -> Iterator[Delta]:
+        """Ask for what the turn goes on with, or end it."""
+        turn = self._turn
         if self._late.error:
-            ending.note_missing(_NOT_DRAWN + quoted(self._late.error))
-        yield ending.at_end_of_body(body)
+            turn.note_missing(_NOT_DRAWN + quoted(self._late.error))
+        if self._late.is_pending(turn, self._said_last()):
+            turn.see(Seen.DRAWING)
+        step = turn.step_after(body)
+        if step is None or (step is Step.AWAIT_ANSWER and turn.phase in ENDED):
+            yield from self._flush()  # what was held back may be the answer
+            step = turn.step_after(body)
+        match step:
+            case None:
+                yield turn.ended(body)
+            case Step.RESUME:
+                turn.follow()
+                yield ResumeWanted(self._facts.conversation_id, self._resume_token)
+            case Step.AWAIT_PICTURE:
+                turn.begin_wait(step, body)
+                self._recipient = _LATE_TOOL
+                yield PictureWanted(self._facts.conversation_id, frozenset(self._late.task_ids))
+            case Step.AWAIT_ANSWER:
+                turn.begin_wait(step, body)
+                yield AnswerWanted(self._facts.conversation_id or "")
+
+    def _said_last(self) -> str:
+        """Return what the last visible message says, as far as it went out."""
+        return self.text_of(self._answering) if self._answering else ""
 
     def _end_wait(self, problem: str) -> Iterator[Delta]:
-        """End the turn as its body ended, unless what was awaited has completed it."""
-        if (body := self._late.end_wait()) is None:
+        """Go on as the body ended from which the turn waited, with what has come meanwhile."""
+        turn = self._turn
+        if (body := turn.end_wait()) is None:
             return
-        yield from self._flush()
-        if self._ending.has_asset:
-            self._ending.confirm()
-        self._ending.note_missing(problem)
-        yield self._ending.at_end_of_body(body)
+        is_of_picture = turn.awaited is Step.AWAIT_PICTURE
+        if is_of_picture:
+            yield from self._flush()
+        if turn.seen & Seen.PICTURE and (is_of_picture or self._late.has_task):
+            turn.hear(Word.CONFIRMATION)
+        elif is_of_picture:
+            notice = self._late.notice
+            turn.note_missing(f"{problem} It said: {quoted(notice)}" if notice else problem)
+        yield from self._go_on(body)

@@ -1,101 +1,144 @@
-"""The table of spec 6.4, cell by cell."""
+"""What a turn of the website goes on with, and what it says when it ends."""
 
 import pytest
 
 from service.stages.translate.ending import (
-    CONFIRMED_PATIENCE_SECONDS,
-    END_TURN_PATIENCE_SECONDS,
+    GOES_ON,
     MAX_KINDS,
-    Ending,
+    PATIENCE_SECONDS,
+    Step,
+    TurnSoFar,
 )
 from service.upstream_errors.refusals import PAGE_SENTENCE
-from service.vocabulary.events import BodyEnd, BodyEnded, Failure, Outcome, UpstreamFault
+from service.vocabulary.endings import Closing, Phase, Seen, Word
+from service.vocabulary.events import BodyEnd, BodyEnded, Failure, Outcome, TurnEnded
+
+CLEAN, UNRESUMED = BodyEnded(BodyEnd.CLEAN), BodyEnded(BodyEnd.UNRESUMED)
 
 
-def ending(
-    *, answer: bool = True, confirmed: bool = False, end_turn: bool = False, finish: str = ""
-) -> Ending:
-    made = Ending()
-    made.has_answer = answer
-    if confirmed:
-        made.confirm()
-    if end_turn or finish:
-        made.note_finish(finish or None, is_end_turn=end_turn)
+def turn(*heard: Word, seen: Seen = Seen.EVENTS) -> TurnSoFar:
+    made = TurnSoFar()
+    made.see(seen)
+    for word in heard:
+        made.hear(word)
     return made
 
 
-@pytest.mark.parametrize("how", list(BodyEnd))
-@pytest.mark.parametrize("state", [{"confirmed": True}, {"end_turn": True}])
-def test_after_a_last_word_every_end_of_the_body_is_complete(
-    how: BodyEnd, state: dict[str, bool]
-) -> None:
-    end = ending(**state).at_end_of_body(BodyEnded(how))
-    assert (end.outcome, end.finish_reason, end.failure) == (Outcome.COMPLETE, "stop", None)
-
-
-@pytest.mark.parametrize(
-    ("how", "outcome", "status", "code"),
-    [
-        (BodyEnd.CLEAN, Outcome.CUT, 502, "upstream_cut"),
-        (BodyEnd.CUT, Outcome.CUT, 502, "upstream_cut"),
-        (BodyEnd.SILENT, Outcome.SILENT, 504, "upstream_timeout"),
-        (BodyEnd.BROKEN, Outcome.FAILED, 502, "upstream_error"),
-        (BodyEnd.SHUTDOWN, Outcome.SHUTDOWN, 503, "server_shutdown"),
-    ],
-)
-@pytest.mark.parametrize("answer", [True, False])
-def test_without_one_the_end_of_the_body_is_an_error(
-    how: BodyEnd, outcome: Outcome, status: int, code: str, answer: bool
-) -> None:
-    end = ending(answer=answer).at_end_of_body(BodyEnded(how))
+def message(end: TurnEnded) -> str:
     assert end.failure is not None
-    assert (end.outcome, end.finish_reason) == (outcome, None)
-    assert (end.failure.status, end.failure.code) == (status, code)
+    return end.failure.message
 
 
-def test_a_turn_without_an_answer_is_empty_but_not_when_it_made_a_picture() -> None:
-    empty = ending(answer=False, confirmed=True).at_end_of_body(BodyEnded(BodyEnd.CLEAN))
-    assert empty.outcome is Outcome.EMPTY
-    assert empty.failure is not None
-    assert empty.failure.code == "empty_response"
-    drawn = ending(answer=False, confirmed=True)
-    drawn.has_asset = True
-    assert drawn.at_end_of_body(BodyEnded(BodyEnd.CLEAN)).outcome is Outcome.COMPLETE
+# --- going on -------------------------------------------------------------------------
 
 
-def test_the_upstream_s_limit_is_length_and_other_reasons_are_stop() -> None:
-    for finish, reason in [("max_tokens", "length"), ("interrupted", "stop"), ("new", "stop")]:
-        end = ending(finish=finish, end_turn=True).at_end_of_body(BodyEnded(BodyEnd.CLEAN))
-        assert end.finish_reason == reason
+def test_a_hand_off_is_followed_after_a_body_that_ended_and_after_no_other() -> None:
+    for how in BodyEnd:
+        step = turn(Word.HAND_OFF, Word.CONFIRMATION).step_after(BodyEnded(how))
+        assert (step is Step.RESUME) is (how in (BodyEnd.CLEAN, BodyEnd.CUT))
+    followed = turn(Word.HAND_OFF)
+    followed.follow()
+    assert followed.step_after(CLEAN) is None
+    assert turn(Word.HAND_OFF, Word.END_TURN, seen=Seen.TEXT).step_after(CLEAN) is None
 
 
 @pytest.mark.parametrize(
-    ("is_body", "answer", "outcome"),
+    ("how", "is_awaited"),
     [
-        (True, False, Outcome.REFUSED),
-        (True, True, Outcome.FAILED),
-        (False, False, Outcome.FAILED),
+        (BodyEnd.CLEAN, True),
+        (BodyEnd.CUT, True),
+        (BodyEnd.SILENT, True),
+        (BodyEnd.UNRESUMED, True),
+        (BodyEnd.BROKEN, False),
+        (BodyEnd.SHUTDOWN, False),
     ],
 )
-def test_an_error_body_before_any_content_is_a_refusal(
-    is_body: bool, answer: bool, outcome: Outcome
+def test_a_picture_is_awaited_unless_the_turn_is_broken(how: BodyEnd, is_awaited: bool) -> None:
+    drawing = turn(seen=Seen.DRAWING | Seen.TEXT)
+    assert (drawing.step_after(BodyEnded(how)) is Step.AWAIT_PICTURE) is is_awaited
+    drawing.see(Seen.PICTURE)
+    assert drawing.step_after(BodyEnded(how)) is None
+
+
+@pytest.mark.parametrize("said", [(Word.CONFIRMATION,), (Word.END_TURN,)])
+def test_an_answer_is_awaited_of_a_turn_that_is_over_and_said_nothing(
+    said: tuple[Word, ...],
 ) -> None:
-    failure = Failure(429, "m", "t", "c")
-    end = ending(answer=answer).failed(UpstreamFault(failure, is_body))
-    assert (end.outcome, end.failure) == (outcome, failure)
+    known = Seen.EVENTS | Seen.CONVERSATION
+    assert turn(*said, seen=known).step_after(CLEAN) is Step.AWAIT_ANSWER
+    assert turn(*said, seen=known | Seen.REASONING).step_after(CLEAN) is Step.AWAIT_ANSWER
+    for more in (Seen.TEXT, Seen.PICTURE, Seen.MISSED):
+        assert turn(*said, seen=known | more).step_after(CLEAN) is None
+    assert turn(*said).step_after(CLEAN) is None  # the conversation is not known
+    assert turn(seen=known).step_after(CLEAN) is None  # cut goes before empty
+
+
+def test_an_answer_is_awaited_of_a_hand_off_that_cannot_be_resumed_whatever_came() -> None:
+    for seen in (Seen.CONVERSATION, Seen.CONVERSATION | Seen.TEXT):
+        handed = turn(Word.HAND_OFF, seen=seen)
+        handed.follow()
+        assert handed.step_after(UNRESUMED) is Step.AWAIT_ANSWER
+    assert turn(seen=Seen.TEXT).step_after(UNRESUMED) is None
+
+
+def test_each_wait_comes_once_and_ends_as_the_body_did() -> None:
+    waiting = turn(Word.CONFIRMATION, seen=Seen.CONVERSATION)
+    waiting.begin_wait(Step.AWAIT_ANSWER, CLEAN)
+    assert waiting.is_waiting
+    assert waiting.end_wait() == CLEAN
+    assert not waiting.is_waiting
+    assert waiting.end_wait() is None
+    assert waiting.step_after(CLEAN) is None
+    waiting.see(Seen.DRAWING)
+    assert waiting.step_after(CLEAN) is Step.AWAIT_PICTURE
+    assert len(GOES_ON) == len(Step) + 1
+
+
+def test_what_was_said_before_a_wait_is_no_end_within_it() -> None:
+    waiting = turn(Word.CONFIRMATION, seen=Seen.TEXT)
+    waiting.begin_wait(Step.AWAIT_PICTURE, CLEAN)
+    assert waiting.ended(BodyEnded(BodyEnd.SHUTDOWN)).outcome is Outcome.SHUTDOWN
+
+
+def test_a_hand_off_lapses_with_a_wait() -> None:
+    waiting = turn(Word.HAND_OFF, seen=Seen.DRAWING)
+    waiting.begin_wait(Step.AWAIT_PICTURE, BodyEnded(BodyEnd.SILENT))
+    waiting.end_wait()
+    waiting.see(Seen.PICTURE)
+    waiting.hear(Word.CONFIRMATION)
+    assert waiting.ended(BodyEnded(BodyEnd.SILENT)).outcome is Outcome.COMPLETE
+
+
+def test_silence_is_borne_shorter_after_a_last_word() -> None:
+    assert turn().patience_seconds is None
+    assert turn(Word.HAND_OFF, Word.CONFIRMATION).patience_seconds is None
+    assert turn(Word.END_TURN).patience_seconds == PATIENCE_SECONDS[Phase.LAST_WORD]
+    assert turn(Word.CONFIRMATION).patience_seconds == PATIENCE_SECONDS[Phase.CONFIRMED]
+    assert turn(Word.END_TURN, Word.CONFIRMATION).patience_seconds == 5
+
+
+# --- ending ---------------------------------------------------------------------------
+
+
+def test_the_upstream_s_limit_is_length_unless_a_later_message_ends_otherwise() -> None:
+    limited = turn(seen=Seen.TEXT)
+    limited.note_finish("max_tokens", is_end_turn=True)
+    assert limited.ended(CLEAN).finish_reason == "length"
+    for finish in ("interrupted", "something new", None):
+        other = turn(seen=Seen.TEXT)
+        other.note_finish("max_tokens", is_end_turn=False)
+        other.note_finish(finish, is_end_turn=True)
+        assert other.ended(CLEAN).finish_reason == "stop"
 
 
 @pytest.mark.parametrize(
-    ("has_events", "outcome", "code"),
-    [(False, Outcome.REFUSED, "upstream_error"), (True, Outcome.CUT, "upstream_cut")],
+    ("seen", "outcome", "code"),
+    [(Seen(0), Outcome.REFUSED, "upstream_error"), (Seen.EVENTS, Outcome.CUT, "upstream_cut")],
 )
-def test_the_words_of_a_proxy_are_in_the_error(
-    has_events: bool, outcome: Outcome, code: str
-) -> None:
-    made = Ending()
-    made.has_events = has_events
+def test_the_words_of_a_proxy_are_in_the_error(seen: Seen, outcome: Outcome, code: str) -> None:
+    made = turn(seen=seen)
     made.count_unknown("stray line", "The service is closed.")
-    end = made.at_end_of_body(BodyEnded(BodyEnd.CLEAN))
+    end = made.ended(CLEAN)
     assert end.failure is not None
     assert (end.outcome, end.failure.code) == (outcome, code)
     assert "It said: The service is closed." in end.failure.message
@@ -103,55 +146,62 @@ def test_the_words_of_a_proxy_are_in_the_error(
     assert end.samples == {"stray line": "The service is closed."}
 
 
+def test_they_are_not_in_the_error_of_an_answer_that_was_under_way() -> None:
+    made = turn(seen=Seen.TEXT | Seen.EVENTS)
+    made.count_unknown("stray line", "internal server error")
+    assert "said" not in message(made.ended(CLEAN))
+
+
 @pytest.mark.parametrize("start", ['{"message": {"id": "a', '["a', '"v'])
 def test_the_half_of_an_event_is_no_words_but_a_cut(start: str) -> None:
-    made = Ending()
+    made = turn(seen=Seen(0))
     made.count_unknown("not json", start)
-    end = made.at_end_of_body(BodyEnded(BodyEnd.CLEAN))
-    assert end.failure is not None
+    end = made.ended(CLEAN)
     assert end.outcome is Outcome.CUT
-    assert "said" not in end.failure.message
+    assert "said" not in message(end)
 
 
 @pytest.mark.parametrize("page", ["<!DOCTYPE html><title>Just a moment...", " <html>", "<?xml?>"])
 def test_a_page_is_one_sentence_whatever_it_is_called(page: str) -> None:
-    made = Ending()
-    made.count_unknown("stray line", page)
-    end = made.at_end_of_body(BodyEnded(BodyEnd.CLEAN))
-    assert end.failure is not None
-    assert (end.outcome, end.failure.code) == (Outcome.REFUSED, "upstream_error")
-    assert end.failure.message == PAGE_SENTENCE
-    made.confirm()
-    empty = made.at_end_of_body(BodyEnded(BodyEnd.CLEAN))
-    assert empty.failure is not None
-    assert "<" not in empty.failure.message
+    for heard, outcome in (((), Outcome.REFUSED), ((Word.CONFIRMATION,), Outcome.EMPTY)):
+        made = turn(*heard, seen=Seen(0))
+        made.count_unknown("stray line", page)
+        end = made.ended(CLEAN)
+        assert end.outcome is outcome
+        assert "<" not in message(end)
+        assert (message(end) == PAGE_SENTENCE) is (outcome is Outcome.REFUSED)
+
+
+def test_an_empty_answer_says_why_if_it_is_known() -> None:
+    missed = turn(Word.CONFIRMATION)
+    missed.note_missing("The picture did not come in time.")
+    assert message(missed.ended(CLEAN)) == "The picture did not come in time."
+    handed = turn(Word.HAND_OFF)
+    handed.follow()
+    handed.hear(Word.CONFIRMATION)
+    assert "continued this answer elsewhere" in message(handed.ended(CLEAN))
+
+
+def test_what_a_body_ended_with_is_told() -> None:
+    detail = "The upstream sent nothing for 3 seconds."
+    assert message(turn().ended(BodyEnded(BodyEnd.SILENT, detail))) == detail
+
+
+def test_an_error_that_was_told_is_passed_on_with_what_was_counted() -> None:
+    failure = Failure(429, "m", "t", "c")
+    made = turn()
+    made.count_unknown("type new", "x")
+    made.rewrites = 2
+    end = made.closed(Closing.ERROR_EVENT, failure)
+    assert (end.outcome, end.failure) == (Outcome.FAILED, failure)
+    assert end.counts == {"type new": 1, "rewrite": 2}
+    assert made.is_over
 
 
 def test_kinds_that_are_counted_are_bounded() -> None:
-    made = Ending()
+    made = turn()
     for number in range(MAX_KINDS * 3):
         made.count_unknown(f"kind {number}")
-    counts = made.at_end_of_body(BodyEnded(BodyEnd.CLEAN)).counts
+    counts = made.ended(CLEAN).counts
     assert len(counts) == MAX_KINDS + 1
     assert counts["other"] == MAX_KINDS * 2
-
-
-def test_silence_is_borne_shorter_after_a_last_word() -> None:
-    assert ending().patience_seconds is None
-    assert ending(end_turn=True).patience_seconds == END_TURN_PATIENCE_SECONDS
-    assert ending(confirmed=True).patience_seconds == CONFIRMED_PATIENCE_SECONDS
-
-
-def test_a_hand_off_is_taken_once_and_never_after_a_final_answer() -> None:
-    made = ending()
-    made.hand_off()
-    made.confirm()
-    assert made.patience_seconds is None
-    assert made.takes_hand_off(BodyEnd.CLEAN)
-    assert not made.takes_hand_off(BodyEnd.CLEAN)
-    final = ending(end_turn=True)
-    final.hand_off()
-    assert not final.takes_hand_off(BodyEnd.CLEAN)
-    silent = ending()
-    silent.hand_off()
-    assert not silent.takes_hand_off(BodyEnd.SILENT)

@@ -2,8 +2,15 @@ from typing import Any
 
 import pytest
 
-from service.stages.translate.late_pictures import IMAGE_GEN, LatePictures, is_tool_arguments
-from service.vocabulary.events import BodyEnd, BodyEnded, Message
+from service.stages.translate.late_pictures import (
+    IMAGE_GEN,
+    MAX_NOTICE_CHARS,
+    LatePictures,
+    is_queue_notice,
+    is_tool_arguments,
+)
+from service.vocabulary.endings import Seen, TurnState, Word
+from service.vocabulary.events import Message
 
 ARGUMENTS = '{"size":"1920x1088","n":1}'
 SIGNS: list[dict[str, Any]] = [
@@ -12,6 +19,21 @@ SIGNS: list[dict[str, Any]] = [
     {"async_task_type": "image_gen"},
     {"trigger_async_ux": True},
     {"ui_card_shimmer": {"x": 1}},
+]
+# Measured in October 2025; the second is its translation by the website.
+WEBSITE = (
+    "Processing image\n\nLots of people are creating images right now, so this might take a bit. "
+    "We'll notify you when your image is ready."
+)
+NOTICES = [
+    WEBSITE,
+    "正在处理图片\n\n目前有很多人在创建图片，因此可能需要一点时间。图片准备好后我们会通知你。",
+    "Your picture is in the queue.",
+    "It is in line; I will let you know as soon as it is done.",
+    "The image is being generated.",
+    "Your images have been queued",
+    "Generating your image…",
+    "It will appear here once your picture is ready.",
 ]
 
 
@@ -34,48 +56,63 @@ def message(role: str = "tool", **fields: Any) -> Message:
     return Message(**given)
 
 
-def is_pending(
-    late: LatePictures,
-    how: BodyEnd = BodyEnd.CLEAN,
-    *,
-    has_answer: bool = False,
-    has_picture: bool = False,
-) -> bool:
-    return late.is_pending(how, has_answer=has_answer, has_picture=has_picture)
+def is_pending(late: LatePictures, *heard: Word, seen: Seen = Seen.EVENTS, said: str = "") -> bool:
+    turn = TurnState()
+    turn.see(seen)
+    for word in heard:
+        turn.hear(word)
+    return late.is_pending(turn, said)
 
 
+def drawing(use_case: str = IMAGE_GEN) -> LatePictures:
+    late = LatePictures()
+    late.learn_use_case(use_case)
+    return late
+
+
+@pytest.mark.parametrize("role", ["tool", "assistant"])
 @pytest.mark.parametrize("metadata", SIGNS)
-def test_a_tool_s_sign_is_enough(metadata: dict[str, Any]) -> None:
+def test_a_task_that_a_message_tells_of_is_enough(role: str, metadata: dict[str, Any]) -> None:
     late = LatePictures()
-    assert not is_pending(late)
-    late.see(message(metadata=metadata))
-    assert is_pending(late, has_answer=True)
-    assert not is_pending(late, has_picture=True)
+    assert not is_pending(late, Word.CONFIRMATION)
+    late.see(message(role, metadata=metadata))
+    assert late.has_task
+    assert is_pending(late, seen=Seen.TEXT)
+    assert is_pending(late, Word.END_TURN, seen=Seen.TEXT)
+    assert late.task_ids == ({"task-1"} if "image_gen_task_id" in metadata else set())
 
 
-@pytest.mark.parametrize(
-    ("how", "is_awaited"),
-    [
-        (BodyEnd.CLEAN, True),
-        (BodyEnd.CUT, True),
-        (BodyEnd.SILENT, True),
-        (BodyEnd.BROKEN, False),
-        (BodyEnd.SHUTDOWN, False),
-    ],
-)
-def test_it_is_awaited_unless_the_turn_is_broken(how: BodyEnd, is_awaited: bool) -> None:
+def test_what_the_user_sent_is_no_sign() -> None:
     late = LatePictures()
-    late.see(message(metadata=SIGNS[0]))
-    assert is_pending(late, how) is is_awaited
+    late.see(message("user", metadata=SIGNS[1]))
+    assert not is_pending(late, Word.CONFIRMATION)
 
 
-def test_a_call_counts_only_in_a_turn_that_draws_and_says_nothing() -> None:
+def test_a_call_counts_in_a_turn_that_draws_and_says_nothing() -> None:
     late = LatePictures()
     late.see(message("assistant", recipient="t2uay3k.sj1i4kz"))
     assert not is_pending(late)
-    late.use_case = IMAGE_GEN
+    late.learn_use_case(IMAGE_GEN)
     assert is_pending(late)
-    assert not is_pending(late, has_answer=True)
+    assert not is_pending(late, seen=Seen.TEXT)
+
+
+@pytest.mark.parametrize("use_case", ["image gen", "image_gen", "Image Gen"])
+def test_the_use_case_alone_counts_in_a_turn_that_is_over_without_a_last_word(
+    use_case: str,
+) -> None:
+    late = drawing(use_case)
+    assert not is_pending(late)  # it may have been cut before anything was launched
+    assert is_pending(late, Word.CONFIRMATION)
+    assert is_pending(late, Word.CONFIRMATION, seen=Seen.TEXT)
+    assert is_pending(late, Word.END_TURN)
+    assert not is_pending(late, Word.END_TURN, seen=Seen.TEXT)  # a refusal
+    assert not is_pending(late, Word.CONFIRMATION, Word.END_TURN, seen=Seen.TEXT, said="No.")
+    assert is_pending(late, Word.END_TURN, seen=Seen.TEXT, said=WEBSITE)
+    late.learn_use_case("")
+    assert is_pending(late, Word.CONFIRMATION)
+    late.learn_use_case("text")
+    assert not is_pending(late, Word.CONFIRMATION)
 
 
 def test_a_tool_that_failed_is_not_awaited() -> None:
@@ -86,16 +123,60 @@ def test_a_tool_that_failed_is_not_awaited() -> None:
     assert not is_pending(late)
 
 
-def test_a_wait_happens_once() -> None:
+# --- notices --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", NOTICES)
+def test_a_queue_notice_is_no_answer_of_a_turn_that_draws(text: str) -> None:
+    assert is_queue_notice(text)
+    late = drawing()
+    for end in range(1, len(text) + 1):
+        assert late.hold("a", text[:end], is_finished=False) == ""
+    assert late.hold("a", text, is_finished=True) == ""
+    assert late.notice == text
+    assert is_pending(late, Word.END_TURN)
+    assert late.decided() == []
+    assert late.release(has_picture=False) == late.release(has_picture=True) == []
+    assert LatePictures().hold("a", text, is_finished=True) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Here is your picture.",
+        "I can't create that image because it goes against our content policy.",
+        "I'm sorry, I cannot let you know when it is ready.",
+        "You have reached your limit; the image is being created for others in line.",
+        "Shall I let you know when your image is ready?",
+        "无法排队。",
+        "Processing image " * 40,
+    ],
+)
+def test_other_texts_of_a_turn_that_draws_are_answers(text: str) -> None:
+    assert not is_queue_notice(text)
+    late = drawing()
+    assert late.hold("a", text, is_finished=True) == text
+
+
+def test_a_message_with_a_task_is_a_notice_whatever_it_says_unless_it_shows_a_picture() -> None:
     late = LatePictures()
-    late.see(message(metadata={"image_gen_task_id": "task-1"}))
-    body = BodyEnded(BodyEnd.CUT)
-    assert late.end_wait() is None
-    late.begin_wait(body)
-    assert (late.is_waiting, late.task_ids) == (True, {"task-1"})
-    assert late.end_wait() == body
-    assert not late.is_waiting
-    assert not is_pending(late)
+    late.see(message("assistant", metadata=SIGNS[1]))
+    assert late.hold("t1", "Soon.", is_finished=False) == ""
+    assert late.hold("t1", "Soon.", is_finished=True) == ""
+    assert late.notice == "Soon."
+    shown = message("assistant", metadata=SIGNS[1], pointers=({"asset_pointer": "sediment://x"},))
+    late.see(shown)
+    assert late.hold("t1", "Here it is.", is_finished=True) == "Here it is."
+
+
+def test_what_is_held_as_a_notice_may_turn_out_as_an_answer() -> None:
+    late = drawing()
+    assert late.hold("a", "I draw", is_finished=False) == ""
+    assert late.decided() == [("a", "I draw")]
+    assert late.hold("b", "I draw", is_finished=False) == ""
+    assert late.hold("b", "I draw a cat.", is_finished=True) == "I draw a cat."
+    long = "x" * (MAX_NOTICE_CHARS + 1)
+    assert late.hold("c", long, is_finished=False) == long
 
 
 # --- arguments ------------------------------------------------------------------------
@@ -120,10 +201,15 @@ def test_arguments_are_told_from_json_answers(text: str, expected: bool) -> None
 @pytest.mark.parametrize("pieces", [[ARGUMENTS], list(ARGUMENTS), ["{", '"si', ARGUMENTS[4:]]])
 def test_arguments_are_held_however_they_are_cut(pieces: list[str]) -> None:
     late = LatePictures()
-    assert [late.hold("a", piece, is_finished=False) for piece in pieces] == [""] * len(pieces)
-    assert late.hold("a", "", is_finished=True) == ""
+    text = ""
+    for piece in pieces:
+        text += piece
+        assert late.hold("a", text, is_finished=False) == ""
+    assert late.hold("a", text, is_finished=True) == ""
     assert is_pending(late)
+    assert late.decided() == []
     assert late.release(has_picture=False) == [("a", ARGUMENTS)]
+    assert late.release(has_picture=False) == []
 
 
 def test_arguments_are_dropped_when_the_picture_came() -> None:
@@ -140,12 +226,12 @@ def test_what_cannot_be_arguments_goes_out_at_once(text: str) -> None:
 def test_a_json_answer_is_let_go_when_it_is_finished() -> None:
     late = LatePictures()
     assert late.hold("a", '{"size": 1', is_finished=False) == ""
-    assert late.hold("a", ', "cat": 2}', is_finished=True) == '{"size": 1, "cat": 2}'
+    whole = '{"size": 1, "cat": 2}'
+    assert late.hold("a", whole, is_finished=True) == whole
 
 
 def test_a_turn_for_text_holds_nothing() -> None:
-    late = LatePictures()
-    late.use_case = "text"
+    late = drawing("text")
     assert late.hold("a", ARGUMENTS, is_finished=True) == ARGUMENTS
 
 

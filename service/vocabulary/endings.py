@@ -1,0 +1,341 @@
+"""How a turn ends: the one table of it (spec 6.4), for all upstreams and all dialects.
+
+Theory of operation
+-------------------
+
+A turn is one question to an upstream and all that comes of it, in one body or in several. How it
+ends follows from three things and from nothing else:
+
+* the `Phase`: how far the upstream said that it had come. Four `Word`s move it, by `PHASES`:
+
+      OPEN ──end_turn──▶ LAST_WORD ──confirmation──▶ FINAL
+       │ ▲ └─confirmation─▶ CONFIRMED ──end_turn──────▲
+       │ │ followed             │
+       ▼ │                      │
+      HANDED_OFF ◀───hand-off───┘          (a hand-off after a last word changes nothing)
+
+  An upstream with a terminal event, such as Codex's `response.completed`, has one word only,
+  `CONFIRMATION`, and knows no last word: whatever items are done, it is OPEN until then.
+* what was `Seen` of the turn by then: text, a picture, reasoning alone, …
+* what closed it: the end of a body (`BodyEnd`), or something that ends a turn within a body
+  (`Closing`), such as a moderation block.
+
+`TABLE` has a row for each way to end. The rows are tried in order and the first that fits holds,
+so that the order is part of the rules:
+
+1. What closes a turn by itself comes first. A block is a block, whatever was said before.
+2. A turn whose end was said, in whatever way, is as it was said, however its body ended: a
+   connection that breaks behind `[DONE]` breaks nothing.
+3. Within these, `EMPTY` goes before all others, and a turn is empty only if nothing `VISIBLE` is
+   there: text, a picture, a call, a refusal or the item of a built-in tool. Reasoning alone is not.
+   A file is always a link within text.
+4. All other turns ended before their end, and never count as complete. Which error it is depends
+   on what closed them; whether anything had arrived makes no difference. So `CUT` goes before
+   `EMPTY`: a turn is empty only where its upstream said that this was all.
+
+Rows without `closed_by` are decided elsewhere, by name: a limit of the caller's, a refusal before
+the first event, a demand that was not met, a caller that left. They stand here because this table
+is also the one that callers read: `make tables` writes it into docs/api.md and its translation.
+
+What keeps a turn from ending, because it goes on in another place, is not in this table but in
+that upstream's own: for the website `service/stages/translate/ending.py`.
+"""
+
+from enum import Flag, StrEnum, auto
+
+from msgspec import Struct
+
+from service.vocabulary.errors import (
+    AuthError,
+    EmptyResponseError,
+    QueueFullError,
+    RequestError,
+    ServiceError,
+    ShutdownError,
+    UnmetDemandError,
+    UpstreamCutError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamRefusedError,
+    UpstreamTimeoutError,
+)
+from service.vocabulary.events import BodyEnd, Failure, Outcome, TurnEnded
+
+
+class Phase(StrEnum):
+    """How far the upstream said that it had come."""
+
+    OPEN = auto()
+    HANDED_OFF = auto()  # the answer goes on in another body, which nobody reads yet
+    LAST_WORD = auto()  # a finished visible message was the last of the turn (`end_turn`)
+    CONFIRMED = auto()  # `[DONE]`, `message_stream_complete`, or a terminal event
+    FINAL = auto()  # both
+    OVER = auto()  # the turn has ended
+
+
+class Word(StrEnum):
+    """What an upstream says of the end."""
+
+    HAND_OFF = auto()
+    FOLLOWED = auto()  # what was handed off is being read, or cannot be
+    END_TURN = auto()
+    CONFIRMATION = auto()
+
+
+PHASES: dict[Phase, dict[Word, Phase]] = {
+    Phase.OPEN: {
+        Word.HAND_OFF: Phase.HANDED_OFF,
+        Word.END_TURN: Phase.LAST_WORD,
+        Word.CONFIRMATION: Phase.CONFIRMED,
+    },
+    # `[DONE]` behind a hand-off ends this body only.
+    Phase.HANDED_OFF: {Word.FOLLOWED: Phase.OPEN, Word.END_TURN: Phase.LAST_WORD},
+    # A finished answer may still offer a hand-off (protocol 4.6).
+    Phase.LAST_WORD: {Word.CONFIRMATION: Phase.FINAL},
+    Phase.CONFIRMED: {Word.HAND_OFF: Phase.HANDED_OFF, Word.END_TURN: Phase.FINAL},
+    Phase.FINAL: {},
+    Phase.OVER: {},
+}
+
+
+class Seen(Flag):
+    """What was seen of a turn."""
+
+    EVENTS = auto()  # a message, or the name of a conversation
+    REASONING = auto()
+    TEXT = auto()
+    PICTURE = auto()
+    CALL = auto()  # of a function of the caller's
+    REFUSAL = auto()
+    ITEM = auto()  # of a tool that the upstream runs itself
+    LIMIT = auto()  # the upstream's own token limit
+    WORDS = auto()  # lines that are no events: often a proxy's own words
+    CONVERSATION = auto()  # its name
+    DRAWING = auto()  # signs of a picture that comes later
+    MISSED = auto()  # why nothing came: a tool failed, or a wait was in vain
+    WAITING = auto()  # what comes later is waited for, so that nothing said so far is the end
+
+
+NOTHING = Seen(0)
+VISIBLE = Seen.TEXT | Seen.PICTURE | Seen.CALL | Seen.REFUSAL | Seen.ITEM
+
+
+class Closing(StrEnum):
+    """What closes a turn within a body."""
+
+    BLOCKED = auto()  # by moderation
+    CONSENT = auto()  # a GPT's action waits for a consent that cannot be given here
+    ERROR_BODY = auto()  # an error in place of an answer, under status 200
+    ERROR_EVENT = auto()
+    WEBSOCKET = auto()  # the answer goes on in a WebSocket, which is not followed
+
+
+Closed = BodyEnd | Closing
+ENDED = frozenset({Phase.LAST_WORD, Phase.CONFIRMED, Phase.FINAL})
+UNENDED = frozenset({Phase.OPEN, Phase.HANDED_OFF})
+ANY_PHASE = ENDED | UNENDED
+
+
+class Pattern(Struct, frozen=True, kw_only=True):
+    """What has to be seen: closed by one of these, in one of these phases.
+
+    Of `has` one flag is enough, if there are any; of `lacks` none may be there.
+    """
+
+    closed_by: tuple[Closed, ...] = ()
+    phases: frozenset[Phase] = ANY_PHASE
+    has: Seen = NOTHING
+    lacks: Seen = NOTHING
+
+    def fits(self, closed_by: Closed, phase: Phase, seen: Seen) -> bool:
+        """Tell whether this is what was seen."""
+        return (
+            closed_by in self.closed_by
+            and phase in self.phases
+            and (not self.has or bool(self.has & seen))
+            and not self.lacks & seen
+        )
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """One way to end: one row of the table.
+
+    With a `finish_reason` the caller gets an answer; with an `error` that error, with `words` for
+    its message; with neither, the error that the upstream told. `raised` has the errors that end a
+    turn like this when they are raised before its first event.
+    """
+
+    outcome: Outcome
+    when: Pattern = Pattern()
+    finish_reason: str | None = None
+    error: type[ServiceError] | None = None
+    words: str = ""
+    raised: tuple[type[ServiceError], ...] = ()
+
+    def ended(
+        self,
+        *,
+        message: str = "",
+        failure: Failure | None = None,
+        counts: dict[str, int] | None = None,
+        samples: dict[str, str] | None = None,
+    ) -> TurnEnded:
+        """Return the record that ends a turn like this.
+
+        Args:
+            message: for the caller, in place of `words`.
+            failure: what the upstream told, for endings without an error of their own.
+            counts: what was counted during the turn.
+            samples: of some kinds that were counted.
+        """
+        if failure is None and self.error is not None:
+            failure = self.error(message or self.words).failure()
+        return TurnEnded(self.outcome, self.finish_reason, failure, counts or {}, samples or {})
+
+
+_ANY_END = tuple(BodyEnd)
+_NO_MORE = (BodyEnd.CLEAN, BodyEnd.CUT, BodyEnd.UNRESUMED, BodyEnd.WAITED)
+
+# --- what closes a turn by itself -------------------------------------------------------
+
+BLOCKED = Ending(
+    outcome=Outcome.FILTERED,
+    when=Pattern(closed_by=(Closing.BLOCKED,)),
+    finish_reason="content_filter",
+)
+CONSENT = Ending(
+    outcome=Outcome.COMPLETE, when=Pattern(closed_by=(Closing.CONSENT,)), finish_reason="stop"
+)
+ERROR_BODY = Ending(
+    outcome=Outcome.REFUSED, when=Pattern(closed_by=(Closing.ERROR_BODY,), lacks=VISIBLE)
+)
+ERROR = Ending(
+    outcome=Outcome.FAILED, when=Pattern(closed_by=(Closing.ERROR_BODY, Closing.ERROR_EVENT))
+)
+WEBSOCKET = Ending(
+    outcome=Outcome.FAILED,
+    when=Pattern(closed_by=(Closing.WEBSOCKET,)),
+    error=UpstreamError,
+    words="The upstream answered with a WebSocket hand-off, which only backends of early 2024 "
+    "do and this gateway does not follow; use an upstream that honours force_use_sse.",
+)
+
+# --- the upstream said that this was all, however its body ended ------------------------
+
+EMPTY = Ending(
+    outcome=Outcome.EMPTY,
+    when=Pattern(closed_by=_ANY_END, phases=ENDED, lacks=VISIBLE | Seen.WAITING),
+    error=EmptyResponseError,
+    words="The upstream ended the turn without an answer.",
+    raised=(EmptyResponseError,),
+)
+LENGTH = Ending(
+    outcome=Outcome.LENGTH,
+    when=Pattern(closed_by=_ANY_END, phases=ENDED, has=Seen.LIMIT, lacks=Seen.WAITING),
+    finish_reason="length",
+)
+CALLS = Ending(
+    outcome=Outcome.COMPLETE,
+    when=Pattern(closed_by=_ANY_END, phases=ENDED, has=Seen.CALL, lacks=Seen.WAITING),
+    finish_reason="tool_calls",
+)
+COMPLETE = Ending(
+    outcome=Outcome.COMPLETE,
+    when=Pattern(closed_by=_ANY_END, phases=ENDED, lacks=Seen.WAITING),
+    finish_reason="stop",
+)
+
+# --- it ended before its end ------------------------------------------------------------
+
+SILENT = Ending(
+    outcome=Outcome.SILENT,
+    when=Pattern(closed_by=(BodyEnd.SILENT,)),
+    error=UpstreamTimeoutError,
+    words="The upstream was silent for too long.",
+    raised=(UpstreamTimeoutError,),
+)
+SHUTDOWN = Ending(
+    outcome=Outcome.SHUTDOWN,
+    when=Pattern(closed_by=(BodyEnd.SHUTDOWN,)),
+    error=ShutdownError,
+    words="This gateway is being stopped; please send it again.",
+    raised=(ShutdownError,),
+)
+BROKEN = Ending(
+    outcome=Outcome.FAILED,
+    when=Pattern(closed_by=(BodyEnd.BROKEN,)),
+    error=UpstreamProtocolError,
+    words="The upstream's stream is not what was promised.",
+)
+# A body of plain words is an error body, not an answer that was cut (spec 11).
+PLAIN_WORDS = Ending(
+    outcome=Outcome.REFUSED,
+    when=Pattern(closed_by=(BodyEnd.CLEAN, BodyEnd.CUT), has=Seen.WORDS, lacks=Seen.EVENTS),
+    error=UpstreamError,
+    words="The upstream answered in plain words.",
+)
+CUT = Ending(
+    outcome=Outcome.CUT,
+    when=Pattern(closed_by=_NO_MORE),
+    error=UpstreamCutError,
+    words="The upstream's answer was cut off before its end.",
+    raised=(UpstreamCutError,),
+)
+
+# --- decided elsewhere ------------------------------------------------------------------
+
+REFUSED = Ending(
+    outcome=Outcome.REFUSED, raised=(UpstreamRefusedError, QueueFullError, AuthError, RequestError)
+)
+UNMET = Ending(outcome=Outcome.FAILED, error=UnmetDemandError)
+GONE = Ending(outcome=Outcome.ABANDONED)  # nobody is left to be told
+
+TABLE = (
+    *(BLOCKED, CONSENT, ERROR_BODY, ERROR, WEBSOCKET),
+    *(EMPTY, LENGTH, CALLS, COMPLETE),
+    *(SILENT, SHUTDOWN, BROKEN, PLAIN_WORDS, CUT),
+    *(REFUSED, UNMET, GONE),
+)
+
+
+def outcome_of(error: ServiceError) -> Outcome:
+    """Return how a turn ended that raised this before its first event."""
+    return next((row.outcome for row in TABLE if isinstance(error, row.raised)), Outcome.FAILED)
+
+
+class TurnState:
+    """How far one turn has come, and what was seen of it.
+
+    `phase` and `seen` are read by whoever needs them and changed by these methods only.
+    """
+
+    def __init__(self) -> None:
+        self.phase = Phase.OPEN
+        self.seen = NOTHING
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the turn has ended: what comes now is no part of it."""
+        return self.phase is Phase.OVER
+
+    def hear(self, word: Word) -> None:
+        """Take what the upstream says of the end."""
+        self.phase = PHASES[self.phase].get(word, self.phase)
+
+    def see(self, what: Seen) -> None:
+        """Note what was seen."""
+        self.seen |= what
+
+    def forget(self, what: Seen) -> None:
+        """Note that this does not hold any more."""
+        self.seen &= ~what
+
+    def fits(self, pattern: Pattern, closed_by: Closed) -> bool:
+        """Tell whether a pattern fits a turn that is closed by this now."""
+        return pattern.fits(closed_by, self.phase, self.seen)
+
+    def end(self, closed_by: Closed) -> Ending:
+        """End the turn, once, and return how it ended."""
+        ending = next(row for row in TABLE if self.fits(row.when, closed_by))
+        self.phase = Phase.OVER
+        return ending
