@@ -221,13 +221,14 @@ class AnswerText(Struct, frozen=True, gc=False):
 class AnswerBlock(Struct, frozen=True, gc=False):
     """A whole message that is code or a document for the reader, fenced where Markdown is shown.
 
-    `title` is empty for code; `language` is what the fence says, empty when it is not known.
+    `language` is what the fence says, empty when it is not known; only a document has a `title`.
     """
 
     message_id: str
-    title: str
     language: str
     text: str
+    title: str = ""
+    is_document: bool = False
 
 
 class ReasoningText(Struct, frozen=True, gc=False):

@@ -21,6 +21,7 @@ from service.vocabulary.events import (
     TextSpent,
     TurnEnded,
     TurnFacts,
+    WebSearched,
 )
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
 from service.vocabulary.text import Pieces
@@ -99,7 +100,7 @@ class Gathered:
         )
 
     # One short branch for each kind of piece: a table, split only at the cost of finding a kind.
-    def feed(self, piece: Rendered) -> None:  # noqa: C901, PLR0912 - see above
+    def feed(self, piece: Rendered) -> None:  # noqa: C901, PLR0912, PLR0915 - see above
         """Take one piece."""
         match piece:
             case ContentText(text):
@@ -123,6 +124,8 @@ class Gathered:
                 self._calls[index] = FunctionCall(call.id, call.name, call.arguments + text)
             case TextSpent():
                 self.spent.append(piece)
+            case WebSearched():
+                pass  # chats have no place for it
             case TurnFacts():
                 self.facts = piece
             case TurnEnded():

@@ -28,6 +28,7 @@ from service.vocabulary.events import (
     TextSpent,
     TurnEnded,
     TurnFacts,
+    WebSearched,
 )
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
 
@@ -89,7 +90,7 @@ class OutputItems:
             case TurnEnded():
                 is_complete = piece.finish_reason in _COMPLETE_REASONS
                 return self.close(COMPLETED if is_complete else INCOMPLETE)
-            case TurnFacts() | TextSpent():
+            case TurnFacts() | TextSpent() | WebSearched():
                 return []
             case _:
                 assert_never(piece)

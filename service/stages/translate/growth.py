@@ -1,6 +1,6 @@
 """Text that grows: what of it the caller has not seen (spec 7.2, rewrite)."""
 
-from service.vocabulary.text import Pieces, ends_in_half, join_surrogates
+from service.vocabulary.text import Pieces, common_chars, ends_in_half, join_surrogates
 
 
 class Growth:
@@ -71,22 +71,10 @@ class Growth:
     def _rewritten(self, given: str, shown: str) -> str:
         self.rewrites += 1
         self._replayed, self._given = None, shown
-        return shown[_common_chars(given, shown) :]
+        return shown[common_chars(given, shown) :]
 
     def _joined(self) -> str:
         if self._pieces is not None:
             self._given += self._pieces.joined()
             self._pieces = None
         return self._given
-
-
-def _common_chars(one: str, other: str) -> int:
-    """Return how long the common beginning is; halved and compared at once, not by character."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -15,9 +15,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from service.stages.translate.private_use import MARKER_FIELD, without_private_use
+from service.stages.translate.private_use import MARKER_FIELD
 from service.stages.translate.references import Reference, address, link
 from service.vocabulary.events import Source
+from service.vocabulary.text import without_private_use
 
 # Their first field is what the reader sees.
 _TITLED = frozenset({"url", "video", "link_title"})
@@ -123,6 +124,8 @@ def _labels(value: Any) -> Iterator[str]:
             yield from _second(value)
         case {"selections": [*selections]}:
             yield from (label for each in selections for label in _second(each))
+        case _:
+            pass
 
 
 def _second(value: Any) -> tuple[str, ...]:

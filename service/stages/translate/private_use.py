@@ -52,24 +52,15 @@ class StripMarkers:
         while (mark := _ANY.search(text, at)) is not None:
             place = mark.start()
             shown.append(text[at:place])
-            end = (place + 1, False)
-            if mark[0] == MARKER_OPEN and (end := marker_end(text, place, searched)) is None:
+            is_marker = mark[0] == MARKER_OPEN
+            found = marker_end(text, place, searched) if is_marker else (place + 1, False)
+            if found is None:
                 self._held, self._searched = text[place:], len(text) - place
                 return "".join(shown)
-            at, searched = end[0], 0
+            at, searched = found[0], 0
         return "".join((*shown, text[at:]))
 
 
 def without_markers(text: str) -> str:
     """Return a whole text without its markers; one that never ends goes with what follows it."""
     return StripMarkers().feed(text)
-
-
-def without_private_use(text: str) -> tuple[str, int]:
-    """Return a text without any private-use mark, and how many there were."""
-    return _ANY.subn("", text)
-
-
-def has_private_use(text: str) -> bool:
-    """Return whether a text holds any private-use mark."""
-    return not text.isascii() and _ANY.search(text) is not None

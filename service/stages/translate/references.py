@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from service.stages.translate.private_use import has_private_use
-from service.vocabulary.events import Source
+from service.vocabulary.events import Message, Source
+from service.vocabulary.text import has_private_use
 
 # Of one message: deep research has 400. What is beyond is not looked at, since each change of
 # the list is held against all of it.
@@ -92,8 +92,12 @@ class ReadReferences:
         self._citations = _List(_citation)
         self._content = _List(_content)
 
-    def feed(self, metadata: dict[str, Any]) -> tuple[Reference, ...] | None:
-        """Return all references that a message's metadata holds, None if none has changed."""
+    def known(self, message: Message) -> Iterator[ReferencesKnown]:
+        """Yield all references of the message, if any has changed."""
+        if (references := self._read(message.metadata)) is not None:
+            yield ReferencesKnown(message.id, references)
+
+    def _read(self, metadata: dict[str, Any]) -> tuple[Reference, ...] | None:
         if metadata is self._metadata:
             return None
         self._metadata = metadata

@@ -11,11 +11,12 @@ The JSON is a model's: line ends and backslashes may stand in it as they are, an
 import json
 import re
 from collections.abc import Iterator
-from enum import Enum, auto
 from typing import Any
 
 from service.stages.decode.known_words import is_action, is_known_tool, tool_of
-from service.vocabulary.events import AnswerBlock, Message
+from service.stages.decode.messages import call_language, call_text
+from service.stages.translate.progress import Progress, Use
+from service.vocabulary.events import AnswerBlock, Message, ToolCallText, WebSearched
 
 _READABLE = frozenset(
     {
@@ -41,15 +42,6 @@ MAX_QUERIES = 20
 MAX_QUERY_CHARS = 500
 
 
-class Use(Enum):
-    """What becomes of a call."""
-
-    SHOWN = auto()
-    DOCUMENT = auto()
-    MAYBE = auto()  # shown if its reply says that it was an action's
-    HIDDEN = auto()
-
-
 def use_of(message: Message) -> Use:
     """Return what becomes of a call: unknown tools are hidden like the website's own."""
     name = message.recipient
@@ -65,20 +57,37 @@ def is_reply_of_action(message: Message, call: Message) -> bool:
     return message.role == "tool" and message.name == call.recipient and is_action(message)
 
 
-class Documents:
-    """Reads what is written on the canvas; one instance per turn."""
+class ToolCalls:
+    """The calls of one turn, and what is written on the canvas by them."""
 
     def __init__(self) -> None:
         self._title = ""  # of the document that was written last
         self._language = _MARKDOWN
 
-    def read(self, message: Message, text: str) -> AnswerBlock | None:
-        """Return the document of a call, or what an update puts into it; None: it says neither.
+    def feed(self, message: Message, progress: Progress) -> Iterator[ToolCallText | WebSearched]:
+        """Yield what can be told of a call while it grows."""
+        progress.use = use_of(message)
+        unseen = progress.growth.replace(call_text(message), is_final=message.is_finished)
+        is_last = message.is_finished and not progress.is_finished
+        if progress.use is Use.SHOWN:
+            if not progress.has_text:
+                progress.language = call_language(message)
+            if unseen or is_last:
+                progress.has_text = True
+                yield ToolCallText(message.id, progress.language, unseen, is_last)
+        queries = queries_of(message, progress.growth.text) if is_last else ()
+        if queries and progress.use is Use.HIDDEN:
+            yield WebSearched(queries)
 
-        Args:
-            message: the call.
-            text: its JSON, which may have been cut off.
-        """
+    def whole(self, message: Message, progress: Progress) -> ToolCallText | AnswerBlock | None:
+        """Return what a call that had to be whole has become; None: nothing for a reader."""
+        text = progress.growth.text
+        if progress.use is Use.SHOWN:
+            return ToolCallText(message.id, call_language(message), text, is_last=True)
+        return self._document(message, text) if progress.use is Use.DOCUMENT else None
+
+    def _document(self, message: Message, text: str) -> AnswerBlock | None:
+        """Return the document of a call, or what an update puts into it; None: it says neither."""
         call = _loads(text)
         fields = call if isinstance(call, dict) else _cut_fields(text)
         if message.recipient == _CREATE:
@@ -87,7 +96,7 @@ class Documents:
         told = _str(fields, "content") or "\n\n".join(_replacements(fields))
         if not told:
             return None
-        return AnswerBlock(message.id, self._title, self._language, told)
+        return AnswerBlock(message.id, self._language, told, self._title, is_document=True)
 
 
 def queries_of(message: Message, text: str) -> tuple[str, ...]:

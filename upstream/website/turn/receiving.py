@@ -36,7 +36,7 @@ class Receiver:
             async for chunk in chunks:
                 if batch := self._deltas_of(chunk):
                     yield batch
-        if (tail := self._lane.end() if self._lane else b"") and (batch := self._deltas_of(tail)):
+        if self._lane is not None and (batch := self._deltas_of(self._lane.end())):
             yield batch
         ends = self.reader.end(body.ended or BodyEnded(BodyEnd.CUT))
         if batch := [delta for event in ends for delta in self.answer.feed(event)]:
@@ -49,4 +49,5 @@ class Receiver:
         return self.answer.patience_seconds
 
     def _deltas_of(self, chunk: bytes) -> list[Delta]:
-        return [delta for event in self.reader.feed(chunk) for delta in self.answer.feed(event)]
+        left = [] if self._lane is None else self._lane.left()
+        return [*left, *(d for event in self.reader.feed(chunk) for d in self.answer.feed(event))]

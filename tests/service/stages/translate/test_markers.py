@@ -7,6 +7,7 @@ import pytest
 
 from service.stages.translate.markers import MAX_QUEUED_CHARS, Markers, plain_chars
 from service.stages.translate.private_use import MAX_MARKER_CHARS
+from service.stages.translate.references import Reference, ReferencesKnown
 from service.vocabulary.events import (
     AnswerStarted,
     AnswerText,
@@ -16,8 +17,6 @@ from service.vocabulary.events import (
     Delta,
     LinkForm,
     ReasoningText,
-    Reference,
-    ReferencesKnown,
     Source,
     ToolCallText,
     TurnFacts,
@@ -36,13 +35,13 @@ def marked(text: str = "[E](https://e.org/)", *, is_complete: bool = True) -> Re
     return Reference(CITE, None, None, 0, text, (PAGE,), is_complete=is_complete)
 
 
-def fed(deltas: Iterable[Delta]) -> list[Delta]:
+def fed(deltas: Iterable[Delta | ReferencesKnown]) -> list[Delta]:
     markers = Markers()
     start = (AnswerStarted("m"), *deltas)
     return [piece for delta in start for piece in markers.feed(delta)]
 
 
-def shown(deltas: Iterable[Delta]) -> str:
+def shown(deltas: Iterable[Delta | ReferencesKnown]) -> str:
     """Return the text with files as `{path}`; ends the message first."""
     out = ""
     for piece in fed((*deltas, END)):
@@ -101,9 +100,7 @@ def test_only_what_may_be_a_marker_is_held_back() -> None:
     pieces = fed([AnswerText("plain words, 【not"), AnswerText(" one】")])
     assert pieces == [
         AnswerStarted("m"),
-        AnswerText("plain words, "),
-        AnswerText("【"),
-        AnswerText("not"),
+        AnswerText("plain words, 【not"),
         AnswerText(" one】"),
     ]
 

@@ -4,8 +4,19 @@ from typing import Any
 
 import pytest
 
-from service.stages.translate.references import read_references
-from service.vocabulary.events import Source
+from service.stages.decode.messages import read_message
+from service.stages.translate.references import ReadReferences, Reference
+from service.vocabulary.events import Message, Source
+
+
+def message(metadata: dict[str, Any]) -> Message:
+    read = read_message({"id": "m", "author": {"role": "assistant"}, "metadata": metadata})
+    assert read is not None
+    return read
+
+
+def read_references(metadata: dict[str, Any]) -> tuple[Reference, ...]:
+    return next((each.references for each in ReadReferences().known(message(metadata))), ())
 
 
 def citation(**fields: Any) -> dict[str, Any]:
