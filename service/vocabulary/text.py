@@ -49,6 +49,13 @@ def join_surrogates(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
+def lengthened(text: str, more: str) -> str:
+    """Return a text with more at its end, halves that meet there joined; all else stays as it is."""
+    if ends_in_half(text):
+        return text[:-1] + join_surrogates(text[-1] + more)
+    return text + join_surrogates(more)
+
+
 def ends_in_half(text: str) -> bool:
     """Return whether the last code point is a high surrogate, whose other half may follow."""
     return "\ud800" <= text[-1:] <= "\udbff"

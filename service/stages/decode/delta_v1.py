@@ -15,7 +15,7 @@ import orjson
 from msgspec import Struct
 
 from service.vocabulary.errors import UpstreamProtocolError
-from service.vocabulary.text import Pieces, join_surrogates, truncate_utf16
+from service.vocabulary.text import Pieces, lengthened, truncate_utf16
 
 ANSWER_PATH = "/message/content/parts/0"
 CODE_PATH = "/message/content/text"
@@ -304,7 +304,7 @@ def merge(old: Any, value: Any) -> Any:
     if old is MISSING or old is None:
         return _present(value)
     if isinstance(old, str):
-        return join_surrogates(old + _as_text(value))
+        return lengthened(old, _as_text(value))
     if isinstance(old, list):
         return [*old, *value] if isinstance(value, list) else [*old, _present(value)]
     if isinstance(old, dict) and isinstance(value, dict):

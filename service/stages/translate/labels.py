@@ -92,7 +92,8 @@ def _word(marker: _Marker, label: str, reference: Reference | None) -> Shown:
     if marker.kind in _TITLED:
         url = url or marker.address
         return Shown(link(words, url) if words and url else words, words, sources)
-    return Shown((reference.alt if reference else "") or words, words, sources)
+    text = (reference.alt or words or reference.text) if reference else words
+    return Shown(text, words, sources)
 
 
 def _displayed(formula: str) -> str:

@@ -19,16 +19,35 @@ _SENTENCE_END = ".,;:!?"
 
 
 class LinkEnds:
-    """The ends of the links in one text, asked for in order."""
+    """The ends of the links in a text that grows, asked for in order; what is done with is dropped."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self) -> None:
+        self._text = ""
         self._read = 0  # up to where parentheses were followed
         self._depth = 0
         self._open: deque[tuple[int, int]] = deque()  # of targets: where, and how deep inside
         self._closed: dict[int, int] = {}  # by where it opened; 0: by the end of the line
         self._searched = 0  # up to where there is no end of a path,
         self._path_end = -1  # unless it is here
+
+    def look_at(self, text: str) -> None:
+        """Take the text as it is now: what it was, and more."""
+        self._text = text
+
+    def drop(self, count: int) -> None:
+        """Forget the beginning of the text."""
+        if count >= max(self._read, self._searched):
+            self._read = self._searched = 0
+            self._open.clear()
+            self._closed.clear()
+            self._path_end = -1
+            return
+        self._read = max(0, self._read - count)
+        self._searched = max(0, self._searched - count)
+        self._path_end = max(-1, self._path_end - count)
+        self._open = deque((at - count, depth) for at, depth in self._open if at >= count)
+        closed = self._closed.items()
+        self._closed = {at - count: end and end - count for at, end in closed if at >= count}
 
     def of_target(self, at: int) -> int | None:
         """Return the place of the parenthesis that closes the target at `at`; None: not yet.

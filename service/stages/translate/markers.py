@@ -98,6 +98,7 @@ class Markers:
         self._conversation_id = ""
         self._citations: dict[str, Citations] = {}  # by message id
         self._directives = Directives()
+        self._ends = LinkEnds()
         self._slots = 0
         self._reasoning = StripMarkers()
         self._calls: dict[str, StripMarkers] = {}  # by message id of the tool call
@@ -166,10 +167,10 @@ class Markers:
     def _advance(self, *, is_end: bool) -> Iterator[Delta]:
         """Give out what is decided; at the end of a message everything is."""
         text, begin, at = self._held, 0, 0
-        ends = LinkEnds(text)
+        self._ends.look_at(text)
         while (stop := _STOP.search(text, at)) is not None:
             at = stop.start()
-            step = self._at_stop(text, at, ends, is_end=is_end)
+            step = self._at_stop(text, at, is_end=is_end)
             if step is None:
                 break  # it waits
             if not step.is_text:
@@ -184,9 +185,10 @@ class Markers:
         if begin < at:
             yield AnswerText(text[begin:at])
         self._held, self._start = text[at:], self._start + at
+        self._ends.drop(at)
         self._last = text[at - 1 : at] or self._last
 
-    def _at_stop(self, text: str, at: int, ends: LinkEnds, *, is_end: bool) -> _Step | None:
+    def _at_stop(self, text: str, at: int, *, is_end: bool) -> _Step | None:
         """Return what becomes of the text at a stop, None as long as it has to wait."""
         first = text[at]
         if first == MARKER_OPEN:
@@ -196,7 +198,7 @@ class Markers:
         if first == ":":
             return self._directive(text, at, is_end=is_end)
         if first in "]s":
-            return self._link(text, at, ends, is_end=is_end)
+            return self._link(text, at, is_end=is_end)
         return _Step(at + 1)  # a styling mark
 
     # --- citations --------------------------------------------------------------
@@ -248,15 +250,15 @@ class Markers:
 
     # --- links into the sandbox ---------------------------------------------------
 
-    def _link(self, text: str, at: int, ends: LinkEnds, *, is_end: bool) -> _Step | None:
+    def _link(self, text: str, at: int, *, is_end: bool) -> _Step | None:
         if text.startswith(TARGET + "/", at):
-            return self._target(text, at, ends, is_end=is_end)
+            return self._target(text, at, is_end=is_end)
         if text.startswith(BARE + "/", at):
-            return self._bare(text, at, ends, is_end=is_end)
+            return self._bare(text, at, is_end=is_end)
         return _Step(len(text), is_text=True) if is_end else None
 
-    def _target(self, text: str, at: int, ends: LinkEnds, *, is_end: bool) -> _Step | None:
-        end = ends.of_target(at)
+    def _target(self, text: str, at: int, *, is_end: bool) -> _Step | None:
+        end = self._ends.of_target(at)
         if end:
             path = text[at + len(TARGET) : end]
             return _Step(end + 1, piece=self._file(path.strip(), LinkForm.TARGET))
@@ -264,8 +266,8 @@ class Markers:
             return None
         return _Step(at + len(TARGET), is_text=True)
 
-    def _bare(self, text: str, at: int, ends: LinkEnds, *, is_end: bool) -> _Step | None:
-        end = ends.of_path(at)
+    def _bare(self, text: str, at: int, *, is_end: bool) -> _Step | None:
+        end = self._ends.of_path(at)
         if end is None:
             if not is_end:
                 return None
