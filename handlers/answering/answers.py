@@ -42,6 +42,7 @@ async def rendered(
     if demand is not None and demand.json_format is not None:
         bot_format = RAW  # pictures and links beside it would make it no JSON
     render, is_limited = Render(bot_format), encoding is not None or bool(chat.stop)
+    request[RECORD].render = render
     if demand is not None:
         is_kept = not (config.conversation.temporary or config.conversation.delete_after_response)
         deltas = complied(turns, chat, demand, credential, is_kept=is_kept)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from service.keys import METRICS
+from service.keys import DRIFT, METRICS
 from service.observing.metrics import Metrics
 from service.pipeline.usage import Usage
 from service.stages.encode.chat import Gathered
+from service.stages.render.bot_format import Render
+from service.stages.render.guard import REMOVED
 from service.vocabulary.errors import (
     AuthError,
     EmptyResponseError,
@@ -56,6 +58,7 @@ class Record:
         self.upstream_model: str | None = None
         self.usage: Usage | None = None
         self.first_text_at: float | None = None
+        self.render: Render | None = None  # what made the text of the answer
         self.stream: web.StreamResponse | None = None
         self.fail: Callable[[Failure], bytes] = error_frame
 
@@ -126,6 +129,8 @@ def _count(request: web.Request, record: Record, status: int, seconds: float) ->
         metrics.outcomes.labels(record.outcome).inc()
     if record.first_text_at is not None:
         metrics.first_token_seconds.observe(record.first_text_at - record.received_at)
+    if record.render is not None and record.render.removed:
+        request.app[DRIFT].note({REMOVED: record.render.removed}, {})
     if record.usage is not None:
         metrics.token_seconds.observe(seconds / record.usage.completion_tokens)
 

@@ -133,7 +133,7 @@ class _Attempt:
         """Return the answer that a verdict allows, and the end."""
         words = [piece for piece in self._held if not isinstance(piece, CallBlock)]
         if verdict.json_text is not None:
-            pages = [_without_text(piece) for piece in words if isinstance(piece, _PAGES)]
+            pages = [_without_words(piece) for piece in words if isinstance(piece, _PAGES)]
             return [AnswerText(verdict.json_text), *pages, *self._end("stop")]
         if not verdict.calls:
             return [*words, *self._end("stop")]
@@ -154,9 +154,9 @@ def _as_text(delta: Delta) -> tuple[Delta, ...]:
     return (delta,)
 
 
-def _without_text(piece: Delta) -> Delta:
-    """Return a citation without what stands in its place, since the JSON has it already."""
-    return structs.replace(piece, text="", words="") if isinstance(piece, Cited) else piece
+def _without_words(piece: Delta) -> Delta:
+    """Return a citation without the words in its place, which the JSON has already."""
+    return structs.replace(piece, words="") if isinstance(piece, Cited) else piece
 
 
 async def complied(

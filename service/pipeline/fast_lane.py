@@ -12,8 +12,8 @@ from typing import Protocol
 
 from service.pipeline.joined import Answer, Reader
 from service.stages.decode.increments import Deltas, Run, Snapshots
+from service.stages.markup.markers import plain_chars
 from service.stages.render.bot_format import Render
-from service.stages.translate.markers import plain_chars
 from service.vocabulary.events import AnswerText, Delta
 from service.vocabulary.rendered import Rendered
 from service.vocabulary.text import common_chars
@@ -176,7 +176,7 @@ class FastLane:
         told = "".join(delta.text for delta in deltas if isinstance(delta, AnswerText))
         if put != told or not all(isinstance(delta, AnswerText) for delta in deltas):
             self._answer.note(DIFFERENCE)
-            self._is_closed = True
+            self._is_closed, self._recogniser = True, None
             self._left += _unsaid(deltas, common_chars(put, told))
         self._outlet.gather(self._render.feed(AnswerText(put)) if put else [])
         self._count = self._chars = 0

@@ -27,8 +27,8 @@ from service.stages.decode.increments import (
 from service.stages.decode.parse import Parse
 from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
 from service.stages.decode.supersede import SkipSuperseded, message_id_of
+from service.stages.markup.markers import Markers
 from service.stages.render.bot_format import BotFormat, Render
-from service.stages.translate.markers import Markers
 from service.stages.translate.translate import Translate
 from service.vocabulary.events import (
     BodyEnd,

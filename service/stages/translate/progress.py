@@ -3,8 +3,8 @@
 from enum import Enum, auto
 
 from service.stages.decode.messages import MessageKind
+from service.stages.markup.references import ReadReferences
 from service.stages.translate.growth import Growth
-from service.stages.translate.references import ReadReferences
 from service.vocabulary.events import Message, SentHistory
 
 

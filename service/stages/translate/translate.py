@@ -19,11 +19,11 @@ from service.stages.decode.messages import (
     reasoning_text,
     result_text,
 )
+from service.stages.markup.references import ReferencesKnown
 from service.stages.translate.ending import Step, TurnSoFar
 from service.stages.translate.late_pictures import LatePictures
 from service.stages.translate.pictures import Pictures
 from service.stages.translate.progress import Echoes, Progress, Use
-from service.stages.translate.references import ReferencesKnown
 from service.stages.translate.tool_calls import ToolCalls, is_reply_of_action
 from service.upstream_errors.refusals import quoted
 from service.vocabulary.endings import ENDED, Closing, Seen, Word

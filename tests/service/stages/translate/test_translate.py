@@ -3,7 +3,7 @@
 from typing import Any
 
 from service.stages.decode.messages import read_message
-from service.stages.translate.references import ReferencesKnown
+from service.stages.markup.references import ReferencesKnown
 from service.stages.translate.translate import Translate
 from service.vocabulary.events import (
     AnswerStarted,

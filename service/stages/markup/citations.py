@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from service.stages.translate.references import MAX_SOURCES, Reference, changed_part
+from service.stages.markup.references import MAX_SOURCES, Reference, changed_part
 from service.vocabulary.events import CitationResolved, Source
 
 NUMBERED = re.compile(r"【(\d{1,6})(?::(\d{1,6}))?†[^【】\n]{0,300}】")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service.stages.decode.messages import read_message
-from service.stages.translate.references import ReadReferences, Reference
+from service.stages.markup.references import ReadReferences, Reference
 from service.vocabulary.events import Message, Source
 
 

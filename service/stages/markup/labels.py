@@ -15,8 +15,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from service.stages.translate.private_use import MARKER_FIELD
-from service.stages.translate.references import Reference, address, link
+from service.stages.markup.private_use import MARKER_FIELD
+from service.stages.markup.references import Reference, address, link
 from service.vocabulary.events import Source
 from service.vocabulary.text import without_private_use
 

@@ -1,6 +1,6 @@
 import pytest
 
-from service.stages.translate.private_use import MAX_MARKER_CHARS, StripMarkers, without_markers
+from service.stages.markup.private_use import MAX_MARKER_CHARS, StripMarkers, without_markers
 
 CASES = [
     ("plain 【1†s】", "plain 【1†s】"),

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 
 import pytest
 
-from service.stages.translate.markers import MAX_QUEUED_CHARS, Markers, plain_chars
-from service.stages.translate.private_use import MAX_MARKER_CHARS
-from service.stages.translate.references import Reference, ReferencesKnown
+from service.stages.markup.markers import MAX_QUEUED_CHARS, Markers, plain_chars
+from service.stages.markup.private_use import MAX_MARKER_CHARS
+from service.stages.markup.references import Reference, ReferencesKnown
 from service.vocabulary.events import (
     AnswerStarted,
     AnswerText,

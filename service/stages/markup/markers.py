@@ -11,23 +11,23 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, structs
 
-from service.stages.translate.citations import NUMBERED, Citations, Place
-from service.stages.translate.directives import (
+from service.stages.markup.citations import NUMBERED, Citations, Place
+from service.stages.markup.directives import (
     CITATION,
     FENCE,
     Directives,
     Found,
     is_incomplete,
 )
-from service.stages.translate.labels import Shown, shown_at
-from service.stages.translate.links import BARE, TARGET, LinkEnds, without_sentence_end
-from service.stages.translate.private_use import (
+from service.stages.markup.labels import Shown, shown_at
+from service.stages.markup.links import BARE, TARGET, LinkEnds, without_sentence_end
+from service.stages.markup.private_use import (
     MARKER_OPEN,
     StripMarkers,
     marker_end,
     without_markers,
 )
-from service.stages.translate.references import Reference, ReferencesKnown, in_table
+from service.stages.markup.references import Reference, ReferencesKnown, in_table
 from service.vocabulary.events import (
     AnswerBlock,
     AnswerStarted,
