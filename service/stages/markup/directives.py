@@ -36,7 +36,7 @@ class Directives:
         if end == len(text) and end < limit:
             return (end, False) if is_end else None
         if not text.startswith("]", end):
-            return at + len(CITATION), True
+            return at + 1, True
         braces = _BRACES.match(text, end + 1, limit)
         if braces is not None and text.startswith("}", braces.end()):
             return braces.end() + 1, False
@@ -55,12 +55,12 @@ class Directives:
         blank = _BLANK.match(text, word)
         end = blank.end() if blank else word
         if not self._open:
-            return word, True
+            return at + 1, True
         if end == len(text):
             if not is_end:
                 return None
         elif not text.startswith("\n", end):
-            return word, True
+            return at + 1, True
         self._open -= 1
         return min(end + 1, len(text)), False
 
@@ -78,7 +78,7 @@ class Directives:
         elif rest.startswith("{") and "}" in rest:
             end = begin + rest.index("}") + 1
         else:
-            return begin, True
+            return at + 1, True
         self._open += 1
         return end, False
 

@@ -243,7 +243,7 @@ class Markers:
         elif text.startswith(FENCE, at) and before == "\n":
             found = self._directives.at_fence(text, at, is_end=is_end)
         elif text.startswith(FENCE, at):
-            found = at + len(FENCE), True
+            found = at + 1, True  # the last of the colons may begin a citation
         elif is_end:
             found = len(text), not is_incomplete(text[at:])
         return None if found is None else _Step(found[0], is_text=found[1])

@@ -2,10 +2,15 @@
 
 from enum import Enum, auto
 
-from service.stages.decode.messages import MessageKind
+from service.stages.decode.messages import MessageKind, kind_of
 from service.stages.markup.references import ReadReferences
 from service.stages.translate.growth import Growth
 from service.vocabulary.events import Message, SentHistory
+
+_OF_TOOLS = (
+    *(MessageKind.TOOL_CALL, MessageKind.TOOL_RESULT),
+    *(MessageKind.TOOL_ERROR, MessageKind.TOOL_MEDIA),
+)
 
 
 class Use(Enum):
@@ -22,6 +27,7 @@ class Progress:
 
     def __init__(self) -> None:
         self.kind = MessageKind.HIDDEN
+        self.is_tool = False  # a call, or what a tool says
         self.growth = Growth()
         self.is_dropped = False  # an echo, or the losing variant: stays out for the whole turn
         self.is_finished = False
@@ -43,6 +49,12 @@ class Progress:
         """Whether this is an answer of which a part is out, all of it in order, and more may come."""
         is_open = self.has_text and not (self.is_dropped or self.is_finished)
         return is_open and self.kind is MessageKind.ANSWER and self.growth.is_level
+
+    def take(self, message: Message) -> None:
+        """Note what the message is now."""
+        self.kind = kind_of(message)
+        is_hidden = self.kind is MessageKind.HIDDEN
+        self.is_tool = message.role == "tool" if is_hidden else self.kind in _OF_TOOLS
 
     def new_words(self, unknown: list[str]) -> list[str]:
         """Return which of its unknown words were not counted yet; it may begin and end with others."""

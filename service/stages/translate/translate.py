@@ -15,7 +15,6 @@ from service.stages.decode.messages import (
     finish_type,
     is_code_answer,
     is_final_answer,
-    kind_of,
     reasoning_text,
     result_text,
 )
@@ -180,6 +179,7 @@ class Translate:
         progress = self._messages.get(message_id)
         if progress is None or progress.is_dropped:
             return
+        self._is_tool_since |= progress.is_tool
         match progress.kind:
             case MessageKind.ANSWER:
                 unseen = progress.growth.append(text)
@@ -208,7 +208,7 @@ class Translate:
             return
         is_first = message.id not in self._messages
         progress = self._messages.setdefault(message.id, Progress())
-        progress.kind = kind_of(message)
+        progress.take(message)
         if is_first or (message.is_finished and not progress.is_finished):
             for kind in progress.new_words(unknown_words(message)):
                 self._turn.count_unknown(kind, sketch_of(message))
@@ -228,9 +228,8 @@ class Translate:
 
     def _visible(self, message: Message, progress: Progress) -> Iterator[Delta | ReferencesKnown]:
         kind = progress.kind
+        self._is_tool_since |= progress.is_tool
         if kind is MessageKind.HIDDEN:
-            if message.role == "tool":
-                self._is_tool_since = True
             return
         if kind is MessageKind.ANSWER:
             yield from self._answer(message, progress)
@@ -242,7 +241,6 @@ class Translate:
             is_decided = message.is_finished and is_code_answer(message)
             yield from self._hold(message, progress, is_decided=is_decided)
         else:
-            self._is_tool_since = True
             yield from self._tool(message, progress)
         self._turn.rewrites += progress.growth.rewrites
         progress.growth.rewrites = 0
