@@ -12,7 +12,8 @@ from service.stages.function_calls.call_block import CallBlock
 from service.stages.function_calls.call_shapes import WrittenCall
 from service.vocabulary.requests import Demand, JsonFormat
 
-_FENCED = re.compile(r"```[\w+-]*[ \t]*\r?\n(.*?)\n?[ \t]*```", re.DOTALL)
+# Nothing in it goes back over what it has read: white space before the closing fence is stripped.
+_FENCED = re.compile(r"```[\w+-]*+[ \t]*+\r?\n(.*?)```", re.DOTALL)
 _MAX_NAMED = 20  # functions listed in a problem
 
 

@@ -14,17 +14,18 @@ MARKER = re.compile(
 INCOMPLETE = re.compile("(?:\ue200[^\ue201]*|【(?:[0-9]+(?::[0-9]*)?(?:†[^【】]*)?)?)$")
 STYLING = re.compile("[\ue203\ue204\ue206]")
 PRIVATE = re.compile("[\ue200-\ue206]")
-DIRECTIVE = re.compile(r":contentReference\[oaicite:[0-9]+\](?:\{[^}\n]*\})?")
-WRITING = re.compile(
-    r"(?:^|(?<=\n)):::writing\{[^}\n]*\}\n(.*?)(?:^|(?<=\n)):::(?:\n|\Z)", re.DOTALL
+# What is taken out or replaced, from the left: a marker, or one of the page's directives.
+MARKUP = re.compile(
+    f"(?P<marker>{MARKER.pattern})"
+    r"|(?P<cite>:contentReference\[oaicite:[0-9]+\](?:\{[^}\n]*\})?)"
+    r"|(?:^|(?<=\n)):::(?:(?P<open>writing\{[^}\n]*\}\n)|(?P<close>[ \t]*(?:\n|\Z)))"
 )
 SILENT_KINDS = {"hidden", "invalid", "conversation_context_citation", "status"}
+CITATIONS = ("cite", "filecite", "navlist")
+LINKS = ("url", "video")
+WORDS = (*LINKS, "entity", "product_entity")
+LINK = re.compile(r"\(?\[([^\[\]]*)\]\(([^()\s]*)\)\)?")
 READABLE_TOOLS = ("python", "dalle", "browser", "myfiles_browser")
-
-
-def web_text(messages: list[dict[str, Any]], sent_ids: frozenset[str] = frozenset()) -> str:
-    """Return the web content of a turn whose messages, complete, are given in order."""
-    return content(messages, "web", sent_ids)
 
 
 def content(
@@ -110,10 +111,19 @@ def answer_text(message: dict[str, Any], profile: str = "web") -> str:
     metadata = message["metadata"]
     known = [*map(old_style, metadata.get("citations", ()))]
     known += [*map(new_style, metadata.get("content_references", ()))]
-    # Before anything is put in, since what stands in a marker's place is not looked into.
-    cut = INCOMPLETE.sub("", DIRECTIVE.sub("", WRITING.sub(r"\1", raw)))
-    told = MARKER.sub(lambda found: replacement(found, raw, known, profile), cut)
-    return STYLING.sub("", told)
+    blocks = 0
+
+    def put(found: re.Match[str]) -> str:
+        nonlocal blocks
+        if found["marker"]:
+            return replacement(found, known, profile)
+        if found["close"] is not None and not blocks:
+            return found[0]  # it ends nothing
+        blocks += bool(found["open"]) - (found["close"] is not None)
+        return ""
+
+    last = max((found.end() for found in MARKUP.finditer(raw)), default=0)
+    return STYLING.sub("", MARKUP.sub(put, raw[:last] + INCOMPLETE.sub("", raw[last:])))
 
 
 def said(part: Any) -> str:
@@ -123,11 +133,9 @@ def said(part: Any) -> str:
     return part["text"] if part.get("content_type") == "audio_transcription" else ""
 
 
-def replacement(found: re.Match[str], raw: str, known: list[dict[str, Any]], profile: str) -> str:
+def replacement(found: re.Match[str], known: list[dict[str, Any]], profile: str) -> str:
     """What stands in a marker's place: the nearest of the references that fit it."""
-    marker = found.group()
-    nth = len(re.findall(re.escape(marker), found.string[: found.start()]))
-    place = [each.start() for each in re.finditer(re.escape(marker), raw)][nth]
+    marker, place = found.group(), found.start()
     number = re.match("【([0-9]+)(?::([0-9]+))?†", marker)
     fitting = [
         each
@@ -147,17 +155,37 @@ def replacement(found: re.Match[str], raw: str, known: list[dict[str, Any]], pro
 def word(marker: str, reference: dict[str, Any] | None, profile: str) -> str:
     """What stands in the place of a private-use marker (the table of spec 7.2)."""
     kind, *fields = marker[1:-1].split("\ue202")
-    if kind == "genui":
-        formula = json.loads(fields[0])["math_block_widget_always_prefetch_v2"]["content"]
+    value = json_of(fields[0] if fields else "")
+    if isinstance(value, dict) and kind == "genui" and (formula := formula_in(value)):
         return f"$${formula}$$"
-    if kind in ("cite", "filecite", "navlist"):
+    label = fields[0] if fields and kind in LINKS else second(value)
+    if kind in CITATIONS or not (kind in WORDS or label):
         return str(reference["text"]) if reference and profile == "web" else ""
-    label = fields[0] if kind in ("url", "video") else json.loads(fields[0])[1]
     own = [reference["alt"], reference["name"], reference["title"]] if reference else []
     words = next((each for each in own if each and not PRIVATE.search(each)), label)
-    if kind in ("url", "video") and profile == "web" and reference and reference["url"]:
-        return f"[{words}]({reference['url']})".replace("|", "\\|")
-    return str(words)
+    linked = LINK.fullmatch(words)
+    if kind in LINKS and profile == "web" and reference and reference["url"]:
+        return f"[{linked[1] if linked else words}]({reference['url']})".replace("|", "\\|")
+    return linked[1] if linked and profile != "web" else words
+
+
+def json_of(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def second(value: Any) -> str:
+    """The second element of a list, if it is a text."""
+    is_label = isinstance(value, list) and len(value) > 1 and isinstance(value[1], str)
+    return PRIVATE.sub("", value[1]) if is_label else ""
+
+
+def formula_in(widgets: dict[str, Any]) -> str:
+    """The content of a widget for formulas."""
+    found = [each for name, each in widgets.items() if name.startswith("math")]
+    return found[0]["content"] if found else ""
 
 
 def old_style(citation: dict[str, Any]) -> dict[str, Any]:
@@ -195,11 +223,3 @@ def new_style(reference: dict[str, Any]) -> dict[str, Any]:
         "title": reference.get("title"),
         "text": "" if reference["type"] in SILENT_KINDS else text,
     }
-
-
-def pages(reference: dict[str, Any]) -> list[str]:
-    """The addresses of a reference: each item's, then those of the pages that support it."""
-    found = []
-    for item in reference.get("items") or ():
-        found += [item["url"], *(each["url"] for each in item.get("supporting_websites") or ())]
-    return found

@@ -58,20 +58,28 @@ def _unknown_words(message: Message) -> Iterator[str]:
         yield f"channel {plain_word(message.channel)}"
     if message.content_type not in CONTENT_TYPES:
         yield f"content type {plain_word(message.content_type)}"
-    if not is_known_tool(message.recipient) and not is_action(message):
-        yield f"recipient {plain_word(message.recipient)}"
-    if message.role == "tool" and message.name and not is_known_tool(message.name):
-        yield f"tool {plain_word(message.name)}"
+    if not is_action(message):
+        yield from _unknown_tools(message)
     for part in message.pointers:
         kind = part.get("content_type")
         if isinstance(kind, str) and kind not in PART_TYPES:
             yield f"part type {plain_word(kind)}"
 
 
+def _unknown_tools(message: Message) -> Iterator[str]:
+    if not is_known_tool(message.recipient):
+        yield f"recipient {plain_word(message.recipient)}"
+    if message.role == "tool" and message.name and not is_known_tool(message.name):
+        yield f"tool {plain_word(message.name)}"
+
+
 def is_action(message: Message) -> bool:
     """Return whether a message calls, or is told by, an action of a GPT or a plugin."""
     name = message.recipient if message.role == "assistant" else message.name or ""
-    return ACTION in name or isinstance(message.metadata.get("invoked_plugin"), dict)
+    if ACTION in name or isinstance(message.metadata.get("invoked_plugin"), dict):
+        return True
+    is_of_gpt = isinstance(message.metadata.get("gizmo_id"), str)
+    return is_of_gpt and "." in name and not is_known_tool(name)
 
 
 def is_known_tool(name: str) -> bool:

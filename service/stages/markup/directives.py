@@ -35,12 +35,12 @@ class Directives:
         end = number.end() if number else at
         if end == len(text) and end < limit:
             return (end, False) if is_end else None
-        if not text.startswith("]", end):
+        if end >= limit or not text.startswith("]", end):
             return at + 1, True
         braces = _BRACES.match(text, end + 1, limit)
-        if braces is not None and text.startswith("}", braces.end()):
-            return braces.end() + 1, False
         last = end + 1 if braces is None else braces.end()
+        if braces is not None and last < limit and text.startswith("}", last):
+            return last + 1, False
         if last == len(text) and last < limit:
             return (last, False) if is_end else None
         return end + 1, False
@@ -50,7 +50,7 @@ class Directives:
         word = at + len(FENCE)
         if text.startswith(_WRITING, word):
             return self._opening(text, at, is_end=is_end)
-        if not is_end and _WRITING.startswith(text[word:]):
+        if not is_end and _WRITING.startswith(text[word : word + len(_WRITING)]):
             return None
         blank = _BLANK.match(text, word)
         end = blank.end() if blank else word

@@ -77,7 +77,7 @@ class LinkEnds:
             self._depth = 0
         elif mark == "(":
             self._depth += 1
-            if self._text.startswith(TARGET + "/", place - 1):
+            if self._text.startswith("](", place - 1):  # what follows may not be there yet
                 self._open.append((place, self._depth))
         else:
             if self._open and self._open[-1][1] == self._depth:

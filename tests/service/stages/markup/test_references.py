@@ -5,7 +5,14 @@ from typing import Any
 import pytest
 
 from service.stages.decode.messages import read_message
-from service.stages.markup.references import ReadReferences, Reference
+from service.stages.markup import references
+from service.stages.markup.references import (
+    MAX_REFERENCES,
+    MAX_SOURCES,
+    ReadReferences,
+    Reference,
+    changed_part,
+)
 from service.vocabulary.events import Message, Source
 
 
@@ -108,3 +115,76 @@ def test_a_title_ends_no_link() -> None:
 )
 def test_odd_shapes_never_raise(odd: Any) -> None:
     read_references({"citations": odd, "content_references": odd})
+
+
+def test_pages_that_support_an_item_come_behind_it() -> None:
+    more = [{"url": "b", "title": "B"}, {"url": "a"}, "x"]
+    items = [{"url": "a", "title": "A|1", "supporting_websites": more}, {"url": "c"}]
+    (reference,) = read_references({"content_references": [content(items=items)]})
+    assert reference.sources == (Source("a", "A|1"), Source("b", "B"), Source("c", "c"))
+    assert reference.text == "[A\\|1](a)"
+
+
+def test_a_reference_has_a_limited_number_of_pages_and_a_message_of_references() -> None:
+    items = [{"url": f"u{number}"} for number in range(MAX_SOURCES + 1)]
+    known = read_references({"content_references": [content(items=items)] * (MAX_REFERENCES + 1)})
+    assert len(known) == MAX_REFERENCES
+    assert len(known[0].sources) == MAX_SOURCES
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"alt": "\ue200x\ue201"}, "[E](https://e.org/)"),
+        ({"alt": "([a|b](https://e.org/))"}, "([a\\|b](https://e.org/))"),
+        ({"alt": "([a\\|b](https://e.org/))"}, "([a\\|b](https://e.org/))"),
+        ({"alt": "| a |\n|[b](u)|"}, "| a |\n|[b](u)|"),
+        ({"items": [{"url": "u", "title": "a\n b"}]}, "[a b](u)"),
+        ({"items": [{"url": "u\ue200", "title": "a"}]}, ""),
+        ({"items": [], "prompt_text": "\ue200", "description": "D"}, "D"),
+    ],
+)
+def test_a_text_holds_no_marker_and_ends_no_cell(fields: dict[str, Any], text: str) -> None:
+    (reference,) = read_references({"content_references": [content(**fields)]})
+    assert reference.text == text
+
+
+def test_an_alt_that_is_a_link_names_its_page_where_nothing_else_does() -> None:
+    fields = {"alt": "([e](https://e.org/))", "items": []}
+    (reference,) = read_references({"content_references": [content(**fields)]})
+    assert reference.sources == (Source("https://e.org/", "e"),)
+
+
+def test_a_list_that_grows_is_read_once_for_each_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Issue 12: of 400 references each new one had all read again."""
+    read: list[dict[str, Any]] = []
+    real = references._content
+    monkeypatch.setattr(references, "_content", lambda raw: read.append(raw) or real(raw))
+    raw = [content(matched_text=f"\ue200{number}\ue201") for number in range(200)]
+    reading, told = ReadReferences(), []
+    for count in range(1, 201):
+        told += reading.known(message({"content_references": raw[:count]}))
+    changed = [*raw[:50], content(matched_text="other"), *raw[51:]]
+    told += reading.known(message({"content_references": changed}))
+    assert len(read) == 201
+    assert [len(each.references) for each in told] == [*range(1, 201), 200]
+    assert told[-1].references[50].matched_text == "other"
+
+
+def test_references_that_are_the_same_again_are_not_told() -> None:
+    reading = ReadReferences()
+    metadata = {"content_references": [content()]}
+    assert len(list(reading.known(message(metadata)))) == 1
+    assert list(reading.known(message(metadata))) == []
+    assert list(reading.known(message({"content_references": [content()]}))) == []
+    assert [each.references for each in reading.known(message({}))] == [()]
+
+
+@pytest.mark.parametrize("old", [[], [1], [1, 2, 3, 4], [1, 1, 1]])
+@pytest.mark.parametrize("new", [[], [1], [2, 3], [1, 2, 9, 4], [1, 2, 3, 4, 5], [1, 1], [0, 1, 2]])
+def test_what_differs_of_two_lists_is_all_that_has_to_change(
+    old: list[int], new: list[int]
+) -> None:
+    start, old_end, new_end = changed_part(old, new)
+    assert [*old[:start], *new[start:new_end], *old[old_end:]] == new
+    assert start == old_end == new_end or old != new
