@@ -73,7 +73,7 @@ def reads(events: list[bytes], size: int) -> list[bytes]:
 def answer(chunks: list[bytes]) -> tuple[int, dict[str, float]]:
     """Run one answer; return its characters and the seconds of each step."""
     reader, stage, render = make_reader(), make_answer(SentHistory()), make_renderer(WEB)
-    encode = ChatChunks(ReplyMeta(id="chatcmpl-x", created=1, model="gpt-4o"))
+    encode = ChatChunks(ReplyMeta(id="chatcmpl-x", created=1, model="gpt-4o", fingerprint="fp_x"))
     spent = {"read": 0.0, "answer": 0.0, "render": 0.0, "encode": 0.0}
     for chunk in [*chunks, None]:
         marks = [time.process_time()]

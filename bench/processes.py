@@ -6,7 +6,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -105,14 +105,21 @@ def rival(name: str, upstream: str, cpu: int | None) -> Iterator[Contestant]:
 
 @contextmanager
 def gateway(
-    upstream: str, folder: Path, cpu: int | None = None, workers: int = 1
+    upstream: str,
+    folder: Path,
+    cpu: int | None = None,
+    workers: int = 1,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Contestant]:
-    """Run the gateway as its users do, with all that is on by default; `folder` is its own."""
+    """Run the gateway as its users do, with all that is on by default; `folder` is its own.
+
+    `prefix` is what its command begins with, a program that becomes it.
+    """
     said = folder / "stderr.txt"
     environ = gateway_environ(upstream) | {"GATEWAY_SERVER__WORKERS": str(workers)}
     with said.open("wb") as error:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
+            [*prefix, sys.executable, "-m", "service"],
             cwd=folder,
             env=environ,
             stderr=error,

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from handlers.reading.common_fields import Arrival
-from handlers.reading.demand_fields import demanded
+from handlers.reading.demand_fields import checked
+from service.demands.instructions import instructed
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import ChatRequest, FilePart, Profile
-from service.vocabulary.wire import error_object, to_json
+from service.vocabulary.wire import error_of, to_json
 from upstream.website.payload.attachments import UploadedFile
 from upstream.website.payload.turn_body import ResolvedModel, build_turn
 
@@ -46,7 +47,7 @@ def tried(read: Callable[[], Any]) -> Any:
         assert 400 <= failure.status < 500, "a request that is wrong, and another status"
         assert 0 < len(failure.message) <= MAX_MESSAGE_CHARS, f"{len(failure.message)} characters"
         assert len(failure.param or "") <= MAX_MESSAGE_CHARS, "a long path"
-        json.loads(to_json(error_object(failure)))
+        json.loads(to_json(error_of(failure)))
         return None
 
 
@@ -59,8 +60,8 @@ def check_chat(chat: ChatRequest) -> None:
     assert all(chat.stop), "an empty stop"
     named = ", ".join(chat.ignored_fields)
     assert len(named) <= MAX_FIELDS_CHARS and named.isascii() and named.isprintable()
-    told = tried(lambda: _loop().run_until_complete(demanded(chat)))
-    if told is not None:
+    if tried(lambda: _loop().run_until_complete(checked(chat))) is not None:
+        told = instructed(chat)
         assert (told.demand is None) == (chat.demand is None)
         _check_turn(told)
 

@@ -8,6 +8,7 @@ from service.observing.metrics import Metrics
 from service.observing.tracing import Tracing
 from service.observing.unknown_events import Drift
 from service.ports import (
+    Acceptance,
     Accounts,
     BlobStore,
     Catalogue,
@@ -23,12 +24,15 @@ from service.ports import (
 )
 from service.settings.config import Config
 from service.turns.key_limits import KeyLimits
+from service.vocabulary.credentials import UpstreamChoice
 from service.vocabulary.gateway_keys import GatewayKeys
 
 CONFIG = web.AppKey("CONFIG", Config)
+CHOICE = web.AppKey("CHOICE", UpstreamChoice)
 METRICS = web.AppKey("METRICS", Metrics)
 DRIFT = web.AppKey("DRIFT", Drift)
 STATE = web.AppKey("STATE", StateStore)
+ACCEPTANCE = web.AppKey("ACCEPTANCE", Acceptance)
 TOKENS = web.AppKey("TOKENS", TokenExchange)
 BLOBS = web.AppKey("BLOBS", BlobStore)
 UPLOADS = web.AppKey("UPLOADS", UploadStore)

@@ -13,8 +13,7 @@ from msgspec import Struct
 from service.vocabulary.byte_source import Content
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.events import AssetReady, AssetWanted, Delta
-from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, Upload, Used
-from service.vocabulary.speech_order import SpeechOrder
+from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, SpeechOrder, Upload, Used
 
 # Who waits for a lease asks again several times a second; a killed one stands in the way this long.
 LINE_SECONDS = 2.0
@@ -27,6 +26,14 @@ class Lease(Struct, frozen=True):
     holder: str
 
 
+class Bounds(Struct, frozen=True):
+    """How much is kept for one owner, and for all of them, in bytes."""
+
+    owner: str
+    max_owner_bytes: int
+    max_bytes: int
+
+
 class Reachable(Protocol):
     """Something whose state `/readyz` reports."""
 
@@ -37,19 +44,41 @@ class Reachable(Protocol):
 class StateStore(Protocol):
     """Small shared values with an expiry (spec 10). Values are bytes of typed JSON.
 
-    A dead store degrades: `get` answers None, `set`, `delete`, `renew` and `release`
-    do nothing, `add` and `acquire` answer True, `lock` is held at once; each failure
-    is logged once a minute and counted. No method raises for a store that is down.
+    A dead store degrades: `get` answers None, `set` False, `delete`, `renew` and `release`
+    do nothing, `add` and `acquire` answer True; each failure is logged once a minute and
+    counted. No method but `fetch` and `lock` raises for a store that is down.
     """
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None when absent or expired."""
 
-    async def set(self, key: str, value: bytes, ttl_seconds: float | None = None) -> None:
-        """Store the value, replacing any other, for `ttl_seconds` or for good."""
+    async def fetch(self, key: str) -> bytes | None:
+        """Return the value, or None when it is known to be absent or expired.
+
+        For what would do harm if a stored value were overlooked: it does not degrade, unless
+        this process is alone.
+
+        Raises:
+            StorageError: the store does not answer.
+        """
+
+    async def set(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
+        """Store the value, replacing any other, for `ttl_seconds` or for good.
+
+        Returns whether the store has taken it.
+        """
 
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
+
+    async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> bool:
+        """Store a value among those that are kept for owners, whose oldest go so that it fits.
+
+        Returns whether the store has taken it. All owners share one order and one limit.
+        """
+
+    async def forget(self, key: str) -> None:
+        """Forget a value that is kept for an owner."""
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """Store the value if there is none; return whether it was stored."""
@@ -61,8 +90,18 @@ class StateStore(Protocol):
         a value that somebody else changes meanwhile is left as well. It may take long.
         """
 
-    def lock(self, key: str, ttl_seconds: float) -> AbstractAsyncContextManager[None]:
-        """Hold the named lock across processes; waits, and frees itself after the ttl."""
+    def lock(
+        self, name: str, ttl_seconds: float, wait_seconds: float
+    ) -> AbstractAsyncContextManager[None]:
+        """Hold the named lock, alone among all processes, until the block ends.
+
+        It does not degrade: without the store it cannot be had, unless this process is alone.
+        The lock of a process that died is free at once, or `ttl_seconds` after it was last heard
+        of, however clocks are set meanwhile.
+
+        Raises:
+            LockTimeoutError: it could not be had within `wait_seconds`.
+        """
 
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float = 0.0
@@ -84,6 +123,26 @@ class StateStore(Protocol):
 
     async def close(self) -> None:
         """Release connections and files."""
+
+
+class Journal(Protocol):
+    """Values on their way into the state store, which all processes of this machine see.
+
+    What must not be lost is put here first and removed once the store has it. No method raises
+    for a disk that is out of order.
+    """
+
+    async def put(self, key: str, value: bytes) -> bool:
+        """Write a value in place of any other; return whether the disk has taken it."""
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value, or None."""
+
+    async def remove(self, key: str) -> None:
+        """Forget the value, if any."""
+
+    async def keys(self) -> list[str]:
+        """Return the keys of all values."""
 
 
 class Blob(Protocol):
@@ -148,6 +207,18 @@ class UploadStore(Protocol):
     def content(self, owner: str, upload: Upload) -> Content:
         """Return the bytes of a found file."""
 
+    async def make_room(
+        self, owner: str, size_bytes: int, coming_bytes: int, max_bytes: int
+    ) -> None:
+        """Remove the oldest files of whoever holds most until a file that comes fits.
+
+        `coming_bytes` are those of all files that are being received, this one included, and
+        `max_bytes` what all owners may keep together.
+
+        Raises:
+            StorageFullError: with this file, the owner would hold the most.
+        """
+
     async def used(self, owner: str) -> Used:
         """Return about how much an owner keeps: never too little, and cheap to ask for."""
 
@@ -185,6 +256,24 @@ class TokenExchange(Protocol):
         Raises:
             AuthError: it cannot be renewed.
             TokenServiceError: the token service has a passing fault.
+        """
+
+
+class Acceptance(Protocol):
+    """Which credentials the upstream has accepted lately: before that, one owns nothing (spec 4)."""
+
+    async def confirm(self, credential: Credential) -> None:
+        """Pass once the upstream has accepted the credential within the last hour.
+
+        Any call that it answered counts; where there was none, it is asked, once for all that
+        wait. To be awaited before something of the credential's is stored, and before its body
+        is received; reading and deleting what is there needs none of it.
+
+        Raises:
+            AuthError: the credential is known to be dead.
+            TokenServiceError: the token service has a passing fault.
+            UpstreamRefusedError: the upstream refuses it: its 401, 403 or 429.
+            UnconfirmedError: the upstream cannot be asked now.
         """
 
 

@@ -10,8 +10,14 @@ import pytest
 from tests.gateway import Gateway, running_demo, running_gateway
 from tests.scripted_upstream import ScriptedUpstream, scripted_upstream
 from tests.skips import pytest_make_collect_report, pytest_runtest_makereport
+from tests.whole import pytest_collection_modifyitems, pytest_ignore_collect
 
-__all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]  # pytest finds them here
+__all__ = [  # pytest finds them here
+    "pytest_collection_modifyitems",
+    "pytest_ignore_collect",
+    "pytest_make_collect_report",
+    "pytest_runtest_makereport",
+]
 StartGateway = Callable[..., Awaitable[Gateway]]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.pipeline.fast_lane import FastLane
 from service.pipeline.joined import make_answer, make_reader, make_renderer
-from service.stages.encode.chat import Gathered
+from service.stages.encode.gathered import Gathered
 from service.vocabulary.events import BodyEnd, BodyEnded, Delta, SentHistory
 from service.vocabulary.rendered import ContentText, Rendered
 from tests.feeding import FORMATS, NOTHING_LATER, AnswerAssets, Reading, reading_of

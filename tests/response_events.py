@@ -1,4 +1,6 @@
-"""The strictest reader of a streamed response: the official SDK's types and its accumulator."""
+"""The strictest readers of a streamed response: the official SDK's types and its accumulator,
+and the published Open Responses schema.
+"""
 
 import json
 from typing import Any
@@ -8,6 +10,9 @@ from openai.lib.streaming.responses._responses import ResponseStreamState
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
+from service.answers.responses import ModelResponse
+from tests.open_responses import check_open_event, check_open_response
+
 MAX_LINE_BYTES = 65_535
 # These carry a whole text or picture by their type.
 _WHOLE = (
@@ -15,6 +20,7 @@ _WHOLE = (
     "response.content_part.done",
     "response.output_item.done",
     "response.function_call_arguments.done",
+    "response.custom_tool_call_input.done",
     "response.reasoning_summary_text.done",
     "response.reasoning_summary_part.done",
     "response.completed",
@@ -23,6 +29,13 @@ _WHOLE = (
 )
 _ADAPTER: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 Event = dict[str, Any]
+
+
+def begun(**fields: Any) -> ModelResponse:
+    """Return a response before anything has come, as a request without wishes begins it."""
+    plain = {"reasoning": {"effort": None, "summary": None}, "text": {"format": {"type": "text"}}}
+    made = {"id": "resp_1", "model": "gpt-4o", "created_at": 1_700_000_000, **plain, **fields}
+    return ModelResponse(**made)
 
 
 def parsed(stream: bytes) -> list[Event]:
@@ -49,9 +62,11 @@ def checked(stream: bytes) -> list[Event]:
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
     last = events[-1]["type"]
-    assert last in ("response.completed", "response.incomplete", "response.failed")
+    assert last in ("response.completed", "response.incomplete", "error")
+    assert (last == "error") is ("response.failed" in {event["type"] for event in events[:-1]})
     state: ResponseStreamState[Any] = ResponseStreamState(input_tools=omit, text_format=omit)
     for event in events:
+        check_open_event(event)
         state.handle_event(_ADAPTER.validate_python(_with_known_code(event)))
     _check_items(events)
     return events
@@ -59,7 +74,13 @@ def checked(stream: bytes) -> list[Event]:
 
 def check_response(response: dict[str, Any]) -> Response:
     """Return a response object as the SDK reads it, its types checked."""
+    check_open_response(response)
     return Response.model_validate(_with_known_code({"response": response})["response"])
+
+
+def last_response(events: list[Event]) -> dict[str, Any]:
+    """Return the response object of the last event that has one."""
+    return dict([event for event in events if "response" in event][-1]["response"])
 
 
 def types_of(events: list[Event]) -> list[str]:
@@ -78,19 +99,23 @@ def _check_items(events: list[Event]) -> None:
     """Hold added, done and final items against each other, and deltas against the done text."""
     added = {e["output_index"]: e["item"] for e in events if e["type"].endswith("item.added")}
     done = {e["output_index"]: e["item"] for e in events if e["type"].endswith("item.done")}
-    final = events[-1]["response"]["output"]
-    assert list(added) == list(done) == list(range(len(final)))
+    final = last_response(events)["output"]
+    assert list(added) == sorted(done) == list(range(len(final)))  # calls may end out of turn
     for index, item in enumerate(final):
         assert added[index]["id"] == done[index]["id"] == item["id"]
         assert item["status"] != "in_progress"
         deltas = "".join(e.get("delta", "") for e in events if e.get("output_index") == index)
         match item["type"]:
             case "message":
-                assert deltas == item["content"][0]["text"]
+                parts = item["content"]
+                assert deltas == "".join(part.get("text", part.get("refusal")) for part in parts)
             case "reasoning":
-                assert deltas == item["summary"][0]["text"]
+                parts = [*item["summary"], *item.get("content", ())]
+                assert deltas == "".join(part["text"] for part in parts)
             case "function_call":
                 assert deltas == item["arguments"]
+            case "custom_tool_call":
+                assert deltas == item["input"]
 
 
 def _with_known_code(event: Event) -> Event:

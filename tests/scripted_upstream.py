@@ -65,7 +65,11 @@ class ScriptedUpstream:
         self.hidden: list[str] = []
         self.stopped: list[str] = []
         self.stored: dict[str, Any] = {}
+        """What a conversation says: always, or a list with one answer a look, the last for all that
+        follow; an answer is an object, a status, or bytes that are sent under status 200."""
+        self.looks: list[str] = []
         self.refreshes: list[str] = []
+        self.lists_asked = 0
         self.access_token = "fk-scripted-access-token"
         self.refused_tokens: set[str] = set()
 
@@ -148,10 +152,22 @@ class ScriptedUpstream:
         return web.json_response({"success": True})
 
     async def _stored(self, request: web.Request) -> web.Response:
-        stored = self.stored.get(request.match_info["id"])
-        return web.json_response(stored or {"detail": "none"}, status=200 if stored else 404)
+        conversation_id = request.match_info["id"]
+        self.looks.append(conversation_id)
+        stored = self.stored.get(conversation_id, 404)
+        if isinstance(stored, list):
+            stored = stored.pop(0) if len(stored) > 1 else stored[0]
+        if isinstance(stored, bytes):
+            return web.Response(body=stored, content_type="application/json")
+        if isinstance(stored, int):
+            return web.json_response({"detail": "none"}, status=stored)
+        return web.json_response(stored)
 
-    async def _models(self, _request: web.Request) -> web.Response:
+    async def _models(self, request: web.Request) -> web.Response:
+        self.lists_asked += 1
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token in self.refused_tokens:
+            return web.json_response({"detail": {"code": "token_expired"}}, status=401)
         return web.json_response({"models": [{"slug": "gpt-4o"}, {"slug": "gpt-9"}]})
 
     async def _refresh(self, request: web.Request) -> web.Response:

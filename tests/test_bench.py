@@ -9,7 +9,7 @@ import pytest
 from tests.service.program.gateway_process import ROOT
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 def test_a_quick_run_measures_everybody_and_the_gateway_loses_no_token() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench", "--quick"],

@@ -9,7 +9,7 @@ import pytest
 from service.program.assembly import drain
 from tests.conftest import StartGateway
 from tests.gateway import ACCESS_TOKEN, Answer, Gateway, read, until
-from tests.response_events import check_response, checked, text_of, types_of
+from tests.response_events import check_response, checked, last_response, text_of, types_of
 from tests.scripted_upstream import (
     DONE,
     STALL,
@@ -143,8 +143,9 @@ async def test_an_answer_that_fails(
     if is_stream and row.text:
         events = checked(got.body)
         assert got.status == 200
-        assert events[-1]["type"] == "response.failed"
-        assert events[-1]["response"]["error"]["code"] == row.code
+        *_, failed, error = events
+        assert (failed["type"], error["type"]) == ("response.failed", "error")
+        assert failed["response"]["error"]["code"] == error["code"] == row.code
         assert text_of(events) == row.text
         assert "[DONE]" not in got.body.decode()
     else:  # nothing was written yet, so the caller gets its true status
@@ -175,8 +176,8 @@ async def test_a_late_refusal_is_a_failed_response(
     gateway = await start_gateway(scripted.url, stream={"head_seconds": 0.1})
     got = await respond(gateway, stream=True)
     events = checked(got.body)
-    assert types_of(events) == ["created", "in_progress", "failed"]
-    assert events[-1]["response"]["output"] == []
+    assert types_of(events) == ["created", "in_progress", "failed", "error"]
+    assert last_response(events)["output"] == []
     assert await gateway.outcomes() == {"refused": 1}
 
 
@@ -228,7 +229,7 @@ async def test_a_gateway_that_stops_says_so(
         first = await response.content.readany()
         await drain(gateway.app, 0.05)
         events = checked(first + await response.content.read())
-    assert events[-1]["response"]["error"]["code"] == "server_shutdown"
+    assert last_response(events)["error"]["code"] == "server_shutdown"
     assert text_of(events) == "Hel"
 
 
@@ -241,9 +242,8 @@ async def test_a_bug_in_a_stream_is_told_in_its_dialect(
     monkeypatch.setattr("service.stages.encode.responses.ResponseEvents.finish", broken)
     scripted.plays(answer("Hel"), Pause(0.05), final("Hello"), DONE)
     got = await respond(await start_gateway(scripted.url), stream=True)
-    last = checked(got.body)[-1]
-    assert last["type"] == "response.failed"
-    assert last["response"]["error"]["code"] == "internal_error"
+    events = checked(got.body)
+    assert last_response(events)["error"]["code"] == events[-1]["code"] == "internal_error"
 
 
 async def test_no_key_is_a_401_before_anything_is_sent(

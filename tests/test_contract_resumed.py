@@ -61,7 +61,7 @@ def stored(text: str, **fields: Any) -> dict[str, Any]:
 async def ask(
     scripted: ScriptedUpstream, start_gateway: StartGateway, *, stream: bool
 ) -> tuple[Answer, dict[str, float]]:
-    gateway = await start_gateway(scripted.url)
+    gateway = await start_gateway(scripted.url, upstream={"idle_seconds": 0.3})
     got = await gateway.chat(stream=stream)
     return got, await gateway.outcomes()
 

@@ -19,7 +19,7 @@ DRAIN_SECONDS = 20
 STREAMS = 16
 PACE = ("--delay-seconds", "0.03")
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.whole
 
 
 @pytest.fixture(scope="module")

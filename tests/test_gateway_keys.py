@@ -138,7 +138,7 @@ def workers(demo: str, tmp_path: Path) -> Iterator[GatewayProcess]:
     process.close()
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 async def test_all_workers_know_a_key_its_limits_and_its_end_without_a_restart(
     workers: GatewayProcess, tmp_path: Path
 ) -> None:

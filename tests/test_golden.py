@@ -52,7 +52,9 @@ PROFILES: dict[str, tuple[str, dict[str, bool]]] = {
     "bot_references": ("bot", {"bing_reference_output": True}),
     "bot_plugin": ("bot", {"plugin_output": True}),
 }
-NEVER_ALIKE = {"id", "created", "usage", "conversation_id", "message_id"}
+NEVER_ALIKE = {
+    *("id", "created", "usage", "conversation_id", "message_id", "system_fingerprint"),
+}
 LINK = re.compile(r"http://127\.0\.0\.1:\d+/")
 NAME = re.compile(r"\b[0-9a-f]{32}\b")
 FILE_ID = re.compile(r"\bfile-\w+")

@@ -88,7 +88,7 @@ def stored(folder: Path) -> list[Path]:
     return sorted((folder / "data" / "files").glob("*"))
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 async def test_a_gateway_killed_during_a_download_shows_no_half_of_it_and_clears_it_up(
     tmp_path: Path, upstream: str, start: list[GatewayProcess]
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the gateway really answers is what `/openapi.json` says: all kinds of answers of the demo.
+"""Each operation of `/openapi.json` is there and answers as described: status, type, headers, body.
 
 The description is read over a socket and closed: a field that is not in it fails, too.
 """
@@ -22,12 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 module_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
 
 BEARER = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
-QUESTIONS = (
-    *("Hello", "think about boats", "search for boats", "browse for boats", "emoji"),
-    *("draw a boat of 64x64", "make report.csv", "plot a chart"),
-    *("run code for 6*7", "moderation", "token limit", "several messages", "file search"),
-    *("/fault 500", "/fault 429 5", "/fault cut 3", "/fault empty", "/fault 404"),
-)
+QUESTIONS = ("search for boats", "draw a boat of 64x64", "make report.csv", "/fault 429 5")
 TOOLS = [
     {
         "type": "function",
@@ -39,7 +34,6 @@ TOOLS = [
 ]
 FLAT_TOOLS = [{"type": "function", **TOOLS[0]["function"]}]  # type: ignore[dict-item]
 FUNCTIONS = [TOOLS[0]["function"]]
-OPEN = ("ListedItem",)  # repeats what its caller sent
 
 
 class Described:
@@ -49,7 +43,7 @@ class Described:
         self.document = copy.deepcopy(document)
         for name in self._answered():
             schema = self.document["components"]["schemas"][name]
-            if "properties" in schema and name not in OPEN:
+            if "properties" in schema:
                 schema["additionalProperties"] = False
 
     def operation(self, name: str) -> tuple[str, str, dict[str, Any]]:

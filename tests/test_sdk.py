@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.conftest import StartGateway
 from tests.gateway import ACCESS_TOKEN, Gateway
-from upstream.demo.scenes import pictures
+from upstream.demo.ground import pictures
 
 T = TypeVar("T")
 REFRESH_TOKEN = "a-refresh-token-of-the-sdk"

@@ -14,7 +14,7 @@ from PIL import Image, ImageChops
 
 from tests.conftest import StartGateway
 from tests.gateway import Gateway
-from upstream.demo.scenes import pictures as demo_pictures
+from upstream.demo.ground import pictures as demo_pictures
 
 # aiohttp rolls its own streams back with a method that it calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:unread_data:DeprecationWarning")

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from openai.types.responses import ResponseStreamEvent
 
 from tests.conftest import StartGateway
 from tests.gateway import Gateway
@@ -147,9 +148,17 @@ async def test_a_refusal_is_the_exception_of_its_status(client: AsyncOpenAI) -> 
         await client.responses.create(model="gpt-4o", input="x", background=True)
 
 
-async def test_a_cut_stream_ends_with_the_text_that_came(client: AsyncOpenAI) -> None:
+async def test_a_cut_stream_ends_with_the_text_that_came_and_raises(client: AsyncOpenAI) -> None:
     events = await client.responses.create(model="gpt-4o", input="/fault cut 4", stream=True)
-    seen = [event async for event in events]
+    seen: list[ResponseStreamEvent] = []
+
+    async def read() -> None:
+        async for event in events:
+            seen.append(event)  # noqa: PERF401 - what came before the error is looked at
+
+    with pytest.raises(openai.APIError) as caught:
+        await read()
+    assert caught.value.code == "upstream_cut"
     last = seen[-1]
     assert last.type == "response.failed"
     assert last.response.error is not None

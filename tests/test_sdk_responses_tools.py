@@ -122,13 +122,55 @@ async def test_a_call_and_its_result_may_be_sent_with_the_whole_history(
     assert final.output_text == f"Demo answer: get_weather ({call_id}) returned: 19 degrees"
 
 
+FILES: Any = {
+    "type": "namespace",
+    "name": "mcp__files",
+    "description": "The files of this machine.",
+    "tools": [{"type": "function", "name": "list_folder", "parameters": {"type": "object"}}],
+}
+PATCH: Any = {
+    "type": "custom",
+    "name": "apply_patch",
+    "description": "Edits files.",
+    "format": {"type": "grammar", "syntax": "lark", "definition": 'start: "*** Begin Patch"'},
+}
+
+
+@BOTH
+async def test_tools_of_namespaces_and_custom_ones_are_called_by_their_own_names(
+    client: AsyncOpenAI, ask: Any
+) -> None:
+    brought = {"type": "additional_tools", "role": "developer", "tools": [FILES]}
+    asked = {"role": "user", "content": "List the folder please"}
+    rules = {"role": "developer", "content": "Be brief."}
+    reply = await ask(
+        client, input=[brought, rules, asked], instructions="You code.", tools=[PATCH]
+    )
+    [call] = reply.output
+    assert (call.type, call.namespace, call.name) == ("function_call", "mcp__files", "list_folder")
+    result = {"type": "function_call_output", "call_id": call.call_id, "output": "boats.txt"}
+    history = [brought, rules, asked, call.to_dict(), result]
+    final = await ask(client, input=history, instructions="You code.", tools=[PATCH])
+    assert "mcp__files__list_folder" in final.output_text
+    assert "boats.txt" in final.output_text
+
+    patched = await ask(client, input="Apply a Patch", tools=[PATCH, FILES])
+    [custom] = patched.output
+    assert (custom.type, custom.name) == ("custom_tool_call", "apply_patch")
+    assert custom.input
+    assert not custom.input.startswith("{")
+    output = {"type": "custom_tool_call_output", "call_id": custom.call_id, "output": "Patched."}
+    ended = await ask(client, input=[output], tools=[PATCH], previous_response_id=patched.id)
+    assert "Patched." in ended.output_text
+
+
 async def test_calls_are_told_in_their_own_events(gateway: Gateway) -> None:
     async with gateway.session.post(
         f"{gateway.url}/v1/responses",
         json={
             "model": "gpt-4o",
-            "input": "Add 2 and 3 to the weather in Rome",
-            "tools": [WEATHER, ADD],
+            "input": "Add 2 and 3 to the weather in Rome, and apply a patch",
+            "tools": [WEATHER, ADD, PATCH],
             "stream": True,
         },
         headers={"Authorization": f"Bearer {ACCESS_TOKEN}"},
@@ -136,8 +178,10 @@ async def test_calls_are_told_in_their_own_events(gateway: Gateway) -> None:
         events = checked((await read(response)).body)
     kinds = types_of(events)
     assert kinds.count("function_call_arguments.done") == 2
+    assert kinds.count("custom_tool_call_input.done") == 1
     check_response(events[-1]["response"])
-    assert [item["name"] for item in events[-1]["response"]["output"]] == ["get_weather", "add"]
+    names = {item["name"] for item in events[-1]["response"]["output"]}
+    assert names == {"get_weather", "add", "apply_patch"}
 
 
 @BOTH

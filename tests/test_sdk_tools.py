@@ -194,7 +194,7 @@ async def test_a_model_that_never_calls_well_is_an_error_that_nobody_retries(
 async def test_text_before_a_call_is_streamed_and_the_call_comes_last(gateway: Gateway) -> None:
     answer = await gateway.chat(QUESTION, tools=[WEATHER], stream=True)
     deltas = [event["choices"][0]["delta"] for event in answer.events[:-1]]
-    assert deltas[0] == {"role": "assistant", "content": ""}
+    assert deltas[0] == {"role": "assistant"}  # a call may come with no text before it
     call = deltas[1]["tool_calls"][0]
     assert (call["index"], call["type"], call["function"]["arguments"]) == (0, "function", "")
     assert json.loads(deltas[2]["tool_calls"][0]["function"]["arguments"]) == ARGUMENTS

@@ -25,7 +25,7 @@ REFRESH_TOKEN = "a-refresh-token-as-request-key"
 EXTRAS = {"temperature": 0.5, "presence_penalty": 0, "frequency_penalty": 0, "top_p": 1}
 PREFIX = "/dad04481-fa3f-494e-b90c-b822128073e5/"
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs_redis]
+pytestmark = [pytest.mark.whole, pytest.mark.needs_redis]
 
 
 class Place:

@@ -34,7 +34,7 @@ from tests.redis_server import running_redis
 from tests.service.program.gateway_process import fetch
 from tests.snippets import Snippet, snippets_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs_nginx, pytest.mark.needs_redis]
+pytestmark = [pytest.mark.whole, pytest.mark.needs_nginx, pytest.mark.needs_redis]
 
 ADDRESS = "http://127.0.0.1:33333"
 FROM_CONTAINER = "http://host.docker.internal:33333"
@@ -43,6 +43,7 @@ UPSTREAM = "https://chat.example.org"
 # make is asked what it would do instead.
 RUN_ELSEWHERE = {
     "test": "is what runs this",
+    "quick": "is a part of what runs this",
     "check": "is lint, types and test",
     "install": "came before this; tests/deploy/test_makefile.py runs it in a folder of its own",
     "lint": "is a step of .ci/run",

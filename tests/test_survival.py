@@ -34,7 +34,7 @@ GONE_SECONDS = float(os.environ.get("SURVIVAL_GONE_SECONDS", "4"))
 NO_ROOM = "Error: The file could not be stored: this server has no room for it"
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.whole,
     pytest.mark.needs_redis,
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(240),

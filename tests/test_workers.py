@@ -24,7 +24,7 @@ ACCESS_SECONDS = 8
 STORES = ("sqlite", "redis")
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "6*7"}]}
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs_redis]
+pytestmark = [pytest.mark.whole, pytest.mark.needs_redis]
 
 
 @pytest.fixture(scope="module")

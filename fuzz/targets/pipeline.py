@@ -6,12 +6,14 @@ from typing import Any
 
 from fuzz.inputs import CHOICE_BYTES, pieces, split, transcripts
 from fuzz.mutants import is_recipe, mutant_line, recipes
+from service.answers.responses import ModelResponse
 from service.pipeline.joined import make_renderer
-from service.stages.encode.chat import ChatChunks, Gathered, ReplyMeta, collect
+from service.stages.encode.chat import ChatChunks, ReplyMeta, collect
 from service.stages.encode.completions import CompletionChunks
-from service.stages.encode.responses import ResponseEvents, ResponseMeta
+from service.stages.encode.gathered import Gathered
+from service.stages.encode.responses import ResponseEvents
 from service.vocabulary.events import BodyEnd, Delta, SentHistory, TurnEnded
-from service.vocabulary.rendered import Rendered
+from service.vocabulary.rendered import Rendered, TokenCounts
 from service.vocabulary.wire import MAX_TEXT_CHARS, to_json
 from tests.feeding import FORMATS, AnswerAssets, Reading, deltas, read
 from tests.lane import driven
@@ -112,9 +114,11 @@ def _grows(old: Any, new: Any) -> bool:
 def _check_dialects(whole: list[Delta], profile: str) -> None:
     reading = read(whole, profile)
     rendered = list(_rendered(whole, profile))
-    meta = ReplyMeta(id="chatcmpl-1", created=1, model="m")
+    meta = ReplyMeta(id="chatcmpl-1", created=1, model="m", fingerprint="fp_1")
     chunks, legacy = ChatChunks(meta), CompletionChunks(meta)
-    response = ResponseEvents(ResponseMeta(id="resp_1", created=1, model="m", echo={}))
+    response = ResponseEvents(
+        ModelResponse(id="resp_1", created_at=1, model="m", reasoning={}, text={})
+    )
     for events in (chunks, legacy, response):
         stream = events.opening
         for piece in rendered:
@@ -125,7 +129,7 @@ def _check_dialects(whole: list[Delta], profile: str) -> None:
         assert told == reading.content, f"{type(events).__name__} tells another text"
     gathered = Gathered()
     gathered.feed_batch(rendered)
-    reply = json.loads(to_json(collect(gathered, meta, {})))
+    reply = json.loads(to_json(collect(gathered, meta, TokenCounts(1, 1, 0))))
     if reading.failure is None:
         assert (reply["choices"][0]["message"]["content"] or "") == reading.content
     _check_end(reading, rendered)

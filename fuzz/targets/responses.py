@@ -9,12 +9,13 @@ from fuzz.mutants import is_recipe, mutant, recipes
 from fuzz.requests import ARRIVAL, check_chat, tried
 from handlers.responses.fields import (
     asked_model,
-    echo_of,
+    begun_response,
     ignored_fields,
     response_chat,
     response_fields,
 )
-from handlers.responses.items import REFERENCE, input_items
+from handlers.responses.items import REFERENCE
+from handlers.responses.listed_items import input_items
 from service.vocabulary.requests import ChatRequest
 from service.vocabulary.wire import to_json
 
@@ -42,7 +43,7 @@ def _read(data: bytes) -> ChatRequest | None:
     listed: list[dict[str, Any]] = json.loads(to_json(items))
     assert input_items(listed, "other") == listed, "items change when they are listed again"
     assert all(isinstance(item["id"], str) and item["id"] for item in listed), "an item without id"
-    json.loads(to_json(echo_of(fields)))
+    json.loads(to_json(begun_response(fields, "resp_1", model, 1)))
     return chat
 
 
@@ -80,6 +81,19 @@ def bodies() -> dict[str, bytes]:
             ],
             "tools": [tool, {"type": "web_search"}],
             "tool_choice": {"type": "function", "name": "add"},
+        },
+        "namespaces": {
+            **model,
+            "input": [
+                {"type": "additional_tools", "role": "developer", "tools": [tool]},
+                {"type": "custom_tool_call", "call_id": "c", "name": "edit", "input": "*** Begin"},
+                {"type": "custom_tool_call_output", "call_id": "c", "output": "Done"},
+            ],
+            "tools": [
+                {"type": "namespace", "name": "mcp", "tools": [{**tool, "name": "sub"}]},
+                {"type": "custom", "name": "edit", "format": {"type": "grammar", "syntax": "lark"}},
+            ],
+            "tool_choice": {"type": "custom", "name": "edit"},
         },
         "json": {
             **model,

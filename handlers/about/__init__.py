@@ -1,5 +1,5 @@
 """Health, models, accounts, billing.
 
-It may import `handlers/edge`, `service/keys`, `service/observing`, `service/ports`,
-`service/version`, `service/vocabulary`.
+It may import `handlers/edge`, `service/answers`, `service/keys`, `service/observing`,
+`service/ports`, `service/version`, `service/vocabulary`.
 """

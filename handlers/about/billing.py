@@ -9,6 +9,7 @@ from aiohttp import web
 
 from handlers.edge.headers import credential_of
 from handlers.edge.json_replies import json_response
+from service.answers.gateway import BilledUsage, Subscription
 
 NO_LIMIT_USD = 100_000_000
 NO_END = 4_102_444_800  # 2100, in seconds of the Unix clock
@@ -21,15 +22,15 @@ async def subscription(request: web.Request) -> web.Response:
         AuthError: the credential is missing.
     """
     credential_of(request)
-    body = {
-        "object": "billing_subscription",
-        "has_payment_method": True,
-        "soft_limit_usd": NO_LIMIT_USD,
-        "hard_limit_usd": NO_LIMIT_USD,
-        "system_hard_limit_usd": NO_LIMIT_USD,
-        "access_until": NO_END,
-    }
-    return json_response(body)
+    return json_response(
+        Subscription(
+            has_payment_method=True,
+            soft_limit_usd=NO_LIMIT_USD,
+            hard_limit_usd=NO_LIMIT_USD,
+            system_hard_limit_usd=NO_LIMIT_USD,
+            access_until=NO_END,
+        )
+    )
 
 
 async def usage(request: web.Request) -> web.Response:
@@ -39,4 +40,4 @@ async def usage(request: web.Request) -> web.Response:
         AuthError: the credential is missing.
     """
     credential_of(request)
-    return json_response({"object": "list", "daily_costs": [], "total_usage": 0})
+    return json_response(BilledUsage())

@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from aiohttp import hdrs, web
+from msgspec import structs
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from handlers.edge.json_replies import json_response
+from service.answers import gateway
 from service.keys import BLOBS, CONFIG, DRAINING, DRIFT, METRICS, ROUTES, STATE, UPSTREAM
 from service.observing.readiness import Check, Finding
 from service.observing.unknown_events import Drift
@@ -53,7 +55,7 @@ async def _checks_ctx(app: web.Application) -> AsyncIterator[None]:
 async def healthz(request: web.Request) -> web.Response:
     """Answer that the process is alive, and nothing more."""
     del request
-    return json_response({"status": "ok"})
+    return json_response(gateway.Health())
 
 
 async def readyz(request: web.Request) -> web.Response:
@@ -68,19 +70,20 @@ async def readyz(request: web.Request) -> web.Response:
     """
     findings = await _findings(request)
     is_ready = not any(finding.problem for finding in findings.values())
-    body: dict[str, object] = {
-        "status": "ready" if is_ready else "not ready",
-        "checks": {part: finding.problem or "ok" for part, finding in findings.items()},
-    }
+    body = gateway.Readiness(
+        status="ready" if is_ready else "not ready",
+        checks={part: finding.problem or "ok" for part, finding in findings.items()},
+    )
     if "verbose" in request.query:
-        body |= {
-            "version": VERSION,
-            "process": os.getpid(),
-            "uptime_seconds": round(time.monotonic() - request.app[_STARTED_AT], 1),
-            "parts": {part: _in_full(finding) for part, finding in findings.items()},
-            "routes": [_route(state) for state in request.app[ROUTES].states()],
-            "drift": _drift(request.app[DRIFT]),
-        }
+        body = structs.replace(
+            body,
+            version=VERSION,
+            process=os.getpid(),
+            uptime_seconds=round(time.monotonic() - request.app[_STARTED_AT], 1),
+            parts={part: _in_full(finding) for part, finding in findings.items()},
+            routes=[_route(state) for state in request.app[ROUTES].states()],
+            drift=_drift(request.app[DRIFT]),
+        )
     return json_response(body, status=200 if is_ready else 503)
 
 
@@ -102,35 +105,21 @@ async def _findings(request: web.Request) -> dict[str, Finding]:
     }
 
 
-def _in_full(finding: Finding) -> dict[str, object]:
-    return {
-        "ok": finding.problem is None,
-        "problem": finding.problem,
-        "milliseconds": round(finding.seconds * 1000, 1),
-    }
+def _in_full(finding: Finding) -> gateway.Part:
+    milliseconds = round(finding.seconds * 1000, 1)
+    return gateway.Part(finding.problem is None, finding.problem, milliseconds)
 
 
-def _route(route: RouteState) -> dict[str, object]:
-    return {
-        "route": route.index,
-        "state": route.state,
-        "cooling_seconds": round(route.cooling_seconds, 1),
-    }
+def _route(route: RouteState) -> gateway.RouteState:
+    return gateway.RouteState(route.index, route.state, round(route.cooling_seconds, 1))
 
 
-def _drift(drift: Drift) -> dict[str, object]:
-    return {
-        "since": _iso(drift.since),
-        "kinds": [
-            {
-                "kind": each.kind,
-                "count": each.count,
-                "first": _iso(each.first_at),
-                "last": _iso(each.last_at),
-            }
-            for each in drift.seen()
-        ],
-    }
+def _drift(drift: Drift) -> gateway.Drift:
+    kinds = [
+        gateway.UnknownKind(each.kind, each.count, _iso(each.first_at), _iso(each.last_at))
+        for each in drift.seen()
+    ]
+    return gateway.Drift(_iso(drift.since), kinds)
 
 
 def _iso(seconds: float) -> str:

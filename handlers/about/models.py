@@ -5,9 +5,11 @@ import difflib
 import logging
 
 from aiohttp import web
+from msgspec import UNSET
 
 from handlers.edge.headers import CREDENTIAL, credential_of
 from handlers.edge.json_replies import json_response
+from service.answers.listed import Model, ModelList
 from service.keys import CATALOGUE, TOKENS
 from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import NotFoundError, ServiceError
@@ -23,7 +25,7 @@ _log = logging.getLogger("gateway.models")
 async def list_models(request: web.Request) -> web.Response:
     """Answer the names that can be asked for; with a usable bearer, the account's, too."""
     listing = await _listing(request)
-    return json_response({"object": "list", "data": [_entry(info) for info in listing]})
+    return json_response(ModelList([_entry(info) for info in listing]))
 
 
 async def get_model(request: web.Request) -> web.Response:
@@ -62,10 +64,12 @@ async def _caller(request: web.Request) -> Caller | None:
         return None
 
 
-def _entry(info: ModelInfo) -> dict[str, object]:
-    return {
-        "id": info.id,
-        "object": "model",
-        "created": info.created,
-        "owned_by": info.owned_by,
-    }
+def _entry(info: ModelInfo) -> Model:
+    return Model(
+        info.id,
+        info.created,
+        info.owned_by,
+        UNSET if info.context_window is None else info.context_window,
+        list(info.input_modalities) or UNSET,
+        list(info.reasoning_efforts) or UNSET,
+    )

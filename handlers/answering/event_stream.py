@@ -9,19 +9,21 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import StreamWriter
 from typing_extensions import override
 
-from handlers.edge.record import Record, outcome_of
+from handlers.edge.record import Record
 from service.settings.config import StreamConfig
-from service.stages.encode.chat import PING, Gathered
+from service.stages.encode.chat import PING
+from service.stages.encode.gathered import Gathered
+from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError, UpstreamCutError
 from service.vocabulary.events import Failure, TurnEnded
-from service.vocabulary.rendered import Rendered
+from service.vocabulary.rendered import Rendered, TokenCounts
 
 # No proxy on the way may keep events back (openai-wire 2).
 _HEADERS = {
@@ -52,7 +54,10 @@ class StreamResponse(web.StreamResponse):
         return await super().prepare(request)
 
 
-class Events(Protocol):
+Piece = TypeVar("Piece")
+
+
+class Events(Protocol[Piece]):
     """The events of one answer in one dialect, as bytes that are written as they are."""
 
     @property
@@ -72,20 +77,20 @@ class Events(Protocol):
     def gather(self, pieces: list[Rendered], /) -> None:
         """Take pieces into `gathered` whose events are out."""
 
-    def feed_batch(self, batch: list[Rendered], /) -> bytes:
+    def feed_batch(self, batch: list[Piece], /) -> bytes:
         """Return the events of a batch, which `gathered` takes in."""
 
-    def finish(self, usage: dict[str, Any] | None, /) -> bytes:
-        """Return what ends a complete answer; `usage` is what was settled."""
+    def finish(self, counts: TokenCounts | None, /) -> bytes:
+        """Return what ends a complete answer; `counts` is what was settled."""
 
     def fail(self, failure: Failure, /) -> bytes:
         """Return what ends a failed answer."""
 
 
-Settle = Callable[[], Awaitable[dict[str, Any] | None]]
+Settle = Callable[[], Awaitable[TokenCounts | None]]
 
 
-class EventStream:
+class EventStream(Generic[Piece]):
     """Writes one answer; `run` it once.
 
     Args:
@@ -94,14 +99,14 @@ class EventStream:
         events: turns batches into events.
         settings: pace and keep-alive.
         settle: awaited when the answer is complete, before its end is written and
-            after its text; returns the usage to tell, if any.
+            after its text; returns the tokens to tell of, if any.
     """
 
     def __init__(
         self,
         request: web.Request,
         response: StreamResponse,
-        events: Events,
+        events: Events[Piece],
         settings: StreamConfig,
         settle: Settle | None,
     ) -> None:
@@ -121,7 +126,7 @@ class EventStream:
         self._beside: asyncio.Task[None] | None = None
 
     async def run(
-        self, source: AsyncGenerator[list[Rendered], None], record: Record
+        self, source: AsyncGenerator[list[Piece], None], record: Record
     ) -> Failure | None:
         """Write the answer to its end; a caller that leaves ends it, and closes the source.
 
@@ -138,7 +143,7 @@ class EventStream:
                 self._stop_looking()
 
     async def _write_all(
-        self, source: AsyncGenerator[list[Rendered], None], record: Record
+        self, source: AsyncGenerator[list[Piece], None], record: Record
     ) -> Failure | None:
         gathered = self._events.gathered
         try:
@@ -233,13 +238,13 @@ class EventStream:
         """Write the last text and the end, in one write that also ends the body."""
         if ended.failure is not None:
             return await self._fail(frames, ended.failure, record)
-        usage = None
+        counts = None
         if self._settle is not None:
             if frames:
                 await self._write(frames, record)  # text does not wait for figures
                 frames = b""
-            usage = await self._settle()
-        await self._close(frames, self._events.finish(usage), record)
+            counts = await self._settle()
+        await self._close(frames, self._events.finish(counts), record)
         return None
 
     async def _fail(self, frames: bytes, failure: Failure, record: Record) -> Failure | None:

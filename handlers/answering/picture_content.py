@@ -6,6 +6,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec import structs
+
+from service.answers.responses import ImageGenerationCall, OutputItem
 from service.ports import BlobStore
 from service.vocabulary.byte_source import read_all
 from service.vocabulary.errors import StorageError
@@ -27,9 +30,9 @@ async def picture_base64(blobs: BlobStore, name: str) -> str:
     return (await asyncio.to_thread(base64.b64encode, content)).decode()
 
 
-def without_content(item: dict[str, Any]) -> dict[str, Any]:
+def without_content(item: OutputItem) -> OutputItem:
     """Return an output item of a response as it is kept: a picture by its URL only."""
-    return {**item, "result": None} if item["type"] == _PICTURE else item
+    return structs.replace(item, result=None) if isinstance(item, ImageGenerationCall) else item
 
 
 async def with_content(blobs: BlobStore, item: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import credential_of, reply_headers
-from handlers.edge.record import RECORD, outcome_of
+from handlers.edge.record import RECORD
 from handlers.reading.common_fields import Arrival, ignored_names, model_name, upstream_id
 from handlers.reading.json_body import decode_json, given_names, quoted, read_body, refusal
 from service.keys import CONFIG, SPEECH
@@ -24,10 +24,18 @@ from service.orders.speech import (
 )
 from service.ports import Sound
 from service.settings.config import Config
+from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError
 from service.vocabulary.events import Outcome
-from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart
-from service.vocabulary.speech_order import SpeechOrder, StoredMessage
+from service.vocabulary.gateway_keys import check_model
+from service.vocabulary.requests import (
+    ChatMessage,
+    ChatRequest,
+    Profile,
+    SpeechOrder,
+    StoredMessage,
+    TextPart,
+)
 
 _log = logging.getLogger("gateway.speech")
 
@@ -62,8 +70,9 @@ async def speech(request: web.Request) -> web.StreamResponse:
     """
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
-    body = await read_body(request, config.server.max_body_bytes)
-    order = _order(body, arrival_of(request), config)
+    order = _order(
+        await read_body(request, config.server.max_body_bytes), arrival_of(request), config
+    )
     record.chat = order.chat
     response = web.StreamResponse(headers=reply_headers(ignored_fields=order.ignored_fields))
     try:
@@ -96,6 +105,8 @@ async def _send(request: web.Request, response: web.StreamResponse, sound: Sound
 def _order(body: bytes, arrival: Arrival, config: Config) -> SpeechOrder:
     fields = decode_json(body, SpeechFields)
     message = _message(fields)
+    if message is not None and fields.model is not None:
+        check_model(arrival.models, fields.model)  # that of a turn is checked there
     if message is None:
         _check_text(fields.input)
     elif fields.input.strip():
@@ -115,7 +126,8 @@ def _chat(fields: SpeechFields, arrival: Arrival, config: Config) -> ChatRequest
     asked = None if fields.model is None else model_name(fields.model)
     return ChatRequest(
         request_id=arrival.request_id,
-        model=repeating_model(asked, config.models),
+        model=repeating_model(asked, config.models, arrival.models),
+        asked_model=asked or "",
         messages=(ChatMessage("user", (TextPart(repeating(fields.input)),)),),
         is_stream=False,
         is_usage_wanted=False,

@@ -6,28 +6,24 @@ from aiohttp import web
 
 from handlers.edge.headers import credential_of, reply_headers
 from handlers.edge.json_replies import json_response
-from handlers.edge.record import RECORD, outcome_of
+from handlers.edge.record import RECORD
 from handlers.reading.common_fields import ignored_names
 from handlers.reading.json_body import quoted, refusal
 from handlers.reading.multipart import MAX_FIELD_BYTES, Form, open_form
+from service.answers.sound import TranscriptDelta, TranscriptDone, Transcription
 from service.keys import CONFIG, TOKENS, TRANSCRIPTIONS, UPLOADS
+from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import BodySizeError, ServiceError
 from service.vocabulary.events import Outcome
+from service.vocabulary.gateway_keys import check_model
 from service.vocabulary.wire import to_json
 
 MAX_FILE_BYTES = 25 * 1024 * 1024  # OpenAI's own limit
-FORMATS = ("json", "text")
+FORMATS = ("json", "text", "verbose_json")
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"", "false", "0"})
 # The upstream chooses its model; a name is required by OpenAI, and all of them mean "write down".
 _HONOURED = frozenset({"model", "language", "response_format", "stream"})
-# What these ask for would be missed in an answer that has only the text.
-_REFUSED = {
-    "timestamp_granularities[]": "the upstream tells no times",
-    "timestamp_granularities": "the upstream tells no times",
-    "include[]": "log probabilities are not available",
-    "include": "log probabilities are not available",
-}
 
 
 async def transcriptions(request: web.Request) -> web.Response:
@@ -41,6 +37,7 @@ async def transcriptions(request: web.Request) -> web.Response:
     await request.app[TOKENS].caller(credential)  # nobody waits for an upload to be told of a key
     limit = min(config.server.max_upload_bytes, MAX_FILE_BYTES + MAX_FIELD_BYTES)
     async with open_form(request, uploads.incoming, limit) as form:
+        check_model(credential.models, form.text("model"))
         file, wanted, language = form.file("file"), _format(form), _language(form)
         if file.size_bytes > MAX_FILE_BYTES:
             message = f"file: the recording is over the limit of {MAX_FILE_BYTES} bytes."
@@ -57,25 +54,24 @@ async def transcriptions(request: web.Request) -> web.Response:
         return web.Response(body=_events(text), headers=headers, content_type="text/event-stream")
     if wanted == "text":
         return web.Response(text=f"{text}\n", headers=headers)
-    return json_response({"text": text}, headers=headers)
+    whole = Transcription(text)
+    if wanted == "verbose_json":
+        whole = Transcription(text, "transcribe", language, None)
+    return json_response(whole, headers=headers)
 
 
 def _events(text: str) -> bytes:
     """Return the text as the events of a stream: it comes from the upstream in one piece."""
-    delta = {"type": "transcript.text.delta", "delta": text}
-    done = {"type": "transcript.text.done", "text": text}
-    return b"".join(b"data: " + to_json(event) + b"\n\n" for event in (delta, done))
+    events = (TranscriptDelta(text), TranscriptDone(text))
+    return b"".join(b"data: " + to_json(event) + b"\n\n" for event in events)
 
 
 def _format(form: Form) -> str:
-    for name, problem in _REFUSED.items():
-        if name in form.fields:
-            raise refusal(name, f"{problem}; leave it out")
     wanted = form.text("response_format") or FORMATS[0]
     if wanted not in FORMATS:
         problem = (
             f"{quoted(wanted)} cannot be had, since the upstream tells the text and no times or "
-            "speakers; use 'json' or 'text'"
+            "speakers; use 'json', 'text' or 'verbose_json'"
         )
         raise refusal("response_format", problem)
     return wanted

@@ -3,7 +3,6 @@
 import secrets
 import string
 import time
-from typing import Any
 
 from aiohttp import web
 
@@ -14,11 +13,14 @@ from handlers.edge.headers import credential_of, reply_headers
 from handlers.edge.json_replies import error_response, json_response
 from handlers.edge.record import RECORD
 from handlers.reading.chat_fields import chat_request
-from handlers.reading.demand_fields import demanded
+from handlers.reading.demand_fields import checked
 from handlers.reading.json_body import read_body
 from service.keys import CONFIG
-from service.stages.encode.chat import ChatChunks, Gathered, ReplyMeta, collect
+from service.stages.encode.chat import ChatChunks, ReplyMeta, collect
+from service.stages.encode.gathered import Gathered
+from service.version import FINGERPRINT
 from service.vocabulary.credentials import Credential
+from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
 
 # One letter or digit for each value of a byte, as even as 62 go into 256.
@@ -34,13 +36,18 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     """
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
-    body = await read_body(request, config.server.max_body_bytes)
-    record.chat = chat = await demanded(chat_request(body, arrival_of(request)))
+    # No name for the body: it may be long, and would be kept until the last event.
+    fields = chat_request(
+        await read_body(request, config.server.max_body_bytes), arrival_of(request)
+    )
+    record.chat = chat = await checked(fields)
     meta = ReplyMeta(
         id=f"chatcmpl-{secrets.token_bytes(_ID_LENGTH).translate(_ID_CHARS).decode()}",
         created=int(time.time()),
         model=chat.model,
+        fingerprint=FINGERPRINT,
         is_temporary=config.conversation.temporary,
+        may_call=chat.demand is not None and bool(chat.demand.functions),
         is_legacy_call=chat.demand is not None and chat.demand.is_legacy,
     )
     answer = _stream if chat.is_stream else _reply
@@ -52,9 +59,9 @@ async def _stream(
 ) -> web.StreamResponse:
     record, chunks = request[RECORD], ChatChunks(meta)
 
-    async def settle() -> dict[str, Any]:
+    async def settle() -> TokenCounts:
         record.usage = await usage_of(chat, chunks.gathered)
-        return record.usage.as_json()
+        return record.usage
 
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     settings = request.app[CONFIG].stream
@@ -78,7 +85,7 @@ async def _reply(
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.partial)
     record.usage = await usage_of(chat, gathered)
-    reply = collect(gathered, meta, record.usage.as_json())
+    reply = collect(gathered, meta, record.usage)
     headers = reply_headers(
         ignored_fields=chat.ignored_fields, upstream_model=gathered.facts.upstream_model
     )

@@ -15,6 +15,7 @@ from handlers.edge.json_replies import error_response, json_response
 from handlers.edge.record import RECORD
 from handlers.reading.common_fields import (
     Arrival,
+    check_ranges,
     chosen_profile,
     ignored_names,
     model_name,
@@ -22,9 +23,12 @@ from handlers.reading.common_fields import (
 )
 from handlers.reading.json_body import decode_json, given_names, read_body, refusal
 from service.keys import CONFIG
-from service.stages.encode.chat import Gathered, ReplyMeta
+from service.stages.encode.chat import ReplyMeta
 from service.stages.encode.completions import CompletionChunks, completion
+from service.stages.encode.gathered import Gathered
+from service.version import FINGERPRINT
 from service.vocabulary.credentials import Credential
+from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatMessage, ChatRequest, TextPart
 
 _ID_BYTES = 15
@@ -43,6 +47,7 @@ class _Inert(Struct, frozen=True, kw_only=True):
     frequency_penalty: float | None = None
     seed: int | None = None
     logit_bias: dict[str, float] | None = None
+    logprobs: int | None = None
     user: str | None = None
 
 
@@ -59,7 +64,6 @@ class CompletionFields(_Inert, frozen=True, kw_only=True):
     suffix: str | None = None
     n: int | None = None
     best_of: int | None = None
-    logprobs: int | None = None
     render_profile: str | None = None
 
 
@@ -89,6 +93,7 @@ async def completions(request: web.Request) -> web.StreamResponse:
         id=f"cmpl-{secrets.token_hex(_ID_BYTES)}",
         created=int(time.time()),
         model=asked.chat.model,
+        fingerprint=FINGERPRINT,
         is_temporary=config.conversation.temporary,
     )
     answer = _stream if asked.chat.is_stream else _reply
@@ -134,13 +139,12 @@ def _prompt(prompt: str | list[Any]) -> str:
 
 def _refuse_unsupported(fields: CompletionFields) -> None:
     """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    check_ranges(fields)
     for name in ("n", "best_of"):
         if getattr(fields, name) not in (None, 1):
             raise refusal(name, "only 1 choice for a request can be made; leave it out or send 1")
     if fields.suffix:
         raise refusal("suffix", "a text cannot be filled in; leave it out")
-    if fields.logprobs is not None:
-        raise refusal("logprobs", "log probabilities are not available; leave it out")
     if fields.max_tokens is not None and fields.max_tokens < 1:
         raise refusal("max_tokens", "expected 1 or more")
 
@@ -150,9 +154,9 @@ async def _stream(
 ) -> web.StreamResponse:
     record, chunks, chat = request[RECORD], CompletionChunks(meta, asked.echo), asked.chat
 
-    async def settle() -> dict[str, Any] | None:
+    async def settle() -> TokenCounts | None:
         record.usage = await usage_of(chat, chunks.gathered)
-        return record.usage.as_json() if chat.is_usage_wanted else None
+        return record.usage if chat.is_usage_wanted else None
 
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     stream = EventStream(request, response, chunks, request.app[CONFIG].stream, settle)
@@ -169,7 +173,7 @@ async def _reply(
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.content)
     record.usage = await usage_of(chat, gathered)
-    reply = completion(gathered, meta, record.usage.as_json(), asked.echo)
+    reply = completion(gathered, meta, record.usage, asked.echo)
     headers = reply_headers(
         ignored_fields=chat.ignored_fields, upstream_model=gathered.facts.upstream_model
     )

@@ -1,4 +1,5 @@
 """The console page: plain files, served as they are.
 
-It may import `handlers/edge`, `service/keys`, `service/settings`, `service/version`.
+It may import `handlers/edge`, `service/answers`, `service/keys`, `service/settings`,
+`service/version`.
 """

@@ -17,6 +17,7 @@ from msgspec import Struct
 from handlers.edge.json_replies import json_response
 from handlers.edge.links import api_base
 from handlers.edge.profiles import default_profile
+from service.answers.gateway import Index
 from service.keys import CONFIG
 from service.settings.config import Config
 from service.version import VERSION
@@ -148,7 +149,7 @@ async def _sent(request: web.Request, path: str) -> web.Response:
     return response
 
 
-def _index(config: Config) -> dict[str, object]:
+def _index(config: Config) -> Index:
     base = api_base(config.server)
     links = {
         "chat_completions": f"{base}/v1/chat/completions",
@@ -161,10 +162,10 @@ def _index(config: Config) -> dict[str, object]:
     }
     if config.metrics.enabled:
         links["metrics"] = "/metrics"
-    return {
-        "name": "backend-to-v1",
-        "version": VERSION,
-        "default_profile": default_profile(config.bot_mode),
-        "picture_origin": _origin(config.server.public_url),
-        "links": links,
-    }
+    return Index(
+        name="backend-to-v1",
+        version=VERSION,
+        default_profile=default_profile(config.bot_mode),
+        picture_origin=_origin(config.server.public_url),
+        links=links,
+    )

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from handlers.edge.headers import retry_headers
 from service.vocabulary.events import Failure
-from service.vocabulary.wire import error_object, to_json
+from service.vocabulary.wire import error_of, to_json
 
 
 def json_response(
@@ -21,5 +21,5 @@ def json_response(
 def error_response(failure: Failure, partial: str = "") -> web.Response:
     """Return an error object with its status, and the text that had arrived, if any."""
     return json_response(
-        error_object(failure, partial), status=failure.status, headers=retry_headers(failure)
+        error_of(failure, partial), status=failure.status, headers=retry_headers(failure)
     )

@@ -12,6 +12,9 @@ from service.settings.config import ServerConfig
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 _PAIR = re.compile(r'(?i)(?:^|;)\s*(proto|host)\s*=\s*(?:"([^"]*)"|([^;,"\s]+))')
+_FOR = re.compile(r'(?i)(?:^|[;,])\s*for\s*=\s*(?:"([^"]*)"|([^;,"\s]+))')
+_MAX_PROXIES = 16
+_IPV6_BITS = 64  # what one customer has
 _FIRST = re.compile(r'(?:[^",]|"[^"]*")*')
 
 
@@ -38,6 +41,41 @@ def public_url(request: web.Request, server: ServerConfig) -> str:
     host = next(host for host in hosts if _HOST.fullmatch(host))
     prefix = told.get("prefix", "")
     return f"{scheme}://{host}{prefix.rstrip('/') if _PREFIX.fullmatch(prefix) else ''}"
+
+
+def caller_address(request: web.Request, server: ServerConfig) -> str:
+    """Return the address that a caller has a share of things by; of IPv6, its network.
+
+    Each trusted proxy appends the address that it was called from, so the last one that is not
+    a trusted proxy's own counts. What stands before it may be made up.
+    """
+    told = [*_forwarded_for(request.headers), request.remote or ""]
+    while len(told) > 1 and _is_trusted(told[-1], server):
+        told.pop()
+    try:
+        address = ip_address(told[-1])
+    except ValueError:
+        return told[-1]
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or ip_network((address.packed, _IPV6_BITS), strict=False))
+    return str(address)
+
+
+def _forwarded_for(headers: Mapping[str, str]) -> list[str]:
+    """Return the addresses that a request has come from, by either header, without ports."""
+    if plain := headers.get("X-Forwarded-For", ""):
+        found = plain.split(",")
+    else:
+        pairs = _FOR.findall(headers.get("Forwarded", ""))
+        found = [quoted or token for quoted, token in pairs]
+    return [_without_port(one.strip()) for one in found[-_MAX_PROXIES:]]
+
+
+def _without_port(text: str) -> str:
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    host, colon, port = text.rpartition(":")
+    return host if colon and ":" not in host and port.isdecimal() else text
 
 
 def _forwarded(headers: Mapping[str, str]) -> dict[str, str]:

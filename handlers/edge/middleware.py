@@ -13,12 +13,14 @@ from handlers.edge.cors import add_origin, is_preflight, preflight_response
 from handlers.edge.headers import request_id_of, secrets_in
 from handlers.edge.json_replies import error_response
 from handlers.edge.links import api_base
-from handlers.edge.not_offered import reason_for
+from handlers.edge.not_offered import is_no_id, is_socket, reason_for
 from handlers.edge.record import RECORD, Record, close_record, route_of
 from handlers.edge.slow_bodies import in_time
 from handlers.reading.json_body import body_size_error
+from handlers.reading.pending_bodies import PENDING_BODIES, PENDING_FORMS, PendingBodies
+from service.connections.bad_http import REQUEST_ID
+from service.connections.half_closed import ANSWER_TYPE
 from service.keys import CONFIG, TRACING
-from service.observing.bad_http import REQUEST_ID
 from service.observing.redaction import REDACTED
 from service.observing.tracing import request_span
 from service.vocabulary.errors import (
@@ -26,6 +28,7 @@ from service.vocabulary.errors import (
     NotFoundError,
     RequestError,
     ServiceError,
+    UpgradeRequiredError,
 )
 from service.vocabulary.events import Failure, Outcome
 
@@ -37,6 +40,9 @@ _MAX_PATH_CHARS = 200  # of an unknown path, quoted
 
 def install_edge(app: web.Application) -> None:
     """Put the middleware and the headers of every answer around the application's routes."""
+    server, max_store_bytes = app[CONFIG].server, app[CONFIG].files.max_store_bytes
+    app[PENDING_BODIES] = PendingBodies(server.max_pending_body_bytes, server.max_body_bytes)
+    app[PENDING_FORMS] = PendingBodies(max_store_bytes, server.max_upload_bytes)
     app.middlewares.append(edge)
     install_admission(app)
     app.on_response_prepare.append(_add_headers)
@@ -44,6 +50,7 @@ def install_edge(app: web.Application) -> None:
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Name the request and answer its origin; streams and stored files pass here, too."""
+    request[ANSWER_TYPE] = response.content_type
     record = request.get(RECORD)
     if record is not None:
         response.headers[REQUEST_ID] = record.request_id
@@ -76,8 +83,8 @@ async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
 
 
 async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    if is_preflight(request):
-        return preflight_response(request)
+    if (early := _answered_at_once(request)) is not None:
+        return early
     try:
         async with in_time(request):
             return await handler(request)
@@ -91,6 +98,18 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
     except Exception as error:  # noqa: BLE001 - the outermost edge: a bug is logged, the caller gets JSON
         _log_fault(request, error)
         return await _fault_response(request[RECORD])
+
+
+def _answered_at_once(request: web.Request) -> web.Response | None:
+    """Return the answer to what needs no key: a preflight, or a WebSocket, which there is none of."""
+    if is_preflight(request):
+        return preflight_response(request)
+    if not is_socket(request.method, request.path, api_base(request.app[CONFIG].server)):
+        return None
+    message = "There is no WebSocket here; send a POST, with `stream` for events."
+    response = error_response(UpgradeRequiredError(message).failure())
+    response.headers[hdrs.UPGRADE], response.headers[hdrs.CONNECTION] = "websocket", "Upgrade"
+    return response
 
 
 def _log_fault(request: web.Request, error: Exception) -> None:
@@ -117,7 +136,10 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
     """Return aiohttp's own refusals as JSON."""
     path = request.rel_url.raw_path[:_MAX_PATH_CHARS]
     failure: Failure
-    reason = reason_for(request.path, api_base(request.app[CONFIG].server))
+    base = api_base(request.app[CONFIG].server)
+    reason = reason_for(request.path, base)
+    if is_no_id(request.path, base):
+        error = web.HTTPNotFound()
     match error:
         case web.HTTPNotFound():
             message = (

@@ -47,9 +47,13 @@ REASONS = {
 PARTS = {
     "chat/completions": "chats are not kept here; responses are",
     "models": "the models are the upstream's own",
+}
+# Calls whose last word stands where an id may be.
+NO_IDS = {
     "responses/compact": "the upstream shortens a conversation by itself",
     "responses/input_tokens": "tokens are counted when a request is answered, in its usage",
 }
+_SOCKET = "responses"  # where Codex looks for a WebSocket first
 
 
 def reason_for(path: str, base: str) -> str | None:
@@ -59,10 +63,23 @@ def reason_for(path: str, base: str) -> str | None:
         path: of the request, without its query.
         base: what comes before `/v1` in the paths of the API; empty without a prefix.
     """
-    start = f"{base}/v1/"
-    if not path.startswith(start):
-        return None
-    parts = path.removeprefix(start).split("/")
+    parts = _below(path, base).split("/")
     names = (parts[0], "/".join(parts[:2]))
-    known = REASONS | PARTS
+    known = REASONS | PARTS | NO_IDS
     return next((known[name] for name in reversed(names) if name in known), None)
+
+
+def is_no_id(path: str, base: str) -> bool:
+    """Return whether a path of the official API that is not here only looks like one with an id."""
+    return _below(path, base) in NO_IDS
+
+
+def is_socket(method: str, path: str, base: str) -> bool:
+    """Return whether a request is for the WebSocket of responses, upgraded or not."""
+    return method == "GET" and _below(path, base) == _SOCKET
+
+
+def _below(path: str, base: str) -> str:
+    """Return what follows `/v1/` in a path of the API; empty for another path."""
+    start = f"{base}/v1/"
+    return path.removeprefix(start) if path.startswith(start) else ""

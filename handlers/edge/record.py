@@ -8,38 +8,18 @@ from aiohttp import web
 
 from service.keys import DRIFT, METRICS
 from service.observing.metrics import Metrics
-from service.pipeline.usage import Usage
-from service.stages.encode.chat import Gathered
+from service.stages.encode.gathered import Gathered
 from service.stages.render.bot_format import Render
 from service.stages.render.guard import REMOVED
-from service.vocabulary.errors import (
-    AuthError,
-    EmptyResponseError,
-    QueueFullError,
-    RequestError,
-    ServiceError,
-    ShutdownError,
-    UpstreamCutError,
-    UpstreamRefusedError,
-    UpstreamTimeoutError,
-)
+from service.vocabulary.credentials import UpstreamKind
 from service.vocabulary.events import Failure, Outcome
+from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
 from service.vocabulary.wire import error_frame
 
 CALLER_GONE = 499  # nginx's number for it; never sent to anybody
 
 _log = logging.getLogger("gateway.access")
-_OUTCOMES: tuple[tuple[type[ServiceError], Outcome], ...] = (
-    (UpstreamCutError, Outcome.CUT),
-    (UpstreamTimeoutError, Outcome.SILENT),
-    (EmptyResponseError, Outcome.EMPTY),
-    (ShutdownError, Outcome.SHUTDOWN),
-    (UpstreamRefusedError, Outcome.REFUSED),
-    (QueueFullError, Outcome.REFUSED),
-    (AuthError, Outcome.REFUSED),
-    (RequestError, Outcome.REFUSED),
-)
 
 
 class Record:
@@ -53,10 +33,11 @@ class Record:
         self.request_id = request_id
         self.received_at = received_at
         self.gateway_key: str | None = None
+        self.upstream: UpstreamKind | None = None
         self.chat: ChatRequest | None = None
         self.outcome: Outcome | None = None
         self.upstream_model: str | None = None
-        self.usage: Usage | None = None
+        self.usage: TokenCounts | None = None
         self.first_text_at: float | None = None
         self.render: Render | None = None  # what made the text of the answer
         self.stream: web.StreamResponse | None = None
@@ -75,11 +56,6 @@ class Record:
 
 
 RECORD = web.RequestKey("RECORD", Record)
-
-
-def outcome_of(error: ServiceError) -> Outcome:
-    """Return how a turn ended that raised this before its first event."""
-    return next((how for kind, how in _OUTCOMES if isinstance(error, kind)), Outcome.FAILED)
 
 
 def route_of(request: web.Request) -> str:
@@ -106,6 +82,7 @@ def close_record(request: web.Request, response: web.StreamResponse | None) -> M
         "path": request.rel_url.raw_path,
         "status": status,
         "key": record.gateway_key,
+        "upstream": record.upstream,
         "outcome": record.outcome,
         "model": chat and chat.model,
         "upstream_model": record.upstream_model,
@@ -127,12 +104,14 @@ def _count(request: web.Request, record: Record, status: int, seconds: float) ->
     metrics.requests.labels(route_of(request), str(status)).inc()
     if record.outcome is not None:
         metrics.outcomes.labels(record.outcome).inc()
+        if record.upstream is not None:
+            metrics.turns.labels(record.upstream).inc()
     if record.first_text_at is not None:
         metrics.first_token_seconds.observe(record.first_text_at - record.received_at)
     if record.render is not None and record.render.removed:
         request.app[DRIFT].note({REMOVED: record.render.removed}, {})
     if record.usage is not None:
-        metrics.token_seconds.observe(seconds / record.usage.completion_tokens)
+        metrics.token_seconds.observe(seconds / max(1, record.usage.completion_tokens))
 
 
 def _size(request: web.Request, response: web.StreamResponse | None) -> int:

@@ -1,24 +1,30 @@
-"""Bodies that do not come: a limit on the time that a request's body may take.
+"""Bodies that do not come: a request's body must go on arriving, or the request ends with a 408.
 
-A caller that sends a byte now and then would keep its place for ever. The time grows with what
-has arrived, so that an upload over a slow line is as good as any.
+After its first minute a body that brings less than 4 KiB in 10 s ends, whatever came before; so does
+the slowest one when all together hold too much (`handlers/reading/pending_bodies.py`).
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from aiohttp import StreamReader, web
 
-from service.vocabulary.errors import SlowBodyError
+from handlers.edge.headers import sent_credential
+from handlers.edge.links import caller_address
+from handlers.reading.pending_bodies import PENDING_BODIES, PENDING_BODY
+from service.keys import CONFIG
+from service.vocabulary.errors import AuthError, SlowBodyError
 
-GRACE_SECONDS = 60.0  # of any body, whatever has arrived; longer than a token exchange takes
-MIN_BYTES_PER_SECOND = 4096  # on the average; a modem of 1998 sends as much
+GRACE_SECONDS = 60.0  # of any body; longer than a token exchange takes
+WINDOW_SECONDS = 10.0
+WINDOW_BYTES = 4096  # in a window; a modem of 1998 sends ten times as much
 
 
 @asynccontextmanager
 async def in_time(request: web.Request) -> AsyncGenerator[None, None]:
-    """Run the block until the request's body takes too long.
+    """Run the block until the request's body comes too slowly, or others need its room.
 
     Raises:
         SlowBodyError: it does.
@@ -30,7 +36,9 @@ async def in_time(request: web.Request) -> AsyncGenerator[None, None]:
     watch = _Watch(request.content, limit)
     try:
         async with limit:
-            yield
+            with request.app[PENDING_BODIES].one_more(_holders(request), watch.give_up) as body:
+                request[PENDING_BODY] = body
+                yield
     except TimeoutError:
         if not limit.expired():
             raise
@@ -40,6 +48,17 @@ async def in_time(request: web.Request) -> AsyncGenerator[None, None]:
         watch.end()
 
 
+def _holders(request: web.Request) -> list[str]:
+    """Return on whose account the body is: the caller's address and, if there is one, credential."""
+    holders = [f"address {caller_address(request, request.app[CONFIG].server)}"]
+    try:
+        sent = sent_credential(request)
+    except AuthError:
+        return holders
+    # Without the account id, which costs a caller nothing to change.
+    return [*holders, f"token {hashlib.sha256(sent.token.encode()).hexdigest()}"]
+
+
 class _Watch:
     """Looks at a body now and then, and lets the time limit expire when it comes too slowly."""
 
@@ -47,21 +66,25 @@ class _Watch:
         self._body = body
         self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._began = self._loop.time()
+        self._seen: int | None = None  # bytes at the last look; the first minute does not count
         self._timer = self._loop.call_later(GRACE_SECONDS, self._look)
 
     def end(self) -> None:
         """Look no more."""
         self._timer.cancel()
 
+    def give_up(self) -> None:
+        """Let the time limit expire now."""
+        self._limit.reschedule(self._loop.time())
+
     def _look(self) -> None:
         if self._body.is_eof():
             return
-        now = self._loop.time()
-        if self._body._size:  # noqa: SLF001 - it does not tell otherwise
-            self._began = now  # what has arrived waits for us, not we for what is to come
-        until = self._began + GRACE_SECONDS + self._body.total_bytes / MIN_BYTES_PER_SECOND
-        if now >= until:
-            self._limit.reschedule(now)
-        else:
-            self._timer = self._loop.call_at(until, self._look)
+        came = self._body.total_bytes
+        is_slow = self._seen is not None and came - self._seen < WINDOW_BYTES
+        if is_slow and not self._body._size:  # noqa: SLF001 - it does not tell otherwise
+            self.give_up()
+            return
+        # What has arrived and is not read yet waits for us, not we for what is to come.
+        self._seen = None if self._body._size else came  # noqa: SLF001 - as above
+        self._timer = self._loop.call_later(WINDOW_SECONDS, self._look)

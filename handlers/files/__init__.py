@@ -1,5 +1,5 @@
 """Files that callers leave, and stored pictures and files.
 
-It may import `handlers/answering`, `handlers/edge`, `handlers/reading`, `service/keys`,
-`service/ports`, `service/settings`, `service/vocabulary`.
+It may import `handlers/answering`, `handlers/edge`, `handlers/reading`, `service/answers`,
+`service/keys`, `service/ports`, `service/settings`, `service/vocabulary`.
 """

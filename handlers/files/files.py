@@ -16,7 +16,8 @@ from handlers.files.shares import SHARES
 from handlers.reading.json_body import quoted, refusal
 from handlers.reading.multipart import MAX_FIELD_BYTES, Form, open_form
 from handlers.reading.paging import in_order, page_of
-from service.keys import CONFIG, TOKENS, UPLOADS
+from service.answers.listed import DeletedFile, File, FileList
+from service.keys import ACCEPTANCE, CONFIG, UPLOADS
 from service.settings.config import Config
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import Upload
@@ -33,12 +34,13 @@ async def create_file(request: web.Request) -> web.Response:
 
     Raises:
         AuthError: the credential is missing or known to be dead: nobody could use the file.
+        ServiceError: the upstream does not accept it, or cannot be asked.
         RequestError: the form is wrong, or over a limit.
         StorageError: the disk or the bucket failed.
     """
     config, store = request.app[CONFIG], request.app[UPLOADS]
     credential = credential_of(request)
-    await request.app[TOKENS].caller(credential)
+    await request.app[ACCEPTANCE].confirm(credential)  # a token that is made up owns nothing
     announced = (request.content_length or 0) - MAX_FIELD_BYTES  # the file has at least as many
     async with (
         request.app[SHARES].room(store, credential.owner, announced) as room,
@@ -62,7 +64,8 @@ async def list_files(request: web.Request) -> web.Response:
     if purpose := query.get("purpose"):
         uploads = [upload for upload in uploads if upload.purpose == purpose]
     entries = [_entry(upload) for upload in in_order(uploads, query)]
-    return json_response(page_of(entries, query, MAX_PAGE, MAX_PAGE))
+    page = page_of(entries, lambda entry: entry.id, query, MAX_PAGE, MAX_PAGE)
+    return json_response(FileList(page.data, page.first_id, page.last_id, page.has_more))
 
 
 async def get_file(request: web.Request) -> web.Response:
@@ -105,7 +108,7 @@ async def delete_file(request: web.Request) -> web.Response:
     upload_id = request.match_info["id"]
     if not await request.app[UPLOADS].delete(credential_of(request).owner, upload_id):
         raise _unknown(upload_id)
-    return json_response({"id": upload_id, "object": "file", "deleted": True})
+    return json_response(DeletedFile(upload_id))
 
 
 async def _found(request: web.Request) -> Upload:
@@ -141,15 +144,12 @@ def _keep_seconds(form: Form, config: Config) -> float:
     return min(float(asked), longest)
 
 
-def _entry(upload: Upload) -> dict[str, object]:
-    return {
-        "id": upload.id,
-        "object": "file",
-        "bytes": upload.size_bytes,
-        "created_at": int(upload.created_at),
-        "expires_at": int(upload.expires_at),
-        "filename": upload.name,
-        "purpose": upload.purpose,
-        "status": "processed",
-        "status_details": None,
-    }
+def _entry(upload: Upload) -> File:
+    return File(
+        id=upload.id,
+        bytes=upload.size_bytes,
+        created_at=int(upload.created_at),
+        expires_at=int(upload.expires_at),
+        filename=upload.name,
+        purpose=upload.purpose,
+    )

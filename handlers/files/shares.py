@@ -1,7 +1,7 @@
 """How much one owner may leave here: a quarter of the store, so that nobody drives others out.
 
-Retention removes the oldest files, whoever's they are; without a share, one caller who uploads
-without an end would remove everybody else's.
+What all owners leave together is held within the store as well: when it is full, the oldest files of
+whoever holds most make room (`storage/files/crowding.py`).
 """
 
 from collections import Counter
@@ -27,6 +27,7 @@ class Shares:
     """
 
     def __init__(self, store_bytes: int) -> None:
+        self.store_bytes = store_bytes
         self.max_bytes = max(1, store_bytes // OWNERS_PER_STORE)
         self.held: Counter[str] = Counter()  # bytes by owner
 
@@ -62,6 +63,7 @@ class Room:
         Raises:
             BodySizeError: they are more than the whole share.
             RequestError: there is no room beside the files that are there; names the oldest.
+            StorageFullError: the store is full, and nobody holds more than this owner would.
             StorageError: the store is out of order.
         """
         self.give_back()
@@ -79,7 +81,11 @@ class Room:
             if not self._is_free(len(uploads), total, size_bytes):
                 raise self._full(uploads, total, size_bytes)
         self._size_bytes = size_bytes
-        self._shares.held[self._owner] += size_bytes
+        held = self._shares.held
+        held[self._owner] += size_bytes
+        await self._store.make_room(
+            self._owner, held[self._owner], held.total(), self._shares.store_bytes
+        )
 
     def give_back(self) -> None:
         """Hold nothing any more."""

@@ -1,6 +1,6 @@
 """Pictures made and edited.
 
-It may import `handlers/answering`, `handlers/edge`, `handlers/reading`, `service/keys`,
-`service/orders`, `service/pipeline`, `service/ports`, `service/settings`,
+It may import `handlers/answering`, `handlers/edge`, `handlers/reading`, `service/answers`,
+`service/keys`, `service/orders`, `service/pipeline`, `service/ports`, `service/settings`,
 `service/stages/encode`, `service/vocabulary`.
 """

@@ -1,7 +1,6 @@
 """`GET /openapi.json`: this gateway's API as an OpenAPI 3.1 document."""
 
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -16,19 +15,17 @@ from handlers.edge.headers import (
     UPSTREAM_MODEL,
 )
 from handlers.edge.json_replies import json_response
-from handlers.edge.links import api_base, public_url
+from handlers.edge.links import public_url
 from handlers.edge.not_offered import REASONS
-from handlers.openapi.answers import Error
-from handlers.openapi.endpoint import Endpoint, Parameter, Place, Schema
-from handlers.openapi.endpoints import ENDPOINTS
+from handlers.openapi.endpoint import Body, Endpoint, Parameter, Schema
 from handlers.openapi.forms import FORMS
 from handlers.openapi.schemas import answer_components, reference, request_components, spelled_out
+from service.connections.bad_http import REQUEST_ID
 from service.keys import CONFIG
-from service.observing.bad_http import REQUEST_ID
 from service.version import VERSION
 from service.vocabulary.errors import ServiceError
+from service.vocabulary.wire import Error
 
-PATH = "/openapi.json"
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _DONE = "[DONE]"
 _FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
@@ -56,41 +53,31 @@ _INFO = (
 )
 
 
-async def description(request: web.Request) -> web.Response:
-    """Answer the description, with the address that this caller uses."""
-    server = request.app[CONFIG].server
-    servers = [{"url": public_url(request, server)}]
-    return json_response(
-        {**document(api_base(server)), "servers": servers}, headers={"Cache-Control": "no-cache"}
-    )
+def described(request: web.Request, document: Mapping[str, Any]) -> web.Response:
+    """Answer a description, with the address that this caller uses."""
+    servers = [{"url": public_url(request, request.app[CONFIG].server)}]
+    return json_response({**document, "servers": servers}, headers={"Cache-Control": "no-cache"})
 
 
-@cache
-def document(base: str) -> dict[str, Any]:
-    """Return the description without an address; `base` is what comes before `/v1`."""
+def made_document(endpoints: Sequence[Endpoint], base: str) -> dict[str, Any]:
+    """Return the description of these endpoints without an address.
+
+    Args:
+        endpoints: all there are.
+        base: what comes before `/v1` in the paths of the API.
+    """
     paths: dict[str, dict[str, Any]] = {}
-    for endpoint in ENDPOINTS:
-        for path, suffix in _places(endpoint, base):
+    for endpoint in endpoints:
+        for path, suffix in endpoint.places(base):
             paths.setdefault(path, {})[endpoint.method] = _operation(endpoint, suffix)
     return {
         "openapi": "3.1.0",
         "info": {"title": "backend-to-v1", "version": VERSION, "description": _INFO},
         "paths": spelled_out(paths),
-        "components": spelled_out(_components()),
-        "tags": [{"name": tag} for tag in dict.fromkeys(each.tag for each in ENDPOINTS)],
+        "components": spelled_out(_components(endpoints)),
+        "tags": [{"name": tag} for tag in dict.fromkeys(each.tag for each in endpoints)],
         "x-not-offered": {f"{base}/v1/{path}": reason for path, reason in REASONS.items()},
     }
-
-
-def _places(endpoint: Endpoint, base: str) -> Iterator[tuple[str, str]]:
-    """Yield each path of an endpoint, and what its operation's id ends with there."""
-    places = {
-        Place.API: [(base, "")],
-        Place.ROOT: [("", "")],
-        Place.BOTH: [("", ""), *([(base, "BelowPrefix")] if base else [])],
-    }
-    for before, suffix in places[endpoint.place]:
-        yield f"{before}{endpoint.path}", suffix
 
 
 def _operation(endpoint: Endpoint, suffix: str) -> dict[str, Any]:
@@ -104,8 +91,9 @@ def _operation(endpoint: Endpoint, suffix: str) -> dict[str, Any]:
     if endpoint.parameters:
         operation["parameters"] = [_parameter(each) for each in endpoint.parameters]
     if endpoint.request is not None:
-        schema = reference(endpoint.request)
-        content = {endpoint.body.value: {"schema": schema}}
+        content = {endpoint.body.value: {"schema": reference(endpoint.request)}}
+        if endpoint.json_request is not None:
+            content[Body.JSON.value] = {"schema": reference(endpoint.json_request)}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 
@@ -169,13 +157,13 @@ def _event_schema(record: Any) -> Schema:
     }
 
 
-def _components() -> dict[str, Any]:
+def _components(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     records = [Error]
-    for endpoint in ENDPOINTS:
+    for endpoint in endpoints:
         records += [each for each in (endpoint.answer, endpoint.events) if each is not None]
     return {
         "schemas": {**request_components(), **FORMS, **answer_components(records)},
-        "responses": {f"Error{status}": _error(status) for status in _statuses()},
+        "responses": {f"Error{status}": _error(status) for status in _statuses(endpoints)},
         "headers": {
             name: {"description": text, "schema": {"type": "string"}}
             for name, text in _HEADERS.items()
@@ -204,8 +192,8 @@ def _errors_of(endpoint: Endpoint) -> list[int]:
     return sorted({int(one) for one in (*endpoint.errors, *admitted, *key, *body)})
 
 
-def _statuses() -> list[int]:
-    return sorted({status for endpoint in ENDPOINTS for status in _errors_of(endpoint)})
+def _statuses(endpoints: Sequence[Endpoint]) -> list[int]:
+    return sorted({status for endpoint in endpoints for status in _errors_of(endpoint)})
 
 
 def _error(status: int) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """What a row of the table of endpoints is made of."""
 
+from collections.abc import Awaitable, Callable, Iterator
 from enum import Enum
 from typing import Any
 
+from aiohttp import web
 from msgspec import Struct, field
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Schema = dict[str, Any]
 
 
@@ -30,12 +33,14 @@ class Parameter(Struct, frozen=True):
     place: str
     description: str
     schema: Schema = field(default_factory=lambda: {"type": "string"})
+    may_have_slashes: bool = False
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
     """One operation.
 
-    `request` names a component, or a form of `forms.py`. `answer` is the record of its JSON;
+    `handler` answers it. `request` names a component, or a form of `forms.py`, beside
+    which `json_request` may name a component. `answer` is the record of its JSON;
     `media` are the other types that it may answer with, `events` the record of a streamed
     event. `errors` are the statuses of failures; `needs_key` None: with a key it answers more.
     """
@@ -43,14 +48,30 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     method: str
     path: str
     id: str
+    handler: Handler
     summary: str
     tag: str
     place: Place = Place.API
     request: str | None = None
     body: Body = Body.JSON
+    json_request: str | None = None
     answer: Any = None
     events: Any = None
     media: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[int, ...] = ()
     needs_key: bool | None = True
+
+    def places(self, base: str) -> Iterator[tuple[str, str]]:
+        """Yield each of its paths, and what its operation's id ends with there.
+
+        Args:
+            base: what comes before `/v1` in the paths of the API; empty without a prefix.
+        """
+        places = {
+            Place.API: [(base, "")],
+            Place.ROOT: [("", "")],
+            Place.BOTH: [("", ""), *([(base, "BelowPrefix")] if base else [])],
+        }
+        for before, suffix in places[self.place]:
+            yield f"{before}{self.path}", suffix

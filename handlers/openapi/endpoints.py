@@ -1,109 +1,113 @@
-"""The table of endpoints: every route of the application, with what goes in and what comes out.
+"""The table of endpoints: every route of the application, what answers it, what goes in and out.
 
-A test compares it with the router; what is below is in the order of the document.
+The router and the description are made of it, in this order.
 """
 
+from functools import cache
 from typing import Any
 
-from handlers.openapi import answers, response_answers
+from aiohttp import web
+
+from handlers.about.models import get_model, list_models
+from handlers.audio.speech import speech
+from handlers.audio.transcriptions import transcriptions
+from handlers.chat.chat import chat_completions
+from handlers.chat.completions import completions
+from handlers.edge.links import api_base
+from handlers.files.files import create_file, delete_file, file_content, get_file, list_files
+from handlers.images.edits import image_edits, image_variations
+from handlers.images.generations import image_generations
+from handlers.openapi.document import described, made_document
 from handlers.openapi.endpoint import Body, Endpoint, Parameter, Place
-from handlers.openapi.fields import PROFILE_PATTERN
-
-# What may become of a request that asks the upstream for an answer: our own statuses, and
-# those that its refusals are given.
-_TURN = (400, 401, 403, 404, 413, 429, 500, 502, 503, 504, 507)
-_KEPT = (400, 401, 404, 500)
-_UPLOAD = (400, 401, 413, 500, 503, 507)
-
-_AFTER = Parameter("after", "query", "The id of the last entry that is known already.")
-_ORDER = Parameter(
-    "order",
-    "query",
-    "The newest last, or first: `asc` or `desc`.",
-    {"type": "string", "pattern": "^(asc|desc)?$"},
+from handlers.openapi.gateway_endpoints import GATEWAY_ENDPOINTS
+from handlers.openapi.parameters import (
+    ACCOUNT,
+    AFTER,
+    FILE_ID,
+    FOR_TURNS,
+    KEPT_ERRORS,
+    LISTED_FOR,
+    ORDER,
+    RESPONSE_ID,
+    TURN_ERRORS,
+    UPLOAD_ERRORS,
+    page_limit,
+    path_id,
 )
-_PROFILE = Parameter(
-    "x-render-profile",
-    "header",
-    "How the answer is rendered: `web`, `bot` or `raw`.",
-    {"type": "string", "pattern": PROFILE_PATTERN},
+from handlers.responses.create import create_response
+from handlers.responses.stored import (
+    cancel_response,
+    delete_response,
+    get_response,
+    list_input_items,
 )
-_IDEMPOTENCY = Parameter(
-    "Idempotency-Key",
-    "header",
-    "Requests of one key with the same value share one turn.",
-    {"type": "string", "maxLength": 255},
-)
-_ACCOUNT = Parameter(
-    "ChatGPT-Account-ID",
-    "header",
-    "The account to act for.",
-    {"type": "string", "pattern": "^[A-Za-z0-9_-]{0,128}$"},
-)
-_LISTED_FOR = Parameter(_ACCOUNT.name, "header", "The account to list for; a wrong one is none.")
-_FOR_TURNS = (_ACCOUNT, _PROFILE, _IDEMPOTENCY)
-_E = Parameter("e", "query", "When a signed link expires, in seconds since 1970.")
-_S = Parameter("s", "query", "The signature of a link that expires.")
+from service.answers import chats, images, listed, response_events, responses, sound
+from service.keys import CONFIG
+
+PATH = "/openapi.json"
 
 
-def _limit(default: int, most: int) -> Parameter:
-    schema = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
-    return Parameter("limit", "query", "How many entries a page has.", schema)
+@cache
+def document(base: str) -> dict[str, Any]:
+    """Return the description without an address; `base` is what comes before `/v1`."""
+    return made_document(ENDPOINTS, base)
 
 
-def _id(description: str, name: str = "id") -> Parameter:
-    return Parameter(name, "path", description, {"type": "string", "minLength": 1})
+async def description(request: web.Request) -> web.Response:
+    """Answer the description, with the address that this caller uses."""
+    return described(request, document(api_base(request.app[CONFIG].server)))
 
-
-_FILE_ID = _id("The id of a file.")
-_RESPONSE_ID = _id("The id of a response.")
 
 ENDPOINTS = (
     Endpoint(
         method="post",
         path="/v1/chat/completions",
         id="createChatCompletion",
+        handler=chat_completions,
         summary="Answer a chat.",
         tag="Chat",
         request="ChatCompletionRequest",
-        answer=answers.ChatCompletion,
-        events=answers.ChatCompletionChunk,
-        parameters=_FOR_TURNS,
-        errors=_TURN,
+        answer=chats.ChatCompletion,
+        events=chats.ChatCompletionChunk,
+        parameters=FOR_TURNS,
+        errors=TURN_ERRORS,
     ),
     Endpoint(
         method="post",
         path="/v1/completions",
         id="createCompletion",
+        handler=completions,
         summary="Answer a prompt, the form before chats.",
         tag="Chat",
         request="CompletionRequest",
-        answer=answers.Completion,
-        events=answers.CompletionChunk,
-        parameters=_FOR_TURNS,
-        errors=_TURN,
+        answer=chats.Completion,
+        events=chats.CompletionChunk,
+        parameters=FOR_TURNS,
+        errors=TURN_ERRORS,
     ),
     Endpoint(
         method="post",
         path="/v1/responses",
         id="createResponse",
+        handler=create_response,
         summary="Answer an input, and keep the answer for going on from it.",
         tag="Responses",
         request="ResponseRequest",
-        answer=response_answers.ModelResponse,
-        events=response_answers.ResponseEvent,
-        parameters=_FOR_TURNS,
-        errors=_TURN,
+        answer=responses.ModelResponse,
+        events=response_events.ResponseEvent,
+        parameters=FOR_TURNS,
+        errors=TURN_ERRORS,
     ),
     Endpoint(
         method="get",
         path="/v1/responses/{id}",
         id="getResponse",
+        handler=get_response,
         summary="A response as it is now.",
         tag="Responses",
-        answer=response_answers.ModelResponse,
+        answer=responses.ModelResponse,
         parameters=(
-            _RESPONSE_ID,
+            RESPONSE_ID,
             Parameter(
                 "stream",
                 "query",
@@ -111,116 +115,130 @@ ENDPOINTS = (
                 {"type": "string", "pattern": "^([Ff][Aa][Ll][Ss][Ee])?$"},
             ),
         ),
-        errors=_KEPT,
+        errors=KEPT_ERRORS,
     ),
     Endpoint(
         method="delete",
         path="/v1/responses/{id}",
         id="deleteResponse",
+        handler=delete_response,
         summary="Forget a response.",
         tag="Responses",
-        answer=response_answers.DeletedResponse,
-        parameters=(_RESPONSE_ID,),
-        errors=_KEPT,
+        answer=responses.DeletedResponse,
+        parameters=(RESPONSE_ID,),
+        errors=KEPT_ERRORS,
     ),
     Endpoint(
         method="post",
         path="/v1/responses/{id}/cancel",
         id="cancelResponse",
+        handler=cancel_response,
         summary="End a response that is being written.",
         tag="Responses",
-        answer=response_answers.ModelResponse,
-        parameters=(_RESPONSE_ID,),
-        errors=_KEPT,
+        answer=responses.ModelResponse,
+        parameters=(RESPONSE_ID,),
+        errors=KEPT_ERRORS,
     ),
     Endpoint(
         method="get",
         path="/v1/responses/{id}/input_items",
         id="listInputItems",
+        handler=list_input_items,
         summary="What a response was asked for, the last item first.",
         tag="Responses",
-        answer=response_answers.InputItemList,
-        parameters=(_RESPONSE_ID, _AFTER, _limit(20, 100), _ORDER),
-        errors=_KEPT,
+        answer=responses.InputItemList,
+        parameters=(RESPONSE_ID, AFTER, page_limit(20, 100), ORDER),
+        errors=KEPT_ERRORS,
     ),
     Endpoint(
         method="post",
         path="/v1/images/generations",
         id="createImage",
+        handler=image_generations,
         summary="Draw pictures.",
         tag="Images",
         request="ImageRequest",
-        answer=answers.Images,
-        parameters=_FOR_TURNS,
-        errors=_TURN,
+        answer=images.Images,
+        events=images.GenerationEvent,
+        parameters=FOR_TURNS,
+        errors=TURN_ERRORS,
     ),
     Endpoint(
         method="post",
         path="/v1/images/edits",
         id="createImageEdit",
-        summary="Draw pictures from those in a form.",
+        handler=image_edits,
+        summary="Draw pictures from those in a form, or named in JSON.",
         tag="Images",
         request="ImageEditForm",
         body=Body.FORM,
-        answer=answers.Images,
-        parameters=_FOR_TURNS,
-        errors=_TURN,
+        json_request="ImageEditRequest",
+        answer=images.Images,
+        events=images.EditEvent,
+        parameters=FOR_TURNS,
+        errors=TURN_ERRORS,
     ),
     Endpoint(
         method="post",
         path="/v1/images/variations",
         id="createImageVariation",
+        handler=image_variations,
         summary="Draw variations of the picture in a form.",
         tag="Images",
         request="ImageVariationForm",
         body=Body.FORM,
-        answer=answers.Images,
-        parameters=_FOR_TURNS,
-        errors=_TURN,
+        answer=images.Images,
+        events=images.EditEvent,
+        parameters=FOR_TURNS,
+        errors=TURN_ERRORS,
     ),
     Endpoint(
         method="post",
         path="/v1/audio/speech",
         id="createSpeech",
+        handler=speech,
         summary="Read a text aloud, or an answer that is there already.",
         tag="Sound",
         request="SpeechRequest",
         media=("audio/*",),
-        parameters=(_ACCOUNT,),
-        errors=_TURN,
+        parameters=(ACCOUNT,),
+        errors=TURN_ERRORS,
     ),
     Endpoint(
         method="post",
         path="/v1/audio/transcriptions",
         id="createTranscription",
+        handler=transcriptions,
         summary="Write the recording of a form down.",
         tag="Sound",
         request="TranscriptionForm",
         body=Body.FORM,
-        answer=answers.Transcription,
-        events=answers.TranscriptEvent,
+        answer=sound.Transcription,
+        events=sound.TranscriptEvent,
         media=("text/plain",),
-        parameters=(_ACCOUNT,),
-        errors=_TURN,
+        parameters=(ACCOUNT,),
+        errors=TURN_ERRORS,
     ),
     Endpoint(
         method="get",
         path="/v1/models",
         id="listModels",
+        handler=list_models,
         summary="The names that can be asked for.",
         tag="Models",
-        answer=answers.ModelList,
-        parameters=(_LISTED_FOR,),
+        answer=listed.ModelList,
+        parameters=(LISTED_FOR,),
         needs_key=None,
     ),
     Endpoint(
         method="get",
         path="/v1/models/{id}",
         id="retrieveModel",
+        handler=get_model,
         summary="One name that can be asked for; it may have slashes in it.",
         tag="Models",
-        answer=answers.Model,
-        parameters=(_id("The name."), _LISTED_FOR),
+        answer=listed.Model,
+        parameters=(path_id("The name.", may_have_slashes=True), LISTED_FOR),
         errors=(404,),
         needs_key=None,
     ),
@@ -228,26 +246,28 @@ ENDPOINTS = (
         method="post",
         path="/v1/files",
         id="createFile",
+        handler=create_file,
         summary="Leave a file here for later requests.",
         tag="Files",
         request="FileForm",
         body=Body.FORM,
-        answer=answers.File,
-        parameters=(_ACCOUNT,),
-        errors=_UPLOAD,
+        answer=listed.File,
+        parameters=(ACCOUNT,),
+        errors=UPLOAD_ERRORS,
     ),
     Endpoint(
         method="get",
         path="/v1/files",
         id="listFiles",
+        handler=list_files,
         summary="The caller's files, the newest first.",
         tag="Files",
-        answer=answers.FileList,
+        answer=listed.FileList,
         parameters=(
-            _ACCOUNT,
-            _AFTER,
-            _limit(10_000, 10_000),
-            _ORDER,
+            ACCOUNT,
+            AFTER,
+            page_limit(10_000, 10_000),
+            ORDER,
             Parameter("purpose", "query", "Only files of this purpose."),
         ),
         errors=(400, 401, 500),
@@ -256,156 +276,45 @@ ENDPOINTS = (
         method="get",
         path="/v1/files/{id}",
         id="retrieveFile",
+        handler=get_file,
         summary="What is known of one file.",
         tag="Files",
-        answer=answers.File,
-        parameters=(_FILE_ID, _ACCOUNT),
+        answer=listed.File,
+        parameters=(FILE_ID, ACCOUNT),
         errors=(401, 404, 500),
     ),
     Endpoint(
         method="delete",
         path="/v1/files/{id}",
         id="deleteFile",
+        handler=delete_file,
         summary="Forget a file.",
         tag="Files",
-        answer=answers.DeletedFile,
-        parameters=(_FILE_ID, _ACCOUNT),
+        answer=listed.DeletedFile,
+        parameters=(FILE_ID, ACCOUNT),
         errors=(401, 404, 500),
     ),
     Endpoint(
         method="get",
         path="/v1/files/{id}/content",
         id="downloadFile",
+        handler=file_content,
         summary="The bytes of a file, or a range of them.",
         tag="Files",
         media=("application/octet-stream",),
-        parameters=(_FILE_ID, _ACCOUNT),
+        parameters=(FILE_ID, ACCOUNT),
         errors=(401, 404, 500),
     ),
     Endpoint(
-        method="post",
-        path="/getAccountID",
-        id="listAccountIds",
-        summary="The credential's account ids, by plan.",
-        tag="Gateway",
-        answer=dict[str, list[str]],
-        errors=(401, 403, 429, 502, 503, 504),
-    ),
-    *(
-        Endpoint(
-            method="get",
-            path=f"{place}/dashboard/billing/{name}",
-            id=f"{operation}{suffix}",
-            summary="What balance buttons ask for: nothing is counted or sold here.",
-            tag="Gateway",
-            answer=answer,
-            errors=(401,),
-        )
-        for place, suffix in (("", ""), ("/v1", "OfApi"))
-        for name, operation, answer in (
-            ("subscription", "getSubscription", answers.Subscription),
-            ("usage", "getBilledUsage", answers.BilledUsage),
-        )
-    ),
-    Endpoint(
         method="get",
-        path="/images/{name}",
-        id="getImage",
-        summary="A stored picture, or a range of it; the name is the key.",
-        tag="Stored files",
-        place=Place.BOTH,
-        media=("image/*", "application/octet-stream"),
-        parameters=(_id("As an answer names it.", "name"), _E, _S),
-        errors=(404, 500),
-        needs_key=False,
-    ),
-    Endpoint(
-        method="get",
-        path="/files/{name}",
-        id="getStoredFile",
-        summary="A stored file, or a range of it; the name is the key.",
-        tag="Stored files",
-        place=Place.BOTH,
-        media=("*/*",),
-        parameters=(_id("As an answer names it.", "name"), _E, _S),
-        errors=(404, 500),
-        needs_key=False,
-    ),
-    Endpoint(
-        method="get",
-        path="/openapi.json",
+        path=PATH,
         id="getDescription",
+        handler=description,
         summary="This description.",
         tag="Gateway",
         place=Place.BOTH,
         answer=dict[str, Any],
         needs_key=False,
     ),
-    Endpoint(
-        method="get",
-        path="/healthz",
-        id="getHealth",
-        summary="Whether the process is alive.",
-        tag="Gateway",
-        place=Place.ROOT,
-        answer=answers.Health,
-        needs_key=False,
-    ),
-    Endpoint(
-        method="get",
-        path="/readyz",
-        id="getReadiness",
-        summary="Whether requests can be served now, with the reason for each part that cannot.",
-        tag="Gateway",
-        place=Place.ROOT,
-        answer=answers.Readiness,
-        parameters=(
-            Parameter(
-                "exclude",
-                "query",
-                "Parts to leave out.",
-                {
-                    "type": "array",
-                    "items": {"type": "string", "enum": ["state", "blobs", "upstream"]},
-                },
-            ),
-            Parameter("verbose", "query", "With it, all that is known of each part."),
-        ),
-        errors=(400,),
-        needs_key=False,
-    ),
-    Endpoint(
-        method="get",
-        path="/metrics",
-        id="getMetrics",
-        summary="All figures, for Prometheus; with `metrics.enabled` off there are none.",
-        tag="Gateway",
-        place=Place.ROOT,
-        media=("text/plain",),
-        errors=(404,),
-        needs_key=False,
-    ),
-    Endpoint(
-        method="get",
-        path="/",
-        id="getIndex",
-        summary="The console page for browsers; for all others, what this is and where its parts are.",
-        tag="Gateway",
-        place=Place.ROOT,
-        answer=answers.Index,
-        media=("text/html",),
-        needs_key=False,
-    ),
-    Endpoint(
-        method="get",
-        path="/console/{path}",
-        id="getConsoleFile",
-        summary="A part of the console page.",
-        tag="Gateway",
-        place=Place.ROOT,
-        media=("text/css", "text/html", "text/javascript", "text/plain", "image/svg+xml"),
-        parameters=(_id("The path of the part.", "path"),),
-        errors=(404,),
-        needs_key=False,
-    ),
+    *GATEWAY_ENDPOINTS,
 )

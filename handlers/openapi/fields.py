@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from handlers.audio.speech import SpeechFields
 from handlers.chat.completions import CompletionFields
+from handlers.images.edits import MAX_IMAGES, ImageEditFields, ImagePlace
 from handlers.images.fields import FORMATS, ImageFields
 from handlers.reading.chat_fields import ChatFields
 from handlers.reading.chat_messages import (
@@ -31,17 +32,18 @@ from handlers.reading.demand_fields import (
     WireFunction,
     WireTool,
 )
-from handlers.responses.fields import LOGPROBS, MAX_METADATA_PAIRS, ResponseFields
+from handlers.responses.fields import MAX_METADATA_PAIRS, ResponseFields
 from handlers.responses.items import (
-    DROPPED,
+    BY_MODEL,
     PARTS,
     REFERENCE,
     RESULT_ROLES,
     InputCall,
     InputCallOutput,
-    InputMessage,
+    InputCustomCall,
 )
-from service.orders.images import MAX_PICTURES
+from handlers.responses.tools import ADDITIONAL_TOOLS
+from service.orders.images import MAX_PICTURES, MAX_PREVIEWS
 from service.orders.speech import FORMATS as FORMATS_OF_SOUND
 from service.orders.speech import MAX_CHARS, VOICES
 from service.vocabulary.requests import Profile
@@ -76,7 +78,7 @@ _STOP = _note(
     items={"type": "string", "maxLength": MAX_STOP_CHARS},
 )
 _PROFILE = _note(
-    "How the answer is rendered: `web`, `bot` or `raw`; in place of the header.",
+    "How the answer is rendered: `web`, `bot`, `raw` or `items`; in place of the header.",
     pattern=PROFILE_PATTERN,
 )
 _WORDS_OF_CHOICE = {"enum": ["none", "auto", "required"]}
@@ -96,7 +98,6 @@ _CHAT: Notes = {
     "n": _ONE,
     "modalities": _note("Text only.", items={"type": "string", "not": {"const": "audio"}}),
     "audio": _note("Audio output cannot be had.", type="null"),
-    "logprobs": _note("Log probabilities cannot be had.", anyOf=_OFF),
     "tools": _note("Functions that the model may call.", **_FUNCTIONS),
     "tool_choice": _note(
         "`none`, `auto`, `required`, one function, or the `allowed_tools` among them.",
@@ -137,7 +138,6 @@ _COMPLETION: Notes = {
     "suffix": _note("A text cannot be filled in.", enum=[None, ""]),
     "n": _ONE,
     "best_of": _ONE,
-    "logprobs": _note("Log probabilities cannot be had.", type="null"),
     "render_profile": _PROFILE,
 }
 
@@ -171,15 +171,24 @@ _ITEMS = [
                 ]
             },
         },
-        "required": list(InputMessage.__struct_fields__),
+        "required": ["role", "content"],
     },
     _item("function_call", InputCall),
     _item("function_call_output", InputCallOutput),
+    _item("custom_tool_call", InputCustomCall),
+    _item("custom_tool_call_output", InputCallOutput),
+    {
+        "properties": {
+            "type": {"const": ADDITIONAL_TOOLS},
+            "tools": {"type": "array", "items": {"type": "object"}},
+        },
+        "required": ["type", "tools"],
+    },
     {
         "properties": {"type": {"const": REFERENCE}, "id": {"type": "string"}},
         "required": ["type", "id"],
     },
-    {"properties": {"type": {"enum": sorted(DROPPED)}}, "required": ["type"]},
+    {"properties": {"type": {"enum": sorted(BY_MODEL)}}, "required": ["type"]},
 ]
 _RESPONSE: Notes = {
     WHOLE: {"required": ["input"]},
@@ -203,12 +212,9 @@ _RESPONSE: Notes = {
     "truncation": _note("The upstream shortens as it sees fit.", enum=[None, "auto", "disabled"]),
     "conversation": _note("Conversation objects cannot be had.", type="null"),
     "prompt": _note("Prompt templates cannot be had.", type="null"),
-    "include": _note(
-        "Accepted; only log probabilities are refused.",
-        items={"type": "string", "not": {"const": LOGPROBS}},
-    ),
     "tools": _note(
-        "Functions that the model may call. It uses those of its own as it sees fit.",
+        "Functions and custom tools that the model may call, by themselves or in namespaces. It "
+        "uses tools of its own as it sees fit.",
         **_FUNCTIONS,
         items={
             "type": "object",
@@ -234,7 +240,22 @@ _IMAGE: Notes = {
         enum=[None, "", *FORMATS],
     ),
     "render_profile": _PROFILE,
+    "stream": _STREAM,
+    "partial_images": _note(
+        "How many previews of each picture are streamed, where the upstream shows any.",
+        minimum=0,
+        maximum=MAX_PREVIEWS,
+    ),
 }
+_EDIT: Notes = {
+    **_IMAGE,
+    "images": _note("The pictures to draw from.", minItems=1, maxItems=MAX_IMAGES),
+    "mask": _note("Only what is transparent or white in it is drawn anew."),
+}
+_PLACE = [
+    {"properties": {name: {"type": "string", "minLength": 1}}, "required": [name]}
+    for name in ("image_url", "file_id")
+]
 _SILENT = [{"properties": {"role": {"enum": list(MAY_BE_SILENT)}}}]
 _SPEECH: Notes = {
     WHOLE: {
@@ -294,6 +315,12 @@ FIELDS: dict[type[Struct], Notes] = {
     CompletionFields: _COMPLETION,
     ResponseFields: _RESPONSE,
     ImageFields: _IMAGE,
+    ImageEditFields: _EDIT,
+    ImagePlace: {
+        WHOLE: {"anyOf": _PLACE},
+        "image_url": _note("A web address that is open to all, or a data URL."),
+        "file_id": _note("The id of a file of `/v1/files`."),
+    },
     SpeechFields: _SPEECH,
     WireMessage: _MESSAGE,
     WireFunction: _FUNCTION,
@@ -322,6 +349,10 @@ FIELDS: dict[type[Struct], Notes] = {
     },
     WireFormat: {
         "type": _note("What the answer has to be.", enum=["text", "json_object", "json_schema"]),
-        "json_schema": _note("Required for `json_schema`; `schema` is what the answer has to fit."),
+        "json_schema": _note(
+            "Required for `json_schema`, with a `name`; `schema` is what the answer has to fit."
+        ),
+        "schema": _note("Beside `json_object`: what the answer has to fit."),
+        "value": _note("Beside `json_object`: the same."),
     },
 }

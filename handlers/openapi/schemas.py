@@ -1,4 +1,4 @@
-"""Records -> JSON Schema: the readers' own for requests, those of `answers.py` for answers."""
+"""Records -> JSON Schema: the readers' own for requests, those of `service/answers` for answers."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from handlers.audio import speech
 from handlers.chat import completions
+from handlers.images import edits
 from handlers.images import fields as image_fields
 from handlers.openapi.fields import COMPONENTS, FIELDS, WHOLE, Schema
 from handlers.reading import chat_fields
@@ -24,6 +25,7 @@ REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
     "CompletionRequest": (completions.CompletionFields, completions.HONOURED),
     "ResponseRequest": (response_fields.ResponseFields, response_fields.HONOURED),
     "ImageRequest": (image_fields.ImageFields, image_fields.HONOURED),
+    "ImageEditRequest": (edits.ImageEditFields, edits.EDIT_HONOURED),
     "SpeechRequest": (speech.SpeechFields, speech.HONOURED),
 }
 
@@ -34,9 +36,26 @@ def reference(name: str) -> Schema:
 
 
 def answer_components(records: Iterable[Any]) -> dict[str, Schema]:
-    """Return the schemas of these records, by their names, and of all that is in them."""
+    """Return the schemas of these records, by their names, and of all that is in them.
+
+    What has a default goes out with it, so that it is as sure to be there as what has none.
+    """
     _, found = msgspec.json.schema_components(records, ref_template=f"{COMPONENTS}{{name}}")
-    return found
+    return {name: _always_sent(schema) for name, schema in found.items()}
+
+
+def _always_sent(schema: Schema) -> Schema:
+    if "properties" not in schema:
+        return schema
+    properties, required = {}, schema.get("required", [])
+    for name, given in schema["properties"].items():
+        properties[name] = {key: value for key, value in given.items() if key != "default"}
+    needed = [
+        name
+        for name, given in schema["properties"].items()
+        if name in required or "default" in given
+    ]
+    return {**schema, "properties": properties, "required": needed}
 
 
 def request_components() -> dict[str, Schema]:
@@ -71,7 +90,8 @@ def _as_text(note: Schema) -> Schema:
     if "enum" in note:
         kept["enum"] = [value for value in note["enum"] if value is not None]
     if "maximum" in note:
-        kept["pattern"] = f"^([{note['minimum']}-{note['maximum']}])?$"
+        numbers = range(note["minimum"], note["maximum"] + 1)
+        kept["pattern"] = f"^({'|'.join(map(str, numbers))})?$"
     return {"type": "string", **kept}
 
 

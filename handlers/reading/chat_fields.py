@@ -7,6 +7,7 @@ from msgspec import Struct
 from handlers.reading.chat_messages import WireMessage, chat_messages
 from handlers.reading.common_fields import (
     Arrival,
+    check_ranges,
     chosen_profile,
     ignored_names,
     model_name,
@@ -15,6 +16,7 @@ from handlers.reading.common_fields import (
 )
 from handlers.reading.demand_fields import WireDemand, demand_of
 from handlers.reading.json_body import decode_json, given_names, refusal
+from handlers.reading.wish_fields import WireWishes, wishes_of
 from service.vocabulary.requests import ChatRequest
 
 
@@ -22,8 +24,8 @@ class _StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class _Inert(WireDemand, frozen=True, kw_only=True):
-    """Known fields that have no effect, for their types."""
+class _Inert(WireWishes, frozen=True, kw_only=True):
+    """Known fields that have no effect, or not with every upstream, for their types."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -31,12 +33,10 @@ class _Inert(WireDemand, frozen=True, kw_only=True):
     frequency_penalty: float | None = None
     seed: int | None = None
     logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
     top_logprobs: int | None = None
     store: bool | None = None
     user: str | None = None
-    service_tier: str | None = None
-    reasoning_effort: str | None = None
-    verbosity: str | None = None
     metadata: dict[str, Any] | None = None
 
 
@@ -53,7 +53,6 @@ class ChatFields(_Inert, frozen=True, kw_only=True):
     n: int | None = None
     modalities: list[str] | None = None
     audio: Any = None
-    logprobs: bool | None = None
     conversation_id: str | None = None
     parent_message_id: str | None = None
     render_profile: str | None = None
@@ -62,6 +61,7 @@ class ChatFields(_Inert, frozen=True, kw_only=True):
 HONOURED = frozenset(ChatFields.__struct_fields__) - frozenset(
     _Inert.__struct_fields__
 ) | frozenset(WireDemand.__struct_fields__)
+_NATIVE = frozenset(WireWishes.__struct_fields__)  # honoured where the upstream knows them itself
 
 
 def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
@@ -89,17 +89,19 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
         stop=stop_strings(fields.stop),
         conversation_id=upstream_id("conversation_id", fields.conversation_id),
         parent_message_id=upstream_id("parent_message_id", fields.parent_message_id),
-        ignored_fields=ignored_names(given_names(body), HONOURED),
+        ignored_fields=ignored_names(
+            given_names(body), HONOURED | _NATIVE if arrival.is_native else HONOURED
+        ),
         demand=demand_of(fields),
+        wishes=wishes_of(fields),
     )
 
 
 def _refuse_unsupported(fields: ChatFields) -> None:
     """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    check_ranges(fields)
     if fields.n not in (None, 1):
         raise refusal("n", "only 1 choice for a request can be made; leave it out or send 1")
-    if fields.logprobs:
-        raise refusal("logprobs", "log probabilities are not available; leave it out")
     if "audio" in (fields.modalities or ()):
         raise refusal("modalities", "audio output is not available; use ['text']")
     if fields.audio is not None:

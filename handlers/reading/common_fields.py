@@ -1,7 +1,7 @@
 """The fields that requests of several endpoints share, read alike: model, stop, profile, ids."""
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -10,15 +10,19 @@ from service.vocabulary.requests import Profile
 
 PROFILE_HEADER = "x-render-profile"
 MAX_MODEL_CHARS = 255
-MAX_STOPS = 16
+MAX_STOPS = 4  # OpenAI's own
 MAX_STOP_CHARS = 512  # a possible beginning of one is looked for at the end of every piece
 MAX_NAMED_FIELDS = 32  # in the header that names the ignored ones
 UPSTREAM_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")  # becomes part of a path upstream
-_FIELD_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_FIELD_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 
 
 class Arrival(Struct, frozen=True):
-    """What is known of a request besides its body; `received_at` as in `ChatRequest`."""
+    """What is known of a request besides its body; `received_at` as in `ChatRequest`.
+
+    `is_native`: its upstream knows tools, formats and the like by itself. `models` are those that
+    its gateway key may ask for, any if there are none.
+    """
 
     request_id: str
     received_at: float
@@ -26,6 +30,8 @@ class Arrival(Struct, frozen=True):
     default_profile: Profile
     profile_header: str | None = None
     idempotency_key: str = ""
+    is_native: bool = False
+    models: tuple[str, ...] = ()
 
 
 def model_name(name: str) -> str:
@@ -53,6 +59,27 @@ def stop_strings(stop: str | list[str] | None) -> tuple[str, ...]:
     if any(len(text) > MAX_STOP_CHARS for text in stops):
         raise refusal("stop", f"expected strings of up to {MAX_STOP_CHARS} characters")
     return tuple(dict.fromkeys(text for text in stops if text))
+
+
+# What OpenAI takes of the fields that have no effect here; a caller who is outside means another.
+RANGES: Mapping[str, tuple[float, float]] = {
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "presence_penalty": (-2, 2),
+    "frequency_penalty": (-2, 2),
+}
+
+
+def check_ranges(fields: Struct) -> None:
+    """Refuse a number that OpenAI takes for none of its field.
+
+    Raises:
+        RequestError: it is too low or too high.
+    """
+    for name, (least, most) in RANGES.items():
+        value = getattr(fields, name)
+        if value is not None and not least <= value <= most:
+            raise refusal(name, f"expected a number from {least:g} to {most:g}, got {value:g}")
 
 
 def upstream_id(name: str, value: str | None) -> str | None:

@@ -12,7 +12,6 @@ from typing import Any
 from msgspec import Struct
 
 from handlers.reading.json_body import quoted, refusal
-from service.demands.instructions import instructed
 from service.demands.json_schemas import SchemaError, check_schema
 from service.vocabulary.requests import ChatRequest, Demand, Function, JsonFormat
 
@@ -62,10 +61,12 @@ class _JsonSchema(Struct, frozen=True):
 
 
 class WireFormat(Struct, frozen=True):
-    """`response_format`."""
+    """`response_format`; some clients put the schema of a `json_object` beside it."""
 
     type: str
     json_schema: _JsonSchema | None = None
+    schema: dict[str, Any] | None = None
+    value: dict[str, Any] | None = None
 
 
 class WireDemand(Struct, frozen=True, kw_only=True):
@@ -145,18 +146,15 @@ def offered_functions(
     return tuple(each for each in functions if not choice.only or each.name in choice.only)
 
 
-async def demanded(chat: ChatRequest) -> ChatRequest:
-    """Return the request with its demand checked and told to the model.
-
-    Schemas are checked off the event loop; without a demand nothing is done at all.
+async def checked(chat: ChatRequest) -> ChatRequest:
+    """Return the request when its schemas were checked, off the event loop.
 
     Raises:
         RequestError: a schema is not valid; the message names the place in it.
     """
-    if chat.demand is None:
-        return chat
-    await asyncio.to_thread(_check_schemas, chat.demand)
-    return instructed(chat)
+    if chat.demand is not None:
+        await asyncio.to_thread(_check_schemas, chat.demand)
+    return chat
 
 
 def _check_schemas(demand: Demand) -> None:
@@ -220,14 +218,19 @@ def _tool_choice(choice: str | WireChoice | None) -> Choice:
         case WireChoice(type="function", function=_Named(name)):
             return Choice(must_call=True, only=(name,))
         case WireChoice(type="allowed_tools", allowed_tools=_Allowed(tools, mode)):
-            only = tuple(_allowed_name(tool, at) for at, tool in enumerate(tools))
+            only = tuple(allowed_name(tool, at) for at, tool in enumerate(tools))
             return Choice(must_call=mode == "required", only=only)
         case _:
             forms = "'none', 'auto', 'required' or {'type': 'function', 'function': {'name': …}}"
             raise refusal("tool_choice", f"expected {forms}")
 
 
-def _allowed_name(tool: Any, at: int) -> str:
+def allowed_name(tool: Any, at: int) -> str:
+    """Return the name of an entry of `tool_choice.allowed_tools.tools`.
+
+    Raises:
+        RequestError: it has none.
+    """
     match tool:
         case {"type": "function", "function": {"name": str(name)}} | {
             "type": "function",
@@ -256,14 +259,23 @@ def _json_format(wanted: WireFormat | None) -> JsonFormat | None:
         case None | WireFormat(type="text"):
             return None
         case WireFormat(type="json_object"):
-            return JsonFormat("response_format")
-        case WireFormat(type="json_schema", json_schema=_JsonSchema() as sent):
-            path = "response_format.json_schema.schema"
-            if sent.schema is None:
-                raise refusal(path, "this field is required")
-            return JsonFormat(path, sent.schema, sent.name, sent.description or "")
+            beside = {"schema": wanted.schema, "value": wanted.value}
+            sent = ((name, schema) for name, schema in beside.items() if schema is not None)
+            name, schema = next(sent, ("", None))
+            return JsonFormat(f"response_format.{name}".rstrip("."), schema)
         case WireFormat(type="json_schema"):
-            raise refusal("response_format.json_schema", "this field is required")
+            return _fitting_schema(wanted.json_schema)
         case WireFormat(kind):
             problem = f"{quoted(kind)} is no format; use 'text', 'json_object' or 'json_schema'"
             raise refusal("response_format.type", problem)
+
+
+def _fitting_schema(sent: _JsonSchema | None) -> JsonFormat:
+    path = "response_format.json_schema"
+    if sent is None:
+        raise refusal(path, "this field is required")
+    if not sent.name:
+        raise refusal(f"{path}.name", "this field is required")
+    if sent.schema is None:
+        raise refusal(f"{path}.schema", "this field is required")
+    return JsonFormat(f"{path}.schema", sent.schema, sent.name, sent.description or "")

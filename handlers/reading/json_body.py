@@ -6,6 +6,7 @@ produce when they cut an emoji in two, and integers with a point, which are all 
 languages with one kind of number have.
 """
 
+import asyncio
 import json
 import math
 import re
@@ -13,12 +14,16 @@ from functools import cache
 from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
+from handlers.reading.pending_bodies import PENDING_BODY, SMALL_BYTES
 from service.vocabulary.errors import BodySizeError, RequestError
+from service.vocabulary.json_values import counted
 
 Shape = TypeVar("Shape")
 
+COUNTED_BYTES = 1024 * 1024
+MAX_VALUES = 200_000  # of a body over that; a history of ten thousand messages has a half of it
 _BOM = b"\xef\xbb\xbf"
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _REPORT = re.compile(r"(?s)(.*?)(?: - at `(?:.* in )?\$\.?(.*)`)?")
@@ -53,21 +58,47 @@ def body_size_error(max_bytes: int) -> BodySizeError:
 
 
 async def read_body(request: web.Request, max_bytes: int) -> bytes:
-    """Return the body of a JSON request.
+    """Return the body of a JSON request, which may have to wait for room.
 
     A body that declares itself over the limit is refused unread; the server then
-    reads and drops it, so that the caller gets to see the answer.
+    reads and drops it, so that the caller gets to see the answer. The values of a long one are
+    counted, so that it can be decoded in one go.
 
     Raises:
-        RequestError: it is a form.
+        RequestError: it is a form, or holds too many values.
         BodySizeError: it is over the limit.
+        OverloadedError: other bodies left no room for it.
     """
     if request.content_type.startswith("multipart/"):
         message = "This endpoint takes JSON: send the body with 'Content-Type: application/json'."
         raise RequestError(message, code="unsupported_media_type")
     if (request.content_length or 0) > max_bytes:
         raise body_size_error(max_bytes)
-    return await request.read()
+    body = await _received(request, max_bytes)
+    if len(body) > COUNTED_BYTES:
+        for count in counted(body):
+            if count > MAX_VALUES:
+                message = f"The request body holds over {MAX_VALUES} values; send fewer."
+                raise RequestError(message)
+            await asyncio.sleep(0)
+    return body
+
+
+async def _received(request: web.Request, max_bytes: int) -> bytes:
+    """Return the bytes; not by `request.read()`, which keeps them until the request is over."""
+    pending = request.get(PENDING_BODY)
+    declared = 0 if hdrs.CONTENT_ENCODING in request.headers else request.content_length or 0
+    if pending is not None and declared > SMALL_BYTES:
+        await pending.hold(declared)
+    body = bytearray()
+    while chunk := await request.content.readany():
+        size = len(body) + len(chunk)
+        if size > max_bytes:
+            raise body_size_error(max_bytes)
+        if pending is not None:
+            await pending.hold_next(size, len(chunk))
+        body += chunk
+    return bytes(body)
 
 
 def decode_json(body: bytes, shape: type[Shape]) -> Shape:

@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 
 from handlers.reading.json_body import quoted, refusal
+from handlers.reading.pending_bodies import PENDING_BODY, PENDING_FORMS, PendingBody
 from service.files.disk import on_disk
 from service.files.file_names import shown_name
 from service.vocabulary.errors import BodySizeError, RequestError
@@ -22,6 +23,9 @@ from service.vocabulary.requests import LocalFile
 MAX_PARTS = 64  # an edit takes 16 pictures, and there are some 15 fields
 MAX_FIELD_BYTES = 1024 * 1024  # of all fields together; the longest prompt is a thirtieth of it
 MAX_HEAD_BYTES = 64 * 1024  # of one header of a part, which has the file's name in it
+# Of what names a part: reading it takes time that grows with the square of its parameters.
+MAX_DISPOSITION_CHARS = 8 * 1024
+MAX_DISPOSITION_PARAMS = 64
 _CHUNK_BYTES = 256 * 1024
 _PLAIN_ENCODINGS = frozenset({"", "binary", "7bit", "8bit"})
 _MAX_TYPE_CHARS = 255
@@ -71,6 +75,7 @@ async def open_form(
     Raises:
         RequestError: it is no form, or malformed.
         BodySizeError: it is over the limit.
+        OverloadedError: other forms left no room for it.
         StorageError: the disk is full or cannot be written.
     """
     if request.content_type != "multipart/form-data":
@@ -83,12 +88,24 @@ async def open_form(
     if (request.content_length or 0) > max_bytes:
         raise _over(max_bytes)
     reading = _Reading(request, directory, max_bytes)
-    try:
-        yield await reading.form()
-    finally:
-        for path in reading.paths:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)  # not in a thread: a cancellation would skip it
+    with _pending(request) as reading.pending:
+        try:
+            yield await reading.form()
+        finally:
+            for path in reading.paths:
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)  # not in a thread: a cancellation would skip it
+
+
+@contextmanager
+def _pending(request: web.Request) -> Iterator[PendingBody | None]:
+    """Hold room on the disk for a form that has not come with the head of its request."""
+    body = request.get(PENDING_BODY)
+    if body is None:
+        yield None
+        return
+    with request.app[PENDING_FORMS].one_more(body.holders, body.end) as form:
+        yield form
 
 
 class _Reading:
@@ -96,6 +113,7 @@ class _Reading:
 
     def __init__(self, request: web.Request, directory: Path, max_bytes: int) -> None:
         self.paths: list[Path] = []
+        self.pending: PendingBody | None = None
         self._request = request
         self._directory = directory
         self._max_bytes = max_bytes
@@ -105,6 +123,8 @@ class _Reading:
 
     async def form(self) -> Form:
         """Read all parts."""
+        if self.pending is not None:
+            await self.pending.hold(self._request.content_length or 0)
         with _as_sent():
             reader = MultipartReader(
                 self._request.headers, self._request.content, max_field_size=MAX_HEAD_BYTES
@@ -129,6 +149,9 @@ class _Reading:
         return part
 
     async def _take(self, part: BodyPartReader) -> None:
+        head = part.headers.get(hdrs.CONTENT_DISPOSITION, "")
+        if len(head) > MAX_DISPOSITION_CHARS or head.count(";") > MAX_DISPOSITION_PARAMS:
+            raise RequestError("A part of the form has too much in its Content-Disposition.")
         with _as_sent():
             name, filename = part.name, part.filename
         if not name:
@@ -196,6 +219,8 @@ class _Reading:
         # What was received counts, between the parts too: a chunked body says no length before.
         if self._request.content.total_bytes > self._max_bytes:
             raise _over(self._max_bytes)
+        if self.pending is not None:
+            await self.pending.hold_next(self._request.content.total_bytes, len(chunk))
         return bytes(chunk)
 
 

@@ -1,10 +1,14 @@
 """Lists that are answered a page at a time, as OpenAI's are."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from handlers.reading.json_body import quoted, refusal
+
+Entry = TypeVar("Entry")
 
 _COUNT = re.compile(r"[0-9]{1,10}", re.ASCII)
 
@@ -21,13 +25,27 @@ def in_order(entries: list[Any], query: Mapping[str, str], default: str = "desc"
     return entries[::-1] if order == "asc" else entries
 
 
+class Page(Struct, Generic[Entry], frozen=True):
+    """A part of a list; the ids are those of its ends, null where it is empty."""
+
+    data: list[Entry]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
 def page_of(
-    entries: Sequence[dict[str, Any]], query: Mapping[str, str], default: int, most: int
-) -> dict[str, Any]:
+    entries: Sequence[Entry],
+    id_of: Callable[[Entry], str],
+    query: Mapping[str, str],
+    default: int,
+    most: int,
+) -> Page[Entry]:
     """Return the page of a list that the query asks for.
 
     Args:
-        entries: the whole list, in order; each has an `id`.
+        entries: the whole list, in order.
+        id_of: tells the id of an entry.
         query: `after` is the id of the last entry that the caller has, `limit` the
             size of the page.
         default: the size of a page that names none.
@@ -36,20 +54,19 @@ def page_of(
     Raises:
         RequestError: the limit is no such number.
     """
-    after = query.get("after")
+    ids = [id_of(entry) for entry in entries]
+    after, start = query.get("after"), 0
     if after:
         # Nothing comes after an entry that is not there any more.
-        ids = [entry["id"] for entry in entries]
-        entries = entries[ids.index(after) + 1 :] if after in ids else []
-    limit = _limit(query.get("limit"), default, most)
-    page = list(entries[:limit])
-    return {
-        "object": "list",
-        "data": page,
-        "first_id": page[0]["id"] if page else None,
-        "last_id": page[-1]["id"] if page else None,
-        "has_more": len(entries) > limit,
-    }
+        start = ids.index(after) + 1 if after in ids else len(ids)
+    end = start + _limit(query.get("limit"), default, most)
+    page = ids[start:end]
+    return Page(
+        data=list(entries[start:end]),
+        first_id=page[0] if page else None,
+        last_id=page[-1] if page else None,
+        has_more=len(ids) > end,
+    )
 
 
 def _limit(given: str | None, default: int, most: int) -> int:

@@ -1,10 +1,12 @@
 """`POST /v1/responses`, whole and streamed (openai-wire 8)."""
 
+import logging
 import secrets
 import time
 from contextlib import aclosing, suppress
 from typing import Any
 
+import msgspec
 from aiohttp import web
 from msgspec import Struct, structs
 
@@ -15,44 +17,48 @@ from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import credential_of, reply_headers
 from handlers.edge.json_replies import error_response, json_response
 from handlers.edge.record import RECORD, Record
-from handlers.reading.demand_fields import demanded
+from handlers.reading.demand_fields import checked
 from handlers.reading.json_body import read_body
 from handlers.responses.fields import (
     asked_model,
-    echo_of,
+    begun_response,
     ignored_fields,
     response_chat,
     response_fields,
 )
 from handlers.responses.history import History
-from handlers.responses.items import input_items
+from handlers.responses.listed_items import input_items
 from handlers.responses.running import RUNNING, Running
-from service.keys import BLOBS, CONFIG, STATE
+from service.answers.responses import ModelResponse
+from service.keys import ACCEPTANCE, BLOBS, CONFIG, STATE
 from service.pipeline.fast_lane import Outlet
 from service.ports import BlobStore
 from service.settings.config import Config
 from service.stages.encode.response_output import RESPONSE_PREFIX
-from service.stages.encode.responses import ResponseEvents, ResponseMeta
-from service.turns.kept_responses import KeptResponse, KeptResponses
+from service.stages.encode.responses import ResponseEvents
+from service.turns.kept_responses import KeepLimits, KeptResponse, KeptResponses
 from service.vocabulary.credentials import Credential
-from service.vocabulary.errors import StorageError
+from service.vocabulary.errors import ServiceError, StorageError
 from service.vocabulary.events import AssetKind
-from service.vocabulary.rendered import AssetLinked
+from service.vocabulary.rendered import AssetLinked, TokenCounts
 from service.vocabulary.requests import ChatRequest
 
+_log = logging.getLogger("gateway.responses")
 _DAY_SECONDS = 86_400.0
 _ID_BYTES = 24
 
 
 class _Asked(Struct, frozen=True):
-    """A response that is asked for. `owner` and `is_kept` say whose it is, and for how long."""
+    """A response that is asked for. `owner` and `is_kept` say whose it is, and for how long.
 
-    id: str
+    `begun` is the response object before anything has come.
+    """
+
     owner: str
     is_kept: bool
     chat: ChatRequest
     items: list[dict[str, Any]]
-    echo: dict[str, Any]
+    begun: ModelResponse
 
 
 async def create_response(request: web.Request) -> web.StreamResponse:
@@ -65,23 +71,23 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     credential = credential_of(request)
     asked = await _read(request, config, credential)
     record.chat = asked.chat
-    meta = ResponseMeta(
-        id=asked.id,
-        created=int(time.time()),
-        model=asked.chat.model,
-        is_temporary=config.conversation.temporary,
-        echo=asked.echo,
-    )
-    events = ResponseEvents(meta)
+    demand, is_temporary = asked.chat.demand, config.conversation.temporary
+    functions = demand.functions if demand else ()
+    events = ResponseEvents(asked.begun, functions, is_temporary=is_temporary)
     running = Running(events, is_kept=asked.is_kept)
-    with request.app[RUNNING].entered(asked.owner, asked.id, running):
+    with request.app[RUNNING].entered(asked.owner, asked.begun.id, running):
         answer = _Answer(request, asked, events, running)
         return await (answer.stream if asked.chat.is_stream else answer.reply)(credential)
 
 
 def kept_responses(app: web.Application) -> KeptResponses:
     """Return the responses that are kept, each as long as files are."""
-    return KeptResponses(app[STATE], app[CONFIG].files.keep_days * _DAY_SECONDS)
+    config = app[CONFIG]
+    sizes = config.responses
+    limits = KeepLimits(
+        config.files.keep_days * _DAY_SECONDS, sizes.max_bytes_per_owner, sizes.max_bytes
+    )
+    return KeptResponses(app[STATE], limits)
 
 
 async def with_pictures(source: Source, blobs: BlobStore, pictures: dict[str, str]) -> Source:
@@ -105,15 +111,16 @@ async def _read(request: web.Request, config: Config, credential: Credential) ->
     if fields.previous_response_id:
         previous = await history.previous(fields.previous_response_id)
     model = asked_model(fields, previous.response["model"] if previous else None)
-    chat = await demanded(response_chat(fields, items, arrival_of(request), model))
-    chat = structs.replace(chat, ignored_fields=ignored_fields(body, fields))
+    arrival = arrival_of(request)
+    chat = await checked(response_chat(fields, items, arrival, model))
+    ignored = ignored_fields(body, fields, is_native=arrival.is_native)
+    chat = structs.replace(chat, ignored_fields=ignored)
     return _Asked(
-        id=f"{RESPONSE_PREFIX}{stem}",
         owner=credential.owner,
         is_kept=fields.is_kept,
         chat=await history.continued(chat, previous) if previous else chat,
         items=items,
-        echo=echo_of(fields),
+        begun=begun_response(fields, f"{RESPONSE_PREFIX}{stem}", model, int(time.time())),
     )
 
 
@@ -130,7 +137,8 @@ class _Answer:
         self._record: Record = request[RECORD]
 
     async def _source(self, credential: Credential, outlet: Outlet | None = None) -> Source:
-        source = await rendered(self._request, self._asked.chat, credential, outlet)
+        chat = self._asked.chat
+        source = await rendered(self._request, chat, credential, outlet, is_flat=False)
         watched = self._running.watch(source)
         return with_pictures(watched, self._request.app[BLOBS], self._events.pictures)
 
@@ -162,24 +170,33 @@ class _Answer:
         )
         return json_response(whole, headers=headers | overhead_header(self._request, waited))
 
-    async def _settle(self) -> dict[str, Any]:
+    async def _settle(self) -> TokenCounts:
         """Count the answer and keep it, before its caller can go on from it."""
-        self._record.usage = await usage_of(self._asked.chat, self._events.gathered)
-        usage = self._record.usage.as_response_json()
-        await self._keep(self._events.response(usage))
-        return usage
+        self._record.usage = counts = await usage_of(self._asked.chat, self._events.gathered)
+        self._events.completed_at = int(time.time())
+        await self._keep(self._events.response(counts))
+        return counts
 
-    async def _keep(self, response: dict[str, Any]) -> None:
-        if not self._running.is_kept:
+    async def _keep(self, response: ModelResponse) -> None:
+        if not self._running.is_kept or not await self._is_accepted():
             return
         facts = self._events.gathered.facts
         settings = self._request.app[CONFIG].conversation
         is_gone = settings.temporary or settings.delete_after_response
-        output = [without_content(item) for item in response["output"]]
+        output = [without_content(item) for item in response.output]
         kept = KeptResponse(
-            response={**response, "output": output},
+            response=msgspec.to_builtins(structs.replace(response, output=output)),
             input_items=self._asked.items,
             conversation_id=None if is_gone else facts.conversation_id,
             message_id=None if is_gone else facts.message_id,
         )
         await kept_responses(self._request.app).keep(self._asked.owner, kept)
+
+    async def _is_accepted(self) -> bool:
+        """Tell whether the upstream takes the caller's token: nothing is kept for a made-up one."""
+        try:
+            await self._request.app[ACCEPTANCE].confirm(credential_of(self._request))
+        except ServiceError as error:
+            _log.info("response %s is not kept: %s", self._asked.begun.id, error)
+            return False
+        return True

@@ -2,30 +2,38 @@
 
 from typing import Any
 
-from handlers.reading.common_fields import Arrival, chosen_profile, ignored_names, model_name
+from msgspec import structs
+
+from handlers.reading.common_fields import (
+    Arrival,
+    check_ranges,
+    chosen_profile,
+    ignored_names,
+    model_name,
+)
 from handlers.reading.json_body import decode_json, given_names, quoted, refusal
-from handlers.responses.demand_fields import WireDemand, demand_of, echoed_tool
+from handlers.responses.demand_fields import WireDemand, demand_of, echoed_text
 from handlers.responses.items import input_messages
-from service.vocabulary.requests import ChatMessage, ChatRequest, TextPart
+from handlers.responses.tools import echoed_tool
+from handlers.responses.wishes import WireWishes, wishes_of
+from service.answers.responses import ModelResponse
+from service.demands.instructions import told_history
+from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart
 
 MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 512  # OpenAI's own
 
-LOGPROBS = "message.output_text.logprobs"
 
-
-class _Inert(WireDemand, frozen=True, kw_only=True):
-    """Known fields that have no effect, for their types."""
+class _Inert(WireWishes, frozen=True, kw_only=True):
+    """Known fields that have no effect, or not with every upstream, for their types."""
 
     temperature: float | None = None
     top_p: float | None = None
     top_logprobs: int | None = None
     max_tool_calls: int | None = None
-    reasoning: dict[str, Any] | None = None
-    include: list[str] | None = None
     user: str | None = None
     safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
-    service_tier: str | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
 
 
 class ResponseFields(_Inert, frozen=True, kw_only=True):
@@ -53,7 +61,15 @@ class ResponseFields(_Inert, frozen=True, kw_only=True):
 
 
 _INERT = frozenset(_Inert.__struct_fields__) - frozenset(WireDemand.__struct_fields__)
+# What the response object repeats of its request as it is; `begun_response` has the rest.
+_ECHOED = (
+    *("background", "frequency_penalty", "instructions", "max_output_tokens", "max_tool_calls"),
+    *("metadata", "parallel_tool_calls", "presence_penalty", "previous_response_id"),
+    *("prompt_cache_key", "safety_identifier", "service_tier", "store", "temperature"),
+    *("tool_choice", "top_logprobs", "top_p", "truncation", "user"),
+)
 HONOURED = frozenset(ResponseFields.__struct_fields__) - _INERT
+_NATIVE = frozenset(WireWishes.__struct_fields__)  # honoured where the upstream knows them itself
 
 
 def response_fields(body: bytes) -> ResponseFields:
@@ -72,10 +88,13 @@ def response_fields(body: bytes) -> ResponseFields:
     return fields
 
 
-def ignored_fields(body: bytes, fields: ResponseFields) -> tuple[str, ...]:
+def ignored_fields(
+    body: bytes, fields: ResponseFields, *, is_native: bool = False
+) -> tuple[str, ...]:
     """Return the names of the fields that were given and have no effect."""
     inert = {"truncation"} if fields.truncation == "auto" else set()
-    return ignored_names(given_names(body), HONOURED - inert)
+    honoured = HONOURED | _NATIVE if is_native else HONOURED
+    return ignored_names(given_names(body), honoured - inert)
 
 
 def asked_model(fields: ResponseFields, previous: str | None) -> str:
@@ -106,7 +125,7 @@ def response_chat(
         RequestError: an item or the profile is wrong.
     """
     messages = input_messages(items, "input")
-    if not messages:
+    if not told_history(messages):
         raise refusal("input", "it holds nothing to answer; send at least one message")
     if fields.instructions:
         messages = (ChatMessage("system", (TextPart(fields.instructions),)), *messages)
@@ -116,43 +135,43 @@ def response_chat(
         messages=messages,
         is_stream=bool(fields.stream),
         is_usage_wanted=True,
-        profile=chosen_profile(fields.render_profile, arrival),
+        profile=chosen_profile(fields.render_profile, _with_items(arrival)),
         public_url=arrival.public_url,
         received_at=arrival.received_at,
         idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_output_tokens,
-        demand=demand_of(fields),
+        demand=demand_of(fields, items),
+        wishes=wishes_of(fields),
         needs_copies=True,  # pictures are in the response themselves
     )
 
 
-def echo_of(fields: ResponseFields) -> dict[str, Any]:
-    """Return what the response object repeats of its request."""
-    reasoning = {"effort": None, "summary": None, **(fields.reasoning or {})}
-    parallel = fields.parallel_tool_calls
-    return {
-        "background": False,
-        "instructions": fields.instructions,
-        "max_output_tokens": fields.max_output_tokens,
-        "max_tool_calls": fields.max_tool_calls,
-        "metadata": fields.metadata or {},
-        "parallel_tool_calls": True if parallel is None else parallel,
-        "previous_response_id": fields.previous_response_id,
-        "reasoning": reasoning,
-        "safety_identifier": fields.safety_identifier,
-        "store": fields.is_kept,
-        "temperature": fields.temperature,
-        "text": {"format": {"type": "text"}, **(fields.text or {})},
-        "tool_choice": fields.tool_choice or "auto",
-        "tools": [echoed_tool(tool) for tool in fields.tools or ()],
-        "top_p": fields.top_p,
-        "truncation": fields.truncation or "disabled",
-        "user": fields.user,
-    }
+def _with_items(arrival: Arrival) -> Arrival:
+    """Return an arrival whose default is the profile of items, unless the server's is `bot`."""
+    if arrival.default_profile is Profile.BOT:
+        return arrival
+    return structs.replace(arrival, default_profile=Profile.ITEMS)
+
+
+def begun_response(
+    fields: ResponseFields, response_id: str, model: str, created_at: int
+) -> ModelResponse:
+    """Return the response object before anything has come, with what it repeats of its request."""
+    given = {name: getattr(fields, name) for name in _ECHOED}
+    return ModelResponse(
+        id=response_id,
+        model=model,
+        created_at=created_at,
+        reasoning={"effort": None, "summary": None, **(fields.reasoning or {})},
+        text=echoed_text(fields.text or {}),
+        tools=[echoed_tool(tool) for tool in fields.tools or ()],
+        **{name: value for name, value in given.items() if value is not None},
+    )
 
 
 def _refuse_unsupported(fields: ResponseFields) -> None:
     """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    check_ranges(fields)
     if fields.background:
         raise refusal("background", "responses are not run in the background; stream them instead")
     if fields.conversation is not None:
@@ -160,8 +179,6 @@ def _refuse_unsupported(fields: ResponseFields) -> None:
         raise refusal("conversation", problem)
     if fields.prompt is not None:
         raise refusal("prompt", "prompt templates are not available; send 'instructions'")
-    if LOGPROBS in (fields.include or ()):
-        raise refusal("include", f"log probabilities are not available; leave {LOGPROBS!r} out")
     if fields.truncation not in (None, "auto", "disabled"):
         raise refusal("truncation", f"{quoted(fields.truncation)} is neither 'auto' nor 'disabled'")
 

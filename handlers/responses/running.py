@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager, suppress
-from typing import Any
 
 from aiohttp import web
 
 from handlers.answering.answers import Source
+from service.answers.responses import ModelResponse
 from service.stages.encode.responses import CANCELLED, ResponseEvents
 from service.vocabulary.rendered import Rendered
 
@@ -25,7 +25,7 @@ class Running:
         self._reading: asyncio.Timeout | None = None
         self._is_cancelled = False
 
-    def response(self) -> dict[str, Any]:
+    def response(self) -> ModelResponse:
         """Return the response object as it is now."""
         return self._events.response()
 

@@ -7,6 +7,7 @@ known to the process that writes it, and to no other.
 from typing import Any
 
 from aiohttp import web
+from msgspec import structs
 
 from handlers.answering.picture_content import with_content
 from handlers.edge.headers import credential_of
@@ -14,11 +15,18 @@ from handlers.edge.json_replies import json_response
 from handlers.reading.json_body import quoted, refusal
 from handlers.reading.paging import in_order, page_of
 from handlers.responses.create import kept_responses
+from handlers.responses.listed_items import input_items
 from handlers.responses.running import RUNNING, Running
+from service.answers.responses import DeletedResponse, InputItemList, ModelResponse
 from service.keys import BLOBS
 from service.turns.kept_responses import KeptResponse
 from service.vocabulary.errors import NotFoundError
 
+_DEFAULTS: dict[str, Any] = {
+    field.name: field.default
+    for field in structs.fields(ModelResponse)
+    if isinstance(field.default, float | int | str | None)
+}
 DEFAULT_PAGE, MAX_PAGE = 20, 100  # OpenAI's own
 
 
@@ -50,7 +58,7 @@ async def delete_response(request: web.Request) -> web.Response:
         owner = credential_of(request).owner
         if not await kept_responses(request.app).delete(owner, response_id):
             raise _unknown(response_id)
-    return json_response({"id": response_id, "object": "response", "deleted": True})
+    return json_response(DeletedResponse(response_id))
 
 
 async def cancel_response(request: web.Request) -> web.Response:
@@ -79,8 +87,10 @@ async def list_input_items(request: web.Request) -> web.Response:
     if kept.input_items is None:
         message = "The input of this response was over the limit of what is kept."
         raise NotFoundError(message)
-    items = in_order(kept.input_items[::-1], request.query)
-    return json_response(page_of(items, request.query, DEFAULT_PAGE, MAX_PAGE))
+    listed = input_items(kept.input_items, "")  # an earlier version left keys of theirs out
+    items = in_order(listed[::-1], request.query)
+    page = page_of(items, lambda item: str(item["id"]), request.query, DEFAULT_PAGE, MAX_PAGE)
+    return json_response(InputItemList(page.data, page.first_id, page.last_id, page.has_more))
 
 
 def _running(request: web.Request) -> Running | None:
@@ -100,7 +110,13 @@ async def _whole(request: web.Request) -> dict[str, Any]:
     response = (await _kept(request)).response
     blobs = request.app[BLOBS]
     output = [await with_content(blobs, item) for item in response["output"]]
-    return {**response, "output": output}
+    return {**_of_today(response), "output": output}
+
+
+def _of_today(response: dict[str, Any]) -> dict[str, Any]:
+    """Return a response with every field, as OpenAI's defaults where an earlier version kept none."""
+    missing = {name: value for name, value in _DEFAULTS.items() if response.get(name) is None}
+    return {**response, **missing}
 
 
 def _unknown(response_id: str) -> NotFoundError:

@@ -8,9 +8,10 @@ second answer is held as well, since its first part is out already.
 """
 
 import asyncio
+import json
 import secrets
 import string
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 
 from msgspec import structs
@@ -21,6 +22,7 @@ from service.ports import Turns
 from service.stages.function_calls.call_block import CallBlock
 from service.stages.function_calls.call_shapes import WrittenCall
 from service.stages.function_calls.take_calls import TakeCalls
+from service.vocabulary import endings
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import ServiceError, UnmetDemandError
 from service.vocabulary.events import (
@@ -37,7 +39,8 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
-from service.vocabulary.requests import ChatMessage, ChatRequest, Demand, TextPart
+from service.vocabulary.native import FunctionCallEnded
+from service.vocabulary.requests import CUSTOM_INPUT, ChatMessage, ChatRequest, Demand, TextPart
 
 _ID_CHARS = string.ascii_letters + string.digits
 _ID_LENGTH = 24  # as OpenAI's own
@@ -139,7 +142,8 @@ class _Attempt:
             return [*words, *self._end("stop")]
         if self._demand.json_format is not None:
             words = []  # text beside calls is no JSON, and would be taken for it
-        return [*words, *_calls(verdict.calls), *self._end("tool_calls")]
+        custom = {function.name for function in self._demand.functions if function.is_custom}
+        return [*words, *_calls(verdict.calls, custom), *self._end("tool_calls")]
 
     def _end(self, finish_reason: str) -> list[Delta]:
         if self.ended is None:
@@ -208,7 +212,7 @@ async def _second(
                 if out := second.feed_batch(batch):
                     yield out
     except ServiceError as error:
-        yield [TurnEnded(Outcome.FAILED, None, error.failure())]
+        yield [endings.UNMET.ended(failure=error.failure())]
         return
     if not second.is_complete:
         yield second.released()
@@ -244,13 +248,16 @@ def _asked_again(chat: ChatRequest, first: _Attempt, text: str, *, is_kept: bool
     )
 
 
-def _calls(calls: Sequence[WrittenCall]) -> list[Delta]:
+def _calls(calls: Sequence[WrittenCall], custom: Collection[str]) -> list[Delta]:
+    """Return the deltas of whole calls; `custom` are the names of custom tools."""
     deltas: list[Delta] = []
     for index, call in enumerate(calls):
+        text = json.loads(call.arguments)[CUSTOM_INPUT] if call.name in custom else call.arguments
         call_id = f"call_{''.join(secrets.choice(_ID_CHARS) for _ in range(_ID_LENGTH))}"
         deltas += [
             FunctionCallStarted(index, call_id, call.name),
-            FunctionArguments(index, call.arguments),
+            FunctionArguments(index, text),
+            FunctionCallEnded(index),
         ]
     return deltas
 
@@ -270,4 +277,4 @@ def _failed(demand: Demand, verdict: Verdict, text: str) -> list[Delta]:
         code="tool_use_failed" if is_call else "json_validate_failed",
         param="tools" if wanted is None or is_call else wanted.path,
     )
-    return [TextSpent((), text), TurnEnded(Outcome.FAILED, None, error.failure())]
+    return [TextSpent((), text), endings.UNMET.ended(failure=error.failure())]

@@ -95,7 +95,7 @@ def problem_with(value: Any, schema: Mapping[str, Any]) -> str:
         SchemaError: that takes too long to find out.
     """
     _budget.reset()
-    validator = _validator(schema)
+    validator = _validator(_without_fragments(schema))
     try:
         errors = list(islice(validator.iter_errors(value), _SHOWN_PROBLEMS))
         return "; ".join(_told(error) for error in errors)
@@ -112,6 +112,7 @@ def _check(encoded: str) -> tuple[str, str] | None:
     schema = json.loads(encoded)
     try:
         _check_depth(schema)
+        schema = _without_fragments(schema)
         _budget.reset()
         _check_form(schema)
         _check_parts(schema)
@@ -133,6 +134,23 @@ def _check_depth(schema: Any) -> None:
             for inner in (each.values() if isinstance(each, dict) else each)
             if isinstance(inner, dict | list)
         ]
+
+
+def _without_fragments(schema: Any) -> Any:
+    """Return a schema without each `$id` that has a fragment, such as `https://a.example/s#/x`.
+
+    Later drafts of JSON Schema allow none there, yet generators write them; nothing is looked up
+    by them, since references lead to places within a schema.
+    """
+    if isinstance(schema, list):
+        return [_without_fragments(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: value if key in _DATA else _without_fragments(value)
+        for key, value in schema.items()
+        if not (key == "$id" and isinstance(value, str) and value.partition("#")[2])
+    }
 
 
 def _check_form(schema: Mapping[str, Any]) -> None:

@@ -60,11 +60,13 @@ class Reader:
     """Turn one body into events; `follow` continues the turn with another body.
 
     `consumed` counts events as the `offset` of a resume does (protocol 4.6):
-    all but pings, empty data and `[DONE]`.
+    all but pings, empty data and `[DONE]`. A reader that `is_paced` makes one event of each piece
+    in which the upstream sent a text; others join or skip what one read brings.
     """
 
-    def __init__(self, secrets: Collection[str] = ()) -> None:
+    def __init__(self, secrets: Collection[str] = (), *, is_paced: bool = False) -> None:
         self.consumed = 0
+        self.is_paced = is_paced
         self._sse = DecodeSse()
         self._skip = SkipSuperseded()
         self._parse = Parse(secrets)
@@ -73,7 +75,8 @@ class Reader:
     def feed(self, chunk: bytes) -> list[UpstreamEvent]:
         """Return the events that this chunk completes."""
         events: list[UpstreamEvent] = []
-        at = first_delta(chunk) if len(chunk) >= MIN_RUN_BYTES else -1
+        is_long = len(chunk) >= MIN_RUN_BYTES and not self.is_paced
+        at = first_delta(chunk) if is_long else -1
         while at >= 0:
             events += self._events(self._sse.feed(chunk[:at]))
             chunk = chunk[at:]
@@ -84,7 +87,7 @@ class Reader:
             chunk = chunk[run.size :]
             at = first_delta(chunk)
         events += self._events(self._sse.feed(chunk))
-        if len(events) > 1:
+        if len(events) > 1 and not self.is_paced:
             events = merged(events)
             if isinstance(last := events[-1], TextAppended):
                 self._parse.share(last.text)  # a joined text is a copy; one is enough
@@ -145,7 +148,7 @@ class Reader:
         self._last = frames[-1]
         for frame in frames:
             self.consumed += _counts(frame)
-        if len(frames) > 1:
+        if len(frames) > 1 and not self.is_paced:
             frames = self._skip.feed_batch(frames)
         return [event for frame in frames for event in self._parse.feed(frame)]
 
@@ -194,8 +197,8 @@ class Growing(Struct, frozen=True, gc=False):
 class Answer:
     """Translate and markers as one stage."""
 
-    def __init__(self, sent: SentHistory) -> None:
-        self._translate = Translate(sent)
+    def __init__(self, sent: SentHistory, conversation_id: str | None = None) -> None:
+        self._translate = Translate(sent, conversation_id)
         self._markers = Markers()
 
     @property
@@ -223,18 +226,19 @@ class Answer:
         return deltas
 
 
-def make_reader(secrets: Collection[str] = ()) -> Reader:
+def make_reader(secrets: Collection[str] = (), *, is_paced: bool = False) -> Reader:
     """Return the stages from chunks to events, for one turn.
 
     Args:
         secrets: tokens that errors may not quote even if the upstream repeats them.
+        is_paced: whether the caller gets text in the pieces in which the upstream sent it.
     """
-    return Reader(secrets)
+    return Reader(secrets, is_paced=is_paced)
 
 
-def make_answer(sent: SentHistory) -> Answer:
-    """Return the stages from events to deltas, for one turn."""
-    return Answer(sent)
+def make_answer(sent: SentHistory, conversation_id: str | None = None) -> Answer:
+    """Return the stages from events to deltas, for one turn; it may go on in a conversation."""
+    return Answer(sent, conversation_id)
 
 
 def make_renderer(bot_format: BotFormat) -> Render:

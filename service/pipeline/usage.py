@@ -9,45 +9,14 @@ import asyncio
 import warnings
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
-
-from msgspec import Struct
 
 from service.stages.render.limit import Encoding, tokenizable
+from service.vocabulary.rendered import TokenCounts
 
 MESSAGE_TOKENS = 4  # role and separators of one message, as OpenAI's cookbook counts them
 REPLY_TOKENS = 3  # the start of the answer, likewise
 INLINE_CHARS = 2_000  # counted in 0.1 ms, which is less than the way to a thread and back
 _SLICE_CHARS = 100_000  # the library refuses a million characters at once
-
-
-class Usage(Struct, frozen=True):
-    """The tokens of one request and its answer; `reasoning_tokens` are part of the answer's."""
-
-    prompt_tokens: int
-    completion_tokens: int
-    reasoning_tokens: int
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the `usage` object of a reply."""
-        return {
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "total_tokens": self.prompt_tokens + self.completion_tokens,
-            "completion_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
-            "estimated": True,
-        }
-
-    def as_response_json(self) -> dict[str, Any]:
-        """Return the `usage` object of a response, which has names of its own."""
-        return {
-            "input_tokens": self.prompt_tokens,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": self.completion_tokens,
-            "output_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
-            "total_tokens": self.prompt_tokens + self.completion_tokens,
-            "estimated": True,
-        }
 
 
 @cache
@@ -77,7 +46,7 @@ def count(text: str) -> int:
     return sum(len(known.encode_ordinary(plain[at : at + _SLICE_CHARS])) for at in starts)
 
 
-async def measure(prompt: Sequence[str], content: str, reasoning: str) -> Usage:
+async def measure(prompt: Sequence[str], content: str, reasoning: str) -> TokenCounts:
     """Count a request and its answer, off the event loop unless they are short.
 
     Args:
@@ -92,9 +61,9 @@ async def measure(prompt: Sequence[str], content: str, reasoning: str) -> Usage:
     return await asyncio.to_thread(_measure, prompt, content, reasoning)
 
 
-def _measure(prompt: Sequence[str], content: str, reasoning: str) -> Usage:
+def _measure(prompt: Sequence[str], content: str, reasoning: str) -> TokenCounts:
     reasoning_tokens = count(reasoning)
-    return Usage(
+    return TokenCounts(
         prompt_tokens=sum(count(text) + MESSAGE_TOKENS for text in prompt) + REPLY_TOKENS,
         # Clients take 0 for a failed answer, and one that is only a picture was not free either.
         completion_tokens=max(1, count(content) + reasoning_tokens),

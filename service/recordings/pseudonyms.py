@@ -46,6 +46,7 @@ _LITERALS = (
     *(f"{_BEGIN}{start}" for start in ("http://", "https://", "wss://", "file_upload")),
     *(f"{_BEGIN}{scheme}file_upload" for scheme in ("file-service://", "sediment://")),
     f"{_BEGIN}file-service://file-",
+    f"{_BEGIN}Processing image",  # a notice of the website's
 )
 _JSON_LITERALS = (
     *('"size', '"n', '"prompt', '"referenced_image_ids', '"transparent_background', '"background'),
@@ -73,6 +74,7 @@ def _followers(literals: Sequence[str]) -> dict[str, set[str]]:
 _IN_TEXT = _followers(_LITERALS)
 _IN_JSON = _followers(_LITERALS + _JSON_LITERALS)
 _LONGEST = max(map(len, _IN_JSON))
+_One = TypeVar("_One", str, int)
 
 
 class Cipher:
@@ -111,7 +113,7 @@ class Cipher:
             return self._drawn(char.lower(), _HEX, before) if char.lower() in _HEX else char
         if is_json and (_ESCAPE.search(before) or char == "0" or _is_exponent(char, before)):
             return char
-        for letters in (*((_NON_ZERO,) if is_json else ()), *_CLASSES):
+        for letters in (_NON_ZERO, *_CLASSES) if is_json else _CLASSES:
             if char in letters:
                 return self._drawn(char, [each for each in letters if each not in kept], before)
         code = ord(char)
@@ -120,7 +122,7 @@ class Cipher:
                 return chr(self._drawn(code, range(first, last + 1), before))
         return _OTHER if code < _WIDE else _OTHER_WIDE
 
-    def _drawn(self, one: "_One", those: "Sequence[_One]", before: str) -> "_One":
+    def _drawn(self, one: _One, those: Sequence[_One], before: str) -> _One:
         """Return another one of those, the same for no two of them."""
         context = _ANEW.sub("", before).encode("utf-8", "surrogatepass")
         digest = hashlib.blake2b(context, key=self._key, digest_size=_DRAWN_BYTES).digest()
@@ -128,14 +130,11 @@ class Cipher:
         return those[(those.index(one) + step) % len(those)]
 
 
-_One = TypeVar("_One")
-
-
 def _kept(before: str, *, is_json: bool) -> set[str]:
     """Return the characters with which a text would agree with a literal, or go on agreeing."""
     followers = _IN_JSON if is_json else _IN_TEXT
     ends = (before[len(before) - size :] for size in range(min(_LONGEST, len(before)) + 1))
-    return set().union(*(followers[end] for end in ends if end in followers))
+    return set[str]().union(*(followers[end] for end in ends if end in followers))
 
 
 def _is_exponent(char: str, before: str) -> bool:

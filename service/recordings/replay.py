@@ -10,20 +10,31 @@ from service.recordings.captures import blocks, body_of
 from service.stages.decode.sse import DecodeSse
 from service.stages.render.bot_format import WEB
 from service.vocabulary.events import (
+    AnswerWanted,
     AssetReady,
     AssetWanted,
     BodyEnd,
     BodyEnded,
     Delta,
+    DoneReceived,
     Frame,
+    PictureWanted,
     ReasoningText,
+    ResumeWanted,
     SentHistory,
     TurnEnded,
     TurnFacts,
+    Unknown,
     UpstreamEvent,
 )
 from service.vocabulary.rendered import ContentCited, ContentText, Rendered
 
+_NOT_HERE = (BodyEnd.UNRESUMED, BodyEnd.WAITED) * 3  # another body, and each of two waits
+_ELSEWHERE: dict[type[Delta], str] = {
+    ResumeWanted: "another body",
+    PictureWanted: "a picture in the stored conversation",
+    AnswerWanted: "the stored conversation",
+}
 _LINK = "https://replay.invalid"  # nothing is fetched
 
 
@@ -37,7 +48,10 @@ class Step(Struct, frozen=True):
 
 
 class Replay(Struct, frozen=True):
-    """A whole stream; `kinds` has the names of the records of each border, and how many."""
+    """A whole stream; `kinds` has the names of the records of each border, and how many.
+
+    `elsewhere` says where the turn went on behind the end of the capture, empty: nowhere.
+    """
 
     steps: list[Step]
     kinds: dict[str, dict[str, int]]
@@ -45,6 +59,7 @@ class Replay(Struct, frozen=True):
     reasoning: str
     facts: TurnFacts
     ended: TurnEnded
+    elsewhere: str
 
 
 def replay(capture: bytes) -> Replay:
@@ -66,6 +81,7 @@ def replay(capture: bytes) -> Replay:
         reasoning="".join(p.text for p in pieces if isinstance(p, ReasoningText)),
         facts=facts[-1] if facts else TurnFacts(),
         ended=ends[0],
+        elsewhere=line.elsewhere,
     )
 
 
@@ -78,20 +94,35 @@ class _Line:
         self._answer = make_answer(SentHistory())
         self._render = make_renderer(WEB)
         self._links = 0
+        self.elsewhere = ""
 
     def feed(self, block: bytes) -> Step:
         return self._step(self._sse.feed(block), self._reader.feed(block))
 
     def finish(self) -> list[Step]:
-        last = self._step(self._sse.finish(), self._reader.end(BodyEnded(BodyEnd.CLEAN)))
+        ended = BodyEnded(BodyEnd.CLEAN)
+        events = self._reader.end(ended)
+        if self.elsewhere and events == [ended]:
+            events = []  # `[DONE]` has ended this body before
+        last = self._step(self._sse.finish(), events)
         # What a turn may still wait for, the rest of it or a picture, does not come.
-        late = self._step([], [BodyEnded(BodyEnd.CUT), BodyEnded(BodyEnd.WAITED)])
+        elsewhere = self.elsewhere
+        late = self._step([], [BodyEnded(how) for how in _NOT_HERE])
+        self.elsewhere = elsewhere
         return [last, late] if late.deltas else [last]
 
     def _step(self, frames: list[Frame], events: list[UpstreamEvent]) -> Step:
         deltas = [delta for event in events for delta in self._answer.feed(event)]
+        self._note(events, deltas)
         rendered = [piece for delta in deltas for piece in self._render.feed(self._had(delta))]
         return Step(frames, events, deltas, rendered)
+
+    def _note(self, events: list[UpstreamEvent], deltas: list[Delta]) -> None:
+        """Note where the turn goes on, until something comes from there."""
+        if any(not isinstance(event, BodyEnded | DoneReceived | Unknown) for event in events):
+            self.elsewhere = ""
+        for delta in deltas:
+            self.elsewhere = _ELSEWHERE.get(type(delta), self.elsewhere)
 
     def _had(self, delta: Delta) -> Delta:
         """Return a delta with a link for what would be fetched."""

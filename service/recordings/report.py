@@ -58,6 +58,7 @@ def _summary(told: Replay) -> dict[str, Any]:
         "samples": ended.samples,
         "outcome": ended.outcome,
         "finish_reason": ended.finish_reason,
+        "elsewhere": told.elsewhere or None,
         "failure": None if ended.failure is None else _tree(ended.failure),
         "facts": _tree(told.facts),
         "content": told.content,
@@ -72,6 +73,10 @@ def _summary_lines(told: Replay) -> list[str]:
     lines += [f"{border:<9} {_counted(kinds)}" for border, kinds in told.kinds.items()]
     lines.append(f"unknown   {_counted(ended.counts)}")
     lines.append(f"outcome   {ended.outcome}, finish_reason {ended.finish_reason or 'none'}")
+    if told.elsewhere:
+        lines.append(
+            f"elsewhere the turn goes on in {told.elsewhere}, which is not in this capture"
+        )
     if ended.failure is not None:
         failure = ended.failure
         lines.append(

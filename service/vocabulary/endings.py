@@ -52,7 +52,6 @@ from service.vocabulary.errors import (
     RequestError,
     ServiceError,
     ShutdownError,
-    UnmetDemandError,
     UpstreamCutError,
     UpstreamError,
     UpstreamProtocolError,
@@ -66,7 +65,7 @@ class Phase(StrEnum):
     """How far the upstream said that it had come."""
 
     OPEN = auto()
-    HANDED_OFF = auto()  # the answer goes on in another body, which nobody reads yet
+    HANDED_OFF = auto()  # the answer goes on in another body, which is not read yet
     LAST_WORD = auto()  # a finished visible message was the last of the turn (`end_turn`)
     CONFIRMED = auto()  # `[DONE]`, `message_stream_complete`, or a terminal event
     FINAL = auto()  # both
@@ -136,6 +135,15 @@ UNENDED = frozenset({Phase.OPEN, Phase.HANDED_OFF})
 ANY_PHASE = ENDED | UNENDED
 
 
+class Told(StrEnum):
+    """How a caller is told of an ending."""
+
+    FINISH = auto()  # by a finish reason
+    STATUS = auto()  # by the true status, as long as the head is not out
+    FRAME = auto()  # by what arrived and an error behind it
+    NOBODY = auto()  # the caller has left
+
+
 class Pattern(Struct, frozen=True, kw_only=True):
     """What has to be seen: closed by one of these, in one of these phases.
 
@@ -171,6 +179,14 @@ class Ending(Struct, frozen=True, kw_only=True):
     error: type[ServiceError] | None = None
     words: str = ""
     raised: tuple[type[ServiceError], ...] = ()
+
+    @property
+    def told(self) -> Told:
+        """How a caller is told."""
+        if self.finish_reason is not None:
+            return Told.FINISH
+        by_outcome = {Outcome.REFUSED: Told.STATUS, Outcome.ABANDONED: Told.NOBODY}
+        return by_outcome.get(self.outcome, Told.FRAME)
 
     def ended(
         self,
@@ -287,8 +303,8 @@ CUT = Ending(
 REFUSED = Ending(
     outcome=Outcome.REFUSED, raised=(UpstreamRefusedError, QueueFullError, AuthError, RequestError)
 )
-UNMET = Ending(outcome=Outcome.FAILED, error=UnmetDemandError)
-GONE = Ending(outcome=Outcome.ABANDONED)  # nobody is left to be told
+UNMET = Ending(outcome=Outcome.FAILED)  # a demand, even by the second answer
+GONE = Ending(outcome=Outcome.ABANDONED)
 
 TABLE = (
     *(BLOCKED, CONSENT, ERROR_BODY, ERROR, WEBSOCKET),

@@ -4,6 +4,7 @@
       RequestError                   400  the caller's request is wrong
         NotFoundError                404
         MethodNotAllowedError        405
+        UpgradeRequiredError         426
         BodySizeError                413
         UnmetDemandError             400  the model would not answer in the form asked for
       AuthError                      401  this credential is known to be dead, or missing
@@ -20,8 +21,10 @@
         UpstreamUnreachableError     502  no connection could be made
         UpstreamTimeoutError         504  it was silent for too long
       TokenServiceError              503  the token service has a passing fault
+      UnconfirmedError               503  the upstream cannot be asked about this credential
       ShutdownError                  503  this gateway is being stopped
       StorageError                   500  disk, bucket or state store
+        LockTimeoutError             500  a lock of the state store could not be had in time
         StorageFullError             507  this machine's disk is full
 
 Anything else that leaves a module is a bug. Messages are for the caller: they
@@ -93,11 +96,21 @@ class NotFoundError(RequestError):
     code = "not_found"
 
 
+NOT_OFFERED = "not_offered_by_account"  # code of what only accounts of the other upstream have
+
+
 class MethodNotAllowedError(RequestError):
     """The path exists, the method does not."""
 
     status = 405
     code = "method_not_allowed"
+
+
+class UpgradeRequiredError(RequestError):
+    """The caller wants a WebSocket, and there is none; HTTP has a status for it that clients know."""
+
+    status = 426
+    code = "upgrade_required"
 
 
 class BodySizeError(RequestError):
@@ -221,6 +234,11 @@ class UpstreamRefusedError(UpstreamError):
         self.type = failure.type
         self.upstream_status = upstream_status
         self.is_page = is_page
+        self._failure = failure
+
+    @override
+    def failure(self) -> Failure:
+        return self._failure
 
 
 class TokenServiceError(ServiceError):
@@ -229,6 +247,14 @@ class TokenServiceError(ServiceError):
     status = 503
     type = "upstream_error"
     code = "token_service_unavailable"
+
+
+class UnconfirmedError(ServiceError):
+    """The upstream cannot be asked now whether it accepts this credential."""
+
+    status = 503
+    type = "upstream_error"
+    code = "upstream_unavailable"
 
 
 class ShutdownError(ServiceError):
@@ -242,6 +268,10 @@ class StorageError(ServiceError):
     """The disk, the bucket or the state store failed."""
 
     code = "storage_error"
+
+
+class LockTimeoutError(StorageError):
+    """A lock that all processes share could not be had in time; no caller sees it as it is."""
 
 
 class StorageFullError(StorageError):

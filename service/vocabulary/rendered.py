@@ -17,8 +17,8 @@ from service.vocabulary.events import (
     TextSpent,
     TurnEnded,
     TurnFacts,
-    WebSearched,
 )
+from service.vocabulary.native import NativeRendered, PictureFacts
 
 
 class ContentText(Struct, frozen=True, gc=False):
@@ -43,6 +43,25 @@ class AssetLinked(Struct, frozen=True):
     name: str
     media_type: str
     revised_prompt: str | None = None
+    facts: PictureFacts | None = None
+
+
+class TokenCounts(Struct, frozen=True):
+    """The tokens of one request and its answer; `reasoning_tokens` are part of the answer's.
+
+    `cached_tokens` are part of the prompt's. `is_estimated`: they were counted here.
+    """
+
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+    cached_tokens: int = 0
+    is_estimated: bool = True
+
+    @property
+    def total_tokens(self) -> int:
+        """Those of request and answer together."""
+        return self.prompt_tokens + self.completion_tokens
 
 
 Rendered = (
@@ -51,10 +70,10 @@ Rendered = (
     | CitationResolved
     | ReasoningText
     | AssetLinked
-    | WebSearched
     | FunctionCallStarted
     | FunctionArguments
     | TextSpent
     | TurnFacts
     | TurnEnded
+    | NativeRendered
 )

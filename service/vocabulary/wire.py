@@ -5,9 +5,9 @@ stream at a longer one, and holds no raw line separators, because some readers s
 """
 
 import json
-from typing import Any
 
 import msgspec
+from msgspec import UNSET, Struct, UnsetType, structs
 
 from service.vocabulary.events import Failure
 
@@ -20,33 +20,45 @@ _LINE_ENDS = (
 )
 
 
+class ErrorDetails(Struct, frozen=True):
+    """Why there is no answer. `partial` is the text that had arrived of one that broke off."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+    partial: str | UnsetType = UNSET
+
+
+class Error(Struct, frozen=True):
+    """What every failed request is answered with; the end of a stream that failed later."""
+
+    error: ErrorDetails
+
+
 def to_json(value: object) -> bytes:
     """Return JSON on one line, without raw line separators and safe for lone surrogates."""
     try:
         encoded = msgspec.json.encode(value)
     except UnicodeEncodeError:  # a lone surrogate: only ASCII escapes can carry it
-        return json.dumps(value, separators=(",", ":")).encode()
+        return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).encode()
     if not encoded.isascii():
         for raw, escaped in _LINE_ENDS:
             encoded = encoded.replace(raw, escaped)
     return encoded
 
 
-def error_object(failure: Failure, partial: str = "") -> dict[str, Any]:
-    """Return `{"error": …}` with its four keys, and the text received as a fifth."""
-    error = {
-        "message": failure.message,
-        "type": failure.type,
-        "param": failure.param,
-        "code": failure.code,
-    }
-    if partial:
-        error["partial"] = partial
-    return {"error": error}
+def error_of(failure: Failure, partial: str = "") -> Error:
+    """Return the error object of a failure, with the text that had arrived."""
+    details = ErrorDetails(failure.message, failure.type, failure.param, failure.code)
+    return Error(structs.replace(details, partial=partial) if partial else details)
 
 
 def error_frame(failure: Failure) -> bytes:
     """Return the event that ends a stream in place of a finish; it has no `choices`."""
-    body = error_object(failure)
-    body["error"]["message"] = failure.message[:MAX_TEXT_CHARS]
-    return b"data: %b\n\n" % to_json(body)
+    return b"data: %b\n\n" % to_json(error_of(shortened(failure)))
+
+
+def shortened(failure: Failure) -> Failure:
+    """Return a failure whose message one line can hold."""
+    return structs.replace(failure, message=failure.message[:MAX_TEXT_CHARS])

@@ -6,14 +6,15 @@ the same files, since nothing is kept in memory or on their disks.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
 
 from service.vocabulary.requests import LocalFile, Upload, Used
 from storage.files.bucket import Bucket, BucketContent
-from storage.files.retention import KeptFile, Swept, due, swept
+from storage.files.crowding import Crowd, crowded_out
+from storage.files.retention import KeptFile, Swept, swept
 from storage.files.upload_records import (
     FOLDER,
     RECORD,
@@ -29,6 +30,7 @@ from storage.files.upload_records import (
 )
 
 READS_AT_ONCE = 16
+LOOK_SECONDS = 60.0  # what other machines add is not known for so long
 
 
 class ObjectUploads:
@@ -42,6 +44,7 @@ class ObjectUploads:
     def __init__(self, bucket: Bucket, incoming: Path) -> None:
         self._bucket = bucket
         self._incoming = incoming
+        self._crowd = Crowd(self._total, self._files, self._forget_all, LOOK_SECONDS)
 
     @property
     def incoming(self) -> Path:
@@ -58,7 +61,15 @@ class ObjectUploads:
         key = _key(owner, upload.id)
         await self._bucket.put(key, file.path)
         await self._bucket.put(key + RECORD, msgspec.json.encode(upload))
+        self._crowd.added(upload.size_bytes)
         return upload
+
+    async def make_room(
+        self, owner: str, size_bytes: int, coming_bytes: int, max_bytes: int
+    ) -> None:
+        """Remove files of those who hold most until so many bytes more fit; see the port."""
+        checked_owner(owner)
+        await self._crowd.make_room(owner, size_bytes, coming_bytes, max_bytes)
 
     async def find(self, owner: str, upload_id: str) -> Upload | None:
         """Return the owner's file of this id, or None; the id comes from outside.
@@ -108,8 +119,9 @@ class ObjectUploads:
         return True
 
     async def sweep(self, max_bytes: int) -> Swept:
-        """Remove what has expired, then the oldest until `max_bytes` are left, and leavings.
+        """Remove what has expired, then the oldest of whoever holds most, and leavings.
 
+        That is until `max_bytes` are left; 0 is no limit. No file under a minute old goes.
         Several machines may do so at once.
 
         Raises:
@@ -118,14 +130,29 @@ class ObjectUploads:
         now = time.time()
         listed = [one for one in await self._bucket.listing(FOLDER) if _is_ours(one.key)]
         records = {one.key for one in listed if one.key.endswith(RECORD)}
-        uploads = await self._read(sorted(records))
-        found = [kept_file(key.removesuffix(RECORD), upload) for key, upload in uploads.items()]
-        gone = list(due(found, 0, max_bytes, now))
-        await self._forget([file.key for file in gone])
+        found = await self._recorded(records)
+        gone = crowded_out(found, max_bytes, now)
+        await self._forget_all(gone)
         await self._bucket.delete(
             [one.key for one in listed if _is_left(one, records, now - STALE_SECONDS)]
         )
         return swept(found, gone, gone)
+
+    async def _total(self) -> int:
+        listed = await self._bucket.listing(FOLDER)
+        return sum(one.size_bytes for one in listed if not one.key.endswith(RECORD))
+
+    async def _files(self) -> list[KeptFile]:
+        listed = await self._bucket.listing(FOLDER)
+        keys = (one.key for one in listed if _is_ours(one.key))
+        return await self._recorded({key for key in keys if key.endswith(RECORD)})
+
+    async def _recorded(self, records: Collection[str]) -> list[KeptFile]:
+        uploads = await self._read(sorted(records))
+        return [kept_file(key.removesuffix(RECORD), upload) for key, upload in uploads.items()]
+
+    async def _forget_all(self, files: Sequence[KeptFile]) -> None:
+        await self._forget([file.key for file in files])
 
     async def _read(self, records: Sequence[str]) -> dict[str, Upload]:
         """Return the uploads by the keys of their records; one that is gone meanwhile is left out."""

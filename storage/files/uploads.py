@@ -7,8 +7,9 @@ All workers of a machine see the same files, since nothing is kept in memory.
 """
 
 import asyncio
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import msgspec
 from service.files.disk import on_disk
 from service.vocabulary.errors import StorageError
 from service.vocabulary.requests import LocalFile, Upload, Used
-from storage.files.retention import KeptFile, Swept, due, swept
+from storage.files.crowding import Crowd, crowded_out
+from storage.files.retention import KeptFile, Swept, swept
 from storage.files.upload_records import (
     FOLDER,
     RECORD,
@@ -32,6 +34,7 @@ from storage.files.upload_records import (
     newest_first,
 )
 
+LOOK_SECONDS = 10.0  # what other processes add is not known for so long
 _INCOMING = "incoming"
 _PART = ".part"
 
@@ -41,6 +44,12 @@ class FileUploads:
 
     def __init__(self, root: Path) -> None:
         self._folder = root / FOLDER
+        self._crowd = Crowd(
+            lambda: asyncio.to_thread(self._total),
+            lambda: asyncio.to_thread(lambda: list(self._files())),
+            lambda gone: asyncio.to_thread(self._forget_all, gone),
+            LOOK_SECONDS,
+        )
 
     @property
     def incoming(self) -> Path:
@@ -70,7 +79,15 @@ class FileUploads:
             for path in (draft, content):
                 _remove(path)
             raise
+        self._crowd.added(upload.size_bytes)
         return upload
+
+    async def make_room(
+        self, owner: str, size_bytes: int, coming_bytes: int, max_bytes: int
+    ) -> None:
+        """Remove files of those who hold most until so many bytes more fit; see the port."""
+        checked_owner(owner)
+        await self._crowd.make_room(owner, size_bytes, coming_bytes, max_bytes)
 
     async def find(self, owner: str, upload_id: str) -> Upload | None:
         """Return the owner's file of this id, or None; the id comes from outside."""
@@ -93,9 +110,9 @@ class FileUploads:
         return await asyncio.to_thread(self._delete, owner, upload_id)
 
     async def sweep(self, max_bytes: int) -> Swept:
-        """Remove what has expired, then the oldest until `max_bytes` are left, and leavings.
+        """Remove what has expired, then the oldest of whoever holds most, and leavings.
 
-        The limit is off when it is 0. No file under a minute old goes.
+        That is until `max_bytes` are left; 0 is no limit. No file under a minute old goes.
         """
         return await asyncio.to_thread(self._sweep, max_bytes)
 
@@ -126,10 +143,24 @@ class FileUploads:
     def _sweep(self, max_bytes: int) -> Swept:
         now = time.time()
         found = list(self._files())
-        chosen = list(due(found, 0, max_bytes, now))
-        gone = [file for file in chosen if _forget(self._folder / file.key)]
+        chosen = crowded_out(found, max_bytes, now)
+        gone = self._forget_all(chosen)
         self._sweep_leavings(now - STALE_SECONDS)
         return swept(found, chosen, gone)
+
+    def _forget_all(self, files: Sequence[KeptFile]) -> list[KeptFile]:
+        """Remove files, and return those that no other process has removed before."""
+        return [file for file in files if _forget(self._folder / file.key)]
+
+    def _total(self) -> int:
+        """Return the bytes of all files; no record is read."""
+        total = 0
+        for folder in self._owners():
+            with suppress(FileNotFoundError), os.scandir(folder) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):
+                        total += entry.stat().st_size if is_id(entry.name) else 0
+        return total
 
     def _files(self) -> Iterator[KeptFile]:
         for folder in self._owners():

@@ -7,6 +7,7 @@ server that was restarted while its old connections lay in the pool.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from secrets import token_hex
 from typing import TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -15,11 +16,14 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from service.ports import LINE_SECONDS, Lease
+from service.ports import LINE_SECONDS, Bounds, Lease
 from service.vocabulary.errors import StorageError
+from storage.state.redis_lock import LockScripts, RedisLock
+from storage.state.redis_shelf import Shelf
 
 KEY_PREFIX = "backend-to-v1:"
 LEASE_PREFIX = f"{KEY_PREFIX}lease:"
+LOCK_PREFIX = f"{KEY_PREFIX}lock:"
 CALL_SECONDS = 1.0  # for a whole call, waiting for a connection and connecting included
 _DEFAULTS = {
     "max_connections": 50,
@@ -32,7 +36,8 @@ _DEFAULTS = {
 }
 # Times are the server's, in milliseconds. A lease is a field of its key's hash, by holder:
 # whether it is held or waited for, since when, and until when. All that hold a place and
-# all that wait for longer are ahead.
+# all that wait for longer are ahead. Whose beginning lies ahead was left by the clock, which
+# somebody has set back: its holder, if it lives, renews it within seconds.
 _NOW = """
 local time = redis.call('time')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -49,7 +54,7 @@ local fields = redis.call('hgetall', key)
 for i = 1, #fields, 2 do
   local name = fields[i]
   local held, came, ends = string.match(fields[i + 1], '(%d+) (%d+) (%d+)')
-  if tonumber(ends) <= now then redis.call('hdel', key, name)
+  if tonumber(ends) <= now or tonumber(came) > now then redis.call('hdel', key, name)
   elseif name == holder then since, has = tonumber(came), held == '1'
   else others[name] = held == '1' and 0 or tonumber(came) end
 end
@@ -97,6 +102,8 @@ class RedisBackend:
         self._renew = self._client.register_script(_RENEW)
         self._release = self._client.register_script(_RELEASE)
         self._replace = self._client.register_script(_REPLACE)
+        self._locks = LockScripts(self._client, _answer)
+        self._shelf = Shelf(self._client, KEY_PREFIX, _answer)
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None when absent or expired."""
@@ -110,6 +117,14 @@ class RedisBackend:
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
         await _answer(self._client.delete(KEY_PREFIX + key))
+
+    async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> None:
+        """Store a value for an owner; the oldest go so that it fits."""
+        await self._shelf.keep(key, value, _milliseconds(ttl_seconds), bounds)
+
+    async def forget(self, key: str) -> None:
+        """Forget a value that is kept for an owner."""
+        await self._shelf.forget(key)
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
         """Store the value if there is none; return whether it was stored."""
@@ -131,6 +146,10 @@ class RedisBackend:
                     number += int(await _answer(script))
             if not cursor:
                 return number
+
+    def lock(self, name: str, ttl_seconds: float) -> RedisLock:
+        """Return the lock of this name for one holder."""
+        return RedisLock(self._locks, LOCK_PREFIX + name, token_hex(16), ttl_seconds)
 
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float

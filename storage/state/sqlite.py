@@ -2,6 +2,10 @@
 
 Every statement is a transaction of its own, and what must be atomic (add, acquire)
 is one statement, so that no process ever waits for another one's round trip.
+
+Two clocks: values end by the time of day, since they outlive a restart of the machine. Leases
+count by the monotonic clock, which all processes of a machine share and nobody can set. It begins
+anew with the machine, so a lease that began later than now was left by an earlier life of it.
 """
 
 import asyncio
@@ -17,13 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
+from typing_extensions import override
 
-from service.ports import LINE_SECONDS, Lease
+from service.ports import LINE_SECONDS, Bounds, Lease
 from service.vocabulary.errors import StorageError
+from storage.state import sqlite_shelf
+from storage.state.file_lock import FileLock
 
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 3.0  # a writer holds the file for milliseconds; this bridges a slow checkpoint
+SLACK_SECONDS = 10.0  # more than a statement takes from its moment to its turn
 PURGE_SECONDS = 300.0  # expired rows are invisible at once, so removing them has no hurry
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -49,13 +57,14 @@ _REPLACE = "UPDATE state SET value = ? WHERE key = ? AND value = ? RETURNING 1"
 _ADD = f"{_SET} WHERE state.expires_at <= ? RETURNING 1"
 # In order of arrival: all that hold a place and all that wait for longer are ahead.
 _ACQUIRE = """
-WITH mine (since, is_held) AS (
-    SELECT coalesce(max(since), :now - :waited), coalesce(max(is_held), 0) FROM leases
-    WHERE key = :key AND holder = :holder AND expires_at > :now
+WITH alive AS (
+    SELECT * FROM leases WHERE key = :key AND expires_at > :now AND since <= :now + :slack
+), mine (since, is_held) AS (
+    SELECT coalesce(max(since), :now - :waited), coalesce(max(is_held), 0) FROM alive
+    WHERE holder = :holder
 ), ahead (number) AS (
-    SELECT count(*) FROM leases, mine
-    WHERE key = :key AND holder <> :holder AND expires_at > :now
-    AND (leases.is_held OR (leases.since, holder) < (mine.since, :holder))
+    SELECT count(*) FROM alive, mine WHERE holder <> :holder
+    AND (alive.is_held OR (alive.since, holder) < (mine.since, :holder))
 ), verdict (since, is_held) AS (
     SELECT since, is_held OR number < :limit FROM mine, ahead
 )
@@ -74,7 +83,38 @@ _RELEASE = (
     " (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
 )
 
+_PURGE_LEASES = "DELETE FROM leases WHERE expires_at <= ? OR since > ?"
+
 Parameters = tuple[Any, ...] | dict[str, Any]
+
+
+class _Replaced(sqlite3.OperationalError):
+    """Another process has put a new file in the place of the one that is open."""
+
+
+class _Watched(sqlite3.Connection):
+    """A connection that knows when its file is not the one under its name any more.
+
+    It looks before each statement, in the thread that runs it: a disk that hangs hangs nothing
+    else.
+    """
+
+    def __init__(self, database: str, **options: Any) -> None:
+        super().__init__(database, **options)
+        self._path = Path(database)
+        self._identity = _identity(self._path)
+
+    @override
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Run one statement.
+
+        Raises:
+            _Replaced: the file is another one.
+            sqlite3.Error: SQLite cannot run it.
+        """
+        if _identity(self._path) != self._identity:
+            raise _Replaced("the file was replaced")
+        return super().execute(sql, parameters)
 
 
 class SqliteBackend:
@@ -84,9 +124,8 @@ class SqliteBackend:
         self._path = path
         self._connection: aiosqlite.Connection | None = None
         self._opening = asyncio.Lock()
-        self._identity: tuple[int, int] | None = None  # of the file that is open
         self._is_closed = False
-        self._purge_at = 0.0
+        self._purge_at = -PURGE_SECONDS  # of the monotonic clock
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None when absent or expired."""
@@ -101,6 +140,15 @@ class SqliteBackend:
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
         await self._rows("DELETE FROM state WHERE key = ?", (key,))
+
+    async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> None:
+        """Store a value for an owner; the oldest go so that it fits."""
+        await sqlite_shelf.make_room(self._rows, key, len(value), bounds)
+        await self._rows(_SET, (key, value, _expiry(ttl_seconds)))
+
+    async def forget(self, key: str) -> None:
+        """Forget a value that is kept for an owner; triggers do the rest."""
+        await self.delete(key)
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
         """Store the value if there is none; return whether it was stored."""
@@ -119,6 +167,11 @@ class SqliteBackend:
             last = rows[-1][0]
         return number
 
+    def lock(self, name: str, ttl_seconds: float) -> FileLock:
+        """Return the lock of this name; the kernel frees it with its process, whatever its ttl."""
+        del ttl_seconds
+        return FileLock(self._path.with_name(f"{self._path.name}.locks"), name)
+
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float
     ) -> bool:
@@ -128,7 +181,8 @@ class SqliteBackend:
             "key": lease.key,
             "holder": lease.holder,
             "limit": limit,
-            "now": time.time(),
+            "now": time.monotonic(),
+            "slack": SLACK_SECONDS,
             "ttl": ttl_seconds,
             "waited": waited_seconds,
             "line": LINE_SECONDS,
@@ -138,7 +192,7 @@ class SqliteBackend:
 
     async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
         """Hold the places for `ttl_seconds` from now, whether they are known or not."""
-        now = time.time()
+        now = time.monotonic()
         await self._rows(_RENEW, (now, now + ttl_seconds, _pairs(leases)))
 
     async def release(self, leases: Collection[Lease]) -> None:
@@ -156,12 +210,12 @@ class SqliteBackend:
             await self._disconnect()
 
     async def _purge(self) -> None:
-        now = time.time()
+        now = time.monotonic()
         if now < self._purge_at:
             return
         self._purge_at = now + PURGE_SECONDS
-        await self._rows("DELETE FROM state WHERE expires_at <= ?", (now,))
-        await self._rows("DELETE FROM leases WHERE expires_at <= ?", (now,))
+        await self._rows("DELETE FROM state WHERE expires_at <= ?", (time.time(),))
+        await self._rows(_PURGE_LEASES, (now, now + SLACK_SECONDS))
 
     async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
         """Run one statement; if the file is not what it was, open it anew and try again."""
@@ -181,21 +235,20 @@ class SqliteBackend:
             raise StorageError(message) from exc
 
     async def _connected(self) -> aiosqlite.Connection:
-        if self._connection is not None and self._identity == _identity(self._path):
+        if self._connection is not None:
             return self._connection
         async with self._opening:
-            if self._connection is not None and self._identity != _identity(self._path):
-                await self._disconnect()  # another process has put a new file in its place
             if self._connection is None:
                 self._connection = await self._connect()
-                self._identity = _identity(self._path)
             return self._connection
 
     async def _connect(self) -> aiosqlite.Connection:
         if self._is_closed:
             raise ValueError("closed")
         await asyncio.to_thread(_prepare, self._path)
-        connection = await aiosqlite.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = await aiosqlite.connect(
+            str(self._path), timeout=BUSY_SECONDS, isolation_level=None, factory=_Watched
+        )
         try:
             await connection.execute_fetchall("PRAGMA synchronous = NORMAL")
         except BaseException:
@@ -271,7 +324,7 @@ def _lock(descriptor: int, deadline: float) -> None:
 def _check(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would ask for 644
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-        for statement in _SCHEMA:
+        for statement in (*_SCHEMA, *sqlite_shelf.SCHEMA):
             connection.execute(statement)
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":

@@ -1,8 +1,9 @@
 """The state store (spec 10): a backend chosen by URL, behind a wrapper that degrades.
 
 What a backend cannot do now is answered as if there were no stored state, so the
-service gets slower and never stops. A lock is always held within this process as
-well, so that work done once per process is still done once when the store is dead.
+service gets slower and never stops. Locks alone do not degrade: two that both go ahead
+without one is what a lock is there to prevent. A lock is always held within this process
+as well, which is enough for a process that shares its store with none.
 """
 
 import asyncio
@@ -10,15 +11,14 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from secrets import token_hex
 from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from service.ports import Lease, StateStore
-from service.vocabulary.errors import StorageError
+from service.ports import Bounds, Lease, StateStore
+from service.vocabulary.errors import LockTimeoutError, StorageError
 from storage.state.redis import RedisBackend
 from storage.state.sqlite import SqliteBackend
 
@@ -30,6 +30,19 @@ LOG_SECONDS = 60.0
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 0.2  # between tries to take a lock
 
 _T = TypeVar("_T")
+
+
+class SharedLock(Protocol):
+    """A lock that all processes share, for one holder. Every method may raise StorageError."""
+
+    async def attempt(self) -> bool:
+        """Try once to take it; return whether it was had."""
+
+    async def prolong(self) -> bool:
+        """Show that its holder lives; return whether it is still held."""
+
+    async def release(self) -> None:
+        """Give it back, whether it was had or not."""
 
 
 class Backend(Protocol):
@@ -44,11 +57,20 @@ class Backend(Protocol):
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
 
+    async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> None:
+        """Store a value for an owner; the oldest go so that it fits."""
+
+    async def forget(self, key: str) -> None:
+        """Forget a value that is kept for an owner."""
+
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
         """Store the value if there is none; return whether it was stored."""
 
     async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
         """Change the values of all keys that begin so, and return how many were."""
+
+    def lock(self, name: str, ttl_seconds: float) -> "SharedLock":
+        """Return the lock of this name for one holder; it is not taken yet."""
 
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float
@@ -68,7 +90,9 @@ class Backend(Protocol):
         """Release connections and files."""
 
 
-def open_state(url: str, on_failure: Callable[[str], None]) -> StateStore:
+def open_state(
+    url: str, on_failure: Callable[[str], None], *, is_alone: bool = False
+) -> StateStore:
     """Return the store that `url` names; it connects at first use.
 
     Args:
@@ -76,24 +100,29 @@ def open_state(url: str, on_failure: Callable[[str], None]) -> StateStore:
         on_failure: called with the operation (`get`, `set`, `delete`, `add`, `rewrite`,
             `lock`, `unlock`, `acquire`, `renew`, `release`) each time that one was answered
             without the store.
+        is_alone: no other process has this store, so that a lock which cannot be taken in it
+            is held within this process alone.
 
     Raises:
         ValueError: no such kind of store, or a parameter nobody knows.
     """
     scheme, _, rest = url.partition(":")
     if scheme == "sqlite" and rest:
-        return DegradingStore(SqliteBackend(Path(rest)), on_failure)
+        return DegradingStore(SqliteBackend(Path(rest)), on_failure, is_alone=is_alone)
     if scheme in ("redis", "rediss", "unix"):
-        return DegradingStore(RedisBackend(url), on_failure)
+        return DegradingStore(RedisBackend(url), on_failure, is_alone=is_alone)
     raise ValueError("The state store must be sqlite:PATH, redis://…, rediss://… or unix://….")
 
 
 class DegradingStore:
     """A StateStore that answers for a dead backend; see the port for how."""
 
-    def __init__(self, backend: Backend, on_failure: Callable[[str], None]) -> None:
+    def __init__(
+        self, backend: Backend, on_failure: Callable[[str], None], *, is_alone: bool = False
+    ) -> None:
         self._backend = backend
         self._on_failure = on_failure
+        self._is_alone = is_alone
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._no_reads_until = 0.0  # monotonic times
         self._no_writes_until = 0.0
@@ -103,13 +132,45 @@ class DegradingStore:
         """Return the value, or None when absent, expired or out of reach."""
         return await self._tried("get", partial(self._backend.get, key), None)
 
-    async def set(self, key: str, value: bytes, ttl_seconds: float | None = None) -> None:
-        """Store the value, replacing any other, for `ttl_seconds` or for good."""
-        await self._tried("set", partial(self._backend.set, key, value, ttl_seconds), None)
+    async def fetch(self, key: str) -> bytes | None:
+        """Return the value, or None when it is absent; raise when that cannot be known."""
+        if self._is_alone:
+            return await self.get(key)
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await self._backend.get(key)
+        except StorageError as exc:
+            self._failed("get", exc)
+            raise
+        except TimeoutError as exc:
+            self._failed("get", exc)
+            raise StorageError("The state store did not answer in time.") from exc
+
+    async def set(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
+        """Store the value, replacing any other; return whether the backend has taken it."""
+
+        async def stored() -> bool:
+            await self._backend.set(key, value, ttl_seconds)
+            return True
+
+        return await self._tried("set", stored, fallback=False)
 
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
         await self._tried("delete", partial(self._backend.delete, key), None)
+
+    async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> bool:
+        """Store a value for an owner, whose oldest go; return whether the backend has taken it."""
+
+        async def kept() -> bool:
+            await self._backend.keep(key, value, ttl_seconds, bounds)
+            return True
+
+        return await self._tried("set", kept, fallback=False)
+
+    async def forget(self, key: str) -> None:
+        """Forget a value that is kept for an owner."""
+        await self._tried("delete", partial(self._backend.forget, key), None)
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """Store the value if there is none; True also when the backend is dead."""
@@ -124,9 +185,11 @@ class DegradingStore:
             self._failed("rewrite", exc)
             return 0
 
-    def lock(self, key: str, ttl_seconds: float) -> AbstractAsyncContextManager[None]:
-        """Hold the named lock, prolonged while it is held; the ttl frees it if we die."""
-        return self._held(key, ttl_seconds)
+    def lock(
+        self, name: str, ttl_seconds: float, wait_seconds: float
+    ) -> AbstractAsyncContextManager[None]:
+        """Hold the named lock until the block ends; see the port."""
+        return self._held(name, ttl_seconds, wait_seconds)
 
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float = 0.0
@@ -173,44 +236,69 @@ class DegradingStore:
 
     def _failed(self, kind: str, exc: Exception) -> None:
         """Note a failure. What cannot read cannot write, but a full disk can be read."""
-        self._on_failure(kind)
         now = time.monotonic()
         self._no_writes_until = now + PAUSE_SECONDS
         if kind == "get":
             self._no_reads_until = now + PAUSE_SECONDS
+        self._say(kind, exc)
+
+    def _say(self, kind: str, exc: Exception) -> None:
+        self._on_failure(kind)
+        now = time.monotonic()
         if now >= self._no_log_until:
             self._no_log_until = now + LOG_SECONDS
             reason = str(exc) or type(exc).__name__
             logger.warning("the state store failed (%s), going on without it: %s", kind, reason)
 
     @asynccontextmanager
-    async def _held(self, key: str, ttl_seconds: float) -> AsyncIterator[None]:
-        """Hold the only place under a key."""
-        lease = Lease(f"lock:{key}", token_hex(16))
-        async with self._locks.setdefault(key, asyncio.Lock()):
+    async def _held(
+        self, name: str, ttl_seconds: float, wait_seconds: float
+    ) -> AsyncIterator[None]:
+        until = time.monotonic() + wait_seconds
+        async with AsyncExitStack() as stack:
+            mine = self._locks.setdefault(name, asyncio.Lock())
             try:
-                await self._take(lease, ttl_seconds)
-                async with _beside(self._prolong(lease, ttl_seconds)):
-                    yield
-            finally:
-                # Also when cancelled while taking it: the backend may have got that far.
-                await self._tried("unlock", partial(self._backend.release, [lease]), None)
+                async with asyncio.timeout(wait_seconds):
+                    await stack.enter_async_context(mine)
+            except TimeoutError:
+                raise _not_had(wait_seconds) from None
+            lock = self._backend.lock(name, ttl_seconds)
+            # Also when cancelled while taking it: the backend may have got that far.
+            stack.push_async_callback(self._locked, "unlock", lock.release)
+            await self._take(lock, until, wait_seconds)
+            await stack.enter_async_context(_beside(self._prolong(lock, ttl_seconds)))
+            yield
 
-    async def _take(self, lease: Lease, ttl_seconds: float) -> None:
-        began, pause = time.monotonic(), FIRST_POLL_SECONDS
-        while not await self._locked(lease, ttl_seconds, time.monotonic() - began):
+    async def _take(self, lock: SharedLock, until: float, wait_seconds: float) -> None:
+        pause = FIRST_POLL_SECONDS
+        while True:
+            is_had = await self._locked("lock", lock.attempt)
+            if is_had or (is_had is None and self._is_alone):
+                return
+            if time.monotonic() >= until:
+                raise _not_had(wait_seconds)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - a pause, no secret
             pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
 
-    async def _prolong(self, lease: Lease, ttl_seconds: float) -> None:
+    async def _prolong(self, lock: SharedLock, ttl_seconds: float) -> None:
         while True:
             await asyncio.sleep(ttl_seconds / 3)
-            if not await self._locked(lease, ttl_seconds, 0):
+            if await self._locked("lock", lock.prolong) is False:
                 logger.warning("a lock of the state store was lost while it was held")
 
-    async def _locked(self, lease: Lease, ttl_seconds: float, waited_seconds: float) -> bool:
-        call = partial(self._backend.acquire, lease, 1, ttl_seconds, waited_seconds)
-        return await self._tried("lock", call, fallback=True)
+    async def _locked(self, kind: str, call: Callable[[], Awaitable[_T]]) -> _T | None:
+        """Return what a step of a lock answers, None if it cannot be taken now."""
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await call()
+        except (StorageError, TimeoutError) as exc:
+            self._say(kind, exc)
+            return None
+
+
+def _not_had(wait_seconds: float) -> LockTimeoutError:
+    message = f"A lock that all processes share could not be had within {wait_seconds:g} seconds."
+    return LockTimeoutError(message)
 
 
 @asynccontextmanager

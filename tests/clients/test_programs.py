@@ -1,7 +1,7 @@
 """Programs and libraries that people already use, unmodified, against gateway and demo.
 
 They live in `.venv/clients`, an environment of their own, since they pin older releases of
-what the gateway's own tests use. `make install` makes it.
+what the gateway's own tests use. `make test` makes it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ NODE = Path(__file__).with_name("node")
 SECONDS = 240  # for the slowest to be imported on a machine that is busy
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.whole,
     pytest.mark.timeout(SECONDS + 30),
     pytest.mark.skipif(not BIN.is_dir(), reason="the clients are not installed"),
 ]

@@ -33,7 +33,7 @@ UNHEARD = {"createTranscription"}  # the bytes that stand for all files are a pi
 ANSWERED = Counter[tuple[str, int, str]]
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.whole,
     pytest.mark.timeout(SECONDS + 60),
     pytest.mark.skipif(not BIN.is_dir(), reason="the clients are not installed"),
 ]

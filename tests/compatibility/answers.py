@@ -14,6 +14,15 @@ TOOLS: dict[str, Any] = {
 FLAT_SCHEMA = {"type": "json_schema", **SCHEMA}
 CALL = {"type": "function_call", "call_id": "call_1", "name": "add", "arguments": "{}"}
 OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "ahoy 5"}
+CUSTOM: dict[str, Any] = {"type": "custom", "name": "apply_patch"}
+NAMESPACE: dict[str, Any] = {"type": "namespace", "name": "files", "tools": [TOOLS["tools"][1]]}
+CUSTOM_CALL = {
+    "type": "custom_tool_call",
+    "call_id": "call_1",
+    "name": "edit",
+    "input": "*** Begin",
+}
+CUSTOM_OUTPUT = {"type": "custom_tool_call_output", "call_id": "call_1", "output": "ahoy 5"}
 HELLO = {"role": "user", "content": "Hello"}
 # What a model did by itself, as history: it is told in the text of its answer.
 HISTORY = (
@@ -21,17 +30,16 @@ HISTORY = (
     *("image_generation_call", "code_interpreter_call", "mcp_list_tools", "mcp_call"),
 )
 UNKNOWN_ITEMS = (
-    *("computer_call_output", "tool_search_call", "tool_search_output", "additional_tools"),
+    *("computer_call_output", "tool_search_call", "tool_search_output"),
     *("configuration_update", "local_shell_call", "local_shell_call_output", "shell_call"),
     *("shell_call_output", "apply_patch_call", "apply_patch_call_output", "mcp_approval_request"),
-    *("mcp_approval_response", "custom_tool_call_output", "custom_tool_call"),
-    *("compaction_trigger", "program", "program_output"),
+    *("mcp_approval_response", "compaction_trigger", "program", "program_output"),
 )
 OWN_TOOLS = ("web_search", "web_search_2025_08_26", "web_search_preview")
 OWN_TOOLS += ("web_search_preview_2025_03_11", "code_interpreter", "image_generation")
 UNKNOWN_TOOLS = (
     *("file_search", "computer", "computer_use_preview", "mcp", "programmatic_tool_calling"),
-    *("local_shell", "shell", "custom", "namespace", "tool_search", "apply_patch"),
+    *("local_shell", "shell", "tool_search", "apply_patch"),
 )
 
 
@@ -95,8 +103,8 @@ RESPONSE_CASES: list[Case] = [
     refused("background", True),
     refused("conversation", "conv_1"),
     refused("prompt", {"id": "pmpt_1"}),
-    refused("include", ["message.output_text.logprobs"]),
-    ignored("include", ["reasoning.encrypted_content"]),
+    ignored("include", ["message.output_text.logprobs", "reasoning.encrypted_content"]),
+    refused("temperature", 2.5),
     ignored("truncation", "auto"),
     ignored("truncation", "disabled", is_silent=True),
     ignored("stream_options", {"include_obfuscation": False}, is_silent=True),
@@ -140,6 +148,29 @@ RESPONSE_CASES: list[Case] = [
         lambda seen: "ahoy 5" in seen.words,
     ),
     kind(
+        "input[].type: custom_tool_call",
+        Verdict.HONOURED,
+        {"input": [HELLO, CUSTOM_CALL, CUSTOM_OUTPUT]},
+        lambda seen: "*** Begin" in seen.words,
+    ),
+    kind(
+        "input[].type: custom_tool_call_output",
+        Verdict.HONOURED,
+        {"input": [HELLO, CUSTOM_CALL, CUSTOM_OUTPUT]},
+        lambda seen: "ahoy 5" in seen.words,
+    ),
+    kind(
+        "input[].type: additional_tools",
+        Verdict.HONOURED,
+        {
+            "input": [
+                {"type": "additional_tools", "role": "developer", "tools": TOOLS["tools"]},
+                {"role": "user", "content": TOOLS["input"]},
+            ]
+        },
+        lambda seen: names(seen) == ["get_weather", "add"],
+    ),
+    kind(
         "input[].type: item_reference",
         Verdict.HONOURED,
         {"input": [{"type": "item_reference", "id": "{item}"}, HELLO]},
@@ -176,6 +207,18 @@ RESPONSE_CASES: list[Case] = [
         Verdict.HONOURED,
         TOOLS,
         lambda seen: names(seen) == ["get_weather", "add"],
+    ),
+    kind(
+        "tools[].type: custom",
+        Verdict.HONOURED,
+        {"input": "apply a patch", "tools": [CUSTOM]},
+        lambda seen: seen.answer.json["output"][0]["type"] == "custom_tool_call",
+    ),
+    kind(
+        "tools[].type: namespace",
+        Verdict.HONOURED,
+        {**TOOLS, "tools": [NAMESPACE]},
+        lambda seen: seen.answer.json["output"][0]["namespace"] == "files",
     ),
     *(
         kind(f"tools[].type: {one}", Verdict.IGNORED, {"tools": [{"type": one}]})

@@ -75,8 +75,6 @@ CHAT_CASES: list[Case] = [
     honoured("modalities", ["text"], lambda seen: seen.content),
     refused("modalities", ["text", "audio"]),
     refused("audio", {"voice": "alloy", "format": "mp3"}),
-    honoured("logprobs", False, lambda seen: seen.answer.json["choices"][0]["logprobs"] is None),
-    refused("logprobs", True),
     honoured("tools", BOTH["tools"], lambda seen: names(seen) == ["get_weather", "add"], **BOTH),
     honoured("tool_choice", "none", lambda seen: not names(seen), **BOTH),
     honoured(
@@ -93,6 +91,11 @@ CHAT_CASES: list[Case] = [
         {"type": "json_object"},
         lambda seen: isinstance(json.loads(seen.content), dict),
     ),
+    refused("stop", ["1", "2", "3", "4", "5"]),
+    refused("temperature", 2.5),
+    refused("top_p", 1.5),
+    refused("presence_penalty", -3),
+    refused("frequency_penalty", 3),
     *(
         ignored(name, value)
         for name, value in {
@@ -111,6 +114,7 @@ CHAT_CASES: list[Case] = [
             "service_tier": "flex",
             "store": True,
             "temperature": 0.5,
+            "logprobs": True,
             "top_logprobs": 2,
             "top_p": 0.5,
             "user": "a",
@@ -204,12 +208,12 @@ COMPLETION_CASES: list[Case] = [
     refused("n", 2),
     refused("best_of", 2),
     refused("suffix", "the end"),
-    refused("logprobs", 1),
     *(
         ignored(name, value)
         for name, value in {
             "frequency_penalty": 0.5,
             "logit_bias": {"1": 1},
+            "logprobs": 1,
             "presence_penalty": 0.5,
             "seed": 1,
             "temperature": 0.5,

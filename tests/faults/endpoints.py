@@ -135,8 +135,10 @@ def read_response(answer: Answer) -> Got:
     if [event["sequence_number"] for event in events] != list(range(len(events))):
         got.problems.append("events are not numbered in order")
     last = events[-1]
-    if last["type"] == "response.failed":
-        got.error = last["response"]["error"]
+    if last["type"] == "error":
+        got.error = last["error"]
+        if events[-2]["type"] != "response.failed":
+            got.problems.append("an error without response.failed before it")
     elif last["type"] not in ("response.completed", "response.incomplete"):
         got.problems.append(f"the last event is {last['type']}")
     else:

@@ -33,6 +33,8 @@ async def gateways(
         names = {
             "patient": (upstream.url, PATIENT, {"head_seconds": 60}),
             "hasty": (upstream.url, HASTY, {"head_seconds": 0.2}),
+            # What comes later is not waited for any longer than this.
+            "brief": (upstream.url, PATIENT | {"idle_seconds": 0.5}, {"head_seconds": 60}),
             "refused": (f"http://127.0.0.1:{await _closed_port()}", PATIENT, {}),
             "no name": ("http://upstream.invalid", PATIENT, {}),
             "no TLS": (upstream.url.replace("http:", "https:"), PATIENT, {}),

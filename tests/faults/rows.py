@@ -668,9 +668,9 @@ TURN_ROWS = (
     Row("garbage", garbage, turns=BOTH),
     Row("wrong encoding", wrong_encoding, turns=BOTH),
     Row("missing [DONE]", without_done, turns=BOTH),
-    Row("empty", empty),
+    Row("empty", empty, "brief"),
     Row("duplicate", duplicate, turns=BOTH),
     Row("reordered", reordered),
     Row("block and limit", other_ends),
-    Row("hand-off", handed_off),
+    Row("hand-off", handed_off, "brief"),
 )

@@ -11,13 +11,14 @@ from aiohttp import web
 from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
+from service.demands.imitated_turns import ImitatedTurns
 from service.observing.metrics import Metrics
 from service.observing.unknown_events import Drift
 from service.pipeline.fast_lane import FastLane
 from service.ports import RouteState
 from service.settings.config import Config
 from service.vocabulary.byte_source import Content
-from service.vocabulary.credentials import Caller, Credential
+from service.vocabulary.credentials import Caller, Credential, UpstreamChoice
 from service.vocabulary.errors import AuthError
 from service.vocabulary.events import (
     AnswerStarted,
@@ -92,6 +93,7 @@ class Surroundings:
     models: list[ModelInfo] = field(
         default_factory=lambda: [ModelInfo("gpt-4o", 1, "openai"), ModelInfo("org/model", 2, "x")]
     )
+    confirmed: list[Credential] = field(default_factory=list)
     callers: list[Caller | None] = field(default_factory=list)
     is_alive: bool = True
     upstream_problem: str | None = None
@@ -116,7 +118,11 @@ class Surroundings:
     async def caller(self, credential: Credential) -> Caller:
         if credential.token == "dead":
             raise AuthError("This refresh token is dead.")
-        return Caller("access", credential.account_id, credential.fingerprint)
+        return Caller("access", credential.account_id, credential.account)
+
+    async def confirm(self, credential: Credential) -> None:
+        await self.caller(credential)
+        self.confirmed.append(credential)
 
     async def by_plan(self, caller: Caller) -> dict[str, list[str]]:
         return {"plus": [caller.account], "team": []}
@@ -150,9 +156,12 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     config = Config(**settings)
     app = web.Application(client_max_size=config.server.max_body_bytes)
     app[keys.CONFIG] = config
+    app[keys.CHOICE] = UpstreamChoice(config.tokens.codex_client_id)
     app[keys.METRICS] = metrics = Metrics()
     app[keys.DRIFT] = Drift(metrics)
-    app[keys.TURNS] = around.turns
+    kept = config.conversation
+    is_kept = not (kept.temporary or kept.delete_after_response)
+    app[keys.TURNS] = ImitatedTurns(around.turns, is_kept=is_kept)
     app[keys.BLOBS] = around
     app[keys.UPLOADS] = FileUploads(around.folder)
     app[keys.LINKS] = LinkSigner(SECRET, config.files.link_seconds)
@@ -161,6 +170,7 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.CATALOGUE] = around
     app[keys.TOKENS] = around
     app[keys.ACCOUNTS] = around
+    app[keys.ACCEPTANCE] = around
     app[keys.UPSTREAM] = _Upstream(around.problem_of_upstream)
     app[keys.STATE] = _State(around.state_is_alive)
     app[keys.ROUTES] = around

@@ -31,7 +31,7 @@ FIELDS = Section(
         refused("a hundred thousand messages that are none", "the first is named, and only it", {"messages": [0] * 100_000}, "messages[0]"),
         refused("a role of a stranger", "roles are known", {"messages": [{"role": "root", "content": "x"}]}, "messages[0].role"),
         refused("a role that is an object", "its type is checked", {"messages": [{"role": {}, "content": "x"}]}, "messages[0].role"),
-        refused("a thousand stops", "up to 16: each is looked for in every piece", {"stop": ["x"] * 1000}, "stop"),
+        refused("a thousand stops", "up to 4, as OpenAI has it: each is looked for in every piece", {"stop": ["x"] * 1000}, "stop"),
         refused("a stop of a mebibyte", "up to 512 characters", {"stop": "x" * (MIB // 2)}, "stop"),
         refused("a hundred thousand answers", "one answer is one turn", {"n": 100_000}, "n"),
         refused("minus one answer", "one answer is one turn", {"n": -1}, "n"),

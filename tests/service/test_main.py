@@ -8,7 +8,7 @@ import pytest
 
 from tests.service.program.gateway_process import GatewayProcess
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.whole
 
 
 @pytest.fixture(params=[1, 2], ids=["one process", "two workers"])

@@ -27,7 +27,8 @@ from service.vocabulary.requests import FilePart, LocalFile, RemoteFile
 from upstream.fetching.data_urls import DataUrlError, decode
 from upstream.fetching.file_names import disposition_name, safe_name
 from upstream.fetching.media_types import media_type
-from upstream.http.addresses import Address, UnresolvedError, is_public, resolved
+from upstream.fetching.names import Names, UnansweredError, UnresolvedError
+from upstream.http.addresses import Address, is_public
 from upstream.http.backend import USER_AGENT, is_good
 from upstream.http.session import make_session, tls_context
 
@@ -82,14 +83,20 @@ class Fetcher:
     Args:
         config: the limits.
         upstream: whose proxy is used.
+        names: looks up hosts.
         directory: where bodies are kept meanwhile.
     """
 
     def __init__(
-        self, config: FetchConfig, upstream: UpstreamConfig, directory: Path | None = None
+        self,
+        config: FetchConfig,
+        upstream: UpstreamConfig,
+        names: Names,
+        directory: Path | None = None,
     ) -> None:
         self._config = config
         self._upstream = upstream
+        self._names = names
         self._directory = directory or Path(tempfile.gettempdir())
 
     @asynccontextmanager
@@ -224,7 +231,10 @@ class Fetcher:
         if allowed and host not in allowed and f"{host}:{port}" not in allowed:
             raise UnusableFileError("is on a host that this gateway does not fetch from")
         try:
-            addresses = await resolved(url.raw_host or "", port)
+            addresses = await self._names.addresses(url.raw_host or "", port)
+        except UnansweredError:
+            problem = "is on a host that no name server knows of in time; send it as a data URL"
+            raise UnusableFileError(problem) from None
         except UnresolvedError:
             raise UnusableFileError("is on a host whose name leads nowhere; check it") from None
         if not self._config.allow_private and not all(map(is_public, addresses)):

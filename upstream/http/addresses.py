@@ -1,8 +1,6 @@
 """Which addresses a caller's URL may lead to: public ones only, however they are written (spec 8)."""
 
-import asyncio
-import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 Address = IPv4Address | IPv6Address
 
@@ -11,10 +9,6 @@ _V4_COMPATIBLE = IPv6Network("::/96")
 _IPV4_MASK = 0xFFFFFFFF
 # The anycast range of 6to4 relays leads to whoever announces it.
 _RELAYS = (int(IPv4Address("192.88.99.0")), int(IPv4Address("192.88.99.255")))
-
-
-class UnresolvedError(Exception):
-    """The name has no address."""
 
 
 def is_public(address: Address) -> bool:
@@ -37,23 +31,3 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
     if address in _NAT64 or address in _V4_COMPATIBLE:
         return IPv4Address(int(address) & _IPV4_MASK)
     return address.teredo[1] if address.teredo else None
-
-
-async def resolved(host: str, port: int) -> list[Address]:
-    """Return all addresses of a host, each once.
-
-    The resolver reads the odd spellings too (`0x7f.1`, `2130706433`), so that
-    what is judged is what would be connected to.
-
-    Raises:
-        UnresolvedError: there are none.
-    """
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, ValueError) as error:
-        raise UnresolvedError from error
-    addresses = [ip_address(str(entry[4][0])) for entry in found]
-    if not addresses:
-        raise UnresolvedError
-    return list(dict.fromkeys(addresses))

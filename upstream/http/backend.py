@@ -8,7 +8,7 @@ fault, an error status a refusal of `service/upstream_errors/refusals.py`.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -32,11 +32,14 @@ from service.vocabulary.errors import (
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
-from upstream.http.bodies import json_object, read_limited, read_start
+from upstream.http.bodies import json_object, long_json_object, read_limited, read_start
 from upstream.http.routing import Route, Routes
 
 USER_AGENT = f"backend-to-v1/{VERSION}"
 MAX_JSON_BYTES = 64 * 1024 * 1024  # a stored conversation of hundreds of turns
+MAX_EVENTS_BYTES = (
+    1024 * 1024
+)  # of a call that is answered by events: a dozen, of some hundred bytes
 MAX_ERROR_BYTES = 64 * 1024  # more than any error object; a page may be cut
 _MIN_SECRET_CHARS = 8  # a shorter header value is a word that sentences may hold
 _PAUSE_SECONDS = 0.2  # before the second try; doubles
@@ -98,8 +101,18 @@ class Backend:
         self.retries = config.retries
         self.connect_seconds = config.connect_seconds
         self._seldom = Seldom()
+        self._on_accepted: list[Callable[[Caller], None]] = []
         self._headers = config.headers
         self._secrets = [v for v in config.headers.values() if len(v) >= _MIN_SECRET_CHARS]
+
+    def watch(self, on_accepted: Callable[[Caller], None]) -> None:
+        """Call back with each caller to whom the upstream has given a good answer."""
+        self._on_accepted.append(on_accepted)
+
+    def accepted(self, caller: Caller) -> None:
+        """Note an answer that shows the caller's token to be good."""
+        for tell in self._on_accepted:
+            tell(caller)
 
     def headers_for(self, caller: Caller, accept: str = "application/json") -> dict[str, str]:
         """Return the headers of a call of this caller; the operator's own are among them."""
@@ -183,7 +196,7 @@ class Backend:
             UpstreamError: as for `call`; nothing is sent twice.
         """
         request, route = Request("POST", path, body, {}, seconds), self.routes.pick()
-        status, headers, raw = await self._exchange(caller, request, route)
+        status, headers, raw = await self._exchange(caller, request, route, MAX_EVENTS_BYTES)
         if not is_good(status):
             raise self._noted(route, self.refused(status, headers, raw, caller))
         self.routes.recover(route)
@@ -206,15 +219,16 @@ class Backend:
 
     async def _attempt(self, caller: Caller, request: Request, route: Route) -> dict[str, Any]:
         status, headers, raw = await self._exchange(caller, request, route)
-        obj = json_object(raw) if raw.strip() else {}
+        obj = await long_json_object(raw) if raw.strip() else {}
         is_fault = obj is None or bool(obj.get("detail") or obj.get("error"))
         if is_good(status) and obj is not None and not is_fault:
             self.routes.recover(route)
+            self.accepted(caller)
             return obj
         raise self._noted(route, self.refused(status, headers, raw[:MAX_ERROR_BYTES], caller))
 
     async def _exchange(
-        self, caller: Caller, request: Request, route: Route
+        self, caller: Caller, request: Request, route: Route, max_bytes: int = 0
     ) -> tuple[int, Mapping[str, str], bytes]:
         url = yarl.URL(route.url(f"backend-api/{request.path}"), encoded=True)
         headers = self.headers_for(caller)
@@ -230,7 +244,7 @@ class Backend:
                 allow_redirects=False,
             ) as response,
         ):
-            raw = await read_limited(response, MAX_JSON_BYTES)
+            raw = await read_limited(response, max_bytes or MAX_JSON_BYTES)
         return response.status, response.headers, raw
 
     def _noted(self, route: Route, error: UpstreamRefusedError) -> UpstreamRefusedError:

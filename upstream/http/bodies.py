@@ -1,15 +1,22 @@
 """Bodies of answers, read up to a limit."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any
 
 import aiohttp
+import msgspec
 import orjson
 
 from service.vocabulary.errors import UpstreamProtocolError
+from service.vocabulary.json_values import counted
 
+# A stored conversation of some thousand messages has a tenth of it.
+MAX_JSON_VALUES = 1_000_000
+_AT_ONCE_BYTES = 1024 * 1024  # of JSON, some milliseconds
+_LOT_BYTES = 256 * 1024
+_MAX_LEVELS = 3  # of lists and objects that are taken apart; what is below is decoded as one
 _LOOK_SECONDS = 1.0
 _BROKE = "The connection broke within a body."
 
@@ -21,6 +28,55 @@ def json_object(raw: bytes) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return obj if isinstance(obj, dict) else None
+
+
+async def long_json_object(raw: bytes) -> dict[str, Any] | None:
+    """Return the JSON object in a body of any length, or None; others run while it is decoded.
+
+    Raises:
+        UpstreamProtocolError: it has more than `MAX_JSON_VALUES`.
+    """
+    if len(raw) <= _AT_ONCE_BYTES:
+        return json_object(raw)
+    for count in counted(raw):
+        if count > MAX_JSON_VALUES:
+            message = f"The upstream's answer has over {MAX_JSON_VALUES} values in it."
+            raise UpstreamProtocolError(message)
+        await asyncio.sleep(0)
+    try:
+        obj = await _decoded(memoryview(raw), _MAX_LEVELS)
+    except (msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return obj if isinstance(obj, dict) else None
+
+
+async def _decoded(raw: memoryview, levels: int) -> object:
+    """Return the value of a JSON text: of a long list or object piece by piece."""
+    first = bytes(raw[:64]).lstrip()[:1]
+    if len(raw) <= _AT_ONCE_BYTES or not levels or first not in (b"{", b"["):
+        await asyncio.sleep(0)
+        return orjson.loads(raw)
+    if first == b"[":
+        items = msgspec.json.decode(raw, type=list[msgspec.Raw])
+        return [value async for value in _each(items, levels - 1)]
+    fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    values = [value async for value in _each(fields.values(), levels - 1)]
+    return dict(zip(fields, values, strict=True))
+
+
+async def _each(parts: Iterable[msgspec.Raw], levels: int) -> AsyncGenerator[object, None]:
+    """Yield the value of each part; others run between any two lots of short ones."""
+    waiting = 0
+    for part in parts:
+        raw = memoryview(part)
+        if len(raw) > _AT_ONCE_BYTES:
+            yield await _decoded(raw, levels)
+            continue
+        yield orjson.loads(raw)
+        waiting += len(raw)
+        if waiting > _LOT_BYTES:
+            waiting = 0
+            await asyncio.sleep(0)
 
 
 def end_if_lost(response: aiohttp.ClientResponse) -> bool:

@@ -18,6 +18,7 @@ from service.vocabulary.credentials import fingerprint
 from upstream.http.routing import COOL_SECONDS, Route, Routes
 
 LOOK_SECONDS = 3.0
+CLOCK_SECONDS = 30.0  # by which clocks of machines may differ
 
 
 class SharedCooling:
@@ -69,10 +70,10 @@ class SharedCooling:
                 until = 0.0 if value is None else msgspec.json.decode(value, type=float)
             except msgspec.DecodeError:
                 until = 0.0
-            # No longer than a cool-down is, whatever another machine's clock says.
-            seconds = min(until - time.time(), COOL_SECONDS)
-            if seconds > 0:
-                self._routes.learn(route, seconds)
+            seconds = until - time.time()
+            # Longer than any cool-down: a clock was set back since.
+            if 0 < seconds <= COOL_SECONDS + CLOCK_SECONDS:
+                self._routes.learn(route, min(seconds, COOL_SECONDS))
             else:
                 self._routes.unlearn(route)
 

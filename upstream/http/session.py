@@ -9,6 +9,7 @@ from aiohttp_socks import ProxyConnector
 from typing_extensions import override
 
 from service.settings.config import UpstreamConfig
+from upstream.http.kept_addresses import KeptAddresses
 
 _SOCKS_SCHEME = "socks5://"
 
@@ -22,7 +23,7 @@ def make_session(config: UpstreamConfig) -> aiohttp.ClientSession:
     connector: aiohttp.TCPConnector = (
         ProxyConnector.from_url(config.proxy, limit=0)
         if _is_socks(config)
-        else aiohttp.TCPConnector(limit=0)
+        else aiohttp.TCPConnector(limit=0, resolver=KeptAddresses(config.connect_seconds))
     )
     return aiohttp.ClientSession(
         connector=connector,

@@ -1,4 +1,4 @@
 """One file a dialect: rendered pieces to bytes.
 
-It may import `service/vocabulary`.
+It may import `service/answers`, `service/vocabulary`.
 """

@@ -1,30 +1,96 @@
-"""The kinds of output items of a response, each with the events that tell of it (openai-wire 8).
+"""The kinds of output items of a response, each with the events that tell of it (openai-wire 8)."""
 
-Events are dictionaries without their `sequence_number`, which is put in last.
-"""
-
-from collections.abc import Mapping
 from typing import Any
 
+from msgspec import UNSET, Struct
 from typing_extensions import override  # typing has it from 3.12 on
 
-from service.vocabulary.events import Source
-from service.vocabulary.rendered import AssetLinked
+from service.answers.response_events import (
+    AnnotationAdded,
+    ArgumentsDelta,
+    ArgumentsDone,
+    ContentPartAdded,
+    ContentPartDone,
+    CustomInputDelta,
+    CustomInputDone,
+    NumberedEvent,
+    OutputItemAdded,
+    OutputItemDone,
+    OutputTextDelta,
+    OutputTextDone,
+    ReasoningDelta,
+    ReasoningDone,
+    RefusalDelta,
+    RefusalDone,
+    SummaryPartAdded,
+    SummaryPartDone,
+    SummaryTextDelta,
+    SummaryTextDone,
+)
+from service.answers.responses import (
+    CustomToolCall,
+    ItemStatus,
+    OutputItem,
+    OutputMessage,
+    OutputRefusal,
+    OutputText,
+    Reasoning,
+    ReasoningWords,
+    ResponseAnnotation,
+    ResponseFunctionCall,
+    SummaryText,
+)
+from service.vocabulary.requests import Function
 from service.vocabulary.text import Pieces
 from service.vocabulary.wire import MAX_TEXT_CHARS
 
-Event = dict[str, Any]
-
-IN_PROGRESS, COMPLETED, INCOMPLETE = "in_progress", "completed", "incomplete"
+Events = list[NumberedEvent]
 
 
 class Item:
-    """One item; `place` is what its events name it by."""
+    """One item; its events name it by `id` and `index`."""
 
     def __init__(self, item_id: str, index: int) -> None:
         self.id = item_id
-        self.status = IN_PROGRESS
-        self.place: Event = {"item_id": item_id, "output_index": index}
+        self.index = index
+        self.status: ItemStatus = "in_progress"
+
+    def record(self) -> OutputItem:
+        """Return the item as it is now."""
+        raise NotImplementedError
+
+    def added(self) -> OutputItemAdded:
+        """Return the event of its beginning."""
+        return OutputItemAdded(output_index=self.index, item=self.record())
+
+    def done(self) -> OutputItemDone:
+        """Return the event of its end."""
+        return OutputItemDone(output_index=self.index, item=self.record())
+
+
+class GrowingItem(Item):
+    """An item whose text comes in pieces."""
+
+    def closed(self) -> Events:
+        """Return the events of its end; its status is set before."""
+        raise NotImplementedError
+
+    def grow(self, text: str) -> Events:
+        """Take text, and return its events."""
+        raise NotImplementedError
+
+    def still(self) -> NumberedEvent | None:
+        """Return an event that adds nothing, for a sign of life; None where nothing grows yet."""
+        raise NotImplementedError
+
+
+class _Part:
+    """A part of an item under way; `kind` tells parts of different forms apart."""
+
+    def __init__(self, index: int, kind: type[Struct]) -> None:
+        self.index = index
+        self.kind = kind
+        self.annotations: list[ResponseAnnotation] = []
         self._texts = Pieces()
 
     @property
@@ -32,214 +98,229 @@ class Item:
         """All its text so far."""
         return self._texts.joined()
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the item as it is now."""
-        raise NotImplementedError
-
-    def added(self, **empty: Any) -> Event:
-        """Return the event of its beginning, with these fields in place of its own."""
-        index = self.place["output_index"]
-        item = {**self.as_json(), **empty}
-        return {"type": "response.output_item.added", "output_index": index, "item": item}
-
-    def done(self) -> Event:
-        """Return the event of its end."""
-        index = self.place["output_index"]
-        return {
-            "type": "response.output_item.done",
-            "output_index": index,
-            "item": self.as_json(),
-        }
-
-
-class GrowingItem(Item):
-    """An item whose text comes in pieces."""
-
-    delta = ""  # the kind of event that adds to it
-    inner: Mapping[str, Any] = {}  # the other fields of that event
-
-    def opened(self) -> list[Event]:
-        """Return the events of its beginning."""
-        raise NotImplementedError
-
-    def closed(self) -> list[Event]:
-        """Return the events of its end; its status is set before."""
-        raise NotImplementedError
-
-    def grow(self, text: str) -> list[Event]:
-        """Take text, and return an event for each piece that one line can hold."""
+    def add(self, text: str) -> None:
+        """Put text at the end."""
         self._texts.add(text)
-        return [
-            {
-                "type": self.delta,
-                **self.place,
-                **self.inner,
-                "delta": text[at : at + MAX_TEXT_CHARS],
-            }
-            for at in range(0, len(text), MAX_TEXT_CHARS)
-        ]
-
-    def still(self) -> Event:
-        """Return an event that adds nothing."""
-        return {"type": self.delta, **self.place, **self.inner, "delta": ""}
 
 
 class ReasoningItem(GrowingItem):
-    """What was thought, as one summary."""
-
-    delta = "response.reasoning_summary_text.delta"
-    inner: Mapping[str, Any] = {"summary_index": 0}
-
-    @override
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "type": "reasoning",
-            "status": self.status,
-            "summary": [self._part(self.text)],
-        }
-
-    @override
-    def opened(self) -> list[Event]:
-        added = {"type": "response.reasoning_summary_part.added", "part": self._part("")}
-        return [self.added(summary=[]), {**added, **self.place, **self.inner}]
-
-    @override
-    def closed(self) -> list[Event]:
-        where = {**self.place, **self.inner}
-        end: Event = {"type": "response.reasoning_summary_part.done", "part": self._part(self.text)}
-        if self.status == INCOMPLETE:
-            end["status"] = INCOMPLETE
-        return [
-            {"type": "response.reasoning_summary_text.done", "text": self.text, **where},
-            {**end, **where},
-            self.done(),
-        ]
-
-    def _part(self, text: str) -> dict[str, Any]:
-        return {"type": "summary_text", "text": text}
-
-
-class MessageItem(GrowingItem):
-    """Text of the answer, with the citations that stand in it."""
-
-    delta = "response.output_text.delta"
-    inner: Mapping[str, Any] = {"content_index": 0, "logprobs": []}
+    """What was thought: summaries or the very words, and what only the back end can read."""
 
     def __init__(self, item_id: str, index: int) -> None:
         super().__init__(item_id, index)
-        self.chars = 0
-        self._annotations: list[dict[str, Any]] = []
+        self.sealed = ""
+        self._parts: list[_Part] = []
+        self._is_open = False  # the last part
 
     @override
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "type": "message",
-            "status": self.status,
-            "role": "assistant",
-            "content": [self._part(self.text)],
-        }
+    def record(self) -> Reasoning:
+        words = [ReasoningWords(part.text) for part in self._parts if part.kind is ReasoningWords]
+        return Reasoning(
+            self.id,
+            self.status,
+            [SummaryText(part.text) for part in self._parts if part.kind is SummaryText],
+            words or UNSET,
+        )
 
     @override
-    def opened(self) -> list[Event]:
-        added = {"type": "response.content_part.added", "content_index": 0, "part": self._part("")}
-        return [self.added(content=[]), {**added, **self.place}]
+    def closed(self) -> Events:
+        return [*self._close_part(), self.done()]
 
     @override
-    def grow(self, text: str) -> list[Event]:
+    def grow(self, text: str) -> Events:
+        events = [] if self._is_open else self.begin_part(is_summary=True)
+        self._parts[-1].add(text)
+        return [*events, *(self._delta(piece) for piece in _pieces(text))]
+
+    @override
+    def still(self) -> NumberedEvent | None:
+        return self._delta("") if self._is_open else None
+
+    def begin_part(self, *, is_summary: bool) -> Events:
+        """Begin a summary, or the very words, and return the events of it."""
+        events = self._close_part()
+        kind = SummaryText if is_summary else ReasoningWords
+        index = sum(part.kind is kind for part in self._parts)
+        self._parts.append(_Part(index, kind))
+        self._is_open = True
+        if is_summary:
+            place = self._place(index)
+            events.append(SummaryPartAdded(**place, part=SummaryText("")))
+        return events
+
+    def _close_part(self) -> Events:
+        if not self._is_open:
+            return []
+        self._is_open = False
+        part, text = self._parts[-1], self._parts[-1].text
+        if part.kind is ReasoningWords:
+            where: dict[str, Any] = {"item_id": self.id, "output_index": self.index}
+            return [ReasoningDone(**where, content_index=part.index, text=text)]
+        place = self._place(part.index)
+        done = SummaryPartDone(
+            **place,
+            part=SummaryText(text),
+            status="incomplete" if self.status == "incomplete" else UNSET,
+        )
+        return [SummaryTextDone(**place, text=text), done]
+
+    def _delta(self, text: str) -> NumberedEvent:
+        part = self._parts[-1]
+        if part.kind is ReasoningWords:
+            return ReasoningDelta(
+                item_id=self.id, output_index=self.index, content_index=part.index, delta=text
+            )
+        return SummaryTextDelta(**self._place(part.index), delta=text)
+
+    def _place(self, summary_index: int) -> dict[str, Any]:
+        return {"item_id": self.id, "output_index": self.index, "summary_index": summary_index}
+
+
+class MessageItem(GrowingItem):
+    """What the model says: text with the citations that stand in it, or a refusal."""
+
+    def __init__(self, item_id: str, index: int, phase: str = "") -> None:
+        super().__init__(item_id, index)
+        self.chars = 0  # of text, refusals apart
+        self.phase = phase
+        self._parts: list[_Part] = []
+
+    @override
+    def record(self) -> OutputMessage:
+        content = [_content(part) for part in self._parts]
+        return OutputMessage(self.id, self.status, content, phase=self.phase or UNSET)
+
+    @override
+    def closed(self) -> Events:
+        return [*self._close_part(), self.done()]
+
+    @override
+    def grow(self, text: str) -> Events:
         self.chars += len(text)
-        return super().grow(text)
+        return self._extend(OutputText, text)
 
     @override
-    def closed(self) -> list[Event]:
-        part = {"content_index": 0, "part": self._part(self.text)}
-        return [
-            {"type": "response.output_text.done", **self.place, **self.inner, "text": self.text},
-            {"type": "response.content_part.done", **self.place, **part},
-            self.done(),
-        ]
+    def still(self) -> NumberedEvent | None:
+        return self._delta("") if self._parts else None
 
-    def cite(self, source: Source, start: int, end: int) -> Event:
+    def refuse(self, text: str) -> Events:
+        """Take words of a refusal, and return their events."""
+        return self._extend(OutputRefusal, text)
+
+    def cite(self, url: str, title: str, start: int, end: int) -> Events:
         """Annotate a range of the text, and return the event that says so."""
-        annotation = {
-            "type": "url_citation",
-            "url": source.url,
-            "title": source.title or source.url,
-            "start_index": start,
-            "end_index": end,
-        }
-        self._annotations.append(annotation)
-        return {
-            "type": "response.output_text.annotation.added",
-            **self.place,
-            "content_index": 0,
-            "annotation_index": len(self._annotations) - 1,
-            "annotation": annotation,
-        }
+        part = next((part for part in self._parts if part.kind is OutputText), None)
+        if part is None:
+            return []
+        annotation = ResponseAnnotation(url, title or url, start, end)
+        part.annotations.append(annotation)
+        added = AnnotationAdded(
+            item_id=self.id,
+            output_index=self.index,
+            content_index=part.index,
+            annotation_index=len(part.annotations) - 1,
+            annotation=annotation,
+        )
+        return [added]
 
-    def _part(self, text: str) -> dict[str, Any]:
-        annotations = list(self._annotations)
-        return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": []}
+    def _extend(self, kind: type[Struct], text: str) -> Events:
+        events: Events = []
+        if not self._parts or self._parts[-1].kind is not kind:
+            events += self._close_part()
+            part = _Part(len(self._parts), kind)
+            self._parts.append(part)
+            events.append(ContentPartAdded(**self._place(part), part=_content(part)))
+        self._parts[-1].add(text)
+        return [*events, *(self._delta(piece) for piece in _pieces(text))]
+
+    def _close_part(self) -> Events:
+        if not self._parts:
+            return []
+        part, place = self._parts[-1], self._place(self._parts[-1])
+        whole = _content(part)
+        end: NumberedEvent = (
+            OutputTextDone(**place, text=whole.text)
+            if isinstance(whole, OutputText)
+            else RefusalDone(**place, refusal=whole.refusal)
+        )
+        return [end, ContentPartDone(**place, part=whole)]
+
+    def _delta(self, text: str) -> NumberedEvent:
+        part = self._parts[-1]
+        kind = OutputTextDelta if part.kind is OutputText else RefusalDelta
+        return kind(**self._place(part), delta=text)
+
+    def _place(self, part: _Part) -> dict[str, Any]:
+        return {"item_id": self.id, "output_index": self.index, "content_index": part.index}
+
+
+def _content(part: _Part) -> OutputText | OutputRefusal:
+    if part.kind is OutputText:
+        return OutputText(part.text, list(part.annotations))
+    return OutputRefusal(part.text)
+
+
+def _pieces(text: str) -> list[str]:
+    """Return text in pieces that one line can hold; none of an empty text."""
+    return [text[at : at + MAX_TEXT_CHARS] for at in range(0, len(text), MAX_TEXT_CHARS)]
 
 
 class CallItem(GrowingItem):
     """A call of a function of the caller's; its text is the JSON of the arguments."""
 
-    delta = "response.function_call_arguments.delta"
-
-    def __init__(self, item_id: str, index: int, call_id: str, name: str) -> None:
+    def __init__(self, item_id: str, index: int, call_id: str, function: Function) -> None:
         super().__init__(item_id, index)
-        self._names = {"call_id": call_id, "name": name}
+        self._call_id = call_id
+        self._name = function.own_name or function.name
+        self._namespace = function.namespace or UNSET
+        self._texts = Pieces()
+
+    @property
+    def text(self) -> str:
+        """All its arguments so far."""
+        return self._texts.joined()
 
     @override
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "type": "function_call",
-            "status": self.status,
-            **self._names,
-            "arguments": self.text,
-        }
+    def record(self) -> OutputItem:
+        return ResponseFunctionCall(
+            self.id, self.status, self._call_id, self._name, self.text, self._namespace
+        )
 
     @override
-    def opened(self) -> list[Event]:
-        return [self.added()]
+    def closed(self) -> Events:
+        end = ArgumentsDone(
+            item_id=self.id, output_index=self.index, name=self._name, arguments=self.text
+        )
+        return [end, self.done()]
 
     @override
-    def closed(self) -> list[Event]:
-        end = {"type": "response.function_call_arguments.done", **self.place}
-        return [{**end, "arguments": self.text, "name": self._names["name"]}, self.done()]
-
-
-class PictureItem(Item):
-    """A picture, which comes whole. `result` is its content in base64, if that is known."""
-
-    def __init__(self, item_id: str, index: int, asset: AssetLinked, result: str | None) -> None:
-        super().__init__(item_id, index)
-        self._asset = asset
-        self._result = result
+    def grow(self, text: str) -> Events:
+        self._texts.add(text)
+        return [self.delta(piece) for piece in _pieces(text)]
 
     @override
-    def as_json(self) -> dict[str, Any]:
-        kind = self._asset.media_type.partition("/")[2]
-        known = {
-            "revised_prompt": self._asset.revised_prompt,
-            "output_format": kind if kind in ("png", "webp", "jpeg", "gif") else None,
-            "url": self._asset.url,
-        }
-        return {
-            "id": self.id,
-            "type": "image_generation_call",
-            "status": self.status,
-            "result": self._result,
-            **{name: value for name, value in known.items() if value},
-        }
+    def still(self) -> NumberedEvent | None:
+        return self.delta("")
 
-    def events(self) -> list[Event]:
-        """Return all its events, the last of which has the picture."""
-        start = self.added(result=None)
-        self.status = COMPLETED
-        kinds = ("in_progress", "generating", "completed")
-        steps = [{"type": f"response.image_generation_call.{kind}", **self.place} for kind in kinds]
-        return [start, *steps, self.done()]
+    def delta(self, text: str) -> NumberedEvent:
+        """Return the event that adds this text."""
+        return ArgumentsDelta(item_id=self.id, output_index=self.index, delta=text)
+
+
+class CustomCallItem(CallItem):
+    """A call of a custom tool; its text is the tool's input."""
+
+    @override
+    def record(self) -> CustomToolCall:
+        return CustomToolCall(
+            self.id, self.status, self._call_id, self._name, self.text, self._namespace
+        )
+
+    @override
+    def closed(self) -> Events:
+        end = CustomInputDone(item_id=self.id, output_index=self.index, input=self.text)
+        return [end, self.done()]
+
+    @override
+    def delta(self, text: str) -> CustomInputDelta:
+        return CustomInputDelta(item_id=self.id, output_index=self.index, delta=text)

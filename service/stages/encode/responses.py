@@ -1,78 +1,104 @@
 """Rendered -> bytes for the caller: the events of a streamed response, or the response object.
 
 `event:` equals the `type` of the data and `sequence_number` counts from 0
-(openai-wire 8); framing is otherwise that of `encode.py`. Events that carry a whole
+(openai-wire 8); framing is otherwise that of `chat.py`. Events that carry a whole
 text or picture by their type are as long as it is; all others keep to one short line.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
-from service.stages.encode.chat import MAX_EXTRAS_BYTES, Gathered, ReplyMeta
-from service.stages.encode.response_items import INCOMPLETE, Event
+from msgspec import UNSET, structs
+
+from service.answers.response_events import (
+    LifecycleEvent,
+    NumberedEvent,
+    ResponseCompleted,
+    ResponseCreated,
+    ResponseFailed,
+    ResponseFailure,
+    ResponseIncomplete,
+    ResponseInProgress,
+)
+from service.answers.responses import (
+    IncompleteDetails,
+    InputTokens,
+    ModelResponse,
+    OutputTokens,
+    ResponseError,
+    ResponseUsage,
+)
+from service.stages.encode.chat import MAX_EXTRAS_BYTES
+from service.stages.encode.gathered import Gathered
 from service.stages.encode.response_output import OutputItems
-from service.vocabulary.events import Failure, Outcome, TurnEnded
-from service.vocabulary.rendered import ContentText, Rendered
-from service.vocabulary.wire import to_json
+from service.vocabulary import endings
+from service.vocabulary.events import Failure
+from service.vocabulary.rendered import ContentText, Rendered, TokenCounts
+from service.vocabulary.requests import Function
+from service.vocabulary.wire import error_of, shortened, to_json
 
 CANCELLED_CODE = "response_cancelled"
 # What ends a response whose caller wanted no more of it.
-CANCELLED = TurnEnded(
-    Outcome.ABANDONED,
-    None,
-    Failure(400, "This response was cancelled.", "invalid_request_error", CANCELLED_CODE),
+CANCELLED = endings.GONE.ended(
+    failure=Failure(400, "This response was cancelled.", "invalid_request_error", CANCELLED_CODE)
 )
-_INCOMPLETE_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
-
-
-class ResponseMeta(ReplyMeta, frozen=True, kw_only=True):
-    """What is the same in every event of one response.
-
-    `echo` has the fields of the request that the response object repeats.
-    """
-
-    echo: dict[str, Any]
+_INCOMPLETE: dict[str | None, IncompleteDetails] = {
+    "length": IncompleteDetails("max_output_tokens"),
+    "content_filter": IncompleteDetails("content_filter"),
+}
 
 
 class ResponseEvents:
     """One response; `opening` is what its stream begins with.
 
     Content of pictures, in base64 by URL, is put into `pictures` before their batch
-    is fed.
+    is fed, and the time of the end into `completed_at`, in seconds since 1970.
+
+    Args:
+        begun: the response as it is before anything has come.
+        functions: that may be called.
+        is_temporary: the upstream keeps no conversation, so its ids are not given out.
     """
 
-    def __init__(self, meta: ResponseMeta) -> None:
+    def __init__(
+        self,
+        begun: ModelResponse,
+        functions: Iterable[Function] = (),
+        *,
+        is_temporary: bool = False,
+    ) -> None:
         self.gathered = Gathered()
         self.pictures: dict[str, str] = {}
-        self._meta = meta
-        self._items = OutputItems(meta.id, self.pictures)
+        self.completed_at: int | None = None
+        self._begun = begun
+        self._is_temporary = is_temporary
+        self._items = OutputItems(begun.id, self.pictures, functions)
         self._failure: Failure | None = None
         self._sequence_number = 0
         # A caller's own long instructions or tools are no reason for a line nobody can read.
-        is_long = len(to_json(meta.echo)) > MAX_EXTRAS_BYTES
-        shortened: dict[str, Any] = {"instructions": None, "tools": []} if is_long else {}
-        self._line_echo = {**meta.echo, **shortened}
-        started = self._lifecycle("created"), self._lifecycle("in_progress")
-        self.opening = b"".join(map(self._frame, started))
+        is_long = len(to_json(begun)) > MAX_EXTRAS_BYTES
+        self._line = structs.replace(begun, instructions=None, tools=[]) if is_long else begun
+        self.opening = self._lifecycle(ResponseCreated) + self._lifecycle(ResponseInProgress)
 
     @property
-    def status(self) -> str:
+    def status(self) -> Literal["in_progress", "completed", "incomplete", "failed", "cancelled"]:
         """The status of the response as it is now."""
         if self._failure is not None:
             return "cancelled" if self._failure.code == CANCELLED_CODE else "failed"
         ended = self.gathered.ended
         if ended is None:
             return "in_progress"
-        return INCOMPLETE if ended.finish_reason in _INCOMPLETE_REASONS else "completed"
+        return "incomplete" if ended.finish_reason in _INCOMPLETE else "completed"
 
-    def response(self, usage: dict[str, Any] | None = None) -> dict[str, Any]:
+    def response(self, counts: TokenCounts | None = None) -> ModelResponse:
         """Return the response object as it is now."""
-        return self._object(self._meta.echo, usage)
+        return self._as_now(self._begun, counts)
 
     def keep_alive(self) -> bytes:
         """Return an empty delta for silence; a repeated `in_progress` where nothing grows."""
         growing = self._items.open_item
-        return self._frame(growing.still() if growing else self._lifecycle("in_progress"))
+        still = growing.still() if growing else None
+        return self._frame(still) if still else self._lifecycle(ResponseInProgress)
 
     def feed_batch(self, batch: Iterable[Rendered]) -> bytes:
         """Return the events of a batch; neighbouring texts share an event."""
@@ -90,49 +116,68 @@ class ResponseEvents:
         for _ in self._events(batch):
             pass
 
-    def finish(self, usage: dict[str, Any] | None) -> bytes:
+    def finish(self, counts: TokenCounts | None) -> bytes:
         """Return the event that ends a response which did not fail."""
-        kind = "incomplete" if self.status == INCOMPLETE else "completed"
-        return self._frame(self._lifecycle(kind, usage))
+        is_whole = self.status == "completed"
+        return self._lifecycle(ResponseCompleted if is_whole else ResponseIncomplete, counts)
 
     def fail(self, failure: Failure) -> bytes:
-        """Return the events that end a failed or cancelled response; its output stays in it."""
-        self._failure = failure
-        closing = self._items.close(INCOMPLETE)
-        # There is no kind of event for a cancelled one; clients take a failed one for an error.
-        kind = "incomplete" if self.status == "cancelled" else "failed"
-        return b"".join(map(self._frame, [*closing, self._lifecycle(kind)]))
+        """Return the events that end a failed or cancelled response; its output stays in it.
 
-    def _events(self, batch: Iterable[Rendered]) -> Iterator[Event]:
+        A failed one is told twice, as `response.failed` and as `error`: readers know either.
+        """
+        self._failure = failure
+        closing = b"".join([self._frame(event) for event in self._items.close("incomplete")])
+        if self.status == "cancelled":  # no kind of event is for it; readers raise at a failed one
+            return closing + self._lifecycle(ResponseIncomplete)
+        failed = self._lifecycle(ResponseFailed)
+        error = error_of(shortened(failure)).error
+        end = ResponseFailure(code=error.code, message=error.message, error=error)
+        return closing + failed + self._frame(end)
+
+    def _events(self, batch: Iterable[Rendered]) -> Iterator[NumberedEvent]:
         for piece in _joined(batch):
             self.gathered.feed(piece)
             yield from self._items.feed(piece)
 
-    def _lifecycle(self, kind: str, usage: dict[str, Any] | None = None) -> Event:
-        return {"type": f"response.{kind}", "response": self._object(self._line_echo, usage)}
+    def _lifecycle(self, kind: type[LifecycleEvent], counts: TokenCounts | None = None) -> bytes:
+        return self._frame(kind(response=self._as_now(self._line, counts)))
 
-    def _object(self, echo: dict[str, Any], usage: dict[str, Any] | None) -> dict[str, Any]:
+    def _as_now(self, begun: ModelResponse, counts: TokenCounts | None) -> ModelResponse:
         ended, failure = self.gathered.ended, self._failure
-        reason = _INCOMPLETE_REASONS.get((ended.finish_reason if ended else None) or "")
-        error = {"code": failure.code, "message": failure.message} if failure else None
-        return {
-            "id": self._meta.id,
-            "object": "response",
-            "created_at": self._meta.created,
-            "status": self.status,
-            "error": error if self.status == "failed" else None,
-            "incomplete_details": {"reason": reason} if reason else None,
-            "model": self._meta.model,
-            "output": self._items.output,
-            "usage": usage,
-            **echo,
-            **self.gathered.extras(self._meta),
+        status = self.status
+        error = ResponseError(failure.code or failure.type, failure.message) if failure else None
+        extras: dict[str, Any] = {
+            **self.gathered.names(is_temporary=self._is_temporary),
+            **self.gathered.links(),
         }
+        return structs.replace(
+            begun,
+            completed_at=self.completed_at if status == "completed" else None,
+            status=status,
+            error=error if status == "failed" else None,
+            incomplete_details=_INCOMPLETE.get(ended.finish_reason if ended else None),
+            output=self._items.output,
+            usage=response_usage(counts) if counts else None,
+            **extras,
+        )
 
-    def _frame(self, event: Event) -> bytes:
-        numbered = {**event, "sequence_number": self._sequence_number}
+    def _frame(self, event: NumberedEvent) -> bytes:
+        numbered = structs.replace(event, sequence_number=self._sequence_number)
         self._sequence_number += 1
-        return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), to_json(numbered))
+        return b"event: %b\ndata: %b\n\n" % (event.type.encode(), to_json(numbered))
+
+
+def response_usage(counts: TokenCounts) -> ResponseUsage:
+    """Return the `usage` of a response."""
+    return ResponseUsage(
+        input_tokens=counts.prompt_tokens,
+        output_tokens=counts.completion_tokens,
+        input_tokens_details=InputTokens(counts.cached_tokens),
+        output_tokens_details=OutputTokens(counts.reasoning_tokens),
+        total_tokens=counts.total_tokens,
+        estimated=True if counts.is_estimated else UNSET,
+    )
 
 
 def _joined(batch: Iterable[Rendered]) -> Iterator[Rendered]:

@@ -1,11 +1,11 @@
-"""Delta -> Rendered: one meaning, three renderings (spec 7.2 and 7.3)."""
+"""Delta -> Rendered: one meaning, several renderings (spec 7.2 and 7.3)."""
 
 import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import assert_never
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from service.stages.render.guard import Guard
 from service.vocabulary.events import (
@@ -32,8 +32,8 @@ from service.vocabulary.events import (
     ToolResult,
     TurnEnded,
     TurnFacts,
-    WebSearched,
 )
+from service.vocabulary.native import LimitsKnown, NativeRendered, PictureMade
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
 
 
@@ -71,6 +71,8 @@ RAW = BotFormat(
     shows_notices=False,
     pictures=PictureForm.NONE,
 )
+# For answers of items, which have their own for pictures, citations and calls.
+ITEMS = structs.replace(RAW, shows_file_links=True)
 
 IMAGE_PLACEHOLDER = "<<ImageDisplayed>>"
 IMAGE_PLACEHOLDER_TEXT = "图片生成中，请稍后\n"
@@ -123,15 +125,25 @@ class Render:
                 yield from self._notice(delta)
             case AssetReady():
                 yield from self._asset(delta)
-            case ReasoningText() | CitationResolved() | TurnFacts() | TextSpent() | WebSearched():
+            case ReasoningText() | CitationResolved() | TurnFacts() | TextSpent():
                 yield delta
             case FunctionCallStarted() | FunctionArguments() | TurnEnded():
                 yield from self._close_call()
                 yield delta
-            case AssetWanted() | ResumeWanted() | PictureWanted() | AnswerWanted():
+            case (
+                AssetWanted()
+                | ResumeWanted()
+                | PictureWanted()
+                | AnswerWanted()
+                | PictureMade()
+                | LimitsKnown()
+            ):
                 pass  # consumed by the stages before this one
             case _:
-                assert_never(delta)
+                if isinstance(delta, NativeRendered):
+                    yield delta
+                else:
+                    assert_never(delta)
 
     def _answer(self, piece: ContentText | ContentCited) -> Iterator[Rendered]:
         yield from self._close_call()
@@ -210,6 +222,7 @@ class Render:
                 ready.name,
                 ready.media_type,
                 ready.wanted.revised_prompt,
+                ready.wanted.facts,
             )
 
     def _picture(self, ready: AssetReady) -> Iterator[Rendered]:

@@ -4,6 +4,7 @@ The stages before it leave none. What they miss, or what comes where nobody look
 the title of a page or the words of an error, is taken out here and counted.
 """
 
+import operator
 from typing import Any
 
 from msgspec import Struct, structs
@@ -30,9 +31,12 @@ class Guard:
     def _cleaned(self, value: Any) -> Any:
         if isinstance(value, str):
             return self._text(value) if has_private_use(value) else value
-        if isinstance(value, tuple):
-            cleaned = tuple(map(self._cleaned, value))
-            return value if all(map(_is_same, cleaned, value)) else cleaned
+        if isinstance(value, tuple | list):
+            cleaned = type(value)(map(self._cleaned, value))
+            return value if all(map(operator.is_, cleaned, value)) else cleaned
+        if isinstance(value, dict):
+            told = {self._cleaned(key): self._cleaned(each) for key, each in value.items()}
+            return value if told == value else told
         if isinstance(value, Struct):
             fields = {name: self._cleaned(field) for name, field in structs.asdict(value).items()}
             changed = {name: new for name, new in fields.items() if new is not getattr(value, name)}
@@ -43,7 +47,3 @@ class Guard:
         shown, count = without_private_use(text)
         self.removed += count
         return shown
-
-
-def _is_same(one: object, other: object) -> bool:
-    return one is other

@@ -1,14 +1,15 @@
 """Which pictures of a message are the model's own (protocol 2.7 and 8.2)."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
 
 from service.stages.decode.messages import is_image_tool
-from service.vocabulary.events import AssetKind, AssetWanted, Message
+from service.vocabulary.events import AssetKind, AssetWanted, Message, SentHistory
 
 _SCHEMES = ("file-service", "sediment")
+_MADE_SIGNS = ("image_gen_title", "image_gen_task_id")
 _PLACEHOLDER_ID = "file_upload"
 
 
@@ -33,7 +34,7 @@ def generated_pictures(message: Message, previous_recipient: str | None) -> list
         return []
     is_image_message = (
         message.metadata.get("async_task_type") == "image_gen"
-        or "image_gen_title" in message.metadata
+        or any(sign in message.metadata for sign in _MADE_SIGNS)
         or is_image_tool(message.name)
         or (message.role == "tool" and is_image_tool(previous_recipient))
     )
@@ -97,19 +98,25 @@ class Pictures:
     """The pictures of one turn, each asked for once; one instance per turn.
 
     Args:
-        sent_ids: of files that the turn sent, which are no output.
+        sent: what the turn sent, whose files are no output; it tells whether previews are wanted.
     """
 
-    def __init__(self, sent_ids: Collection[str]) -> None:
-        self._known = set(sent_ids)
+    def __init__(self, sent: SentHistory) -> None:
+        self._known = set(sent.file_ids)
+        self._wants_previews = sent.wants_previews
+        self._shown: set[str] = set()  # ids of previews that were asked for
         self._previews: dict[str, tuple[Picture, ...]] = {}  # by message id
 
     def of_message(self, message: Message, recipient: str | None) -> Iterator[AssetWanted]:
         """Yield a request for each that is done; keep the last preview of those that are not."""
         pictures = generated_pictures(message, recipient)
         self._previews[message.id] = tuple(each for each in pictures if each.is_preview)
-        done = (each for each in pictures if not each.is_preview)
-        return self._wanted(message.id, done)
+        for picture in pictures:
+            if not picture.is_preview:
+                yield from self._wanted(message.id, (picture,))
+            elif self._wants_previews and picture.file_id not in self._shown:
+                self._shown.add(picture.file_id)
+                yield _asset(message.id, picture, is_preview=True)
 
     def of_result(self, message: Message) -> Iterator[AssetWanted]:
         """Yield a request for each of a code interpreter's result."""
@@ -125,12 +132,17 @@ class Pictures:
         for picture in pictures:
             if picture.file_id not in self._known:
                 self._known.add(picture.file_id)
-                yield AssetWanted(
-                    kind=AssetKind.PICTURE,
-                    pointer=picture.pointer,
-                    conversation_id="",
-                    message_id=message_id,
-                    revised_prompt=picture.revised_prompt,
-                    width=picture.width,
-                    height=picture.height,
-                )
+                yield _asset(message_id, picture)
+
+
+def _asset(message_id: str, picture: Picture, *, is_preview: bool = False) -> AssetWanted:
+    return AssetWanted(
+        kind=AssetKind.PICTURE,
+        pointer=picture.pointer,
+        conversation_id="",
+        message_id=message_id,
+        revised_prompt=picture.revised_prompt,
+        width=picture.width,
+        height=picture.height,
+        is_preview=is_preview,
+    )

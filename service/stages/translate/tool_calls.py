@@ -16,7 +16,8 @@ from typing import Any
 from service.stages.decode.known_words import is_action, is_known_tool, tool_of
 from service.stages.decode.messages import call_language, call_text
 from service.stages.translate.progress import Progress, Use
-from service.vocabulary.events import AnswerBlock, Message, ToolCallText, WebSearched
+from service.vocabulary.events import AnswerBlock, Message, ToolCallText
+from service.vocabulary.native import ToolItemEnded, ToolItemStarted, ToolItemStep
 
 _READABLE = frozenset(
     {
@@ -26,6 +27,7 @@ _READABLE = frozenset(
 )
 _CREATE, _UPDATE = "canmore.create_textdoc", "canmore.update_textdoc"
 _SEARCHES = frozenset({"web", "search"})
+_SEARCH_ITEM = "web_search_call"
 _MARKDOWN = "markdown"  # what a document of the canvas is written in
 _LANGUAGE = re.compile(r"[\w+#.-]{1,20}")
 _WHITE = re.compile(r"\s+")
@@ -40,6 +42,9 @@ _CALLED = re.compile(r'\s*search\(\s*"((?:[^"\\]|\\.){0,1000})"')
 MAX_CUT_CHARS = 1_000_000  # of a call whose JSON is broken; a whole one has the limit of an event
 MAX_QUERIES = 20
 MAX_QUERY_CHARS = 500
+
+
+Search = ToolItemStarted | ToolItemStep | ToolItemEnded
 
 
 def use_of(message: Message) -> Use:
@@ -61,10 +66,11 @@ class ToolCalls:
     """The calls of one turn, and what is written on the canvas by them."""
 
     def __init__(self) -> None:
+        self._searches = 0
         self._title = ""  # of the document that was written last
         self._language = _MARKDOWN
 
-    def feed(self, message: Message, progress: Progress) -> Iterator[ToolCallText | WebSearched]:
+    def feed(self, message: Message, progress: Progress) -> Iterator[ToolCallText | Search]:
         """Yield what can be told of a call while it grows."""
         progress.use = use_of(message)
         unseen = progress.growth.replace(call_text(message), is_final=message.is_finished)
@@ -77,14 +83,25 @@ class ToolCalls:
                 yield ToolCallText(message.id, progress.language, unseen, is_last)
         queries = queries_of(message, progress.growth.text) if is_last else ()
         if queries and progress.use is Use.HIDDEN:
-            yield WebSearched(queries)
+            yield from self._searched(queries)
 
-    def whole(self, message: Message, progress: Progress) -> ToolCallText | AnswerBlock | None:
-        """Return what a call that had to be whole has become; None: nothing for a reader."""
+    def _searched(self, queries: tuple[str, ...]) -> Iterator[Search]:
+        """Tell a search as the item that it is in a response; all of it at once, as it is known."""
+        number, self._searches = self._searches, self._searches + 1
+        action = {"type": "search", "query": queries[0], "queries": [*queries]}
+        item = {"type": _SEARCH_ITEM, "action": action}
+        yield ToolItemStarted(number, {**item, "status": "in_progress"})
+        for step in ("in_progress", "searching", "completed"):
+            yield ToolItemStep(number, step)
+        yield ToolItemEnded(number, {**item, "status": "completed"})
+
+    def whole(self, message: Message, progress: Progress) -> Iterator[ToolCallText | AnswerBlock]:
+        """Yield what a call that had to be whole has become, if it is for a reader."""
         text = progress.growth.text
         if progress.use is Use.SHOWN:
-            return ToolCallText(message.id, call_language(message), text, is_last=True)
-        return self._document(message, text) if progress.use is Use.DOCUMENT else None
+            yield ToolCallText(message.id, call_language(message), text, is_last=True)
+        elif progress.use is Use.DOCUMENT and (block := self._document(message, text)) is not None:
+            yield block
 
     def _document(self, message: Message, text: str) -> AnswerBlock | None:
         """Return the document of a call, or what an update puts into it; None: it says neither."""

@@ -76,11 +76,11 @@ class Translate:
     The last delta is always a `TurnEnded`; events after it are ignored.
     """
 
-    def __init__(self, sent: SentHistory) -> None:
+    def __init__(self, sent: SentHistory, conversation_id: str | None = None) -> None:
         self._echoes = Echoes(sent)
         self._messages: dict[str, Progress] = {}
         self._turn = TurnSoFar()
-        self._facts = TurnFacts()
+        self._facts = TurnFacts(conversation_id=conversation_id)
         self._answering: str | None = None  # id of the visible message that grew last
         self._is_tool_since = False  # a tool call or tool message came since that one began
         self._reasoning: str | None = None  # id of the message that reasoned last
@@ -88,9 +88,11 @@ class Translate:
         self._held: Message | None = None  # is told whole, and may still grow
         self._calls = ToolCalls()
         self._begun: dict[str, Progress] = {}  # answers of which nothing is out
-        self._shown = Pictures(sent.file_ids)
+        self._shown = Pictures(sent)
         self._resume_token: str | None = None
         self._late = LatePictures()
+        if conversation_id is not None:
+            self._turn.see(Seen.CONVERSATION)
 
     @property
     def patience_seconds(self) -> float | None:
@@ -338,11 +340,8 @@ class Translate:
                 is_only = is_end and message.is_finished and not self._turn.seen & Seen.TEXT
                 yield from self._code(message, is_answer=is_only or is_code_answer(message))
             case MessageKind.TOOL_CALL:
-                told = self._calls.whole(message, progress)
-                if isinstance(told, AnswerBlock):
-                    yield from self._block(told)
-                elif told is not None:
-                    yield told
+                for told in self._calls.whole(message, progress):
+                    yield from self._told(told)
             case MessageKind.TOOL_ERROR:
                 name, text = message.content.get("name"), result_text(message)
                 self._turn.see(Seen.MISSED)
@@ -364,20 +363,22 @@ class Translate:
             return
         if shown := self._late.hold(message.id, text, is_finished=True):
             self._take_over(message.id)
-            yield from self._block(AnswerBlock(message.id, language, shown))
+            yield from self._told(AnswerBlock(message.id, language, shown))
             yield from self._learn(upstream_model=answering_model(message))
         if message.is_finished:
             self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
 
-    def _block(self, block: AnswerBlock) -> Iterator[Delta]:
-        self._turn.see(Seen.TEXT)
-        yield from self._learn(message_id=block.message_id)
-        yield block
+    def _told(self, piece: ToolCallText | AnswerBlock) -> Iterator[Delta]:
+        if isinstance(piece, AnswerBlock):
+            self._turn.see(Seen.TEXT)
+            yield from self._learn(message_id=piece.message_id)
+        yield piece
 
     def _wanted(self, pictures: Iterable[AssetWanted]) -> Iterator[Delta]:
         for wanted in pictures:
-            self._turn.see(Seen.PICTURE)
-            yield from self._learn(message_id=wanted.message_id)  # from which one may go on
+            if not wanted.is_preview:
+                self._turn.see(Seen.PICTURE)
+                yield from self._learn(message_id=wanted.message_id)  # from which one may go on
             yield structs.replace(wanted, conversation_id=self._facts.conversation_id or "")
 
     # --- the end ----------------------------------------------------------------
@@ -426,7 +427,8 @@ class Translate:
                 yield PictureWanted(self._facts.conversation_id, frozenset(self._late.task_ids))
             case Step.AWAIT_ANSWER:
                 turn.begin_wait(step, body)
-                yield AnswerWanted(self._facts.conversation_id or "")
+                self._is_tool_since = True  # what is stored is no variant of what was streamed
+                yield AnswerWanted(self._facts.conversation_id or "", turn.phase in ENDED)
 
     def _said_last(self) -> str:
         """Return what the last visible message says, as far as it went out."""

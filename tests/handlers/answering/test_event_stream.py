@@ -202,6 +202,7 @@ async def test_a_bug_in_a_running_stream_is_an_error_in_it(
 # --- the head and silences --------------------------------------------------------
 
 
+@pytest.mark.whole
 async def test_the_head_goes_out_with_a_sign_of_life_when_it_is_due(
     serve: Serve, around: Surroundings
 ) -> None:
@@ -215,6 +216,7 @@ async def test_the_head_goes_out_with_a_sign_of_life_when_it_is_due(
     assert b"Hello" not in early
 
 
+@pytest.mark.whole
 async def test_the_wait_for_the_head_counts_from_the_request(
     serve: Serve, around: Surroundings
 ) -> None:
@@ -224,6 +226,7 @@ async def test_the_wait_for_the_head_counts_from_the_request(
     assert wire.arrivals[0][0] < 0.2
 
 
+@pytest.mark.whole
 async def test_the_head_does_not_wait_when_text_is_there(
     serve: Serve, around: Surroundings
 ) -> None:
@@ -234,6 +237,7 @@ async def test_the_head_does_not_wait_when_text_is_there(
     assert PING not in stream
 
 
+@pytest.mark.whole
 async def test_silence_is_filled_with_comments_and_with_empty_deltas(
     serve: Serve, around: Surroundings
 ) -> None:
@@ -245,6 +249,7 @@ async def test_silence_is_filled_with_comments_and_with_empty_deltas(
     assert text_of(stream) == "Hello"
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("settings", "pings", "chunks"),
     [
@@ -262,6 +267,7 @@ async def test_either_keep_alive_can_be_turned_off(
     assert (b'"delta":{},"finish_reason":null' in stream) is chunks
 
 
+@pytest.mark.whole
 async def test_a_stream_that_moves_is_not_filled(serve: Serve, around: Surroundings) -> None:
     texts = [step for _ in range(12) for step in ([AnswerText("x")], 0.05)]
     around.turns.script = [[FACTS, AnswerStarted("m")], *texts, [END]]
@@ -269,6 +275,7 @@ async def test_a_stream_that_moves_is_not_filled(serve: Serve, around: Surroundi
     assert PING not in stream
 
 
+@pytest.mark.whole
 async def test_pieces_are_paced_when_asked(serve: Serve, around: Surroundings) -> None:
     around.turns.script = says(*"abcde")
     wire = Wire(await serve(stream={"delay_seconds": 0.1}))
@@ -309,6 +316,7 @@ async def test_a_caller_that_asks_to_close_is_told_so(serve: Serve) -> None:
     assert b"connection: close" in response.lower()
 
 
+@pytest.mark.whole
 async def test_a_caller_that_stalls_pauses_the_turn(serve: Serve, around: Surroundings) -> None:
     sent = 0
     real_run = around.turns.run
@@ -353,6 +361,7 @@ async def sdk(serve: Serve) -> AsyncIterator[openai.AsyncOpenAI]:
         yield found
 
 
+@pytest.mark.whole
 async def test_the_sdk_reads_a_stream_with_silences(
     sdk: openai.AsyncOpenAI, around: Surroundings
 ) -> None:

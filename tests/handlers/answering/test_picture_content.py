@@ -2,9 +2,11 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from handlers.answering.picture_content import picture_base64, with_content, without_content
+from service.answers.responses import ImageGenerationCall, OutputMessage
 from service.vocabulary.errors import StorageError
 from storage.files.blobs import FileBlobs
 
@@ -37,7 +39,8 @@ async def test_a_picture_is_kept_by_its_link_and_comes_back_with_its_content(
 ) -> None:
     blobs = FileBlobs(tmp_path)
     url = f"http://gate.example/images/{await stored(blobs)}?until=1&by=2"
-    kept = without_content({**PICTURE, "url": url})
+    picture = ImageGenerationCall("ig_1", "completed", "aGk=", url=url)
+    kept = msgspec.to_builtins(without_content(picture))
     assert kept["result"] is None
     found = await with_content(blobs, kept)
     assert base64.b64decode(found["result"]) == CONTENT
@@ -49,5 +52,6 @@ async def test_a_picture_that_is_gone_keeps_its_link(tmp_path: Path) -> None:
 
 
 async def test_other_items_stay_as_they_are(tmp_path: Path) -> None:
-    assert without_content(MESSAGE) is MESSAGE
+    message = OutputMessage("msg_1", "completed", [])
+    assert without_content(message) is message
     assert await with_content(FileBlobs(tmp_path), MESSAGE) is MESSAGE

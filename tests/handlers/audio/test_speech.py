@@ -12,7 +12,7 @@ from handlers.edge.record import CALLER_GONE
 from service.orders.speech import MAX_CHARS, repeating
 from service.ports import Sound
 from service.vocabulary.errors import NotFoundError, ServiceError, UpstreamUnreachableError
-from service.vocabulary.speech_order import SpeechOrder, StoredMessage
+from service.vocabulary.requests import SpeechOrder, StoredMessage
 from tests.gateway import until
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import BEARER, Surroundings

@@ -46,7 +46,12 @@ async def test_a_whole_reply(serve: Serve, around: Surroundings) -> None:
     assert reply["choices"] == [
         {
             "index": 0,
-            "message": {"role": "assistant", "content": "Hello world", "refusal": None},
+            "message": {
+                "role": "assistant",
+                "content": "Hello world",
+                "refusal": None,
+                "annotations": [],
+            },
             "logprobs": None,
             "finish_reason": "stop",
         }

@@ -86,10 +86,10 @@ async def test_limits_are_kept(gateway: Gateway) -> None:
         ({"n": 2}, "n"),
         ({"best_of": 3}, "best_of"),
         ({"suffix": "end"}, "suffix"),
-        ({"logprobs": 0}, "logprobs"),
+        ({"temperature": -1}, "temperature"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"model": ""}, "model"),
-        ({"stop": ["x"] * 17}, "stop"),
+        ({"stop": list("abcde")}, "stop"),
     ],
 )
 async def test_what_cannot_be_had_is_refused(

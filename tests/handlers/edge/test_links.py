@@ -1,7 +1,7 @@
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from handlers.edge.links import api_base, public_url
+from handlers.edge.links import api_base, caller_address, public_url
 from service.settings.config import ServerConfig
 
 
@@ -83,3 +83,30 @@ def test_the_trusted_networks_are_a_setting() -> None:
     headers = {"Host": "gw.example", "X_Forwarded_Host": "pub.example"}
     assert url("10.1.2.3", settings, **headers) == "http://pub.example"
     assert url("127.0.0.1", settings, **headers) == "http://gw.example"
+
+
+@pytest.mark.parametrize(
+    ("remote", "headers", "address"),
+    [
+        ("8.8.8.8", {}, "8.8.8.8"),
+        ("8.8.8.8", {"X_Forwarded_For": "1.2.3.4"}, "8.8.8.8"),  # it is no proxy of ours
+        ("127.0.0.1", {}, "127.0.0.1"),
+        ("127.0.0.1", {"X_Forwarded_For": "1.2.3.4"}, "1.2.3.4"),
+        ("127.0.0.1", {"X_Forwarded_For": "6.6.6.6, 1.2.3.4"}, "1.2.3.4"),  # the first is a lie
+        ("127.0.0.1", {"X_Forwarded_For": "1.2.3.4, 127.0.0.2"}, "1.2.3.4"),
+        ("127.0.0.1", {"X_Forwarded_For": "1.2.3.4:5678"}, "1.2.3.4"),
+        ("127.0.0.1", {"Forwarded": 'for=6.6.6.6, for="1.2.3.4:80";proto=https'}, "1.2.3.4"),
+        ("127.0.0.1", {"Forwarded": 'For="[2001:db8:1:2:3::4]:80"'}, "2001:db8:1:2::/64"),
+        ("127.0.0.1", {"X_Forwarded_For": "unknown"}, "unknown"),
+        ("127.0.0.1", {"X_Forwarded_For": "a," * 1000 + "1.2.3.4"}, "1.2.3.4"),
+        ("2001:db8:1:2:ffff::1", {}, "2001:db8:1:2::/64"),
+        ("::ffff:8.8.8.8", {}, "8.8.8.8"),
+        ("", {}, ""),
+    ],
+)
+def test_the_address_of_a_caller_is_the_last_that_is_no_trusted_proxy(
+    remote: str, headers: dict[str, str], address: str
+) -> None:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = make_mocked_request("GET", "/", headers=named).clone(remote=remote)
+    assert caller_address(request, ServerConfig()) == address

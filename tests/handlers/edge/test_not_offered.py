@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 from openai import AsyncOpenAI
 
-from handlers.edge.not_offered import PARTS, REASONS, reason_for
+from handlers.edge.not_offered import NO_IDS, PARTS, REASONS, reason_for
 from handlers.routes import add_routes
 from service.settings.config import Config
 from tests.handlers.conftest import Serve
@@ -74,7 +74,7 @@ def test_nothing_that_is_here_is_said_to_be_missing() -> None:
 
 
 def test_no_reason_is_taken_for_another_error() -> None:
-    reasons = (REASONS | PARTS).values()
+    reasons = (REASONS | PARTS | NO_IDS).values()
     assert [reason for reason in reasons if LOADED.search(reason)] == []
 
 
@@ -84,8 +84,8 @@ def test_no_reason_is_taken_for_another_error() -> None:
         ("GET", "chat/completions", 405, "chat/completions"),
         ("GET", "chat/completions/chatcmpl-1", 404, "chat/completions"),
         ("DELETE", "models/gpt-4o", 405, "models"),
-        ("POST", "responses/compact", 405, "responses/compact"),
-        ("POST", "responses/input_tokens", 405, "responses/input_tokens"),
+        ("POST", "responses/compact", 404, "responses/compact"),
+        ("POST", "responses/input_tokens", 404, "responses/input_tokens"),
     ],
 )
 async def test_calls_that_are_missing_beside_others_say_why(
@@ -95,7 +95,20 @@ async def test_calls_that_are_missing_beside_others_say_why(
     response = await client.request(method, f"/v1/{path}", headers=BEARER, json={})
     assert response.status == status
     error = (await response.json())["error"]
-    assert error["message"].endswith(f": {PARTS[part]}.")
+    assert error["message"].endswith(f": {(PARTS | NO_IDS)[part]}.")
+    assert ("Allow" in response.headers) is (status == 405)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer sk-gw-unknown"}, BEARER])
+@pytest.mark.parametrize("upgrade", [{}, {"Upgrade": "websocket", "Connection": "Upgrade"}])
+async def test_a_web_socket_is_refused_before_the_key_is_looked_at(
+    serve: Serve, headers: dict[str, str], upgrade: dict[str, str]
+) -> None:
+    client = await serve(server={"api_prefix": "secret"})
+    response = await client.get("/secret/v1/responses", headers={**headers, **upgrade})
+    assert (response.status, response.headers["Upgrade"]) == (426, "websocket")
+    assert (await response.json())["error"]["code"] == "upgrade_required"
+    assert (await client.get("/v1/responses", headers=headers)).status == 404
 
 
 async def test_the_official_sdk_shows_the_reason(serve: Serve) -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from handlers.edge.profiles import default_profile, format_for
 from service.settings.config import BotModeConfig
-from service.stages.render.bot_format import RAW, WEB, PictureForm
+from service.stages.render.bot_format import ITEMS, RAW, WEB, PictureForm
 from service.vocabulary.requests import Profile
 
 
@@ -15,6 +15,7 @@ def test_web_and_raw_do_not_follow_the_settings() -> None:
     everything = BotModeConfig(enabled=True, plugin_output=True)
     assert format_for(Profile.WEB, everything) == WEB
     assert format_for(Profile.RAW, everything) == RAW
+    assert format_for(Profile.ITEMS, everything) == ITEMS
 
 
 @pytest.mark.parametrize(

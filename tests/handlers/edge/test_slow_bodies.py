@@ -20,6 +20,7 @@ async def client(
     serve: Serve, around: Surroundings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> TestClient:
     monkeypatch.setattr(slow_bodies, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(slow_bodies, "WINDOW_SECONDS", 0.3)
     around.folder = tmp_path
     return await serve()
 
@@ -30,6 +31,7 @@ async def trickle(body: bytes, pause: float, size: int = 1) -> AsyncIterator[byt
         await asyncio.sleep(pause)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("kind", ["json", "form"])
 async def test_a_body_that_trickles_is_given_up(
     client: TestClient, kind: str, tmp_path: Path
@@ -49,19 +51,38 @@ async def test_a_body_that_trickles_is_given_up(
     assert left == []
 
 
+@pytest.mark.whole
 async def test_a_body_that_stalls_is_given_up(client: TestClient) -> None:
     async with asyncio.timeout(10):
         response = await client.post(CHAT, data=trickle(BODY, 20, 30), headers=BEARER)
         assert response.status == 408
 
 
-async def test_a_body_that_goes_on_fast_enough_is_read_to_its_end(client: TestClient) -> None:
+@pytest.mark.whole
+async def test_a_body_that_goes_on_fast_enough_is_read_to_its_end(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     padding = b'{"pad": "' + b"x" * 8192 + b'", '
-    body = trickle(padding + BODY[1:], 0.05, 600)  # in 0.7 seconds, and 0.3 and 2 are allowed
+    monkeypatch.setattr(slow_bodies, "WINDOW_BYTES", 600)
+    body = trickle(padding + BODY[1:], 0.05, 600)
     response = await client.post(CHAT, data=body, headers=BEARER)
     assert response.status == 200
 
 
+@pytest.mark.whole
+async def test_what_came_before_buys_no_time(client: TestClient) -> None:
+    """A megabyte at once, and then nothing: by the average it had four minutes more."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"pad": "' + b"x" * 1_000_000
+        await asyncio.sleep(20)
+
+    async with asyncio.timeout(10):
+        response = await client.post(CHAT, data=body(), headers=BEARER)
+        assert response.status == 408
+
+
+@pytest.mark.whole
 async def test_an_answer_may_take_longer_than_its_body(
     client: TestClient, around: Surroundings
 ) -> None:
@@ -70,6 +91,7 @@ async def test_an_answer_may_take_longer_than_its_body(
     assert response.status == 200
 
 
+@pytest.mark.whole
 async def test_a_body_that_waits_for_us_is_not_late(
     client: TestClient, around: Surroundings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,8 +5,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from handlers.edge.not_offered import REASONS
-from handlers.openapi.document import document
-from handlers.openapi.endpoints import ENDPOINTS
+from handlers.openapi.endpoints import ENDPOINTS, document
 from handlers.openapi.schemas import references_in
 from tests.handlers.conftest import Serve
 

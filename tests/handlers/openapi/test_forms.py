@@ -1,5 +1,5 @@
 from handlers.images.fields import HONOURED
-from handlers.openapi.document import document
+from handlers.openapi.endpoints import document
 from handlers.openapi.forms import FORMS
 
 

@@ -96,13 +96,13 @@ def test_ignored_fields_that_were_given_are_named_in_order() -> None:
         stream=False,
         stop=["a"],
         tools=[],
-        logprobs=False,
+        logprobs=True,
         modalities=["text"],
         response_format={"type": "text"},
         x_vendor={"a": 1},
         **{"bad name\n": 1},
     )
-    assert request.ignored_fields == ("top_p", "temperature", "x_vendor")
+    assert request.ignored_fields == ("top_p", "temperature", "logprobs", "x_vendor")
 
 
 @pytest.mark.parametrize("n", [0, 2, -1])
@@ -113,7 +113,8 @@ def test_only_one_choice_can_be_had(n: int) -> None:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"logprobs": True}, "logprobs"),
+        ({"temperature": 2.1}, "temperature"),
+        ({"stop": list("abcde")}, "stop"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"audio": {"voice": "x"}}, "audio"),
         ({"response_format": {"type": "xml"}}, "response_format.type"),

@@ -1,8 +1,10 @@
 """What several endpoints read alike, asked for by a chat."""
 
 import pytest
+from msgspec import Struct
 
-from handlers.reading.common_fields import Arrival
+from handlers.reading.common_fields import RANGES, Arrival, check_ranges
+from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import Profile
 from tests.handlers.reading.test_chat_fields import asked, refused
 
@@ -24,7 +26,7 @@ def test_ignored_fields_are_named_in_bounded_number() -> None:
         ([], ()),
         ("", ()),
         (["", "x"], ("x",)),
-        ([str(at) for at in range(16)], tuple(str(at) for at in range(16))),
+        (list("abcd"), tuple("abcd")),
     ],
 )
 def test_stop_is_a_string_or_a_list(stop: object, read: tuple[str, ...]) -> None:
@@ -60,3 +62,21 @@ def test_an_unknown_profile_names_the_choices() -> None:
     assert "'web', 'bot', 'raw'" in error.message
     header = Arrival("r", 0, "https://g.example", Profile.BOT, "html")
     assert refused(header).param == "x-render-profile"
+
+
+class _Numbers(Struct):
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_a_number_outside_of_what_openai_takes_is_refused(name: str) -> None:
+    least, most = RANGES[name]
+    for value in (None, least, most, (least + most) / 2):
+        check_ranges(_Numbers(**{name: value}))
+    for value in (least - 0.1, most + 0.1):
+        with pytest.raises(RequestError) as caught:
+            check_ranges(_Numbers(**{name: value}))
+        assert caught.value.param == name

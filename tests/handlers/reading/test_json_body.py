@@ -1,8 +1,11 @@
+from io import BytesIO
+
 import pytest
 from msgspec import Struct
 
 from handlers.reading.json_body import converted, decode_json, given_names, quoted
 from service.vocabulary.errors import RequestError
+from tests.handlers.conftest import Serve
 
 
 class Inner(Struct):
@@ -160,3 +163,28 @@ def test_a_list_in_a_part_has_no_dot_before_its_index() -> None:
     with pytest.raises(RequestError) as caught:
         converted([1], list[str], "a")
     assert caught.value.param == "a[0]"
+
+
+CHAT = b'{"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}],"pad":['
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (CHAT + b"[]," * 99_990 + b'"' + b"x" * 1_000_000 + b'"]}', 200),
+        (CHAT + b"1," * 199_980 + b'"' + b"x" * 1_000_000 + b'"]}', 200),
+        (CHAT + b"1," * 200_000 + b'"' + b"x" * 1_000_000 + b'"]}', 400),
+        (CHAT + b'"",' * 400_000 + b"1]}", 400),
+        (CHAT + b'"' + b"[{," * 400_000 + b'"]}', 200),
+        (CHAT + b"1," * 400_000 + b"1]}", 200),  # under a MiB, it costs little anyway
+    ],
+)
+async def test_the_values_of_a_long_body_are_counted(
+    serve: Serve, body: bytes, status: int
+) -> None:
+    client = await serve()
+    data, headers = BytesIO(body), {"Authorization": "Bearer fk-test"}
+    async with client.post("/v1/chat/completions", data=data, headers=headers) as response:
+        assert response.status == status, await response.text()
+        if status == 400:
+            assert "200000 values" in (await response.json())["error"]["message"]

@@ -1,43 +1,41 @@
-from typing import Any
-
 import pytest
 
-from handlers.reading.paging import in_order, page_of
+from handlers.reading.paging import Page, in_order, page_of
 from service.vocabulary.errors import RequestError
 
-ENTRIES: list[dict[str, Any]] = [{"id": letter} for letter in "abcde"]
+ENTRIES = list("abcde")
 
 
-def ids(page: dict[str, Any]) -> str:
-    return "".join(entry["id"] for entry in page["data"])
+def paged(query: dict[str, str], default: int = 20) -> Page[str]:
+    return page_of(ENTRIES, str, query, default, 100)
 
 
 def test_a_page_names_its_ends_and_whether_there_is_more() -> None:
-    page = page_of(ENTRIES, {"limit": "2"}, 20, 100)
-    assert ids(page) == "ab"
-    assert (page["object"], page["first_id"], page["last_id"]) == ("list", "a", "b")
-    assert page["has_more"] is True
+    page = paged({"limit": "2"})
+    assert page.data == ["a", "b"]
+    assert (page.first_id, page.last_id) == ("a", "b")
+    assert page.has_more is True
 
 
 def test_pages_follow_each_other_to_the_end() -> None:
-    assert ids(page_of(ENTRIES, {"after": "b", "limit": "2"}, 20, 100)) == "cd"
-    last = page_of(ENTRIES, {"after": "d"}, 20, 100)
-    assert (ids(last), last["has_more"]) == ("e", False)
+    assert paged({"after": "b", "limit": "2"}).data == ["c", "d"]
+    last = paged({"after": "d"})
+    assert (last.data, last.has_more) == (["e"], False)
 
 
 def test_nothing_comes_after_what_is_gone() -> None:
-    page = page_of(ENTRIES, {"after": "x"}, 20, 100)
-    assert (page["data"], page["first_id"], page["last_id"]) == ([], None, None)
+    page = paged({"after": "x"})
+    assert (page.data, page.first_id, page.last_id) == ([], None, None)
 
 
 def test_a_page_has_its_default_size() -> None:
-    assert ids(page_of(ENTRIES, {}, 3, 100)) == "abc"
+    assert paged({}, 3).data == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "two", "1.5", "", "９"])
 def test_a_limit_that_is_none_is_refused(limit: str) -> None:
     with pytest.raises(RequestError) as caught:
-        page_of(ENTRIES, {"limit": limit}, 20, 100)
+        paged({"limit": limit})
     assert caught.value.param == "limit"
 
 

@@ -83,7 +83,8 @@ async def test_a_picture_that_comes_later_is_one_too(gateway: Gateway, is_stream
 
 @STREAMED
 async def test_citations_are_annotations(gateway: Gateway, is_stream: bool) -> None:
-    response = response_in(await respond(gateway, "browse for boats", stream=is_stream))
+    wanted: dict[str, Any] = {"stream": is_stream, "render_profile": "web"}
+    response = response_in(await respond(gateway, "browse for boats", **wanted))
     (message,) = [one for one in response["output"] if one["type"] == "message"]
     (part,) = message["content"]
     assert part["annotations"]
@@ -158,10 +159,29 @@ async def test_metadata_comes_back(gateway: Gateway) -> None:
 
 
 async def test_the_profile_chosen_is_the_one_rendered(gateway: Gateway) -> None:
-    web = response_in(await respond(gateway, "browse for boats"))
+    web = response_in(await respond(gateway, "browse for boats", render_profile="web"))
     raw = response_in(await respond(gateway, "browse for boats", render_profile="raw"))
     assert "](http" in check_response(web).output_text
     assert "](http" not in check_response(raw).output_text
+
+
+async def test_by_default_items_have_what_other_profiles_write_into_the_text(
+    gateway: Gateway,
+) -> None:
+    cited = response_in(await respond(gateway, "browse for boats"))
+    (part,) = cited["output"][-1]["content"]
+    assert "](http" not in part["text"]
+    spans = {(one["start_index"], one["end_index"]) for one in part["annotations"]}
+    assert spans
+    assert all(start == end <= len(part["text"]) for start, end in spans)
+    drawn = response_in(await respond(gateway, "draw a boat of 64x64"))
+    picture, message = drawn["output"]
+    assert picture["type"] == "image_generation_call"
+    assert picture["url"] not in message["content"][0]["text"]
+    assert "```" not in message["content"][0]["text"]
+    made = response_in(await respond(gateway, "make report.csv"))
+    (file,) = made["x_files"]
+    assert f"]({file['url']})" in made["output"][-1]["content"][0]["text"]
 
 
 async def test_bad_json_is_a_400(gateway: Gateway) -> None:

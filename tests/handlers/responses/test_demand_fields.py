@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from handlers.responses.demand_fields import WireDemand, demand_of, echoed_tool
+from handlers.responses.demand_fields import WireDemand, demand_of
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import Demand, Function, JsonFormat
 
@@ -115,6 +115,7 @@ def test_json_is_demanded() -> None:
         ({"text": {"format": "json"}}, "text.format"),
         ({"text": {"format": {"type": "xml"}}}, "text.format.type"),
         ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema"),
+        ({"text": {"format": {"type": "json_schema", "schema": {}}}}, "text.format.name"),
     ],
 )
 def test_what_is_wrong_is_named(fields: dict[str, Any], param: str) -> None:
@@ -135,13 +136,23 @@ def test_other_tools_may_be_there_if_none_is_to_be_used() -> None:
     assert demanded(tools=[{"type": "mcp"}], tool_choice="none") is None
 
 
-def test_a_function_is_repeated_with_all_its_keys() -> None:
-    assert echoed_tool(WEATHER) == WEATHER
-    assert echoed_tool({"type": "function", "name": "a"}) == {
-        "type": "function",
-        "name": "a",
-        "description": None,
-        "parameters": None,
-        "strict": None,
-    }
-    assert echoed_tool(SEARCH) is SEARCH
+def test_a_tool_of_a_namespace_is_chosen_by_both_its_names() -> None:
+    files = {"type": "namespace", "name": "files", "tools": [ADD, {"type": "custom", "name": "go"}]}
+    choices: list[tuple[Any, list[str]]] = [
+        ({"type": "function", "name": "add", "namespace": "files"}, ["files__add"]),
+        ({"type": "custom", "name": "go", "namespace": "files"}, ["files__go"]),
+        ({"type": "function", "name": "add"}, ["add"]),
+    ]
+    for choice, offered in choices:
+        assert names(tools=[files, ADD], tool_choice=choice) == offered
+        allowed = {"type": "allowed_tools", "mode": "auto", "tools": [choice]}
+        assert names(tools=[files, ADD], tool_choice=allowed) == offered
+
+
+def test_tools_may_come_in_the_input() -> None:
+    items = [{"type": "additional_tools", "tools": [ADD]}]
+    demand = demand_of(WireDemand(), items)
+    assert demand is not None
+    assert [(each.name, each.path) for each in demand.functions] == [
+        ("add", "input[0].tools[0].parameters")
+    ]

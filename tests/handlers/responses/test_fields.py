@@ -1,19 +1,22 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec import structs
 
 from handlers.reading.common_fields import Arrival
 from handlers.responses.fields import (
     asked_model,
-    echo_of,
+    begun_response,
     ignored_fields,
     response_chat,
     response_fields,
 )
-from handlers.responses.items import input_items
+from handlers.responses.listed_items import input_items
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import ChatRequest, Profile
+from tests.open_responses import check_open_response
 
 ARRIVAL = Arrival("req_1", 1.0, "http://gate.example", Profile.WEB)
 LEAST: dict[str, Any] = {"model": "gpt-4o", "input": "Hello"}
@@ -46,8 +49,13 @@ def test_a_request_is_a_turn() -> None:
     assert (turn.conversation_id, turn.parent_message_id) == (None, None)
 
 
-def test_the_profile_may_be_chosen() -> None:
-    assert chat(render_profile="raw").profile is Profile.RAW
+def test_the_profile_is_that_of_items_unless_chosen_or_the_server_s_is_bot() -> None:
+    assert chat().profile is Profile.ITEMS
+    assert chat(render_profile="web").profile is Profile.WEB
+    fields = response_fields(body())
+    bot = structs.replace(ARRIVAL, default_profile=Profile.BOT)
+    items = input_items("Hello", "abc")
+    assert response_chat(fields, items, bot, "gpt-4o").profile is Profile.BOT
 
 
 WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
@@ -60,7 +68,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"background": True}, "background"),
     ({"conversation": "conv_1"}, "conversation"),
     ({"prompt": {"id": "pmpt_1"}}, "prompt"),
-    ({"include": ["message.output_text.logprobs"]}, "include"),
+    ({"temperature": 3}, "temperature"),
     ({"truncation": "sometimes"}, "truncation"),
     ({"max_output_tokens": 0}, "max_output_tokens"),
     ({"max_output_tokens": "7"}, "max_output_tokens"),
@@ -146,11 +154,33 @@ def test_the_response_repeats_what_was_asked() -> None:
         "parallel_tool_calls": False,
         "user": "me",
     }
-    echo = echo_of(response_fields(body(**given)))
+    response = begun_response(response_fields(body(**given)), "resp_1", "gpt-4o", 1)
+    echo = msgspec.to_builtins(response)
     assert {name: echo[name] for name in given} == given
-    assert echo["truncation"] == "disabled"
-    assert echo["tool_choice"] == "auto"
+    check_open_response(echo)
+
+
+def test_what_was_not_asked_for_has_openai_s_defaults() -> None:
+    echo = msgspec.to_builtins(begun_response(response_fields(body()), "resp_1", "gpt-4o", 1))
+    check_open_response(echo)
+    numbers = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "top_logprobs")
+    assert [echo[name] for name in numbers] == [1, 1, 0, 0, 0]
+    assert (echo["truncation"], echo["tool_choice"], echo["service_tier"]) == (
+        "disabled",
+        "auto",
+        "default",
+    )
     assert echo["text"] == {"format": {"type": "text"}}
+    assert echo["reasoning"] == {"effort": None, "summary": None}
+
+
+def test_a_schema_is_repeated_with_all_its_keys() -> None:
+    wanted = {"type": "json_schema", "name": "n", "schema": {"type": "object"}}
+    fields = response_fields(body(text={"format": wanted, "verbosity": "low"}))
+    echo = msgspec.to_builtins(begun_response(fields, "resp_1", "gpt-4o", 1))
+    check_open_response(echo)
+    whole = {**wanted, "description": None, "strict": False}
+    assert echo["text"] == {"format": whole, "verbosity": "low"}
 
 
 def test_a_response_is_kept_unless_said_otherwise() -> None:

@@ -4,16 +4,16 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from handlers.responses.running import Running, RunningResponses
-from service.stages.encode.responses import CANCELLED, ResponseEvents, ResponseMeta
+from service.stages.encode.responses import CANCELLED, ResponseEvents
 from service.vocabulary.events import Outcome, TurnEnded
 from service.vocabulary.rendered import ContentText, Rendered
+from tests.response_events import begun
 
-META = ResponseMeta("resp_1", 1, "gpt-4o", echo={})
 END = TurnEnded(Outcome.COMPLETE, "stop")
 
 
 def running() -> Running:
-    return Running(ResponseEvents(META), is_kept=True)
+    return Running(ResponseEvents(begun()), is_kept=True)
 
 
 async def batches(
@@ -90,4 +90,4 @@ def test_a_response_is_found_by_its_owner_while_it_is_written() -> None:
 
 
 def test_what_is_being_written_can_be_looked_at() -> None:
-    assert running().response()["status"] == "in_progress"
+    assert running().response().status == "in_progress"

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
+from handlers.responses.create import kept_responses
+from service.vocabulary.credentials import read_credential
 from tests.conftest import StartGateway
 from tests.gateway import ACCESS_TOKEN, Gateway
+from tests.open_responses import check_open_items
 from tests.response_events import check_response, checked, text_of
 from tests.scripted_upstream import DONE, STALL, ScriptedUpstream, answer, final
 
@@ -83,6 +87,28 @@ async def test_a_response_has_its_pictures_again(demo: str, start_gateway: Start
     assert again == response
     (picture, *_) = [i for i in again["output"] if i["type"] == "image_generation_call"]
     assert base64.b64decode(picture["result"]).startswith(b"\x89PNG")
+
+
+async def test_what_an_earlier_version_kept_is_answered_whole(gateway: Gateway) -> None:
+    made_before = await made(gateway)
+    owner = read_credential(f"Bearer {ACCESS_TOKEN}", None, None).owner
+    kept = await kept_responses(gateway.app).find(owner, made_before["id"])
+    assert kept is not None
+    new = ("completed_at", "presence_penalty", "service_tier", "prompt_cache_key")
+    old = {name: value for name, value in kept.response.items() if name not in new}
+    image = {"type": "input_image", "image_url": "https://a.example/a.png"}
+    item = {"id": "msg_1", "type": "message", "role": "user", "status": "completed"}
+    await kept_responses(gateway.app).keep(
+        owner,
+        structs.replace(
+            kept, response={**old, "temperature": None}, input_items=[{**item, "content": [image]}]
+        ),
+    )
+    _, again = await call(gateway, "GET", f"/{made_before['id']}")
+    check_response(again)
+    assert again == {**made_before, "completed_at": None}
+    _, listed = await call(gateway, "GET", f"/{made_before['id']}/input_items")
+    check_open_items(listed["data"])
 
 
 async def test_what_was_cut_by_a_limit_is_kept(gateway: Gateway) -> None:

@@ -25,6 +25,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.vocabulary.native import FunctionCallEnded
 from service.vocabulary.requests import (
     ChatMessage,
     ChatRequest,
@@ -103,7 +104,8 @@ async def answered(
 
 
 def call_of(pieces: list[Delta]) -> tuple[str, str]:
-    started, arguments = pieces[-3:-1]
+    started, arguments, ended = pieces[-4:-1]
+    assert ended == FunctionCallEnded(0)
     assert isinstance(started, FunctionCallStarted)
     assert isinstance(arguments, FunctionArguments)
     assert len(started.call_id) == len("call_") + 24
@@ -169,7 +171,12 @@ async def test_an_answer_that_will_not_do_twice_is_a_failure_and_stays_out(
 async def test_text_is_held_where_a_call_is_due() -> None:
     turns = Turns([says("I would say ", "4."), says(CALL)])
     _, pieces = await answered(turns, DUE)
-    assert [type(piece) for piece in pieces] == [FunctionCallStarted, FunctionArguments, TurnEnded]
+    assert [type(piece) for piece in pieces] == [
+        FunctionCallStarted,
+        FunctionArguments,
+        FunctionCallEnded,
+        TurnEnded,
+    ]
 
 
 async def test_json_is_told_whole_without_what_stands_around_it() -> None:
@@ -243,3 +250,11 @@ async def test_an_answer_that_cannot_be_checked_is_not_asked_for_again() -> None
     assert isinstance(ended, TurnEnded)
     assert ended.failure is not None
     assert "cannot be checked" in ended.failure.message
+
+
+async def test_a_custom_tool_is_called_with_its_input_itself() -> None:
+    schema = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
+    patch = Function("patch", "tools[0]", "", schema, is_custom=True)
+    call = '<tool_call>{"name": "patch", "arguments": {"input": "a\\n\\"b\\""}}</tool_call>'
+    _, pieces = await answered(Turns([says(call)]), Demand((patch,)))
+    assert call_of(pieces) == ("patch", 'a\n"b"')

@@ -123,6 +123,7 @@ def test_problems_are_few_and_short() -> None:
     assert len(told) < 2_000
 
 
+@pytest.mark.whole
 def test_references_that_multiply_are_given_up() -> None:
     check_schema(doubling(5))
     with pytest.raises(SchemaError, match="too long"):
@@ -148,3 +149,16 @@ def test_too_many_unique_items_are_an_error() -> None:
     schema = {"uniqueItems": True}
     with pytest.raises(SchemaError, match="too long"):
         problem_with(list(range(MAX_UNIQUE_ITEMS + 1)), schema)
+
+
+@pytest.mark.parametrize("identifier", ["https://x.example/s#/$defs/a", "#a", "s#a"])
+def test_an_id_with_a_fragment_is_no_error_of_the_schema(identifier: str) -> None:
+    schema = {
+        "$id": identifier,
+        "properties": {"a": {"$ref": "#/$defs/a"}, "b": {"const": {"$id": "#kept"}}},
+        "$defs": {"a": {"$id": identifier, "type": "integer"}},
+    }
+    check_schema(schema)
+    assert problem_with({"a": 1, "b": {"$id": "#kept"}}, schema) == ""
+    assert "integer" in problem_with({"a": "x"}, schema)
+    assert "was expected" in problem_with({"b": {}}, schema)

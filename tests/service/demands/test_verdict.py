@@ -1,9 +1,12 @@
+from collections.abc import Callable
+
 import pytest
 
 from service.demands.verdict import Verdict, judge
 from service.stages.function_calls.call_block import CallBlock
 from service.stages.function_calls.call_shapes import WrittenCall
 from service.vocabulary.requests import Demand, Function, JsonFormat
+from tests.growth import MOST, growth
 
 NUMBER = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 ADD = Function("add", "tools[0].function.parameters", "", NUMBER)
@@ -90,3 +93,17 @@ def test_other_text_is_a_problem(demand: Demand, messages: list[str], problem: s
 def test_a_schema_that_cannot_be_checked_against_makes_it_hopeless() -> None:
     endless = Demand(json_format=JsonFormat("p", {"$ref": "#"}))
     assert judge(endless, [], ["{}"]).is_hopeless
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda size: "```json\n{" + " " * size,
+        lambda size: "```json\n{" + "\n \t" * size + "x```",
+        lambda size: "```json\n" * size,
+        lambda size: "```" + "a" * size,
+        lambda size: "`" * size + "\n",
+    ],
+)
+def test_the_time_to_judge_grows_with_the_answer(answer: Callable[[int], str]) -> None:
+    assert growth(lambda size: judge(ANY, [], [answer(size)]), 4_000) < MOST

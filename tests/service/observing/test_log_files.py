@@ -202,6 +202,7 @@ print(number)
 """
 
 
+@pytest.mark.whole
 def test_processes_that_write_over_midnight_lose_no_line(tmp_path):
     path = tmp_path / "access.log"
     change = str(time.time() + 1.0)

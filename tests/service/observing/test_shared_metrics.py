@@ -97,6 +97,7 @@ async def test_counters_and_gauges_of_all_processes_are_added_up(
     assert "gateway_overhead_seconds_count 2.0" in text
 
 
+@pytest.mark.whole
 async def test_a_process_that_is_gone_keeps_its_totals_and_loses_its_gauges(
     workers: Callable[[], Worker],
 ) -> None:
@@ -158,7 +159,7 @@ def total_of_healthz(text: str) -> int:
     return int(float((text.partition(line)[2] or "0").split()[0]))
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 def test_two_workers_show_what_both_have_counted_also_after_one_has_died(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(SETTINGS)
     gateway = GatewayProcess(tmp_path, "-m", "service")

@@ -191,6 +191,7 @@ async def test_without_traces_a_span_is_nothing() -> None:
             pass
 
 
+@pytest.mark.whole
 def test_without_traces_nothing_that_sends_them_is_even_imported() -> None:
     program = (
         "import sys, service.program.assembly; sys.exit('opentelemetry.exporter' in sys.modules)"

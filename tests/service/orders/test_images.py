@@ -1,6 +1,7 @@
 import pytest
 from msgspec import structs
 
+from service.answers.images import ImageInputTokens, ImageUsage, Picture
 from service.orders.images import (
     Drawing,
     drawing_model,
@@ -8,7 +9,6 @@ from service.orders.images import (
     outcome_of_failure,
     picture_failure,
 )
-from service.pipeline.usage import Usage
 from service.settings.config import Config, ModelConfig
 from service.stages.render.bot_format import WEB
 from service.vocabulary.events import (
@@ -25,6 +25,7 @@ from service.vocabulary.events import (
     ToolCallText,
     TurnEnded,
 )
+from service.vocabulary.rendered import TokenCounts
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 LIMIT = "ChatGPTAgentToolRateLimitException: You have hit the plan limit."
@@ -70,6 +71,13 @@ def test_a_name_of_openai_s_means_to_draw_unless_the_table_has_it() -> None:
     assert drawing_model("dall-easy", models) == "dall-easy"
 
 
+def test_one_that_a_key_may_use_is_preferred_if_it_can_draw() -> None:
+    models = Config().models
+    assert drawing_model("gpt-image-1", models, ("gpt-image-1", "gpt-4o")) == "gpt-4o"
+    assert drawing_model(None, models, ("o1-mini", "dall-e-3")) == "dall-e-3"
+    assert drawing_model("gpt-image-1", models, ("gpt-image-1", "o1-mini")) == "gpt-4-s"
+
+
 def test_without_a_table_the_upstream_chooses() -> None:
     assert drawing_model(None, {}) == "auto"
     assert drawing_model(None, {"o1": ModelConfig(slug="o1-mini")}) == "o1"
@@ -81,16 +89,24 @@ def test_without_a_table_the_upstream_chooses() -> None:
 def test_the_reply_is_the_text_without_the_pictures_links() -> None:
     call = ToolCallText("m", "", '{"size":"1024x1024"}', is_last=True)
     drawing = drawn(call, picture(), AnswerStarted("a"), AnswerText("Here it is."), END)
-    reply = images_reply([drawing], [{"url": "u"}], 7, Usage(3, 4, 0))
-    assert reply["reply"] == '\n```\n{"size":"1024x1024"}\n```\nHere it is.'
-    assert (reply["created"], reply["data"]) == (7, [{"url": "u"}])
-    assert reply["usage"] == {
-        "input_tokens": 3,
-        "input_tokens_details": {"text_tokens": 3, "image_tokens": 0},
-        "output_tokens": 4,
-        "total_tokens": 7,
-        "estimated": True,
-    }
+    reply = images_reply([drawing], [Picture(url="u")], 7, TokenCounts(3, 4, 0))
+    assert reply.reply == '\n```\n{"size":"1024x1024"}\n```\nHere it is.'
+    assert (reply.created, reply.data) == (7, [Picture(url="u")])
+    assert reply.usage == ImageUsage(
+        input_tokens=3,
+        input_tokens_details=ImageInputTokens(text_tokens=3, image_tokens=0),
+        output_tokens=4,
+        total_tokens=7,
+    )
+
+
+def test_a_preview_is_no_picture() -> None:
+    made = picture()
+    preview = structs.replace(made, wanted=structs.replace(made.wanted, is_preview=True))
+    lost = structs.replace(preview, url="", problem="It is gone.")
+    drawing = drawn(preview, lost, made, END)
+    assert (drawing.previews, drawing.pictures) == ([preview], [made])
+    assert drawn(preview, AnswerText("No."), END).failure is not None
 
 
 def test_a_picture_that_came_before_a_failure_is_handed_out() -> None:

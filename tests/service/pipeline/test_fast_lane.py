@@ -36,6 +36,7 @@ def test_every_transcript_reads_the_same_with_it(name: str) -> None:
             assert driven(chunks, end, sent=sent, problems=problems) == expected
 
 
+@pytest.mark.whole
 @settings(FAST, max_examples=60)
 @given(turn() | crowd(), SIZES)
 def test_any_turn_reads_the_same_with_it(steps: list[dict[str, Any]], sizes: list[int]) -> None:

@@ -67,6 +67,21 @@ def test_superseded_events_of_one_read_count_as_consumed() -> None:
     assert sum(isinstance(each, MessageSnapshot) for each in events) == 2
 
 
+def test_a_paced_reader_keeps_the_pieces_of_one_read() -> None:
+    reader = make_reader(is_paced=True)
+    events = reader.feed(b"".join(answer("x" * n) for n in range(5)))
+    assert [each.message.text for each in events if isinstance(each, MessageSnapshot)] == [
+        "x" * n for n in range(5)
+    ]
+    message = {"id": "m", "author": {"role": "assistant"}, "content": {"parts": ["a"]}}
+    grow = {"p": "/message/content/parts/0", "o": "append", "v": "bc"}
+    more = [event({"v": {"message": message}}, "delta"), event(grow, "delta")]
+    more += [event({"v": f"piece {n} "}, "delta") for n in range(20)]
+    events = reader.feed(b"".join(more))
+    assert sum(isinstance(each, TextAppended) for each in events) == 21
+    assert reader.consumed == 5 + 22
+
+
 def test_a_followed_body_goes_on_with_the_same_deltas() -> None:
     message = {"id": "m", "author": {"role": "assistant"}, "content": {"parts": ["a"]}}
     reader = make_reader()
@@ -81,6 +96,13 @@ def test_the_end_completes_what_was_left_open_and_comes_last() -> None:
     reader.feed(b'data: {"type":"message_stream_complete"}')
     end = BodyEnded(BodyEnd.CUT)
     assert reader.end(end) == [StreamCompleted(), end]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_done_whose_line_is_not_closed_is_the_end_and_no_second_one_follows(end: bytes) -> None:
+    reader = make_reader()
+    assert reader.feed(DONE.rstrip(b"\n") + end) == []
+    assert reader.end(BodyEnded(BodyEnd.CLEAN)) == [DoneReceived()]
 
 
 def test_an_event_over_the_limit_breaks_the_body_after_what_came_before() -> None:

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import FormData, web
 
 from service import keys
+from service.program import assembly
 from service.program.assembly import background, drain, make_app
 from service.program.runner import DrainingRunner, Program
 from service.settings.config import Config
@@ -34,6 +35,7 @@ def test_making_the_application_opens_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.whole
 async def test_it_starts_and_leaves_no_task_behind(tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     async with scripted_upstream() as upstream:
@@ -143,6 +145,7 @@ async def test_a_background_job_that_fails_is_logged_and_costs_nothing_else(
     assert "a background job failed" in caplog.text
 
 
+@pytest.mark.whole
 async def test_a_stop_waits_for_a_recording_that_is_written_down(
     tmp_path: Path, aiohttp_raw_server: Any
 ) -> None:
@@ -170,3 +173,17 @@ async def test_a_stop_waits_for_a_recording_that_is_written_down(
         async with await work as response:
             assert await response.json() == {"text": "Boats float."}
         await asyncio.wait_for(stop, 5)
+
+
+@pytest.mark.parametrize(
+    ("storage", "folder"),
+    [
+        ({"state": "sqlite:a/b/state.db", "blobs": "file:c"}, "a/b/tokens"),
+        ({"state": "redis://h", "blobs": "file:c"}, "c/tokens"),
+        ({"state": "redis://h", "blobs": "s3://bucket/x"}, "data/tokens"),
+    ],
+)
+def test_rotated_tokens_are_on_their_way_beside_what_else_is_kept(
+    storage: dict[str, str], folder: str
+) -> None:
+    assert assembly._journal_folder(Config(storage=storage)) == Path(folder)

@@ -12,6 +12,7 @@ import yaml
 from service.program.cli import UNREADABLE, main
 from service.settings.config import Config, load_config
 
+pytestmark = pytest.mark.whole
 ROOT = Path(__file__).resolve().parents[3]
 
 

@@ -30,7 +30,7 @@ def start(tmp_path):
         process.close()
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 def test_the_demo_takes_the_place_of_every_service_that_gets_a_token(start):
     more = "upstream: {proxy: 'http://127.0.0.1:9'}\ntokens: {provider: openai}"
     gateway = start(LISTEN + more)
@@ -47,7 +47,7 @@ def test_the_demo_takes_the_place_of_every_service_that_gets_a_token(start):
         fetch(demo)
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 def test_the_demo_ends_when_the_gateway_is_killed(start):
     gateway = start(LISTEN)
     demo = json.loads(gateway.get("/about"))["base_url"]
@@ -62,6 +62,7 @@ def test_the_demo_ends_when_the_gateway_is_killed(start):
     pytest.fail("the demo is still there")
 
 
+@pytest.mark.whole
 def test_the_demo_ends_with_its_context():
     with demo_upstream() as address:
         assert fetch(address).status < 500

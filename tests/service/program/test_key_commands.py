@@ -55,6 +55,7 @@ def store(folder: Path) -> KeyFile:
     return KeyFile(folder / "data" / "keys.json", Cipher(secret))
 
 
+@pytest.mark.whole
 def test_a_key_is_made_shown_once_listed_and_revoked(keys, tmp_path: Path) -> None:
     limits = ("--requests-per-minute", "30", "--concurrent-requests", "2", "--model", "gpt-4o")
     added = keys("add", "my bot", *limits, given=f"{TOKEN},team-1\n")
@@ -120,6 +121,7 @@ def test_a_wrong_command_is_status_two(arguments, capsys) -> None:
     assert "usage: " in capsys.readouterr().err
 
 
+@pytest.mark.whole
 def test_at_a_terminal_the_token_is_asked_for_and_not_shown(tmp_path: Path) -> None:
     parent, child = pty.openpty()
     command = [sys.executable, "-m", "service", "keys", "add", "bot"]

@@ -79,6 +79,7 @@ async def test_a_request_on_an_open_connection_is_answered_as_its_last_one(progr
     await stopping
 
 
+@pytest.mark.whole
 async def test_a_connection_that_nothing_is_sent_on_is_closed_when_it_stops(program):
     runner = DrainingRunner(program, CONFIG)
     await listening(runner)

@@ -51,6 +51,20 @@ def test_a_hand_off_and_a_picture_to_come_end_with_the_capture() -> None:
         assert isinstance(told.steps[-1].events[-1], BodyEnded)
 
 
+def test_it_says_where_a_turn_goes_on_that_the_capture_does_not_have() -> None:
+    offered = b'data: {"type":"stream_handoff","conversation_id":"c1"}\n\n'
+    for end in (b"data: [DONE]\n\n", b"data: [DONE]\n", b"data: [DONE]", b""):
+        told = replay(offered + end)
+        kinds = {"TurnFacts": 1, "ResumeWanted": 1, "AnswerWanted": 1, "TurnEnded": 1}
+        assert told.kinds["deltas"] == kinds
+        assert told.elsewhere == "another body"
+    rest = body("p8-1-dalle")
+    assert replay(offered + b"data: [DONE]\n" + rest).elsewhere == ""
+    told = replay(body("p8-2b-picture-that-never-comes"))
+    assert told.elsewhere == "a picture in the stored conversation"
+    assert replay(body("p3-1-the-example", "v1")).elsewhere == ""
+
+
 def test_kinds_are_counted_at_each_border() -> None:
     told = replay(b'{"type":"brand_new"}\n{"type":"brand_new"}\n[DONE]\n')
     assert told.kinds["events"] == {"Unknown": 2, "DoneReceived": 1, "BodyEnded": 1}

@@ -47,6 +47,13 @@ def test_the_credential_of_a_resume_is_in_no_record() -> None:
     assert "tok-4711" not in json.dumps(records)
 
 
+def test_where_a_turn_goes_on_is_told() -> None:
+    told = replay(b'data: {"type":"stream_handoff"}\n\ndata: [DONE]\n')
+    line = "elsewhere the turn goes on in another body, which is not in this capture"
+    assert line in as_text(told).splitlines()
+    assert json.loads(as_json(told))["elsewhere"] == "another body"
+
+
 def test_json_is_whole_for_transcripts() -> None:
     for name in render.names()[::4]:
         transcript = render.load(name)

@@ -99,8 +99,8 @@ LOOKED_FOR = {
     *("sediment", "service", "sandb", "sandbo", "event"),
     *("prompt", "referenced_image_ids", "quality", "transparent_background", "background"),
     *("image_group", "message", "content", "parts", "metadata", "finished_text", "citations"),
-    *("contentReference", "oaicite", "writing", "entity", "product_entity", "video", "genui"),
-    *("updates", "replacement", "search_query", "false"),
+    *("Processing", "image", "contentReference", "oaicite", "writing", "entity", "video", "genui"),
+    *("product_entity", "updates", "replacement", "search_query", "false"),
 }
 
 

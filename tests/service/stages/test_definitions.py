@@ -54,6 +54,7 @@ def test_frames_by_the_byte_are_those_of_the_whole_body(body):
     assert by_byte == [*decoder.feed(body), *decoder.finish()]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("chunk_bytes", [64 * 1024, 32 * MIB])
 def test_an_event_of_just_under_16_mib_is_accepted(chunk_bytes):
     text = "x" * (16 * MIB - 1000)
@@ -124,6 +125,7 @@ def canonical(document: Any) -> str:
     return whole(json.dumps(document, sort_keys=True, ensure_ascii=False, default=str))
 
 
+@pytest.mark.whole
 @settings(FAST, max_examples=500)
 @given(st.lists(DELTAS, max_size=12))
 def test_documents_are_those_of_the_definition(sent):

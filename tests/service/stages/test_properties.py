@@ -155,6 +155,7 @@ def turn(draw) -> list[dict[str, Any]]:
     return [*steps, *draw(answer("last", is_last=True)), {"done": True}]
 
 
+@pytest.mark.whole
 @settings(FAST, max_examples=150)
 @given(turn(), st.integers(0, 10**6), SIZES)
 def test_both_generations_and_all_cuts_give_the_text_of_the_definition(steps, seed, sizes):
@@ -202,6 +203,7 @@ def crowd(draw) -> list[dict[str, Any]]:
     return [*steps, {"done": True}]
 
 
+@pytest.mark.whole
 @settings(FAST, max_examples=100)
 @given(crowd(), st.integers(0, 10**6), SIZES)
 def test_messages_side_by_side_mean_the_same_in_both_generations_and_all_cuts(steps, seed, sizes):

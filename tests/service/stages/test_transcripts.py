@@ -46,15 +46,21 @@ def cuts(body: bytes, label: str) -> list[int]:
     return sorted(near - {0, len(body)})
 
 
-@pytest.mark.parametrize("profile", ["web", "bot", "raw"])
+@pytest.mark.parametrize(
+    ("profile", "seeds"),
+    [
+        *(("web", range(1)), ("bot", range(1)), ("raw", range(1))),
+        pytest.param("web", SEEDS, marks=pytest.mark.whole),  # what profiles share, in every way
+    ],
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_transcript_becomes_what_is_expected_in_every_profile(name, profile):
+def test_a_transcript_becomes_what_is_expected_in_every_profile(name, profile, seeds):
     transcript = render.load(name)
     wrong = {}
-    for label, pieces in bodies(name, SEEDS if profile == "web" else range(1)):
+    for label, pieces in bodies(name, seeds):
         body = b"".join(pieces)
         feedings = {"by event": pieces}
-        if profile == "web":  # what profiles share is proved once
+        if seeds is SEEDS:
             feedings["by byte"] = [body[place : place + 1] for place in range(len(body))]
         if not transcript.get("by_event"):
             feedings["whole"] = [body]
@@ -70,6 +76,7 @@ def test_a_transcript_becomes_what_is_expected_in_every_profile(name, profile):
         pytest.fail("\n".join([transcript["why"], *lines]), pytrace=False)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", [n for n in NAMES if not render.load(n).get("by_event")])
 def test_a_transcript_means_the_same_however_it_is_cut(name):
     for label, pieces in bodies(name, range(1)):

@@ -100,6 +100,7 @@ async def test_keys_have_limits_of_their_own() -> None:
     assert None not in await ask(limits, other)
 
 
+@pytest.mark.whole
 async def test_so_many_are_let_in_at_once() -> None:
     limits, of = KeyLimits(), key(concurrent_requests=2)
     async with AsyncExitStack() as stack:
@@ -141,6 +142,7 @@ async def test_a_minute_holds_over_all_processes(url: str) -> None:
             assert 1 <= wait <= 60
 
 
+@pytest.mark.whole
 async def test_who_was_refused_stands_in_nobodys_way(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +155,7 @@ async def test_who_was_refused_stands_in_nobodys_way(
         assert await ask(one, of) == [None]
 
 
+@pytest.mark.whole
 async def test_at_once_holds_over_all_processes(url: str) -> None:
     of = key(concurrent_requests=1)
     async with shared_limits(url) as one, shared_limits(url) as two:

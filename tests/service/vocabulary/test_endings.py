@@ -28,8 +28,10 @@ from service.vocabulary.errors import (
     TokenServiceError,
     UpstreamCutError,
     UpstreamError,
+    UpstreamProtocolError,
     UpstreamRefusedError,
     UpstreamTimeoutError,
+    UpstreamUnreachableError,
 )
 from service.vocabulary.events import BodyEnd, Failure, Outcome
 
@@ -172,6 +174,8 @@ def test_what_was_seen_can_turn_out_otherwise() -> None:
         (EmptyResponseError("x"), Outcome.EMPTY),
         (ShutdownError("x"), Outcome.SHUTDOWN),
         (UpstreamError("x"), Outcome.FAILED),
+        (UpstreamUnreachableError("x"), Outcome.FAILED),
+        (UpstreamProtocolError("x"), Outcome.FAILED),
         (TokenServiceError("x"), Outcome.FAILED),
     ],
 )

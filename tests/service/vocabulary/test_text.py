@@ -8,6 +8,7 @@ from service.vocabulary.text import (
     join_surrogates,
     lengthened,
     truncate_utf16,
+    well_formed,
     without_private_use,
 )
 
@@ -23,6 +24,10 @@ from service.vocabulary.text import (
 )
 def test_only_pairs_of_halves_are_joined(text: str, joined: str) -> None:
     assert join_surrogates(text) == joined
+
+
+def test_a_lone_half_is_replaced_and_a_pair_joined() -> None:
+    assert well_formed("a\ud83d\ude00b\ud83d") == "a😀b�"
 
 
 def test_a_high_half_at_the_end_is_seen_and_nothing_else() -> None:

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from service.vocabulary.events import Failure
-from service.vocabulary.wire import error_frame, error_object, to_json
+from service.vocabulary.wire import Error, ErrorDetails, error_frame, error_of, to_json
 
 MAX_LINE_BYTES = 65_535
 
@@ -34,8 +34,9 @@ def test_an_error_has_four_keys_and_a_fifth_for_text_that_arrived() -> None:
         "param": None,
         "code": "upstream_cut",
     }
-    assert error_object(failure) == {"error": error}
-    assert error_object(failure, "Once") == {"error": {**error, "partial": "Once"}}
+    assert json.loads(to_json(error_of(failure))) == {"error": error}
+    whole = json.loads(to_json(error_of(failure, "Once")))
+    assert whole == {"error": {**error, "partial": "Once"}}
     assert sent(error_frame(failure)) == {"error": error}
 
 
@@ -46,4 +47,6 @@ def test_an_error_frame_is_one_short_line_whatever_the_message() -> None:
 
 def test_json_is_safe_for_lone_surrogates() -> None:
     assert json.loads(to_json({"a": ["\ud800\u2028"]})) == {"a": ["\ud800\u2028"]}
+    record = Error(ErrorDetails("\ud800", "t", None, None))
+    assert json.loads(to_json(record))["error"]["message"] == "\ud800"
     assert msgspec.json.decode(to_json({"a": "é"})) == {"a": "é"}

@@ -97,6 +97,7 @@ async def test_a_bucket_that_is_not_there_is_an_error_and_a_problem(tmp_path: Pa
     assert await bucket.problem() == "the bucket of pictures and files cannot be read"
 
 
+@pytest.mark.whole
 async def test_a_server_that_refuses_is_an_error_and_a_problem(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -54,6 +54,7 @@ def later(monkeypatch: pytest.MonkeyPatch, days: float) -> None:
 # --- both -----------------------------------------------------------------------------
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("content", [b"", PNG, LARGE], ids=["empty", "small", "large"])
 async def test_a_body_is_found_as_it_was_saved(store: Store, content: bytes) -> None:
     chunks = (content[at : at + 70_000] for at in range(0, len(content), 70_000))
@@ -107,6 +108,7 @@ async def test_a_full_disk_leaves_nothing(
     assert objects.keys == []
 
 
+@pytest.mark.whole
 async def test_a_sweep_removes_by_age_and_then_the_oldest(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,6 +138,7 @@ async def test_files_survive_a_restart_and_are_shared_by_all_processes(
     assert await store.find(OWNER, first.id) is None
 
 
+@pytest.mark.whole
 async def test_many_files_are_all_listed_the_newest_first(store: Store) -> None:
     uploads = [await keep(store, b"x" * size) for size in range(1, 41)]
     assert await store.listing(OWNER) == uploads[::-1]
@@ -180,6 +181,7 @@ async def test_the_oldest_go_when_there_is_too_much(
     assert await store.find(OWNER, newest.id)
 
 
+@pytest.mark.whole
 async def test_sweeps_of_several_processes_do_no_harm(
     make: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,14 +43,14 @@ async def test_a_server_that_was_restarted_is_used_without_a_failure(
     server: RedisServer, store: StateStore, failures: list[str]
 ) -> None:
     await asyncio.gather(*(store.set(f"{n}", b"1") for n in range(10)))
-    async with store.lock("warm", 10):  # its scripts are known to the old process only
+    async with store.lock("warm", 10, 10):  # its scripts are known to the old process only
         pass
     server.stop()
     server.start()
     await asyncio.gather(*(store.set(f"{n}", b"2") for n in range(10)))
-    async with store.lock("key", 10):
-        assert server.command("EXISTS", "backend-to-v1:lease:lock:key") == b":1"
-    assert server.command("EXISTS", "backend-to-v1:lease:lock:key") == b":0"
+    async with store.lock("key", 10, 10):
+        assert server.command("EXISTS", "backend-to-v1:lock:key") == b":1"
+    assert server.command("EXISTS", "backend-to-v1:lock:key") == b":0"
     assert failures == []
 
 

@@ -1,11 +1,16 @@
 """The demo upstream as a process of its own."""
 
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
+
+import pytest
+
+pytestmark = pytest.mark.whole
 
 
 @contextmanager
@@ -35,3 +40,12 @@ def test_it_ends_with_its_parent() -> None:
         assert line.startswith("demo upstream on http://127.0.0.1:")
         process.stdin.close()
         assert process.wait(timeout=3) == 0
+
+
+def test_it_takes_who_a_codex_login_signs_in_and_how_that_ends() -> None:
+    with started("--codex-account", "free-anna", "--codex-outcome", "denied") as (_, line):
+        connection = HTTPConnection("127.0.0.1", int(line.rpartition(":")[2]), timeout=5)
+        connection.request("POST", "/demo/codex/login", body="{}")
+        choice = json.loads(connection.getresponse().read())
+        assert choice == {"account": "free-anna", "outcome": "denied"}
+        connection.close()

@@ -13,11 +13,13 @@ from aiohttp import web
 from service.settings.config import FetchConfig, UpstreamConfig
 from service.vocabulary.errors import RequestError, StorageError, StorageFullError
 from service.vocabulary.requests import FilePart, LocalFile, RemoteFile, Upload
+from tests.name_server import name_server
 from tests.service.vocabulary.test_byte_source import Held
 from tests.upstream.trap import running_trap
 from tests.upstream.tunnels import Socks, make_identity
 from upstream.fetching import fetch as module
 from upstream.fetching.fetch import MAX_REDIRECTS, Fetcher
+from upstream.fetching.names import Names
 
 PATH = "messages[0].content[1].image_url.url"
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 100
@@ -82,9 +84,10 @@ async def site(aiohttp_raw_server):
 
 @pytest.fixture
 def make(tmp_path):
-    def build(proxy="", **settings):
+    def build(proxy="", names=None, **settings):
         config = FetchConfig.model_validate({"allow_private": True, "seconds": 5} | settings)
-        return Fetcher(config, UpstreamConfig(connect_seconds=1, proxy=proxy), tmp_path)
+        upstream = UpstreamConfig(connect_seconds=1, proxy=proxy)
+        return Fetcher(config, upstream, names or Names(config.resolve_seconds), tmp_path)
 
     return build
 
@@ -145,14 +148,14 @@ async def test_a_redirect_to_a_private_address_gets_no_packet(make, trap, site, 
 async def test_a_host_with_one_private_address_is_refused_whole(make, trap, monkeypatch):
     port, visits = trap
     both = [ip_address("8.8.8.8"), ip_address("127.0.0.1")]
-    monkeypatch.setattr(module, "resolved", _answers({"mixed.test": both}))
+    monkeypatch.setattr(Names, "addresses", _answers({"mixed.test": both}))
     await problem(make(allow_private=False), part(f"http://mixed.test:{port}/"))
     assert visits == []
 
 
-def _answers(table, otherwise=None):
-    async def resolve(host, port):
-        return table[host] if host in table or otherwise is None else await otherwise(host, port)
+def _answers(table):
+    async def resolve(_names, host, _port):
+        return table[host]
 
     return resolve
 
@@ -160,11 +163,11 @@ def _answers(table, otherwise=None):
 async def test_the_name_is_looked_up_once_and_sent_only_as_the_host(make, site, monkeypatch):
     lookups = []
 
-    async def resolve(host, port):
+    async def resolve(_names, host, port):
         lookups.append((host, port))
         return [ip_address("127.0.0.1")]
 
-    monkeypatch.setattr(module, "resolved", resolve)
+    monkeypatch.setattr(Names, "addresses", resolve)
     site.steps["/p"] = answer()
     await fetched(make(), part(f"http://Only-Here.test:{site.port}/p"))
     assert lookups == [("only-here.test", site.port)]
@@ -173,10 +176,17 @@ async def test_the_name_is_looked_up_once_and_sent_only_as_the_host(make, site, 
 
 async def test_the_next_address_is_tried_when_one_does_not_answer(make, site, monkeypatch):
     pair = [ip_address("127.0.0.3"), ip_address("127.0.0.1")]
-    monkeypatch.setattr(module, "resolved", _answers({"two.test": pair}))
+    monkeypatch.setattr(Names, "addresses", _answers({"two.test": pair}))
     site.steps["/"] = answer()
     _, content = await fetched(make(), part(f"http://two.test:{site.port}/"))
     assert content == PNG
+
+
+async def test_a_name_that_is_never_answered_is_told_in_time(make):
+    async with name_server() as server, Names(0.1, **server.settings) as names:
+        told = await problem(make(names=names), part("http://silent.test/a.png"))
+        assert "no name server" in told
+        assert server.asked
 
 
 async def test_a_file_is_held_on_disk_and_removed(make, site, tmp_path):
@@ -340,7 +350,7 @@ async def secure(aiohttp_raw_server, tmp_path_factory, monkeypatch):
     made.port = server.port
     made.steps["/"] = answer()
     here = [ip_address("127.0.0.1")]
-    monkeypatch.setattr(module, "resolved", _answers({"files.test": here, "other.test": here}))
+    monkeypatch.setattr(Names, "addresses", _answers({"files.test": here, "other.test": here}))
     return made
 
 
@@ -375,7 +385,7 @@ async def test_an_http_proxy_is_given_the_address_that_was_judged(
         return web.Response(body=PNG)
 
     server = await aiohttp_raw_server(proxy)
-    monkeypatch.setattr(module, "resolved", _answers({"files.test": [ip_address("8.8.8.8")]}))
+    monkeypatch.setattr(Names, "addresses", _answers({"files.test": [ip_address("8.8.8.8")]}))
     fetcher = make(proxy=f"http://127.0.0.1:{server.port}", allow_private=False)
     await fetched(fetcher, part("http://files.test/x"))
     assert seen == [("http://8.8.8.8/x", "files.test")]

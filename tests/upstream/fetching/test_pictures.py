@@ -46,6 +46,7 @@ def test_what_is_no_such_picture_has_no_size(content, kind):
     assert picture_size(content, kind) is None
 
 
+@pytest.mark.whole
 def test_a_picture_over_the_pixel_limit_is_not_unpacked(monkeypatch):
     monkeypatch.setattr(pictures, "MAX_PIXELS", 64 * 48 - 1)
     assert picture_size(picture("PNG"), "image/png") is None

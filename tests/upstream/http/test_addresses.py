@@ -2,7 +2,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from upstream.http.addresses import UnresolvedError, is_public, resolved
+from upstream.http.addresses import is_public
 
 
 @pytest.mark.parametrize(
@@ -31,17 +31,3 @@ def test_an_address_that_is_not_of_the_open_internet_is_not_public(text):
 )  # fmt: skip
 def test_an_address_of_the_open_internet_is_public(text):
     assert is_public(ip_address(text))
-
-
-@pytest.mark.parametrize(
-    "spelling",
-    ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0x7f.1", "017700000001"],
-)
-async def test_every_spelling_of_an_address_is_that_address(spelling):
-    assert await resolved(spelling, 80) == [ip_address("127.0.0.1")]
-
-
-@pytest.mark.parametrize("name", ["no-such-host.invalid", "a" * 300, "", "bad host", "\x00"])
-async def test_a_name_that_leads_nowhere_is_an_error(name):
-    with pytest.raises(UnresolvedError):
-        await resolved(name, 80)

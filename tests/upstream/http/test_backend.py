@@ -240,3 +240,20 @@ async def test_a_cancelled_call_is_cancelled(upstream, make_backend):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_good_answer_tells_that_its_caller_was_accepted(upstream, make_backend):
+    accepted = []
+    backend = make_backend(upstream.base, retries=0)
+    backend.watch(accepted.append)
+    upstream.script["/backend-api/x"] = [
+        answer(status=401, body={"detail": "no"}),
+        answer(body={"detail": {"code": "token_expired"}}),
+        answer(body={"x": 1}),
+    ]
+    for _ in range(2):
+        with pytest.raises(UpstreamRefusedError):
+            await backend.call(CALLER, "GET", "x")
+    assert accepted == []
+    await backend.call(CALLER, "GET", "x")
+    assert accepted == [CALLER]

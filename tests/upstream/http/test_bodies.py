@@ -3,12 +3,20 @@ import tracemalloc
 import zlib
 
 import aiohttp
+import orjson
 import pytest
 from aiohttp import web
 
 from service.vocabulary.errors import UpstreamProtocolError
 from tests.scripted_upstream import Pause, Raw, scripted_upstream
-from upstream.http.bodies import chunks_within, json_object, read_limited, read_start
+from upstream.http import bodies
+from upstream.http.bodies import (
+    chunks_within,
+    json_object,
+    long_json_object,
+    read_limited,
+    read_start,
+)
 
 
 @pytest.fixture
@@ -70,6 +78,7 @@ async def test_a_packed_body_is_measured_unpacked_and_never_unpacked_whole(
     assert peak < 8 << 20
 
 
+@pytest.mark.whole
 async def test_a_body_that_breaks_ends_also_where_the_parser_tells_nobody(backend):
     async with scripted_upstream() as upstream:
         upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
@@ -80,6 +89,7 @@ async def test_a_body_that_breaks_ends_also_where_the_parser_tells_nobody(backen
                     await read(response, 1000)
 
 
+@pytest.mark.whole
 async def test_a_body_that_breaks_while_nobody_reads_is_an_error_of_the_network(backend):
     async with scripted_upstream() as upstream:
         upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
@@ -97,3 +107,39 @@ async def test_a_body_that_breaks_while_nobody_reads_is_an_error_of_the_network(
 )
 def test_only_an_object_is_an_object(raw, found):
     assert json_object(raw) == found
+
+
+async def others_meanwhile(work):
+    """Return what the work came to, and how often others ran until then."""
+    task, turns = asyncio.ensure_future(work), 0
+    while not task.done():
+        await asyncio.sleep(0)
+        turns += 1
+    return await task, turns
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"mapping": {f"m{index}": {"parts": ["word " * 100, 1, None]} for index in range(10_000)}},
+        {"list": [[index] * 10 for index in range(40_000)], "text": "x" * 3_000_000},
+        {"a": {"b": {"c": {"d": ["x" * 1000] * 3000}}}, "e": {"f": ["y" * 2_000_000, {}]}},
+        {f"k{index}": "\U0001f600" * 40 for index in range(20_000)},
+    ],
+)
+async def test_others_run_while_a_long_object_is_decoded(value):
+    raw = orjson.dumps(value)
+    decoded, turns = await others_meanwhile(long_json_object(raw))
+    assert decoded == value
+    assert turns > len(raw) / (128 * 1024)
+
+
+@pytest.mark.parametrize("body", [b'{"a": ' + b"x" * 2_000_000, b"[" * 2_000_000, b" " * 2_000_000])
+async def test_a_long_body_that_is_no_object_is_none(body, monkeypatch):
+    monkeypatch.setattr(bodies, "MAX_JSON_VALUES", 10_000_000)
+    assert await long_json_object(body) is None
+
+
+async def test_an_object_of_too_many_values_is_not_decoded():
+    with pytest.raises(UpstreamProtocolError, match="values"):
+        await long_json_object(b'{"a": [' + b"[]," * 1_000_000 + b"1]}")

@@ -78,6 +78,7 @@ async def test_who_waits_here_need_not_ask_again_to_hear_of_a_slot_freed_here(
             await waiting
 
 
+@pytest.mark.whole
 async def test_what_is_held_is_renewed_and_known_to_a_store_that_lost_it(opened: Open) -> None:
     state, other = opened(), opened()
     leases = Leases(state, renew_seconds=0.05)

@@ -21,6 +21,12 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the lines of a stream end in CRLF; recordings show both."""
     later_seconds: float = 2.0
     """When a picture that comes later appears in its stored conversation."""
+    codex_account: str = "demo"
+    """The name of the Codex account that logins sign in to; its words choose plan and faults."""
+    codex_outcome: str = "ok"
+    """How logins end: `ok`, `denied`, `expired`, `off` or `never`."""
+    codex_interval: str = "1"
+    """Seconds between two questions of a login by device code, as text."""
 
 
 OPTIONS: web.AppKey[DemoOptions] = web.AppKey("OPTIONS", DemoOptions)

@@ -19,7 +19,7 @@ from service.vocabulary.errors import (
     UpstreamProtocolError,
     UpstreamRefusedError,
 )
-from service.vocabulary.speech_order import SpeechOrder, StoredMessage
+from service.vocabulary.requests import SpeechOrder, StoredMessage
 from upstream.fetching.media_types import media_type
 from upstream.http.backend import Backend
 from upstream.http.bodies import chunks_within, json_object, read_limited

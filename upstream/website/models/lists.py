@@ -27,7 +27,7 @@ class _Entry:
 
 
 class ModelLists:
-    """Lists by account; concurrent askers share one request."""
+    """Lists by token and account id together (`Caller.account`); concurrent askers share one request."""
 
     def __init__(self, backend: Backend, clock: Callable[[], float] = time.monotonic) -> None:
         self._backend = backend

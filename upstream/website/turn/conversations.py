@@ -11,8 +11,8 @@ from urllib.parse import quote
 from service.observing.metrics import Metrics
 from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import ServiceError, UpstreamRefusedError
+from service.vocabulary.text import well_formed
 from upstream.http.backend import Backend
-from upstream.website.payload.turn_body import well_formed
 
 MAX_TRIES = 5
 _FIRST_PAUSE_SECONDS = 1.0  # doubles: about a quarter of a minute in all
@@ -65,12 +65,25 @@ class Conversations:
         self._later(conversation_id, self._stop(caller, conversation_id))
 
     async def messages_since(
-        self, caller: Caller, conversation_id: str, sent: Collection[str]
+        self,
+        caller: Caller,
+        conversation_id: str,
+        sent: Collection[str],
+        *,
+        is_chosen: bool = False,
     ) -> list[dict[str, Any]]:
         """Return the raw messages that came after those sent, wherever they hang.
 
         A late picture need not be on the way to the current message. If the
-        upstream knows none of the ids, it is what follows the last user message.
+        upstream knows none of the ids, it is what follows the last user message, or all where
+        no user is.
+
+        Args:
+            caller: whose conversation it is.
+            conversation_id: which one.
+            sent: ids of the messages that were sent.
+            is_chosen: only those on the way to the current message, if there are any: of two
+                answers the one that counts.
 
         Raises:
             UpstreamError: it cannot be read.
@@ -78,14 +91,20 @@ class Conversations:
         path = _path(conversation_id)
         stored = await self._backend.call(caller, "GET", path, seconds=_SECONDS)
         nodes = _nodes(stored)
+        chosen = _way(nodes, stored.get("current_node")) if is_chosen else []
+        if on_way := _after(chosen, lambda message: message.get("id") in sent):
+            return on_way
         found: dict[str, dict[str, Any]] = {}
         inner = {node.get("parent") for node in nodes.values() if isinstance(node, dict)}
         for node_id in (leaf for leaf in nodes if leaf not in inner):
             way = _after(_way(nodes, node_id), lambda message: message.get("id") in sent)
             found |= {str(message.get("id")): message for message in way or ()}
         if not found and not any(node_id in nodes for node_id in sent):
-            way = _after(_way(nodes, stored.get("current_node")), _is_of_user)
-            found = {str(message.get("id")): message for message in way or ()}
+            way = _way(nodes, stored.get("current_node"))
+            after = _after(way, _is_of_user)
+            found = {
+                str(message.get("id")): message for message in (way if after is None else after)
+            }
         return list(found.values())
 
     async def tasks(self, caller: Caller) -> list[dict[str, Any]]:
@@ -162,11 +181,12 @@ def _nodes(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def _way(nodes: dict[str, Any], node_id: object) -> list[dict[str, Any]]:
-    """Return the messages from the root to a node."""
+    """Return the messages from the root to a node; none of a circle, which has no beginning."""
     seen: set[str] = set()
     messages = []
-    # A node that was seen before would lead round in a circle.
-    while isinstance(node_id, str) and node_id not in seen:
+    while isinstance(node_id, str):
+        if node_id in seen:
+            return []
         seen.add(node_id)
         node = nodes.get(node_id)
         if not isinstance(node, dict):

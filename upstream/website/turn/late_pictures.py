@@ -1,9 +1,6 @@
 """A picture that is drawn after the stream has ended, from the stored conversation (protocol 8.2b)."""
 
-import asyncio
 from collections.abc import AsyncGenerator
-
-from msgspec import Struct
 
 from service.orders.images import picture_failure
 from service.stages.decode.messages import read_message
@@ -20,30 +17,16 @@ from service.vocabulary.events import (
     UpstreamFault,
 )
 from upstream.website.turn.conversations import Conversations
+from upstream.website.turn.waiting import Pauses, Wait
 
 MAX_WAIT_SECONDS = 180.0
-FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 2.0, 4.0
-_GROWTH = 1.2
 _TOOL = "image_gen"  # what comes after a turn that draws is an image tool's, whatever its name
 _NOT_IN_TIME = "The picture did not come in time; it may still appear in the conversation."
-_TEMPORARY = (
+TEMPORARY = (
     "The picture is drawn after the answer has ended, and temporary chats do not store it; "
     "set conversation.temporary to false."
 )
 _NO_WORDS = "no reason was given"
-
-
-class Wait(Struct, frozen=True):
-    """How long and for whom: the ids sent, a time of the event loop, and whether to give up."""
-
-    sent: frozenset[str]
-    deadline: float
-    closing: asyncio.Event
-
-
-async def not_awaited() -> AsyncGenerator[list[UpstreamEvent], None]:
-    """Yield that a picture cannot be waited for."""
-    yield [BodyEnded(BodyEnd.WAITED, _TEMPORARY)]
 
 
 async def late_events(
@@ -54,19 +37,14 @@ async def late_events(
     Polls that fail are tolerated. What was given out before is recognised by its
     message ids.
     """
-    loop = asyncio.get_running_loop()
-    until = min(loop.time() + MAX_WAIT_SECONDS, wait.deadline)
+    until = min(wait.clock.now() + MAX_WAIT_SECONDS, wait.deadline)
     polls = _Polls(conversations, caller, wanted, wait.sent)
-    pause = FIRST_PAUSE_SECONDS
-    while loop.time() < until:
-        await _pause(min(pause, until - loop.time()), wait.closing)
+    pauses = Pauses(wait)
+    while not polls.is_done and await pauses.until(until):
         if wait.closing.is_set():
             yield [BodyEnded(BodyEnd.SHUTDOWN)]
             return
         await polls.look()
-        if polls.is_done:
-            break
-        pause = min(pause * _GROWTH, LAST_PAUSE_SECONDS)
     events: list[UpstreamEvent] = [MessageSnapshot(message) for message in polls.messages]
     if polls.error is not None and not polls.pictures:
         events.append(UpstreamFault(picture_failure(polls.error or _NO_WORDS), is_body=False))
@@ -115,7 +93,7 @@ class _Polls:
             picture.file_id
             for message in messages
             for picture in generated_pictures(message, _TOOL)
-            if message.role == "tool" and not picture.is_preview
+            if not picture.is_preview
         }
         errors = [message for message in messages if message.metadata.get("is_error") is True]
         if errors:
@@ -135,12 +113,3 @@ class _Polls:
     def _is_of_turn(self, task_id: object) -> bool:
         """Return whether a task may be this turn's: an earlier one may have failed as well."""
         return not (self._task_ids and isinstance(task_id, str)) or task_id in self._task_ids
-
-
-async def _pause(seconds: float, closing: asyncio.Event) -> None:
-    """Wait, but not while the gateway is being stopped."""
-    try:
-        async with asyncio.timeout(seconds):
-            await closing.wait()
-    except TimeoutError:
-        return

@@ -4,13 +4,13 @@ chunk -> Reader -> Answer -> batch ──▶ whoever reads `deltas`
 └────▶ the fast lane, at once, where there is one and while that reader waits
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
 from service.pipeline.joined import Answer, Reader
 from service.ports import Lane
 from service.vocabulary.events import BodyEnd, BodyEnded, Delta
-from upstream.website.turn.client import TurnBody
+from upstream.http.turn_body import TurnBody
 
 
 class Receiver:
@@ -29,16 +29,24 @@ class Receiver:
         if lane is not None:
             lane.begin(reader, answer)
 
-    async def deltas(self, body: TurnBody) -> AsyncGenerator[list[Delta], None]:
-        """Yield what a body brings, one batch a read; the last one has its end."""
+    async def deltas(
+        self, body: TurnBody, *, is_resumed: bool = False
+    ) -> AsyncGenerator[list[Delta], None]:
+        """Yield what a body brings, one batch a read unless it is paced; the last has its end.
+
+        A resumed body that ends without an event resumes nothing.
+        """
+        before = self.reader.consumed
         take = None if self._lane is None else self._lane.take
         async with aclosing(body.chunks(self._progress, self._patience, take)) as chunks:
             async for chunk in chunks:
-                if batch := self._deltas_of(chunk):
+                for batch in self._batches(chunk):
                     yield batch
-        if self._lane is not None and (batch := self._deltas_of(self._lane.end())):
+        for batch in self._batches(self._lane.end() if self._lane else b""):
             yield batch
-        ends = self.reader.end(body.ended or BodyEnded(BodyEnd.CUT))
+        ended = body.ended or BodyEnded(BodyEnd.CUT)
+        is_bare = self.reader.consumed == before and ended.how in (BodyEnd.CLEAN, BodyEnd.CUT)
+        ends = self.reader.end(BodyEnded(BodyEnd.UNRESUMED) if is_resumed and is_bare else ended)
         if batch := [delta for event in ends for delta in self.answer.feed(event)]:
             yield batch
 
@@ -48,6 +56,11 @@ class Receiver:
     def _patience(self) -> float | None:
         return self.answer.patience_seconds
 
-    def _deltas_of(self, chunk: bytes) -> list[Delta]:
-        left = [] if self._lane is None else self._lane.left()
-        return [*left, *(d for event in self.reader.feed(chunk) for d in self.answer.feed(event))]
+    def _batches(self, chunk: bytes) -> Iterator[list[Delta]]:
+        """Yield what a chunk brings: one batch, or one for each event of a paced answer."""
+        if self._lane is not None:
+            yield from filter(None, [self._lane.left()])
+        made = [self.answer.feed(event) for event in self.reader.feed(chunk)]
+        if not self.reader.is_paced:
+            made = [[delta for deltas in made for delta in deltas]]
+        yield from filter(None, made)

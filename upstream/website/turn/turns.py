@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
@@ -16,9 +15,11 @@ from service.observing.unknown_events import Drift
 from service.pipeline.joined import make_answer, make_reader, through
 from service.ports import Assets, Lane, TokenExchange, UploadStore
 from service.settings.config import Config
+from service.settings.model_names import is_other_model
 from service.vocabulary.credentials import Caller, Credential, TokenKind
 from service.vocabulary.errors import ShutdownError, UpstreamRefusedError
 from service.vocabulary.events import (
+    AnswerWanted,
     BodyEnd,
     BodyEnded,
     Delta,
@@ -30,18 +31,21 @@ from service.vocabulary.events import (
     UpstreamEvent,
 )
 from service.vocabulary.requests import ChatRequest, FilePart
+from upstream.fetching.left_files import located
+from upstream.http.turn_body import TurnBody
 from upstream.slots.queueing import AccountQueues
 from upstream.website.files.assets import resolve_assets
-from upstream.website.files.left_files import located
 from upstream.website.files.uploads import Files
 from upstream.website.models.catalogue import ModelCatalogue
 from upstream.website.payload.turn_body import TurnOptions, build_turn
 from upstream.website.turn.arkose import Arkose
-from upstream.website.turn.client import TurnBody, TurnClient
+from upstream.website.turn.client import TurnClient
 from upstream.website.turn.conversations import Conversations
-from upstream.website.turn.late_pictures import Wait, late_events, not_awaited
+from upstream.website.turn.late_answers import answer_events
+from upstream.website.turn.late_pictures import TEMPORARY, late_events
 from upstream.website.turn.receiving import Receiver
-from upstream.website.turn.resume import open_resumed, stored_events
+from upstream.website.turn.resume import open_resumed
+from upstream.website.turn.waiting import Clock, LoopClock, Wait
 
 _MAX_MODEL_CHARS = 255  # of a name that the upstream gives, logged
 _log = logging.getLogger("gateway.turns")
@@ -49,8 +53,6 @@ _log = logging.getLogger("gateway.turns")
 ARKOSE_HEADER = "Openai-Sentinel-Arkose-Token"
 # A turn is handed off once; more than a few times is a loop.
 MAX_HAND_OFFS = 5
-# What a slug may carry without being another model: a date, or that it is new.
-_VARIANT = re.compile(r"(?:-(?:\d{4,8}|\d{4}-\d\d-\d\d|preview|latest))+$")
 
 
 class TurnServices(Struct, frozen=True):
@@ -68,12 +70,11 @@ class TurnServices(Struct, frozen=True):
     conversations: Conversations
     metrics: Metrics
     drift: Drift
+    clock: Clock = LoopClock()
 
 
-def is_other_model(asked: str, answered: str) -> bool:
-    """Return whether another family answered than the one that was asked (protocol 1.1)."""
-    is_open = asked == "auto" or "gizmo" in asked
-    return not is_open and _VARIANT.sub("", asked) != _VARIANT.sub("", answered)
+# What a turn goes on with after a body.
+Wanted = ResumeWanted | PictureWanted | AnswerWanted
 
 
 class _Turn:
@@ -86,7 +87,9 @@ class _Turn:
         self.body = body
         self.sent = sent
         self.conversation_id: str | None = None
-        self.hand_off: ResumeWanted | PictureWanted | None = None
+        self.wanted: Wanted | None = None
+        self.resumes = 0
+        self.is_paced = False
         self.is_over = False
         self.closing = asyncio.Event()
 
@@ -95,9 +98,9 @@ class _Turn:
         self.closing.set()
         self.body.shut_down()
 
-    def take_hand_off(self) -> ResumeWanted | PictureWanted | None:
+    def take_wanted(self) -> Wanted | None:
         """Return what the turn goes on with, once."""
-        wanted, self.hand_off = self.hand_off, None
+        wanted, self.wanted = self.wanted, None
         return wanted
 
 
@@ -129,7 +132,7 @@ class UpstreamTurns:
             raise ShutdownError(message)
         caller = await services.tokens.caller(credential)
         request = await located(request, services.uploads, credential.owner)
-        async with services.queues.slot(caller.account), child_span("turn"):
+        async with services.queues.slot(caller.account, request.queue_party), child_span("turn"):
             turn = await self._begin_renewing(request, credential, caller)
             self._enter(turn)
             try:
@@ -191,6 +194,7 @@ class UpstreamTurns:
         body = await services.client.open(caller, payload.body, headers)
         turn = _Turn(caller, model.slug, body, payload.sent)
         turn.conversation_id = request.conversation_id
+        turn.is_paced = request.is_stream and services.config.stream.delay_seconds > 0
         return turn
 
     def _enter(self, turn: _Turn) -> None:
@@ -222,64 +226,73 @@ class UpstreamTurns:
 
     async def _deltas(self, turn: _Turn, lane: Lane | None) -> AsyncGenerator[list[Delta], None]:
         """Yield the deltas of a turn, through all the bodies it is handed to."""
-        answer = make_answer(turn.sent)
-        reader = make_reader(self._services.client.secrets_of(turn.caller))
+        answer = make_answer(turn.sent, turn.conversation_id)
+        secrets = self._services.client.secrets_of(turn.caller)
+        reader = make_reader(secrets, is_paced=turn.is_paced)
         receiver = Receiver(reader, answer, lane)
-        source = receiver.deltas(turn.body)
-        for _ in range(MAX_HAND_OFFS):
+        source: AsyncGenerator[list[Delta], None] | None = receiver.deltas(turn.body)
+        while source is not None:
             async with aclosing(source) as deltas:
                 async for batch in deltas:
                     self._note(turn, batch)
                     yield batch
-                    if turn.is_over:
-                        return
-                    if turn.hand_off is not None:
+                    if turn.is_over or turn.wanted is not None:
                         break
-            wanted = turn.take_hand_off()
-            if wanted is None:
-                break
-            source = await self._followed(turn, wanted, receiver)
-        ends = (BodyEnded(BodyEnd.CUT), BodyEnded(BodyEnd.WAITED))
-        yield [delta for event in ends for delta in answer.feed(event)]
+            wanted = turn.take_wanted()
+            source = None if wanted is None else await self._followed(turn, wanted, receiver)
 
     async def _followed(
-        self, turn: _Turn, wanted: ResumeWanted | PictureWanted, receiver: Receiver
+        self, turn: _Turn, wanted: Wanted, receiver: Receiver
     ) -> AsyncGenerator[list[Delta], None]:
         """Return the deltas with which a turn goes on after its body."""
         turn.body.close()
-        if isinstance(wanted, PictureWanted):
-            return through(self._awaited(turn, wanted), receiver.answer)
-        consumed = receiver.reader.consumed
-        body = await open_resumed(self._services.client, turn.caller, wanted, consumed)
+        if not isinstance(wanted, ResumeWanted):
+            return through(self._later(turn, wanted), receiver.answer)
+        body = None
+        if turn.resumes < MAX_HAND_OFFS:
+            turn.resumes += 1
+            consumed = receiver.reader.consumed
+            body = await open_resumed(self._services.client, turn.caller, wanted, consumed)
         if body is None:
-            stored = stored_events(
-                self._services.conversations, turn.caller, wanted, turn.sent.message_ids
-            )
-            return through(stored, receiver.answer)
+            return through(_only(BodyEnded(BodyEnd.UNRESUMED)), receiver.answer)
         receiver.reader.follow()
         turn.body = body
-        return receiver.deltas(body)
+        return receiver.deltas(body, is_resumed=True)
 
-    def _awaited(
-        self, turn: _Turn, wanted: PictureWanted
+    def _later(
+        self, turn: _Turn, wanted: PictureWanted | AnswerWanted
     ) -> AsyncGenerator[list[UpstreamEvent], None]:
-        """Return the events of a picture that comes later; none for a temporary chat."""
-        if wanted.conversation_id is None or self._services.config.conversation.temporary:
-            return not_awaited()
-        wait = Wait(turn.sent.message_ids, turn.body.deadline, turn.closing)
-        return late_events(self._services.conversations, turn.caller, wanted, wait)
+        """Return the events of what comes later; none for a temporary chat, which is not stored."""
+        services, is_picture = self._services, isinstance(wanted, PictureWanted)
+        if wanted.conversation_id is None or services.config.conversation.temporary:
+            return _only(BodyEnded(BodyEnd.WAITED, TEMPORARY if is_picture else ""))
+        wait = Wait(
+            sent=turn.sent.message_ids,
+            deadline=turn.body.deadline,
+            closing=turn.closing,
+            idle_seconds=services.config.upstream.idle_seconds,
+            clock=services.clock,
+        )
+        if isinstance(wanted, PictureWanted):
+            return late_events(services.conversations, turn.caller, wanted, wait)
+        return answer_events(services.conversations, turn.caller, wanted, wait)
 
     def _note(self, turn: _Turn, batch: list[Delta]) -> None:
         """Take what the turn itself needs from a batch."""
         for delta in batch:
             match delta:
                 case TurnFacts():
+                    self._services.client.accepted(turn.caller)
                     turn.conversation_id = delta.conversation_id
                     turn.answering_model = delta.upstream_model
-                case ResumeWanted() | PictureWanted():
-                    turn.hand_off = delta
+                case ResumeWanted() | PictureWanted() | AnswerWanted():
+                    turn.wanted = delta
                 case TurnEnded():
                     turn.is_over = True
                     self._services.drift.note(delta.counts, delta.samples)
                 case _:
                     pass
+
+
+async def _only(event: UpstreamEvent) -> AsyncGenerator[list[UpstreamEvent], None]:
+    yield [event]

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.stages.encode.chat import DONE, ChatChunks, FunctionCall, Gathered, ReplyMeta, collect
+from service.stages.encode.chat import DONE, ChatChunks, ReplyMeta, collect
+from service.stages.encode.gathered import FunctionCall, Gathered
 from service.vocabulary.events import (
     AssetKind,
     CitationResolved,
@@ -18,11 +19,25 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
-from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from service.vocabulary.rendered import (
+    AssetLinked,
+    ContentCited,
+    ContentText,
+    Rendered,
+    TokenCounts,
+)
+from service.vocabulary.wire import to_json
 
-META = ReplyMeta("chatcmpl-1", 1_700_000_000, "gpt-4o")
+META = ReplyMeta("chatcmpl-1", 1_700_000_000, "gpt-4o", "fp_1")
 END = TurnEnded(Outcome.COMPLETE, "stop")
-USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+COUNTS = TokenCounts(1, 2, 0)
+USAGE = {
+    "prompt_tokens": 1,
+    "completion_tokens": 2,
+    "total_tokens": 3,
+    "completion_tokens_details": {"reasoning_tokens": 0},
+    "estimated": True,
+}
 MAX_LINE_BYTES = 65_535
 A = Source("https://a.example", "A")
 B = Source("https://b.example", "")
@@ -39,9 +54,15 @@ def events(stream: bytes) -> list[Any]:
     return [body if body == b"[DONE]" else json.loads(body) for body in bodies]
 
 
-def streamed(batches: list[list[Rendered]], meta: ReplyMeta = META, usage: Any = None) -> list[Any]:
+def streamed(
+    batches: list[list[Rendered]], meta: ReplyMeta = META, counts: TokenCounts | None = None
+) -> list[Any]:
     chunks = ChatChunks(meta)
-    parts = [chunks.opening, *(chunks.feed_batch(batch) for batch in batches), chunks.finish(usage)]
+    parts = [
+        chunks.opening,
+        *(chunks.feed_batch(batch) for batch in batches),
+        chunks.finish(counts),
+    ]
     return events(b"".join(parts))
 
 
@@ -56,9 +77,16 @@ def gathered(batches: list[list[Rendered]]) -> Gathered:
     return answer
 
 
+def whole_reply(batches: list[list[Rendered]], meta: ReplyMeta = META) -> dict[str, Any]:
+    return dict(json.loads(to_json(collect(gathered(batches), meta, COUNTS))))
+
+
 def test_a_short_answer_is_these_bytes() -> None:
     chunks = ChatChunks(META)
-    head = b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o",'
+    head = (
+        b'data: {"object":"chat.completion.chunk","id":"chatcmpl-1","model":"gpt-4o",'
+        b'"created":1700000000,'
+    )
     assert chunks.opening == (
         head + b'"choices":[{"index":0,"delta":{"role":"assistant","content":""},'
         b'"finish_reason":null}]}\n\n'
@@ -104,12 +132,12 @@ def test_a_long_text_is_split_into_lines_under_64_kib(character: str) -> None:
 
 
 def test_model_names_are_escaped() -> None:
-    assert streamed([], ReplyMeta("i", 1, 'a"\u2028\ud800'))[0]["model"] == 'a"\u2028\ud800'
+    assert streamed([], ReplyMeta("i", 1, 'a"\u2028\ud800', "fp_1"))[0]["model"] == 'a"\u2028\ud800'
 
 
 def test_usage_comes_after_the_finish_and_only_when_asked() -> None:
     assert [bool(c["choices"]) for c in streamed([[END]])[:-1]] == [True, True]
-    *_, finish, usage, done = streamed([[END]], usage=USAGE)
+    *_, finish, usage, done = streamed([[END]], counts=COUNTS)
     assert finish["choices"][0]["finish_reason"] == "stop"
     assert (usage["choices"], usage["usage"], done) == ([], USAGE, b"[DONE]")
     assert usage["id"] == finish["id"]
@@ -118,9 +146,7 @@ def test_usage_comes_after_the_finish_and_only_when_asked() -> None:
 def test_the_finish_reason_is_the_one_the_turn_ended_with() -> None:
     ended = TurnEnded(Outcome.FILTERED, "content_filter")
     assert streamed([[ended]])[-2]["choices"][0]["finish_reason"] == "content_filter"
-    assert collect(gathered([[ended]]), META, USAGE)["choices"][0]["finish_reason"] == (
-        "content_filter"
-    )
+    assert whole_reply([[ended]])["choices"][0]["finish_reason"] == ("content_filter")
 
 
 def test_citations_become_annotations_with_offsets_in_code_points() -> None:
@@ -134,7 +160,7 @@ def test_citations_become_annotations_with_offsets_in_code_points() -> None:
         CitationResolved(2, (B, Source("", "a file"))),
         END,
     ]
-    reply = collect(gathered([batch]), META, USAGE)["choices"][0]["message"]
+    reply = whole_reply([batch])["choices"][0]["message"]
     assert [entry["url_citation"] for entry in reply["annotations"]] == [
         {"url": A.url, "title": "A", "start_index": 3, "end_index": 27},
         {"url": B.url, "title": B.url, "start_index": 28, "end_index": 28},
@@ -145,13 +171,13 @@ def test_citations_become_annotations_with_offsets_in_code_points() -> None:
 
 def test_a_source_that_is_named_again_for_its_place_is_not_repeated() -> None:
     batch: list[Rendered] = [ContentCited(1, "", (A,)), CitationResolved(1, (A, B)), END]
-    found = collect(gathered([batch]), META, USAGE)["choices"][0]["message"]["annotations"]
+    found = whole_reply([batch])["choices"][0]["message"]["annotations"]
     assert [entry["url_citation"]["url"] for entry in found] == [A.url, B.url]
 
 
 def test_a_late_source_whose_place_was_cut_off_is_dropped() -> None:
     batch: list[Rendered] = [CitationResolved(7, (A,)), END]
-    assert "annotations" not in collect(gathered([batch]), META, USAGE)["choices"][0]["message"]
+    assert whole_reply([batch])["choices"][0]["message"]["annotations"] == []
 
 
 def test_the_turns_names_and_links_are_on_the_last_chunks_and_the_whole_reply() -> None:
@@ -167,19 +193,19 @@ def test_the_turns_names_and_links_are_on_the_last_chunks_and_the_whole_reply() 
         "x_images": [{"url": "https://g/images/1.png", "revised_prompt": "a cat"}],
         "x_files": [{"url": "https://g/files/2.csv", "name": "data.csv"}],
     }
-    *_, finish, usage, _ = streamed([batch], usage=USAGE)
+    *_, finish, usage, _ = streamed([batch], counts=COUNTS)
     assert names.items() | {} <= finish.items()
     assert {key: finish[key] for key in links} == links
     assert {key: usage[key] for key in names} == names
     assert "x_images" not in usage
-    whole = collect(gathered([batch]), META, USAGE)
+    whole = whole_reply([batch])
     assert {key: whole[key] for key in names | links} == names | links
 
 
 def test_a_temporary_chat_gives_out_no_ids() -> None:
     batch: list[Rendered] = [TurnFacts("conv", "msg", "slug"), END]
-    temporary = ReplyMeta("i", 1, "m", is_temporary=True)
-    for reply in (streamed([batch], temporary)[-2], collect(gathered([batch]), temporary, USAGE)):
+    temporary = ReplyMeta("i", 1, "m", "fp_1", is_temporary=True)
+    for reply in (streamed([batch], temporary)[-2], whole_reply([batch], temporary)):
         assert reply["upstream_model"] == "slug"
         assert not {"conversation_id", "message_id"} & reply.keys()
 
@@ -197,13 +223,13 @@ def test_a_finish_chunk_that_would_be_too_long_is_trimmed_and_the_whole_reply_is
     *_, finish, _ = streamed([batch])
     assert 1 <= len(finish["x_images"]) < 20
     assert len(finish["choices"][0]["delta"]["annotations"]) > 1
-    whole = collect(gathered([batch]), META, USAGE)
+    whole = whole_reply([batch])
     assert len(whole["x_images"]) == 20
     assert len(whole["choices"][0]["message"]["annotations"]) == 2_000
 
 
 def test_a_whole_reply_has_exactly_these_keys() -> None:
-    whole = collect(gathered([[ContentText("Hi"), END]]), META, USAGE)
+    whole = whole_reply([[ContentText("Hi"), END]])
     assert whole == {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -212,13 +238,18 @@ def test_a_whole_reply_has_exactly_these_keys() -> None:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": "Hi", "refusal": None},
+                "message": {
+                    "role": "assistant",
+                    "content": "Hi",
+                    "refusal": None,
+                    "annotations": [],
+                },
                 "logprobs": None,
                 "finish_reason": "stop",
             }
         ],
         "usage": USAGE,
-        "system_fingerprint": None,
+        "system_fingerprint": "fp_1",
     }
 
 
@@ -251,12 +282,13 @@ def _opened(index: int, call_id: str, name: str) -> dict[str, Any]:
 
 
 def test_a_whole_reply_of_calls_alone_has_null_for_content() -> None:
-    choice = collect(gathered([CALLS]), META, USAGE)["choices"][0]
+    choice = whole_reply([CALLS])["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"] == {
         "role": "assistant",
         "content": None,
         "refusal": None,
+        "annotations": [],
         "tool_calls": [
             {
                 "id": "call_a",
@@ -267,14 +299,24 @@ def test_a_whole_reply_of_calls_alone_has_null_for_content() -> None:
         ],
     }
     said = gathered([[ContentText("So: "), *CALLS]])
-    assert collect(said, META, USAGE)["choices"][0]["message"]["content"] == "So: "
+    assert (
+        whole_reply([[ContentText("So: "), *CALLS]])["choices"][0]["message"]["content"] == "So: "
+    )
     assert said.calls[1] == FunctionCall("call_b", "now", "{}")
 
 
+def test_a_stream_that_may_call_begins_without_a_text() -> None:
+    calling = ReplyMeta("i", 1, "m", "fp_1", may_call=True)
+    first, *_ = streamed([CALLS], calling)
+    assert first["choices"][0]["delta"] == {"role": "assistant"}
+    texts = [chunk["choices"][0]["delta"] for chunk in streamed([[ContentText("Hi")]], calling)[:2]]
+    assert texts == [{"role": "assistant"}, {"content": "Hi"}]
+
+
 def test_a_caller_of_the_old_form_gets_a_function_call() -> None:
-    old = ReplyMeta("i", 1, "m", is_legacy_call=True)
+    old = ReplyMeta("i", 1, "m", "fp_1", is_legacy_call=True)
     pieces = [*CALLS[:2], CALLS[-1]]
-    choice = collect(gathered([pieces]), old, USAGE)["choices"][0]
+    choice = whole_reply([pieces], old)["choices"][0]
     assert choice["finish_reason"] == "function_call"
     assert choice["message"]["function_call"] == {"name": "add", "arguments": '{"a":1}'}
     chunks = [chunk["choices"][0] for chunk in streamed([pieces], old)[1:-1]]
@@ -317,10 +359,10 @@ def test_collecting_the_chunks_of_a_stream_gives_the_whole_reply(
     batches: list[list[Rendered]],
 ) -> None:
     batches = [*batches, [END]]
-    whole = collect(gathered(batches), META, USAGE)
-    *chunks, usage, done = streamed(batches, usage=USAGE)
+    whole = whole_reply(batches)
+    *chunks, usage, done = streamed(batches, counts=COUNTS)
     assert done == b"[DONE]"
-    message: dict[str, Any] = {"refusal": None}
+    message: dict[str, Any] = {"refusal": None, "annotations": []}
     for chunk in chunks:
         for key, value in chunk["choices"][0]["delta"].items():
             message[key] = message[key] + value if key in message else value
@@ -333,12 +375,12 @@ def test_collecting_the_chunks_of_a_stream_gives_the_whole_reply(
         "object": "chat.completion",
         "choices": [choice],
         "usage": usage["usage"],
-        "system_fingerprint": None,
+        "system_fingerprint": "fp_1",
     }
 
 
 def test_a_line_of_emoji_beside_a_lone_surrogate_is_still_under_64_kib() -> None:
-    frames = ChatChunks(ReplyMeta("chatcmpl-x", 1, "m" * 255)).feed_batch(
+    frames = ChatChunks(ReplyMeta("chatcmpl-x", 1, "m" * 255, "fp_1")).feed_batch(
         [ContentText("\ud83d" + "😀" * 20_000)]
     )
     assert max(len(line) for line in frames.split(b"\n")) < 64 * 1024

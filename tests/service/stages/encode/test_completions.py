@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from service.stages.encode.chat import Gathered, ReplyMeta
+from service.stages.encode.chat import ReplyMeta
 from service.stages.encode.completions import CompletionChunks, completion
+from service.stages.encode.gathered import Gathered
 from service.vocabulary.events import (
     AssetKind,
     Failure,
@@ -13,11 +14,25 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
-from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from service.vocabulary.rendered import (
+    AssetLinked,
+    ContentCited,
+    ContentText,
+    Rendered,
+    TokenCounts,
+)
+from service.vocabulary.wire import to_json
 
-META = ReplyMeta("cmpl-1", 1_700_000_000, "gpt-4o")
+META = ReplyMeta("cmpl-1", 1_700_000_000, "gpt-4o", "fp_1")
 END = TurnEnded(Outcome.COMPLETE, "stop")
-USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+COUNTS = TokenCounts(1, 2, 0)
+USAGE = {
+    "prompt_tokens": 1,
+    "completion_tokens": 2,
+    "total_tokens": 3,
+    "completion_tokens_details": {"reasoning_tokens": 0},
+    "estimated": True,
+}
 MAX_LINE_BYTES = 65_535
 BATCHES: list[list[Rendered]] = [
     [TurnFacts("conv", "msg", "slug"), ReasoningText("Hm.")],
@@ -34,10 +49,12 @@ def events(stream: bytes) -> list[Any]:
     return [json.loads(block.removeprefix(b"data: ")) for block in blocks]
 
 
-def streamed(batches: list[list[Rendered]], echo: str = "", usage: Any = None) -> list[Any]:
+def streamed(
+    batches: list[list[Rendered]], echo: str = "", counts: TokenCounts | None = None
+) -> list[Any]:
     chunks = CompletionChunks(META, echo)
     parts = [chunks.opening, *(chunks.feed_batch(batch) for batch in batches)]
-    return events(b"".join([*parts, chunks.finish(usage)]))
+    return events(b"".join([*parts, chunks.finish(counts)]))
 
 
 def text_of(chunks: list[Any]) -> str:
@@ -48,7 +65,7 @@ def whole(echo: str = "") -> dict[str, Any]:
     gathered = Gathered()
     for batch in BATCHES:
         gathered.feed_batch(batch)
-    return completion(gathered, META, USAGE, echo)
+    return dict(json.loads(to_json(completion(gathered, META, COUNTS, echo))))
 
 
 def test_chunks_are_completions_of_their_own() -> None:
@@ -70,11 +87,12 @@ def test_a_stream_and_a_whole_reply_agree() -> None:
         reply = whole(echo)
         assert reply["choices"][0]["text"] == text_of(streamed(BATCHES, echo)) == f"{echo}Hel[1]lo"
         assert reply["usage"] == USAGE
+        assert reply["system_fingerprint"] == "fp_1"
         assert reply["conversation_id"] == "conv"
 
 
 def test_usage_comes_last_and_alone() -> None:
-    *_, finish, usage = streamed(BATCHES, usage=USAGE)
+    *_, finish, usage = streamed(BATCHES, counts=COUNTS)
     assert finish["choices"][0]["finish_reason"] == "stop"
     assert "usage" not in finish
     assert (usage["choices"], usage["usage"]) == ([], USAGE)

@@ -7,7 +7,7 @@ def test_the_id_of_an_item_leads_to_its_response() -> None:
     output = OutputItems("resp_abc", {})
     output.feed(ReasoningText("Hm."))
     output.feed(ContentText("Hi"))
-    ids = [item["id"] for item in output.output]
+    ids = [item.id for item in output.output]
     assert ids == ["rs_abc000", "msg_abc001"]
     assert {response_of(item_id) for item_id in ids} == {"resp_abc"}
 
@@ -28,5 +28,5 @@ def test_what_is_open_at_the_end_is_closed_by_it() -> None:
     output = OutputItems("resp_abc", {})
     output.feed(ContentText("Hi"))
     events = output.feed(TurnEnded(Outcome.COMPLETE, "stop"))
-    assert events[-1]["type"] == "response.output_item.done"
+    assert events[-1].type == "response.output_item.done"
     assert output.close() == []

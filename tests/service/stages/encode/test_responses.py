@@ -1,11 +1,14 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
-from service.stages.encode.responses import CANCELLED, ResponseEvents, ResponseMeta
+from service.answers.responses import ModelResponse
+from service.stages.encode.responses import CANCELLED, ResponseEvents
 from service.vocabulary.events import (
     AssetKind,
     CitationResolved,
@@ -19,47 +22,51 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
-from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from service.vocabulary.rendered import (
+    AssetLinked,
+    ContentCited,
+    ContentText,
+    Rendered,
+    TokenCounts,
+)
 from tests.chance import FAST
-from tests.response_events import check_response, checked, parsed, text_of, types_of
+from tests.response_events import (
+    begun,
+    check_response,
+    checked,
+    last_response,
+    parsed,
+    text_of,
+    types_of,
+)
 
-ECHO: dict[str, Any] = {
-    "instructions": None,
-    "metadata": {"a": "b"},
-    "parallel_tool_calls": True,
-    "previous_response_id": None,
-    "store": True,
-    "temperature": None,
-    "text": {"format": {"type": "text"}},
-    "tool_choice": "auto",
-    "tools": [],
-    "top_p": None,
-}
-META = ResponseMeta("resp_1", 1_700_000_000, "gpt-4o", echo=ECHO)
+BEGUN = begun(metadata={"a": "b"})
 END = TurnEnded(Outcome.COMPLETE, "stop")
 LENGTH = TurnEnded(Outcome.LENGTH, "length")
 FILTERED = TurnEnded(Outcome.FILTERED, "content_filter")
 FAILURE = Failure(502, "It was cut.", "upstream_error", "upstream_cut")
 CUT = TurnEnded(Outcome.CUT, None, FAILURE)
+COUNTS = TokenCounts(1, 2, 0)
 USAGE = {
     "input_tokens": 1,
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
     "output_tokens": 2,
     "output_tokens_details": {"reasoning_tokens": 0},
     "total_tokens": 3,
+    "estimated": True,
 }
 PICTURE = AssetLinked(AssetKind.PICTURE, "http://x/images/p.png", "p.png", "image/png", "a cat")
 Batches = list[list[Rendered]]
 
 
-def stream(batches: Batches, meta: ResponseMeta = META) -> bytes:
-    events = ResponseEvents(meta)
+def stream(batches: Batches, response: ModelResponse = BEGUN) -> bytes:
+    events = ResponseEvents(response)
     parts = [events.opening, *(events.feed_batch(batch) for batch in batches)]
     ended = events.gathered.ended
     if ended is not None and ended.failure is not None:
         parts.append(events.fail(ended.failure))
     else:
-        parts.append(events.finish(USAGE))
+        parts.append(events.finish(COUNTS))
     return b"".join(parts)
 
 
@@ -68,7 +75,7 @@ def streamed(*batches: list[Rendered]) -> list[Any]:
 
 
 def final(*batches: list[Rendered]) -> dict[str, Any]:
-    return dict(streamed(*batches)[-1]["response"])
+    return last_response(streamed(*batches))
 
 
 def test_an_answer_of_text_is_this_sequence() -> None:
@@ -119,7 +126,7 @@ def test_a_response_has_the_keys_that_are_required() -> None:
     response = final([ContentText("Hi"), END])
     for key in ("id", "created_at", "model", "output", "parallel_tool_calls", "tool_choice"):
         assert response[key] is not None
-    for key in ("error", "incomplete_details", "instructions", "temperature", "top_p"):
+    for key in ("error", "incomplete_details", "instructions"):
         assert response[key] is None
     assert response["object"] == "response"
     assert response["status"] == "completed"
@@ -206,10 +213,10 @@ def test_a_citation_of_nothing_before_any_text_begins_no_message() -> None:
 
 
 def test_a_picture_is_an_item_with_its_content() -> None:
-    events = ResponseEvents(META)
+    events = ResponseEvents(BEGUN)
     events.pictures[PICTURE.url] = "aGk="
     parts = [events.opening, events.feed_batch([ContentText("Look:"), PICTURE, ContentText("!")])]
-    parts += [events.feed_batch([END]), events.finish(USAGE)]
+    parts += [events.feed_batch([END]), events.finish(COUNTS)]
     seen = checked(b"".join(parts))
     at = types_of(seen).index("image_generation_call.in_progress")
     assert types_of(seen)[at - 1 : at + 4] == [
@@ -294,19 +301,29 @@ def test_an_answer_that_was_ended_is_incomplete(ending: TurnEnded, reason: str) 
 
 
 def test_a_failed_answer_keeps_the_text_that_came() -> None:
-    events = streamed([ReasoningText("Hm."), ContentText("Half")], [CUT])
-    assert events[-1]["type"] == "response.failed"
-    response = events[-1]["response"]
+    *_, failed, error = streamed([ReasoningText("Hm."), ContentText("Half")], [CUT])
+    assert failed["type"] == "response.failed"
+    response = failed["response"]
     assert response["status"] == "failed"
     assert response["error"] == {"code": "upstream_cut", "message": "It was cut."}
     assert [item["status"] for item in response["output"]] == ["completed", "incomplete"]
     assert response["output"][1]["content"][0]["text"] == "Half"
+    code, message = "upstream_cut", "It was cut."
+    details = {"message": message, "type": "upstream_error", "param": None, "code": code}
+    assert error == {
+        "type": "error",
+        "sequence_number": failed["sequence_number"] + 1,
+        "code": code,
+        "message": message,
+        "param": None,
+        "error": details,
+    }
 
 
 def test_a_failure_without_an_end_closes_what_is_open() -> None:
-    events = ResponseEvents(META)
+    events = ResponseEvents(BEGUN)
     parts = [events.opening, events.feed_batch([ContentText("Half")]), events.fail(FAILURE)]
-    assert checked(b"".join(parts))[-1]["response"]["output"][0]["status"] == "incomplete"
+    assert last_response(checked(b"".join(parts)))["output"][0]["status"] == "incomplete"
 
 
 def test_a_cancelled_response_says_so() -> None:
@@ -322,10 +339,10 @@ def test_the_whole_response_is_the_one_that_ends_the_stream() -> None:
         [ContentText("a"), ContentCited(1, "[1]", (Source("https://a.example", "A"),)), PICTURE],
         [ContentText("b"), END],
     ]
-    whole = ResponseEvents(META)
+    whole = ResponseEvents(BEGUN)
     for batch in batches:
         whole.take_batch(batch)
-    response = whole.response(USAGE)
+    response = msgspec.to_builtins(whole.response(COUNTS))
     assert response == streamed(*batches)[-1]["response"]
     assert response["conversation_id"] == "conv"
     assert response["upstream_model"] == "gpt-4o-2024"
@@ -333,27 +350,28 @@ def test_the_whole_response_is_the_one_that_ends_the_stream() -> None:
 
 
 def test_a_temporary_chat_names_no_conversation() -> None:
-    meta = ResponseMeta("resp_1", 1, "gpt-4o", is_temporary=True, echo=ECHO)
-    response = checked(stream([[TurnFacts("conv", "msg", "m"), ContentText("a"), END]], meta))[-1]
-    assert "conversation_id" not in response["response"]
+    events = ResponseEvents(BEGUN, is_temporary=True)
+    events.take_batch([TurnFacts("conv", "msg", "m"), ContentText("a"), END])
+    assert events.response().conversation_id is UNSET
+    assert events.response().upstream_model == "m"
 
 
 def test_a_response_that_is_being_written_can_be_looked_at() -> None:
-    events = ResponseEvents(META)
+    events = ResponseEvents(BEGUN)
     events.take_batch([ContentText("Half")])
-    response = events.response()
+    response = msgspec.to_builtins(events.response())
     assert response["status"] == "in_progress"
     assert response["output"][0]["content"][0]["text"] == "Half"
     check_response(response)
 
 
 def test_silence_is_filled_with_an_empty_delta_of_what_grows() -> None:
-    events = ResponseEvents(META)
+    events = ResponseEvents(BEGUN)
     parts = [events.opening, events.keep_alive(), events.feed_batch([ReasoningText("a")])]
     parts += [events.keep_alive(), events.feed_batch([ContentText("b")]), events.keep_alive()]
     parts += [events.feed_batch([PICTURE]), events.keep_alive()]
     parts += [events.feed_batch([FunctionCallStarted(0, "c", "f")]), events.keep_alive()]
-    parts += [events.feed_batch([END]), events.finish(USAGE)]
+    parts += [events.feed_batch([END]), events.finish(COUNTS)]
     seen = checked(b"".join(parts))
     assert types_of(seen).count("in_progress") == 3
     empty = [event["type"] for event in seen if event.get("delta") == ""]
@@ -377,12 +395,11 @@ def test_long_text_is_split_into_lines_that_every_reader_takes(text: str) -> Non
 
 
 def test_a_long_echo_is_left_out_of_the_events() -> None:
-    long = {**ECHO, "instructions": "x" * 100_000, "tools": [{"type": "web_search"}]}
-    meta = ResponseMeta("resp_1", 1, "gpt-4o", echo=long)
-    events = checked(stream([[ContentText("a"), END]], meta))
+    long = begun(instructions="x" * 100_000, tools=[{"type": "web_search"}])
+    events = checked(stream([[ContentText("a"), END]], long))
     assert events[0]["response"]["instructions"] is None
     assert events[0]["response"]["tools"] == []
-    assert ResponseEvents(meta).response()["instructions"] == "x" * 100_000
+    assert ResponseEvents(long).response().instructions == "x" * 100_000
 
 
 @pytest.mark.parametrize("character", ["\u0085", "\u2028", "\u2029"])
@@ -412,6 +429,7 @@ PIECES: st.SearchStrategy[Rendered] = st.one_of(
 )
 
 
+@pytest.mark.whole
 @FAST
 @given(st.lists(st.lists(PIECES, max_size=6), max_size=6), st.sampled_from([END, LENGTH, CUT]))
 def test_any_answer_is_a_sequence_that_readers_accept(batches: Batches, end: TurnEnded) -> None:

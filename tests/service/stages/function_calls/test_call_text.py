@@ -237,6 +237,7 @@ FRAGMENTS = st.sampled_from(
 )
 
 
+@pytest.mark.whole
 @settings(max_examples=300, deadline=None)
 @given(st.lists(FRAGMENTS, max_size=12), st.data())
 def test_no_cut_of_any_soup_matters(fragments: list[str], data: st.DataObject) -> None:
@@ -262,6 +263,7 @@ CALLS = st.tuples(
 )
 
 
+@pytest.mark.whole
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(WORDS, CALLS), max_size=6))
 def test_what_is_written_is_what_the_oracle_reads(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 from msgspec import structs
 
-from service.stages.render.bot_format import RAW, WEB, BotFormat, PictureForm, Render
+from service.stages.render.bot_format import ITEMS, RAW, WEB, BotFormat, PictureForm, Render
 from service.vocabulary.events import (
     AnswerBlock,
     AnswerStarted,
@@ -27,12 +27,11 @@ from service.vocabulary.events import (
     ToolCallText,
     ToolResult,
     TurnEnded,
-    WebSearched,
 )
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
-BOT = structs.replace(RAW, shows_file_links=True)
+BOT = ITEMS  # with nothing switched on
 PLAIN = structs.replace(BOT, pictures=PictureForm.PLAIN)
 
 
@@ -138,11 +137,6 @@ def test_function_calls_pass_in_every_profile_and_close_the_fence_before_them(
     pieces = render_all(Render(bot_format), [ToolCallText("t", "", "open"), *passed, END])
     assert pieces[-4:-1] == passed
     assert (ContentText("\n```\n") in pieces[:-4]) is bot_format.shows_tools
-
-
-def test_what_was_searched_for_is_data() -> None:
-    searched = WebSearched(("boats",))
-    assert render_all(Render(RAW), [searched, END]) == [searched, END]
 
 
 def test_a_mark_that_came_so_far_is_taken_out_and_counted() -> None:

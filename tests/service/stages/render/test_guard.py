@@ -15,8 +15,8 @@ from service.vocabulary.events import (
     TextSpent,
     TurnEnded,
     TurnFacts,
-    WebSearched,
 )
+from service.vocabulary.native import ToolItemEnded
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
 
 X = "a\ue200b\ue206"
@@ -37,7 +37,7 @@ X = "a\ue200b\ue206"
         (FunctionCallStarted(0, "c", X), FunctionCallStarted(0, "c", "ab"), 2),
         (FunctionArguments(0, X), FunctionArguments(0, "ab"), 2),
         (TextSpent((X,), X), TextSpent(("ab",), "ab"), 4),
-        (WebSearched((X,)), WebSearched(("ab",)), 2),
+        (ToolItemEnded(0, {"a": [X, {X: 1}]}), ToolItemEnded(0, {"a": ["ab", {"ab": 1}]}), 4),
         (
             TurnEnded(Outcome.FAILED, None, Failure(502, X, "t", None)),
             TurnEnded(Outcome.FAILED, None, Failure(502, "ab", "t", None)),

@@ -55,17 +55,41 @@ def test_calls_and_what_tools_say_are_of_tools(
     assert (progress.kind, progress.is_tool) == (kind, is_tool)
 
 
-def test_an_answer_has_begun_until_something_is_out_and_grows_until_it_is_finished() -> None:
+def test_an_answer_has_begun_until_something_is_out() -> None:
     progress = Progress()
     progress.take(message())
-    assert (progress.is_begun, progress.is_growing) == (True, False)
+    assert progress.is_begun
     progress.has_text = True
-    assert (progress.is_begun, progress.is_growing) == (False, True)
-    progress.is_finished = True
-    assert (progress.is_begun, progress.is_growing) == (False, False)
+    assert not progress.is_begun
 
 
 def test_a_word_that_is_not_known_is_new_once() -> None:
     progress = Progress()
     assert progress.new_words(["a", "b"]) == ["a", "b"]
     assert progress.new_words(["b", "c"]) == ["c"]
+
+
+def growing() -> Progress:
+    progress = Progress()
+    progress.kind = MessageKind.ANSWER
+    progress.growth.append("It")
+    progress.has_text = True
+    return progress
+
+
+def test_an_answer_grows_while_a_part_of_it_is_out_and_more_may_come() -> None:
+    assert growing().is_growing
+    assert not Progress().is_growing
+    for change in ("is_dropped", "is_finished"):
+        progress = growing()
+        setattr(progress, change, True)
+        assert not progress.is_growing
+
+
+def test_no_other_message_and_none_that_turned_back_counts_as_growing() -> None:
+    progress = growing()
+    progress.growth.replace("I")
+    assert not progress.is_growing
+    call = growing()
+    call.kind = MessageKind.TOOL_CALL
+    assert not call.is_growing

@@ -9,12 +9,14 @@ from service.stages.decode.messages import read_message
 from service.stages.translate.progress import Progress, Use
 from service.stages.translate.tool_calls import (
     MAX_QUERIES,
+    Search,
     ToolCalls,
     is_reply_of_action,
     queries_of,
     use_of,
 )
-from service.vocabulary.events import AnswerBlock, Message, ToolCallText, WebSearched
+from service.vocabulary.events import AnswerBlock, Message, ToolCallText
+from service.vocabulary.native import ToolItemEnded, ToolItemStarted, ToolItemStep
 
 CREATE, UPDATE = "canmore.create_textdoc", "canmore.update_textdoc"
 PLUGIN = {"invoked_plugin": {"namespace": "x"}}
@@ -58,7 +60,7 @@ def test_the_reply_tells_that_a_call_was_an_actions() -> None:
     assert not is_reply_of_action(call("all", **{**reply, "metadata": {}}), mine)
 
 
-def fed(message: Message) -> list[ToolCallText | WebSearched]:
+def fed(message: Message) -> list[ToolCallText | Search]:
     return list(ToolCalls().feed(message, Progress()))
 
 
@@ -81,7 +83,7 @@ def document(*calls: tuple[str, str]) -> AnswerBlock | None:
     for recipient, text in calls:
         progress, message = Progress(), call(recipient, text)
         assert list(reading.feed(message, progress)) == []
-        told = reading.whole(message, progress)
+        told = next(reading.whole(message, progress), None)
     assert told is None or isinstance(told, AnswerBlock)
     return told
 
@@ -134,9 +136,9 @@ def test_a_call_that_holds_no_document_is_none(text: str) -> None:
 def test_a_call_of_an_unknown_tool_is_a_block_only_once_it_is_known_to_be_an_actions() -> None:
     progress, calls, message = Progress(), ToolCalls(), call("weather.get", "{}")
     assert list(calls.feed(message, progress)) == []
-    assert calls.whole(message, progress) is None
+    assert list(calls.whole(message, progress)) == []
     progress.use = Use.SHOWN
-    assert calls.whole(message, progress) == ToolCallText("k", "json", "{}", is_last=True)
+    assert list(calls.whole(message, progress)) == [ToolCallText("k", "json", "{}", is_last=True)]
 
 
 @pytest.mark.parametrize(
@@ -162,4 +164,22 @@ def test_a_search_is_told_by_its_queries(
 ) -> None:
     message = call(recipient, text)
     assert queries_of(message, text) == queries
-    assert fed(message) == ([WebSearched(queries)] if queries else [])
+    told = fed(message)
+    assert bool(told) is bool(queries)
+    if told:
+        action = {"type": "search", "query": queries[0], "queries": [*queries]}
+        item = {"type": "web_search_call", "action": action}
+        assert told == [
+            ToolItemStarted(0, {**item, "status": "in_progress"}),
+            *(ToolItemStep(0, step) for step in ("in_progress", "searching", "completed")),
+            ToolItemEnded(0, {**item, "status": "completed"}),
+        ]
+
+
+def test_searches_are_counted() -> None:
+    calls = ToolCalls()
+    for number in range(2):
+        message = call("web.run", '{"query":"a"}')
+        (*_, ended) = calls.feed(message, Progress())
+        assert isinstance(ended, ToolItemEnded)
+        assert ended.number == number

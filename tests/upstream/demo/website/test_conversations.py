@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.upstream.demo.conftest import Asker
 from tests.upstream.demo.reading import BEARER, Stream
 
@@ -66,6 +68,7 @@ async def test_another_account_does_not_see_it(asker: Asker) -> None:
         assert response.status == 404
 
 
+@pytest.mark.whole
 async def test_a_late_picture_appears_by_itself(asker: Asker) -> None:
     stream = await asker.ask("draw a cat later, 64x64")
     assert not stream.answers()

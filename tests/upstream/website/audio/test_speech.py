@@ -18,8 +18,14 @@ from service.vocabulary.errors import (
     UpstreamUnreachableError,
 )
 from service.vocabulary.events import AnswerText, Failure, Outcome, TurnEnded, TurnFacts
-from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart
-from service.vocabulary.speech_order import SpeechOrder, StoredMessage
+from service.vocabulary.requests import (
+    ChatMessage,
+    ChatRequest,
+    Profile,
+    SpeechOrder,
+    StoredMessage,
+    TextPart,
+)
 from tests.upstream.backends import CALLER
 from upstream.slots.calls import AccountCalls
 from upstream.slots.queueing import AccountQueues

@@ -13,6 +13,7 @@ from service.vocabulary.errors import RequestError, UpstreamRefusedError
 from service.vocabulary.requests import FilePart
 from tests.upstream.backends import CALLER, Scripted
 from upstream.fetching.fetch import Fetcher
+from upstream.fetching.names import Names
 from upstream.website.files import uploads as module
 from upstream.website.files.transfers import Transfers
 from upstream.website.files.uploads import DOCUMENT_TYPES, Files
@@ -42,7 +43,7 @@ def _hasty(monkeypatch):
 def make(state, tmp_path):
     def build(backend):
         config = FetchConfig.model_validate({"allow_private": True})
-        fetcher = Fetcher(config, UpstreamConfig(), tmp_path)
+        fetcher = Fetcher(config, UpstreamConfig(), Names(config.resolve_seconds), tmp_path)
         return Files(backend, Transfers(backend), fetcher, state)
 
     return build

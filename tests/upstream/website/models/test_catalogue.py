@@ -114,3 +114,29 @@ async def test_the_demo_lists_its_models(demo_backend, state):
         {}, Gpts({}, "", demo_backend, state, None), ModelLists(demo_backend), is_passthrough=True
     )
     assert "gpt-4o" in [entry.id for entry in await catalogue.listing(CALLER)]
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("gpt-4o-2024-08-06", "gpt-4o"),
+        ("gpt-4o-0806", "gpt-4o"),
+        ("gpt-4-s-0613", "gpt-4"),
+        ("gpt-9-2026-01-31", "gpt-9"),
+        ("gpt-9-1106", "gpt-9-1106"),
+    ],
+)
+async def test_a_dated_name_that_is_not_listed_stands_for_its_base(make, upstream, name, slug):
+    models = [{"slug": "gpt-9"}, {"slug": "gpt-9-1106"}]
+    upstream.answers("GET", PATH, {"models": models})
+    assert await make().resolve(name, CALLER) == ResolvedModel(slug)
+    with pytest.raises(NotFoundError):
+        await make().resolve(f"x{name}", CALLER)
+
+
+async def test_a_dated_name_of_the_table_needs_no_list(make, upstream):
+    upstream.answers("GET", PATH, (500, {}))
+    assert await make().resolve("gpt-4o-2024-08-06", CALLER) == ResolvedModel("gpt-4o")
+    assert await make(is_passthrough=False).resolve("gpt-4o-0806", CALLER) == ResolvedModel(
+        "gpt-4o"
+    )

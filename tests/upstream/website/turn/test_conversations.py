@@ -173,6 +173,11 @@ BRANCHED = line(
         (BRANCHED, {"u1", "u2"}, ["t1", "picture"]),
         (BRANCHED, {"unknown"}, ["t1"]),
         (BRANCHED, {"t1"}, []),
+        (
+            line(("a1", "", "assistant"), ("a2", "a1", "assistant"), current="a2"),
+            {"u1"},
+            ["a1", "a2"],
+        ),
         (line(("u1", "t1", "user"), ("t1", "u1", "tool"), current="t1"), {"u1"}, []),
         ({"mapping": {"u1": None}, "current_node": "u1"}, {"u1"}, []),
         ({}, {"u1"}, []),
@@ -184,6 +189,16 @@ async def test_what_came_after_what_was_sent_is_found_on_every_branch(  # noqa: 
     upstream.answers("GET", PATH, stored)
     messages = await Conversations(backend, metrics).messages_since(CALLER, "c-1", sent)
     assert [message["id"] for message in messages] == found
+
+
+async def test_of_several_branches_the_current_one_may_be_wanted(upstream, backend, metrics):
+    upstream.answers("GET", PATH, BRANCHED)
+    read = Conversations(backend, metrics).messages_since
+    messages = await read(CALLER, "c-1", {"u2"}, is_chosen=True)
+    assert [message["id"] for message in messages] == ["t1"]
+    upstream.answers("GET", PATH, BRANCHED | {"current_node": "u2"})
+    messages = await read(CALLER, "c-1", {"u2"}, is_chosen=True)
+    assert [message["id"] for message in messages] == ["t1", "picture"]
 
 
 @pytest.mark.parametrize("answer", [{"tasks": [{"task_id": "t"}, 7]}, {"tasks": None}, {}])

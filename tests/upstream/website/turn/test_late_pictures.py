@@ -9,7 +9,7 @@ from aiohttp import web
 from tests.conftest import StartGateway
 from tests.gateway import ACCESS_TOKEN, Gateway, until
 from tests.scripted_upstream import DONE, ScriptedUpstream, event, final
-from upstream.website.turn import late_pictures
+from upstream.website.turn import late_pictures, waiting
 
 TASK = {"image_gen_async": True, "image_gen_task_id": "task-1", "async_task_type": "image_gen"}
 TEXT = {"content_type": "text", "parts": ["Processing image"]}
@@ -18,8 +18,7 @@ ARGUMENTS = '{"size":"1920x1088","n":1}'
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(late_pictures, "FIRST_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(late_pictures, "LAST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "FIRST_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(late_pictures, "MAX_WAIT_SECONDS", 0.3)
 
 

@@ -9,7 +9,15 @@ import pytest
 from service.pipeline.fast_lane import DIFFERENCE, FastLane
 from service.pipeline.joined import make_answer, make_reader, make_renderer
 from service.stages.render.bot_format import WEB
-from service.vocabulary.events import AnswerText, Delta, Outcome, SentHistory, TurnEnded
+from service.vocabulary.events import (
+    AnswerText,
+    AnswerWanted,
+    ConversationNamed,
+    Delta,
+    Outcome,
+    SentHistory,
+    TurnEnded,
+)
 from service.vocabulary.rendered import Rendered
 from tests.scripted_upstream import DONE, Pause, ScriptedUpstream, answer, final, scripted_upstream
 from tests.upstream.website.turn.test_client import opened
@@ -65,6 +73,44 @@ async def test_all_is_yielded_where_nothing_is_taken(
     deltas = await received(upstream, lane)
     assert text_of(deltas) == "It is tea, and more."
     assert isinstance(deltas[-1], TurnEnded)
+
+
+async def test_a_paced_answer_has_a_batch_for_each_piece_of_a_read(
+    upstream: ScriptedUpstream,
+) -> None:
+    grown = ["".join(WORDS[:count]) for count in range(1, len(WORDS) + 1)]
+    upstream.scripts.clear()
+    upstream.plays(b"".join(map(answer, grown)) + final("".join(WORDS)) + DONE)
+    texts = {}
+    for is_paced in (True, False):
+        async with opened(upstream) as client:
+            body = await client.open()
+            reader = make_reader(is_paced=is_paced)
+            receiver = Receiver(reader, make_answer(SentHistory()), None)
+            texts[is_paced] = [
+                text
+                for batch in [batch async for batch in receiver.deltas(body)]
+                if (text := text_of(batch))
+            ]
+    assert texts[True] == ["It", " i", "s tea", ", and", " more"]  # an `s` may begin `sandbox:`
+    assert texts[False] == ["".join(WORDS)]
+
+
+@pytest.mark.parametrize(("is_resumed", "outcome"), [(True, None), (False, Outcome.CUT)])
+async def test_a_resumed_body_of_nothing_is_not_the_end(
+    upstream: ScriptedUpstream, is_resumed: bool, outcome: Outcome | None
+) -> None:
+    upstream.scripts.clear()
+    upstream.plays(b": nothing\n\n")
+    async with opened(upstream) as client:
+        stages = make_answer(SentHistory())
+        stages.feed(ConversationNamed("c1"))
+        receiver = Receiver(make_reader(), stages, None)
+        body = await client.open()
+        deltas = [d async for batch in receiver.deltas(body, is_resumed=is_resumed) for d in batch]
+    ended = [delta.outcome for delta in deltas if isinstance(delta, TurnEnded)]
+    assert ended == ([outcome] if outcome else [])
+    assert (AnswerWanted("c1", is_over=False) in deltas) is is_resumed
 
 
 async def test_text_alone_is_put_and_the_rest_yielded(upstream: ScriptedUpstream) -> None:

@@ -164,6 +164,7 @@ async def test_an_unknown_model_is_refused_before_anything_is_sent(upstream, tmp
     assert upstream.turns == []
 
 
+@pytest.mark.whole
 async def test_turns_of_one_account_queue(upstream, tmp_path) -> None:
     upstream.plays(answer("Hi"), Pause(0.3), final("Hi"), DONE)
     limits = {"streams_per_account": 1, "queue_per_account": 1}

@@ -1,0 +1,56 @@
+"""What the rows of the table of endpoints share: parameters, and the statuses of failures."""
+
+from handlers.openapi.endpoint import Parameter
+from handlers.openapi.fields import PROFILE_PATTERN
+
+# What may become of a request that asks the upstream for an answer: our own statuses, and
+# those that its refusals are given.
+TURN_ERRORS = (400, 401, 403, 404, 413, 429, 500, 502, 503, 504, 507)
+KEPT_ERRORS = (400, 401, 404, 500)
+UPLOAD_ERRORS = (400, 401, 413, 500, 503, 507)
+
+AFTER = Parameter("after", "query", "The id of the last entry that is known already.")
+ORDER = Parameter(
+    "order",
+    "query",
+    "The newest last, or first: `asc` or `desc`.",
+    {"type": "string", "pattern": "^(asc|desc)?$"},
+)
+PROFILE = Parameter(
+    "x-render-profile",
+    "header",
+    "How the answer is rendered: `web`, `bot`, `raw` or `items`.",
+    {"type": "string", "pattern": PROFILE_PATTERN},
+)
+IDEMPOTENCY = Parameter(
+    "Idempotency-Key",
+    "header",
+    "Requests of one key with the same value share one turn.",
+    {"type": "string", "maxLength": 255},
+)
+ACCOUNT = Parameter(
+    "ChatGPT-Account-ID",
+    "header",
+    "The account to act for.",
+    {"type": "string", "pattern": "^[A-Za-z0-9_-]{0,128}$"},
+)
+LISTED_FOR = Parameter(ACCOUNT.name, "header", "The account to list for; a wrong one is none.")
+FOR_TURNS = (ACCOUNT, PROFILE, IDEMPOTENCY)
+LINK_EXPIRES = Parameter("e", "query", "When a signed link expires, in seconds since 1970.")
+LINK_SIGNATURE = Parameter("s", "query", "The signature of a link that expires.")
+
+
+def page_limit(default: int, most: int) -> Parameter:
+    """Return how long a page is."""
+    schema = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
+    return Parameter("limit", "query", "How many entries a page has.", schema)
+
+
+def path_id(description: str, name: str = "id", *, may_have_slashes: bool = False) -> Parameter:
+    """Return what a path names."""
+    schema = {"type": "string", "minLength": 1}
+    return Parameter(name, "path", description, schema, may_have_slashes)
+
+
+FILE_ID = path_id("The id of a file.")
+RESPONSE_ID = path_id("The id of a response.")

@@ -1,0 +1,61 @@
+"""The input of a response as it is kept and listed: every item with all keys of the published form."""
+
+from typing import Any
+
+# What the ids of items begin with, by their kind; `item` for all others.
+_PREFIXES = {
+    "message": "msg",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+}
+# What callers may leave out of a part, by its kind.
+_OF_PARTS: dict[str, dict[str, Any]] = {
+    "input_image": {"image_url": None, "detail": "auto"},
+    "output_text": {"annotations": []},
+}
+
+
+def input_items(given: str | list[dict[str, Any]], stem: str) -> list[dict[str, Any]]:
+    """Return the input as a list of items, each with an id, a type and a status.
+
+    Args:
+        given: the field `input`.
+        stem: what the ids of items that have none are made of.
+    """
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    return [_listed(item, f"{stem}i{at:02d}") for at, item in enumerate(items)]
+
+
+def _listed(item: dict[str, Any], item_id: str) -> dict[str, Any]:
+    kind = str(item.get("type", "message"))
+    prefix = _PREFIXES.get(kind, "item")
+    listed = {"id": f"{prefix}_{item_id}", "status": "completed", **_without_nulls(item)}
+    if kind == "message":
+        is_said = item.get("role") == "assistant"
+        content = item.get("content")
+        if isinstance(content, str):
+            content = [{"type": "output_text" if is_said else "input_text", "text": content}]
+        return {**listed, "type": "message", "content": _parts(content)}
+    if "output" in listed:
+        listed["output"] = _parts(listed["output"])
+    return listed
+
+
+def _without_nulls(item: dict[str, Any]) -> dict[str, Any]:
+    is_named = isinstance(item.get("id"), str) and item["id"]
+    empty = {} if is_named else {"id": None}
+    return {name: value for name, value in (item | empty).items() if value is not None}
+
+
+def _parts(content: Any) -> Any:
+    """Return parts with all their keys; what is no list of parts is for others to refuse."""
+    if not isinstance(content, list):
+        return content
+    return [_part(part) if isinstance(part, dict) else part for part in content]
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    missing = _OF_PARTS.get(str(part.get("type")), {})
+    return part | {name: value for name, value in missing.items() if part.get(name) is None}

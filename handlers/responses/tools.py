@@ -1,0 +1,155 @@
+"""`tools` of a response, and those of its `additional_tools` items -> functions (spec 18).
+
+Functions stand by themselves or in a namespace, and a custom tool takes one text in a grammar of
+its own. Upstreams that know neither see plain functions: namespace and name joined by two
+underscores, a custom tool with one argument, its grammar told in words:
+
+    {"type": "namespace", "name": "mcp", "tools": [{"type": "function", "name": "list"}]}  mcp__list
+    {"type": "custom", "name": "apply_patch"}                  apply_patch, {"input": "*** Begin …"}
+
+Tools that the model has of its own are accepted: it uses them as it sees fit.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, structs
+
+from handlers.reading.demand_fields import NAME, function
+from handlers.reading.json_body import converted, quoted, refusal
+from service.demands.instructions import joined_name
+from service.vocabulary.requests import CUSTOM_INPUT, Function
+
+ADDITIONAL_TOOLS = "additional_tools"
+_BUILT_IN = ("web_search", "code_interpreter", "image_generation")  # and their dated names
+_INPUT_SCHEMA = {
+    "type": "object",
+    "properties": {CUSTOM_INPUT: {"type": "string"}},
+    "required": [CUSTOM_INPUT],
+    "additionalProperties": False,
+}
+
+
+class _FunctionTool(Struct, frozen=True):
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class _Grammar(Struct, frozen=True):
+    type: str = "text"
+    syntax: str = ""
+    definition: str = ""
+
+
+class _CustomTool(Struct, frozen=True):
+    name: str
+    description: str | None = None
+    format: _Grammar | None = None
+
+
+class _Namespace(Struct, frozen=True):
+    name: str
+    tools: list[dict[str, Any]]
+    description: str | None = None
+
+
+def all_tools(
+    tools: Sequence[dict[str, Any]] | None, items: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return the tools of a request and those of its input, each with its path.
+
+    Raises:
+        RequestError: an item of the input has none.
+    """
+    found = [(f"tools[{at}]", tool) for at, tool in enumerate(tools or ())]
+    for at, item in enumerate(items):
+        if item.get("type") == ADDITIONAL_TOOLS:
+            path = f"input[{at}].tools"
+            added = converted(item.get("tools"), list[dict[str, Any]], path)
+            found += [(f"{path}[{index}]", tool) for index, tool in enumerate(added)]
+    return found
+
+
+def functions_of(
+    tools: Sequence[tuple[str, dict[str, Any]]], *, is_offered: bool
+) -> list[Function]:
+    """Return the functions that tools stand for; none for those that the model has of its own.
+
+    Args:
+        tools: each with its path.
+        is_offered: whether any may be called; else those that cannot be had do no harm.
+
+    Raises:
+        RequestError: a tool is wrong, or cannot be had.
+    """
+    return [made for path, tool in tools for made in _functions(tool, path, is_offered=is_offered)]
+
+
+def echoed_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool as the response object repeats it: a function with all its keys."""
+    if tool.get("type") != "function":
+        return tool
+    return {"description": None, "parameters": None, "strict": None, **tool}
+
+
+def is_built_in(kind: str) -> bool:
+    """Return whether the model has tools of this kind of its own."""
+    return kind.startswith(_BUILT_IN)
+
+
+def _functions(tool: dict[str, Any], path: str, *, is_offered: bool) -> Iterator[Function]:
+    match tool.get("type"):
+        case "function" | "custom":
+            yield _function(tool, path)
+        case "namespace":
+            yield from _of_namespace(converted(tool, _Namespace, path), path)
+        case str(kind):
+            if is_offered and not is_built_in(kind):
+                kinds = ("function", "custom", "namespace", *_BUILT_IN)
+                names = ", ".join(f"'{name}'" for name in kinds)
+                problem = f"tools of kind {quoted(kind)} are not supported; use {names}"
+                raise refusal(f"{path}.type", problem, "unsupported_parameter")
+        case _:
+            raise refusal(f"{path}.type", "expected a string")
+
+
+def _function(tool: dict[str, Any], path: str) -> Function:
+    if tool["type"] == "function":
+        sent = converted(tool, _FunctionTool, path)
+        return function(sent.name, sent.parameters, sent.description, path)
+    custom = converted(tool, _CustomTool, path)
+    words = "\n".join(part for part in (custom.description, _told(custom.format)) if part)
+    made = function(custom.name, _INPUT_SCHEMA, words, path)
+    return structs.replace(made, is_custom=True)
+
+
+def _told(grammar: _Grammar | None) -> str:
+    """Return what the model is told of the form of a custom tool's input."""
+    if grammar is None or grammar.type != "grammar":
+        return f'"{CUSTOM_INPUT}" is plain text.'
+    kind = "regular expression" if grammar.syntax == "regex" else f"{grammar.syntax} grammar"
+    return f'"{CUSTOM_INPUT}" is text that fits this {kind}:\n{grammar.definition}'
+
+
+def _of_namespace(namespace: _Namespace, path: str) -> Iterator[Function]:
+    if not NAME.fullmatch(namespace.name):
+        problem = "expected 1 to 64 letters, digits, '_' and '-'"
+        raise refusal(f"{path}.name", f"{quoted(namespace.name)} is no namespace; {problem}")
+    about = namespace.description or ""
+    for at, tool in enumerate(namespace.tools):
+        where = f"{path}.tools[{at}]"
+        if tool.get("type") not in ("function", "custom"):
+            raise refusal(
+                f"{where}.type", "a namespace holds tools of kind 'function' and 'custom'"
+            )
+        made = _function(tool, where)
+        yield structs.replace(
+            made,
+            name=joined_name(made.name, namespace.name),
+            own_name=made.name,
+            namespace=namespace.name,
+            # What is said of all of them stands with the first.
+            description="\n".join(part for part in (about, made.description) if part),
+        )
+        about = ""

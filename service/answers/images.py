@@ -1,0 +1,83 @@
+"""Pictures made and edited, as they are answered, whole and streamed (spec 9, openai-wire 7)."""
+
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from service.vocabulary.wire import ErrorDetails
+
+
+class Picture(Struct, frozen=True, kw_only=True):
+    """A picture: a link that opens without a key, or its content in base64."""
+
+    url: str | UnsetType = UNSET
+    b64_json: str | UnsetType = UNSET
+    revised_prompt: str | UnsetType = UNSET
+
+
+class ImageInputTokens(Struct, frozen=True):
+    """Of what `input_tokens` are made up."""
+
+    text_tokens: int
+    image_tokens: int = 0
+
+
+class ImageUsage(Struct, frozen=True, kw_only=True):
+    """Tokens, counted here."""
+
+    input_tokens: int
+    input_tokens_details: ImageInputTokens
+    output_tokens: int
+    total_tokens: int
+    estimated: Literal[True] = True
+
+
+class Images(Struct, frozen=True):
+    """The pictures, and in `reply` the text that came along."""
+
+    created: int
+    data: list[Picture]
+    reply: str
+    usage: ImageUsage
+
+
+class _Drawn(Picture, frozen=True, kw_only=True, tag_field="type"):
+    created_at: int
+    size: str
+    quality: str = "auto"
+    background: str = "auto"
+    output_format: str
+
+
+class _Partial(_Drawn, frozen=True, kw_only=True):
+    partial_image_index: int
+
+
+class _Completed(_Drawn, frozen=True, kw_only=True):
+    usage: ImageUsage
+
+
+class GenerationPartial(_Partial, frozen=True, tag="image_generation.partial_image"):
+    """What a picture looks like so far."""
+
+
+class GenerationCompleted(_Completed, frozen=True, tag="image_generation.completed"):
+    """A picture is there."""
+
+
+class EditPartial(_Partial, frozen=True, tag="image_edit.partial_image"):
+    """What an edited picture looks like so far."""
+
+
+class EditCompleted(_Completed, frozen=True, tag="image_edit.completed"):
+    """An edited picture is there."""
+
+
+class ImageFailure(Struct, frozen=True, tag_field="type", tag="error"):
+    """The end of a stream without a picture."""
+
+    error: ErrorDetails
+
+
+GenerationEvent = GenerationPartial | GenerationCompleted | ImageFailure
+EditEvent = EditPartial | EditCompleted | ImageFailure

@@ -1,0 +1,33 @@
+"""Transcriptions as they are answered, whole and streamed (openai-wire 9)."""
+
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+
+class Transcription(Struct, frozen=True):
+    """What is said in a recording.
+
+    From `task` on it is the form `verbose_json`: the language is the one that the caller named,
+    and there are no segments, since the upstream tells no times.
+    """
+
+    text: str
+    task: Literal["transcribe"] | UnsetType = UNSET
+    language: str | UnsetType | None = UNSET
+    duration: float | UnsetType | None = UNSET
+
+
+class TranscriptDelta(Struct, frozen=True, tag_field="type", tag="transcript.text.delta"):
+    """A piece of what is said."""
+
+    delta: str
+
+
+class TranscriptDone(Struct, frozen=True, tag_field="type", tag="transcript.text.done"):
+    """All that is said."""
+
+    text: str
+
+
+TranscriptEvent = TranscriptDelta | TranscriptDone

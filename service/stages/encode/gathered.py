@@ -1,0 +1,180 @@
+"""What an answer adds up to, for every dialect: its text, citations, links, calls, and its end."""
+
+from collections.abc import Iterable
+
+from msgspec import UNSET, Struct
+
+from service.answers.chats import Annotation, CitedUrl, Link
+from service.vocabulary.events import (
+    AssetKind,
+    CitationResolved,
+    FunctionArguments,
+    FunctionCallStarted,
+    ReasoningText,
+    Source,
+    TextSpent,
+    TurnEnded,
+    TurnFacts,
+)
+from service.vocabulary.native import NativeRendered, RefusalText, TextAnnotated, UsageKnown
+from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from service.vocabulary.text import Pieces
+
+_MAX_FACT_CHARS = 256  # real ids are 36 long
+
+
+class FunctionCall(Struct, frozen=True):
+    """A whole call of a function of the caller's; `arguments` is JSON text, or a custom tool's."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class _Call:
+    """A call under way, whose arguments come in pieces."""
+
+    def __init__(self, started: FunctionCallStarted) -> None:
+        self.started = started
+        self.arguments = Pieces()
+
+
+class Gathered:
+    """All that was rendered so far of one answer."""
+
+    def __init__(self) -> None:
+        self.facts = TurnFacts()
+        self.ended: TurnEnded | None = None
+        self._content = Pieces()
+        self._content_chars = 0
+        self._reasoning = Pieces()
+        self._refusal = Pieces()
+        self.usage: UsageKnown | None = None  # as the upstream told it
+        self._places: dict[int, tuple[int, int]] = {}  # slot -> range in the content
+        self._annotations: dict[tuple[int, str], Annotation] = {}  # by slot and URL
+        self._links: dict[AssetKind, list[Link]] = {kind: [] for kind in AssetKind}
+        self._calls: dict[int, _Call] = {}
+        self.spent: list[TextSpent] = []
+
+    @property
+    def content(self) -> str:
+        """The answer's text."""
+        return self._content.joined()
+
+    @property
+    def partial(self) -> str:
+        """The text that a failed answer had: what went out, else what was held back and refused."""
+        return self.content or (self.spent[-1].received if self.spent else "")
+
+    @property
+    def reasoning(self) -> str:
+        """The text of what was thought."""
+        return self._reasoning.joined()
+
+    @property
+    def refusal(self) -> str:
+        """The words with which the model refused."""
+        return self._refusal.joined()
+
+    @property
+    def calls(self) -> list[FunctionCall]:
+        """The function calls, in order."""
+        return [
+            FunctionCall(call.started.call_id, call.started.name, call.arguments.joined())
+            for call in self._calls.values()
+        ]
+
+    @property
+    def annotations(self) -> list[Annotation]:
+        """One `url_citation` for each source of each place, in the order of the text."""
+        whole = [one for one in self._annotations.values() if self._has(one.url_citation)]
+        return sorted(whole, key=lambda one: one.url_citation.start_index)
+
+    # One short branch for each kind of piece: a table, split only at the cost of finding a kind.
+    def feed(self, piece: Rendered) -> None:  # noqa: C901, PLR0912 - see above
+        """Take one piece."""
+        match piece:
+            case ContentText(text):
+                self._add(text)
+            case ReasoningText(text):
+                self._reasoning.add(text)
+            case ContentCited(slot, text, sources):
+                self._places[slot] = (self._content_chars, self._content_chars + len(text))
+                self._add(text)
+                self._cite(slot, sources)
+            case CitationResolved(slot, sources):
+                self._cite(slot, sources)
+            case AssetLinked():
+                links, link = self._links[piece.kind], _link(piece)
+                if link not in links:  # a text may name a file twice
+                    links.append(link)
+            case FunctionCallStarted(index):
+                self._calls[index] = _Call(piece)
+            case FunctionArguments(index, text):
+                self._calls[index].arguments.add(text)
+            case TextSpent():
+                self.spent.append(piece)
+            case TurnFacts():
+                self.facts = piece
+            case TurnEnded():
+                self.ended = piece
+            case _:
+                self._take_native(piece)
+
+    def _take_native(self, piece: NativeRendered) -> None:
+        """Take a piece of an answer of items; which item it is of makes no difference here."""
+        match piece:
+            case RefusalText(text):
+                self._refusal.add(text)
+            case TextAnnotated(start, end, url, title):
+                cited = CitedUrl(url, title or url, start, end)
+                self._annotations.setdefault((start, f"{end} {url}"), Annotation(cited))
+            case UsageKnown():
+                self.usage = piece
+            case _:
+                pass
+
+    def feed_batch(self, batch: Iterable[Rendered]) -> None:
+        """Take the pieces of one batch."""
+        for piece in batch:
+            self.feed(piece)
+
+    def names(self, *, is_temporary: bool) -> dict[str, str]:
+        """Return the turn's names that are known, by the fields of `TurnNames`.
+
+        Args:
+            is_temporary: the upstream keeps no conversation, so its ids are not given out.
+        """
+        known = {"upstream_model": self.facts.upstream_model}
+        if not is_temporary:
+            known["conversation_id"] = self.facts.conversation_id
+            known["message_id"] = self.facts.message_id
+        return {
+            name: value for name, value in known.items() if value and len(value) <= _MAX_FACT_CHARS
+        }
+
+    def links(self) -> dict[str, list[Link]]:
+        """Return the links to stored pictures and files, by the fields of `TurnNames`."""
+        fields = {"x_images": AssetKind.PICTURE, "x_files": AssetKind.FILE}
+        return {name: self._links[kind] for name, kind in fields.items() if self._links[kind]}
+
+    def _has(self, cited: CitedUrl) -> bool:
+        """Return whether the text that a citation stands in went out, and was not cut off."""
+        return cited.end_index <= self._content_chars
+
+    def _add(self, text: str) -> None:
+        self._content.add(text)
+        self._content_chars += len(text)
+
+    def _cite(self, slot: int, sources: tuple[Source, ...]) -> None:
+        if slot not in self._places:
+            return  # cut off with the text it stood in
+        start, end = self._places[slot]
+        for source in sources:
+            if source.url:
+                cited = CitedUrl(source.url, source.title or source.url, start, end)
+                self._annotations.setdefault((slot, source.url), Annotation(cited))
+
+
+def _link(asset: AssetLinked) -> Link:
+    return Link(asset.url, asset.name or UNSET, asset.revised_prompt or UNSET)
