@@ -302,6 +302,9 @@ class Lane(Protocol):
     def take(self, chunk: bytes) -> bytes:
         """Send what a chunk says, and return what is left of it for the stages."""
 
+    def left(self) -> list[Delta]:
+        """Return deltas that go before all that the stages make from now on."""
+
     def end(self) -> bytes:
         """Return what is left for the stages at the end of a body."""
 
