@@ -5,6 +5,9 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+# What `claude-…` names stand for where no setting says so, by family.
+CLAUDE_MODELS = {"opus": "gpt-4o", "sonnet": "gpt-4o", "haiku": "gpt-4o-mini"}
+_FAMILIES = {"opus": "opus", "fable": "opus", "haiku": "haiku"}
 _MONTH, _DAY = "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
 _DATED = re.compile(rf"(.+)-(?:20[0-9]{{2}}-{_MONTH}-{_DAY}|{_MONTH}{_DAY})")
 
@@ -20,6 +23,25 @@ def undated(name: str) -> str | None:
     """Return a name without its date, as in `gpt-4o-2024-08-06` or `gpt-4-0613`; None without one."""
     found = _DATED.fullmatch(name)
     return found[1] if found else None
+
+
+def stand_in(name: str, models: Mapping[str, str]) -> str:
+    """Return the model that a name of the Messages dialect stands for (anthropic-wire 7.1).
+
+    A `claude-…` name stands for that of its family; dates, `[1m]` and `anthropic/` do not count:
+
+        claude-opus-4-5-20251101, claude-fable-1 -> opus    claude-3-5-haiku-latest -> haiku
+        claude-sonnet-4-5[1m], any other         -> sonnet  gpt-4o                  -> gpt-4o
+
+    Args:
+        name: as asked for.
+        models: by family, or by `default`, what it stands for; without, the default table's.
+    """
+    plain = name.removeprefix("anthropic/").removesuffix("[1m]")
+    if not plain.lower().startswith("claude"):
+        return plain
+    family = next((one for word, one in _FAMILIES.items() if word in plain.lower()), "sonnet")
+    return models.get(family) or models.get("default") or CLAUDE_MODELS[family]
 
 
 def laid_over(
