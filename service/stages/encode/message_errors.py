@@ -16,6 +16,7 @@ from service.vocabulary.events import Failure
 OVERLOADED = 529  # Anthropic's own status
 MAX_CONTEXT_TOKENS = 128_000  # of a model that says nothing of it
 THREAD_CODE = "thread_unsupported_request"
+_UNMET_CODE = "tool_use_failed"  # two answers would not do
 OVERFLOW_CODE = "context_length_exceeded"
 REFUSAL_CODES = frozenset({"content_policy_violation", "cyber_policy", "invalid_prompt"})
 _OVERLOADED_CODES = frozenset({"server_overloaded", "server_is_overloaded", "slow_down"})
@@ -63,7 +64,7 @@ def of_turn(failure: Failure, input_tokens: int) -> Failure:
     """
     if failure.code == OVERFLOW_CODE:
         return structs.replace(failure, message=_overflow(input_tokens))
-    is_found_here = failure.param is not None
+    is_found_here = failure.param is not None and failure.code != _UNMET_CODE
     if failure.status == _WRONG and not is_found_here:
         return structs.replace(failure, status=_FORBIDDEN)
     if failure.status == _ABSENT and failure.code != "model_not_found":
