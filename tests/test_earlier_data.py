@@ -29,7 +29,7 @@ FACTS = json.loads((EARLIER / "facts.json").read_text())
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 NAMES = ("plain", "team", "key")
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.whole
 
 
 @pytest.fixture(scope="module")

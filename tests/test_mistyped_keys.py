@@ -104,7 +104,7 @@ async def test_without_an_address_no_refresh_token_leaves(
     assert Config().tokens.oaifree_url == ""
 
 
-@pytest.mark.slow
+@pytest.mark.whole
 async def test_the_demo_takes_any_word_but_a_gateway_key(tmp_path: Path) -> None:
     """Its token service is set with it, and nothing leaves this machine."""
     server = {"host": "127.0.0.1", "port": 0}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from aiohttp import web
+from msgspec import UNSET
 
 from handlers.edge.dialects import speaks_messages
 from handlers.edge.headers import CREDENTIAL, credential_of
@@ -17,7 +18,7 @@ from service.answers.messages import ClaudeModel, ClaudeModelList
 from service.keys import CATALOGUE, CONFIG, TOKENS
 from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import NotFoundError, ServiceError
-from service.vocabulary.model_names import CLAUDE_MODELS, stand_in
+from service.vocabulary.claude_names import CLAUDE_MODELS, stand_in
 from service.vocabulary.requests import ModelInfo
 
 # Some clients wait 10 s for this list in all (openai-wire 10): a token service may take half.
@@ -100,4 +101,11 @@ def _claude_entry(info: ModelInfo) -> ClaudeModel:
 
 
 def _entry(info: ModelInfo) -> Model:
-    return Model(info.id, info.created, info.owned_by)
+    return Model(
+        info.id,
+        info.created,
+        info.owned_by,
+        UNSET if info.context_window is None else info.context_window,
+        list(info.input_modalities) or UNSET,
+        list(info.reasoning_efforts) or UNSET,
+    )

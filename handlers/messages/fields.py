@@ -22,7 +22,7 @@ from handlers.reading.common_fields import (
 from handlers.reading.json_body import decode_json, given_names, quoted, refusal
 from service.stages.encode.message_blocks import Thinking
 from service.stages.encode.message_errors import THREAD_CODE
-from service.vocabulary.model_names import stand_in
+from service.vocabulary.claude_names import stand_in
 from service.vocabulary.requests import ChatMessage, ChatRequest, Demand, JsonFormat, Profile
 
 MAX_STOPS = 64

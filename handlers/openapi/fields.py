@@ -37,14 +37,13 @@ from handlers.reading.demand_fields import (
 )
 from handlers.responses.fields import MAX_METADATA_PAIRS, ResponseFields
 from handlers.responses.items import (
-    DROPPED,
+    BY_MODEL,
     PARTS,
     REFERENCE,
     RESULT_ROLES,
     InputCall,
     InputCallOutput,
     InputCustomCall,
-    InputMessage,
 )
 from handlers.responses.tools import ADDITIONAL_TOOLS
 from service.orders.images import MAX_PICTURES, MAX_PREVIEWS
@@ -175,7 +174,7 @@ _ITEMS = [
                 ]
             },
         },
-        "required": list(InputMessage.__struct_fields__),
+        "required": ["role", "content"],
     },
     _item("function_call", InputCall),
     _item("function_call_output", InputCallOutput),
@@ -192,7 +191,7 @@ _ITEMS = [
         "properties": {"type": {"const": REFERENCE}, "id": {"type": "string"}},
         "required": ["type", "id"],
     },
-    {"properties": {"type": {"enum": sorted(DROPPED - {ADDITIONAL_TOOLS})}}, "required": ["type"]},
+    {"properties": {"type": {"enum": sorted(BY_MODEL)}}, "required": ["type"]},
 ]
 _RESPONSE: Notes = {
     WHOLE: {"required": ["input"]},

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import os
 import signal
 import socket
 import sys
@@ -18,8 +19,15 @@ from service.program.core_dumps import forbid_core_dumps
 from service.program.demo_child import DemoError, demo_upstream, pointed_at
 from service.program.runner import DrainingRunner, Program
 from service.program.workers import run_workers
-from service.settings.config import Config, LoadedConfig, ServerConfig, load_config
+from service.settings.config import (
+    Config,
+    LoadedConfig,
+    ServerConfig,
+    load_config,
+    wants_demo,
+)
 from service.settings.problems import ConfigError
+from service.vocabulary.errors import StorageError
 
 BACKLOG = 2048  # connections that wait while all workers are busy
 # A caller that takes nothing of its answer for so long is gone; as long as OpenAI's own clients wait.
@@ -41,24 +49,32 @@ def run(loaded: LoadedConfig, program: Program | None = None) -> int:
         program: what to run, `service.program.assembly` unless a test says otherwise.
     """
     forbid_core_dumps()
-    config = loaded.config
-    with ExitStack() as stack:
-        stack.enter_context(setup_logging(config.log))
+    with setup_logging(loaded.config.log) as log:
         for note in loaded.notes:
             _logger.info("%s", note)
+        status = _run(loaded, program)
+    if log.is_stuck:
+        os._exit(status)  # whoever started us reads nothing, and shall not keep us
+    return status
+
+
+def _run(loaded: LoadedConfig, program: Program | None) -> int:
+    config = loaded.config
+    with ExitStack() as stack:
+        program = program or _program()
         try:
+            program.prepare(config)
             sockets = listen(config.server)
             for one in sockets:
                 stack.enter_context(one)
             demo = ""
-            if config.upstream.base_url == "demo":
+            if wants_demo(config):
                 demo = stack.enter_context(demo_upstream())
                 config = pointed_at(config, demo)
-        except (ListenError, DemoError) as error:
+        except (ListenError, DemoError, StorageError) as error:
             sys.stderr.write(f"{error}\n")
             return 1
         announce = _announcement(loaded.config, sockets[0])
-        program = program or _program()
         if config.server.workers > 1:
             stack.enter_context(shared_metrics())
             return run_workers(Settings(config, demo).current, program, sockets, announce)
@@ -98,7 +114,7 @@ def listen(server: ServerConfig) -> list[socket.socket]:
 def _program() -> Program:
     from service.program import assembly  # noqa: PLC0415 - `--check` must not need the whole program
 
-    return Program(assembly.make_app, assembly.drain)
+    return Program(assembly.make_app, assembly.drain, assembly.prepare)
 
 
 class Settings:
@@ -128,7 +144,7 @@ class Settings:
             for problem in error.problems:
                 _logger.error("the settings are not read again: %s", problem)  # noqa: TRY400 - no fault of ours
             return self._config
-        if config.upstream.base_url == "demo":
+        if wants_demo(config):
             if not self._demo:
                 _logger.error("the settings are not read again: the demo needs a start of its own")
                 return self._config
@@ -188,7 +204,7 @@ def _announcement(config: Config, listening: socket.socket) -> Callable[[], None
 
     def announce() -> None:
         _logger.info("listening on %s (host %s)", base, config.server.host)
-        if config.upstream.base_url == "demo":
+        if wants_demo(config):
             prefix = f"/{config.server.api_prefix}" if config.server.api_prefix else ""
             sys.stdout.write(demo_help(base, f"{base}{prefix}/v1"))
             sys.stdout.flush()

@@ -12,13 +12,20 @@ from collections.abc import Awaitable, Callable, Sequence
 import aiohttp
 from msgspec import Struct, structs
 
-from service.settings.config import TokensConfig
-from service.vocabulary.credentials import Caller, Credential, TokenKind, fingerprint
+from service.settings.config import TokensConfig, upstream_choice
+from service.vocabulary.credentials import (
+    ALL_KINDS,
+    Caller,
+    Credential,
+    TokenKind,
+    UpstreamKind,
+    account_in,
+)
 from service.vocabulary.errors import WRONG_KEY, AuthError, ServiceError
 from service.vocabulary.gateway_keys import holds_gateway_key, is_foreign_key
 from upstream.tokens.cache import MAX_REMEMBERED, Exchanged
 from upstream.tokens.exchange import Exchanges, TokenStores, Wanted
-from upstream.tokens.providers import wire_of
+from upstream.tokens.providers import wires_of
 from upstream.tokens.service import TokenService, read_expiry
 
 logger = logging.getLogger(__name__)
@@ -33,7 +40,8 @@ class TokenOptions(Struct, frozen=True):
     `daily` are the jobs of `tokens.daily_refresh_at`; `on_refresh` is told `ok`,
     `refused` or `failed` for each exchange; `clock` counts seconds since the
     epoch; `tick_seconds` is how often the background loop looks. `has_keys` and `is_demo`
-    say what this gateway takes: keys of its own, and on the demo any word.
+    say what this gateway takes: keys of its own, and on the demo any word; `taken` are the upstreams
+    whose credentials it takes.
     """
 
     daily: Sequence[Callable[[], Awaitable[None]]] = ()
@@ -43,6 +51,7 @@ class TokenOptions(Struct, frozen=True):
     retry_pause_seconds: float = 0.5
     has_keys: bool = False
     is_demo: bool = False
+    taken: frozenset[UpstreamKind] = ALL_KINDS
 
 
 class Tokens:
@@ -58,7 +67,8 @@ class Tokens:
         self._options = options or TokenOptions()
         self._clock = self._options.clock
         self._daily_at = config.daily_refresh_at
-        self._wire = wire_of(config)
+        self._choice = upstream_choice(config, self._options.taken)
+        self._wires = wires_of(config)
         self._exchanges = Exchanges(
             TokenService(session, self._clock, self._options.retry_pause_seconds),
             stores,
@@ -70,23 +80,24 @@ class Tokens:
 
     async def caller(self, credential: Credential) -> Caller:
         """Return whom to act as; see the port."""
+        self._choice.upstream_of(credential)  # before it is sent to anybody
         if credential.kind is TokenKind.ACCESS:
-            expires_at = read_expiry(credential.token)
+            expires_at = read_expiry(credential.bare_token)
             if expires_at is not None and expires_at <= self._clock():
                 raise AuthError(f"{WRONG_KEY} This access token has expired. Send a new one.")
         else:
-            self._refuse_other_keys(credential.token)
+            self._refuse_other_keys(credential.bare_token)
         if credential.kind is TokenKind.REFRESH:
-            return _caller(credential, await self._access_token(credential.token, None))
-        return _caller(credential, credential.token)
+            return self._caller(credential, await self._access_token(credential, None))
+        return self._caller(credential, credential.bare_token)
 
     async def renew(self, credential: Credential, refused: Caller) -> Caller:
         """Return a fresh caller after the upstream refused this one; see the port."""
         if credential.kind is not TokenKind.REFRESH:
             message = f"{WRONG_KEY} The upstream does not accept this access token. Send a new one."
             raise AuthError(message)
-        token = await self._access_token(credential.token, refused.access_token)
-        return _caller(credential, token)
+        token = await self._access_token(credential, refused.access_token)
+        return self._caller(credential, token)
 
     async def run(self) -> None:
         """Do what is to be done ahead of time or again, until cancelled."""
@@ -101,17 +112,25 @@ class Tokens:
         """Let exchanges under way finish, and store what they gave."""
         await self._exchanges.close()
 
-    async def _access_token(self, refresh_token: str, refused: str | None) -> str:
-        key = fingerprint(refresh_token)
-        self._used[key] = Wanted(key, refresh_token, self._wire)
+    async def _access_token(self, credential: Credential, refused: str | None) -> str:
+        key = credential.fingerprint
+        wire = self._wires[self._choice.upstream_of(credential)]
+        wanted = self._used[key] = Wanted(key, credential.bare_token, wire)
         if len(self._used) > MAX_REMEMBERED:
             del self._used[next(iter(self._used))]
-        outcome = await self._exchanges.outcome(Wanted(key, refresh_token, self._wire, refused))
+        outcome = await self._exchanges.outcome(structs.replace(wanted, refused=refused))
         if isinstance(outcome, Exchanged):
             return outcome.access_token
         # A new exception for each request: they share the outcome, not the traceback.
         wait = outcome.retry_after_seconds
         raise type(outcome)(outcome.message, code=outcome.code, retry_after_seconds=wait)
+
+    def _caller(self, credential: Credential, access_token: str) -> Caller:
+        """Return whom to act as; on Codex's upstream a token names its account itself."""
+        upstream, account_id = self._choice.upstream_of(credential), credential.account_id
+        if upstream is UpstreamKind.CODEX and account_id is None:
+            account_id = account_in(access_token).account_id or None
+        return Caller(access_token, account_id, credential.account, upstream)
 
     def _refuse_other_keys(self, token: str) -> None:
         """Let no key of this gateway or of another service be taken for a refresh token."""
@@ -174,7 +193,3 @@ def next_daily(now: float, at: str) -> float:
         for day in (today.tm_mday, today.tm_mday + 1)
     )
     return next(moment for moment in moments if moment > now)
-
-
-def _caller(credential: Credential, access_token: str) -> Caller:
-    return Caller(access_token, credential.account_id, credential.account)

@@ -48,7 +48,7 @@ class Drawing(ScriptedTurns):
 
     contents: list[list[bytes]] = field(default_factory=list)
 
-    def run(self, request: Any, credential: Any) -> Any:
+    def run(self, request: Any, credential: Any, _lane: Any = None) -> Any:
         parts = [part for part in request.messages[0].parts if isinstance(part, FilePart)]
         self.contents.append([part.local.path.read_bytes() for part in parts if part.local])
         return super().run(request, credential)

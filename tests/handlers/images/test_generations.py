@@ -179,7 +179,7 @@ class _Differing:
     def __init__(self, *scripts: list[Any]) -> None:
         self.scripts = list(scripts)
 
-    async def run(self, _request: Any, _credential: Any) -> Any:
+    async def run(self, _request: Any, _credential: Any, _lane: Any = None) -> Any:
         for step in self.scripts.pop(0):
             if isinstance(step, BaseException):
                 raise step
@@ -219,7 +219,7 @@ async def test_turns_run_side_by_side(serve: Serve, around: Surroundings) -> Non
     class Meeting:
         started = 0
 
-        async def run(self, _request: Any, _credential: Any) -> Any:
+        async def run(self, _request: Any, _credential: Any, _lane: Any = None) -> Any:
             self.started += 1
             if self.started == 3:
                 both.set()

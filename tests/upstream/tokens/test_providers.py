@@ -1,11 +1,20 @@
-"""Which service `tokens.provider` names."""
+"""Which token service is asked for the tokens of which upstream."""
+
+import pytest
 
 from service.settings.config import TokensConfig
+from service.vocabulary.credentials import UpstreamKind
+from upstream.tokens.codex import CodexWire
 from upstream.tokens.oaifree import OaifreeWire
 from upstream.tokens.openai import OpenaiWire
-from upstream.tokens.providers import wire_of
+from upstream.tokens.providers import wires_of
 
 
-def test_the_provider_of_the_settings_is_asked() -> None:
-    assert isinstance(wire_of(TokensConfig()), OaifreeWire)
-    assert isinstance(wire_of(TokensConfig(provider="openai")), OpenaiWire)
+@pytest.mark.parametrize(
+    ("provider", "website"),
+    [("oaifree", OaifreeWire), ("openai", OpenaiWire), ("codex", OaifreeWire)],
+)
+def test_each_upstream_has_its_own(provider: str, website: type) -> None:
+    wires = wires_of(TokensConfig(provider=provider))
+    assert isinstance(wires[UpstreamKind.WEBSITE], website)
+    assert isinstance(wires[UpstreamKind.CODEX], CodexWire)
