@@ -3,7 +3,7 @@
 import asyncio
 import difflib
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -12,13 +12,13 @@ from msgspec import UNSET
 from handlers.edge.dialects import speaks_messages
 from handlers.edge.headers import CREDENTIAL, credential_of
 from handlers.edge.json_replies import json_response
+from handlers.reading.claude_names import CLAUDE_MODELS, stand_in
 from handlers.reading.paging import page_between
 from service.answers.listed import Model, ModelList
 from service.answers.messages import ClaudeModel, ClaudeModelList
 from service.keys import CATALOGUE, CONFIG, TOKENS
-from service.vocabulary.credentials import Caller
+from service.vocabulary.credentials import Caller, UpstreamKind
 from service.vocabulary.errors import NotFoundError, ServiceError
-from service.vocabulary.claude_names import CLAUDE_MODELS, stand_in
 from service.vocabulary.requests import ModelInfo
 
 # Some clients wait 10 s for this list in all (openai-wire 10): a token service may take half.
@@ -66,7 +66,8 @@ async def get_model(request: web.Request) -> web.Response:
 async def _listing(request: web.Request) -> list[ModelInfo]:
     caller = await _caller(request)
     listing = await request.app[CATALOGUE].listing(caller)
-    listing += _aliases(request, {info.id: info for info in listing})
+    is_native = caller is not None and caller.upstream is UpstreamKind.CODEX
+    listing += _aliases(request, listing, is_native=is_native)
     granted = request.get(CREDENTIAL)
     if granted is None or not granted.models:
         return listing
@@ -84,14 +85,18 @@ async def _caller(request: web.Request) -> Caller | None:
         return None
 
 
-def _aliases(request: web.Request, listed: Mapping[str, ModelInfo]) -> list[ModelInfo]:
+def _aliases(
+    request: web.Request, listing: Sequence[ModelInfo], *, is_native: bool
+) -> list[ModelInfo]:
     """Return the names of the Messages dialect that stand for a model that is listed."""
     models = request.app[CONFIG].messages.models
+    listed = {info.id: info for info in listing}
+    own = list(listed) if is_native else ()
     names = [f"claude-{family}" for family in CLAUDE_MODELS]
     return [
         ModelInfo(name, listed[model].created, ALIAS_OWNER)
         for name in names
-        if name not in listed and (model := stand_in(name, models)) in listed
+        if name not in listed and (model := stand_in(name, models, own)) in listed
     ]
 
 

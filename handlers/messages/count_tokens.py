@@ -14,7 +14,7 @@ from handlers.reading.json_body import decode_json, read_body
 from service.answers.messages import CountedTokens
 from service.keys import CONFIG
 from service.pipeline.usage import count, loaded_encoding
-from service.vocabulary.requests import FilePart, TextPart
+from service.vocabulary.requests import CallPart, FilePart, Part, ResultPart, TextPart
 
 PICTURE_TOKENS = 765  # what a picture of a screen costs, at 170 for each of four tiles and 85
 FILE_TOKENS = 1_500  # of one page; how many there are is seen by the upstream only
@@ -45,12 +45,25 @@ def _counted(body: bytes) -> int:
     tokens = sum(count(text) for text in _thoughts(fields))
     for message in messages:
         tokens += MESSAGE_TOKENS
-        for part in message.parts:
-            tokens += count(part.text) if isinstance(part, TextPart) else _of_file(part)
+        tokens += sum(_of_part(part) for part in message.parts)
     for tool in tools.functions:
         shown = json.dumps(tool.parameters, ensure_ascii=False)
         tokens += count(f"{tool.name} {tool.description} {shown}")
     return tokens
+
+
+def _of_part(part: Part) -> int:
+    match part:
+        case TextPart(text):
+            return count(text)
+        case FilePart():
+            return _of_file(part)
+        case CallPart():
+            return count(f"{part.name} {part.arguments}")
+        case ResultPart():
+            return sum(_of_part(each) for each in part.content)
+        case _:
+            return 0  # thoughts are counted by their words
 
 
 def _of_file(file: FilePart) -> int:

@@ -12,17 +12,19 @@ from handlers.edge.headers import ESTIMATED, credential_of, reply_headers
 from handlers.edge.json_replies import json_response
 from handlers.edge.record import RECORD
 from handlers.messages.fields import asked_message
-from handlers.reading.demand_fields import demanded
+from handlers.reading.claude_names import stand_in
+from handlers.reading.demand_fields import checked
 from handlers.reading.json_body import read_body
-from service.keys import CONFIG
-from service.stages.encode.message_errors import REFUSAL_CODES, of_turn
+from service.demands.instructions import instructed
+from service.keys import CATALOGUE, CONFIG, TOKENS
+from service.stages.encode.message_errors import MAX_CONTEXT_TOKENS, REFUSAL_CODES, of_turn
 from service.stages.encode.messages import MessageEvents, MessageMeta, MessageReply
 from service.vocabulary import endings
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import ServiceError
 from service.vocabulary.events import Failure, Outcome, TurnEnded
 from service.vocabulary.rendered import TokenCounts
-from service.vocabulary.requests import ChatRequest
+from service.vocabulary.requests import ChatRequest, ModelInfo
 
 _ID_BYTES = 16
 _BYTES_PER_TOKEN = 4  # about; the true count comes with the end
@@ -37,13 +39,18 @@ async def create_message(request: web.Request) -> web.StreamResponse:
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
     body = await read_body(request, config.server.max_body_bytes)
-    asked = asked_message(body, arrival_of(request), config.messages.models)
-    record.chat = chat = await demanded(asked.chat)
+    arrival = arrival_of(request)
+    listing = await _listing(request, credential) if arrival.is_native else []
+    names = [info.id for info in listing]
+    asked = asked_message(body, arrival, lambda name: stand_in(name, config.messages.models, names))
+    record.chat = chat = await checked(asked.chat)
+    windows = (info.context_window for info in listing if info.id == chat.model)
     meta = MessageMeta(
         id=f"msg_{secrets.token_hex(_ID_BYTES)}",
         model=chat.asked_model,
         request_id=record.request_id,
         input_tokens=_estimated(chat),
+        context_tokens=next(windows, None) or MAX_CONTEXT_TOKENS,
         thinking=asked.thinking,
         search_query=asked.search_query,
     )
@@ -64,12 +71,14 @@ async def _stream(
 
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     stream = EventStream(request, response, events, request.app[CONFIG].stream, settle)
-    failure = await stream.run(await rendered(request, chat, credential, stream), record)
+    failure = await stream.run(
+        await rendered(request, chat, credential, stream, is_flat=False), record
+    )
     if failure is None:
         return response
     if failure.code in REFUSAL_CODES:
         return await _written(request, response, events.opening + events.fail(failure))
-    return failed(request, of_turn(failure, meta.input_tokens))
+    return failed(request, of_turn(failure, meta.input_tokens, meta.context_tokens))
 
 
 async def _reply(
@@ -77,19 +86,29 @@ async def _reply(
 ) -> web.Response:
     record, reply = request[RECORD], MessageReply(meta)
     gathered, waited = reply.gathered, 0.0
-    source = await rendered(request, chat, credential)
+    source = await rendered(request, chat, credential, is_flat=False)
     try:
         waited = await collected(source, record, reply.take_batch, gathered)
     except ServiceError as error:
         gathered.feed(_ended(error.failure()))
     if (failure := reply.failure) is not None:
-        return failed(request, of_turn(failure, meta.input_tokens), gathered.partial)
+        return failed(
+            request, of_turn(failure, meta.input_tokens, meta.context_tokens), gathered.partial
+        )
     record.usage = await usage_of(chat, gathered)
     headers = reply_headers(
         ignored_fields=chat.ignored_fields, upstream_model=gathered.facts.upstream_model
     )
-    headers |= overhead_header(request, waited) | {ESTIMATED: "true"}
+    headers |= overhead_header(request, waited)
+    if record.usage.is_estimated:
+        headers[ESTIMATED] = "true"
     return json_response(reply.message(record.usage), headers=headers)
+
+
+async def _listing(request: web.Request, credential: Credential) -> list[ModelInfo]:
+    """Return the models of an account, which the names of this dialect stand for."""
+    caller = await request.app[TOKENS].caller(credential)
+    return await request.app[CATALOGUE].listing(caller)
 
 
 async def _nothing(
@@ -120,5 +139,7 @@ def _ended(failure: Failure) -> TurnEnded:
 
 def _estimated(chat: ChatRequest) -> int:
     """Return about how many tokens a request has, before anybody has counted them."""
-    size = sum(len(message.text.encode("utf-8", "replace")) for message in chat.messages)
+    size = sum(
+        len(message.text.encode("utf-8", "replace")) for message in instructed(chat).messages
+    )
     return max(1, size // _BYTES_PER_TOKEN)

@@ -4,14 +4,15 @@ Fields come and go every month in this dialect, so an unknown one is never an er
 that change nothing here the header `x-ignored-fields` tells.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct, structs
 
 from handlers.messages.blocks import Blocks
 from handlers.messages.history import WireMessage, history, referenced_tools, system_message
-from handlers.messages.tools import Tools, WireChoice, tools_of
+from handlers.messages.tools import SEARCH, Tools, WireChoice, tools_of
+from handlers.messages.wishes import WireThinking, cache_key, effort_of, wishes_of
 from handlers.reading.common_fields import (
     Arrival,
     chosen_profile,
@@ -22,20 +23,18 @@ from handlers.reading.common_fields import (
 from handlers.reading.json_body import decode_json, given_names, quoted, refusal
 from service.stages.encode.message_blocks import Thinking
 from service.stages.encode.message_errors import THREAD_CODE
-from service.vocabulary.claude_names import stand_in
-from service.vocabulary.requests import ChatMessage, ChatRequest, Demand, JsonFormat, Profile
+from service.vocabulary.requests import (
+    ChatMessage,
+    ChatRequest,
+    Demand,
+    JsonFormat,
+    Profile,
+    Wishes,
+)
 
 MAX_STOPS = 64
 _THINKING = ("enabled", "adaptive", "between_tools", "disabled")
 _MAX_QUERY_CHARS = 200
-
-
-class WireThinking(Struct, frozen=True):
-    """Whether the model is to think, and whether that is shown."""
-
-    type: str
-    budget_tokens: int | None = None
-    display: str | None = None
 
 
 class WireFormat(Struct, frozen=True):
@@ -87,6 +86,7 @@ class MessageFields(TokenFields, frozen=True, kw_only=True):
 
 _INERT = frozenset(_Inert.__struct_fields__)
 HONOURED = frozenset(MessageFields.__struct_fields__) - _INERT
+_NATIVE = frozenset({"metadata"})  # honoured where the upstream has a cache
 COUNTED = frozenset(TokenFields.__struct_fields__) - _INERT
 
 
@@ -98,13 +98,13 @@ class Asked(Struct, frozen=True):
     search_query: str = ""
 
 
-def asked_message(body: bytes, arrival: Arrival, models: Mapping[str, str]) -> Asked:
+def asked_message(body: bytes, arrival: Arrival, stands_for: Callable[[str], str]) -> Asked:
     """Return what is asked for.
 
     Args:
         body: of the request.
         arrival: when and how it came.
-        models: what `claude-…` names stand for, by family.
+        stands_for: returns the model that a name stands for.
 
     Raises:
         RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
@@ -113,10 +113,11 @@ def asked_message(body: bytes, arrival: Arrival, models: Mapping[str, str]) -> A
     messages, tools = read_fields(fields)
     if fields.max_tokens < 0:
         raise refusal("max_tokens", "expected 0 or more")
-    asked = model_name(fields.model)
+    asked, json_format = model_name(fields.model), _json_format(fields)
+    honoured = HONOURED | _NATIVE if arrival.is_native else HONOURED
     chat = ChatRequest(
         request_id=arrival.request_id,
-        model=stand_in(asked, models),
+        model=stands_for(asked),
         asked_model=asked,
         messages=messages,
         is_stream=bool(fields.stream),
@@ -127,8 +128,9 @@ def asked_message(body: bytes, arrival: Arrival, models: Mapping[str, str]) -> A
         idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_tokens,
         stop=stop_strings(fields.stop_sequences, "stop_sequences", MAX_STOPS),
-        ignored_fields=ignored_names(given_names(body), HONOURED),
-        demand=_demand(tools, _json_format(fields)),
+        ignored_fields=ignored_names(given_names(body), honoured),
+        demand=_demand(tools, json_format),
+        wishes=_wishes(fields, tools, json_format),
     )
     query = _query(messages) if tools.may_search else ""
     return Asked(chat, _thinking(fields.thinking), query)
@@ -146,6 +148,18 @@ def read_fields(fields: TokenFields) -> tuple[tuple[ChatMessage, ...], Tools]:
     loaded = referenced_tools(fields.messages)
     tools = tools_of(fields.tools or (), fields.tool_choice, loaded)
     return (messages if system is None else (system, *messages)), tools
+
+
+def _wishes(fields: TokenFields, tools: Tools, json_format: JsonFormat | None) -> Wishes:
+    sent = fields.tools or ()
+    searches = [one for one in sent if str(one.get("type")).startswith(f"{SEARCH}_")]
+    effort = fields.output_config.effort if fields.output_config else None
+    system = system_message(fields.system)
+    return structs.replace(
+        wishes_of(tools, searches, fields.tool_choice, json_format),
+        effort=effort_of(fields.thinking, effort),
+        cache_key=cache_key(fields.metadata, system.text if system else ""),
+    )
 
 
 def _refuse_unsupported(fields: TokenFields) -> None:

@@ -18,10 +18,15 @@ from msgspec import Struct
 
 from handlers.messages.blocks import Blocks, kind_of, listed, part_of, parts_of, text_of
 from handlers.reading.json_body import converted, quoted, refusal
-from service.demands.instructions import call_text, result_text
-from service.stages.encode.message_ids import upstream_call_id
-from service.vocabulary.errors import RequestError
-from service.vocabulary.requests import ChatMessage, FilePart, TextPart
+from service.stages.encode.message_ids import sealed_in, upstream_call_id
+from service.vocabulary.requests import (
+    CallPart,
+    ChatMessage,
+    Part,
+    ResultPart,
+    SealedPart,
+    TextPart,
+)
 
 BILLING = "x-anthropic-billing-header:"  # which varies, and would make every prompt a new one
 _ROLES = ("user", "assistant", "system")
@@ -47,6 +52,10 @@ class _ToolResult(Struct, frozen=True):
     is_error: bool | None = None
 
 
+class _Thought(Struct, frozen=True):
+    signature: str | None = None
+
+
 class _Found(Struct, frozen=True):
     """A page in a result of a search; other kinds of results have neither."""
 
@@ -54,7 +63,8 @@ class _Found(Struct, frozen=True):
     title: str = ""
 
 
-_Turn = tuple[str, list[tuple[str, dict[str, Any]]]]  # a role, and blocks with where they stand
+_Placed = tuple[str, dict[str, Any]]  # a block and where it stands
+_Turn = tuple[str, list[_Placed]]
 
 
 def system_message(system: Blocks | None) -> ChatMessage | None:
@@ -73,27 +83,63 @@ def history(messages: Sequence[WireMessage]) -> tuple[ChatMessage, ...]:
     Raises:
         RequestError: one of them is wrong, or cannot be sent on.
     """
-    called: dict[str, str] = {}  # the names of the tools called so far, by the id of the call
+    calls = _Calls()
     read: list[ChatMessage] = []
-    turns = list(_turns(messages))
-    for role, blocks in turns:
+    for role, blocks in _turns(messages):
         match role:
             case "system":
-                texts = (
-                    _system_texts([block for _, block in blocks], blocks[0][0]) if blocks else ()
-                )
-                if text := "\n\n".join(texts):
-                    read.append(ChatMessage("system", (TextPart(text),)))
+                read += _instruction(blocks)
             case "assistant":
-                read += _answer(blocks, called)
+                read += calls.unanswered()
+                read += _answer(blocks, calls)
             case _:
-                read += _question(blocks, called)
+                read += _question(blocks, calls)
     if read and read[-1].role == "assistant":
         problem = "prefill is not supported; the last message has to be the user's"
         raise refusal(f"messages.{len(messages) - 1}.role", problem)
     if not any(message.role in ("user", "tool") for message in read):
         raise refusal("messages", "there is nothing to answer; send a user message with text")
     return tuple(read)
+
+
+class _Calls:
+    """The calls of a history, by the ids that their caller knows them by."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, CallPart] = {}
+        self._open: dict[str, CallPart] = {}  # without a result yet
+
+    def make(self, use: _ToolUse, path: str) -> CallPart:
+        """Return a call that was made."""
+        arguments = json.dumps(use.input, ensure_ascii=False)
+        call = CallPart(upstream_call_id(use.id), use.name, arguments, path)
+        self._made[use.id] = self._open[use.id] = call
+        return call
+
+    def answer(self, result: _ToolResult, path: str) -> ResultPart:
+        """Return the result of a call.
+
+        Raises:
+            RequestError: there was none of this id, or a block in it is wrong.
+        """
+        call = self._made.get(result.tool_use_id)
+        if call is None:
+            problem = f"no tool_use block before it has the id {quoted(result.tool_use_id)}"
+            raise refusal(f"{path}.tool_use_id", problem)
+        self._open.pop(result.tool_use_id, None)
+        parts = tuple(parts_of(listed(result.content), f"{path}.content"))
+        if result.is_error:
+            first = parts[0] if parts else None
+            words = first.text if isinstance(first, TextPart) else ""
+            rest = parts[1:] if isinstance(first, TextPart) else parts
+            parts = (TextPart(f"{_ERROR}{words}"), *rest)
+        return ResultPart(call.call_id, parts, path)
+
+    def unanswered(self) -> Iterator[ChatMessage]:
+        """Yield empty results of calls that have none: a turn was interrupted there."""
+        for call in self._open.values():
+            yield ChatMessage("tool", (ResultPart(call.call_id, (), call.path),))
+        self._open.clear()
 
 
 def referenced_tools(messages: Sequence[WireMessage]) -> frozenset[str]:
@@ -139,59 +185,48 @@ def _system_texts(system: Blocks | None, path: str) -> Iterator[str]:
             yield text
 
 
-def _answer(
-    blocks: Sequence[tuple[str, dict[str, Any]]], called: dict[str, str]
-) -> Iterator[ChatMessage]:
-    """Yield what the model said and called; nothing for a turn that has nothing of it."""
-    parts: list[TextPart | FilePart] = []
-    for path, block in blocks:
-        match kind_of(block, path):
-            case "text":
-                if text := text_of(block, path):
-                    parts.append(TextPart(text))
-            case "tool_use":
-                use = converted(block, _ToolUse, path)
-                called[use.id] = use.name
-                arguments = json.dumps(use.input, ensure_ascii=False)
-                parts.append(TextPart(call_text(upstream_call_id(use.id), use.name, arguments)))
-            case "web_search_tool_result":
-                if text := _found_pages(block):
-                    parts.append(TextPart(text))
-            case _:
-                pass  # thoughts, and what another provider's server did
+def _instruction(blocks: Sequence[_Placed]) -> Iterator[ChatMessage]:
+    texts = [text for path, block in blocks for text in _system_texts([block], path)]
+    if texts:
+        yield ChatMessage("system", (TextPart("\n\n".join(texts)),))
+
+
+def _answer(blocks: Sequence[_Placed], calls: _Calls) -> Iterator[ChatMessage]:
+    """Yield what the model thought, said and called; nothing for a turn that has nothing of it."""
+    parts = [part for path, block in blocks for part in _of_answer(block, path, calls)]
     if parts:
         yield ChatMessage("assistant", tuple(parts))
 
 
-def _question(
-    blocks: Sequence[tuple[str, dict[str, Any]]], called: dict[str, str]
-) -> Iterator[ChatMessage]:
+def _of_answer(block: dict[str, Any], path: str, calls: _Calls) -> Iterator[Part]:
+    match kind_of(block, path):
+        case "text":
+            if text := text_of(block, path):
+                yield TextPart(text)
+        case "tool_use":
+            yield calls.make(converted(block, _ToolUse, path), path)
+        case "thinking":
+            if sealed := sealed_in(converted(block, _Thought, path).signature or ""):
+                yield SealedPart(sealed)
+        case "web_search_tool_result":
+            if text := _found_pages(block):
+                yield TextPart(text)
+        case _:
+            return  # what another provider's server thought and did
+
+
+def _question(blocks: Sequence[_Placed], calls: _Calls) -> Iterator[ChatMessage]:
     """Yield the results of a turn, and then what else it says."""
-    others: list[TextPart | FilePart] = []
+    others: list[Part] = []
     for path, block in blocks:
         if kind_of(block, path) == "tool_result":
-            yield _result(converted(block, _ToolResult, path), path, called)
+            result = calls.answer(converted(block, _ToolResult, path), path)
+            yield ChatMessage("tool", (result,))
         else:
             others += part_of(block, path)
+    yield from calls.unanswered()
     if others:
         yield ChatMessage("user", tuple(others))
-
-
-def _result(result: _ToolResult, path: str, called: dict[str, str]) -> ChatMessage:
-    name = called.get(result.tool_use_id)
-    if name is None:
-        raise _no_call(result.tool_use_id, path)
-    parts = list(parts_of(listed(result.content), f"{path}.content"))
-    text = "\n".join(part.text for part in parts if isinstance(part, TextPart))
-    if result.is_error:
-        text = f"{_ERROR}{text}"
-    told = TextPart(result_text(upstream_call_id(result.tool_use_id), name, text))
-    return ChatMessage("tool", (told, *(part for part in parts if isinstance(part, FilePart))))
-
-
-def _no_call(tool_use_id: str, path: str) -> RequestError:
-    problem = f"no tool_use block before it has the id {quoted(tool_use_id)}"
-    return refusal(f"{path}.tool_use_id", problem)
 
 
 def _found_pages(block: dict[str, Any]) -> str:

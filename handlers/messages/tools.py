@@ -78,8 +78,12 @@ class _Tool(Struct, frozen=True):
 
 
 class Tools(Struct, frozen=True):
-    """What may be called, and whether something has to be; `searches` asks for a search."""
+    """What may be called, and whether something has to be; `searches` asks for a search.
 
+    `listed` are all functions that the model is shown, whatever the choice among them.
+    """
+
+    listed: tuple[Function, ...] = ()
     functions: tuple[Function, ...] = ()
     must_call: bool = False
     is_parallel: bool = True
@@ -116,6 +120,7 @@ def tools_of(
         chosen, searches = Choice(may_call=False), True
     offered = offered_functions(functions, chosen, "tool_choice", MAX_TOOLS)
     return Tools(
+        listed=tuple(functions),
         functions=offered,
         must_call=chosen.must_call and bool(offered),
         is_parallel=not (choice and choice.disable_parallel_tool_use),

@@ -55,15 +55,18 @@ def as_message_failure(failure: Failure) -> Failure:
     )
 
 
-def of_turn(failure: Failure, input_tokens: int) -> Failure:
+def of_turn(
+    failure: Failure, input_tokens: int, context_tokens: int = MAX_CONTEXT_TOKENS
+) -> Failure:
     """Return the failure of a turn that was begun.
 
     Args:
         failure: as the other dialects have it.
         input_tokens: about how many the request has.
+        context_tokens: how many the model takes.
     """
     if failure.code == OVERFLOW_CODE:
-        return structs.replace(failure, message=_overflow(input_tokens))
+        return structs.replace(failure, message=_overflow(input_tokens, context_tokens))
     is_found_here = failure.param is not None and failure.code != _UNMET_CODE
     if failure.status == _WRONG and not is_found_here:
         return structs.replace(failure, status=_FORBIDDEN)
@@ -72,8 +75,7 @@ def of_turn(failure: Failure, input_tokens: int) -> Failure:
     return failure
 
 
-def _overflow(input_tokens: int) -> str:
-    most = MAX_CONTEXT_TOKENS
+def _overflow(input_tokens: int, most: int) -> str:
     return (
         f"prompt is too long: {max(input_tokens, most + 1)} tokens > {most} maximum "
         f"(this model's maximum context length is {most} tokens; {OVERFLOW_CODE})"

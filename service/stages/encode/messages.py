@@ -5,6 +5,7 @@ text of a message that is too long for a line is split, as in `chat.py`.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from msgspec import UNSET, Struct
 
@@ -28,12 +29,19 @@ from service.answers.messages import (
 from service.stages.encode.chat import split_at_text
 from service.stages.encode.gathered import Gathered
 from service.stages.encode.message_blocks import GatheredBlocks, MessageBlocks, Thinking
-from service.stages.encode.message_errors import REFUSAL_CODES, message_error, of_turn
+from service.stages.encode.message_errors import (
+    MAX_CONTEXT_TOKENS,
+    REFUSAL_CODES,
+    message_error,
+    of_turn,
+)
 from service.vocabulary import endings
 from service.vocabulary.events import Failure, Outcome
-from service.vocabulary.rendered import Rendered, TokenCounts
+from service.vocabulary.native import ToolItemEnded
+from service.vocabulary.rendered import ContentText, Rendered, TokenCounts
 from service.vocabulary.wire import MAX_TEXT_CHARS, shortened, to_json
 
+_SEARCH = "web_search_call"
 BLOCKED = "The upstream's moderation ended this answer."
 _REASONS: dict[str, StopReason] = {
     "stop": "end_turn",
@@ -46,14 +54,15 @@ _REASONS: dict[str, StopReason] = {
 class MessageMeta(Struct, frozen=True):
     """What is known of an answer before it comes.
 
-    `id` ends in random hexadecimal digits. `input_tokens` is an estimate, told at the start. With a
-    `search_query` the caller wants to see what the model looked up.
+    `id` ends in random hexadecimal digits. `input_tokens` is an estimate, told at the start, and
+    `context_tokens` how many the model takes. With a `search_query` the caller wants to see what the model looked up.
     """
 
     id: str
     model: str
     request_id: str
     input_tokens: int
+    context_tokens: int = MAX_CONTEXT_TOKENS
     thinking: Thinking = Thinking()
     search_query: str = ""
 
@@ -65,6 +74,7 @@ class _Answer:
         self.gathered = Gathered()
         self.meta = meta
         self.blocks = MessageBlocks(meta.id, meta.thinking)
+        self._queries: list[str] = []  # of searches that the upstream told of
         self._searches = 0
 
     def events(self, batch: Iterable[Rendered]) -> list[BlockEvent]:
@@ -72,6 +82,8 @@ class _Answer:
         found: list[BlockEvent] = []
         for piece in batch:
             self.gathered.feed(piece)
+            if isinstance(piece, ToolItemEnded) and piece.item.get("type") == _SEARCH:
+                self._queries.append(_query_of(piece.item))
             found += self.blocks.feed(piece)
         return found
 
@@ -81,11 +93,12 @@ class _Answer:
         cited = self.gathered.annotations if self.meta.search_query else []
         pages = [FoundPage(each.url_citation.url, each.url_citation.title) for each in cited]
         if explanation and not self.blocks.has_said:
-            found += self.blocks.text(explanation)
-        found += self.blocks.close()
+            found += self.blocks.feed(ContentText(explanation))
+        found += self.blocks.finish()
         if pages:
-            self._searches = 1
-            found += self.blocks.search(self.meta.search_query, list(dict.fromkeys(pages)))
+            self._searches = max(1, len(self._queries))
+            query = next(iter(self._queries), self.meta.search_query)
+            found += self.blocks.search(query, list(dict.fromkeys(pages)))
         return found
 
     def stopped(self, explanation: str = "") -> Stopped:
@@ -105,7 +118,9 @@ class _Answer:
             return ""
         if ended.failure is not None:
             return ended.failure.message if ended.failure.code in REFUSAL_CODES else ""
-        return BLOCKED if ended.outcome is Outcome.FILTERED else ""
+        if ended.outcome is Outcome.FILTERED:
+            return self.gathered.refusal or BLOCKED
+        return self.gathered.refusal
 
     @property
     def failure(self) -> Failure | None:
@@ -123,7 +138,8 @@ class _Answer:
         if counts is None:
             return MessageUsage(input_tokens=self.meta.input_tokens, output_tokens=1)
         return MessageUsage(
-            input_tokens=counts.prompt_tokens,
+            input_tokens=max(0, counts.prompt_tokens - counts.cached_tokens),
+            cache_read_input_tokens=counts.cached_tokens,
             output_tokens=counts.completion_tokens,
             server_tool_use=Searches(self._searches) if self._searches else UNSET,
         )
@@ -212,7 +228,7 @@ class MessageEvents(_Answer):
         if failure.code in REFUSAL_CODES:
             return self._end(failure.message, None)
         closing = b"".join(map(_frame, self.blocks.break_off()))
-        told = shortened(of_turn(failure, self.meta.input_tokens))
+        told = shortened(of_turn(failure, self.meta.input_tokens, self.meta.context_tokens))
         error = message_error(told, self.meta.request_id)
         return closing + b"event: error\ndata: %b\n\n" % to_json(error)
 
@@ -220,6 +236,13 @@ class MessageEvents(_Answer):
         events: list[MessageEvent] = [*self.closing(explanation)]
         events += [MessageGrows(self.stopped(explanation), self.usage(counts)), MessageStop()]
         return b"".join(map(_frame, events))
+
+
+def _query_of(item: dict[str, Any]) -> str:
+    """Return what was searched for, as the upstream tells it."""
+    action = item.get("action")
+    query = action.get("query") if isinstance(action, dict) else None
+    return query if isinstance(query, str) else ""
 
 
 def _frame(event: MessageEvent) -> bytes:

@@ -78,14 +78,19 @@ def test_29_results_stand_behind_their_calls_and_the_rest_in_order(
 def test_30_a_result_is_whatever_its_tool_made(
     given: dict[str, Any], words: str, files: int
 ) -> None:
-    message = last(HELLO, CALLS, user(given))
+    message = last(HELLO, CALLS, user(result(B), given))
     assert message.role == "tool"
     assert message.text.startswith(f"read (call_a) returned:\n{words}")
     assert sum(isinstance(part, FilePart) for part in message.parts) == files
 
 
 def test_a_turn_that_was_interrupted_poisons_nothing() -> None:
-    assert told(HELLO, CALLS, user(result(A), text("go on")))[-1] == ("user", "go on")
+    """Calls without a result get an empty one, before all else."""
+    assert told(HELLO, CALLS, user(result(A), text("go on")))[2:] == [
+        ("tool", "read (call_a) returned:\nout"),
+        ("tool", "read (call_b) returned:\n"),
+        ("user", "go on"),
+    ]
 
 
 def test_a_result_without_its_call_is_refused_by_its_place() -> None:

@@ -48,7 +48,9 @@ SCENES: dict[str, list[list[Rendered]]] = {
 
 
 def meta(thinking: Thinking = THOUGHT, query: str = "") -> MessageMeta:
-    return MessageMeta("msg_0123456789abcdef", "claude-x", "req_1", 9, thinking, query)
+    return MessageMeta(
+        "msg_0123456789abcdef", "claude-x", "req_1", 9, thinking=thinking, search_query=query
+    )
 
 
 def streamed(batches: list[list[Rendered]], about: MessageMeta | None = None) -> Read:
