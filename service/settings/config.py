@@ -356,8 +356,8 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     if path is None and Path(DEFAULT_FILE).is_file():
         path = Path(DEFAULT_FILE)
     file = translate(read_mapping(path) if path else {}, _default_slugs())
-    names = (*SETTINGS, *REMOVED)
-    given = read_environment(os.environ if environ is None else environ, names)
+    variables = os.environ if environ is None else environ
+    given = read_environment(variables, (*SETTINGS, *REMOVED))
     problems = [*file.problems, *(unknown(name, SETTINGS) for name in HIDDEN & set(file.tree))]
     problems += given.problems
     tree, removed = without_removed(merged(file.tree, given.tree))

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from service import keys
-from service.observing import bad_http
+from service.connections import bad_http
 from service.observing.metrics import Metrics
 from service.program.runner import DrainingRunner, Program
 from service.settings.config import Config
@@ -60,6 +60,9 @@ async def server() -> AsyncIterator[Server]:
     async def hello(_request: web.Request) -> web.Response:
         return web.Response(text="hello")
 
+    async def size(request: web.Request) -> web.Response:
+        return web.Response(text=str(len(await request.read())))
+
     async def broken(_request: web.Request) -> web.StreamResponse:
         raise ValueError(SECRET)
 
@@ -68,6 +71,7 @@ async def server() -> AsyncIterator[Server]:
         app[keys.METRICS] = Metrics()
         app.router.add_get("/", hello)
         app.router.add_get("/broken", broken)
+        app.router.add_post("/size", size)
         return app
 
     async def drain(_app: web.Application, _seconds: float) -> None:
@@ -166,6 +170,67 @@ async def test_a_second_head_that_does_not_end_is_given_up_and_one_that_never_ca
     assert b"hello" in await idle.read()
     for _, writer in connections:
         writer.close()
+
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST /size HTTP/1.1\r\nHost: x\r\n"
+SIZED, CHUNKED = POST + b"Content-Length: 3\r\n\r\n", POST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [GET + b"GET / HT"],
+        [GET + GET + b"G"],
+        [SIZED + b"abc" + b"GET / HT"],
+        [SIZED, b"abc" + b"GET / HT"],
+        [SIZED + b"a", b"bc", b"GET / HT"],
+        [CHUNKED + b"3\r\nabc\r\n0\r\n\r\nGET / HT"],
+        [CHUNKED, b"3\r\nabc\r\n", b"0\r\n\r\n" + b"POST / HTTP/1.1\r\nHo"],
+    ],
+)
+async def test_a_head_that_begins_behind_a_request_is_given_up_after_the_answer(
+    server: Server, pieces: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bad_http, "HEAD_SECONDS", 0.3)
+    reader, writer = await asyncio.open_connection(*server.runner.addresses[0][:2])
+    for piece in pieces:
+        writer.write(piece)
+        await asyncio.sleep(0.02)
+    async with asyncio.timeout(10):
+        answers = await reader.read()  # to the end of the connection
+    assert answers.count(b"200 OK") == max(1, b"".join(pieces).count(GET))
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [GET],
+        [GET[:20], GET[20:]],
+        [GET[:-1], GET[-1:]],
+        [GET + GET],
+        [GET + b"\r\n"],
+        [SIZED + b"abc"],
+        [SIZED, b"a", b"bc"],
+        [SIZED + b"abc" + GET],
+        [CHUNKED + b"3\r\nabc\r\n0\r\n\r\n"],
+        [CHUNKED, b"3\r\nabc\r\n0\r\n\r", b"\n"],
+    ],
+)
+async def test_a_connection_on_which_nothing_has_begun_stays_open(
+    server: Server, pieces: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bad_http, "HEAD_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection(*server.runner.addresses[0][:2])
+    for piece in pieces:
+        writer.write(piece)
+        await asyncio.sleep(0.02)
+    await asyncio.sleep(0.5)
+    writer.write(GET.replace(b"Host: x", b"Host: x\r\nConnection: close"))
+    async with asyncio.timeout(10):
+        assert (await reader.read()).count(b"200 OK") >= 2
+    writer.close()
 
 
 @pytest.mark.whole
