@@ -44,13 +44,14 @@ async def create_message(request: web.Request) -> web.StreamResponse:
     names = [info.id for info in listing]
     asked = asked_message(body, arrival, lambda name: stand_in(name, config.messages.models, names))
     record.chat = chat = await checked(asked.chat)
-    windows = (info.context_window for info in listing if info.id == chat.model)
+    listing.sort(key=lambda info: info.id != chat.model)  # another name stands for the first
+    windows = (info.context_window for info in listing if info.context_window)
     meta = MessageMeta(
         id=f"msg_{secrets.token_hex(_ID_BYTES)}",
         model=chat.asked_model,
         request_id=record.request_id,
         input_tokens=_estimated(chat),
-        context_tokens=next(windows, None) or MAX_CONTEXT_TOKENS,
+        context_tokens=next(windows, MAX_CONTEXT_TOKENS),
         thinking=asked.thinking,
         search_query=asked.search_query,
     )

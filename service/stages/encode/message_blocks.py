@@ -242,8 +242,8 @@ class GatheredBlocks:
                 self._begun[-1][2].add(signature)
             case BlockGrows(_, TextDelta(text) | ThinkingDelta(text) | InputDelta(text)):
                 self._begun[-1][1].add(text)
-            case BlockStop():
-                pass
+            case _:
+                pass  # the end of a block adds nothing
 
     @property
     def blocks(self) -> list[Block]:
