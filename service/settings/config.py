@@ -170,6 +170,12 @@ class StreamConfig(_Section):
     head_seconds: types.SecondsOrZero = 5
 
 
+class MessagesConfig(_Section):
+    """The Messages dialect: what `claude-…` names stand for, by family."""
+
+    models: types.ClaudeModels = Field(default_factory=dict)
+
+
 class ImagesConfig(_Section):
     """The image endpoint."""
 
@@ -268,6 +274,7 @@ class Config(BaseSettings):
     gpts_key: SecretStr = SecretStr("")
     conversation: ConversationConfig = ConversationConfig()
     stream: StreamConfig = StreamConfig()
+    messages: MessagesConfig = MessagesConfig()
     images: ImagesConfig = ImagesConfig()
     files: FilesConfig = FilesConfig()
     fetch: FetchConfig = FetchConfig()

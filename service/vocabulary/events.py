@@ -405,13 +405,17 @@ class AnswerWanted(Struct, frozen=True):
 
 
 class TurnEnded(Struct, frozen=True):
-    """Always the last delta. `finish_reason` is None exactly when there is a `failure`."""
+    """Always the last delta. `finish_reason` is None exactly when there is a `failure`.
+
+    `stop_sequence` is the caller's own word that ended the answer, if one did.
+    """
 
     outcome: Outcome
     finish_reason: str | None
     failure: Failure | None = None
     counts: dict[str, int] = field(default_factory=dict)  # unknown events, rewrites, … by kind
     samples: dict[str, str] = field(default_factory=dict)  # of some kinds; they quote the upstream
+    stop_sequence: str | None = None
 
 
 Delta = (

@@ -73,6 +73,8 @@ RAW = BotFormat(
 )
 # For answers of items, which have their own for pictures, citations and calls.
 ITEMS = structs.replace(RAW, shows_file_links=True)
+# For answers of blocks, whose readers know calls of their own tools only.
+BLOCKS = structs.replace(WEB, shows_tools=False)
 
 IMAGE_PLACEHOLDER = "<<ImageDisplayed>>"
 IMAGE_PLACEHOLDER_TEXT = "图片生成中，请稍后\n"
