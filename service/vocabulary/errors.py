@@ -96,6 +96,9 @@ class NotFoundError(RequestError):
     code = "not_found"
 
 
+NOT_OFFERED = "not_offered_by_account"  # code of what only accounts of the other upstream have
+
+
 class MethodNotAllowedError(RequestError):
     """The path exists, the method does not."""
 
