@@ -17,7 +17,6 @@ from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
 from service.observing.unknown_events import Drift
 from service.pipeline.usage import loaded_encoding
-from service.ports import Turns
 from service.program.upstreams.codex import codex_parts
 from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
 from service.program.upstreams.website import Website, open_website
@@ -90,6 +89,19 @@ def make_app(config: Config) -> web.Application:
         )
     )
     return app
+
+
+def prepare(config: Config) -> None:
+    """Make what all processes share and a start cannot do without. Blocks.
+
+    Raises:
+        StorageError: the secret cannot be read or made; the message says what to change.
+    """
+    try:
+        _secret(config)
+    except StorageError as error:
+        hint = f"Make {SECRET_FILE.parent}/ writable, or set tokens.secret."
+        raise StorageError(f"{error.message}. {hint}") from error
 
 
 async def drain(app: web.Application, seconds: float) -> None:
@@ -405,9 +417,12 @@ def _is_alone(config: Config) -> bool:
 
 
 def _journal_folder(config: Config) -> Path:
-    """Return where rotated tokens are on their way into the store: beside its file, if it has one."""
-    kind, _, path = config.storage.state.partition(":")
-    return (Path(path).parent if kind == "sqlite" else DATA) / "tokens"
+    """Return where rotated tokens are on their way into the store: with what else is kept here."""
+    for place in (config.storage.state, config.storage.blobs):
+        kind, _, path = place.partition(":")
+        if kind in ("sqlite", "file"):
+            return (Path(path).parent if kind == "sqlite" else Path(path)) / "tokens"
+    return DATA / "tokens"
 
 
 def _secret(config: Config) -> bytes:

@@ -28,7 +28,7 @@ A rotated token goes into memory before anything is waited for, then into the jo
 the store, and when the store has it out of the journal again; last into the file of keys, if it is
 of an account there. What one of the two misses, because a process was killed between them or it
 could not be written, is brought there when the next process starts, and every `SAVE_SECONDS`. Of
-what is found in several places the last exchange counts: they are numbered, since moments would be
+those that are found in several places the last counts: they are numbered, since moments would be
 wrong after a clock was set. Only the holder of the lock writes rotated tokens, after a certain
 reading, so that nobody puts an old one over a newer.
 
