@@ -16,8 +16,7 @@ from aiohttp import web
 from service.observing.logs import setup_logging
 from service.observing.shared_metrics import shared_metrics
 from service.program.core_dumps import forbid_core_dumps
-from service.program.demo_child import DemoError, demo_upstream, pointed_at
-from service.program.running_demo import RunningDemo, told
+from service.program.demo_child import DemoError, RunningDemo, demo_upstream, pointed_at, told
 from service.program.runner import DrainingRunner, Program
 from service.program.workers import run_workers
 from service.settings.config import (

@@ -31,6 +31,7 @@ _AUTHORIZE_PATH = "/oauth/authorize"
 _SCOPE = "openid profile email offline_access"
 _MAX_CHARS = 8192
 _DENIED = "The sign-in was denied: run this again, and allow it in the browser."
+_REFUSED = "The sign-in was refused: run this again, or without --browser."
 _PAGE = """<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Sign-in</title></head>
 <body><p>{}</p></body></html>"""
 
@@ -101,8 +102,8 @@ def code_in(login: BrowserLogin, callback: str) -> AuthorizationCode:
         raise WrongCallbackError(message)
     if not hmac.compare_digest(state.encode(), login.state.encode()):
         raise WrongCallbackError("This address is of another sign-in: open the address above.")
-    if "error" in query:
-        raise LoginError(_DENIED)
+    if error := query.get("error"):
+        raise LoginError(_DENIED if error == "access_denied" else _REFUSED)
     code = query.get("code", "")
     if not code:
         raise WrongCallbackError("There is no code in this address.")

@@ -1,8 +1,8 @@
 """Signing in by a code that is typed in on any other device (codex 1.2); best for a server.
 
-    POST usercode {"client_id"}                    {"device_auth_id", "user_code", "interval": "5"}
-    POST token {"device_auth_id", "user_code"}     403 or 404 until the code was typed in, then
-                                                   {"authorization_code", "code_verifier", …}
+POST usercode {"client_id"}                    {"device_auth_id", "user_code", "interval": "5"}
+POST token {"device_auth_id", "user_code"}     403 or 404 until the code was typed in, then
+{"authorization_code", "code_verifier", …}
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""What is known about refresh tokens: in memory, in the journal, sealed in the state store, and for
-stored accounts in the file of keys as well.
+"""What is known about refresh tokens: in memory, in the journal, and sealed in the state store.
 
+What is known of stored accounts is in the file of keys as well.
 Everything is kept under a hash of the caller's own refresh token. What is kept where, and why
 nothing of it is lost, is told at the top of `exchange.py`; here is how it is read and written.
 """
