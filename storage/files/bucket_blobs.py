@@ -17,7 +17,7 @@ from storage.files.bucket import Bucket
 from storage.files.retention import KeptFile, Swept, due, swept
 
 
-class ObjectBlobs:
+class BucketBlobs:
     """The BlobStore of several machines.
 
     Args:

@@ -33,7 +33,7 @@ READS_AT_ONCE = 16
 LOOK_SECONDS = 60.0  # what other machines add is not known for so long
 
 
-class ObjectUploads:
+class BucketUploads:
     """The UploadStore of several machines.
 
     Args:

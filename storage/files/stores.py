@@ -4,8 +4,8 @@ from pathlib import Path
 
 from storage.files.blobs import FileBlobs
 from storage.files.bucket import Bucket
-from storage.files.bucket_blobs import ObjectBlobs
-from storage.files.bucket_uploads import ObjectUploads
+from storage.files.bucket_blobs import BucketBlobs
+from storage.files.bucket_uploads import BucketUploads
 from storage.files.retention import Swept
 from storage.files.uploads import FileUploads
 
@@ -25,8 +25,8 @@ class Stores:
         root = data if is_shared else Path(address.removeprefix(_FILE))
         self._local = FileBlobs(root), FileUploads(root)
         self._shared = _shared(address, *self._local) if is_shared else None
-        self.blobs: FileBlobs | ObjectBlobs
-        self.uploads: FileUploads | ObjectUploads
+        self.blobs: FileBlobs | BucketBlobs
+        self.uploads: FileUploads | BucketUploads
         self.blobs, self.uploads = self._shared or self._local
 
     async def sweep(self, keep_days: float, max_bytes: int) -> dict[str, Swept]:
@@ -51,6 +51,6 @@ class Stores:
 
 def _shared(
     address: str, blobs: FileBlobs, uploads: FileUploads
-) -> tuple[ObjectBlobs, ObjectUploads]:
+) -> tuple[BucketBlobs, BucketUploads]:
     bucket = Bucket(address)
-    return ObjectBlobs(bucket, blobs), ObjectUploads(bucket, uploads.incoming)
+    return BucketBlobs(bucket, blobs), BucketUploads(bucket, uploads.incoming)
