@@ -1,4 +1,4 @@
-"""The stores of pictures, files and uploads that a setting asks for (`storage.blobs`)."""
+"""The stores of pictures, files and uploads, chosen by the setting `storage.blobs`."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class Stores:
 
     Args:
         address: `file:<directory>`, or `s3://<bucket>/<prefix>`.
-        data: the directory for what is on its way to a bucket.
+        data: the directory for bodies on their way to a bucket.
     """
 
     def __init__(self, address: str, data: Path) -> None:
@@ -30,19 +30,18 @@ class Stores:
         self.blobs, self.uploads = self._shared or self._local
 
     async def sweep(self, keep_days: float, max_bytes: int) -> dict[str, Swept]:
-        """Remove what is due, in each store within `max_bytes`; return the account of each.
+        """Sweep each store down to `max_bytes`; return the accounts under `blobs` and `uploads`.
 
-        Several processes and machines may do so at once: what one has removed is no error to
-        the others.
+        Several processes and machines may sweep at once.
 
         Raises:
             StorageError: the bucket is out of order.
-            OSError: so is the disk.
+            OSError: the disk is.
         """
         blobs, uploads = self._local
         swept = {"blobs": await blobs.sweep(keep_days, max_bytes)}
         swept["uploads"] = await uploads.sweep(max_bytes)
-        if self._shared is not None:  # then the disk had only what was on its way
+        if self._shared is not None:  # the disk then holds only bodies on their way to the bucket
             shared_blobs, shared_uploads = self._shared
             swept["blobs"] = await shared_blobs.sweep(keep_days, max_bytes)
             swept["uploads"] = await shared_uploads.sweep(max_bytes)

@@ -1,9 +1,10 @@
 """The file of gateway keys (`server.keys_file`): written by a command, read by every process.
 
-A look at the file's status before each use costs microseconds and makes a change count from the
-next request on, in all processes and without a signal. What a key stands for is sealed together
-with the key's hash, so that who can write the file but has not the secret cannot give it a key
-of his own.
+Each use of a key first looks at the file's status, which costs microseconds. So a change counts
+from the next request on, in all processes and without a signal.
+
+The credential that a key stands for is sealed together with the key's hash. Whoever can write the
+file but lacks the secret therefore cannot attach a stored credential to a key of their own.
 """
 
 import fcntl
@@ -33,7 +34,7 @@ from storage.secrets.cipher import Cipher
 
 _log = logging.getLogger("gateway.keys")
 
-_NOBODY = "0" * 64  # compared with what has no key, so that it takes as long
+_NO_DIGEST = "0" * 64  # compared with an unknown key, which then takes as long as a known one
 _Identity = tuple[int, int, int]
 
 
@@ -67,10 +68,10 @@ class KeyFile:
         self._opened: dict[str, Credential] = {}
 
     def find(self, text: str) -> Granted:
-        """Return what a key is good for; see the port."""
+        """Return the key's terms and its credential; see the port."""
         keys = self._current()
         key = keys.get(key_id(text) or "")
-        expected = key.digest if key else _NOBODY
+        expected = key.digest if key else _NO_DIGEST
         is_same = hmac.compare_digest(expected.encode(), digest_of(text).encode())
         if key is None or not is_same:
             raise AuthError(f"{WRONG_KEY} This gateway knows no such key, or it was revoked.")
@@ -85,15 +86,15 @@ class KeyFile:
         return sorted(self._current().values(), key=lambda key: key.created_at)
 
     def add(self, terms: KeyTerms, credential: Credential) -> str:
-        """Make a key that stands for a credential and return it: it is kept nowhere. Blocks.
+        """Make a key for a credential and return its text, which is stored nowhere. Blocks.
 
         Raises:
-            ValueError: there is a key of this name.
+            ValueError: there is a key of this name already.
             StorageError: the file cannot be read or written.
         """
         text = new_key()
         digest = digest_of(text)
-        with self._alone():
+        with self._exclusive():
             keys = self.listing()
             if any(key.name == terms.name for key in keys):
                 message = f"there is a key '{terms.name}' already"
@@ -112,13 +113,13 @@ class KeyFile:
         return text
 
     def revoke(self, which: str) -> GatewayKey:
-        """Remove the key of this id or name and return what was kept of it. Blocks.
+        """Remove the key with this id or name and return its record. Blocks.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is no such key.
             StorageError: the file cannot be read or written.
         """
-        with self._alone():
+        with self._exclusive():
             keys = self.listing()
             for key in keys:
                 if which in (key.id, key.name):
@@ -128,14 +129,14 @@ class KeyFile:
         raise ValueError(message)
 
     def renew(self) -> int:
-        """Seal anew what an old secret sealed, and return for how many keys that was. Blocks.
+        """Seal anew what an old secret had sealed; return for how many keys. Blocks.
 
         Raises:
             StorageError: the file cannot be read or written.
         """
         if not any(self._renewed(key) for key in self.listing()):
-            return 0  # a file that need not be written may be one that cannot
-        with self._alone():
+            return 0  # without writing: the file may be read-only
+        with self._exclusive():
             changed = [(key, self._renewed(key)) for key in self.listing()]
             self._write([renewed or key for key, renewed in changed])
             return sum(renewed is not None for _, renewed in changed)
@@ -143,7 +144,7 @@ class KeyFile:
     # --- reading ------------------------------------------------------------------
 
     def _current(self) -> dict[str, GatewayKey]:
-        """Return the keys by id, read again if the file is another one than before."""
+        """Return the keys by id, reading the file again if it has changed."""
         try:
             identity = _identity(self._path)
             if identity != self._identity:
@@ -154,7 +155,7 @@ class KeyFile:
             message = "The keys of this gateway cannot be read; its log says why."
             _log.error("%s cannot be read: %s", self._path, error.strerror)
             raise StorageError(message) from error
-        if self._keys is None:  # it was not what it should be when it was read
+        if self._keys is None:  # the file was damaged when it was read
             raise StorageError("The keys of this gateway cannot be read; its log says why.")
         return self._keys
 
@@ -194,8 +195,8 @@ class KeyFile:
         return self._cipher.encrypt(msgspec.json.encode(sealed)).decode()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold a file lock: two commands at once must not lose each other's change."""
+    def _exclusive(self) -> Iterator[None]:
+        """Hold a file lock, so that two commands at once do not lose each other's change."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = self._path.with_name(f".{self._path.name}.lock")
@@ -209,13 +210,13 @@ class KeyFile:
             os.close(descriptor)
 
     def _write(self, keys: Sequence[GatewayKey]) -> None:
-        """Put a new file in the place of the old one, for the same owner and nobody else."""
+        """Replace the file by a new one with the same owner and mode 600."""
         temporary = self._path.with_name(f".{self._path.name}.{token_hex(8)}")
         try:
             like = (self._path if self._path.exists() else self._path.parent).stat()
             descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                with suppress(PermissionError):  # only root may give it to another one
+                with suppress(PermissionError):  # only root may change the owner
                     os.fchown(descriptor, like.st_uid, like.st_gid)
                 file.write(msgspec.json.format(msgspec.json.encode(_File(tuple(keys)))) + b"\n")
                 file.flush()
@@ -231,7 +232,7 @@ class KeyFile:
 
 
 def _identity(path: Path) -> _Identity | None:
-    """Return what differs between two states of the file, None if there is no file."""
+    """Return inode, time and size, which differ when the file was changed; None without a file."""
     try:
         status = path.stat()
     except FileNotFoundError:
