@@ -31,7 +31,7 @@ from storage.secrets.keys_document import KeysDocument, KeysDocumentFile
 
 _log = logging.getLogger("gateway.keys")
 
-_NOBODY = "0" * 64  # compared with what has no key, so that it takes as long
+_NO_DIGEST = "0" * 64  # compared with an unknown key, which then takes as long as a known one
 _ISSUERS = {Issuer.OPENAI: "OpenAI", Issuer.DEMO: "the built-in demo"}
 SIGN_IN = "sign in again: python -m service login"
 
@@ -64,9 +64,9 @@ class KeyFile:
         self.accounts = AccountFile(self._document, cipher)
 
     def find(self, text: str) -> Granted:
-        """Return what a key is good for; see the port."""
+        """Return the terms and the credential of a key; see the port."""
         key = self._current().get(key_id(text) or "")
-        expected = key.digest if key else _NOBODY
+        expected = key.digest if key else _NO_DIGEST
         is_same = hmac.compare_digest(expected.encode(), digest_of(text).encode())
         if key is None or not is_same:
             raise AuthError(f"{WRONG_KEY} This gateway knows no such key, or it was revoked.")

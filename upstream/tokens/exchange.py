@@ -59,7 +59,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from service.observing.throttled import Seldom
+from service.observing.throttled import Throttled
 from service.observing.tracing import child_span
 from service.vocabulary.errors import (
     WRONG_KEY,
@@ -131,7 +131,7 @@ class Exchanges:
         self._on_refresh = on_refresh
         self._flights: dict[str, asyncio.Task[Outcome]] = {}
         self._no_ahead_until: dict[str, float] = {}
-        self._seldom = Seldom()
+        self._throttled = Throttled()
 
     def known(self, key: str) -> Exchanged | None:
         """Return the last access token that this process knows of."""
@@ -240,7 +240,7 @@ class Exchanges:
             failure: ServiceError = AuthError(exc.message)
         except TokenServiceError as exc:
             self._on_refresh("failed")
-            if self._seldom.is_due(exc.message):
+            if self._throttled.is_due(exc.message):
                 logger.warning("refresh token %s could not be exchanged: %s", key[:8], exc)
             wait = exc.retry_after_seconds or RETRY_AFTER_SECONDS
             failure = TokenServiceError(exc.message, retry_after_seconds=wait)
@@ -255,7 +255,7 @@ class Exchanges:
     def _without_lock(self, key: str, usable: Exchanged | None, exc: StorageError) -> Outcome:
         if usable is not None:
             return self._paused(key, usable)
-        if self._seldom.is_due("lock"):
+        if self._throttled.is_due("lock"):
             logger.warning("refresh token %s waits for its lock in vain: %s", key[:8], exc)
         message = (
             "Another process exchanges this refresh token, or the state store cannot tell whether "

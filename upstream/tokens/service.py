@@ -21,7 +21,7 @@ import aiohttp_socks
 import msgspec
 from typing_extensions import override
 
-from service.observing.throttled import Seldom
+from service.observing.throttled import Throttled
 from service.version import VERSION
 from service.vocabulary.credentials import claims_of
 from service.vocabulary.errors import WRONG_KEY, AuthError, TokenServiceError
@@ -96,7 +96,7 @@ class TokenService:
         self._session = session
         self._clock = clock
         self._pause_seconds = pause_seconds
-        self._seldom = Seldom()
+        self._throttled = Throttled()
 
     async def exchange(self, wire: Wire, refresh_token: str) -> Grant:
         """Return an access token, after up to two retries.
@@ -112,7 +112,7 @@ class TokenService:
             try:
                 return await self._ask(wire, refresh_token)
             except TokenServiceError as exc:
-                if self._seldom.is_due(exc.message):
+                if self._throttled.is_due(exc.message):
                     logger.warning("token exchange failed, trying again: %s", exc)
                 await asyncio.sleep(self._pause(attempt, exc.retry_after_seconds))
         return await self._ask(wire, refresh_token)
