@@ -140,7 +140,7 @@ def response_chat(
         received_at=arrival.received_at,
         idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_output_tokens,
-        demand=demand_of(fields, items),
+        demand=demand_of(fields, items, is_native=arrival.is_native),
         wishes=wishes_of(fields),
         needs_copies=True,  # pictures are in the response themselves
     )

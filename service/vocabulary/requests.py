@@ -160,7 +160,8 @@ class Function(Struct, frozen=True):
 
     `name` is what the model calls it by, `path` where that schema stands in the request, for
     errors. One of a namespace has its own name and the namespace beside it. A custom tool takes
-    one text, which the model writes as the argument `CUSTOM_INPUT`.
+    one text, which the model writes as the argument `CUSTOM_INPUT`. `is_strict` asks for arguments
+    that fit the schema without fail.
     """
 
     name: str
@@ -170,15 +171,17 @@ class Function(Struct, frozen=True):
     namespace: str = ""
     own_name: str = ""
     is_custom: bool = False
+    is_strict: bool = False
 
 
 class JsonFormat(Struct, frozen=True):
-    """JSON that the answer has to be: an object, or what fits a JSON Schema; `path` as above."""
+    """JSON that the answer has to be: an object, or what fits a JSON Schema; the rest as above."""
 
     path: str
     schema: dict[str, Any] | None = None
     name: str = ""
     description: str = ""
+    is_strict: bool = False
 
 
 class Demand(Struct, frozen=True):
