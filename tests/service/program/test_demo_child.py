@@ -4,10 +4,19 @@ import json
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from service.program import demo_child
-from service.program.demo_child import DemoError, demo_upstream, pointed_at
+from service.program.demo_child import (
+    DEMO_FILE,
+    DemoError,
+    RunningDemo,
+    demo_upstream,
+    pointed_at,
+    told,
+    told_demo,
+)
 from service.settings.config import Config, TokensConfig, UpstreamConfig
 from tests.service.program.gateway_process import GatewayProcess, fetch
 
@@ -88,3 +97,29 @@ def test_no_address_of_a_real_service_is_left():
     assert changed.tokens.openai_url == "http://127.0.0.1:9/oauth/token"
     assert changed.tokens.provider == "openai"
     assert changed.storage == config.storage
+
+
+def test_where_the_demo_is_is_told_to_its_owner_alone_and_only_while_it_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mine, other = (RunningDemo(f"http://127.0.0.1:{port}", "http://g/v1") for port in (1, 2))
+    assert told_demo() is None
+    with told(mine):
+        assert told_demo() == mine
+        assert DEMO_FILE.stat().st_mode & 0o777 == 0o600
+        with told(other):
+            assert told_demo() == other
+        assert told_demo() is None
+    with told(mine):
+        with told(other):
+            pass
+        DEMO_FILE.write_bytes(msgspec.json.encode(other))
+    assert told_demo() == other  # another gateway's, which goes on
+    assert [one.name for one in DEMO_FILE.parent.iterdir()] == ["demo.json"]
+
+
+def test_where_it_cannot_be_told_the_gateway_runs_all_the_same(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").touch()
+    with told(RunningDemo("http://127.0.0.1:1", "http://g/v1")):
+        assert told_demo() is None
+    assert "cannot be written" in caplog.text
