@@ -150,7 +150,7 @@ def wait_until(is_true: Callable[[], bool]) -> None:
 
 
 def drop_state() -> None:
-    for path in Path("data").glob("state.db*"):
+    for path in filter(Path.is_file, Path("data").glob("state.db*")):
         path.unlink()
 
 

@@ -1,12 +1,14 @@
 """`python -m service accounts …` and keys for accounts, as they are typed."""
 
 import io
+import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from service.program.demo_child import RunningDemo, told
 from tests.service.program.signing_in import (
     Command,
     choose,
@@ -110,10 +112,9 @@ def test_the_tokens_of_one_issuer_are_not_sent_to_the_other(
 ) -> None:
     """It signed in at what the settings took for OpenAI; now they say that the demo is there."""
     revocations = codex_stats(login_demo)["revocations"]
-    running = f'{{"demo": "{login_demo}", "gateway": "http://127.0.0.1:1/v1"}}'
-    (tmp_path / "data" / "demo.json").write_text(running)
     command_in(tmp_path, {}, monkeypatch)
-    assert command("accounts", "remove", "mine") == 1
+    with told(RunningDemo(login_demo, "http://127.0.0.1:1/v1", os.getpid())):
+        assert command("accounts", "remove", "mine") == 1
     assert "It signed in at OpenAI, which is not where these settings lead" in (
         capsys.readouterr().err
     )

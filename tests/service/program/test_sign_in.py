@@ -1,5 +1,7 @@
 """What a sign-in is made of: where, for which gateway."""
 
+import os
+
 import pytest
 
 from service.program.demo_child import RunningDemo, told
@@ -27,7 +29,7 @@ def test_the_gateway_is_where_the_settings_say(server: dict[str, object], api: s
 
 def test_the_demo_is_where_a_running_gateway_says(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with told(RunningDemo("http://127.0.0.1:1", "http://127.0.0.1:2/v1")):
+    with told(RunningDemo("http://127.0.0.1:1", "http://127.0.0.1:2/v1", os.getpid())):
         place = sign_in_place(Config())
         assert (place.issuer, place.api) == (Issuer.DEMO, "http://127.0.0.1:2/v1")
         assert place.config.tokens.codex_url == "http://127.0.0.1:1/oauth/token"
