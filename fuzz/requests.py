@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from handlers.reading.common_fields import Arrival
-from handlers.reading.demand_fields import demanded
+from handlers.reading.demand_fields import checked
+from service.demands.instructions import instructed
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import ChatRequest, FilePart, Profile
 from service.vocabulary.wire import error_of, to_json
@@ -59,8 +60,8 @@ def check_chat(chat: ChatRequest) -> None:
     assert all(chat.stop), "an empty stop"
     named = ", ".join(chat.ignored_fields)
     assert len(named) <= MAX_FIELDS_CHARS and named.isascii() and named.isprintable()
-    told = tried(lambda: _loop().run_until_complete(demanded(chat)))
-    if told is not None:
+    if tried(lambda: _loop().run_until_complete(checked(chat))) is not None:
+        told = instructed(chat)
         assert (told.demand is None) == (chat.demand is None)
         _check_turn(told)
 

@@ -26,6 +26,14 @@ class Lease(Struct, frozen=True):
     holder: str
 
 
+class Bounds(Struct, frozen=True):
+    """How much is kept for one owner, and for all of them, in bytes."""
+
+    owner: str
+    max_owner_bytes: int
+    max_bytes: int
+
+
 class Reachable(Protocol):
     """Something whose state `/readyz` reports."""
 
@@ -38,11 +46,21 @@ class StateStore(Protocol):
 
     A dead store degrades: `get` answers None, `set` False, `delete`, `renew` and `release`
     do nothing, `add` and `acquire` answer True; each failure is logged once a minute and
-    counted. No method but `lock` raises for a store that is down.
+    counted. No method but `fetch` and `lock` raises for a store that is down.
     """
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None when absent or expired."""
+
+    async def fetch(self, key: str) -> bytes | None:
+        """Return the value, or None when it is known to be absent or expired.
+
+        For what would do harm if a stored value were overlooked: it does not degrade, unless
+        this process is alone.
+
+        Raises:
+            StorageError: the store does not answer.
+        """
 
     async def set(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """Store the value, replacing any other, for `ttl_seconds` or for good.
@@ -52,6 +70,15 @@ class StateStore(Protocol):
 
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
+
+    async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> bool:
+        """Store a value among those that are kept for owners, whose oldest go so that it fits.
+
+        Returns whether the store has taken it. All owners share one order and one limit.
+        """
+
+    async def forget(self, key: str) -> None:
+        """Forget a value that is kept for an owner."""
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """Store the value if there is none; return whether it was stored."""
@@ -96,6 +123,26 @@ class StateStore(Protocol):
 
     async def close(self) -> None:
         """Release connections and files."""
+
+
+class Journal(Protocol):
+    """Values on their way into the state store, which all processes of this machine see.
+
+    What must not be lost is put here first and removed once the store has it. No method raises
+    for a disk that is out of order.
+    """
+
+    async def put(self, key: str, value: bytes) -> bool:
+        """Write a value in place of any other; return whether the disk has taken it."""
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value, or None."""
+
+    async def remove(self, key: str) -> None:
+        """Forget the value, if any."""
+
+    async def keys(self) -> list[str]:
+        """Return the keys of all values."""
 
 
 class Blob(Protocol):

@@ -51,12 +51,8 @@ BOT = BotFormat(
     pictures=PictureForm.NONE,
 )
 NOT_IN_TIME = "The picture did not come in time."  # no late picture ever comes here
-# What goes on elsewhere cannot be had here.
-NOTHING_LATER = (
-    BodyEnded(BodyEnd.UNRESUMED),
-    BodyEnded(BodyEnd.WAITED, NOT_IN_TIME),
-    BodyEnded(BodyEnd.WAITED, NOT_IN_TIME),
-)
+# What goes on elsewhere cannot be had here: no other body, and none of the two waits brings a thing.
+NOTHING_LATER = (BodyEnded(BodyEnd.UNRESUMED), BodyEnded(BodyEnd.WAITED, NOT_IN_TIME)) * 3
 FORMATS = {"web": WEB, "bot": BOT, "raw": RAW}
 
 

@@ -12,7 +12,10 @@ from openresponses_types import types as published
 from pydantic import BaseModel
 
 ITEMS = frozenset({"message", "function_call", "function_call_output", "reasoning"})
-OTHER_EVENTS = ("response.image_generation_call.", "response.custom_tool_call_input.")
+OTHER_EVENTS = (
+    *("response.image_generation_call.", "response.custom_tool_call_input."),
+    *("response.web_search_call.", "response.reasoning_text."),
+)
 
 
 def _models() -> dict[str, type[BaseModel]]:

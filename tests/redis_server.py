@@ -6,13 +6,12 @@ def redis_server() -> Iterator[RedisServer]:
         yield server
 """
 
-import os
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,17 +21,11 @@ STARTING_SECONDS = 10
 
 
 class RedisServer:
-    """One server process; it keeps port and folder over `stop` and `start`.
+    """One server process; it keeps port and folder over `stop` and `start`."""
 
-    `environ` are variables that it gets besides those of this process.
-    """
-
-    def __init__(
-        self, program: str, folder: Path, environ: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, program: str, folder: Path) -> None:
         self._program = program
         self._folder = folder
-        self._environ = {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -58,7 +51,7 @@ class RedisServer:
         command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--dir", str(self._folder), "--unixsocket", f"{self._folder}/redis.sock"]
         command += ["--save", "", "--appendonly", "no", "--loglevel", "warning"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self._environ)
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + STARTING_SECONDS
         while self.command("PING") != b"+PONG":
             assert time.monotonic() < deadline, "redis-server does not answer"
@@ -82,13 +75,13 @@ class RedisServer:
 
 
 @contextmanager
-def running_redis(environ: Mapping[str, str] | None = None) -> Iterator[RedisServer]:
+def running_redis() -> Iterator[RedisServer]:
     """Run a server for the block; without the program the test is skipped."""
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("redis-server is not installed")
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        server = RedisServer(program, Path(folder), environ)
+        server = RedisServer(program, Path(folder))
         try:
             server.start()
             yield server

@@ -290,6 +290,26 @@ async def test_a_turn_whose_conversation_stays_as_it_is_is_empty_after_the_idle_
     assert len(scripted.looks) > 3
 
 
+async def test_the_conversation_that_the_caller_goes_on_with_is_known(
+    scripted: ScriptedUpstream, start_gateway: StartGateway
+) -> None:
+    scripted.plays(*body("v0", DONE))
+    scripted.stored["c1"] = stored(BLUE)
+    gateway = await start_gateway(scripted.url)
+    got = await gateway.chat(conversation_id="c1", parent_message_id="a0")
+    assert (got.text, got.json["conversation_id"]) == (BLUE, "c1")
+
+
+@STREAMED
+async def test_a_stored_answer_of_another_id_is_no_losing_variant(
+    stream: bool, scripted: ScriptedUpstream, start_gateway: StartGateway
+) -> None:
+    scripted.plays(*body("v0", TOKEN, {"id": "a7", "text": "Hm"}, HAND_OFF, DONE))
+    scripted.stored["c1"] = stored(BLUE)
+    got, outcomes = await ask(scripted, start_gateway, stream=stream)
+    assert (got.text, outcomes) == (f"Hm\n\n{BLUE}", {"complete": 1.0})
+
+
 async def test_a_stream_is_kept_alive_meanwhile(
     scripted: ScriptedUpstream, start_gateway: StartGateway
 ) -> None:
@@ -440,6 +460,22 @@ async def test_a_notice_of_a_picture_that_never_comes_is_in_the_error(
     assert (got.text, got.error["code"], outcomes) == ("", "empty_response", {"empty": 1.0})
     words = "It may take a while." if name == "task of the assistant" else NOTICE
     assert got.error["message"].endswith(f"It said: {words}")
+
+
+async def test_an_order_of_a_picture_says_that_it_did_not_come_and_is_not_refused(
+    scripted: ScriptedUpstream, start_gateway: StartGateway
+) -> None:
+    scripted.plays(*body("v0", *LAUNCHES["use case and notice"]))
+    scripted.stored["c1"] = PENDING
+    gateway = await start_gateway(scripted.url)
+    async with gateway.session.post(
+        f"{gateway.url}/v1/images/generations",
+        json={"prompt": "a boat"},
+        headers={"Authorization": "Bearer fk-token"},
+    ) as response:
+        got = await read(response)
+    assert (got.status, got.error["code"]) == (502, "empty_response")
+    assert NOTICE in got.error["message"]
 
 
 @STREAMED

@@ -88,14 +88,9 @@ async def test_an_order_of_two_pictures_is_two_turns_however_often_it_comes(
     assert await turns(gateway, demo) == 2
 
 
-async def test_an_identical_request_joins_only_where_that_is_set(
-    demo: str, start_gateway: StartGateway, gateway: Gateway
-) -> None:
+async def test_an_identical_request_joins_by_a_key_only(demo: str, gateway: Gateway) -> None:
     await asyncio.gather(gateway.chat("6*7"), gateway.chat("6*7"))
     assert await turns(gateway, demo) == 2
-    joining = await start_gateway(demo, server={"join_seconds": 30})
-    await asyncio.gather(joining.chat("6*7"), joining.chat("6*7"), joining.chat("6*8"))
-    assert await turns(gateway, demo) == 4
 
 
 async def test_the_last_caller_to_leave_ends_the_turn(gateway: Gateway) -> None:

@@ -13,6 +13,7 @@ NAMES = (
     "delta",
     "markers",
     "turns",
+    "codex",
     "pipeline",
     "calls",
     "chat",

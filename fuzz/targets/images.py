@@ -1,13 +1,14 @@
 """The body of an order of pictures."""
 
 import json
-from functools import cache
+from functools import cache, partial
 
 from fuzz import requests
 from fuzz.mutants import is_recipe, mutant, recipes
 from fuzz.requests import ARRIVAL, check_chat, plain, tried
+from handlers.images.edits import read_edit
 from handlers.images.fields import read_order
-from service.orders.images import MAX_PICTURES
+from service.orders.images import MAX_PICTURES, ImageOrder
 from service.settings.config import Config
 
 MAX_BYTES = 1024
@@ -18,9 +19,13 @@ def check(data: bytes) -> None:
     """An order with the words of its prompt, or a refusal that says why."""
     if is_recipe(data):
         data = mutant(list(bodies().values()), data)
-    order = tried(lambda: read_order(data, ARRIVAL, _config()))
-    if order is None:
-        return
+    for read in (read_order, read_edit):
+        order = tried(partial(read, data, ARRIVAL, _config()))
+        if order is not None:
+            _check(order, data)
+
+
+def _check(order: ImageOrder, data: bytes) -> None:
     told = plain(data)
     assert isinstance(told, dict), "what is no JSON was accepted"
     assert told["prompt"].strip() in order.text, "the prompt is lost"
@@ -48,6 +53,13 @@ def bodies() -> dict[str, bytes]:
             "style": "vivid",
             "response_format": "b64_json",
             "user": "u",
+        },
+        "edit": {
+            "prompt": "A hat",
+            "images": [{"image_url": "data:image/png;base64,aGk="}, {"file_id": "file-1"}],
+            "mask": {"file_id": "file-2"},
+            "stream": True,
+            "partial_images": 1,
         },
         "native": {"model": "gpt-image-1", "prompt": "A boat", "size": "auto", "background": None},
     }

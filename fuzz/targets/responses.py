@@ -82,6 +82,19 @@ def bodies() -> dict[str, bytes]:
             "tools": [tool, {"type": "web_search"}],
             "tool_choice": {"type": "function", "name": "add"},
         },
+        "namespaces": {
+            **model,
+            "input": [
+                {"type": "additional_tools", "role": "developer", "tools": [tool]},
+                {"type": "custom_tool_call", "call_id": "c", "name": "edit", "input": "*** Begin"},
+                {"type": "custom_tool_call_output", "call_id": "c", "output": "Done"},
+            ],
+            "tools": [
+                {"type": "namespace", "name": "mcp", "tools": [{**tool, "name": "sub"}]},
+                {"type": "custom", "name": "edit", "format": {"type": "grammar", "syntax": "lark"}},
+            ],
+            "tool_choice": {"type": "custom", "name": "edit"},
+        },
         "json": {
             **model,
             "input": "Hello",

@@ -9,13 +9,14 @@ from aiohttp import web
 from handlers.edge.headers import OVERHEAD
 from handlers.edge.profiles import format_for
 from handlers.edge.record import RECORD, Record
-from service.demands.enforce import complied
+from service.demands.instructions import instructed
 from service.keys import CONFIG, METRICS, TURNS
 from service.pipeline.fast_lane import FastLane, Outlet
 from service.pipeline.joined import through
 from service.pipeline.usage import loaded_encoding, measure
 from service.stages.encode.gathered import Gathered
 from service.stages.render.bot_format import RAW, Render
+from service.stages.render.flat import Flatten
 from service.stages.render.limit import Limit
 from service.vocabulary.credentials import Credential
 from service.vocabulary.endings import outcome_of
@@ -27,7 +28,12 @@ Source = AsyncGenerator[list[Rendered], None]
 
 
 async def rendered(
-    request: web.Request, chat: ChatRequest, credential: Credential, outlet: Outlet | None = None
+    request: web.Request,
+    chat: ChatRequest,
+    credential: Credential,
+    outlet: Outlet | None = None,
+    *,
+    is_flat: bool = True,
 ) -> Source:
     """Join the stages behind a turn; nothing is sent before the first batch is asked for.
 
@@ -36,6 +42,7 @@ async def rendered(
         chat: what it asks.
         credential: whose turn it is.
         outlet: where text may go past the stages, as long as nothing else has to see it.
+        is_flat: the dialect knows one text only, and no items.
     """
     config, demand, turns = request.app[CONFIG], chat.demand, request.app[TURNS]
     bot_format = format_for(chat.profile, config.bot_mode)
@@ -43,23 +50,27 @@ async def rendered(
     if demand is not None and demand.json_format is not None:
         bot_format = RAW  # pictures and links beside it would make it no JSON
     render, is_limited = Render(bot_format), encoding is not None or bool(chat.stop)
-    if demand is not None:
-        is_kept = not (config.conversation.temporary or config.conversation.delete_after_response)
-        deltas = complied(turns, chat, demand, credential, is_kept=is_kept)
-    elif outlet is None or is_limited:
-        deltas = turns.run(chat, credential)
-    else:
-        deltas = turns.run(chat, credential, FastLane(render, outlet))
-    source = through(deltas, render)
+    lane = None if outlet is None or is_limited else FastLane(render, outlet)
+    source = through(turns.run(chat, credential, lane), render)
+    if is_flat:
+        source = through(source, Flatten())
     if not is_limited:
         return source
     return through(source, Limit(chat.max_tokens, chat.stop, encoding))
 
 
 async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:
-    """Count what was sent for an answer and what came back."""
+    """Return the tokens that the upstream told of, else count what was sent and what came back."""
+    if (told := gathered.usage) is not None:
+        return TokenCounts(
+            told.prompt_tokens,
+            told.completion_tokens,
+            told.reasoning_tokens,
+            told.cached_tokens,
+            is_estimated=False,
+        )
     spent = gathered.spent
-    prompt = [message.text for message in chat.messages]
+    prompt = [message.text for message in instructed(chat).messages]
     prompt += [text for each in spent for text in each.sent]
     answer = [gathered.content, *(f"{call.name}{call.arguments}" for call in gathered.calls)]
     answer += [each.received for each in spent]

@@ -9,7 +9,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -54,7 +54,10 @@ class StreamResponse(web.StreamResponse):
         return await super().prepare(request)
 
 
-class Events(Protocol):
+Piece = TypeVar("Piece")
+
+
+class Events(Protocol[Piece]):
     """The events of one answer in one dialect, as bytes that are written as they are."""
 
     @property
@@ -74,7 +77,7 @@ class Events(Protocol):
     def gather(self, pieces: list[Rendered], /) -> None:
         """Take pieces into `gathered` whose events are out."""
 
-    def feed_batch(self, batch: list[Rendered], /) -> bytes:
+    def feed_batch(self, batch: list[Piece], /) -> bytes:
         """Return the events of a batch, which `gathered` takes in."""
 
     def finish(self, counts: TokenCounts | None, /) -> bytes:
@@ -87,7 +90,7 @@ class Events(Protocol):
 Settle = Callable[[], Awaitable[TokenCounts | None]]
 
 
-class EventStream:
+class EventStream(Generic[Piece]):
     """Writes one answer; `run` it once.
 
     Args:
@@ -103,7 +106,7 @@ class EventStream:
         self,
         request: web.Request,
         response: StreamResponse,
-        events: Events,
+        events: Events[Piece],
         settings: StreamConfig,
         settle: Settle | None,
     ) -> None:
@@ -123,7 +126,7 @@ class EventStream:
         self._beside: asyncio.Task[None] | None = None
 
     async def run(
-        self, source: AsyncGenerator[list[Rendered], None], record: Record
+        self, source: AsyncGenerator[list[Piece], None], record: Record
     ) -> Failure | None:
         """Write the answer to its end; a caller that leaves ends it, and closes the source.
 
@@ -140,7 +143,7 @@ class EventStream:
                 self._stop_looking()
 
     async def _write_all(
-        self, source: AsyncGenerator[list[Rendered], None], record: Record
+        self, source: AsyncGenerator[list[Piece], None], record: Record
     ) -> Failure | None:
         gathered = self._events.gathered
         try:

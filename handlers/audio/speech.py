@@ -27,6 +27,7 @@ from service.settings.config import Config
 from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError
 from service.vocabulary.events import Outcome
+from service.vocabulary.gateway_keys import check_model
 from service.vocabulary.requests import (
     ChatMessage,
     ChatRequest,
@@ -104,6 +105,8 @@ async def _send(request: web.Request, response: web.StreamResponse, sound: Sound
 def _order(body: bytes, arrival: Arrival, config: Config) -> SpeechOrder:
     fields = decode_json(body, SpeechFields)
     message = _message(fields)
+    if message is not None and fields.model is not None:
+        check_model(arrival.models, fields.model)  # that of a turn is checked there
     if message is None:
         _check_text(fields.input)
     elif fields.input.strip():
@@ -123,7 +126,8 @@ def _chat(fields: SpeechFields, arrival: Arrival, config: Config) -> ChatRequest
     asked = None if fields.model is None else model_name(fields.model)
     return ChatRequest(
         request_id=arrival.request_id,
-        model=repeating_model(asked, config.models),
+        model=repeating_model(asked, config.models, arrival.models),
+        asked_model=asked or "",
         messages=(ChatMessage("user", (TextPart(repeating(fields.input)),)),),
         is_stream=False,
         is_usage_wanted=False,

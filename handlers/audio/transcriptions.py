@@ -15,6 +15,7 @@ from service.keys import CONFIG, TOKENS, TRANSCRIPTIONS, UPLOADS
 from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import BodySizeError, ServiceError
 from service.vocabulary.events import Outcome
+from service.vocabulary.gateway_keys import check_model
 from service.vocabulary.wire import to_json
 
 MAX_FILE_BYTES = 25 * 1024 * 1024  # OpenAI's own limit
@@ -36,6 +37,7 @@ async def transcriptions(request: web.Request) -> web.Response:
     await request.app[TOKENS].caller(credential)  # nobody waits for an upload to be told of a key
     limit = min(config.server.max_upload_bytes, MAX_FILE_BYTES + MAX_FIELD_BYTES)
     async with open_form(request, uploads.incoming, limit) as form:
+        check_model(credential.models, form.text("model"))
         file, wanted, language = form.file("file"), _format(form), _language(form)
         if file.size_bytes > MAX_FILE_BYTES:
             message = f"file: the recording is over the limit of {MAX_FILE_BYTES} bytes."

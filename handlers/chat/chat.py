@@ -13,7 +13,7 @@ from handlers.edge.headers import credential_of, reply_headers
 from handlers.edge.json_replies import error_response, json_response
 from handlers.edge.record import RECORD
 from handlers.reading.chat_fields import chat_request
-from handlers.reading.demand_fields import demanded
+from handlers.reading.demand_fields import checked
 from handlers.reading.json_body import read_body
 from service.keys import CONFIG
 from service.stages.encode.chat import ChatChunks, ReplyMeta, collect
@@ -40,7 +40,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     fields = chat_request(
         await read_body(request, config.server.max_body_bytes), arrival_of(request)
     )
-    record.chat = chat = await demanded(fields)
+    record.chat = chat = await checked(fields)
     meta = ReplyMeta(
         id=f"chatcmpl-{secrets.token_bytes(_ID_LENGTH).translate(_ID_CHARS).decode()}",
         created=int(time.time()),

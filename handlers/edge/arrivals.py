@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from handlers.edge.headers import CREDENTIAL
 from handlers.edge.links import public_url
 from handlers.edge.profiles import default_profile
 from handlers.edge.record import RECORD
@@ -19,7 +20,7 @@ def arrival_of(request: web.Request) -> Arrival:
     Raises:
         RequestError: its idempotency key is none.
     """
-    config, record = request.app[CONFIG], request[RECORD]
+    config, record, granted = request.app[CONFIG], request[RECORD], request.get(CREDENTIAL)
     return Arrival(
         request_id=record.request_id,
         received_at=record.received_at,
@@ -27,6 +28,7 @@ def arrival_of(request: web.Request) -> Arrival:
         default_profile=default_profile(config.bot_mode),
         profile_header=request.headers.get(PROFILE_HEADER),
         idempotency_key=_idempotency_key(request),
+        models=granted.models if granted else (),
     )
 
 

@@ -84,10 +84,9 @@ def retry_headers(failure: Failure) -> Mapping[str, str]:
     """
     if failure.status == HTTPStatus.INSUFFICIENT_STORAGE:
         return {SHOULD_RETRY: "false"}
+    vain = {SHOULD_RETRY: "false"}
     if failure.retry_after_seconds is None:
-        return {}
+        return vain if failure.is_final else {}
     seconds = math.ceil(max(0.0, failure.retry_after_seconds))
-    headers = {RETRY_AFTER: str(seconds)}
-    if seconds > MAX_RETRY_AFTER_SECONDS:
-        headers[SHOULD_RETRY] = "false"
-    return headers
+    is_vain = failure.is_final or seconds > MAX_RETRY_AFTER_SECONDS
+    return {RETRY_AFTER: str(seconds), **(vain if is_vain else {})}

@@ -101,7 +101,7 @@ def _count(request: web.Request, record: Record, status: int, seconds: float) ->
     if record.first_text_at is not None:
         metrics.first_token_seconds.observe(record.first_text_at - record.received_at)
     if record.usage is not None:
-        metrics.token_seconds.observe(seconds / record.usage.completion_tokens)
+        metrics.token_seconds.observe(seconds / max(1, record.usage.completion_tokens))
 
 
 def _size(request: web.Request, response: web.StreamResponse | None) -> int:

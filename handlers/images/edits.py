@@ -8,14 +8,19 @@ heeds any, and nothing here enforces it.
 import re
 
 from aiohttp import web
+from msgspec import Struct, structs
 
 from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import credential_of
-from handlers.images.fields import ImageFields, make_order
+from handlers.images.fields import HONOURED, ImageFields, make_order
 from handlers.images.generations import draw
-from handlers.reading.json_body import quoted, refusal
+from handlers.reading.chat_messages import kept_file, located_file
+from handlers.reading.common_fields import Arrival
+from handlers.reading.json_body import decode_json, given_names, quoted, read_body, refusal
 from handlers.reading.multipart import Form, open_form
 from service.keys import CONFIG, UPLOADS
+from service.orders.images import ImageOrder
+from service.settings.config import Config
 from service.vocabulary.requests import FilePart, LocalFile
 
 MAX_IMAGES = 16  # OpenAI's own limit
@@ -35,13 +40,63 @@ _WEBP = b"WEBP"
 _HEAD_BYTES = 12
 
 
+class ImagePlace(Struct, frozen=True):
+    """Where a picture is: a web address or data URL, or the id of a file that was left here."""
+
+    image_url: str | None = None
+    file_id: str | None = None
+
+
+class ImageEditFields(ImageFields, frozen=True, kw_only=True):
+    """The body of an edit in JSON."""
+
+    images: list[ImagePlace]
+    mask: ImagePlace | None = None
+
+
+EDIT_HONOURED = HONOURED | {"images", "mask"}
+
+
 async def image_edits(request: web.Request) -> web.StreamResponse:
-    """Draw what a form asks for from the pictures in it.
+    """Draw what a form or JSON asks for from the pictures in it.
 
     Raises:
         ServiceError: the request is wrong, or no picture was made.
     """
-    return await _drawn(request, may_have_mask=True)
+    if request.content_type.startswith("multipart/"):
+        return await _drawn(request, may_have_mask=True)
+    config = request.app[CONFIG]
+    credential = credential_of(request)
+    body = await read_body(request, config.server.max_body_bytes)
+    return await draw(request, credential, read_edit(body, arrival_of(request), config))
+
+
+def read_edit(body: bytes, arrival: Arrival, config: Config) -> ImageOrder:
+    """Return the order of an edit in JSON.
+
+    Raises:
+        RequestError: it is no JSON, or a field is wrong.
+    """
+    fields = decode_json(body, ImageEditFields)
+    if not 1 <= len(fields.images) <= MAX_IMAGES:
+        problem = f"expected 1 to {MAX_IMAGES} pictures, got {len(fields.images)}"
+        raise refusal("images", problem)
+    files = [_placed(place, f"images[{at}]") for at, place in enumerate(fields.images)]
+    if fields.mask is not None:
+        files.append(_placed(fields.mask, _MASK))
+        fields = structs.replace(fields, prompt=f"{fields.prompt}\n\n{MASK_WORDS}")
+    given = [name for name in given_names(body) if name not in EDIT_HONOURED - HONOURED]
+    return make_order(fields, arrival, config, given=given, files=tuple(files))
+
+
+def _placed(place: ImagePlace, path: str) -> FilePart:
+    match place.image_url, place.file_id:
+        case (str(url), None | "") if url:
+            return located_file(url, f"{path}.image_url")
+        case (None | "", str(file_id)) if file_id:
+            return kept_file(file_id, f"{path}.file_id")
+        case _:
+            raise refusal(path, "expected either 'image_url' or 'file_id'")
 
 
 async def image_variations(request: web.Request) -> web.StreamResponse:
@@ -66,6 +121,8 @@ async def _drawn(request: web.Request, *, may_have_mask: bool) -> web.StreamResp
             size=form.text("size"),
             response_format=form.text("response_format"),
             render_profile=form.text("render_profile"),
+            stream=_is_true(form, "stream"),
+            partial_images=_number(form, "partial_images"),
         )
         order = make_order(fields, arrival_of(request), config, given=form.fields, files=files)
         return await draw(request, credential, order)
@@ -111,6 +168,14 @@ def _picture(path: str, file: LocalFile) -> LocalFile:
     if not head.startswith(_STARTS) or (head.startswith(b"RIFF") and not head.endswith(_WEBP)):
         raise refusal(path, "this is no PNG, JPEG, GIF or WebP picture", "invalid_attachment")
     return file
+
+
+def _is_true(form: Form, name: str) -> bool:
+    """Return a switch, which a form has as text."""
+    text = (form.text(name) or "").strip().lower()
+    if text not in ("", "true", "false", "1", "0"):
+        raise refusal(name, f"{quoted(text)} is neither true nor false")
+    return text in ("true", "1")
 
 
 def _number(form: Form, name: str) -> int | None:

@@ -1,6 +1,7 @@
 """The fields of an image request -> `service.orders.images.ImageOrder`, or a 400 (openai-wire 7)."""
 
 import re
+import secrets
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from handlers.reading.common_fields import Arrival, chosen_profile, ignored_name
 from handlers.reading.json_body import decode_json, given_names, quoted, refusal
 from service.orders.images import (
     MAX_PICTURES,
+    MAX_PREVIEWS,
     ImageOrder,
     default_size,
     drawing_model,
@@ -21,13 +23,14 @@ from service.vocabulary.requests import FilePart
 
 _SIZE = re.compile(r"[\w:×. -]{1,32}")
 FORMATS = ("url", "b64_json")
+_PARTY_BYTES = 8
 
 
 class ImageFields(Struct, frozen=True, kw_only=True):
     """The fields of an order, from JSON or from a form; null is the same as absent.
 
     From `quality` on they are known for their types and have no effect: the
-    upstream has no such settings.
+    upstream has no such settings. `partial_images` has one only beside `stream`.
     """
 
     prompt: str
@@ -36,15 +39,19 @@ class ImageFields(Struct, frozen=True, kw_only=True):
     size: str | None = None
     response_format: str | None = None
     render_profile: str | None = None
+    stream: bool | None = None
+    partial_images: int | None = None
     quality: str | None = None
     style: str | None = None
-    stream: bool | None = None
     user: str | None = None
     background: Any = None
 
 
 HONOURED = frozenset(
-    ("prompt", "model", "n", "size", "response_format", "render_profile"),
+    (
+        *("prompt", "model", "n", "size", "response_format", "render_profile"),
+        *("stream", "partial_images"),
+    )
 )
 
 
@@ -66,7 +73,14 @@ def make_order(
     given: Iterable[str] = (),
     files: tuple[FilePart, ...] = (),
 ) -> ImageOrder:
-    """Return the order of these fields; `given` are the names that the caller sent.
+    """Return the order of these fields.
+
+    Args:
+        fields: as they were sent.
+        arrival: of the request.
+        config: has the models, and what goes before a prompt.
+        given: the names that the caller sent.
+        files: the pictures to draw from, if any.
 
     Raises:
         RequestError: a field is wrong.
@@ -74,29 +88,36 @@ def make_order(
     asked = None if fields.model is None else model_name(fields.model)
     if not fields.prompt.strip():
         raise refusal("prompt", "the text is empty; say what to draw")
+    size, is_stream = _size(fields.size, asked or ""), bool(fields.stream)
+    count = _number("n", fields.n, 1, MAX_PICTURES, 1)
     return ImageOrder(
         request_id=arrival.request_id,
-        model=drawing_model(asked, config.models),
-        text=order_text(
-            config.images.prompt_prefix, fields.prompt, _size(fields.size, asked or "")
-        ),
+        model=drawing_model(asked, config.models, arrival.models),
+        asked_model=asked or "",
+        text=order_text(config.images.prompt_prefix, fields.prompt, size),
         profile=chosen_profile(fields.render_profile, arrival),
         public_url=arrival.public_url,
         received_at=arrival.received_at,
         idempotency_key=arrival.idempotency_key,
         files=files,
-        count=_count(fields.n),
-        is_base64=_is_base64(fields.response_format, asked or ""),
+        count=count,
+        size=size,
+        is_base64=_is_base64(fields.response_format, asked or "", is_stream=is_stream),
+        is_stream=is_stream,
+        is_edit=bool(files),
+        previews=_number("partial_images", fields.partial_images, 0, MAX_PREVIEWS, 0),
+        # Unlike the request's id, none that a caller could give to several requests.
+        queue_party=secrets.token_hex(_PARTY_BYTES) if count > 1 else "",
         ignored_fields=ignored_names(given, HONOURED),
     )
 
 
-def _count(n: int | None) -> int:
-    if n is None:
-        return 1
-    if not 1 <= n <= MAX_PICTURES:
-        raise refusal("n", f"expected 1 to {MAX_PICTURES}, got {n}")
-    return n
+def _number(name: str, value: int | None, least: int, most: int, default: int) -> int:
+    if value is None:
+        return default
+    if not least <= value <= most:
+        raise refusal(name, f"expected {least} to {most}, got {value}")
+    return value
 
 
 def _size(size: str | None, model: str) -> str:
@@ -107,9 +128,9 @@ def _size(size: str | None, model: str) -> str:
     return size.strip()
 
 
-def _is_base64(wanted: str | None, model: str) -> bool:
+def _is_base64(wanted: str | None, model: str, *, is_stream: bool) -> bool:
     if not wanted:
-        return is_base64_default(model)
+        return is_stream or is_base64_default(model)  # events have nothing else, as OpenAI has them
     if wanted not in FORMATS:
         problem = f"{quoted(wanted)} is no format; use 'url' or 'b64_json'"
         raise refusal("response_format", problem)

@@ -17,7 +17,7 @@ from handlers.edge.headers import (
 from handlers.edge.json_replies import json_response
 from handlers.edge.links import public_url
 from handlers.edge.not_offered import REASONS
-from handlers.openapi.endpoint import Endpoint, Parameter, Schema
+from handlers.openapi.endpoint import Body, Endpoint, Parameter, Schema
 from handlers.openapi.forms import FORMS
 from handlers.openapi.schemas import answer_components, reference, request_components, spelled_out
 from service.keys import CONFIG
@@ -91,8 +91,9 @@ def _operation(endpoint: Endpoint, suffix: str) -> dict[str, Any]:
     if endpoint.parameters:
         operation["parameters"] = [_parameter(each) for each in endpoint.parameters]
     if endpoint.request is not None:
-        schema = reference(endpoint.request)
-        content = {endpoint.body.value: {"schema": schema}}
+        content = {endpoint.body.value: {"schema": reference(endpoint.request)}}
+        if endpoint.json_request is not None:
+            content[Body.JSON.value] = {"schema": reference(endpoint.json_request)}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 

@@ -39,7 +39,8 @@ class Parameter(Struct, frozen=True):
 class Endpoint(Struct, frozen=True, kw_only=True):
     """One operation.
 
-    `handler` answers it. `request` names a component, or a form of `forms.py`. `answer` is the record of its JSON;
+    `handler` answers it. `request` names a component, or a form of `forms.py`, beside
+    which `json_request` may name a component. `answer` is the record of its JSON;
     `media` are the other types that it may answer with, `events` the record of a streamed
     event. `errors` are the statuses of failures; `needs_key` None: with a key it answers more.
     """
@@ -53,6 +54,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     place: Place = Place.API
     request: str | None = None
     body: Body = Body.JSON
+    json_request: str | None = None
     answer: Any = None
     events: Any = None
     media: tuple[str, ...] = ()

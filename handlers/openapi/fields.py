@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from handlers.audio.speech import SpeechFields
 from handlers.chat.completions import CompletionFields
+from handlers.images.edits import MAX_IMAGES, ImageEditFields, ImagePlace
 from handlers.images.fields import FORMATS, ImageFields
 from handlers.reading.chat_fields import ChatFields
 from handlers.reading.chat_messages import (
@@ -33,17 +34,16 @@ from handlers.reading.demand_fields import (
 )
 from handlers.responses.fields import MAX_METADATA_PAIRS, ResponseFields
 from handlers.responses.items import (
-    DROPPED,
+    BY_MODEL,
     PARTS,
     REFERENCE,
     RESULT_ROLES,
     InputCall,
     InputCallOutput,
     InputCustomCall,
-    InputMessage,
 )
 from handlers.responses.tools import ADDITIONAL_TOOLS
-from service.orders.images import MAX_PICTURES
+from service.orders.images import MAX_PICTURES, MAX_PREVIEWS
 from service.orders.speech import FORMATS as FORMATS_OF_SOUND
 from service.orders.speech import MAX_CHARS, VOICES
 from service.vocabulary.requests import Profile
@@ -171,7 +171,7 @@ _ITEMS = [
                 ]
             },
         },
-        "required": list(InputMessage.__struct_fields__),
+        "required": ["role", "content"],
     },
     _item("function_call", InputCall),
     _item("function_call_output", InputCallOutput),
@@ -188,7 +188,7 @@ _ITEMS = [
         "properties": {"type": {"const": REFERENCE}, "id": {"type": "string"}},
         "required": ["type", "id"],
     },
-    {"properties": {"type": {"enum": sorted(DROPPED - {ADDITIONAL_TOOLS})}}, "required": ["type"]},
+    {"properties": {"type": {"enum": sorted(BY_MODEL)}}, "required": ["type"]},
 ]
 _RESPONSE: Notes = {
     WHOLE: {"required": ["input"]},
@@ -240,7 +240,22 @@ _IMAGE: Notes = {
         enum=[None, "", *FORMATS],
     ),
     "render_profile": _PROFILE,
+    "stream": _STREAM,
+    "partial_images": _note(
+        "How many previews of each picture are streamed, where the upstream shows any.",
+        minimum=0,
+        maximum=MAX_PREVIEWS,
+    ),
 }
+_EDIT: Notes = {
+    **_IMAGE,
+    "images": _note("The pictures to draw from.", minItems=1, maxItems=MAX_IMAGES),
+    "mask": _note("Only what is transparent or white in it is drawn anew."),
+}
+_PLACE = [
+    {"properties": {name: {"type": "string", "minLength": 1}}, "required": [name]}
+    for name in ("image_url", "file_id")
+]
 _SILENT = [{"properties": {"role": {"enum": list(MAY_BE_SILENT)}}}]
 _SPEECH: Notes = {
     WHOLE: {
@@ -300,6 +315,12 @@ FIELDS: dict[type[Struct], Notes] = {
     CompletionFields: _COMPLETION,
     ResponseFields: _RESPONSE,
     ImageFields: _IMAGE,
+    ImageEditFields: _EDIT,
+    ImagePlace: {
+        WHOLE: {"anyOf": _PLACE},
+        "image_url": _note("A web address that is open to all, or a data URL."),
+        "file_id": _note("The id of a file of `/v1/files`."),
+    },
     SpeechFields: _SPEECH,
     WireMessage: _MESSAGE,
     WireFunction: _FUNCTION,

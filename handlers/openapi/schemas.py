@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from handlers.audio import speech
 from handlers.chat import completions
+from handlers.images import edits
 from handlers.images import fields as image_fields
 from handlers.openapi.fields import COMPONENTS, FIELDS, WHOLE, Schema
 from handlers.reading import chat_fields
@@ -24,6 +25,7 @@ REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
     "CompletionRequest": (completions.CompletionFields, completions.HONOURED),
     "ResponseRequest": (response_fields.ResponseFields, response_fields.HONOURED),
     "ImageRequest": (image_fields.ImageFields, image_fields.HONOURED),
+    "ImageEditRequest": (edits.ImageEditFields, edits.EDIT_HONOURED),
     "SpeechRequest": (speech.SpeechFields, speech.HONOURED),
 }
 
@@ -88,7 +90,8 @@ def _as_text(note: Schema) -> Schema:
     if "enum" in note:
         kept["enum"] = [value for value in note["enum"] if value is not None]
     if "maximum" in note:
-        kept["pattern"] = f"^([{note['minimum']}-{note['maximum']}])?$"
+        numbers = range(note["minimum"], note["maximum"] + 1)
+        kept["pattern"] = f"^({'|'.join(map(str, numbers))})?$"
     return {"type": "string", **kept}
 
 

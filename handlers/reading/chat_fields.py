@@ -16,6 +16,7 @@ from handlers.reading.common_fields import (
 )
 from handlers.reading.demand_fields import WireDemand, demand_of
 from handlers.reading.json_body import decode_json, given_names, refusal
+from handlers.reading.wish_fields import WireWishes, wishes_of
 from service.vocabulary.requests import ChatRequest
 
 
@@ -23,8 +24,8 @@ class _StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
 
 
-class _Inert(WireDemand, frozen=True, kw_only=True):
-    """Known fields that have no effect, for their types."""
+class _Inert(WireWishes, frozen=True, kw_only=True):
+    """Known fields that have no effect, or not with every upstream, for their types."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -36,9 +37,6 @@ class _Inert(WireDemand, frozen=True, kw_only=True):
     top_logprobs: int | None = None
     store: bool | None = None
     user: str | None = None
-    service_tier: str | None = None
-    reasoning_effort: str | None = None
-    verbosity: str | None = None
     metadata: dict[str, Any] | None = None
 
 
@@ -63,6 +61,7 @@ class ChatFields(_Inert, frozen=True, kw_only=True):
 HONOURED = frozenset(ChatFields.__struct_fields__) - frozenset(
     _Inert.__struct_fields__
 ) | frozenset(WireDemand.__struct_fields__)
+_NATIVE = frozenset(WireWishes.__struct_fields__)  # honoured where the upstream knows them itself
 
 
 def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
@@ -90,8 +89,11 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
         stop=stop_strings(fields.stop),
         conversation_id=upstream_id("conversation_id", fields.conversation_id),
         parent_message_id=upstream_id("parent_message_id", fields.parent_message_id),
-        ignored_fields=ignored_names(given_names(body), HONOURED),
+        ignored_fields=ignored_names(
+            given_names(body), HONOURED | _NATIVE if arrival.is_native else HONOURED
+        ),
         demand=demand_of(fields),
+        wishes=wishes_of(fields),
     )
 
 

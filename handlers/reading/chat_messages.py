@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from handlers.reading.json_body import quoted, refusal
-from service.demands.instructions import call_text, result_text
-from service.vocabulary.requests import ChatMessage, FilePart, TextPart
+from service.vocabulary.requests import CallPart, ChatMessage, FilePart, ResultPart, TextPart
 
 MAX_URL_CHARS = 8_192
 
@@ -89,51 +88,38 @@ class WireMessage(Struct, frozen=True):
 
 
 def chat_messages(messages: Sequence[WireMessage]) -> tuple[ChatMessage, ...]:
-    """Return the messages of a history, with calls and their results told in words.
+    """Return the messages of a history.
 
     Raises:
         RequestError: one of them is wrong, or cannot be sent on.
     """
-    names: dict[str, str] = {}  # of the functions called so far, by the id of the call
-    read = []
-    for at, message in enumerate(messages):
-        plain = chat_message(message, f"messages[{at}]")
-        called = list(_called(message))
-        names |= {call_id: call.name for call_id, call in called if call_id}
-        if called:
-            parts = [TextPart(_call_text(call_id, call)) for call_id, call in called]
-            plain = ChatMessage(plain.role, (*plain.parts, *parts))
-        elif plain.role == "tool":
-            if message.role == "tool" and not message.tool_call_id:
-                raise refusal(
-                    f"messages[{at}].tool_call_id", "this field is required for a tool's result"
-                )
-            plain = _result(plain, message, names)
-        read.append(plain)
-    return tuple(read)
+    return tuple(_read(message, f"messages[{at}]") for at, message in enumerate(messages))
 
 
-def _called(message: WireMessage) -> Iterator[tuple[str, _Called]]:
+def _read(message: WireMessage, path: str) -> ChatMessage:
+    plain = chat_message(message, path)
+    if plain.role == "tool":
+        if message.role == "tool" and not message.tool_call_id:
+            raise refusal(f"{path}.tool_call_id", "this field is required for a tool's result")
+        content = tuple(part for part in plain.parts if isinstance(part, TextPart | FilePart))
+        result = ResultPart(message.tool_call_id or "", content, path, message.name or "")
+        return ChatMessage(plain.role, (result,))
+    return ChatMessage(plain.role, (*plain.parts, *_called(message, path)))
+
+
+def _called(message: WireMessage, path: str) -> Iterator[CallPart]:
     if message.role == "assistant":
         if message.function_call is not None:
-            yield "", message.function_call
-        for call in message.tool_calls or ():
+            yield _call("", message.function_call, f"{path}.function_call")
+        for at, call in enumerate(message.tool_calls or ()):
             if call.function is not None:
-                yield call.id, call.function
+                yield _call(call.id, call.function, f"{path}.tool_calls[{at}]")
 
 
-def _call_text(call_id: str, call: _Called) -> str:
-    arguments = call.arguments
-    return call_text(
-        call_id, call.name, arguments if isinstance(arguments, str) else json.dumps(arguments)
-    )
-
-
-def _result(plain: ChatMessage, message: WireMessage, names: dict[str, str]) -> ChatMessage:
-    call_id = message.tool_call_id or ""
-    text = result_text(call_id, names.get(call_id) or message.name or "", plain.text)
-    files = (part for part in plain.parts if isinstance(part, FilePart))
-    return ChatMessage(plain.role, (TextPart(text), *files))
+def _call(call_id: str, called: _Called, path: str) -> CallPart:
+    given = called.arguments
+    text = given if isinstance(given, str) else json.dumps(given)
+    return CallPart(call_id, called.name, text, path)
 
 
 def chat_message(message: WireMessage, path: str) -> ChatMessage:
@@ -158,8 +144,10 @@ def chat_message(message: WireMessage, path: str) -> ChatMessage:
 
 def _part(part: _Part, path: str) -> TextPart | FilePart:
     match part:
-        case _Text(text) | _Refusal(text):
+        case _Text(text):
             return TextPart(text)
+        case _Refusal(text):
+            return TextPart(text, is_refusal=True)
         case _Image(image):
             return _picture(image, f"{path}.image_url")
         case _FileInput(file):
@@ -173,7 +161,12 @@ def _part(part: _Part, path: str) -> TextPart | FilePart:
 def _picture(image: WireImageUrl | str, path: str) -> FilePart:
     if isinstance(image, str):
         return located_file(image, path)
-    return located_file(image.url, f"{path}.url")
+    return looked_at(located_file(image.url, f"{path}.url"), image.detail)
+
+
+def looked_at(picture: FilePart, detail: str | None) -> FilePart:
+    """Return a picture with how closely it is to be looked at, where anything was said of it."""
+    return structs.replace(picture, detail=detail) if detail and detail != "auto" else picture
 
 
 def _file(file: WireFile, path: str) -> FilePart:

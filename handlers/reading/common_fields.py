@@ -18,7 +18,11 @@ _FIELD_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 
 
 class Arrival(Struct, frozen=True):
-    """What is known of a request besides its body; `received_at` as in `ChatRequest`."""
+    """What is known of a request besides its body; `received_at` as in `ChatRequest`.
+
+    `is_native`: its upstream knows tools, formats and the like by itself. `models` are those that
+    its gateway key may ask for, any if there are none.
+    """
 
     request_id: str
     received_at: float
@@ -26,6 +30,8 @@ class Arrival(Struct, frozen=True):
     default_profile: Profile
     profile_header: str | None = None
     idempotency_key: str = ""
+    is_native: bool = False
+    models: tuple[str, ...] = ()
 
 
 def model_name(name: str) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 from msgspec import Struct
 
 from handlers.reading.json_body import quoted, refusal
-from service.demands.instructions import instructed
 from service.demands.json_schemas import SchemaError, check_schema
 from service.vocabulary.requests import ChatRequest, Demand, Function, JsonFormat
 
@@ -147,18 +146,15 @@ def offered_functions(
     return tuple(each for each in functions if not choice.only or each.name in choice.only)
 
 
-async def demanded(chat: ChatRequest) -> ChatRequest:
-    """Return the request with its demand checked and told to the model.
-
-    Schemas are checked off the event loop; without a demand nothing is done at all.
+async def checked(chat: ChatRequest) -> ChatRequest:
+    """Return the request when its schemas were checked, off the event loop.
 
     Raises:
         RequestError: a schema is not valid; the message names the place in it.
     """
-    if chat.demand is None:
-        return chat
-    await asyncio.to_thread(_check_schemas, chat.demand)
-    return instructed(chat)
+    if chat.demand is not None:
+        await asyncio.to_thread(_check_schemas, chat.demand)
+    return chat
 
 
 def _check_schemas(demand: Demand) -> None:
@@ -222,14 +218,19 @@ def _tool_choice(choice: str | WireChoice | None) -> Choice:
         case WireChoice(type="function", function=_Named(name)):
             return Choice(must_call=True, only=(name,))
         case WireChoice(type="allowed_tools", allowed_tools=_Allowed(tools, mode)):
-            only = tuple(_allowed_name(tool, at) for at, tool in enumerate(tools))
+            only = tuple(allowed_name(tool, at) for at, tool in enumerate(tools))
             return Choice(must_call=mode == "required", only=only)
         case _:
             forms = "'none', 'auto', 'required' or {'type': 'function', 'function': {'name': …}}"
             raise refusal("tool_choice", f"expected {forms}")
 
 
-def _allowed_name(tool: Any, at: int) -> str:
+def allowed_name(tool: Any, at: int) -> str:
+    """Return the name of an entry of `tool_choice.allowed_tools.tools`.
+
+    Raises:
+        RequestError: it has none.
+    """
     match tool:
         case {"type": "function", "function": {"name": str(name)}} | {
             "type": "function",

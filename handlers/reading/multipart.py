@@ -23,6 +23,9 @@ from service.vocabulary.requests import LocalFile
 MAX_PARTS = 64  # an edit takes 16 pictures, and there are some 15 fields
 MAX_FIELD_BYTES = 1024 * 1024  # of all fields together; the longest prompt is a thirtieth of it
 MAX_HEAD_BYTES = 64 * 1024  # of one header of a part, which has the file's name in it
+# Of what names a part: reading it takes time that grows with the square of its parameters.
+MAX_DISPOSITION_CHARS = 8 * 1024
+MAX_DISPOSITION_PARAMS = 64
 _CHUNK_BYTES = 256 * 1024
 _PLAIN_ENCODINGS = frozenset({"", "binary", "7bit", "8bit"})
 _MAX_TYPE_CHARS = 255
@@ -146,6 +149,9 @@ class _Reading:
         return part
 
     async def _take(self, part: BodyPartReader) -> None:
+        head = part.headers.get(hdrs.CONTENT_DISPOSITION, "")
+        if len(head) > MAX_DISPOSITION_CHARS or head.count(";") > MAX_DISPOSITION_PARAMS:
+            raise RequestError("A part of the form has too much in its Content-Disposition.")
         with _as_sent():
             name, filename = part.name, part.filename
         if not name:

@@ -17,7 +17,7 @@ from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import credential_of, reply_headers
 from handlers.edge.json_replies import error_response, json_response
 from handlers.edge.record import RECORD, Record
-from handlers.reading.demand_fields import demanded
+from handlers.reading.demand_fields import checked
 from handlers.reading.json_body import read_body
 from handlers.responses.fields import (
     asked_model,
@@ -36,7 +36,7 @@ from service.ports import BlobStore
 from service.settings.config import Config
 from service.stages.encode.response_output import RESPONSE_PREFIX
 from service.stages.encode.responses import ResponseEvents
-from service.turns.kept_responses import KeptResponse, KeptResponses
+from service.turns.kept_responses import KeepLimits, KeptResponse, KeptResponses
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import ServiceError, StorageError
 from service.vocabulary.events import AssetKind
@@ -82,7 +82,12 @@ async def create_response(request: web.Request) -> web.StreamResponse:
 
 def kept_responses(app: web.Application) -> KeptResponses:
     """Return the responses that are kept, each as long as files are."""
-    return KeptResponses(app[STATE], app[CONFIG].files.keep_days * _DAY_SECONDS)
+    config = app[CONFIG]
+    sizes = config.responses
+    limits = KeepLimits(
+        config.files.keep_days * _DAY_SECONDS, sizes.max_bytes_per_owner, sizes.max_bytes
+    )
+    return KeptResponses(app[STATE], limits)
 
 
 async def with_pictures(source: Source, blobs: BlobStore, pictures: dict[str, str]) -> Source:
@@ -106,8 +111,10 @@ async def _read(request: web.Request, config: Config, credential: Credential) ->
     if fields.previous_response_id:
         previous = await history.previous(fields.previous_response_id)
     model = asked_model(fields, previous.response["model"] if previous else None)
-    chat = await demanded(response_chat(fields, items, arrival_of(request), model))
-    chat = structs.replace(chat, ignored_fields=ignored_fields(body, fields))
+    arrival = arrival_of(request)
+    chat = await checked(response_chat(fields, items, arrival, model))
+    ignored = ignored_fields(body, fields, is_native=arrival.is_native)
+    chat = structs.replace(chat, ignored_fields=ignored)
     return _Asked(
         owner=credential.owner,
         is_kept=fields.is_kept,
@@ -130,7 +137,8 @@ class _Answer:
         self._record: Record = request[RECORD]
 
     async def _source(self, credential: Credential, outlet: Outlet | None = None) -> Source:
-        source = await rendered(self._request, self._asked.chat, credential, outlet)
+        chat = self._asked.chat
+        source = await rendered(self._request, chat, credential, outlet, is_flat=False)
         watched = self._running.watch(source)
         return with_pictures(watched, self._request.app[BLOBS], self._events.pictures)
 

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from handlers.reading.demand_fields import Choice, offered_functions
 from handlers.reading.json_body import converted, quoted, refusal
-from handlers.responses.tools import all_tools, functions_of, is_built_in, joined_name
+from handlers.responses.tools import all_tools, functions_of, is_built_in
+from service.demands.instructions import joined_name
 from service.vocabulary.requests import Demand, JsonFormat
 
 
@@ -21,7 +22,9 @@ class _Format(Struct, frozen=True):
     schema: dict[str, Any] | None = None
 
 
-class _TextOptions(Struct, frozen=True):
+class TextOptions(Struct, frozen=True):
+    """`text`."""
+
     format: _Format | None = None
     verbosity: str | None = None
 
@@ -98,7 +101,7 @@ def _chosen_name(tool: Any) -> str:
 
 
 def _json_format(text: dict[str, Any] | None) -> JsonFormat | None:
-    wanted = converted(text or {}, _TextOptions, "text").format
+    wanted = converted(text or {}, TextOptions, "text").format
     match wanted:
         case None | _Format(type="text"):
             return None

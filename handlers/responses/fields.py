@@ -15,27 +15,25 @@ from handlers.reading.json_body import decode_json, given_names, quoted, refusal
 from handlers.responses.demand_fields import WireDemand, demand_of, echoed_text
 from handlers.responses.items import input_messages
 from handlers.responses.tools import echoed_tool
+from handlers.responses.wishes import WireWishes, wishes_of
 from service.answers.responses import ModelResponse
+from service.demands.instructions import told_history
 from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart
 
 MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 512  # OpenAI's own
 
 
-class _Inert(WireDemand, frozen=True, kw_only=True):
-    """Known fields that have no effect, for their types."""
+class _Inert(WireWishes, frozen=True, kw_only=True):
+    """Known fields that have no effect, or not with every upstream, for their types."""
 
     temperature: float | None = None
     top_p: float | None = None
     top_logprobs: int | None = None
     max_tool_calls: int | None = None
-    reasoning: dict[str, Any] | None = None
-    include: list[str] | None = None
     user: str | None = None
     safety_identifier: str | None = None
-    prompt_cache_key: str | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
-    service_tier: str | None = None
 
 
 class ResponseFields(_Inert, frozen=True, kw_only=True):
@@ -71,6 +69,7 @@ _ECHOED = (
     *("tool_choice", "top_logprobs", "top_p", "truncation", "user"),
 )
 HONOURED = frozenset(ResponseFields.__struct_fields__) - _INERT
+_NATIVE = frozenset(WireWishes.__struct_fields__)  # honoured where the upstream knows them itself
 
 
 def response_fields(body: bytes) -> ResponseFields:
@@ -89,10 +88,13 @@ def response_fields(body: bytes) -> ResponseFields:
     return fields
 
 
-def ignored_fields(body: bytes, fields: ResponseFields) -> tuple[str, ...]:
+def ignored_fields(
+    body: bytes, fields: ResponseFields, *, is_native: bool = False
+) -> tuple[str, ...]:
     """Return the names of the fields that were given and have no effect."""
     inert = {"truncation"} if fields.truncation == "auto" else set()
-    return ignored_names(given_names(body), HONOURED - inert)
+    honoured = HONOURED | _NATIVE if is_native else HONOURED
+    return ignored_names(given_names(body), honoured - inert)
 
 
 def asked_model(fields: ResponseFields, previous: str | None) -> str:
@@ -123,7 +125,7 @@ def response_chat(
         RequestError: an item or the profile is wrong.
     """
     messages = input_messages(items, "input")
-    if not messages:
+    if not told_history(messages):
         raise refusal("input", "it holds nothing to answer; send at least one message")
     if fields.instructions:
         messages = (ChatMessage("system", (TextPart(fields.instructions),)), *messages)
@@ -139,6 +141,7 @@ def response_chat(
         idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_output_tokens,
         demand=demand_of(fields, items),
+        wishes=wishes_of(fields),
         needs_copies=True,  # pictures are in the response themselves
     )
 

@@ -1,37 +1,43 @@
 """The items of a response's input -> the messages that they are (openai-wire 8)."""
 
-import json
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from handlers.reading.chat_messages import (
     WireMessage,
     chat_message,
     kept_file,
     located_file,
+    looked_at,
     sent_file,
 )
 from handlers.reading.json_body import converted, quoted, refusal
-from handlers.responses.tools import ADDITIONAL_TOOLS, joined_name
-from service.demands.instructions import call_text, result_text
-from service.vocabulary.requests import CUSTOM_INPUT, ChatMessage, FilePart, TextPart
+from handlers.responses.tools import ADDITIONAL_TOOLS
+from service.vocabulary.requests import (
+    CallPart,
+    ChatMessage,
+    DrawnPart,
+    FilePart,
+    ItemPart,
+    ResultPart,
+    SealedPart,
+    TextPart,
+)
 
-# What a model did by itself, which is told in the text of its answer, and what is read elsewhere.
+# What a model did by itself, and which is told in the text of its answer.
 DROPPED = frozenset(
     {
-        ADDITIONAL_TOOLS,
-        "reasoning",
-        "image_generation_call",
         "web_search_call",
         "file_search_call",
         "code_interpreter_call",
         "computer_call",
         "mcp_call",
         "mcp_list_tools",
-        "compaction",
     }
 )
+# The same, and what some upstreams take back.
+BY_MODEL = DROPPED | {"reasoning", "image_generation_call", "compaction"}
 REFERENCE = "item_reference"
 SENT = (
     *("message", "function_call", "function_call_output", "custom_tool_call"),
@@ -67,6 +73,7 @@ class InputMessage(Struct, frozen=True):
 
     role: str
     content: str | list[dict[str, Any]]
+    phase: str | None = None
 
 
 class InputCall(Struct, frozen=True):
@@ -104,37 +111,69 @@ def input_messages(items: list[dict[str, Any]], path: str) -> tuple[ChatMessage,
     Raises:
         RequestError: an item or a part of one is wrong, or cannot be sent on.
     """
-    messages = []
-    names: dict[str, str] = {}  # of the functions called so far, by the id of the call
-    for at, item in enumerate(items):
-        where = f"{path}[{at}]"
-        match item.get("type", "message"):
-            case "message":
-                messages.append(_message(item, where))
-            case "function_call" | "custom_tool_call":
-                call = _call(item, where)
-                names[call.call_id] = call.name
-                text = call_text(call.call_id, call.name, call.arguments)
-                messages.append(ChatMessage("assistant", (TextPart(text),)))
-            case "function_call_output" | "custom_tool_call_output":
-                messages.append(_result(item, where, names))
-            case str(kind) if kind in DROPPED:
-                continue
-            case kind:
-                choices = ", ".join(f"'{name}'" for name in SENT)
-                problem = f"{quoted(str(kind))} is no kind of item that can be sent; use {choices}"
-                raise refusal(f"{where}.type", problem)
-    return tuple(messages)
+    read = (_read(item, f"{path}[{at}]") for at, item in enumerate(items))
+    return tuple(message for message in read if message is not None)
 
 
-def _call(item: dict[str, Any], path: str) -> InputCall:
-    """Return a call as the model is told of it, its name and namespace joined."""
+# One branch for each kind of item: a table.
+def _read(item: dict[str, Any], path: str) -> ChatMessage | None:  # noqa: PLR0911 - see above
+    """Return the message that an item is, None for one that is told elsewhere."""
+    match item.get("type", "message"):
+        case "message":
+            return _message(item, path)
+        case "function_call" | "custom_tool_call":
+            return ChatMessage("assistant", (_call(item, path),))
+        case "function_call_output" | "custom_tool_call_output" as kind:
+            return _result(item, path, is_custom=kind.startswith("custom"))
+        case "reasoning":
+            return _reasoning(item)
+        case "image_generation_call":
+            return _drawn(item, path)
+        case "compaction" | "additional_tools":
+            whole = {name: value for name, value in item.items() if name not in ("id", "status")}
+            return ChatMessage("assistant", (ItemPart(whole),))
+        case str(kind) if kind in DROPPED:
+            return None
+        case kind:
+            choices = ", ".join(f"'{name}'" for name in SENT)
+            problem = f"{quoted(str(kind))} is no kind of item that can be sent; use {choices}"
+            raise refusal(f"{path}.type", problem)
+
+
+def _call(item: dict[str, Any], path: str) -> CallPart:
     if item["type"] == "function_call":
         call = converted(item, InputCall, path)
-        return structs.replace(call, name=joined_name(call.name, call.namespace))
+        return CallPart(call.call_id, call.name, call.arguments, path, call.namespace or "")
     custom = converted(item, InputCustomCall, path)
-    arguments = json.dumps({CUSTOM_INPUT: custom.input})
-    return InputCall(custom.call_id, joined_name(custom.name, custom.namespace), arguments)
+    return CallPart(
+        custom.call_id, custom.name, custom.input, path, custom.namespace or "", is_custom=True
+    )
+
+
+def _reasoning(item: dict[str, Any]) -> ChatMessage | None:
+    """Return earlier reasoning, if it can be taken back: only what is sealed can."""
+    sealed, summary = item.get("encrypted_content"), item.get("summary")
+    if not isinstance(sealed, str) or not sealed:
+        return None
+    parts = summary if isinstance(summary, list) else []
+    texts = [
+        part["text"] for part in parts if isinstance(part, dict) and _is_text(part.get("text"))
+    ]
+    return ChatMessage("assistant", (SealedPart(sealed, tuple(texts)),))
+
+
+def _drawn(item: dict[str, Any], path: str) -> ChatMessage | None:
+    """Return an earlier picture, if it is told where it is."""
+    result, url = item.get("result"), item.get("url")
+    if isinstance(result, str) and result:
+        return ChatMessage("user", (DrawnPart(sent_file(result, f"{path}.result")),))
+    if isinstance(url, str) and url:
+        return ChatMessage("user", (DrawnPart(located_file(url, f"{path}.url")),))
+    return None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _message(item: dict[str, Any], path: str) -> ChatMessage:
@@ -143,15 +182,15 @@ def _message(item: dict[str, Any], path: str) -> ChatMessage:
         problem = "a tool's result is an item of type 'function_call_output'"
         raise refusal(f"{path}.role", problem)
     whole = chat_message(WireMessage(message.role, ""), path)  # for its role
-    return ChatMessage(whole.role, _content(message.content, f"{path}.content"))
+    return ChatMessage(
+        whole.role, _content(message.content, f"{path}.content"), phase=message.phase or ""
+    )
 
 
-def _result(item: dict[str, Any], path: str, names: dict[str, str]) -> ChatMessage:
+def _result(item: dict[str, Any], path: str, *, is_custom: bool) -> ChatMessage:
     result = converted(item, InputCallOutput, path)
-    plain = ChatMessage("tool", _content(result.output, f"{path}.output"))
-    text = result_text(result.call_id, names.get(result.call_id, ""), plain.text)
-    files = (part for part in plain.parts if isinstance(part, FilePart))
-    return ChatMessage("tool", (TextPart(text), *files))
+    content = _content(result.output, f"{path}.output")
+    return ChatMessage("tool", (ResultPart(result.call_id, content, path, is_custom=is_custom),))
 
 
 def _content(content: str | list[dict[str, Any]], path: str) -> tuple[TextPart | FilePart, ...]:
@@ -165,7 +204,7 @@ def _part(part: dict[str, Any], path: str) -> TextPart | FilePart:
         case "input_text" | "output_text" | "text" | "summary_text":
             return TextPart(converted(part, _Text, path).text)
         case "refusal":
-            return TextPart(converted(part, _Refusal, path).refusal)
+            return TextPart(converted(part, _Refusal, path).refusal, is_refusal=True)
         case "input_image":
             return _image(converted(part, _Image, path), path)
         case "input_file":
@@ -181,11 +220,12 @@ def _part(part: dict[str, Any], path: str) -> TextPart | FilePart:
 def _image(image: _Image, path: str) -> FilePart:
     match image.image_url, image.file_id:
         case (str(url), None | "") if url:
-            return located_file(url, f"{path}.image_url")
+            located = located_file(url, f"{path}.image_url")
         case (None | "", str(file_id)) if file_id:
-            return kept_file(file_id, f"{path}.file_id")
+            located = kept_file(file_id, f"{path}.file_id")
         case _:
             raise refusal(path, "expected either 'image_url' or 'file_id'")
+    return looked_at(located, image.detail)
 
 
 def _file(file: _File, path: str) -> FilePart:

@@ -17,10 +17,10 @@ from msgspec import Struct, structs
 
 from handlers.reading.demand_fields import NAME, function
 from handlers.reading.json_body import converted, quoted, refusal
+from service.demands.instructions import joined_name
 from service.vocabulary.requests import CUSTOM_INPUT, Function
 
 ADDITIONAL_TOOLS = "additional_tools"
-NAMESPACE_SEPARATOR = "__"
 _BUILT_IN = ("web_search", "code_interpreter", "image_generation")  # and their dated names
 _INPUT_SCHEMA = {
     "type": "object",
@@ -52,11 +52,6 @@ class _Namespace(Struct, frozen=True):
     name: str
     tools: list[dict[str, Any]]
     description: str | None = None
-
-
-def joined_name(name: str, namespace: str | None) -> str:
-    """Return what the model calls a tool by."""
-    return f"{namespace}{NAMESPACE_SEPARATOR}{name}" if namespace else name
 
 
 def all_tools(

@@ -40,14 +40,21 @@ class CompletionTokens(Struct, frozen=True):
     reasoning_tokens: int
 
 
+class PromptTokens(Struct, frozen=True):
+    """Part of `prompt_tokens`."""
+
+    cached_tokens: int
+
+
 class Usage(Struct, frozen=True):
-    """Tokens, counted here: what the upstream really counted is never known."""
+    """Tokens; `estimated` tells that they were counted here, and not by the upstream."""
 
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     completion_tokens_details: CompletionTokens
-    estimated: Literal[True] = True
+    prompt_tokens_details: PromptTokens | UnsetType = UNSET
+    estimated: Literal[True] | UnsetType = True
 
 
 class CitedUrl(Struct, frozen=True):
@@ -84,7 +91,7 @@ class AnswerMessage(Struct, frozen=True, kw_only=True):
 
     role: Literal["assistant"] = "assistant"
     content: str | None
-    refusal: None = None
+    refusal: str | None = None
     reasoning_content: str | UnsetType = UNSET
     annotations: list[Annotation]
     tool_calls: list[ToolCall] | UnsetType = UNSET
@@ -132,6 +139,7 @@ class ChatDelta(Struct, frozen=True, kw_only=True):
 
     role: Literal["assistant"] | UnsetType = UNSET
     content: str | UnsetType = UNSET
+    refusal: str | UnsetType = UNSET
     reasoning_content: str | UnsetType = UNSET
     annotations: list[Annotation] | UnsetType = UNSET
     tool_calls: list[ToolCallDelta] | UnsetType = UNSET

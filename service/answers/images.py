@@ -44,8 +44,8 @@ class Images(Struct, frozen=True):
 class _Drawn(Picture, frozen=True, kw_only=True, tag_field="type"):
     created_at: int
     size: str
-    quality: str
-    background: str
+    quality: str = "auto"
+    background: str = "auto"
     output_format: str
 
 

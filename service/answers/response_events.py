@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 from service.answers.responses import (
     ModelResponse,
     OutputItem,
+    OutputRefusal,
     OutputText,
     ResponseAnnotation,
     SummaryText,
@@ -87,19 +88,19 @@ class _OfItem(_OfOutput, frozen=True, kw_only=True):
 
 
 class _OfText(_OfItem, frozen=True, kw_only=True):
-    content_index: Literal[0] = 0
+    content_index: int = 0
 
 
 class ContentPartAdded(_OfText, frozen=True, kw_only=True, tag="response.content_part.added"):
-    """The text of a message begins."""
+    """The text of a message begins, or a refusal."""
 
-    part: OutputText
+    part: OutputText | OutputRefusal
 
 
 class ContentPartDone(_OfText, frozen=True, kw_only=True, tag="response.content_part.done"):
-    """The text of a message is whole."""
+    """The text of a message is whole, or a refusal."""
 
-    part: OutputText
+    part: OutputText | OutputRefusal
 
 
 class OutputTextDelta(_OfText, frozen=True, kw_only=True, tag="response.output_text.delta"):
@@ -116,6 +117,18 @@ class OutputTextDone(_OfText, frozen=True, kw_only=True, tag="response.output_te
     logprobs: list[Any] = []
 
 
+class RefusalDelta(_OfText, frozen=True, kw_only=True, tag="response.refusal.delta"):
+    """Words of a refusal."""
+
+    delta: str
+
+
+class RefusalDone(_OfText, frozen=True, kw_only=True, tag="response.refusal.done"):
+    """A refusal is whole."""
+
+    refusal: str
+
+
 class AnnotationAdded(
     _OfText, frozen=True, kw_only=True, tag="response.output_text.annotation.added"
 ):
@@ -126,7 +139,7 @@ class AnnotationAdded(
 
 
 class _OfSummary(_OfItem, frozen=True, kw_only=True):
-    summary_index: Literal[0] = 0
+    summary_index: int = 0
 
 
 class SummaryPartAdded(
@@ -157,6 +170,18 @@ class SummaryTextDelta(
 class SummaryTextDone(
     _OfSummary, frozen=True, kw_only=True, tag="response.reasoning_summary_text.done"
 ):
+    """What was thought is whole."""
+
+    text: str
+
+
+class ReasoningDelta(_OfText, frozen=True, kw_only=True, tag="response.reasoning_text.delta"):
+    """Words that are thought."""
+
+    delta: str
+
+
+class ReasoningDone(_OfText, frozen=True, kw_only=True, tag="response.reasoning_text.done"):
     """What was thought is whole."""
 
     text: str
@@ -203,8 +228,29 @@ class PictureGenerating(_OfItem, frozen=True, tag="response.image_generation_cal
     """A picture is drawn."""
 
 
+class PicturePartial(
+    _OfItem, frozen=True, kw_only=True, tag="response.image_generation_call.partial_image"
+):
+    """A picture as far as it is drawn."""
+
+    partial_image_index: int
+    partial_image_b64: str
+
+
 class PictureCompleted(_OfItem, frozen=True, tag="response.image_generation_call.completed"):
     """A picture is there; `response.output_item.done` has it."""
+
+
+class SearchInProgress(_OfItem, frozen=True, tag="response.web_search_call.in_progress"):
+    """A search begins."""
+
+
+class SearchSearching(_OfItem, frozen=True, tag="response.web_search_call.searching"):
+    """A search is under way."""
+
+
+class SearchCompleted(_OfItem, frozen=True, tag="response.web_search_call.completed"):
+    """A search is over."""
 
 
 ResponseEvent = (
@@ -220,16 +266,24 @@ ResponseEvent = (
     | ContentPartDone
     | OutputTextDelta
     | OutputTextDone
+    | RefusalDelta
+    | RefusalDone
     | AnnotationAdded
     | SummaryPartAdded
     | SummaryPartDone
     | SummaryTextDelta
     | SummaryTextDone
+    | ReasoningDelta
+    | ReasoningDone
     | ArgumentsDelta
     | ArgumentsDone
     | CustomInputDelta
     | CustomInputDone
     | PictureInProgress
     | PictureGenerating
+    | PicturePartial
     | PictureCompleted
+    | SearchInProgress
+    | SearchSearching
+    | SearchCompleted
 )

@@ -30,13 +30,20 @@ class OutputText(Struct, frozen=True, tag_field="type", tag="output_text"):
     logprobs: list[Any] = []
 
 
+class OutputRefusal(Struct, frozen=True, tag_field="type", tag="refusal"):
+    """The words with which the model refuses."""
+
+    refusal: str
+
+
 class OutputMessage(Struct, frozen=True, tag_field="type", tag="message"):
-    """What the model says."""
+    """What the model says; `phase` tells words on the way from the answer, where there are both."""
 
     id: str
     status: ItemStatus
-    content: list[OutputText]
+    content: list[OutputText | OutputRefusal]
     role: Literal["assistant"] = "assistant"
+    phase: str | UnsetType = UNSET
 
 
 class SummaryText(Struct, frozen=True, tag_field="type", tag="summary_text"):
@@ -45,12 +52,20 @@ class SummaryText(Struct, frozen=True, tag_field="type", tag="summary_text"):
     text: str
 
 
+class ReasoningWords(Struct, frozen=True, tag_field="type", tag="reasoning_text"):
+    """The very words that were thought."""
+
+    text: str
+
+
 class Reasoning(Struct, frozen=True, tag_field="type", tag="reasoning"):
-    """What the model thought."""
+    """What the model thought; `encrypted_content` is for those who include it, and for them to keep."""
 
     id: str
     status: ItemStatus
     summary: list[SummaryText]
+    content: list[ReasoningWords] | UnsetType = UNSET
+    encrypted_content: str | UnsetType = UNSET
 
 
 class ResponseFunctionCall(Struct, frozen=True, tag_field="type", tag="function_call"):
@@ -79,14 +94,32 @@ class ImageGenerationCall(Struct, frozen=True, tag_field="type", tag="image_gene
     """A picture; `result` is its content in base64, null while or where it cannot be had."""
 
     id: str
-    status: ItemStatus
+    status: ItemStatus | Literal["generating", "failed"]
     result: str | None
     revised_prompt: str | UnsetType = UNSET
     output_format: PictureFormat | UnsetType = UNSET
     url: str | UnsetType = UNSET
+    size: str | UnsetType = UNSET
+    quality: str | UnsetType = UNSET
+    background: str | UnsetType = UNSET
 
 
-OutputItem = OutputMessage | Reasoning | ResponseFunctionCall | CustomToolCall | ImageGenerationCall
+class WebSearchCall(Struct, frozen=True, tag_field="type", tag="web_search_call"):
+    """A search that the model made by itself; `action` says what for, as far as that is known."""
+
+    id: str
+    status: str
+    action: dict[str, Any]
+
+
+OutputItem = (
+    OutputMessage
+    | Reasoning
+    | ResponseFunctionCall
+    | CustomToolCall
+    | ImageGenerationCall
+    | WebSearchCall
+)
 
 
 class ResponseError(Struct, frozen=True):
@@ -116,14 +149,14 @@ class OutputTokens(Struct, frozen=True):
 
 
 class ResponseUsage(Struct, frozen=True, kw_only=True):
-    """Tokens, counted here: what the upstream really counted is never known."""
+    """Tokens; `estimated` tells that they were counted here, and not by the upstream."""
 
     input_tokens: int
     input_tokens_details: InputTokens = InputTokens()
     output_tokens: int
     output_tokens_details: OutputTokens
     total_tokens: int
-    estimated: Literal[True] = True
+    estimated: Literal[True] | UnsetType = True
 
 
 # Not `Response`: that is what generated clients call the answers of HTTP.

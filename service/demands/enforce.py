@@ -38,6 +38,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.vocabulary.native import FunctionCallEnded
 from service.vocabulary.requests import CUSTOM_INPUT, ChatMessage, ChatRequest, Demand, TextPart
 
 _ID_CHARS = string.ascii_letters + string.digits
@@ -238,6 +239,7 @@ def _calls(calls: Sequence[WrittenCall], custom: Collection[str]) -> list[Delta]
         deltas += [
             FunctionCallStarted(index, call_id, call.name),
             FunctionArguments(index, text),
+            FunctionCallEnded(index),
         ]
     return deltas
 

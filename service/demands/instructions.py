@@ -1,8 +1,9 @@
-"""What the model is told so that its answer is calls or JSON: the upstream has neither.
+"""What the model is told so that its answer is calls or JSON, where the upstream has neither.
 
 The instructions are one system message at the start, joined to the caller's own: there
 an upstream keeps what it is told. Calls and results of the history are written as the
-instructions say, so that the model finds its own words again.
+instructions say, so that the model finds its own words again. What only other upstreams
+can read of a history is left out.
 """
 
 import json
@@ -13,13 +14,24 @@ from msgspec import structs
 
 from service.stages.function_calls.call_block import END_TAG, TAG
 from service.vocabulary.requests import (
+    CUSTOM_INPUT,
+    CallPart,
     ChatMessage,
     ChatRequest,
     Demand,
+    DrawnPart,
+    FilePart,
     Function,
+    ItemPart,
     JsonFormat,
+    Part,
+    ResultPart,
+    SealedPart,
     TextPart,
 )
+
+NAMESPACE_SEPARATOR = "__"
+_PLAIN = (TextPart, FilePart)
 
 _CALLING = f"""# Functions
 Besides answering in words you can call the functions listed below. They run on the side of the \
@@ -52,15 +64,53 @@ _CORRECT_JSON = "Write the whole JSON {kind} and nothing else, no code block."
 
 
 def instructed(chat: ChatRequest) -> ChatRequest:
-    """Return the request with its demand told to the model, if it has one."""
+    """Return the request in words alone: its demand and the calls of its history told to the model."""
+    messages = told_history(chat.messages)
     if chat.demand is None:
-        return chat
+        return chat if messages == chat.messages else structs.replace(chat, messages=messages)
     told = instructions(chat.demand)
-    first, rest = chat.messages[0], chat.messages[1:]
-    if first.role == "system":
+    if messages and messages[0].role == "system":
+        first, rest = messages[0], messages[1:]
         joined = ChatMessage("system", (*first.parts, TextPart(f"\n{told}")))
         return structs.replace(chat, messages=(joined, *rest))
-    return structs.replace(chat, messages=(ChatMessage("system", (TextPart(told),)), first, *rest))
+    system = ChatMessage("system", (TextPart(told),))
+    return structs.replace(chat, messages=(system, *messages))
+
+
+def told_history(messages: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
+    """Return a history of texts and files, calls and their results told in words."""
+    if all(isinstance(part, _PLAIN) for message in messages for part in message.parts):
+        return messages
+    names: dict[str, str] = {}  # of the functions called so far, by the id of the call
+    told = []
+    for message in messages:
+        parts = tuple(plain for part in message.parts for plain in _told(part, names))
+        if parts or not message.parts:
+            told.append(structs.replace(message, parts=parts))
+    return tuple(told)
+
+
+def _told(part: Part, names: dict[str, str]) -> Iterator[TextPart | FilePart]:
+    match part:
+        case TextPart() | FilePart():
+            yield part
+        case CallPart(call_id, name, arguments):
+            joined = joined_name(name, part.namespace)
+            if call_id:
+                names[call_id] = joined
+            is_custom = part.is_custom
+            text = json.dumps({CUSTOM_INPUT: arguments}) if is_custom else arguments
+            yield TextPart(call_text(call_id, joined, text))
+        case ResultPart(call_id, content, _, name):
+            yield TextPart(result_text(call_id, names.get(call_id) or name, part.text))
+            yield from (each for each in content if isinstance(each, FilePart))
+        case SealedPart() | DrawnPart() | ItemPart():
+            return  # nothing that could be told
+
+
+def joined_name(name: str, namespace: str | None) -> str:
+    """Return what the model calls a tool by."""
+    return f"{namespace}{NAMESPACE_SEPARATOR}{name}" if namespace else name
 
 
 def instructions(demand: Demand) -> str:

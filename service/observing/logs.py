@@ -22,7 +22,9 @@ import orjson
 from typing_extensions import override
 
 from service.observing.log_files import DailyFileHandler
+from service.observing.python_reports import python_reports_logged
 from service.observing.redaction import REDACTED, SECRET_NAME, redact
+from service.observing.standard_error import StandardErrorHandler
 from service.settings.config import LogConfig
 
 GATHER_SECONDS = 0.05  # a log may be this late
@@ -32,6 +34,8 @@ _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _PLAIN_VALUE = re.compile(r"[^\s\"=]+")
 # These log each statement or each task at DEBUG, with its data.
 _NOISY = ("aiosqlite", "asyncio", "PIL")
+
+STOP_SECONDS = 5.0  # that the thread gets to write what is there
 
 MAX_WAITING = 20_000  # records that the thread has not written yet, some tens of MiB
 
@@ -97,6 +101,11 @@ class Entrance(QueueHandler):
             _logger.warning("%d records were dropped: nobody took them in time", dropped)
         super().enqueue(record)
 
+    @override
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say that a line could not be made; Python's own would write to standard error here."""
+        self._records.put(f"a record of {record.name} could not be written: {sys.exc_info()[1]!r}")
+
 
 class Scribe(QueueListener):
     """Writes the lines that have gathered as one: each write makes the event loop wait for the GIL."""
@@ -104,6 +113,19 @@ class Scribe(QueueListener):
     def __init__(self, lines: queue.SimpleQueue[Any], *handlers: logging.Handler) -> None:
         super().__init__(lines, *handlers)
         self._lines = lines
+        self.is_stuck = False
+
+    @override
+    def stop(self) -> None:
+        """Write what is there, and end the thread, unless it waits for a file that takes nothing."""
+        for handler in self.handlers:
+            if isinstance(handler, StandardErrorHandler):
+                handler.leave()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self.enqueue_sentinel()
+            thread.join(STOP_SECONDS)
+            self.is_stuck = thread.is_alive()
 
     @override
     def dequeue(self, block: bool) -> Any:
@@ -126,16 +148,17 @@ class Scribe(QueueListener):
 
 # Longer than the budget: what is put in place stands beside what takes it away again.
 @contextmanager
-def setup_logging(config: LogConfig) -> Iterator[None]:
+def setup_logging(config: LogConfig) -> Iterator[Scribe]:
     """Send all logging of this process where the settings say, until the context ends.
 
     After a fork the new process enters a context of its own: threads stay behind.
-    A file that cannot be written is one warning; stderr has everything.
+    A file that cannot be written is one warning; stderr has everything. The value tells afterwards
+    whether its thread is stuck; then Python's own end of the process would wait for it.
     """
     records: queue.SimpleQueue[Any] = queue.SimpleQueue()
     entrance = Entrance(records)
     entrance.setFormatter(JsonFormatter() if config.format == "json" else TextFormatter())
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers: list[logging.Handler] = [StandardErrorHandler()]
     root = logging.getLogger()
     before = (
         root.handlers[:],
@@ -151,13 +174,14 @@ def setup_logging(config: LogConfig) -> Iterator[None]:
     listener = Scribe(records, *handlers)
     listener.start()
     try:
-        yield
+        with python_reports_logged():
+            yield listener
     finally:
         root.handlers[:], root.level = before[0], before[1]
         for name, level in before[2].items():
             logging.getLogger(name).setLevel(level)
         listener.stop()
-        for handler in handlers:
+        for handler in handlers if not listener.is_stuck else ():
             handler.close()
 
 

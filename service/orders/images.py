@@ -1,14 +1,15 @@
 """Drawing pictures on order: what is asked of the upstream, and what came of it (spec 9)."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 from msgspec import Struct, structs
 
-from service.answers.images import ImageInputTokens, Images, ImageUsage, Picture
+from service.answers.images import Images, Picture
 from service.settings.config import ModelConfig
 from service.stages.encode.gathered import Gathered
+from service.stages.encode.images import image_usage
 from service.stages.render.bot_format import RAW, BotFormat, PictureForm, Render
 from service.upstream_errors.refusals import quoted
 from service.vocabulary.events import (
@@ -23,7 +24,8 @@ from service.vocabulary.events import (
 from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart, Profile, TextPart
 
-MAX_PICTURES = 4  # of one order; each is a turn of its own
+MAX_PICTURES = 10  # of one order; each is a turn of its own
+MAX_PREVIEWS = 3  # of one picture
 DEFAULT_SIZE, OPEN_SIZE = "1024x1024", "auto"  # OpenAI's defaults: of dall-e, and of gpt-image
 
 # Names that clients have built in. Where the table has no such row they mean "draw".
@@ -49,8 +51,9 @@ _POLICY = re.compile(r"(?i)polic(?:y|ies)|guidelines|not allowed|moderation")
 class ImageOrder(Struct, frozen=True):
     """Pictures as asked for, after validation; `text` is that of each turn.
 
-    `count` turns are made; `is_base64` asks for the pictures themselves in the
-    reply. The other fields are those of `ChatRequest`.
+    `count` turns are made, which stand in line as one `queue_party`; `is_base64` asks for the
+    pictures themselves in the reply; `previews` is how many of each go out before it is done.
+    The other fields are those of `ChatRequest`.
     """
 
     request_id: str
@@ -61,9 +64,15 @@ class ImageOrder(Struct, frozen=True):
     received_at: float
     files: tuple[FilePart, ...] = ()
     count: int = 1
+    size: str = DEFAULT_SIZE
     is_base64: bool = False
+    is_stream: bool = False
+    is_edit: bool = False
+    previews: int = 0
+    queue_party: str = ""
     ignored_fields: tuple[str, ...] = ()
     idempotency_key: str = ""
+    asked_model: str = ""
 
     @property
     def turns(self) -> list[ChatRequest]:
@@ -79,13 +88,16 @@ class ImageOrder(Struct, frozen=True):
             request_id=self.request_id,
             model=self.model,
             messages=(ChatMessage("user", (TextPart(self.text), *self.files)),),
-            is_stream=False,
+            is_stream=self.is_stream,
             is_usage_wanted=False,
             profile=self.profile,
             public_url=self.public_url,
             received_at=self.received_at,
             ignored_fields=self.ignored_fields,
             needs_copies=self.is_base64,
+            asked_model=self.asked_model,
+            queue_party=self.queue_party,
+            wants_previews=self.previews > 0,
         )
 
 
@@ -104,13 +116,21 @@ def is_base64_default(model: str) -> bool:
     return _is_gpt_image(model)
 
 
-def drawing_model(asked: str | None, models: Mapping[str, ModelConfig]) -> str:
-    """Return the model that draws: the one asked for, else the table's first that can."""
-    known = {name for row, model in models.items() for name in (row, *model.aliases)}
-    if asked is not None and (asked in known or not _IMAGE_MODEL.match(asked)):
+def drawing_model(
+    asked: str | None, models: Mapping[str, ModelConfig], allowed: Container[str] = ()
+) -> str:
+    """Return the model that draws: the one asked for, else the table's first that can.
+
+    Args:
+        asked: the caller's name for it, if any.
+        models: the table.
+        allowed: names that are preferred: those of the caller's key.
+    """
+    slugs = {name: model.slug for row, model in models.items() for name in (row, *model.aliases)}
+    if asked is not None and (asked in slugs or not _IMAGE_MODEL.match(asked)):
         return asked
-    able = (name for name, model in models.items() if not _WORDS_ONLY.search(model.slug))
-    return next(able, next(iter(models), "auto"))
+    able = [name for name, slug in slugs.items() if not _WORDS_ONLY.search(slug)]
+    return next((name for name in able if name in allowed), next(iter([*able, *models]), "auto"))
 
 
 def _is_gpt_image(model: str) -> bool:
@@ -123,6 +143,7 @@ class Drawing:
     def __init__(self, bot_format: BotFormat) -> None:
         self.gathered = Gathered()
         self.pictures: list[AssetReady] = []
+        self.previews: list[AssetReady] = []
         self._words = Gathered()
         self._render = Render(structs.replace(bot_format, pictures=PictureForm.NONE))
         self._render_words = Render(RAW)
@@ -133,6 +154,9 @@ class Drawing:
     def feed_batch(self, batch: Iterable[Delta]) -> None:
         """Take one batch of the turn."""
         for delta in batch:
+            if isinstance(delta, AssetReady) and delta.wanted.is_preview:
+                self.previews += [delta] if delta.url else []
+                continue
             if isinstance(delta, AssetReady) and delta.wanted.kind is AssetKind.PICTURE:
                 if delta.url:
                     self.pictures.append(delta)
@@ -215,13 +239,3 @@ def images_reply(
 ) -> Images:
     """Return the reply: the pictures, and the text that came along; `created` in seconds."""
     return Images(created, list(data), joined_content(drawings), image_usage(counts))
-
-
-def image_usage(counts: TokenCounts) -> ImageUsage:
-    """Return the `usage` of pictures."""
-    return ImageUsage(
-        input_tokens=counts.prompt_tokens,
-        input_tokens_details=ImageInputTokens(counts.prompt_tokens),
-        output_tokens=counts.completion_tokens,
-        total_tokens=counts.total_tokens,
-    )

@@ -7,7 +7,7 @@ what is heard is what was sent, or nothing.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from service.settings.config import ModelConfig
 from service.vocabulary.events import AnswerStarted, AnswerText, Cited, Delta, TurnEnded, TurnFacts
@@ -57,13 +57,22 @@ def repeating(text: str) -> str:
     return f"{_REPEAT}\n\n<text>\n{text}\n</text>"
 
 
-def repeating_model(asked: str | None, models: Mapping[str, ModelConfig]) -> str:
-    """Return the model that repeats: the one asked for, else the table's first small one."""
-    known = {name for row, model in models.items() for name in (row, *model.aliases)}
-    if asked is not None and (asked in known or not _SPEECH_MODEL.match(asked)):
+def repeating_model(
+    asked: str | None, models: Mapping[str, ModelConfig], allowed: Container[str] = ()
+) -> str:
+    """Return the model that repeats: the one asked for, else the table's first small one.
+
+    Args:
+        asked: the caller's name for it, if any.
+        models: the table.
+        allowed: names that are preferred, small or not: those of the caller's key.
+    """
+    slugs = {name: model.slug for row, model in models.items() for name in (row, *model.aliases)}
+    if asked is not None and (asked in slugs or not _SPEECH_MODEL.match(asked)):
         return asked
-    small = (name for name, model in models.items() if _SMALL.search(model.slug))
-    return next(small, next(iter(models), "auto"))
+    small = [name for name, slug in slugs.items() if _SMALL.search(slug)]
+    preferred = (name for name in (*small, *slugs) if name in allowed)
+    return next(preferred, next(iter([*small, *models]), "auto"))
 
 
 def is_same_speech(said: str, wanted: str) -> bool:

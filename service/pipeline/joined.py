@@ -197,8 +197,8 @@ class Growing(Struct, frozen=True, gc=False):
 class Answer:
     """Translate and markers as one stage."""
 
-    def __init__(self, sent: SentHistory) -> None:
-        self._translate = Translate(sent)
+    def __init__(self, sent: SentHistory, conversation_id: str | None = None) -> None:
+        self._translate = Translate(sent, conversation_id)
         self._markers = Markers()
 
     @property
@@ -232,9 +232,9 @@ def make_reader(secrets: Collection[str] = (), *, is_paced: bool = False) -> Rea
     return Reader(secrets, is_paced=is_paced)
 
 
-def make_answer(sent: SentHistory) -> Answer:
-    """Return the stages from events to deltas, for one turn."""
-    return Answer(sent)
+def make_answer(sent: SentHistory, conversation_id: str | None = None) -> Answer:
+    """Return the stages from events to deltas, for one turn; it may go on in a conversation."""
+    return Answer(sent, conversation_id)
 
 
 def make_renderer(bot_format: BotFormat) -> Render:

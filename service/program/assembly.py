@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
+from service.demands.imitated_turns import ImitatedTurns
 from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
 from service.observing.unknown_events import Drift
@@ -28,6 +29,7 @@ from storage.files.stores import Stores
 from storage.secrets.cipher import Cipher, load_or_create_secret
 from storage.secrets.key_file import KeyFile
 from storage.secrets.link_signer import LinkSigner
+from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from upstream.fetching.fetch import Fetcher
 from upstream.fetching.names import Names
@@ -42,6 +44,7 @@ from upstream.slots.leases import Leases
 from upstream.slots.queueing import AccountQueues
 from upstream.tokens.accounts import UpstreamAccounts
 from upstream.tokens.cache import SEALED_PREFIX
+from upstream.tokens.exchange import TokenStores
 from upstream.tokens.tokens import TokenOptions, Tokens
 from upstream.website.audio.speech import UpstreamSpeech
 from upstream.website.audio.transcriptions import UpstreamTranscriptions
@@ -128,6 +131,7 @@ async def state_ctx(app: web.Application) -> AsyncIterator[None]:
     state = open_state(
         app[keys.CONFIG].storage.state,
         lambda kind: metrics.state_failures.labels(kind).inc(),
+        is_alone=_is_alone(app[keys.CONFIG]),
     )
     app[keys.STATE] = state
 
@@ -183,8 +187,7 @@ async def sharing_ctx(app: web.Application) -> AsyncIterator[None]:
     routes = app[_ROUTES] = Routes(config.upstream.base_url, config.upstream.api_prefixes)
     app[keys.ROUTES] = routes
     _count_failures(routes, metrics)
-    # The one process before a file of its own has nobody to agree with.
-    if config.server.workers == 1 and config.storage.state.startswith("sqlite:"):
+    if _is_alone(config):
         yield
         return
     leases = app[_LEASES] = Leases(state)
@@ -239,12 +242,8 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     config, metrics = app[keys.CONFIG], app[keys.METRICS]
     await loaded_encoding()  # the first answer shall not wait for it
     renewals: list[Callable[[], Awaitable[None]]] = []
-    options = TokenOptions(
-        daily=renewals, on_refresh=lambda result: metrics.refreshes.labels(result).inc()
-    )
     async with make_session(config.upstream) as session:
-        tokens = Tokens(config.tokens, session, app[keys.STATE], app[_CIPHER], options)
-        app[keys.TOKENS] = tokens
+        app[keys.TOKENS] = tokens = _tokens(app, session, renewals)
         backend = Backend(config.upstream, app[_ROUTES], session)
         gpts = Gpts(
             config.gpts, config.gpts_key.get_secret_value(), backend, app[keys.STATE], tokens
@@ -258,16 +257,32 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         app[keys.ACCOUNTS] = UpstreamAccounts(backend)
         app[keys.UPSTREAM] = UpstreamProbe(backend)
         services = _turn_services(app, backend, models, conversations)
-        turns: Turns = UpstreamTurns(services)
+        kept = config.conversation
+        is_kept = not (kept.temporary or kept.delete_after_response)
+        turns: Turns = ImitatedTurns(UpstreamTurns(services), is_kept=is_kept)
         if config.server.keys_file:
             turns = AllowedTurns(turns)
-        app[keys.TURNS] = JoiningTurns(turns, config.server.join_seconds)
+        app[keys.TURNS] = JoiningTurns(turns)
         app[_CALLS] = AccountCalls(tokens, services.queues)
         _open_audio(app, backend, turns)
         _open_acceptance(app, backend)
         async with conversations, background(tokens.run, gpts.start):
             yield
             await tokens.close()
+
+
+def _tokens(
+    app: web.Application, session: ClientSession, renewals: list[Callable[[], Awaitable[None]]]
+) -> Tokens:
+    config, metrics = app[keys.CONFIG], app[keys.METRICS]
+    options = TokenOptions(
+        daily=renewals,
+        on_refresh=lambda result: metrics.refreshes.labels(result).inc(),
+        has_keys=bool(config.server.keys_file),
+        is_demo=config.is_demo,
+    )
+    stores = TokenStores(app[keys.STATE], FileJournal(_journal_folder(config)), app[_CIPHER])
+    return Tokens(config.tokens, session, stores, options)
 
 
 def _open_acceptance(app: web.Application, backend: Backend) -> None:
@@ -351,6 +366,17 @@ def _count_failures(routes: Routes, metrics: Metrics) -> None:
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.error("a background job failed", exc_info=error)
+
+
+def _is_alone(config: Config) -> bool:
+    """Tell whether this is the one process before a file of its own, with nobody to agree with."""
+    return config.server.workers == 1 and config.storage.state.startswith("sqlite:")
+
+
+def _journal_folder(config: Config) -> Path:
+    """Return where rotated tokens are on their way into the store: beside its file, if it has one."""
+    kind, _, path = config.storage.state.partition(":")
+    return (Path(path).parent if kind == "sqlite" else DATA) / "tokens"
 
 
 def _secret(config: Config) -> bytes:

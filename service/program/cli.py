@@ -10,7 +10,7 @@ import yaml
 from pydantic import SecretStr
 
 from service.program import key_commands
-from service.settings.config import Config, LoadedConfig, load_config
+from service.settings.config import HIDDEN, Config, LoadedConfig, load_config
 from service.settings.masks import masked
 from service.settings.problems import ConfigError
 from service.version import VERSION
@@ -86,7 +86,7 @@ def effective(loaded: LoadedConfig) -> str:
 
 
 def _plain(config: Config) -> dict[str, Any]:
-    tree = config.model_dump(exclude={"gpts", "path"})
+    tree = config.model_dump(exclude=set(HIDDEN))
     return {name: _as_yaml(masked(name, value)) for name, value in tree.items()}
 
 

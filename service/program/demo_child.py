@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from service.settings.config import Config
+from service.settings.config import DEMO, NONE, Config, wants_codex_demo
 
 _ROOT = Path(__file__).resolve().parents[2]  # where `upstream.demo` can be imported from
 _COMMAND = (sys.executable, "-m", "upstream.demo", "--port", "0", "--exit-with-parent")
@@ -51,20 +51,34 @@ def demo_upstream() -> Iterator[str]:
 
 
 def pointed_at(config: Config, address: str) -> Config:
-    """Return the settings with every address that credentials go to replaced.
+    """Return the settings with the addresses replaced that credentials for the demo go to.
 
     Token services as well: with the demo, no token may leave this machine, so
-    there is no proxy either.
+    there is no proxy either, unless another upstream is reached by it.
     """
-    upstream = {"base_url": address, "proxy": ""}
-    tokens = {
+    is_website, is_codex = config.upstream.base_url == DEMO, wants_codex_demo(config)
+    upstream = {"base_url": address} if is_website else {}
+    is_all = (
+        is_codex or not config.codex.base_url if is_website else config.upstream.base_url == NONE
+    )
+    if is_all:
+        upstream["proxy"] = ""
+    website = {
         "oaifree_url": f"{address}/api/auth/refresh",
         "openai_url": f"{address}/oauth/token",
     }
+    tokens = {
+        **(website if is_website else {}),
+        **({"codex_url": f"{address}/oauth/token"} if is_codex else {}),
+    }
+    codex = {"base_url": f"{address}/backend-api/codex"} if is_codex else {}
     return config.model_copy(
         update={
             "upstream": config.upstream.model_copy(update=upstream),
+            "codex": config.codex.model_copy(update=codex),
             "tokens": config.tokens.model_copy(update=tokens),
+            "is_demo": is_website,
+            "is_codex_demo": is_codex,
         }
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import os
 import signal
 import socket
 import sys
@@ -18,7 +19,13 @@ from service.program.core_dumps import forbid_core_dumps
 from service.program.demo_child import DemoError, demo_upstream, pointed_at
 from service.program.runner import DrainingRunner, Program
 from service.program.workers import run_workers
-from service.settings.config import Config, LoadedConfig, ServerConfig, load_config
+from service.settings.config import (
+    Config,
+    LoadedConfig,
+    ServerConfig,
+    load_config,
+    wants_demo,
+)
 from service.settings.problems import ConfigError
 
 BACKLOG = 2048  # connections that wait while all workers are busy
@@ -41,17 +48,24 @@ def run(loaded: LoadedConfig, program: Program | None = None) -> int:
         program: what to run, `service.program.assembly` unless a test says otherwise.
     """
     forbid_core_dumps()
-    config = loaded.config
-    with ExitStack() as stack:
-        stack.enter_context(setup_logging(config.log))
+    with setup_logging(loaded.config.log) as log:
         for note in loaded.notes:
             _logger.info("%s", note)
+        status = _run(loaded, program)
+    if log.is_stuck:
+        os._exit(status)  # whoever started us reads nothing, and shall not keep us
+    return status
+
+
+def _run(loaded: LoadedConfig, program: Program | None) -> int:
+    config = loaded.config
+    with ExitStack() as stack:
         try:
             sockets = listen(config.server)
             for one in sockets:
                 stack.enter_context(one)
             demo = ""
-            if config.upstream.base_url == "demo":
+            if wants_demo(config):
                 demo = stack.enter_context(demo_upstream())
                 config = pointed_at(config, demo)
         except (ListenError, DemoError) as error:
@@ -128,7 +142,7 @@ class Settings:
             for problem in error.problems:
                 _logger.error("the settings are not read again: %s", problem)  # noqa: TRY400 - no fault of ours
             return self._config
-        if config.upstream.base_url == "demo":
+        if wants_demo(config):
             if not self._demo:
                 _logger.error("the settings are not read again: the demo needs a start of its own")
                 return self._config
@@ -188,7 +202,7 @@ def _announcement(config: Config, listening: socket.socket) -> Callable[[], None
 
     def announce() -> None:
         _logger.info("listening on %s (host %s)", base, config.server.host)
-        if config.upstream.base_url == "demo":
+        if wants_demo(config):
             prefix = f"/{config.server.api_prefix}" if config.server.api_prefix else ""
             sys.stdout.write(demo_help(base, f"{base}{prefix}/v1"))
             sys.stdout.flush()

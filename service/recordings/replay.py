@@ -29,7 +29,7 @@ from service.vocabulary.events import (
 )
 from service.vocabulary.rendered import ContentCited, ContentText, Rendered
 
-_NOT_HERE = (BodyEnd.UNRESUMED, BodyEnd.WAITED, BodyEnd.WAITED)
+_NOT_HERE = (BodyEnd.UNRESUMED, BodyEnd.WAITED) * 3  # another body, and each of two waits
 _ELSEWHERE: dict[type[Delta], str] = {
     ResumeWanted: "another body",
     PictureWanted: "a picture in the stored conversation",

@@ -28,13 +28,16 @@ from service.settings import types
 from service.settings.environment import read_environment
 from service.settings.files import DEFAULT_GPTS, find_gpts, read_mapping
 from service.settings.masks import masked
+from service.settings.model_names import ModelRow, laid_over, used_twice
 from service.settings.problems import ConfigError, from_validation, unknown
+from service.settings.removed import REMOVED, without_removed
 from service.settings.seed_names import SEED_NAMES, SeedReading, translate
 from service.settings.tree import merged, setting_names
-from service.vocabulary.model_names import ModelRow, laid_over, used_twice
 
 DEFAULT_PROMPT_PREFIX = "请严格根据我的以下要求完成绘图任务，如果我没有发出指定的绘画指令，则绘制出我发出的文字对应的图片："
 DEFAULT_FILE = "config.yaml"
+CODEX_URL = "https://chatgpt.com/backend-api/codex"
+DEMO, NONE = "demo", "none"  # in place of an upstream's address
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
@@ -65,7 +68,6 @@ class ServerConfig(_Section):
     cors_origins: types.Origins = ("*",)
     max_requests: types.Count = 2000
     keys_file: types.Text = ""
-    join_seconds: types.SecondsOrZero = 0
     drain_seconds: types.SecondsOrZero = 30
 
 
@@ -98,16 +100,29 @@ class UpstreamConfig(_Section):
     turn_path: types.TurnPath = "backend-api/conversation"
 
 
+class CodexConfig(_Section):
+    """The back end of Codex, for accounts that signed in by its login (spec 14)."""
+
+    base_url: types.CodexAddress = CODEX_URL
+    models: Annotated[dict[types.Name, types.Name], BeforeValidator(types.mapping)] = Field(
+        default_factory=dict
+    )
+    client_version: types.Name = "99.0.0"
+    originator: types.Name = "backend-to-v1"
+
+
 class TokensConfig(_Section):
     """Who turns a refresh token into an access token (protocol 7.1, 7.2)."""
 
     provider: types.Provider = "oaifree"
-    oaifree_url: types.Address = "https://token.oaifree.com/api/auth/refresh"
+    oaifree_url: types.OptionalAddress = ""
     openai_url: types.Address = "https://auth0.openai.com/oauth/token"
     openai_client_id: types.Name = "pdlLIX2Y72MIl2rhLhTE9VV9bN905kBh"
     openai_redirect_uri: types.Name = (
         "com.openai.chat://auth0.openai.com/ios/com.openai.chat/callback"
     )
+    codex_url: types.Address = "https://auth.openai.com/oauth/token"
+    codex_client_id: types.Name = "app_EMoamEEZ73f0CkXaXp7hrann"
     refresh_before_seconds: types.SecondsOrZero = 3600
     daily_refresh_at: types.ClockTime = "03:00"
     secret: types.OptionalSecret = None
@@ -181,6 +196,13 @@ class FetchConfig(_Section):
     allow_private: types.Flag = False
 
 
+class ResponsesConfig(_Section):
+    """Kept responses and conversations; the oldest go first."""
+
+    max_bytes_per_owner: types.PositiveCount = 64 * MIB
+    max_bytes: types.PositiveCount = GIB
+
+
 class ArkoseConfig(_Section):
     """Token services that the operator runs, asked in order."""
 
@@ -224,13 +246,18 @@ def default_models() -> dict[str, ModelConfig]:
 
 
 class Config(BaseSettings):
-    """All settings. `gpts` is what `gpts_file` holds; `path` the file that was read."""
+    """All settings. `gpts` is what `gpts_file` holds; `path` the file that was read.
+
+    `is_demo` and `is_codex_demo` tell that the addresses of the website, or of Codex's back end,
+    were replaced by those of the built-in demo.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     server: ServerConfig = ServerConfig()
     log: LogConfig = LogConfig()
     upstream: UpstreamConfig = UpstreamConfig()
+    codex: CodexConfig = CodexConfig()
     tokens: TokensConfig = TokensConfig()
     models: Annotated[dict[types.Name, ModelConfig], BeforeValidator(types.mapping)] = Field(
         default_factory=default_models
@@ -243,12 +270,15 @@ class Config(BaseSettings):
     images: ImagesConfig = ImagesConfig()
     files: FilesConfig = FilesConfig()
     fetch: FetchConfig = FetchConfig()
+    responses: ResponsesConfig = ResponsesConfig()
     arkose: ArkoseConfig = ArkoseConfig()
     bot_mode: BotModeConfig = BotModeConfig()
     storage: StorageConfig = StorageConfig()
     metrics: MetricsConfig = MetricsConfig()
     gpts: dict[types.Name, GptConfig] = Field(default_factory=dict)
     path: Path | None = None
+    is_demo: bool = False
+    is_codex_demo: bool = False
 
     @override
     @classmethod
@@ -265,9 +295,21 @@ class Config(BaseSettings):
         return (init_settings,)
 
 
-_HIDDEN = frozenset({"gpts", "path"})  # fields that hold what was read, no settings
-SETTINGS = tuple(setting_names(Config, _HIDDEN))
+# Fields that hold what was read, no settings.
+HIDDEN = frozenset({"gpts", "path", "is_demo", "is_codex_demo"})
+SETTINGS = tuple(setting_names(Config, HIDDEN))
 _ROW_SETTINGS = ("models.*.slug", "models.*.aliases", "gpts.*.id", "gpts.*.send_full")
+
+
+def wants_demo(config: Config) -> bool:
+    """Return whether the built-in demo stands for an upstream."""
+    return config.upstream.base_url == DEMO or wants_codex_demo(config)
+
+
+def wants_codex_demo(config: Config) -> bool:
+    """Return whether the demo stands for Codex's back end: also beside the website's, unless named."""
+    base_url = config.codex.base_url
+    return base_url == DEMO or (config.upstream.base_url == DEMO and base_url == CODEX_URL)
 
 
 class LoadedConfig(Struct, frozen=True):
@@ -290,19 +332,20 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     if path is None and Path(DEFAULT_FILE).is_file():
         path = Path(DEFAULT_FILE)
     file = translate(read_mapping(path) if path else {}, _default_slugs())
-    given = read_environment(os.environ if environ is None else environ, SETTINGS)
-    problems = [*file.problems, *(unknown(name, SETTINGS) for name in _HIDDEN & set(file.tree))]
+    names = (*SETTINGS, *REMOVED)
+    given = read_environment(os.environ if environ is None else environ, names)
+    problems = [*file.problems, *(unknown(name, SETTINGS) for name in HIDDEN & set(file.tree))]
     problems += given.problems
-    tree = merged(file.tree, given.tree)
+    tree, removed = without_removed(merged(file.tree, given.tree))
     gpts = find_gpts(path, tree.get("gpts_file"), is_seed=bool(file.notes))
     tree |= {"gpts": read_mapping(gpts) if gpts else {}, "path": path}
     try:
         config = Config(**tree)
     except ValidationError as error:
-        names = [*Config.model_fields.keys() - _HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
-        lines = from_validation(error, file.origins | given.origins, names)
+        known = [*Config.model_fields.keys() - HIDDEN, *SETTINGS, *_ROW_SETTINGS, *SEED_NAMES]
+        lines = from_validation(error, file.origins | given.origins, known)
         raise ConfigError([*problems, *lines]) from None
-    return _with_models(config, file, problems, (*file.notes, *given.notes))
+    return _with_models(config, file, problems, (*file.notes, *given.notes, *removed))
 
 
 def _with_models(

@@ -132,18 +132,25 @@ def _web_address(value: object) -> str:
     return text
 
 
-def _base_address(value: object) -> str:
-    text = str(value).strip()
-    if text == "demo":
-        return text
-    try:
-        address = _web_address(text)
-    except ValueError as error:
-        message = f"{error}, or demo"
-        raise ValueError(message) from None
-    if "?" in address:
-        raise ValueError("must be an address without a query, or demo")
-    return address
+def _base_address(*words: str) -> BeforeValidator:
+    """Read the base of an upstream, or one of these words in its place; `""` is an empty text."""
+    named = " or ".join(word or "empty" for word in words)
+
+    def read(value: object) -> str:
+        text = str(value).strip()
+        if text in words:
+            return text
+        try:
+            address = _web_address(text)
+        except ValueError as error:
+            message = f"{error}, or {named}"
+            raise ValueError(message) from None
+        if "?" in address:
+            message = f"must be an address without a query, or {named}"
+            raise ValueError(message)
+        return address
+
+    return BeforeValidator(read)
 
 
 def _optional_address(value: object) -> str:
@@ -242,7 +249,7 @@ SecondsOrZero = Annotated[float, _seconds(may_be_zero=True)]
 ClockTime = Annotated[str, BeforeValidator(_clock)]
 LogLevel = Annotated[str, _word("DEBUG", "INFO", "WARNING", "ERROR", change=str.upper)]
 LogFormat = Annotated[str, _word("text", "json")]
-Provider = Annotated[Literal["oaifree", "openai"], _word("oaifree", "openai")]
+Provider = Annotated[Literal["oaifree", "openai", "codex"], _word("oaifree", "openai", "codex")]
 GizmoId = Annotated[str, BeforeValidator(_gizmo_id)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_optional_secret)]
 Encoding = Annotated[str, _word("v1")]
@@ -256,7 +263,8 @@ TurnPath = Annotated[
 ]
 Address = Annotated[str, BeforeValidator(_web_address)]
 OptionalAddress = Annotated[str, BeforeValidator(_optional_address)]
-BaseAddress = Annotated[str, BeforeValidator(_base_address)]
+BaseAddress = Annotated[str, _base_address("demo", "none")]
+CodexAddress = Annotated[str, _base_address("demo", "")]
 ProxyAddress = Annotated[str, BeforeValidator(_proxy)]
 Prefix = Annotated[str, BeforeValidator(_prefix)]
 Host = Annotated[str, BeforeValidator(_host)]

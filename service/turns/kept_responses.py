@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from service.ports import StateStore
+from service.ports import Bounds, StateStore
 from service.vocabulary.wire import to_json
 
 # Of one response with its input: a long conversation sent whole fits, a scanned book does not.
@@ -37,28 +37,38 @@ class KeptResponse(Struct, frozen=True):
     message_id: str | None = None
 
 
+class KeepLimits(Struct, frozen=True):
+    """How long responses are kept, and how many bytes for one owner and of all; the oldest go first."""
+
+    seconds: float
+    max_owner_bytes: int
+    max_bytes: int
+
+
 class KeptResponses:
     """The responses of all owners.
 
     Args:
         state: where they are.
-        keep_seconds: how long each is kept.
+        limits: what is kept of them.
     """
 
-    def __init__(self, state: StateStore, keep_seconds: float) -> None:
+    def __init__(self, state: StateStore, limits: KeepLimits) -> None:
         self._state = state
-        self._keep_seconds = keep_seconds
+        self._limits = limits
 
     async def keep(self, owner: str, kept: KeptResponse) -> None:
         """Keep a response; of one over the limit less, or nothing."""
-        response_id = kept.response["id"]
+        response_id, limits = kept.response["id"], self._limits
+        max_bytes = min(MAX_KEPT_BYTES, limits.max_owner_bytes, limits.max_bytes)
         value = to_json(structs.asdict(kept))
-        if len(value) > MAX_KEPT_BYTES:
+        if len(value) > max_bytes:
             value = to_json(structs.asdict(kept) | {"input_items": None})
-        if len(value) > MAX_KEPT_BYTES:
-            _log.warning("response %s is over %d bytes and not kept", response_id, MAX_KEPT_BYTES)
+        if len(value) > max_bytes:
+            _log.warning("response %s is over %d bytes and not kept", response_id, max_bytes)
             return
-        await self._state.set(_key(owner, response_id), value, self._keep_seconds)
+        bounds = Bounds(owner, limits.max_owner_bytes, limits.max_bytes)
+        await self._state.keep(_key(owner, response_id), value, limits.seconds, bounds)
 
     async def find(self, owner: str, response_id: str) -> KeptResponse | None:
         """Return the owner's response of this id, or None; the id comes from outside."""
@@ -74,7 +84,7 @@ class KeptResponses:
         """Forget the owner's response of this id; return whether there was one."""
         if await self._value(owner, response_id) is None:
             return False
-        await self._state.delete(_key(owner, response_id))
+        await self._state.forget(_key(owner, response_id))
         return True
 
     async def _value(self, owner: str, response_id: str) -> bytes | None:

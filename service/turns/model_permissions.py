@@ -1,14 +1,12 @@
-"""Turns, for gateway keys of the models that they may ask for only."""
+"""Turns of models that the caller's gateway key may ask for, by the names that were asked for."""
 
 from collections.abc import AsyncGenerator
 
 from service.ports import Lane, Turns
 from service.vocabulary.credentials import Credential
-from service.vocabulary.errors import NotFoundError
 from service.vocabulary.events import Delta
+from service.vocabulary.gateway_keys import check_model
 from service.vocabulary.requests import ChatRequest
-
-_MAX_NAME_CHARS = 255  # of a refused name, quoted
 
 
 class AllowedTurns:
@@ -25,13 +23,7 @@ class AllowedTurns:
         Raises:
             NotFoundError: the key may not use this model: for it there is none.
         """
-        if credential.models and request.model not in credential.models:
-            known = ", ".join(f"'{name}'" for name in credential.models)
-            message = (
-                f"The model '{request.model[:_MAX_NAME_CHARS]}' does not exist or you do not have "
-                f"access to it; this key may use {known}."
-            )
-            raise NotFoundError(message, code="model_not_found", param="model")
+        check_model(credential.models, request.asked_model or request.model)
         return self._turns.run(request, credential, lane)
 
     async def drain(self, seconds: float) -> None:

@@ -1,16 +1,22 @@
-"""Turns that are asked for twice and run once (header `Idempotency-Key`, `server.join_seconds`).
+"""Turns that are asked for twice and run once (header `Idempotency-Key`).
 
 A client that saw no answer asks again; without this, the upstream would open a second
 conversation and count a second message. Joined callers see the turn from its beginning, each in
 the form it asked for. The turn ends with its last caller, or with its answer, which is kept for
 those who ask a little later; a failed one is not, so that asking again is a new try.
+
+What is kept is bounded in bytes. An answer that grows too long, or the oldest where all together do,
+is closed: whoever has joined sees it to its end, nobody joins any more, and what all of them have
+seen is dropped.
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
+import sys
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+import msgspec
 from msgspec import structs
 
 from service.ports import Lane, Turns
@@ -21,10 +27,14 @@ from service.vocabulary.requests import ChatRequest, FilePart
 
 KEEP_SECONDS = 60.0  # of a finished answer: as long as clients go on trying again
 MAX_KEPT = 256  # finished answers
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024  # of all that can be joined, in one process
 MAX_AHEAD = 16  # batches read for nobody yet: a slow caller still slows its own upstream
+_AT_ONCE_BYTES = 256 * 1024  # are hashed in a millisecond
+_DELTA_BYTES = 100  # of a delta without its texts
 
 _Batch = list[Delta]
-_Key = tuple[str, str, str]
+_Key = tuple[str, str]
 
 
 class JoiningTurns:
@@ -34,13 +44,12 @@ class JoiningTurns:
 
     Args:
         turns: what runs them.
-        join_seconds: for how long an identical request without a key joins, 0: never.
     """
 
-    def __init__(self, turns: Turns, join_seconds: float = 0.0) -> None:
+    def __init__(self, turns: Turns) -> None:
         self._turns = turns
-        self._join_seconds = join_seconds
-        self._shared: dict[_Key, _Shared] = {}
+        self._shared: dict[_Key, _Shared] = {}  # that can be joined, the oldest first
+        self._bytes = 0
 
     def run(
         self, request: ChatRequest, credential: Credential, lane: Lane | None = None
@@ -48,128 +57,197 @@ class JoiningTurns:
         """Return the batches of the turn, whoever asked for it first; see the port.
 
         A turn that can be joined leaves the lane alone: all of it is kept for those who come later.
-
-        Raises:
-            RequestError: the key stands for another request.
+        Its generator raises a RequestError if the key stands for another request.
         """
-        key = self._key(request, credential)
-        if key is None:
+        parts = (part for message in request.messages for part in message.parts)
+        # Received files go with the request that brought them.
+        has_files = any(isinstance(part, FilePart) and part.local for part in parts)
+        if not request.idempotency_key or has_files:
             return self._turns.run(request, credential, lane)
-        return self._joined(key, request, credential).follow()
+        return self._followed(request, credential)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""
         await self._turns.drain(seconds)
 
-    def _key(self, request: ChatRequest, credential: Credential) -> _Key | None:
-        """Return what the turn is found by, None for one that is nobody else's."""
-        if not request.idempotency_key and not self._join_seconds:
-            return None
-        parts = (part for message in request.messages for part in message.parts)
-        if any(isinstance(part, FilePart) and part.local for part in parts):
-            return None  # received files go with the request that brought them
-        if request.idempotency_key:
-            return "key", credential.owner, request.idempotency_key
-        return "same", credential.owner, _digest(request)
+    async def _followed(
+        self, request: ChatRequest, credential: Credential
+    ) -> AsyncGenerator[_Batch, None]:
+        """Yield every batch from the first one on; the last follower to leave ends the turn."""
+        shared = self._joined(request, credential, await _digest(request))
+        follower = shared.enter()
+        try:
+            while await shared.has_batch(follower):
+                yield shared.take(follower)
+        finally:
+            await shared.leave(follower)
+        if shared.error is not None:
+            raise shared.error
 
-    def _joined(self, key: _Key, request: ChatRequest, credential: Credential) -> "_Shared":
-        now = asyncio.get_running_loop().time()
-        self._forget(now)
-        shared, digest = self._shared.get(key), _digest(request)
-        is_late = key[0] == "same" and shared and now > shared.began_at + self._join_seconds
-        if shared is None or is_late or not shared.is_open:
-            shared = _Shared(digest, self._turns.run(request, credential), now)
-            self._shared[key] = shared
+    def _joined(self, request: ChatRequest, credential: Credential, digest: str) -> "_Shared":
+        key = (credential.owner, request.idempotency_key)
+        shared = self._shared.get(key)
+        if shared is None:
+            source = self._turns.run(request, credential)
+            shared = self._shared[key] = _Shared(digest, source, lambda size: self._grew(key, size))
         elif shared.digest != digest:
             message = "Idempotency-Key: this key was used for another request; send a new one."
             raise RequestError(message, param="Idempotency-Key")
         return shared
 
-    def _forget(self, now: float) -> None:
-        """Drop what nobody can join, answers kept for long enough, and the oldest of too many."""
-        ended = {key: one.ended_at for key, one in self._shared.items() if one.ended_at is not None}
-        surplus = len(ended) - MAX_KEPT
-        for index, (key, ended_at) in enumerate(ended.items()):
-            is_old = index < surplus or now > ended_at + KEEP_SECONDS
-            if is_old or not self._shared[key].is_open:
-                del self._shared[key]
+    def _grew(self, key: _Key, size_bytes: int) -> None:
+        """Note what an answer holds more, or less, and that it may have ended."""
+        self._bytes += size_bytes
+        shared = self._shared.get(key)
+        if shared is None:
+            return  # it is closed
+        if not shared.is_good or shared.size_bytes > MAX_ANSWER_BYTES:
+            self._close(key)
+        elif shared.is_ended:
+            asyncio.get_running_loop().call_later(KEEP_SECONDS, self._close, key, shared)
+        ended = [key for key, one in self._shared.items() if one.is_ended]
+        for oldest in ended[: max(0, len(ended) - MAX_KEPT)]:
+            self._close(oldest)
+        for oldest in [*ended, *self._shared]:
+            if self._bytes <= MAX_BYTES:
+                return
+            self._close(oldest)
+
+    def _close(self, key: _Key, only: "_Shared | None" = None) -> None:
+        """Let nobody join any more, and hold only what those who have joined have not seen."""
+        shared = self._shared.get(key)
+        if shared is not None and only in (None, shared):
+            del self._shared[key]
+            shared.close()
+
+
+class _Follower:
+    """One caller of a shared turn; `seen` batches are taken."""
+
+    def __init__(self) -> None:
+        self.seen = 0
 
 
 class _Shared:
-    """One turn and all that came of it; read by one task, followed by any number."""
+    """One turn and what came of it; read by one task, followed by any number.
 
-    def __init__(self, digest: str, source: AsyncGenerator[_Batch, None], began_at: float) -> None:
+    Args:
+        digest: of the request.
+        source: the turn's batches.
+        grew: told by how many bytes it grew, or shrank.
+    """
+
+    def __init__(
+        self, digest: str, source: AsyncGenerator[_Batch, None], grew: Callable[[int], None]
+    ) -> None:
         self.digest = digest
-        self.began_at = began_at
-        self.ended_at: float | None = None
-        self.is_open = True  # to be joined
+        self.size_bytes = 0
+        self.is_ended = False
+        self.is_good = True  # it has not failed, nor been left by all
+        self.error: Exception | None = None
+        self._grew = grew
         self._source = source
-        self._batches: list[_Batch] = []
-        self._error: Exception | None = None
+        self._is_closed = False
+        self._batches: dict[int, _Batch] = {}  # by number, from `_first` up to `_count`
+        self._first = self._count = 0
         self._news = asyncio.Condition()
         self._furthest = 0  # batch that any follower has taken
-        self._followers = 0
+        self._followers: set[_Follower] = set()
         self._reader: asyncio.Task[None] | None = None
 
-    async def follow(self) -> AsyncGenerator[_Batch, None]:
-        """Yield every batch from the first one on; the last follower to leave ends the turn."""
+    def enter(self) -> _Follower:
+        """Return a new follower, for whom all is there yet."""
         if self._reader is None:
             self._reader = asyncio.get_running_loop().create_task(self._read())
-        self._followers += 1
-        seen = 0
-        try:
-            while await self._has_batch(seen):
-                yield self._batches[seen]
-                seen += 1
-        finally:
-            self._followers -= 1
-            if not self._followers:
-                await self._leave()
-        if self._error is not None:
-            raise self._error
+        follower = _Follower()
+        self._followers.add(follower)
+        return follower
 
-    async def _has_batch(self, seen: int) -> bool:
+    async def has_batch(self, follower: _Follower) -> bool:
         """Wait for the batch after those seen; return whether there is one."""
         async with self._news:
-            if seen > self._furthest:
-                self._furthest = seen
+            if follower.seen > self._furthest or self._is_closed:
+                self._furthest = max(self._furthest, follower.seen)
                 self._news.notify_all()
-            await self._news.wait_for(
-                lambda: seen < len(self._batches) or self.ended_at is not None
-            )
-        return seen < len(self._batches)
+            await self._news.wait_for(lambda: follower.seen < self._count or self.is_ended)
+        return follower.seen < self._count
 
-    async def _leave(self) -> None:
-        """End the turn, unless it has ended: nobody follows it any more."""
-        if self._reader is not None and self.ended_at is None:
-            self.is_open = False
+    def take(self, follower: _Follower) -> _Batch:
+        """Return the batch after those seen."""
+        batch = self._batches[follower.seen]
+        follower.seen += 1
+        self._trim()
+        return batch
+
+    async def leave(self, follower: _Follower) -> None:
+        """Follow no more; the turn ends with its last follower."""
+        self._followers.discard(follower)
+        self._trim()
+        async with self._news:
+            self._news.notify_all()  # it may have been the slowest
+        if not self._followers and self._reader is not None and not self.is_ended:
+            self.is_good = False
+            self._grew(0)
             self._reader.cancel()
             await asyncio.wait({self._reader})
+
+    def close(self) -> None:
+        """Hold only what is not seen, as nobody enters any more."""
+        self._is_closed = True
+        self._trim()
+
+    def _trim(self) -> None:
+        if not self._is_closed:
+            return
+        freed, slowest = 0, self._slowest()
+        while self._first < slowest:
+            freed += _size(self._batches.pop(self._first))
+            self._first += 1
+        self.size_bytes -= freed
+        self._grew(-freed)
+
+    def _slowest(self) -> int:
+        return min((one.seen for one in self._followers), default=self._count)
+
+    def _is_ahead(self) -> bool:
+        """Tell whether enough is read: ahead of the first, or of the last where it has to be held."""
+        taken = self._slowest() if self._is_closed else self._furthest
+        return self._count - taken >= MAX_AHEAD
 
     async def _read(self) -> None:
         try:
             async with aclosing(self._source):
                 async for batch in self._source:
-                    await self._take(batch)
+                    await self._add(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, each follower raises it
-            self._error = error
-            self.is_open = False
+            self.error = error
+            self.is_good = False
         finally:
-            self.ended_at = asyncio.get_running_loop().time()
+            self.is_ended = True
+            self._grew(0)
             async with self._news:
                 self._news.notify_all()
 
-    async def _take(self, batch: _Batch) -> None:
-        last = batch[-1] if batch else None
+    async def _add(self, batch: _Batch) -> None:
+        last, size = batch[-1] if batch else None, _size(batch)
         if isinstance(last, TurnEnded) and last.failure is not None:
-            self.is_open = False
+            self.is_good = False
         async with self._news:
-            self._batches.append(batch)
+            self._batches[self._count] = batch
+            self._count += 1
+            self.size_bytes += size
+            self._grew(size)
             self._news.notify_all()
-            await self._news.wait_for(lambda: len(self._batches) - self._furthest < MAX_AHEAD)
+            await self._news.wait_for(lambda: not self._is_ahead())
 
 
-def _digest(request: ChatRequest) -> str:
+def _size(batch: _Batch) -> int:
+    """Return about how many bytes a batch takes."""
+    texts = (value for delta in batch for value in structs.astuple(delta) if isinstance(value, str))
+    return _DELTA_BYTES * (len(batch) + 1) + sum(map(sys.getsizeof, texts))
+
+
+async def _digest(request: ChatRequest) -> str:
     """Return what is the same for two requests that only differ in when and how they came."""
     content = structs.replace(
         request,
@@ -180,4 +258,10 @@ def _digest(request: ChatRequest) -> str:
         is_stream=False,
         is_usage_wanted=False,
     )
-    return hashlib.sha256(repr(content).encode("utf-8", "surrogatepass")).hexdigest()
+    try:
+        raw = msgspec.json.encode(content, enc_hook=repr)
+    except UnicodeEncodeError:  # half an emoji
+        raw = repr(content).encode("utf-8", "surrogatepass")
+    if len(raw) > _AT_ONCE_BYTES:
+        return (await asyncio.to_thread(hashlib.sha256, raw)).hexdigest()
+    return hashlib.sha256(raw).hexdigest()

@@ -174,19 +174,19 @@ def refusal(
         body: as much of it as was read.
         secrets: tokens that may not be quoted even if the upstream repeats them.
     """
-    obj = _object_in(body)
-    is_page = obj is None and _is_page(headers, body)
+    obj = object_in(body)
+    was_page = obj is None and is_page(headers, body)
     if obj is not None:
         fault = fault_of(obj)
     else:
-        fault = Fault("" if is_page else body[: 4 * MAX_WORDS_CHARS].decode("utf-8", "replace"))
+        fault = Fault("" if was_page else body[: 4 * MAX_WORDS_CHARS].decode("utf-8", "replace"))
     verdict = (
-        _page_verdict(status) if is_page else verdict_on(status, fault, is_json=obj is not None)
+        _page_verdict(status) if was_page else verdict_on(status, fault, is_json=obj is not None)
     )
-    failure = _failure(verdict, fault, secrets)
+    failure = failure_of(verdict, fault, secrets)
     if failure.retry_after_seconds is None and (verdict is _LIMITED or is_server_error(status)):
         failure = structs.replace(failure, retry_after_seconds=retry_after(headers))
-    return UpstreamRefusedError(failure, status, is_page=is_page)
+    return UpstreamRefusedError(failure, status, is_page=was_page)
 
 
 def fault_failure(obj: Mapping[str, Any], secrets: Collection[str] = ()) -> Failure:
@@ -196,19 +196,20 @@ def fault_failure(obj: Mapping[str, Any], secrets: Collection[str] = ()) -> Fail
     """
     fault = fault_of(obj)
     verdict = verdict_on(HTTPStatus.OK, fault)
-    failure = _failure(verdict, fault, secrets)
+    failure = failure_of(verdict, fault, secrets)
     if verdict is _BROKEN and fault.code:
         return structs.replace(failure, code=fault.code)
     return failure
 
 
-def _failure(verdict: Verdict, fault: Fault, secrets: Collection[str] = ()) -> Failure:
+def failure_of(verdict: Verdict, fault: Fault, secrets: Collection[str] = ()) -> Failure:
+    """Return what the caller is told: our sentence, then the upstream's words."""
     words = quoted(fault.words, secrets)
     return Failure(
         status=verdict.status,
         message=f"{verdict.sentence} The upstream said: {words}" if words else verdict.sentence,
         type=verdict.type,
-        code=verdict.code or fault.code or _OWN_CODES[verdict.status],
+        code=verdict.code or fault.code or _OWN_CODES.get(verdict.status, _BROKE),
         param="model" if verdict is _NO_MODEL else None,
         retry_after_seconds=fault.clears_in_seconds,
     )
@@ -252,7 +253,8 @@ def _page_verdict(status: int) -> Verdict:
     return _BY_STATUS.get(status, _PAGE)
 
 
-def _object_in(body: bytes) -> dict[str, Any] | None:
+def object_in(body: bytes) -> dict[str, Any] | None:
+    """Return the JSON object that an error body is, None if it is none; a bare text is a `detail`."""
     try:
         obj = orjson.loads(body.removeprefix(b"\xef\xbb\xbf").strip())
     except orjson.JSONDecodeError:
@@ -262,6 +264,7 @@ def _object_in(body: bytes) -> dict[str, Any] | None:
     return obj if isinstance(obj, dict) else None
 
 
-def _is_page(headers: Mapping[str, str], body: bytes) -> bool:
+def is_page(headers: Mapping[str, str], body: bytes) -> bool:
+    """Tell whether a body is a web page, by its type or its marks."""
     kind = next((v for name, v in headers.items() if name.lower() == "content-type"), "")
     return "html" in kind.lower() or bool(_PAGE_MARKS.search(body[:_PAGE_SCAN_BYTES]))

@@ -2,20 +2,28 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
+from typing import Any
 
+import jwt
 from msgspec import Struct
 from typing_extensions import override
 
-from service.vocabulary.errors import AuthError
+from service.vocabulary.errors import WRONG_KEY, AuthError
 
 ACCESS_PREFIX = "eyJhb"  # base64url of `{"alg`: the convention of this family of gateways
+GATEWAY_KEY_PREFIX = "sk-gw-"  # some clients take only what begins like a key of OpenAI's
 PASS_THROUGH_PREFIXES = ("fk-", "pk-")  # share and pool tokens of proxies (protocol 1.1)
+CODEX_PREFIX = "codex:"  # says of any token that it is for Codex's back end (spec 14.1)
+_AUTH_CLAIM = "https://api.openai.com/auth"  # what a token says of its account (codex 1.3)
 _JWT = re.compile(r"[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*")
 # ASCII without the comma that separates the account id: what an HTTP header can carry. No token
 # has a space, but keys that people make up where any will do.
 _TOKEN = re.compile(r"[ -+\--~]{1,8192}")
 _ACCOUNT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_MAX_PLAN_CHARS = 64
 
 _HOW = "Send 'Authorization: Bearer <refresh_token or access_token>'."
 
@@ -26,6 +34,13 @@ class TokenKind(StrEnum):
     ACCESS = "access"
     PASS_THROUGH = "pass_through"  # noqa: S105 - the name of a kind
     REFRESH = "refresh"
+
+
+class UpstreamKind(StrEnum):
+    """The upstreams that a turn may go to."""
+
+    WEBSITE = "website"
+    CODEX = "codex"
 
 
 class Credential(Struct, frozen=True, repr_omit_defaults=True):
@@ -41,11 +56,17 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
     models: tuple[str, ...] = ()
 
     @property
+    def bare_token(self) -> str:
+        """The token without the word that says which upstream it is for."""
+        return self.token.removeprefix(CODEX_PREFIX)
+
+    @property
     def kind(self) -> TokenKind:
         """Tell access tokens from refresh tokens by their form."""
-        if self.token.startswith(ACCESS_PREFIX) or _JWT.fullmatch(self.token):
+        token = self.bare_token
+        if token.startswith(ACCESS_PREFIX) or _JWT.fullmatch(token):
             return TokenKind.ACCESS
-        if self.token.startswith(PASS_THROUGH_PREFIXES):
+        if token.startswith(PASS_THROUGH_PREFIXES) and token == self.token:
             return TokenKind.PASS_THROUGH
         return TokenKind.REFRESH
 
@@ -84,16 +105,74 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
 
 
 class Caller(Struct, frozen=True):
-    """Whom to act as upstream. `account` is that of the credential, see there."""
+    """Whom to act as, with which upstream. `account` is that of the credential, see there."""
 
     access_token: str
     account_id: str | None
     account: str
+    upstream: UpstreamKind = UpstreamKind.WEBSITE
 
     @override
     def __repr__(self) -> str:
         """Never show the token."""
         return f"Caller({self.account[:8]})"
+
+
+class UpstreamChoice(Struct, frozen=True):
+    """Which upstream a request goes to: its credential decides, as it was sent (spec 14.1).
+
+    `codex_client_id` is that of the access tokens which Codex's login makes, and `takes_refresh`
+    tells that plain refresh tokens are of that login as well (`tokens.provider: codex`).
+    """
+
+    codex_client_id: str
+    takes_refresh: bool = False
+
+    def upstream_of(self, credential: Credential) -> UpstreamKind:
+        """Return the upstream of a credential."""
+        is_codex = credential.token.startswith(CODEX_PREFIX) or (
+            self.takes_refresh
+            if credential.kind is TokenKind.REFRESH
+            else self._is_codex_token(credential.token)
+        )
+        return UpstreamKind.CODEX if is_codex else UpstreamKind.WEBSITE
+
+    def _is_codex_token(self, access_token: str) -> bool:
+        claims = claims_of(access_token)
+        audience = claims.get("aud")
+        named = audience if isinstance(audience, list) else [audience]
+        return self.codex_client_id in (claims.get("client_id"), *named)
+
+
+class TokenAccount(Struct, frozen=True):
+    """What an access token says of its account; nobody has checked it (codex 1.3)."""
+
+    account_id: str = ""
+    plan: str = ""
+    is_fedramp: bool = False
+
+
+@lru_cache(maxsize=1024)  # 0.1 ms for each request of an access token else
+def claims_of(access_token: str) -> Mapping[str, Any]:
+    """Return what a JWT says, unchecked; nothing of a token that cannot be read."""
+    try:
+        claims = jwt.decode(access_token, options={"verify_signature": False})
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        return {}  # whatever a caller sends as a token must not be a fault of ours
+    return claims
+
+
+def account_in(access_token: str) -> TokenAccount:
+    """Return what an access token says of its account."""
+    claim = claims_of(access_token).get(_AUTH_CLAIM)
+    told = claim if isinstance(claim, dict) else {}
+    account_id, plan = told.get("chatgpt_account_id"), told.get("chatgpt_plan_type")
+    is_id = isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id)
+    return TokenAccount(
+        account_id=account_id if isinstance(account_id, str) and is_id else "",
+        plan=plan[:_MAX_PLAN_CHARS] if isinstance(plan, str) else "",
+        is_fedramp=told.get("chatgpt_account_is_fedramp") is True,
+    )
 
 
 def fingerprint(token: str) -> str:
@@ -132,4 +211,16 @@ def read_credential(
     if account and not _ACCOUNT_ID.fullmatch(account):
         message = "The account id may hold letters, digits, '-' and '_' only, 128 at the most."
         raise AuthError(message)
+    _refuse_misplaced_key(token, account)
     return Credential(token, account or None)
+
+
+def _refuse_misplaced_key(token: str, account: str) -> None:
+    """Refuse a gateway key that is not where and how it should be: it would be sent to others."""
+    rest = token.removeprefix(GATEWAY_KEY_PREFIX)
+    if GATEWAY_KEY_PREFIX in f"{rest},{account}".lower():
+        message = (
+            f"{WRONG_KEY} There is a key of this gateway in it, and something else besides. "
+            f"Send the key alone, as it was made: 'Authorization: Bearer {GATEWAY_KEY_PREFIX}…'."
+        )
+        raise AuthError(message)

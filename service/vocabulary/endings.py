@@ -65,7 +65,7 @@ class Phase(StrEnum):
     """How far the upstream said that it had come."""
 
     OPEN = auto()
-    HANDED_OFF = auto()  # the answer goes on in another body, which nobody reads yet
+    HANDED_OFF = auto()  # the answer goes on in another body, which is not read yet
     LAST_WORD = auto()  # a finished visible message was the last of the turn (`end_turn`)
     CONFIRMED = auto()  # `[DONE]`, `message_stream_complete`, or a terminal event
     FINAL = auto()  # both
@@ -141,7 +141,7 @@ class Told(StrEnum):
     FINISH = auto()  # by a finish reason
     STATUS = auto()  # by the true status, as long as the head is not out
     FRAME = auto()  # by what arrived and an error behind it
-    NOBODY = auto()  # is left to be told
+    NOBODY = auto()  # the caller has left
 
 
 class Pattern(Struct, frozen=True, kw_only=True):

@@ -231,6 +231,11 @@ class UpstreamRefusedError(UpstreamError):
         self.type = failure.type
         self.upstream_status = upstream_status
         self.is_page = is_page
+        self._failure = failure
+
+    @override
+    def failure(self) -> Failure:
+        return self._failure
 
 
 class TokenServiceError(ServiceError):

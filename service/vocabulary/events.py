@@ -13,9 +13,11 @@ from typing import Any
 from msgspec import Struct, field
 from typing_extensions import override  # typing has it from 3.12 on
 
+from service.vocabulary.native import NativeDelta, PictureFacts
+
 
 class Failure(Struct, frozen=True):
-    """An error as the caller sees it: HTTP status and the fields of the error object."""
+    """An error as the caller sees it; `is_final`: asking again is in vain, whatever the status."""
 
     status: int
     message: str
@@ -23,6 +25,7 @@ class Failure(Struct, frozen=True):
     code: str | None
     param: str | None = None
     retry_after_seconds: float | None = None
+    is_final: bool = False
 
 
 class SentHistory(Struct, frozen=True):
@@ -31,17 +34,14 @@ class SentHistory(Struct, frozen=True):
     message_ids: frozenset[str] = frozenset()
     assistant_texts: frozenset[str] = frozenset()
     file_ids: frozenset[str] = frozenset()
+    wants_previews: bool = False  # its caller looks at pictures before they are done
 
 
 # --- bytes -> Frame -----------------------------------------------------------
 
 
 class Frame(Struct, frozen=True, gc=False):
-    """One dispatched server-sent event.
-
-    `stray` marks a line that belongs to no field (`internal server error`): it
-    is carried on so that it can be counted and quoted, and is never parsed.
-    """
+    """One dispatched server-sent event; `stray` is a line of no field, to be counted and quoted."""
 
     name: str
     data: bytes
@@ -143,13 +143,10 @@ class DoneReceived(Struct, frozen=True, gc=False):
 
 
 class UpstreamFault(Struct, frozen=True):
-    """An error that the upstream put into a body or stream of status 200.
-
-    `is_body` tells an error body (`detail`) from an error event (`error`).
-    """
+    """An error under status 200: a body (`detail`) in place of the answer, or an event (`error`)."""
 
     failure: Failure
-    is_body: bool
+    is_body: bool  # an error body (`detail`), else an error event (`error`)
 
 
 class Unknown(Struct, frozen=True, gc=False):
@@ -265,28 +262,24 @@ class ToolResult(Struct, frozen=True, gc=False):
 
 
 class FunctionCallStarted(Struct, frozen=True, gc=False):
-    """The model calls a function of the caller's; `index` counts the answer's calls from 0."""
+    """The model calls a function; `index` counts calls from 0, of a custom one the input is text."""
 
     index: int
     call_id: str
     name: str
+    namespace: str = ""
+    is_custom: bool = False
 
 
 class FunctionArguments(Struct, frozen=True, gc=False):
-    """JSON text of the arguments of a call that has started; all with one `index` belong together.
-
-    Of a custom tool it is the tool's input itself.
-    """
+    """Text of the arguments of the call of this `index`: JSON, but for a custom tool's input."""
 
     index: int
     text: str
 
 
 class TextSpent(Struct, frozen=True):
-    """Text that was sent or received and is no part of the answer; it counts as usage only.
-
-    `sent` has one entry for each message.
-    """
+    """Text beside the answer that counts as usage only; `sent` has one entry for each message."""
 
     sent: tuple[str, ...]
     received: str
@@ -335,6 +328,8 @@ class AssetWanted(Struct, frozen=True):
     revised_prompt: str | None = None
     width: int | None = None
     height: int | None = None
+    is_preview: bool = False  # a better picture may follow
+    facts: PictureFacts | None = None  # of a picture that came with the answer itself
 
 
 class AssetReady(Struct, frozen=True):
@@ -450,4 +445,5 @@ Delta = (
     | PictureWanted
     | AnswerWanted
     | TurnEnded
+    | NativeDelta
 )

@@ -8,16 +8,20 @@ import hashlib
 import re
 import secrets
 import string
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
+from service.vocabulary.credentials import GATEWAY_KEY_PREFIX as PREFIX
 from service.vocabulary.credentials import Credential
+from service.vocabulary.errors import NotFoundError
 
-PREFIX = "sk-gw-"  # some clients take only what begins like a key of OpenAI's
+FOREIGN_PREFIX = "sk-"  # of OpenAI's API keys, Anthropic's (`sk-ant-`) and others'
 _ID_CHARS = string.ascii_lowercase + string.digits
 _SECRET_CHARS = string.ascii_letters + string.digits
 _ID_LENGTH, _SECRET_LENGTH = 8, 43  # 62 ** 43 is over 2 ** 256
+_MAX_NAME_CHARS = 255  # of a refused name, quoted
 _KEY = re.compile(rf"{PREFIX}([a-z0-9]{{{_ID_LENGTH}}})[A-Za-z0-9]{{{_SECRET_LENGTH}}}")
 
 
@@ -80,6 +84,16 @@ def is_gateway_key(text: str) -> bool:
     return text.startswith(PREFIX)
 
 
+def holds_gateway_key(text: str) -> bool:
+    """Return whether a key of this gateway is in there, whatever is around it, in any case."""
+    return PREFIX in text.lower()
+
+
+def is_foreign_key(text: str) -> bool:
+    """Return whether this is to be taken for a key of another service's API."""
+    return text.lower().startswith(FOREIGN_PREFIX)
+
+
 def key_id(text: str) -> str | None:
     """Return the name in a key, None if it has not the form of one."""
     found = _KEY.fullmatch(text)
@@ -89,3 +103,23 @@ def key_id(text: str) -> str | None:
 def digest_of(text: str) -> str:
     """Return what is kept of a key in place of it."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_model(allowed: Sequence[str], asked: str | None) -> None:
+    """Let a key that is limited to some models ask for these only.
+
+    Args:
+        allowed: the models of the key; where there are none it may ask for any.
+        asked: the name as the caller sent it, whatever stands in for it; None for none.
+
+    Raises:
+        NotFoundError: for this key there is no such model.
+    """
+    if not allowed or asked in allowed:
+        return
+    known = ", ".join(f"'{name}'" for name in allowed)
+    message = (
+        f"The model '{(asked or '')[:_MAX_NAME_CHARS]}' does not exist or you do not have "
+        f"access to it; this key may use {known}."
+    )
+    raise NotFoundError(message, code="model_not_found", param="model")

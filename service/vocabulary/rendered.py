@@ -18,6 +18,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.vocabulary.native import NativeRendered, PictureFacts
 
 
 class ContentText(Struct, frozen=True, gc=False):
@@ -42,14 +43,20 @@ class AssetLinked(Struct, frozen=True):
     name: str
     media_type: str
     revised_prompt: str | None = None
+    facts: PictureFacts | None = None
 
 
 class TokenCounts(Struct, frozen=True):
-    """The tokens of one request and its answer; `reasoning_tokens` are part of the answer's."""
+    """The tokens of one request and its answer; `reasoning_tokens` are part of the answer's.
+
+    `cached_tokens` are part of the prompt's. `is_estimated`: they were counted here.
+    """
 
     prompt_tokens: int
     completion_tokens: int
     reasoning_tokens: int
+    cached_tokens: int = 0
+    is_estimated: bool = True
 
     @property
     def total_tokens(self) -> int:
@@ -68,4 +75,5 @@ Rendered = (
     | TextSpent
     | TurnFacts
     | TurnEnded
+    | NativeRendered
 )

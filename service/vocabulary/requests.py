@@ -10,9 +10,10 @@ from service.vocabulary.byte_source import RemoteContent
 
 
 class TextPart(Struct, frozen=True):
-    """Plain text of a message."""
+    """Plain text of a message; `is_refusal` of an answer's that refused."""
 
     text: str
+    is_refusal: bool = False
 
 
 class LocalFile(Struct, frozen=True):
@@ -60,7 +61,8 @@ class FilePart(Struct, frozen=True):
     """A picture or file of a message: by URL, as data, by id, or received already.
 
     Exactly one of `url` (http or https), `data_url`, `file_id`, `local` and `remote` is
-    not empty. `path` is where it stands in the request, for errors.
+    not empty. `path` is where it stands in the request, for errors, and `detail` how closely
+    a picture is to be looked at.
     """
 
     path: str
@@ -70,13 +72,69 @@ class FilePart(Struct, frozen=True):
     filename: str = ""
     local: LocalFile | None = None
     remote: RemoteFile | None = None
+    detail: str = ""
+
+
+class CallPart(Struct, frozen=True):
+    """A call of a function that the model made earlier; `path` as above.
+
+    `arguments` is JSON text, or the input of a custom tool.
+    """
+
+    call_id: str
+    name: str
+    arguments: str
+    path: str
+    namespace: str = ""
+    is_custom: bool = False
+
+
+class ResultPart(Struct, frozen=True):
+    """What came of a call; `name` is that of the function, where it was told again."""
+
+    call_id: str
+    content: tuple[TextPart | FilePart, ...]
+    path: str
+    name: str = ""
+    is_custom: bool = False
+
+    @property
+    def text(self) -> str:
+        """All its text, joined by a line feed."""
+        return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
+
+
+class SealedPart(Struct, frozen=True):
+    """Earlier reasoning that only the back end it came from can read."""
+
+    sealed: str
+    summary: tuple[str, ...] = ()
+
+
+class DrawnPart(Struct, frozen=True):
+    """A picture that the model made earlier."""
+
+    file: FilePart
+
+
+class ItemPart(Struct, frozen=True):
+    """An item that means something only to a back end of the Responses API, without an id."""
+
+    item: dict[str, Any]
+
+
+Part = TextPart | FilePart | CallPart | ResultPart | SealedPart | DrawnPart | ItemPart
 
 
 class ChatMessage(Struct, frozen=True):
-    """One message of the history; `role` is already one of the upstream's."""
+    """One message of the history; `role` is already one of the upstream's.
+
+    `phase` tells what an answer of several messages said on its way from what it said at last.
+    """
 
     role: str
-    parts: tuple[TextPart | FilePart, ...]
+    parts: tuple[Part, ...]
+    phase: str = ""
 
     @property
     def text(self) -> str:
@@ -136,14 +194,37 @@ class Demand(Struct, frozen=True):
     is_legacy: bool = False
 
 
+class Wishes(Struct, frozen=True):
+    """What a caller asks of the model besides words, as the Responses API has it (openai-wire 8).
+
+    Tools, choice and format are as they were sent, in that API's form; what an upstream cannot do
+    of it is among the request's ignored fields. A text is empty, and a value None, where nothing
+    was asked for. `is_sealed_wanted`: the caller takes sealed reasoning along.
+    """
+
+    tools: tuple[dict[str, Any], ...] = ()
+    tool_choice: str | dict[str, Any] | None = None
+    is_parallel: bool | None = None
+    format: dict[str, Any] | None = None
+    verbosity: str = ""
+    effort: str = ""
+    summary: str | None = None
+    service_tier: str = ""
+    cache_key: str = ""
+    is_sealed_wanted: bool = False
+
+
 class ChatRequest(Struct, frozen=True):
     """A chat completion as asked for, after validation.
 
     `public_url` is the base of links to stored files, without a trailing slash;
     `received_at` is a monotonic time in seconds; `needs_copies` asks for pictures
     to be stored even where links of the upstream are handed out. Requests of one
-    credential with the same `idempotency_key` share a turn. What `demand` asks for is
-    told in the messages as well.
+    credential with the same `idempotency_key` share a turn; those of one `queue_party` stand
+    in line for the account's slots as one. `wants_previews` asks for pictures before they
+    are done. `demand` is what an answer is held against where the model has to be told of it
+    in words, and `wishes` the same and more for an upstream that knows them. `asked_model` is
+    the name that the caller asked for where `model` stands in for it, as for `tts-1`.
     """
 
     request_id: str
@@ -161,7 +242,11 @@ class ChatRequest(Struct, frozen=True):
     ignored_fields: tuple[str, ...] = ()
     needs_copies: bool = False
     idempotency_key: str = ""
+    queue_party: str = ""
+    wants_previews: bool = False
     demand: Demand | None = None
+    wishes: Wishes = Wishes()
+    asked_model: str = ""
 
 
 class ModelInfo(Struct, frozen=True):

@@ -16,9 +16,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from service.ports import LINE_SECONDS, Lease
+from service.ports import LINE_SECONDS, Bounds, Lease
 from service.vocabulary.errors import StorageError
 from storage.state.redis_lock import LockScripts, RedisLock
+from storage.state.redis_shelf import Shelf
 
 KEY_PREFIX = "backend-to-v1:"
 LEASE_PREFIX = f"{KEY_PREFIX}lease:"
@@ -102,6 +103,7 @@ class RedisBackend:
         self._release = self._client.register_script(_RELEASE)
         self._replace = self._client.register_script(_REPLACE)
         self._locks = LockScripts(self._client, _answer)
+        self._shelf = Shelf(self._client, KEY_PREFIX, _answer)
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None when absent or expired."""
@@ -115,6 +117,14 @@ class RedisBackend:
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
         await _answer(self._client.delete(KEY_PREFIX + key))
+
+    async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> None:
+        """Store a value for an owner; the oldest go so that it fits."""
+        await self._shelf.keep(key, value, _milliseconds(ttl_seconds), bounds)
+
+    async def forget(self, key: str) -> None:
+        """Forget a value that is kept for an owner."""
+        await self._shelf.forget(key)
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
         """Store the value if there is none; return whether it was stored."""

@@ -23,8 +23,9 @@ from typing import Any
 import aiosqlite
 from typing_extensions import override
 
-from service.ports import LINE_SECONDS, Lease
+from service.ports import LINE_SECONDS, Bounds, Lease
 from service.vocabulary.errors import StorageError
+from storage.state import sqlite_shelf
 from storage.state.file_lock import FileLock
 
 logger = logging.getLogger(__name__)
@@ -139,6 +140,15 @@ class SqliteBackend:
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
         await self._rows("DELETE FROM state WHERE key = ?", (key,))
+
+    async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> None:
+        """Store a value for an owner; the oldest go so that it fits."""
+        await sqlite_shelf.make_room(self._rows, key, len(value), bounds)
+        await self._rows(_SET, (key, value, _expiry(ttl_seconds)))
+
+    async def forget(self, key: str) -> None:
+        """Forget a value that is kept for an owner; triggers do the rest."""
+        await self.delete(key)
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
         """Store the value if there is none; return whether it was stored."""
@@ -314,7 +324,7 @@ def _lock(descriptor: int, deadline: float) -> None:
 def _check(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would ask for 644
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-        for statement in _SCHEMA:
+        for statement in (*_SCHEMA, *sqlite_shelf.SCHEMA):
             connection.execute(statement)
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from service.ports import Lease, StateStore
+from service.ports import Bounds, Lease, StateStore
 from service.vocabulary.errors import LockTimeoutError, StorageError
 from storage.state.redis import RedisBackend
 from storage.state.sqlite import SqliteBackend
@@ -56,6 +56,12 @@ class Backend(Protocol):
 
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
+
+    async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> None:
+        """Store a value for an owner; the oldest go so that it fits."""
+
+    async def forget(self, key: str) -> None:
+        """Forget a value that is kept for an owner."""
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
         """Store the value if there is none; return whether it was stored."""
@@ -126,6 +132,20 @@ class DegradingStore:
         """Return the value, or None when absent, expired or out of reach."""
         return await self._tried("get", partial(self._backend.get, key), None)
 
+    async def fetch(self, key: str) -> bytes | None:
+        """Return the value, or None when it is absent; raise when that cannot be known."""
+        if self._is_alone:
+            return await self.get(key)
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await self._backend.get(key)
+        except StorageError as exc:
+            self._failed("get", exc)
+            raise
+        except TimeoutError as exc:
+            self._failed("get", exc)
+            raise StorageError("The state store did not answer in time.") from exc
+
     async def set(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """Store the value, replacing any other; return whether the backend has taken it."""
 
@@ -138,6 +158,19 @@ class DegradingStore:
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
         await self._tried("delete", partial(self._backend.delete, key), None)
+
+    async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> bool:
+        """Store a value for an owner, whose oldest go; return whether the backend has taken it."""
+
+        async def kept() -> bool:
+            await self._backend.keep(key, value, ttl_seconds, bounds)
+            return True
+
+        return await self._tried("set", kept, fallback=False)
+
+    async def forget(self, key: str) -> None:
+        """Forget a value that is kept for an owner."""
+        await self._tried("delete", partial(self._backend.forget, key), None)
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """Store the value if there is none; True also when the backend is dead."""

@@ -19,6 +19,7 @@ MASK = File(_png("white"), "mask.png", "a picture")
 ORDER: dict[str, Any] = {"prompt": "a boat", "size": "64x64"}
 EDIT: dict[str, Any] = {**ORDER, "image": PICTURE}
 VARIATION: dict[str, Any] = {"image": PICTURE, "size": "64x64"}
+PREVIEW: dict[str, Any] = {"prompt": "a boat with a preview", "stream": True}
 
 
 def count(seen: Seen) -> int:
@@ -44,17 +45,18 @@ _INERT: dict[str, Any] = {
     "frame_duration_ms": 100,
     "output_compression": 50,
     "output_format": "webp",
-    "partial_images": 1,
     "quality": "hd",
     "safety_identifier": "a",
-    "stream": True,
     "user": "a",
 }
 ORDER_CASES: list[Case] = [
     honoured("prompt", "two boats", lambda seen: "prompt:two boats" in seen.words),
     refused("prompt", ""),
     honoured("n", 2, lambda seen: count(seen) == 2),
-    refused("n", 5),
+    refused("n", 11),
+    honoured("stream", True, lambda seen: b".completed" in seen.answer.body),
+    honoured("partial_images", 2, lambda seen: b".partial_image" in seen.answer.body, **PREVIEW),
+    refused("partial_images", 4),
     *SHARED,
     *(
         ignored(name, value)
@@ -73,8 +75,15 @@ EDIT_CASES: list[Case] = [
     honoured("image", PICTURE, lambda seen: attached(seen) == 1),
     refused("image", File(b"no picture", "boat.png", "a file that is no picture")),
     honoured("mask", MASK, lambda seen: attached(seen) == 2),
+    honoured("stream", "true", lambda seen: b".completed" in seen.answer.body),
+    honoured(
+        "partial_images",
+        "2",
+        lambda seen: b".partial_image" in seen.answer.body,
+        **PREVIEW | {"stream": "true"},
+    ),
     honoured("n", "2", lambda seen: count(seen) == 2),
-    refused("n", "5"),
+    refused("n", "11"),
     *SHARED,
     *(
         ignored(name, value)
@@ -89,7 +98,7 @@ EDIT_CASES: list[Case] = [
 VARIATION_CASES: list[Case] = [
     honoured("image", PICTURE, lambda seen: attached(seen) == 1),
     honoured("n", "2", lambda seen: count(seen) == 2),
-    refused("n", "5"),
+    refused("n", "11"),
     *SHARED,
     ignored("user", "a"),
 ]

@@ -276,7 +276,7 @@ def fake_clock() -> Path | None:
 def with_clock(folder: Path) -> dict[str, str]:
     library = fake_clock()
     assert library is not None, "faketime is not installed"
-    _set_clock(folder, "+0")
+    set_clock(folder, "+0")
     return {
         "LD_PRELOAD": str(library),
         "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
@@ -286,19 +286,19 @@ def with_clock(folder: Path) -> dict[str, str]:
     }
 
 
-def _set_clock(folder: Path, offset: str) -> None:
+def set_clock(folder: Path, offset: str) -> None:
     (folder / "clock").write_text(f"{offset}\n", "ascii")
 
 
 @contextmanager
 def moved(offset: str, folder: Path, _pid: int) -> Iterator[None]:
     """Move the wall clock; what measures durations goes on, as it does when a clock is set."""
-    _set_clock(folder, offset)
+    set_clock(folder, offset)
     time.sleep(CLOCK_SECONDS)
     try:
         yield
     finally:
-        _set_clock(folder, "+0")
+        set_clock(folder, "+0")
         time.sleep(CLOCK_SECONDS)
 
 

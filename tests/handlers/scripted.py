@@ -11,6 +11,7 @@ from aiohttp import web
 from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
+from service.demands.imitated_turns import ImitatedTurns
 from service.observing.metrics import Metrics
 from service.observing.unknown_events import Drift
 from service.pipeline.fast_lane import FastLane
@@ -157,7 +158,9 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.CONFIG] = config
     app[keys.METRICS] = metrics = Metrics()
     app[keys.DRIFT] = Drift(metrics)
-    app[keys.TURNS] = around.turns
+    kept = config.conversation
+    is_kept = not (kept.temporary or kept.delete_after_response)
+    app[keys.TURNS] = ImitatedTurns(around.turns, is_kept=is_kept)
     app[keys.BLOBS] = around
     app[keys.UPLOADS] = FileUploads(around.folder)
     app[keys.LINKS] = LinkSigner(SECRET, config.files.link_seconds)

@@ -116,7 +116,7 @@ CREDENTIALS = Section(
         _key("a gateway key that was revoked", "Bearer {revoked}", DEAD),
         _key("half a gateway key", f"Bearer {PREFIX}" + "a" * 8, DEAD),
         _key("a gateway key and an account", "Bearer {key},other", "the account is the key's", 403, code="permission_error"),
-        _key("a gateway key in capitals", f"Bearer {PREFIX.upper()}" + "a" * 8 + "b" * 43, "it is a token like any other", 200),
+        _key("a gateway key in capitals", f"Bearer {PREFIX.upper()}" + "a" * 8 + "b" * 43, "it goes to no token service"),
         _key("a gateway key for other models", "Bearer {narrow}", "a key may be held to some models", 404, code="model_not_found", param="model"),
     ),
 )  # fmt: skip

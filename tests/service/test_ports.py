@@ -9,9 +9,11 @@ from service.pipeline.fast_lane import FastLane
 from storage.files.blobs import FileBlobs, StoredBlob
 from storage.files.uploads import FileUploads
 from storage.secrets.link_signer import LinkSigner
+from storage.state.journal import FileJournal
 from storage.state.store import DegradingStore
 from upstream.http.probe import UpstreamProbe
 from upstream.http.routing import Routes
+from upstream.slots.acceptance import UpstreamAcceptance
 from upstream.tokens.accounts import UpstreamAccounts
 from upstream.tokens.tokens import Tokens
 from upstream.website.audio.speech import UpstreamSpeech
@@ -22,6 +24,8 @@ from upstream.website.turn.turns import UpstreamTurns
 
 IMPLEMENTATIONS = {
     ports.StateStore: DegradingStore,
+    ports.Journal: FileJournal,
+    ports.Acceptance: UpstreamAcceptance,
     ports.Blob: StoredBlob,
     ports.BlobStore: FileBlobs,
     ports.LinkSigner: LinkSigner,

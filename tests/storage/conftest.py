@@ -1,12 +1,12 @@
 import re
-import resource
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 
 import obstore
 import pytest
 from obstore.store import S3Store
 
+from tests.full_disk import no_room_for_files
 from tests.s3_server import BUCKET, running_s3
 
 NoRoom = Callable[..., AbstractContextManager[None]]
@@ -62,14 +62,4 @@ class Objects:
 @pytest.fixture
 def no_room() -> NoRoom:
     """Let no file grow over so many bytes while a block runs, as on a full disk."""
-
-    @contextmanager
-    def limited(max_bytes: int = 0) -> Iterator[None]:
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-    return limited
+    return no_room_for_files

@@ -33,10 +33,12 @@ class FakeTokenService:
         self.life_seconds = 864_000.0
         self.delay_seconds = 0.0
         self.is_rotating = False
+        self.is_strict = False  # a token that was rotated is dead
         self.answers: list[web.Response | None] = []  # given first, in order; None cuts the line
         self.calls: list[dict[str, str]] = []
         self.content_types: list[str] = []
         self._numbers = itertools.count(1)
+        self.used_up: set[str] = set()
 
     @property
     def config(self) -> TokensConfig:
@@ -61,16 +63,21 @@ class FakeTokenService:
         """Answer one exchange."""
         self.content_types.append(request.content_type)
         is_form = request.content_type == "application/x-www-form-urlencoded"
-        self.calls.append(dict(await request.post() if is_form else await request.json()))
+        call = dict(await request.post() if is_form else await request.json())
+        self.calls.append(call)
         await asyncio.sleep(self.delay_seconds)
         if self.answers:
             answer = self.answers.pop(0)
             if answer is None and request.transport is not None:
                 request.transport.close()
             return answer or web.Response()
+        sent = call["refresh_token"]
+        if self.is_strict and sent in self.used_up:
+            return web.json_response({"error": "refresh_token_reused"}, status=401)
         number = next(self._numbers)
         grant = {"access_token": access_token(self.life_seconds, self.clock(), jti=f"{number}")}
         if self.is_rotating:
+            self.used_up.add(sent)
             grant["refresh_token"] = f"rotated-token-number-{number}"
         return web.json_response(grant)
 

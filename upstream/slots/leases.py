@@ -1,10 +1,34 @@
 """Slots of accounts that hold across all processes which share a state store.
 
-One round trip before a turn, none during it. What was given back goes to the store
-in the background, all of it in one call, and so does the renewal of what is held:
-a killed process frees its slots by not renewing them. Who waits asks again and
-again; the store keeps the order. Without an answer of the store a slot is granted,
-so that the limit holds within each process, as it did before there was a store.
+How a slot is held
+------------------
+
+An account has so many slots, whichever process its turns run in. A slot is a *lease*: a row of the
+state store under the account's name, with the name of its holder, since when, and until when it
+counts. All that count and were there before are ahead; who has fewer ahead than there are slots has
+one. That is one atomic step of the store, and the only round trip of a turn.
+
+*A lease is held by who renews it.* It counts for `LEASE_SECONDS`, and its process renews all that
+it holds every `RENEW_SECONDS`, in one call in the background. A process that is killed renews
+nothing, and its slots are free when they are missed. Renewing a lease that the store has lost,
+because it began anew or a clock was set, writes it again. What was given back goes to the store
+in the background, all of it in one call.
+
+*Who waits stands in line*, by a lease that is not held: it asks again and again, and its row says
+since when it has waited, so that nobody who came later passes it. A dead one stands in the way for
+`LINE_SECONDS`. How long a turn waits at most is for its queue to say (`queueing.py`), by the
+event loop's clock.
+
+*No clock that can be set decides who has a slot.* SQLite's leases count by the monotonic clock that
+the processes of a machine share. Redis has the time of day alone: a lease that began later than now
+was left by a clock which has been set back, and does not count; a living holder's counts again
+with its next renewal. Set ahead, all end at once, and those that live are back within
+`RENEW_SECONDS`. So a step of the clock costs seconds in which the limit may be passed, and
+no account ever waits for the dead.
+
+*Without an answer of the store a slot is granted*: the limit then holds within each process, as
+it does before there is a store. It is a limit of courtesy towards the upstream, unlike the lock of
+a token (`upstream/tokens/exchange.py`), which does not degrade.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ the time of arrival.
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from prometheus_client import Gauge
 
@@ -35,6 +35,18 @@ class _Line:
         return len(self.waiting) + self.leasing
 
 
+class _Party:
+    """Turns of one request, `size` of them, of which one at a time stands in line.
+
+    `until` is how long they may wait, None once one had its slot.
+    """
+
+    def __init__(self, until: float) -> None:
+        self.line = asyncio.Lock()
+        self.until: float | None = until
+        self.size = 0
+
+
 class AccountQueues:
     """Slots for turns, by account.
 
@@ -52,10 +64,16 @@ class AccountQueues:
         self._waiting = waiting
         self._leases = leases
         self._lines: dict[str, _Line] = {}
+        self._parties: dict[tuple[str, str], _Party] = {}
 
     @asynccontextmanager
-    async def slot(self, account: str) -> AsyncGenerator[None, None]:
+    async def slot(self, account: str, party: str = "") -> AsyncGenerator[None, None]:
         """Hold one of the account's slots, waiting for it if need be.
+
+        Args:
+            account: whose slot it is.
+            party: names turns of one request, which stand in line as one: each behind the
+                one before it has its slot. Only the first may be refused.
 
         Raises:
             QueueFullError: too many wait already, or it took too long.
@@ -63,24 +81,51 @@ class AccountQueues:
         if not self._streams:
             yield
             return
+        until = asyncio.get_running_loop().time() + self._seconds
+        if not party:
+            async with self._slot(account, until):
+                yield
+            return
+        async with self._member((account, party), until) as together, AsyncExitStack() as held:
+            async with together.line:
+                await held.enter_async_context(self._slot(account, together.until))
+                together.until = None
+            yield
+
+    @asynccontextmanager
+    async def _member(self, key: tuple[str, str], until: float) -> AsyncGenerator[_Party, None]:
+        """Be one of a party for as long as the block lasts."""
+        together = self._parties.setdefault(key, _Party(until))
+        together.size += 1
+        try:
+            yield together
+        finally:
+            together.size -= 1
+            if not together.size:
+                self._parties.pop(key, None)
+
+    @asynccontextmanager
+    async def _slot(self, account: str, until: float | None) -> AsyncGenerator[None, None]:
+        """Hold a slot, waiting until then on the event loop's clock; None: however long it takes."""
         since = asyncio.get_running_loop().time()
         line = self._lines.setdefault(account, _Line())
         if line.running < self._streams and not line.waiting:
             line.running += 1
         else:
-            await self._wait(line, since)
+            await self._wait(line, until)
         try:
-            async with self._leased(account, line, since):
+            async with self._leased(account, line, since, until):
                 yield
         finally:
             self._release(account, line)
 
-    async def _wait(self, line: _Line, since: float) -> None:
-        self._check_room(line)
+    async def _wait(self, line: _Line, until: float | None) -> None:
+        if until is not None:
+            self._check_room(line)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.waiting.append(turn)
         try:
-            async with self._patience(since):
+            async with self._patience(until):
                 await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
@@ -90,7 +135,9 @@ class AccountQueues:
             raise
 
     @asynccontextmanager
-    async def _leased(self, account: str, line: _Line, since: float) -> AsyncGenerator[None, None]:
+    async def _leased(
+        self, account: str, line: _Line, since: float, until: float | None
+    ) -> AsyncGenerator[None, None]:
         if self._leases is None:
             yield
             return
@@ -98,14 +145,16 @@ class AccountQueues:
         waited = asyncio.get_running_loop().time() - since
         try:
             if not await self._leases.acquire(lease, self._streams, waited):
-                await self._wait_for(self._leases, lease, line, since)
+                await self._wait_for(self._leases, lease, line, since, until)
             yield
         finally:
             self._leases.give_back(lease)
 
-    async def _wait_for(self, leases: Leases, lease: Lease, line: _Line, since: float) -> None:
+    async def _wait_for(
+        self, leases: Leases, lease: Lease, line: _Line, since: float, until: float | None
+    ) -> None:
         """Wait for a lease that was refused, or refuse the turn if the line is full."""
-        if line.length >= self._queue:
+        if until is not None and line.length >= self._queue:
             # What the turn before gave back may still be on its way to the store.
             await asyncio.sleep(GIVE_BACK_SECONDS)
             if await leases.acquire(lease, self._streams, GIVE_BACK_SECONDS):
@@ -113,7 +162,7 @@ class AccountQueues:
             self._check_room(line)
         line.leasing += 1
         try:
-            async with self._patience(since):
+            async with self._patience(until):
                 await leases.wait(lease, self._streams, since)
         finally:
             line.leasing -= 1
@@ -128,11 +177,11 @@ class AccountQueues:
         raise QueueFullError(message, retry_after_seconds=min(self._seconds, 30.0))
 
     @asynccontextmanager
-    async def _patience(self, since: float) -> AsyncGenerator[None, None]:
-        """Wait in the block, but not for longer than `queue_seconds` in all."""
+    async def _patience(self, until: float | None) -> AsyncGenerator[None, None]:
+        """Wait in the block, but not longer than until then, on the event loop's clock."""
         self._waiting.inc()
         try:
-            async with asyncio.timeout_at(since + self._seconds):
+            async with asyncio.timeout_at(until):
                 yield
         except TimeoutError:
             message = (

@@ -1,22 +1,26 @@
-"""What is known about refresh tokens: here, and sealed in the state store (spec 4, 10).
+"""What is known about refresh tokens: in memory, in the journal, and sealed in the state store.
 
-Everything is kept under a hash of the caller's own refresh token. The state store
-is what processes share and what survives a restart; the copy in memory makes a
-request cheap and carries rotated tokens over a time when the store is dead.
+Everything is kept under a hash of the caller's own refresh token. What is kept where, and why
+nothing of it is lost, is told at the top of `exchange.py`; here is how it is read and written.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
+from functools import reduce
 from typing import Protocol, TypeVar
 
 import msgspec
 from typing_extensions import override
 
-from service.ports import StateStore
+from service.ports import Journal, StateStore
 from upstream.tokens.service import Grant
+from upstream.tokens.wire import REFUSED_SECONDS
+
+logger = logging.getLogger(__name__)
 
 SEALED_PREFIX = "token:"  # all that begins so in the state store is sealed
-REFUSED_SECONDS = 60.0  # how long a dead token is not tried again (spec 4)
 ROTATED_SECONDS = 400 * 86400.0  # longer than any refresh token that was seen lives unused
+CLOCK_SECONDS = 60.0  # by which clocks of machines may differ
 MAX_REMEMBERED = 10_000  # tokens in memory, a few kilobytes each
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -33,11 +37,15 @@ class Cipher(Protocol):
 
 
 class Exchanged(msgspec.Struct, frozen=True):
-    """An access token and its life, in seconds since the epoch."""
+    """An access token and its life, in seconds since the epoch.
+
+    `serial` counts the exchanges of one caller's token, whichever process makes them.
+    """
 
     access_token: str
     issued_at: float
     expires_at: float
+    serial: int = 0  # as earlier versions left it
 
     @override
     def __repr__(self) -> str:
@@ -56,10 +64,11 @@ class Exchanged(msgspec.Struct, frozen=True):
 
 
 class Rotated(msgspec.Struct, frozen=True):
-    """The refresh token to send in place of the caller's."""
+    """The refresh token to send in place of the caller's, and the exchange that gave it."""
 
     refresh_token: str
     issued_at: float
+    serial: int = 0  # as earlier versions left it
 
     @override
     def __repr__(self) -> str:
@@ -68,10 +77,15 @@ class Rotated(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """The service's refusal, and until when it stands for an answer."""
+    """The service's refusal, and for which time it stands for an answer."""
 
     message: str
     until: float
+    since: float = 0.0
+
+    def stands(self, now: float) -> bool:
+        """Tell whether the service need not be asked; a clock that is set back ends it, too."""
+        return self.since - CLOCK_SECONDS <= now < self.until
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -81,54 +95,103 @@ class Known(msgspec.Struct, frozen=True):
     rotated: Rotated | None = None
     refused: Refused | None = None
 
+    @property
+    def serial(self) -> int:
+        """The number of the last exchange."""
+        return max(part.serial if part else 0 for part in (self.exchanged, self.rotated))
+
 
 class TokenCache:
-    """Reads and keeps `Known` for the hash `key` of a refresh token."""
+    """Reads and keeps `Known` for the hash `key` of a refresh token.
 
-    def __init__(self, state: StateStore, cipher: Cipher, clock: Callable[[], float]) -> None:
+    What says so is only for whoever holds the lock of the key.
+    """
+
+    def __init__(
+        self, state: StateStore, journal: Journal, cipher: Cipher, clock: Callable[[], float]
+    ) -> None:
         self._state = state
+        self._journal = journal
         self._cipher = cipher
         self._clock = clock
         self._memory: dict[str, Known] = {}
+        self._unsaved: dict[str, bool] = {}  # what the store has not, and whether the journal has
+
+    @property
+    def unsaved(self) -> list[str]:
+        """The keys whose rotated token the store has not taken yet."""
+        return list(self._unsaved)
+
+    def is_only_here(self, key: str) -> bool:
+        """Tell whether no other process can see the rotated token."""
+        return self._unsaved.get(key) is False
 
     def known(self, key: str) -> Known:
         """Return what this process knows; never waits."""
         return self._memory.get(key, Known())
 
+    async def left_behind(self) -> list[str]:
+        """Return the keys of what processes before this one could not bring into the store."""
+        return await self._journal.keys()
+
     async def read(self, key: str) -> Known:
-        """Return what any process knows; of two tokens the newer counts."""
-        mine = self.known(key)
-        exchanged = await self._load(f"{SEALED_PREFIX}access:{key}", Exchanged)
-        rotated = await self._load(f"{SEALED_PREFIX}rotated:{key}", Rotated)
-        refused = await self._load(f"{SEALED_PREFIX}refused:{key}", Refused)
-        if mine.exchanged and (not exchanged or exchanged.issued_at < mine.exchanged.issued_at):
-            exchanged = mine.exchanged
-        if mine.rotated and (not rotated or rotated.issued_at < mine.rotated.issued_at):
-            rotated = mine.rotated
-            await self._save_rotated(key, rotated)  # the store was dead when it came
-        if mine.refused and not refused:
-            refused = mine.refused
-        return self._remember(key, Known(exchanged, rotated, refused))
+        """Return what any process knows, as far as the store answers."""
+        return self._remember(key, (await self._read(key, self._state.get))[0])
+
+    async def read_surely(self, key: str) -> Known:
+        """Return what any process knows; for the holder of the lock.
+
+        Raises:
+            StorageError: the store does not answer, and it may know of a newer token.
+        """
+        known, stored, left = await self._read(key, self._state.fetch)
+        if known.rotated != stored.rotated:
+            self._unsaved[key] = known.rotated == left.rotated
+        else:
+            await self._saved(key)
+        return self._remember(key, known)
 
     async def keep(self, key: str, grant: Grant) -> Exchanged:
-        """Keep what the service gave; the rotated token first, since only that is lost for good."""
+        """Keep what the service gave; for the holder of the lock, who has read it surely.
+
+        A rotated token is in memory before the first wait, and in the journal after it.
+        """
         now, known = self._clock(), self.known(key)
-        rotated = Rotated(grant.refresh_token, now) if grant.refresh_token else known.rotated
-        exchanged = Exchanged(grant.access_token, now, grant.expires_at)
+        serial = known.serial + 1
+        exchanged = Exchanged(grant.access_token, now, grant.expires_at, serial)
+        rotated = known.rotated
+        if grant.refresh_token:
+            rotated = Rotated(grant.refresh_token, now, serial)
+            self._unsaved[key] = False
         self._remember(key, Known(exchanged, rotated, None))
-        if grant.refresh_token and rotated:
-            await self._save_rotated(key, rotated)
-        await self._save(f"{SEALED_PREFIX}access:{key}", exchanged, grant.expires_at - now)
+        if grant.refresh_token:
+            await self._write_down(key)
+        if not await self._store(key):
+            place = "in memory" if self.is_only_here(key) else "in memory and in a file"
+            logger.warning(
+                "the store has not taken a rotated token (%s): it is kept %s", key[:8], place
+            )
         if known.refused:
             await self._state.delete(f"{SEALED_PREFIX}refused:{key}")
         return exchanged
 
-    async def refuse(self, key: str, message: str) -> None:
-        """Remember for a minute that the service takes this token for dead."""
-        refused = Refused(message, self._clock() + REFUSED_SECONDS)
-        known = self.known(key)
+    async def save(self, key: str) -> bool:
+        """Bring what the store lacks into it; for the holder of the lock.
+
+        Returns whether nothing is left to be done.
+
+        Raises:
+            StorageError: the store does not answer.
+        """
+        await self.read_surely(key)
+        return key not in self._unsaved or await self._store(key)
+
+    async def refuse(self, key: str, message: str, seconds: float = REFUSED_SECONDS) -> None:
+        """Remember for a while that the service takes this token for dead."""
+        now, known = self._clock(), self.known(key)
+        refused = Refused(message, now + seconds, now)
         self._remember(key, Known(known.exchanged, known.rotated, refused))
-        await self._save(f"{SEALED_PREFIX}refused:{key}", refused, REFUSED_SECONDS)
+        await self._save(f"{SEALED_PREFIX}refused:{key}", refused, seconds)
 
     async def forget_access(self, key: str) -> None:
         """Drop an access token that the upstream refused."""
@@ -136,22 +199,67 @@ class TokenCache:
         self._remember(key, Known(None, known.rotated, known.refused))
         await self._state.delete(f"{SEALED_PREFIX}access:{key}")
 
+    # --- one token ----------------------------------------------------------------
+
+    async def _read(
+        self, key: str, get: Callable[[str], Awaitable[bytes | None]]
+    ) -> tuple[Known, Known, Known]:
+        """Return the newest of all that is known, what is stored, and what is in the journal."""
+        mine = self.known(key)
+        left = self._opened(await self._journal.get(key), Known) or Known()
+        stored = Known(
+            self._opened(await get(f"{SEALED_PREFIX}access:{key}"), Exchanged),
+            self._opened(await get(f"{SEALED_PREFIX}rotated:{key}"), Rotated),
+            self._opened(await get(f"{SEALED_PREFIX}refused:{key}"), Refused),
+        )
+        newest = Known(
+            _newest(stored.exchanged, left.exchanged, mine.exchanged),
+            _newest(stored.rotated, left.rotated, mine.rotated),
+            stored.refused or mine.refused,
+        )
+        return newest, stored, left
+
+    async def _write_down(self, key: str) -> None:
+        known = self.known(key)
+        left = Known(known.exchanged, known.rotated)
+        self._unsaved[key] = await self._journal.put(key, self._sealed(left))
+
+    async def _store(self, key: str) -> bool:
+        """Store what is known; return whether the rotated token, if it is new, was taken."""
+        known = self.known(key)
+        if key in self._unsaved and known.rotated:
+            name = f"{SEALED_PREFIX}rotated:{key}"
+            if not await self._save(name, known.rotated, ROTATED_SECONDS):
+                if self.is_only_here(key):
+                    await self._write_down(key)
+                return False
+            await self._saved(key)
+        if exchanged := known.exchanged:
+            seconds = exchanged.expires_at - self._clock()
+            await self._save(f"{SEALED_PREFIX}access:{key}", exchanged, seconds)
+        return True
+
+    async def _saved(self, key: str) -> None:
+        self._unsaved.pop(key, None)
+        await self._journal.remove(key)
+
     def _remember(self, key: str, known: Known) -> Known:
         self._memory.pop(key, None)
         self._memory[key] = known  # at the end: the first one is the longest unchanged
         if len(self._memory) > MAX_REMEMBERED:
-            del self._memory[next(iter(self._memory))]
+            oldest = next((one for one in self._memory if one not in self._unsaved), None)
+            self._memory.pop(oldest or "", None)
         return known
 
-    async def _save_rotated(self, key: str, rotated: Rotated) -> None:
-        await self._save(f"{SEALED_PREFIX}rotated:{key}", rotated, ROTATED_SECONDS)
+    # --- sealing ------------------------------------------------------------------
 
-    async def _save(self, name: str, value: msgspec.Struct, ttl_seconds: float) -> None:
-        sealed = self._cipher.encrypt(msgspec.json.encode(value))
-        await self._state.set(name, sealed, ttl_seconds)
+    async def _save(self, name: str, value: msgspec.Struct, ttl_seconds: float) -> bool:
+        return await self._state.set(name, self._sealed(value), ttl_seconds)
 
-    async def _load(self, name: str, kind: type[_T]) -> _T | None:
-        sealed = await self._state.get(name)
+    def _sealed(self, value: msgspec.Struct) -> bytes:
+        return self._cipher.encrypt(msgspec.json.encode(value))
+
+    def _opened(self, sealed: bytes | None, kind: type[_T]) -> _T | None:
         value = self._cipher.decrypt(sealed) if sealed is not None else None
         if value is None:
             return None
@@ -159,3 +267,19 @@ class TokenCache:
             return msgspec.json.decode(value, type=kind)
         except msgspec.DecodeError:  # written by another version
             return None
+
+
+_Numbered = TypeVar("_Numbered", Exchanged, Rotated)
+
+
+def _newest(*found: _Numbered | None) -> _Numbered | None:
+    """Return the one of the last exchange, the first of equals."""
+    return reduce(_newer, found, None)
+
+
+def _newer(one: _Numbered | None, other: _Numbered | None) -> _Numbered | None:
+    if one is None or other is None:
+        return one or other
+    if one.serial and other.serial:  # moments would not do: a clock may have been set in between
+        return other if other.serial > one.serial else one
+    return other if other.issued_at > one.issued_at else one

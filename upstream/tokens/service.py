@@ -1,7 +1,8 @@
-"""A refresh token to an access token: one exchange with the token service (protocol 7).
+"""A refresh token to an access token: one exchange with a token service (protocol 7).
 
 Two kinds of failure, which callers must be able to tell apart: a refusal says
 that the token is dead, anything else is a passing fault and is tried again.
+What differs between the services is in `wire.py` and the modules of the providers.
 """
 
 import asyncio
@@ -12,22 +13,20 @@ import re
 import string
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 import aiohttp_socks
-import jwt
 import msgspec
 from typing_extensions import override
 
 from service.observing.throttled import Seldom
-from service.settings.config import TokensConfig
 from service.version import VERSION
+from service.vocabulary.credentials import claims_of
 from service.vocabulary.errors import WRONG_KEY, AuthError, TokenServiceError
 from upstream.http.bodies import read_start
+from upstream.tokens.wire import Wire
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +40,6 @@ MAX_WORDS_CHARS = 500
 MAX_WORDS_DEPTH = 3  # deeper than any shape that was seen
 _SHORT_CHARS = 8  # a token under this is likely to be part of ordinary words
 _TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=10)
-_REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 # TimeoutError is an OSError; aiohttp-socks reports its proxy by errors of its own.
 _BROKEN_CALLS = (
     aiohttp.ClientError,
@@ -72,11 +70,18 @@ class Grant(msgspec.Struct, frozen=True):
         return "Grant(…)"
 
 
+class TokenRefusedError(AuthError):
+    """A token service says that the token is dead; for `stands_seconds` it need not be asked again."""
+
+    def __init__(self, message: str, stands_seconds: float) -> None:
+        super().__init__(message)
+        self.stands_seconds = stands_seconds
+
+
 class TokenService:
-    """The service of `tokens.provider`.
+    """Exchanges tokens with whichever service it is told.
 
     Args:
-        config: who is asked, and how.
         session: for the calls; its proxy settings hold.
         clock: seconds since the epoch.
         pause_seconds: before the first retry; doubled for the second.
@@ -84,35 +89,33 @@ class TokenService:
 
     def __init__(
         self,
-        config: TokensConfig,
         session: aiohttp.ClientSession,
         clock: Callable[[], float],
         pause_seconds: float,
     ) -> None:
-        self._config = config
         self._session = session
         self._clock = clock
         self._pause_seconds = pause_seconds
         self._seldom = Seldom()
 
-    async def exchange(self, refresh_token: str) -> Grant:
+    async def exchange(self, wire: Wire, refresh_token: str) -> Grant:
         """Return an access token, after up to two retries.
 
         Cancelled, it may leave behind a token that the service has rotated and
         nobody has seen; run it where nobody cancels it.
 
         Raises:
-            AuthError: the service says that the token is dead, in its own words.
+            TokenRefusedError: the service says that the token is dead, in its own words.
             TokenServiceError: any other failure.
         """
         for attempt in range(RETRIES):
             try:
-                return await self._ask(refresh_token)
+                return await self._ask(wire, refresh_token)
             except TokenServiceError as exc:
                 if self._seldom.is_due(exc.message):
                     logger.warning("token exchange failed, trying again: %s", exc)
                 await asyncio.sleep(self._pause(attempt, exc.retry_after_seconds))
-        return await self._ask(refresh_token)
+        return await self._ask(wire, refresh_token)
 
     def _pause(self, attempt: int, asked_seconds: float | None) -> float:
         jitter = random.uniform(0.75, 1.25)  # noqa: S311 - a pause, no secret
@@ -121,38 +124,28 @@ class TokenService:
             return own
         return max(own, asked_seconds)
 
-    async def _ask(self, refresh_token: str) -> Grant:
-        url, form = self._request(refresh_token)
+    async def _ask(self, wire: Wire, refresh_token: str) -> Grant:
+        post = wire.post(refresh_token)
         try:
             # A redirect would hand the token on to whomever the service names.
             async with self._session.post(
-                url, **form, headers=_HEADERS, timeout=_TIMEOUT, allow_redirects=False
+                post.url, **post.body, headers=_HEADERS, timeout=_TIMEOUT, allow_redirects=False
             ) as response:
                 body = await read_start(response, MAX_BODY_BYTES)
         except _BROKEN_CALLS as exc:
             message = "The token service cannot be reached now. Try again later."
             raise TokenServiceError(message) from exc
         answer = _json(body)
-        if response.status in _REFUSALS and isinstance(answer, dict | list | str):
+        stands_seconds = wire.refused_seconds(response.status, answer)
+        if stands_seconds is not None:
             words = redacted(words_of(answer), refresh_token)
             message = f"{WRONG_KEY} The token service refused this refresh token: {words}"
-            raise AuthError(message)
+            raise TokenRefusedError(message, stands_seconds)
         grant = self._grant(answer) if _is_success(response.status) else None
         if grant is None:
             wait = retry_after(response.headers.get("Retry-After"), self._clock())
             raise TokenServiceError(_fault(response.status), retry_after_seconds=wait)
         return grant
-
-    def _request(self, refresh_token: str) -> tuple[str, dict[str, Any]]:
-        if self._config.provider == "oaifree":
-            return self._config.oaifree_url, {"data": {"refresh_token": refresh_token}}
-        body = {
-            "grant_type": "refresh_token",
-            "client_id": self._config.openai_client_id,
-            "redirect_uri": self._config.openai_redirect_uri,
-            "refresh_token": refresh_token,
-        }
-        return self._config.openai_url, {"json": body}
 
     def _grant(self, answer: object) -> Grant | None:
         if not isinstance(answer, dict):
@@ -166,14 +159,9 @@ class TokenService:
         return Grant(access_token, expires_at, _token(answer.get("refresh_token")))
 
 
-@lru_cache(maxsize=1024)  # 0.1 ms for each request of an access token else
 def read_expiry(access_token: str) -> float | None:
     """Return the `exp` of a JWT in seconds since the epoch, or None if it cannot be read."""
-    try:
-        claims = jwt.decode(access_token, options={"verify_signature": False})
-    except (jwt.PyJWTError, ValueError, RecursionError):
-        return None  # whatever a caller sends as a token must not be a fault of ours
-    return _number(claims.get("exp"))
+    return _number(claims_of(access_token).get("exp"))
 
 
 def retry_after(header: str | None, now: float) -> float | None:

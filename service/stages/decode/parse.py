@@ -4,15 +4,13 @@ Anything may come in any order in one stream. What is not known is counted as
 `Unknown` and costs nothing else.
 """
 
-import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-import orjson
-
 from service.stages.decode.delta_v1 import AnswerGrew, DecodeDelta, unknown_operation
 from service.stages.decode.known_words import plain_word, sketch
+from service.stages.decode.loose_json import UNREADABLE, loose_json
 from service.stages.decode.messages import read_message
 from service.upstream_errors.refusals import fault_failure, without_secrets
 from service.vocabulary.errors import UpstreamProtocolError
@@ -54,7 +52,6 @@ _IGNORED_TYPES = frozenset(
         "url_moderation",
     }
 )
-_UNREADABLE = object()
 
 
 class Parse:
@@ -87,8 +84,8 @@ class Parse:
         self._decoder.share(text)
 
     def _data(self, name: str, data: bytes) -> Iterator[UpstreamEvent]:
-        value = _loads(data)
-        if value is not _UNREADABLE:
+        value = loose_json(data)
+        if value is not UNREADABLE:
             yield from self._value(name, value)
         elif data.strip() == _DONE:
             yield DoneReceived()
@@ -237,23 +234,6 @@ _TYPED: dict[str, Callable[[dict[str, Any]], Iterator[UpstreamEvent]]] = {
     "server_ste_metadata": _ste_metadata,
     "stream_handoff": _hand_off,
 }
-
-
-def _loads(data: bytes) -> Any:
-    """Return the JSON value, or `_UNREADABLE`.
-
-    orjson refuses two things that upstreams send: halves of characters as
-    escapes, and bytes that are no UTF-8. The slower reader takes them.
-    """
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        if data[:1] not in b'{"' and data.lstrip()[:1] not in (b"{", b'"'):
-            return _UNREADABLE
-    try:
-        return json.loads(data.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return _UNREADABLE
 
 
 def _sample(data: bytes) -> str:

@@ -23,6 +23,7 @@ from service.answers.chats import (
     FinishReason,
     FunctionDelta,
     Link,
+    PromptTokens,
     ToolCall,
     ToolCallDelta,
     Usage,
@@ -34,6 +35,7 @@ from service.vocabulary.events import (
     FunctionCallStarted,
     ReasoningText,
 )
+from service.vocabulary.native import RefusalText
 from service.vocabulary.rendered import ContentCited, ContentText, Rendered, TokenCounts
 from service.vocabulary.wire import MAX_TEXT_CHARS, error_frame, to_json
 
@@ -69,6 +71,8 @@ def chat_usage(counts: TokenCounts) -> Usage:
         completion_tokens=counts.completion_tokens,
         total_tokens=counts.total_tokens,
         completion_tokens_details=CompletionTokens(counts.reasoning_tokens),
+        prompt_tokens_details=UNSET if counts.is_estimated else PromptTokens(counts.cached_tokens),
+        estimated=True if counts.is_estimated else UNSET,
     )
 
 
@@ -87,7 +91,8 @@ def collect(gathered: Gathered, meta: ReplyMeta, counts: TokenCounts) -> ChatCom
     ]
     is_legacy = meta.is_legacy_call
     message = AnswerMessage(
-        content=gathered.content or (None if calls else ""),
+        content=gathered.content or (None if calls or gathered.refusal else ""),
+        refusal=gathered.refusal or None,
         reasoning_content=gathered.reasoning or UNSET,
         annotations=gathered.annotations,
         tool_calls=UNSET if is_legacy or not calls else calls,
@@ -132,6 +137,7 @@ class ChatChunks:
         self._keep_alive = self._event(ChatDelta())
         self._content, self._end = split_at_text(self._event(ChatDelta(content="")))
         self._reasoning, _ = split_at_text(self._event(ChatDelta(reasoning_content="")))
+        self._refusal, _ = split_at_text(self._event(ChatDelta(refusal="")))
 
     def text(self, text: str) -> bytes:
         """Return the events of text whose pieces come to `gather` later."""
@@ -159,6 +165,8 @@ class ChatChunks:
                     frames += [*self._texts(opening, "".join(run)), *self._call_events(piece)]
                     run = []
                     continue
+                case RefusalText(text):
+                    wanted = self._refusal
                 case _:
                     continue
             if wanted is not opening and run:

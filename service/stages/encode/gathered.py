@@ -1,7 +1,6 @@
 """What an answer adds up to, for every dialect: its text, citations, links, calls, and its end."""
 
 from collections.abc import Iterable
-from typing import assert_never
 
 from msgspec import UNSET, Struct
 
@@ -17,6 +16,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.vocabulary.native import NativeRendered, RefusalText, TextAnnotated, UsageKnown
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
 from service.vocabulary.text import Pieces
 
@@ -24,11 +24,19 @@ _MAX_FACT_CHARS = 256  # real ids are 36 long
 
 
 class FunctionCall(Struct, frozen=True):
-    """A whole call of a function of the caller's; `arguments` is JSON text."""
+    """A whole call of a function of the caller's; `arguments` is JSON text, or a custom tool's."""
 
     id: str
     name: str
     arguments: str
+
+
+class _Call:
+    """A call under way, whose arguments come in pieces."""
+
+    def __init__(self, started: FunctionCallStarted) -> None:
+        self.started = started
+        self.arguments = Pieces()
 
 
 class Gathered:
@@ -40,10 +48,12 @@ class Gathered:
         self._content = Pieces()
         self._content_chars = 0
         self._reasoning = Pieces()
+        self._refusal = Pieces()
+        self.usage: UsageKnown | None = None  # as the upstream told it
         self._places: dict[int, tuple[int, int]] = {}  # slot -> range in the content
         self._annotations: dict[tuple[int, str], Annotation] = {}  # by slot and URL
         self._links: dict[AssetKind, list[Link]] = {kind: [] for kind in AssetKind}
-        self._calls: dict[int, FunctionCall] = {}
+        self._calls: dict[int, _Call] = {}
         self.spent: list[TextSpent] = []
 
     @property
@@ -62,14 +72,23 @@ class Gathered:
         return self._reasoning.joined()
 
     @property
+    def refusal(self) -> str:
+        """The words with which the model refused."""
+        return self._refusal.joined()
+
+    @property
     def calls(self) -> list[FunctionCall]:
         """The function calls, in order."""
-        return list(self._calls.values())
+        return [
+            FunctionCall(call.started.call_id, call.started.name, call.arguments.joined())
+            for call in self._calls.values()
+        ]
 
     @property
     def annotations(self) -> list[Annotation]:
         """One `url_citation` for each source of each place, in the order of the text."""
-        return sorted(self._annotations.values(), key=lambda one: one.url_citation.start_index)
+        whole = [one for one in self._annotations.values() if self._has(one.url_citation)]
+        return sorted(whole, key=lambda one: one.url_citation.start_index)
 
     # One short branch for each kind of piece: a table, split only at the cost of finding a kind.
     def feed(self, piece: Rendered) -> None:  # noqa: C901, PLR0912 - see above
@@ -89,11 +108,10 @@ class Gathered:
                 links, link = self._links[piece.kind], _link(piece)
                 if link not in links:  # a text may name a file twice
                     links.append(link)
-            case FunctionCallStarted(index, call_id, name):
-                self._calls[index] = FunctionCall(call_id, name, "")
+            case FunctionCallStarted(index):
+                self._calls[index] = _Call(piece)
             case FunctionArguments(index, text):
-                call = self._calls[index]
-                self._calls[index] = FunctionCall(call.id, call.name, call.arguments + text)
+                self._calls[index].arguments.add(text)
             case TextSpent():
                 self.spent.append(piece)
             case TurnFacts():
@@ -101,7 +119,20 @@ class Gathered:
             case TurnEnded():
                 self.ended = piece
             case _:
-                assert_never(piece)
+                self._take_native(piece)
+
+    def _take_native(self, piece: NativeRendered) -> None:
+        """Take a piece of an answer of items; which item it is of makes no difference here."""
+        match piece:
+            case RefusalText(text):
+                self._refusal.add(text)
+            case TextAnnotated(start, end, url, title):
+                cited = CitedUrl(url, title or url, start, end)
+                self._annotations.setdefault((start, f"{end} {url}"), Annotation(cited))
+            case UsageKnown():
+                self.usage = piece
+            case _:
+                pass
 
     def feed_batch(self, batch: Iterable[Rendered]) -> None:
         """Take the pieces of one batch."""
@@ -126,6 +157,10 @@ class Gathered:
         """Return the links to stored pictures and files, by the fields of `TurnNames`."""
         fields = {"x_images": AssetKind.PICTURE, "x_files": AssetKind.FILE}
         return {name: self._links[kind] for name, kind in fields.items() if self._links[kind]}
+
+    def _has(self, cited: CitedUrl) -> bool:
+        """Return whether the text that a citation stands in went out, and was not cut off."""
+        return cited.end_index <= self._content_chars
 
     def _add(self, text: str) -> None:
         self._content.add(text)

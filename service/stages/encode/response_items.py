@@ -1,8 +1,8 @@
 """The kinds of output items of a response, each with the events that tell of it (openai-wire 8)."""
 
-from typing import cast, get_args
+from typing import Any
 
-from msgspec import UNSET, structs
+from msgspec import UNSET, Struct
 from typing_extensions import override  # typing has it from 3.12 on
 
 from service.answers.response_events import (
@@ -18,9 +18,10 @@ from service.answers.response_events import (
     OutputItemDone,
     OutputTextDelta,
     OutputTextDone,
-    PictureCompleted,
-    PictureGenerating,
-    PictureInProgress,
+    ReasoningDelta,
+    ReasoningDone,
+    RefusalDelta,
+    RefusalDone,
     SummaryPartAdded,
     SummaryPartDone,
     SummaryTextDelta,
@@ -28,19 +29,17 @@ from service.answers.response_events import (
 )
 from service.answers.responses import (
     CustomToolCall,
-    ImageGenerationCall,
     ItemStatus,
     OutputItem,
     OutputMessage,
+    OutputRefusal,
     OutputText,
-    PictureFormat,
     Reasoning,
+    ReasoningWords,
     ResponseAnnotation,
     ResponseFunctionCall,
     SummaryText,
 )
-from service.vocabulary.events import Source
-from service.vocabulary.rendered import AssetLinked
 from service.vocabulary.requests import Function
 from service.vocabulary.text import Pieces
 from service.vocabulary.wire import MAX_TEXT_CHARS
@@ -55,12 +54,6 @@ class Item:
         self.id = item_id
         self.index = index
         self.status: ItemStatus = "in_progress"
-        self._texts = Pieces()
-
-    @property
-    def text(self) -> str:
-        """All its text so far."""
-        return self._texts.joined()
 
     def record(self) -> OutputItem:
         """Return the item as it is now."""
@@ -78,110 +71,198 @@ class Item:
 class GrowingItem(Item):
     """An item whose text comes in pieces."""
 
-    def opened(self) -> Events:
-        """Return the events of its beginning."""
-        raise NotImplementedError
-
     def closed(self) -> Events:
         """Return the events of its end; its status is set before."""
         raise NotImplementedError
 
-    def delta(self, text: str) -> NumberedEvent:
-        """Return the event that adds this text; an empty one is a sign of life."""
+    def grow(self, text: str) -> Events:
+        """Take text, and return its events."""
         raise NotImplementedError
 
-    def grow(self, text: str) -> Events:
-        """Take text, and return an event for each piece that one line can hold."""
+    def still(self) -> NumberedEvent | None:
+        """Return an event that adds nothing, for a sign of life; None where nothing grows yet."""
+        raise NotImplementedError
+
+
+class _Part:
+    """A part of an item under way; `kind` tells parts of different forms apart."""
+
+    def __init__(self, index: int, kind: type[Struct]) -> None:
+        self.index = index
+        self.kind = kind
+        self.annotations: list[ResponseAnnotation] = []
+        self._texts = Pieces()
+
+    @property
+    def text(self) -> str:
+        """All its text so far."""
+        return self._texts.joined()
+
+    def add(self, text: str) -> None:
+        """Put text at the end."""
         self._texts.add(text)
-        return [
-            self.delta(text[at : at + MAX_TEXT_CHARS]) for at in range(0, len(text), MAX_TEXT_CHARS)
-        ]
 
 
 class ReasoningItem(GrowingItem):
-    """What was thought, as one summary."""
-
-    @override
-    def record(self) -> Reasoning:
-        return Reasoning(self.id, self.status, [SummaryText(self.text)])
-
-    @override
-    def opened(self) -> Events:
-        item = structs.replace(self.record(), summary=[])
-        added = OutputItemAdded(output_index=self.index, item=item)
-        part = SummaryPartAdded(item_id=self.id, output_index=self.index, part=SummaryText(""))
-        return [added, part]
-
-    @override
-    def closed(self) -> Events:
-        text = self.text
-        return [
-            SummaryTextDone(item_id=self.id, output_index=self.index, text=text),
-            SummaryPartDone(
-                item_id=self.id,
-                output_index=self.index,
-                part=SummaryText(text),
-                status="incomplete" if self.status == "incomplete" else UNSET,
-            ),
-            self.done(),
-        ]
-
-    @override
-    def delta(self, text: str) -> SummaryTextDelta:
-        return SummaryTextDelta(item_id=self.id, output_index=self.index, delta=text)
-
-
-class MessageItem(GrowingItem):
-    """Text of the answer, with the citations that stand in it."""
+    """What was thought: summaries or the very words, and what only the back end can read."""
 
     def __init__(self, item_id: str, index: int) -> None:
         super().__init__(item_id, index)
-        self.chars = 0
-        self._annotations: list[ResponseAnnotation] = []
+        self.sealed = ""
+        self._parts: list[_Part] = []
+        self._is_open = False  # the last part
+
+    @override
+    def record(self) -> Reasoning:
+        words = [ReasoningWords(part.text) for part in self._parts if part.kind is ReasoningWords]
+        return Reasoning(
+            self.id,
+            self.status,
+            [SummaryText(part.text) for part in self._parts if part.kind is SummaryText],
+            words or UNSET,
+        )
+
+    @override
+    def closed(self) -> Events:
+        return [*self._close_part(), self.done()]
+
+    @override
+    def grow(self, text: str) -> Events:
+        events = [] if self._is_open else self.begin_part(is_summary=True)
+        self._parts[-1].add(text)
+        return [*events, *(self._delta(piece) for piece in _pieces(text))]
+
+    @override
+    def still(self) -> NumberedEvent | None:
+        return self._delta("") if self._is_open else None
+
+    def begin_part(self, *, is_summary: bool) -> Events:
+        """Begin a summary, or the very words, and return the events of it."""
+        events = self._close_part()
+        kind = SummaryText if is_summary else ReasoningWords
+        index = sum(part.kind is kind for part in self._parts)
+        self._parts.append(_Part(index, kind))
+        self._is_open = True
+        if is_summary:
+            place = self._place(index)
+            events.append(SummaryPartAdded(**place, part=SummaryText("")))
+        return events
+
+    def _close_part(self) -> Events:
+        if not self._is_open:
+            return []
+        self._is_open = False
+        part, text = self._parts[-1], self._parts[-1].text
+        if part.kind is ReasoningWords:
+            where: dict[str, Any] = {"item_id": self.id, "output_index": self.index}
+            return [ReasoningDone(**where, content_index=part.index, text=text)]
+        place = self._place(part.index)
+        done = SummaryPartDone(
+            **place,
+            part=SummaryText(text),
+            status="incomplete" if self.status == "incomplete" else UNSET,
+        )
+        return [SummaryTextDone(**place, text=text), done]
+
+    def _delta(self, text: str) -> NumberedEvent:
+        part = self._parts[-1]
+        if part.kind is ReasoningWords:
+            return ReasoningDelta(
+                item_id=self.id, output_index=self.index, content_index=part.index, delta=text
+            )
+        return SummaryTextDelta(**self._place(part.index), delta=text)
+
+    def _place(self, summary_index: int) -> dict[str, Any]:
+        return {"item_id": self.id, "output_index": self.index, "summary_index": summary_index}
+
+
+class MessageItem(GrowingItem):
+    """What the model says: text with the citations that stand in it, or a refusal."""
+
+    def __init__(self, item_id: str, index: int, phase: str = "") -> None:
+        super().__init__(item_id, index)
+        self.chars = 0  # of text, refusals apart
+        self.phase = phase
+        self._parts: list[_Part] = []
 
     @override
     def record(self) -> OutputMessage:
-        return OutputMessage(self.id, self.status, [self._part()])
+        content = [_content(part) for part in self._parts]
+        return OutputMessage(self.id, self.status, content, phase=self.phase or UNSET)
 
     @override
-    def opened(self) -> Events:
-        added = OutputItemAdded(
-            output_index=self.index, item=OutputMessage(self.id, self.status, [])
-        )
-        part = ContentPartAdded(item_id=self.id, output_index=self.index, part=OutputText(""))
-        return [added, part]
+    def closed(self) -> Events:
+        return [*self._close_part(), self.done()]
 
     @override
     def grow(self, text: str) -> Events:
         self.chars += len(text)
-        return super().grow(text)
+        return self._extend(OutputText, text)
 
     @override
-    def closed(self) -> Events:
-        part = self._part()
-        return [
-            OutputTextDone(item_id=self.id, output_index=self.index, text=part.text),
-            ContentPartDone(item_id=self.id, output_index=self.index, part=part),
-            self.done(),
-        ]
+    def still(self) -> NumberedEvent | None:
+        return self._delta("") if self._parts else None
 
-    @override
-    def delta(self, text: str) -> OutputTextDelta:
-        return OutputTextDelta(item_id=self.id, output_index=self.index, delta=text)
+    def refuse(self, text: str) -> Events:
+        """Take words of a refusal, and return their events."""
+        return self._extend(OutputRefusal, text)
 
-    def cite(self, source: Source, start: int, end: int) -> AnnotationAdded:
+    def cite(self, url: str, title: str, start: int, end: int) -> Events:
         """Annotate a range of the text, and return the event that says so."""
-        annotation = ResponseAnnotation(source.url, source.title or source.url, start, end)
-        self._annotations.append(annotation)
-        return AnnotationAdded(
+        part = next((part for part in self._parts if part.kind is OutputText), None)
+        if part is None:
+            return []
+        annotation = ResponseAnnotation(url, title or url, start, end)
+        part.annotations.append(annotation)
+        added = AnnotationAdded(
             item_id=self.id,
             output_index=self.index,
-            annotation_index=len(self._annotations) - 1,
+            content_index=part.index,
+            annotation_index=len(part.annotations) - 1,
             annotation=annotation,
         )
+        return [added]
 
-    def _part(self) -> OutputText:
-        return OutputText(self.text, list(self._annotations))
+    def _extend(self, kind: type[Struct], text: str) -> Events:
+        events: Events = []
+        if not self._parts or self._parts[-1].kind is not kind:
+            events += self._close_part()
+            part = _Part(len(self._parts), kind)
+            self._parts.append(part)
+            events.append(ContentPartAdded(**self._place(part), part=_content(part)))
+        self._parts[-1].add(text)
+        return [*events, *(self._delta(piece) for piece in _pieces(text))]
+
+    def _close_part(self) -> Events:
+        if not self._parts:
+            return []
+        part, place = self._parts[-1], self._place(self._parts[-1])
+        whole = _content(part)
+        end: NumberedEvent = (
+            OutputTextDone(**place, text=whole.text)
+            if isinstance(whole, OutputText)
+            else RefusalDone(**place, refusal=whole.refusal)
+        )
+        return [end, ContentPartDone(**place, part=whole)]
+
+    def _delta(self, text: str) -> NumberedEvent:
+        part = self._parts[-1]
+        kind = OutputTextDelta if part.kind is OutputText else RefusalDelta
+        return kind(**self._place(part), delta=text)
+
+    def _place(self, part: _Part) -> dict[str, Any]:
+        return {"item_id": self.id, "output_index": self.index, "content_index": part.index}
+
+
+def _content(part: _Part) -> OutputText | OutputRefusal:
+    if part.kind is OutputText:
+        return OutputText(part.text, list(part.annotations))
+    return OutputRefusal(part.text)
+
+
+def _pieces(text: str) -> list[str]:
+    """Return text in pieces that one line can hold; none of an empty text."""
+    return [text[at : at + MAX_TEXT_CHARS] for at in range(0, len(text), MAX_TEXT_CHARS)]
 
 
 class CallItem(GrowingItem):
@@ -192,16 +273,18 @@ class CallItem(GrowingItem):
         self._call_id = call_id
         self._name = function.own_name or function.name
         self._namespace = function.namespace or UNSET
+        self._texts = Pieces()
+
+    @property
+    def text(self) -> str:
+        """All its arguments so far."""
+        return self._texts.joined()
 
     @override
     def record(self) -> OutputItem:
         return ResponseFunctionCall(
             self.id, self.status, self._call_id, self._name, self.text, self._namespace
         )
-
-    @override
-    def opened(self) -> Events:
-        return [self.added()]
 
     @override
     def closed(self) -> Events:
@@ -211,7 +294,16 @@ class CallItem(GrowingItem):
         return [end, self.done()]
 
     @override
+    def grow(self, text: str) -> Events:
+        self._texts.add(text)
+        return [self.delta(piece) for piece in _pieces(text)]
+
+    @override
+    def still(self) -> NumberedEvent | None:
+        return self.delta("")
+
     def delta(self, text: str) -> NumberedEvent:
+        """Return the event that adds this text."""
         return ArgumentsDelta(item_id=self.id, output_index=self.index, delta=text)
 
 
@@ -232,34 +324,3 @@ class CustomCallItem(CallItem):
     @override
     def delta(self, text: str) -> CustomInputDelta:
         return CustomInputDelta(item_id=self.id, output_index=self.index, delta=text)
-
-
-class PictureItem(Item):
-    """A picture, which comes whole. `result` is its content in base64, if that is known."""
-
-    def __init__(self, item_id: str, index: int, asset: AssetLinked, result: str | None) -> None:
-        super().__init__(item_id, index)
-        self._asset = asset
-        self._result = result
-
-    @override
-    def record(self) -> ImageGenerationCall:
-        kind = self._asset.media_type.partition("/")[2]
-        is_known = kind in get_args(PictureFormat)
-        return ImageGenerationCall(
-            self.id,
-            self.status,
-            self._result,
-            revised_prompt=self._asset.revised_prompt or UNSET,
-            output_format=cast(PictureFormat, kind) if is_known else UNSET,
-            url=self._asset.url or UNSET,
-        )
-
-    def events(self) -> Events:
-        """Return all its events, the last of which has the picture."""
-        item = structs.replace(self.record(), result=None)
-        start = OutputItemAdded(output_index=self.index, item=item)
-        self.status = "completed"
-        kinds = (PictureInProgress, PictureGenerating, PictureCompleted)
-        steps = [kind(item_id=self.id, output_index=self.index) for kind in kinds]
-        return [start, *steps, self.done()]

@@ -8,7 +8,7 @@ text or picture by their type are as long as it is; all others keep to one short
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from service.answers.response_events import (
     LifecycleEvent,
@@ -22,6 +22,7 @@ from service.answers.response_events import (
 )
 from service.answers.responses import (
     IncompleteDetails,
+    InputTokens,
     ModelResponse,
     OutputTokens,
     ResponseError,
@@ -96,7 +97,8 @@ class ResponseEvents:
     def keep_alive(self) -> bytes:
         """Return an empty delta for silence; a repeated `in_progress` where nothing grows."""
         growing = self._items.open_item
-        return self._frame(growing.delta("")) if growing else self._lifecycle(ResponseInProgress)
+        still = growing.still() if growing else None
+        return self._frame(still) if still else self._lifecycle(ResponseInProgress)
 
     def feed_batch(self, batch: Iterable[Rendered]) -> bytes:
         """Return the events of a batch; neighbouring texts share an event."""
@@ -171,8 +173,10 @@ def response_usage(counts: TokenCounts) -> ResponseUsage:
     return ResponseUsage(
         input_tokens=counts.prompt_tokens,
         output_tokens=counts.completion_tokens,
+        input_tokens_details=InputTokens(counts.cached_tokens),
         output_tokens_details=OutputTokens(counts.reasoning_tokens),
         total_tokens=counts.total_tokens,
+        estimated=True if counts.is_estimated else UNSET,
     )
 
 

@@ -31,6 +31,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.vocabulary.native import LimitsKnown, NativeRendered, PictureMade
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
 
 
@@ -119,10 +120,15 @@ class Render:
                 | ResumeWanted()
                 | PictureWanted()
                 | AnswerWanted()
+                | PictureMade()
+                | LimitsKnown()
             ):
                 pass  # consumed by the stages before this one
             case _:
-                assert_never(delta)
+                if isinstance(delta, NativeRendered):
+                    yield delta
+                else:
+                    assert_never(delta)
 
     def _answer(self, piece: ContentText | ContentCited) -> Iterator[Rendered]:
         yield from self._close_call()
@@ -188,6 +194,7 @@ class Render:
                 ready.name,
                 ready.media_type,
                 ready.wanted.revised_prompt,
+                ready.wanted.facts,
             )
 
     def _picture(self, ready: AssetReady) -> Iterator[Rendered]:

@@ -9,7 +9,7 @@ are one token each.
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, get_args
 
 from service.vocabulary import endings
 from service.vocabulary.events import (
@@ -18,6 +18,7 @@ from service.vocabulary.events import (
     FunctionCallStarted,
     TurnEnded,
 )
+from service.vocabulary.native import NativeRendered
 from service.vocabulary.rendered import ContentCited, ContentText, Rendered
 
 # Between a letter or digit and one of these, o200k never joins: tokens before it are settled.
@@ -159,7 +160,7 @@ def _chars_of_bytes(text: str, size: int) -> int:
 
 
 # What keeps its place among the text.
-_Ordered = ContentText | ContentCited | CitationResolved | FunctionCallStarted | FunctionArguments
+_FOLLOWING = (CitationResolved, FunctionCallStarted, FunctionArguments, *get_args(NativeRendered))
 
 
 class Limit:
@@ -174,7 +175,7 @@ class Limit:
         self._scans: list[_StopCut | _TokenCut] = [_StopCut(stop)] if stop else []
         if max_tokens is not None and encoding is not None:
             self._scans.append(_TokenCut(max_tokens, encoding))
-        self._waiting: deque[_Ordered] = deque()
+        self._waiting: deque[Rendered] = deque()
         self._passed = 0  # characters of the waiting pieces that may go out
         self._is_over = False
 
@@ -186,7 +187,7 @@ class Limit:
             case ContentText(text) | ContentCited(text=text):
                 self._waiting.append(piece)
                 yield from self._advance(text, is_final=False)
-            case CitationResolved() | FunctionCallStarted() | FunctionArguments() if self._waiting:
+            case _ if self._waiting and isinstance(piece, _FOLLOWING):
                 self._waiting.append(piece)  # the text before it may still be waiting, too
             case TurnEnded():
                 yield from self._advance("", is_final=True)

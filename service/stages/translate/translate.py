@@ -74,21 +74,24 @@ class Translate:
     The last delta is always a `TurnEnded`; events after it are ignored.
     """
 
-    def __init__(self, sent: SentHistory) -> None:
+    def __init__(self, sent: SentHistory, conversation_id: str | None = None) -> None:
         self._sent = sent
         self._echoes = set(sent.message_ids)
         self._messages: dict[str, Progress] = {}
         self._turn = TurnSoFar()
-        self._facts = TurnFacts()
+        self._facts = TurnFacts(conversation_id=conversation_id)
         self._answering: str | None = None  # id of the visible message that grew last
         self._is_tool_since = False  # a tool call or tool message came since that one began
         self._reasoning: str | None = None  # id of the message that reasoned last
         self._recipient: str | None = None  # of the last tool call
         self._held: Message | None = None  # a tool's result that may still grow
         self._previews: dict[str, tuple[Picture, ...]] = {}  # by message id
+        self._shown_previews: set[str] = set()  # ids of their files
         self._picture_ids = set(sent.file_ids)
         self._resume_token: str | None = None
         self._late = LatePictures()
+        if conversation_id is not None:
+            self._turn.see(Seen.CONVERSATION)
 
     @property
     def patience_seconds(self) -> float | None:
@@ -350,6 +353,9 @@ class Translate:
         for picture in pictures:
             if not picture.is_preview:
                 yield from self._wanted(message.id, picture)
+            elif self._sent.wants_previews and picture.file_id not in self._shown_previews:
+                self._shown_previews.add(picture.file_id)
+                yield self._asset(message.id, picture, is_preview=True)
 
     def _wanted(self, message_id: str, picture: Picture) -> Iterator[Delta]:
         if picture.file_id in self._picture_ids:
@@ -357,7 +363,10 @@ class Translate:
         self._picture_ids.add(picture.file_id)
         self._turn.see(Seen.PICTURE)
         yield from self._learn(message_id=message_id)  # what one goes on from, if no text follows
-        yield AssetWanted(
+        yield self._asset(message_id, picture)
+
+    def _asset(self, message_id: str, picture: Picture, *, is_preview: bool = False) -> AssetWanted:
+        return AssetWanted(
             kind=AssetKind.PICTURE,
             pointer=picture.pointer,
             conversation_id=self._facts.conversation_id or "",
@@ -365,6 +374,7 @@ class Translate:
             revised_prompt=picture.revised_prompt,
             width=picture.width,
             height=picture.height,
+            is_preview=is_preview,
         )
 
     # --- the end ----------------------------------------------------------------
@@ -416,6 +426,7 @@ class Translate:
                 yield PictureWanted(self._facts.conversation_id, frozenset(self._late.task_ids))
             case Step.AWAIT_ANSWER:
                 turn.begin_wait(step, body)
+                self._is_tool_since = True  # what is stored is no variant of what was streamed
                 yield AnswerWanted(self._facts.conversation_id or "", turn.phase in ENDED)
 
     def _said_last(self) -> str:

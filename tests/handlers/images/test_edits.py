@@ -1,3 +1,4 @@
+import base64
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -47,7 +48,7 @@ class Drawing(ScriptedTurns):
 
     contents: list[list[bytes]] = field(default_factory=list)
 
-    def run(self, request: Any, credential: Any) -> Any:
+    def run(self, request: Any, credential: Any, _lane: Any = None) -> Any:
         parts = [part for part in request.messages[0].parts if isinstance(part, FilePart)]
         self.contents.append([part.local.path.read_bytes() for part in parts if part.local])
         return super().run(request, credential)
@@ -150,11 +151,12 @@ async def test_a_wrong_form_is_a_400_that_names_the_part(
     assert left(tmp_path) == []
 
 
-@pytest.mark.parametrize("path", [EDITS, VARIATIONS])
-async def test_a_json_body_is_told_to_be_a_form(path: str, serve: Serve, turns: Drawing) -> None:
+async def test_a_json_body_of_a_variation_is_told_to_be_a_form(
+    serve: Serve, turns: Drawing
+) -> None:
     client = await serve()
     body = {"prompt": "x", "images": [{"image_url": "https://host/a.png"}]}
-    async with client.post(path, json=body, headers=BEARER) as response:
+    async with client.post(VARIATIONS, json=body, headers=BEARER) as response:
         answer = await response.json()
     assert (response.status, answer["error"]["code"]) == (400, "unsupported_media_type")
     assert turns.requests == []
@@ -177,3 +179,54 @@ async def test_the_pictures_reach_the_upstream(
     assert (status, len(reply["data"])) == (200, 2), reply
     assert all(one["url"].startswith(f"{gateway.url}/images/") for one in reply["data"])
     assert [path for path in left(tmp_path) if "uploads" in path.parts] == []
+
+
+async def test_an_edit_may_come_as_json(serve: Serve, turns: Drawing) -> None:
+    url = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
+    body = {
+        "prompt": "a hat",
+        "images": [{"image_url": url}, {"file_id": "file-1"}],
+        "mask": {"file_id": "file-2"},
+        "quality": "hd",
+    }
+    response = await (await serve()).post(EDITS, json=body, headers=BEARER)
+    assert response.status == 200
+    assert response.headers["x-ignored-fields"] == "quality"
+    [(chat, _)] = turns.requests
+    files = [part for part in chat.messages[0].parts if isinstance(part, FilePart)]
+    assert [(file.path, file.data_url, file.file_id) for file in files] == [
+        ("images[0].image_url", url, ""),
+        ("images[1].file_id", "", "file-1"),
+        ("mask.file_id", "", "file-2"),
+    ]
+    assert f"prompt:a hat\n\n{MASK_WORDS}" in chat.messages[0].text
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({}, "images"),
+        ({"images": []}, "images"),
+        ({"images": [{"file_id": "f"}] * 17}, "images"),
+        ({"images": [{}]}, "images[0]"),
+        ({"images": [{"image_url": "ftp://x"}]}, "images[0].image_url"),
+        ({"images": [{"file_id": "f", "image_url": "data:,"}]}, "images[0]"),
+        ({"images": [{"file_id": "f"}], "mask": {}}, "mask"),
+        ({"images": [{"file_id": "f"}], "prompt": None}, "prompt"),
+        ({"images": [{"file_id": "f"}], "partial_images": 4}, "partial_images"),
+    ],
+)
+async def test_a_wrong_edit_in_json_is_a_400_that_names_the_field(
+    serve: Serve, fields: dict[str, Any], param: str
+) -> None:
+    response = await (await serve()).post(EDITS, json={"prompt": "a hat", **fields}, headers=BEARER)
+    assert (response.status, (await response.json())["error"]["param"]) == (400, param)
+
+
+async def test_an_edit_is_streamed(demo: str, start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(demo)
+    data = form(("image", png()), prompt="a hat", size="64x64", stream="true", n="2")
+    async with gateway.session.post(f"{gateway.url}{EDITS}", data=data, headers=BEARER) as response:
+        body = await response.read()
+    assert response.status == 200
+    assert body.count(b"event: image_edit.completed\n") == 2

@@ -56,8 +56,8 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ({"prompt": None}, "prompt", "expected a string"),
     ({"prompt": "  "}, "prompt", "empty"),
     ({"prompt": 7}, "prompt", "expected a string"),
-    ({"n": 0}, "n", "1 to 4"),
-    ({"n": 5}, "n", "1 to 4"),
+    ({"n": 0}, "n", "1 to 10"),
+    ({"n": 11}, "n", "1 to 10"),
     ({"n": "2"}, "n", "expected an integer"),
     ({"size": "big\nand more"}, "size", "1024x1024"),
     ({"response_format": "png"}, "response_format", "b64_json"),
@@ -86,5 +86,7 @@ def test_fields_without_effect_are_named_and_unknown_ones_tolerated() -> None:
     order = read(
         n=2, quality="hd", style="vivid", background=None, moderation="low", stream=True, user="u"
     )
-    assert order.count == 2
-    assert order.ignored_fields == ("quality", "style", "moderation", "stream", "user")
+    assert (order.count, order.is_stream, order.is_base64, order.previews) == (2, True, True, 0)
+    assert order.ignored_fields == ("quality", "style", "moderation", "user")
+    assert order.queue_party != read(n=2).queue_party != read().queue_party == ""
+    assert {turn.queue_party for turn in order.turns} == {order.queue_party}

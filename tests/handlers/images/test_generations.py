@@ -129,9 +129,9 @@ async def test_a_limit_of_the_upstream_is_a_429(demo: str, start_gateway: StartG
 
 async def test_the_turn_says_what_to_draw(serve: Serve, around: Surroundings) -> None:
     around.turns.script = [[FACTS, PICTURE, END]]
-    response = await order(await serve(), quality="hd", stream=True)
+    response = await order(await serve(), quality="hd", partial_images=1)
     assert response.status == 200
-    assert response.headers["x-ignored-fields"] == "quality, stream"
+    assert response.headers["x-ignored-fields"] == "quality"
     [(chat, _)] = around.turns.requests
     assert chat.model == "gpt-4-s"
     assert not chat.is_stream
@@ -179,7 +179,7 @@ class _Differing:
     def __init__(self, *scripts: list[Any]) -> None:
         self.scripts = list(scripts)
 
-    async def run(self, _request: Any, _credential: Any) -> Any:
+    async def run(self, _request: Any, _credential: Any, _lane: Any = None) -> Any:
         for step in self.scripts.pop(0):
             if isinstance(step, BaseException):
                 raise step
@@ -219,7 +219,7 @@ async def test_turns_run_side_by_side(serve: Serve, around: Surroundings) -> Non
     class Meeting:
         started = 0
 
-        async def run(self, _request: Any, _credential: Any) -> Any:
+        async def run(self, _request: Any, _credential: Any, _lane: Any = None) -> Any:
             self.started += 1
             if self.started == 3:
                 both.set()

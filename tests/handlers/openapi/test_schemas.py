@@ -63,13 +63,17 @@ CASES: list[tuple[str, Any, bool]] = [
     ("ResponseRequest", {"model": "m"}, False),
     ("ResponseRequest", {"input": "Hi", "previous_response_id": "resp_1"}, True),
     ("ResponseRequest", {"model": "m", "input": [{"type": "function_call"}]}, False),
-    ("ImageRequest", {"prompt": "a boat", "n": 4}, True),
-    ("ImageRequest", {"prompt": "a boat", "n": 5}, False),
+    ("ImageRequest", {"prompt": "a boat", "n": 10}, True),
+    ("ImageRequest", {"prompt": "a boat", "n": 11}, False),
     ("FileForm", {"file": "boats", "purpose": "user_data"}, True),
     ("FileForm", {"file": "boats", "purpose": "User Data"}, False),
-    ("ImageEditForm", {"prompt": "a boat", "image": ["png"], "n": "4"}, True),
-    ("ImageEditForm", {"prompt": "a boat", "image": ["png"], "n": "5"}, False),
+    ("ImageEditForm", {"prompt": "a boat", "image": ["png"], "n": "10"}, True),
+    ("ImageEditForm", {"prompt": "a boat", "image": ["png"], "n": "11"}, False),
     ("ImageEditForm", {"prompt": "a boat"}, False),
+    ("ImageEditRequest", {"prompt": "a boat", "images": [{"file_id": "file-1"}]}, True),
+    ("ImageEditRequest", {"prompt": "a boat", "images": [{}]}, False),
+    ("ImageEditRequest", {"prompt": "a boat", "images": []}, False),
+    ("ImageEditRequest", {"prompt": "a boat"}, False),
 ]
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from handlers.reading.chat_messages import WireMessage, chat_message, chat_messages
 from handlers.reading.json_body import decode_json
+from service.demands.instructions import told_history
 from service.vocabulary.errors import RequestError
-from service.vocabulary.requests import ChatMessage, FilePart, TextPart
+from service.vocabulary.requests import ChatMessage, FilePart, Part, TextPart
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
 
@@ -21,7 +22,7 @@ def read(message: dict[str, Any]) -> ChatMessage:
     return chat_message(decode_json(body, Body).messages[0], "messages[0]")
 
 
-def part(content: dict[str, Any]) -> TextPart | FilePart:
+def part(content: dict[str, Any]) -> Part:
     [found] = read({"role": "user", "content": [content]}).parts
     return found
 
@@ -80,7 +81,10 @@ def test_an_empty_string_is_content() -> None:
 
 def test_text_and_refusal_parts_are_text() -> None:
     content = [{"type": "text", "text": "a"}, {"type": "refusal", "refusal": "b"}]
-    assert read({"role": "assistant", "content": content}).parts == (TextPart("a"), TextPart("b"))
+    assert read({"role": "assistant", "content": content}).parts == (
+        TextPart("a"),
+        TextPart("b", is_refusal=True),
+    )
 
 
 def test_lone_surrogates_are_kept() -> None:
@@ -93,10 +97,13 @@ URL_PATH = "messages[0].content[0].image_url.url"
 @pytest.mark.parametrize(
     ("url", "found"),
     [
-        (PIXEL, FilePart(URL_PATH, data_url=PIXEL)),
-        ("data:,hello", FilePart(URL_PATH, data_url="data:,hello")),
-        ("https://a.example/b.png?c=d", FilePart(URL_PATH, url="https://a.example/b.png?c=d")),
-        ("HTTP://a.example/", FilePart(URL_PATH, url="HTTP://a.example/")),
+        (PIXEL, FilePart(URL_PATH, data_url=PIXEL, detail="low")),
+        ("data:,hello", FilePart(URL_PATH, data_url="data:,hello", detail="low")),
+        (
+            "https://a.example/b.png?c=d",
+            FilePart(URL_PATH, url="https://a.example/b.png?c=d", detail="low"),
+        ),
+        ("HTTP://a.example/", FilePart(URL_PATH, url="HTTP://a.example/", detail="low")),
     ],
 )
 def test_a_picture_is_a_web_address_or_a_data_url(url: str, found: FilePart) -> None:
@@ -201,7 +208,8 @@ def test_an_unknown_part_names_the_choices() -> None:
 
 def texts(*messages: dict[str, Any]) -> list[str]:
     body = json.dumps({"messages": messages}).encode()
-    return [message.text for message in chat_messages(decode_json(body, Body).messages)]
+    read = chat_messages(decode_json(body, Body).messages)
+    return [message.text for message in told_history(read)]
 
 
 def test_calls_of_a_history_and_their_results_are_told_in_words() -> None:
@@ -249,5 +257,5 @@ def test_a_tool_s_result_names_its_call(call_id: str | None) -> None:
 def test_files_of_a_result_are_kept() -> None:
     image = {"type": "image_url", "image_url": {"url": PIXEL}}
     body = json.dumps({"messages": [{"role": "tool", "tool_call_id": "c", "content": [image]}]})
-    [message] = chat_messages(decode_json(body.encode(), Body).messages)
+    [message] = told_history(chat_messages(decode_json(body.encode(), Body).messages))
     assert [type(part) for part in message.parts] == [TextPart, FilePart]

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from handlers.reading.demand_fields import WireDemand, demand_of, demanded
+from handlers.reading.demand_fields import WireDemand, checked, demand_of
 from service.vocabulary.errors import RequestError
 from service.vocabulary.events import AnswerStarted, ToolCallText, ToolResult
 from service.vocabulary.requests import (
@@ -185,11 +185,9 @@ def asked(demand: Demand | None) -> ChatRequest:
     )
 
 
-async def test_a_demand_is_told_to_the_model_and_no_demand_changes_nothing() -> None:
-    plain = asked(None)
-    assert await demanded(plain) is plain
-    told = await demanded(asked(demand(tools=TOOLS)))
-    assert [message.role for message in told.messages] == ["system", "user"]
+async def test_a_demand_that_can_be_met_changes_nothing() -> None:
+    for chat in (asked(None), asked(demand(tools=TOOLS))):
+        assert await checked(chat) is chat
 
 
 SCHEMAS: list[tuple[dict[str, Any], str | None]] = [
@@ -233,10 +231,10 @@ async def test_a_schema_that_is_none_is_refused_with_its_place(
 ) -> None:
     request = asked(demand(**fields))
     if param is None:
-        await demanded(request)
+        await checked(request)
         return
     with pytest.raises(RequestError) as caught:
-        await demanded(request)
+        await checked(request)
     assert (caught.value.param, caught.value.code) == (param, "invalid_json_schema")
     assert param in caught.value.message
 

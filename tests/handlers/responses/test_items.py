@@ -3,9 +3,19 @@ from typing import Any
 import pytest
 
 from handlers.responses.items import input_messages
-from service.demands.instructions import call_text, result_text
+from service.demands.instructions import call_text, result_text, told_history
 from service.vocabulary.errors import RequestError
-from service.vocabulary.requests import ChatMessage, FilePart, TextPart
+from service.vocabulary.requests import (
+    CallPart,
+    ChatMessage,
+    DrawnPart,
+    FilePart,
+    ItemPart,
+    Part,
+    ResultPart,
+    SealedPart,
+    TextPart,
+)
 
 PNG = "data:image/png;base64,aGk="
 
@@ -14,7 +24,11 @@ def messages(*items: dict[str, Any]) -> tuple[ChatMessage, ...]:
     return input_messages(list(items), "input")
 
 
-def parts(*given: dict[str, Any]) -> tuple[TextPart | FilePart, ...]:
+def told(*items: dict[str, Any]) -> tuple[ChatMessage, ...]:
+    return told_history(messages(*items))
+
+
+def parts(*given: dict[str, Any]) -> tuple[Part, ...]:
     (message,) = messages({"role": "user", "content": list(given)})
     return message.parts
 
@@ -36,7 +50,7 @@ def test_texts_of_every_kind_are_text() -> None:
         {"type": "refusal", "refusal": "c"},
         {"type": "text", "text": "d"},
     ]
-    assert parts(*given) == tuple(map(TextPart, "abcd"))
+    assert parts(*given) == (*map(TextPart, "ab"), TextPart("c", is_refusal=True), TextPart("d"))
 
 
 def test_pictures_come_by_url_as_data_and_by_id() -> None:
@@ -48,7 +62,7 @@ def test_pictures_come_by_url_as_data_and_by_id() -> None:
     assert parts(*given) == (
         FilePart("input[0].content[0].image_url", url="https://a.example/p.png"),
         FilePart("input[0].content[1].image_url", data_url=PNG),
-        FilePart("input[0].content[2].file_id", file_id="file-1"),
+        FilePart("input[0].content[2].file_id", file_id="file-1", detail="high"),
     )
 
 
@@ -87,7 +101,7 @@ CALL = {"type": "function_call", "call_id": "c", "name": "look", "arguments": '{
 
 def test_a_call_and_its_result_are_told_in_words() -> None:
     result = {"type": "function_call_output", "call_id": "c", "output": "It is warm."}
-    assert messages(CALL, result) == (
+    assert told(CALL, result) == (
         ChatMessage("assistant", (TextPart(call_text("c", "look", '{"a":1}')),)),
         ChatMessage("tool", (TextPart(result_text("c", "look", "It is warm.")),)),
     )
@@ -95,7 +109,7 @@ def test_a_call_and_its_result_are_told_in_words() -> None:
 
 def test_a_result_may_have_parts_and_come_without_its_call() -> None:
     output = [{"type": "input_text", "text": "a"}, {"type": "input_image", "image_url": PNG}]
-    (result,) = messages({"type": "function_call_output", "call_id": "c", "output": output})
+    (result,) = told({"type": "function_call_output", "call_id": "c", "output": output})
     assert result.parts == (
         TextPart(result_text("c", "", "a")),
         FilePart("input[0].output[1].image_url", data_url=PNG),
@@ -158,16 +172,44 @@ def test_a_part_that_is_wrong_is_named(part: dict[str, Any], param: str) -> None
 def test_calls_of_namespaces_and_custom_tools_are_told_as_the_model_knows_them() -> None:
     call = {"type": "function_call", "call_id": "c1", "name": "list", "arguments": "{}"}
     custom = {"type": "custom_tool_call", "call_id": "c2", "name": "apply_patch", "input": 'a"b'}
-    told = messages(
+    history = told(
         {**call, "namespace": "mcp"},
         {"type": "function_call_output", "call_id": "c1", "output": "a.txt"},
         custom,
         {"type": "custom_tool_call_output", "call_id": "c2", "output": "Done."},
         {"type": "additional_tools", "role": "developer", "tools": []},
     )
-    assert [message.text for message in told] == [
+    assert [message.text for message in history] == [
         call_text("c1", "mcp__list", "{}"),
         result_text("c1", "mcp__list", "a.txt"),
         call_text("c2", "apply_patch", '{"input": "a\\"b"}'),
         result_text("c2", "apply_patch", "Done."),
     ]
+
+
+def test_items_keep_what_only_some_upstreams_can_read() -> None:
+    summary = [{"type": "summary_text", "text": "Hm."}, {"text": 3}, 4]
+    custom = {"type": "custom_tool_call", "call_id": "c", "name": "p", "input": "x"}
+    read = messages(
+        {"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAA", "summary": summary},
+        {**custom, "namespace": "ns"},
+        {"type": "custom_tool_call_output", "call_id": "c", "output": "ok"},
+        {"type": "image_generation_call", "id": "ig_1", "result": "iVBORw0KGgo="},
+        {"type": "image_generation_call", "id": "ig_2", "result": None, "url": "http://gw/i.png"},
+        {"type": "image_generation_call", "id": "ig_3"},
+        {"type": "compaction", "id": "cmp_1", "encrypted_content": "x"},
+        {"role": "assistant", "content": "On it.", "phase": "commentary"},
+    )
+    drawn = "data:;base64,iVBORw0KGgo="
+    assert [part for message in read for part in message.parts] == [
+        SealedPart("gAAA", ("Hm.",)),
+        CallPart("c", "p", "x", "input[1]", "ns", is_custom=True),
+        ResultPart("c", (TextPart("ok"),), "input[2]", is_custom=True),
+        DrawnPart(FilePart("input[3].result", data_url=drawn)),
+        DrawnPart(FilePart("input[4].url", url="http://gw/i.png")),
+        ItemPart({"type": "compaction", "encrypted_content": "x"}),
+        TextPart("On it."),
+    ]
+    assert read[-1].phase == "commentary"
+    assert [message.text for message in told_history(read)][-1] == "On it."
+    assert len(told_history(read)) == 3

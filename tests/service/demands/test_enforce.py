@@ -24,6 +24,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.vocabulary.native import FunctionCallEnded
 from service.vocabulary.requests import (
     ChatMessage,
     ChatRequest,
@@ -102,7 +103,8 @@ async def answered(
 
 
 def call_of(pieces: list[Delta]) -> tuple[str, str]:
-    started, arguments = pieces[-3:-1]
+    started, arguments, ended = pieces[-4:-1]
+    assert ended == FunctionCallEnded(0)
     assert isinstance(started, FunctionCallStarted)
     assert isinstance(arguments, FunctionArguments)
     assert len(started.call_id) == len("call_") + 24
@@ -168,7 +170,12 @@ async def test_an_answer_that_will_not_do_twice_is_a_failure_and_stays_out(
 async def test_text_is_held_where_a_call_is_due() -> None:
     turns = Turns([says("I would say ", "4."), says(CALL)])
     _, pieces = await answered(turns, DUE)
-    assert [type(piece) for piece in pieces] == [FunctionCallStarted, FunctionArguments, TurnEnded]
+    assert [type(piece) for piece in pieces] == [
+        FunctionCallStarted,
+        FunctionArguments,
+        FunctionCallEnded,
+        TurnEnded,
+    ]
 
 
 async def test_json_is_told_whole_without_what_stands_around_it() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from service.observing import log_files, logs
 from service.observing.logs import setup_logging
+from service.observing.standard_error import StandardErrorHandler
 from service.settings.config import LogConfig
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
@@ -153,7 +154,7 @@ def test_a_log_directory_that_is_removed_stops_neither_stderr_nor_the_file(
     assert all(f": {word}\n" in error for word in ("one", "two", "three"))
 
 
-def test_lines_that_come_together_are_written_together_and_in_order(path, monkeypatch):
+def test_lines_that_come_together_are_written_together_and_in_order(path, monkeypatch, capsys):
     monkeypatch.setattr(logs, "MAX_LINES", 30)
     written = []
     emit = logging.StreamHandler.emit
@@ -169,6 +170,7 @@ def test_lines_that_come_together_are_written_together_and_in_order(path, monkey
     lines = path.read_text().splitlines()
     assert [line.rpartition(": ")[2] for line in lines] == [f"line {n}" for n in range(100)]
     assert sum(written) == 200  # to stderr and to the file
+    assert len(capsys.readouterr().err.splitlines()) == 100
     assert len(written) < 40
     assert max(written) == 30
 
@@ -213,7 +215,7 @@ def test_the_context_leaves_logging_as_it_was(path):
 
 def test_a_slow_sink_does_not_hold_the_caller(path, monkeypatch):
     release = threading.Event()
-    monkeypatch.setattr(logging.StreamHandler, "emit", lambda *_: release.wait(10))
+    monkeypatch.setattr(StandardErrorHandler, "emit", lambda *_: release.wait(10))
     with setup_logging(config(path, to_file=False)):
         for _ in range(100):
             logger.info("x")
@@ -227,3 +229,20 @@ def test_libraries_that_log_their_data_are_kept_quiet(path):
         logger.debug("mine")
     assert "INSERT" not in path.read_text()
     assert "mine" in path.read_text()
+
+
+def test_a_line_that_cannot_be_made_is_told_and_nothing_goes_to_stderr_meanwhile(path, capsys):
+    with setup_logging(config(path)):
+        logger.info("%d", "no number")
+    assert "a record of service.test could not be written: TypeError" in path.read_text()
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_sink_that_takes_nothing_does_not_keep_the_process(path, monkeypatch):
+    monkeypatch.setattr(logs, "STOP_SECONDS", 0.1)
+    release = threading.Event()
+    monkeypatch.setattr(StandardErrorHandler, "emit", lambda *_: release.wait(30))
+    with setup_logging(config(path, to_file=False)) as log:
+        logger.info("x")
+    assert log.is_stuck
+    release.set()

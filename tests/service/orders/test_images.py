@@ -71,6 +71,13 @@ def test_a_name_of_openai_s_means_to_draw_unless_the_table_has_it() -> None:
     assert drawing_model("dall-easy", models) == "dall-easy"
 
 
+def test_one_that_a_key_may_use_is_preferred_if_it_can_draw() -> None:
+    models = Config().models
+    assert drawing_model("gpt-image-1", models, ("gpt-image-1", "gpt-4o")) == "gpt-4o"
+    assert drawing_model(None, models, ("o1-mini", "dall-e-3")) == "dall-e-3"
+    assert drawing_model("gpt-image-1", models, ("gpt-image-1", "o1-mini")) == "gpt-4-s"
+
+
 def test_without_a_table_the_upstream_chooses() -> None:
     assert drawing_model(None, {}) == "auto"
     assert drawing_model(None, {"o1": ModelConfig(slug="o1-mini")}) == "o1"
@@ -91,6 +98,15 @@ def test_the_reply_is_the_text_without_the_pictures_links() -> None:
         output_tokens=4,
         total_tokens=7,
     )
+
+
+def test_a_preview_is_no_picture() -> None:
+    made = picture()
+    preview = structs.replace(made, wanted=structs.replace(made.wanted, is_preview=True))
+    lost = structs.replace(preview, url="", problem="It is gone.")
+    drawing = drawn(preview, lost, made, END)
+    assert (drawing.previews, drawing.pictures) == ([preview], [made])
+    assert drawn(preview, AnswerText("No."), END).failure is not None
 
 
 def test_a_picture_that_came_before_a_failure_is_handed_out() -> None:

@@ -71,6 +71,13 @@ def test_a_row_of_the_table_may_be_named_like_a_speech_model() -> None:
     assert repeating_model("tts-1", {}) == "auto"
 
 
+def test_one_that_a_key_may_use_is_preferred_a_small_one_first() -> None:
+    models = Config().models
+    assert repeating_model("tts-1", models, ("tts-1", "gpt-4o")) == "gpt-4o"
+    assert repeating_model("tts-1", models, ("gpt-4o", "gpt-4o-mini")) == "gpt-4o-mini"
+    assert repeating_model("tts-1", models, ("tts-1",)) == "gpt-3.5-turbo"
+
+
 def test_each_voice_is_one_of_the_upstream() -> None:
     assert set(VOICES.values()) == set(UPSTREAM_VOICES)
     assert VOICES["cove"] == VOICES["alloy"] == "cove"

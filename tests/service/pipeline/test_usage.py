@@ -5,6 +5,7 @@ import pytest
 
 from service.pipeline import usage
 from service.pipeline.usage import MESSAGE_TOKENS, REPLY_TOKENS, count, measure
+from service.vocabulary.rendered import TokenCounts
 
 
 @pytest.mark.parametrize(
@@ -28,13 +29,10 @@ def test_a_megabyte_of_one_character_takes_bounded_time(character: str) -> None:
 
 async def test_reasoning_is_part_of_the_completion() -> None:
     found = await measure(["hello world", "hello"], "hello world", "hello")
-    assert found.as_json() == {
-        "prompt_tokens": 3 + 2 * MESSAGE_TOKENS + REPLY_TOKENS,
-        "completion_tokens": 3,
-        "total_tokens": 3 + 2 * MESSAGE_TOKENS + REPLY_TOKENS + 3,
-        "completion_tokens_details": {"reasoning_tokens": 1},
-        "estimated": True,
-    }
+    assert found == TokenCounts(
+        prompt_tokens=3 + 2 * MESSAGE_TOKENS + REPLY_TOKENS, completion_tokens=3, reasoning_tokens=1
+    )
+    assert found.total_tokens == found.prompt_tokens + 3
 
 
 async def test_no_count_of_an_answer_is_zero() -> None:

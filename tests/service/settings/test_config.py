@@ -79,7 +79,7 @@ def test_the_defaults_of_the_specification():
     assert (config.server.max_body_bytes, config.server.max_upload_bytes) == (33554432, 536870912)
     assert config.upstream.base_url == "demo"
     assert config.upstream.turn_path == "backend-api/conversation"
-    assert config.tokens.oaifree_url == "https://token.oaifree.com/api/auth/refresh"
+    assert config.tokens.oaifree_url == ""
     assert config.tokens.openai_url == "https://auth0.openai.com/oauth/token"
     assert config.tokens.daily_refresh_at == "03:00"
     assert config.tokens.secret is None
@@ -153,7 +153,7 @@ def test_a_value_is_read_as_its_setting_means_it(text, setting, expected):
     ("text", "line"),
     [
         ("upstream: {bas_url: x}", "upstream.bas_url: no such setting; the nearest is upstream.base_url"),
-        ("base_url: x", "base_url: no such setting; the nearest is upstream.base_url"),
+        ("base_url: x", "base_url: no such setting; the nearest is codex.base_url"),
         ("upstrem: {base_url: demo}", "upstrem: no such setting; the nearest is upstream"),
         ("log_levle: DEBUG", "log_levle: no such setting; the nearest is log_level"),
         ("gpts: {}", "gpts: no such setting; the nearest is gpts_key"),
@@ -181,7 +181,7 @@ def test_a_value_is_read_as_its_setting_means_it(text, setting, expected):
         ("log: {format: xml}", "log.format: 'xml' is not valid, it must be text or json"),
         ("log: {to_file: maybe}", "log.to_file: 'maybe' is not valid, it must be true or false"),
         ("upstream: {base_url: 'ftp://a'}",
-         "upstream.base_url: 'ftp://a' is not valid, it must be an address that starts with http:// or https://, or demo"),
+         "upstream.base_url: 'ftp://a' is not valid, it must be an address that starts with http:// or https://, or demo or none"),
         ("upstream: {proxy: 'socks4://a:1'}",
          "upstream.proxy: 'socks4://a:1' is not valid, it must be empty, or start with http://, https:// or socks5://"),
         ("upstream: {idle_seconds: 0}",
@@ -193,7 +193,7 @@ def test_a_value_is_read_as_its_setting_means_it(text, setting, expected):
         ("upstream: {turn_path: conversation}",
          "upstream.turn_path: 'conversation' is not valid, it must be backend-api/conversation or backend-api/f/conversation"),
         ("tokens: {provider: google}",
-         "tokens.provider: 'google' is not valid, it must be oaifree or openai"),
+         "tokens.provider: 'google' is not valid, it must be oaifree, openai or codex"),
         ("tokens: {daily_refresh_at: '24:00'}",
          "tokens.daily_refresh_at: '24:00' is not valid, it must be a time of day as HH:MM, 00:00 to 23:59"),
         ("models: {x: {slog: y}}", "models.x.slug: must be given"),

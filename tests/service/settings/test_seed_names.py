@@ -87,7 +87,7 @@ def test_a_file_of_refresh_to_v1_api_is_read_as_it_is():
     assert config.bot_mode.plugin_output is True
     assert config.stream.delay_seconds == 0.02
     assert config.tokens.provider == "openai"
-    assert config.tokens.oaifree_url == "https://token.oaifree.com/api/auth/refresh"
+    assert config.tokens.oaifree_url == ""
     assert config.storage.state == "redis://redis:6379/0?max_connections=10&timeout=30"
 
 

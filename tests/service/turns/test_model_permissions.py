@@ -1,6 +1,7 @@
 """Keys that may ask for some models only."""
 
 import pytest
+from msgspec import structs
 
 from service.turns.model_permissions import AllowedTurns
 from service.vocabulary.credentials import Credential
@@ -27,6 +28,17 @@ async def test_a_key_without_models_may_use_all() -> None:
 
 async def test_a_model_that_is_named_may_be_used() -> None:
     assert (await ran("gpt-4o", "o1-mini", "gpt-4o")).requests
+
+
+async def test_the_name_that_was_asked_for_counts_and_not_what_stands_in_for_it() -> None:
+    turns = ScriptedTurns()
+    credential = Credential("token", models=("tts-1",))
+    request = structs.replace(chat("gpt-3.5-turbo"), asked_model="tts-1")
+    async for _ in AllowedTurns(turns).run(request, credential):
+        pass
+    assert turns.requests
+    with pytest.raises(NotFoundError):
+        AllowedTurns(turns).run(structs.replace(request, asked_model="tts-2"), credential)
 
 
 @pytest.mark.parametrize("model", ["gpt-4", "GPT-4O", "gpt-4o ", "gpt-4o-mini", "", "x" * 9999])

@@ -20,6 +20,7 @@ from service.vocabulary.requests import (
     Profile,
     TextPart,
 )
+from tests.gateway import until
 
 ADA, BOB = Credential("fk-ada"), Credential("fk-bob")
 END = TurnEnded(Outcome.COMPLETE, "stop")
@@ -142,20 +143,7 @@ async def test_a_slow_caller_slows_the_upstream() -> None:
     await batches.aclose()
 
 
-async def test_an_identical_request_joins_for_as_long_as_is_set() -> None:
-    inner = Counted()
-    turns = JoiningTurns(inner, join_seconds=0.2)
-    await told(turns, HELLO)
-    await told(turns, structs.replace(HELLO, request_id="r-2"))
-    assert inner.begun == 1
-    await told(turns, structs.replace(HELLO, model="gpt-4"))
-    assert inner.begun == 2
-    await asyncio.sleep(0.25)
-    await told(turns, HELLO)
-    assert inner.begun == 3
-
-
-async def test_without_either_nothing_is_shared() -> None:
+async def test_without_a_key_nothing_is_shared() -> None:
     inner = Counted()
     turns = JoiningTurns(inner)
     await asyncio.gather(told(turns, HELLO), told(turns, HELLO))
@@ -164,7 +152,7 @@ async def test_without_either_nothing_is_shared() -> None:
 
 async def test_a_request_that_brought_files_is_its_own() -> None:
     inner = Counted()
-    turns = JoiningTurns(inner, join_seconds=60)
+    turns = JoiningTurns(inner)
     file = LocalFile(Path("x"), "x", "text/plain", 1, "0")
     request = keyed(messages=(ChatMessage("user", (FilePart("image", local=file),)),))
     await asyncio.gather(told(turns, request), told(turns, request))
@@ -183,9 +171,74 @@ async def test_answers_are_kept_for_a_while_and_not_too_many(
     assert inner.begun == 4
     await told(turns, keyed("1"))
     assert inner.begun == 5
-    monkeypatch.setattr(shared_turns, "KEEP_SECONDS", -1.0)
+
+
+async def test_an_answer_is_forgotten_in_time_though_nobody_asks_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inner = Counted([AnswerText("x" * 100_000)], [END])
+    turns = JoiningTurns(inner)
+    monkeypatch.setattr(shared_turns, "KEEP_SECONDS", 0.01)
+    for key in ("1", "2", "3"):
+        await told(turns, keyed(key))
+    await until(lambda: not turns._shared)
+    assert turns._bytes == 0
+    await told(turns, keyed("1"))
+    assert inner.begun == 4
+
+
+async def test_answers_are_bounded_in_bytes_and_the_oldest_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inner = Counted([AnswerText("x" * 100_000)], [END])
+    turns = JoiningTurns(inner)
+    monkeypatch.setattr(shared_turns, "MAX_BYTES", 350_000)
+    for key in "123456":
+        await told(turns, keyed(key))
+        assert turns._bytes <= 350_000
     await told(turns, keyed("4"))
     assert inner.begun == 6
+    await told(turns, keyed("3"))
+    assert inner.begun == 7
+
+
+async def test_an_answer_that_grows_too_long_is_seen_whole_by_those_who_joined_and_by_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shared_turns, "MAX_ANSWER_BYTES", 50_000)
+    texts: list[Delta] = [AnswerText(f"{number} " + "x" * 10_000) for number in range(200)]
+    inner = Counted(*[[text] for text in texts], [END])
+    turns, most = JoiningTurns(inner), 0
+
+    async def slow() -> list[Delta]:
+        nonlocal most
+        found: list[Delta] = []
+        async for batch in turns.run(keyed(), ADA):
+            found += batch
+            most = max(most, turns._bytes)
+            await asyncio.sleep(0.0001)
+        return found
+
+    first, second = await asyncio.gather(told(turns, keyed()), slow())
+    assert first == second == [*texts, END]
+    assert most < 50_000 + 3 * shared_turns.MAX_AHEAD * 11_000
+    assert turns._bytes == 0
+    await told(turns, keyed())
+    assert inner.begun == 2
+
+
+async def test_who_leaves_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_turns, "MAX_ANSWER_BYTES", 10_000)
+    inner = Counted(*[[AnswerText("x" * 100)] for _ in range(100)], [END])
+    turns = JoiningTurns(inner)
+    stalled = turns.run(keyed(), ADA)
+    await anext(stalled)
+    other = asyncio.ensure_future(told(turns, keyed()))
+    await until(lambda: not turns._shared)
+    await asyncio.sleep(0.01)
+    assert not other.done(), "what the first has not seen would be held"
+    await stalled.aclose()
+    assert len(await other) == 101
 
 
 async def test_draining_is_the_turns_own() -> None:

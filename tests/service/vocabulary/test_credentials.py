@@ -1,9 +1,13 @@
+import jwt
 import pytest
 
 from service.vocabulary.credentials import (
     Caller,
     Credential,
+    TokenAccount,
     TokenKind,
+    UpstreamChoice,
+    account_in,
     fingerprint,
     read_credential,
 )
@@ -93,3 +97,87 @@ def test_an_account_is_a_token_together_with_its_account_id() -> None:
     with_key = Credential("t", "a", gateway_key="0" * 64)
     assert with_key.account == Credential("t", "a").account
     assert with_key.owner != Credential("t", "a").owner
+
+
+@pytest.mark.parametrize(
+    ("authorization", "account"),
+    [
+        ('Bearer "sk-gw-abc"', None),
+        ("Bearer token=sk-gw-abc", None),
+        ("Bearer SK-GW-abc", None),
+        ("Bearer sk-gw-abcsk-gw-def", None),
+        ("Bearer refresh-token,sk-gw-abc", None),
+        ("Bearer refresh-token", "sk-gw-abc"),
+    ],
+)
+def test_a_gateway_key_that_is_not_sent_as_it_was_made_is_none(
+    authorization: str, account: str | None
+) -> None:
+    with pytest.raises(AuthError, match="Send the key alone") as caught:
+        read_credential(authorization, None, account)
+    assert "abc" not in caught.value.message
+
+
+def test_a_gateway_key_as_it_was_made_is_read() -> None:
+    assert read_credential("Bearer sk-gw-abc", None, "team-1") == Credential("sk-gw-abc", "team-1")
+
+
+# --- which upstream a credential is of (spec 14.1) ------------------------------------
+
+CLIENT = "app_EMoamEEZ73f0CkXaXp7hrann"
+KEY = "made up for tests, thirty-two bytes or more"
+
+
+def token(**claims: object) -> str:
+    made: str = jwt.encode(claims, KEY)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("sent", "takes_refresh", "kind"),
+    [
+        (token(client_id=CLIENT), False, "codex"),
+        (token(aud=CLIENT), False, "codex"),
+        (token(aud=["https://api.openai.com/v1", CLIENT]), False, "codex"),
+        (token(aud=["https://api.openai.com/v1"], client_id="pdl"), True, "website"),
+        (token(aud=3), False, "website"),
+        (f"codex:{token(client_id='pdl')}", False, "codex"),
+        ("codex:rt_a.b", False, "codex"),
+        ("codex:fk-a", False, "codex"),
+        ("rt_plain", False, "website"),
+        ("rt_plain", True, "codex"),
+        ("fk-pool", True, "website"),
+        ("eyJhbroken", True, "website"),
+        ("eyJhbGciOiJIUzI1NiJ9.e30", False, "website"),
+    ],
+)
+def test_the_credential_alone_says_which_upstream_it_is_for(sent, takes_refresh, kind):
+    choice = UpstreamChoice(CLIENT, takes_refresh)
+    assert choice.upstream_of(Credential(sent, "an-account")) == kind
+    assert choice.upstream_of(Credential(sent, None, "a gateway key")) == kind
+
+
+def test_the_word_before_a_token_is_no_part_of_it_but_of_its_owner():
+    plain, named = Credential("rt_a"), Credential("codex:rt_a")
+    assert (named.kind, named.bare_token) == (TokenKind.REFRESH, "rt_a")
+    assert Credential(f"codex:{token(a=1)}").kind is TokenKind.ACCESS
+    assert named.owner != plain.owner
+    assert named.account != plain.account
+
+
+def test_an_access_token_says_whose_it_is():
+    claim = {
+        "chatgpt_account_id": "acc-1",
+        "chatgpt_plan_type": "plus",
+        "chatgpt_account_is_fedramp": True,
+    }
+    made = token(**{"https://api.openai.com/auth": claim})
+    assert account_in(made) == TokenAccount("acc-1", "plus", is_fedramp=True)
+
+
+@pytest.mark.parametrize(
+    "claim", [None, 3, {}, {"chatgpt_account_id": "a\nb", "chatgpt_plan_type": 3}]
+)
+def test_what_a_token_does_not_say_well_it_does_not_say(claim):
+    assert account_in(token(**{"https://api.openai.com/auth": claim})) == TokenAccount()
+    assert account_in("rt_opaque") == TokenAccount()

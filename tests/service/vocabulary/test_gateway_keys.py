@@ -6,7 +6,15 @@ import re
 import pytest
 
 from service.vocabulary.credentials import read_credential
-from service.vocabulary.gateway_keys import digest_of, is_gateway_key, key_id, new_key
+from service.vocabulary.gateway_keys import (
+    PREFIX,
+    digest_of,
+    holds_gateway_key,
+    is_foreign_key,
+    is_gateway_key,
+    key_id,
+    new_key,
+)
 
 
 def test_a_key_is_new_each_time_and_can_be_sent() -> None:
@@ -36,3 +44,16 @@ def test_what_only_begins_like_a_key_has_no_id(change) -> None:
 
 def test_a_digest_is_the_sha_256() -> None:
     assert digest_of("abc") == hashlib.sha256(b"abc").hexdigest()
+
+
+@pytest.mark.parametrize("text", [f'"{PREFIX}x"', PREFIX.upper(), f"a{PREFIX}", PREFIX])
+def test_a_key_is_known_whatever_is_around_it(text: str) -> None:
+    assert holds_gateway_key(text)
+
+
+def test_a_key_of_another_service_is_known_by_its_beginning() -> None:
+    for text in ("sk-proj-x", "sk-ant-x", "SK-X"):
+        assert is_foreign_key(text)
+    for text in ("ask-x", "v1.MjEw", "rt_x", "s-k"):
+        assert not is_foreign_key(text)
+        assert not holds_gateway_key(text)

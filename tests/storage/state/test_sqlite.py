@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
+import os
 import resource
 import sqlite3
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from service.ports import StateStore
+from service.ports import Lease, StateStore
 from service.vocabulary.errors import StorageError
 from storage.state.sqlite import SqliteBackend
 from storage.state.store import PAUSE_SECONDS, open_state
@@ -167,3 +171,50 @@ async def test_a_closed_store_is_not_opened_again(path: Path) -> None:
     await backend.close()
     with pytest.raises(StorageError, match="closed"):
         await backend.get("key")
+
+
+async def test_leases_of_an_earlier_life_of_the_machine_hold_no_place(
+    opened: Callable[[], StateStore], path: Path
+) -> None:
+    """The monotonic clock begins anew with it; earlier versions counted by the time of day."""
+    store = opened()
+    await store.release([])
+    for since in (time.monotonic() + 3600, time.time()):
+        row = ("key", f"dead {since}", since, since + 10, 1)
+        with closing(sqlite3.connect(path)) as other, other:
+            other.execute("INSERT INTO leases VALUES (?, ?, ?, ?, ?)", row)
+    assert await store.acquire(Lease("key", "living"), 1, 10)
+
+
+async def test_leases_do_not_end_when_the_clock_is_set(
+    opened: Callable[[], StateStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened()
+    assert await store.acquire(Lease("key", "one"), 1, 10)
+    for seconds in (86_400, -86_400):
+        now = time.time() + seconds
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        assert not await store.acquire(Lease("key", "other"), 1, 10)
+        monkeypatch.undo()
+
+
+async def test_the_loop_never_looks_at_the_disk(
+    opened: Callable[[], StateStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 12.5: a disk that hangs would hang all requests, and not those alone that use it."""
+    stat, threads = os.stat, set()
+
+    def watched(path: object, **options: Any) -> os.stat_result:
+        threads.add(threading.current_thread())
+        return stat(path, **options)  # type: ignore[arg-type]
+
+    store = opened()
+    await store.set("key", b"1")
+    monkeypatch.setattr(os, "stat", watched)
+    await store.set("key", b"2")
+    assert await store.get("key") == b"2"
+    async with store.lock("key", 10, 10):
+        pass
+    monkeypatch.undo()
+    assert threads
+    assert threading.main_thread() not in threads

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.ports import LINE_SECONDS, Lease, StateStore
+from service.ports import LINE_SECONDS, Bounds, Lease, StateStore
 from service.vocabulary.errors import LockTimeoutError
 from storage.state.store import PAUSE_SECONDS, open_state
 from tests.redis_server import RedisServer, running_redis
@@ -499,3 +499,82 @@ async def test_without_its_store_a_process_that_is_alone_holds_locks_by_itself(
 def test_a_url_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"sqlite:PATH|parameter"):
         open_state(url, print)
+
+
+# --- what is kept for owners ----------------------------------------------------------
+
+
+async def keep(
+    store: StateStore, owner: str, name: str, size: int = 10, seconds: float = 60
+) -> None:
+    bounds = Bounds(owner, max_owner_bytes=50, max_bytes=100)
+    assert await store.keep(f"response:{owner}:{name}", b"x" * size, seconds, bounds)
+
+
+async def kept(store: StateStore, owners: str = "abcdef", names: str = "0123456789xyz") -> set[str]:
+    return {
+        f"{owner}{name}"
+        for owner in owners
+        for name in names
+        if await store.get(f"response:{owner}:{name}") is not None
+    }
+
+
+async def test_the_oldest_of_an_owner_go_when_it_has_too_much(
+    store: StateStore, opened: Callable[[], StateStore]
+) -> None:
+    await keep(store, "b", "x")
+    for name in "01234567":
+        await keep(opened(), "a", name)
+    assert await kept(store) == {"a3", "a4", "a5", "a6", "a7", "bx"}
+    await keep(store, "a", "x", size=25)
+    assert await kept(store) == {"a6", "a7", "ax", "bx"}
+
+
+async def test_the_oldest_of_all_go_when_there_is_too_much(store: StateStore) -> None:
+    for owner in "abcdef":
+        await keep(store, owner, "0", 20)
+        await keep(store, owner, "1", 5)
+    assert await kept(store) == {f"{owner}{name}" for owner in "cdef" for name in "01"}
+
+
+async def test_what_is_kept_anew_counts_once_and_is_the_newest(store: StateStore) -> None:
+    for _ in range(20):
+        await keep(store, "a", "0", 25)
+    await keep(store, "a", "1", 25)
+    await keep(store, "a", "0", 25)
+    assert await kept(store) == {"a0", "a1"}
+    await keep(store, "a", "2", 10)
+    assert await kept(store) == {"a0", "a2"}
+
+
+async def test_what_is_forgotten_or_ends_makes_room(store: StateStore) -> None:
+    await keep(store, "b", "0", 40, seconds=0.05)
+    for name in "01234":
+        await keep(store, "a", name)
+    await store.forget("response:a:1")
+    await store.forget("response:a:never-was")
+    await keep(store, "a", "5")
+    await asyncio.sleep(0.1)
+    assert await kept(store) == {"a0", "a2", "a3", "a4", "a5"}
+    await keep(store, "c", "0", 40)
+    await keep(store, "b", "1", 10)
+    assert await kept(store) == {"a0", "a2", "a3", "a4", "a5", "c0", "b1"}
+
+
+async def test_keeping_many_small_values_takes_no_longer_each(store: StateStore) -> None:
+    bounds = Bounds("a", 2_000, 1_000_000)
+    for number in range(300):
+        await store.keep(f"response:a:{number}", b"x" * 10, 60, bounds)
+    await store.keep("response:a:large", b"x" * 2_000, 60, bounds)
+    assert await store.get("response:a:299") is None
+    assert await store.get("response:a:large")
+
+
+async def test_a_dead_store_keeps_nothing_and_says_so(tmp_path: Path, failures: list[str]) -> None:
+    (tmp_path / "state.db").mkdir()
+    dead = open_state(f"sqlite:{tmp_path}/state.db", failures.append)
+    assert not await dead.keep("response:a:0", b"x", 60, Bounds("a", 50, 100))
+    await dead.forget("response:a:0")
+    assert failures == ["set", "delete"]
+    await dead.close()

@@ -1,6 +1,7 @@
 """Two processes, each with its routes, before one state store."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -79,7 +80,7 @@ async def test_what_a_process_saw_itself_stands_until_it_sees_otherwise(
 @pytest.mark.whole
 @pytest.mark.parametrize(
     ("value", "is_cooling"),
-    [(b"what?", False), (b'"soon"', False), (b"1.5", False), (b"1e12", True)],
+    [(b"what?", False), (b'"soon"', False), (b"1.5", False), (b"1e12", False)],
 )
 async def test_odd_words_in_the_store_do_no_harm(
     opened: Callable[[], StateStore], value: bytes, *, is_cooling: bool
@@ -90,6 +91,19 @@ async def test_odd_words_in_the_store_do_no_harm(
         await asyncio.sleep(0.3)
     assert failing(routes) == ([0] if is_cooling else [])
     assert routes.states()[0].cooling_seconds <= COOL_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("ahead", "is_cooling"), [(COOL_SECONDS, True), (COOL_SECONDS + 86_400, False)]
+)
+async def test_no_cool_down_lasts_for_as_long_as_a_clock_was_set_back(
+    opened: Callable[[], StateStore], ahead: float, *, is_cooling: bool
+) -> None:
+    routes, state = Routes("http://up", PREFIXES), opened()
+    await state.set(state_key(routes.all[0]), f"{time.time() + ahead}".encode())
+    async with background(SharedCooling(routes, state, 0.02).run):
+        await asyncio.sleep(0.3)
+    assert failing(routes) == ([0] if is_cooling else [])
 
 
 async def test_one_route_alone_is_no_news(opened: Callable[[], StateStore]) -> None:

@@ -33,9 +33,9 @@ class Turns:
         self.ends: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def begin(self, name: str, account: str = "a") -> None:
+    async def begin(self, name: str, account: str = "a", party: str = "") -> None:
         self.ends[name] = asyncio.Event()
-        self.tasks[name] = asyncio.create_task(self._run(name, account))
+        self.tasks[name] = asyncio.create_task(self._run(name, account, party))
         await asyncio.sleep(0.01)
 
     async def end(self, name: str) -> None:
@@ -43,8 +43,8 @@ class Turns:
         await self.tasks[name]
         await asyncio.sleep(0)
 
-    async def _run(self, name: str, account: str) -> None:
-        async with self.slots.slot(account):
+    async def _run(self, name: str, account: str, party: str) -> None:
+        async with self.slots.slot(account, party):
             self.started.append(name)
             await self.ends[name].wait()
 
@@ -118,6 +118,49 @@ async def test_a_slot_given_to_a_caller_that_leaves_at_that_moment_is_handed_on(
     await asyncio.sleep(0.01)
     assert turns.started[-1] == "three"
     await turns.end("three")
+
+
+async def test_turns_of_one_request_stand_in_line_as_one() -> None:
+    turns = Turns(queues(queue=2))
+    await turns.begin("one")
+    for name in ("p1", "p2", "p3", "p4"):
+        await turns.begin(name, party="p")
+    await turns.begin("two")  # there is room for it: the others wait as one
+    with pytest.raises(QueueFullError):
+        async with turns.slots.slot("a"):
+            pass
+    for ended, begun in (("one", "p1"), ("p1", "two"), ("two", "p2"), ("p2", "p3"), ("p3", "p4")):
+        await turns.end(ended)
+        assert turns.started[-1] == begun
+    await turns.end("p4")
+
+
+async def test_only_the_first_of_a_request_is_refused_for_waiting_too_long() -> None:
+    turns = Turns(queues(seconds=0.05))
+    for name in ("p1", "p2", "p3"):
+        await turns.begin(name, party="p")
+    await asyncio.sleep(0.1)
+    await turns.end("p1")
+    await turns.end("p2")
+    await turns.begin("q1", party="q")
+    await turns.begin("q2", party="q")
+    await asyncio.sleep(0.1)
+    for name in ("q1", "q2"):
+        with pytest.raises(QueueFullError):
+            await turns.tasks[name]
+    await turns.end("p3")
+    assert turns.started == ["p1", "p2", "p3"]
+
+
+async def test_one_of_a_request_that_leaves_lets_the_next_stand_in_line() -> None:
+    turns = Turns(queues())
+    await turns.begin("one")
+    for name in ("p1", "p2"):
+        await turns.begin(name, party="p")
+    turns.tasks["p1"].cancel()
+    await turns.end("one")
+    assert turns.started == ["one", "p2"]
+    await turns.end("p2")
 
 
 # --- over several processes -----------------------------------------------------------

@@ -1,13 +1,16 @@
 """What is remembered about tokens: sealed, shared, and the newer of two."""
 
+import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from service.ports import StateStore
+from service.ports import Journal, StateStore
+from service.vocabulary.errors import StorageError
 from storage.secrets.cipher import Cipher
+from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from upstream.tokens import cache as token_cache
 from upstream.tokens.cache import Exchanged, Known, Refused, Rotated, TokenCache
@@ -37,13 +40,18 @@ async def state(tmp_path: Path) -> AsyncIterator[StateStore]:
 
 
 @pytest.fixture
-def cache(state: StateStore, clock: Clock) -> TokenCache:
-    return TokenCache(state, Cipher(b"secret"), clock)
+def journal(tmp_path: Path) -> FileJournal:
+    return FileJournal(tmp_path / "tokens")
 
 
 @pytest.fixture
-def other(state: StateStore, clock: Clock) -> TokenCache:
-    return TokenCache(state, Cipher(b"secret"), clock)
+def cache(state: StateStore, journal: FileJournal, clock: Clock) -> TokenCache:
+    return TokenCache(state, journal, Cipher(b"secret"), clock)
+
+
+@pytest.fixture
+def other(state: StateStore, journal: FileJournal, clock: Clock) -> TokenCache:
+    return TokenCache(state, journal, Cipher(b"secret"), clock)
 
 
 def stored_bytes(folder: Path) -> bytes:
@@ -61,8 +69,8 @@ async def test_what_one_process_keeps_another_reads(
     await cache.keep(KEY, grant(1, clock, "rotated-1"))
     assert other.known(KEY) == Known()
     known = await other.read(KEY)
-    assert known.exchanged == Exchanged("access-1", clock.now, clock.now + 1000)
-    assert known.rotated == Rotated("rotated-1", clock.now)
+    assert known.exchanged == Exchanged("access-1", clock.now, clock.now + 1000, 1)
+    assert known.rotated == Rotated("rotated-1", clock.now, 1)
     assert other.known(KEY) == known
 
 
@@ -73,7 +81,7 @@ async def test_the_newer_of_two_counts(cache: TokenCache, other: TokenCache, clo
     known = await cache.read(KEY)
     assert known.exchanged is not None
     assert known.exchanged.access_token == "access-2"
-    assert known.rotated == Rotated("rotated-2", clock.now)
+    assert known.rotated == Rotated("rotated-2", clock.now, 1)
 
 
 async def test_an_answer_without_a_rotated_token_leaves_the_last_one(
@@ -91,7 +99,7 @@ async def test_a_refusal_is_shared_and_ends_with_a_success(
     cache: TokenCache, other: TokenCache, clock: Clock
 ) -> None:
     await cache.refuse(KEY, "dead")
-    assert (await other.read(KEY)).refused == Refused("dead", clock.now + 60)
+    assert (await other.read(KEY)).refused == Refused("dead", clock.now + 60, clock.now)
     await other.keep(KEY, grant(1, clock))
     assert (await other.read(KEY)).refused is None
     assert await other._state.get(f"token:refused:{KEY}") is None
@@ -105,35 +113,211 @@ async def test_a_forgotten_access_token_leaves_the_rotated_one(
     for each in (cache, other):
         known = await each.read(KEY)
         assert known.exchanged is None
-        assert known.rotated == Rotated("rotated-1", clock.now)
+        assert known.rotated == Rotated("rotated-1", clock.now, 1)
 
 
 async def test_what_cannot_be_read_is_not_there(
-    cache: TokenCache, state: StateStore, clock: Clock
+    cache: TokenCache, state: StateStore, journal: FileJournal, clock: Clock
 ) -> None:
     await cache.keep(KEY, grant(1, clock))
-    foreign = TokenCache(state, Cipher(b"another secret"), clock)
+    foreign = TokenCache(state, journal, Cipher(b"another secret"), clock)
     assert await foreign.read(KEY) == Known()
     old = Cipher(b"secret").encrypt(b'{"token": "of another version"}')
     await state.set(f"token:access:{KEY}", old)
-    fresh = TokenCache(state, Cipher(b"secret"), clock)
+    fresh = TokenCache(state, journal, Cipher(b"secret"), clock)
     assert await fresh.read(KEY) == Known()
 
 
-async def test_a_rotated_token_outlives_a_dead_store(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+class Fickle:
+    """A state store that takes and answers only while it is told to, and counts its writes."""
+
+    def __init__(self, state: StateStore) -> None:
+        self.state = state
+        self.takes = self.answers = True
+        self.written: list[str] = []
+
+    async def get(self, key: str) -> bytes | None:
+        return await self.state.get(key) if self.answers else None
+
+    async def fetch(self, key: str) -> bytes | None:
+        if not self.answers:
+            raise StorageError("It is away.")
+        return await self.state.get(key)
+
+    async def set(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
+        self.written.append(key)
+        return self.takes and await self.state.set(key, value, ttl_seconds)
+
+    async def delete(self, key: str) -> None:
+        await self.state.delete(key)
+
+
+class KilledError(Exception):
+    """The process ends here."""
+
+
+class NoJournal:
+    """A journal on a full disk."""
+
+    async def put(self, _key: str, _value: bytes) -> bool:
+        return False
+
+    async def get(self, _key: str) -> bytes | None:
+        return None
+
+    async def remove(self, _key: str) -> None:
+        return None
+
+    async def keys(self) -> list[str]:
+        return []
+
+
+@pytest.fixture
+def fickle(state: StateStore) -> Fickle:
+    return Fickle(state)
+
+
+Make = Callable[..., TokenCache]
+
+
+@pytest.fixture
+def make(fickle: Fickle, journal: FileJournal, clock: Clock) -> Make:
+    """Make the cache of another process."""
+
+    def another(journal: Journal = journal) -> TokenCache:
+        return TokenCache(fickle, journal, Cipher(b"secret"), clock)  # type: ignore[arg-type]
+
+    return another
+
+
+async def test_what_the_store_did_not_take_is_seen_by_the_processes_of_this_machine(
+    make: Make, fickle: Fickle, journal: FileJournal, clock: Clock
 ) -> None:
-    monkeypatch.setattr("storage.state.store.PAUSE_SECONDS", 0.0)
-    (tmp_path / "folder").touch()  # a file stands where the folder should be
-    state = open_state(f"sqlite:{tmp_path}/folder/state.db", [].append)
-    cache = TokenCache(state, Cipher(b"secret"), clock)
+    one, other = make(), make()
+    fickle.takes = False
+    await one.keep(KEY, grant(1, clock, "rotated-1"))
+    assert (one.unsaved, one.is_only_here(KEY)) == ([KEY], False)
+    known = await other.read_surely(KEY)
+    assert known.rotated == Rotated("rotated-1", clock.now, 1)
+    assert known.exchanged is not None
+    assert not other.is_only_here(KEY)
+    assert not await one.save(KEY)
+    fickle.takes = True
+    assert await one.save(KEY)
+    assert (one.unsaved, await journal.keys()) == ([], [])
+    assert await fickle.get(f"token:rotated:{KEY}") is not None
+
+
+async def test_a_rotated_token_is_in_the_journal_before_the_store_is_asked(
+    make: Make, fickle: Fickle, journal: FileJournal, clock: Clock
+) -> None:
+    """What a process that is killed then has left is found by the next."""
+    seen: list[list[str]] = []
+    store = fickle.set
+
+    async def killed(*_: object) -> bool:
+        seen.append(await journal.keys())
+        raise KilledError
+
+    fickle.set = killed  # type: ignore[method-assign]
+    with pytest.raises(KilledError):
+        await make().keep(KEY, grant(1, clock, "rotated-1"))
+    fickle.set = store  # type: ignore[method-assign]
+    assert seen == [[KEY]]
+    later = make()
+    assert await later.left_behind() == [KEY]
+    assert await later.save(KEY)
+    assert await later.left_behind() == []
+    await journal.remove(KEY)
+    assert (await make().read(KEY)).rotated == Rotated("rotated-1", clock.now, 1)
+
+
+async def test_what_neither_takes_is_told_and_never_forgotten(
+    make: Make, fickle: Fickle, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_cache, "MAX_REMEMBERED", 2)
+    cache = make(NoJournal())
+    fickle.takes = False
     await cache.keep(KEY, grant(1, clock, "rotated-1"))
-    assert (await cache.read(KEY)).rotated == Rotated("rotated-1", clock.now)
-    (tmp_path / "folder").unlink()
-    await cache.read(KEY)
-    later = TokenCache(state, Cipher(b"secret"), clock)
-    assert (await later.read(KEY)).rotated == Rotated("rotated-1", clock.now)
-    await state.close()
+    assert cache.is_only_here(KEY)
+    for number in range(5):
+        await cache.keep(f"{number:08}", grant(number, clock))
+    assert cache.known(KEY).rotated == Rotated("rotated-1", clock.now, 1)
+    fickle.takes = True
+    assert await cache.save(KEY)
+    assert not cache.is_only_here(KEY)
+
+
+async def test_an_old_token_is_never_put_over_a_newer(
+    make: Make, fickle: Fickle, clock: Clock
+) -> None:
+    """One process waits for the store with its token, and meanwhile another goes on from there."""
+    one, other = make(), make()
+    fickle.takes = False
+    await one.keep(KEY, grant(1, clock, "rotated-1"))
+    fickle.takes = True
+    clock.now -= 86_400  # and the clock is set back
+    await other.read_surely(KEY)
+    await other.keep(KEY, grant(2, clock, "rotated-2"))
+    assert await one.save(KEY)
+    for cache in (one, other, make()):
+        assert (await cache.read_surely(KEY)).rotated == Rotated("rotated-2", clock.now, 2)
+
+
+async def test_without_an_answer_of_the_store_nothing_is_known_for_sure(
+    make: Make, fickle: Fickle, clock: Clock
+) -> None:
+    await make().keep(KEY, grant(1, clock, "rotated-1"))
+    fickle.answers = False
+    cache = make()
+    assert await cache.read(KEY) == Known()
+    with pytest.raises(StorageError):
+        await cache.read_surely(KEY)
+    before = len(fickle.written)
+    with pytest.raises(StorageError):
+        await cache.save(KEY)
+    assert len(fickle.written) == before
+
+
+async def test_what_the_store_has_lost_is_stored_again(
+    make: Make, fickle: Fickle, clock: Clock
+) -> None:
+    cache = make()
+    await cache.keep(KEY, grant(1, clock, "rotated-1"))
+    await fickle.delete(f"token:rotated:{KEY}")
+    await cache.read_surely(KEY)
+    assert cache.unsaved == [KEY]
+    assert await cache.save(KEY)
+    assert (await make().read(KEY)).rotated == Rotated("rotated-1", clock.now, 1)
+
+
+async def test_tokens_of_earlier_versions_are_told_apart_by_their_moments(
+    make: Make, state: StateStore, clock: Clock
+) -> None:
+    """They are not numbered; nor are those of one that runs beside this one."""
+    cipher = Cipher(b"secret")
+    old = {"refresh_token": "rotated-0", "issued_at": clock.now}
+    await state.set(f"token:rotated:{KEY}", cipher.encrypt(json.dumps(old).encode()))
+    cache = make()
+    assert (await cache.read_surely(KEY)).rotated == Rotated("rotated-0", clock.now)
+    clock.now += 10
+    await cache.keep(KEY, grant(1, clock, "rotated-1"))
+    beside = {"refresh_token": "rotated-x", "issued_at": clock.now + 10}
+    await state.set(f"token:rotated:{KEY}", cipher.encrypt(json.dumps(beside).encode()))
+    assert (await cache.read_surely(KEY)).rotated == Rotated("rotated-x", clock.now + 10)
+
+
+@pytest.mark.parametrize("seconds", [60.0, 3600.0])
+async def test_a_refusal_stands_for_its_time_and_not_longer_when_the_clock_is_set(
+    cache: TokenCache, clock: Clock, seconds: float
+) -> None:
+    await cache.refuse(KEY, "dead", seconds)
+    refused = cache.known(KEY).refused
+    assert refused is not None
+    assert refused.stands(clock.now)
+    assert refused.stands(clock.now + seconds - 1)
+    assert not refused.stands(clock.now + seconds)
+    assert not refused.stands(clock.now - 86_400)
 
 
 async def test_memory_is_bounded(
@@ -141,9 +325,9 @@ async def test_memory_is_bounded(
 ) -> None:
     monkeypatch.setattr(token_cache, "MAX_REMEMBERED", 3)
     for number in range(5):
-        await cache.keep(f"{number}", grant(number, clock))
-    assert list(cache._memory) == ["2", "3", "4"]
-    assert (await cache.read("0")).exchanged is not None
+        await cache.keep(f"{number:08}", grant(number, clock))
+    assert list(cache._memory) == ["00000002", "00000003", "00000004"]
+    assert (await cache.read("00000000")).exchanged is not None
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.upstream.token_services import (
     running_token_service,
 )
 from upstream.tokens import service as token_service
+from upstream.tokens.oaifree import OaifreeWire
 from upstream.tokens.service import (
     Grant,
     TokenService,
@@ -25,6 +26,7 @@ from upstream.tokens.service import (
     retry_after,
     words_of,
 )
+from upstream.tokens.wire import Wire
 
 SECRET = "v1.canary/refresh+token=0123456789"
 HTML = "<html><body>Just a moment...</body></html>"
@@ -42,36 +44,28 @@ async def fake() -> AsyncIterator[FakeTokenService]:
         yield service
 
 
+class Asked:
+    """A token service, asked over one wire."""
+
+    def __init__(self, wire: Wire, session: aiohttp.ClientSession) -> None:
+        self.wire = wire
+        self.service = TokenService(session, time.time, pause_seconds=0.01)
+
+    async def exchange(self, refresh_token: str) -> Grant:
+        return await self.service.exchange(self.wire, refresh_token)
+
+
 @pytest.fixture
-def service(fake: FakeTokenService, session: aiohttp.ClientSession) -> TokenService:
-    return TokenService(fake.config, session, time.time, pause_seconds=0.01)
+def service(fake: FakeTokenService, session: aiohttp.ClientSession) -> Asked:
+    return Asked(OaifreeWire(fake.config), session)
 
 
-async def test_oaifree_gets_a_form_with_the_token_alone(
-    fake: FakeTokenService, service: TokenService
-) -> None:
+async def test_a_grant_says_how_long_it_lasts(fake: FakeTokenService, service: Asked) -> None:
     grant = await service.exchange(SECRET)
     assert fake.calls == [{"refresh_token": SECRET}]
-    assert fake.content_types == ["application/x-www-form-urlencoded"]
     assert grant.access_token.startswith("eyJhb")
     assert grant.expires_at == pytest.approx(time.time() + 864_000, abs=5)
     assert grant.refresh_token is None
-
-
-async def test_openai_gets_the_json_of_the_app(
-    fake: FakeTokenService, session: aiohttp.ClientSession
-) -> None:
-    config = TokensConfig(provider="openai", openai_url=f"{fake.url}/oauth/token")
-    await TokenService(config, session, time.time, 0.01).exchange(SECRET)
-    assert fake.content_types == ["application/json"]
-    assert fake.calls == [
-        {
-            "grant_type": "refresh_token",
-            "client_id": "pdlLIX2Y72MIl2rhLhTE9VV9bN905kBh",
-            "redirect_uri": "com.openai.chat://auth0.openai.com/ios/com.openai.chat/callback",
-            "refresh_token": SECRET,
-        }
-    ]
 
 
 REFUSALS = {
@@ -109,7 +103,7 @@ REFUSALS = {
 @pytest.mark.parametrize("status", [400, 401, 403])
 @pytest.mark.parametrize("shape", REFUSALS)
 async def test_a_refusal_in_json_is_final_and_quoted(
-    fake: FakeTokenService, service: TokenService, status: int, shape: str
+    fake: FakeTokenService, service: Asked, status: int, shape: str
 ) -> None:
     body, words = REFUSALS[shape]
     fake.fail(status, body)
@@ -123,7 +117,7 @@ async def test_a_refusal_in_json_is_final_and_quoted(
 
 
 async def test_json_is_known_by_its_body_not_its_type(
-    fake: FakeTokenService, service: TokenService
+    fake: FakeTokenService, service: Asked
 ) -> None:
     fake.fail(403, '{"error":"invalid_grant"}', content_type="text/html")
     with pytest.raises(AuthError, match="invalid_grant"):
@@ -144,7 +138,7 @@ async def test_json_is_known_by_its_body_not_its_type(
     ],
 )
 async def test_everything_else_is_a_passing_fault_that_is_tried_again(
-    fake: FakeTokenService, service: TokenService, status: int, body: str
+    fake: FakeTokenService, service: Asked, status: int, body: str
 ) -> None:
     fake.fail(status, body, times=3)
     with pytest.raises(TokenServiceError) as caught:
@@ -158,16 +152,14 @@ async def test_everything_else_is_a_passing_fault_that_is_tried_again(
 
 @pytest.mark.parametrize("faults", [1, 2])
 async def test_a_fault_that_passes_is_not_noticed(
-    fake: FakeTokenService, service: TokenService, faults: int
+    fake: FakeTokenService, service: Asked, faults: int
 ) -> None:
     fake.fail(502, HTML, times=faults, content_type="text/html")
     assert isinstance(await service.exchange(SECRET), Grant)
     assert len(fake.calls) == faults + 1
 
 
-async def test_a_refusal_after_a_fault_is_a_refusal(
-    fake: FakeTokenService, service: TokenService
-) -> None:
+async def test_a_refusal_after_a_fault_is_a_refusal(fake: FakeTokenService, service: Asked) -> None:
     fake.fail(500)
     fake.fail(401, '{"error":"invalid_grant"}')
     with pytest.raises(AuthError):
@@ -176,7 +168,7 @@ async def test_a_refusal_after_a_fault_is_a_refusal(
 
 
 async def test_a_line_that_is_cut_is_a_passing_fault(
-    fake: FakeTokenService, service: TokenService
+    fake: FakeTokenService, service: Asked
 ) -> None:
     fake.answers = [None, None, None]
     with pytest.raises(TokenServiceError, match="cannot be reached"):
@@ -185,7 +177,7 @@ async def test_a_line_that_is_cut_is_a_passing_fault(
 
 
 async def test_a_service_that_is_down_is_one_warning_however_many_ask(
-    fake: FakeTokenService, service: TokenService, caplog: pytest.LogCaptureFixture
+    fake: FakeTokenService, service: Asked, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
         fake.answers = [None, None, None]
@@ -204,11 +196,11 @@ async def test_a_service_that_is_silent_or_absent_is_a_passing_fault(
     absent = TokensConfig(oaifree_url="http://127.0.0.1:1/refresh")
     for config in (fake.config, absent):
         with pytest.raises(TokenServiceError, match="cannot be reached"):
-            await TokenService(config, session, time.time, 0.01).exchange(SECRET)
+            await Asked(OaifreeWire(config), session).exchange(SECRET)
 
 
 async def test_a_redirect_does_not_carry_the_token_elsewhere(
-    fake: FakeTokenService, service: TokenService
+    fake: FakeTokenService, service: Asked
 ) -> None:
     fake.fail(307, times=3, location=f"{fake.url}/elsewhere")
     with pytest.raises(TokenServiceError):
@@ -217,7 +209,7 @@ async def test_a_redirect_does_not_carry_the_token_elsewhere(
 
 
 async def test_the_wait_that_the_service_asks_for_is_handed_on(
-    fake: FakeTokenService, service: TokenService
+    fake: FakeTokenService, service: Asked
 ) -> None:
     fake.fail(503, times=3, retry_after="17")
     with pytest.raises(TokenServiceError) as caught:
@@ -228,7 +220,7 @@ async def test_the_wait_that_the_service_asks_for_is_handed_on(
 
 @pytest.mark.whole
 async def test_a_short_wait_is_kept_before_the_next_try(
-    fake: FakeTokenService, service: TokenService
+    fake: FakeTokenService, service: Asked
 ) -> None:
     fake.fail(429, retry_after="0.3")
     started = time.monotonic()
@@ -270,9 +262,9 @@ def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | 
     ],
 )
 def test_the_life_is_in_the_token_or_beside_it_or_an_hour(
-    service: TokenService, answer: dict[str, object], life_seconds: float
+    service: Asked, answer: dict[str, object], life_seconds: float
 ) -> None:
-    grant = service._grant(answer)
+    grant = service.service._grant(answer)
     assert grant is not None
     assert grant.expires_at == pytest.approx(
         time.time() + life_seconds, abs=300 if life_seconds > 100_000 else 5
@@ -329,7 +321,7 @@ def test_the_time_to_take_tokens_out_grows_with_the_words(word: str) -> None:
 
 
 async def test_the_refusal_of_a_rotten_service_does_not_leak(
-    fake: FakeTokenService, service: TokenService, caplog: pytest.LogCaptureFixture
+    fake: FakeTokenService, service: Asked, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     fake.fail(500, f"<p>{SECRET}</p>")

@@ -15,9 +15,11 @@ from service.ports import StateStore
 from service.vocabulary.credentials import Caller, Credential, fingerprint
 from service.vocabulary.errors import AuthError, StorageError, TokenServiceError
 from storage.secrets.cipher import Cipher
+from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from tests.redis_server import RedisServer, running_redis
 from tests.upstream.token_services import FakeTokenService, access_token, running_token_service
+from upstream.tokens.exchange import TokenStores
 from upstream.tokens.tokens import TokenOptions, Tokens, next_daily
 
 REFRESH = "refresh-token-canary-of-a-caller"
@@ -87,10 +89,17 @@ Make = Callable[..., Tokens]
 
 
 @pytest.fixture
+def journal(tmp_path: Path) -> FileJournal:
+    return FileJournal(tmp_path / "tokens")
+
+
+@pytest.fixture
 async def make(
+    *,
     fake: FakeTokenService,
     session: aiohttp.ClientSession,
     state: StateStore,
+    journal: FileJournal,
     clock: Clock,
     results: list[str],
 ) -> AsyncIterator[Make]:
@@ -98,9 +107,10 @@ async def make(
     made: list[Tokens] = []
 
     def another(store: StateStore = state, **options: object) -> Tokens:
+        stores = TokenStores(store, journal, Cipher(b"secret"))
         chosen = {"clock": clock, "retry_pause_seconds": 0.01, "on_refresh": results.append}
         options = TokenOptions(**{**chosen, **options})
-        made.append(Tokens(fake.config, session, store, Cipher(b"secret"), options))
+        made.append(Tokens(fake.config, session, stores, options))
         return made[-1]
 
     yield another
@@ -198,18 +208,22 @@ import asyncio, sys
 import aiohttp
 from service.settings.config import TokensConfig
 from service.vocabulary.credentials import Credential
+from pathlib import Path
 from storage.secrets.cipher import Cipher
+from storage.state.journal import FileJournal
 from storage.state.store import open_state
+from upstream.tokens.exchange import TokenStores
 from upstream.tokens.tokens import Tokens
 
-async def main(url, service, token):
+async def main(url, service, token, folder):
     state = open_state(url, lambda kind: sys.exit(f"failed: {kind}"))
     await state.get("warm")
     print("ready", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     async with aiohttp.ClientSession() as session:
         config = TokensConfig(oaifree_url=service)
-        tokens = Tokens(config, session, state, Cipher(b"secret"))
+        stores = TokenStores(state, FileJournal(Path(folder)), Cipher(b"secret"))
+        tokens = Tokens(config, session, stores)
         wanted = (tokens.caller(Credential(token)) for _ in range(50))
         print(len({caller.access_token for caller in await asyncio.gather(*wanted)}))
     await state.close()
@@ -220,10 +234,18 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.mark.whole
 async def test_processes_make_one_exchange_together(
-    fake: FakeTokenService, shared_url: str
+    fake: FakeTokenService, shared_url: str, tmp_path: Path
 ) -> None:
     fake.delay_seconds = 0.3
-    arguments = (sys.executable, "-c", PROCESS, shared_url, f"{fake.url}/refresh", REFRESH)
+    arguments = (
+        sys.executable,
+        "-c",
+        PROCESS,
+        shared_url,
+        f"{fake.url}/refresh",
+        REFRESH,
+        str(tmp_path),
+    )
     pipe = asyncio.subprocess.PIPE
     processes = [
         await asyncio.create_subprocess_exec(
@@ -357,10 +379,11 @@ async def test_all_who_wait_get_an_error_of_their_own(
     assert {error.retry_after_seconds for error in errors} == {7}
 
 
-async def test_a_dead_store_costs_nothing_but_memory(
-    make: Make, fake: FakeTokenService, clock: Clock
+async def test_a_dead_store_costs_one_process_alone_nothing_but_memory(
+    make: Make, fake: FakeTokenService, clock: Clock, tmp_path: Path
 ) -> None:
-    dead = open_state("redis://127.0.0.1:1/0", [].append)
+    (tmp_path / "file").touch()
+    dead = open_state(f"sqlite:{tmp_path}/file/state.db", [].append, is_alone=True)
     tokens = make(dead)
     fake.is_rotating = True
     fake.delay_seconds = 0.05
@@ -496,7 +519,7 @@ async def test_a_token_in_use_is_refreshed_ahead_and_an_idle_one_is_not(
     assert len(fake.calls) == 1
     clock.ahead = 864_000 - 3600
     await until(lambda: len(fake.calls) == 2)
-    await until(lambda: not tokens._flights)
+    await until(lambda: not tokens._exchanges._flights)
     fake.delay_seconds = 60
     assert await tokens.caller(CREDENTIAL) != first  # without waiting
     assert len(fake.calls) == 2
@@ -515,7 +538,7 @@ async def test_a_refresh_ahead_that_failed_is_tried_again(
     running: Callable[[Tokens], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("upstream.tokens.tokens.AHEAD_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr("upstream.tokens.exchange.AHEAD_PAUSE_SECONDS", 0.1)
     tokens = make(tick_seconds=0.02)
     await tokens.caller(CREDENTIAL)
     clock.ahead = 864_000 - 3600
@@ -592,13 +615,13 @@ async def test_stopping_lets_an_exchange_finish(tokens: Tokens, fake: FakeTokenS
     with pytest.raises(asyncio.CancelledError):
         await loop
     assert (await waiting).access_token
-    assert tokens._flights == {}
+    assert tokens._exchanges._flights == {}
 
 
 async def test_an_exchange_that_hangs_does_not_hold_up_the_stop(
     tokens: Tokens, fake: FakeTokenService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("upstream.tokens.tokens.CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr("upstream.tokens.exchange.CLOSE_SECONDS", 0.05)
     fake.delay_seconds = 0.5
     waiting = asyncio.ensure_future(tokens.caller(CREDENTIAL))
     await asyncio.sleep(0.1)
@@ -612,7 +635,7 @@ async def test_an_exchange_that_hangs_does_not_hold_up_the_stop(
 
 def stored_bytes(tmp_path: Path, server: RedisServer | None) -> bytes:
     if server is None:
-        return b"".join(part.read_bytes() for part in tmp_path.glob("state.db*"))
+        return b"".join(part.read_bytes() for part in tmp_path.glob("state.db*") if part.is_file())
     assert server.command("SAVE") == b"+OK"
     return server.dump.read_bytes()
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 from service.settings.config import ModelConfig
+from service.settings.model_names import undated
 from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import NotFoundError
-from service.vocabulary.model_names import undated
 from service.vocabulary.requests import ModelInfo
 from upstream.website.models.gpts import Gpts
 from upstream.website.models.lists import ModelLists

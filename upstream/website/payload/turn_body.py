@@ -100,6 +100,7 @@ def build_turn(
             if message.role == "assistant" and message.text
         ),
         file_ids=frozenset(upload.file_id for upload in uploads.values()),
+        wants_previews=request.wants_previews,
     )
     return TurnPayload(body, sent)
 

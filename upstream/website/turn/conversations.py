@@ -65,7 +65,12 @@ class Conversations:
         self._later(conversation_id, self._stop(caller, conversation_id))
 
     async def messages_since(
-        self, caller: Caller, conversation_id: str, sent: Collection[str]
+        self,
+        caller: Caller,
+        conversation_id: str,
+        sent: Collection[str],
+        *,
+        is_chosen: bool = False,
     ) -> list[dict[str, Any]]:
         """Return the raw messages that came after those sent, wherever they hang.
 
@@ -73,12 +78,22 @@ class Conversations:
         upstream knows none of the ids, it is what follows the last user message, or all where
         no user is.
 
+        Args:
+            caller: whose conversation it is.
+            conversation_id: which one.
+            sent: ids of the messages that were sent.
+            is_chosen: only those on the way to the current message, if there are any: of two
+                answers the one that counts.
+
         Raises:
             UpstreamError: it cannot be read.
         """
         path = _path(conversation_id)
         stored = await self._backend.call(caller, "GET", path, seconds=_SECONDS)
         nodes = _nodes(stored)
+        chosen = _way(nodes, stored.get("current_node")) if is_chosen else []
+        if on_way := _after(chosen, lambda message: message.get("id") in sent):
+            return on_way
         found: dict[str, dict[str, Any]] = {}
         inner = {node.get("parent") for node in nodes.values() if isinstance(node, dict)}
         for node_id in (leaf for leaf in nodes if leaf not in inner):

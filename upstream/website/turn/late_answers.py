@@ -91,7 +91,7 @@ class _Looks:
         """Return events for all messages that are new or not as they were."""
         try:
             stored = await self._conversations.messages_since(
-                self._caller, self._wanted.conversation_id, self._sent
+                self._caller, self._wanted.conversation_id, self._sent, is_chosen=True
             )
         except ServiceError as error:
             self._refusals = self._refusals + 1 if _is_refusal(error) else 0

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from service.pipeline.joined import Answer, Reader
 from service.ports import Lane
 from service.vocabulary.events import BodyEnd, BodyEnded, Delta
-from upstream.website.turn.client import TurnBody
+from upstream.http.turn_body import TurnBody
 
 
 class Receiver:

@@ -10,7 +10,8 @@ from service.vocabulary.errors import (
     UpstreamUnreachableError,
 )
 from service.vocabulary.events import ResumeWanted
-from upstream.website.turn.client import TurnBody, TurnClient
+from upstream.http.turn_body import TurnBody
+from upstream.website.turn.client import TurnClient
 
 # The official client's own figures: at most twelve tries, min(300 * 1.5^n, 5000) ms each.
 MAX_TRIES = 12

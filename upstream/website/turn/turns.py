@@ -31,14 +31,15 @@ from service.vocabulary.events import (
     UpstreamEvent,
 )
 from service.vocabulary.requests import ChatRequest, FilePart
+from upstream.fetching.left_files import located
+from upstream.http.turn_body import TurnBody
 from upstream.slots.queueing import AccountQueues
 from upstream.website.files.assets import resolve_assets
-from upstream.website.files.left_files import located
 from upstream.website.files.uploads import Files
 from upstream.website.models.catalogue import ModelCatalogue
 from upstream.website.payload.turn_body import TurnOptions, build_turn
 from upstream.website.turn.arkose import Arkose
-from upstream.website.turn.client import TurnBody, TurnClient
+from upstream.website.turn.client import TurnClient
 from upstream.website.turn.conversations import Conversations
 from upstream.website.turn.late_answers import answer_events
 from upstream.website.turn.late_pictures import TEMPORARY, late_events
@@ -139,7 +140,7 @@ class UpstreamTurns:
             raise ShutdownError(message)
         caller = await services.tokens.caller(credential)
         request = await located(request, services.uploads, credential.owner)
-        async with services.queues.slot(caller.account), child_span("turn"):
+        async with services.queues.slot(caller.account, request.queue_party), child_span("turn"):
             turn = await self._begin_renewing(request, credential, caller)
             self._enter(turn)
             try:
@@ -233,7 +234,7 @@ class UpstreamTurns:
 
     async def _deltas(self, turn: _Turn, lane: Lane | None) -> AsyncGenerator[list[Delta], None]:
         """Yield the deltas of a turn, through all the bodies it is handed to."""
-        answer = make_answer(turn.sent)
+        answer = make_answer(turn.sent, turn.conversation_id)
         secrets = self._services.client.secrets_of(turn.caller)
         reader = make_reader(secrets, is_paced=turn.is_paced)
         receiver = Receiver(reader, answer, lane)

@@ -8,7 +8,6 @@ from service.stages.encode.response_items import (
     MessageItem,
     ReasoningItem,
 )
-from service.vocabulary.events import Source
 from service.vocabulary.requests import Function
 
 
@@ -20,15 +19,17 @@ def test_a_growing_item_cuts_long_text_into_several_events() -> None:
         5_000,
         2_000,
     ]
-    assert (item.text, item.chars) == ("x" * 12_000, 12_000)
+    assert item.record().content == [OutputText("x" * 12_000)]
+    assert item.chars == 12_000
 
 
 def test_an_item_is_told_as_it_was_when_it_was_told() -> None:
     item = MessageItem("msg_1", 0)
+    item.grow("Hel")
     before = item.record()
-    item.grow("Hello")
-    item.cite(Source("https://a.example", "A"), 0, 5)
-    assert before.content == [OutputText("", [])]
+    item.grow("lo")
+    item.cite("https://a.example", "A", 0, 5)
+    assert before.content == [OutputText("Hel", [])]
     assert item.record().content[0].text == "Hello"
 
 
@@ -43,7 +44,7 @@ def test_an_interrupted_thought_says_so_in_its_part() -> None:
 
 
 def test_a_call_tells_its_name_and_id_from_the_start() -> None:
-    (added,) = CallItem("fc_1", 0, "call_1", Function("look", "")).opened()
+    added = CallItem("fc_1", 0, "call_1", Function("look", "")).added()
     assert msgspec.to_builtins(added)["item"] == {
         "id": "fc_1",
         "type": "function_call",
@@ -64,7 +65,7 @@ def test_a_call_tells_its_name_and_namespace_apart() -> None:
 def test_a_custom_tool_is_called_with_its_input() -> None:
     item = CustomCallItem("ctc_1", 2, "call_1", Function("apply_patch", "", is_custom=True))
     item.status = "completed"
-    events = [*item.opened(), *item.grow("*** Begin"), *item.closed()]
+    events = [item.added(), *item.grow("*** Begin"), *item.closed()]
     assert [event.type for event in events] == [
         "response.output_item.added",
         "response.custom_tool_call_input.delta",

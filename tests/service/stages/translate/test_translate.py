@@ -178,6 +178,16 @@ def test_a_preview_is_replaced_by_the_last_revision_or_taken_at_the_end() -> Non
     assert wanted(fed(preview, DoneReceived())) == ["sediment://small"]
 
 
+def test_a_preview_is_asked_for_once_where_it_is_looked_at() -> None:
+    preview = picture("p", "sediment://small", height=4, **FINISHED)
+    final = picture("p", "sediment://big", **FINISHED)
+    sent = SentHistory(wants_previews=True)
+    deltas = fed(preview, preview, final, DoneReceived(), sent=sent)
+    asked = [(one.pointer, one.is_preview) for one in deltas if isinstance(one, AssetWanted)]
+    assert asked == [("sediment://small", True), ("sediment://big", False)]
+    assert wanted(fed(preview, DoneReceived(), sent=sent)) == ["sediment://small"] * 2
+
+
 def test_a_picture_names_the_message_that_one_goes_on_from() -> None:
     deltas = fed(picture("p", "sediment://x", **FINISHED))
     assert [one.message_id for one in deltas if isinstance(one, TurnFacts)] == ["p"]

@@ -191,6 +191,16 @@ async def test_what_came_after_what_was_sent_is_found_on_every_branch(  # noqa: 
     assert [message["id"] for message in messages] == found
 
 
+async def test_of_several_branches_the_current_one_may_be_wanted(upstream, backend, metrics):
+    upstream.answers("GET", PATH, BRANCHED)
+    read = Conversations(backend, metrics).messages_since
+    messages = await read(CALLER, "c-1", {"u2"}, is_chosen=True)
+    assert [message["id"] for message in messages] == ["t1"]
+    upstream.answers("GET", PATH, BRANCHED | {"current_node": "u2"})
+    messages = await read(CALLER, "c-1", {"u2"}, is_chosen=True)
+    assert [message["id"] for message in messages] == ["t1", "picture"]
+
+
 @pytest.mark.parametrize("answer", [{"tasks": [{"task_id": "t"}, 7]}, {"tasks": None}, {}])
 async def test_tasks_are_listed(upstream, backend, metrics, answer):
     upstream.answers("GET", "/backend-api/tasks", answer)

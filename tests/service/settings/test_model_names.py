@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.vocabulary.model_names import ModelRow, laid_over, undated, used_twice
+from service.settings.model_names import ModelRow, laid_over, undated, used_twice
 
 DEFAULTS = {
     "a": ModelRow("slug-a", ("a2", "a3")),

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from upstream.website.turn.body_reader import Inlet, ReadBuffer
+from upstream.http.body_reader import Inlet, ReadBuffer
 
 LOOPBACK = IPv4Address("127.0.0.1")
 Writing = Callable[[web.StreamResponse], Awaitable[None]]

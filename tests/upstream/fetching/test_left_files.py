@@ -17,7 +17,7 @@ from service.vocabulary.requests import (
 from storage.files.upload_records import new_upload
 from storage.files.uploads import FileUploads
 from tests.service.vocabulary.test_byte_source import Held
-from upstream.website.files.left_files import located
+from upstream.fetching.left_files import located
 
 OWNER, OTHER = "a" * 32, "b" * 32
 

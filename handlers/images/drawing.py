@@ -1,0 +1,128 @@
+"""The turns that draw an order, side by side, and what came of them (spec 9)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+from aiohttp import web
+from msgspec import UNSET, Struct
+
+from handlers.answering.picture_content import picture_base64
+from handlers.edge.profiles import format_for
+from service.answers.images import Picture
+from service.keys import CONFIG, TURNS
+from service.orders.images import Drawing, ImageOrder, outcome_of_failure
+from service.pipeline.usage import measure
+from service.ports import BlobStore
+from service.settings.config import Config
+from service.vocabulary.credentials import Credential
+from service.vocabulary.endings import outcome_of
+from service.vocabulary.errors import ServiceError, UpstreamCutError
+from service.vocabulary.events import AssetReady, Failure, Outcome
+from service.vocabulary.rendered import TokenCounts
+from service.vocabulary.requests import ChatRequest
+
+Result = Drawing | ServiceError
+Watch = Callable[[Drawing], Awaitable[None]]
+
+
+async def unwatched(drawing: Drawing) -> None:
+    """Do nothing about what a turn has drawn so far."""
+    del drawing
+
+
+class Drawn(Struct, frozen=True):
+    """The turns of one order that came to an end, and the errors of those that did not begin."""
+
+    drawings: list[Drawing]
+    errors: list[ServiceError]
+
+    @property
+    def made(self) -> list[Drawing]:
+        """The turns that drew something."""
+        return [drawing for drawing in self.drawings if drawing.pictures]
+
+    @property
+    def first(self) -> Drawing | None:
+        """The turn that stands for the order: the first that drew something, else the first."""
+        return next(iter((*self.made, *self.drawings)), None)
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why there is nothing to hand out: some of several pictures are better than none."""
+        if self.made:
+            return None
+        failures = [error.failure() for error in self.errors]
+        failures += [failure for one in self.drawings if (failure := one.failure) is not None]
+        return failures[0]
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the order ended, for log and metrics."""
+        ended = self.first.gathered.ended if self.first else None
+        outcome = ended.outcome if ended else None
+        if (failure := self.failure) is None:
+            return outcome
+        if self.errors:
+            return outcome_of(self.errors[0])
+        return outcome_of_failure(failure, outcome)
+
+
+async def draw_all(
+    request: web.Request, credential: Credential, order: ImageOrder, watch: Watch = unwatched
+) -> Drawn:
+    """Run a turn for each picture, side by side.
+
+    Args:
+        request: of the caller.
+        credential: whose turns they are.
+        order: what to draw.
+        watch: is told of each turn whenever it has drawn more, and when it has ended.
+    """
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(_draw_one(request, credential, chat, watch)) for chat in order.turns
+        ]
+    results = [task.result() for task in tasks]
+    return Drawn(
+        drawings=[one for one in results if isinstance(one, Drawing)],
+        errors=[one for one in results if isinstance(one, ServiceError)],
+    )
+
+
+async def _draw_one(
+    request: web.Request, credential: Credential, chat: ChatRequest, watch: Watch
+) -> Result:
+    """Return what one turn drew; its error is a result, so that it does not end the others."""
+    config: Config = request.app[CONFIG]
+    drawing = Drawing(format_for(chat.profile, config.bot_mode))
+    try:
+        async with aclosing(request.app[TURNS].run(chat, credential)) as deltas:
+            async for batch in deltas:
+                drawing.feed_batch(batch)
+                await watch(drawing)
+                if drawing.gathered.ended is not None:
+                    return drawing
+        return UpstreamCutError("The answer ended without an end.")
+    except ServiceError as error:
+        return error
+
+
+async def picture_of(blobs: BlobStore, ready: AssetReady, *, is_base64: bool) -> Picture:
+    """Return a picture as it is answered.
+
+    Raises:
+        StorageError: it is not there any more, or cannot be read.
+    """
+    words = ready.wanted.revised_prompt or UNSET
+    if is_base64:
+        content = await picture_base64(blobs, ready.name)
+        return Picture(b64_json=content, revised_prompt=words)
+    return Picture(url=ready.url, revised_prompt=words)
+
+
+async def counted(order: ImageOrder, made: list[Drawing]) -> TokenCounts:
+    """Count what was sent for these turns and what came back."""
+    content = "\n".join(drawing.gathered.content for drawing in made)
+    reasoning = "\n".join(drawing.gathered.reasoning for drawing in made)
+    return await measure([order.text] * len(made), content, reasoning)

@@ -1,0 +1,52 @@
+"""What a response asks of the model besides words, as it was sent -> `Wishes` (codex 2.3)."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from handlers.reading.json_body import converted
+from handlers.reading.wish_fields import effort_word
+from handlers.responses.demand_fields import TextOptions, WireDemand
+from service.vocabulary.requests import Wishes
+
+SEALED = "reasoning.encrypted_content"
+
+
+class ReasoningOptions(Struct, frozen=True):
+    """`reasoning`; other keys are accepted and not read."""
+
+    effort: str | None = None
+    summary: str | None = None
+    generate_summary: str | None = None  # its name before
+
+
+class WireWishes(WireDemand, frozen=True, kw_only=True):
+    """The fields of a response that ask something of the model; others inherit from it."""
+
+    reasoning: dict[str, Any] | None = None
+    include: list[str] | None = None
+    prompt_cache_key: str | None = None
+    service_tier: str | None = None
+
+
+def wishes_of(fields: WireWishes) -> Wishes:
+    """Return what a response asks for.
+
+    Raises:
+        RequestError: a word is one that no model knows.
+    """
+    reasoning = converted(fields.reasoning or {}, ReasoningOptions, "reasoning")
+    text = converted(fields.text or {}, TextOptions, "text")
+    wanted = (fields.text or {}).get("format")
+    return Wishes(
+        tools=tuple(fields.tools or ()),
+        tool_choice=fields.tool_choice,
+        is_parallel=fields.parallel_tool_calls,
+        format=wanted if isinstance(wanted, dict) else None,
+        verbosity=text.verbosity or "",
+        effort=effort_word(reasoning.effort, "reasoning.effort"),
+        summary=reasoning.summary or reasoning.generate_summary,
+        service_tier=fields.service_tier or "",
+        cache_key=fields.prompt_cache_key or "",
+        is_sealed_wanted=SEALED in (fields.include or ()),
+    )

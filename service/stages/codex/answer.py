@@ -1,0 +1,312 @@
+"""CodexEvent -> Delta: one turn of Codex's back end (codex 3), told in the kinds of the website's.
+
+Items may come side by side. What follows a message or a piece of reasoning waits until that has
+ended, so that each text comes in one piece; calls and uses of tools go beside each other, as they
+come. At the end of the turn whatever waits is told, and what only the last event says as well.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from service.stages.codex.ending import CodexEnding
+from service.stages.codex.events import CodexEvent, Event, unknown_event
+from service.stages.codex.items import (
+    STEPS,
+    Call,
+    JsonObject,
+    Message,
+    OutputItem,
+    Picture,
+    Reasoning,
+    ToolItem,
+    is_count,
+    step_of,
+)
+from service.stages.codex.limits import limits_in_event
+from service.vocabulary.endings import Seen
+from service.vocabulary.events import BodyEnded, Delta, TurnFacts, Unknown
+from service.vocabulary.native import UsageKnown
+
+MAX_ITEMS = 999  # of one turn: ids of items have three digits for their places
+_MAX_MODEL_CHARS = 256  # of a name, kept
+
+# Events of an item by the kind of item that they make known where nobody has announced it.
+_KINDS = {
+    "response.output_text.delta": "message",
+    "response.output_text.done": "message",
+    "response.output_text.annotation.added": "message",
+    "response.refusal.delta": "message",
+    "response.refusal.done": "message",
+    "response.content_part.added": "message",
+    "response.content_part.done": "message",
+    "response.reasoning_summary_part.added": "reasoning",
+    "response.reasoning_summary_part.done": "reasoning",
+    "response.reasoning_summary_text.delta": "reasoning",
+    "response.reasoning_summary_text.done": "reasoning",
+    "response.reasoning_text.delta": "reasoning",
+    "response.reasoning_text.done": "reasoning",
+    "response.function_call_arguments.delta": "function_call",
+    "response.function_call_arguments.done": "function_call",
+    "response.custom_tool_call_input.delta": "custom_tool_call",
+    "response.custom_tool_call_input.done": "custom_tool_call",
+}
+_ADDED, _DONE = "response.output_item.added", "response.output_item.done"
+_PICTURE = "image_generation_call"
+_COMPLETED = ("response.completed", "response.done")
+_NAMING = ("response.created", "response.in_progress", "response.queued")
+# Known, and for nobody: clients break on events that are no part of the API (codex 3).
+_SILENT = frozenset({"keepalive", "response.metadata"})
+_PRIVATE = ("codex.", "responsesapi.")
+
+
+class CodexAnswer:
+    """The stage from events to deltas; one instance per turn.
+
+    Args:
+        now: seconds since 1970, from which errors count their waits.
+        model: that answers, if the head of the answer has named it.
+        names: the caller's names of tools by those that were sent in their place.
+        secrets: tokens that errors may not quote even if the back end repeats them.
+    """
+
+    def __init__(
+        self,
+        now: float,
+        model: str = "",
+        names: Mapping[str, str] | None = None,
+        secrets: Collection[str] = (),
+    ) -> None:
+        self.ending = CodexEnding(now, secrets)
+        self._model = model[:_MAX_MODEL_CHARS]
+        self._is_model_told = False
+        self._is_model_sure = bool(model)
+        self._names = dict(names or {})
+        self._items: dict[int, OutputItem] = {}
+        self._done: set[int] = set()
+        self._places: dict[str, int] = {}  # of items, by their ids
+        self._latest: int | None = None  # place that an event told of
+        self._speaking: int | None = None
+        self._waiting: dict[int, list[Event]] = {}  # what comes after it, item by item
+        self._numbers = {"call": 0, "picture": 0, "tool": 0}
+
+    def feed(self, event: CodexEvent) -> Iterator[Delta]:
+        """Yield zero or more deltas for one event; never waits, never raises."""
+        if self.ending.state.is_over:
+            return
+        match event:
+            case Event():
+                yield from self._event(event)
+            case Unknown():
+                self.ending.count(event)
+            case BodyEnded():
+                yield from self._flush()
+                yield self.ending.unfinished(event)
+
+    # One branch for each kind of event: a table, split only at the cost of finding a kind.
+    def _event(self, event: Event) -> Iterator[Delta]:  # noqa: C901, PLR0912 - see above
+        kind = event.type
+        if kind in _KINDS or kind in (_ADDED, _DONE):
+            self.ending.state.see(Seen.EVENTS)
+            yield from self._routed(event)
+        elif kind in _COMPLETED:
+            yield from self._completed(event.response or {})
+        elif kind == "response.incomplete":
+            yield from self._incomplete(event.response or {})
+        elif kind in ("response.failed", "error") or (not kind and _is_error(event)):
+            yield from self._failed(event)
+        elif kind in _NAMING:
+            self.ending.state.see(Seen.EVENTS)
+            yield from self._named(event.response or {})
+        elif kind == "codex.rate_limits":
+            if (limits := limits_in_event(event)) is not None:
+                yield limits
+        elif kind in _SILENT or kind.startswith(_PRIVATE):
+            self.ending.state.see(Seen.EVENTS)
+        elif step_of(kind) in STEPS and self._place_of(event) is not None:
+            yield from self._routed(event)
+        elif _is_error(event):
+            yield from self._failed(event)
+        else:
+            self.ending.count(unknown_event(event))
+
+    # --- items ------------------------------------------------------------------
+
+    def _routed(self, event: Event) -> Iterator[Delta]:
+        """Take an event of an item, now or when what comes before it has ended."""
+        place = self._place_of(event)
+        if place is None:
+            place = self._new_place(event)
+        self._latest = place
+        if place is None or place in self._done:
+            return
+        if self._speaking is not None and place != self._speaking:
+            self._waiting.setdefault(place, []).append(event)
+            return
+        yield from self._item_event(place, event)
+        yield from self._go_on()
+
+    def _go_on(self) -> Iterator[Delta]:
+        """Take what has waited, item by item, until another one speaks."""
+        while self._speaking is None and self._waiting:
+            place = next(iter(self._waiting))
+            for event in self._waiting.pop(place):
+                if place not in self._done:
+                    yield from self._item_event(place, event)
+
+    def _item_event(self, place: int, event: Event) -> Iterator[Delta]:
+        item = event.item if event.item is not None else {}
+        output = self._items.get(place)
+        if output is None:
+            output = self._made(str(item.get("type") or _KINDS.get(event.type) or ""))
+            self._items[place] = output
+            self._speaking = place if output.is_speaking else self._speaking
+            self.ending.has_items = True
+            yield from output.begin(item)
+        elif event.type == _ADDED:
+            yield from output.begin(item)
+        if event.type == _DONE:
+            yield from self._finished(place, item)
+        elif event.type != _ADDED:
+            yield from output.feed(event)
+        self.ending.state.see(output.seen)
+
+    def _finished(self, place: int, item: JsonObject | None) -> Iterator[Delta]:
+        output = self._items[place]
+        yield from output.finish(item)
+        self._done.add(place)
+        self.ending.state.see(output.seen)
+        self.ending.count_rewrites(output.rewrites)
+        if self._speaking == place:
+            self._speaking = None
+
+    def _made(self, kind: str) -> OutputItem:
+        match kind:
+            case "message":
+                return Message()
+            case "reasoning":
+                return Reasoning()
+            case "function_call" | "custom_tool_call":
+                is_custom = kind == "custom_tool_call"
+                return Call(lambda: self._next("call"), self._names, is_custom=is_custom)
+            case _ if kind == _PICTURE:
+                return Picture(self._next("picture"))
+            case _:
+                return ToolItem(self._next("tool"))
+
+    def _next(self, what: str) -> int:
+        number = self._numbers[what]
+        self._numbers[what] += 1
+        return number
+
+    def _place_of(self, event: Event) -> int | None:
+        """Return the place of an event's item in the output, None if it is a new one."""
+        item_id, place = _id_in(event), event.output_index
+        if item_id is not None and item_id in self._places:
+            return self._places[item_id]
+        if place is not None:
+            return place if place in self._items or place in self._waiting else None
+        # Neither an index nor an id: it goes on with what the event before it told of.
+        return self._latest if item_id is None and event.type != _ADDED else None
+
+    def _new_place(self, event: Event) -> int | None:
+        """Give an item that is new a place, None where there are too many."""
+        known = len(self._items) + len(self._waiting)
+        if known >= MAX_ITEMS:
+            self.ending.count(Unknown("too many items"))
+            return None
+        place = event.output_index
+        if place is None:
+            place = -1 - known  # no index of the back end's
+        if (item_id := _id_in(event)) is not None:
+            self._places[item_id] = place
+        return place
+
+    # --- the end ------------------------------------------------------------------
+
+    def _completed(self, response: JsonObject) -> Iterator[Delta]:
+        """End the turn on its last event, which under an alias may be any of three."""
+        match response.get("status"):
+            case "incomplete":
+                yield from self._incomplete(response)
+            case "failed" if response.get("error"):
+                yield from self._failed(Event(type="response.failed", response=response))
+            case _:
+                yield from self._last_words(response)
+                yield self.ending.completed()
+
+    def _incomplete(self, response: JsonObject) -> Iterator[Delta]:
+        yield from self._last_words(response)
+        details = response.get("incomplete_details")
+        yield self.ending.incomplete(details.get("reason") if isinstance(details, dict) else None)
+
+    def _failed(self, event: Event) -> Iterator[Delta]:
+        yield from self._named(event.response or {})
+        yield from self._flush()
+        error = (event.response or {}).get("error")
+        yield self.ending.failed(Event(event.type, error=error) if error else event)
+
+    def _last_words(self, response: JsonObject) -> Iterator[Delta]:
+        """Yield what only the last event says, and whatever has waited."""
+        yield from self._named(response)
+        output = response.get("output")
+        # Where items came without an index, those of the last event may be the same.
+        is_placed = all(place >= 0 for place in self._items)
+        for index, item in enumerate(output if isinstance(output, list) else ()):
+            if not isinstance(item, dict):
+                continue
+            event = Event(_DONE, output_index=index, item=item)
+            if is_placed or self._place_of(event) is not None:
+                yield from self._routed(event)
+        yield from self._flush()
+        usage = response.get("usage")
+        if isinstance(usage, dict) and (known := usage_in(usage)) is not None:
+            yield known
+
+    def _flush(self) -> Iterator[Delta]:
+        """End every item that nobody has ended, in order."""
+        while True:
+            yield from self._go_on()
+            if self._speaking is None:
+                break
+            yield from self._finished(self._speaking, None)
+        for place in self._items:
+            if place not in self._done:
+                yield from self._finished(place, None)
+
+    def _named(self, response: Mapping[str, Any]) -> Iterator[Delta]:
+        """Name the model that answers: the head of the answer knows it best."""
+        named = response.get("model")
+        is_news = isinstance(named, str) and named != self._model and not self._is_model_sure
+        if is_news:
+            self._model = str(named)[:_MAX_MODEL_CHARS]
+        if self._model and (is_news or not self._is_model_told):
+            self._is_model_told = True
+            yield TurnFacts(upstream_model=self._model)
+
+
+def usage_in(usage: Mapping[str, Any]) -> UsageKnown | None:
+    """Return the tokens of a `usage` object, None if it is none."""
+    prompt, answer = usage.get("input_tokens"), usage.get("output_tokens")
+    if not is_count(prompt) or not is_count(answer):
+        return None
+    return UsageKnown(
+        prompt,
+        answer,
+        cached_tokens=_detail(usage, "input_tokens_details", "cached_tokens"),
+        reasoning_tokens=_detail(usage, "output_tokens_details", "reasoning_tokens"),
+    )
+
+
+def _id_in(event: Event) -> str | None:
+    item_id = event.item_id or (event.item or {}).get("id")
+    return item_id if isinstance(item_id, str) else None
+
+
+def _detail(usage: Mapping[str, Any], where: str, name: str) -> int:
+    details = usage.get(where)
+    value = details.get(name) if isinstance(details, dict) else None
+    return value if is_count(value) else 0
+
+
+def _is_error(event: Event) -> bool:
+    return bool(event.error or event.detail or (not event.type and (event.code or event.message)))

@@ -1,0 +1,171 @@
+"""Frame -> CodexEvent: the events of X3, their fields checked by type and by nothing else.
+
+    event: response.output_text.delta
+    data: {"type":"response.output_text.delta","item_id":"msg_1","output_index":0,"delta":"Hi"}
+
+`event:` may be missing; the `type` of the JSON decides. A field of an unexpected type counts as
+missing, since what is left of the event may still be understood.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from service.stages.decode.known_words import plain_word, sketch
+from service.stages.decode.loose_json import UNREADABLE, loose_json
+from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
+from service.upstream_errors.refusals import without_secrets
+from service.vocabulary.events import BodyEnd, BodyEnded, Frame, Unknown
+
+_SAMPLE_CHARS = 200
+_SAMPLE_BYTES = 4 * _SAMPLE_CHARS  # these hold it in every script
+_KIND_CHARS = 64  # a kind becomes a label and a log line
+_DONE = b"[DONE]"
+
+
+class Event(Struct, frozen=True):
+    """One event; the fields are those that some kind of event uses, each None without it."""
+
+    type: str = ""
+    item_id: str | None = None
+    output_index: int | None = None
+    content_index: int | None = None
+    summary_index: int | None = None
+    delta: str | None = None
+    text: str | None = None
+    refusal: str | None = None
+    arguments: str | None = None
+    input: str | None = None
+    item: dict[str, Any] | None = None
+    annotation: dict[str, Any] | None = None
+    partial_image_b64: str | None = None
+    partial_image_index: int | None = None
+    response: dict[str, Any] | None = None
+    object: str | None = None
+    error: Any = None
+    detail: Any = None
+    # Of `codex.rate_limits`, and beside the type of a flat error:
+    plan_type: str | None = None
+    rate_limits: dict[str, Any] | None = None
+    credits: dict[str, Any] | None = None
+    limit_name: str | None = None
+    metered_limit_name: str | None = None
+    code: Any = None
+    message: Any = None
+    param: Any = None
+    status: Any = None
+    status_code: Any = None
+    resets_at: Any = None
+    resets_in_seconds: Any = None
+
+    def as_error(self) -> dict[str, Any]:
+        """Return the error object that it is, in the shape of a body (codex 3 and 4)."""
+        fields = {name: getattr(self, name) for name in _OF_ERRORS}
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+CodexEvent = Event | Unknown | BodyEnded
+
+_OF_ERRORS = (
+    *("error", "detail", "code", "message", "param", "type"),
+    *("status", "status_code", "resets_at", "resets_in_seconds"),
+)
+_DECODER = msgspec.json.Decoder(Event)
+_OBJECTS = frozenset({"item", "annotation", "response", "rate_limits", "credits"})
+_NUMBERS = frozenset({"output_index", "content_index", "summary_index", "partial_image_index"})
+_ANYTHING = frozenset(_OF_ERRORS) - {"type"}
+
+
+class ReadCodex:
+    """Turn one body into events; one instance per body.
+
+    `consumed` counts events of any kind, as signs of life. A chunk is any slice of the body.
+    """
+
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        self.consumed = 0
+        self._sse = DecodeSse()
+        self._secrets = secrets
+
+    def feed(self, chunk: bytes) -> list[CodexEvent]:
+        """Return the events that this chunk completes; never waits, never raises."""
+        events = self._events(self._sse.feed(chunk))
+        if self._sse.is_overflowing:
+            size = MAX_EVENT_BYTES // 1024 // 1024
+            detail = f"The upstream sent one event of more than {size} MiB."
+            events.append(BodyEnded(BodyEnd.BROKEN, detail))
+        return events
+
+    def end(self, body: BodyEnded) -> list[CodexEvent]:
+        """Return what the end of the body completes, and the end itself."""
+        return [*self._events(self._sse.finish()), body]
+
+    def _events(self, frames: list[Frame]) -> list[CodexEvent]:
+        events: list[CodexEvent] = []
+        for frame in frames:
+            self.consumed += not frame.stray
+            if frame.stray:
+                events.append(self._unknown("stray line", _sample(frame.data)))
+            elif frame.data and frame.data != _DONE:
+                events += self._read(frame.data)
+        return events
+
+    def _read(self, data: bytes) -> list[CodexEvent]:
+        try:
+            event = _DECODER.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._read_loosely(data)
+        if not event.type and event.object == "response":
+            return [_whole_response(loose_json(data))]
+        return [event]
+
+    def _read_loosely(self, data: bytes) -> list[CodexEvent]:
+        """Read what the fast decoder refuses: odd fields, half characters, several objects."""
+        value = loose_json(data)
+        if isinstance(value, dict):
+            return [_loosely(value)]
+        if value is not UNREADABLE:
+            return [self._unknown(f"json {type(value).__name__}", str(value))]
+        if b"\n" in data.strip():  # objects that lack the empty line between them
+            lines = [line for line in data.split(b"\n") if line.strip()]
+            return [event for line in lines for event in self._read(line)]
+        return [self._unknown("not json", _sample(data))]
+
+    def _unknown(self, kind: str, sample: str = "") -> Unknown:
+        sample = without_secrets(sample[:_SAMPLE_BYTES], self._secrets)
+        return Unknown(kind, sample[:_SAMPLE_CHARS])
+
+
+def unknown_event(event: Event) -> Unknown:
+    """Return the record of an event of a type that nothing is known of."""
+    known = {name: getattr(event, name) for name in event.__struct_fields__}
+    told = {name: value for name, value in known.items() if value is not None}
+    return Unknown(f"type {plain_word(event.type)}"[:_KIND_CHARS], sketch(told))
+
+
+def _loosely(value: dict[str, Any]) -> Event:
+    if not value.get("type") and value.get("object") == "response":
+        return _whole_response(value)
+    fields: dict[str, Any] = {}
+    for name in Event.__struct_fields__:
+        given = value.get(name)
+        if name in _OBJECTS:
+            is_fit = isinstance(given, dict)
+        elif name in _NUMBERS:
+            is_fit = isinstance(given, int) and not isinstance(given, bool)
+        else:
+            is_fit = isinstance(given, str) or (name in _ANYTHING and given is not None)
+        if is_fit:
+            fields[name] = given
+    return Event(**fields)
+
+
+def _whole_response(value: dict[str, Any]) -> Event:
+    """Return the event that a body which is a whole response stands for."""
+    return Event(type="response.completed", response=value)
+
+
+def _sample(data: bytes) -> str:
+    return data[:_SAMPLE_BYTES].decode("utf-8", "replace")

@@ -1,0 +1,106 @@
+"""Rendered -> Rendered: an answer of items as one text, for dialects that know no items (spec 14.3).
+
+Messages are separated by a blank line, and so are parts of the reasoning. What a model says on the
+way to its answer (phase `commentary`) is told as reasoning, never glued to the answer; a turn with
+nothing else gives it once more as its answer. Places of citations become those of the whole text.
+An answer without items passes as it is.
+"""
+
+from collections.abc import Iterator
+
+from service.vocabulary.events import FunctionCallStarted, ReasoningText, TurnEnded
+from service.vocabulary.native import (
+    MessageEnded,
+    MessageStarted,
+    Phase,
+    ReasoningPart,
+    ReasoningStarted,
+    RefusalText,
+    TextAnnotated,
+)
+from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+
+_GAP = "\n\n"
+
+
+class Flatten:
+    """One instance per answer."""
+
+    def __init__(self) -> None:
+        self._chars = 0  # of the content
+        self._begin = 0  # of the message under way, in the content
+        self._is_commentary = False
+        self._needs_gap = False  # in the content: a message began, and nothing separates it yet
+        self._has_reasoning = False
+        self._needs_reasoning_gap = False
+        self._commentary: list[str] = []
+        self._has_answer = False
+
+    def feed(self, piece: Rendered) -> Iterator[Rendered]:
+        """Yield what becomes of a piece; never waits."""
+        match piece:
+            case ContentText(text):
+                yield from self._text(piece, text)
+            case ReasoningText(text):
+                yield from self._reasoning(text)
+            case TurnEnded():
+                yield from self._end(piece)
+            case MessageStarted() | MessageEnded() | ReasoningStarted() | ReasoningPart():
+                self._turn_over(piece)
+            case TextAnnotated(start, end, url, title):
+                if not self._is_commentary:
+                    yield TextAnnotated(start + self._begin, end + self._begin, url, title)
+            case _:
+                if isinstance(piece, ContentCited):
+                    self._chars += len(piece.text)
+                self._has_answer |= isinstance(piece, _ANSWERS)
+                yield piece
+
+    def _turn_over(
+        self, piece: MessageStarted | MessageEnded | ReasoningStarted | ReasoningPart
+    ) -> None:
+        match piece:
+            case MessageStarted(phase):
+                self._start(phase)
+            case MessageEnded():
+                self._is_commentary = False
+            case ReasoningStarted() | ReasoningPart():
+                self._needs_reasoning_gap = self._has_reasoning
+
+    def _start(self, phase: str) -> None:
+        self._is_commentary = phase == Phase.COMMENTARY
+        if self._is_commentary:
+            self._needs_reasoning_gap = self._has_reasoning
+            if self._commentary:
+                self._commentary.append(_GAP)
+        else:
+            self._needs_gap = self._chars > 0
+            self._begin = self._chars
+
+    def _text(self, piece: ContentText, text: str) -> Iterator[Rendered]:
+        if self._is_commentary:
+            self._commentary.append(text)
+            yield from self._reasoning(text)
+            return
+        if self._needs_gap and text:
+            self._needs_gap = False
+            self._chars += len(_GAP)
+            self._begin = self._chars
+            yield ContentText(_GAP)
+        self._chars += len(text)
+        self._has_answer |= bool(text)
+        yield piece
+
+    def _reasoning(self, text: str) -> Iterator[Rendered]:
+        gap = _GAP if self._needs_reasoning_gap and text else ""
+        self._needs_reasoning_gap = self._needs_reasoning_gap and not text
+        self._has_reasoning |= bool(text)
+        yield ReasoningText(gap + text)
+
+    def _end(self, ended: TurnEnded) -> Iterator[Rendered]:
+        if ended.failure is None and not self._has_answer and self._commentary:
+            yield ContentText("".join(self._commentary))
+        yield ended
+
+
+_ANSWERS = (FunctionCallStarted, AssetLinked, RefusalText, ContentCited)

@@ -1,0 +1,246 @@
+"""Error bodies of Codex's back end, and errors inside its streams -> what the caller sees (codex 3, 4).
+
+    {"detail": "Unsupported parameter: seed"}
+    {"error": {"type": "usage_limit_reached", "message": …, "resets_at": 1738888888}}
+    {"type": "error", "code": "server_is_overloaded", "message": …}
+
+The fields of an error inside a stream are nested in `error` or stand beside its type, so that all
+shapes are read alike. What stands in no table here means what it means of the website.
+"""
+
+import re
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from msgspec import Struct, structs
+
+from service.upstream_errors.error_bodies import Fault, fault_of, retry_after, seconds
+from service.upstream_errors.refusals import (
+    MAX_WORDS_CHARS,
+    Verdict,
+    failure_of,
+    is_page,
+    is_server_error,
+    object_in,
+    verdict_on,
+)
+from service.vocabulary.errors import UpstreamRefusedError
+from service.vocabulary.events import Failure
+
+_INVALID, _BROKE, _LIMIT = "invalid_request_error", "upstream_error", "rate_limit_error"
+USAGE_LIMIT = "usage_limit_reached"
+UNSEALABLE = "invalid_encrypted_content"
+
+_OVERFLOW = Verdict(
+    400,
+    _INVALID,
+    "context_length_exceeded",
+    "This model's maximum context length is smaller than your messages, "
+    "whose length exceeds the context window (context_length_exceeded).",
+)
+_CHANGE = Verdict(
+    400, _INVALID, None, "The upstream did not accept this request; please change it."
+)
+_SPENT = Verdict(
+    429,
+    _LIMIT,
+    "rate_limit_exceeded",
+    "Rate limit: this account's allowance at the upstream is used up.",
+)
+_NOT_IN_PLAN = Verdict(
+    403, "permission_error", None, "This account's plan does not include Codex at the upstream."
+)
+_LIMITED = Verdict(
+    429,
+    _LIMIT,
+    "rate_limit_exceeded",
+    "The upstream's rate limit for this account is reached; please wait.",
+)
+_BUSY = Verdict(503, _BROKE, None, "The upstream is overloaded now; please try again shortly.")
+_BARRED = Verdict(
+    403, "permission_error", "permission_error", "The upstream does not let this account do this."
+)
+_NO_MODEL = Verdict(
+    404,
+    _INVALID,
+    "model_not_found",
+    "The model does not exist upstream, or this account may not use it.",
+)
+_PAGE = Verdict(
+    502,
+    _BROKE,
+    _BROKE,
+    "The network before the upstream (Cloudflare) answered with a web page in place of data; please "
+    "try again later, and go by another address (upstream.proxy) if this stays.",
+)
+_HIDDEN = Verdict(
+    502,
+    _BROKE,
+    _BROKE,
+    "The network before the upstream (Cloudflare) hides it from this machine, by an empty answer of "
+    "status 404; please go by another address (upstream.proxy) if this stays.",
+)
+
+_BY_CODE = {
+    "context_length_exceeded": _OVERFLOW,
+    "invalid_prompt": _CHANGE,
+    "cyber_policy": _CHANGE,
+    UNSEALABLE: _CHANGE,
+    "previous_response_not_found": _CHANGE,
+    "image_generation_user_error": _CHANGE,
+    "insufficient_quota": _SPENT,
+    USAGE_LIMIT: _SPENT,
+    "usage_not_included": _NOT_IN_PLAN,
+    "rate_limit_exceeded": _LIMITED,
+    "server_is_overloaded": _BUSY,
+    "slow_down": _BUSY,
+}
+# Where a code is missing, or says less than the type beside it.
+_BY_TYPE = {**_BY_CODE, "invalid_request_error": _CHANGE}
+_BY_STATUS: dict[int, Verdict] = {
+    HTTPStatus.PAYMENT_REQUIRED: _SPENT,
+    HTTPStatus.FORBIDDEN: _BARRED,
+    HTTPStatus.SERVICE_UNAVAILABLE: _BUSY,
+}
+_BY_WORDS = (
+    (re.compile(r"\bis at capacity\b", re.IGNORECASE), _BUSY),
+    (re.compile(r"\bmodel is not supported when using codex\b", re.IGNORECASE), _NO_MODEL),
+)
+_WAIT = re.compile(r"try again in (\d{1,7}(?:\.\d{1,9})?) ?(ms|s|m)", re.IGNORECASE)
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+
+
+class UsageLimit(Struct, frozen=True):
+    """An account has nothing left; `resets_at` in seconds since 1970, None where nobody said."""
+
+    resets_at: float | None
+
+
+class Judged(Struct, frozen=True):
+    """What an error is to the caller, and to the account if it was of its allowance."""
+
+    failure: Failure
+    limit: UsageLimit | None = None
+
+
+class CodexRefusedError(UpstreamRefusedError):
+    """Codex's back end refused; `judged` says what that is."""
+
+    def __init__(self, judged: Judged, upstream_status: int, *, is_page: bool = False) -> None:
+        super().__init__(judged.failure, upstream_status, is_page=is_page)
+        self.limit = judged.limit
+        self.upstream_code = judged.failure.code
+
+
+def codex_refusal(
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+    secrets: Collection[str] = (),
+) -> CodexRefusedError:
+    """Return the error for an answer that is not what was asked for.
+
+    Args:
+        status: as the back end sent it; 200 for an error body under a good status.
+        headers: of that answer; `Content-Type` and `Retry-After` are read.
+        body: as much of it as was read.
+        now: seconds since 1970.
+        secrets: tokens that may not be quoted even if the back end repeats them.
+    """
+    obj = object_in(body)
+    if obj is not None:
+        judged = judge(obj, now, status=status, secrets=secrets)
+        if judged.failure.retry_after_seconds is None and _may_pass(judged.failure):
+            failure = structs.replace(judged.failure, retry_after_seconds=retry_after(headers))
+            judged = structs.replace(judged, failure=failure)
+        return CodexRefusedError(judged, status)
+    if is_page(headers, body):
+        return CodexRefusedError(Judged(failure_of(_PAGE, Fault(""))), status, is_page=True)
+    words = Fault(body[: 4 * MAX_WORDS_CHARS].decode("utf-8", "replace").strip())
+    if status == HTTPStatus.NOT_FOUND and not words.words:
+        return CodexRefusedError(Judged(failure_of(_HIDDEN, words)), status, is_page=True)
+    failure = failure_of(verdict_on(status, words, is_json=False), words, secrets)
+    failure = structs.replace(failure, retry_after_seconds=retry_after(headers))
+    return CodexRefusedError(Judged(failure), status)
+
+
+def judge(
+    obj: Mapping[str, Any],
+    now: float,
+    *,
+    status: int = HTTPStatus.OK,
+    secrets: Collection[str] = (),
+) -> Judged:
+    """Return what an error object means, of a body or inside a stream of status 200."""
+    inner = obj.get("error")
+    error = inner if isinstance(inner, dict) else obj
+    fault = _fault(obj, error)
+    if status == HTTPStatus.OK:
+        status = _status_in(error) or _status_in(obj) or status
+    verdict = _verdict(status, fault, error)
+    failure = failure_of(verdict, fault, secrets)
+    if verdict.code == _BROKE and fault.code:  # spec 6.4: the upstream's own where 502 is left
+        failure = structs.replace(failure, code=fault.code)
+    resets_at = _resets_at(error, fault, now)
+    wait = None if resets_at is None else max(0.0, resets_at - now)
+    failure = structs.replace(
+        failure,
+        retry_after_seconds=wait if verdict.status in _WAITED_FOR else None,
+        is_final=verdict in (_SPENT, _NOT_IN_PLAN),
+        param="model" if verdict is _NO_MODEL else failure.param,
+    )
+    is_limit = verdict is _SPENT and fault.code == USAGE_LIMIT
+    return Judged(failure, UsageLimit(resets_at) if is_limit else None)
+
+
+_WAITED_FOR = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def _may_pass(failure: Failure) -> bool:
+    return failure.status == HTTPStatus.TOO_MANY_REQUESTS or is_server_error(failure.status)
+
+
+def _fault(obj: Mapping[str, Any], error: Mapping[str, Any]) -> Fault:
+    """Return words and code; a type stands for the code where it says more."""
+    fault, kind = fault_of(obj), error.get("type")
+    is_told = isinstance(kind, str) and kind in _BY_CODE and fault.code not in _BY_CODE
+    return structs.replace(fault, code=kind) if is_told else fault
+
+
+def _verdict(status: int, fault: Fault, error: Mapping[str, Any]) -> Verdict:
+    by_words = next((verdict for words, verdict in _BY_WORDS if words.search(fault.words)), None)
+    known = _BY_CODE.get(fault.code or "") or by_words or _BY_STATUS.get(status)
+    kind = error.get("type")
+    if known is None and status == HTTPStatus.OK and isinstance(kind, str):
+        known = _BY_TYPE.get(kind)
+    return known or verdict_on(status, fault)
+
+
+def _status_in(error: Mapping[str, Any]) -> int | None:
+    """Return the status that an error inside a 200 names, None where it names none."""
+    for key in ("status", "status_code"):
+        value = error.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and is_error(value):
+            return value
+    return None
+
+
+def is_error(status: int) -> bool:
+    """Tell whether a number is the status of an error."""
+    return HTTPStatus.BAD_REQUEST <= status < 600  # noqa: PLR2004 - the end of the fifth hundred
+
+
+def _resets_at(error: Mapping[str, Any], fault: Fault, now: float) -> float | None:
+    """Return when asking again is worth it, in seconds since 1970."""
+    if (at := seconds(error.get("resets_at"))) is not None:
+        return at
+    for key in ("resets_in_seconds", "retry_after_seconds", "retry_after"):
+        if (wait := seconds(error.get(key))) is not None:
+            return now + wait
+    if fault.clears_in_seconds is not None:
+        return now + fault.clears_in_seconds
+    if found := _WAIT.search(fault.words):
+        return now + float(found[1]) * _UNIT_SECONDS[found[2].lower()]
+    return None

@@ -1,0 +1,20 @@
+"""Which token service is asked for the tokens of which upstream."""
+
+import pytest
+
+from service.settings.config import TokensConfig
+from service.vocabulary.credentials import UpstreamKind
+from upstream.tokens.codex import CodexWire
+from upstream.tokens.oaifree import OaifreeWire
+from upstream.tokens.openai import OpenaiWire
+from upstream.tokens.providers import wires_of
+
+
+@pytest.mark.parametrize(
+    ("provider", "website"),
+    [("oaifree", OaifreeWire), ("openai", OpenaiWire), ("codex", OaifreeWire)],
+)
+def test_each_upstream_has_its_own(provider: str, website: type) -> None:
+    wires = wires_of(TokensConfig(provider=provider))
+    assert isinstance(wires[UpstreamKind.WEBSITE], website)
+    assert isinstance(wires[UpstreamKind.CODEX], CodexWire)

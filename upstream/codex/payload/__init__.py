@@ -1,0 +1,4 @@
+"""Typed requests to the JSON of Codex's back end.
+
+It may import `service/vocabulary`.
+"""

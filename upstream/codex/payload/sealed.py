@@ -1,0 +1,29 @@
+"""Reasoning that only the back end can read, in an envelope that names its account (spec 14.2).
+
+    codex-sealed:1f3a…c2:gAAAAAB…
+
+What one account was given is of no use to another, and is never sent for it. Without an envelope
+nobody can tell; the back end itself refuses what it does not know.
+"""
+
+from hashlib import sha256
+
+_OPENING = "codex-sealed:"
+_HASH_CHARS = 16
+
+
+def seal(content: str, account: str) -> str:
+    """Return what the back end gave, in an envelope; nothing of nothing."""
+    return f"{_OPENING}{_name_of(account)}:{content}" if content else ""
+
+
+def unseal(text: str, account: str) -> str:
+    """Return what the back end gave this account, or something without an envelope; else nothing."""
+    if not text.startswith(_OPENING):
+        return text
+    name, _, content = text.removeprefix(_OPENING).partition(":")
+    return content if name == _name_of(account) else ""
+
+
+def _name_of(account: str) -> str:
+    return sha256(f"sealed for {account}".encode()).hexdigest()[:_HASH_CHARS]

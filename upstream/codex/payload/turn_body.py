@@ -1,0 +1,154 @@
+"""A request -> the JSON body of a turn of Codex's back end (codex 2.3; spec 14.2).
+
+The same request gives the same bytes, and what a talk begins with stays as it was while it goes on.
+What the back end refuses is not sent: it takes no limits of length and no sampling.
+"""
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Any
+
+from msgspec import Struct
+
+from service.vocabulary.requests import ChatRequest, Wishes
+from upstream.codex.payload.items import History, InlineFile, Item, history_of
+from upstream.codex.payload.model import CodexModel, nearest_effort
+from upstream.codex.payload.tools import Tools, native_tools
+
+INCLUDED = "reasoning.encrypted_content"
+_TIERS = {"fast": "priority", "auto": "default"}
+_JSON_OBJECT = "json_object"
+_SAY_JSON = "Answer with JSON."  # the back end refuses the format unless the word was said
+_KEY_CHARS = 32
+
+
+class TurnSource(Struct, frozen=True):
+    """What a body is made of besides the request.
+
+    `files` are by the paths of their parts; `unseal` returns what of sealed reasoning may be
+    sent; `account` is part of the name of the talk.
+    """
+
+    model: CodexModel
+    account: str
+    files: Mapping[str, InlineFile]
+    unseal: Callable[[str], str]
+
+
+class CodexTurn(Struct, frozen=True):
+    """A turn as it is sent. `names` are those of tools that had to be shortened."""
+
+    body: dict[str, Any]
+    cache_key: str
+    is_lite: bool
+    names: dict[str, str]
+
+    @property
+    def has_sealed(self) -> bool:
+        """Whether the back end may refuse what is sealed of it."""
+        return any(item.get("type") == "reasoning" for item in self.body["input"])
+
+    def without_sealed(self) -> "CodexTurn":
+        """Return the turn without what is sealed."""
+        items = [item for item in self.body["input"] if item.get("type") != "reasoning"]
+        return CodexTurn({**self.body, "input": items}, self.cache_key, self.is_lite, self.names)
+
+    @property
+    def answered_calls(self) -> list[str]:
+        """The ids of the calls whose results are what the turn ends with."""
+        found: list[str] = []
+        for item in reversed(self.body["input"]):
+            if not str(item.get("type")).endswith("_call_output"):
+                break
+            found.append(item["call_id"])
+        return found
+
+
+def build_turn(request: ChatRequest, source: TurnSource) -> CodexTurn:
+    """Return a turn.
+
+    Raises:
+        RequestError: the history or a tool cannot be sent.
+    """
+    wishes, model = request.wishes, source.model
+    history = history_of(request.messages, source.files, source.unseal)
+    tools = native_tools(wishes.tools, wishes.tool_choice)
+    key = wishes.cache_key or _cache_key(source.account, history)
+    begun = _lite(history, tools) if model.is_lite else _plain(history, tools)
+    body: dict[str, Any] = {
+        "model": model.slug,
+        **begun,
+        **_choice(wishes, tools, is_lite=model.is_lite),
+        **_reasoning(wishes, model),
+        "store": False,
+        "stream": True,
+        "include": [INCLUDED],
+        "prompt_cache_key": key,
+        **_text(wishes),
+    }
+    if wishes.service_tier:
+        body["service_tier"] = _TIERS.get(wishes.service_tier, wishes.service_tier)
+    return CodexTurn(_with_json(body), key, model.is_lite, tools.names)
+
+
+def _plain(history: History, tools: Tools) -> dict[str, Any]:
+    listed = {"tools": tools.tools} if tools.tools else {}
+    return {"instructions": history.instructions, "input": history.items, **listed}
+
+
+def _lite(history: History, tools: Tools) -> dict[str, Any]:
+    """Return what a model of the lite form takes: instructions and tools among the items."""
+    items: list[Item] = []
+    if tools.tools:
+        items.append({"type": "additional_tools", "role": "developer", "tools": tools.tools})
+    if history.instructions:
+        items.append(_developer(history.instructions))
+    return {"input": [*items, *history.items]}
+
+
+def _choice(wishes: Wishes, tools: Tools, *, is_lite: bool) -> dict[str, Any]:
+    if not tools.tools:
+        return {}
+    is_parallel = wishes.is_parallel is not False and not is_lite
+    chosen = {} if tools.choice is None else {"tool_choice": tools.choice}
+    return {**chosen, "parallel_tool_calls": is_parallel}
+
+
+def _reasoning(wishes: Wishes, model: CodexModel) -> dict[str, Any]:
+    reasoning: dict[str, Any] = {}
+    if wishes.effort:
+        reasoning["effort"] = nearest_effort(wishes.effort, model.efforts)
+    if wishes.summary and model.has_summaries:
+        reasoning["summary"] = wishes.summary
+    if model.is_lite:
+        reasoning["context"] = "all_turns"
+    return {"reasoning": reasoning} if reasoning else {}
+
+
+def _text(wishes: Wishes) -> dict[str, Any]:
+    text: dict[str, Any] = {}
+    if wishes.verbosity:
+        text["verbosity"] = wishes.verbosity
+    if wishes.format is not None and wishes.format.get("type") != "text":
+        text["format"] = wishes.format
+    return {"text": text} if text else {}
+
+
+def _with_json(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body with the word JSON said in it, where its format wants that."""
+    wanted = body.get("text", {}).get("format", {})
+    if wanted.get("type") != _JSON_OBJECT:
+        return body
+    return {**body, "input": [_developer(_SAY_JSON), *body["input"]]}
+
+
+def _developer(text: str) -> Item:
+    content = [{"type": "input_text", "text": text}]
+    return {"type": "message", "role": "developer", "content": content}
+
+
+def _cache_key(account: str, history: History) -> str:
+    """Return the name of a talk: who has it, and what it began with."""
+    first = next((item for item in history.items if item.get("role") == "user"), {})
+    told = repr((account, history.instructions, first))
+    return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:_KEY_CHARS]

@@ -1,0 +1,159 @@
+"""The body of a turn under way: read as it arrives, with an eye on its silence.
+
+All failures of the network end here, as the `BodyEnd` that the body ended with.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+import aiohttp
+
+from service.settings.config import UpstreamConfig
+from service.vocabulary.errors import ServiceError, ShutdownError, UpstreamTimeoutError
+from service.vocabulary.events import BodyEnd, BodyEnded
+from upstream.http.body_reader import Inlet, ReadBuffer, Take
+
+_TICK_SECONDS = 1.0
+# What is taken of a body at once; aiohttp reads ahead of a slow caller up to twice as much. A real
+# answer brings a hundredth of it at a time, but the events of a long one in the older encoding
+# have some kilobytes each, and of those that come together only the last is parsed.
+READ_BYTES = 32 * 1024
+
+
+class TurnBody:
+    """The body of a turn under way.
+
+    Silence is measured in events, not bytes: pings do not count. One timer looks
+    once a second whether `progress` has grown, so that nothing is paid per event;
+    it does not run on while a slow caller keeps the body from being read.
+    """
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, config: UpstreamConfig, buffer: ReadBuffer
+    ) -> None:
+        self.ended: BodyEnded | None = None
+        self._response = response
+        self._config = config
+        self._buffer = buffer
+        self._inlet: Inlet | None = None
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + config.turn_seconds
+        self._is_reading = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch: _Watch | None = None
+
+    @property
+    def deadline(self) -> float:
+        """When the turn has to be over, on the event loop's clock."""
+        return self._deadline
+
+    async def chunks(
+        self,
+        progress: Callable[[], int],
+        patience: Callable[[], float | None],
+        take: Take | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it arrives; afterwards `ended` says how it ended.
+
+        Closing the generator closes the connection.
+
+        Args:
+            progress: how many events have been read so far.
+            patience: seconds of silence that are allowed from now on, None: the usual.
+            take: gets all bytes as they arrive and returns what is left of them to yield; None:
+                all is. It does not wait.
+        """
+        inlet = Inlet(self._response, READ_BYTES, self._buffer, take or bytes)
+        self._inlet = inlet
+        self._watch = _Watch(self._config, progress, patience)
+        self._tick()
+        try:
+            self._is_reading = True
+            while chunk := await inlet.read():
+                self._is_reading = False
+                yield chunk
+                if len(chunk) >= READ_BYTES:  # more is there already: others come first
+                    await asyncio.sleep(0)
+                self._is_reading = True
+            self.ended = BodyEnded(BodyEnd.CLEAN)
+        except UpstreamTimeoutError as error:
+            self.ended = BodyEnded(BodyEnd.SILENT, error.message)
+        except ShutdownError as error:
+            self.ended = BodyEnded(BodyEnd.SHUTDOWN, error.message)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # ValueError: a broken content encoding.
+            if error is inlet.fault:
+                raise
+            self.ended = BodyEnded(BodyEnd.CUT)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the connection at once; it is not used again, since it may hold the rest."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._watch = None  # which hold the whole answer
+        if self._inlet is not None:
+            self._inlet.leave()
+        self._response.close()
+
+    def shut_down(self) -> None:
+        """End the body because this gateway is being stopped."""
+        message = "This gateway is being stopped; please send the request again."
+        self._fail(ShutdownError(message))
+
+    def _fail(self, error: ServiceError) -> None:
+        if self._inlet is None:
+            self._response.content.set_exception(error)
+        else:
+            self._inlet.fail(error)
+
+    def _tick(self) -> None:
+        """End the body if it has been silent for too long, or look again later."""
+        now = self._loop.time()
+        if self._watch is None:
+            return
+        due = min(self._watch.due(now, is_reading=self._is_reading), self._deadline)
+        if now >= due:
+            self._fail(_silence(self._config, self._watch.limit, now >= self._deadline))
+        else:
+            self._timer = self._loop.call_at(min(due, now + _TICK_SECONDS), self._tick)
+
+
+class _Watch:
+    """Knows when a body has been silent for too long. `limit` is in seconds."""
+
+    def __init__(
+        self,
+        config: UpstreamConfig,
+        progress: Callable[[], int],
+        patience: Callable[[], float | None],
+    ) -> None:
+        self.limit = config.first_event_seconds
+        self._config = config
+        self._progress = progress
+        self._patience = patience
+        self._seen = progress()
+        self._changed_at = asyncio.get_running_loop().time()
+        self._is_first = True
+
+    def due(self, now: float, *, is_reading: bool) -> float:
+        """Return when silence will have lasted too long, if nothing comes until then."""
+        count = self._progress()
+        if count != self._seen or not is_reading:
+            self._is_first = self._is_first and count == 0
+            self._seen, self._changed_at = count, now
+        self.limit = (
+            self._config.first_event_seconds if self._is_first else self._config.idle_seconds
+        )
+        if (asked := self._patience()) is not None:
+            self.limit = min(self.limit, asked)
+        return self._changed_at + self.limit
+
+
+def _silence(config: UpstreamConfig, limit: float, is_deadline: bool) -> UpstreamTimeoutError:
+    if is_deadline:
+        message = f"The upstream's answer took longer than {config.turn_seconds:g} seconds."
+    else:
+        message = f"The upstream sent nothing for {limit:g} seconds."
+    return UpstreamTimeoutError(message)

@@ -1,0 +1,24 @@
+"""OpenAI's own token service, as its phone app speaks to it: JSON (protocol 7.1)."""
+
+from service.settings.config import TokensConfig
+from upstream.tokens.wire import Post, refused_seconds
+
+
+class OpenaiWire:
+    """Speaks to the service at `tokens.openai_url`; implements `Wire`."""
+
+    missing = ""
+    refused_seconds = staticmethod(refused_seconds)
+
+    def __init__(self, config: TokensConfig) -> None:
+        self._config = config
+
+    def post(self, refresh_token: str) -> Post:
+        """Return what exchanges the token."""
+        fields = {
+            "grant_type": "refresh_token",
+            "client_id": self._config.openai_client_id,
+            "redirect_uri": self._config.openai_redirect_uri,
+            "refresh_token": refresh_token,
+        }
+        return Post(self._config.openai_url, fields)
