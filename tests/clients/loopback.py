@@ -1,66 +1,91 @@
-"""A network with nothing but loopback, so that a program of others reaches nothing else.
+"""A network with nothing but loopback, so that programs of others reach nothing else.
 
-    python loopback.py ARGUMENTS…     run this Python in a network of its own, where it may have one
-
-The kernel counts what a program there tried to reach elsewhere, names that it looked up included.
-Linux has such networks, for root or where everybody may have namespaces of their own.
+The kernel counts what they try to reach all the same, names that are looked up included. Linux has
+such networks, for root or where everybody may have namespaces of their own.
 """
 
 import fcntl
-import os
 import re
 import shutil
 import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from msgspec import Struct
+
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1  # linux/sockios.h, linux/if.h
-UNROUTED = re.compile(r"^Ip6OutNoRoutes\s+(\d+)", re.MULTILINE)
+AS_ROOT, AS_ANYBODY = ("--net",), ("--user", "--map-root-user", "--net")
+
+
+class Network(Struct, frozen=True):
+    """A network, by a process that holds it; without one it is that of this process."""
+
+    pid: int | None = None
+
+    @property
+    def entering(self) -> tuple[str, ...]:
+        """The command that runs another one in it."""
+        if self.pid is None:
+            return ()
+        kinds = ("--user", "--preserve-credentials") if _flags() == AS_ANYBODY else ()
+        return ("nsenter", "--target", str(self.pid), *kinds, "--net", "--")
+
+    @property
+    def strayed(self) -> int:
+        """How often programs in it tried to reach something beyond loopback."""
+        if self.pid is None:
+            return 0
+        net = Path(f"/proc/{self.pid}/net")
+        names, counts = re.findall(r"^Ip: (.+)$", (net / "snmp").read_text(), re.MULTILINE)
+        ipv4 = dict(zip(names.split(), counts.split(), strict=True))
+        ipv6 = dict(line.split() for line in (net / "snmp6").read_text().splitlines())
+        return int(ipv4["OutNoRoutes"]) + int(ipv6.get("Ip6OutNoRoutes", 0))
 
 
 @cache
-def unshare() -> tuple[str, ...]:
-    """The command that gives a program a network of its own; empty where none may have one."""
-    for flags in (("--net",), ("--user", "--map-root-user", "--net")):
-        command = ("unshare", *flags, "--")
-        if shutil.which("nsenter") and not subprocess.run([*command, "true"], check=False).returncode:
-            return command
+def _flags() -> tuple[str, ...]:
+    """How a program gets a network of its own; empty where none may have one."""
+    for flags in (AS_ROOT, AS_ANYBODY):
+        command = ["unshare", *flags, "--", "nsenter", "--version"]
+        if (
+            shutil.which("unshare")
+            and not subprocess.run(command, check=False, capture_output=True).returncode
+        ):
+            return flags
     return ()
 
 
-def entering(pid: int) -> tuple[str, ...]:
-    """The command that runs another program in the network of a process."""
-    kinds = ("--user", "--preserve-credentials") if "--user" in unshare() else ()
-    return ("nsenter", "--target", str(pid), *kinds, "--net", "--")
+@contextmanager
+def network() -> Iterator[Network]:
+    """Make a network for the block, or take this one where none may be made."""
+    if not _flags():
+        yield Network()
+        return
+    with subprocess.Popen(
+        ["unshare", *_flags(), "--", sys.executable, __file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"up\n"
+        yield Network(holder.pid)  # the end of its input ends it
 
 
-def strayed(pid: int) -> int:
-    """How often programs in the network of a process tried to reach something beyond loopback."""
-    names, counts = re.findall(r"^Ip: (.+)$", Path(f"/proc/{pid}/net/snmp").read_text(), re.MULTILINE)
-    ipv4 = dict(zip(names.split(), counts.split(), strict=True))["OutNoRoutes"]
-    ipv6 = UNROUTED.search(Path(f"/proc/{pid}/net/snmp6").read_text())
-    return int(ipv4) + int(ipv6[1] if ipv6 else 0)
-
-
-def _raise_loopback() -> None:
+def _hold() -> None:
+    """Raise loopback, and stay until the input ends."""
     with socket.socket() as any_socket:
         request = struct.pack("16sh14x", b"lo", 0)
         (flags,) = struct.unpack_from("h", fcntl.ioctl(any_socket, SIOCGIFFLAGS, request), 16)
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | IFF_UP))
-
-
-def main() -> None:
-    """Become the command, once the network is there and its loopback is up."""
-    first, *command = sys.argv[1:]
-    if first == "--inside":
-        _raise_loopback()
-        os.execv(sys.executable, [sys.executable, *command])
-    inside = (sys.executable, __file__, "--inside") if unshare() else (sys.executable,)
-    os.execvp((*unshare(), *inside)[0], [*unshare(), *inside, first, *command])
+    sys.stdout.write("up\n")
+    sys.stdout.flush()
+    sys.stdin.read()
 
 
 if __name__ == "__main__":
-    main()
+    _hold()

@@ -1,9 +1,9 @@
-// The official SDK for Node, as its users write it; run by ../test_programs.py.
+// The official SDK for Node, as its users write it.
 import assert from "node:assert/strict";
 import OpenAI, { APIError, toFile } from "openai";
+import { CUT, failureOf, model, passes } from "./asking.mjs";
 
 const client = new OpenAI({ maxRetries: 0 });
-const model = "gpt-4o";
 const user = (content) => [{ role: "user", content }];
 
 async function models() {
@@ -131,20 +131,31 @@ async function errorsHaveTheirClasses() {
     OpenAI.AuthenticationError,
     "invalid_api_key",
   );
-  const cut = (async () => {
-    let text = "";
-    const stream = await ask("long 100 /fault cut 30", { stream: true });
-    for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? "";
-    return text;
-  })();
-  await fails(cut, APIError, "upstream_cut");
 }
 
-await models();
-await wholeAndStreamedAgree();
-await aStreamEndsAtOnce();
-await aCallerMayLeave();
-await picturesAndFiles();
-await speechAndRecordings();
-await aConversationGoesOnByItsResponse();
-await errorsHaveTheirClasses();
+async function whatIsCutFails() {
+  const streamed = async (stream, text = "") => {
+    for await (const event of await stream) text += JSON.stringify(event);
+    return text;
+  };
+  const asked = { model, stream: true };
+  const chat = () => streamed(client.chat.completions.create({ ...asked, messages: user(CUT) }));
+  const responses = () => streamed(client.responses.create({ ...asked, input: CUT }));
+  for (const ask of [chat, responses]) {
+    const error = await failureOf(ask);
+    assert.ok(error instanceof APIError, `${error}`);
+    assert.equal(error.code, "upstream_cut");
+  }
+}
+
+await passes({
+  models,
+  "chat: whole, stream": wholeAndStreamedAgree,
+  "chat: end": aStreamEndsAtOnce,
+  "chat: leaving": aCallerMayLeave,
+  "pictures, files": picturesAndFiles,
+  "speech, recordings": speechAndRecordings,
+  "responses: conversation": aConversationGoesOnByItsResponse,
+  "chat: errors": errorsHaveTheirClasses,
+  "chat, responses: cut": whatIsCutFails,
+});

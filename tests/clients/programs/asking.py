@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 
 BASE = os.environ["OPENAI_BASE_URL"]
 KEY = os.environ["OPENAI_API_KEY"]
@@ -26,7 +26,7 @@ def passes(features: dict[str, Feature]) -> None:
             result = feature()
             if inspect.isawaitable(result):
                 await result
-            print(f"passed {name}", flush=True)
+            print(f"\npassed {name}", flush=True)  # what a client says may not end its line
 
     asyncio.run(run())
 
@@ -38,6 +38,10 @@ def failing(work: Callable[[], object], kind: type[Exception] = Exception) -> Ex
     except kind as error:
         return error
     raise AssertionError(f"it ended as if it were whole: {value}")
+
+
+async def drained(pieces: AsyncIterable[object]) -> list[object]:
+    return [piece async for piece in pieces]
 
 
 async def failing_later(work: Awaitable[object], kind: type[Exception] = Exception) -> Exception:

@@ -1,7 +1,18 @@
 """`langchain-openai` as its users write it; in both dialects."""
 
 import openai
-from asking import CUT, MODEL, REPORT, TRIP, WEATHER, Feature, failing, failing_later, passes
+from asking import (
+    CUT,
+    MODEL,
+    REPORT,
+    TRIP,
+    WEATHER,
+    Feature,
+    drained,
+    failing,
+    failing_later,
+    passes,
+)
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
@@ -106,11 +117,7 @@ def speaking(dialect: str) -> dict[str, Feature]:
     async def cut() -> None:
         failing(lambda: collected(model, CUT))
         failing(lambda: model.invoke(CUT))
-
-        async def later() -> list:
-            return [piece async for piece in model.astream(CUT)]
-
-        await failing_later(later())
+        await failing_later(drained(model.astream(CUT)))
 
     return {f"{dialect}: tools": tools, f"{dialect}: JSON": structured, f"{dialect}: cut": cut}
 

@@ -1,9 +1,22 @@
 """LlamaIndex: its model for anything like OpenAI's chat, and its model for responses."""
 
-from asking import BASE, CUT, KEY, MODEL, PLAIN, REPORT, TRIP, WEATHER, Feature, failing, failing_later, passes
+from asking import (
+    BASE,
+    CUT,
+    KEY,
+    MODEL,
+    PLAIN,
+    REPORT,
+    TRIP,
+    WEATHER,
+    Feature,
+    drained,
+    failing,
+    failing_later,
+    passes,
+)
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.llms import ChatMessage
-from llama_index.core.program import FunctionCallingProgram
 from llama_index.llms.openai import OpenAIResponses
 from llama_index.llms.openai_like import OpenAILike
 from pydantic import BaseModel
@@ -18,6 +31,10 @@ class Trip(BaseModel):
     days: int
 
 
+def streamed(language: OpenAILike | OpenAIResponses, question: str) -> str:
+    return "".join(piece.delta or "" for piece in language.stream_chat([ChatMessage(question)]))
+
+
 def speaking(dialect: str, language: OpenAILike | OpenAIResponses) -> dict[str, Feature]:
     asked = []
 
@@ -26,15 +43,12 @@ def speaking(dialect: str, language: OpenAILike | OpenAIResponses) -> dict[str, 
         asked.append(city)
         return REPORT
 
-    def streamed(question: str) -> str:
-        return "".join(piece.delta or "" for piece in language.stream_chat([ChatMessage(question)]))
-
     def whole() -> None:
         answer = language.chat([ChatMessage("Be short.", role="system"), ChatMessage(PLAIN)])
         assert "42" in answer.message.content
 
     def stream() -> None:
-        assert "42" in streamed(PLAIN)
+        assert "42" in streamed(language, PLAIN)
 
     async def tools() -> None:
         for streams in (False, True):
@@ -47,14 +61,9 @@ def speaking(dialect: str, language: OpenAILike | OpenAIResponses) -> dict[str, 
         assert (trip.city, trip.days) == ("Rome", 3)
 
     async def cut() -> None:
-        failing(lambda: streamed(CUT))
+        failing(lambda: streamed(language, CUT))
         failing(lambda: language.chat([ChatMessage(CUT)]))
-        pieces = await language.astream_chat([ChatMessage(CUT)])
-
-        async def later() -> list:
-            return [piece async for piece in pieces]
-
-        await failing_later(later())
+        await failing_later(drained(await language.astream_chat([ChatMessage(CUT)])))
 
     return {
         f"{dialect}: whole": whole,

@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from asking import BASE, CUT, KEY, MODEL, passes
+from click.testing import CliRunner, Result
+from llm.cli import cli
 
 FOLDER = Path(os.environ["LLM_USER_PATH"])
-LLM = str(Path(sys.executable).with_name("llm"))
 MODELS = f"""
 - model_id: demo
   model_name: {MODEL}
@@ -20,19 +19,19 @@ MODELS = f"""
 """
 
 
-def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([LLM, *arguments], capture_output=True, text=True, check=False)
+def asked(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments)
 
 
 def run(*arguments: str) -> str:
     done = asked(*arguments)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.output
     return done.stdout
 
 
 def failure(question: str, *options: str) -> str:
     done = asked("-m", "demo", question, *options)
-    assert done.returncode == 1, done.stdout
+    assert done.exit_code == 1, done.output
     return done.stderr
 
 

@@ -52,7 +52,11 @@ def stream() -> None:
 def tools() -> None:
     for streams in (False, True):
         agent = ToolCallingAgent(
-            tools=[Weather()], model=LANGUAGE, max_steps=3, stream_outputs=streams, verbosity_level=0
+            tools=[Weather()],
+            model=LANGUAGE,
+            max_steps=3,
+            stream_outputs=streams,
+            verbosity_level=0,
         )
         assert agent.run(WEATHER) == "Paris"
         assert REPORT in agent.memory.steps[1].observations
