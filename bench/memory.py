@@ -28,8 +28,9 @@ from PIL import Image
 
 from bench.processes import Contestant, gateway
 from upstream.demo.app import make_demo_app
+from upstream.demo.ground import pictures
 from upstream.demo.ground.options import DemoOptions
-from upstream.demo.scenes import drawing, tools
+from upstream.demo.scenes import moves
 
 GOAL_MEBIBYTES = 16
 MEBIBYTE = 1024 * 1024
@@ -146,10 +147,10 @@ async def _out(
     session: ClientSession, place: Place, made: tuple[str, int], growth: dict[str, float]
 ) -> None:
     name, size = made
-    tools.CSV, drawn = os.urandom(size), _noise(size)
-    drawing.draw = lambda *_arguments: drawn
+    moves.CSV, drawn = os.urandom(size), _noise(size)
+    pictures.draw = lambda *_arguments: drawn
     for kind, question, content in (
-        ("file", "make report.csv", tools.CSV),
+        ("file", "make report.csv", moves.CSV),
         ("picture", "draw a boat", drawn),
     ):
         async with measured(f"{kind} out {name}", place.running, growth):

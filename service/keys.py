@@ -24,9 +24,11 @@ from service.ports import (
 )
 from service.settings.config import Config
 from service.turns.key_limits import KeyLimits
+from service.vocabulary.credentials import UpstreamChoice
 from service.vocabulary.gateway_keys import GatewayKeys
 
 CONFIG = web.AppKey("CONFIG", Config)
+CHOICE = web.AppKey("CHOICE", UpstreamChoice)
 METRICS = web.AppKey("METRICS", Metrics)
 DRIFT = web.AppKey("DRIFT", Drift)
 STATE = web.AppKey("STATE", StateStore)

@@ -23,7 +23,7 @@ from tests.gate import Gate
 from tests.gateway import until
 from tests.load import ANSWER_SECONDS, Callers, Fate, callers_of
 from tests.service.program.gateway_process import GatewayProcess
-from upstream.demo.scenes.talking import _ENGLISH, PARAGRAPH_TOKENS
+from upstream.demo.scenes.names import ENGLISH, PARAGRAPH_TOKENS
 
 PACE_SECONDS = 0.03  # between the pieces of an answer
 CALLERS, PAUSE_SECONDS = 8, 0.15
@@ -79,7 +79,7 @@ def sums() -> Iterator[Asked]:
 
 def essay(words: int) -> Asked:
     """Return the question whose answer takes so many words."""
-    text, source = "Demo", itertools.cycle(_ENGLISH.split())
+    text, source = "Demo", itertools.cycle(ENGLISH.split())
     for number in range(1, words):
         text += (" " if number % PARAGRAPH_TOKENS else "\n\n") + next(source)
     return Asked(f"long {words}", text)

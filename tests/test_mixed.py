@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.mixed import BY_FAULT, FAULTS, Asked, bodies, code_in, compare
-from upstream.demo.ground.faults import FAULT_NAMES
+from upstream.demo.scenes.faults import FAULT_NAMES
 
 CHAT = "chat/completions"
 

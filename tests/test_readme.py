@@ -9,7 +9,7 @@ from handlers.edge import headers
 from handlers.edge.not_offered import REASONS
 from handlers.reading.common_fields import PROFILE_HEADER
 from handlers.routes import add_routes
-from service.observing.bad_http import REQUEST_ID
+from service.connections.bad_http import REQUEST_ID
 from service.observing.metrics import Metrics
 from service.program.launch import demo_help
 from service.settings.config import Config
@@ -27,9 +27,9 @@ from tests.documents import (
     read_manual,
     translated,
 )
-from upstream.demo.ground.faults import FAULT_NAMES
-from upstream.demo.ground.questions import FAULT, SCENE
-from upstream.demo.scenes.scenarios import SCENARIOS
+from upstream.demo.ground.words import read_commands
+from upstream.demo.scenes.faults import FAULT_NAMES
+from upstream.demo.scenes.scenarios import PATTERNS, SCENARIOS
 
 NOT_OFFERED = ("Not offered", "不提供的")
 ADDRESS = "http://127.0.0.1:33333"
@@ -147,20 +147,18 @@ def test_every_metric_has_a_row(readme: Document) -> None:
 
 def test_the_words_of_each_scenario_lead_to_it(readme: Document) -> None:
     rows = readme.table("/scene rewrite")
-    assert sorted(bare(row[1]) for row in rows) == sorted(one.name for one in SCENARIOS)
+    assert sorted(bare(row[1]) for row in rows) == sorted(SCENARIOS)
     led = {typed: _scenario(typed) for row in rows for typed in code_words(row[0])}
     assert led == {typed: bare(row[1]) for row in rows for typed in code_words(row[0])}
 
 
 def _scenario(typed: str) -> str:
-    if asked := SCENE.search(typed):
-        return asked["name"]
-    flags = re.IGNORECASE | re.DOTALL
-    found = (one.name for one in SCENARIOS if one.words and re.search(one.words, typed, flags))
-    return next(found, "plain")
+    found = (name for name, pattern in PATTERNS.items() if pattern.search(typed))
+    return read_commands(typed).scene or next(found, "plain")
 
 
 def test_every_fault_has_a_row(readme: Document) -> None:
     typed = [code for row in readme.table("`garbage`") for code in code_words(row[0])]
     assert sorted(code.removesuffix(" N") for code in typed) == sorted(FAULT_NAMES)
-    assert all(FAULT.search(f"/fault {code}") for code in typed)
+    named = [read_commands(f"/fault {code}").fault.name for code in typed]
+    assert sorted(named) == sorted(FAULT_NAMES)

@@ -296,8 +296,9 @@ async def test_nothing_is_kept_in_clear_in_redis(redis_server: RedisServer, tmp_
 
 @pytest.mark.needs_redis
 async def test_a_store_that_cannot_be_reached_is_named_without_its_password(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("upstream.tokens.exchange.LOCK_SECONDS", 0.5)
     with running_redis() as server, logged(tmp_path / "log", "text") as records:
         wrong = server.url.replace("redis://", f"redis://:{REDIS_PASSWORD}@")
         async with leaky_upstream() as upstream:

@@ -5,6 +5,7 @@ import difflib
 import logging
 
 from aiohttp import web
+from msgspec import UNSET
 
 from handlers.edge.headers import CREDENTIAL, credential_of
 from handlers.edge.json_replies import json_response
@@ -64,4 +65,11 @@ async def _caller(request: web.Request) -> Caller | None:
 
 
 def _entry(info: ModelInfo) -> Model:
-    return Model(info.id, info.created, info.owned_by)
+    return Model(
+        info.id,
+        info.created,
+        info.owned_by,
+        UNSET if info.context_window is None else info.context_window,
+        list(info.input_modalities) or UNSET,
+        list(info.reasoning_efforts) or UNSET,
+    )

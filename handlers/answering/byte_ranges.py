@@ -1,16 +1,22 @@
 """Answers with the bytes of a stored file, wherever they are: ranges, tags and conditions.
 
-From this machine's disk they are aiohttp's own `FileResponse`; from a store beyond it they are
-streamed under the same rules, so that callers cannot tell one from the other.
+They are streamed by the rules of RFC 9110 from this machine's disk and from a store beyond it, so
+that callers cannot tell one from the other. One range is served; what asks for several, or is none,
+is answered whole.
 """
 
+import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+import os
+import re
+import stat
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
 from pathlib import Path
 
 from aiohttp import ETag, hdrs, web
+from msgspec import Struct
 
 from service.vocabulary.byte_source import Content, RemoteContent
 from service.vocabulary.errors import NotFoundError, StorageError
@@ -18,6 +24,40 @@ from service.vocabulary.errors import NotFoundError, StorageError
 _log = logging.getLogger("gateway.contents")
 _ANY = "*"
 _CHUNK_BYTES = 64 * 1024  # of which some are held for a caller that does not read on
+_RANGE = re.compile(
+    r"\s*bytes\s*=\s*(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))\s*", re.IGNORECASE
+)
+
+
+class DiskContent(Struct, frozen=True):
+    """The bytes of a file on this machine's disk (`RemoteContent`); they never change."""
+
+    path: Path
+    size_bytes: int
+    made_at: float
+
+    async def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes from `start` up to `end`.
+
+        Raises:
+            FileNotFoundError: the file is gone.
+            StorageError: it cannot be read.
+        """
+        try:
+            # Opened and closed here, not in a thread: a cancellation would leave it open.
+            with self.path.open("rb", buffering=0) as file:
+                while start < end:
+                    size = min(_CHUNK_BYTES, end - start)
+                    chunk = await asyncio.to_thread(os.pread, file.fileno(), size, start)
+                    if not chunk:
+                        raise StorageError("The stored file is shorter than it was.")
+                    start += len(chunk)
+                    yield chunk
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            message = f"The stored file cannot be read: {error.strerror}."
+            raise StorageError(message) from error
 
 
 async def content_response(
@@ -30,12 +70,26 @@ async def content_response(
         StorageError: the store is out of order.
     """
     if isinstance(content, Path):
-        return web.FileResponse(content, chunk_size=_CHUNK_BYTES, headers=headers)
+        found = await asyncio.to_thread(_on_disk, content)
+        if found is None:
+            raise nothing_there(request)
+        content = found
     response = web.StreamResponse(headers=headers)
     span = _judge(request, response, content)
     if span and request.method == hdrs.METH_GET:
         await _send(request, response, content, span)
     return response
+
+
+def _on_disk(path: Path) -> DiskContent | None:
+    """Return a file, or None if there is none; blocks."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return DiskContent(path, status.st_size, status.st_mtime)
 
 
 def nothing_there(request: web.Request) -> NotFoundError:
@@ -57,7 +111,7 @@ def _judge(request: web.Request, response: web.StreamResponse, content: RemoteCo
         response.set_status(status)
         return range(0)
     response.headers[hdrs.ACCEPT_RANGES] = "bytes"
-    span = _asked(request, size, made_at)
+    span = _asked(request, size, etag, made_at)
     if span is None:
         span = range(size)
     elif span:
@@ -88,16 +142,28 @@ def _is_among(etag: str, tags: Iterable[ETag]) -> bool:
     return any(tag.value in (etag, _ANY) for tag in tags)
 
 
-def _asked(request: web.Request, size: int, made_at: int) -> range | None:
-    """Return the range that is asked for, empty if there is no such one; None without one."""
-    date = request.if_range
-    if date is not None and made_at > date.timestamp():
+def _asked(request: web.Request, size: int, etag: str, made_at: int) -> range | None:
+    """Return the range that is asked for, empty if there is no such one; None for the whole."""
+    found = _RANGE.fullmatch(request.headers.get(hdrs.RANGE, ""))
+    if found is None or not _is_same(request, etag, made_at):
         return None
-    try:
-        wanted = request.http_range
-    except ValueError:
-        return range(0)
-    return None if wanted.start is None else range(size)[wanted]
+    first, last, length = found.groups()
+    if length is not None:  # `bytes=-7`: the last seven
+        return range(max(0, size - int(length)), size)
+    end = int(last) + 1 if last else size
+    if end <= int(first) and last:
+        return None
+    return range(min(int(first), size), min(end, size))
+
+
+def _is_same(request: web.Request, etag: str, made_at: int) -> bool:
+    """Tell whether what the caller has a part of, if he says so, is this very file."""
+    known = request.headers.get(hdrs.IF_RANGE, "").strip()
+    if not known:
+        return True
+    if (date := request.if_range) is not None:
+        return int(date.timestamp()) == made_at
+    return known == f'"{etag}"'  # and not a weak tag, which parts cannot be joined by
 
 
 async def _send(

@@ -2,13 +2,14 @@
 
 from aiohttp import web
 
-from handlers.edge.headers import CREDENTIAL
+from handlers.edge.headers import CREDENTIAL, credential_of
 from handlers.edge.links import public_url
 from handlers.edge.profiles import default_profile
 from handlers.edge.record import RECORD
 from handlers.reading.common_fields import PROFILE_HEADER, Arrival
 from handlers.reading.json_body import refusal
-from service.keys import CONFIG
+from service.keys import CHOICE, CONFIG
+from service.vocabulary.credentials import UpstreamKind
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 MAX_KEY_CHARS = 255
@@ -18,9 +19,11 @@ def arrival_of(request: web.Request) -> Arrival:
     """Return when and how a request came, and what the settings add to it.
 
     Raises:
+        AuthError: its credential is missing, malformed, or for an upstream that is not there.
         RequestError: its idempotency key is none.
     """
     config, record, granted = request.app[CONFIG], request[RECORD], request.get(CREDENTIAL)
+    record.upstream = request.app[CHOICE].upstream_of(credential_of(request))
     return Arrival(
         request_id=record.request_id,
         received_at=record.received_at,
@@ -28,6 +31,7 @@ def arrival_of(request: web.Request) -> Arrival:
         default_profile=default_profile(config.bot_mode),
         profile_header=request.headers.get(PROFILE_HEADER),
         idempotency_key=_idempotency_key(request),
+        is_native=record.upstream is UpstreamKind.CODEX,
         models=granted.models if granted else (),
     )
 

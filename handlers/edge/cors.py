@@ -11,7 +11,7 @@ from handlers.edge.headers import (
     SHOULD_RETRY,
     UPSTREAM_MODEL,
 )
-from service.observing.bad_http import REQUEST_ID
+from service.connections.bad_http import REQUEST_ID
 
 _METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 _EXPOSED = ", ".join(

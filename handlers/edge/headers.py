@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from service.observing.bad_http import REQUEST_ID, new_request_id
+from service.connections.bad_http import REQUEST_ID, new_request_id
 from service.vocabulary.credentials import Credential, read_credential
 from service.vocabulary.events import Failure
 

@@ -18,8 +18,9 @@ from handlers.edge.record import RECORD, Record, close_record, route_of
 from handlers.edge.slow_bodies import in_time
 from handlers.reading.json_body import body_size_error
 from handlers.reading.pending_bodies import PENDING_BODIES, PENDING_FORMS, PendingBodies
+from service.connections.bad_http import REQUEST_ID
+from service.connections.half_closed import ANSWER_TYPE
 from service.keys import CONFIG, TRACING
-from service.observing.bad_http import REQUEST_ID
 from service.observing.redaction import REDACTED
 from service.observing.tracing import request_span
 from service.vocabulary.errors import (
@@ -49,6 +50,7 @@ def install_edge(app: web.Application) -> None:
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Name the request and answer its origin; streams and stored files pass here, too."""
+    request[ANSWER_TYPE] = response.content_type
     record = request.get(RECORD)
     if record is not None:
         response.headers[REQUEST_ID] = record.request_id

@@ -9,6 +9,7 @@ from aiohttp import web
 from service.keys import METRICS
 from service.observing.metrics import Metrics
 from service.stages.encode.gathered import Gathered
+from service.vocabulary.credentials import UpstreamKind
 from service.vocabulary.events import Failure, Outcome
 from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
@@ -30,6 +31,7 @@ class Record:
         self.request_id = request_id
         self.received_at = received_at
         self.gateway_key: str | None = None
+        self.upstream: UpstreamKind | None = None
         self.chat: ChatRequest | None = None
         self.outcome: Outcome | None = None
         self.upstream_model: str | None = None
@@ -77,6 +79,7 @@ def close_record(request: web.Request, response: web.StreamResponse | None) -> M
         "path": request.rel_url.raw_path,
         "status": status,
         "key": record.gateway_key,
+        "upstream": record.upstream,
         "outcome": record.outcome,
         "model": chat and chat.model,
         "upstream_model": record.upstream_model,
@@ -98,6 +101,8 @@ def _count(request: web.Request, record: Record, status: int, seconds: float) ->
     metrics.requests.labels(route_of(request), str(status)).inc()
     if record.outcome is not None:
         metrics.outcomes.labels(record.outcome).inc()
+        if record.upstream is not None:
+            metrics.turns.labels(record.upstream).inc()
     if record.first_text_at is not None:
         metrics.first_token_seconds.observe(record.first_text_at - record.received_at)
     if record.usage is not None:

@@ -2,6 +2,6 @@
 
 It may import `handlers/about`, `handlers/audio`, `handlers/chat`, `handlers/console`,
 `handlers/edge`, `handlers/files`, `handlers/images`, `handlers/reading`, `handlers/responses`,
-`service/answers`, `service/keys`, `service/observing`, `service/orders`, `service/version`,
+`service/answers`, `service/connections`, `service/keys`, `service/orders`, `service/version`,
 `service/vocabulary`.
 """

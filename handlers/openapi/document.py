@@ -20,8 +20,8 @@ from handlers.edge.not_offered import REASONS
 from handlers.openapi.endpoint import Body, Endpoint, Parameter, Schema
 from handlers.openapi.forms import FORMS
 from handlers.openapi.schemas import answer_components, reference, request_components, spelled_out
+from service.connections.bad_http import REQUEST_ID
 from service.keys import CONFIG
-from service.observing.bad_http import REQUEST_ID
 from service.version import VERSION
 from service.vocabulary.errors import ServiceError
 from service.vocabulary.wire import Error

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 
 class File(Struct, frozen=True, kw_only=True, tag_field="object", tag="file"):
@@ -35,11 +35,14 @@ class DeletedFile(Struct, frozen=True, tag_field="object", tag="file"):
 
 
 class Model(Struct, frozen=True, tag_field="object", tag="model"):
-    """A name that can be asked for."""
+    """A name that can be asked for; the rest where its upstream tells of it."""
 
     id: str
     created: int
     owned_by: str
+    context_window: int | UnsetType = UNSET
+    input_modalities: list[str] | UnsetType = UNSET
+    reasoning_efforts: list[str] | UnsetType = UNSET
 
 
 class ModelList(Struct, frozen=True, tag_field="object", tag="list"):

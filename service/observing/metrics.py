@@ -22,6 +22,12 @@ class Metrics:
         self.outcomes = Counter(
             "gateway_outcomes", "How answers ended (spec 6.4).", ["outcome"], registry=registry
         )
+        self.turns = Counter(
+            "gateway_turns",
+            "Answers that were asked for, by the kind of upstream.",
+            ["upstream"],
+            registry=registry,
+        )
         self.first_token_seconds = Histogram(
             "gateway_first_token_seconds",
             "From the request to the first text.",

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,26 @@ from aiohttp import ClientSession, web
 from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
-from service.demands.imitated_turns import ImitatedTurns
 from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
 from service.observing.unknown_events import Drift
 from service.pipeline.usage import loaded_encoding
 from service.ports import Turns
-from service.settings.config import Config
+from service.program.upstreams.codex import codex_parts
+from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
+from service.program.upstreams.website import Website, open_website
+from service.settings.config import Config, kinds_taken, upstream_choice
+from service.turns.chosen import (
+    ChosenAccounts,
+    ChosenCatalogue,
+    ChosenTurns,
+    WebsiteSpeech,
+    WebsiteTranscriptions,
+)
 from service.turns.key_limits import KeyLimits
 from service.turns.model_permissions import AllowedTurns
 from service.turns.shared_turns import JoiningTurns
-from service.vocabulary.credentials import Caller
+from service.vocabulary.credentials import Caller, UpstreamKind
 from service.vocabulary.errors import StorageError
 from storage.files.retention import Swept
 from storage.files.stores import Stores
@@ -33,36 +42,21 @@ from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from upstream.fetching.fetch import Fetcher
 from upstream.fetching.names import Names
-from upstream.http.backend import Backend
 from upstream.http.cooling import SharedCooling
-from upstream.http.probe import UpstreamProbe
 from upstream.http.routing import Route, Routes
 from upstream.http.session import make_session
 from upstream.slots.acceptance import UpstreamAcceptance
 from upstream.slots.calls import AccountCalls
 from upstream.slots.leases import Leases
 from upstream.slots.queueing import AccountQueues
-from upstream.tokens.accounts import UpstreamAccounts
 from upstream.tokens.cache import SEALED_PREFIX
 from upstream.tokens.exchange import TokenStores
 from upstream.tokens.tokens import TokenOptions, Tokens
-from upstream.website.audio.speech import UpstreamSpeech
-from upstream.website.audio.transcriptions import UpstreamTranscriptions
-from upstream.website.files.assets import UpstreamAssets
-from upstream.website.files.transfers import Transfers
-from upstream.website.files.uploads import Files
-from upstream.website.models.catalogue import ModelCatalogue
-from upstream.website.models.gpts import Gpts
-from upstream.website.models.lists import ModelLists
-from upstream.website.turn.arkose import Arkose
-from upstream.website.turn.client import TurnClient
-from upstream.website.turn.conversations import Conversations
-from upstream.website.turn.turns import TurnServices, UpstreamTurns
 
 _log = logging.getLogger("gateway.app")
 
 _CIPHER = web.AppKey("_CIPHER", Cipher)
-_ROUTES = web.AppKey("_ROUTES", Routes)
+_ROUTES = web.AppKey("_ROUTES", dict[UpstreamKind, Routes])
 _LEASES = web.AppKey("_LEASES", Leases)
 _CALLS = web.AppKey("_CALLS", AccountCalls)
 _NAMES = web.AppKey("_NAMES", Names)
@@ -75,6 +69,7 @@ def make_app(config: Config) -> web.Application:
     """Return the application; nothing is opened, read or started before its startup."""
     app = web.Application(client_max_size=config.server.max_body_bytes)
     app[keys.CONFIG] = config
+    app[keys.CHOICE] = upstream_choice(config.tokens, kinds_taken(config))
     app[keys.METRICS] = metrics = Metrics()
     app[keys.DRIFT] = Drift(metrics)
     app[keys.DRAINING] = asyncio.Event()
@@ -93,6 +88,19 @@ def make_app(config: Config) -> web.Application:
         )
     )
     return app
+
+
+def prepare(config: Config) -> None:
+    """Make what all processes share and a start cannot do without. Blocks.
+
+    Raises:
+        StorageError: the secret cannot be read or made; the message says what to change.
+    """
+    try:
+        _secret(config)
+    except StorageError as error:
+        hint = f"Make {SECRET_FILE.parent}/ writable, or set tokens.secret."
+        raise StorageError(f"{error.message}. {hint}") from error
 
 
 async def drain(app: web.Application, seconds: float) -> None:
@@ -184,8 +192,8 @@ def _account(metrics: Metrics, store: str, swept: Swept) -> None:
 async def sharing_ctx(app: web.Application) -> AsyncIterator[None]:
     """Make what processes agree upon by the state store: routes that cool down, and slots."""
     config, metrics, state = app[keys.CONFIG], app[keys.METRICS], app[keys.STATE]
-    routes = app[_ROUTES] = Routes(config.upstream.base_url, config.upstream.api_prefixes)
-    app[keys.ROUTES] = routes
+    every = app[_ROUTES] = _routes(config)
+    app[keys.ROUTES] = routes = next(iter(every.values()))
     _count_failures(routes, metrics)
     if _is_alone(config):
         yield
@@ -194,6 +202,16 @@ async def sharing_ctx(app: web.Application) -> AsyncIterator[None]:
     async with background(SharedCooling(routes, state).run, leases.run):
         yield
     await leases.close()
+
+
+def _routes(config: Config) -> dict[UpstreamKind, Routes]:
+    """Return the routes to each upstream that there is; the first one's are those that operators see."""
+    every = {
+        UpstreamKind.WEBSITE: Routes(config.upstream.base_url, config.upstream.api_prefixes),
+        UpstreamKind.CODEX: Routes(config.codex.base_url),
+    }
+    taken = kinds_taken(config)
+    return {kind: routes for kind, routes in every.items() if kind in taken}
 
 
 @asynccontextmanager
@@ -239,36 +257,96 @@ async def names_ctx(app: web.Application) -> AsyncIterator[None]:
 @asynccontextmanager
 async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open all that talks to the outside, in the order of dependence."""
-    config, metrics = app[keys.CONFIG], app[keys.METRICS]
+    config, jobs = app[keys.CONFIG], _Jobs()
     await loaded_encoding()  # the first answer shall not wait for it
-    renewals: list[Callable[[], Awaitable[None]]] = []
-    async with make_session(config.upstream) as session:
-        app[keys.TOKENS] = tokens = _tokens(app, session, renewals)
-        backend = Backend(config.upstream, app[_ROUTES], session)
-        gpts = Gpts(
-            config.gpts, config.gpts_key.get_secret_value(), backend, app[keys.STATE], tokens
-        )
-        renewals.append(gpts.renew)
-        models = ModelCatalogue(
-            config.models, gpts, ModelLists(backend), is_passthrough=config.models_passthrough
-        )
-        conversations = Conversations(backend, metrics)
-        app[keys.CATALOGUE] = models
-        app[keys.ACCOUNTS] = UpstreamAccounts(backend)
-        app[keys.UPSTREAM] = UpstreamProbe(backend)
-        services = _turn_services(app, backend, models, conversations)
-        kept = config.conversation
-        is_kept = not (kept.temporary or kept.delete_after_response)
-        turns: Turns = ImitatedTurns(UpstreamTurns(services), is_kept=is_kept)
-        if config.server.keys_file:
-            turns = AllowedTurns(turns)
-        app[keys.TURNS] = JoiningTurns(turns)
-        app[_CALLS] = AccountCalls(tokens, services.queues)
-        _open_audio(app, backend, turns)
-        _open_acceptance(app, backend)
-        async with conversations, background(tokens.run, gpts.start):
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(make_session(config.upstream))
+        app[keys.TOKENS] = tokens = _tokens(app, session, jobs.daily)
+        asks: dict[UpstreamKind, _Ask] = {}
+        shared = _shared_parts(app, session, tokens, asks)
+        routes, website = app[_ROUTES], None
+        upstreams: dict[UpstreamKind, UpstreamParts] = {}
+        if UpstreamKind.WEBSITE in routes:
+            opening = open_website(shared, routes[UpstreamKind.WEBSITE])
+            website = await stack.enter_async_context(opening)
+            upstreams[UpstreamKind.WEBSITE] = website.parts
+            jobs.daily.append(website.gpts.renew)
+            jobs.at_start.append(website.gpts.start)
+        if UpstreamKind.CODEX in routes:
+            upstreams[UpstreamKind.CODEX] = codex_parts(shared, routes[UpstreamKind.CODEX])
+        for kind, parts in upstreams.items():
+            asks[kind] = parts.ask
+            parts.backend.watch(shared.acceptance.note)
+        _join(app, shared, upstreams, website)
+        async with background(tokens.run, *jobs.at_start):
             yield
             await tokens.close()
+
+
+_Ask = Callable[[Caller], Awaitable[object]]
+
+
+class _Jobs:
+    """What is done beside requests: each day, and once."""
+
+    def __init__(self) -> None:
+        self.daily: list[Callable[[], Awaitable[None]]] = []
+        self.at_start: list[Callable[[], Coroutine[Any, Any, None]]] = []
+
+
+def _shared_parts(
+    app: web.Application,
+    session: ClientSession,
+    tokens: Tokens,
+    asks: Mapping[UpstreamKind, _Ask],
+) -> SharedParts:
+    config, metrics = app[keys.CONFIG], app[keys.METRICS]
+    queues = AccountQueues(config.upstream, metrics.queued_turns, app.get(_LEASES))
+    app[_CALLS] = calls = AccountCalls(tokens, queues)
+
+    async def ask(caller: Caller) -> None:
+        await asks[caller.upstream](caller)
+
+    app[keys.ACCEPTANCE] = accepted = UpstreamAcceptance(calls, ask, app[keys.STATE])
+    return SharedParts(
+        config=config,
+        session=session,
+        metrics=metrics,
+        drift=app[keys.DRIFT],
+        state=app[keys.STATE],
+        blobs=app[keys.BLOBS],
+        uploads=app[keys.UPLOADS],
+        links=app[keys.LINKS],
+        tokens=tokens,
+        fetcher=Fetcher(config.fetch, config.upstream, app[_NAMES]),
+        queues=queues,
+        calls=calls,
+        acceptance=accepted,
+    )
+
+
+def _join(
+    app: web.Application,
+    shared: SharedParts,
+    upstreams: Mapping[UpstreamKind, UpstreamParts],
+    website: Website | None,
+) -> None:
+    """Put what handlers need in its place: each upstream by the credential."""
+    choice = app[keys.CHOICE]
+    turns: Turns = ChosenTurns(choice, {kind: parts.turns for kind, parts in upstreams.items()})
+    if shared.config.server.keys_file:
+        turns = AllowedTurns(turns)
+    app[keys.TURNS] = JoiningTurns(turns)
+    app[keys.CATALOGUE] = ChosenCatalogue(
+        {kind: parts.catalogue for kind, parts in upstreams.items()}
+    )
+    app[keys.ACCOUNTS] = ChosenAccounts({kind: parts.accounts for kind, parts in upstreams.items()})
+    app[keys.UPSTREAM] = next(iter(upstreams.values())).probe
+    speech = transcriptions = None
+    if website is not None:
+        speech, transcriptions = website.speech(shared, turns), website.transcriptions(shared)
+    app[keys.SPEECH] = WebsiteSpeech(choice, speech)
+    app[keys.TRANSCRIPTIONS] = WebsiteTranscriptions(choice, transcriptions)
 
 
 def _tokens(
@@ -280,59 +358,10 @@ def _tokens(
         on_refresh=lambda result: metrics.refreshes.labels(result).inc(),
         has_keys=bool(config.server.keys_file),
         is_demo=config.is_demo,
+        taken=kinds_taken(config),
     )
     stores = TokenStores(app[keys.STATE], FileJournal(_journal_folder(config)), app[_CIPHER])
     return Tokens(config.tokens, session, stores, options)
-
-
-def _open_acceptance(app: web.Application, backend: Backend) -> None:
-    async def ask(caller: Caller) -> None:
-        await backend.call(caller, "GET", "models")
-
-    accepted = UpstreamAcceptance(app[_CALLS], ask, app[keys.STATE])
-    backend.watch(accepted.note)
-    app[keys.ACCEPTANCE] = accepted
-
-
-def _open_audio(app: web.Application, backend: Backend, turns: Turns) -> None:
-    config, calls = app[keys.CONFIG], app[_CALLS]
-    app[keys.TRANSCRIPTIONS] = UpstreamTranscriptions(backend, calls)
-    app[keys.SPEECH] = UpstreamSpeech(
-        turns,
-        calls,
-        backend,
-        Transfers(backend, config.files.host_rewrite),
-        is_temporary=config.conversation.temporary,
-    )
-
-
-def _turn_services(
-    app: web.Application, backend: Backend, models: ModelCatalogue, conversations: Conversations
-) -> TurnServices:
-    config, metrics = app[keys.CONFIG], app[keys.METRICS]
-    transfers = Transfers(backend, config.files.host_rewrite)
-    fetcher = Fetcher(config.fetch, config.upstream, app[_NAMES])
-    has_upstream_links = config.images.upstream_links
-    return TurnServices(
-        config=config,
-        tokens=app[keys.TOKENS],
-        models=models,
-        files=Files(backend, transfers, fetcher, app[keys.STATE]),
-        uploads=app[keys.UPLOADS],
-        arkose=Arkose(config.arkose.urls, backend.session),
-        queues=AccountQueues(config.upstream, metrics.queued_turns, app.get(_LEASES)),
-        client=TurnClient(config.upstream, backend, metrics.upstream_retries),
-        assets=UpstreamAssets(
-            backend,
-            transfers,
-            app[keys.BLOBS],
-            hands_out_links=has_upstream_links,
-            sign=app[keys.LINKS].signed,
-        ),
-        conversations=conversations,
-        metrics=metrics,
-        drift=app[keys.DRIFT],
-    )
 
 
 @asynccontextmanager
@@ -374,9 +403,12 @@ def _is_alone(config: Config) -> bool:
 
 
 def _journal_folder(config: Config) -> Path:
-    """Return where rotated tokens are on their way into the store: beside its file, if it has one."""
-    kind, _, path = config.storage.state.partition(":")
-    return (Path(path).parent if kind == "sqlite" else DATA) / "tokens"
+    """Return where rotated tokens are on their way into the store: with what else is kept here."""
+    for place in (config.storage.state, config.storage.blobs):
+        kind, _, path = place.partition(":")
+        if kind in ("sqlite", "file"):
+            return (Path(path).parent if kind == "sqlite" else Path(path)) / "tokens"
+    return DATA / "tokens"
 
 
 def _secret(config: Config) -> bytes:

@@ -27,6 +27,7 @@ from service.settings.config import (
     wants_demo,
 )
 from service.settings.problems import ConfigError
+from service.vocabulary.errors import StorageError
 
 BACKLOG = 2048  # connections that wait while all workers are busy
 # A caller that takes nothing of its answer for so long is gone; as long as OpenAI's own clients wait.
@@ -60,7 +61,9 @@ def run(loaded: LoadedConfig, program: Program | None = None) -> int:
 def _run(loaded: LoadedConfig, program: Program | None) -> int:
     config = loaded.config
     with ExitStack() as stack:
+        program = program or _program()
         try:
+            program.prepare(config)
             sockets = listen(config.server)
             for one in sockets:
                 stack.enter_context(one)
@@ -68,11 +71,10 @@ def _run(loaded: LoadedConfig, program: Program | None) -> int:
             if wants_demo(config):
                 demo = stack.enter_context(demo_upstream())
                 config = pointed_at(config, demo)
-        except (ListenError, DemoError) as error:
+        except (ListenError, DemoError, StorageError) as error:
             sys.stderr.write(f"{error}\n")
             return 1
         announce = _announcement(loaded.config, sockets[0])
-        program = program or _program()
         if config.server.workers > 1:
             stack.enter_context(shared_metrics())
             return run_workers(Settings(config, demo).current, program, sockets, announce)
@@ -112,7 +114,7 @@ def listen(server: ServerConfig) -> list[socket.socket]:
 def _program() -> Program:
     from service.program import assembly  # noqa: PLC0415 - `--check` must not need the whole program
 
-    return Program(assembly.make_app, assembly.drain)
+    return Program(assembly.make_app, assembly.drain, assembly.prepare)
 
 
 class Settings:

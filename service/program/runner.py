@@ -9,8 +9,8 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 from typing_extensions import override
 
+from service.connections.bad_http import JsonServer
 from service.keys import METRICS
-from service.observing.bad_http import JsonServer
 from service.settings.config import Config
 
 # A proxy or client may be sending on a connection that it has kept open; it is told that this
@@ -29,11 +29,19 @@ KEEP_ALIVE_SECONDS = 620.0
 MAX_HEADER_BYTES = 16 * 1024
 
 
+def nothing_to_prepare(_config: Config) -> None:
+    """Do nothing."""
+
+
 class Program(Struct, frozen=True):
-    """What is run: `service.program.assembly`, or a stand-in of a test."""
+    """What is run: `service.program.assembly`, or a stand-in of a test.
+
+    `prepare` is called once before all processes; it may raise a StorageError.
+    """
 
     make_app: Callable[[Config], web.Application]
     drain: Callable[[web.Application, float], Awaitable[None]]
+    prepare: Callable[[Config], None] = nothing_to_prepare
 
 
 class DrainingRunner(web.AppRunner):

@@ -1,7 +1,7 @@
 """Several worker processes under gunicorn, which restarts one that dies.
 
-On SIGHUP the settings are read again and new workers take the place of the old
-ones, which finish what they are doing; the sockets stay open all the while.
+On SIGHUP the settings are read again and new workers take the place of the old ones, once they
+are ready (`arbiter.py`); these finish what they are doing. The sockets stay open all the while.
 """
 
 import logging
@@ -21,6 +21,7 @@ from typing_extensions import override
 
 from service.observing.logs import setup_logging
 from service.observing.shared_metrics import forget_worker
+from service.program.arbiter import ReadyPipe, RelievingArbiter
 from service.program.runner import FLUSH_SECONDS, DrainingRunner, Program
 from service.settings.config import Config
 
@@ -73,6 +74,16 @@ class WorkerLog(Logger):  # type: ignore[misc]  # gunicorn has no types
 class Worker(GunicornUVLoopWebWorker):
     """One worker process."""
 
+    _has_told = False
+
+    @override
+    def notify(self) -> None:
+        """Show that it lives, as aiohttp's worker does from when it listens on."""
+        super().notify()
+        if not self._has_told:
+            self._has_told = True
+            self.app.ready.tell(self.pid)
+
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop at once; aiohttp's worker would look whether it should only once a second."""
@@ -94,7 +105,13 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self._descriptors = [one.detach() for one in sockets]
         self._on_ready = on_ready
         self._logging = ExitStack()  # of one worker
+        self.ready = ReadyPipe()
         super().__init__()
+
+    @override
+    def run(self) -> None:
+        """Be the parent process until a signal ends it."""
+        RelievingArbiter(self, self.ready).run()
 
     @override
     def load_config(self) -> None:

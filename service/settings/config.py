@@ -33,6 +33,7 @@ from service.settings.problems import ConfigError, from_validation, unknown
 from service.settings.removed import REMOVED, without_removed
 from service.settings.seed_names import SEED_NAMES, SeedReading, translate
 from service.settings.tree import merged, setting_names
+from service.vocabulary.credentials import ALL_KINDS, UpstreamChoice, UpstreamKind
 
 DEFAULT_PROMPT_PREFIX = "请严格根据我的以下要求完成绘图任务，如果我没有发出指定的绘画指令，则绘制出我发出的文字对应的图片："
 DEFAULT_FILE = "config.yaml"
@@ -312,6 +313,22 @@ def wants_codex_demo(config: Config) -> bool:
     return base_url == DEMO or (config.upstream.base_url == DEMO and base_url == CODEX_URL)
 
 
+def kinds_taken(config: Config) -> frozenset[UpstreamKind]:
+    """Return the upstreams that are not switched off."""
+    is_taken = {
+        UpstreamKind.WEBSITE: config.upstream.base_url != NONE,
+        UpstreamKind.CODEX: bool(config.codex.base_url),
+    }
+    return frozenset(kind for kind, is_on in is_taken.items() if is_on)
+
+
+def upstream_choice(
+    tokens: TokensConfig, taken: frozenset[UpstreamKind] = ALL_KINDS
+) -> UpstreamChoice:
+    """Return which credentials go to which upstream, of those that are there."""
+    return UpstreamChoice(tokens.codex_client_id, tokens.provider == "codex", taken)
+
+
 class LoadedConfig(Struct, frozen=True):
     """The settings, and a sentence for each of the seed's names that was read."""
 
@@ -332,8 +349,8 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     if path is None and Path(DEFAULT_FILE).is_file():
         path = Path(DEFAULT_FILE)
     file = translate(read_mapping(path) if path else {}, _default_slugs())
-    names = (*SETTINGS, *REMOVED)
-    given = read_environment(os.environ if environ is None else environ, names)
+    variables = os.environ if environ is None else environ
+    given = read_environment(variables, (*SETTINGS, *REMOVED))
     problems = [*file.problems, *(unknown(name, SETTINGS) for name in HIDDEN & set(file.tree))]
     problems += given.problems
     tree, removed = without_removed(merged(file.tree, given.tree))
@@ -364,6 +381,10 @@ def _with_models(
     }
     origins = {name: file.origins.get(f"models.{name}", f"models.{name}") for name in explicit}
     problems += used_twice(explicit, origins, config.gpts)
+    if not kinds_taken(config):
+        problems.append(
+            "codex.base_url: there is no upstream at all; upstream.base_url is none, too"
+        )
     if problems:
         raise ConfigError(problems)
     table = laid_over(defaults, explicit, file.replaced, config.gpts)

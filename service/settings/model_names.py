@@ -1,12 +1,20 @@
 """Who owns a public model name: rows of the settings over rows of the default table (spec 3, 5)."""
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from service.vocabulary.errors import NotFoundError
+
 _MONTH, _DAY = "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_MAX_SHOWN_CHARS = 100
+_CLOSEST = 3
 _DATED = re.compile(rf"(.+)-(?:20[0-9]{{2}}-{_MONTH}-{_DAY}|{_MONTH}{_DAY})")
+# What a slug may carry without being another model: a date, or that it is new.
+_VARIANT = re.compile(r"(?:-(?:\d{4,8}|\d{4}-\d\d-\d\d|preview|latest))+$")
 
 
 class ModelRow(Struct, frozen=True):
@@ -20,6 +28,24 @@ def undated(name: str) -> str | None:
     """Return a name without its date, as in `gpt-4o-2024-08-06` or `gpt-4-0613`; None without one."""
     found = _DATED.fullmatch(name)
     return found[1] if found else None
+
+
+def is_other_model(asked: str, answered: str) -> bool:
+    """Return whether another family answered than the one that was asked (protocol 1.1)."""
+    is_open = asked == "auto" or "gizmo" in asked
+    return not is_open and _VARIANT.sub("", asked) != _VARIANT.sub("", answered)
+
+
+def unknown_model(name: str, known: Iterable[str]) -> NotFoundError:
+    """Return the error for a name that nobody knows; it names the closest ones."""
+    shown = _CONTROL.sub("?", name[: _MAX_SHOWN_CHARS + 1])
+    if len(name) > _MAX_SHOWN_CHARS:
+        shown = f"{shown[:_MAX_SHOWN_CHARS]}…"
+    closest = difflib.get_close_matches(shown, dict.fromkeys(known), n=_CLOSEST, cutoff=0.0)
+    message = f"The model `{shown}` does not exist or you do not have access to it."
+    if closest:
+        message += f" The closest known names are: {', '.join(closest)}."
+    return NotFoundError(message, code="model_not_found", param="model")
 
 
 def laid_over(

@@ -125,12 +125,16 @@ class Judged(Struct, frozen=True):
 
 
 class CodexRefusedError(UpstreamRefusedError):
-    """Codex's back end refused; `judged` says what that is."""
+    """Codex's back end refused; `limit` is there if it was of the account's allowance.
+
+    A model at its capacity counts as an overload, whatever status says so.
+    """
 
     def __init__(self, judged: Judged, upstream_status: int, *, is_page: bool = False) -> None:
-        super().__init__(judged.failure, upstream_status, is_page=is_page)
+        is_busy = judged.failure.status == HTTPStatus.SERVICE_UNAVAILABLE
+        status = judged.failure.status if is_busy else upstream_status
+        super().__init__(judged.failure, status, is_page=is_page)
         self.limit = judged.limit
-        self.upstream_code = judged.failure.code
 
 
 def codex_refusal(

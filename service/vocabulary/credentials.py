@@ -118,30 +118,51 @@ class Caller(Struct, frozen=True):
         return f"Caller({self.account[:8]})"
 
 
+ALL_KINDS = frozenset(UpstreamKind)
+
+
 class UpstreamChoice(Struct, frozen=True):
     """Which upstream a request goes to: its credential decides, as it was sent (spec 14.1).
 
-    `codex_client_id` is that of the access tokens which Codex's login makes, and `takes_refresh`
-    tells that plain refresh tokens are of that login as well (`tokens.provider: codex`).
+    `codex_client_id` is that of the access tokens which Codex's login makes, `takes_refresh`
+    tells that plain refresh tokens are of that login as well (`tokens.provider: codex`), and
+    `taken` are the upstreams that this gateway has.
     """
 
     codex_client_id: str
     takes_refresh: bool = False
+    taken: frozenset[UpstreamKind] = ALL_KINDS
 
     def upstream_of(self, credential: Credential) -> UpstreamKind:
-        """Return the upstream of a credential."""
+        """Return the upstream of a credential.
+
+        Raises:
+            AuthError: this gateway does not have it.
+        """
         is_codex = credential.token.startswith(CODEX_PREFIX) or (
             self.takes_refresh
             if credential.kind is TokenKind.REFRESH
             else self._is_codex_token(credential.token)
         )
-        return UpstreamKind.CODEX if is_codex else UpstreamKind.WEBSITE
+        kind = UpstreamKind.CODEX if is_codex else UpstreamKind.WEBSITE
+        if kind not in self.taken:
+            raise AuthError(f"{WRONG_KEY} {_NOT_TAKEN[kind]}")
+        return kind
 
     def _is_codex_token(self, access_token: str) -> bool:
         claims = claims_of(access_token)
         audience = claims.get("aud")
         named = audience if isinstance(audience, list) else [audience]
         return self.codex_client_id in (claims.get("client_id"), *named)
+
+
+_NOT_TAKEN = {
+    UpstreamKind.WEBSITE: (
+        "This gateway takes accounts of Codex's login only: an access token of that login, or any "
+        f"of its tokens as '{CODEX_PREFIX}<token>'."
+    ),
+    UpstreamKind.CODEX: "This gateway takes no accounts of Codex's login.",
+}
 
 
 class TokenAccount(Struct, frozen=True):

@@ -24,7 +24,7 @@
       UnconfirmedError               503  the upstream cannot be asked about this credential
       ShutdownError                  503  this gateway is being stopped
       StorageError                   500  disk, bucket or state store
-        LockTimeoutError             503  a lock of the state store could not be had in time
+        LockTimeoutError             500  a lock of the state store could not be had in time
         StorageFullError             507  this machine's disk is full
 
 Anything else that leaves a module is a bug. Messages are for the caller: they
@@ -94,6 +94,9 @@ class NotFoundError(RequestError):
 
     status = 404
     code = "not_found"
+
+
+NOT_OFFERED = "not_offered_by_account"  # code of what only accounts of the other upstream have
 
 
 class MethodNotAllowedError(RequestError):
@@ -268,9 +271,7 @@ class StorageError(ServiceError):
 
 
 class LockTimeoutError(StorageError):
-    """A lock that all processes share could not be had in time."""
-
-    status = 503
+    """A lock that all processes share could not be had in time; no caller sees it as it is."""
 
 
 class StorageFullError(StorageError):

@@ -250,11 +250,18 @@ class ChatRequest(Struct, frozen=True):
 
 
 class ModelInfo(Struct, frozen=True):
-    """One entry of `GET /v1/models`; `created` in seconds."""
+    """One entry of `GET /v1/models`; `created` in seconds.
+
+    The rest is what an upstream tells of a model, where it does: the tokens of its context, what
+    it takes in, such as `text` and `image`, and the words of effort that it knows.
+    """
 
     id: str
     created: int
     owned_by: str
+    context_window: int | None = None
+    input_modalities: tuple[str, ...] = ()
+    reasoning_efforts: tuple[str, ...] = ()
 
 
 class StoredMessage(Struct, frozen=True):

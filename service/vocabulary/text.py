@@ -47,6 +47,15 @@ def join_surrogates(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
+def well_formed(text: str) -> str:
+    """Return text that can be sent: surrogate pairs joined, a lone half replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
 def ends_in_half(text: str) -> bool:
     """Return whether the last code point is a high surrogate, whose other half may follow."""
     return "\ud800" <= text[-1:] <= "\udbff"

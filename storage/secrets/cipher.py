@@ -86,7 +86,7 @@ def load_or_create_secret(path: Path) -> bytes:
         message = f"The secret {path} cannot be read or made: {exc.strerror or exc}"
         raise StorageError(message) from exc
     if not secret:
-        message = f"The secret {path} is empty. Delete the file to have a new one made."
+        message = f"The secret {path} is empty; delete the file to have a new one made"
         raise StorageError(message)
     return secret
 

@@ -95,6 +95,7 @@ def _key(name: str, value: str | None, why: str, status: int = 401, **more: Any)
 
 
 DEAD = "its hash is not among the keys; it is not sent anywhere"
+NOT_SENT = "it is no refresh token, and is sent to no token service"
 CREDENTIALS = Section(
     "Tokens and gateway keys",
     "Each is sent with a good chat, and none is repeated in an answer. Keys begin with "
@@ -116,7 +117,12 @@ CREDENTIALS = Section(
         _key("a gateway key that was revoked", "Bearer {revoked}", DEAD),
         _key("half a gateway key", f"Bearer {PREFIX}" + "a" * 8, DEAD),
         _key("a gateway key and an account", "Bearer {key},other", "the account is the key's", 403, code="permission_error"),
-        _key("a gateway key in capitals", f"Bearer {PREFIX.upper()}" + "a" * 8 + "b" * 43, "it goes to no token service"),
+        _key("a gateway key in capitals", f"Bearer {PREFIX.upper()}" + "a" * 8 + "b" * 43, NOT_SENT),
+        _key("a gateway key in quotes", f'Bearer "{PREFIX}' + "a" * 8 + "b" * 43 + '"', NOT_SENT),
+        _key("a gateway key after its name", f"Bearer token={PREFIX}" + "a" * 8 + "b" * 43, NOT_SENT),
+        _key("a gateway key for an account", f"Bearer a-refresh-token,{PREFIX}" + "a" * 8 + "b" * 43, NOT_SENT),
+        _key("a key of OpenAI's API", "Bearer sk-proj-" + "a" * 48, NOT_SENT),
+        _key("a key of Anthropic's API", "Bearer sk-ant-api03-" + "a" * 48, NOT_SENT),
         _key("a gateway key for other models", "Bearer {narrow}", "a key may be held to some models", 404, code="model_not_found", param="model"),
     ),
 )  # fmt: skip

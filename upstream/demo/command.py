@@ -6,8 +6,10 @@ import os
 import signal
 import sys
 import threading
+from typing import Any
 
 from aiohttp import web
+from msgspec.structs import asdict
 
 from upstream.demo.app import make_demo_app
 from upstream.demo.codex.login import OUTCOMES
@@ -16,67 +18,46 @@ from upstream.demo.ground.options import DemoOptions
 SHUTDOWN_SECONDS = 0.5
 """Running answers are dropped at once, so little is left to wait for."""
 
-_SECONDS = {
-    "access-seconds": "life of issued access tokens",
-    "delay-seconds": "pause between pieces of an answer",
-    "later-seconds": "when a picture that comes later appears",
+_FLAGS: dict[str, dict[str, Any]] = {
+    "access-seconds": {"type": float, "help": "life of issued access tokens"},
+    "delay-seconds": {"type": float, "help": "pause between pieces of an answer"},
+    "later-seconds": {"type": float, "help": "when a picture that comes later appears"},
+    "rotate": {"action": "store_true", "help": "give a new refresh token with each access token"},
+    "generation": {
+        "choices": ("v0", "v1", "ask"),
+        "help": "stream encoding; ask: v1 for those who ask for it",
+    },
+    "codex-account": {"help": "name whose words choose its plan"},
+    "codex-outcome": {"choices": OUTCOMES, "help": "how logins end"},
+    "codex-interval": {"help": "seconds, as text"},
+    "crlf": {"dest": "is_crlf", "action": "store_true", "help": "end lines of streams with CRLF"},
 }
+"""One for each field of `DemoOptions`, which has the defaults."""
 
 
 def main() -> None:
     """Serve until a signal, or until the parent is gone if so asked."""
-    arguments = _parser().parse_args()
-    asyncio.run(_serve(arguments))
+    asyncio.run(_serve(_parser().parse_args()))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m upstream.demo", description="An upstream to try the gateway with."
-    )
+    told = "An upstream to try the gateway with."
+    parser = argparse.ArgumentParser(prog="python -m upstream.demo", description=told)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9100, help="0 picks a free one")
-    parser.add_argument(
-        "--exit-with-parent", action="store_true", help="exit when standard input ends"
-    )
-    for name, shown in _SECONDS.items():
-        default = getattr(DemoOptions(), name.replace("-", "_"))
-        parser.add_argument(f"--{name}", type=float, default=default, help=shown)
-    parser.add_argument(
-        "--rotate", action="store_true", help="give a new refresh token with each access token"
-    )
-    parser.add_argument(
-        "--generation",
-        choices=("v0", "v1", "ask"),
-        default="ask",
-        help="stream encoding; ask: v1 for those who ask for it",
-    )
-    codex = DemoOptions()
-    parser.add_argument(
-        "--codex-account", default=codex.codex_account, help="name whose words choose its plan"
-    )
-    parser.add_argument(
-        "--codex-outcome", choices=OUTCOMES, default=codex.codex_outcome, help="how logins end"
-    )
-    parser.add_argument("--codex-interval", default=codex.codex_interval, help="seconds, as text")
-    parser.add_argument("--crlf", action="store_true", help="end lines of streams with CRLF")
+    told = "exit when standard input ends"
+    parser.add_argument("--exit-with-parent", action="store_true", help=told)
+    for name, how in _FLAGS.items():
+        parser.add_argument(f"--{name}", **how)
+    parser.set_defaults(**asdict(DemoOptions()))
     return parser
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
-    options = DemoOptions(
-        access_seconds=arguments.access_seconds,
-        rotate=arguments.rotate,
-        delay_seconds=arguments.delay_seconds,
-        later_seconds=arguments.later_seconds,
-        generation=arguments.generation,
-        is_crlf=arguments.crlf,
-        codex_account=arguments.codex_account,
-        codex_outcome=arguments.codex_outcome,
-        codex_interval=arguments.codex_interval,
-    )
-    runner = web.AppRunner(
-        make_demo_app(options), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS
-    )
+    fields = DemoOptions.__struct_fields__
+    options = DemoOptions(**{name: getattr(arguments, name) for name in fields})
+    app = make_demo_app(options)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         await web.TCPSite(runner, arguments.host, arguments.port).start()

@@ -12,14 +12,25 @@ from upstream.http.backend import Backend
 # Probes come every few seconds from each orchestrator; the upstream need not hear them all.
 FRESH_SECONDS = 5.0
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
-_PATH = "backend-api/models"  # without a bearer: being refused is being answered
 
 
 class UpstreamProbe:
-    """Asks each route in turn for anything at all; an answer below 500 is good."""
+    """Asks each route in turn for anything at all; an answer below 500 is good.
 
-    def __init__(self, backend: Backend, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        backend: is asked.
+        path: what for, without a bearer: being refused is being answered.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        path: str = "backend-api/models",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._backend = backend
+        self._path = path
         self._clock = clock
         self._asked_at: float | None = None
         self._problem: str | None = None
@@ -41,7 +52,10 @@ class UpstreamProbe:
                 async with (
                     self._backend.connecting(route),
                     self._backend.session.get(
-                        route.url(_PATH), headers=headers, timeout=_TIMEOUT, allow_redirects=False
+                        route.url(self._path),
+                        headers=headers,
+                        timeout=_TIMEOUT,
+                        allow_redirects=False,
                     ) as response,
                 ):
                     if response.status < HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -63,12 +63,13 @@ class UpstreamAcceptance:
         account = credential.account
         key = f"accepted:{account}"
         async with self._asking.setdefault(account, asyncio.Lock()):
-            if self._is_known(account) or await self._state.get(key):
+            if self.is_known(account) or await self._state.get(key):
                 return
             self.note(await self._asked(credential))
             await self._state.set(key, b"true", ACCEPTED_SECONDS)
 
-    def _is_known(self, account: str) -> bool:
+    def is_known(self, account: str) -> bool:
+        """Tell whether the upstream has accepted this account here within the last hour."""
         accepted_at = self._accepted.get(account)
         return accepted_at is not None and self._clock() - accepted_at < ACCEPTED_SECONDS
 

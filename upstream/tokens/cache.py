@@ -37,15 +37,11 @@ class Cipher(Protocol):
 
 
 class Exchanged(msgspec.Struct, frozen=True):
-    """An access token and its life, in seconds since the epoch.
-
-    `serial` counts the exchanges of one caller's token, whichever process makes them.
-    """
+    """An access token and its life, in seconds since the epoch."""
 
     access_token: str
     issued_at: float
     expires_at: float
-    serial: int = 0  # as earlier versions left it
 
     @override
     def __repr__(self) -> str:
@@ -64,7 +60,10 @@ class Exchanged(msgspec.Struct, frozen=True):
 
 
 class Rotated(msgspec.Struct, frozen=True):
-    """The refresh token to send in place of the caller's, and the exchange that gave it."""
+    """The refresh token to send in place of the caller's.
+
+    `serial` numbers those that took the place of one caller's, whichever process exchanged it.
+    """
 
     refresh_token: str
     issued_at: float
@@ -94,11 +93,6 @@ class Known(msgspec.Struct, frozen=True):
     exchanged: Exchanged | None = None
     rotated: Rotated | None = None
     refused: Refused | None = None
-
-    @property
-    def serial(self) -> int:
-        """The number of the last exchange."""
-        return max(part.serial if part else 0 for part in (self.exchanged, self.rotated))
 
 
 class TokenCache:
@@ -157,11 +151,10 @@ class TokenCache:
         A rotated token is in memory before the first wait, and in the journal after it.
         """
         now, known = self._clock(), self.known(key)
-        serial = known.serial + 1
-        exchanged = Exchanged(grant.access_token, now, grant.expires_at, serial)
+        exchanged = Exchanged(grant.access_token, now, grant.expires_at)
         rotated = known.rotated
         if grant.refresh_token:
-            rotated = Rotated(grant.refresh_token, now, serial)
+            rotated = Rotated(grant.refresh_token, now, rotated.serial + 1 if rotated else 1)
             self._unsaved[key] = False
         self._remember(key, Known(exchanged, rotated, None))
         if grant.refresh_token:
@@ -213,8 +206,8 @@ class TokenCache:
             self._opened(await get(f"{SEALED_PREFIX}refused:{key}"), Refused),
         )
         newest = Known(
-            _newest(stored.exchanged, left.exchanged, mine.exchanged),
-            _newest(stored.rotated, left.rotated, mine.rotated),
+            reduce(_later, (stored.exchanged, left.exchanged, mine.exchanged), None),
+            reduce(_newer, (stored.rotated, left.rotated, mine.rotated), None),
             stored.refused or mine.refused,
         )
         return newest, stored, left
@@ -269,17 +262,20 @@ class TokenCache:
             return None
 
 
-_Numbered = TypeVar("_Numbered", Exchanged, Rotated)
-
-
-def _newest(*found: _Numbered | None) -> _Numbered | None:
-    """Return the one of the last exchange, the first of equals."""
-    return reduce(_newer, found, None)
-
-
-def _newer(one: _Numbered | None, other: _Numbered | None) -> _Numbered | None:
+def _later(one: Exchanged | None, other: Exchanged | None) -> Exchanged | None:
+    """Return the access token that came last; after a clock was set, at worst one that is over."""
     if one is None or other is None:
         return one or other
-    if one.serial and other.serial:  # moments would not do: a clock may have been set in between
+    return other if other.issued_at > one.issued_at else one
+
+
+def _newer(one: Rotated | None, other: Rotated | None) -> Rotated | None:
+    """Return the refresh token that came last, by number, since the others are dead.
+
+    Those of earlier versions have none; their moments decide.
+    """
+    if one is None or other is None:
+        return one or other
+    if one.serial and other.serial:
         return other if other.serial > one.serial else one
     return other if other.issued_at > one.issued_at else one

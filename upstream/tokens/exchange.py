@@ -24,8 +24,8 @@ file needs no store for its lock, and goes ahead without one.
     store      SQLite or Redis, seen by all processes, and what survives
 
 A rotated token goes into memory before anything is waited for, then into the journal, then into
-the store, and when the store has it out of the journal again. Of what is found in several places
-the last exchange counts: they are numbered, since moments would be wrong after a clock was set.
+the store, and when the store has it out of the journal again. Of those that are found in several
+places the last counts: they are numbered, since moments would be wrong after a clock was set.
 Only the holder of the lock writes rotated tokens, after a certain reading, so that nobody puts an
 old one over a newer.
 

@@ -12,12 +12,12 @@ from collections.abc import Awaitable, Callable, Sequence
 import aiohttp
 from msgspec import Struct, structs
 
-from service.settings.config import TokensConfig
+from service.settings.config import TokensConfig, upstream_choice
 from service.vocabulary.credentials import (
+    ALL_KINDS,
     Caller,
     Credential,
     TokenKind,
-    UpstreamChoice,
     UpstreamKind,
     account_in,
 )
@@ -40,7 +40,8 @@ class TokenOptions(Struct, frozen=True):
     `daily` are the jobs of `tokens.daily_refresh_at`; `on_refresh` is told `ok`,
     `refused` or `failed` for each exchange; `clock` counts seconds since the
     epoch; `tick_seconds` is how often the background loop looks. `has_keys` and `is_demo`
-    say what this gateway takes: keys of its own, and on the demo any word.
+    say what this gateway takes: keys of its own, and on the demo any word; `taken` are the upstreams
+    whose credentials it takes.
     """
 
     daily: Sequence[Callable[[], Awaitable[None]]] = ()
@@ -50,6 +51,7 @@ class TokenOptions(Struct, frozen=True):
     retry_pause_seconds: float = 0.5
     has_keys: bool = False
     is_demo: bool = False
+    taken: frozenset[UpstreamKind] = ALL_KINDS
 
 
 class Tokens:
@@ -65,7 +67,7 @@ class Tokens:
         self._options = options or TokenOptions()
         self._clock = self._options.clock
         self._daily_at = config.daily_refresh_at
-        self._choice = UpstreamChoice(config.codex_client_id, config.provider == "codex")
+        self._choice = upstream_choice(config, self._options.taken)
         self._wires = wires_of(config)
         self._exchanges = Exchanges(
             TokenService(session, self._clock, self._options.retry_pause_seconds),
@@ -78,6 +80,7 @@ class Tokens:
 
     async def caller(self, credential: Credential) -> Caller:
         """Return whom to act as; see the port."""
+        self._choice.upstream_of(credential)  # before it is sent to anybody
         if credential.kind is TokenKind.ACCESS:
             expires_at = read_expiry(credential.bare_token)
             if expires_at is not None and expires_at <= self._clock():

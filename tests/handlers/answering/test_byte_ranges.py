@@ -123,6 +123,59 @@ async def test_the_tag_of_an_answer_is_its_condition(client: TestClient, name: s
             assert response.status == status
 
 
+@pytest.mark.parametrize("name", ["disk", "beyond"])
+@pytest.mark.parametrize(
+    ("headers", "status", "body"),
+    [
+        ({"Range": "bytes=5-9"}, 206, BODY[5:10]),
+        ({"Range": "Bytes = 5-9 "}, 206, BODY[5:10]),
+        ({"Range": "bytes=-7"}, 206, BODY[-7:]),
+        ({"Range": "bytes=-9999"}, 206, BODY),
+        ({"Range": "bytes=1020-9999"}, 206, BODY[1020:]),
+        ({"Range": "bytes=-0"}, 416, b""),
+        ({"Range": "bytes=1024-"}, 416, b""),
+        ({"Range": "bytes=9-5"}, 200, BODY),
+        ({"Range": "bytes=0-1,4-5"}, 200, BODY),
+        ({"Range": "lines=1-2"}, 200, BODY),
+        ({"Range": f"bytes={'9' * 5000}-"}, 200, BODY),
+        ({"Range": "bytes=5-9", "If-Range": "TAG"}, 206, BODY[5:10]),
+        ({"Range": "bytes=5-9", "If-Range": "W/TAG"}, 200, BODY),
+        ({"Range": "bytes=5-9", "If-Range": '"another"'}, 200, BODY),
+        ({"Range": "bytes=5-9", "If-Range": "nonsense"}, 200, BODY),
+        ({"Range": "bytes=-0", "If-Range": '"another"'}, 200, BODY),
+        ({"Range": "bytes=5-9", "If-Range": MADE}, 206, BODY[5:10]),
+        ({"Range": "bytes=5-9", "If-Range": BEFORE}, 200, BODY),
+        ({"Range": "bytes=5-9", "If-Range": AFTER}, 200, BODY),
+    ],
+)
+async def test_a_range_is_served_only_of_what_the_caller_has(
+    client: TestClient, name: str, headers: dict[str, str], status: int, body: bytes
+) -> None:
+    tag = (await client.head(f"/{name}")).headers["ETag"]
+    sent = {key: value.replace("TAG", tag) for key, value in headers.items()}
+    async with client.get(f"/{name}", headers=sent) as response:
+        assert (response.status, await response.read()) == (status, body)
+        if status == 416:
+            assert response.headers["Content-Range"] == "bytes */1024"
+
+
+async def test_a_file_that_grows_shorter_does_not_look_whole(
+    client: TestClient, tmp_path: Path
+) -> None:
+    (tmp_path / "disk").write_bytes(bytes(10_000_000))
+    async with client.get("/disk") as response:
+        os.truncate(tmp_path / "disk", 5)
+        with pytest.raises(ClientPayloadError):
+            await response.read()
+
+
+async def test_what_is_no_file_is_not_there(client: TestClient, contents: Any) -> None:
+    contents["folder"] = contents["disk"].parent
+    contents["below"] = contents["disk"] / "x"
+    for name in ("folder", "below"):
+        assert (await client.get(f"/{name}")).status == 404
+
+
 async def test_what_is_gone_or_out_of_order_is_told_with_a_status(client: TestClient) -> None:
     for name, status, code in (("gone", 404, "not_found"), ("dead", 500, "storage_error")):
         for headers in ({}, {"Range": "bytes=5-9"}):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 from aiohttp import web
@@ -75,7 +76,10 @@ async def fail(_request: web.Request) -> web.Response:
 
 
 def make_app(config: Config) -> web.Application:
-    if "broken" in sys.argv:
+    while Path("slow-start").exists():
+        leave("starting")
+        time.sleep(0.05)
+    if "broken" in sys.argv or Path("broken").exists():
         message = "the start failed"
         raise RuntimeError(message)
     app = web.Application(client_max_size=10_000_000)

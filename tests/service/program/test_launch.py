@@ -142,6 +142,19 @@ def test_an_application_that_fails_to_start_ends_the_process(start, workers):
     assert "the start failed" in gateway.error
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_secret_that_cannot_be_made_is_one_line(tmp_path, workers):
+    settings = SETTINGS.format(workers=workers) + "upstream: {base_url: 'http://a'}"
+    (tmp_path / "config.yaml").write_text(settings)
+    (tmp_path / "data").write_text("no folder")  # who is root may write everywhere else
+    gateway = GatewayProcess(tmp_path, "-m", "service")
+    assert gateway.process.wait(30) == 1
+    assert gateway.error == (
+        "The secret data/secret.key cannot be read or made: File exists. "
+        "Make data/ writable, or set tokens.secret.\n"
+    )
+
+
 # --- in this process ---------------------------------------------------------------
 
 

@@ -79,6 +79,18 @@ def pids_of(gateway: GatewayProcess) -> set[int]:
     return {json.loads(gateway.get("/about"))["pid"] for _ in range(10)}
 
 
+def both_of(gateway: GatewayProcess) -> set[int]:
+    """The workers, once both are there."""
+    seen: set[int] = set()
+
+    def are_there() -> bool:
+        seen.update(pids_of(gateway))
+        return len(seen) == 2
+
+    wait_until(are_there)
+    return seen
+
+
 def wait_until(is_true: Callable[[], bool]) -> None:
     end = time.monotonic() + 20
     while not is_true():
@@ -88,7 +100,7 @@ def wait_until(is_true: Callable[[], bool]) -> None:
 
 def test_a_reload_under_load_loses_nothing_and_reads_the_settings_again(start, tmp_path):
     gateway = start(TWO)
-    before = pids_of(gateway)
+    before = both_of(gateway)
     with load_on(gateway) as failures:
         running = fetch(f"{gateway.address()}/slow?tenths=20")
         (tmp_path / "config.yaml").write_text(TWO.replace("http://a", "http://b"))
@@ -102,12 +114,61 @@ def test_a_reload_under_load_loses_nothing_and_reads_the_settings_again(start, t
 
 def test_a_reload_of_bad_settings_changes_nothing(start, tmp_path):
     gateway = start(TWO)
-    before = pids_of(gateway)
+    before = both_of(gateway)
     (tmp_path / "config.yaml").write_text(TWO.replace("base_url", "base_urn"))
     gateway.process.send_signal(signal.SIGHUP)
     wait_until(lambda: not pids_of(gateway) & before)
     assert json.loads(gateway.get("/about"))["base_url"] == "http://a"
     assert "upstream.base_urn" in gateway.error
+    assert gateway.stop() == 0
+
+
+def children_of(pid: int) -> set[int]:
+    return {int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def test_the_old_workers_serve_until_the_new_ones_are_ready(start, tmp_path):
+    gateway = start(TWO)
+    before = both_of(gateway)
+    (tmp_path / "slow-start").touch()
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_until((tmp_path / "starting").exists)
+    assert {json.loads(gateway.get("/about"))["pid"] for _ in range(20)} <= before
+    (tmp_path / "slow-start").unlink()
+    wait_until(lambda: not pids_of(gateway) & before)
+    assert gateway.stop() == 0
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="it counts processes as Linux shows them")
+def test_fifteen_reloads_in_a_row_are_two_and_no_request_is_lost(start, tmp_path):
+    gateway = start(TWO)
+    before, most = both_of(gateway), 0
+    with load_on(gateway) as failures:
+        (tmp_path / "slow-start").touch()
+        for _ in range(15):
+            gateway.process.send_signal(signal.SIGHUP)
+            most = max(most, len(children_of(gateway.process.pid)))
+            assert json.loads(gateway.get("/about"))["pid"] in before
+        (tmp_path / "slow-start").unlink()
+        wait_until(lambda: gateway.error.count("read again") == 2)
+        wait_until(lambda: not pids_of(gateway) & before)
+        wait_until(lambda: len(children_of(gateway.process.pid)) == 2)
+    assert failures == []
+    assert most <= 4, "two generations at once"
+    assert gateway.error.count("read again") == 2
+    assert gateway.stop() == 0
+
+
+def test_new_workers_that_do_not_start_leave_the_old_ones_serving(start, tmp_path):
+    gateway = start(TWO)
+    before = both_of(gateway)
+    (tmp_path / "broken").touch()
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "new workers do not start" in gateway.error)
+    (tmp_path / "broken").unlink()
+    assert both_of(gateway) == before
+    gateway.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: not pids_of(gateway) & before)
     assert gateway.stop() == 0
 
 

@@ -1,6 +1,12 @@
 import pytest
 
-from service.vocabulary.text import Pieces, ends_in_half, join_surrogates, truncate_utf16
+from service.vocabulary.text import (
+    Pieces,
+    ends_in_half,
+    join_surrogates,
+    truncate_utf16,
+    well_formed,
+)
 
 
 @pytest.mark.parametrize(
@@ -14,6 +20,10 @@ from service.vocabulary.text import Pieces, ends_in_half, join_surrogates, trunc
 )
 def test_only_pairs_of_halves_are_joined(text: str, joined: str) -> None:
     assert join_surrogates(text) == joined
+
+
+def test_a_lone_half_is_replaced_and_a_pair_joined() -> None:
+    assert well_formed("a\ud83d\ude00b\ud83d") == "a😀b�"
 
 
 def test_a_high_half_at_the_end_is_seen_and_nothing_else() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.ports import LINE_SECONDS, Bounds, Lease, StateStore
-from service.vocabulary.errors import LockTimeoutError
+from service.vocabulary.errors import LockTimeoutError, StorageError
 from storage.state.store import PAUSE_SECONDS, open_state
 from tests.redis_server import RedisServer, running_redis
 
@@ -478,6 +478,17 @@ async def test_a_dead_store_degrades_and_says_so_once(
     assert "hunter2" not in caplog.text
 
 
+async def test_what_cannot_be_known_for_sure_is_no_absence(dead: StateStore) -> None:
+    with pytest.raises(StorageError):
+        await dead.fetch("key")
+
+
+async def test_what_is_fetched_is_what_is_got(store: StateStore) -> None:
+    assert await store.fetch("key") is None
+    assert await store.set("key", b"1")
+    assert await store.fetch("key") == b"1"
+
+
 async def test_without_its_store_a_process_that_is_alone_holds_locks_by_itself(
     tmp_path: Path,
 ) -> None:
@@ -492,6 +503,7 @@ async def test_without_its_store_a_process_that_is_alone_holds_locks_by_itself(
             assert inside.pop() == number
 
     await asyncio.gather(*(enter(number) for number in range(10)))
+    assert await dead.fetch("key") is None
     await dead.close()
 
 

@@ -69,7 +69,7 @@ async def test_what_one_process_keeps_another_reads(
     await cache.keep(KEY, grant(1, clock, "rotated-1"))
     assert other.known(KEY) == Known()
     known = await other.read(KEY)
-    assert known.exchanged == Exchanged("access-1", clock.now, clock.now + 1000, 1)
+    assert known.exchanged == Exchanged("access-1", clock.now, clock.now + 1000)
     assert known.rotated == Rotated("rotated-1", clock.now, 1)
     assert other.known(KEY) == known
 

@@ -140,6 +140,7 @@ async def test_a_store_that_takes_nothing_during_an_exchange_loses_no_token(
     """Issue 12.7: the other worker sent the token that was used up, and so did the next start."""
     one, other = start(), start()
     await one.exchange()
+    await other.tokens.caller(CREDENTIAL)
     with written_to(tmp_path / "state.db"):
         await one.exchange()
         await other.exchange()
@@ -185,6 +186,10 @@ async def test_what_could_not_be_stored_is_stored_at_the_end(
     with written_to(tmp_path / "state.db"):
         await worker.exchange()
     assert await journal.keys() == [KEY]
+    sealed = await journal.get(KEY)
+    assert sealed is not None
+    assert b"rotated" not in sealed
+    assert b"eyJ" not in sealed
     await worker.tokens.close()
     assert await journal.keys() == []
     await start(journal=elsewhere).exchange()

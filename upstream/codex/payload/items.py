@@ -111,7 +111,7 @@ def _other(
             if content := unseal(sealed):
                 told = [{"type": "summary_text", "text": text} for text in summary]
                 yield {"type": "reasoning", "summary": told, "encrypted_content": content}
-        case DrawnPart(file):
+        case DrawnPart(file) if file.path in files:  # else it is gone
             yield _message("user", [_content(file, files, "user")], "")
         case ItemPart(item):
             yield item

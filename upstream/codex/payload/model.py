@@ -5,6 +5,7 @@ from msgspec import Struct
 # From the least to the most; `ultra` is a word of clients for the last (codex 2.3).
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _ALIASES = {"ultra": "max"}
+EFFORT_WORDS = frozenset({*_EFFORTS, *_ALIASES})
 
 
 class CodexModel(Struct, frozen=True):

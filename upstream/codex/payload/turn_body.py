@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from service.vocabulary.requests import ChatRequest, Wishes
 from upstream.codex.payload.items import History, InlineFile, Item, history_of
@@ -42,6 +42,7 @@ class CodexTurn(Struct, frozen=True):
     cache_key: str
     is_lite: bool
     names: dict[str, str]
+    has_files: bool = False
 
     @property
     def has_sealed(self) -> bool:
@@ -51,7 +52,7 @@ class CodexTurn(Struct, frozen=True):
     def without_sealed(self) -> "CodexTurn":
         """Return the turn without what is sealed."""
         items = [item for item in self.body["input"] if item.get("type") != "reasoning"]
-        return CodexTurn({**self.body, "input": items}, self.cache_key, self.is_lite, self.names)
+        return structs.replace(self, body={**self.body, "input": items})
 
     @property
     def answered_calls(self) -> list[str]:
@@ -88,7 +89,8 @@ def build_turn(request: ChatRequest, source: TurnSource) -> CodexTurn:
     }
     if wishes.service_tier:
         body["service_tier"] = _TIERS.get(wishes.service_tier, wishes.service_tier)
-    return CodexTurn(_with_json(body), key, model.is_lite, tools.names)
+    has_files = bool(source.files)
+    return CodexTurn(_with_json(body), key, model.is_lite, tools.names, has_files=has_files)
 
 
 def _plain(history: History, tools: Tools) -> dict[str, Any]:

@@ -7,7 +7,6 @@ names the login, and each exchange ends the refresh token that was used.
 """
 
 import base64
-import hashlib
 import hmac
 import re
 import secrets
@@ -15,14 +14,14 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import jwt
 import msgspec
 
+from upstream.demo.ground.jwts import AUTH_CLAIM, claims_about, claims_of, is_expired, make_jwt
+from upstream.demo.ground.recent import Recent
 from upstream.demo.ground.refusals import Refusal
 
 CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 """The public client of Codex's command line."""
-AUTH_CLAIM = "https://api.openai.com/auth"
 PLANS = ("free", "go", "plus", "pro", "team", "business", "enterprise", "edu")
 DEFAULT_PLAN = "plus"
 KEPT_LOGINS = 10_000
@@ -35,6 +34,10 @@ _FINAL = {
     "dead": "refresh_token_invalidated",
 }
 """Words of a name that end its login for good, when a refresh token is used."""
+_ENDED = {
+    "token_expired": "Provided authentication token is expired. Please try signing in again.",
+    "token_revoked": "Encountered invalidated oauth token for user, failing request",
+}
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -57,18 +60,11 @@ class Account(msgspec.Struct, frozen=True):
         """The account id, always the same for the same name."""
         return str(uuid.uuid5(uuid.NAMESPACE_OID, f"demo Codex account of {self.name}"))
 
-    @property
-    def email(self) -> str:
-        """The address in the id token."""
-        return self.name if "@" in self.name else f"{self.name}@example.org"
-
 
 class Caller(msgspec.Struct, frozen=True):
     """Who asks: the account of the header, and what the access token says."""
 
     account_id: str
-    own_id: str
-    """The account of the token itself."""
     plan: str
     serial: int
     """The number of the access token; 0 for one that was not issued here."""
@@ -79,7 +75,7 @@ class Login(msgspec.Struct):
     """One login and the refresh token that is good at present."""
 
     account: Account
-    refresh_token: str
+    refresh_token: str = ""
     is_revoked: bool = False
 
 
@@ -87,17 +83,18 @@ class Accounts:
     """All logins, and the access tokens that ended before their time."""
 
     def __init__(self, access_seconds: float, clock: Callable[[], float]) -> None:
-        self._access_seconds = access_seconds
+        self._access_seconds = int(access_seconds)
         self._clock = clock
-        self._logins: dict[str, Login] = {}
+        self._logins: Recent[str, Login] = Recent(KEPT_LOGINS)
         self._serial = 0
-        self._ended: dict[int, str] = {}
+        self._ended: Recent[int, str] = Recent(KEPT_LOGINS)
         self._ended_up_to = (0, "")
 
     def sign_in(self, name: str) -> dict[str, Any]:
         """Return the token answer of a new login."""
         key = f"{name}~{secrets.token_hex(6)}"
-        return self._grant(key, self._remember(key, Login(Account(name), "")))
+        self._logins[key] = Login(Account(name))
+        return self._grant(key, self._logins[key])
 
     def exchange(self, refresh_token: str) -> dict[str, Any]:
         """Return the token answer for a refresh token, which is used up by it.
@@ -106,38 +103,35 @@ class Accounts:
             Refusal: 401 with one of the three codes that are final (X1.3).
         """
         key = _login_key(refresh_token)
-        login = self._logins.get(key)
-        if login is None:
-            account = Account(refresh_token.partition("~")[0])
-            login = self._remember(key, Login(account, refresh_token))
+        if key not in self._logins:
+            self._logins[key] = Login(Account(refresh_token.partition("~")[0]), refresh_token)
+        login = self._logins[key]
         words = login.account.words
-        for word in words & _FINAL.keys():
-            raise Refusal(401, _final_body(_FINAL[word], words))
+        code = next((_FINAL[word] for word in words if word in _FINAL), "")
         if login.is_revoked:
-            raise Refusal(401, _final_body("refresh_token_invalidated", words))
-        if login.refresh_token != refresh_token:
-            raise Refusal(401, _final_body("refresh_token_reused", words))
+            code = code or "refresh_token_invalidated"
+        elif login.refresh_token != refresh_token:
+            code = code or "refresh_token_reused"
+        if code:
+            raise Refusal(401, _final_body(code, words))
         return self._grant(key, login)
 
     def is_known(self, refresh_token: str) -> bool:
         """Tell whether a refresh token was made here, and is good."""
         key = _login_key(refresh_token)
-        return key != refresh_token and self._current(key) == refresh_token
+        login = self._logins.get(key)
+        return login is not None and key != refresh_token == login.refresh_token
 
     def revoke(self, token: str) -> bool:
         """End the login of a refresh or an access token; False if there is none."""
-        claims = _claims(token)
-        login = self._logins.get(str(claims.get("demo_login") or _login_key(token)))
-        if login is None:
-            return False
-        login.is_revoked = True
-        return True
+        login = self._logins.get(str(claims_of(token).get("demo_login") or _login_key(token)))
+        if login is not None:
+            login.is_revoked = True
+        return login is not None
 
-    def end(self, serial: int, code: str = "token_expired") -> None:
+    def end(self, serial: int) -> None:
         """End one access token."""
-        self._ended[serial] = code
-        if len(self._ended) > KEPT_LOGINS:
-            del self._ended[next(iter(self._ended))]
+        self._ended[serial] = "token_expired"
 
     def end_all(self, code: str = "token_expired") -> None:
         """End all access tokens so far."""
@@ -149,7 +143,7 @@ class Accounts:
         Raises:
             Refusal: 401, it is expired, revoked or no access token at all (X4).
         """
-        claims = _claims(bearer)
+        claims = claims_of(bearer)
         auth = claims.get(AUTH_CLAIM)
         if not isinstance(auth, dict) or not auth.get("chatgpt_account_id"):
             raise unauthorized("token_invalidated")
@@ -158,19 +152,13 @@ class Accounts:
             raise unauthorized(code)
         return Caller(
             account_id=account_id,
-            own_id=str(auth["chatgpt_account_id"]),
             plan=str(auth.get("chatgpt_plan_type") or DEFAULT_PLAN),
             serial=serial,
             is_fedramp=bool(auth.get("chatgpt_account_is_fedramp")),
         )
 
-    def _current(self, key: str) -> str:
-        login = self._logins.get(key)
-        return login.refresh_token if login else ""
-
     def _why_ended(self, claims: dict[str, Any], serial: int) -> str:
-        expires_at = claims.get("exp")
-        if isinstance(expires_at, int | float) and expires_at <= self._clock():
+        if is_expired(claims, self._clock()):
             return "token_expired"
         login = self._logins.get(str(claims.get("demo_login")))
         if login is not None and login.is_revoked:
@@ -178,53 +166,35 @@ class Accounts:
         last, code = self._ended_up_to
         return self._ended.get(serial) or (code if 0 < serial <= last else "")
 
-    def _remember(self, key: str, login: Login) -> Login:
-        self._logins[key] = login
-        if len(self._logins) > KEPT_LOGINS:
-            del self._logins[next(iter(self._logins))]
-        return login
-
     def _grant(self, key: str, login: Login) -> dict[str, Any]:
         self._serial += 1
-        account, claims = login.account, self._claims(login.account)
+        account, now = login.account, self._clock()
+        times, is_fedramp = (now, now + self._access_seconds), "fedramp" in account.words
+        more = {"chatgpt_account_is_fedramp": is_fedramp}
+        claims = claims_about(account.id, account.plan, times, **more)
         own = {"jti": secrets.token_hex(8), "demo_serial": self._serial, "demo_login": key}
         access = {"aud": ["https://api.openai.com/v1"], "client_id": CLIENT_ID, **own}
         answer = {
-            "access_token": jwt.encode(claims | access, _KEY),
-            "expires_in": int(self._access_seconds),
+            "access_token": make_jwt(claims | access),
+            "expires_in": self._access_seconds,
             "token_type": "Bearer",
         }
         if "steady" in account.words and login.refresh_token:
             return answer
         login.refresh_token = f"{key}~{secrets.token_urlsafe(18)}"
-        identity = {"aud": CLIENT_ID, "email": account.email}
+        email = account.name if "@" in account.name else f"{account.name}@example.org"
+        identity = {"aud": CLIENT_ID, "email": email}
         return answer | {
-            "id_token": jwt.encode(claims | identity, _KEY),
+            "id_token": make_jwt(claims | identity),
             "refresh_token": login.refresh_token,
             "scope": "openid profile email offline_access",
         }
 
-    def _claims(self, account: Account) -> dict[str, Any]:
-        now = int(self._clock())
-        user_id = f"user-{hashlib.sha256(account.id.encode()).hexdigest()[:24]}"
-        auth = {
-            "chatgpt_account_id": account.id,
-            "chatgpt_plan_type": account.plan,
-            "chatgpt_user_id": user_id,
-            "user_id": user_id,
-            "chatgpt_account_is_fedramp": "fedramp" in account.words,
-        }
-        times = {"iat": now, "exp": now + int(self._access_seconds)}
-        issued = {"iss": "https://auth.openai.com", "sub": f"auth0|{user_id}"}
-        return {**issued, **times, AUTH_CLAIM: auth}
-
 
 def unauthorized(code: str) -> Refusal:
     """Return the 401 for an access token that is not good."""
-    message = {
-        "token_expired": "Provided authentication token is expired. Please try signing in again.",
-        "token_revoked": "Encountered invalidated oauth token for user, failing request",
-    }.get(code, "Your authentication token has been invalidated. Please try signing in again.")
+    invalid = "Your authentication token has been invalidated. Please try signing in again."
+    message = _ENDED.get(code, invalid)
     error = {"message": message, "type": "invalid_request_error", "code": code, "param": None}
     headers = {"x-openai-authorization-error": code}
     return Refusal(401, {"error": error, "status": 401}, headers)
@@ -252,13 +222,6 @@ def _mac(account_id: str, raw: bytes) -> bytes:
 
 def _login_key(refresh_token: str) -> str:
     return refresh_token.rpartition("~")[0] or refresh_token
-
-
-def _claims(token: str) -> dict[str, Any]:
-    try:
-        return jwt.decode(token, options={"verify_signature": False, "verify_exp": False})
-    except jwt.PyJWTError:
-        return {}
 
 
 def _final_body(code: str, words: frozenset[str]) -> dict[str, Any]:

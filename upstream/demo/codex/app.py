@@ -7,14 +7,17 @@ from collections.abc import Callable
 import msgspec
 from aiohttp import web
 
-from upstream.demo.codex import images, login, responses, stats
+from upstream.demo.codex import login, responses, stats
 from upstream.demo.codex.accounts import Accounts, Caller
-from upstream.demo.codex.faults import LIMITS, ONCE, Once
+from upstream.demo.codex.faults import ONCE
+from upstream.demo.codex.images import draws
 from upstream.demo.codex.login import Handle
-from upstream.demo.codex.plans import Limits, answer_models
+from upstream.demo.codex.plans import LIMITS, Limits, answer_models
 from upstream.demo.codex.stats import CALLER, IS_BARE
+from upstream.demo.ground.jwts import bearer_of
 from upstream.demo.ground.options import DemoOptions
 from upstream.demo.ground.refusals import Refusal, detail
+from upstream.demo.ground.words import Once
 
 
 def add_codex(
@@ -31,9 +34,8 @@ def add_codex(
         others_tokens: answers `/oauth/token` for the clients of other upstreams.
         clock: the time of tokens and limits.
     """
-    choice = msgspec.convert(
-        {"account": options.codex_account, "outcome": options.codex_outcome}, login.Choice
-    )
+    wanted = {"account": options.codex_account, "outcome": options.codex_outcome}
+    choice = msgspec.convert(wanted, login.Choice)
     app[stats.STATS] = stats.Stats()
     app[login.ACCOUNTS] = Accounts(options.access_seconds, clock)
     app[login.LOGINS] = login.Logins(choice, options.codex_interval, clock)
@@ -45,7 +47,7 @@ def add_codex(
     for method, path, handle in _OPEN:
         app.router.add_route(method, path, handle)
     for method, path, handle in _GUARDED:
-        app.router.add_route(method, path, _guarded(handle))
+        app.router.add_route(method, f"/backend-api{path}", _guarded(handle))
 
 
 async def get_models(request: web.Request) -> web.StreamResponse:
@@ -87,10 +89,8 @@ def _guarded(handle: Handle) -> Handle:
 
 
 def _caller(request: web.Request) -> Caller:
-    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
     account_id = request.headers.get("ChatGPT-Account-Id", "")
-    accounts = request.app[login.ACCOUNTS]
-    caller = accounts.caller(bearer.strip() if scheme.lower() == "bearer" else "", account_id)
+    caller = request.app[login.ACCOUNTS].caller(bearer_of(request), account_id)
     if not account_id:
         raise Refusal(401, detail("ChatGPT-Account-Id header is missing"))
     return caller
@@ -122,12 +122,12 @@ _OPEN: tuple[tuple[str, str, Handle], ...] = (
     ("GET", r"/demo/codex/bodies/{n:\d+}", stats.get_body),
 )
 _GUARDED: tuple[tuple[str, str, Handle], ...] = (
-    ("GET", "/backend-api/codex/models", get_models),
-    ("GET", "/backend-api/codex/usage", get_usage),
-    ("GET", "/backend-api/wham/usage", get_usage),
-    ("GET", "/backend-api/codex/responses", get_socket),
-    ("POST", "/backend-api/codex/responses", responses.post_responses),
-    ("POST", "/backend-api/codex/responses/compact", responses.post_compact),
-    ("POST", "/backend-api/codex/images/generations", images.post_generation),
-    ("POST", "/backend-api/codex/images/edits", images.post_edit),
+    ("GET", "/codex/models", get_models),
+    ("GET", "/codex/usage", get_usage),
+    ("GET", "/wham/usage", get_usage),
+    ("GET", "/codex/responses", get_socket),
+    ("POST", "/codex/responses", responses.post_responses),
+    ("POST", "/codex/responses/compact", responses.post_compact),
+    ("POST", "/codex/images/generations", draws("image_generation")),
+    ("POST", "/codex/images/edits", draws("image_edit")),
 )

@@ -8,13 +8,17 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from upstream.demo.codex.faults import LIMITS, answer_instead, check_rest, find_fault
+from upstream.demo.codex.faults import answer_instead, check_rest, find_fault
+from upstream.demo.codex.login import Handle
+from upstream.demo.codex.plans import LIMITS
 from upstream.demo.codex.scenes import MAX_PARTIALS, TOKENS_OF_A_PICTURE, fitted, picture
 from upstream.demo.codex.stats import CALLER, STATS
-from upstream.demo.codex.stream import Event, Step, deliver
-from upstream.demo.codex.talk import Command, count_words, find_command, plain_text
+from upstream.demo.codex.stream import Event, send
+from upstream.demo.codex.talk import count_words
 from upstream.demo.codex.validator import invalid, read_body
+from upstream.demo.ground.delivery import HEAD, Piece
 from upstream.demo.ground.options import OPTIONS
+from upstream.demo.ground.words import Fault, plain_text, read_commands
 
 MAX_SENT = 5
 DRAWING_BEATS = 25
@@ -28,61 +32,53 @@ _CHOICES = {
     "output_format": ("png", "jpeg", "webp"),
     "moderation": ("auto", "low"),
     "model": ("gpt-image-2", "gpt-image-1.5"),
+    "n": range(11),
+    "partial_images": range(MAX_PARTIALS + 1),
 }
-_COUNTS = {"n": 10, "partial_images": MAX_PARTIALS}
 
 
-async def post_generation(request: web.Request) -> web.StreamResponse:
-    """Draw."""
-    return await _draw(request, "image_generation")
+def draws(kind: str) -> Handle:
+    """Return the handler that draws, on pictures that were sent if the kind is `image_edit`."""
 
+    async def post_order(request: web.Request) -> web.StreamResponse:
+        caller, limits = request[CALLER], request.app[LIMITS]
+        body = await read_body(request)
+        _validate(body, needs_pictures=kind == "image_edit")
+        asked = read_commands(body["prompt"]).fault
+        fault = find_fault(request, asked, (caller.account_id, body["prompt"]))
+        request.app[STATS].by_play[f"{kind} {fault.name}".strip()] += 1
+        check_rest(request, caller, "pictures")
+        if caller.plan == "free":
+            fault = Fault("not-included")
+        if instead := answer_instead(request, caller, fault):
+            return instead
+        limits.spend(caller, "pictures")
+        if body.get("stream"):
+            events = await asyncio.to_thread(lambda: list(_events(kind, body)))
+            pieces = [Piece(event.as_bytes(), beats=DRAWING_BEATS) for event in events]
+            return await send(request, limits.headers(caller), [HEAD, *pieces], has_type=False)
+        raw = orjson.dumps(await asyncio.to_thread(_answer, body))
+        await asyncio.sleep(DRAWING_BEATS * request.app[OPTIONS].delay_seconds)
+        headers = limits.headers(caller)
+        return web.Response(body=raw, content_type="application/json", headers=headers)
 
-async def post_edit(request: web.Request) -> web.StreamResponse:
-    """Draw on pictures that were sent, of which the demo only counts the bytes."""
-    return await _draw(request, "image_edit")
-
-
-async def _draw(request: web.Request, kind: str) -> web.StreamResponse:
-    caller, limits = request[CALLER], request.app[LIMITS]
-    body = await read_body(request)
-    _validate(body, needs_pictures=kind == "image_edit")
-    command = find_command(body["prompt"], "fault")
-    fault = find_fault(request, command, (caller.account_id, body["prompt"]))
-    request.app[STATS].by_play[f"{kind} {fault.name}".strip()] += 1
-    check_rest(request, caller, "pictures")
-    if caller.plan == "free":
-        fault = Command("not-included")
-    if instead := answer_instead(request, caller, fault):
-        return instead
-    limits.spend(caller, "pictures")
-    seconds = DRAWING_BEATS * request.app[OPTIONS].delay_seconds
-    if body.get("stream"):
-        events = await asyncio.to_thread(lambda: list(_events(kind, body)))
-        steps = [Step(event.as_bytes(), seconds=seconds) for event in events]
-        head = Step(act="head")
-        return await deliver(request, limits.headers(caller), [head, *steps], has_type=False)
-    answer = await asyncio.to_thread(_answer, body)
-    await asyncio.sleep(seconds)
-    raw, headers = orjson.dumps(answer), limits.headers(caller)
-    return web.Response(body=raw, content_type="application/json", headers=headers)
+    return post_order
 
 
 def _validate(body: dict[str, Any], *, needs_pictures: bool) -> None:
     for name in body.keys() - _FIELDS:
-        raise invalid(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
+        raise invalid("unknown", param=name)
     sent = body.get("images") or []
-    masks = [body["mask"]] if body.get("mask") else []
+    shown = (*sent, *([body["mask"]] if body.get("mask") else ()))
+    urls = [one.get("image_url") if isinstance(one, dict) else None for one in shown]
+    is_data = all(str(url).startswith("data:image/") for url in urls)
     is_right = {
         "prompt": isinstance(body.get("prompt"), str) and body["prompt"],
-        "images": 1 <= len(sent) <= MAX_SENT if needs_pictures else not sent,
+        "images": is_data and (1 <= len(sent) <= MAX_SENT if needs_pictures else not sent),
         **{name: body.get(name) in (None, *known) for name, known in _CHOICES.items()},
-        **{name: body.get(name) in (None, *range(most + 1)) for name, most in _COUNTS.items()},
     }
-    urls = [one.get("image_url") if isinstance(one, dict) else None for one in (*sent, *masks)]
-    if not all(str(url).startswith("data:image/") for url in urls):
-        is_right["images"] = False
     for name in (name for name, value in is_right.items() if not value):
-        raise invalid(f"Invalid value: '{name}'.", name, "invalid_value")
+        raise invalid("choice_of", param=name)
 
 
 def _answer(body: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Everybody is signed in at once, as the account and with the outcome that were ch
 """
 
 import asyncio
-import base64
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable
@@ -13,12 +12,14 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlencode
 
 import msgspec
-import orjson
 from aiohttp import web
 
 from upstream.demo.codex.accounts import CLIENT_ID, Account, Accounts
 from upstream.demo.codex.stats import STATS
-from upstream.demo.ground.refusals import Refusal, detail, page
+from upstream.demo.ground.delivery import short_hash
+from upstream.demo.ground.jwts import base64url
+from upstream.demo.ground.recent import Recent
+from upstream.demo.ground.refusals import Refusal, busy, detail, page, read_fields
 
 Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Outcome = Literal["ok", "denied", "expired", "off", "never"]
@@ -32,6 +33,7 @@ DEVICE_CALLBACK = "/deviceauth/callback"
 _PAGE = """<!DOCTYPE html><html lang="en"><head><title>Demo sign-in</title></head><body>
 <h1>Demo: your code is accepted</h1><p>There is nothing to type. Go back to your device.</p>
 </body></html>"""
+_AUTHORIZED = {"response_type": "code", "client_id": CLIENT_ID, "code_challenge_method": "S256"}
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -39,6 +41,11 @@ class Choice(msgspec.Struct, frozen=True):
 
     account: str = "demo"
     outcome: Outcome = "ok"
+
+    @property
+    def is_terse(self) -> bool:
+        """Whether its answers are in the other spellings."""
+        return "terse" in Account(self.account).words
 
 
 class Pending(msgspec.Struct):
@@ -53,6 +60,13 @@ class Pending(msgspec.Struct):
     """Empty: that of the device code."""
     polls: int = 0
 
+    def fits(self, fields: dict[str, Any]) -> bool:
+        """Tell whether an exchange of its code has the right verifier and address."""
+        redirect_uri = str(fields.get("redirect_uri") or "")
+        is_device = not self.redirect_uri and redirect_uri.endswith(DEVICE_CALLBACK)
+        is_right = _s256(str(fields.get("code_verifier") or "")) == self.challenge
+        return is_right and (is_device or redirect_uri == self.redirect_uri != "")
+
 
 class Logins:
     """Logins under way, by device id or by authorization code."""
@@ -61,16 +75,12 @@ class Logins:
         self.choice = choice
         self.interval = interval
         self._clock = clock
-        self._pending: dict[str, Pending] = {}
+        self._pending: Recent[str, Pending] = Recent(KEPT_PENDING)
 
-    def add(self, key: str, **fields: Any) -> Pending:
+    def add(self, key: str, **fields: Any) -> None:
         """Begin a login."""
         expires_at = self._clock() + CODE_SECONDS
-        pending = Pending(fields.pop("choice", self.choice), expires_at, **fields)
-        self._pending[key] = pending
-        if len(self._pending) > KEPT_PENDING:
-            del self._pending[next(iter(self._pending))]
-        return pending
+        self._pending[key] = Pending(fields.pop("choice", self.choice), expires_at, **fields)
 
     def find(self, key: str) -> Pending | None:
         """Return a login that is still good."""
@@ -92,18 +102,17 @@ async def post_user_code(request: web.Request) -> web.Response:
     """Begin a login by device code; 404 where the workspace has switched it off."""
     logins = request.app[LOGINS]
     if (await read_fields(request)).get("client_id") != CLIENT_ID:
-        raise Refusal(400, _oauth("invalid_client", "This client is not known."))
+        raise _refusal("invalid_client", "This client is not known.")
     if logins.choice.outcome == "off":
         raise Refusal(404, detail("Not Found"))
     verifier = secrets.token_urlsafe(48)
     device_id = f"deviceauth_{secrets.token_hex(16)}"
-    user_code = f"{secrets.token_hex(2)}-{secrets.token_hex(3)}".upper()
-    logins.add(device_id, challenge=_s256(verifier), verifier=verifier, user_code=user_code)
-    if "terse" in Account(logins.choice.account).words:
-        return _json(
-            {"device_auth_id": device_id, "usercode": user_code, "interval": int(logins.interval)}
-        )
-    return _json({"device_auth_id": device_id, "user_code": user_code, "interval": logins.interval})
+    code = f"{secrets.token_hex(2)}-{secrets.token_hex(3)}".upper()
+    logins.add(device_id, challenge=_s256(verifier), verifier=verifier, user_code=code)
+    shown: dict[str, Any] = {"user_code": code, "interval": logins.interval}
+    if logins.choice.is_terse:
+        shown = {"usercode": code, "interval": int(logins.interval)}
+    return web.json_response({"device_auth_id": device_id, **shown})
 
 
 async def post_device_token(request: web.Request) -> web.Response:
@@ -112,25 +121,20 @@ async def post_device_token(request: web.Request) -> web.Response:
     device_id = str(fields.get("device_auth_id"))
     pending = logins.find(device_id)
     if pending is None or pending.user_code != fields.get("user_code"):
-        raise Refusal(400, _oauth("expired_token", "This code is not known, or too old."))
+        raise _refusal("expired_token", "This code is not known, or too old.")
     pending.polls += 1
     outcome = pending.choice.outcome
     if pending.polls <= POLLS_BEFORE_CODE or outcome == "never":
-        raise Refusal(403, _oauth("authorization_pending", "The code was not typed in yet."))
+        raise _refusal("authorization_pending", "The code was not typed in yet.", 403)
     if outcome == "denied":
-        raise Refusal(401, _oauth("access_denied", "The sign-in was denied."))
+        raise _refusal("access_denied", "The sign-in was denied.", 401)
     if outcome == "expired":
-        raise Refusal(410, _oauth("expired_token", "The code is too old."))
+        raise _refusal("expired_token", "The code is too old.", 410)
     logins.take(device_id)
     code = f"ac_{secrets.token_urlsafe(24)}"
     logins.add(code, choice=pending.choice, challenge=pending.challenge)
-    return _json(
-        {
-            "authorization_code": code,
-            "code_challenge": pending.challenge,
-            "code_verifier": pending.verifier,
-        }
-    )
+    told = {"code_challenge": pending.challenge, "code_verifier": pending.verifier}
+    return web.json_response({"authorization_code": code, **told})
 
 
 async def get_device_page(_request: web.Request) -> web.Response:
@@ -140,20 +144,21 @@ async def get_device_page(_request: web.Request) -> web.Response:
 
 async def post_choice(request: web.Request) -> web.Response:
     """Choose account and outcome of all logins from now on."""
-    logins = request.app[LOGINS]
-    logins.choice = _choice(await read_fields(request), logins.choice)
-    return _json(msgspec.to_builtins(logins.choice))
+    fields, logins = await read_fields(request), request.app[LOGINS]
+    wanted = msgspec.to_builtins(logins.choice) | {
+        name: fields[name] for name in fields if fields[name]
+    }
+    try:
+        logins.choice = msgspec.convert(wanted, Choice)
+    except msgspec.ValidationError as exc:
+        raise Refusal(400, detail(str(exc))) from exc
+    return web.json_response(msgspec.to_builtins(logins.choice))
 
 
 async def get_authorize(request: web.Request) -> web.Response:
     """Send the browser straight back with a code, or with the refusal."""
     query, logins = request.query, request.app[LOGINS]
-    wanted = {
-        "response_type": "code",
-        "client_id": CLIENT_ID,
-        "code_challenge_method": "S256",
-    }
-    wrong = [name for name, value in wanted.items() if query.get(name) != value]
+    wrong = [name for name, value in _AUTHORIZED.items() if query.get(name) != value]
     wrong += [name for name in ("code_challenge", "state") if not query.get(name)]
     redirect_uri = query.get("redirect_uri", "")
     if not redirect_uri.startswith("http://localhost:"):
@@ -163,14 +168,10 @@ async def get_authorize(request: web.Request) -> web.Response:
     if logins.choice.outcome == "ok":
         code = f"ac_{secrets.token_urlsafe(24)}"
         logins.add(code, challenge=query["code_challenge"], redirect_uri=redirect_uri)
-        answer = {"code": code, "scope": query.get("scope", ""), "state": query["state"]}
+        answer = {"code": code, "scope": query.get("scope", "")}
     else:
-        answer = {
-            "error": "access_denied",
-            "error_description": "The sign-in was denied.",
-            "state": query["state"],
-        }
-    raise web.HTTPFound(f"{redirect_uri}?{urlencode(answer)}")
+        answer = {"error": "access_denied", "error_description": "The sign-in was denied."}
+    raise web.HTTPFound(f"{redirect_uri}?{urlencode({**answer, 'state': query['state']})}")
 
 
 def token_endpoint(others: Handle) -> Handle:
@@ -180,21 +181,22 @@ def token_endpoint(others: Handle) -> Handle:
         fields = await read_fields(request)
         refresh_token = str(fields.get("refresh_token") or "")
         is_code = fields.get("grant_type") == "authorization_code"
-        if fields.get("client_id") != CLIENT_ID:
-            if is_code or request.app[ACCOUNTS].is_known(refresh_token):
-                raise Refusal(401, _oauth("invalid_client", "The token is of another client."))
+        if fields.get("client_id") != CLIENT_ID and not is_code:
+            if request.app[ACCOUNTS].is_known(refresh_token):
+                raise _refusal("invalid_client", "The token is of another client.", 401)
             return await others(request)
         stats = request.app[STATS]
         kind = "json" if request.content_type == "application/json" else "form"
         stats.counts[f"tokens_by_{kind}"] += 1
         if is_code:
-            return _json(_redeem(request, fields))
+            return web.json_response(_redeem(request, fields))
         if fields.get("grant_type") != "refresh_token" or not refresh_token:
-            raise Refusal(400, _oauth("unsupported_grant_type", "There is nothing to exchange."))
-        stats.note_exchange(refresh_token)
-        if instead := await _transient(Account(refresh_token.partition("~")[0]).words):
-            return instead
-        return _json(request.app[ACCOUNTS].exchange(refresh_token))
+            raise _refusal("unsupported_grant_type", "There is nothing to exchange.")
+        name = refresh_token.partition("~")[0]
+        stats.counts["exchanges"] += 1
+        stats.exchanges[short_hash(name)] += 1
+        instead = await _transient(Account(name).words)
+        return instead or web.json_response(request.app[ACCOUNTS].exchange(refresh_token))
 
     return post_token
 
@@ -203,44 +205,23 @@ async def post_revoke(request: web.Request) -> web.Response:
     """End a login by one of its tokens."""
     token = str((await read_fields(request)).get("token") or "")
     request.app[STATS].counts["revocations"] += request.app[ACCOUNTS].revoke(token)
-    return _json({})
+    return web.json_response({})
 
 
 async def post_expire(request: web.Request) -> web.Response:
     """End all access tokens so far, with the `code` that is asked for."""
     code = str((await read_fields(request)).get("code") or "token_expired")
     request.app[ACCOUNTS].end_all(code)
-    return _json({"code": code})
-
-
-async def read_fields(request: web.Request) -> dict[str, Any]:
-    """Return the fields of a form or of a JSON object."""
-    raw = await request.read()
-    if not raw.lstrip().startswith(b"{"):
-        return {name: str(value) for name, value in (await request.post()).items()}
-    try:
-        decoded: dict[str, Any] = orjson.loads(raw)
-    except orjson.JSONDecodeError as exc:
-        raise Refusal(400, detail("The body is not JSON.")) from exc
-    return decoded
+    return web.json_response({"code": code})
 
 
 def _redeem(request: web.Request, fields: dict[str, Any]) -> dict[str, Any]:
     pending = request.app[LOGINS].take(str(fields.get("code")))
-    redirect_uri = str(fields.get("redirect_uri") or "")
-    is_right = pending is not None and (
-        redirect_uri == pending.redirect_uri
-        if pending.redirect_uri
-        else redirect_uri.endswith(DEVICE_CALLBACK)
-    )
-    verifier = str(fields.get("code_verifier") or "")
-    if pending is None or not is_right or _s256(verifier) != pending.challenge:
-        raise Refusal(
-            400, _oauth("invalid_grant", "The code, its verifier or its address is wrong.")
-        )
+    if pending is None or not pending.fits(fields):
+        raise _refusal("invalid_grant", "The code, its verifier or its address is wrong.")
     request.app[STATS].counts["logins"] += 1
     answer = request.app[ACCOUNTS].sign_in(pending.choice.account)
-    if "terse" in Account(pending.choice.account).words:
+    if pending.choice.is_terse:
         answer["expires_in"] = str(answer["expires_in"])
     return answer
 
@@ -250,28 +231,16 @@ async def _transient(words: frozenset[str]) -> web.Response | None:
     if "slow" in words:
         await asyncio.sleep(SLOW_SECONDS)
     if "busy" in words:
-        raise Refusal(429, detail("Too many requests, please slow down."), {"Retry-After": "1"})
+        raise busy("1")
     if "down" in words:
         raise Refusal(500, detail("Something went wrong."))
     return page(503) if "html" in words else None
 
 
-def _choice(fields: dict[str, Any], now: Choice) -> Choice:
-    wanted = {**msgspec.to_builtins(now), **{name: fields[name] for name in fields if fields[name]}}
-    try:
-        return msgspec.convert(wanted, Choice)
-    except msgspec.ValidationError as exc:
-        raise Refusal(400, detail(str(exc))) from exc
-
-
 def _s256(verifier: str) -> str:
-    digest = hashlib.sha256(verifier.encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return base64url(hashlib.sha256(verifier.encode()).digest())
 
 
-def _oauth(code: str, message: str) -> dict[str, Any]:
-    return {"error": {"code": code, "message": message, "type": "invalid_request_error"}}
-
-
-def _json(answer: dict[str, Any]) -> web.Response:
-    return web.json_response(answer)
+def _refusal(code: str, message: str, status: int = 400) -> Refusal:
+    error = {"code": code, "message": message, "type": "invalid_request_error"}
+    return Refusal(status, {"error": error})

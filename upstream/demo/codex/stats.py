@@ -4,20 +4,17 @@ A complaint is something that the real back end would let pass and a good client
 such as the name of another client, or a cookie that another account was given.
 """
 
-import hashlib
 import re
 import secrets
-import time
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import msgspec
 import orjson
 from aiohttp import web
 
 from upstream.demo.codex.accounts import Caller
+from upstream.demo.ground.delivery import Streams, short_hash
+from upstream.demo.ground.stats import seen
 
 KEPT_REQUESTS = 100
 KEPT_BODY_BYTES = 32 * 1024 * 1024
@@ -27,6 +24,10 @@ SHOWN_HEADERS = (
     *("session_id", "session-id", "thread-id", "x-client-request-id", "chatgpt-account-id"),
     *("x-openai-fedramp", "x-openai-internal-codex-responses-lite"),
 )
+COUNTED = (
+    *("exchanges", "tokens_by_json", "tokens_by_form", "logins", "revocations"),
+    "asked_while_resting",
+)
 CDN_COOKIE, OTHER_COOKIE = "__cf_bm", "demo_codex_note"
 _TELEMETRY = {
     *("x-codex-installation-id", "x-codex-window-id", "x-codex-beta-features"),
@@ -35,12 +36,8 @@ _TELEMETRY = {
 _CLI_AGENT = re.compile(r"^codex", re.IGNORECASE)
 _BARE_AGENT = re.compile(r"^(python|aiohttp|openai|node|axios|curl|$)", re.IGNORECASE)
 
-
-class SeenBody(msgspec.Struct, frozen=True):
-    """A body as it came."""
-
-    path: str
-    raw: bytes
+SeenBody = tuple[str, bytes]
+"""A path, and the body that came to it."""
 
 
 class Stats:
@@ -48,45 +45,30 @@ class Stats:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.streams = Streams()
         self.exchanges: Counter[str] = Counter()
         self.by_status: Counter[str] = Counter()
         self.by_play: Counter[str] = Counter()
         self.complaints: Counter[str] = Counter()
-        self.most_open: Counter[str] = Counter()
-        self._open: Counter[str] = Counter()
         self._requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
-        self._bodies: deque[SeenBody] = deque()
-        self._body_bytes = 0
-
-    def note_exchange(self, refresh_token: str) -> None:
-        """Count an exchange under a short hash of its account's name."""
-        self.counts["exchanges"] += 1
-        self.exchanges[short_hash(refresh_token.partition("~")[0])] += 1
+        self._bodies: deque[SeenBody] = deque(maxlen=KEPT_REQUESTS)
 
     def note_body(self, path: str, raw: bytes) -> None:
         """Keep a body, and forget the oldest ones."""
-        self._bodies.append(SeenBody(path, raw))
-        self._body_bytes += len(raw)
-        while len(self._bodies) > 1 and (
-            self._body_bytes > KEPT_BODY_BYTES or len(self._bodies) > KEPT_REQUESTS
-        ):
-            self._body_bytes -= len(self._bodies.popleft().raw)
+        self._bodies.append((path, raw))
+        while len(self._bodies) > 1 and self._body_bytes() > KEPT_BODY_BYTES:
+            self._bodies.popleft()
 
     def note_request(self, request: web.Request, status: int) -> None:
         """Remember a request and its status, without its secrets."""
-        headers = request.headers
         self.by_status[f"{request.path} {status}"] += 1
-        self._requests.append(
-            {
-                "at": round(time.time(), 3),
-                "method": request.method,
-                "path": request.path_qs if request.method == "GET" else request.path,
-                "status": status,
-                "headers": {name: headers[name] for name in SHOWN_HEADERS if name in headers},
-                "header_names": sorted({name.lower() for name in headers}),
-                "cookie_names": sorted(request.cookies),
-            }
-        )
+        told = {
+            "path": request.path_qs if request.method == "GET" else request.path,
+            "status": status,
+            "header_names": sorted({name.lower() for name in request.headers}),
+            "cookie_names": sorted(request.cookies),
+        }
+        self._requests.append(seen(request, SHOWN_HEADERS) | told)
 
     def note_manners(self, request: web.Request, caller: Caller) -> None:
         """Complain about what a good client does not send."""
@@ -104,17 +86,6 @@ class Stats:
         }
         self.complaints.update(name for name, is_so in found.items() if is_so)
 
-    @contextmanager
-    def open_stream(self, account_id: str) -> Iterator[None]:
-        """Count a stream as open for as long as it is being written."""
-        key = short_hash(account_id)
-        self._open[key] += 1
-        self.most_open[key] = max(self.most_open[key], self._open[key])
-        try:
-            yield
-        finally:
-            self._open[key] -= 1
-
     def body(self, position: int) -> SeenBody | None:
         """Return the nth last body, if it is kept; 1 is the last one."""
         return self._bodies[-position] if 1 <= position <= len(self._bodies) else None
@@ -122,27 +93,25 @@ class Stats:
     def as_json(self) -> dict[str, Any]:
         """Return everything."""
         return {
-            **dict.fromkeys(("exchanges", "logins", "asked_while_resting", "closed_by_peer"), 0),
-            **self.counts,
+            **{name: self.counts[name] for name in COUNTED},
+            "closed_by_peer": self.streams.left,
             "exchanges_by_account": dict(self.exchanges),
             "by_status": dict(self.by_status),
             "by_play": dict(self.by_play),
             "complaints": dict(self.complaints),
-            "streams_open": sum(self._open.values()),
-            "most_streams_open": dict(self.most_open),
+            "streams_open": self.streams.now.total(),
+            "most_streams_open": dict(self.streams.most),
             "requests": list(self._requests),
         }
+
+    def _body_bytes(self) -> int:
+        return sum(len(raw) for _, raw in self._bodies)
 
 
 STATS: web.AppKey[Stats] = web.AppKey("CODEX_STATS", Stats)
 CALLER: web.RequestKey[Caller] = web.RequestKey("CODEX_CALLER", Caller)
 IS_BARE: web.RequestKey[bool] = web.RequestKey("CODEX_IS_BARE", bool)
 """Whether the answer goes without a Content-Type."""
-
-
-def short_hash(name: str) -> str:
-    """Return a name for an account in the counters."""
-    return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 def cookies_of(account_id: str) -> tuple[str, ...]:
@@ -154,9 +123,8 @@ def cookies_of(account_id: str) -> tuple[str, ...]:
 
 async def get_stats(request: web.Request) -> web.Response:
     """Answer all counters."""
-    return web.json_response(
-        request.app[STATS].as_json(), dumps=lambda it: orjson.dumps(it).decode()
-    )
+    raw = orjson.dumps(request.app[STATS].as_json())
+    return web.Response(body=raw, content_type="application/json", charset="utf-8")
 
 
 async def get_body(request: web.Request) -> web.Response:
@@ -164,5 +132,5 @@ async def get_body(request: web.Request) -> web.Response:
     seen = request.app[STATS].body(int(request.match_info["n"]))
     if seen is None:
         raise web.HTTPNotFound(text="{}", content_type="application/json")
-    headers = {"X-Demo-Path": seen.path}
-    return web.Response(body=seen.raw, content_type="application/json", headers=headers)
+    path, raw = seen
+    return web.Response(body=raw, content_type="application/json", headers={"X-Demo-Path": path})

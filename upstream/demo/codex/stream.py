@@ -4,7 +4,6 @@ An item is given as it is in the end, since `response.output_item.done` is autho
 goes before it follows from its kind and from the manner of the stream.
 """
 
-import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, zip_longest
@@ -15,16 +14,14 @@ import orjson
 from aiohttp import web
 
 from upstream.demo.codex.stats import CALLER, IS_BARE, STATS
+from upstream.demo.ground.delivery import END, Piece, deliver
 
 Data = dict[str, Any]
 Manner = Literal["pieces", "late", "one"]
 """`late`: items have no events but `added` and `done`; `one`: each text is a single delta."""
-_PIECES = re.compile(r"[\u4e00-\u9fff]|\s*[^\s\u4e00-\u9fff]+|\s+")
-GLANCE_SECONDS = 0.1
-"""How often a silent stream looks whether its caller is still there."""
-FOREVER_SECONDS = 3600.0
 PIECE_CHARS = 24
 """Of text without blanks, such as the arguments of calls."""
+_PIECES = re.compile(r"[\u4e00-\u9fff]|\s*[^\s\u4e00-\u9fff]+|\s+")
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -73,29 +70,44 @@ class Event(msgspec.Struct, frozen=True):
         return b"%sdata: %s\n\n" % (name, orjson.dumps(self.data))
 
 
+async def send(
+    request: web.Request, headers: Mapping[str, str], pieces: Iterable[Piece], *, has_type: bool
+) -> web.StreamResponse:
+    """Send a stream, and count it as open until it ends."""
+    request[IS_BARE] = not has_type
+    response = web.StreamResponse(headers=headers)
+    response.content_type = "text/event-stream"
+    streams = request.app[STATS].streams
+    with streams.opened(request[CALLER].account_id):
+        await deliver(request, response, chain(pieces, [END]), streams)
+    return response
+
+
 def events_of(reply: Reply) -> Iterator[Event]:
     """Yield the events of a whole stream; those of the response are numbered."""
-    numbers = iter(range(10**9))
-    for data in reply.first:
-        yield Event(data)
-    for event in chain(_opening(reply), _until(reply.deltas, _items(reply)), _closing(reply)):
-        yield Event({**event.data, "sequence_number": next(numbers)}, event.is_delta)
+    yield from (Event(data) for data in reply.first)
+    events = chain(_opening(reply), _until(reply.deltas, _items(reply)), _closing(reply))
+    for number, event in enumerate(events):
+        yield Event({**event.data, "sequence_number": number}, event.is_delta)
 
 
 def pieces_of(text: str) -> list[str]:
     """Return a text cut into pieces as a model sends them, none of them long."""
-    words = _PIECES.findall(text)
     return [
         word[start : start + PIECE_CHARS]
-        for word in words
+        for word in _PIECES.findall(text)
         for start in range(0, len(word), PIECE_CHARS)
     ]
 
 
+def _event(kind: str, **fields: Any) -> Event:
+    return Event({"type": f"response.{kind}", **fields}, is_delta=kind.endswith(".delta"))
+
+
 def _opening(reply: Reply) -> Iterator[Event]:
     begun = {**reply.response, "status": "in_progress", "output": [], "usage": None}
-    yield Event({"type": "response.created", "response": begun})
-    yield Event({"type": "response.in_progress", "response": begun})
+    yield _event("created", response=begun)
+    yield _event("in_progress", response=begun)
 
 
 def _until(count: int | None, events: Iterator[Event]) -> Iterator[Event]:
@@ -108,18 +120,21 @@ def _until(count: int | None, events: Iterator[Event]) -> Iterator[Event]:
 
 def _closing(reply: Reply) -> Iterator[Event]:
     ending = reply.ending
-    if ending.kind == "nothing":
-        return
-    if ending.kind == "error":
-        yield Event({"type": "error", **ending.detail})
-        return
     output = [item.done for group in reply.groups for item in group] if reply.is_full else []
     ended = {**reply.response, "status": ending.kind, "output": output, "usage": reply.usage}
-    if ending.kind == "incomplete":
-        ended["incomplete_details"] = ending.detail
-    elif ending.kind == "failed":
-        ended |= {"error": ending.detail, "usage": None}
-    yield Event({"type": f"response.{ending.kind}", "response": ended})
+    match ending.kind:
+        case "nothing":
+            return
+        case "error":
+            yield Event({"type": "error", **ending.detail})
+            return
+        case "incomplete":
+            ended["incomplete_details"] = ending.detail
+        case "failed":
+            ended |= {"error": ending.detail, "usage": None}
+        case "completed":
+            pass
+    yield _event(ending.kind, response=ended)
 
 
 def _items(reply: Reply) -> Iterator[Event]:
@@ -137,71 +152,58 @@ def _item(item: Item, index: int, manner: Manner) -> Iterator[Event]:
     begun.pop("encrypted_content", None)
     if "status" in done:
         begun["status"] = "in_progress"
-    yield Event({"type": "response.output_item.added", **at, "item": begun})
+    yield _event("output_item.added", **at, item=begun)
     if manner != "late" and (tell := _TELL.get(done["type"])):
         for event in tell(item, manner):
             yield Event({**event.data, "item_id": done["id"], **at}, event.is_delta)
-    yield Event({"type": "response.output_item.done", **at, "item": done})
+    yield _event("output_item.done", **at, item=done)
 
 
 def _text(kind: str, text: str, name: str, manner: Manner, **at: Any) -> Iterator[Event]:
     """Yield the deltas of a text and its end."""
     for piece in [text] if manner == "one" else pieces_of(text):
-        yield Event({"type": f"response.{kind}.delta", **at, "delta": piece}, is_delta=True)
-    yield Event({"type": f"response.{kind}.done", **at, name: text})
+        yield _event(f"{kind}.delta", **at, delta=piece)
+    yield _event(f"{kind}.done", **at, **{name: text})
 
 
 def _message(item: Item, manner: Manner) -> Iterator[Event]:
     for index, part in enumerate(item.done["content"]):
         at = {"content_index": index}
-        name = "refusal" if part["type"] == "refusal" else "text"
-        empty = {**part, name: ""} | ({"annotations": []} if name == "text" else {})
-        yield Event({"type": "response.content_part.added", **at, "part": empty})
-        kind = "refusal" if name == "refusal" else "output_text"
-        more: Data = {"logprobs": []} if name == "text" else {}
+        is_text = part["type"] != "refusal"
+        kind, name = ("output_text", "text") if is_text else ("refusal", "refusal")
+        empty = {**part, name: ""} | ({"annotations": []} if is_text else {})
+        more: Data = {"logprobs": []} if is_text else {}
+        yield _event("content_part.added", **at, part=empty)
         *deltas, done = _text(kind, part[name], name, manner, **at, **more)
         yield from deltas
         for number, annotation in enumerate(part.get("annotations", ())):
-            yield Event(
-                {
-                    "type": "response.output_text.annotation.added",
-                    **at,
-                    "annotation_index": number,
-                    "annotation": annotation,
-                }
-            )
+            told = {"annotation_index": number, "annotation": annotation}
+            yield _event("output_text.annotation.added", **at, **told)
         yield done
-        yield Event({"type": "response.content_part.done", **at, "part": part})
+        yield _event("content_part.done", **at, part=part)
 
 
 def _reasoning(item: Item, manner: Manner) -> Iterator[Event]:
     for index, part in enumerate(item.done["summary"]):
         at = {"summary_index": index}
-        empty = {**part, "text": ""}
-        yield Event({"type": "response.reasoning_summary_part.added", **at, "part": empty})
+        yield _event("reasoning_summary_part.added", **at, part={**part, "text": ""})
         yield from _text("reasoning_summary_text", part["text"], "text", manner, **at)
-        yield Event({"type": "response.reasoning_summary_part.done", **at, "part": part})
+        yield _event("reasoning_summary_part.done", **at, part=part)
 
 
 def _picture(item: Item, _manner: Manner) -> Iterator[Event]:
-    kind = "response.image_generation_call"
-    yield Event({"type": f"{kind}.in_progress"})
-    yield Event({"type": f"{kind}.generating"})
+    kind = "image_generation_call"
+    yield _event(f"{kind}.in_progress")
+    yield _event(f"{kind}.generating")
     for number, partial in enumerate(item.partials):
-        yield Event(
-            {
-                "type": f"{kind}.partial_image",
-                "partial_image_index": number,
-                "partial_image_b64": partial,
-            },
-            is_delta=True,
-        )
-    yield Event({"type": f"{kind}.completed"})
+        told = {"partial_image_index": number, "partial_image_b64": partial}
+        yield Event(_event(f"{kind}.partial_image", **told).data, is_delta=True)
+    yield _event(f"{kind}.completed")
 
 
 def _search(_item: Item, _manner: Manner) -> Iterator[Event]:
     for state in ("in_progress", "searching", "completed"):
-        yield Event({"type": f"response.web_search_call.{state}"})
+        yield _event(f"web_search_call.{state}")
 
 
 _EMPTY: dict[str, Data] = {
@@ -225,66 +227,3 @@ _TELL: dict[str, Callable[[Item, Manner], Iterator[Event]]] = {
     "image_generation_call": _picture,
     "web_search_call": _search,
 }
-
-
-class Step(msgspec.Struct, frozen=True):
-    """What is written, or done to the connection, after a pause."""
-
-    data: bytes = b""
-    act: Literal["write", "head", "abort", "stall"] = "write"
-    seconds: float = 0.0
-
-
-async def deliver(
-    request: web.Request, headers: Mapping[str, str], steps: Iterable[Step], *, has_type: bool
-) -> web.StreamResponse:
-    """Take all steps; a caller that leaves is counted, and ends it quietly."""
-    request[IS_BARE] = not has_type
-    response = web.StreamResponse(headers=headers)
-    response.content_type = "text/event-stream"
-    stats = request.app[STATS]
-    with stats.open_stream(request[CALLER].account_id):
-        try:
-            for step in steps:
-                await _pause(request, FOREVER_SECONDS if step.act == "stall" else step.seconds)
-                if step.act == "head":
-                    await response.prepare(request)
-                elif step.act == "abort":
-                    _abort(request)
-                    return response
-                elif step.data:
-                    await response.write(step.data)
-            await response.write_eof()
-        except ConnectionError:
-            stats.counts["closed_by_peer"] += 1
-        except asyncio.CancelledError:  # the runner stops, or cancels handlers of departed callers
-            if _is_gone(request):
-                stats.counts["closed_by_peer"] += 1
-            raise
-    return response
-
-
-async def _pause(request: web.Request, seconds: float) -> None:
-    """Wait, watching the caller.
-
-    Raises:
-        ConnectionResetError: the caller left.
-    """
-    loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
-    while True:
-        if _is_gone(request):
-            raise ConnectionResetError
-        left = until - loop.time()
-        await asyncio.sleep(max(0.0, min(left, GLANCE_SECONDS)))  # gives others a turn, too
-        if left <= GLANCE_SECONDS:
-            return
-
-
-def _is_gone(request: web.Request) -> bool:
-    return request.transport is None or request.transport.is_closing()
-
-
-def _abort(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()

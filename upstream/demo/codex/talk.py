@@ -1,8 +1,4 @@
-"""A body that the validator let pass, read into what the scenes need.
-
-`/scene NAME` and `/fault NAME [NUMBERS]` in the last user message choose what is played, as on
-the website's demo; a name may have a variant behind a colon: `/fault failed:slow_down`.
-"""
+"""A body that the validator let pass, read into what the scenes need."""
 
 import re
 from collections.abc import Iterator
@@ -12,27 +8,10 @@ import msgspec
 import orjson
 
 from upstream.demo.codex.accounts import Caller, unseal
+from upstream.demo.ground.words import Commands, is_chinese, plain_text, read_commands
 
-MAX_NUMBERS = 4
-_COMMAND = re.compile(
-    r"/(?P<kind>scene|fault)\s+(?P<once>once:)?(?P<name>[A-Za-z0-9][\w-]*)(?::(?P<variant>\w+))?"
-    r"(?P<numbers>(?:[ \t]+\d{1,9}(?:\.\d{1,9})?(?![\w.]))*)"
-)
-_MARK = re.compile(r"/mark\s+(?P<name>[A-Za-z0-9_-]{1,64})")
-_CHINESE = re.compile(r"[\u4e00-\u9fff]")
-
-
-class Command(msgspec.Struct, frozen=True):
-    """What a caller asks the demo to play."""
-
-    name: str = ""
-    variant: str = ""
-    numbers: tuple[float, ...] = ()
-    is_once: bool = False
-
-    def number(self, default: float) -> float:
-        """Return the first number, or a default."""
-        return self.numbers[0] if self.numbers else default
+_WORD = re.compile(r"[\u4e00-\u9fff]|[^\W_\u4e00-\u9fff]+")
+_TOOL_KINDS = {"function", "custom", "local_shell"}
 
 
 class Tool(msgspec.Struct, frozen=True):
@@ -71,57 +50,39 @@ class Talk(msgspec.Struct, frozen=True, kw_only=True):
     effort: str = "medium"
     picture: dict[str, Any] = {}
     """The tool `image_generation` as it was offered."""
-    scene: Command = Command()
-    fault: Command = Command()
-    mark: str = ""
+    commands: Commands = Commands()
 
     def words(self, english: str, chinese: str) -> str:
         """Return the one in the language of the question."""
-        return chinese if _CHINESE.search(self.text) else english
+        return chinese if is_chinese(self.text) else english
 
 
 def read_talk(body: dict[str, Any], caller: Caller) -> Talk:
     """Return the typed turn."""
     items: list[dict[str, Any]] = body["input"]
-    said = list(_said(body, caller))
-    last = _last_user_item(items)
-    raw = message_text(items[last]) if last >= 0 else ""
-    offered = list(offered_tools(body))
-    told = {one["type"]: one for one in offered}
+    users = [place for place, item in enumerate(items) if item.get("role") == "user"]
+    last = users[-1] if users else -1
+    raw = message_text(items[last]) if users else ""
+    offered = {one["type"]: one for one in offered_tools(body)}
     reasoning = body.get("reasoning") or {}
-    commands = {found["kind"]: _command(found) for found in _COMMAND.finditer(raw)}
-    mark = _MARK.search(raw)
     return Talk(
         caller=caller,
         model=body["model"],
         text=plain_text(raw),
-        said=tuple(said),
+        said=tuple(_said(body, caller)),
         results=tuple(_results(items[last + 1 :])),
-        sent=tuple(_sent(items[last])) if last >= 0 else (),
-        tools=tuple(_tools(offered)),
-        built_in=frozenset(told) - {"function", "custom", "namespace", "local_shell"},
+        sent=tuple(_sent(items[last])) if users else (),
+        tools=tuple(_tools(offered_tools(body))),
+        built_in=frozenset(offered) - _TOOL_KINDS - {"namespace"},
         choice=_choice(body.get("tool_choice")),
         may_call_several=body.get("parallel_tool_calls") is not False,
         schema=_schema((body.get("text") or {}).get("format") or {}),
         wants_summary=bool(reasoning.get("summary")),
         wants_encrypted="reasoning.encrypted_content" in (body.get("include") or ()),
         effort=reasoning.get("effort") or "medium",
-        picture=told.get("image_generation", {}),
-        scene=commands.get("scene", Command()),
-        fault=commands.get("fault", Command()),
-        mark=mark["name"] if mark else "",
+        picture=offered.get("image_generation", {}),
+        commands=read_commands(raw),
     )
-
-
-def find_command(text: str, kind: str) -> Command:
-    """Return the command of one kind in a text, empty if there is none."""
-    found = [_command(one) for one in _COMMAND.finditer(text) if one["kind"] == kind]
-    return found[-1] if found else Command()
-
-
-def plain_text(text: str) -> str:
-    """Return a text without commands to the demo."""
-    return _MARK.sub("", _COMMAND.sub("", text)).strip()
 
 
 def offered_tools(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -141,10 +102,9 @@ def message_text(item: dict[str, Any]) -> str:
     return "\n".join(str(part.get("text") or part.get("refusal") or "") for part in parts).strip()
 
 
-def _command(found: re.Match[str]) -> Command:
-    numbers = tuple(float(one) for one in found["numbers"].split()[:MAX_NUMBERS])
-    name = found["name"].lower().replace("_", "-")
-    return Command(name, found["variant"] or "", numbers, is_once=bool(found["once"]))
+def count_words(value: object) -> int:
+    """Return how many words a text or the JSON of a value has, as a stand-in for tokens."""
+    return len(_WORD.findall(value if isinstance(value, str) else orjson.dumps(value).decode()))
 
 
 def _said(body: dict[str, Any], caller: Caller) -> Iterator[tuple[str, str]]:
@@ -158,15 +118,8 @@ def _said(body: dict[str, Any], caller: Caller) -> Iterator[tuple[str, str]]:
             yield "system", unseal(caller.account_id, item["encrypted_content"]) or ""
 
 
-def _last_user_item(items: list[dict[str, Any]]) -> int:
-    users = [place for place, item in enumerate(items) if item.get("role") == "user"]
-    return users[-1] if users else -1
-
-
 def _results(items: list[dict[str, Any]]) -> Iterator[str]:
-    for item in items:
-        if str(item.get("type")).endswith("_output"):
-            yield message_text(item)
+    return (message_text(item) for item in items if str(item.get("type")).endswith("_output"))
 
 
 def _sent(item: dict[str, Any]) -> Iterator[str]:
@@ -181,12 +134,12 @@ def _sent(item: dict[str, Any]) -> Iterator[str]:
             yield f"{part.get('filename') or part.get('file_id')} ({kind}, {size} bytes)"
 
 
-def _tools(offered: list[dict[str, Any]], namespace: str = "") -> Iterator[Tool]:
+def _tools(offered: Iterator[dict[str, Any]], namespace: str = "") -> Iterator[Tool]:
     for tool in offered:
         kind = tool["type"]
         if kind == "namespace":
-            yield from _tools(tool.get("tools") or [], tool["name"])
-        elif kind in {"function", "custom", "local_shell"}:
+            yield from _tools(iter(tool.get("tools") or ()), tool["name"])
+        elif kind in _TOOL_KINDS:
             schema = tool.get("parameters") or {}
             yield Tool(kind, str(tool.get("name") or kind), namespace, schema)
 
@@ -203,9 +156,3 @@ def _schema(wanted: dict[str, Any]) -> dict[str, Any] | None:
     if wanted.get("type") == "json_object":
         return {"type": "object", "properties": {"answer": {"type": "string"}}}
     return None
-
-
-def count_words(value: object) -> int:
-    """Return how many words a text or the JSON of a value has, as a stand-in for tokens."""
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return len(re.findall(r"[\u4e00-\u9fff]|[^\W_\u4e00-\u9fff]+", text))

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +15,9 @@ from upstream.demo.codex.accounts import Caller, unseal
 from upstream.demo.codex.plans import EFFORTS, IMAGE_MODELS, Model, find_model
 from upstream.demo.codex.talk import message_text, offered_tools
 from upstream.demo.ground.refusals import Refusal, detail
+from upstream.demo.ground.templates import fill, load
+
+WORDS = load(__file__)
 
 _COMPACT_FIELDS = frozenset(
     ("model", "instructions", "input", "tools", "parallel_tool_calls", "reasoning", "text")
@@ -28,7 +31,7 @@ _PARTS = {
     "developer": _SENT_PARTS,
     "assistant": frozenset(("output_text", "refusal")),
 }
-_OUTPUT_PARTS = frozenset(("input_text", "input_image", "input_file", "output_text"))
+_OUTPUT_PARTS = _SENT_PARTS | {"output_text"}
 _ITEMS: dict[str, tuple[str, str]] = {
     "message": ("role content", "phase status"),
     "reasoning": ("encrypted_content", "summary content status"),
@@ -47,7 +50,7 @@ _TOOLS = {
     *("function", "custom", "namespace", "web_search", "image_generation", "local_shell"),
     "tool_search",
 }
-_TIERS = frozenset(("default", "priority", "flex"))
+_TIERS = frozenset((None, "default", "priority", "flex"))
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 MAX_NAME_CHARS = 64
 LITE_HEADER = "x-openai-internal-codex-responses-lite"
@@ -64,6 +67,14 @@ class Order(msgspec.Struct, frozen=True):
     def items(self) -> list[dict[str, Any]]:
         """The input."""
         return list(self.body["input"])
+
+    @property
+    def model(self) -> Model:
+        """The model, or a refusal if the plan does not have it."""
+        slug = self.body.get("model")
+        if model := find_model(slug, self.caller.plan):
+            return model
+        raise _door(f"The '{slug}' model is not supported when using Codex with a ChatGPT account.")
 
 
 def validate(order: Order) -> None:
@@ -83,8 +94,7 @@ def validate_compact(order: Order) -> None:
         Refusal: as `validate`.
     """
     _check_fields(order, _COMPACT_FIELDS)
-    _check_input(order)
-    for check in _CHECKS:
+    for check in (_check_input, *_CHECKS):
         check(order)
 
 
@@ -96,221 +106,187 @@ async def read_body(request: web.Request) -> dict[str, Any]:
     """
     try:
         body = orjson.loads(await request.read())
-    except orjson.JSONDecodeError as exc:
-        raise Refusal(400, detail("Invalid JSON body")) from exc
+    except orjson.JSONDecodeError:
+        body = None
     if not isinstance(body, dict):
-        raise Refusal(400, detail("Invalid JSON body"))
+        raise _door("Invalid JSON body")
     return body
 
 
-def invalid(
-    message: str, param: str | None = None, code: str | None = None, status: int = 400
-) -> Refusal:
-    """Return a refusal of the model's side."""
+def invalid(name: str, status: int = 400, **names: object) -> Refusal:
+    """Return a refusal of the model's side, in the words of `validator.yaml`."""
+    message, param, code = fill(WORDS[name], names)
     error = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
     return Refusal(status, {"error": error})
 
 
-def not_supported(slug: object) -> Refusal:
-    """Return the refusal of a model that the plan does not have."""
-    words = f"The '{slug}' model is not supported when using Codex with a ChatGPT account."
+def _door(words: str) -> Refusal:
     return Refusal(400, detail(words))
 
 
 def _check_fields(order: Order, known: frozenset[str]) -> None:
     for name in order.body:
         if name not in known:
-            raise Refusal(400, detail(f"Unsupported parameter: {name}"))
+            raise _door(f"Unsupported parameter: {name}")
 
 
 def _check_input(order: Order) -> None:
     body = order.body
     items, tools = body.get("input"), body.get("tools")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise Refusal(400, detail("Input must be a list"))
+        raise _door("Input must be a list")
     wrong = [name for name in ("reasoning", "text") if not isinstance(body.get(name) or {}, dict)]
     wrong += ["tools"] * (not all(isinstance(tool, dict) for tool in tools or ()))
     for name in wrong:
-        raise invalid(f"Invalid type for '{name}'.", name, "invalid_type")
+        raise invalid("kind", param=name)
 
 
 def _check_door(order: Order) -> None:
     body = order.body
     _check_fields(order, _FIELDS)
     if not isinstance(body.get("instructions"), str) and LITE_HEADER not in order.headers:
-        raise Refusal(400, detail("Instructions are required"))
-    if body.get("store") is not False:
-        raise Refusal(400, detail("Store must be set to false"))
-    if body.get("stream") is not True:
-        raise Refusal(400, detail("Stream must be set to true"))
+        raise _door("Instructions are required")
+    for name, value in (("store", False), ("stream", True)):
+        if body.get(name) is not value:
+            raise _door(f"{name.capitalize()} must be set to {str(value).lower()}")
     _check_input(order)
     if any(item.get("role") == "system" for item in order.items):
-        raise Refusal(400, detail("System messages are not allowed"))
-    tier = body.get("service_tier")
-    if tier is not None and tier not in _TIERS:
-        raise Refusal(400, detail(f"Unsupported service_tier: {tier}"))
+        raise _door("System messages are not allowed")
+    if (tier := body.get("service_tier")) not in _TIERS:
+        raise _door(f"Unsupported service_tier: {tier}")
 
 
 def _check_model(order: Order) -> None:
-    body, model = order.body, _model(order)
-    effort = (body.get("reasoning") or {}).get("effort")
+    body, model = order.body, order.model
+    reasoning = body.get("reasoning") or {}
+    effort = reasoning.get("effort")
     if effort is not None and effort not in model.efforts:
-        kind = "supported with" if effort in EFFORTS else "known to"
-        raise invalid(
-            f"Unsupported value: '{effort}' is not {kind} the '{model.slug}' model."
-            f" Supported values are: {', '.join(repr(one) for one in model.efforts)}.",
-            "reasoning.effort",
-            "unsupported_value",
-        )
-    if not model.is_lite:
-        return
+        is_known = "supported with" if effort in EFFORTS else "known to"
+        names = {"effort": effort, "is_known": is_known, "slug": model.slug}
+        raise invalid("effort", **names, known=_listed(model.efforts))
     wrong = {
         LITE_HEADER: order.headers.get(LITE_HEADER) != "true",
         "tools": bool(body.get("tools")),
         "instructions": bool(body.get("instructions")),
         "parallel_tool_calls": body.get("parallel_tool_calls") is not False,
-        "reasoning.context": (body.get("reasoning") or {}).get("context") != "all_turns",
+        "reasoning.context": reasoning.get("context") != "all_turns",
     }
-    for param in (name for name, is_wrong in wrong.items() if is_wrong):
-        raise invalid(f"'{param}' is not as this model wants it.", param, "unsupported_value")
-
-
-def _model(order: Order) -> Model:
-    slug = order.body.get("model")
-    if model := find_model(slug, order.caller.plan):
-        return model
-    raise not_supported(slug)
+    for param in (name for name, is_wrong in wrong.items() if is_wrong and model.is_lite):
+        raise invalid("lite", param=param)
 
 
 def _check_items(order: Order) -> None:
     for place, item in enumerate(order.items):
-        kind = item.get("type", "message")
+        kind, where = item.get("type", "message"), f"input[{place}]"
         if item.get("id") or kind == "item_reference":
-            raise invalid(
-                f"Item with id '{item.get('id')}' not found. Items are not persisted when `store`"
-                " is set to false. Try again with `store` set to true, or remove this item from"
-                " your input.",
-                "input",
-                status=404,
-            )
-        if kind not in _ITEMS:
-            raise _bad_value(kind, f"input[{place}].type", _ITEMS)
+            raise invalid("id", 404, id=item.get("id"))
+        _check_value(kind, f"{where}.type", _ITEMS)
         must, may = (names.split() for names in _ITEMS[kind])
-        _check_keys(item, must, [*may, "type", "id"], f"input[{place}]")
+        _check_keys(item, must, [*may, "type", "id"], where)
         if kind == "message":
-            if item["role"] not in _PARTS:
-                raise _bad_value(item["role"], f"input[{place}].role", _PARTS)
-            _check_parts(order, item["content"], _PARTS[item["role"]], f"input[{place}].content")
+            _check_value(item["role"], f"{where}.role", _PARTS)
+            _check_parts(order, item["content"], _PARTS[item["role"]], f"{where}.content")
         elif kind.endswith("_output"):
-            _check_parts(order, item["output"], _OUTPUT_PARTS, f"input[{place}].output")
+            _check_parts(order, item["output"], _OUTPUT_PARTS, f"{where}.output")
         elif "encrypted_content" in must:
             _check_sealed(order, str(item["encrypted_content"]))
 
 
+def _check_value(value: object, param: str, known: Any) -> None:
+    if value not in known:
+        raise invalid("value", value=value, known=_listed(sorted(known)), param=param)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
 def _check_keys(item: dict[str, Any], must: list[str], may: list[str], where: str) -> None:
-    for name in must:
-        if item.get(name) is None:
-            param = f"{where}.{name}"
-            raise invalid(
-                f"Missing required parameter: '{param}'.", param, "missing_required_parameter"
-            )
-    for name in item.keys() - {*must, *may}:
-        param = f"{where}.{name}"
-        raise invalid(f"Unknown parameter: '{param}'.", param, "unknown_parameter")
+    for param in (f"{where}.{name}" for name in must if item.get(name) is None):
+        raise invalid("missing", param=param)
+    for param in (f"{where}.{name}" for name in item.keys() - {*must, *may}):
+        raise invalid("unknown", param=param)
 
 
 def _check_parts(order: Order, parts: Any, known: frozenset[str], where: str) -> None:
     if isinstance(parts, str):
         return
     if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
-        raise invalid(f"Invalid type for '{where}'.", where, "invalid_type")
+        raise invalid("kind", param=where)
     for place, part in enumerate(parts):
-        param = f"{where}[{place}]"
-        kind = part.get("type")
-        if kind not in known:
-            raise _bad_value(kind, f"{param}.type", known)
+        param, kind = f"{where}[{place}]", part.get("type")
+        _check_value(kind, f"{param}.type", known)
         url = str(part.get("image_url") or "")
         if kind == "input_image" and not url.startswith(("data:image/", "https://")):
-            raise invalid("Invalid image: a data URL is expected.", param, "invalid_value")
-        if kind == "input_image" and not _model(order).sees:
-            raise invalid("This model does not support image inputs.", param, "unsupported_value")
+            raise invalid("image", param=param)
+        if kind == "input_image" and not order.model.sees:
+            raise invalid("blind", param=param)
         if kind == "input_file" and not part.get("file_id"):
             _check_keys(part, ["filename", "file_data"], list(part), param)
 
 
 def _check_sealed(order: Order, sealed: str) -> None:
     if unseal(order.caller.account_id, sealed) is None:
-        raise invalid(
-            f"The encrypted content {sealed[:8]}... could not be verified.",
-            code="invalid_encrypted_content",
-        )
+        raise invalid("sealed", begin=sealed[:8])
 
 
 def _check_calls(order: Order) -> None:
-    calls, outputs = (
-        {item["call_id"]: kind for item, kind in _kinds(order.items) if kind.endswith(ending)}
-        for ending in ("_call", "_call_output")
-    )
+    kinds = [
+        (item["call_id"], item.get("type", "message"))
+        for item in order.items
+        if item.get("call_id")
+    ]
+    calls = {call_id: kind for call_id, kind in kinds if kind.endswith("_call")}
+    answered = {
+        call_id: kind.removesuffix("_output")
+        for call_id, kind in kinds
+        if kind.endswith("_call_output")
+    }
     for call_id, kind in calls.items():
-        if call_id and outputs.get(call_id) != f"{kind}_output":
-            words = kind.removesuffix("_call").replace("_", " ")
-            raise invalid(f"No tool output found for {words} call {call_id}.", "input")
-    for call_id, kind in outputs.items():
-        if calls.get(call_id) != kind.removesuffix("_output"):
-            words = kind.removesuffix("_call_output").replace("_", " ")
-            raise invalid(
-                f"No tool call found for {words} call output with call_id {call_id}.", "input"
-            )
+        if answered.get(call_id) != kind:
+            raise invalid("no_output", kind=_words(kind), call_id=call_id)
+    for call_id, kind in answered.items():
+        if calls.get(call_id) != kind:
+            raise invalid("no_call", kind=_words(kind), call_id=call_id)
 
 
-def _kinds(items: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], str]]:
-    return ((item, item.get("type", "message")) for item in items if item.get("call_id"))
+def _words(kind: str) -> str:
+    return kind.removesuffix("_call").replace("_", " ")
 
 
 def _check_tools(order: Order) -> None:
-    names = set()
+    names = set[str]()
     for place, tool in enumerate(offered_tools(order.body)):
         names |= set(_checked_names(tool, f"tools[{place}]"))
     choice = order.body.get("tool_choice") or "auto"
     chosen = choice if isinstance(choice, str) else choice.get("name") or choice.get("type")
-    if chosen not in names | {"auto", "none", "allowed_tools"} and not (
-        chosen == "required" and names
-    ):
-        raise invalid(f"Tool choice '{chosen}' not found in 'tools' parameter.", "tool_choice")
+    always = {"auto", "none", "allowed_tools"} | ({"required"} if names else set())
+    if chosen not in names | always:
+        raise invalid("tool_choice", choice=chosen)
 
 
 def _checked_names(tool: dict[str, Any], where: str) -> Iterator[str]:
     """Yield the names by which a good tool can be chosen."""
     kind = tool.get("type")
     if kind not in _TOOLS:
-        raise Refusal(400, detail(f"Unsupported tool type: {kind}"))
+        raise _door(f"Unsupported tool type: {kind}")
     if kind == "image_generation" and tool.get("model", IMAGE_MODELS[0]) not in IMAGE_MODELS:
-        error = {
-            "message": f"Invalid value: '{tool['model']}'.",
-            "type": "image_generation_user_error",
-            "code": "invalid_value",
-            "param": "tools",
-        }
-        raise Refusal(400, {"error": error})
+        words = f"Invalid value: '{tool['model']}'."
+        kinds = {"type": "image_generation_user_error", "code": "invalid_value"}
+        raise Refusal(400, {"error": {"message": words, **kinds, "param": "tools"}})
     if kind in {"function", "custom", "namespace"}:
-        yield _checked_name(tool.get("name"), where)
+        yield _checked_name(tool.get("name"), f"{where}.name")
     else:
         yield kind
     for place, inner in enumerate(tool.get("tools") or ()):
         yield from _checked_names(inner, f"{where}.tools[{place}]")
 
 
-def _checked_name(name: object, where: str) -> str:
-    param = f"{where}.name"
+def _checked_name(name: object, param: str) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise invalid(f"Invalid '{param}': a name is expected.", param, "invalid_value")
+        raise invalid("name", param=param)
     if len(name) > MAX_NAME_CHARS:
-        raise invalid(
-            f"Invalid '{param}': string too long. Expected a string with maximum length"
-            f" {MAX_NAME_CHARS}, but got a string with length {len(name)} instead.",
-            param,
-            "string_above_max_length",
-        )
+        raise invalid("long_name", param=param, length=len(name))
     return name
 
 
@@ -320,17 +296,7 @@ def _check_format(order: Order) -> None:
         _check_keys(wanted, ["name", "schema"], list(wanted), "text.format")
     texts = [str(order.body.get("instructions") or ""), *map(message_text, order.items)]
     if wanted.get("type") == "json_object" and not any("json" in one.lower() for one in texts):
-        raise invalid(
-            "Response input messages must contain the word 'json' in some form to use"
-            " 'text.format' of type 'json_object'.",
-            "input",
-        )
-
-
-def _bad_value(value: object, param: str, known: Any) -> Refusal:
-    names = ", ".join(f"'{name}'" for name in sorted(known))
-    message = f"Invalid value: '{value}'. Supported values are: {names}."
-    return invalid(message, param, "invalid_value")
+        raise invalid("no_json")
 
 
 _CHECKS: tuple[Callable[[Order], None], ...] = (

@@ -1,10 +1,7 @@
 """What has happened, for people and tests: `GET /demo/stats` and its kin."""
 
-import hashlib
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -12,19 +9,18 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from upstream.demo.ground.delivery import Streams
+
 KEPT_REQUESTS = 50
 KEPT_TURNS = 100
 KEPT_PLAYS = 50_000
-SHOWN_HEADERS = (
-    "ChatGPT-Account-ID",
-    "User-Agent",
-    "Accept",
-    "Content-Type",
-    "X-Conduit-Token",
-    "Openai-Sentinel-Arkose-Token",
+COUNTED = (
+    *("resumes", "prepares", "uploads", "downloads", "spoken", "transcribed", "arkose"),
+    *("bearer_on_foreign_download", "bearer_on_foreign_upload"),
 )
 HIDDEN_HEADERS = ("X-Conduit-Token", "Openai-Sentinel-Arkose-Token")
 """Credentials: only their presence is told."""
+SHOWN_HEADERS = ("chatgpt-account-id", "user-agent", "accept", "content-type")
 
 
 class Play(msgspec.Struct):
@@ -36,89 +32,54 @@ class Play(msgspec.Struct):
     status: int = 0
 
 
+def seen(request: web.Request, shown: tuple[str, ...]) -> dict[str, Any]:
+    """Return what is told of a request, and those of its headers that may be shown."""
+    headers = {name: request.headers[name] for name in shown if name in request.headers}
+    told = {"at": round(time.time(), 3), "method": request.method, "path": request.path}
+    return {**told, "headers": headers}
+
+
 class Stats:
     """Counters of one demo upstream."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.streams = Streams()
         self.refreshes: Counter[str] = Counter()
         self.turns_by_status: Counter[str] = Counter()
         self.turns_by_scenario: Counter[str] = Counter()
         self.turns_by_fault: Counter[str] = Counter()
-        self.turns_open_by_account: Counter[str] = Counter()
-        self.most_turns_open: Counter[str] = Counter()
         self.stopped: deque[str] = deque(maxlen=KEPT_TURNS)
         self.hidden: deque[str] = deque(maxlen=KEPT_TURNS)
         self.turn_bodies: deque[dict[str, Any]] = deque(maxlen=KEPT_TURNS)
         self.plays: deque[Play] = deque(maxlen=KEPT_PLAYS)
         self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
 
-    def note_refresh(self, refresh_token: str) -> None:
-        """Count an exchange under a short hash of its refresh token."""
-        self.counts["refreshes"] += 1
-        self.refreshes[_short_hash(refresh_token)] += 1
-
     def note_request(self, request: web.Request) -> None:
         """Remember a request, without its secrets."""
-        headers = {
-            name.lower(): "present" if name in HIDDEN_HEADERS else request.headers[name]
-            for name in SHOWN_HEADERS
-            if name in request.headers
-        }
-        self.requests.append(
-            {
-                "at": round(time.time(), 3),
-                "method": request.method,
-                "path": request.path,
-                "headers": headers,
-                "has_authorization": "Authorization" in request.headers,
-            }
-        )
-
-    @contextmanager
-    def open_turn(self, account: str) -> Iterator[None]:
-        """Count a stream as open for as long as it is being written."""
-        key = _short_hash(account)
-        self.counts["turns_open"] += 1
-        self.turns_open_by_account[key] += 1
-        self.most_turns_open[key] = max(self.most_turns_open[key], self.turns_open_by_account[key])
-        try:
-            yield
-        finally:
-            self.counts["turns_open"] -= 1
-            self.turns_open_by_account[key] -= 1
+        hidden = {name.lower(): "present" for name in HIDDEN_HEADERS if name in request.headers}
+        told = seen(request, SHOWN_HEADERS)
+        told["headers"] |= hidden
+        self.requests.append({**told, "has_authorization": "Authorization" in request.headers})
 
     def as_json(self) -> dict[str, Any]:
         """Return everything, as `/demo/stats` answers."""
-        count = self.counts
         return {
-            "refreshes": {"total": count["refreshes"], "by_token": dict(self.refreshes)},
+            "refreshes": {"total": self.refreshes.total(), "by_token": dict(self.refreshes)},
             "turns": {
-                "total": count["turns"],
+                "total": self.counts["turns"],
                 "by_status": dict(self.turns_by_status),
                 "by_scenario": dict(self.turns_by_scenario),
                 "by_fault": dict(self.turns_by_fault),
             },
-            "turns_open": count["turns_open"],
-            "most_turns_open": dict(self.most_turns_open),
-            "turns_closed_by_peer": count["turns_closed_by_peer"],
-            "resumes": count["resumes"],
-            "prepares": count["prepares"],
+            "turns_open": self.streams.now.total(),
+            "most_turns_open": dict(self.streams.most),
+            "turns_closed_by_peer": self.streams.left,
+            **{name: self.counts[name] for name in COUNTED},
             "stops": list(self.stopped),
             "hidden": list(self.hidden),
-            "uploads": count["uploads"],
-            "downloads": count["downloads"],
-            "spoken": count["spoken"],
-            "transcribed": count["transcribed"],
-            "bearer_on_foreign_download": count["bearer_on_foreign_download"],
-            "bearer_on_foreign_upload": count["bearer_on_foreign_upload"],
-            "arkose": count["arkose"],
             "requests": list(self.requests),
         }
-
-
-def _short_hash(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()[:8]
 
 
 STATS: web.AppKey[Stats] = web.AppKey("STATS", Stats)
@@ -130,11 +91,6 @@ async def note_request(request: web.Request, handler: Handler) -> web.StreamResp
     if not request.path.startswith("/demo/"):
         request.app[STATS].note_request(request)
     return await handler(request)
-
-
-async def get_index(_request: web.Request) -> web.Response:
-    """Say what this is."""
-    return web.json_response({"service": "demo upstream", "stats": "/demo/stats"})
 
 
 async def get_stats(request: web.Request) -> web.Response:

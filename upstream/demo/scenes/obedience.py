@@ -1,72 +1,137 @@
-"""Scenarios of a model that is told to call functions or to write JSON, and does, or does not."""
+"""A model that is told to call functions or to write JSON, and does, or does not.
+
+What the system messages of a talk tell it is read as a model reads it, in words and examples, so
+that any gateway's own way of putting it may do: functions are lines of JSON with a name and a
+schema, and how a call is written is taken from the example.
+"""
 
 import json
 import re
 from typing import Any
 
-from upstream.demo.ground.instructions import Instructions, Place, read_instructions, read_place
-from upstream.demo.ground.questions import FAULT, SCENE
+import msgspec
+
 from upstream.demo.ground.samples import Sampler
-from upstream.demo.ground.scene import Scene
+from upstream.demo.ground.words import meant, plain_text
+from upstream.demo.scenes.questions import Said
+from upstream.demo.scenes.scene import Scene
 
-MIN_WORD_CHARS = 3
 ANY_OBJECT = {"properties": {"answer": {"type": "string"}}}
-SLIP_WORDS = r"\bfirst (badly|wrong)\b|先错后对"
-DISOBEDIENT_WORDS = r"\b(disobey|disobedient)\b|不听话"
-_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
+_EXAMPLE = re.compile(r'^(\S+)\n\{"name": .*\}\n(\S+)$', re.MULTILINE)
+_REPORT = re.compile(r"\s*\[[A-Z][A-Za-z ]{2,30}\]")
+_MUST_CALL = re.compile(r"\bmust call\b", re.IGNORECASE)
+_SEVERAL = re.compile(r"\bseveral functions\b", re.IGNORECASE)
+_ONLY_JSON = re.compile(r"\bone JSON (value|object)\b.*\bnothing else\b", re.IGNORECASE)
 
 
-def is_told(scene: Scene) -> bool:
+class Instructions(msgspec.Struct, frozen=True):
+    """What a model was told besides the question."""
+
+    functions: dict[str, dict[str, Any]] = {}
+    """JSON Schemas of arguments, by name of the function."""
+    opening: str = ""
+    closing: str = ""
+    must_call: bool = False
+    may_call_several: bool = False
+    wants_json: bool = False
+    schema: dict[str, Any] = {}
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where in a talk the model is: the last question, and what was reported since."""
+
+    question: str
+    results: tuple[str, ...] = ()
+    complaint: str = ""
+
+
+def read_instructions(history: tuple[Said, ...]) -> Instructions:
+    """Return what the system messages say: the last one counts that says anything of the kind."""
+    read = [_read_told(one.text) for one in history if one.role in {"system", "critic"}]
+    return next((told for told in reversed(read) if told != Instructions()), Instructions())
+
+
+def _read_told(told: str) -> Instructions:
+    functions: dict[str, dict[str, Any]] = {}
+    schema: dict[str, Any] = {}
+    for entry in filter(None, map(_object, told.splitlines())):
+        if isinstance(entry.get("parameters"), dict):
+            functions[str(entry.get("name"))] = entry["parameters"]
+        elif "arguments" not in entry:
+            schema = entry
+    example = _EXAMPLE.search(told)
+    return Instructions(
+        functions=functions if example else {},
+        opening=example[1] if example else "",
+        closing=example[2] if example else "",
+        must_call=bool(_MUST_CALL.search(told)),
+        may_call_several=bool(_SEVERAL.search(told)),
+        wants_json=bool(_ONLY_JSON.search(told)),
+        schema=schema,
+    )
+
+
+def read_place(history: tuple[Said, ...]) -> Place:
+    """Return the last question and what followed it; reports begin with a word in brackets."""
+    place = Place("")
+    for one in history:
+        report = _REPORT.match(one.text)
+        if one.role == "assistant":
+            place = Place(place.question)
+        elif one.role == "user" and report is None:
+            place = Place(one.text)
+        elif report and "result" in report[0].lower():
+            results = (*place.results, one.text[report.end() :].strip())
+            place = msgspec.structs.replace(place, results=results)
+        elif report:
+            place = msgspec.structs.replace(place, complaint=one.text)
+    return place
+
+
+def is_told(history: tuple[Said, ...]) -> bool:
     """Tell whether the instructions have a say in the next answer."""
-    told, place = _read(scene)
-    if told.wants_json:
-        return True
-    if not told.functions:
-        return False
+    told, place = read_instructions(history), read_place(history)
+    if told.wants_json or not told.functions:
+        return told.wants_json
     return bool(told.must_call or place.results or place.complaint or _meant(told, place))
 
 
-def manner(scene: Scene) -> str:
-    """Return the scenario that the question asked for by words, which reports do not repeat."""
-    _, place = _read(scene)
-    for name, words in (("slip", SLIP_WORDS), ("disobedient", DISOBEDIENT_WORDS)):
-        if re.search(rf"/scene\s+{name}\b|{words}", place.question, re.IGNORECASE):
-            return name
-    return "obedient"
-
-
-def play_obedient(scene: Scene) -> None:
-    """Do as told."""
+def obedient(scene: Scene) -> str:
+    """Return the calls or the JSON that are due, or a report of results."""
     told, place = _read(scene)
     names = _meant(told, place)
     if told.must_call and not names:
         names = list(told.functions)[:1]
     if names and (told.must_call or not place.results):
-        scene.say(_calls(told, names, place))
-        return
+        return "\n".join(_call(told, name, place) for name in names)
     if told.wants_json:
-        value = Sampler(told.schema or ANY_OBJECT, _asked(place)).value()
-        scene.say(json.dumps(value, ensure_ascii=False))
-        return
-    head = scene.words("Demo answer: ", "演示回答：")
+        value = Sampler(told.schema or ANY_OBJECT, plain_text(place.question)).value()
+        return json.dumps(value, ensure_ascii=False)
+    words = scene.question.words
     results = " ".join(" ".join(one.split()) for one in place.results)
-    nothing = scene.words("I was told of no function to call.", "没有可以调用的函数。")
-    scene.say(head + (results or nothing))
+    nothing = words("I was told of no function to call.", "没有可以调用的函数。")
+    return words("Demo answer: ", "演示回答：") + (results or nothing)
 
 
-def play_slip(scene: Scene) -> None:
-    """Get it wrong at first, and right when told so."""
+def slip(scene: Scene) -> str:
+    """Return what is wrong at first, and right when told so."""
     told, place = _read(scene)
-    if place.complaint or place.results or not (told.functions or told.wants_json):
-        play_obedient(scene)
-    else:
-        scene.say(_wrong(scene, told, place))
+    is_due = told.functions or told.wants_json
+    is_first = is_due and not place.complaint and not place.results
+    return disobedient(scene) if is_first else obedient(scene)
 
 
-def play_disobedient(scene: Scene) -> None:
-    """Get it wrong whatever is said."""
+def disobedient(scene: Scene) -> str:
+    """Return a call without its end, or words where JSON or a call is due."""
     told, place = _read(scene)
-    scene.say(_wrong(scene, told, place))
+    if told.functions and not told.must_call and not told.wants_json:
+        name = next(iter(_meant(told, place) or told.functions))
+        call = json.dumps({"name": name, "arguments": {"demo": None}})
+        return f"{told.opening}\n{call[:-1]}\n{told.closing}"
+    return scene.question.words(
+        "Demo: I would rather talk about the weather than do that.",
+        "演示：我更想聊聊天气，而不是照做。",
+    )
 
 
 def _read(scene: Scene) -> tuple[Instructions, Place]:
@@ -74,38 +139,23 @@ def _read(scene: Scene) -> tuple[Instructions, Place]:
     return read_instructions(history), read_place(history)
 
 
-def _asked(place: Place) -> str:
-    """Return the question without commands to the demo."""
-    return SCENE.sub("", FAULT.sub("", place.question)).strip()
-
-
 def _meant(told: Instructions, place: Place) -> list[str]:
     """Return the functions that a question has words of, the best first."""
-    text = _asked(place).lower()
-    score = {name: sum(word in text for word in _words(name)) for name in told.functions}
-    found = sorted((name for name in score if score[name]), key=lambda name: -score[name])
+    found = meant(told.functions, plain_text(place.question))
     return found if told.may_call_several else found[:1]
 
 
-def _words(name: str) -> list[str]:
-    parts = [part.lower() for part in _PARTS.findall(name)]
-    return [part for part in parts if len(part) >= MIN_WORD_CHARS and part != "get"]
+def _call(told: Instructions, name: str, place: Place) -> str:
+    arguments = Sampler(told.functions[name], plain_text(place.question)).value()
+    call = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
+    return f"{told.opening}\n{call}\n{told.closing}"
 
 
-def _calls(told: Instructions, names: list[str], place: Place) -> str:
-    blocks = []
-    for name in names:
-        call = {"name": name, "arguments": Sampler(told.functions[name], _asked(place)).value()}
-        blocks.append(f"{told.opening}\n{json.dumps(call, ensure_ascii=False)}\n{told.closing}")
-    return "\n".join(blocks)
-
-
-def _wrong(scene: Scene, told: Instructions, place: Place) -> str:
-    if told.functions and not told.must_call and not told.wants_json:
-        name = next(iter(_meant(told, place) or told.functions))
-        call: dict[str, Any] = {"name": name, "arguments": {"demo": None}}
-        return f"{told.opening}\n{json.dumps(call)[:-1]}\n{told.closing}"
-    return scene.words(
-        "Demo: I would rather talk about the weather than do that.",
-        "演示：我更想聊聊天气，而不是照做。",
-    )
+def _object(line: str) -> dict[str, Any]:
+    if not line.startswith("{"):
+        return {}
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -5,11 +5,10 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from upstream.demo.ground.questions import Said
-from upstream.demo.ground.scene import Scene
+from upstream.demo.ground.words import about_talk, quoted
+from upstream.demo.scenes.questions import Question
+from upstream.demo.scenes.scene import Scene
 
-EXCERPT_CHARS = 200
-_SUM = re.compile(r"(?<![\d./-])(-?\d+(?:\.\d+)?)\s*([-+*/xX×÷])\s*(-?\d+(?:\.\d+)?)(?![\d/-])")
 OPERATIONS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -18,13 +17,14 @@ OPERATIONS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
 }
 SIGNS = {"x": "*", "X": "*", "×": "*", "÷": "/"}
 MAX_SUM_CHARS = 40
-ASKS_FIRST = re.compile(r"\bfirst\b|第一(句|个|条|次)|最(先|早|开始)", re.IGNORECASE)
-ASKS_ABOUT_TALK = re.compile(r"\b(said?|say|asked|ask|message|question)\b|说|问", re.IGNORECASE)
-ASKS_BEFORE = re.compile(r"\b(before|previous|last)\b|上一|刚才|之前", re.IGNORECASE)
-ASKS_NAME = re.compile(
+_SUM = re.compile(r"(?<![\d./-])(-?\d+(?:\.\d+)?)\s*([-+*/xX×÷])\s*(-?\d+(?:\.\d+)?)(?![\d/-])")
+_ASKS_FIRST = re.compile(r"\bfirst\b|第一(句|个|条|次)|最(先|早|开始)", re.IGNORECASE)
+_ASKS_ABOUT_TALK = re.compile(r"\b(said?|say|asked|ask|message|question)\b|说|问", re.IGNORECASE)
+_ASKS_BEFORE = re.compile(r"\b(before|previous|last)\b|上一|刚才|之前", re.IGNORECASE)
+_ASKS_NAME = re.compile(
     r"what(?:'s| is) my name|who am i|我叫什么|我是谁|我的名字是什么", re.IGNORECASE
 )
-TELLS_NAME = re.compile(
+_TELLS_NAME = re.compile(
     r"(?:my name is|i am called|我叫|我的名字是)\s*([\w-]{1,40}?)(?=\b|[，。,.！!]|$)",
     re.IGNORECASE,
 )
@@ -32,33 +32,10 @@ TELLS_NAME = re.compile(
 
 def answer(scene: Scene) -> str:
     """Return a whole plain answer."""
-    head = scene.words("Demo answer: ", "演示回答：")
-    body = _known(scene) or _echo(scene)
-    return head + body + _about_files(scene) + _about_gpt(scene)
-
-
-def play(scene: Scene) -> None:
-    """Say the plain answer."""
-    scene.say(answer(scene))
-
-
-def _known(scene: Scene) -> str:
-    text = scene.question.text
-    if total := computed(text):
-        return total
-    earlier = [said.text for said in scene.question.history[:-1] if said.role == "user"]
-    if ASKS_NAME.search(text):
-        return _name(scene, earlier)
-    if earlier and ASKS_ABOUT_TALK.search(text):
-        if ASKS_FIRST.search(text):
-            first = _quoted(earlier[0])
-            return scene.words(
-                f"the first thing you said was {first}.", f"你说的第一句话是{first}。"
-            )
-        if ASKS_BEFORE.search(text):
-            last = _quoted(earlier[-1])
-            return scene.words(f"before this you said {last}.", f"在这之前你说的是{last}。")
-    return ""
+    question = scene.question
+    body = computed(question.text) or _remembered(question) or _echo(question)
+    gpt = f" (GPT {question.gizmo_id})" if question.gizmo_id else ""
+    return question.words("Demo answer: ", "演示回答：") + body + _about_files(scene) + gpt
 
 
 def computed(text: str) -> str:
@@ -75,64 +52,48 @@ def computed(text: str) -> str:
     return f"{left}{plain_sign}{right}={shown}"
 
 
-def _name(scene: Scene, earlier: list[str]) -> str:
-    for text in reversed(earlier):
-        if found := TELLS_NAME.search(text):
-            return scene.words("your name is ", "你的名字是") + found[1]
-    return scene.words("you have not told me your name.", "你还没有告诉我你的名字。")
+def _remembered(question: Question) -> str:
+    """Return what a question about the talk wants to know, or an empty string."""
+    text, words = question.text, question.words
+    earlier = [said.text for said in question.history[:-1] if said.role == "user"]
+    if _ASKS_NAME.search(text):
+        names = [found[1] for one in earlier if (found := _TELLS_NAME.search(one))]
+        if not names:
+            return words("you have not told me your name.", "你还没有告诉我你的名字。")
+        return words("your name is ", "你的名字是") + names[-1]
+    if not earlier or not _ASKS_ABOUT_TALK.search(text):
+        return ""
+    first, last = quoted(earlier[0]), quoted(earlier[-1])
+    if _ASKS_FIRST.search(text):
+        return words(f"the first thing you said was {first}.", f"你说的第一句话是{first}。")
+    if _ASKS_BEFORE.search(text):
+        return words(f"before this you said {last}.", f"在这之前你说的是{last}。")
+    return ""
 
 
-def _echo(scene: Scene) -> str:
-    question = scene.question
-    text = _quoted(question.text)
-    said = scene.words(
-        f"you said {text} and no model has thought about it. ",
-        f"你说的是{text}，没有模型为此思考过。",
-    )
-    earlier = _talk(question.history)
-    if len(earlier) > 1:
-        said += scene.words(
-            f"Our talk began with {_quoted(earlier[0].text)}, {len(earlier)} messages ago. ",
-            f"我们的谈话开始于{_quoted(earlier[0].text)}，到现在有{len(earlier)}条消息。",
-        )
+def _echo(question: Question) -> str:
+    words, model = question.words, question.model
+    talk = [one.text for one in question.history if one.role in {"user", "assistant"} and one.text]
     told = [one.text for one in question.history if one.role in {"system", "critic"} and one.text]
-    if told:
-        instructions = scene.words(" and ", "和").join(map(_quoted, told))
-        said += scene.words(
-            f"My instructions are {instructions}. ", f"我得到的指示是{instructions}。"
-        )
-    said += scene.words(
-        f"I am {question.model}, played by the demo upstream; write help to see what it can do.",
-        f"我是演示上游扮演的 {question.model}；输入“帮助”可以看到它会做什么。",
+    instructions = words(" and ", "和").join(map(quoted, told))
+    said = about_talk(words, question.text, talk if len(talk) > 1 else (), instructions)
+    own = words(
+        f"I am {model}, played by the demo upstream; write help to see what it can do.",
+        f"我是演示上游扮演的 {model}；输入“帮助”可以看到它会做什么。",
     )
-    return said
-
-
-def _talk(history: tuple[Said, ...]) -> list[Said]:
-    return [said for said in history if said.role in {"user", "assistant"} and said.text]
-
-
-def _quoted(text: str) -> str:
-    short = text if len(text) <= EXCERPT_CHARS else text[:EXCERPT_CHARS] + "…"
-    return f"“{short}”"
+    return words(" ", "").join([*said, own])
 
 
 def _about_files(scene: Scene) -> str:
-    attachments = scene.question.attachments
-    if not attachments:
-        return ""
-    known = []
-    for attachment in attachments:
+    known, words = [], scene.question.words
+    for attachment in scene.question.attachments:
         stored = scene.files.owned(scene.question.owner, attachment.id)
         if stored is None or not stored.is_uploaded:
-            known.append(f"{attachment.id} ({scene.words('unknown', '未知')})")
+            known.append(f"{attachment.id} ({words('unknown', '未知')})")
         else:
             known.append(f"{attachment.name or stored.name} ({attachment.id}, {stored.size} bytes)")
+    if not known:
+        return ""
     files = "1 file" if len(known) == 1 else f"{len(known)} files"
-    head = scene.words(f"You sent {files}: ", f"你发来了 {len(known)} 个文件：")
+    head = words(f"You sent {files}: ", f"你发来了 {len(known)} 个文件：")
     return f"\n\n{head}{', '.join(known)}."
-
-
-def _about_gpt(scene: Scene) -> str:
-    gizmo_id = scene.question.gizmo_id
-    return f" (GPT {gizmo_id})" if gizmo_id else ""

@@ -7,14 +7,19 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from upstream.demo.ground.refusals import Refusal, detail, not_found
-from upstream.demo.ground.script import Message
+from upstream.demo.ground.recent import Recent
+from upstream.demo.ground.refusals import Refusal, detail, not_found, read_fields
 from upstream.demo.ground.stats import STATS
-from upstream.demo.scenes.surroundings import conversation_details
-from upstream.demo.website.tokens import OWNER, fields_of
+from upstream.demo.scenes.scenarios import conversation_details
+from upstream.demo.scenes.script import Message
+from upstream.demo.website.bodies import body
+from upstream.demo.website.tokens import OWNER
 
 KEPT_CONVERSATIONS = 2_000
 """The oldest are forgotten: all is in memory, and load tests run for long."""
+
+
+Node = dict[str, Any]
 
 
 class Late(msgspec.Struct, frozen=True):
@@ -37,18 +42,21 @@ class Conversation(msgspec.Struct):
     is_archived: bool = False
     is_streaming: bool = False
     created_at: float = msgspec.field(default_factory=time.time)
-    root_id: str = msgspec.field(default_factory=lambda: str(uuid.uuid4()))
-    messages: dict[str, Message] = msgspec.field(default_factory=dict)
-    parents: dict[str, str] = msgspec.field(default_factory=dict)
+    mapping: dict[str, Node] = msgspec.field(default_factory=dict)
+    """The tree of messages by their ids, as the upstream shows it; the root has none."""
     current_id: str = ""
     late: list[Late] = msgspec.field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Plant the root."""
+        self._grow(str(uuid.uuid4()), None)
+
     def append(self, message: Message) -> None:
         """Add a message below the current one, or replace it where it is."""
-        if message["id"] not in self.messages:
-            self.parents[message["id"]] = self.current_id or self.root_id
-            self.current_id = message["id"]
-        self.messages[message["id"]] = message
+        if message["id"] not in self.mapping:
+            self.mapping[self.current_id]["children"].append(message["id"])
+            self._grow(message["id"], self.current_id)
+        self.mapping[message["id"]]["message"] = message
 
     def settle(self) -> None:
         """Take in the late messages whose time has come."""
@@ -60,50 +68,29 @@ class Conversation(msgspec.Struct):
     def path(self, leaf_id: str) -> list[Message]:
         """Return the messages from the root to a leaf."""
         way: list[Message] = []
-        node_id = leaf_id
-        while node_id in self.messages:
-            way.append(self.messages[node_id])
-            node_id = self.parents[node_id]
+        node = self.mapping.get(leaf_id)
+        while node and node["message"]:
+            way.append(node["message"])
+            node = self.mapping[node["parent"]]
         return way[::-1]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Any:
         """Return the whole, as `GET conversation/{id}` answers."""
-        children: dict[str, list[str]] = {node: [] for node in [self.root_id, *self.messages]}
-        for node_id, parent_id in self.parents.items():
-            children[parent_id].append(node_id)
-        mapping: dict[str, Any] = {
-            node_id: {
-                "id": node_id,
-                "message": self.messages.get(node_id),
-                "parent": self.parents.get(node_id),
-                "children": children[node_id],
-            }
-            for node_id in children
-        }
-        return {
-            "title": self.title,
-            "create_time": self.created_at,
-            "update_time": self.created_at,
-            "mapping": mapping,
-            "current_node": self.current_id or self.root_id,
-            "moderation_results": [],
-            "conversation_id": self.id,
-            "plugin_ids": None,
-            "gizmo_id": self.gizmo_id or None,
-            "is_archived": self.is_archived,
-            "is_starred": None,
-            "safe_urls": [],
-            "blocked_urls": [],
-            "default_model_slug": self.model,
-            "async_status": 3 if self.late else None,
-        }
+        names = msgspec.structs.asdict(self)
+        names["gizmo_id"] = self.gizmo_id or None
+        return body("conversation", **names, async_status=3 if self.late else None)
+
+    def _grow(self, node_id: str, parent_id: str | None) -> None:
+        node: Node = {"id": node_id, "message": None, "parent": parent_id, "children": []}
+        self.mapping[node_id] = node
+        self.current_id = node_id
 
 
 class Conversations:
     """All conversations, by id."""
 
     def __init__(self) -> None:
-        self._by_id: dict[str, Conversation] = {}
+        self._by_id: Recent[str, Conversation] = Recent(KEPT_CONVERSATIONS)
 
     def open(self, owner: str, conversation_id: str) -> Conversation:
         """Return a visible conversation of this account.
@@ -111,9 +98,9 @@ class Conversations:
         Raises:
             Refusal: 404, it is not there, not the caller's, hidden or was temporary.
         """
-        found = self._by_id.get(conversation_id)
-        if found is None or found.owner != owner:
-            raise not_found()
+        found = self.any_of(owner, conversation_id)
+        if found is None:
+            raise not_found("conversation_not_found")
         if found.is_temporary:
             raise not_found("history_disabled_conversation_not_found")
         if not found.is_visible:
@@ -125,8 +112,6 @@ class Conversations:
         """Begin a new conversation."""
         made = Conversation(str(uuid.uuid4()), owner, is_temporary=is_temporary)
         self._by_id[made.id] = made
-        if len(self._by_id) > KEPT_CONVERSATIONS:
-            del self._by_id[next(iter(self._by_id))]
         return made
 
     def any_of(self, owner: str, conversation_id: str) -> Conversation | None:
@@ -160,28 +145,20 @@ async def get_conversation(request: web.Request) -> web.Response:
 
 async def list_conversations(request: web.Request) -> web.Response:
     """Answer a page of the account's conversations."""
-    offset = int(request.query.get("offset", "0"))
-    limit = int(request.query.get("limit", "28"))
+    offset, limit = (int(request.query.get(*one)) for one in (("offset", "0"), ("limit", "28")))
     shown = request.app[CONVERSATIONS].visible(request[OWNER])
     items = [
         {"id": one.id, "title": one.title, "create_time": one.created_at}
         for one in shown[offset : offset + limit]
     ]
-    return web.json_response(
-        {
-            "items": items,
-            "total": len(shown),
-            "limit": limit,
-            "offset": offset,
-            "has_missing_conversations": False,
-        }
-    )
+    place = {"total": len(shown), "limit": limit, "offset": offset}
+    return web.json_response({"items": items, **place, "has_missing_conversations": False})
 
 
 async def patch_conversation(request: web.Request) -> web.Response:
     """Hide, rename or archive a conversation."""
     conversation = opened(request)
-    wanted = await fields_of(request)
+    wanted = await read_fields(request)
     conversation.title = str(wanted.get("title", conversation.title))
     conversation.is_archived = bool(wanted.get("is_archived", conversation.is_archived))
     if wanted.get("is_visible") is False:
@@ -191,30 +168,25 @@ async def patch_conversation(request: web.Request) -> web.Response:
 
 async def patch_conversations(request: web.Request) -> web.Response:
     """Hide every conversation of the account."""
-    if (await fields_of(request)).get("is_visible") is not False:
+    if (await read_fields(request)).get("is_visible") is not False:
         raise Refusal(422, detail("Invalid body"))
-    for conversation in request.app[CONVERSATIONS].visible(request[OWNER]):
-        _hide(request, conversation)
-    return web.json_response({"success": True})
+    return _hide(request, *request.app[CONVERSATIONS].visible(request[OWNER]))
 
 
 async def delete_conversation(request: web.Request) -> web.Response:
     """Hide a conversation, in the form of 2026."""
-    _hide(request, opened(request))
-    return web.json_response({"success": True})
+    return _hide(request, opened(request))
 
 
 async def post_title(request: web.Request) -> web.Response:
     """Name a conversation after its first words."""
-    conversation = opened(request)
-    return web.json_response({"title": conversation.title})
+    return web.json_response({"title": opened(request).title})
 
 
 async def post_init(request: web.Request) -> web.Response:
     """Answer the limits that a new conversation meets."""
-    model = (await fields_of(request)).get("requested_default_model") or "auto"
-    details = conversation_details(str(model))
-    return web.json_response({"type": "conversation_detail_metadata", **details})
+    model = (await read_fields(request)).get("requested_default_model") or "auto"
+    return web.json_response(conversation_details(str(model)))
 
 
 async def get_stream_status(request: web.Request) -> web.Response:
@@ -226,20 +198,15 @@ async def get_stream_status(request: web.Request) -> web.Response:
 async def get_tasks(request: web.Request) -> web.Response:
     """Answer the pictures that are still being drawn."""
     tasks = [
-        {
-            "task_id": late.message["id"],
-            "conversation_id": one.id,
-            "original_conversation_id": one.id,
-            "status": "running",
-            "file_ids": [],
-            "image_gen_message": None,
-        }
+        body("task", id=late.message["id"], conversation_id=one.id)
         for one in request.app[CONVERSATIONS].visible(request[OWNER])
         for late in one.late
     ]
     return web.json_response({"tasks": tasks})
 
 
-def _hide(request: web.Request, conversation: Conversation) -> None:
-    conversation.is_visible = False
-    request.app[STATS].hidden.append(conversation.id)
+def _hide(request: web.Request, *conversations: Conversation) -> web.Response:
+    for one in conversations:
+        one.is_visible = False
+        request.app[STATS].hidden.append(one.id)
+    return web.json_response({"success": True})

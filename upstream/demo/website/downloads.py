@@ -7,9 +7,11 @@ elsewhere there is none, and what is signed takes a bearer too.
 """
 
 from aiohttp import web
+from msgspec.structs import asdict
 
-from upstream.demo.ground.files import FILES, StoredFile
 from upstream.demo.ground.stats import STATS
+from upstream.demo.scenes.files import FILES, StoredFile
+from upstream.demo.website.bodies import answer
 from upstream.demo.website.conversations import opened
 from upstream.demo.website.tokens import OWNER
 
@@ -19,22 +21,11 @@ EXPIRED_WORD = "expired"
 RETRY_WORD = "retry"
 
 
-def own_origin(request: web.Request) -> str:
-    """Return the origin that the caller knows this server by."""
-    return f"{request.scheme}://{request.host}"
-
-
-def foreign_origin(request: web.Request) -> str:
-    """Return another origin of this server, where it listens on loopback."""
+def foreign_link(request: web.Request, file_id: str) -> str:
+    """Return a signed link at another origin of this server, where it listens on loopback."""
     name, colon, port = request.host.partition(":")
-    return f"{request.scheme}://{OTHER_NAMES.get(name, name)}{colon}{port}"
-
-
-async def get_classic_link(request: web.Request) -> web.Response:
-    """Answer `files/{id}/download`; it knows no native ids."""
-    file_id = request.match_info["file_id"]
-    stored = None if file_id.startswith(NATIVE_PREFIX) else _owned(request, file_id)
-    return _link(request, stored)
+    origin = f"{request.scheme}://{OTHER_NAMES.get(name, name)}{colon}{port}"
+    return f"{origin}/blob/{file_id}?se=2030&sig=demo"
 
 
 async def get_link(request: web.Request) -> web.Response:
@@ -42,12 +33,15 @@ async def get_link(request: web.Request) -> web.Response:
     return _link(request, _owned(request, request.match_info["file_id"]))
 
 
+async def get_classic_link(request: web.Request) -> web.Response:
+    """Answer `files/{id}/download`; it knows no native ids."""
+    return _link(request, _owned(request, request.match_info["file_id"], is_native=False))
+
+
 async def get_attachment_link(request: web.Request) -> web.Response:
     """Answer `conversation/{id}/attachment/{id}/download`; it knows only native ids."""
     opened(request)
-    file_id = request.match_info["file_id"]
-    stored = _owned(request, file_id) if file_id.startswith(NATIVE_PREFIX) else None
-    return _link(request, stored)
+    return _link(request, _owned(request, request.match_info["file_id"], is_native=True))
 
 
 async def get_sandbox_link(request: web.Request) -> web.Response:
@@ -57,10 +51,11 @@ async def get_sandbox_link(request: web.Request) -> web.Response:
     message_id = request.query.get("message_id", "")
     files = request.app[FILES]
     if EXPIRED_WORD in path:
-        return _failed("ace_pod_expired")
+        return answer("no_link", code="ace_pod_expired")
     if RETRY_WORD in path and files.is_first_ask(message_id, path):
         return web.json_response({"status": "retry"})
-    return _link(request, files.in_sandbox(conversation.id, message_id, path))
+    file_id = files.sandbox.get((conversation.id, message_id, path), "")
+    return _link(request, files.find(file_id))
 
 
 async def get_blob(request: web.Request) -> web.Response:
@@ -77,36 +72,27 @@ async def get_estuary(request: web.Request) -> web.Response:
     return _content(request, _owned(request, request.query.get("id", "")))
 
 
-def _owned(request: web.Request, file_id: str) -> StoredFile | None:
+def _owned(
+    request: web.Request, file_id: str, *, is_native: bool | None = None
+) -> StoredFile | None:
+    if is_native not in {None, file_id.startswith(NATIVE_PREFIX)}:
+        return None
     return request.app[FILES].owned(request[OWNER], file_id)
 
 
 def _link(request: web.Request, stored: StoredFile | None) -> web.Response:
     if stored is None or not stored.is_uploaded:
-        return _failed("file_not_found")
-    return web.json_response(
-        {
-            "status": "success",
-            "download_url": _url(request, stored),
-            "metadata": {"file_id": stored.id},
-            "file_name": stored.name,
-            "mime_type": stored.media_type,
-            "creation_time": stored.created_at,
-        }
-    )
+        return answer("no_link", code="file_not_found")
+    return answer("link", url=_url(request, stored), **asdict(stored))
 
 
 def _url(request: web.Request, stored: StoredFile) -> str:
     if not stored.id.startswith(NATIVE_PREFIX):
-        return f"{foreign_origin(request)}/blob/{stored.id}?se=2030&sig=demo"
+        return foreign_link(request, stored.id)
     link = f"/backend-api/estuary/content?id={stored.id}&ts=489000&p=fs&sig=demo"
     # both forms are seen; which one comes is fixed by the id's first digit
     is_absolute = int(stored.id[len(NATIVE_PREFIX)], 16) % 2 == 0
-    return own_origin(request) + link if is_absolute else link
-
-
-def _failed(code: str) -> web.Response:
-    return web.json_response({"status": "error", "error_code": code, "error_message": None})
+    return f"{request.scheme}://{request.host}{link}" if is_absolute else link
 
 
 def _content(request: web.Request, stored: StoredFile | None) -> web.Response:

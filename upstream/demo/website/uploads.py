@@ -5,12 +5,14 @@ from typing import Any
 
 import orjson
 from aiohttp import web
+from msgspec.structs import asdict
 
-from upstream.demo.ground.files import DEFAULT_TYPE, FILES, MAX_KEPT_BYTES, StoredFile
-from upstream.demo.ground.refusals import Refusal, detail
+from upstream.demo.ground.refusals import Refusal, detail, read_fields
 from upstream.demo.ground.stats import STATS
-from upstream.demo.website.downloads import foreign_origin
-from upstream.demo.website.tokens import OWNER, fields_of
+from upstream.demo.scenes.files import DEFAULT_TYPE, FILES, MAX_KEPT_BYTES, StoredFile
+from upstream.demo.website.bodies import answer
+from upstream.demo.website.downloads import foreign_link
+from upstream.demo.website.tokens import OWNER
 
 CHUNK_BYTES = 256 * 1024
 POLLS_WHILE_INDEXING = 2
@@ -19,19 +21,13 @@ BYTES_PER_TOKEN = 4
 
 async def post_file(request: web.Request) -> web.Response:
     """Take the name and size of a file and say where its bytes go."""
-    wanted = await fields_of(request)
+    wanted = await read_fields(request)
     name, size = wanted.get("file_name"), wanted.get("file_size")
     if not isinstance(name, str) or not isinstance(size, int) or not wanted.get("use_case"):
         raise Refusal(422, detail("file_name, file_size and use_case are required."))
     stored = request.app[FILES].expect(request[OWNER], name, size)
     stored.use_case = str(wanted["use_case"])
-    return web.json_response(
-        {
-            "status": "success",
-            "upload_url": f"{foreign_origin(request)}/blob/{stored.id}?se=2030&sig=demo",
-            "file_id": stored.id,
-        }
-    )
+    return answer("expected", id=stored.id, url=foreign_link(request, stored.id))
 
 
 async def put_blob(request: web.Request) -> web.Response:
@@ -60,49 +56,25 @@ async def post_uploaded(request: web.Request) -> web.Response:
     """Confirm that a file is there, whole."""
     stored = _owned(request, request.match_info["file_id"])
     if stored.received_bytes != stored.size:
-        return web.json_response(
-            {
-                "status": "error",
-                "error_code": "file_size_mismatch" if stored.received_bytes >= 0 else "no_content",
-                "error_message": f"expected {stored.size} bytes, got {stored.received_bytes}",
-            }
-        )
+        code = "file_size_mismatch" if stored.received_bytes >= 0 else "no_content"
+        return answer("not_whole", code=code, **asdict(stored))
     stored.is_uploaded = True
-    return web.json_response(
-        {
-            "status": "success",
-            "download_url": f"{foreign_origin(request)}/blob/{stored.id}?se=2030&sig=demo",
-            "file_id": stored.id,
-            "file_name": stored.name,
-            "mime_type": stored.media_type,
-        }
-    )
+    return answer("uploaded", url=foreign_link(request, stored.id), **asdict(stored))
 
 
 async def get_file(request: web.Request) -> web.Response:
     """Tell how far a file is; documents take a while to be indexed."""
     stored = _owned(request, request.match_info["file_id"])
     stored.polls += 1
-    is_ready = stored.is_uploaded and (
-        stored.use_case != "my_files" or stored.polls > POLLS_WHILE_INDEXING
-    )
-    tokens = stored.size // BYTES_PER_TOKEN + 1 if is_ready else None
-    status = "success" if is_ready else "in_progress"
-    return web.json_response(
-        {
-            "id": stored.id,
-            "name": stored.name,
-            "creation_time": stored.created_at,
-            "state": "ready" if stored.is_uploaded else "pending",
-            "ready_time": stored.created_at if stored.is_uploaded else None,
-            "size": stored.size,
-            "metadata": {"retrieval": {"status": status, "file_size_tokens": tokens}},
-            "use_case": stored.use_case,
-            "retrieval_index_status": status,
-            "file_size_tokens": tokens,
-            "file_token_size": tokens,
-            "variants": None,
-        }
+    is_indexed = stored.use_case != "my_files" or stored.polls > POLLS_WHILE_INDEXING
+    is_ready = stored.is_uploaded and is_indexed
+    return answer(
+        "file",
+        state="ready" if stored.is_uploaded else "pending",
+        ready_time=stored.created_at if stored.is_uploaded else None,
+        index="success" if is_ready else "in_progress",
+        tokens=_tokens(stored) if is_ready else None,
+        **asdict(stored),
     )
 
 
@@ -114,21 +86,14 @@ async def get_simple(request: web.Request) -> web.Response:
 
 async def post_process(request: web.Request) -> web.Response:
     """Confirm and index in one step, told as lines of JSON."""
-    stored = _owned(request, str((await fields_of(request)).get("file_id") or ""))
+    stored = _owned(request, str((await read_fields(request)).get("file_id") or ""))
     if stored.received_bytes != stored.size:
-        return _lines({"event": "file.processing.failed", "progress": 0, "file_id": stored.id})
+        return _lines(stored.id, ("failed", 0, {}))
     stored.is_uploaded = True
     stored.polls = POLLS_WHILE_INDEXING
-    extra = {
-        "mime_type": stored.media_type,
-        "total_tokens": stored.size // BYTES_PER_TOKEN + 1,
-        "metadata_object_id": f"meta-{stored.id}",
-    }
-    return _lines(
-        {"event": "file.processing.started", "progress": 0, "file_id": stored.id},
-        {"event": "file.processing.metadata", "progress": 50, "file_id": stored.id, "extra": extra},
-        {"event": "file.processing.completed", "progress": 100, "file_id": stored.id},
-    )
+    told = {"mime_type": stored.media_type, "total_tokens": _tokens(stored)}
+    extra = {"extra": {**told, "metadata_object_id": f"meta-{stored.id}"}}
+    return _lines(stored.id, ("started", 0, {}), ("metadata", 50, extra), ("completed", 100, {}))
 
 
 def _owned(request: web.Request, file_id: str) -> StoredFile:
@@ -138,6 +103,13 @@ def _owned(request: web.Request, file_id: str) -> StoredFile:
     return stored
 
 
-def _lines(*events: dict[str, Any]) -> web.Response:
-    body = b"".join(orjson.dumps(one) + b"\n" for one in events)
+def _tokens(stored: StoredFile) -> int:
+    return stored.size // BYTES_PER_TOKEN + 1
+
+
+def _lines(file_id: str, *steps: tuple[str, int, dict[str, Any]]) -> web.Response:
+    body = b""
+    for name, progress, extra in steps:
+        told = {"event": f"file.processing.{name}", "progress": progress, "file_id": file_id}
+        body += orjson.dumps({**told, **extra}) + b"\n"
     return web.Response(body=body, content_type="application/x-ndjson")

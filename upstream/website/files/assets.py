@@ -24,13 +24,13 @@ from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import ServiceError, StorageError, UpstreamRefusedError
 from service.vocabulary.events import AssetKind, AssetReady, AssetWanted, Delta
 from service.vocabulary.requests import ChatRequest
+from service.vocabulary.text import well_formed
 from upstream.fetching.file_names import safe_name
 from upstream.fetching.media_types import HEAD_BYTES, media_type
 from upstream.fetching.pictures import PICTURE_TYPES, web_picture
 from upstream.http.backend import Backend
 from upstream.http.bodies import chunks_within
 from upstream.website.files.transfers import MAX_DOWNLOAD_BYTES, Transfers
-from upstream.website.payload.turn_body import well_formed
 
 MAX_PICTURE_BYTES = 64 * 1024 * 1024  # what is no web format is held in memory, to be made one
 _RETRY_SECONDS = 10.0  # of pauses in all, while a route answers `retry`

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -25,11 +26,11 @@ from service.vocabulary.errors import ServiceError, UpstreamError, UpstreamRefus
 from service.vocabulary.requests import FilePart
 from upstream.fetching.fetch import FetchedFile, Fetcher, UnusableFileError, part_error
 from upstream.fetching.pictures import picture_size
+from upstream.fetching.side_by_side import for_parts
 from upstream.http.backend import Backend
 from upstream.website.files.transfers import Transfers
 from upstream.website.payload.attachments import PICTURE_USE_CASE, UploadedFile
 
-_SIDE_BY_SIDE = 4
 _KEEP_SECONDS = 30 * 24 * 3600.0  # each use confirms it anyway
 _INDEX_SECONDS = 60.0  # then the turn goes on without the index, which may still come
 _FIRST_POLL_SECONDS, _LAST_POLL_SECONDS = 0.25, 2.0
@@ -93,23 +94,10 @@ class Files:
             UpstreamRefusedError: only when the upstream refuses the token or the
                 account's number of calls, which no other file would change.
         """
-        gate = asyncio.Semaphore(_SIDE_BY_SIDE)
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = {
-                    part.path: group.create_task(self._uploaded(caller, part, gate))
-                    for part in parts
-                }
-        except ExceptionGroup as errors:
-            if (error := _first_of(errors)) is None:
-                raise
-            raise error from None
-        return {path: task.result() for path, task in tasks.items()}
+        return await for_parts(parts, partial(self._uploaded, caller))
 
-    async def _uploaded(
-        self, caller: Caller, part: FilePart, gate: asyncio.Semaphore
-    ) -> UploadedFile:
-        async with gate, child_span("upload"), self._fetcher.open(part) as file:
+    async def _uploaded(self, caller: Caller, part: FilePart) -> UploadedFile:
+        async with child_span("upload"), self._fetcher.open(part) as file:
             try:
                 return await self._once(caller, await _described(file), file)
             except UpstreamRefusedError as error:
@@ -273,14 +261,3 @@ def _reason(answer: dict[str, Any]) -> str:
 
 def _upload_error(part: FilePart, error: UpstreamError) -> ServiceError:
     return part_error(part, f"could not be uploaded. {error.message.rstrip('.')}")
-
-
-def _first_of(errors: ExceptionGroup[Exception]) -> ServiceError | None:
-    """Return the error to tell the caller; None when there is one that is nobody's but ours."""
-    refusals, bugs = errors.split(ServiceError)
-    if bugs is not None or refusals is None:
-        return None
-    first: Exception = refusals
-    while isinstance(first, ExceptionGroup):
-        first = first.exceptions[0]
-    return first if isinstance(first, ServiceError) else None

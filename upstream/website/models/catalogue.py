@@ -1,13 +1,11 @@
 """Public model names and what they stand for (spec 5); implements `Catalogue`."""
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from service.settings.config import ModelConfig
-from service.settings.model_names import undated
+from service.settings.model_names import undated, unknown_model
 from service.vocabulary.credentials import Caller
-from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import ModelInfo
 from upstream.website.models.gpts import Gpts
 from upstream.website.models.lists import ModelLists
@@ -18,9 +16,6 @@ CREATED = 1_700_000_000
 _OWNER, _GPT_OWNER = "openai", "gpts"
 # What can be a slug; anything else is known to nobody and is not sent anywhere.
 _SLUG = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,256}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_MAX_SHOWN_CHARS = 100
-_CLOSEST = 3
 
 
 class ModelCatalogue:
@@ -70,7 +65,7 @@ class ModelCatalogue:
             return ResolvedModel(base)
         if listed is None:
             return ResolvedModel(name)
-        raise _unknown(name, (*self._slugs, *self._gpts.names(), *(listed or ())))
+        raise unknown_model(name, (*self._slugs, *self._gpts.names(), *(listed or ())))
 
     async def listing(self, caller: Caller | None) -> list[ModelInfo]:
         """Return all names, each once; the upstream's own only with a caller and in time."""
@@ -80,14 +75,3 @@ class ModelCatalogue:
             listed = await self._lists.slugs(caller) or ()
             owners |= {slug: _OWNER for slug in listed if slug not in owners}
         return [ModelInfo(name, CREATED, owner) for name, owner in owners.items()]
-
-
-def _unknown(name: str, known: Iterable[str]) -> NotFoundError:
-    shown = _CONTROL.sub("?", name[: _MAX_SHOWN_CHARS + 1])
-    if len(name) > _MAX_SHOWN_CHARS:
-        shown = f"{shown[:_MAX_SHOWN_CHARS]}…"
-    closest = difflib.get_close_matches(shown, dict.fromkeys(known), n=_CLOSEST, cutoff=0.0)
-    message = f"The model `{shown}` does not exist or you do not have access to it."
-    if closest:
-        message += f" The closest known names are: {', '.join(closest)}."
-    return NotFoundError(message, code="model_not_found", param="model")

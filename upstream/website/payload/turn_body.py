@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from service.vocabulary.events import SentHistory
 from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart
+from service.vocabulary.text import well_formed
 from upstream.website.payload.attachments import UploadedFile
 
 # A tool's answer has no sender upstream that would be believed, so the user reports it.
@@ -103,15 +104,6 @@ def build_turn(
         wants_previews=request.wants_previews,
     )
     return TurnPayload(body, sent)
-
-
-def well_formed(text: str) -> str:
-    """Return text that can be sent: surrogate pairs joined, a lone half replaced."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
 
 
 def _message(

@@ -11,8 +11,8 @@ from urllib.parse import quote
 from service.observing.metrics import Metrics
 from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import ServiceError, UpstreamRefusedError
+from service.vocabulary.text import well_formed
 from upstream.http.backend import Backend
-from upstream.website.payload.turn_body import well_formed
 
 MAX_TRIES = 5
 _FIRST_PAUSE_SECONDS = 1.0  # doubles: about a quarter of a minute in all

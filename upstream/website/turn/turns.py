@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from service.observing.unknown_events import Drift
 from service.pipeline.joined import make_answer, make_reader, through
 from service.ports import Assets, Lane, TokenExchange, UploadStore
 from service.settings.config import Config
+from service.settings.model_names import is_other_model
 from service.vocabulary.credentials import Caller, Credential, TokenKind
 from service.vocabulary.errors import ShutdownError, UpstreamRefusedError
 from service.vocabulary.events import (
@@ -53,8 +53,6 @@ _log = logging.getLogger("gateway.turns")
 ARKOSE_HEADER = "Openai-Sentinel-Arkose-Token"
 # A turn is handed off once; more than a few times is a loop.
 MAX_HAND_OFFS = 5
-# What a slug may carry without being another model: a date, or that it is new.
-_VARIANT = re.compile(r"(?:-(?:\d{4,8}|\d{4}-\d\d-\d\d|preview|latest))+$")
 
 
 class TurnServices(Struct, frozen=True):
@@ -77,12 +75,6 @@ class TurnServices(Struct, frozen=True):
 
 # What a turn goes on with after a body.
 Wanted = ResumeWanted | PictureWanted | AnswerWanted
-
-
-def is_other_model(asked: str, answered: str) -> bool:
-    """Return whether another family answered than the one that was asked (protocol 1.1)."""
-    is_open = asked == "auto" or "gizmo" in asked
-    return not is_open and _VARIANT.sub("", asked) != _VARIANT.sub("", answered)
 
 
 class _Turn:

@@ -7,7 +7,8 @@ from aiohttp import ClientSession, DummyCookieJar, web
 
 from tests.upstream.demo.codex.client import CodexClient, NewClient
 from upstream.demo.codex.app import add_codex
-from upstream.demo.ground.options import OPTIONS, DemoOptions
+from upstream.demo.ground.delivery import prepare
+from upstream.demo.ground.options import DemoOptions
 
 
 class Clock:
@@ -38,7 +39,7 @@ async def base(options: DemoOptions, clock: Clock) -> AsyncIterator[str]:
         return web.json_response({"access_token": "of another client"})
 
     app = web.Application(client_max_size=64 * 1024 * 1024)
-    app[OPTIONS] = options
+    prepare(app, options)
     add_codex(app, options, others, clock)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()

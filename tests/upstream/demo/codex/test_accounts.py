@@ -7,7 +7,6 @@ import pytest
 
 from tests.upstream.demo.codex.conftest import Clock
 from upstream.demo.codex.accounts import (
-    AUTH_CLAIM,
     CLIENT_ID,
     KEPT_LOGINS,
     Account,
@@ -16,6 +15,7 @@ from upstream.demo.codex.accounts import (
     seal,
     unseal,
 )
+from upstream.demo.ground.jwts import AUTH_CLAIM
 from upstream.demo.ground.refusals import Refusal
 
 LIFE = 100.0
@@ -45,8 +45,11 @@ def code_of(refusal: pytest.ExceptionInfo[Refusal]) -> str:
         ("freedom", "plus", "freedom@example.org"),
     ],
 )
-def test_words_of_a_name_choose_the_plan(name: str, plan: str, email: str) -> None:
-    assert (Account(name).plan, Account(name).email) == (plan, email)
+def test_words_of_a_name_choose_the_plan(
+    accounts: Accounts, name: str, plan: str, email: str
+) -> None:
+    claims = claims_of(accounts.exchange(name)["id_token"])
+    assert (claims[AUTH_CLAIM]["chatgpt_plan_type"], claims["email"]) == (plan, email)
 
 
 def test_an_access_token_says_whose_it_is(accounts: Accounts, clock: Clock) -> None:
@@ -58,7 +61,7 @@ def test_an_access_token_says_whose_it_is(accounts: Accounts, clock: Clock) -> N
     assert claims[AUTH_CLAIM]["chatgpt_plan_type"] == "pro"
     assert claims_of(answer["id_token"])["email"] == "pro-anna@example.org"
     caller = accounts.caller(answer["access_token"], "an account")
-    assert (caller.own_id, caller.account_id) == (Account("pro-anna").id, "an account")
+    assert (caller.plan, caller.account_id) == ("pro", "an account")
 
 
 def test_each_exchange_ends_the_refresh_token(accounts: Accounts) -> None:
@@ -136,7 +139,7 @@ def test_what_is_no_access_token_is_refused(accounts: Accounts, token: str) -> N
 
 def test_logins_are_bounded(accounts: Accounts) -> None:
     for number in range(KEPT_LOGINS + 1):
-        accounts._remember(str(number), Login(Account("x"), f"{number}~x"))
+        accounts._logins[str(number)] = Login(Account("x"), f"{number}~x")
     assert len(accounts._logins) == KEPT_LOGINS
     assert not accounts.is_known("0~x")
     assert accounts.is_known("1~x")

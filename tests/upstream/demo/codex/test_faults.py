@@ -1,6 +1,5 @@
 """Every fault over a real socket."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ from aiohttp import ClientError
 
 from tests.upstream.demo.codex.client import RESPONSES, CodexClient, body_of, user
 from tests.upstream.demo.codex.conftest import Clock
-from upstream.demo.codex.faults import FAULTS, KEPT_ONCE, REFUSALS, Once
+from upstream.demo.codex.faults import REFUSED, STREAM_FAULTS
 
 
 @pytest.mark.parametrize(
@@ -52,7 +51,7 @@ async def test_refusals_stand_in_the_answers_place(
 def test_every_refusal_is_played_above() -> None:
     marks = test_refusals_stand_in_the_answers_place.pytestmark  # type: ignore[attr-defined]
     played = {case[0].split()[1].partition(":")[0] for case in marks[0].args[1]}
-    assert played == set(REFUSALS)
+    assert played == REFUSED
 
 
 @pytest.mark.parametrize(
@@ -164,13 +163,5 @@ async def test_a_fault_that_is_not_known_breaks_nothing(anna: CodexClient) -> No
 
 
 def test_names_are_of_one_table() -> None:
-    assert not REFUSALS.keys() & FAULTS.keys()
-    assert all(name == json.loads(json.dumps(name)).lower() for name in {**REFUSALS, **FAULTS})
-
-
-def test_what_happened_once_is_bounded() -> None:
-    once = Once()
-    for number in range(KEPT_ONCE + 1):
-        assert once.is_first(number)
-    assert once.is_first(0)
-    assert not once.is_first(KEPT_ONCE)
+    assert not REFUSED & STREAM_FAULTS
+    assert all(name == name.lower() for name in REFUSED | STREAM_FAULTS)

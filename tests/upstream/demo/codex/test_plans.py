@@ -132,5 +132,5 @@ async def test_accounts_rest_apart(anna: CodexClient, new_client: NewClient) -> 
 def test_accounts_are_bounded(clock: Clock) -> None:
     limits = Limits(clock)
     for number in range(KEPT_ACCOUNTS + 1):
-        limits.spend(Caller(str(number), "", "plus", 0), "text")
+        limits.spend(Caller(str(number), "plus", 0), "text")
     assert len(limits._used) == KEPT_ACCOUNTS

@@ -16,7 +16,7 @@ from upstream.demo.codex.accounts import Caller
 from upstream.demo.codex.responses import KEPT_PREFIXES, TURN_STATE, Prefixes
 from upstream.demo.ground.options import DemoOptions
 
-CALLER = Caller("acc", "acc", "plus", 1)
+CALLER = Caller("acc", "plus", 1)
 
 
 async def test_a_turn_has_the_headers_of_the_back_end(anna: CodexClient) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.upstream.demo.codex.client import Answer, CodexClient, function, output, user
 from upstream.demo.codex.accounts import PLANS, unseal
-from upstream.demo.codex.faults import FAULTS, REFUSALS
+from upstream.demo.codex.faults import REFUSED, STREAM_FAULTS
 from upstream.demo.codex.login import OUTCOMES
 from upstream.demo.codex.scenes import MIB, SCENES, fitted
 
@@ -31,7 +31,7 @@ async def run(client: CodexClient, text: str, results: list[str], **fields: Any)
     return answers
 
 
-@pytest.mark.parametrize("scene", [scene.name for scene in SCENES])
+@pytest.mark.parametrize("scene", list(SCENES))
 async def test_every_scene_is_a_whole_stream(anna: CodexClient, scene: str) -> None:
     answer = await anna.ask(f"/scene {scene} 64x64", tools=[function("shell", command=STRING)])
     assert answer.last["type"] == "response.completed"
@@ -246,5 +246,5 @@ async def test_a_scene_that_is_not_known_is_told(anna: CodexClient) -> None:
 def test_the_pages_name_all_that_can_be_asked_for(page: str) -> None:
     text = (Path(__file__).parents[4] / page).read_text("utf-8").partition("## Codex")[2]
     told = {word for code in re.findall(r"`([^`]+)`", text) for word in re.split("[ :]", code)}
-    names = {*(scene.name for scene in SCENES), *REFUSALS, *FAULTS, "stale", *PLANS, *OUTCOMES}
+    names = {*SCENES, *REFUSED, *STREAM_FAULTS, "stale", *PLANS, *OUTCOMES}
     assert names - {name.replace("_", "-") for name in told} == set()

@@ -6,17 +6,10 @@ import pytest
 
 from tests.upstream.demo.codex.client import body_of, function, output, user
 from upstream.demo.codex.accounts import Caller, seal
-from upstream.demo.codex.talk import (
-    Command,
-    Talk,
-    Tool,
-    count_words,
-    find_command,
-    plain_text,
-    read_talk,
-)
+from upstream.demo.codex.talk import Talk, Tool, count_words, read_talk
+from upstream.demo.ground.words import Commands, Fault
 
-CALLER = Caller("acc", "acc", "plus", 1)
+CALLER = Caller("acc", "plus", 1)
 CALL = {"type": "function_call", "call_id": "call_1", "name": "f", "arguments": "{}"}
 
 
@@ -24,37 +17,12 @@ def talk_of(text: str = "hello", **fields: Any) -> Talk:
     return read_talk(body_of(text, **fields), CALLER)
 
 
-@pytest.mark.parametrize(
-    ("text", "command"),
-    [
-        ("/fault cut 3", Command("cut", "", (3.0,))),
-        (
-            "say /fault failed:context_length_exceeded now",
-            Command("failed", "context_length_exceeded"),
-        ),
-        ("/fault once:429", Command("429", is_once=True)),
-        ("/fault overloaded-in-200 2.5\nx", Command("overloaded-in-200", "", (2.5,))),
-        ("/fault Error_Flat:x", Command("error-flat", "x")),
-        ("/fault cut 64x64", Command("cut")),
-        ("/fault limit " + "9" * 400, Command("limit")),
-        ("a path/fault", Command()),
-        ("nothing", Command()),
-    ],
-)
-def test_commands_are_found_anywhere(text: str, command: Command) -> None:
-    assert find_command(text, "fault") == command
-    assert talk_of(text).fault == command
-
-
-def test_a_scene_and_a_fault_go_together() -> None:
+def test_the_last_user_message_has_the_commands() -> None:
     talk = talk_of("/scene rate_limits-first /mark m1 hello /fault close 2")
-    assert (talk.scene.name, talk.fault.name, talk.mark) == ("rate-limits-first", "close", "m1")
-    assert talk.text == plain_text("hello ")
-
-
-def test_only_the_last_user_message_commands() -> None:
+    assert talk.commands == Commands("rate_limits-first", Fault("close", "", (2.0,)), "m1")
+    assert talk.text == "hello"
     talk = talk_of(input=[user("/fault 500"), user("hello")])
-    assert talk.fault == Command()
+    assert talk.commands == Commands()
     assert [said for _, said in talk.said] == ["Be brief.", "", "hello"]
 
 

@@ -1,8 +1,9 @@
-"""Error answers."""
+"""Error answers, and fields of bodies."""
 
 import json
 
-from upstream.demo.ground.refusals import Refusal, detail, not_found, page
+from tests.upstream.demo.conftest import Asker
+from upstream.demo.ground.refusals import Refusal, busy, detail, not_found, page
 
 
 def test_a_refusal_is_json_with_its_status() -> None:
@@ -16,5 +17,14 @@ def test_a_refusal_is_json_with_its_status() -> None:
 
 def test_other_shapes() -> None:
     assert detail("no") == {"detail": "no"}
-    assert not_found().status == 404
+    assert not_found("x").status == 404
+    assert (busy("7").status, busy("7").headers["Retry-After"]) == (429, "7")
     assert page(503).content_type == "text/html"
+
+
+async def test_a_body_that_begins_like_json_has_to_be_json(asker: Asker) -> None:
+    for body, status in ((b"{", 400), (b' {"refresh_token": "a"}', 200), (b"refresh_token=a", 200)):
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        url = f"{asker.base}/oauth/token"
+        async with asker.session.post(url, data=body, headers=headers) as response:
+            assert response.status == status

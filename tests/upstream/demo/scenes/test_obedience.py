@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from tests.upstream.demo.conftest import Asker, user
+from upstream.demo.scenes.obedience import Instructions, Place, read_instructions, read_place
+from upstream.demo.scenes.questions import Said
 
 CALLING = """To call a function write:
 [[
@@ -15,6 +17,15 @@ CALLING = """To call a function write:
 {"name": "add", "parameters": {"properties": {"a": {"type": "integer"}}}}"""
 MUST = f"{CALLING}\nYou must call one."
 WRITING = 'Answer with one JSON value and nothing else:\n{"type": "array", "items": {"const": 1}}'
+TOLD = """You may use tools. Write a call like this:
+<<call>>
+{"name": "NAME", "arguments": {}}
+<</call>>
+You must call one; several functions may be called at once.
+{"name": "add", "parameters": {"type": "object"}}
+{"name": "now", "description": "The time.", "parameters": {}}
+Else answer with one JSON value and nothing else:
+{"type": "array"}"""
 COMPLAINT = "[Correction] That could not be used."
 
 
@@ -64,3 +75,38 @@ async def test_the_disobedient_stays_so(asker: Asker, told: str) -> None:
     assert await answer(asker, told, "/scene disobedient add 5", wrong, COMPLAINT) == wrong
     with pytest.raises(json.JSONDecodeError):
         json.loads(wrong.splitlines()[-2:][0])
+
+
+def test_functions_example_and_schema_are_read_from_words() -> None:
+    told = read_instructions((Said("system", TOLD), Said("system", ""), Said("user", "Hi")))
+    assert told.functions == {"add": {"type": "object"}, "now": {}}
+    assert (told.opening, told.closing) == ("<<call>>", "<</call>>")
+    assert (told.must_call, told.may_call_several, told.wants_json) == (True, True, True)
+    assert told.schema == {"type": "array"}
+
+
+def test_of_several_messages_the_last_counts_that_says_anything_of_the_kind() -> None:
+    other = TOLD.replace('"add"', '"sub"')
+    for said in ((TOLD, "Be kind."), ("Be kind.", TOLD, "Be brief."), (other, "x", TOLD)):
+        talk = [Said("system", text) for text in said]
+        assert set(read_instructions((*talk, Said("user", "Hi"))).functions) == {"add", "now"}
+
+
+def test_other_instructions_ask_for_nothing() -> None:
+    told = read_instructions((Said("system", "Be kind.\n{broken\n[1]"),))
+    assert told == Instructions()
+
+
+def test_the_place_in_a_talk_is_the_last_question_and_what_was_reported_since() -> None:
+    talk = [
+        Said("user", "First?"),
+        Said("assistant", "Yes."),
+        Said("user", "Second?"),
+        Said("assistant", "<<call>>"),
+        Said("user", "[Tool result]\n4"),
+        Said("user", "[Tool result]\n5"),
+    ]
+    assert read_place(tuple(talk)) == Place("Second?", ("4", "5"))
+    complaint = "[Correction] It is wrong."
+    assert read_place((*talk[:4], Said("user", complaint))) == Place("Second?", (), complaint)
+    assert read_place((*talk, Said("assistant", "9"))) == Place("Second?")

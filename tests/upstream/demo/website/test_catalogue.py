@@ -1,4 +1,4 @@
-"""Models and GPTs."""
+"""Accounts, models and GPTs."""
 
 from tests.upstream.demo.conftest import Asker
 
@@ -29,3 +29,14 @@ async def test_a_token_service_and_an_index_answer(asker: Asker) -> None:
         assert (await got.json())["token"].startswith("demo-arkose-")
     assert (await asker.stats())["arkose"] == 1
     assert (await asker.get("/"))["service"] == "demo upstream"
+
+
+async def test_there_is_a_personal_plus_account_and_a_team(asker: Asker) -> None:
+    answer = await asker.get("/backend-api/accounts/check/v4-2023-04-27?timezone_offset_min=-480")
+    accounts = [one["account"] for one in answer["accounts"].values()]
+    assert [(one["structure"], one["plan_type"]) for one in accounts] == [
+        ("personal", "plus"),
+        ("workspace", "team"),
+    ]
+    assert answer["account_ordering"] == [one["account_id"] for one in accounts]
+    assert (await asker.get("/backend-api/me"))["object"] == "user"

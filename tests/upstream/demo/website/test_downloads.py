@@ -41,6 +41,13 @@ async def test_a_sandbox_file_has_a_signed_link_that_refuses_a_bearer(asker: Ask
     assert (stats["downloads"], stats["bearer_on_foreign_download"]) == (1, 1)
 
 
+async def test_a_sandbox_path_belongs_to_its_message(asker: Asker) -> None:
+    first, second = [await asker.ask("make report.csv") for _ in range(2)]
+    other = f"?message_id={second.answers()[0]['id']}&sandbox_path=/mnt/data/report.csv"
+    path = f"/backend-api/conversation/{id_of(first)}/interpreter/download{other}"
+    assert (await asker.get(path))["error_code"] == "file_not_found"
+
+
 async def test_without_a_second_name_a_signed_link_takes_the_bearer(asker: Asker) -> None:
     stream = await asker.ask("make report.csv")
     link = await sandbox(asker, stream, "/mnt/data/report.csv")

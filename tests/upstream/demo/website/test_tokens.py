@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.upstream.demo.conftest import Asker
+from tests.upstream.demo.reading import BEARER
 from upstream.demo.ground.options import DemoOptions
 
 FORM = "/api/auth/refresh"
@@ -97,6 +98,17 @@ async def test_foreign_tokens_are_judged_by_their_looks(
     asker: Asker, token: str, status: int
 ) -> None:
     assert (await me(asker, token))[0] == status
+
+
+async def test_it_needs_a_bearer(asker: Asker) -> None:
+    url = asker.base + "/backend-api/conversation"
+    async with asker.session.post(url, json=asker.body("Hi")) as response:
+        assert response.status == 401
+        assert await response.json() == {"detail": "Unauthorized"}
+    async with asker.session.post(
+        asker.base + "/a/prefix/backend-api/conversation", json=asker.body("Hi"), headers=BEARER
+    ) as response:
+        assert response.status == 200
 
 
 async def test_revoked_tokens_are_refused(asker: Asker) -> None:

@@ -1,0 +1,5 @@
+"""What talks to each upstream, assembled.
+
+It may import `service/demands`, `service/observing`, `service/ports`, `service/settings`,
+`service/vocabulary`, `upstream`.
+"""

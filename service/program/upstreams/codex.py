@@ -1,0 +1,59 @@
+"""Assembles what talks to Codex's back end."""
+
+from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
+from upstream.codex.account.catalogue import CodexLists
+from upstream.codex.account.limits import AccountLimits
+from upstream.codex.account.models import CodexModels, names_in
+from upstream.codex.account.names import AccountNames
+from upstream.codex.account.plans import CodexAccounts
+from upstream.codex.account.rests import AccountRests
+from upstream.codex.connection.backend import CodexBackend
+from upstream.codex.turn.inline_files import InlineFiles
+from upstream.codex.turn.pictures import AnswerPictures
+from upstream.codex.turn.sending import CodexSender
+from upstream.codex.turn.turn_states import TurnStates
+from upstream.codex.turn.turns import CodexServices, CodexTurns
+from upstream.http.backend import Backend
+from upstream.http.probe import UpstreamProbe
+from upstream.http.routing import Routes
+
+
+def codex_parts(shared: SharedParts, routes: Routes) -> UpstreamParts:
+    """Return the parts of the upstream of accounts that signed in by Codex's login."""
+    config = shared.config
+    # The operator's headers are for the proxies before the website.
+    upstream = config.upstream.model_copy(update={"headers": {}})
+    backend = CodexBackend(config.codex, Backend(upstream, routes, shared.session))
+    lists = CodexLists(backend, config.codex.client_version)
+    models = CodexModels(names_in(config), lists)
+    return UpstreamParts(
+        backend=backend.http,
+        routes=routes,
+        turns=CodexTurns(_services(shared, backend, models)),
+        catalogue=models,
+        accounts=CodexAccounts(),
+        ask=lists.ask,
+        probe=UpstreamProbe(backend.http, "models"),
+    )
+
+
+def _services(shared: SharedParts, backend: CodexBackend, models: CodexModels) -> CodexServices:
+    config, names = shared.config, AccountNames(shared.acceptance.is_known)
+    limits, states = AccountLimits(names), TurnStates(shared.state)
+    backend.watch(limits.hear)
+    return CodexServices(
+        config=config,
+        tokens=shared.tokens,
+        backend=backend,
+        sender=CodexSender(config.upstream, backend, states),
+        models=models,
+        files=InlineFiles(shared.fetcher, shared.blobs),
+        uploads=shared.uploads,
+        queues=shared.queues,
+        rests=AccountRests(shared.state, names),
+        limits=limits,
+        states=states,
+        pictures=AnswerPictures(shared.blobs, shared.links.signed),
+        metrics=shared.metrics,
+        drift=shared.drift,
+    )

@@ -1,0 +1,123 @@
+"""What both upstreams offer, each credential by its own (spec 14.1); implements ports of both."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager
+
+from service.ports import (
+    Accounts,
+    Catalogue,
+    Lane,
+    Sound,
+    Speech,
+    Transcriptions,
+    Turns,
+)
+from service.vocabulary.credentials import Caller, Credential, UpstreamChoice, UpstreamKind
+from service.vocabulary.errors import NOT_OFFERED, NotFoundError
+from service.vocabulary.events import Delta
+from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, SpeechOrder
+
+
+class ChosenTurns:
+    """Runs each turn with the upstream of its credential; implements `service.ports.Turns`.
+
+    Args:
+        choice: which that is.
+        turns: of the upstreams that there are.
+    """
+
+    def __init__(self, choice: UpstreamChoice, turns: Mapping[UpstreamKind, Turns]) -> None:
+        self._choice = choice
+        self._turns = turns
+
+    def run(
+        self, request: ChatRequest, credential: Credential, lane: Lane | None = None
+    ) -> AsyncGenerator[list[Delta], None]:
+        """Return the batches of the turn; see the port.
+
+        Raises:
+            AuthError: this gateway does not have the upstream of this credential.
+        """
+        return self._turns[self._choice.upstream_of(credential)].run(request, credential, lane)
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new turns, wait for those that run, and end what is left after that long."""
+        async with asyncio.TaskGroup() as group:
+            for turns in self._turns.values():
+                group.create_task(turns.drain(seconds))
+
+
+class ChosenCatalogue:
+    """Lists the models of a caller's upstream; without a caller, those of the first."""
+
+    def __init__(self, catalogues: Mapping[UpstreamKind, Catalogue]) -> None:
+        self._catalogues = catalogues
+
+    async def listing(self, caller: Caller | None) -> list[ModelInfo]:
+        """Return the entries of `GET /v1/models`, each once."""
+        kind = next(iter(self._catalogues)) if caller is None else caller.upstream
+        return await self._catalogues[kind].listing(caller)
+
+
+class ChosenAccounts:
+    """Tells the accounts of a credential by its upstream."""
+
+    def __init__(self, accounts: Mapping[UpstreamKind, Accounts]) -> None:
+        self._accounts = accounts
+
+    async def by_plan(self, caller: Caller) -> dict[str, list[str]]:
+        """Return account ids by plan type; see the port."""
+        return await self._accounts[caller.upstream].by_plan(caller)
+
+
+class WebsiteSpeech:
+    """Speech of accounts whose upstream has it; implements `service.ports.Speech`.
+
+    Args:
+        choice: of the upstream.
+        speech: of the website, None where there is no website.
+    """
+
+    def __init__(self, choice: UpstreamChoice, speech: Speech | None) -> None:
+        self._choice = choice
+        self._speech = speech
+
+    def speak(
+        self, order: SpeechOrder, credential: Credential
+    ) -> AbstractAsyncContextManager[Sound]:
+        """Open the sound of what was ordered; see the port.
+
+        Raises:
+            NotFoundError: the account's upstream has no speech.
+        """
+        if self._choice.upstream_of(credential) is UpstreamKind.CODEX or self._speech is None:
+            raise not_offered("Speech")
+        return self._speech.speak(order, credential)
+
+
+class WebsiteTranscriptions:
+    """Transcriptions of accounts whose upstream has them; see `WebsiteSpeech`."""
+
+    def __init__(self, choice: UpstreamChoice, transcriptions: Transcriptions | None) -> None:
+        self._choice = choice
+        self._transcriptions = transcriptions
+
+    async def transcribe(
+        self, recording: LocalFile, language: str | None, credential: Credential
+    ) -> str:
+        """Return the text of a recording; see the port.
+
+        Raises:
+            NotFoundError: the account's upstream writes none down.
+        """
+        is_codex = self._choice.upstream_of(credential) is UpstreamKind.CODEX
+        if is_codex or self._transcriptions is None:
+            raise not_offered("Transcription")
+        return await self._transcriptions.transcribe(recording, language, credential)
+
+
+def not_offered(what: str) -> NotFoundError:
+    """Return the error for what only accounts of the website's login have."""
+    message = f"{what} is offered to accounts of the website's login; a Codex account has none."
+    return NotFoundError(message, code=NOT_OFFERED)

@@ -1,0 +1,135 @@
+"""Names of models for Codex accounts, and what they stand for (spec 5, 14.3); implements `Catalogue`."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from service.settings.config import Config, default_models
+from service.settings.model_names import undated, unknown_model
+from service.vocabulary.credentials import Caller, account_in
+from service.vocabulary.errors import NOT_OFFERED, NotFoundError
+from service.vocabulary.requests import ModelInfo
+from upstream.codex.account.catalogue import CodexLists, ListedModel
+from upstream.codex.payload.model import EFFORT_WORDS, CodexModel
+
+# The catalogue dates no model; clients want an integer that stays the same.
+CREATED = 1_700_000_000
+_OWNER = "openai"
+IMAGE_PREFIX = "gpt-image-"
+IMAGE_MODELS = ("gpt-image-2", "gpt-image-1.5")  # the catalogue lists none (codex 5)
+_FREE = "free"
+_GPT_MARK = "-gizmo-"
+
+
+class Asked(Struct, frozen=True):
+    """What a name stands for; `effort` is the word in the name, if it has one."""
+
+    model: CodexModel
+    effort: str = ""
+
+
+class CodexNames(Struct, frozen=True):
+    """The operator's names, with what they stand for, and names that stand for the first model."""
+
+    own: Mapping[str, str]
+    usual: frozenset[str]
+
+
+def names_in(config: Config) -> CodexNames:
+    """Return the names of the settings: of the two tables, without the rows that are built in."""
+    defaults = default_models()
+    own = {
+        name: row.slug
+        for row_name, row in config.models.items()
+        if row_name not in defaults or row.slug != defaults[row_name].slug
+        for name in (row_name, *row.aliases)
+    }
+    usual = {
+        name
+        for row_name, row in config.models.items()
+        if row_name in defaults and row.slug == defaults[row_name].slug
+        for name in (row_name, *row.aliases)
+    }
+    return CodexNames({**own, **config.codex.models}, frozenset(usual - config.codex.models.keys()))
+
+
+class CodexModels:
+    """All names: those of the catalogue, the image models', and the operator's.
+
+    Args:
+        names: of the settings.
+        lists: of the back end.
+    """
+
+    def __init__(self, names: CodexNames, lists: CodexLists) -> None:
+        self._names = names
+        self._lists = lists
+
+    async def resolve(self, name: str, caller: Caller) -> Asked:
+        """Return what a name stands for; where no list can be had, the back end decides.
+
+        Raises:
+            NotFoundError: nobody knows it, or it is of the website.
+        """
+        listed = await self._lists.models(caller)
+        if listed is None:
+            return Asked(CodexModel(self._names.own.get(name, name)))
+        slugs = {one.model.slug: one.model for one in listed}
+        found = self._found(name, slugs, listed) or self._found(undated(name) or "", slugs, listed)
+        if found is not None:
+            return found
+        if _GPT_MARK in name:
+            message = (
+                f"The GPT '{name[:100]}' is of the website: a Codex account has no GPTs. Use an "
+                "access token of the website, or one of this account's models."
+            )
+            raise NotFoundError(message, code=NOT_OFFERED, param="model")
+        raise unknown_model(name, (*self._names.own, *self._names.usual, *slugs))
+
+    def _found(
+        self, name: str, slugs: Mapping[str, CodexModel], listed: Sequence[ListedModel]
+    ) -> Asked | None:
+        if name in self._names.own:
+            slug = self._names.own[name]
+            return Asked(slugs.get(slug) or CodexModel(slug))
+        if name in slugs:
+            return Asked(slugs[name])
+        base, _, word = name.rpartition("-")
+        if word in EFFORT_WORDS and base in slugs:
+            return Asked(slugs[base], word)
+        if name in self._names.usual and (first := first_shown(listed)) is not None:
+            return Asked(first)
+        return None
+
+    async def first(self, caller: Caller) -> CodexModel | None:
+        """Return the first model that is listed for an account, None where none is."""
+        return first_shown(await self._lists.models(caller) or ())
+
+    async def listing(self, caller: Caller | None) -> list[ModelInfo]:
+        """Return all names, each once."""
+        if caller is None:
+            return []
+        listed = await self._lists.models(caller) or ()
+        found = {one.model.slug: _info(one) for one in listed if one.is_shown}
+        if account_in(caller.access_token).plan.lower() != _FREE:
+            found |= {name: ModelInfo(name, CREATED, _OWNER) for name in IMAGE_MODELS}
+        own = {name: ModelInfo(name, CREATED, _OWNER) for name in self._names.own}
+        return list(
+            {**found, **{name: info for name, info in own.items() if name not in found}}.values()
+        )
+
+
+def first_shown(listed: Sequence[ListedModel]) -> CodexModel | None:
+    """Return the first model that may be shown."""
+    return next((one.model for one in listed if one.is_shown), None)
+
+
+def _info(listed: ListedModel) -> ModelInfo:
+    return ModelInfo(
+        listed.model.slug,
+        CREATED,
+        _OWNER,
+        context_window=listed.context_window,
+        input_modalities=listed.modalities,
+        reasoning_efforts=listed.model.efforts,
+    )

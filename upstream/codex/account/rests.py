@@ -1,0 +1,101 @@
+"""Accounts that rest because nothing of their allowance is left, in all processes (spec 14.4)."""
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from http import HTTPStatus
+
+import msgspec
+
+from service.ports import StateStore
+from service.upstream_errors.codex_refusals import CodexRefusedError, Judged
+from service.vocabulary.credentials import Caller
+from service.vocabulary.events import Failure
+from upstream.codex.account.names import AccountNames
+
+MAX_REST_SECONDS = 40 * 86_400.0  # longer than any window; more is no time that was meant
+MAX_REMEMBERED = 10_000
+
+
+class Scope(StrEnum):
+    """What an allowance is for: words, or pictures, which have one of their own."""
+
+    TEXT = "text"
+    PICTURES = "pictures"
+
+
+class AccountRests:
+    """Knows who rests until when.
+
+    Args:
+        state: what processes share.
+        names: of accounts.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self, state: StateStore, names: AccountNames, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._state = state
+        self._names = names
+        self._clock = clock
+        self._until: dict[tuple[str, Scope], float] = {}  # what this process knows
+
+    async def check(self, caller: Caller, scope: Scope) -> None:
+        """Pass unless the account rests.
+
+        Raises:
+            CodexRefusedError: it does; the error says until when.
+        """
+        until = await self.until(caller, scope)
+        if until is not None:
+            raise CodexRefusedError(
+                Judged(_failure(until - self._clock(), scope)), HTTPStatus.TOO_MANY_REQUESTS
+            )
+
+    async def until(self, caller: Caller, scope: Scope) -> float | None:
+        """Return until when the account rests, in seconds since 1970; None if it does not."""
+        name = self._names.of(caller)
+        until = self._until.get((name, scope), 0.0)
+        if until <= self._clock():
+            self._until.pop((name, scope), None)
+            until = _read(await self._state.get(_key(name, scope)))
+        return until if until > self._clock() else None
+
+    async def rest(self, caller: Caller, scope: Scope, until: float | None) -> None:
+        """Let the account rest; without a time nobody knows for how long, so it does not."""
+        now = self._clock()
+        if until is None or not 0 < until - now <= MAX_REST_SECONDS:
+            return
+        for name in self._names.all_of(caller):
+            self._until[name, scope] = until
+            if len(self._until) > MAX_REMEMBERED:
+                del self._until[next(iter(self._until))]
+            await self._state.set(_key(name, scope), msgspec.json.encode(until), until - now)
+
+
+def _key(name: str, scope: Scope) -> str:
+    return f"codex-rest:{scope}:{name}"
+
+
+def _read(value: bytes | None) -> float:
+    try:
+        return 0.0 if value is None else msgspec.json.decode(value, type=float)
+    except msgspec.DecodeError:
+        return 0.0
+
+
+def _failure(seconds: float, scope: Scope) -> Failure:
+    what = "allowance of pictures" if scope is Scope.PICTURES else "allowance"
+    message = (
+        f"Rate limit: this account's {what} at the upstream is used up; it begins anew in "
+        f"{max(1, round(seconds / 60))} minutes."
+    )
+    return Failure(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        message,
+        "rate_limit_error",
+        "rate_limit_exceeded",
+        retry_after_seconds=seconds,
+        is_final=True,
+    )

@@ -1,0 +1,208 @@
+"""Calls to Codex's back end: its headers, its errors, its cookies (codex 2.1, 2.2, 4).
+
+They are made under the gateway's own name, without anything of another client's. No
+`aiohttp.ClientError` leaves, as in `upstream/http/backend.py`, which this stands on.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import orjson
+import yarl
+from msgspec import Struct
+
+from service.settings.config import CodexConfig
+from service.upstream_errors.codex_refusals import CodexRefusedError, codex_refusal
+from service.vocabulary.credentials import Caller, account_in
+from service.vocabulary.errors import UpstreamError
+from upstream.codex.connection.cookies import AccountCookies
+from upstream.http.backend import MAX_ERROR_BYTES, USER_AGENT, Backend, is_good, may_repeat, pause
+from upstream.http.bodies import long_json_object, read_limited, read_start
+from upstream.http.turn_body import READ_BYTES
+
+MAX_JSON_BYTES = 64 * 1024 * 1024  # ten pictures in base64
+_EVENTS = "text/event-stream"
+_JSON = "application/json"
+
+Watch = Callable[[Caller, Mapping[str, str]], None]
+
+
+class Answer(Struct, frozen=True):
+    """What a call was answered with; `body` is None where the status says that nothing has changed."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: dict[str, Any] | None
+
+
+class Call(Struct, frozen=True):
+    """One call: `path` stands below the base, or beside its last part where it begins with `../`."""
+
+    method: str
+    path: str
+    body: object | None = None
+    params: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    seconds: float = 30
+
+
+class CodexBackend:
+    """The back end, for one caller at a time.
+
+    Args:
+        config: under which name it is called.
+        http: for connections; its only route is the base of the back end.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self, config: CodexConfig, http: Backend, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.http = http
+        self.clock = clock
+        self._originator = config.originator
+        self._cookies = AccountCookies()
+        self._watches: list[Watch] = []
+
+    def watch(self, watch: Watch) -> None:
+        """Tell this one of the headers of each answer, with whom it was for."""
+        self._watches.append(watch)
+
+    def headers_for(self, caller: Caller, accept: str = _JSON) -> dict[str, str]:
+        """Return the headers of a call of this caller."""
+        headers = {
+            "User-Agent": USER_AGENT,
+            "Accept": accept,
+            "originator": self._originator,
+            "Authorization": f"Bearer {caller.access_token}",
+        }
+        if caller.account_id:
+            headers["ChatGPT-Account-Id"] = caller.account_id
+        if account_in(caller.access_token).is_fedramp:
+            headers["X-OpenAI-Fedramp"] = "true"
+        if cookie := self._cookies.header(caller.account):
+            headers["Cookie"] = cookie
+        return headers
+
+    def secrets_of(self, caller: Caller) -> list[str]:
+        """Return what the back end is sent and errors may not repeat."""
+        return [caller.access_token]
+
+    def url(self, path: str) -> yarl.URL:
+        """Return the address of a path below the base, or beside its last part."""
+        root = self.http.routes.pick().root
+        if path.startswith("../"):
+            return yarl.URL(f"{root.rpartition('/')[0]}/{path.removeprefix('../')}")
+        return yarl.URL(f"{root}/{path}")
+
+    def heard(self, caller: Caller, response: aiohttp.ClientResponse) -> None:
+        """Take what the head of an answer says: cookies, and whatever others look for."""
+        self._cookies.take(caller.account, response.headers.getall("Set-Cookie", ()))
+        for watch in self._watches:
+            watch(caller, response.headers)
+
+    async def refusal_of(
+        self, response: aiohttp.ClientResponse, caller: Caller
+    ) -> CodexRefusedError:
+        """Return the error for an answer whose body was not read yet; closes it."""
+        try:
+            body = await read_start(response, MAX_ERROR_BYTES)
+        except (aiohttp.ClientError, OSError):
+            body = b""  # the status alone says enough
+        finally:
+            response.close()
+        return self.refused(response.status, response.headers, body, caller)
+
+    def refused(
+        self, status: int, headers: Mapping[str, str], body: bytes, caller: Caller
+    ) -> CodexRefusedError:
+        """Return the error for an answer; a working route is no longer failing."""
+        error = codex_refusal(status, headers, body, self.clock(), self.secrets_of(caller))
+        self.http.note(self.http.routes.pick(), error)
+        return error
+
+    async def open(
+        self, caller: Caller, path: str, data: bytes, headers: Mapping[str, str], seconds: float
+    ) -> aiohttp.ClientResponse:
+        """Post JSON, and return the answer of status 200 that may be a stream, its body unread.
+
+        A good answer often has no content type at all (codex 3); only a page is none.
+
+        Raises:
+            CodexRefusedError: it answered with an error or a page.
+            UpstreamUnreachableError: no connection, or it broke.
+            UpstreamTimeoutError: no answer within `seconds`.
+        """
+        every = {
+            **self.headers_for(caller, accept=_EVENTS),
+            "Accept-Encoding": "identity",  # a compressed stream would arrive in lumps
+            "Content-Type": _JSON,
+            **headers,
+        }
+        route = self.http.routes.pick()
+        async with self.http.connecting(route), asyncio.timeout(seconds):
+            response = await self.http.session.post(
+                self.url(path),
+                data=data,
+                headers=every,
+                allow_redirects=False,
+                read_bufsize=READ_BYTES,
+            )
+            self.heard(caller, response)
+            is_page = "html" in response.headers.get("Content-Type", "").lower()
+            if response.status != HTTPStatus.OK or is_page:
+                raise await self.refusal_of(response, caller)
+        self.http.routes.recover(route)
+        return response
+
+    async def call(self, caller: Caller, call: Call) -> Answer:
+        """Return what a call is answered with; a GET that fails for a passing reason is sent again.
+
+        Raises:
+            CodexRefusedError: an error status, or an answer that is no JSON object.
+            UpstreamProtocolError: the answer is over the size that is read.
+            UpstreamTimeoutError: no answer in time.
+            UpstreamUnreachableError: no connection, or it broke.
+        """
+        is_safe = call.method == "GET"
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await self._attempt(caller, call)
+            except UpstreamError as error:
+                if tries > self.http.retries or not may_repeat(error, is_safe=is_safe):
+                    raise
+            await pause(tries)
+
+    async def _attempt(self, caller: Caller, call: Call) -> Answer:
+        route, url = self.http.routes.pick(), self.url(call.path)
+        data = None
+        if call.body is not None:
+            data = aiohttp.BytesPayload(orjson.dumps(call.body), content_type=_JSON)
+        async with (
+            self.http.connecting(route),
+            asyncio.timeout(call.seconds),
+            self.http.session.request(
+                call.method,
+                url.update_query(call.params) if call.params else url,
+                data=data,
+                headers={**self.headers_for(caller), **call.headers},
+                allow_redirects=False,
+            ) as response,
+        ):
+            self.heard(caller, response)
+            raw = await read_limited(response, MAX_JSON_BYTES)
+        if response.status == HTTPStatus.NOT_MODIFIED:
+            self.http.accepted(caller)
+            return Answer(response.status, response.headers, None)
+        body = await long_json_object(raw)
+        if not is_good(response.status) or body is None or body.get("error") or body.get("detail"):
+            raise self.refused(response.status, response.headers, raw[:MAX_ERROR_BYTES], caller)
+        self.http.routes.recover(route)
+        self.http.accepted(caller)
+        return Answer(response.status, response.headers, body)

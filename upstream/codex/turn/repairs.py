@@ -1,0 +1,82 @@
+"""When a turn is tried again, and what is changed for it (codex 1.3, 2.3, 3).
+
+    401                         a fresh token, once
+    invalid_encrypted_content   without what is sealed, once
+    a passing fault             as it is, after a pause, `upstream.retries` times
+
+All of it only while nothing of an answer has come.
+"""
+
+from enum import Enum, auto
+from http import HTTPStatus
+
+from msgspec import Struct
+
+from service.upstream_errors.codex_refusals import (
+    UNSEALABLE,
+    CodexRefusedError,
+    Judged,
+    UsageLimit,
+)
+from service.vocabulary.errors import UpstreamRefusedError, UpstreamUnreachableError
+from service.vocabulary.events import Outcome, TurnEnded
+from upstream.http.retries import pause_before_retry
+
+Fault = UpstreamUnreachableError | UpstreamRefusedError
+
+
+class Change(Enum):
+    """What is changed for the next try."""
+
+    TOKEN = auto()
+    UNSEALED = auto()
+    NOTHING = auto()
+
+
+class Repair(Struct, frozen=True):
+    """The next try: what is changed for it, and seconds before it."""
+
+    change: Change
+    pause: float = 0.0
+
+
+class Repairs:
+    """What has been tried for one turn.
+
+    Args:
+        retries: how often it may be sent again as it is.
+        can_renew: whether the caller's token can be had anew.
+        has_sealed: whether it carries what the back end may refuse to unseal.
+    """
+
+    def __init__(self, retries: int, *, can_renew: bool, has_sealed: bool) -> None:
+        self._left = retries
+        self._tries = 0
+        self._can_renew = can_renew
+        self._has_sealed = has_sealed
+
+    def after(self, fault: Fault) -> Repair | None:
+        """Return what to try after a fault, None if nothing is worth it; each is returned once."""
+        status = fault.upstream_status if isinstance(fault, UpstreamRefusedError) else None
+        if status == HTTPStatus.UNAUTHORIZED and self._can_renew:
+            self._can_renew = False
+            return Repair(Change.TOKEN)
+        if fault.code == UNSEALABLE and self._has_sealed:
+            self._has_sealed = False
+            return Repair(Change.UNSEALED)
+        pause = pause_before_retry(fault, self._tries + 1)
+        if pause is None or self._tries >= self._left:
+            return None
+        self._tries += 1
+        return Repair(Change.NOTHING, pause)
+
+
+def fault_of(ended: TurnEnded, limit: UsageLimit | None) -> Fault | None:
+    """Return the error that an end of status 200 stands for, None for one that no try changes."""
+    if ended.failure is None:
+        return None
+    if ended.outcome is Outcome.CUT:
+        return UpstreamUnreachableError(ended.failure.message)
+    if ended.outcome in (Outcome.FAILED, Outcome.REFUSED):
+        return CodexRefusedError(Judged(ended.failure, limit), ended.failure.status)
+    return None
