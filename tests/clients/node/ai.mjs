@@ -14,7 +14,8 @@ async function collected(fields) {
   let text = "";
   for await (const piece of result.textStream) text += piece;
   if (errors.length) throw errors[0];
-  return { text, finishReason: await result.finishReason, usage: await result.usage };
+  const steps = (await result.steps).map(({ content }) => content.map(({ type }) => type));
+  return { text, steps, finishReason: await result.finishReason, usage: await result.usage };
 }
 
 function speaking(language, dialect) {
@@ -46,6 +47,7 @@ function speaking(language, dialect) {
       assert.match(whole.text, /19 degrees/);
       const streamed = await collected(withTools);
       assert.match(streamed.text, /19 degrees/);
+      assert.deepEqual(streamed.steps, [["tool-call", "tool-result"], ["text"]]); // no empty text before
       assert.deepEqual(asked, ["Paris", "Paris"]);
     },
     [`${dialect}: JSON`]: async () => {

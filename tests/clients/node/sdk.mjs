@@ -84,6 +84,16 @@ async function picturesAndFiles() {
   assert.equal((await client.files.delete(made.id)).deleted, true);
 }
 
+async function picturesComeAsEvents() {
+  const types = [];
+  const asked = { prompt: "two boats", model: "gpt-image-1", size: "64x64", n: 2, stream: true, partial_images: 1 };
+  for await (const event of await client.images.generate(asked)) {
+    types.push(event.type);
+    assert.equal(Buffer.from(event.b64_json, "base64").subarray(1, 4).toString(), "PNG");
+  }
+  assert.equal(types.filter((type) => type === "image_generation.completed").length, 2);
+}
+
 async function speechAndRecordings() {
   const input = "Boats float. 船。";
   const spoken = await client.audio.speech.create({ model: "tts-1", voice: "alloy", input });
@@ -151,9 +161,10 @@ async function whatIsCutFails() {
 await passes({
   models,
   "chat: whole, stream": wholeAndStreamedAgree,
-  "chat: end": aStreamEndsAtOnce,
-  "chat: leaving": aCallerMayLeave,
+  "chat: ends at once": aStreamEndsAtOnce,
+  "chat: caller leaves": aCallerMayLeave,
   "pictures, files": picturesAndFiles,
+  "streamed pictures": picturesComeAsEvents,
   "speech, recordings": speechAndRecordings,
   "responses: conversation": aConversationGoesOnByItsResponse,
   "chat: errors": errorsHaveTheirClasses,
