@@ -1,7 +1,7 @@
 """How much one owner may leave here: a quarter of the store, so that nobody drives others out.
 
 What all owners leave together is held within the store as well: when it is full, the oldest files of
-whoever holds most make room (`storage/files/crowding.py`).
+whoever holds most make room (`storage/files/eviction.py`).
 """
 
 from collections import Counter

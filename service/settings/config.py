@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from msgspec import Struct
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -37,6 +38,7 @@ from service.vocabulary.credentials import ALL_KINDS, UpstreamChoice, UpstreamKi
 
 DEFAULT_PROMPT_PREFIX = "请严格根据我的以下要求完成绘图任务，如果我没有发出指定的绘画指令，则绘制出我发出的文字对应的图片："
 DEFAULT_FILE = "config.yaml"
+KEYS_FILE = "data/keys.json"
 CODEX_URL = "https://chatgpt.com/backend-api/codex"
 DEMO, NONE = "demo", "none"  # in place of an upstream's address
 MIB = 1024 * 1024
@@ -68,7 +70,7 @@ class ServerConfig(_Section):
     max_pending_body_bytes: types.PositiveCount = 256 * MIB
     cors_origins: types.Origins = ("*",)
     max_requests: types.Count = 2000
-    keys_file: types.Text = ""
+    keys_file: Annotated[types.Text, AfterValidator(lambda path: path or KEYS_FILE)] = KEYS_FILE
     drain_seconds: types.SecondsOrZero = 30
 
 

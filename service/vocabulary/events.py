@@ -202,25 +202,6 @@ class Source(Struct, frozen=True):
     title: str
 
 
-class Reference(Struct, frozen=True):
-    """One entry of `metadata.citations` or `metadata.content_references`.
-
-    `matched_text` is the marker it belongs to (empty when unknown), `index` the
-    `cited_message_idx`, `file_index` the pair (retrieval turn, file index),
-    `start` the code-point offset of the marker in the message's raw text.
-    `text` is the Markdown that replaces a private-use marker; it is final when
-    `is_complete`.
-    """
-
-    matched_text: str
-    index: int | None
-    file_index: tuple[int, int] | None
-    start: int
-    text: str
-    sources: tuple[Source, ...]
-    is_complete: bool
-
-
 class AnswerStarted(Struct, frozen=True, gc=False):
     """A visible message begins; texts up to the next one belong to it."""
 
@@ -233,11 +214,17 @@ class AnswerText(Struct, frozen=True, gc=False):
     text: str
 
 
-class ReferencesKnown(Struct, frozen=True):
-    """All references of the current answer, replacing those known before."""
+class AnswerBlock(Struct, frozen=True, gc=False):
+    """A whole message that is code or a document for the reader, fenced where Markdown is shown.
+
+    `language` is what the fence says, empty when it is not known; only a document has a `title`.
+    """
 
     message_id: str
-    references: tuple[Reference, ...]
+    language: str
+    text: str
+    title: str = ""
+    is_document: bool = False
 
 
 class ReasoningText(Struct, frozen=True, gc=False):
@@ -344,15 +331,17 @@ class AssetReady(Struct, frozen=True):
 
 
 class Cited(Struct, frozen=True):
-    """A citation at this place of the text.
+    """A marker at this place of the text: a citation, a word of the sentence or a formula.
 
-    `text` is its Markdown, empty for one that was removed; `slot` names the
-    place so that `CitationResolved` can still add sources to it.
+    `text` is its Markdown, empty for one that was removed, and `words` what stands
+    there where citations are not shown; `slot` names the place so that
+    `CitationResolved` can still add sources to it.
     """
 
     slot: int
     text: str
     sources: tuple[Source, ...]
+    words: str = ""
 
 
 class CitationResolved(Struct, frozen=True):
@@ -432,7 +421,7 @@ class TurnEnded(Struct, frozen=True):
 Delta = (
     AnswerStarted
     | AnswerText
-    | ReferencesKnown
+    | AnswerBlock
     | ReasoningText
     | ToolCallText
     | ToolResult

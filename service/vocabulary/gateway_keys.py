@@ -30,6 +30,7 @@ class GatewayKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     `digest` is its SHA-256 in hexadecimal, `credential` what it stands for, sealed;
     `created_at` is in seconds since 1970. A limit of 0 is none, and so are no `models`.
+    `shows_account`: its holder may see the limits of the account that it stands for.
     """
 
     id: str
@@ -40,6 +41,7 @@ class GatewayKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     requests_per_minute: int = 0
     concurrent_requests: int = 0
     models: tuple[str, ...] = ()
+    shows_account: bool = False
 
 
 class KeyTerms(Struct, frozen=True):
@@ -49,6 +51,7 @@ class KeyTerms(Struct, frozen=True):
     requests_per_minute: int = 0
     concurrent_requests: int = 0
     models: tuple[str, ...] = ()
+    shows_account: bool = False
 
 
 class Granted(Struct, frozen=True):

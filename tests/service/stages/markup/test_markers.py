@@ -5,9 +5,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from service.stages.translate.markers import MAX_QUEUED_CHARS, Markers, plain_chars
-from service.stages.translate.private_use import MAX_MARKER_CHARS
+from service.stages.markup.markers import MAX_QUEUED_CHARS, Markers, plain_chars
+from service.stages.markup.private_use import MAX_MARKER_CHARS
+from service.stages.markup.references import Reference, ReferencesKnown
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     AssetWanted,
@@ -16,8 +18,6 @@ from service.vocabulary.events import (
     Delta,
     LinkForm,
     ReasoningText,
-    Reference,
-    ReferencesKnown,
     Source,
     ToolCallText,
     TurnFacts,
@@ -36,13 +36,13 @@ def marked(text: str = "[E](https://e.org/)", *, is_complete: bool = True) -> Re
     return Reference(CITE, None, None, 0, text, (PAGE,), is_complete=is_complete)
 
 
-def fed(deltas: Iterable[Delta]) -> list[Delta]:
+def fed(deltas: Iterable[Delta | ReferencesKnown]) -> list[Delta]:
     markers = Markers()
     start = (AnswerStarted("m"), *deltas)
     return [piece for delta in start for piece in markers.feed(delta)]
 
 
-def shown(deltas: Iterable[Delta]) -> str:
+def shown(deltas: Iterable[Delta | ReferencesKnown]) -> str:
     """Return the text with files as `{path}`; ends the message first."""
     out = ""
     for piece in fed((*deltas, END)):
@@ -86,6 +86,20 @@ KNOWN = ReferencesKnown("m", (numbered(11), marked()))
         ("ends in s", "ends in s"),
         ("ends in ]", "ends in ]"),
         ("ends in ](sandbo", "ends in ](sandbo"),
+        ("](sandbox:/](sandbox:/", "](sandbox:/](sandbox:/"),
+        ("[a](sandbox:/b [c](sandbox:/d) e)", "[a{target:/b [c](sandbox:/d) e}"),
+        ("a 【1†b【11†s】c", "a 【1†b[[11](https://e.org/)]c"),
+        ("x :contentReference[oaicite:0]{index=0} y", "x  y"),
+        ("x :contentReference[oaicite:0] y", "x  y"),
+        ("a: b:: c::: d", "a: b:: c::: d"),
+        (":::writing{id=1}\nDear\n:::\nx", "Dear\nx"),
+        (":::writing{id=1}\nDear\n:::", "Dear\n"),
+        ("a\n::: note\nb\n:::\n", "a\n::: note\nb\n:::\n"),
+        (":", ":"),
+        ("\n::", "\n::"),
+        ('by \ue200entity\ue202["p","Ada"]\ue201.', "by Ada."),
+        ("\ue200url\ue202a\ue202https://e.org/\ue201", "[a](https://e.org/)"),
+        ("a:::contentReference[oaicite:0]{index=0}", "a::"),
     ],
 )
 def test_markers_become_what_the_table_says_however_the_text_is_cut(
@@ -101,9 +115,7 @@ def test_only_what_may_be_a_marker_is_held_back() -> None:
     pieces = fed([AnswerText("plain words, 【not"), AnswerText(" one】")])
     assert pieces == [
         AnswerStarted("m"),
-        AnswerText("plain words, "),
-        AnswerText("【"),
-        AnswerText("not"),
+        AnswerText("plain words, 【not"),
         AnswerText(" one】"),
     ]
 
@@ -225,3 +237,33 @@ def test_plain_text_is_what_goes_out_at_once_and_unchanged(first: str, last: str
     if size >= 0:  # else it is for the stage to say
         assert (said, markers.held) == (text[:size], text[size:])
         assert markers.is_idle
+
+
+LINKS = [
+    "[a](sandbox:/" + "x" * 2000 + ") b",
+    "sandbox:/" + "x" * 1000 + "." * 50 + "y" * 500 + " b",
+    "sandbox:/" + "." * 2000 + " b",
+    "[a](sandbox:/" + "(" * 600 + ")" * 601 + " sandbox:/c",
+    ":::writing{" + "x" * 3000 + "}\nb",
+    "【11†" + "x" * 400 + "】b",
+    "\ue200cite\ue202" + "x" * 3000 + "\ue201b",
+]
+
+
+@pytest.mark.parametrize("text", LINKS)
+def test_what_is_too_long_for_a_marker_is_so_however_the_text_is_cut(text: str) -> None:
+    whole = shown([AnswerText(text)])
+    for size in (1, 7, 1030):
+        pieces = [AnswerText(text[at : at + size]) for at in range(0, len(text), size)]
+        assert shown(pieces) == whole
+
+
+def test_words_stand_where_citations_are_not_shown_and_blocks_lose_their_markers() -> None:
+    ada = '\ue200entity\ue202["p","Ada"]\ue201'
+    block = AnswerBlock("b", "python", f"x{CITE}", f"T{ada}", is_document=True)
+    pieces = fed([AnswerText(f"{ada}{CITE}"), KNOWN, block])
+    assert pieces[1:] == [
+        Cited(1, "Ada", (), "Ada"),
+        Cited(2, "[E](https://e.org/)", (PAGE,)),
+        AnswerBlock("b", "python", "x", "T", is_document=True),
+    ]

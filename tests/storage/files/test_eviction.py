@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.vocabulary.errors import StorageFullError
-from storage.files.crowding import Crowd, Newcomer, crowded_out, owner_of
+from storage.files.eviction import Newcomer, SharedSpace, evicted, owner_of
 from storage.files.retention import KeptFile
 from tests.growth import MOST, growth
 
@@ -31,27 +31,27 @@ def names(gone: Sequence[KeptFile]) -> list[str]:
 
 def test_nothing_goes_while_there_is_room() -> None:
     found = files(a=[5, 5], b=[5])
-    assert crowded_out(found, 20, NOW, Newcomer("b", 5)) == []
-    assert crowded_out(found, 15, NOW) == []
-    assert crowded_out(found, 0, NOW) == [], "0 is no limit"
+    assert evicted(found, 20, NOW, Newcomer("b", 5)) == []
+    assert evicted(found, 15, NOW) == []
+    assert evicted(found, 0, NOW) == [], "0 is no limit"
 
 
 def test_the_oldest_of_whoever_holds_most_go_not_the_oldest_of_all() -> None:
     found = files(honest=[10], liar=[0, 30, 30, 30])
-    assert names(crowded_out(found, 110, NOW, Newcomer("honest", 20)))[1:] == ["liar/file-1"]
-    assert names(crowded_out(found, 110, NOW, Newcomer("third", 50)))[1:] == [
+    assert names(evicted(found, 110, NOW, Newcomer("honest", 20)))[1:] == ["liar/file-1"]
+    assert names(evicted(found, 110, NOW, Newcomer("third", 50)))[1:] == [
         *("liar/file-1", "liar/file-2"),
     ]
-    assert names(crowded_out(found, 80, NOW))[1:] == ["liar/file-1"]
+    assert names(evicted(found, 80, NOW))[1:] == ["liar/file-1"]
 
 
 def test_who_would_hold_the_most_is_refused_and_removes_nothing() -> None:
     found = files(a=[40], b=[40])
     for newcomer in (Newcomer("a", 30), Newcomer("c", 41), Newcomer("c", 70)):
         with pytest.raises(StorageFullError) as caught:
-            crowded_out(found, 100, NOW, newcomer)
+            evicted(found, 100, NOW, newcomer)
         assert caught.value.status == 507
-    assert names(crowded_out(found, 100, NOW, Newcomer("c", 30))) in (
+    assert names(evicted(found, 100, NOW, Newcomer("c", 30))) in (
         ["a/file-0"],
         ["b/file-0"],
     )
@@ -59,13 +59,13 @@ def test_who_would_hold_the_most_is_refused_and_removes_nothing() -> None:
 
 def test_what_has_expired_goes_first() -> None:
     found = [*files(a=[50], b=[10]), KeptFile("c/file-0", 0.0, 40, expires_at=NOW - 1)]
-    assert names(crowded_out(found, 100, NOW, Newcomer("d", 40))) == ["c/file-0"]
+    assert names(evicted(found, 100, NOW, Newcomer("d", 40))) == ["c/file-0"]
 
 
 def test_a_sweep_leaves_young_files_but_a_newcomer_does_not() -> None:
     found = [KeptFile("a/file-0", NOW - 5, 90), *files(b=[20])]
-    assert names(crowded_out(found, 50, NOW)) == ["b/file-0"]
-    assert names(crowded_out(found, 120, NOW, Newcomer("c", 30))) == ["a/file-0"]
+    assert names(evicted(found, 50, NOW)) == ["b/file-0"]
+    assert names(evicted(found, 120, NOW, Newcomer("c", 30))) == ["a/file-0"]
 
 
 OWNERS = st.sampled_from("abcd")
@@ -88,7 +88,7 @@ def test_nobody_loses_to_one_who_then_holds_more(
     for file in found:
         held[owner_of(file)] += file.size_bytes
     try:
-        gone = crowded_out(found, max_bytes, NOW, Newcomer(owner, size))
+        gone = evicted(found, max_bytes, NOW, Newcomer(owner, size))
     except StorageFullError:
         own = held.pop(owner, 0) + size
         assert own + sum(min(bytes_, own) for bytes_ in held.values()) > max_bytes - 50
@@ -107,7 +107,7 @@ def test_the_time_grows_with_the_files(owners: int) -> None:
         found = [
             KeptFile(f"{index % owners}/file-{index}", float(index), 10) for index in range(size)
         ]
-        crowded_out(found, 10, NOW)
+        evicted(found, 10, NOW)
 
     assert growth(work, 5_000) < MOST
 
@@ -119,7 +119,7 @@ class Store:
         self.files: list[KeptFile] = []
         self.looks = 0
         self.clock = 0.0
-        self.crowd = Crowd(self.total, self.all, self.forget, 10, lambda: self.clock)
+        self.space = SharedSpace(self.total, self.all, self.forget, 10, lambda: self.clock)
 
     async def total(self) -> int:
         self.looks += 1
@@ -133,9 +133,9 @@ class Store:
         self.files = [file for file in self.files if file not in gone]
 
     async def leave(self, owner: str, size: int, max_bytes: int = 100, coming: int = 0) -> None:
-        await self.crowd.make_room(owner, size, coming + size, max_bytes)
+        await self.space.make_room(owner, size, coming + size, max_bytes)
         self.files.append(KeptFile(f"{owner}/file-{len(self.files)}-{self.clock}", 0.0, size))
-        self.crowd.added(size)
+        self.space.added(size)
 
 
 async def test_the_store_never_holds_more_than_its_limit_between_looks() -> None:

@@ -1,10 +1,10 @@
-"""Which uploads go when there is no room for another: those of whoever holds most (spec 8).
+"""Which uploads are evicted when the store is full: those of the owner who holds most (spec 8).
 
-    owner a ██████████    the oldest of a's go, until a holds no more than b; then of both in turn
-    owner b ██████
-    owner c ██            c, who wants to leave another file, loses nothing
+    owner a ██████████    a loses its oldest files until it holds no more than b,
+    owner b ██████        then a and b lose files in turn
+    owner c ██            c, who brings a new file, loses nothing
 
-Nobody loses a file to an owner who would hold more than they do: such a one is refused.
+No owner loses a file to a newcomer who would hold more than they do: that newcomer is refused.
 """
 
 import asyncio
@@ -18,28 +18,30 @@ from msgspec import Struct
 from service.vocabulary.errors import StorageFullError
 from storage.files.retention import YOUNG_SECONDS, KeptFile
 
-# Of a full store a little more is freed than is needed, so that not every file that comes has to
-# look through all of it.
+# A full store is freed of a hundredth more than needed, so that not every new file has to look
+# through all of it.
 SLACK_PARTS = 100
 
 
 class Newcomer(Struct, frozen=True):
-    """Who wants to leave a file, and of how many bytes."""
+    """The owner who brings a new file, and the file's size."""
 
     owner: str
     size_bytes: int
 
 
-def crowded_out(
+def evicted(
     files: Iterable[KeptFile], max_bytes: int, now: float, newcomer: Newcomer | None = None
 ) -> list[KeptFile]:
-    """Return what goes so that all fits into `max_bytes`, the newcomer included; expired files first.
+    """Return the files to remove so that all, the newcomer included, fit into `max_bytes`.
+
+    Expired files go first.
 
     Args:
-        files: all that there are; a key ends in `<owner>/<name>`.
-        max_bytes: of all owners together; 0 is no limit.
+        files: all stored files; a key ends in `<owner>/<name>`.
+        max_bytes: the limit for all owners together; 0 is no limit.
         now: seconds since 1970.
-        newcomer: None for a sweep, in which no file under a minute old goes.
+        newcomer: None for a sweep, which spares files under a minute old.
 
     Raises:
         StorageFullError: the newcomer would hold the most.
@@ -69,7 +71,7 @@ def crowded_out(
 def _sorted(
     files: Iterable[KeptFile], now: float
 ) -> tuple[list[KeptFile], dict[str, deque[KeptFile]]]:
-    """Return what has expired, and the others of each owner, the oldest first."""
+    """Return the expired files, and the other files of each owner, the oldest first."""
     expired: list[KeptFile] = []
     by_owner: dict[str, deque[KeptFile]] = defaultdict(deque)
     for file in sorted(files, key=lambda file: file.changed_at):
@@ -81,7 +83,7 @@ def _sorted(
 
 
 def owner_of(file: KeptFile) -> str:
-    """Return whose a file is."""
+    """Return the owner in a file's key: `a1b2…` of `uploads/a1b2…/file-…`."""
     return file.key.rsplit("/", 2)[-2]
 
 
@@ -97,17 +99,18 @@ def _full(own_bytes: int) -> StorageFullError:
     return StorageFullError(message)
 
 
-class Crowd:
-    """Keeps what all owners have left within a limit, as files come.
+class SharedSpace:
+    """Keeps the files of all owners within a limit as new ones come.
 
-    How much there is, is looked up now and then; in between, what this process adds is known,
-    and what other processes add is not: they may go over the limit for so long.
+    The total is looked up every `seconds` seconds. In between this process counts what it adds
+    itself; files that other processes add are not counted, so they may exceed the limit for that
+    long.
 
     Args:
-        total: looks up how many bytes there are.
+        total: looks up the stored bytes.
         files: looks up all files.
-        forget: removes some.
-        seconds: after which it is looked up again.
+        forget: removes files.
+        seconds: between two look-ups of the total.
         clock: monotonic seconds.
     """
 
@@ -129,19 +132,19 @@ class Crowd:
         self._one_at_a_time = asyncio.Lock()
 
     def added(self, size_bytes: int) -> None:
-        """Note a file that this process has stored."""
+        """Count a file that this process has stored."""
         self._bytes += size_bytes
 
     async def make_room(
         self, owner: str, size_bytes: int, coming_bytes: int, max_bytes: int
     ) -> None:
-        """Remove what has to go so that so many bytes more fit.
+        """Remove files until `coming_bytes` more fit.
 
         Args:
-            owner: who wants to leave a file.
+            owner: who brings a file.
             size_bytes: of that file.
-            coming_bytes: of all files that are being received, this one included.
-            max_bytes: of all that is kept.
+            coming_bytes: of all files being received, this one included.
+            max_bytes: the limit for all stored files.
 
         Raises:
             StorageFullError: the owner would hold the most.
@@ -155,6 +158,6 @@ class Crowd:
                 return
             files, newcomer = await self._files(), Newcomer(owner, size_bytes)
             limit = max(1, max_bytes - coming_bytes + size_bytes)
-            gone = await asyncio.to_thread(crowded_out, files, limit, time.time(), newcomer)
+            gone = await asyncio.to_thread(evicted, files, limit, time.time(), newcomer)
             await self._forget(gone)
             self._bytes = _size(files) - _size(gone)
