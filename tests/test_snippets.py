@@ -24,6 +24,7 @@ from uuid import uuid4
 
 import pytest
 import yaml
+from anthropic import Anthropic
 
 from service.settings.config import load_config
 from tests.checkout import Checkout, Started
@@ -65,13 +66,14 @@ RUN_ELSEWHERE = {
 PRINTED = {
     "import OpenAI": (r"6\*7=42", r"!\[image\]\(http://127\.0\.0\.1:\d+/images/"),
     "follow_up": (r"6\*7",),
+    "import Anthropic": (r"6\*7=42", r"claude-sonnet-5", r"[1-9]\d*"),
     "get_weather": (r"get_weather {", "19"),
     "previous_response_id": ("Ada|小明",),
     "audio.speech": (r"Boats float\.|船会漂浮。",),
 }
 # How a client of the table of clients goes on from the address that it is given.
 CHAT_PATHS = {
-    "SDK": "/chat/completions",
+    "OpenAI": "/chat/completions",
     "LangChain": "/chat/completions",
     "NextChat": "/v1/chat/completions",
     "one-api": "/v1/chat/completions",
@@ -533,6 +535,13 @@ def test_each_client_reaches_the_gateway_by_the_address_of_its_row(
         (row,) = (row for row in rows if known in row[0])
         (address,) = code_words(row[2])
         assert b'"chat.completion"' in chat(place.reached(address) + path, "demo", "Hello")
+    for known in ("Claude Code", "Anthropic"):
+        (row,) = (row for row in rows if known in row[0])
+        (address,) = code_words(row[2])
+        client = Anthropic(api_key="demo", base_url=place.reached(address))
+        asked = [{"role": "user", "content": "Hello"}]
+        answer = client.messages.create(model="claude-opus-5", max_tokens=99, messages=asked)  # type: ignore[arg-type]
+        assert answer.content[0].type == "text"
 
 
 @pytest.mark.parametrize("snippet", _once(), ids=lambda one: one.place)

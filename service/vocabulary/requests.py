@@ -203,7 +203,8 @@ class Wishes(Struct, frozen=True):
 
     Tools, choice and format are as they were sent, in that API's form; what an upstream cannot do
     of it is among the request's ignored fields. A text is empty, and a value None, where nothing
-    was asked for. `is_sealed_wanted`: the caller takes sealed reasoning along.
+    was asked for. `is_sealed_wanted`: the caller takes sealed reasoning along. `wants_search` and
+    `wants_picture`: an answer without is none, which an upstream of its own tools can be hinted at.
     """
 
     tools: tuple[dict[str, Any], ...] = ()
@@ -216,6 +217,8 @@ class Wishes(Struct, frozen=True):
     service_tier: str = ""
     cache_key: str = ""
     is_sealed_wanted: bool = False
+    wants_search: bool = False
+    wants_picture: bool = False
 
 
 class ChatRequest(Struct, frozen=True):
