@@ -5,7 +5,8 @@ from typing import Any
 from tests.hostile.bodies import packed
 from tests.hostile.case import Played, Section
 from tests.scripted_upstream import DONE, Abort, Head, Raw, Step, answer, event, final
-from tests.test_contract import GIANT
+
+GIANT = (b"data: ", *[b"x" * (1 << 20)] * 17, b"\n\n")
 
 HI = (final("Hi"), DONE)
 DEEP = 100_000

@@ -201,7 +201,9 @@ class _Tap(asyncio.BufferedProtocol):
         self._protocol.resume_writing()
 
 
-def _tapped(response: aiohttp.ClientResponse, reader: BodyReader, buffer: ReadBuffer) -> _Tap | None:
+def _tapped(
+    response: aiohttp.ClientResponse, reader: BodyReader, buffer: ReadBuffer
+) -> _Tap | None:
     """Return the tap of a response's connection, None when it has none any more."""
     connection = response.connection
     transport = None if connection is None else connection.transport

@@ -92,11 +92,16 @@ class LoginIssuer:
         Raises:
             UnreachableError: there is no answer.
         """
-        body = {"data" if is_form else "json": dict(fields)}
+        form, body = (dict(fields), None) if is_form else (None, dict(fields))
         try:
             # A redirect would hand the fields on to whomever the service names.
             async with self._session.post(
-                url, **body, headers=_HEADERS, timeout=_TIMEOUT, allow_redirects=False
+                url,
+                data=form,
+                json=body,
+                headers=_HEADERS,
+                timeout=_TIMEOUT,
+                allow_redirects=False,
             ) as response:
                 raw = await read_start(response, MAX_BODY_BYTES)
         except _BROKEN_CALLS as error:
