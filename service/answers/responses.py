@@ -161,8 +161,7 @@ class ResponseUsage(Struct, frozen=True, kw_only=True):
 
 # Not `Response`, a name that generated clients use for HTTP answers.
 class ModelResponse(TurnNames, frozen=True, kw_only=True, tag_field="object", tag="response"):
-    """A response. The fields from `background` on repeat the request, else have OpenAI's defaults.
-    """
+    """A response. The fields from `background` on repeat the request, else have OpenAI's defaults."""
 
     created_at: int
     completed_at: int | None = None

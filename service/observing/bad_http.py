@@ -107,8 +107,7 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Return the answer to bytes that are no request, or to a fault outside of the application.
-        """
+        """Return the answer to bytes that are no request, or to a fault outside of the application."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log_exception("a fault outside of the application", exc_info=exc)
         if request.writer.output_size > 0:

@@ -91,7 +91,7 @@ class DailyFileHandler(WatchedFileHandler):
         self._again_at = self._clock() + RETRY_SECONDS
         stream, self.stream = self.stream, None
         if stream is not None:
-            with suppress(OSError):  # of what could not be written
+            with suppress(OSError):  # raised again for the line that could not be written
                 stream.close()
 
     def _end_day(self) -> None:

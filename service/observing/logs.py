@@ -88,8 +88,7 @@ class Entrance(QueueHandler):
 
     @override
     def prepare(self, record: logging.LogRecord) -> Any:
-        """Return a copy with the finished line only, so that other handlers still get the record.
-        """
+        """Return a copy with the finished line only, so that other handlers still get the record."""
         return self.format(record)
 
     @override
@@ -104,16 +103,12 @@ class Entrance(QueueHandler):
 
     @override
     def handleError(self, record: logging.LogRecord) -> None:
-        """Log that a line could not be made; Python's own method would write to standard error
-        here.
-        """
+        """Log that a line could not be made; Python's own method writes to standard error."""
         self._records.put(f"a record of {record.name} could not be written: {sys.exc_info()[1]!r}")
 
 
 class Scribe(QueueListener):
-    """Writes the gathered lines in one call, since each write makes the event loop wait for the
-    GIL.
-    """
+    """Writes gathered lines in one call, since each write makes the event loop wait for the GIL."""
 
     def __init__(self, lines: queue.SimpleQueue[Any], *handlers: logging.Handler) -> None:
         super().__init__(lines, *handlers)
@@ -134,8 +129,7 @@ class Scribe(QueueListener):
 
     @override
     def dequeue(self, block: bool) -> Any:
-        """Return the next lines as one record; after waiting for the first, wait a moment for more.
-        """
+        """Return the next lines as one record; after waiting for the first, wait a moment for more."""
         is_idle = self._lines.empty()
         line: Any = super().dequeue(block)
         if line is None:  # the mark that ends the thread

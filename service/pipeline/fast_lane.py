@@ -167,8 +167,7 @@ class FastLane:
             self._settle()
 
     def _leave(self, chunk: bytes) -> bytes:
-        """Return the complete events of a chunk for the stages, and keep the rest for the next one.
-        """
+        """Return the complete events of a chunk for the stages, and keep the rest for the next one."""
         self._settle()
         self._recogniser = None
         end = chunk.rfind(b"\n\n") + 2

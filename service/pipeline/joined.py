@@ -99,8 +99,7 @@ class Reader:
         return events
 
     def end(self, body: BodyEnded) -> list[UpstreamEvent]:
-        """Return the events completed by the end of the body, and that end itself unless `[DONE]`
-        came.
+        """Return the events completed by the end of the body, and that end unless `[DONE]` came.
 
         The last line may lack its line end: `[DONE]` there ends the body as usual, also after a
         hand-off, and a body ends only once.

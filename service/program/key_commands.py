@@ -1,7 +1,7 @@
 """`python -m service keys …`: add, list and revoke gateway keys.
 
-The credential that a key stands for is never an argument, which every user of the machine could
-read and the shell would remember; nor is a key, except where it is shown, once.
+The credential behind a key is never a command-line argument, because every user of the machine can
+read those and the shell stores them. A key itself is shown once, when it is made.
 """
 
 import argparse
@@ -23,7 +23,7 @@ _HEADS = ("id", "name", "made", "a minute", "at once", "models")
 
 
 class KeyStore(Protocol):
-    """Where the keys are kept; see `storage/secrets/key_file.py`."""
+    """The part of the key file used here; see `storage/secrets/key_file.py`."""
 
     def add(self, terms: KeyTerms, credential: Credential) -> str:
         """Make a key and return it."""
@@ -36,7 +36,7 @@ class KeyStore(Protocol):
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the command to the command line."""
+    """Add the `keys` command to the parser."""
     parser = commands.add_parser(
         "keys",
         help="keys of the gateway's own (server.keys_file)",
@@ -83,10 +83,10 @@ def _describe_add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(options: argparse.Namespace, config: Config, open_store: Callable[[], KeyStore]) -> int:
-    """Do what was asked; return the exit status.
+    """Run the parsed command; return the exit status.
 
     Args:
-        options: as parsed.
+        options: the parsed arguments.
         config: the settings.
         open_store: opens the file of keys.
     """

@@ -271,9 +271,7 @@ class StorageError(ServiceError):
 
 
 class LockTimeoutError(StorageError):
-    """A lock shared by all processes was not free in time; it is translated before a caller sees
-    it.
-    """
+    """A lock of all processes was not free in time; callers see a translation of it."""
 
 
 class StorageFullError(StorageError):

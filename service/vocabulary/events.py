@@ -401,8 +401,7 @@ class ResumeWanted(Struct, frozen=True):
 
 
 class PictureWanted(Struct, frozen=True):
-    """The body ended and a picture will come later; answered in `upstream/`, like `ResumeWanted`.
-    """
+    """The body ended and a picture will come later; answered in `upstream/`, like `ResumeWanted`."""
 
     conversation_id: str | None
     task_ids: frozenset[str] = frozenset()

@@ -61,8 +61,7 @@ class ReasoningPart(Struct, frozen=True, gc=False):
 
 
 class ReasoningEnded(Struct, frozen=True, gc=False):
-    """The reasoning is complete; `sealed` is its encrypted form, which only the back end can read.
-    """
+    """The reasoning is complete; `sealed` is its encrypted form, which only the back end can read."""
 
     sealed: str = ""
 
@@ -161,8 +160,7 @@ class LimitWindow(Struct, frozen=True, gc=False):
 
 
 class LimitsKnown(Struct, frozen=True):
-    """How much of an account's allowance is used, as far as the upstream says; never sent to
-    callers.
+    """How much of an account's allowance is used, as the upstream reports it; not for callers.
 
     `name` is empty for the general allowance, else names an additional one. `credits_balance` is
     the upstream's own text, `has_credits` None where it said nothing.
