@@ -1,4 +1,4 @@
-"""The content of stored pictures, for answers that carry it themselves."""
+"""The content of stored pictures, for answers that contain it in base64."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ async def picture_base64(blobs: BlobStore, name: str) -> str:
     """Return a stored picture in base64.
 
     Raises:
-        StorageError: it is not there any more, or cannot be read.
+        StorageError: it is gone, or cannot be read.
     """
     blob = await blobs.find(_FOLDER, name)
     if blob is None:
@@ -31,12 +31,12 @@ async def picture_base64(blobs: BlobStore, name: str) -> str:
 
 
 def without_content(item: OutputItem) -> OutputItem:
-    """Return an output item of a response as it is kept: a picture by its URL only."""
+    """Return an output item as it is stored: a picture by its URL only."""
     return structs.replace(item, result=None) if isinstance(item, ImageGenerationCall) else item
 
 
 async def with_content(blobs: BlobStore, item: dict[str, Any]) -> dict[str, Any]:
-    """Return a kept output item with its picture, if that is still there."""
+    """Return a stored output item with its picture's content, if that still exists."""
     if item["type"] == _PICTURE:
         name = urlsplit(item["url"]).path.rpartition("/")[2]
         with suppress(StorageError):

@@ -30,9 +30,9 @@ _JSON, _EVENTS = "application/json", "text/event-stream"
 _DONE = "[DONE]"
 _FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
 _NOT_ADMITTED = (HTTPStatus.SERVICE_UNAVAILABLE,)
-_BAD_KEY = (401, 403, 429, 500)  # of a gateway key; without one, a request is nobody's
+_BAD_KEY = (401, 403, 429, 500)  # errors of a gateway key; a request without one needs none
 _RANGED = (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED)
-# What no error of ours says by its status.
+# Statuses whose meaning no error class states.
 _BESIDE = {
     403: "The upstream does not let this account do this.",
     500: "This server met an unexpected fault, or one of its stores failed.",
@@ -54,17 +54,17 @@ _INFO = (
 
 
 def described(request: web.Request, document: Mapping[str, Any]) -> web.Response:
-    """Answer a description, with the address that this caller uses."""
+    """Answer with a description, with the address that this caller uses."""
     servers = [{"url": public_url(request, request.app[CONFIG].server)}]
     return json_response({**document, "servers": servers}, headers={"Cache-Control": "no-cache"})
 
 
 def made_document(endpoints: Sequence[Endpoint], base: str) -> dict[str, Any]:
-    """Return the description of these endpoints without an address.
+    """Return the description of endpoints, without a server address.
 
     Args:
-        endpoints: all there are.
-        base: what comes before `/v1` in the paths of the API.
+        endpoints: the rows of the table.
+        base: the part before `/v1` in the API's paths.
     """
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -141,7 +141,7 @@ def _schema_of(record: Any) -> Schema:
 
 
 def _event_schema(record: Any) -> Schema:
-    """Return the schema of one event of a stream: its data is JSON, or the mark of the end."""
+    """Return the schema of one event of a stream: its data is JSON, or the end mark."""
     data = {
         "type": "string",
         "contentMediaType": _JSON,
@@ -185,7 +185,7 @@ def _components(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 
 
 def _errors_of(endpoint: Endpoint) -> list[int]:
-    """Return the statuses of an endpoint's failures, with those of whoever is not let in."""
+    """Return the error statuses of an endpoint, with those of admission."""
     admitted = () if endpoint.path in _FOR_OPERATORS else _NOT_ADMITTED
     key = _BAD_KEY if endpoint.needs_key is not False else ()
     body = (HTTPStatus.REQUEST_TIMEOUT,) if endpoint.request else ()
@@ -197,7 +197,7 @@ def _statuses(endpoints: Sequence[Endpoint]) -> list[int]:
 
 
 def _error(status: int) -> dict[str, Any]:
-    """Return the answer to a failed request, described by the errors that have this status."""
+    """Return the response for an error status, described by the errors that have it."""
     texts = [error.__doc__ or "" for error in _tree(ServiceError) if error.status == status]
     texts.append(_BESIDE.get(status, ""))
     names = (REQUEST_ID, RETRY_AFTER, SHOULD_RETRY)
@@ -209,7 +209,7 @@ def _error(status: int) -> dict[str, Any]:
 
 
 def _tree(error: type[ServiceError]) -> Iterator[type[ServiceError]]:
-    """Yield the errors at and below one that set a status of their own."""
+    """Yield an error and those below it that set a status of their own."""
     if error is not ServiceError and "status" in vars(error):
         yield error
     for below in error.__subclasses__():

@@ -1,8 +1,8 @@
-"""What a response goes on from: the one before it, by its id (openai-wire 8).
+"""Continues an earlier response, named by its id (openai-wire 8).
 
-The upstream keeps the conversation, so only what is new is sent to it. A gateway
-whose conversations are temporary or hidden afterwards has nothing to go on with
-upstream: it sends the history anew, from what it has kept itself.
+Where the upstream keeps the conversation, only new messages are sent to it. Where conversations are
+temporary or hidden afterwards, or the upstream keeps none, the whole history is sent again from the
+kept items.
 """
 
 from typing import Any
@@ -17,11 +17,11 @@ from service.turns.kept_responses import KeptResponse, KeptResponses
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import ChatMessage, ChatRequest
 
-MAX_CHAIN = 200  # responses that are sent anew; a longer conversation is longer than any context
+MAX_CHAIN = 200  # responses that are sent again; a longer conversation exceeds any context
 
 
 class History:
-    """The kept responses of one owner, as far as a request goes on from them."""
+    """The kept responses of one owner that a request continues."""
 
     def __init__(self, kept: KeptResponses, owner: str, settings: ConversationConfig) -> None:
         self._kept = kept
@@ -29,10 +29,10 @@ class History:
         self._is_sent_anew = settings.temporary or settings.delete_after_response
 
     async def previous(self, response_id: str) -> KeptResponse:
-        """Return the response to go on from.
+        """Return the response to continue.
 
         Raises:
-            NotFoundError: there is none of this id, it is somebody else's, or it was not kept.
+            NotFoundError: the owner has none of this id, or it was not kept.
         """
         found = await self._kept.find(self._owner, response_id)
         if found is None:
@@ -43,10 +43,10 @@ class History:
         return found
 
     async def resolved(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the items of an input, each reference replaced by what it names.
+        """Return the items of an input, each reference replaced by the item it names.
 
         Raises:
-            NotFoundError: a reference names nothing that is kept.
+            NotFoundError: a reference names an item that is not kept.
         """
         known: dict[str, KeptResponse | None] = {}
         return [
@@ -57,10 +57,10 @@ class History:
         ]
 
     async def continued(self, chat: ChatRequest, previous: KeptResponse) -> ChatRequest:
-        """Return the turn as one that goes on from a response.
+        """Return the turn as the continuation of a response.
 
         Raises:
-            RequestError: that response cannot be gone on from.
+            RequestError: that response cannot be continued.
         """
         if self._is_sent_anew:
             history = await self._messages(previous)
@@ -80,7 +80,7 @@ class History:
         )
 
     async def _messages(self, last: KeptResponse) -> list[ChatMessage]:
-        """Return what was said up to and with a response, instructions left out."""
+        """Return the messages up to and including a response, without instructions."""
         chain = [last]
         while before := chain[-1].response.get("previous_response_id"):
             if len(chain) == MAX_CHAIN:
@@ -102,7 +102,7 @@ class History:
         if not isinstance(item_id, str):
             raise refusal(path, "expected the id of an item of an earlier response")
         if item_id.startswith("rs_"):
-            return {"type": "reasoning", "id": item_id, "summary": []}  # dropped, kept or not
+            return {"type": "reasoning", "id": item_id, "summary": []}  # left out later
         response_id = response_of(item_id)
         if response_id not in known:
             known[response_id] = await self._kept.find(self._owner, response_id)
