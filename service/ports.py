@@ -144,6 +144,26 @@ class Journal(Protocol):
         """Return the keys of all values."""
 
 
+class AccountTokens(Protocol):
+    """What came of the tokens of stored accounts, by the hash of the one that the login gave.
+
+    It lies beside the state store, so that losing one of the two loses no login. Values are JSON,
+    and are sealed in there. No method raises for a file that is out of order.
+    """
+
+    async def keys(self) -> list[str]:
+        """Return the hashes of all tokens that stand for accounts."""
+
+    async def get(self, key: str) -> bytes | None:
+        """Return what is known of a token, or None if it is of no account here."""
+
+    async def put(self, key: str, value: bytes) -> bool:
+        """Write what is known of a token, if it is of an account here.
+
+        Returns whether the value is in there, or need not be.
+        """
+
+
 class Blob(Protocol):
     """A stored file that can be served."""
 
@@ -300,6 +320,9 @@ class Lane(Protocol):
 
     def take(self, chunk: bytes) -> bytes:
         """Send the plain text of a chunk, and return the bytes that are left for the stages."""
+
+    def left(self) -> list[Delta]:
+        """Return deltas that go before all that the stages make from now on."""
 
     def end(self) -> bytes:
         """Return the bytes that are left for the stages at the end of a body."""

@@ -9,7 +9,7 @@ from handlers.edge import headers
 from handlers.edge.not_offered import REASONS
 from handlers.reading.common_fields import PROFILE_HEADER
 from handlers.routes import add_routes
-from service.observing.bad_http import REQUEST_ID
+from service.connections.bad_http import REQUEST_ID
 from service.observing.metrics import Metrics
 from service.program.launch import demo_help
 from service.settings.config import Config

@@ -50,6 +50,7 @@ async def rendered(
     if demand is not None and demand.json_format is not None:
         bot_format = RAW  # pictures and links beside JSON would break it
     render, is_limited = Render(bot_format), encoding is not None or bool(chat.stop)
+    request[RECORD].render = render
     lane = None if outlet is None or is_limited else FastLane(render, outlet)
     source = through(turns.run(chat, credential, lane), render)
     if is_flat:

@@ -217,9 +217,12 @@ class EventStream(Generic[Piece]):
     def put(self, text: str) -> None:
         """Write text; only called while `is_ready`."""
         self._writes += 1
+        self._put_at_once(self._events.text(text))
+
+    def _put_at_once(self, data: bytes) -> None:
+        """Write without waiting: to drain is left to whoever writes next, as is that the caller left."""
         if self._writer is not None:
-            # Does not drain. The next ordinary write does, and notices a closed connection.
-            writing = self._writer.write(self._events.text(text), drain=False)
+            writing = self._writer.write(data, drain=False)
             with suppress(StopIteration, ConnectionError):
                 writing.send(None)
 
@@ -303,8 +306,8 @@ class EventStream(Generic[Piece]):
         is_quiet = not self._protocol.writing_paused
         if due := silence.due(loop.time(), self._writes, is_quiet=is_quiet):
             comment = PING if COMMENT in due else b""
-            chunk = self._events.keep_alive() if CHUNK in due else b""  # some dialects number them
-            self._do(self._response.write(comment + chunk))
+            chunk = self._events.keep_alive() if CHUNK in due else b""  # some dialects count them
+            self._put_at_once(comment + chunk)  # no event of the answer may come between
         self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:

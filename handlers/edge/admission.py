@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from handlers.edge.headers import CREDENTIAL, sent_credential
+from handlers.edge.headers import CREDENTIAL, choose_credential, sent_credentials
 from handlers.edge.record import RECORD
 from service.keys import CONFIG, GATEWAY_KEYS, KEY_LIMITS
 from service.vocabulary.errors import AuthError, KeyScopeError, OverloadedError
@@ -81,17 +81,30 @@ async def admission(request: web.Request, handler: _Handler) -> web.StreamRespon
 
 
 def _granted(request: web.Request) -> Granted | None:
-    """Return the key record and credential of the request's gateway key, None if it has none."""
+    """Return what the request's gateway key is good for, None if it has none.
+
+    Of several keys the first counts that is not refused here.
+    """
     keys = request.app.get(GATEWAY_KEYS)
     if keys is None:
         return None
     try:
-        sent = sent_credential(request)
+        sent = sent_credentials(request)
     except AuthError:
-        return None  # a handler that needs a credential refuses it
-    if not is_gateway_key(sent.token):
-        return None
-    granted = keys.find(sent.token)
-    if sent.account_id not in (None, granted.credential.account_id):
-        raise KeyScopeError("This key is for one account only; leave the account id out.")
-    return granted
+        return None  # for the handler to say, if it needs one
+    refused: AuthError | None = None
+    for one in sent:
+        if not is_gateway_key(one.token):
+            choose_credential(request, one)
+            return None
+        try:
+            granted = keys.find(one.token)
+        except AuthError as error:
+            refused = refused or error
+            continue
+        if one.account_id not in (None, granted.credential.account_id):
+            raise KeyScopeError("This key is for one account only; leave the account id out.")
+        return granted
+    if refused is not None:
+        raise refused
+    return None

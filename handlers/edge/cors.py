@@ -5,17 +5,21 @@ import re
 from aiohttp import hdrs, web
 
 from handlers.edge.headers import (
+    ESTIMATED,
     IGNORED_FIELDS,
     OVERHEAD,
     RETRY_AFTER,
     SHOULD_RETRY,
     UPSTREAM_MODEL,
 )
-from service.observing.bad_http import REQUEST_ID
+from service.connections.bad_http import REQUEST_ID
 
 _METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 _EXPOSED = ", ".join(
-    (REQUEST_ID, UPSTREAM_MODEL, IGNORED_FIELDS, OVERHEAD, RETRY_AFTER, SHOULD_RETRY)
+    (
+        *(REQUEST_ID, "request-id", UPSTREAM_MODEL, IGNORED_FIELDS, OVERHEAD),
+        *(ESTIMATED, RETRY_AFTER, SHOULD_RETRY),
+    )
 )
 _DEFAULT_HEADERS = "authorization, content-type"
 _MAX_AGE_SECONDS = "86400"  # the longest time that any browser keeps it

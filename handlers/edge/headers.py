@@ -5,24 +5,29 @@ import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from service.observing.bad_http import REQUEST_ID, new_request_id
+from service.connections.bad_http import REQUEST_ID, new_request_id
 from service.vocabulary.credentials import Credential, read_credential
+from service.vocabulary.errors import AuthError
 from service.vocabulary.events import Failure
+from service.vocabulary.gateway_keys import is_foreign_key, is_gateway_key
 
 UPSTREAM_MODEL = "x-upstream-model"
 IGNORED_FIELDS = "x-ignored-fields"
 OVERHEAD = "x-gateway-overhead-ms"
+ESTIMATED = "x-usage-estimated"  # where an answer itself has no place to say so
 RETRY_AFTER = "Retry-After"
 SHOULD_RETRY = "x-should-retry"
 # Node's SDK sleeps for as long as it is told; above this it is told not to retry (openai-wire 1,
 # rule 13).
 MAX_RETRY_AFTER_SECONDS = 60
 
-CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)  # set for gateway keys only
+CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)  # only there for a gateway key
+_CHOSEN = web.RequestKey("_CHOSEN", Credential)  # only there where several were sent
 
-_SECRET_HEADERS = ("Authorization", "api-key")
+_API_KEYS = ("api-key", "x-api-key")  # the second is Anthropic's
+_SECRET_HEADERS = (hdrs.AUTHORIZATION, *_API_KEYS)
 _ACCOUNT_ID = "ChatGPT-Account-ID"
 _SEPARATORS = re.compile(r"[\s,]+")
 _MAX_WORD_CHARS = 6  # the length of `Bearer`; shorter words are no secrets
@@ -44,18 +49,48 @@ def credential_of(request: web.Request) -> Credential:
     Raises:
         AuthError: missing or malformed.
     """
-    granted = request.get(CREDENTIAL)
-    return sent_credential(request) if granted is None else granted
+    known = request.get(CREDENTIAL) or request.get(_CHOSEN)
+    return sent_credential(request) if known is None else known
+
+
+def choose_credential(request: web.Request, sent: Credential) -> None:
+    """Take this one of those that were sent for the request's."""
+    request[_CHOSEN] = sent
 
 
 def sent_credential(request: web.Request) -> Credential:
-    """Return the credential as it was sent.
+    """Return the credential as it was sent, the first of several.
 
     Raises:
         AuthError: missing or malformed.
     """
-    authorization, api_key = (request.headers.get(name) for name in _SECRET_HEADERS)
-    return read_credential(authorization, api_key, request.headers.get(_ACCOUNT_ID))
+    return sent_credentials(request)[0]
+
+
+def sent_credentials(request: web.Request) -> list[Credential]:
+    """Return the credentials as they were sent, the bearer first; there is at least one.
+
+    Some clients send two keys in two headers, one of which is for another service and comes last.
+
+    Raises:
+        AuthError: missing, or the first of them is malformed and no other is better.
+    """
+    account_id = request.headers.get(_ACCOUNT_ID)
+    authorization = request.headers.get(hdrs.AUTHORIZATION)
+    keys = [key for name in _API_KEYS if (key := request.headers.get(name))]
+    given = [(authorization, None)] if authorization is not None or not keys else []
+    found: list[Credential] = []
+    problems: list[AuthError] = []
+    for bearer, key in (*given, *((None, key) for key in keys)):
+        try:
+            found.append(read_credential(bearer, key, account_id))
+        except AuthError as error:
+            problems.append(error)
+    if not found:
+        raise problems[0]
+    return sorted(
+        found, key=lambda sent: is_foreign_key(sent.token) and not is_gateway_key(sent.token)
+    )
 
 
 def secrets_in(request: web.Request) -> list[str]:

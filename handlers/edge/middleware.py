@@ -10,16 +10,20 @@ from aiohttp import hdrs, web
 
 from handlers.edge.admission import install_admission
 from handlers.edge.cors import add_origin, is_preflight, preflight_response
+from handlers.edge.dialects import (
+    REQUEST_ID as MESSAGE_REQUEST_ID,
+)
+from handlers.edge.dialects import failed, is_of_another_dialect, speaks_messages
 from handlers.edge.headers import request_id_of, secrets_in
-from handlers.edge.json_replies import error_response
 from handlers.edge.links import api_base
 from handlers.edge.not_offered import is_no_id, is_socket, reason_for
 from handlers.edge.record import RECORD, Record, close_record, route_of
 from handlers.edge.slow_bodies import in_time
 from handlers.reading.json_body import body_size_error
 from handlers.reading.pending_bodies import PENDING_BODIES, PENDING_FORMS, PendingBodies
+from service.connections.bad_http import REQUEST_ID
+from service.connections.half_closed import ANSWER_TYPE
 from service.keys import CONFIG, TRACING
-from service.observing.bad_http import REQUEST_ID
 from service.observing.redaction import REDACTED
 from service.observing.tracing import request_span
 from service.vocabulary.errors import (
@@ -48,12 +52,15 @@ def install_edge(app: web.Application) -> None:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Add the request's id and CORS headers, also to streams and stored files."""
+    """Name the request and answer its origin; streams and stored files pass here, too."""
+    request[ANSWER_TYPE] = response.content_type
     record = request.get(RECORD)
     if record is not None:
         response.headers[REQUEST_ID] = record.request_id
-    # A cache on the way must not serve one key's answer to the next; shared caches know the header
-    # Authorization, but not api-key.
+        if speaks_messages(request):
+            response.headers[MESSAGE_REQUEST_ID] = record.request_id
+    # What belongs to a key must not be kept for the next one by a cache on the way; shared caches
+    # know the header Authorization, but not api-key.
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     add_origin(request, response, request.app[CONFIG].server.cors_origins)
 
@@ -87,25 +94,28 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
         async with in_time(request):
             return await handler(request)
     except ServiceError as error:
-        return error_response(error.failure())
+        return failed(request, error.failure())
     except web.HTTPException as error:
         return _http_error(request, error)
     except (web.RequestPayloadError, ConnectionResetError):
         message = "The request body ended early, or is not encoded as its headers say."
-        return error_response(RequestError(message).failure())
+        return failed(request, RequestError(message).failure())
     except Exception as error:  # noqa: BLE001 - the outermost edge: a bug is logged, the caller gets JSON
         _log_fault(request, error)
-        return await _fault_response(request[RECORD])
+        return await _fault_response(request)
 
 
 def _answered_at_once(request: web.Request) -> web.Response | None:
     """Answer what needs no key: a preflight, or a request for a WebSocket, which is not offered."""
     if is_preflight(request):
         return preflight_response(request)
+    if is_of_another_dialect(request):
+        message = "Files are left here by OpenAI's API only; send them in the message itself."
+        return failed(request, NotFoundError(message).failure())
     if not is_socket(request.method, request.path, api_base(request.app[CONFIG].server)):
         return None
     message = "There is no WebSocket here; send a POST, with `stream` for events."
-    response = error_response(UpgradeRequiredError(message).failure())
+    response = failed(request, UpgradeRequiredError(message).failure())
     response.headers[hdrs.UPGRADE], response.headers[hdrs.CONNECTION] = "websocket", "Upgrade"
     return response
 
@@ -118,13 +128,14 @@ def _log_fault(request: web.Request, error: Exception) -> None:
     _log.error("unhandled fault in request %s\n%s", request[RECORD].request_id, trace)
 
 
-async def _fault_response(record: Record) -> web.StreamResponse:
-    """Report a bug: as JSON, or inside the stream whose head has been sent."""
+async def _fault_response(request: web.Request) -> web.StreamResponse:
+    """Tell of a bug: as JSON, or in the stream whose head is out already."""
+    record = request[RECORD]
     failure = ServiceError(
         f"This server met an unexpected fault; its log has more about request {record.request_id}."
     ).failure()
     if record.stream is None:
-        return error_response(failure)
+        return failed(request, failure)
     with suppress(ConnectionResetError):
         await record.stream.write_eof(record.fail(failure))
     return record.stream
@@ -152,7 +163,7 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
             failure = body_size_error(request.app[CONFIG].server.max_body_bytes).failure()
         case _:
             failure = Failure(error.status, error.reason, RequestError.type, RequestError.code)
-    response = error_response(failure)
+    response = failed(request, failure)
     if hdrs.ALLOW in error.headers:
         response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
     return response

@@ -48,7 +48,12 @@ PARTS = {
     "chat/completions": "chats are not kept here; responses are",
     "models": "the models are the upstream's own",
 }
-# Calls whose last word stands where other calls have an id.
+OF_ANTHROPIC = {
+    "complete": "Anthropic itself has retired it; use /v1/messages",
+    "messages/batches": "the upstream takes one turn at a time; use /v1/messages",
+    "organizations": _OWN_KEYS,
+}
+# Calls whose last word stands where an id may be.
 NO_IDS = {
     "responses/compact": "the upstream shortens a conversation by itself",
     "responses/input_tokens": "tokens are counted when a request is answered, in its usage",
@@ -65,7 +70,7 @@ def reason_for(path: str, base: str) -> str | None:
     """
     parts = _below(path, base).split("/")
     names = (parts[0], "/".join(parts[:2]))
-    known = REASONS | PARTS | NO_IDS
+    known = REASONS | PARTS | OF_ANTHROPIC | NO_IDS
     return next((known[name] for name in reversed(names) if name in known), None)
 
 

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from service.settings.config import BotModeConfig
-from service.stages.render.bot_format import ITEMS, RAW, WEB, BotFormat, PictureForm
+from service.stages.render.bot_format import BLOCKS, ITEMS, RAW, WEB, BotFormat, PictureForm
 from service.vocabulary.requests import Profile
 
 
@@ -21,6 +21,8 @@ def format_for(profile: Profile, bot_mode: BotModeConfig) -> BotFormat:
             return RAW
         case Profile.ITEMS:
             return ITEMS
+        case Profile.BLOCKS:
+            return BLOCKS
         case Profile.BOT:
             return BotFormat(
                 shows_tools=bot_mode.plugin_output,

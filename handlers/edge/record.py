@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from service.keys import METRICS
+from service.keys import DRIFT, METRICS
 from service.observing.metrics import Metrics
 from service.stages.encode.gathered import Gathered
+from service.stages.render.bot_format import Render
+from service.stages.render.guard import REMOVED
 from service.vocabulary.credentials import UpstreamKind
 from service.vocabulary.events import Failure, Outcome
 from service.vocabulary.rendered import TokenCounts
@@ -37,6 +39,7 @@ class Record:
         self.upstream_model: str | None = None
         self.usage: TokenCounts | None = None
         self.first_text_at: float | None = None
+        self.render: Render | None = None  # what made the text of the answer
         self.stream: web.StreamResponse | None = None
         self.fail: Callable[[Failure], bytes] = error_frame
 
@@ -105,6 +108,8 @@ def _count(request: web.Request, record: Record, status: int, seconds: float) ->
             metrics.turns.labels(record.upstream).inc()
     if record.first_text_at is not None:
         metrics.first_token_seconds.observe(record.first_text_at - record.received_at)
+    if record.render is not None and record.render.removed:
+        request.app[DRIFT].note({REMOVED: record.render.removed}, {})
     if record.usage is not None:
         metrics.token_seconds.observe(seconds / max(1, record.usage.completion_tokens))
 

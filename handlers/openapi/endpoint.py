@@ -7,6 +7,8 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct, field
 
+from service.vocabulary.wire import Error
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Schema = dict[str, Any]
 
@@ -39,10 +41,10 @@ class Parameter(Struct, frozen=True):
 class Endpoint(Struct, frozen=True, kw_only=True):
     """One operation.
 
-    `handler` answers it. `request` names a component, or a form of `forms.py`, beside which
-    `json_request` may name a component. `answer` is the record of its JSON; `media` are the other
-    types that it may answer with, `events` the record of a streamed event. `errors` are the
-    statuses of failures; `needs_key` None means that a key is optional and extends the answer.
+    `handler` answers it. `request` names a component, or a form of `forms.py`, beside
+    which `json_request` may name a component. `answer` is the record of its JSON, or several;
+    `media` are the other types that it may answer with, `events` the record of a streamed
+    event. `errors` are the statuses of failures, `error` the record of one; `needs_key` None: with a key it answers more.
     """
 
     method: str
@@ -60,7 +62,15 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     media: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[int, ...] = ()
+    error: type[Struct] = Error
     needs_key: bool | None = True
+
+    @property
+    def answers(self) -> tuple[Any, ...]:
+        """The records of its JSON: none, one, or one for each form that it may have."""
+        if self.answer is None:
+            return ()
+        return self.answer if isinstance(self.answer, tuple) else (self.answer,)
 
     def places(self, base: str) -> Iterator[tuple[str, str]]:
         """Yield each path of the operation, with the suffix of the operation's id there.

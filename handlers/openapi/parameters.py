@@ -6,6 +6,9 @@ from handlers.openapi.fields import PROFILE_PATTERN
 # The possible errors of a request that needs an answer of the upstream: the gateway's own, and
 # those that refusals of the upstream become.
 TURN_ERRORS = (400, 401, 403, 404, 413, 429, 500, 502, 503, 504, 507)
+# 529 is what Anthropic says of an upstream, or a server, that is overloaded.
+MESSAGE_ERRORS = (*TURN_ERRORS, 529)
+COUNT_ERRORS = (400, 401, 413, 529)
 KEPT_ERRORS = (400, 401, 404, 500)
 UPLOAD_ERRORS = (400, 401, 413, 500, 503, 507)
 
@@ -36,6 +39,20 @@ ACCOUNT = Parameter(
 )
 LISTED_FOR = Parameter(ACCOUNT.name, "header", "The account to list for; a wrong one is none.")
 FOR_TURNS = (ACCOUNT, PROFILE, IDEMPOTENCY)
+CLAUDE_VERSION = Parameter(
+    "anthropic-version", "header", "With any value, the answer is in the form of Anthropic's API."
+)
+CLAUDE_PAGE = (
+    CLAUDE_VERSION,
+    Parameter("after_id", "query", "With that header: the id of the entry before the page."),
+    Parameter("before_id", "query", "With that header: the id of the entry behind the page."),
+    Parameter(
+        "limit",
+        "query",
+        "With that header: how many entries a page has.",
+        {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 20},
+    ),
+)
 LINK_EXPIRES = Parameter("e", "query", "When a signed link expires, in seconds since 1970.")
 LINK_SIGNATURE = Parameter("s", "query", "The signature of a link that expires.")
 

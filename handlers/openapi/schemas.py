@@ -11,6 +11,7 @@ from handlers.audio import speech
 from handlers.chat import completions
 from handlers.images import edits
 from handlers.images import fields as image_fields
+from handlers.messages import fields as message_fields
 from handlers.openapi.fields import COMPONENTS, FIELDS, WHOLE, Schema
 from handlers.reading import chat_fields
 from handlers.responses import fields as response_fields
@@ -24,6 +25,8 @@ REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
     "ChatCompletionRequest": (chat_fields.ChatFields, chat_fields.HONOURED),
     "CompletionRequest": (completions.CompletionFields, completions.HONOURED),
     "ResponseRequest": (response_fields.ResponseFields, response_fields.HONOURED),
+    "MessageRequest": (message_fields.MessageFields, message_fields.HONOURED),
+    "MessageTokensRequest": (message_fields.TokenFields, message_fields.COUNTED),
     "ImageRequest": (image_fields.ImageFields, image_fields.HONOURED),
     "ImageEditRequest": (edits.ImageEditFields, edits.EDIT_HONOURED),
     "SpeechRequest": (speech.SpeechFields, speech.HONOURED),

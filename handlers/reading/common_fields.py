@@ -47,17 +47,19 @@ def model_name(name: str) -> str:
     return name.strip()
 
 
-def stop_strings(stop: str | list[str] | None) -> tuple[str, ...]:
-    """Return the strings at which an answer stops.
+def stop_strings(
+    stop: str | list[str] | None, path: str = "stop", most: int = MAX_STOPS
+) -> tuple[str, ...]:
+    """Return where an answer is to stop; `path` is that of the field, for errors.
 
     Raises:
         RequestError: they are too many, or too long.
     """
     stops = [stop] if isinstance(stop, str) else stop or []
-    if len(stops) > MAX_STOPS:
-        raise refusal("stop", f"expected up to {MAX_STOPS} strings, got {len(stops)}")
+    if len(stops) > most:
+        raise refusal(path, f"expected up to {most} strings, got {len(stops)}")
     if any(len(text) > MAX_STOP_CHARS for text in stops):
-        raise refusal("stop", f"expected strings of up to {MAX_STOP_CHARS} characters")
+        raise refusal(path, f"expected strings of up to {MAX_STOP_CHARS} characters")
     return tuple(dict.fromkeys(text for text in stops if text))
 
 

@@ -116,7 +116,7 @@ def demand_of(fields: WireDemand) -> Demand | None:
 
 
 def offered_functions(
-    functions: Sequence[Function], choice: Choice, where: str
+    functions: Sequence[Function], choice: Choice, where: str, most: int = MAX_FUNCTIONS
 ) -> tuple[Function, ...]:
     """Return the functions that may be called.
 
@@ -124,16 +124,17 @@ def offered_functions(
         functions: all that were sent.
         choice: which of them may be called.
         where: the path of the choice, for errors.
+        most: how many may be sent.
 
     Raises:
         RequestError: they are too many, two share a name, or the choice names no function.
     """
-    if len(functions) > MAX_FUNCTIONS:
-        raise refusal("tools", f"expected up to {MAX_FUNCTIONS} functions, got {len(functions)}")
+    if len(functions) > most:
+        raise refusal("tools", f"expected up to {most} functions, got {len(functions)}")
     seen: set[str] = set()
     for function in functions:
         if function.name in seen:
-            path = f"{function.path.removesuffix('parameters')}name"
+            path = f"{function.path.rpartition('.')[0]}.name"
             raise refusal(path, f"another function is named {quoted(function.name)} as well")
         seen.add(function.name)
     if choice.must_call and not functions:

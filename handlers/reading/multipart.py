@@ -6,10 +6,11 @@ import tempfile
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from aiofiles.threadpool import wrap
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
-from aiohttp import BodyPartReader, MultipartReader, hdrs, web
+from aiohttp import BodyPartReader, MultipartReader, StreamReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 
@@ -108,6 +109,26 @@ def _pending(request: web.Request) -> Iterator[PendingBody | None]:
         yield form
 
 
+class _Part(BodyPartReader):
+    """A part whose name can be read in little time; aiohttp reads it as soon as it is there."""
+
+    def __init__(
+        self,
+        boundary: bytes,
+        headers: Any,
+        content: StreamReader,
+        **settings: Any,
+    ) -> None:
+        head = headers.get(hdrs.CONTENT_DISPOSITION, "")
+        if len(head) > MAX_DISPOSITION_CHARS or head.count(";") > MAX_DISPOSITION_PARAMS:
+            raise ValueError("too much in a Content-Disposition")
+        super().__init__(boundary, headers, content, **settings)
+
+
+class _Parts(MultipartReader):
+    part_reader_cls = _Part
+
+
 class _Reading:
     """The reading of one form. `paths` are the files created for it."""
 
@@ -126,7 +147,7 @@ class _Reading:
         if self.pending is not None:
             await self.pending.hold(self._request.content_length or 0)
         with _as_sent():
-            reader = MultipartReader(
+            reader = _Parts(
                 self._request.headers, self._request.content, max_field_size=MAX_HEAD_BYTES
             )
         count = 0
@@ -149,9 +170,6 @@ class _Reading:
         return part
 
     async def _take(self, part: BodyPartReader) -> None:
-        head = part.headers.get(hdrs.CONTENT_DISPOSITION, "")
-        if len(head) > MAX_DISPOSITION_CHARS or head.count(";") > MAX_DISPOSITION_PARAMS:
-            raise RequestError("A part of the form has too much in its Content-Disposition.")
         with _as_sent():
             name, filename = part.name, part.filename
         if not name:

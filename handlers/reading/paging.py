@@ -69,6 +69,41 @@ def page_of(
     )
 
 
+def page_between(
+    entries: Sequence[Entry],
+    id_of: Callable[[Entry], str],
+    query: Mapping[str, str],
+    default: int,
+    most: int,
+) -> Page[Entry]:
+    """Return the page of a list that the query asks for, as Anthropic's lists are.
+
+    Args:
+        entries: the whole list, in order.
+        id_of: tells the id of an entry.
+        query: `after_id` is the id of the entry before the page, `before_id` of the one behind it,
+            `limit` the size of the page.
+        default: the size of a page that names none.
+        most: the largest size.
+
+    Raises:
+        RequestError: the limit is no such number.
+    """
+    before = query.get("before_id")
+    if before is None:
+        return page_of(entries, id_of, {**query, "after": query.get("after_id", "")}, default, most)
+    ids = [id_of(entry) for entry in entries]
+    end = ids.index(before) if before in ids else 0
+    start = max(0, end - _limit(query.get("limit"), default, most))
+    page = ids[start:end]
+    return Page(
+        data=list(entries[start:end]),
+        first_id=page[0] if page else None,
+        last_id=page[-1] if page else None,
+        has_more=start > 0,
+    )
+
+
 def _limit(given: str | None, default: int, most: int) -> int:
     if given is None:
         return default

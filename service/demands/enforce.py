@@ -26,6 +26,7 @@ from service.vocabulary import endings
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import ServiceError, UnmetDemandError
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     CitationResolved,
@@ -43,6 +44,7 @@ from service.vocabulary.requests import CUSTOM_INPUT, ChatMessage, ChatRequest, 
 
 _ID_CHARS = string.ascii_letters + string.digits
 _ID_LENGTH = 24  # as OpenAI's own
+_PAGES = Cited | CitationResolved
 
 
 class _Attempt:
@@ -81,7 +83,7 @@ class _Attempt:
     def feed_batch(self, batch: Sequence[Delta]) -> list[Delta]:
         """Return the deltas to send at once; hold the others."""
         out: list[Delta] = []
-        for delta in batch:
+        for delta in (each for received in batch for each in _as_text(received)):
             if not self._demand.functions:
                 self._sort(delta, out)
                 continue
@@ -97,7 +99,9 @@ class _Attempt:
                 self._held.append(piece)
             case TurnEnded():
                 self.ended = piece
-            case AnswerStarted() | AnswerText() | Cited() | CitationResolved() if self._holds_text:
+            case AnswerStarted() | AnswerText() | AnswerBlock() | Cited() | CitationResolved() if (
+                self._holds_text
+            ):
                 self._held.append(piece)
             case TurnFacts():
                 self.facts = piece
@@ -116,6 +120,8 @@ class _Attempt:
                 messages.append([])
             elif isinstance(piece, AnswerText):
                 messages[-1].append(piece.text)
+            elif isinstance(piece, Cited):
+                messages[-1].append(piece.words)
         return ["".join(texts) for texts in messages if texts]
 
     def released(self) -> list[Delta]:
@@ -130,8 +136,8 @@ class _Attempt:
         """Return the answer as the verdict allows it, and the end."""
         words = [piece for piece in self._held if not isinstance(piece, CallBlock)]
         if verdict.json_text is not None:
-            cited = [piece for piece in words if isinstance(piece, Cited | CitationResolved)]
-            return [AnswerText(verdict.json_text), *cited, *self._end("stop")]
+            pages = [_without_words(piece) for piece in words if isinstance(piece, _PAGES)]
+            return [AnswerText(verdict.json_text), *pages, *self._end("stop")]
         if not verdict.calls:
             return [*words, *self._end("stop")]
         if self._demand.json_format is not None:
@@ -143,6 +149,18 @@ class _Attempt:
         if self.ended is None:
             return []
         return [structs.replace(self.ended, finish_reason=finish_reason)]
+
+
+def _as_text(delta: Delta) -> tuple[Delta, ...]:
+    """Return code to the reader as the text that it is; a document is none of the answer."""
+    if isinstance(delta, AnswerBlock) and not delta.is_document:
+        return AnswerStarted(delta.message_id), AnswerText(delta.text)
+    return (delta,)
+
+
+def _without_words(piece: Delta) -> Delta:
+    """Return a citation without the words in its place, which the JSON has already."""
+    return structs.replace(piece, words="") if isinstance(piece, Cited) else piece
 
 
 async def complied(

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from service.observing.throttled import Seldom
+from service.observing.throttled import Throttled
 
 MAX_CHARS = 300  # of a warning
 
@@ -41,7 +41,7 @@ class _Warnings:
     """Logs warnings, each place once a minute at most."""
 
     def __init__(self) -> None:
-        self._seldom = Seldom()
+        self._throttled = Throttled()
 
     def show(  # noqa: PLR0913, PLR0917 - as Python calls it
         self,
@@ -55,7 +55,7 @@ class _Warnings:
         """Log a warning; replaces `warnings.showwarning`."""
         del file, line
         place = f"{category.__name__} at {Path(filename).name}:{lineno}"
-        if self._seldom.is_due(place):
+        if self._throttled.is_due(place):
             _log.warning("%s: %s", place, str(message)[:MAX_CHARS])
 
 

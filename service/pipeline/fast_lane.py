@@ -44,13 +44,16 @@ from typing import Protocol
 
 from service.pipeline.joined import Answer, Reader
 from service.stages.decode.increments import Deltas, Run, Snapshots
+from service.stages.markup.markers import plain_chars
 from service.stages.render.bot_format import Render
-from service.stages.translate.markers import plain_chars
-from service.vocabulary.rendered import ContentText, Rendered
+from service.vocabulary.events import AnswerText, Delta
+from service.vocabulary.rendered import Rendered
+from service.vocabulary.text import common_chars
 
-SETTLE_EVENTS = 64  # events held back before the stages get them together
-SETTLE_CHARS = 8_000  # characters, likewise
-MAX_TAIL_BYTES = 64 * 1024  # of an incomplete event; the stages have their own limit
+SETTLE_EVENTS = 64  # are given to the stages together
+SETTLE_CHARS = 8_000  # likewise, and kept until then
+DIFFERENCE = "fast lane"  # the kind of anomaly, should the stages say something else
+MAX_TAIL_BYTES = 64 * 1024  # of an event that is not whole yet; the stages have their own limit
 
 
 class Outlet(Protocol):
@@ -69,8 +72,12 @@ class Outlet(Protocol):
 class FastLane:
     """The lane of one answer.
 
-    Every chunk of the turn goes through `take`, after all that came before it was delivered. The
-    stages get the bytes that `take` returns, and after the last chunk those that `end` returns.
+    All bytes of a turn pass `take`, each when everything before it has been delivered; the stages
+    get what it returns and, after the last one, what `end` does. Behind each of the two, `left`
+    has deltas that are to be delivered first.
+
+    If the stages make something else of the text than what was put, that is counted, the lane is
+    closed for the rest of the turn, and the caller gets what of theirs was not said.
 
     Args:
         render: the stage that renders the answer, shared with the usual way.
@@ -83,6 +90,8 @@ class FastLane:
         "_count",
         "_event",
         "_held",
+        "_is_closed",
+        "_left",
         "_outlet",
         "_put",
         "_reader",
@@ -106,6 +115,8 @@ class FastLane:
         self._texts: list[str] = []
         self._event = b""
         self._put: list[str] = []
+        self._is_closed = False
+        self._left: list[Delta] = []
 
     @property
     def count(self) -> int:
@@ -116,6 +127,11 @@ class FastLane:
         """Begin a turn that is read by these stages."""
         self._reader = reader
         self._answer = answer
+
+    def left(self) -> list[Delta]:
+        """Return deltas of text that was dealt with, which the stages have still to deliver."""
+        left, self._left = self._left, []
+        return left
 
     def take(self, chunk: bytes) -> bytes:
         """Send the plain text of a chunk, and return the bytes that are left for the stages."""
@@ -144,8 +160,10 @@ class FastLane:
         return tail
 
     def _begin_run(self, chunk: bytes) -> Deltas | Snapshots | None:
-        """Return the recogniser for this chunk while the answer only grows, else None."""
-        if self._reader is None or self._answer is None or not self._render.is_plain:
+        """Return what reads a chunk as long as all goes on like this, if that is so."""
+        if self._reader is None or self._answer is None:
+            return None
+        if self._is_closed or not self._render.is_plain:
             return None
         growing = self._answer.growing
         if growing is None:
@@ -177,11 +195,7 @@ class FastLane:
         return chunk[:end]
 
     def _settle(self) -> None:
-        """Give the stages the text that was sent, and compare what they make of it.
-
-        Raises:
-            RuntimeError: the stages render another text.
-        """
+        """Let the stages know what was said meanwhile, and keep what they would have said."""
         if not self._count or self._reader is None or self._answer is None:
             return
         if self._event:
@@ -190,12 +204,27 @@ class FastLane:
         else:
             events = [self._reader.grow("".join(self._texts), self._count)]
         deltas = [delta for event in events for delta in self._answer.feed(event)]
-        pieces = [piece for delta in deltas for piece in self._render.feed(delta)]
-        told = [piece.text for piece in pieces if isinstance(piece, ContentText)]
-        if len(told) != len(pieces) or "".join(told) != "".join(self._put):
-            raise RuntimeError("the fast lane has said something else than the stages")
-        self._outlet.gather(pieces)
+        put = "".join(self._put)
+        told = "".join(delta.text for delta in deltas if isinstance(delta, AnswerText))
+        if put != told or not all(isinstance(delta, AnswerText) for delta in deltas):
+            self._answer.note(DIFFERENCE)
+            self._is_closed, self._recogniser = True, None
+            self._left += _unsaid(deltas, common_chars(put, told))
+        self._outlet.gather(self._render.feed(AnswerText(put)) if put else [])
         self._count = self._chars = 0
         self._event = b""
         self._texts.clear()
         self._put.clear()
+
+
+def _unsaid(deltas: list[Delta], chars: int) -> list[Delta]:
+    """Return deltas without the first characters of their text, which the caller has."""
+    unsaid: list[Delta] = []
+    for delta in deltas:
+        if not isinstance(delta, AnswerText):
+            unsaid.append(delta)
+            continue
+        if len(delta.text) > chars:
+            unsaid.append(AnswerText(delta.text[chars:]))
+        chars = max(0, chars - len(delta.text))
+    return unsaid

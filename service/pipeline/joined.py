@@ -27,8 +27,8 @@ from service.stages.decode.increments import (
 from service.stages.decode.parse import Parse
 from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
 from service.stages.decode.supersede import SkipSuperseded, message_id_of
+from service.stages.markup.markers import Markers
 from service.stages.render.bot_format import BotFormat, Render
-from service.stages.translate.markers import Markers
 from service.stages.translate.translate import Translate
 from service.vocabulary.events import (
     BodyEnd,
@@ -214,6 +214,10 @@ class Answer:
         if message_id is None or not self._markers.is_idle:
             return None
         return Growing(message_id, self._translate.text_of(message_id), self._markers.held)
+
+    def note(self, kind: str) -> None:
+        """Count something unexpected that was met outside of the stages."""
+        self._translate.note(kind)
 
     def feed(self, event: UpstreamEvent) -> list[Delta]:
         """Return the deltas of one event."""

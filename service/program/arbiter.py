@@ -136,8 +136,8 @@ class RelievingArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         return [worker.pid for worker in sorted(found, key=lambda worker: worker.age)]
 
     def _is_changing(self) -> bool:
-        ready = self._serving & set(self._of_generation())
-        return len(ready) < self.num_workers
+        missing: int = self.num_workers - len(self._serving & set(self._of_generation()))
+        return missing > 0
 
     def _end(self, pid: int) -> None:
         self._leaving.add(pid)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,6 @@ from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
 from service.observing.unknown_events import Drift
 from service.pipeline.usage import loaded_encoding
-from service.ports import Turns
 from service.program.upstreams.codex import codex_parts
 from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
 from service.program.upstreams.website import Website, open_website
@@ -33,6 +33,7 @@ from service.turns.model_permissions import AllowedTurns
 from service.turns.shared_turns import JoiningTurns
 from service.vocabulary.credentials import Caller, UpstreamKind
 from service.vocabulary.errors import StorageError
+from service.vocabulary.stored_accounts import Issuer
 from storage.files.retention import Swept
 from storage.files.stores import Stores
 from storage.secrets.cipher import Cipher, load_or_create_secret
@@ -49,13 +50,13 @@ from upstream.slots.acceptance import UpstreamAcceptance
 from upstream.slots.calls import AccountCalls
 from upstream.slots.leases import Leases
 from upstream.slots.queueing import AccountQueues
-from upstream.tokens.cache import SEALED_PREFIX
-from upstream.tokens.exchange import TokenStores
+from upstream.tokens.cache import SEALED_PREFIX, TokenCache, TokenStores
 from upstream.tokens.tokens import TokenOptions, Tokens
 
 _log = logging.getLogger("gateway.app")
 
 _CIPHER = web.AppKey("_CIPHER", Cipher)
+_KEY_FILE = web.AppKey("_KEY_FILE", KeyFile)
 _ROUTES = web.AppKey("_ROUTES", dict[UpstreamKind, Routes])
 _LEASES = web.AppKey("_LEASES", Leases)
 _CALLS = web.AppKey("_CALLS", AccountCalls)
@@ -216,12 +217,11 @@ def _routes(config: Config) -> dict[UpstreamKind, Routes]:
 
 @asynccontextmanager
 async def keys_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Read gateway keys, if there is a file of them."""
-    path, leases = app[keys.CONFIG].server.keys_file, app.get(_LEASES)
-    if path:
-        app[keys.GATEWAY_KEYS] = file = KeyFile(Path(path), app[_CIPHER])
-        await asyncio.to_thread(_renew_key_file, file)
-        app[keys.KEY_LIMITS] = KeyLimits(app[keys.STATE] if leases else None, leases)
+    """Take gateway keys, also those of a file that is made later."""
+    leases = app.get(_LEASES)
+    app[keys.GATEWAY_KEYS] = app[_KEY_FILE] = file = _key_file(app[keys.CONFIG], app[_CIPHER])
+    await asyncio.to_thread(_renew_key_file, file)
+    app[keys.KEY_LIMITS] = KeyLimits(app[keys.STATE] if leases else None, leases)
     yield
 
 
@@ -233,17 +233,32 @@ def _renew_key_file(file: KeyFile) -> None:
         _log.warning("gateway keys stay as they are: %s", error)
     else:
         if number:
-            _log.info("the credentials of %d gateway keys were encrypted anew", number)
+            _log.info("%d gateway keys and accounts were encrypted anew", number)
 
 
 def open_key_file(config: Config) -> KeyFile:
-    """Return the file of gateway keys, for the command that writes it. Blocks.
+    """Return the file of gateway keys and accounts, for the commands that write it. Blocks.
 
     Raises:
         StorageError: the secret cannot be read or created.
     """
-    cipher = Cipher(_secret(config), _old_secrets(config))
-    return KeyFile(Path(config.server.keys_file), cipher)
+    return _key_file(config, _cipher(config))
+
+
+def _key_file(config: Config, cipher: Cipher) -> KeyFile:
+    issuer = Issuer.DEMO if config.is_codex_demo else Issuer.OPENAI
+    return KeyFile(Path(config.server.keys_file), cipher, issuer)
+
+
+@asynccontextmanager
+async def open_tokens(config: Config) -> AsyncIterator[TokenCache]:
+    """Open what is known of the tokens of accounts, for the commands that sign in and out."""
+    state = open_state(config.storage.state, lambda _: None, is_alone=False)
+    journal, accounts = FileJournal(_journal_folder(config)), open_key_file(config).accounts
+    try:
+        yield TokenCache(TokenStores(state, journal, _cipher(config), accounts), time.time)
+    finally:
+        await state.close()
 
 
 @asynccontextmanager
@@ -333,9 +348,8 @@ def _join(
 ) -> None:
     """Put the parts that handlers need into the application, joined over both upstreams."""
     choice = app[keys.CHOICE]
-    turns: Turns = ChosenTurns(choice, {kind: parts.turns for kind, parts in upstreams.items()})
-    if shared.config.server.keys_file:
-        turns = AllowedTurns(turns)
+    chosen = ChosenTurns(choice, {kind: parts.turns for kind, parts in upstreams.items()})
+    turns = AllowedTurns(chosen)
     app[keys.TURNS] = JoiningTurns(turns)
     app[keys.CATALOGUE] = ChosenCatalogue(
         {kind: parts.catalogue for kind, parts in upstreams.items()}
@@ -356,11 +370,11 @@ def _tokens(
     options = TokenOptions(
         daily=renewals,
         on_refresh=lambda result: metrics.refreshes.labels(result).inc(),
-        has_keys=bool(config.server.keys_file),
         is_demo=config.is_demo,
         taken=kinds_taken(config),
     )
-    stores = TokenStores(app[keys.STATE], FileJournal(_journal_folder(config)), app[_CIPHER])
+    journal, accounts = FileJournal(_journal_folder(config)), app[_KEY_FILE].accounts
+    stores = TokenStores(app[keys.STATE], journal, app[_CIPHER], accounts)
     return Tokens(config.tokens, session, stores, options)
 
 
@@ -417,6 +431,10 @@ def _secret(config: Config) -> bytes:
     if given is not None and given.get_secret_value():
         return given.get_secret_value().encode()
     return load_or_create_secret(SECRET_FILE)
+
+
+def _cipher(config: Config) -> Cipher:
+    return Cipher(_secret(config), _old_secrets(config))
 
 
 def _old_secrets(config: Config) -> list[bytes]:

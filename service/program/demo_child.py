@@ -1,22 +1,33 @@
-"""The built-in demo upstream as a child process, and settings that point at it."""
+"""The built-in demo upstream as a child process, settings that point at it, and where it is.
+
+Commands that sign in at the demo of a running gateway find it by a file:
+
+    data/demo.json    {"demo": "http://127.0.0.1:41234", "gateway": "http://127.0.0.1:33333/v1"}
+"""
 
 import logging
+import os
 import queue
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import IO
+
+import msgspec
+from msgspec import Struct
 
 from service.settings.config import DEMO, NONE, Config, wants_codex_demo
 
 _ROOT = Path(__file__).resolve().parents[2]  # where `upstream.demo` can be imported from
 _COMMAND = (sys.executable, "-m", "upstream.demo", "--port", "0", "--exit-with-parent")
 _READY = re.compile(r"demo upstream on (http://\S+)")
-START_SECONDS = 30.0  # a first start compiles modules, perhaps on a slow disk
+DEMO_FILE = Path("data") / "demo.json"
+START_SECONDS = 30.0  # a first start compiles modules, on slow disks
 STOP_SECONDS = 5.0
 
 _logger = logging.getLogger(__name__)
@@ -116,3 +127,46 @@ def _stop(child: subprocess.Popen[str]) -> None:
         child.wait()
     if child.stdout:
         child.stdout.close()
+
+
+class RunningDemo(Struct, frozen=True):
+    """The addresses of a demo, and of the API of the gateway that runs it."""
+
+    demo: str
+    gateway: str
+
+
+@contextmanager
+def told(running: RunningDemo) -> Iterator[None]:
+    """Keep the addresses in `data/demo.json` for the block; without a disk, in the log alone."""
+    try:
+        _write(running)
+    except OSError as error:
+        _logger.warning("%s cannot be written, so `login` finds no demo: %s", DEMO_FILE, error)
+    try:
+        yield
+    finally:
+        if told_demo() == running:  # else another gateway was started here since
+            with suppress(OSError):
+                DEMO_FILE.unlink(missing_ok=True)
+
+
+def told_demo() -> RunningDemo | None:
+    """Return the addresses that the last gateway told here, None if there is none."""
+    try:
+        return msgspec.json.decode(DEMO_FILE.read_bytes(), type=RunningDemo)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _write(running: RunningDemo) -> None:
+    DEMO_FILE.parent.mkdir(parents=True, exist_ok=True)
+    temporary = DEMO_FILE.with_name(f".{DEMO_FILE.name}.{token_hex(8)}")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(running) + b"\n")
+        temporary.replace(DEMO_FILE)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

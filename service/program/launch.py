@@ -16,7 +16,7 @@ from aiohttp import web
 from service.observing.logs import setup_logging
 from service.observing.shared_metrics import shared_metrics
 from service.program.core_dumps import forbid_core_dumps
-from service.program.demo_child import DemoError, demo_upstream, pointed_at
+from service.program.demo_child import DemoError, RunningDemo, demo_upstream, pointed_at, told
 from service.program.runner import DrainingRunner, Program
 from service.program.workers import run_workers
 from service.settings.config import (
@@ -70,6 +70,7 @@ def _run(loaded: LoadedConfig, program: Program | None) -> int:
             demo = ""
             if wants_demo(config):
                 demo = stack.enter_context(demo_upstream())
+                stack.enter_context(told(RunningDemo(demo, _api(config.server, sockets[0]))))
                 config = pointed_at(config, demo)
         except (ListenError, DemoError, StorageError) as error:
             sys.stderr.write(f"{error}\n")
@@ -196,19 +197,29 @@ async def _serve_here(
 
 
 def _announcement(config: Config, listening: socket.socket) -> Callable[[], None]:
-    """Return a function that logs the gateway's address, and with the demo what to try."""
-    address, port = listening.getsockname()[:2]
-    host = _ANY_HOSTS.get(address, address)
-    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    """Return a function that says where the gateway is, and with the demo what to try."""
+    base = _base(listening)
 
     def announce() -> None:
         _logger.info("listening on %s (host %s)", base, config.server.host)
         if wants_demo(config):
-            prefix = f"/{config.server.api_prefix}" if config.server.api_prefix else ""
-            sys.stdout.write(demo_help(base, f"{base}{prefix}/v1"))
+            sys.stdout.write(demo_help(base, _api(config.server, listening)))
             sys.stdout.flush()
 
     return announce
+
+
+def _base(listening: socket.socket) -> str:
+    """Return the address by which this machine reaches a listening socket."""
+    address, port = listening.getsockname()[:2]
+    host = _ANY_HOSTS.get(address, address)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _api(server: ServerConfig, listening: socket.socket) -> str:
+    """Return the base address of the API on a listening socket: `http://127.0.0.1:33333/v1`."""
+    prefix = f"/{server.api_prefix}" if server.api_prefix else ""
+    return f"{_base(listening)}{prefix}/v1"
 
 
 def demo_help(console: str, api: str) -> str:

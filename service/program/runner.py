@@ -9,8 +9,8 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 from typing_extensions import override
 
+from service.connections.bad_http import JsonServer
 from service.keys import METRICS
-from service.observing.bad_http import JsonServer
 from service.settings.config import Config
 
 # A proxy or client may be sending on an open connection; it gets its answer, and the notice that

@@ -34,9 +34,15 @@ _KEY_BYTES = 16
 _DRAWN_BYTES = 8
 _MAX_RECENT = 64
 
+_KINDS = (
+    *("cite", "filecite", "navlist", "image_group", "genui", "url", "video", "link_title"),
+    *("entity", "product_entity", "product", "products"),
+)
 _LITERALS = (
     *("sandbox:/", "<<ImageDisplayed>>", "<tool_call>", "</tool_call>", "\ue202turn"),
-    *(f"\ue200{kind}\ue202" for kind in ("cite", "filecite", "navlist", "image_group")),
+    *(":contentReference[oaicite:", ":::writing", "\ue202http://", "\ue202https://"),
+    *(f"\ue200{kind}\ue202" for kind in _KINDS),
+    *('\ue200genui\ue202{"math', '":{"content":"', '\ue200products\ue202{"selections'),
     *(f"{_BEGIN}{start}" for start in ("http://", "https://", "wss://", "file_upload")),
     *(f"{_BEGIN}{scheme}file_upload" for scheme in ("file-service://", "sediment://")),
     f"{_BEGIN}file-service://file-",
@@ -44,7 +50,8 @@ _LITERALS = (
 )
 _JSON_LITERALS = (
     *('"size', '"n', '"prompt', '"referenced_image_ids', '"transparent_background', '"background'),
-    *('"is_style_transfer', '"quality', '"style'),
+    *('"is_style_transfer', '"quality', '"style', '"name', '"type', '"content', '"updates'),
+    *('"replacement', '"search_query', '"query', '"q'),
     *(f"{before}{word}" for word in ("true", "false", "null") for before in (":", ",", "[", "{")),
     *(f"{before} {word}" for word in ("true", "false", "null") for before in (":", ",")),
 )

@@ -23,7 +23,7 @@ _KEPT = frozenset(
         *("type", "o", "role", "content_type", "status", "channel", "recipient", "kind", "marker"),
         *("event", "language", "message_type", "async_task_type", "turn_use_case", "tool_name"),
         *("model_slug", "resolved_model_slug", "default_model_slug", "requested_model_slug"),
-        *("code", "error_code"),
+        *("code", "error_code", "category"),
     }
 )
 _OUTER = (None, "error", "detail")  # above a `code` that names an error; others are users'

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from msgspec import Struct
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -37,6 +38,7 @@ from service.vocabulary.credentials import ALL_KINDS, UpstreamChoice, UpstreamKi
 
 DEFAULT_PROMPT_PREFIX = "请严格根据我的以下要求完成绘图任务，如果我没有发出指定的绘画指令，则绘制出我发出的文字对应的图片："
 DEFAULT_FILE = "config.yaml"
+KEYS_FILE = "data/keys.json"
 CODEX_URL = "https://chatgpt.com/backend-api/codex"
 DEMO, NONE = "demo", "none"  # values that replace an upstream's address
 MIB = 1024 * 1024
@@ -68,7 +70,7 @@ class ServerConfig(_Section):
     max_pending_body_bytes: types.PositiveCount = 256 * MIB
     cors_origins: types.Origins = ("*",)
     max_requests: types.Count = 2000
-    keys_file: types.Text = ""
+    keys_file: Annotated[types.Text, AfterValidator(lambda path: path or KEYS_FILE)] = KEYS_FILE
     drain_seconds: types.SecondsOrZero = 30
 
 
@@ -170,6 +172,12 @@ class StreamConfig(_Section):
     head_seconds: types.SecondsOrZero = 5
 
 
+class MessagesConfig(_Section):
+    """The Messages dialect: what `claude-…` names stand for, by family."""
+
+    models: types.ClaudeModels = Field(default_factory=dict)
+
+
 class ImagesConfig(_Section):
     """The image endpoint."""
 
@@ -268,6 +276,7 @@ class Config(BaseSettings):
     gpts_key: SecretStr = SecretStr("")
     conversation: ConversationConfig = ConversationConfig()
     stream: StreamConfig = StreamConfig()
+    messages: MessagesConfig = MessagesConfig()
     images: ImagesConfig = ImagesConfig()
     files: FilesConfig = FilesConfig()
     fetch: FetchConfig = FetchConfig()
@@ -349,8 +358,8 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     if path is None and Path(DEFAULT_FILE).is_file():
         path = Path(DEFAULT_FILE)
     file = translate(read_mapping(path) if path else {}, _default_slugs())
-    names = (*SETTINGS, *REMOVED)
-    given = read_environment(os.environ if environ is None else environ, names)
+    variables = os.environ if environ is None else environ
+    given = read_environment(variables, (*SETTINGS, *REMOVED))
     problems = [*file.problems, *(unknown(name, SETTINGS) for name in HIDDEN & set(file.tree))]
     problems += given.problems
     tree, removed = without_removed(merged(file.tree, given.tree))

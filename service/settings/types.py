@@ -281,4 +281,8 @@ Hosts = Annotated[tuple[Host, ...], BeforeValidator(items)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(items)]
 Origins = Annotated[tuple[Origin, ...], BeforeValidator(items)]
 Headers = Annotated[dict[Name, Text], BeforeValidator(mapping)]
+ClaudeModels = Annotated[
+    dict[Annotated[str, _word("opus", "sonnet", "haiku", "default")], Name],
+    BeforeValidator(mapping),
+]
 HostRewrite = Annotated[dict[Host, Host], BeforeValidator(mapping)]

@@ -265,6 +265,7 @@ async def _digest(request: ChatRequest) -> str:
         received_at=0.0,
         public_url="",
         idempotency_key="",
+        queue_party="",
         is_stream=False,
         is_usage_wanted=False,
     )

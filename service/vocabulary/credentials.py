@@ -46,14 +46,16 @@ class UpstreamKind(StrEnum):
 class Credential(Struct, frozen=True, repr_omit_defaults=True):
     """What the caller sent: a token and, for Team accounts, an account id.
 
-    For a gateway key these are the token and account id stored with it; `gateway_key` is then the
-    key's hash, and `models` are the names that it may ask for (empty: any).
+    For a gateway key it is what is stored with it. Then `gateway_key` is the key's hash,
+    `models` are the names that it may ask for, any if there are none, and `stored_account` is
+    the id of the account that signed in here, if it stands for one.
     """
 
     token: str
     account_id: str | None = None
     gateway_key: str | None = None
     models: tuple[str, ...] = ()
+    stored_account: str | None = None
 
     @property
     def bare_token(self) -> str:
@@ -62,8 +64,10 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
 
     @property
     def kind(self) -> TokenKind:
-        """Tell access tokens from refresh tokens by their form."""
+        """Tell access tokens from refresh tokens by their form; a login always gives the latter."""
         token = self.bare_token
+        if self.stored_account is not None:
+            return TokenKind.REFRESH
         if token.startswith(ACCESS_PREFIX) or _JWT.fullmatch(token):
             return TokenKind.ACCESS
         if token.startswith(PASS_THROUGH_PREFIXES) and token == self.token:
@@ -79,10 +83,12 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
     def account(self) -> str:
         """A hash of token and account id that names this credential's slots, queue and caches.
 
-        The token is part of it because any caller may claim any account id; so two members of a
-        Team have slots of their own.
+        An account id alone names none of them, since anybody may claim one: two members of a
+        Team have slots of their own. A stored account has one name, however often it signs in.
         """
-        # Without an account id it is the plain fingerprint, as in the state of earlier versions.
+        if self.stored_account is not None:
+            return fingerprint(f"stored account,{self.stored_account},")  # two commas: no other's
+        # Without an account id it is the fingerprint, under which state of earlier versions is.
         return (
             fingerprint(f"{self.token},{self.account_id}") if self.account_id else self.fingerprint
         )

@@ -202,24 +202,6 @@ class Source(Struct, frozen=True):
     title: str
 
 
-class Reference(Struct, frozen=True):
-    """One entry of `metadata.citations` or `metadata.content_references`.
-
-    `matched_text` is the marker it belongs to (empty when unknown), `index` the
-    `cited_message_idx`, `file_index` the pair (retrieval turn, file index), `start` the code-point
-    offset of the marker in the message's raw text. `text` is the Markdown that replaces a
-    private-use marker; it does not change any more once `is_complete`.
-    """
-
-    matched_text: str
-    index: int | None
-    file_index: tuple[int, int] | None
-    start: int
-    text: str
-    sources: tuple[Source, ...]
-    is_complete: bool
-
-
 class AnswerStarted(Struct, frozen=True, gc=False):
     """A visible message begins; all answer text up to the next one belongs to it."""
 
@@ -232,11 +214,17 @@ class AnswerText(Struct, frozen=True, gc=False):
     text: str
 
 
-class ReferencesKnown(Struct, frozen=True):
-    """All references of the current answer, replacing those known before."""
+class AnswerBlock(Struct, frozen=True, gc=False):
+    """A whole message that is code or a document for the reader, fenced where Markdown is shown.
+
+    `language` is what the fence says, empty when it is not known; only a document has a `title`.
+    """
 
     message_id: str
-    references: tuple[Reference, ...]
+    language: str
+    text: str
+    title: str = ""
+    is_document: bool = False
 
 
 class ReasoningText(Struct, frozen=True, gc=False):
@@ -343,15 +331,17 @@ class AssetReady(Struct, frozen=True):
 
 
 class Cited(Struct, frozen=True):
-    """A citation at this place of the text.
+    """A marker at this place of the text: a citation, a word of the sentence or a formula.
 
-    `text` is its Markdown, empty where the marker is removed; `slot` numbers the place, so that a
-    later `CitationResolved` can add sources to it.
+    `text` is its Markdown, empty for one that was removed, and `words` what stands
+    there where citations are not shown; `slot` names the place so that
+    `CitationResolved` can still add sources to it.
     """
 
     slot: int
     text: str
     sources: tuple[Source, ...]
+    words: str = ""
 
 
 class CitationResolved(Struct, frozen=True):
@@ -415,19 +405,23 @@ class AnswerWanted(Struct, frozen=True):
 
 
 class TurnEnded(Struct, frozen=True):
-    """The last delta of every turn. `finish_reason` is None exactly when there is a `failure`."""
+    """Always the last delta. `finish_reason` is None exactly when there is a `failure`.
+
+    `stop_sequence` is the caller's own word that ended the answer, if one did.
+    """
 
     outcome: Outcome
     finish_reason: str | None
     failure: Failure | None = None
     counts: dict[str, int] = field(default_factory=dict)  # unknown events, rewrites, … by kind
-    samples: dict[str, str] = field(default_factory=dict)  # examples; they quote the upstream
+    samples: dict[str, str] = field(default_factory=dict)  # of some kinds; they quote the upstream
+    stop_sequence: str | None = None
 
 
 Delta = (
     AnswerStarted
     | AnswerText
-    | ReferencesKnown
+    | AnswerBlock
     | ReasoningText
     | ToolCallText
     | ToolResult

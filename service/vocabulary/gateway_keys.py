@@ -29,9 +29,9 @@ _KEY = re.compile(rf"{PREFIX}([a-z0-9]{{{_ID_LENGTH}}})[A-Za-z0-9]{{{_SECRET_LEN
 class GatewayKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The stored record of a key.
 
-    `digest` is its SHA-256 in hexadecimal, `credential` the encrypted credential that it stands
-    for; `created_at` is in seconds since 1970. A limit of 0 means no limit, and empty `models` mean
-    any.
+    `digest` is its SHA-256 in hexadecimal, `credential` what it stands for, sealed;
+    `created_at` is in seconds since 1970. A limit of 0 is none, and so are no `models`.
+    `shows_account`: its holder may see the limits of the account that it stands for.
     """
 
     id: str
@@ -42,6 +42,7 @@ class GatewayKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     requests_per_minute: int = 0
     concurrent_requests: int = 0
     models: tuple[str, ...] = ()
+    shows_account: bool = False
 
 
 class KeyTerms(Struct, frozen=True):
@@ -51,6 +52,7 @@ class KeyTerms(Struct, frozen=True):
     requests_per_minute: int = 0
     concurrent_requests: int = 0
     models: tuple[str, ...] = ()
+    shows_account: bool = False
 
 
 class Granted(Struct, frozen=True):

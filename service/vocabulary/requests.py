@@ -148,6 +148,7 @@ class Profile(StrEnum):
     BOT = "bot"
     RAW = "raw"
     ITEMS = "items"
+    BLOCKS = "blocks"
 
 
 CUSTOM_INPUT = "input"  # the only argument of a custom tool

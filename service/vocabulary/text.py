@@ -4,6 +4,8 @@ import re
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LOOSE_PIECES = 1_000
+# Marks of the website (protocol 5.2), which mean nothing to anybody else.
+_PRIVATE_USE = re.compile("[\ue200-\ue206]")
 
 
 class Pieces:
@@ -47,6 +49,13 @@ def join_surrogates(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
+def lengthened(text: str, more: str) -> str:
+    """Return a text with more at its end, halves that meet there joined; all else stays as it is."""
+    if ends_in_half(text):
+        return text[:-1] + join_surrogates(text[-1] + more)
+    return text + join_surrogates(more)
+
+
 def well_formed(text: str) -> str:
     """Return text that can be sent: surrogate pairs joined, a lone half replaced."""
     try:
@@ -67,3 +76,25 @@ def truncate_utf16(text: str, units: int) -> str:
         return text
     encoded = text.encode("utf-16-le", "surrogatepass")[: max(units, 0) * 2]
     return encoded.decode("utf-16-le", "surrogatepass")
+
+
+def common_chars(one: str, other: str) -> int:
+    """Return how long the common beginning is; halved and compared at once, not by character."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def has_private_use(text: str) -> bool:
+    """Return whether a text holds one of the website's private-use marks, U+E200 to U+E206."""
+    return not text.isascii() and _PRIVATE_USE.search(text) is not None
+
+
+def without_private_use(text: str) -> tuple[str, int]:
+    """Return a text without these marks, and how many there were."""
+    return _PRIVATE_USE.subn("", text)

@@ -18,7 +18,7 @@ from service.pipeline.fast_lane import FastLane
 from service.ports import RouteState
 from service.settings.config import Config
 from service.vocabulary.byte_source import Content
-from service.vocabulary.credentials import Caller, Credential
+from service.vocabulary.credentials import Caller, Credential, UpstreamChoice
 from service.vocabulary.errors import AuthError
 from service.vocabulary.events import (
     AnswerStarted,
@@ -156,6 +156,7 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     config = Config(**settings)
     app = web.Application(client_max_size=config.server.max_body_bytes)
     app[keys.CONFIG] = config
+    app[keys.CHOICE] = UpstreamChoice(config.tokens.codex_client_id)
     app[keys.METRICS] = metrics = Metrics()
     app[keys.DRIFT] = Drift(metrics)
     kept = config.conversation

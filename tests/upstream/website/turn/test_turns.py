@@ -260,7 +260,7 @@ async def test_draining_lets_turns_finish_and_refuses_new_ones(upstream, tmp_pat
         running = asyncio.create_task(deltas(app))
         await asyncio.sleep(0.1)
         draining = asyncio.create_task(app[keys.TURNS].drain(5))
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)  # it reaches the turns of each upstream
         with pytest.raises(ShutdownError):
             await deltas(app)
         assert outcome(await running) is Outcome.COMPLETE
