@@ -42,11 +42,11 @@ class DemoError(Exception):
 def demo_upstream() -> Iterator[str]:
     """Run the demo upstream; yield its address.
 
-    It ends with the context, and by itself when this process dies: its standard
-    input is a pipe that closes then.
+    It ends with the context, and also when this process dies, because its standard input is a pipe
+    that closes then.
 
     Raises:
-        DemoError: it did not say its address in time.
+        DemoError: it did not print its address in time.
     """
     child = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
         _COMMAND,
@@ -63,10 +63,10 @@ def demo_upstream() -> Iterator[str]:
 
 
 def pointed_at(config: Config, address: str) -> Config:
-    """Return the settings with the addresses replaced that credentials for the demo go to.
+    """Return the settings with the addresses of the demo in place of the real ones.
 
-    Token services as well: with the demo, no token may leave this machine, so
-    there is no proxy either, unless another upstream is reached by it.
+    This covers token services as well: no token for the demo may leave this machine. There is no
+    proxy either, unless another upstream needs it.
     """
     is_website, is_codex = config.upstream.base_url == DEMO, wants_codex_demo(config)
     upstream = {"base_url": address} if is_website else {}
@@ -111,7 +111,7 @@ def _address(child: subprocess.Popen[str]) -> str:
 
 
 def _read(output: IO[str], found: queue.SimpleQueue[str | None]) -> None:
-    """Find the address, then go on reading, so that the child never waits to write."""
+    """Read the address, then go on reading, so that the child is never blocked while writing."""
     for line in output:
         if ready := _READY.search(line):
             found.put(ready[1])
