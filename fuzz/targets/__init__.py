@@ -23,6 +23,7 @@ NAMES = (
     "config",
     "multipart",
     "scrub",
+    "linear",
 )
 
 

@@ -1,4 +1,4 @@
-"""The content of stored pictures, for answers that carry it themselves."""
+"""The content of stored pictures, for answers that contain it in base64."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ async def picture_base64(blobs: BlobStore, name: str) -> str:
     """Return a stored picture in base64.
 
     Raises:
-        StorageError: it is not there any more, or cannot be read.
+        StorageError: it is gone, or cannot be read.
     """
     blob = await blobs.find(_FOLDER, name)
     if blob is None:

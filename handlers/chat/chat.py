@@ -23,7 +23,7 @@ from service.vocabulary.credentials import Credential
 from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
 
-# One letter or digit for each value of a byte, as even as 62 go into 256.
+# One letter or digit for each value of a byte, as evenly as 62 divide 256.
 _ID_CHARS = ((string.ascii_letters + string.digits) * 5)[:256].encode()
 _ID_LENGTH = 29  # as OpenAI's own
 

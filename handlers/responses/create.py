@@ -49,9 +49,9 @@ _ID_BYTES = 24
 
 
 class _Asked(Struct, frozen=True):
-    """A response that is asked for. `owner` and `is_kept` say whose it is, and for how long.
+    """A response to be made, with its owner and whether it is kept.
 
-    `begun` is the response object before anything has come.
+    `begun` is the response object before anything has arrived.
     """
 
     owner: str
@@ -62,7 +62,7 @@ class _Asked(Struct, frozen=True):
 
 
 async def create_response(request: web.Request) -> web.StreamResponse:
-    """Answer an input, as one response object or as a stream of events.
+    """Answer an input with a response object, or with a stream of events.
 
     Raises:
         ServiceError: the request is wrong, or the turn failed before its first event.
@@ -86,7 +86,7 @@ async def create_response(request: web.Request) -> web.StreamResponse:
 
 
 def kept_responses(app: web.Application) -> KeptResponses:
-    """Return the responses that are kept, each as long as files are."""
+    """Return the store of responses, which keeps each for as long as files are kept."""
     config = app[CONFIG]
     sizes = config.responses
     limits = KeepLimits(
@@ -96,12 +96,12 @@ def kept_responses(app: web.Application) -> KeptResponses:
 
 
 async def with_pictures(source: Source, blobs: BlobStore, pictures: dict[str, str]) -> Source:
-    """Pass an answer on, and learn the content of its pictures before it is encoded."""
+    """Pass an answer on, and load the content of its pictures before it is encoded."""
     async with aclosing(source):
         async for batch in source:
             for piece in batch:
                 if isinstance(piece, AssetLinked) and piece.kind is AssetKind.PICTURE:
-                    with suppress(StorageError):  # it has a link, too
+                    with suppress(StorageError):  # the picture has a link, too
                         pictures[piece.url] = await picture_base64(blobs, piece.name)
             yield batch
 
@@ -177,7 +177,7 @@ class _Answer:
         return json_response(whole, headers=headers | overhead_header(self._request, waited))
 
     async def _settle(self) -> TokenCounts:
-        """Count the answer and keep it, before its caller can go on from it."""
+        """Count the tokens and keep the answer, before its caller can continue from it."""
         self._record.usage = counts = await usage_of(self._asked.chat, self._events.gathered)
         self._events.completed_at = int(time.time())
         await self._keep(self._events.response(counts))
@@ -201,7 +201,7 @@ class _Answer:
         await kept_responses(self._request.app).keep(self._asked.owner, kept)
 
     async def _is_accepted(self) -> bool:
-        """Tell whether the upstream takes the caller's token: nothing is kept for a made-up one."""
+        """Tell whether the upstream accepts the caller's token; otherwise nothing is kept."""
         try:
             await self._request.app[ACCEPTANCE].confirm(credential_of(self._request))
         except ServiceError as error:

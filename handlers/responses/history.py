@@ -1,4 +1,4 @@
-"""What a response goes on from: the one before it, by its id (openai-wire 8).
+"""Continues an earlier response, named by its id (openai-wire 8).
 
 The website keeps the conversation, so only what is new is sent to it. Where there is nothing to go
 on with upstream, since conversations are temporary or hidden afterwards or the upstream keeps none
@@ -16,7 +16,7 @@ from service.turns.kept_responses import KeptResponse, KeptResponses
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import ChatMessage, ChatRequest
 
-MAX_CHAIN = 200  # responses that are sent anew; a longer conversation is longer than any context
+MAX_CHAIN = 200  # responses that are sent again; a longer conversation exceeds any context
 
 
 class History:
@@ -34,10 +34,10 @@ class History:
         self._is_sent_anew = is_sent_anew
 
     async def previous(self, response_id: str) -> KeptResponse:
-        """Return the response to go on from.
+        """Return the response to continue.
 
         Raises:
-            NotFoundError: there is none of this id, it is somebody else's, or it was not kept.
+            NotFoundError: the owner has none of this id, or it was not kept.
         """
         found = await self._kept.find(self._owner, response_id)
         if found is None:
@@ -48,10 +48,10 @@ class History:
         return found
 
     async def resolved(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the items of an input, each reference replaced by what it names.
+        """Return the items of an input, each reference replaced by the item it names.
 
         Raises:
-            NotFoundError: a reference names nothing that is kept.
+            NotFoundError: a reference names an item that is not kept.
         """
         known: dict[str, KeptResponse | None] = {}
         return [
@@ -62,10 +62,10 @@ class History:
         ]
 
     async def continued(self, chat: ChatRequest, previous: KeptResponse) -> ChatRequest:
-        """Return the turn as one that goes on from a response.
+        """Return the turn as the continuation of a response.
 
         Raises:
-            RequestError: that response cannot be gone on from.
+            RequestError: that response cannot be continued.
         """
         if self._is_sent_anew:
             history = await self._messages(previous)
@@ -87,7 +87,7 @@ class History:
         )
 
     async def _messages(self, last: KeptResponse) -> list[ChatMessage]:
-        """Return what was said up to and with a response, instructions left out."""
+        """Return the messages up to and including a response, without instructions."""
         chain = [last]
         while before := chain[-1].response.get("previous_response_id"):
             if len(chain) == MAX_CHAIN:

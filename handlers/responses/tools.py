@@ -1,13 +1,13 @@
-"""`tools` of a response, and those of its `additional_tools` items -> functions (spec 18).
+"""Reads `tools` of a response, and those of its `additional_tools` items, into functions (spec 18).
 
 Functions stand by themselves or in a namespace, and a custom tool takes one text in a grammar of
-its own. Upstreams that know neither see plain functions: namespace and name joined by two
-underscores, a custom tool with one argument, its grammar told in words:
+its own. Upstreams that know neither get plain functions: namespace and name joined by two
+underscores, and a custom tool as a function of one argument with its grammar described in words:
 
     {"type": "namespace", "name": "mcp", "tools": [{"type": "function", "name": "list"}]}  mcp__list
     {"type": "custom", "name": "apply_patch"}                  apply_patch, {"input": "*** Begin …"}
 
-Tools that the model has of its own are accepted: it uses them as it sees fit.
+The model's own tools are accepted; it decides itself when to use them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,14 +75,14 @@ def all_tools(
 def functions_of(
     tools: Sequence[tuple[str, dict[str, Any]]], *, is_limited: bool
 ) -> list[Function]:
-    """Return the functions that tools stand for; none for those that the model has of its own.
+    """Return the functions among the tools, without the model's own tools.
 
     Args:
         tools: each with its path.
         is_limited: whether those that the website has not are refused.
 
     Raises:
-        RequestError: a tool is wrong, or cannot be had.
+        RequestError: a tool is wrong, or not supported.
     """
     return [made for path, tool in tools for made in _functions(tool, path, is_limited=is_limited)]
 
@@ -95,7 +95,7 @@ def echoed_tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_built_in(kind: str) -> bool:
-    """Return whether the model has tools of this kind of its own."""
+    """Tell whether a kind of tool is one of the model's own."""
     return kind.startswith(_BUILT_IN)
 
 
@@ -127,7 +127,7 @@ def _function(tool: dict[str, Any], path: str) -> Function:
 
 
 def _told(grammar: _Grammar | None) -> str:
-    """Return what the model is told of the form of a custom tool's input."""
+    """Return the description of a custom tool's input format, for the model."""
     if grammar is None or grammar.type != "grammar":
         return f'"{CUSTOM_INPUT}" is plain text.'
     kind = "regular expression" if grammar.syntax == "regex" else f"{grammar.syntax} grammar"
@@ -151,7 +151,7 @@ def _of_namespace(namespace: _Namespace, path: str) -> Iterator[Function]:
             name=joined_name(made.name, namespace.name),
             own_name=made.name,
             namespace=namespace.name,
-            # What is said of all of them stands with the first.
+            # What applies to all of them is said with the first.
             description="\n".join(part for part in (about, made.description) if part),
         )
         about = ""

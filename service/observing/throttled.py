@@ -7,7 +7,7 @@ SECONDS = 60.0  # between two of the same
 MAX_KINDS = 1000
 
 
-class Seldom:
+class Throttled:
     """Lets each kind of warning through once a minute.
 
     Args:

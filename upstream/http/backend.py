@@ -21,7 +21,7 @@ import yarl
 from msgspec import Struct
 from multidict import CIMultiDict
 
-from service.observing.throttled import Seldom
+from service.observing.throttled import Throttled
 from service.settings.config import UpstreamConfig
 from service.upstream_errors.refusals import is_route_fault, refusal
 from service.version import VERSION
@@ -100,7 +100,7 @@ class Backend:
         self.session = session
         self.retries = config.retries
         self.connect_seconds = config.connect_seconds
-        self._seldom = Seldom()
+        self._throttled = Throttled()
         self._on_accepted: list[Callable[[Caller], None]] = []
         self._headers = config.headers
         self._secrets = [v for v in config.headers.values() if len(v) >= _MIN_SECRET_CHARS]
@@ -284,7 +284,7 @@ class Backend:
             ) from error
 
     def _broke(self, route: Route | None, error: Exception) -> None:
-        if self._seldom.is_due(type(error).__name__):
+        if self._throttled.is_due(type(error).__name__):
             _LOGGER.warning("Connection to the upstream: %s", type(error).__name__)
         if route is not None:
             self.routes.cool(route)

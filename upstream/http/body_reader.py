@@ -30,7 +30,7 @@ class ReadBuffer:
         self.view = memoryview(self._bytes)
 
 
-class Inlet:
+class BodyReader:
     """Where the bytes of one body come in; one task reads.
 
     Args:
@@ -159,12 +159,12 @@ class _Tap(asyncio.BufferedProtocol):
         self,
         transport: asyncio.Transport,
         protocol: asyncio.Protocol,
-        inlet: Inlet,
+        reader: BodyReader,
         buffer: ReadBuffer,
     ) -> None:
         self._transport = transport
         self._protocol = protocol
-        self._inlet = inlet
+        self._reader = reader
         self._view = buffer.view
         transport.set_protocol(self)
 
@@ -180,7 +180,7 @@ class _Tap(asyncio.BufferedProtocol):
     @override
     def buffer_updated(self, nbytes: int) -> None:
         self._protocol.data_received(bytes(self._view[:nbytes]))
-        self._inlet.told()
+        self._reader.told()
 
     @override
     def eof_received(self) -> bool | None:
@@ -188,9 +188,9 @@ class _Tap(asyncio.BufferedProtocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._inlet.save()
+        self._reader.save()
         self._protocol.connection_lost(exc)
-        self._inlet.lose()
+        self._reader.lose()
 
     @override
     def pause_writing(self) -> None:
@@ -201,11 +201,13 @@ class _Tap(asyncio.BufferedProtocol):
         self._protocol.resume_writing()
 
 
-def _tapped(response: aiohttp.ClientResponse, inlet: Inlet, buffer: ReadBuffer) -> _Tap | None:
+def _tapped(
+    response: aiohttp.ClientResponse, reader: BodyReader, buffer: ReadBuffer
+) -> _Tap | None:
     """Return the tap of a response's connection, None when it has none any more."""
     connection = response.connection
     transport = None if connection is None else connection.transport
     protocol = None if transport is None else transport.get_protocol()
     if transport is None or not isinstance(protocol, asyncio.Protocol):
         return None
-    return _Tap(transport, protocol, inlet, buffer)
+    return _Tap(transport, protocol, reader, buffer)

@@ -11,7 +11,7 @@ import aiohttp
 from service.settings.config import UpstreamConfig
 from service.vocabulary.errors import ServiceError, ShutdownError, UpstreamTimeoutError
 from service.vocabulary.events import BodyEnd, BodyEnded
-from upstream.http.body_reader import Inlet, ReadBuffer, Take
+from upstream.http.body_reader import BodyReader, ReadBuffer, Take
 
 _TICK_SECONDS = 1.0
 # What is taken of a body at once; aiohttp reads ahead of a slow caller up to twice as much. A real
@@ -35,7 +35,7 @@ class TurnBody:
         self._response = response
         self._config = config
         self._buffer = buffer
-        self._inlet: Inlet | None = None
+        self._reader: BodyReader | None = None
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + config.turn_seconds
         self._is_reading = False
@@ -63,13 +63,13 @@ class TurnBody:
             take: gets all bytes as they arrive and returns what is left of them to yield; None:
                 all is. It does not wait.
         """
-        inlet = Inlet(self._response, READ_BYTES, self._buffer, take or bytes)
-        self._inlet = inlet
+        reader = BodyReader(self._response, READ_BYTES, self._buffer, take or bytes)
+        self._reader = reader
         self._watch = _Watch(self._config, progress, patience)
         self._tick()
         try:
             self._is_reading = True
-            while chunk := await inlet.read():
+            while chunk := await reader.read():
                 self._is_reading = False
                 yield chunk
                 if len(chunk) >= READ_BYTES:  # more is there already: others come first
@@ -82,7 +82,7 @@ class TurnBody:
             self.ended = BodyEnded(BodyEnd.SHUTDOWN, error.message)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # ValueError: a broken content encoding.
-            if error is inlet.fault:
+            if error is reader.fault:
                 raise
             self.ended = BodyEnded(BodyEnd.CUT)
         finally:
@@ -93,8 +93,8 @@ class TurnBody:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._watch = None  # which hold the whole answer
-        if self._inlet is not None:
-            self._inlet.leave()
+        if self._reader is not None:
+            self._reader.leave()
         self._response.close()
 
     def shut_down(self) -> None:
@@ -103,10 +103,10 @@ class TurnBody:
         self._fail(ShutdownError(message))
 
     def _fail(self, error: ServiceError) -> None:
-        if self._inlet is None:
+        if self._reader is None:
             self._response.content.set_exception(error)
         else:
-            self._inlet.fail(error)
+            self._reader.fail(error)
 
     def _tick(self) -> None:
         """End the body if it has been silent for too long, or look again later."""

@@ -1,5 +1,6 @@
 """What is known about refresh tokens: in memory, in the journal, and sealed in the state store.
 
+What is known of stored accounts is in the file of keys as well.
 Everything is kept under a hash of the caller's own refresh token. What is kept where, and why
 nothing of it is lost, is told at the top of `exchange.py`; here is how it is read and written.
 """
@@ -12,7 +13,7 @@ from typing import Protocol, TypeVar
 import msgspec
 from typing_extensions import override
 
-from service.ports import Journal, StateStore
+from service.ports import AccountTokens, Journal, StateStore
 from upstream.tokens.service import Grant
 from upstream.tokens.wire import REFUSED_SECONDS
 
@@ -95,26 +96,40 @@ class Known(msgspec.Struct, frozen=True):
     refused: Refused | None = None
 
 
+class TokenStores(msgspec.Struct, frozen=True):
+    """Where tokens are kept, sealed by the cipher; `accounts` seals what it is given itself."""
+
+    state: StateStore
+    journal: Journal
+    cipher: Cipher
+    accounts: AccountTokens | None = None
+
+
 class TokenCache:
     """Reads and keeps `Known` for the hash `key` of a refresh token.
 
     What says so is only for whoever holds the lock of the key.
     """
 
-    def __init__(
-        self, state: StateStore, journal: Journal, cipher: Cipher, clock: Callable[[], float]
-    ) -> None:
-        self._state = state
-        self._journal = journal
-        self._cipher = cipher
+    def __init__(self, stores: TokenStores, clock: Callable[[], float]) -> None:
+        self._state = stores.state
+        self._journal = stores.journal
+        self._cipher = stores.cipher
+        self._accounts = stores.accounts
         self._clock = clock
         self._memory: dict[str, Known] = {}
-        self._unsaved: dict[str, bool] = {}  # what the store has not, and whether the journal has
+        self._unsaved: dict[str, bool] = {}  # what the store has not, and whether others see it
+        self._unfiled: set[str] = set()  # what the file of keys should have, and has not
 
     @property
     def unsaved(self) -> list[str]:
         """The keys whose rotated token the store has not taken yet."""
         return list(self._unsaved)
+
+    @property
+    def unfiled(self) -> list[str]:
+        """The keys whose rotated token the file of keys has not taken yet."""
+        return list(self._unfiled)
 
     def is_only_here(self, key: str) -> bool:
         """Tell whether no other process can see the rotated token."""
@@ -125,12 +140,13 @@ class TokenCache:
         return self._memory.get(key, Known())
 
     async def left_behind(self) -> list[str]:
-        """Return the keys of what processes before this one could not bring into the store."""
-        return await self._journal.keys()
+        """Return the keys of what processes before this one may have left in one place only."""
+        accounts = await self._accounts.keys() if self._accounts else []
+        return list(dict.fromkeys([*await self._journal.keys(), *accounts]))
 
     async def read(self, key: str) -> Known:
         """Return what any process knows, as far as the store answers."""
-        return self._remember(key, (await self._read(key, self._state.get))[0])
+        return self._remember(key, (await self._read(key, self._state.get)).newest)
 
     async def read_surely(self, key: str) -> Known:
         """Return what any process knows; for the holder of the lock.
@@ -138,12 +154,16 @@ class TokenCache:
         Raises:
             StorageError: the store does not answer, and it may know of a newer token.
         """
-        known, stored, left = await self._read(key, self._state.fetch)
-        if known.rotated != stored.rotated:
-            self._unsaved[key] = known.rotated == left.rotated
+        found = await self._read(key, self._state.fetch)
+        rotated = found.newest.rotated
+        if rotated != found.stored.rotated:
+            filed = found.filed.rotated if found.filed else None
+            self._unsaved[key] = rotated in (found.left.rotated, filed)
         else:
             await self._saved(key)
-        return self._remember(key, known)
+        if found.filed and rotated != found.filed.rotated:
+            self._unfiled.add(key)
+        return self._remember(key, found.newest)
 
     async def keep(self, key: str, grant: Grant) -> Exchanged:
         """Keep what the service gave; for the holder of the lock, who has read it surely.
@@ -159,7 +179,9 @@ class TokenCache:
         self._remember(key, Known(exchanged, rotated, None))
         if grant.refresh_token:
             await self._write_down(key)
-        if not await self._store(key):
+        is_stored = await self._store(key)
+        await self._file(key)
+        if not is_stored:
             place = "in memory" if self.is_only_here(key) else "in memory and in a file"
             logger.warning(
                 "the store has not taken a rotated token (%s): it is kept %s", key[:8], place
@@ -169,15 +191,18 @@ class TokenCache:
         return exchanged
 
     async def save(self, key: str) -> bool:
-        """Bring what the store lacks into it; for the holder of the lock.
+        """Bring what the store or the file of keys lacks into it; for the holder of the lock.
 
-        Returns whether nothing is left to be done.
+        Returns whether the store has all.
 
         Raises:
             StorageError: the store does not answer.
         """
         await self.read_surely(key)
-        return key not in self._unsaved or await self._store(key)
+        is_stored = key not in self._unsaved or await self._store(key)
+        if key in self._unfiled:
+            await self._file(key)
+        return is_stored
 
     async def refuse(self, key: str, message: str, seconds: float = REFUSED_SECONDS) -> None:
         """Remember for a while that the service takes this token for dead."""
@@ -192,12 +217,18 @@ class TokenCache:
         self._remember(key, Known(None, known.rotated, known.refused))
         await self._state.delete(f"{SEALED_PREFIX}access:{key}")
 
+    async def forget(self, key: str) -> None:
+        """Drop all that is known about a token, here and in the store."""
+        self._memory.pop(key, None)
+        self._unfiled.discard(key)
+        await self._saved(key)
+        for kind in ("access", "rotated", "refused"):
+            await self._state.delete(f"{SEALED_PREFIX}{kind}:{key}")
+
     # --- one token ----------------------------------------------------------------
 
-    async def _read(
-        self, key: str, get: Callable[[str], Awaitable[bytes | None]]
-    ) -> tuple[Known, Known, Known]:
-        """Return the newest of all that is known, what is stored, and what is in the journal."""
+    async def _read(self, key: str, get: Callable[[str], Awaitable[bytes | None]]) -> "_Found":
+        """Return what is known in each place, and the newest of all."""
         mine = self.known(key)
         left = self._opened(await self._journal.get(key), Known) or Known()
         stored = Known(
@@ -205,12 +236,29 @@ class TokenCache:
             self._opened(await get(f"{SEALED_PREFIX}rotated:{key}"), Rotated),
             self._opened(await get(f"{SEALED_PREFIX}refused:{key}"), Refused),
         )
+        filed = await self._filed(key)
+        places = [place for place in (stored, left, filed, mine) if place is not None]
         newest = Known(
-            reduce(_later, (stored.exchanged, left.exchanged, mine.exchanged), None),
-            reduce(_newer, (stored.rotated, left.rotated, mine.rotated), None),
+            reduce(_later, (place.exchanged for place in places), None),
+            reduce(_newer, (place.rotated for place in places), None),
             stored.refused or mine.refused,
         )
-        return newest, stored, left
+        return _Found(newest, stored, left, filed)
+
+    async def _filed(self, key: str) -> Known | None:
+        value = await self._accounts.get(key) if self._accounts else None
+        return _decoded(value, Known) if value is not None else None
+
+    async def _file(self, key: str) -> None:
+        """Bring what is known into the file of keys, if the token is of an account there."""
+        if self._accounts is None:
+            return
+        known = self.known(key)
+        value = msgspec.json.encode(Known(known.exchanged, known.rotated))
+        if await self._accounts.put(key, value):
+            self._unfiled.discard(key)
+        else:
+            self._unfiled.add(key)
 
     async def _write_down(self, key: str) -> None:
         known = self.known(key)
@@ -254,12 +302,23 @@ class TokenCache:
 
     def _opened(self, sealed: bytes | None, kind: type[_T]) -> _T | None:
         value = self._cipher.decrypt(sealed) if sealed is not None else None
-        if value is None:
-            return None
-        try:
-            return msgspec.json.decode(value, type=kind)
-        except msgspec.DecodeError:  # written by another version
-            return None
+        return _decoded(value, kind) if value is not None else None
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """What is known of a token in each place; `filed` is None for one that is of no account."""
+
+    newest: Known
+    stored: Known
+    left: Known
+    filed: Known | None
+
+
+def _decoded(value: bytes, kind: type[_T]) -> _T | None:
+    try:
+        return msgspec.json.decode(value, type=kind)
+    except msgspec.DecodeError:  # written by another version
+        return None
 
 
 def _later(one: Exchanged | None, other: Exchanged | None) -> Exchanged | None:

@@ -22,12 +22,15 @@ file needs no store for its lock, and goes ahead without one.
     memory     of this process: all that it knows
     journal    files in `data/tokens/`, seen by all processes of this machine
     store      SQLite or Redis, seen by all processes, and what survives
+    accounts   the file of keys, for accounts that signed in here: it survives the store
 
 A rotated token goes into memory before anything is waited for, then into the journal, then into
-the store, and when the store has it out of the journal again. Of those that are found in several
-places the last counts: they are numbered, since moments would be wrong after a clock was set.
-Only the holder of the lock writes rotated tokens, after a certain reading, so that nobody puts an
-old one over a newer.
+the store, and when the store has it out of the journal again; last into the file of keys, if it is
+of an account there. What one of the two misses, because a process was killed between them or it
+could not be written, is brought there when the next process starts, and every `SAVE_SECONDS`. Of
+those that are found in several places the last counts: they are numbered, since moments would be
+wrong after a clock was set. Only the holder of the lock writes rotated tokens, after a certain
+reading, so that nobody puts an old one over a newer.
 
 *When the store takes nothing.* Then the journal has it: the other workers of this machine find it
 there before they exchange anything, and so does the next process. Every `SAVE_SECONDS`, and once
@@ -56,9 +59,8 @@ from functools import partial
 
 from msgspec import Struct
 
-from service.observing.throttled import Seldom
+from service.observing.throttled import Throttled
 from service.observing.tracing import child_span
-from service.ports import Journal, StateStore
 from service.vocabulary.errors import (
     WRONG_KEY,
     AuthError,
@@ -66,7 +68,7 @@ from service.vocabulary.errors import (
     StorageError,
     TokenServiceError,
 )
-from upstream.tokens.cache import Cipher, Exchanged, Known, TokenCache
+from upstream.tokens.cache import Exchanged, Known, TokenCache, TokenStores
 from upstream.tokens.locks import TokenLocks
 from upstream.tokens.service import RETRY_AFTER_SECONDS, TokenRefusedError, TokenService
 from upstream.tokens.wire import Wire
@@ -79,14 +81,6 @@ LOCK_PAUSE_SECONDS = 0.3  # before the lock is tried again where the store does 
 SAVE_SECONDS = 3.0  # between two tries to store what the store has not taken
 AHEAD_PAUSE_SECONDS = 30.0  # between refreshes ahead of time that fail
 CLOSE_SECONDS = 5.0  # for exchanges under way when the gateway stops, and to store what they gave
-
-
-class TokenStores(Struct, frozen=True):
-    """Where tokens are kept, sealed by the cipher."""
-
-    state: StateStore
-    journal: Journal
-    cipher: Cipher
 
 
 class Wanted(Struct, frozen=True):
@@ -130,14 +124,14 @@ class Exchanges:
         on_refresh: Callable[[str], None],
     ) -> None:
         self._service = service
-        self._cache = TokenCache(stores.state, stores.journal, stores.cipher, clock)
+        self._cache = TokenCache(stores, clock)
         self._locks = TokenLocks(stores.state, self._cache.is_only_here)
         self._margin = margin
         self._clock = clock
         self._on_refresh = on_refresh
         self._flights: dict[str, asyncio.Task[Outcome]] = {}
         self._no_ahead_until: dict[str, float] = {}
-        self._seldom = Seldom()
+        self._throttled = Throttled()
 
     def known(self, key: str) -> Exchanged | None:
         """Return the last access token that this process knows of."""
@@ -170,7 +164,7 @@ class Exchanges:
         await self._save(await self._cache.left_behind())
         while True:
             await asyncio.sleep(SAVE_SECONDS)
-            await self._save(self._cache.unsaved)
+            await self._save([*self._cache.unsaved, *self._cache.unfiled])
 
     async def close(self) -> None:
         """Let exchanges under way finish and store what they gave, for a while.
@@ -184,7 +178,7 @@ class Exchanges:
             await asyncio.gather(*late, return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self._save(self._cache.unsaved)
+                await self._save([*self._cache.unsaved, *self._cache.unfiled])
                 while self._cache.unsaved:
                     await asyncio.sleep(LOCK_PAUSE_SECONDS)
                     await self._save(self._cache.unsaved)
@@ -246,7 +240,7 @@ class Exchanges:
             failure: ServiceError = AuthError(exc.message)
         except TokenServiceError as exc:
             self._on_refresh("failed")
-            if self._seldom.is_due(exc.message):
+            if self._throttled.is_due(exc.message):
                 logger.warning("refresh token %s could not be exchanged: %s", key[:8], exc)
             wait = exc.retry_after_seconds or RETRY_AFTER_SECONDS
             failure = TokenServiceError(exc.message, retry_after_seconds=wait)
@@ -261,7 +255,7 @@ class Exchanges:
     def _without_lock(self, key: str, usable: Exchanged | None, exc: StorageError) -> Outcome:
         if usable is not None:
             return self._paused(key, usable)
-        if self._seldom.is_due("lock"):
+        if self._throttled.is_due("lock"):
             logger.warning("refresh token %s waits for its lock in vain: %s", key[:8], exc)
         message = (
             "Another process exchanges this refresh token, or the state store cannot tell whether "

@@ -21,7 +21,7 @@ import aiohttp_socks
 import msgspec
 from typing_extensions import override
 
-from service.observing.throttled import Seldom
+from service.observing.throttled import Throttled
 from service.version import VERSION
 from service.vocabulary.credentials import claims_of
 from service.vocabulary.errors import WRONG_KEY, AuthError, TokenServiceError
@@ -96,7 +96,7 @@ class TokenService:
         self._session = session
         self._clock = clock
         self._pause_seconds = pause_seconds
-        self._seldom = Seldom()
+        self._throttled = Throttled()
 
     async def exchange(self, wire: Wire, refresh_token: str) -> Grant:
         """Return an access token, after up to two retries.
@@ -112,7 +112,7 @@ class TokenService:
             try:
                 return await self._ask(wire, refresh_token)
             except TokenServiceError as exc:
-                if self._seldom.is_due(exc.message):
+                if self._throttled.is_due(exc.message):
                     logger.warning("token exchange failed, trying again: %s", exc)
                 await asyncio.sleep(self._pause(attempt, exc.retry_after_seconds))
         return await self._ask(wire, refresh_token)
@@ -141,22 +141,24 @@ class TokenService:
             words = redacted(words_of(answer), refresh_token)
             message = f"{WRONG_KEY} The token service refused this refresh token: {words}"
             raise TokenRefusedError(message, stands_seconds)
-        grant = self._grant(answer) if _is_success(response.status) else None
+        grant = grant_in(answer, self._clock()) if _is_success(response.status) else None
         if grant is None:
             wait = retry_after(response.headers.get("Retry-After"), self._clock())
             raise TokenServiceError(_fault(response.status), retry_after_seconds=wait)
         return grant
 
-    def _grant(self, answer: object) -> Grant | None:
-        if not isinstance(answer, dict):
-            return None
-        access_token = _token(answer.get("access_token"))
-        if access_token is None:
-            return None
-        expires_at = read_expiry(access_token)
-        if expires_at is None:
-            expires_at = self._clock() + (_seconds(answer.get("expires_in")) or LIFE_SECONDS)
-        return Grant(access_token, expires_at, _token(answer.get("refresh_token")))
+
+def grant_in(answer: object, now: float) -> Grant | None:
+    """Return the tokens of an answer that came at `now`, None if there is no access token in it."""
+    if not isinstance(answer, dict):
+        return None
+    access_token = _token(answer.get("access_token"))
+    if access_token is None:
+        return None
+    expires_at = read_expiry(access_token)
+    if expires_at is None:
+        expires_at = now + (_seconds(answer.get("expires_in")) or LIFE_SECONDS)
+    return Grant(access_token, expires_at, _token(answer.get("refresh_token")))
 
 
 def read_expiry(access_token: str) -> float | None:

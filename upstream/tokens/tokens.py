@@ -23,14 +23,15 @@ from service.vocabulary.credentials import (
 )
 from service.vocabulary.errors import WRONG_KEY, AuthError, ServiceError
 from service.vocabulary.gateway_keys import holds_gateway_key, is_foreign_key
-from upstream.tokens.cache import MAX_REMEMBERED, Exchanged
-from upstream.tokens.exchange import Exchanges, TokenStores, Wanted
+from upstream.tokens.cache import MAX_REMEMBERED, Exchanged, TokenStores
+from upstream.tokens.exchange import Exchanges, Wanted
 from upstream.tokens.providers import wires_of
 from upstream.tokens.service import TokenService, read_expiry
 
 logger = logging.getLogger(__name__)
 
 DAY_SECONDS = 86400.0
+_SIGN_IN = "The account that this key stands for has to sign in again: python -m service login"
 _AT_ONCE = 8  # refreshes of the background loop side by side
 
 
@@ -39,9 +40,8 @@ class TokenOptions(Struct, frozen=True):
 
     `daily` are the jobs of `tokens.daily_refresh_at`; `on_refresh` is told `ok`,
     `refused` or `failed` for each exchange; `clock` counts seconds since the
-    epoch; `tick_seconds` is how often the background loop looks. `has_keys` and `is_demo`
-    say what this gateway takes: keys of its own, and on the demo any word; `taken` are the upstreams
-    whose credentials it takes.
+    epoch; `tick_seconds` is how often the background loop looks. `is_demo`: any word is taken;
+    `taken` are the upstreams whose credentials this gateway takes.
     """
 
     daily: Sequence[Callable[[], Awaitable[None]]] = ()
@@ -49,7 +49,6 @@ class TokenOptions(Struct, frozen=True):
     clock: Callable[[], float] = time.time
     tick_seconds: float = 30.0
     retry_pause_seconds: float = 0.5
-    has_keys: bool = False
     is_demo: bool = False
     taken: frozenset[UpstreamKind] = ALL_KINDS
 
@@ -122,8 +121,10 @@ class Tokens:
         if isinstance(outcome, Exchanged):
             return outcome.access_token
         # A new exception for each request: they share the outcome, not the traceback.
-        wait = outcome.retry_after_seconds
-        raise type(outcome)(outcome.message, code=outcome.code, retry_after_seconds=wait)
+        wait, message = outcome.retry_after_seconds, outcome.message
+        if credential.stored_account is not None and isinstance(outcome, AuthError):
+            message += f" {_SIGN_IN}"
+        raise type(outcome)(message, code=outcome.code, retry_after_seconds=wait)
 
     def _caller(self, credential: Credential, access_token: str) -> Caller:
         """Return whom to act as; on Codex's upstream a token names its account itself."""
@@ -134,9 +135,10 @@ class Tokens:
 
     def _refuse_other_keys(self, token: str) -> None:
         """Let no key of this gateway or of another service be taken for a refresh token."""
-        takes = "an access token or a refresh token of a ChatGPT account"
-        if self._options.has_keys:
-            takes += ", or a key that it has made (sk-gw-…)"
+        takes = (
+            "an access token or a refresh token of a ChatGPT account, or a key that it has made "
+            "(sk-gw-…)"
+        )
         if holds_gateway_key(token):
             message = f"{WRONG_KEY} This is no key that this gateway knows; it takes {takes}."
             raise AuthError(message)

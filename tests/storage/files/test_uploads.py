@@ -15,7 +15,7 @@ from service.vocabulary.requests import LocalFile, Upload, Used
 from storage.files import bucket_uploads, upload_records
 from storage.files import uploads as uploads_module
 from storage.files.bucket import Bucket
-from storage.files.bucket_uploads import ObjectUploads
+from storage.files.bucket_uploads import BucketUploads
 from storage.files.retention import Swept
 from storage.files.upload_records import STALE_SECONDS
 from storage.files.uploads import FileUploads
@@ -23,7 +23,7 @@ from tests.storage.conftest import NoRoom, Objects
 
 OWNER, OTHER = "a" * 32, "b" * 32
 DAY = 86400.0
-Store = FileUploads | ObjectUploads
+Store = FileUploads | BucketUploads
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
     if request.param == "file":
         return lambda: FileUploads(tmp_path)
     objects: Objects = request.getfixturevalue("objects")
-    return lambda: ObjectUploads(Bucket(objects.address), tmp_path / "incoming")
+    return lambda: BucketUploads(Bucket(objects.address), tmp_path / "incoming")
 
 
 @pytest.fixture
