@@ -14,6 +14,7 @@ from bench.load import Load, Target
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
+GATEWAY, CODEX = "gateway", "codex"  # who alone reads this generation
 _ADDRESS = re.compile(r"http://([\w.]+):(\d+)")
 _SCHEDULED = 2  # of the kernel's three clocks of a process: time on a CPU, in nanoseconds
 
@@ -28,6 +29,8 @@ class Contestant:
 
     def plays(self, load: Load) -> bool:
         """Return whether it can: who reads one generation does not play the other one's."""
+        if load.play.generation == CODEX:
+            return self.name == GATEWAY
         return not self.target.generation or (load.is_stream and load.play.generation == "v1")
 
     def cpu_seconds(self) -> float:
@@ -127,7 +130,7 @@ def gateway(
         )
     try:
         address = _announced(said, process)
-        yield Contestant("gateway", process, _target(address, passes_through=False))
+        yield Contestant(GATEWAY, process, _target(address, passes_through=False))
     finally:
         process.terminate()
         process.wait()
@@ -143,6 +146,8 @@ def gateway_environ(upstream: str) -> dict[str, str]:
         "GATEWAY_UPSTREAM__BASE_URL": upstream,
         "GATEWAY_FETCH__ALLOW_PRIVATE": "true",  # files to fetch are on loopback, too
         "GATEWAY_TOKENS__OAIFREE_URL": f"{upstream}/api/auth/refresh",
+        "GATEWAY_CODEX__BASE_URL": f"{upstream}/backend-api/codex",
+        "GATEWAY_TOKENS__CODEX_URL": f"{upstream}/oauth/token",
     }
 
 
