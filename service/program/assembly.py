@@ -41,7 +41,7 @@ from storage.secrets.link_signer import LinkSigner
 from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from upstream.fetching.fetch import Fetcher
-from upstream.fetching.names import Names
+from upstream.fetching.host_names import HostNames
 from upstream.http.cooling import SharedCooling
 from upstream.http.routing import Route, Routes
 from upstream.http.session import make_session
@@ -59,7 +59,7 @@ _CIPHER = web.AppKey("_CIPHER", Cipher)
 _ROUTES = web.AppKey("_ROUTES", dict[UpstreamKind, Routes])
 _LEASES = web.AppKey("_LEASES", Leases)
 _CALLS = web.AppKey("_CALLS", AccountCalls)
-_NAMES = web.AppKey("_NAMES", Names)
+_NAMES = web.AppKey("_NAMES", HostNames)
 DATA = Path("data")
 SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
@@ -249,7 +249,7 @@ def open_key_file(config: Config) -> KeyFile:
 @asynccontextmanager
 async def names_ctx(app: web.Application) -> AsyncIterator[None]:
     """Look up the hosts that callers name."""
-    async with Names(app[keys.CONFIG].fetch.resolve_seconds) as names:
+    async with HostNames(app[keys.CONFIG].fetch.resolve_seconds) as names:
         app[_NAMES] = names
         yield
 

@@ -1,4 +1,4 @@
-"""An account's concurrent turns, shared by all processes.
+"""How many turns and calls an account may run at once, in all processes together.
 
 It may import `service/ports`, `service/settings`, `service/vocabulary`.
 """

@@ -6,7 +6,11 @@ from service.observing.throttled import MAX_KINDS, SECONDS, Throttled
 def test_each_kind_is_due_once_a_minute() -> None:
     now = 0.0
     throttled = Throttled(lambda: now)
-    assert [throttled.is_due("a"), throttled.is_due("a"), throttled.is_due("b")] == [True, False, True]
+    assert [throttled.is_due("a"), throttled.is_due("a"), throttled.is_due("b")] == [
+        True,
+        False,
+        True,
+    ]
     now = SECONDS - 1
     assert not throttled.is_due("a")
     now = SECONDS

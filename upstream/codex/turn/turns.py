@@ -46,7 +46,7 @@ from upstream.codex.turn.repairs import Change, Fault, Repair, Repairs, fault_of
 from upstream.codex.turn.sending import CodexSender, Opened
 from upstream.codex.turn.turn_states import TurnStates
 from upstream.fetching.left_files import located
-from upstream.http.turn_body import TurnBody
+from upstream.http.answer_body import AnswerBody
 from upstream.slots.queueing import AccountQueues
 
 _PICTURES = "image_generation"
@@ -86,7 +86,7 @@ class _Turn:
         self.caller = caller
         self.payload = payload
         self.scope = scope_of(request)
-        self.body: TurnBody | None = None
+        self.body: AnswerBody | None = None
         self.answering_model: str | None = None
         self.call_ids: list[str] = []
         self.is_closing = False
@@ -97,7 +97,7 @@ class _Turn:
         if self.body is not None:
             self.body.shut_down()
 
-    def read(self, body: TurnBody) -> None:
+    def read(self, body: AnswerBody) -> None:
         """Take the body that is read from now on."""
         self.body = body
         if self.is_closing:

@@ -1,4 +1,4 @@
-"""Uploads to the website, and files and pictures from it.
+"""Files and pictures to and from the website.
 
 It may import `service/files`, `service/observing`, `service/ports`, `service/settings`,
 `service/upstream_errors`, `service/vocabulary`, `upstream/fetching`, `upstream/http`,
