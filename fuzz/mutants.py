@@ -67,7 +67,7 @@ def _number(data: bytes) -> int:
 
 
 def _ways(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the path to every value in a JSON value: `()`, `("a",)`, `("a", 0)` of `{"a": [1]}`."""
+    """Return the path to every value in a JSON value: `("a", 0)` leads to 1 in `{"a": [1]}`."""
     found = [way]
     if isinstance(value, dict):
         found += [each for key, child in value.items() for each in _ways(child, (*way, key))]

@@ -1,4 +1,4 @@
-"""The demo upstream as a process of its own, for gateways that are processes, too."""
+"""The demo upstream as a process of its own, for gateways that are processes too."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from tests.service.program.gateway_process import ROOT, fetch
 
 @contextmanager
 def running_demo_process(*arguments: str) -> Iterator[str]:
-    """Run it without pauses for the block; the value is its address."""
+    """Run the demo without pauses for the block; the value is its address."""
     command = [sys.executable, "-m", "upstream.demo", "--port", "0", "--delay-seconds", "0"]
     with subprocess.Popen(
         [*command, "--exit-with-parent", *arguments],
@@ -29,5 +29,5 @@ def running_demo_process(*arguments: str) -> Iterator[str]:
 
 
 def stats_of(demo: str) -> Any:
-    """Return all that a demo has counted."""
+    """Return all counters of a demo."""
     return json.loads(fetch(f"{demo}/demo/stats").read())

@@ -1,4 +1,4 @@
-"""What is sent to do harm costs no more than what is not, and nobody else waits for it."""
+"""Hostile input costs no more than other input, and makes no other caller wait."""
 
 import asyncio
 import tracemalloc
@@ -91,7 +91,7 @@ async def test_names_that_nobody_answers_for_delay_only_those_who_send_them(
 
 
 async def left(gateway: Gateway, token: str, size: int) -> tuple[int, str]:
-    """Leave a file, and return the status and its id."""
+    """Upload a file; return the status and its id."""
     form = FormData({"purpose": "user_data"})
     form.add_field("file", bytes(size), filename="a.bin")
     headers = {"Authorization": f"Bearer {token}"}

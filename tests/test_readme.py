@@ -1,4 +1,4 @@
-"""What the manual states in both languages and code can check; settings have a file of their own."""
+"""What the manual states in both languages and code can check; settings have their own file."""
 
 import re
 
@@ -55,7 +55,7 @@ def test_both_languages_have_the_same_headings_tables_lists_and_blocks(page: str
 
 @pytest.mark.parametrize("page", PAGES)
 def test_both_languages_name_the_same_things(page: str) -> None:
-    """Names of settings, codes, routes, fields; not words for the demo, which are of a language."""
+    """Names of settings, codes, routes and fields; messages to the demo differ by language."""
     name = re.compile(r"(DELETE |GET |POST )?/?[\w./{}-]*[_./][\w./{}-]*")
     english, chinese = (
         {code for code in read_document(each).code if name.fullmatch(code)}

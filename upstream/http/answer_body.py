@@ -60,7 +60,7 @@ class AnswerBody:
         Args:
             progress: returns how many events have been read so far.
             patience: returns the seconds of silence allowed from now on, None for the usual.
-            take: gets all bytes as they arrive and returns those to yield; None yields all. Never waits.
+            take: gets all bytes as they arrive and returns those to yield; None yields all.
         """
         reader = BodyReader(self._response, READ_BYTES, self._buffer, take or bytes)
         self._reader = reader

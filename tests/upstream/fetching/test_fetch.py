@@ -23,7 +23,7 @@ from upstream.fetching.host_names import HostNames
 
 PATH = "messages[0].content[1].image_url.url"
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 100
-# Words that clients take for something else in a 400 (openai-wire 3).
+# Words that clients misunderstand in the message of a 400 (openai-wire 3).
 FORBIDDEN = ("too large", "not found", "each", "must have", "without", "429", "rate limit")
 
 HOSTILE_HOSTS = [
@@ -53,7 +53,7 @@ HOSTILE_LINKS = [
 
 
 class Site:
-    """One web server, its answers by path."""
+    """A web server with an answer for each path."""
 
     def __init__(self):
         self.steps = {}
@@ -115,7 +115,7 @@ async def problem(fetcher, wanted):
 
 @pytest.fixture
 async def trap():
-    """Listen on every loopback address, and count who comes."""
+    """Listen on every loopback address and count the connections."""
     async with running_trap() as caught:
         yield caught
 
@@ -133,7 +133,7 @@ async def test_no_hostile_address_gets_a_packet(make, trap):
 
 async def test_a_redirect_to_a_private_address_gets_no_packet(make, trap, site, monkeypatch):
     port, visits = trap
-    open_internet = ip_address("127.0.0.1")  # stands for it: the site is there
+    open_internet = ip_address("127.0.0.1")  # stands for a public address: the site is there
     monkeypatch.setattr(module, "is_public", lambda address: address == open_internet)
     targets = (f"http://127.0.0.2:{port}/", f"//[::1]:{port}/", f"http://0x7f000002:{port}/")
     for target in targets:
@@ -400,7 +400,7 @@ async def test_a_full_disk_is_not_the_callers_fault(make, site, tmp_path):
 
 @pytest.mark.parametrize("size", [5_000, 500_000])
 async def test_a_disk_that_is_full_is_told_however_late_it_shows(make, site, tmp_path, size):
-    site.steps["/"] = answer(bytes(size))  # the small one is written when its file is closed
+    site.steps["/"] = answer(bytes(size))  # a small one is written when its file is closed
     fetcher = make()
     fetcher._directory = tmp_path
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -1,4 +1,4 @@
-"""Looking up callers' names, at a name server of the tests' own."""
+"""Looking up callers' host names, at the tests' own name server."""
 
 import asyncio
 from ipaddress import ip_address
@@ -7,7 +7,7 @@ import pytest
 
 from tests.gateway import until
 from tests.name_server import name_server
-from upstream.fetching import names as module
+from upstream.fetching import host_names as module
 from upstream.fetching.host_names import HostNames, UnansweredError, UnresolvedError
 
 

@@ -1,4 +1,4 @@
-"""The body of a turn, from an upstream that sends exactly what a test wants."""
+"""The body of a turn, from an upstream that sends exactly the bytes of the test."""
 
 import asyncio
 import time

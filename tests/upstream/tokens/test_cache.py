@@ -1,4 +1,4 @@
-"""What is remembered about tokens: sealed, shared, and the newer of two."""
+"""Tokens that are remembered: sealed, shared, and the newer of two."""
 
 import json
 import logging
@@ -129,7 +129,7 @@ async def test_what_cannot_be_read_is_not_there(
 
 
 class Fickle:
-    """A state store that takes and answers only while it is told to, and counts its writes."""
+    """A state store that works only while the test says so, and counts its writes."""
 
     def __init__(self, state: StateStore) -> None:
         self.state = state
@@ -153,7 +153,7 @@ class Fickle:
 
 
 class KilledError(Exception):
-    """The process ends here."""
+    """Raised where the process is killed."""
 
 
 class NoJournal:
@@ -182,7 +182,7 @@ Make = Callable[..., TokenCache]
 
 @pytest.fixture
 def make(fickle: Fickle, journal: FileJournal, clock: Clock) -> Make:
-    """Make the cache of another process."""
+    """Return the cache of another process."""
 
     def another(journal: Journal = journal) -> TokenCache:
         return TokenCache(fickle, journal, Cipher(b"secret"), clock)  # type: ignore[arg-type]
@@ -211,7 +211,7 @@ async def test_what_the_store_did_not_take_is_seen_by_the_processes_of_this_mach
 async def test_a_rotated_token_is_in_the_journal_before_the_store_is_asked(
     make: Make, fickle: Fickle, journal: FileJournal, clock: Clock
 ) -> None:
-    """What a process that is killed then has left is found by the next."""
+    """The next process finds what a killed one has left."""
     seen: list[list[str]] = []
     store = fickle.set
 
@@ -251,7 +251,7 @@ async def test_what_neither_takes_is_told_and_never_forgotten(
 async def test_an_old_token_is_never_put_over_a_newer(
     make: Make, fickle: Fickle, clock: Clock
 ) -> None:
-    """One process waits for the store with its token, and meanwhile another goes on from there."""
+    """One process waits for the store with its token while another one rotates it further."""
     one, other = make(), make()
     fickle.takes = False
     await one.keep(KEY, grant(1, clock, "rotated-1"))
@@ -294,7 +294,7 @@ async def test_what_the_store_has_lost_is_stored_again(
 async def test_tokens_of_earlier_versions_are_told_apart_by_their_moments(
     make: Make, state: StateStore, clock: Clock
 ) -> None:
-    """They are not numbered; nor are those of one that runs beside this one."""
+    """They have no serial, nor have those of an earlier version that runs beside this one."""
     cipher = Cipher(b"secret")
     old = {"refresh_token": "rotated-0", "issued_at": clock.now}
     await state.set(f"token:rotated:{KEY}", cipher.encrypt(json.dumps(old).encode()))

@@ -19,7 +19,7 @@ from upstream.website.files.transfers import Transfers
 from upstream.website.files.uploads import DOCUMENT_TYPES, UpstreamUploads
 
 PATH = "messages[0].content[1].image_url.url"
-# The body of the seed's documented example: any PDF will do.
+# Stands for the file in the seed's documented example; any PDF will do.
 PDF = b"%PDF-1.4\n%bitcoin\n%%EOF\n"
 
 
@@ -56,7 +56,7 @@ def files(make, backend):
 
 @pytest.fixture
 def good(upstream):
-    """An upstream that takes one file, `file-1`."""
+    """Return an upstream that takes one file, `file-1`."""
     link = f"{upstream.base}/blob/1?sig=x"
     upstream.answers(
         "POST", "/backend-api/files", {"status": "success", "upload_url": link, "file_id": "file-1"}

@@ -1,4 +1,4 @@
-"""Opening and reading a turn, against an upstream that sends exactly what a test wants."""
+"""Opening and reading a turn, from an upstream that sends exactly the bytes of the test."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ CALLER = Caller("fk-token-of-a-caller", "team", "account")
 
 
 class Client:
-    """A turn client, and what it counted."""
+    """A turn client and its counters."""
 
     def __init__(self, client: TurnClient, routes: Routes, retries: Counter) -> None:
         self.client = client

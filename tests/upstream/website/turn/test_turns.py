@@ -1,4 +1,4 @@
-"""Turns of the assembled program, without its HTTP edge; the edge's contract is tested apart."""
+"""Turns of the assembled program without its HTTP edge, whose contract has its own tests."""
 
 import asyncio
 from collections.abc import AsyncIterator
