@@ -87,7 +87,7 @@ class Watched:
         return tuple(told.read_text("utf-8").split())
 
     async def holds(self) -> Holds:
-        """Return what the gateway holds now."""
+        """Return the gateway's descriptors, tasks, turns and temporary files."""
         metrics = await _metrics(self.address)
         data = [path for path in (self.folder / "data").rglob("*") if path.is_file()]
         leavings = [path for path in data if path.suffix == ".part" or "incoming" in path.parts]
@@ -286,7 +286,7 @@ async def quiet(watched: Watched, wanted: Holds | None, settled: float) -> Holds
 
 
 def differences(before: Holds, after: Holds) -> list[str]:
-    """Return what is held after and not before; fewer descriptors or tasks are fine."""
+    """Return a line for each growth between the two; fewer descriptors or tasks are fine."""
     found = []
     if after.descriptors > before.descriptors:
         found.append(f"descriptors: {before.descriptors}, then {after.descriptors}")

@@ -53,7 +53,7 @@ class Drive:
     # The path of the bytes.
 
     def feed(self, chunk: bytes) -> bool:
-        """Return whether the lane took all of the chunk."""
+        """Tell whether the lane took all of the chunk."""
         left = self.lane.take(chunk)
         self._stages(left)
         return not left

@@ -65,8 +65,8 @@ class ScriptedUpstream:
         self.hidden: list[str] = []
         self.stopped: list[str] = []
         self.stored: dict[str, Any] = {}
-        """What a conversation says: always, or a list with one answer a look, the last for all that
-        follow; an answer is an object, a status, or bytes that are sent under status 200."""
+        """The stored conversation: one answer for all reads, or a list with one for each, the last
+        one again and again; an answer is an object, a status, or bytes sent under status 200."""
         self.looks: list[str] = []
         self.refreshes: list[str] = []
         self.lists_asked = 0

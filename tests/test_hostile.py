@@ -149,7 +149,7 @@ async def bench_in(folder: Path) -> AsyncIterator[tuple[Bench, list[Any]]]:
 
 
 def seen_of(answer: Answer, name: str) -> tuple[int, str | None, str | None]:
-    """Return what a row says of an answer, after checking that the answer is harmless."""
+    """Return status, code and param of an answer, after checking that it is harmless."""
     assert answer.headers.keys().isdisjoint({"X-Evil", "Set-Cookie"}), name
     assert all("\n" not in value for value in answer.headers.values()), name
     assert sum(len(value) for value in answer.headers.values()) < MOST_BYTES, name

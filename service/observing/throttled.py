@@ -19,7 +19,7 @@ class Throttled:
         self._next: dict[str, float] = {}
 
     def is_due(self, kind: str) -> bool:
-        """Tell whether this kind was not let through in the last minute, and count it as let through."""
+        """Tell whether this kind may be logged now; if so, not again for a minute."""
         now = self._clock()
         if now < self._next.get(kind, now):
             return False

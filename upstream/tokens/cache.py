@@ -127,7 +127,7 @@ class TokenCache:
         return self._unsaved.get(key) is False
 
     def known(self, key: str) -> Known:
-        """Return what this process knows, without any I/O."""
+        """Return the tokens that this process knows, without any I/O."""
         return self._memory.get(key, Known())
 
     async def left_behind(self) -> list[str]:
