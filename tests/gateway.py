@@ -163,7 +163,11 @@ async def read(response: Any) -> Answer:
 def settings_for(upstream_url: str, folder: Path, given: Settings) -> Settings:
     """Return settings that use only the folder and the loopback network."""
     base: Settings = {
-        "server": {"host": "127.0.0.1", "drain_seconds": 0.2},
+        "server": {
+            "host": "127.0.0.1",
+            "drain_seconds": 0.2,
+            "keys_file": f"{folder}/keys.json",
+        },
         "upstream": {"base_url": upstream_url, "connect_seconds": 2},
         "tokens": {"oaifree_url": f"{upstream_url}/api/auth/refresh", "secret": SECRET},
         "storage": {"state": f"sqlite:{folder}/state.db", "blobs": f"file:{folder}"},

@@ -65,6 +65,7 @@ class Drive:
         return reading_of(self.heard, self.assets.wanted)
 
     def _stages(self, chunk: bytes) -> None:
+        self._deliver(self.lane.left())
         if chunk:
             for event in self.reader.feed(chunk):
                 self._deliver(self.answer.feed(event))

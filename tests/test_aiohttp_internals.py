@@ -95,6 +95,75 @@ async def test_a_connection_tells_what_it_has_of_requests() -> None:
     assert {seconds for *_, seconds in seen} == {10.0}
 
 
+async def test_a_connection_has_parsed_what_it_was_given_when_it_returns() -> None:
+    seen: list[tuple[int, int, list[bytes]]] = []
+
+    class Connection(RequestHandler):
+        @override
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            payload = self._messages[-1][1]
+            seen.append((self._request_count, len(self._messages), list(payload._buffer)))
+
+    class Runner(web.AppRunner):
+        @override
+        async def _make_server(self) -> web.Server:
+            server = await super()._make_server()
+            server.__class__ = type("S", (web.Server,), {"__call__": _connection_of(Connection)})
+            return server
+
+    async with serving(say_hello, Runner) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: gateway\r\nContent-Length: 3\r\n\r\nabcGET /")
+        await reader.read(1)
+        writer.close()
+    assert seen == [(1, 1, [b"abc"])]
+
+
+def _connection_of(kind: type[RequestHandler]) -> Callable[[web.Server], RequestHandler]:
+    return lambda server: kind(server, loop=server._loop, **server._kwargs)
+
+
+async def test_a_connection_may_outlive_the_end_of_what_it_receives() -> None:
+    ended = asyncio.Event()
+    seen: list[tuple[object, int, int]] = []
+
+    class Connection(RequestHandler):
+        @override
+        def eof_received(self) -> bool:  # type: ignore[override]
+            ended.set()
+            return True
+
+    class Runner(web.AppRunner):
+        @override
+        async def _make_server(self) -> web.Server:
+            server = await super()._make_server()
+            server.__class__ = type("S", (web.Server,), {"__call__": _connection_of(Connection)})
+            return server
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await ended.wait()
+        response, writer = web.StreamResponse(), request.writer
+        assert isinstance(writer, StreamWriter)
+        seen.append((request.protocol._current_request, writer.output_size, writer.chunked))
+        await response.prepare(request)
+        await response.write(b"hello")
+        seen.append((request.protocol._current_request, writer.output_size, writer.chunked))
+        return response
+
+    async with serving(slow, Runner) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
+        writer.write_eof()
+        assert b"hello" in await reader.read()
+        writer.close()
+    (request, nothing, _), (still, something, is_chunked) = seen
+    assert request is still is not None
+    assert nothing == 0
+    assert something > 0
+    assert is_chunked is True
+
+
 async def test_a_body_tells_how_much_of_it_waits_to_be_read() -> None:
     waiting: list[int] = []
 

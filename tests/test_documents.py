@@ -7,6 +7,7 @@ import pytest
 
 from service import ports
 from service.settings.config import SETTINGS
+from service.settings.removed import REMOVED
 from service.settings.seed_names import SEED_NAMES
 from service.stages.render import bot_format
 from service.vocabulary import credentials, errors, events, requests
@@ -59,7 +60,7 @@ def test_every_dotted_name_of_a_section_is_a_setting(document: Document) -> None
     sections = {name.partition(".")[0] for name in SETTINGS}
     for name in re.findall(r"`([a-z_]+\.[a-z_]+)(?=[`:])", document.prose):
         if name.partition(".")[0] in sections and not name.endswith(".py"):
-            assert name in (*SETTINGS, *SEED_NAMES)
+            assert name in (*SETTINGS, *SEED_NAMES, *REMOVED)
 
 
 def test_every_file_that_the_architecture_names_exists(architecture: Document) -> None:

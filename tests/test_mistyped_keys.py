@@ -56,13 +56,13 @@ def assert_refused(answer: Answer, token: str) -> None:
     assert token not in answer.error["message"]
 
 
-@pytest.mark.parametrize("has_keys", [True, False])
+@pytest.mark.parametrize("is_known", [True, False])
 async def test_a_gateway_key_goes_nowhere_but_here(
-    upstream: ScriptedUpstream, tmp_path: Path, *, has_keys: bool
+    upstream: ScriptedUpstream, tmp_path: Path, *, is_known: bool
 ) -> None:
     path = tmp_path / "keys.json"
     key = KeyFile(path, Cipher(SECRET.encode())).add(KeyTerms("bot"), Credential("a-refresh-token"))
-    server = {"keys_file": str(path)} if has_keys else {}
+    server = {"keys_file": str(path if is_known else tmp_path / "others.json")}
     async with running_gateway(upstream.url, tmp_path, server=server) as gateway:
         for form in MISTYPED.values():
             token = form.format(key=key, upper=key.upper(), half=key[:20])
@@ -70,7 +70,7 @@ async def test_a_gateway_key_goes_nowhere_but_here(
         assert upstream.refreshes == []
         assert upstream.turns == []
         whole = await asked(gateway, key)
-        if has_keys:
+        if is_known:
             assert (whole.status, upstream.refreshes) == (200, ["a-refresh-token"])
         else:
             assert_refused(whole, key)

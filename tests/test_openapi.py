@@ -33,6 +33,7 @@ TOOLS = [
     }
 ]
 FLAT_TOOLS = [{"type": "function", **TOOLS[0]["function"]}]  # type: ignore[dict-item]
+OWN_TOOLS = [{"name": "add", "input_schema": TOOLS[0]["function"]["parameters"]}]  # type: ignore[index]
 FUNCTIONS = [TOOLS[0]["function"]]
 
 
@@ -158,6 +159,7 @@ async def test_an_answer_in_every_dialect_is_as_described(
         ("createChatCompletion", {"messages": said, **options}),
         ("createCompletion", {"prompt": question, **options}),
         ("createResponse", {"input": question}),
+        ("createMessage", {"messages": said, "max_tokens": 500, "thinking": {"type": "adaptive"}}),
     ):
         answer = await call(gateway, described, name, json={**asked, **body})
         assert answer.status == 200 or question.startswith("/fault")
@@ -180,9 +182,40 @@ async def test_calls_of_functions_are_as_described(
             "createResponse",
             {"input": "add 1 to 2", "tools": FLAT_TOOLS, "tool_choice": "required"},
         ),
+        (
+            "createMessage",
+            {"messages": said, "max_tokens": 9, "tools": OWN_TOOLS, "tool_choice": {"type": "any"}},
+        ),
     ):
         answer = await call(gateway, described, name, json={**asked, **body})
         assert b'"add"' in answer.body
+
+
+async def test_tokens_and_searches_of_messages_are_as_described(
+    gateway: Gateway, described: Described
+) -> None:
+    said = [{"role": "user", "content": "search for boats"}]
+    asked = {"model": "gpt-4o", "messages": said}
+    assert (await call(gateway, described, "countMessageTokens", json=asked)).json["input_tokens"]
+    wrong = {"model": "gpt-4o", "messages": []}
+    assert (await call(gateway, described, "countMessageTokens", json=wrong)).status == 400
+    assert (await call(gateway, described, "createMessage", json=wrong)).status == 400
+    search = [{"type": "web_search_20250305", "name": "web_search"}]
+    for is_stream in (False, True):
+        body = {**asked, "max_tokens": 500, "tools": search, "stream": is_stream}
+        answer = await call(gateway, described, "createMessage", json=body)
+        assert b"web_search_tool_result" in answer.body
+
+
+async def test_models_in_the_form_of_the_other_dialect_are_as_described(
+    gateway: Gateway, described: Described
+) -> None:
+    method, path, _ = described.operation("listModels")
+    headers = {**BEARER, "anthropic-version": "2023-06-01"}
+    async with gateway.session.request(method, gateway.url + path, headers=headers) as response:
+        answer = await read(response)
+    described.check("listModels", answer)
+    assert answer.json["data"][0]["type"] == "model"
 
 
 async def test_a_kept_response_is_as_described(gateway: Gateway, described: Described) -> None:

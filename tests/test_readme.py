@@ -9,7 +9,7 @@ from handlers.edge import headers
 from handlers.edge.not_offered import REASONS
 from handlers.reading.common_fields import PROFILE_HEADER
 from handlers.routes import add_routes
-from service.observing.bad_http import REQUEST_ID
+from service.connections.bad_http import REQUEST_ID
 from service.observing.metrics import Metrics
 from service.program.launch import demo_help
 from service.settings.config import Config
@@ -103,7 +103,8 @@ def test_every_part_of_the_official_api_that_is_not_offered_is_named(readme: Doc
 def test_every_header_of_ours_is_named_and_every_named_one_exists(readme: Document) -> None:
     ours = {
         *(PROFILE_HEADER, REQUEST_ID, headers.UPSTREAM_MODEL),
-        *(headers.IGNORED_FIELDS, headers.OVERHEAD, headers.SHOULD_RETRY),
+        *(headers.IGNORED_FIELDS, headers.OVERHEAD, headers.SHOULD_RETRY, headers.ESTIMATED),
+        "x-api-key",
     }
     assert {code for code in readme.code if re.fullmatch(r"x-[a-z-]+", code)} == ours
 

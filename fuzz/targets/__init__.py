@@ -22,6 +22,7 @@ NAMES = (
     "config",
     "multipart",
     "scrub",
+    "linear",
 )
 
 

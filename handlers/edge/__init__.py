@@ -1,5 +1,6 @@
-"""Around every request: ids, keys, limits, CORS, log line, errors as JSON.
+"""Around every request: ids, keys, limits, CORS, the log line, errors as JSON.
 
-It may import `handlers/reading`, `service/keys`, `service/observing`, `service/pipeline`,
-`service/settings`, `service/stages/encode`, `service/stages/render`, `service/vocabulary`.
+It may import `handlers/reading`, `service/connections`, `service/keys`, `service/observing`,
+`service/pipeline`, `service/settings`, `service/stages/encode`, `service/stages/render`,
+`service/vocabulary`.
 """

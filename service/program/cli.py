@@ -1,4 +1,4 @@
-"""The command line: check or run by a settings file, keep gateway keys, look at a captured stream."""
+"""The command line: run or check by a settings file, sign in, keep keys, look at a captured stream."""
 
 import argparse
 import sys
@@ -9,15 +9,14 @@ from typing import Any
 import yaml
 from pydantic import SecretStr
 
-from service.program import key_commands
+from service.program.options import parser
 from service.settings.config import HIDDEN, Config, LoadedConfig, load_config
 from service.settings.masks import masked
 from service.settings.problems import ConfigError
-from service.version import VERSION
 
-BAD_SETTINGS = 2  # also what argparse exits with for a bad option
+BAD_SETTINGS = 2  # also argparse's exit status for a bad option
 UNREADABLE = 1
-SCRUBBED = ".scrubbed"  # behind the name of the capture
+SCRUBBED = ".scrubbed"  # appended to the name of the capture
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: without the program's name; None takes those of the process.
     """
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.replay or options.scrub:
         return _of_capture(options)
     try:
@@ -37,22 +36,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.check:
         sys.stdout.write(effective(loaded))
         return 0
-    if options.command == "keys":
-        return key_commands.run(options, loaded.config, lambda: _key_store(loaded.config))
+    if options.command:
+        return _command(options, loaded.config)
     from service.program import launch  # noqa: PLC0415 - `--check` must not need the whole program
 
     return launch.run(loaded)
 
 
-def _key_store(config: Config) -> key_commands.KeyStore:
-    from service.program import assembly  # noqa: PLC0415 - as above
+def _command(options: argparse.Namespace, config: Config) -> int:
+    # Here, since a start needs none of it.
+    from service.program import account_commands, key_commands, login_command  # noqa: PLC0415
 
-    return assembly.open_key_file(config)
+    runs = {
+        "accounts": account_commands.run,
+        "keys": key_commands.run,
+        "login": login_command.run,
+    }
+    return runs[options.command](options, config)
 
 
 def _of_capture(options: argparse.Namespace) -> int:
-    """Replay a captured stream, or write a copy of it that tells nobody anything."""
-    # Here, since `--check` and a start need none of it.
+    """Replay a captured stream, or write a scrubbed copy of it."""
+    # Imported here, since `--check` and a start do not need it.
     from service.recordings.replay import replay  # noqa: PLC0415
     from service.recordings.report import as_json, as_text  # noqa: PLC0415
     from service.recordings.scrub import scrub  # noqa: PLC0415
@@ -96,45 +101,5 @@ def _as_yaml(value: object) -> object:
     if isinstance(value, tuple):
         return [_as_yaml(inner) for inner in value]
     if isinstance(value, SecretStr):
-        return ""  # an empty one: `masked` replaced the others
+        return ""  # no text: `masked` has replaced all other values
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m service", description="OpenAI API in, ChatGPT-web backend-api out."
-    )
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        help="settings, YAML or JSON (default: config.yaml of the current directory, if any)",
-    )
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="print the effective settings with secrets masked, and exit: 0, or 2 if they are bad",
-    )
-    key_commands.add_parser(parser.add_subparsers(dest="command", metavar="COMMAND"))
-    _add_captures(parser)
-    parser.add_argument("--version", action="version", version=f"backend-to-v1 {VERSION}")
-    return parser
-
-
-def _add_captures(parser: argparse.ArgumentParser) -> None:
-    capture = parser.add_mutually_exclusive_group()
-    capture.add_argument(
-        "--replay",
-        metavar="FILE",
-        type=Path,
-        help="print what each stage makes of a captured stream (the bytes of a body, or a JSON "
-        "value a line), and exit",
-    )
-    capture.add_argument(
-        "--scrub",
-        metavar="FILE",
-        type=Path,
-        help="write FILE.scrubbed, which replays alike and has no id, name, address, token or "
-        "text of it, and exit",
-    )
-    parser.add_argument("--json", action="store_true", help="with --replay: as one JSON object")

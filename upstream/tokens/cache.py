@@ -1,4 +1,4 @@
-"""Tokens that are known: in memory, in the journal, and sealed in the state store.
+"""Tokens that are known: in memory, the journal, the state store, and the file of keys.
 
 Everything is kept under a hash of the caller's own refresh token. The top of `exchange.py` says
 what is kept where and why nothing of it is lost; this module reads and writes it.
@@ -8,6 +8,7 @@ what is kept where and why nothing of it is lost; this module reads and writes i
     store        token:access:<hash>         Exchanged, sealed
                  token:rotated:<hash>        Rotated, sealed
                  token:refused:<hash>        Refused, sealed
+    key file     <hash>                      Known, of accounts that signed in here
 """
 
 import logging
@@ -18,7 +19,7 @@ from typing import Protocol, TypeVar
 import msgspec
 from typing_extensions import override
 
-from service.ports import Journal, StateStore
+from service.ports import AccountTokens, Journal, StateStore
 from upstream.tokens.service import Grant
 from upstream.tokens.wire import REFUSED_SECONDS
 
@@ -101,26 +102,40 @@ class Known(msgspec.Struct, frozen=True):
     refused: Refused | None = None
 
 
+class TokenStores(msgspec.Struct, frozen=True):
+    """The places where tokens are kept, and the cipher that seals them; `accounts` seals itself."""
+
+    state: StateStore
+    journal: Journal
+    cipher: Cipher
+    accounts: AccountTokens | None = None
+
+
 class TokenCache:
     """Reads and keeps the `Known` of a refresh token, under its hash `key`.
 
     Methods "for the holder of the lock" are called only while the lock of the key is held.
     """
 
-    def __init__(
-        self, state: StateStore, journal: Journal, cipher: Cipher, clock: Callable[[], float]
-    ) -> None:
-        self._state = state
-        self._journal = journal
-        self._cipher = cipher
+    def __init__(self, stores: TokenStores, clock: Callable[[], float]) -> None:
+        self._state = stores.state
+        self._journal = stores.journal
+        self._cipher = stores.cipher
+        self._accounts = stores.accounts
         self._clock = clock
         self._memory: dict[str, Known] = {}
-        self._unsaved: dict[str, bool] = {}  # not yet in the store -> whether the journal has it
+        self._unsaved: dict[str, bool] = {}  # not yet in the store -> whether others see it
+        self._unfiled: set[str] = set()  # not yet in the file of keys
 
     @property
     def unsaved(self) -> list[str]:
         """The keys whose rotated token is not in the store yet."""
         return list(self._unsaved)
+
+    @property
+    def unfiled(self) -> list[str]:
+        """The keys whose rotated token is not in the file of keys yet."""
+        return list(self._unfiled)
 
     def is_only_here(self, key: str) -> bool:
         """Tell whether the rotated token is in the memory of this process only."""
@@ -131,25 +146,30 @@ class TokenCache:
         return self._memory.get(key, Known())
 
     async def left_behind(self) -> list[str]:
-        """Return the keys that earlier processes left in the journal."""
-        return await self._journal.keys()
+        """Return the keys that earlier processes may have left in one place only."""
+        accounts = await self._accounts.keys() if self._accounts else []
+        return list(dict.fromkeys([*await self._journal.keys(), *accounts]))
 
     async def read(self, key: str) -> Known:
-        """Return the newest of memory, journal and store; a store that fails counts as empty."""
-        return self._remember(key, (await self._read(key, self._state.get))[0])
+        """Return the newest of all places; a store that fails counts as empty."""
+        return self._remember(key, (await self._read(key, self._state.get)).newest)
 
     async def read_surely(self, key: str) -> Known:
-        """Return the newest of memory, journal and store; for the holder of the lock.
+        """Return the newest of all places; for the holder of the lock.
 
         Raises:
             StorageError: the store does not answer, and may have a newer token.
         """
-        known, stored, left = await self._read(key, self._state.fetch)
-        if known.rotated != stored.rotated:
-            self._unsaved[key] = known.rotated == left.rotated
+        found = await self._read(key, self._state.fetch)
+        rotated = found.newest.rotated
+        if rotated != found.stored.rotated:
+            filed = found.filed.rotated if found.filed else None
+            self._unsaved[key] = rotated in (found.left.rotated, filed)
         else:
             await self._mark_saved(key)
-        return self._remember(key, known)
+        if found.filed and rotated != found.filed.rotated:
+            self._unfiled.add(key)
+        return self._remember(key, found.newest)
 
     async def keep(self, key: str, grant: Grant) -> Exchanged:
         """Keep what the service granted; for the holder of the lock, after `read_surely`.
@@ -165,7 +185,9 @@ class TokenCache:
         self._remember(key, Known(exchanged, rotated, None))
         if grant.refresh_token:
             await self._write_journal(key)
-        if not await self._write_store(key):
+        is_stored = await self._write_store(key)
+        await self._write_key_file(key)
+        if not is_stored:
             place = "in memory" if self.is_only_here(key) else "in memory and in a file"
             logger.warning(
                 "the store has not taken a rotated token (%s): it is kept %s", key[:8], place
@@ -175,13 +197,18 @@ class TokenCache:
         return exchanged
 
     async def save(self, key: str) -> bool:
-        """Store what the store lacks; return whether nothing is left. For the holder of the lock.
+        """Write what store and key file lack; return whether the store has all.
+
+        For the holder of the lock.
 
         Raises:
             StorageError: the store does not answer.
         """
         await self.read_surely(key)
-        return key not in self._unsaved or await self._write_store(key)
+        is_stored = key not in self._unsaved or await self._write_store(key)
+        if key in self._unfiled:
+            await self._write_key_file(key)
+        return is_stored
 
     async def refuse(self, key: str, message: str, seconds: float = REFUSED_SECONDS) -> None:
         """Remember for `seconds` that the service calls this token dead."""
@@ -196,12 +223,18 @@ class TokenCache:
         self._remember(key, Known(None, known.rotated, known.refused))
         await self._state.delete(f"{SEALED_PREFIX}access:{key}")
 
+    async def forget(self, key: str) -> None:
+        """Drop all that is known about a token, here and in the store."""
+        self._memory.pop(key, None)
+        self._unfiled.discard(key)
+        await self._mark_saved(key)
+        for kind in ("access", "rotated", "refused"):
+            await self._state.delete(f"{SEALED_PREFIX}{kind}:{key}")
+
     # --- one token ----------------------------------------------------------------
 
-    async def _read(
-        self, key: str, get: Callable[[str], Awaitable[bytes | None]]
-    ) -> tuple[Known, Known, Known]:
-        """Return the newest of all places, the store's, and the journal's."""
+    async def _read(self, key: str, get: Callable[[str], Awaitable[bytes | None]]) -> "_Found":
+        """Return what is known in each place, and the newest of all."""
         mine = self.known(key)
         left = self._opened(await self._journal.get(key), Known) or Known()
         stored = Known(
@@ -209,12 +242,29 @@ class TokenCache:
             self._opened(await get(f"{SEALED_PREFIX}rotated:{key}"), Rotated),
             self._opened(await get(f"{SEALED_PREFIX}refused:{key}"), Refused),
         )
+        filed = await self._filed(key)
+        places = [place for place in (stored, left, filed, mine) if place is not None]
         newest = Known(
-            reduce(_latest_access, (stored.exchanged, left.exchanged, mine.exchanged), None),
-            reduce(_latest_rotated, (stored.rotated, left.rotated, mine.rotated), None),
+            reduce(_latest_access, (place.exchanged for place in places), None),
+            reduce(_latest_rotated, (place.rotated for place in places), None),
             stored.refused or mine.refused,
         )
-        return newest, stored, left
+        return _Found(newest, stored, left, filed)
+
+    async def _filed(self, key: str) -> Known | None:
+        value = await self._accounts.get(key) if self._accounts else None
+        return _decoded(value, Known) if value is not None else None
+
+    async def _write_key_file(self, key: str) -> None:
+        """Write what is known into the file of keys, if the token is of an account there."""
+        if self._accounts is None:
+            return
+        known = self.known(key)
+        value = msgspec.json.encode(Known(known.exchanged, known.rotated))
+        if await self._accounts.put(key, value):
+            self._unfiled.discard(key)
+        else:
+            self._unfiled.add(key)
 
     async def _write_journal(self, key: str) -> None:
         known = self.known(key)
@@ -258,12 +308,23 @@ class TokenCache:
 
     def _opened(self, sealed: bytes | None, kind: type[_T]) -> _T | None:
         value = self._cipher.decrypt(sealed) if sealed is not None else None
-        if value is None:
-            return None
-        try:
-            return msgspec.json.decode(value, type=kind)
-        except msgspec.DecodeError:  # written by another version
-            return None
+        return _decoded(value, kind) if value is not None else None
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """What is known of a token in each place; `filed` is None for a token of no stored account."""
+
+    newest: Known
+    stored: Known
+    left: Known
+    filed: Known | None
+
+
+def _decoded(value: bytes, kind: type[_T]) -> _T | None:
+    try:
+        return msgspec.json.decode(value, type=kind)
+    except msgspec.DecodeError:  # written by another version
+        return None
 
 
 def _latest_access(one: Exchanged | None, other: Exchanged | None) -> Exchanged | None:

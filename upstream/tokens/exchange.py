@@ -23,12 +23,15 @@ one.
     memory     of this process: all that it knows
     journal    files in `data/tokens/`, seen by all processes of this machine
     store      SQLite or Redis, seen by all processes, and permanent
+    accounts   the file of keys, for accounts that signed in here: it survives the store
 
 A rotated token goes into memory before anything is awaited, then into the journal, then into the
-store; once the store has it, it is removed from the journal. When the places differ, the token with
-the highest serial number counts; times would be wrong after a clock was set. Only the holder of the
-lock writes rotated tokens, and only after a reading that did not fail, so an old token never
-replaces a newer one.
+store; once the store has it, it is removed from the journal. Last it goes into the file of keys, if
+it is of an account there. If store or file misses a token, since a process was killed in between or
+a write failed, it is written there when the next process starts, and every `SAVE_SECONDS`. When the
+places differ, the token with the highest serial number counts; times would be wrong after a clock
+was set. Only the holder of the lock writes rotated tokens, and only after a reading that did not
+fail, so an old token never replaces a newer one.
 
 *When the store takes nothing*, the journal has the token: the other workers of this machine find it
 there before they exchange anything, and so does the next process. Storing it is tried again every
@@ -60,7 +63,6 @@ from msgspec import Struct
 
 from service.observing.throttled import Throttled
 from service.observing.tracing import child_span
-from service.ports import Journal, StateStore
 from service.vocabulary.errors import (
     WRONG_KEY,
     AuthError,
@@ -68,7 +70,7 @@ from service.vocabulary.errors import (
     StorageError,
     TokenServiceError,
 )
-from upstream.tokens.cache import Cipher, Exchanged, Known, TokenCache
+from upstream.tokens.cache import Exchanged, Known, TokenCache, TokenStores
 from upstream.tokens.locks import TokenLocks
 from upstream.tokens.service import RETRY_AFTER_SECONDS, TokenRefusedError, TokenService
 from upstream.tokens.wire import Wire
@@ -81,14 +83,6 @@ LOCK_PAUSE_SECONDS = 0.3  # before the lock is tried again after the store did n
 SAVE_SECONDS = 3.0  # between two tries to store a token that the store did not take
 AHEAD_PAUSE_SECONDS = 30.0  # after a refresh ahead of time that failed
 CLOSE_SECONDS = 5.0  # at the stop: for exchanges under way, and again to store their results
-
-
-class TokenStores(Struct, frozen=True):
-    """The places where tokens are kept, and the cipher that seals them."""
-
-    state: StateStore
-    journal: Journal
-    cipher: Cipher
 
 
 class Wanted(Struct, frozen=True):
@@ -132,7 +126,7 @@ class Exchanges:
         on_refresh: Callable[[str], None],
     ) -> None:
         self._service = service
-        self._cache = TokenCache(stores.state, stores.journal, stores.cipher, clock)
+        self._cache = TokenCache(stores, clock)
         self._locks = TokenLocks(stores.state, self._cache.is_only_here)
         self._margin = margin
         self._clock = clock
@@ -172,7 +166,7 @@ class Exchanges:
         await self._save_unsaved(await self._cache.left_behind())
         while True:
             await asyncio.sleep(SAVE_SECONDS)
-            await self._save_unsaved(self._cache.unsaved)
+            await self._save_unsaved([*self._cache.unsaved, *self._cache.unfiled])
 
     async def close(self) -> None:
         """Let exchanges under way finish and store their results, for `CLOSE_SECONDS` each.
@@ -186,7 +180,7 @@ class Exchanges:
             await asyncio.gather(*late, return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self._save_unsaved(self._cache.unsaved)
+                await self._save_unsaved([*self._cache.unsaved, *self._cache.unfiled])
                 while self._cache.unsaved:
                     await asyncio.sleep(LOCK_PAUSE_SECONDS)
                     await self._save_unsaved(self._cache.unsaved)

@@ -141,22 +141,24 @@ class TokenService:
             words = redacted(words_of(answer), refresh_token)
             message = f"{WRONG_KEY} The token service refused this refresh token: {words}"
             raise TokenRefusedError(message, stands_seconds)
-        grant = self._grant(answer) if _is_success(response.status) else None
+        grant = grant_in(answer, self._clock()) if _is_success(response.status) else None
         if grant is None:
             wait = retry_after(response.headers.get("Retry-After"), self._clock())
             raise TokenServiceError(_fault(response.status), retry_after_seconds=wait)
         return grant
 
-    def _grant(self, answer: object) -> Grant | None:
-        if not isinstance(answer, dict):
-            return None
-        access_token = _token(answer.get("access_token"))
-        if access_token is None:
-            return None
-        expires_at = read_expiry(access_token)
-        if expires_at is None:
-            expires_at = self._clock() + (_seconds(answer.get("expires_in")) or LIFE_SECONDS)
-        return Grant(access_token, expires_at, _token(answer.get("refresh_token")))
+
+def grant_in(answer: object, now: float) -> Grant | None:
+    """Return the tokens of an answer that came at `now`, None if there is no access token in it."""
+    if not isinstance(answer, dict):
+        return None
+    access_token = _token(answer.get("access_token"))
+    if access_token is None:
+        return None
+    expires_at = read_expiry(access_token)
+    if expires_at is None:
+        expires_at = now + (_seconds(answer.get("expires_in")) or LIFE_SECONDS)
+    return Grant(access_token, expires_at, _token(answer.get("refresh_token")))
 
 
 def read_expiry(access_token: str) -> float | None:

@@ -23,14 +23,15 @@ from service.vocabulary.credentials import (
 )
 from service.vocabulary.errors import WRONG_KEY, AuthError, ServiceError
 from service.vocabulary.gateway_keys import holds_gateway_key, is_foreign_key
-from upstream.tokens.cache import MAX_REMEMBERED, Exchanged
-from upstream.tokens.exchange import Exchanges, TokenStores, Wanted
+from upstream.tokens.cache import MAX_REMEMBERED, Exchanged, TokenStores
+from upstream.tokens.exchange import Exchanges, Wanted
 from upstream.tokens.providers import wires_of
 from upstream.tokens.service import TokenService, read_expiry
 
 logger = logging.getLogger(__name__)
 
 DAY_SECONDS = 86400.0
+_SIGN_IN = "The account that this key stands for has to sign in again: python -m service login"
 _AT_ONCE = 8  # concurrent refreshes of the background loop
 
 
@@ -39,8 +40,8 @@ class TokenOptions(Struct, frozen=True):
 
     `daily` are the jobs of `tokens.daily_refresh_at`. `on_refresh` is called with `ok`, `refused`
     or `failed` for each exchange. `clock` counts seconds since the epoch. `tick_seconds` is the
-    pause of the background loop. `has_keys` says that this gateway has keys of its own, `is_demo`
-    that any word is accepted as a token. `taken` are the upstreams whose credentials are accepted.
+    pause of the background loop. `is_demo` says that any word is accepted as a token. `taken` are
+    the upstreams whose credentials are accepted.
     """
 
     daily: Sequence[Callable[[], Awaitable[None]]] = ()
@@ -48,7 +49,6 @@ class TokenOptions(Struct, frozen=True):
     clock: Callable[[], float] = time.time
     tick_seconds: float = 30.0
     retry_pause_seconds: float = 0.5
-    has_keys: bool = False
     is_demo: bool = False
     taken: frozenset[UpstreamKind] = ALL_KINDS
 
@@ -121,8 +121,10 @@ class Tokens:
         if isinstance(outcome, Exchanged):
             return outcome.access_token
         # A new exception for each request, since a shared one would collect their tracebacks.
-        wait = outcome.retry_after_seconds
-        raise type(outcome)(outcome.message, code=outcome.code, retry_after_seconds=wait)
+        wait, message = outcome.retry_after_seconds, outcome.message
+        if credential.stored_account is not None and isinstance(outcome, AuthError):
+            message += f" {_SIGN_IN}"
+        raise type(outcome)(message, code=outcome.code, retry_after_seconds=wait)
 
     def _caller(self, credential: Credential, access_token: str) -> Caller:
         """Return the caller; a token of Codex's upstream names its account itself."""
@@ -133,9 +135,10 @@ class Tokens:
 
     def _refuse_other_keys(self, token: str) -> None:
         """Raise AuthError for a key of this gateway or of another service."""
-        takes = "an access token or a refresh token of a ChatGPT account"
-        if self._options.has_keys:
-            takes += ", or a key that it has made (sk-gw-…)"
+        takes = (
+            "an access token or a refresh token of a ChatGPT account, or a key that it has made "
+            "(sk-gw-…)"
+        )
         if holds_gateway_key(token):
             message = f"{WRONG_KEY} This is no key that this gateway knows; it takes {takes}."
             raise AuthError(message)

@@ -2,8 +2,9 @@
 
 Documents are never changed in place: an operation copies the containers on its
 path, so that what was handed out before stays as it was. The one exception in
-speed, not in meaning: text appended to `parts/0`, which is nearly everything,
-is gathered and joined when the document is next looked at.
+speed, not in meaning: text appended to the end of a message (`parts/0`, which is
+nearly everything, the source of a `code`, the last of its `thoughts`) is gathered and
+joined when the document is next looked at.
 """
 
 import re
@@ -14,9 +15,12 @@ import orjson
 from msgspec import Struct
 
 from service.vocabulary.errors import UpstreamProtocolError
-from service.vocabulary.text import Pieces, join_surrogates, truncate_utf16
+from service.vocabulary.text import Pieces, lengthened, truncate_utf16
 
 ANSWER_PATH = "/message/content/parts/0"
+CODE_PATH = "/message/content/text"
+_GROWING = (CODE_PATH, "/message/content/thoughts/")
+_THOUGHT_PATH = re.compile("/message/content/thoughts/(0|[1-9][0-9]{0,5})/content")
 # Real paths have up to seven segments; a deeper one is an attack on the recursion.
 MAX_SEGMENTS = 64
 MAX_PATCH_DEPTH = 16  # likewise; real patches are not nested at all
@@ -38,10 +42,18 @@ class DocumentChanged(Struct, frozen=True):
 
 
 class AnswerGrew(Struct, frozen=True, gc=False):
-    """Text that was added to the end of `parts/0` of this message, and nothing else."""
+    """Text that was added to the end of what this message says, and nothing else."""
 
     message_id: str
     text: str
+
+
+class _Growth(Struct):
+    """Text that is being appended to one place of a document, and is not in it yet."""
+
+    path: str
+    message_id: str
+    pieces: Pieces
 
 
 class DecodeDelta:
@@ -52,8 +64,7 @@ class DecodeDelta:
         self._path: Any = ""
         self._operation: Any = "add"
         self._documents: dict[int, Any] = {}
-        self._grown: dict[int, Pieces] = {}  # appended texts not yet in their document
-        self._message_ids: dict[int, str] = {}  # of the channels that are being grown
+        self._growths: dict[int, _Growth] = {}  # of the channels that are being grown
 
     def feed(self, delta: dict[str, Any]) -> DocumentChanged | AnswerGrew:
         """Apply one top-level delta and return what came of it.
@@ -64,14 +75,13 @@ class DecodeDelta:
         """
         self._inherit(delta)
         value = delta.get("v", MISSING)
-        if (
-            self._operation == "append"
-            and self._path == ANSWER_PATH
-            and type(value) is str
-            and (message_id := self._message_ids.get(self._channel) or self._begin_growth())
-        ):
-            self._grown[self._channel].add(value)
-            return AnswerGrew(message_id, value)
+        if self._operation == "append" and type(value) is str:
+            growth = self._growths.get(self._channel)
+            if growth is None or growth.path != self._path:
+                growth = self._begin_growth()
+            if growth is not None:
+                growth.pieces.add(value)
+                return AnswerGrew(growth.message_id, value)
         document = self._settled()
         document = apply(document, self._path, self._operation, value)
         self._documents[self._channel] = document
@@ -82,17 +92,19 @@ class DecodeDelta:
         """The id of the message to whose answer a delta that is a text and no more is appended."""
         if self._operation != "append" or self._path != ANSWER_PATH:
             return None
-        return self._message_ids.get(self._channel)
+        growth = self._growths.get(self._channel)
+        return growth.message_id if growth is not None and growth.path == ANSWER_PATH else None
 
     def grow(self, text: str) -> AnswerGrew:
         """Apply deltas that are texts and no more, joined, while a message is `growing`."""
-        self._grown[self._channel].add(text)
-        return AnswerGrew(self._message_ids[self._channel], text)
+        growth = self._growths[self._channel]
+        growth.pieces.add(text)
+        return AnswerGrew(growth.message_id, text)
 
     def share(self, text: str) -> None:
         """Hold the text of one read as the string that those who come after hold, too."""
-        if (grown := self._grown.get(self._channel)) is not None:
-            grown.share(text)
+        if (growth := self._growths.get(self._channel)) is not None:
+            growth.pieces.share(text)
 
     def _inherit(self, delta: dict[str, Any]) -> None:
         """Take `c`, `p` and `o`, each staying as it was when absent.
@@ -113,24 +125,43 @@ class DecodeDelta:
         if type(self._operation) is not str or self._operation not in _OPERATIONS:
             raise UpstreamProtocolError("a delta's operation is not known")
 
-    def _begin_growth(self) -> str | None:
-        """Return the id of the channel's message if its only part is a text, else None."""
-        match self._documents.get(self._channel):
-            case {"message": {"id": str(message_id), "content": {"parts": [str()]}}}:
-                self._message_ids[self._channel] = message_id
-                self._grown[self._channel] = Pieces()
-                return message_id
-            case _:
-                return None
+    def _begin_growth(self) -> _Growth | None:
+        """Begin to gather text for the channel's document if it goes to the end of its message."""
+        if self._path != ANSWER_PATH and not self._path.startswith(_GROWING):
+            return None
+        message_id = _grown_message(self._settled(), self._path)
+        if message_id is None:
+            return None
+        growth = self._growths[self._channel] = _Growth(self._path, message_id, Pieces())
+        return growth
 
     def _settled(self) -> Any:
         """Return the channel's document with all gathered text in it."""
         document = self._documents.get(self._channel, MISSING)
-        self._message_ids.pop(self._channel, None)
-        if (grown := self._grown.pop(self._channel, None)) is not None:
-            document = apply(document, ANSWER_PATH, "append", grown.joined())
+        if (growth := self._growths.pop(self._channel, None)) is not None:
+            document = apply(document, growth.path, "append", growth.pieces.joined())
             self._documents[self._channel] = document
         return document
+
+
+def _grown_message(document: Any, path: str) -> str | None:
+    """Return the id of the message at whose end a text at this path stands, None if elsewhere."""
+    match document:
+        case {"message": {"id": str(message_id), "content": dict(content)}}:
+            pass
+        case _:
+            return None
+    match content:
+        case {"parts": [str()]} if path == ANSWER_PATH:
+            return message_id
+        case {"content_type": "code", "text": str()} if path == CODE_PATH:
+            return message_id
+        case {"content_type": "thoughts", "thoughts": [*_, {"content": str(text)}]} if text:
+            thought = _THOUGHT_PATH.fullmatch(path)
+            is_last = thought is not None and int(thought[1]) == len(content["thoughts"]) - 1
+            return message_id if is_last else None
+        case _:
+            return None
 
 
 def unknown_operation(delta: dict[str, Any]) -> str | None:
@@ -273,7 +304,7 @@ def merge(old: Any, value: Any) -> Any:
     if old is MISSING or old is None:
         return _present(value)
     if isinstance(old, str):
-        return join_surrogates(old + _as_text(value))
+        return lengthened(old, _as_text(value))
     if isinstance(old, list):
         return [*old, *value] if isinstance(value, list) else [*old, _present(value)]
     if isinstance(old, dict) and isinstance(value, dict):

@@ -20,6 +20,7 @@ CONTENT_TYPES = frozenset(
         *("tether_browsing_display", "tether_browsing_code", "tether_quote", "sonic_webpage"),
         *("user_editable_context", "model_editable_context", "thoughts", "reasoning_recap"),
         *("computer_output", "app_pairing_content", "tool_output", "media", "citation"),
+        "developer_content",
     }
 )
 PART_TYPES = frozenset(
@@ -31,8 +32,9 @@ PART_TYPES = frozenset(
 # The part of a tool's name before its function; the names of GPT actions have one of their own.
 TOOLS = frozenset(
     {
-        *("python", "code_interpreter", "browser", "web", "search", "myfiles_browser"),
-        *("file_search", "dalle", "t2uay3k", "n7jupd", "n7jupd_m", "image_gen", "ghostrider"),
+        *("python", "code_interpreter", "python_user_visible", "container", "browser"),
+        *("web", "search", "myfiles_browser", "file_search", "dalle", "t2uay3k", "n7jupd"),
+        *("n7jupd_m", "image_gen", "ghostrider"),
         *("bio", "canmore", "research_kickoff_tool", "api_tool", "functions", "local"),
         *("turn_plan", "genui", "a8km123", "all", "assistant", "user"),
     }
@@ -56,18 +58,38 @@ def _unknown_words(message: Message) -> Iterator[str]:
         yield f"channel {plain_word(message.channel)}"
     if message.content_type not in CONTENT_TYPES:
         yield f"content type {plain_word(message.content_type)}"
-    if not _is_known_tool(message.recipient):
-        yield f"recipient {plain_word(message.recipient)}"
-    if message.role == "tool" and message.name and not _is_known_tool(message.name):
-        yield f"tool {plain_word(message.name)}"
+    if not is_action(message):
+        yield from _unknown_tools(message)
     for part in message.pointers:
         kind = part.get("content_type")
         if isinstance(kind, str) and kind not in PART_TYPES:
             yield f"part type {plain_word(kind)}"
 
 
-def _is_known_tool(name: str) -> bool:
-    return re.split(r"[./]", name, maxsplit=1)[0] in TOOLS or ACTION in name
+def _unknown_tools(message: Message) -> Iterator[str]:
+    if not is_known_tool(message.recipient):
+        yield f"recipient {plain_word(message.recipient)}"
+    if message.role == "tool" and message.name and not is_known_tool(message.name):
+        yield f"tool {plain_word(message.name)}"
+
+
+def is_action(message: Message) -> bool:
+    """Return whether a message calls, or is told by, an action of a GPT or a plugin."""
+    name = message.recipient if message.role == "assistant" else message.name or ""
+    if ACTION in name or isinstance(message.metadata.get("invoked_plugin"), dict):
+        return True
+    is_of_gpt = isinstance(message.metadata.get("gizmo_id"), str)
+    return is_of_gpt and "." in name and not is_known_tool(name)
+
+
+def is_known_tool(name: str) -> bool:
+    """Return whether a tool of this name is in protocol.md."""
+    return tool_of(name) in TOOLS or ACTION in name
+
+
+def tool_of(name: str) -> str:
+    """Return the part of a tool's name before its function."""
+    return re.split(r"[./]", name, maxsplit=1)[0]
 
 
 def plain_word(word: str) -> str:

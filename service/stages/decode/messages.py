@@ -18,6 +18,7 @@ class MessageKind(Enum):
 
     HIDDEN = auto()
     ANSWER = auto()
+    CODE = auto()  # for the reader, or for nobody: its end tells
     TOOL_CALL = auto()
     TOOL_RESULT = auto()
     TOOL_ERROR = auto()
@@ -38,10 +39,11 @@ def read_message(raw: dict[str, Any]) -> Message | None:
     content = _dict(raw.get("content"))
     parts = content.get("parts")
     parts = parts if isinstance(parts, list) else []
-    texts = [part for part in parts if isinstance(part, str)]
+    role = _str(author.get("role"))
+    texts = [text for part in parts if (text := _part_text(part, role)) is not None]
     return Message(
         id=message_id,
-        role=_str(author.get("role")),
+        role=role,
         name=_str(author.get("name")) or None,
         content_type=_str(content.get("content_type")),
         text=texts[0] if len(texts) == 1 else "".join(texts),
@@ -53,6 +55,14 @@ def read_message(raw: dict[str, Any]) -> Message | None:
         content=content,
         metadata=_dict(raw.get("metadata")),
     )
+
+
+def _part_text(part: Any, role: str) -> str | None:
+    """Return the text of a part: itself, or what the assistant has said by voice."""
+    if isinstance(part, str):
+        return part
+    is_spoken = isinstance(part, dict) and part.get("content_type") == "audio_transcription"
+    return _str(part.get("text")) if is_spoken and role == "assistant" else None
 
 
 def kind_of(message: Message) -> MessageKind:
@@ -72,6 +82,8 @@ def _kind_of_assistant(message: Message) -> MessageKind:
         return MessageKind.REASONING
     if kind == "system_error":
         return MessageKind.TOOL_ERROR
+    if kind == "code" and message.recipient == "all" and message.channel in _ANSWER_CHANNELS:
+        return MessageKind.CODE
     if kind == "code" or (kind in _TEXT_TYPES and message.recipient != "all"):
         return MessageKind.TOOL_CALL
     if kind in _TEXT_TYPES:
@@ -103,7 +115,13 @@ def _is_reasoning_step(message: Message) -> bool:
 
 def is_final_answer(message: Message) -> bool:
     """Return whether this message says by itself that the turn is over (protocol 2.12)."""
-    return message.is_end_turn and message.is_finished and kind_of(message) is MessageKind.ANSWER
+    is_for_reader = kind_of(message) in (MessageKind.ANSWER, MessageKind.CODE)
+    return message.is_end_turn and message.is_finished and is_for_reader
+
+
+def is_code_answer(message: Message) -> bool:
+    """Return whether code to the reader is an answer: it ends the turn, or is on channel `final`."""
+    return message.channel == "final" or message.is_end_turn
 
 
 def call_text(message: Message) -> str:

@@ -40,11 +40,13 @@ _PING = re.compile(rb"\d{4}-\d\d-\d\d")  # `data: 2024-05-01 12:34:56.789012`
 # Typed events that say nothing about the answer; known, so not counted.
 _IGNORED_TYPES = frozenset(
     {
+        "ads",
         "conversation_async_status",
         "conversation_detail_metadata",
         "message_marker",
         "perf_stats",
         "safety_review_update",
+        "search_model_queries",
         "search_result",
         "streaming_parent_patch",
         "title_generation",

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from service.stages.function_calls.call_block import CallBlock, PlainText
 from service.stages.function_calls.call_text import FindCalls
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     AssetReady,
@@ -38,13 +39,14 @@ class TakeCalls:
         match delta:
             case AnswerText(text):
                 yield from _deltas(self._find.feed(text))
-            case Cited(text=text) if self._find.is_in_block:
-                yield from _deltas(self._find.feed(text))
+            case Cited(text=text, words=words) if self._find.is_in_block:
+                yield from _deltas(self._find.feed(words or text))
             case Cited():
                 yield from _deltas(self._find.interrupt())
                 yield delta
             case (
                 AnswerStarted()
+                | AnswerBlock()
                 | ToolCallText()
                 | ToolResult()
                 | Notice()

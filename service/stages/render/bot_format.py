@@ -1,12 +1,15 @@
 """Delta -> Rendered: one meaning, several renderings (spec 7.2 and 7.3)."""
 
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import assert_never
 
 from msgspec import Struct, structs
 
+from service.stages.render.guard import Guard
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     AnswerWanted,
@@ -23,7 +26,6 @@ from service.vocabulary.events import (
     NoticeKind,
     PictureWanted,
     ReasoningText,
-    ReferencesKnown,
     ResumeWanted,
     TextSpent,
     ToolCallText,
@@ -51,6 +53,7 @@ class BotFormat(Struct, frozen=True):
     shows_file_links: bool
     shows_notices: bool
     pictures: PictureForm
+    shows_fences: bool = False  # around answers that are code, and documents
 
 
 WEB = BotFormat(
@@ -59,6 +62,7 @@ WEB = BotFormat(
     shows_file_links=True,
     shows_notices=True,
     pictures=PictureForm.MARKDOWN,
+    shows_fences=True,
 )
 RAW = BotFormat(
     shows_tools=False,
@@ -69,9 +73,13 @@ RAW = BotFormat(
 )
 # For answers of items, which have their own for pictures, citations and calls.
 ITEMS = structs.replace(RAW, shows_file_links=True)
+# For answers of blocks, whose readers know calls of their own tools only.
+BLOCKS = structs.replace(WEB, shows_tools=False)
 
 IMAGE_PLACEHOLDER = "<<ImageDisplayed>>"
 IMAGE_PLACEHOLDER_TEXT = "图片生成中，请稍后\n"
+_TICKS = re.compile("`+")
+_LEAST_TICKS = 3
 
 
 class Render:
@@ -79,6 +87,7 @@ class Render:
 
     def __init__(self, bot_format: BotFormat) -> None:
         self._format = bot_format
+        self._guard = Guard()
         self._open_call: str | None = None  # message id of the tool call whose fence is open
         self._needs_blank_line = False  # a visible message began and nothing separates it yet
         self._has_answer_text = False  # answer text went out since the last rendered block
@@ -89,18 +98,27 @@ class Render:
         """Whether nothing of ours goes before answer text that comes now."""
         return self._open_call is None and not self._needs_blank_line
 
+    @property
+    def removed(self) -> int:
+        """How many private-use marks the last guard has taken out."""
+        return self._guard.removed
+
+    def feed(self, delta: Delta) -> list[Rendered]:
+        """Return zero or more rendered pieces for one delta; never waits."""
+        return [self._guard.feed(piece) for piece in self._rendered(delta)]
+
     # One branch for each kind of delta: longer than the budget so that the table of 7.2 is one table.
-    def feed(self, delta: Delta) -> Iterator[Rendered]:  # noqa: C901, PLR0912 - see above
-        """Yield zero or more rendered pieces for one delta; never waits."""
+    def _rendered(self, delta: Delta) -> Iterator[Rendered]:  # noqa: C901, PLR0912 - see above
         match delta:
             case AnswerText(text):
                 yield from self._answer(ContentText(text))
-            case Cited(slot, text, sources):
-                yield from self._answer(
-                    ContentCited(slot, text if self._format.shows_citations else "", sources)
-                )
+            case Cited(slot, text, sources, words):
+                shown = text if self._format.shows_citations else words
+                yield from self._answer(ContentCited(slot, shown, sources))
             case AnswerStarted():
                 self._needs_blank_line = self._has_answer_text
+            case AnswerBlock():
+                yield from self._answer_block(delta)
             case ToolCallText():
                 yield from self._tool_call(delta)
             case ToolResult(text):
@@ -115,8 +133,7 @@ class Render:
                 yield from self._close_call()
                 yield delta
             case (
-                ReferencesKnown()
-                | AssetWanted()
+                AssetWanted()
                 | ResumeWanted()
                 | PictureWanted()
                 | AnswerWanted()
@@ -145,6 +162,19 @@ class Render:
         yield ContentText(text)
         self._needs_blank_line = self._has_answer_text = False
         self._is_at_line_start = text.endswith("\n")
+
+    def _answer_block(self, block: AnswerBlock) -> Iterator[Rendered]:
+        if not self._format.shows_fences:
+            self._needs_blank_line = self._has_answer_text
+            yield from self._answer(ContentText(block.text))
+            return
+        yield from self._close_call()
+        if block.title:
+            title = block.title.replace("*", "\\*")
+            yield from self._block(f"\n**{title}**\n")
+        fence = _fence_around(block.text)
+        text = block.text.removesuffix("\n")
+        yield from self._block(f"\n{fence}{block.language}\n{text}\n{fence}\n")
 
     def _tool_call(self, call: ToolCallText) -> Iterator[Rendered]:
         if not self._format.shows_tools:
@@ -219,3 +249,9 @@ class Render:
             if is_target:
                 yield from self._answer(ContentText("]"))
             yield from self._block(f"\n```\nError: {ready.problem}\n```\n")
+
+
+def _fence_around(text: str) -> str:
+    """Return the shortest fence that no fence within the text closes."""
+    longest = max((len(ticks[0]) for ticks in _TICKS.finditer(text)), default=0)
+    return "`" * max(_LEAST_TICKS, longest + 1)

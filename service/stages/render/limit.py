@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Protocol, get_args
 
+from msgspec import structs
+
 from service.vocabulary import endings
 from service.vocabulary.events import (
     CitationResolved,
@@ -60,11 +62,12 @@ class _StopCut:
 
     def feed(self, text: str) -> str:
         text = self._held + text
-        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        found = [(at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
-            self.ending = _STOP
+            at, stop = min(found)
+            self.ending = structs.replace(_STOP, stop_sequence=stop)
             self._held = ""
-            return text[: min(found)]
+            return text[:at]
         held = max(_overlap(text, stop) for stop in self._stops)
         self._held = text[len(text) - held :]
         return text[: len(text) - held]

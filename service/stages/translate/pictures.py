@@ -1,11 +1,12 @@
 """Which pictures of a message are the model's own (protocol 2.7 and 8.2)."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
 
 from service.stages.decode.messages import is_image_tool
-from service.vocabulary.events import Message
+from service.vocabulary.events import AssetKind, AssetWanted, Message, SentHistory
 
 _SCHEMES = ("file-service", "sediment")
 _MADE_SIGNS = ("image_gen_title", "image_gen_task_id")
@@ -91,3 +92,57 @@ def _picture(part: dict[str, Any], *, is_finished: bool) -> Picture | None:
 
 def _size(value: Any) -> int | None:
     return value if type(value) is int and value > 0 else None
+
+
+class Pictures:
+    """The pictures of one turn, each asked for once; one instance per turn.
+
+    Args:
+        sent: what the turn sent, whose files are no output; it tells whether previews are wanted.
+    """
+
+    def __init__(self, sent: SentHistory) -> None:
+        self._known = set(sent.file_ids)
+        self._wants_previews = sent.wants_previews
+        self._shown: set[str] = set()  # ids of previews that were asked for
+        self._previews: dict[str, tuple[Picture, ...]] = {}  # by message id
+
+    def of_message(self, message: Message, recipient: str | None) -> Iterator[AssetWanted]:
+        """Yield a request for each that is done; keep the last preview of those that are not."""
+        pictures = generated_pictures(message, recipient)
+        self._previews[message.id] = tuple(each for each in pictures if each.is_preview)
+        for picture in pictures:
+            if not picture.is_preview:
+                yield from self._wanted(message.id, (picture,))
+            elif self._wants_previews and picture.file_id not in self._shown:
+                self._shown.add(picture.file_id)
+                yield _asset(message.id, picture, is_preview=True)
+
+    def of_result(self, message: Message) -> Iterator[AssetWanted]:
+        """Yield a request for each of a code interpreter's result."""
+        return self._wanted(message.id, result_pictures(message))
+
+    def last(self) -> Iterator[AssetWanted]:
+        """Yield a request for each preview after which nothing better came."""
+        for message_id, previews in self._previews.items():
+            yield from self._wanted(message_id, previews)
+        self._previews.clear()
+
+    def _wanted(self, message_id: str, pictures: Iterable[Picture]) -> Iterator[AssetWanted]:
+        for picture in pictures:
+            if picture.file_id not in self._known:
+                self._known.add(picture.file_id)
+                yield _asset(message_id, picture)
+
+
+def _asset(message_id: str, picture: Picture, *, is_preview: bool = False) -> AssetWanted:
+    return AssetWanted(
+        kind=AssetKind.PICTURE,
+        pointer=picture.pointer,
+        conversation_id="",
+        message_id=message_id,
+        revised_prompt=picture.revised_prompt,
+        width=picture.width,
+        height=picture.height,
+        is_preview=is_preview,
+    )

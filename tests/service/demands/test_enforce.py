@@ -10,6 +10,7 @@ from service.demands.enforce import complied
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import QueueFullError, ServiceError
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     Cited,
@@ -187,6 +188,24 @@ async def test_json_is_told_whole_without_what_stands_around_it() -> None:
     batches, pieces = await answered(Turns([script]), WRITING)
     assert batches[0] == [FACTS, ReasoningText("Hm.")]
     assert pieces[1:] == [AnswerText("{}"), source, END]
+
+
+async def test_a_word_of_the_sentence_is_a_word_of_the_json() -> None:
+    ada = Cited(1, "Ada", (), "Ada")
+    script: list[list[Delta]] = [[FACTS, AnswerText('{"by": "'), ada, AnswerText('"}'), END]]
+    _, pieces = await answered(Turns([script]), WRITING)
+    assert pieces == [AnswerText('{"by": "Ada"}'), Cited(1, "Ada", ()), END]
+
+
+async def test_code_to_the_reader_is_text_and_a_document_is_none_of_the_json() -> None:
+    document = AnswerBlock("d", "markdown", "Row", "Song", is_document=True)
+    script: list[list[Delta]] = [[FACTS, document, AnswerBlock("m", "json", '{"boats": 2}'), END]]
+    _, pieces = await answered(Turns([script]), WRITING)
+    assert pieces == [AnswerText('{"boats": 2}'), END]
+    call = AnswerBlock("m", "json", '{"name": "add", "arguments": {"a": 1}}')
+    _, pieces = await answered(Turns([[[FACTS, document, call, END]]]), CALLING)
+    assert pieces[0] == document
+    assert call_of(pieces) == ("add", '{"a":1}')
 
 
 async def test_calls_or_json_as_the_model_sees_fit() -> None:

@@ -98,18 +98,15 @@ LOOKED_FOR = {
     *("sandbox", "ImageDisplayed", "file_upload", "https", "turn0search", "filecite", "navlist"),
     *("sediment", "service", "sandb", "sandbo", "event"),
     *("prompt", "referenced_image_ids", "quality", "transparent_background", "background"),
-    *(
-        "Processing",
-        "image",
-        "image_group",
-        "message",
-        "content",
-        "parts",
-        "metadata",
-        "finished_text",
-        "citations",
-    ),
+    *("image_group", "message", "content", "parts", "metadata", "finished_text", "citations"),
+    *("Processing", "image", "contentReference", "oaicite", "writing", "entity", "video", "genui"),
+    *("product_entity", "updates", "replacement", "search_query", "false"),
 }
+
+
+def is_looked_for(word: str) -> bool:
+    """Whether a word is one of these, or the beginning of one that was cut."""
+    return any(each.startswith(word) for each in LOOKED_FOR)
 
 
 @pytest.mark.parametrize("name", render.names())
@@ -121,7 +118,7 @@ def test_a_scrubbed_transcript_means_the_same_and_says_nothing(name: str) -> Non
         before = replay(body)
         assert shape(replay(told)) == shape(before)
         left = private_words(body, before) & set(WORD.findall(told.decode("utf-8", "replace")))
-        assert left <= LOOKED_FOR, told
+        assert {word for word in left if not is_looked_for(word)} == set(), told
 
 
 @settings(FAST, max_examples=30)

@@ -12,7 +12,7 @@ async def test_an_upstream_that_answers_anything_is_reachable_and_a_dead_one_is_
         config = UpstreamConfig(base_url=upstream.url, connect_seconds=1)
         async with make_session(config) as session:
             backend = Backend(config, Routes(config.base_url), session)
-            probe = UpstreamProbe(backend, lambda: now)
+            probe = UpstreamProbe(backend, clock=lambda: now)
             assert await probe.problem() is None
             await upstream.stop()
             assert await probe.problem() is None  # remembered

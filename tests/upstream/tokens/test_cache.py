@@ -13,7 +13,7 @@ from storage.secrets.cipher import Cipher
 from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from upstream.tokens import cache as token_cache
-from upstream.tokens.cache import Exchanged, Known, Refused, Rotated, TokenCache
+from upstream.tokens.cache import Exchanged, Known, Refused, Rotated, TokenCache, TokenStores
 from upstream.tokens.service import Grant
 
 KEY = "0123456789abcdef"
@@ -46,12 +46,12 @@ def journal(tmp_path: Path) -> FileJournal:
 
 @pytest.fixture
 def cache(state: StateStore, journal: FileJournal, clock: Clock) -> TokenCache:
-    return TokenCache(state, journal, Cipher(b"secret"), clock)
+    return TokenCache(TokenStores(state, journal, Cipher(b"secret")), clock)
 
 
 @pytest.fixture
 def other(state: StateStore, journal: FileJournal, clock: Clock) -> TokenCache:
-    return TokenCache(state, journal, Cipher(b"secret"), clock)
+    return TokenCache(TokenStores(state, journal, Cipher(b"secret")), clock)
 
 
 def stored_bytes(folder: Path) -> bytes:
@@ -120,11 +120,11 @@ async def test_what_cannot_be_read_is_not_there(
     cache: TokenCache, state: StateStore, journal: FileJournal, clock: Clock
 ) -> None:
     await cache.keep(KEY, grant(1, clock))
-    foreign = TokenCache(state, journal, Cipher(b"another secret"), clock)
+    foreign = TokenCache(TokenStores(state, journal, Cipher(b"another secret")), clock)
     assert await foreign.read(KEY) == Known()
     old = Cipher(b"secret").encrypt(b'{"token": "of another version"}')
     await state.set(f"token:access:{KEY}", old)
-    fresh = TokenCache(state, journal, Cipher(b"secret"), clock)
+    fresh = TokenCache(TokenStores(state, journal, Cipher(b"secret")), clock)
     assert await fresh.read(KEY) == Known()
 
 
@@ -185,7 +185,7 @@ def make(fickle: Fickle, journal: FileJournal, clock: Clock) -> Make:
     """Return the cache of another process."""
 
     def another(journal: Journal = journal) -> TokenCache:
-        return TokenCache(fickle, journal, Cipher(b"secret"), clock)  # type: ignore[arg-type]
+        return TokenCache(TokenStores(fickle, journal, Cipher(b"secret")), clock)  # type: ignore[arg-type]
 
     return another
 

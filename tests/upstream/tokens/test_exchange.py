@@ -24,7 +24,7 @@ from tests.full_disk import no_room_for_files
 from tests.redis_server import RedisServer, running_redis
 from tests.upstream.token_services import FakeTokenService, running_token_service
 from upstream.tokens import exchange
-from upstream.tokens.exchange import TokenStores
+from upstream.tokens.cache import TokenStores
 from upstream.tokens.tokens import TokenOptions, Tokens
 
 REFRESH = "refresh-token-of-a-caller"
@@ -326,7 +326,7 @@ from service.vocabulary.credentials import Credential
 from storage.secrets.cipher import Cipher
 from storage.state.journal import FileJournal
 from storage.state.store import open_state
-from upstream.tokens.exchange import TokenStores
+from upstream.tokens.cache import TokenStores
 from upstream.tokens.tokens import Tokens
 
 async def main(url, service, token, folder):

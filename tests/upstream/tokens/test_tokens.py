@@ -19,7 +19,7 @@ from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from tests.redis_server import RedisServer, running_redis
 from tests.upstream.token_services import FakeTokenService, access_token, running_token_service
-from upstream.tokens.exchange import TokenStores
+from upstream.tokens.cache import TokenStores
 from upstream.tokens.tokens import TokenOptions, Tokens, next_daily
 
 REFRESH = "refresh-token-canary-of-a-caller"
@@ -212,7 +212,7 @@ from pathlib import Path
 from storage.secrets.cipher import Cipher
 from storage.state.journal import FileJournal
 from storage.state.store import open_state
-from upstream.tokens.exchange import TokenStores
+from upstream.tokens.cache import TokenStores
 from upstream.tokens.tokens import Tokens
 
 async def main(url, service, token, folder):

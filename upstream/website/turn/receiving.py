@@ -58,6 +58,8 @@ class Receiver:
 
     def _batches(self, chunk: bytes) -> Iterator[list[Delta]]:
         """Yield the deltas of a chunk: one batch, or one per event if the answer is paced."""
+        if self._lane is not None:
+            yield from filter(None, [self._lane.left()])
         made = [self.answer.feed(event) for event in self.reader.feed(chunk)]
         if not self.reader.is_paced:
             made = [[delta for deltas in made for delta in deltas]]

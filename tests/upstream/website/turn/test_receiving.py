@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.pipeline.fast_lane import FastLane
+from service.pipeline.fast_lane import DIFFERENCE, FastLane
 from service.pipeline.joined import make_answer, make_reader, make_renderer
 from service.stages.render.bot_format import WEB
 from service.vocabulary.events import (
@@ -140,3 +140,20 @@ async def test_a_fault_on_the_lane_is_raised_where_the_answer_is_awaited(
         await asyncio.wait_for(
             received(upstream, FastLane(make_renderer(WEB), Broken())), timeout=5
         )
+
+
+async def test_what_the_stages_say_otherwise_is_yielded_before_what_comes(
+    upstream: ScriptedUpstream,
+) -> None:
+    class Wrong(FastLane):
+        def _settle(self) -> None:
+            self._put += ["!"] if self._put else []
+            super()._settle()
+
+    outlet = Told()
+    deltas = await received(upstream, Wrong(make_renderer(WEB), outlet))
+    assert outlet.put_text == "".join(WORDS[1:])
+    assert text_of(deltas) == "It."
+    ended = deltas[-1]
+    assert isinstance(ended, TurnEnded)
+    assert ended.counts == {DIFFERENCE: 1}

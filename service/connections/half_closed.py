@@ -1,0 +1,86 @@
+"""Callers that end their side of a connection once they have asked.
+
+Some of them read on and want their answer; most have left. TCP shows both alike, until something is
+sent: whoever has left answers that with a reset. So soon after such an end a question is sent that no
+reader minds, and the connection is looked at for its answer:
+
+    before the head of an answer    `HTTP/1.1 100 Continue`, which every client skips
+    within a stream of events       a comment
+    within any other body           nothing, since its next piece serves as well
+"""
+
+import asyncio
+import select
+from collections.abc import Callable
+
+from aiohttp import web
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+COMMENT = b"3\r\n:\n\n\r\n"  # as a chunk
+ASK_SECONDS = 0.4  # most answers are there before, and need no question
+LOOK_SECONDS = 0.2
+LATER_SECONDS = 2.0  # between looks, once a reset should have come
+_EARLY_LOOKS = 5
+
+
+class HalfClosed:
+    """Watches a connection whose caller sends no more, and aborts it when the caller has left.
+
+    Args:
+        transport: of the connection.
+        question: returns what may be sent now.
+    """
+
+    def __init__(self, transport: asyncio.Transport, question: Callable[[], bytes | None]) -> None:
+        self._transport = transport
+        self._question = question
+        self._loop = asyncio.get_running_loop()
+        self._looks = 0
+        self._timer = self._loop.call_later(ASK_SECONDS, self._ask)
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._timer.cancel()
+
+    def _ask(self) -> None:
+        if question := self._question():
+            self._transport.write(question)
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if self._transport.is_closing():
+            return
+        if _has_left(self._transport):
+            self._transport.abort()
+            return
+        self._looks += 1
+        seconds = LOOK_SECONDS if self._looks < _EARLY_LOOKS else LATER_SECONDS
+        self._timer = self._loop.call_later(seconds, self._look)
+
+
+def question_for(writer: object, version: tuple[int, int], media_type: str) -> bytes | None:
+    """Return what may be sent to a caller whose answer has come so far.
+
+    Args:
+        writer: aiohttp's, of the answer.
+        version: of HTTP.
+        media_type: of the answer, empty before its head.
+    """
+    if not getattr(writer, "output_size", 0):
+        return CONTINUE if version >= (1, 1) else None
+    is_stream = media_type == "text/event-stream" and getattr(writer, "chunked", False)
+    return COMMENT if is_stream else None
+
+
+def _has_left(transport: asyncio.Transport) -> bool:
+    """Tell whether the connection was reset; a caller that only ended its side is still there."""
+    connection = transport.get_extra_info("socket")
+    descriptor = connection.fileno() if connection is not None else -1
+    if descriptor < 0:
+        return True
+    poll = select.poll()
+    poll.register(descriptor, 0)  # an error and a hang-up are told unasked
+    return bool(poll.poll(0))
+
+
+ANSWER_TYPE = web.RequestKey("ANSWER_TYPE", str)

@@ -1,0 +1,102 @@
+"""Where links into the sandbox end in a text (protocol 5.5): each character is looked at once.
+
+    [data](sandbox:/mnt/data/a (1).csv)     up to the parenthesis that closes the target
+    sandbox:/mnt/data/a.csv. Or             up to what cannot be part of a path
+
+A text may be nothing but beginnings of links, so that looking for the end of each anew would take
+time in the square of its length.
+"""
+
+import re
+from collections import deque
+
+TARGET, BARE = "](sandbox:", "sandbox:"
+MAX_PATH_CHARS = 1024
+_MAX_KEPT = 4 * MAX_PATH_CHARS  # ends that nobody asked for yet
+_TARGET_MARK = re.compile(r"[()\n]")
+_PATH_END = re.compile(r"[\s()\[\]<>{}\"'`|*，。；：！？、（）【】「」『』《》“”]")
+_SENTENCE_END = ".,;:!?"
+
+
+class LinkEnds:
+    """The ends of the links in a text that grows, asked for in order; what is done with is dropped."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._read = 0  # up to where parentheses were followed
+        self._depth = 0
+        self._open: deque[tuple[int, int]] = deque()  # of targets: where, and how deep inside
+        self._closed: dict[int, int] = {}  # by where it opened; 0: by the end of the line
+        self._searched = 0  # up to where there is no end of a path,
+        self._path_end = -1  # unless it is here
+
+    def look_at(self, text: str) -> None:
+        """Take the text as it is now: what it was, and more."""
+        self._text = text
+
+    def drop(self, count: int) -> None:
+        """Forget the beginning of the text."""
+        if count >= max(self._read, self._searched):
+            self._read = self._searched = 0
+            self._open.clear()
+            self._closed.clear()
+            self._path_end = -1
+            return
+        self._read = max(0, self._read - count)
+        self._searched = max(0, self._searched - count)
+        self._path_end = max(-1, self._path_end - count)
+        self._open = deque((at - count, depth) for at, depth in self._open if at >= count)
+        closed = self._closed.items()
+        self._closed = {at - count: end and end - count for at, end in closed if at >= count}
+
+    def of_target(self, at: int) -> int | None:
+        """Return the place of the parenthesis that closes the target at `at`; None: not yet.
+
+        0 says that there is none: the line ends before, or the path would be too long.
+        """
+        opened = at + 1
+        limit = opened + MAX_PATH_CHARS + len(BARE)
+        while self._open and self._open[0][0] < opened:
+            self._open.popleft()
+        if len(self._closed) > _MAX_KEPT:
+            self._closed = {each: end for each, end in self._closed.items() if each >= opened}
+        while opened not in self._closed:
+            found = _TARGET_MARK.search(self._text, max(self._read, opened), limit)
+            if found is None:
+                self._read = max(self._read, min(limit, len(self._text)))
+                return 0 if len(self._text) >= limit else None
+            self._read = found.end()
+            self._take(found[0], found.start())
+        closed = self._closed.pop(opened)
+        return closed if closed < limit else 0
+
+    def _take(self, mark: str, place: int) -> None:
+        if mark == "\n":
+            self._closed.update((opened, 0) for opened, _ in self._open)
+            self._open.clear()
+            self._depth = 0
+        elif mark == "(":
+            self._depth += 1
+            if self._text.startswith("](", place - 1):  # what follows may not be there yet
+                self._open.append((place, self._depth))
+        else:
+            if self._open and self._open[-1][1] == self._depth:
+                self._closed[self._open.pop()[0]] = place
+            self._depth -= 1
+
+    def of_path(self, at: int) -> int | None:
+        """Return the end of the bare link at `at`; None: not yet; 0: the path would be too long."""
+        limit = at + len(BARE) + MAX_PATH_CHARS
+        if self._path_end < at:
+            begin = max(self._searched, at + len(BARE))
+            found = _PATH_END.search(self._text, begin, limit)
+            self._searched = found.start() if found else max(begin, min(limit, len(self._text)))
+            if found is None:
+                return 0 if len(self._text) >= limit else None
+            self._path_end = found.start()
+        return self._path_end if self._path_end < limit else 0
+
+
+def without_sentence_end(link: str) -> str:
+    """Return a bare link without the punctuation of the sentence that ends with it."""
+    return link.rstrip(_SENTENCE_END)
