@@ -40,7 +40,7 @@ def _read(cut: list[bytes]) -> Told | None:
 
 
 def form_of(cut: list[bytes], limit: int) -> Told | None:
-    """Return what a form of at most so many bytes holds, None where it is refused."""
+    """Return the fields and files of a form of at most `limit` bytes, None if it is refused."""
     told: Told | None = tried(lambda: _loop().run_until_complete(_form(cut, limit)))
     return told
 
