@@ -1,4 +1,4 @@
-"""Files that callers name by URL, fetched behind a guard.
+"""Files that a caller names by URL, behind a guard.
 
 It may import `service/files`, `service/observing`, `service/ports`, `service/settings`,
 `service/vocabulary`, `upstream/http`.

@@ -1,4 +1,4 @@
-"""Calls to an upstream: session, routes, cool-downs, limits on bodies.
+"""Calls to an upstream: session, routes, cool-downs, limits of bodies.
 
 It may import `service/observing`, `service/ports`, `service/settings`, `service/upstream_errors`,
 `service/version`, `service/vocabulary`.

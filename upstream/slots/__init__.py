@@ -1,4 +1,4 @@
-"""How many turns and calls an account may run at once, in all processes together.
+"""An account's concurrent turns, shared by all processes.
 
 It may import `service/ports`, `service/settings`, `service/vocabulary`.
 """

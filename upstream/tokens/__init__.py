@@ -1,4 +1,4 @@
-"""Refresh tokens exchanged for access tokens, which are kept and shared.
+"""Refresh tokens to access tokens, kept and shared.
 
 It may import `service/observing`, `service/ports`, `service/settings`, `service/version`,
 `service/vocabulary`, `upstream/http`.

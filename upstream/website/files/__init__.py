@@ -1,4 +1,4 @@
-"""Files and pictures to and from the website.
+"""Uploads to the website, and files and pictures from it.
 
 It may import `service/files`, `service/observing`, `service/ports`, `service/settings`,
 `service/upstream_errors`, `service/vocabulary`, `upstream/fetching`, `upstream/http`,

@@ -1,4 +1,4 @@
-"""Typed requests turned into the website's JSON.
+"""Typed requests to the website's JSON.
 
 It may import `service/vocabulary`.
 """
