@@ -81,9 +81,9 @@ async def admission(request: web.Request, handler: _Handler) -> web.StreamRespon
 
 
 def _granted(request: web.Request) -> Granted | None:
-    """Return what the request's gateway key is good for, None if it has none.
+    """Return the key record and credential of the request's gateway key, None if it has none.
 
-    Of several keys the first counts that is not refused here.
+    Of several keys the first valid one counts.
     """
     keys = request.app.get(GATEWAY_KEYS)
     if keys is None:
@@ -91,7 +91,7 @@ def _granted(request: web.Request) -> Granted | None:
     try:
         sent = sent_credentials(request)
     except AuthError:
-        return None  # for the handler to say, if it needs one
+        return None  # a handler that needs a credential refuses it
     refused: AuthError | None = None
     for one in sent:
         if not is_gateway_key(one.token):

@@ -39,7 +39,7 @@ class Record:
         self.upstream_model: str | None = None
         self.usage: TokenCounts | None = None
         self.first_text_at: float | None = None
-        self.render: Render | None = None  # what made the text of the answer
+        self.render: Render | None = None  # the stage that rendered the answer
         self.stream: web.StreamResponse | None = None
         self.fail: Callable[[Failure], bytes] = error_frame
 

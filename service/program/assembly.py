@@ -217,7 +217,7 @@ def _routes(config: Config) -> dict[UpstreamKind, Routes]:
 
 @asynccontextmanager
 async def keys_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Take gateway keys, also those of a file that is made later."""
+    """Read gateway keys, also from a file that is created later."""
     leases = app.get(_LEASES)
     app[keys.GATEWAY_KEYS] = app[_KEY_FILE] = file = _key_file(app[keys.CONFIG], app[_CIPHER])
     await asyncio.to_thread(_renew_key_file, file)
@@ -237,7 +237,7 @@ def _renew_key_file(file: KeyFile) -> None:
 
 
 def open_key_file(config: Config) -> KeyFile:
-    """Return the file of gateway keys and accounts, for the commands that write it. Blocks.
+    """Return the file of gateway keys and accounts, for commands that write it. Blocks.
 
     Raises:
         StorageError: the secret cannot be read or created.
@@ -252,7 +252,7 @@ def _key_file(config: Config, cipher: Cipher) -> KeyFile:
 
 @asynccontextmanager
 async def open_tokens(config: Config) -> AsyncIterator[TokenCache]:
-    """Open what is known of the tokens of accounts, for the commands that sign in and out."""
+    """Open the stored tokens of accounts, for the commands that sign in and out."""
     state = open_state(config.storage.state, lambda _: None, is_alone=False)
     journal, accounts = FileJournal(_journal_folder(config)), open_key_file(config).accounts
     try:

@@ -1,4 +1,4 @@
-"""The built-in demo upstream as a child process, settings that point at it, and where it is.
+"""The built-in demo upstream as a child process, the settings that point at it, and its address.
 
 Commands that sign in at the demo of a running gateway find it by a file:
 
@@ -27,7 +27,7 @@ _ROOT = Path(__file__).resolve().parents[2]  # where `upstream.demo` can be impo
 _COMMAND = (sys.executable, "-m", "upstream.demo", "--port", "0", "--exit-with-parent")
 _READY = re.compile(r"demo upstream on (http://\S+)")
 DEMO_FILE = Path("data") / "demo.json"
-START_SECONDS = 30.0  # a first start compiles modules, on slow disks
+START_SECONDS = 30.0  # a first start compiles modules, perhaps on a slow disk
 STOP_SECONDS = 5.0
 
 _logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class RunningDemo(Struct, frozen=True):
 
 @contextmanager
 def told(running: RunningDemo) -> Iterator[None]:
-    """Keep the addresses in `data/demo.json` for the block; without a disk, in the log alone."""
+    """Keep the addresses in `data/demo.json` while the block runs; without a disk, log them only."""
     try:
         _write(running)
     except OSError as error:
@@ -146,13 +146,13 @@ def told(running: RunningDemo) -> Iterator[None]:
     try:
         yield
     finally:
-        if told_demo() == running:  # else another gateway was started here since
+        if told_demo() == running:  # otherwise another gateway has been started here since
             with suppress(OSError):
                 DEMO_FILE.unlink(missing_ok=True)
 
 
 def told_demo() -> RunningDemo | None:
-    """Return the addresses that the last gateway told here, None if there is none."""
+    """Return the addresses that the last gateway wrote here, None if there are none."""
     try:
         return msgspec.json.decode(DEMO_FILE.read_bytes(), type=RunningDemo)
     except (OSError, msgspec.DecodeError):

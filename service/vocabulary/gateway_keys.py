@@ -29,9 +29,9 @@ _KEY = re.compile(rf"{PREFIX}([a-z0-9]{{{_ID_LENGTH}}})[A-Za-z0-9]{{{_SECRET_LEN
 class GatewayKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The stored record of a key.
 
-    `digest` is its SHA-256 in hexadecimal, `credential` what it stands for, sealed;
-    `created_at` is in seconds since 1970. A limit of 0 is none, and so are no `models`.
-    `shows_account`: its holder may see the limits of the account that it stands for.
+    `digest` is its SHA-256 in hexadecimal, `credential` the encrypted credential that it stands
+    for; `created_at` is in seconds since 1970. A limit of 0 means no limit, and empty `models` mean
+    any. `shows_account`: its holder may see the limits of the account behind it.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Accounts that signed in by the command `login`, and are kept here for gateway keys (spec 15)."""
+"""Accounts that signed in by the command `login`, stored here for gateway keys (spec 15)."""
 
 from enum import StrEnum
 
@@ -12,17 +12,17 @@ _MASK = "***"
 
 
 class Issuer(StrEnum):
-    """Who signed an account in: an account of one is never sent to the other."""
+    """The service that signed an account in; tokens of one are never sent to another."""
 
     OPENAI = "openai"
     DEMO = "demo"
 
 
 class StoredAccount(Struct, frozen=True):
-    """One login.
+    """The record of one login.
 
-    `refresh_token` is the one that the login gave, and stands for all that came of it since: what
-    is known of a token is kept under a hash of it. `created_at` is in seconds since 1970.
+    `refresh_token` is the first one, which the login gave. It names the account for good: all later
+    tokens are stored under its hash. `created_at` is in seconds since 1970.
     """
 
     name: str
@@ -37,18 +37,18 @@ class StoredAccount(Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """The name of this person's account, the same after another login."""
+        """The id of the person's account, the same after another login."""
         person = self.user_id or self.email
         return fingerprint(f"{self.issuer} {self.account_id} {person}")[:_ID_LENGTH]
 
     @property
     def token(self) -> str:
-        """The token of the credential, with the word that says which upstream it is for."""
+        """The token of the credential, with the prefix of its upstream."""
         return f"{CODEX_PREFIX}{self.refresh_token}"
 
     @property
     def token_key(self) -> str:
-        """The hash under which all about the token is kept."""
+        """The hash under which the account's tokens are stored."""
         return fingerprint(self.token)
 
     @property
@@ -59,5 +59,5 @@ class StoredAccount(Struct, frozen=True):
 
     @override
     def __repr__(self) -> str:
-        """Never show the token, nor whose it is."""
+        """Never show the token or the address."""
         return f"StoredAccount({self.id})"
