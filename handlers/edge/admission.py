@@ -21,7 +21,7 @@ _FOR_OPERATORS = frozenset({"/healthz", "/readyz", "/metrics"})
 _BUSY_SECONDS = 5.0  # of Retry-After
 
 
-class _Open:
+class _OpenRequests:
     """The number of requests that this process is answering."""
 
     def __init__(self, limit: int) -> None:
@@ -48,12 +48,12 @@ class _Open:
             self._number -= 1
 
 
-_OPEN = web.AppKey("_OPEN", _Open)
+_OPEN = web.AppKey("_OPEN", _OpenRequests)
 
 
 def install_admission(app: web.Application) -> None:
     """Put the limits in front of the application's routes."""
-    app[_OPEN] = _Open(app[CONFIG].server.max_requests)
+    app[_OPEN] = _OpenRequests(app[CONFIG].server.max_requests)
     app.middlewares.append(admission)
 
 

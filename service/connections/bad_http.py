@@ -69,7 +69,7 @@ class _Connection(RequestHandler):
     """The connection of a caller."""
 
     __slots__ = (
-        *("_has_begun", "_linger_seconds", "_newest", "_patience"),
+        *("_has_begun", "_linger_seconds", "_newest", "_head_timer"),
         *("_half_closed", "_server", "_tail"),
     )
 
@@ -77,7 +77,7 @@ class _Connection(RequestHandler):
         super().__init__(server, **settings)  # type: ignore[arg-type]  # as the base server does
         self._server = server
         self._linger_seconds = self._lingering_time
-        self._patience: asyncio.TimerHandle | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
         self._half_closed: HalfClosed | None = None
         self._newest: tuple[RawRequestMessage, StreamReader] | None = None  # the latest request
         self._has_begun = False  # the head of another request, after that one
@@ -86,11 +86,11 @@ class _Connection(RequestHandler):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._patience = self._loop.call_later(HEAD_SECONDS, self._give_up)
+        self._head_timer = self._loop.call_later(HEAD_SECONDS, self._give_up)
 
     @override
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._be_patient()
+        self._stop_head_timer()
         if self._half_closed is not None:
             self._half_closed.end()
         super().connection_lost(exc)
@@ -128,9 +128,9 @@ class _Connection(RequestHandler):
         self._tail = (self._tail + data)[-len(_HEAD_END) :]
         self._has_begun = self._begins(data, is_between=is_between)
         if self._messages or self._request_in_progress:
-            self._be_patient()
-        elif self._patience is None and self.transport is not None:
-            self._patience = self._loop.call_later(HEAD_SECONDS, self._give_up)
+            self._stop_head_timer()
+        elif self._head_timer is None and self.transport is not None:
+            self._head_timer = self._loop.call_later(HEAD_SECONDS, self._give_up)
 
     def _begins(self, data: bytes, *, is_between: bool) -> bool:
         """Tell whether the latest request is complete and bytes of another one have followed."""
@@ -145,10 +145,10 @@ class _Connection(RequestHandler):
         pieces = payload._buffer  # noqa: SLF001 - it does not tell otherwise
         return bool(pieces) and not message.compression and not data.endswith(pieces[-1])
 
-    def _be_patient(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def _give_up(self) -> None:
         """Close a connection whose request began but did not arrive in full."""
@@ -187,8 +187,8 @@ class _Connection(RequestHandler):
         if is_left or (self._half_closed is not None and not self._messages):
             resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
-        if self._has_begun and not self._messages and self._patience is None:
-            self._patience = self._loop.call_later(HEAD_SECONDS, self._give_up)
+        if self._has_begun and not self._messages and self._head_timer is None:
+            self._head_timer = self._loop.call_later(HEAD_SECONDS, self._give_up)
         return finished
 
     def _answer(self, status: int, reason: str) -> web.Response:

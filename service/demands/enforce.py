@@ -163,7 +163,7 @@ def _without_words(piece: Delta) -> Delta:
     return structs.replace(piece, words="") if isinstance(piece, Cited) else piece
 
 
-async def complied(
+async def enforced(
     turns: Turns, chat: ChatRequest, demand: Demand, credential: Credential, *, is_kept: bool
 ) -> AsyncGenerator[list[Delta], None]:
     """Yield an answer that meets the demand, or one that ends in a failure.

@@ -13,7 +13,7 @@ from handlers.routes import add_routes
 from service import keys
 from service.demands.imitated_turns import ImitatedTurns
 from service.observing.metrics import Metrics
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.pipeline.fast_lane import FastLane
 from service.ports import RouteState
 from service.settings.config import Config
@@ -158,7 +158,7 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.CONFIG] = config
     app[keys.CHOICE] = UpstreamChoice(config.tokens.codex_client_id)
     app[keys.METRICS] = metrics = Metrics()
-    app[keys.DRIFT] = Drift(metrics)
+    app[keys.UNKNOWN_EVENTS] = UnknownEvents(metrics)
     kept = config.conversation
     is_kept = not (kept.temporary or kept.delete_after_response)
     app[keys.TURNS] = ImitatedTurns(around.turns, is_kept=is_kept)

@@ -104,5 +104,5 @@ def _turn_services(
         ),
         conversations=conversations,
         metrics=shared.metrics,
-        drift=shared.drift,
+        unknown_events=shared.unknown_events,
     )

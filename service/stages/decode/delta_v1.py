@@ -127,7 +127,7 @@ class DecodeDelta:
             raise UpstreamProtocolError("a delta's operation is not known")
 
     def _begin_growth(self) -> _Growth | None:
-        """Begin to gather text for the channel's document if it goes to the end of its message."""
+        """Begin to gather text if the channel's place is the end of a message."""
         if self._path != ANSWER_PATH and not self._path.startswith(_GROWING):
             return None
         message_id = _grown_message(self._settled(), self._path)

@@ -84,7 +84,7 @@ class DecodeSse:
         if self._is_start:
             self._is_start = False
             line = line.removeprefix(_BOM)
-            # A body that is JSON and nothing else may begin with blanks.
+            # A body that is only JSON may begin with blanks.
             line = stripped if (stripped := line.lstrip()).startswith(b"{") else line
         if line.startswith(b"data:"):
             self._is_json_open = False

@@ -29,7 +29,7 @@ class Place(Struct, gc=False):
     used: int | None  # the start of the reference that gave it its pages
 
 
-class _Kin:
+class _References:
     """The references that fit one kind of marker, in order, and the places of such markers."""
 
     def __init__(self) -> None:
@@ -111,15 +111,15 @@ class Citations:
 
     def __init__(self) -> None:
         self._known: tuple[Reference, ...] = ()
-        self._kin: dict[_Key, _Kin] = {}
+        self._by_key: dict[_Key, _References] = {}
 
     def learn(self, references: tuple[Reference, ...]) -> Iterator[CitationResolved]:
         """Take the current references; yield pages for places that were sent without any."""
         start, old_end, new_end = changed_part(self._known, references)
-        for reference, kin in self._with_kin(self._known[start:old_end]):
+        for reference, kin in self._with_keys(self._known[start:old_end]):
             kin.remove(reference)
         self._known = references
-        changed = [*self._with_kin(references[start:new_end])]
+        changed = [*self._with_keys(references[start:new_end])]
         for reference, kin in changed:
             kin.add(reference)
         for reference, kin in changed:
@@ -128,10 +128,12 @@ class Citations:
                     place.sources = reference.sources
                     yield CitationResolved(place.number, reference.sources)
 
-    def _with_kin(self, references: Iterable[Reference]) -> Iterator[tuple[Reference, _Kin]]:
+    def _with_keys(
+        self, references: Iterable[Reference]
+    ) -> Iterator[tuple[Reference, _References]]:
         for reference in references:
             for key in _keys_of(reference):
-                yield reference, self._kin.setdefault(key, _Kin())
+                yield reference, self._by_key.setdefault(key, _References())
 
     def find(self, marker: str, start: int) -> Reference | None:
         """Return the reference for a marker, the nearest if several fit."""
@@ -141,10 +143,10 @@ class Citations:
     def place(self, marker: str, place: Place) -> None:
         """Store the place where a marker was sent."""
         for key in _keys_at(marker):
-            self._kin.setdefault(key, _Kin()).place(place)
+            self._by_key.setdefault(key, _References()).place(place)
 
-    def _fitting(self, marker: str) -> Iterable[_Kin]:
-        return (kin for key in _keys_at(marker) if (kin := self._kin.get(key)) is not None)
+    def _fitting(self, marker: str) -> Iterable[_References]:
+        return (kin for key in _keys_at(marker) if (kin := self._by_key.get(key)) is not None)
 
 
 def _keys_of(reference: Reference) -> tuple[_Key, ...]:

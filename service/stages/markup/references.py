@@ -277,7 +277,7 @@ def _is_balanced(url: str) -> bool:
 
 
 def link(title: str, url: str) -> str:
-    """Return a Markdown link, in whose title no link ends or begins, nor a cell of a table."""
+    """Return a Markdown link whose title cannot end or begin a link, nor end a table cell."""
     return f"[{in_table(_LINE_END.sub(' ', title).replace('](', '] ('))}]({url})"
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from service.vocabulary.events import FunctionCallStarted, ReasoningText, TurnEnded
 from service.vocabulary.native import (
     MessageEnded,
+    MessagePhase,
     MessageStarted,
-    Phase,
     ReasoningPart,
     ReasoningStarted,
     RefusalText,
@@ -68,7 +68,7 @@ class Flatten:
                 self._needs_reasoning_gap = self._has_reasoning
 
     def _start(self, phase: str) -> None:
-        self._is_commentary = phase == Phase.COMMENTARY
+        self._is_commentary = phase == MessagePhase.COMMENTARY
         if self._is_commentary:
             self._needs_reasoning_gap = self._has_reasoning
             if self._commentary:

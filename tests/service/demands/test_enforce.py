@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.demands.enforce import complied
+from service.demands.enforce import enforced
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import QueueFullError, ServiceError
 from service.vocabulary.events import (
@@ -96,7 +96,7 @@ async def answered(
         received_at=0,
         demand=demand,
     )
-    answer = complied(turns, chat, demand, Credential("fk-x"), is_kept=is_kept)
+    answer = enforced(turns, chat, demand, Credential("fk-x"), is_kept=is_kept)
     batches = [batch async for batch in answer]
     assert turns.closed == len(turns.requests)
     aside = (TurnFacts, AnswerStarted, TextSpent)

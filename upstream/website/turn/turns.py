@@ -11,7 +11,7 @@ from msgspec import Struct
 from service.files.file_names import without_controls
 from service.observing.metrics import Metrics
 from service.observing.tracing import child_span
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.pipeline.joined import make_answer, make_reader, through
 from service.ports import Assets, Lane, TokenExchange, UploadStore
 from service.settings.config import Config
@@ -69,7 +69,7 @@ class TurnServices(Struct, frozen=True):
     assets: Assets
     conversations: Conversations
     metrics: Metrics
-    drift: Drift
+    unknown_events: UnknownEvents
     clock: Clock = LoopClock()
 
 
