@@ -1,4 +1,4 @@
-"""Who is let in: limits on all requests, and gateway keys."""
+"""Admission: limits on all requests, and gateway keys."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The turn that is checked and asked for once more, over scripted turns."""
+"""Enforced demands: the answer is checked and asked for once more, over scripted turns."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -84,7 +84,7 @@ def says(*texts: str, end: TurnEnded = END) -> list[list[Delta]]:
 async def answered(
     turns: Turns, demand: Demand, *, is_kept: bool = True
 ) -> tuple[list[list[Delta]], list[Delta]]:
-    """Return the batches, and all of their pieces but names, starts and what was spent."""
+    """Return the batches, and all their deltas except names, starts and spent text."""
     chat = ChatRequest(
         request_id="r",
         model="m",

@@ -1,4 +1,4 @@
-"""Keys that may ask for some models only."""
+"""Keys that are limited to some models."""
 
 import pytest
 from msgspec import structs

@@ -38,7 +38,7 @@ HELLO = ChatRequest(
 
 
 class Counted:
-    """Turns that are counted, and that wait for a gate after their first batch."""
+    """Counts its turns, each of which waits for a gate after the first batch."""
 
     def __init__(self, *script: list[Delta] | Exception) -> None:
         self.script = script or ([AnswerText("a")], [AnswerText("b"), END])

@@ -289,7 +289,7 @@ class UpstreamTurns:
                     turn.wanted = delta
                 case TurnEnded():
                     turn.is_over = True
-                    self._services.drift.note(delta.counts, delta.samples)
+                    self._services.unknown_events.note(delta.counts, delta.samples)
                 case _:
                     pass
 
