@@ -36,11 +36,10 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     """
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
-    # The body gets no name here: it may be long, and would be kept until the last event.
-    fields = chat_request(
-        await read_body(request, config.server.max_body_bytes), arrival_of(request)
-    )
-    record.chat = chat = await checked(fields)
+    # No name for the body: it may be long, and would be kept until the last event.
+    arrival = arrival_of(request)
+    fields = chat_request(await read_body(request, config.server.max_body_bytes), arrival)
+    record.chat = chat = await checked(fields, is_native=arrival.is_native)
     meta = ReplyMeta(
         id=f"chatcmpl-{secrets.token_bytes(_ID_LENGTH).translate(_ID_CHARS).decode()}",
         created=int(time.time()),

@@ -16,8 +16,8 @@ from handlers.reading.common_fields import (
 )
 from handlers.reading.demand_fields import WireDemand, demand_of
 from handlers.reading.json_body import decode_json, given_names, refusal
-from handlers.reading.wish_fields import WireWishes, wishes_of
-from service.vocabulary.requests import ChatRequest
+from handlers.reading.wish_fields import WireWishes, is_much, wishes_of
+from service.vocabulary.requests import ChatRequest, Wishes
 
 
 class _StreamOptions(Struct, frozen=True):
@@ -74,7 +74,7 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
     _refuse_unsupported(fields)
     if not fields.messages:
         raise refusal("messages", "the list is empty; send at least one message")
-    options = fields.stream_options
+    options, wishes = fields.stream_options, wishes_of(fields)
     return ChatRequest(
         request_id=arrival.request_id,
         model=model_name(fields.model),
@@ -89,12 +89,18 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
         stop=stop_strings(fields.stop),
         conversation_id=upstream_id("conversation_id", fields.conversation_id),
         parent_message_id=upstream_id("parent_message_id", fields.parent_message_id),
-        ignored_fields=ignored_names(
-            given_names(body), HONOURED | _NATIVE if arrival.is_native else HONOURED
-        ),
+        ignored_fields=ignored_names(given_names(body), _honoured(wishes, arrival)),
         demand=demand_of(fields),
-        wishes=wishes_of(fields),
+        wishes=wishes,
     )
+
+
+def _honoured(wishes: Wishes, arrival: Arrival) -> frozenset[str]:
+    """Return the fields that have an effect with the upstream of this request."""
+    if arrival.is_native:
+        return HONOURED | _NATIVE
+    effort = {"reasoning_effort"} if is_much(wishes.effort) else set()
+    return HONOURED | effort | {"web_search_options"}
 
 
 def _refuse_unsupported(fields: ChatFields) -> None:

@@ -13,10 +13,11 @@ from msgspec import Struct
 
 from handlers.reading.json_body import quoted, refusal
 from service.demands.json_schemas import SchemaError, check_schema
+from service.demands.strict_schemas import check_strict
 from service.vocabulary.requests import ChatRequest, Demand, Function, JsonFormat
 
 MAX_FUNCTIONS = 128  # as OpenAI has it
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}}
 
 
@@ -147,32 +148,43 @@ def offered_functions(
     return tuple(each for each in functions if not choice.only or each.name in choice.only)
 
 
-async def checked(chat: ChatRequest) -> ChatRequest:
-    """Check the schemas of a request in a thread, and return the request.
+async def checked(chat: ChatRequest, *, is_native: bool) -> ChatRequest:
+    """Return the request when its schemas were checked, off the event loop.
+
+    Args:
+        chat: what is asked for.
+        is_native: its upstream holds answers to strict schemas itself, of which it takes a part only.
 
     Raises:
         RequestError: a schema is invalid; the message names the place in it.
     """
     if chat.demand is not None:
-        await asyncio.to_thread(_check_schemas, chat.demand)
+        await asyncio.to_thread(_check_schemas, chat.demand, is_native=is_native)
     return chat
 
 
-def _check_schemas(demand: Demand) -> None:
-    schemas = [(function.path, function.parameters) for function in demand.functions]
+def _check_schemas(demand: Demand, *, is_native: bool) -> None:
+    schemas = [(each.path, each.parameters, each.is_strict) for each in demand.functions]
     wanted = demand.json_format
     if wanted is not None and wanted.schema is not None:
-        schemas.append((wanted.path, wanted.schema))
-    for path, schema in schemas:
+        schemas.append((wanted.path, wanted.schema, wanted.is_strict))
+    for path, schema, is_strict in schemas:
         try:
             check_schema(schema)
+            if is_native and is_strict:
+                check_strict(schema)
         except SchemaError as error:
             problem = f"this is no JSON Schema that can be used: {error.problem}"
             raise refusal(f"{path}{error.place}", problem, "invalid_json_schema") from None
 
 
 def function(
-    name: str, parameters: dict[str, Any] | None, description: str | None, path: str
+    name: str,
+    parameters: dict[str, Any] | None,
+    description: str | None,
+    path: str,
+    *,
+    is_strict: bool = False,
 ) -> Function:
     """Return a function that was sent.
 
@@ -180,19 +192,21 @@ def function(
         name: as sent.
         parameters: the schema of its arguments; without one it takes none.
         description: as sent.
-        path: its place in the request; the name and the schema are below it.
+        path: where it stands in the request: the name and the schema are below it.
+        is_strict: whether arguments have to fit without fail.
 
     Raises:
         RequestError: the name is invalid, or the schema is not that of an object.
     """
     if not NAME.fullmatch(name):
-        problem = "expected 1 to 64 letters, digits, '_' and '-'"
+        problem = "expected 1 to 128 letters, digits, '_' and '-'"
         raise refusal(f"{path}.name", f"{quoted(name)} is no name of a function; {problem}")
     schema = _NO_ARGUMENTS if parameters is None else parameters
     if schema.get("type", "object") != "object":
         problem = "arguments are an object; send {'type': 'object', …}"
         raise refusal(f"{path}.parameters.type", problem, "invalid_json_schema")
-    return Function(name, f"{path}.parameters", description or "", schema)
+    where = f"{path}.parameters"
+    return Function(name, where, description or "", schema, is_strict=is_strict)
 
 
 def _tool(tool: WireTool, path: str) -> Function:
@@ -205,7 +219,8 @@ def _tool(tool: WireTool, path: str) -> Function:
 
 
 def _function(sent: WireFunction, path: str, inner: str) -> Function:
-    return function(sent.name, sent.parameters, sent.description, f"{path}{inner}")
+    where, is_strict = f"{path}{inner}", bool(sent.strict)
+    return function(sent.name, sent.parameters, sent.description, where, is_strict=is_strict)
 
 
 def _tool_choice(choice: str | WireChoice | None) -> Choice:
@@ -279,4 +294,5 @@ def _fitting_schema(sent: _JsonSchema | None) -> JsonFormat:
         raise refusal(f"{path}.name", "this field is required")
     if sent.schema is None:
         raise refusal(f"{path}.schema", "this field is required")
-    return JsonFormat(f"{path}.schema", sent.schema, sent.name, sent.description or "")
+    where, about = f"{path}.schema", sent.description or ""
+    return JsonFormat(where, sent.schema, sent.name, about, is_strict=bool(sent.strict))

@@ -21,6 +21,7 @@ from service.vocabulary.requests import Wishes
 
 # Levels that some model knows; only clients know `ultra` (codex 2.3).
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
+MUCH_EFFORT = frozenset({"high", "xhigh", "max", "ultra"})
 _NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}}
 
 
@@ -53,6 +54,11 @@ def effort_word(word: str | None, path: str) -> str:
     return word or ""
 
 
+def is_much(effort: str) -> bool:
+    """Tell whether so much effort is more than the website takes by itself (spec 6.6)."""
+    return effort in MUCH_EFFORT
+
+
 def wishes_of(fields: WireWishes) -> Wishes:
     """Return the wishes of a chat completion.
 
@@ -76,6 +82,7 @@ def wishes_of(fields: WireWishes) -> Wishes:
         summary="auto",
         service_tier=fields.service_tier or "",
         cache_key=fields.prompt_cache_key or "",
+        wants_search=bool(searches),
     )
 
 

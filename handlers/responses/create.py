@@ -73,7 +73,12 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     record.chat = asked.chat
     demand, is_temporary = asked.chat.demand, config.conversation.temporary
     functions = demand.functions if demand else ()
-    events = ResponseEvents(asked.begun, functions, is_temporary=is_temporary)
+    events = ResponseEvents(
+        asked.begun,
+        functions,
+        is_temporary=is_temporary,
+        shows_sealed=asked.chat.wishes.is_sealed_wanted,
+    )
     running = Running(events, is_kept=asked.is_kept)
     with request.app[RUNNING].entered(asked.owner, asked.begun.id, running):
         answer = _Answer(request, asked, events, running)
@@ -104,15 +109,16 @@ async def with_pictures(source: Source, blobs: BlobStore, pictures: dict[str, st
 async def _read(request: web.Request, config: Config, credential: Credential) -> _Asked:
     body = await read_body(request, config.server.max_body_bytes)
     fields = response_fields(body)
-    history = History(kept_responses(request.app), credential.owner, config.conversation)
+    arrival, kept = arrival_of(request), config.conversation
+    is_sent_anew = arrival.is_native or kept.temporary or kept.delete_after_response
+    history = History(kept_responses(request.app), credential.owner, is_sent_anew=is_sent_anew)
     stem = secrets.token_hex(_ID_BYTES)
     items = await history.resolved(input_items(fields.input or "", stem))
     previous = None
     if fields.previous_response_id:
         previous = await history.previous(fields.previous_response_id)
     model = asked_model(fields, previous.response["model"] if previous else None)
-    arrival = arrival_of(request)
-    chat = await checked(response_chat(fields, items, arrival, model))
+    chat = await checked(response_chat(fields, items, arrival, model), is_native=arrival.is_native)
     ignored = ignored_fields(body, fields, is_native=arrival.is_native)
     chat = structs.replace(chat, ignored_fields=ignored)
     return _Asked(
@@ -189,6 +195,8 @@ class _Answer:
             input_items=self._asked.items,
             conversation_id=None if is_gone else facts.conversation_id,
             message_id=None if is_gone else facts.message_id,
+            sealed=self._events.sealed,
+            cache_key=facts.cache_key,
         )
         await kept_responses(self._request.app).keep(self._asked.owner, kept)
 

@@ -20,6 +20,7 @@ class _Format(Struct, frozen=True):
     name: str = ""
     description: str | None = None
     schema: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class TextOptions(Struct, frozen=True):
@@ -38,19 +39,22 @@ class WireDemand(Struct, frozen=True, kw_only=True):
     text: dict[str, Any] | None = None
 
 
-def demand_of(fields: WireDemand, items: Sequence[Mapping[str, Any]] = ()) -> Demand | None:
+def demand_of(
+    fields: WireDemand, items: Sequence[Mapping[str, Any]] = (), *, is_native: bool = False
+) -> Demand | None:
     """Return what a response demands, or None.
 
     Args:
-        fields: the request's.
-        items: its input, which may bring tools as well.
+        fields: of the request.
+        items: of its input, which may bring tools as well.
+        is_native: the upstream itself says which other tools it has.
 
     Raises:
         RequestError: a field is wrong, or asks for something unsupported.
     """
     json_format = _json_format(fields.text)
     tools = all_tools(fields.tools, items)
-    functions = functions_of(tools, is_offered=fields.tool_choice != "none")
+    functions = functions_of(tools, is_limited=fields.tool_choice != "none" and not is_native)
     choice = _choice(fields.tool_choice)
     if tools and not functions:
         choice = Choice(may_call=choice.may_call)  # a call of the model's own tools
@@ -111,7 +115,8 @@ def _json_format(text: dict[str, Any] | None) -> JsonFormat | None:
             raise refusal("text.format.name", "this field is required")
         case _Format(type="json_schema", schema=dict(schema)):
             path = "text.format.schema"
-            return JsonFormat(path, schema, wanted.name, wanted.description or "")
+            about, is_strict = wanted.description or "", bool(wanted.strict)
+            return JsonFormat(path, schema, wanted.name, about, is_strict=is_strict)
         case _Format(type="json_schema"):
             raise refusal("text.format.schema", "this field is required")
         case _Format(kind):

@@ -12,6 +12,7 @@ from handlers.reading.common_fields import (
     model_name,
 )
 from handlers.reading.json_body import decode_json, given_names, quoted, refusal
+from handlers.reading.wish_fields import is_much
 from handlers.responses.demand_fields import WireDemand, demand_of, echoed_text
 from handlers.responses.items import input_messages
 from handlers.responses.tools import echoed_tool
@@ -93,7 +94,8 @@ def ignored_fields(
 ) -> tuple[str, ...]:
     """Return the names of the fields that were given and have no effect."""
     inert = {"truncation"} if fields.truncation == "auto" else set()
-    honoured = HONOURED | _NATIVE if is_native else HONOURED
+    much = {"reasoning"} if is_much(wishes_of(fields).effort) else set()
+    honoured = HONOURED | (_NATIVE if is_native else much)
     return ignored_names(given_names(body), honoured - inert)
 
 
@@ -140,7 +142,7 @@ def response_chat(
         received_at=arrival.received_at,
         idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_output_tokens,
-        demand=demand_of(fields, items),
+        demand=demand_of(fields, items, is_native=arrival.is_native),
         wishes=wishes_of(fields),
         needs_copies=True,  # the response contains its pictures
     )

@@ -1,8 +1,8 @@
 """Continues an earlier response, named by its id (openai-wire 8).
 
-Where the upstream keeps the conversation, only new messages are sent to it. Where conversations are
-temporary or hidden afterwards, or the upstream keeps none, the whole history is sent again from the
-kept items.
+The website keeps the conversation, so only what is new is sent to it. Where there is nothing to go
+on with upstream, since conversations are temporary or hidden afterwards or the upstream keeps none
+at all, the history is sent anew, from what the gateway has kept itself.
 """
 
 from typing import Any
@@ -11,7 +11,6 @@ from msgspec import structs
 
 from handlers.reading.json_body import quoted, refusal
 from handlers.responses.items import REFERENCE, input_messages
-from service.settings.config import ConversationConfig
 from service.stages.encode.response_output import response_of
 from service.turns.kept_responses import KeptResponse, KeptResponses
 from service.vocabulary.errors import NotFoundError
@@ -21,12 +20,18 @@ MAX_CHAIN = 200  # responses that are sent again; a longer conversation exceeds 
 
 
 class History:
-    """The kept responses of one owner that a request continues."""
+    """The kept responses of one owner, as far as a request goes on from them.
 
-    def __init__(self, kept: KeptResponses, owner: str, settings: ConversationConfig) -> None:
+    Args:
+        kept: of everybody.
+        owner: whose they are.
+        is_sent_anew: the upstream has nothing to go on with.
+    """
+
+    def __init__(self, kept: KeptResponses, owner: str, *, is_sent_anew: bool) -> None:
         self._kept = kept
         self._owner = owner
-        self._is_sent_anew = settings.temporary or settings.delete_after_response
+        self._is_sent_anew = is_sent_anew
 
     async def previous(self, response_id: str) -> KeptResponse:
         """Return the response to continue.
@@ -66,7 +71,9 @@ class History:
             history = await self._messages(previous)
             system = tuple(one for one in chat.messages[:1] if one.role == "system")
             messages = (*system, *history, *chat.messages[len(system) :])
-            return structs.replace(chat, messages=messages)
+            key = chat.wishes.cache_key or previous.cache_key
+            wishes = structs.replace(chat.wishes, cache_key=key)
+            return structs.replace(chat, messages=messages, wishes=wishes)
         if previous.conversation_id is None or previous.message_id is None:
             problem = (
                 "that response ended before it was part of a conversation; go on from the one "
@@ -92,7 +99,7 @@ class History:
                 problem = "the input before it was over the limit of what is kept; send it anew"
                 raise refusal("previous_response_id", problem)
             messages += input_messages(kept.input_items, f"previous[{at}].input")
-            messages += input_messages(kept.response["output"], f"previous[{at}].output")
+            messages += input_messages(kept.whole_output, f"previous[{at}].output")
         return messages
 
     async def _referred(
@@ -101,16 +108,16 @@ class History:
         item_id = item.get("id")
         if not isinstance(item_id, str):
             raise refusal(path, "expected the id of an item of an earlier response")
-        if item_id.startswith("rs_"):
-            return {"type": "reasoning", "id": item_id, "summary": []}  # left out later
         response_id = response_of(item_id)
         if response_id not in known:
             known[response_id] = await self._kept.find(self._owner, response_id)
         kept = known[response_id]
         items: list[dict[str, Any]] = (
-            [*kept.response["output"], *(kept.input_items or ())] if kept else []
+            [*kept.whole_output, *(kept.input_items or ())] if kept else []
         )
         found = next((one for one in items if one.get("id") == item_id), None)
+        if found is None and item_id.startswith("rs_"):
+            return {"type": "reasoning", "id": item_id, "summary": []}  # it is left out
         if found is None:
             raise NotFoundError(f"Item with id {quoted(item_id)} not found.", param=path)
         return found

@@ -34,6 +34,7 @@ class _FunctionTool(Struct, frozen=True):
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class _Grammar(Struct, frozen=True):
@@ -72,18 +73,18 @@ def all_tools(
 
 
 def functions_of(
-    tools: Sequence[tuple[str, dict[str, Any]]], *, is_offered: bool
+    tools: Sequence[tuple[str, dict[str, Any]]], *, is_limited: bool
 ) -> list[Function]:
     """Return the functions among the tools, without the model's own tools.
 
     Args:
         tools: each with its path.
-        is_offered: whether any may be called; if not, unsupported ones do no harm.
+        is_limited: whether those that the website has not are refused.
 
     Raises:
         RequestError: a tool is wrong, or not supported.
     """
-    return [made for path, tool in tools for made in _functions(tool, path, is_offered=is_offered)]
+    return [made for path, tool in tools for made in _functions(tool, path, is_limited=is_limited)]
 
 
 def echoed_tool(tool: dict[str, Any]) -> dict[str, Any]:
@@ -98,14 +99,14 @@ def is_built_in(kind: str) -> bool:
     return kind.startswith(_BUILT_IN)
 
 
-def _functions(tool: dict[str, Any], path: str, *, is_offered: bool) -> Iterator[Function]:
+def _functions(tool: dict[str, Any], path: str, *, is_limited: bool) -> Iterator[Function]:
     match tool.get("type"):
         case "function" | "custom":
             yield _function(tool, path)
         case "namespace":
             yield from _of_namespace(converted(tool, _Namespace, path), path)
         case str(kind):
-            if is_offered and not is_built_in(kind):
+            if is_limited and not is_built_in(kind):
                 kinds = ("function", "custom", "namespace", *_BUILT_IN)
                 names = ", ".join(f"'{name}'" for name in kinds)
                 problem = f"tools of kind {quoted(kind)} are not supported; use {names}"
@@ -117,7 +118,8 @@ def _functions(tool: dict[str, Any], path: str, *, is_offered: bool) -> Iterator
 def _function(tool: dict[str, Any], path: str) -> Function:
     if tool["type"] == "function":
         sent = converted(tool, _FunctionTool, path)
-        return function(sent.name, sent.parameters, sent.description, path)
+        is_strict = bool(sent.strict)
+        return function(sent.name, sent.parameters, sent.description, path, is_strict=is_strict)
     custom = converted(tool, _CustomTool, path)
     words = "\n".join(part for part in (custom.description, _told(custom.format)) if part)
     made = function(custom.name, _INPUT_SCHEMA, words, path)
@@ -134,7 +136,7 @@ def _told(grammar: _Grammar | None) -> str:
 
 def _of_namespace(namespace: _Namespace, path: str) -> Iterator[Function]:
     if not NAME.fullmatch(namespace.name):
-        problem = "expected 1 to 64 letters, digits, '_' and '-'"
+        problem = "expected 1 to 128 letters, digits, '_' and '-'"
         raise refusal(f"{path}.name", f"{quoted(namespace.name)} is no namespace; {problem}")
     about = namespace.description or ""
     for at, tool in enumerate(namespace.tools):

@@ -49,4 +49,12 @@ def wishes_of(fields: WireWishes) -> Wishes:
         service_tier=fields.service_tier or "",
         cache_key=fields.prompt_cache_key or "",
         is_sealed_wanted=SEALED in (fields.include or ()),
+        wants_search=_chosen(fields).startswith("web_search"),
+        wants_picture=_chosen(fields) == "image_generation",
     )
+
+
+def _chosen(fields: WireWishes) -> str:
+    """Return the type of the one tool that has to be used; empty without one."""
+    choice = fields.tool_choice
+    return str(choice.get("type")) if isinstance(choice, dict) else ""

@@ -2,7 +2,8 @@
 
 Commands that sign in at the demo of a running gateway find it by a file:
 
-    data/demo.json    {"demo": "http://127.0.0.1:41234", "gateway": "http://127.0.0.1:33333/v1"}
+    data/demo.json    {"demo": "http://127.0.0.1:41234", "gateway": "http://127.0.0.1:33333/v1",
+                       "process": 4711}
 """
 
 import logging
@@ -130,33 +131,57 @@ def _stop(child: subprocess.Popen[str]) -> None:
 
 
 class RunningDemo(Struct, frozen=True):
-    """The addresses of a demo, and of the API of the gateway that runs it."""
+    """The addresses of a demo and of the API of the gateway that runs it, and that process."""
 
     demo: str
     gateway: str
+    process: int
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the gateway still runs; one that was killed has removed nothing."""
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True  # of another user
+        return True
 
 
 @contextmanager
 def told(running: RunningDemo) -> Iterator[None]:
-    """Keep the addresses in `data/demo.json` while the block runs; without a disk, log them only."""
+    """Keep the addresses in `data/demo.json` while the block runs; without a disk, log them only.
+
+    Of several gateways in one directory the file names the latest, and after its end the one before.
+    """
+    before = told_demo()
+    _tell(running)
+    try:
+        yield
+    finally:
+        if told_demo() == running:  # else a later gateway has written it
+            if before is not None and before.is_running:
+                _tell(before)
+            else:
+                with suppress(OSError):
+                    DEMO_FILE.unlink(missing_ok=True)
+
+
+def told_demo() -> RunningDemo | None:
+    """Return the demo of the latest gateway in this directory, None if none runs."""
+    try:
+        running = msgspec.json.decode(DEMO_FILE.read_bytes(), type=RunningDemo)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return running if running.is_running else None
+
+
+def _tell(running: RunningDemo) -> None:
     try:
         _write(running)
     except OSError as error:
         _logger.warning("%s cannot be written, so `login` finds no demo: %s", DEMO_FILE, error)
-    try:
-        yield
-    finally:
-        if told_demo() == running:  # otherwise another gateway has been started here since
-            with suppress(OSError):
-                DEMO_FILE.unlink(missing_ok=True)
-
-
-def told_demo() -> RunningDemo | None:
-    """Return the addresses that the last gateway wrote here, None if there are none."""
-    try:
-        return msgspec.json.decode(DEMO_FILE.read_bytes(), type=RunningDemo)
-    except (OSError, msgspec.DecodeError):
-        return None
 
 
 def _write(running: RunningDemo) -> None:

@@ -70,7 +70,8 @@ def _run(loaded: LoadedConfig, program: Program | None) -> int:
             demo = ""
             if wants_demo(config):
                 demo = stack.enter_context(demo_upstream())
-                stack.enter_context(told(RunningDemo(demo, _api(config.server, sockets[0]))))
+                api = _api(config.server, sockets[0])
+                stack.enter_context(told(RunningDemo(demo, api, os.getpid())))
                 config = pointed_at(config, demo)
         except (ListenError, DemoError, StorageError) as error:
             sys.stderr.write(f"{error}\n")

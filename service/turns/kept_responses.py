@@ -25,15 +25,29 @@ _log = logging.getLogger("gateway.responses")
 class KeptResponse(Struct, frozen=True):
     """A response, and what is needed to continue it.
 
-    `response` is the object that its caller got, pictures without their content. `input_items` is
-    the input, None if it is too large to keep. `conversation_id` and `message_id` are the
-    upstream's, as far as known.
+    `response` is the object that its caller got, pictures without their content.
+    `input_items` is what this response was asked for, None if that is too much to
+    keep. `conversation_id` and `message_id` are the upstream's, as far as known. `sealed` is what
+    of its reasoning only the upstream can read, by the ids of the items, and `cache_key` the name
+    under which the upstream has the talk in its cache.
     """
 
     response: dict[str, Any]
     input_items: list[dict[str, Any]] | None = None
     conversation_id: str | None = None
     message_id: str | None = None
+    sealed: dict[str, str] = {}
+    cache_key: str = ""
+
+    @property
+    def whole_output(self) -> list[dict[str, Any]]:
+        """The output with what is sealed, as it goes back upstream."""
+        return [
+            {**item, "encrypted_content": self.sealed[item["id"]]}
+            if item["id"] in self.sealed
+            else item
+            for item in self.response["output"]
+        ]
 
 
 class KeepLimits(Struct, frozen=True):

@@ -367,11 +367,12 @@ class Outcome(StrEnum):
 
 
 class TurnFacts(Struct, frozen=True, gc=False):
-    """What is known of the turn besides its text; sent again whenever a field changes."""
+    """What is known of the turn besides its text; `cache_key` is the talk's in the upstream's cache."""
 
     conversation_id: str | None = None
     message_id: str | None = None
     upstream_model: str | None = None
+    cache_key: str = ""
 
 
 class ResumeWanted(Struct, frozen=True):

@@ -157,9 +157,10 @@ CUSTOM_INPUT = "input"  # the only argument of a custom tool
 class Function(Struct, frozen=True):
     """A function of the caller's; `parameters` is the JSON Schema of its arguments.
 
-    `name` is what the model calls it by, `path` the place of that schema in the request, for
-    errors. A function of a namespace has its own name and the namespace beside it. A custom tool
-    takes one text, which the model writes as the argument `CUSTOM_INPUT`.
+    `name` is what the model calls it by, `path` where that schema stands in the request, for
+    errors. One of a namespace has its own name and the namespace beside it. A custom tool takes
+    one text, which the model writes as the argument `CUSTOM_INPUT`. `is_strict` asks for arguments
+    that fit the schema without fail.
     """
 
     name: str
@@ -169,15 +170,17 @@ class Function(Struct, frozen=True):
     namespace: str = ""
     own_name: str = ""
     is_custom: bool = False
+    is_strict: bool = False
 
 
 class JsonFormat(Struct, frozen=True):
-    """JSON that the answer must be: an object, or a value of a schema; `path` as in `Function`."""
+    """JSON that the answer has to be: an object, or what fits a JSON Schema; the rest as above."""
 
     path: str
     schema: dict[str, Any] | None = None
     name: str = ""
     description: str = ""
+    is_strict: bool = False
 
 
 class Demand(Struct, frozen=True):
@@ -197,9 +200,10 @@ class Demand(Struct, frozen=True):
 class Wishes(Struct, frozen=True):
     """What a caller asks of the model besides words, in terms of the Responses API (openai-wire 8).
 
-    Tools, choice and format stay in the form in which they were sent. What an upstream cannot do is
-    listed among the request's ignored fields. A text is empty, and a value None, where the caller
-    asked for nothing. `is_sealed_wanted`: the caller wants encrypted reasoning.
+    Tools, choice and format are as they were sent, in that API's form; what an upstream cannot do
+    of it is among the request's ignored fields. A text is empty, and a value None, where nothing
+    was asked for. `is_sealed_wanted`: the caller takes sealed reasoning along. `wants_search` and
+    `wants_picture`: an answer without is none, which an upstream of its own tools can be hinted at.
     """
 
     tools: tuple[dict[str, Any], ...] = ()
@@ -212,6 +216,8 @@ class Wishes(Struct, frozen=True):
     service_tier: str = ""
     cache_key: str = ""
     is_sealed_wanted: bool = False
+    wants_search: bool = False
+    wants_picture: bool = False
 
 
 class ChatRequest(Struct, frozen=True):

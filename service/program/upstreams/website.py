@@ -24,6 +24,7 @@ from upstream.website.models.lists import ModelLists
 from upstream.website.turn.arkose import Arkose
 from upstream.website.turn.client import TurnClient
 from upstream.website.turn.conversations import Conversations
+from upstream.website.turn.efforts import RefusedEfforts
 from upstream.website.turn.turns import TurnServices, UpstreamTurns
 
 
@@ -103,6 +104,7 @@ def _turn_services(
             sign=shared.links.signed,
         ),
         conversations=conversations,
+        efforts=RefusedEfforts(shared.state),
         metrics=shared.metrics,
         unknown_events=shared.unknown_events,
     )

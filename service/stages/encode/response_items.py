@@ -104,11 +104,15 @@ class _Part:
 
 
 class ReasoningItem(GrowingItem):
-    """Reasoning: summaries or the full text, and its encrypted form."""
+    """Reasoning: summaries or the full text, and its encrypted form.
 
-    def __init__(self, item_id: str, index: int) -> None:
+    The latter is sent only where `shows_sealed` is set.
+    """
+
+    def __init__(self, item_id: str, index: int, *, shows_sealed: bool = False) -> None:
         super().__init__(item_id, index)
         self.sealed = ""
+        self._shows_sealed = shows_sealed
         self._parts: list[_Part] = []
         self._is_open = False  # the last part
 
@@ -120,6 +124,7 @@ class ReasoningItem(GrowingItem):
             self.status,
             [SummaryText(part.text) for part in self._parts if part.kind is SummaryText],
             words or UNSET,
+            self.sealed if self.sealed and self._shows_sealed else UNSET,
         )
 
     @override
