@@ -33,7 +33,7 @@ from service.turns.model_permissions import PermittedTurns
 from service.turns.shared_turns import SharedTurns
 from service.vocabulary.credentials import Caller, UpstreamKind
 from service.vocabulary.errors import StorageError
-from service.vocabulary.stored_accounts import Issuer
+from service.vocabulary.gateway_keys import Issuer
 from storage.files.retention import Swept
 from storage.files.stores import Stores
 from storage.secrets.cipher import Cipher, load_or_create_secret

@@ -378,9 +378,7 @@ class Translate:
         for wanted in pictures:
             if not wanted.is_preview:
                 self._turn.see(Seen.PICTURE)
-                yield from self._learn(
-                    message_id=wanted.message_id
-                )  # a caller may continue from it
+                yield from self._learn(message_id=wanted.message_id)  # callers may continue from it
             yield structs.replace(wanted, conversation_id=self._facts.conversation_id or "")
 
     # --- the end ----------------------------------------------------------------

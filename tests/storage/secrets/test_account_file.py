@@ -7,8 +7,7 @@ import pytest
 from msgspec import structs
 
 from service.vocabulary.errors import AuthError, StorageError
-from service.vocabulary.gateway_keys import KeyTerms
-from service.vocabulary.stored_accounts import Issuer, StoredAccount
+from service.vocabulary.gateway_keys import Issuer, KeyTerms, StoredAccount
 from storage.secrets.cipher import Cipher
 from storage.secrets.key_file import KeyFile
 
