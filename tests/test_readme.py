@@ -121,7 +121,7 @@ def _below(kind: type[errors.ServiceError]) -> list[type[errors.ServiceError]]:
 
 def test_every_verdict_on_the_upstream_has_a_row(readme: Document) -> None:
     rows = {tuple(map(bare, row[:3])) for row in readme.table("405")}
-    found = [one for one in vars(refusals).values() if isinstance(one, refusals.Verdict)]
+    found = [one for one in vars(refusals).values() if isinstance(one, refusals.RefusalVerdict)]
     assert found
     for verdict in found:
         codes = [verdict.code] if verdict.code else [row[2] for row in rows]

@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from service.observing.logs import setup_logging
 from service.settings.config import LogConfig
-from service.turns.shared_turns import JoiningTurns
+from service.turns.shared_turns import SharedTurns
 from service.vocabulary.credentials import Credential
 from service.vocabulary.gateway_keys import KeyTerms
 from storage.secrets.cipher import Cipher
@@ -336,7 +336,7 @@ async def test_a_bug_is_logged_without_what_it_quotes(
         message = f"no header: {credential.token} of {credential.account_id}"
         raise ValueError(message)
 
-    monkeypatch.setattr(JoiningTurns, "run", broken)
+    monkeypatch.setattr(SharedTurns, "run", broken)
     key_file = KeyFile(tmp_path / "keys.json", Cipher(SECRET.encode()))
     key = key_file.add(KeyTerms("bot"), Credential(REFRESH, ACCOUNT))
     server = {"keys_file": str(tmp_path / "keys.json")}

@@ -106,5 +106,5 @@ def _turn_services(
         conversations=conversations,
         efforts=RefusedEfforts(shared.state),
         metrics=shared.metrics,
-        drift=shared.drift,
+        unknown_events=shared.unknown_events,
     )

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from service.files.file_names import without_controls
 from service.observing.metrics import Metrics
 from service.observing.tracing import child_span
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.ports import Lane, TokenExchange, UploadStore
 from service.settings.config import Config
 from service.settings.model_names import is_other_model
@@ -72,7 +72,7 @@ class CodexServices(Struct, frozen=True):
     states: TurnStates
     pictures: AnswerPictures
     metrics: Metrics
-    drift: Drift
+    unknown_events: UnknownEvents
 
 
 class _Turn:
@@ -300,8 +300,8 @@ class CodexTurns:
                 case FunctionCallStarted():
                     turn.call_ids.append(delta.call_id)
                 case TurnEnded():
-                    # Now, since nobody need read on behind the end.
-                    services.drift.note(delta.counts, delta.samples)
+                    # Now, since the caller may stop reading at the end.
+                    services.unknown_events.note(delta.counts, delta.samples)
                     await self._take_limit(turn, receiver.answer.ending.limit)
                     await services.states.keep(turn.caller, opened.headers, turn.call_ids)
                 case _:

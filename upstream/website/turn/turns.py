@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from service.files.file_names import without_controls
 from service.observing.metrics import Metrics
 from service.observing.tracing import child_span
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.pipeline.joined import make_answer, make_reader, through
 from service.ports import Assets, Lane, TokenExchange, UploadStore
 from service.settings.config import Config
@@ -71,7 +71,7 @@ class TurnServices(Struct, frozen=True):
     conversations: Conversations
     efforts: RefusedEfforts
     metrics: Metrics
-    drift: Drift
+    unknown_events: UnknownEvents
     clock: Clock = LoopClock()
 
 
@@ -302,7 +302,7 @@ class UpstreamTurns:
                     turn.wanted = delta
                 case TurnEnded():
                     turn.is_over = True
-                    self._services.drift.note(delta.counts, delta.samples)
+                    self._services.unknown_events.note(delta.counts, delta.samples)
                 case _:
                     pass
 
