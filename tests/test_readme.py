@@ -103,7 +103,8 @@ def test_every_part_of_the_official_api_that_is_not_offered_is_named(readme: Doc
 def test_every_header_of_ours_is_named_and_every_named_one_exists(readme: Document) -> None:
     ours = {
         *(PROFILE_HEADER, REQUEST_ID, headers.UPSTREAM_MODEL),
-        *(headers.IGNORED_FIELDS, headers.OVERHEAD, headers.SHOULD_RETRY),
+        *(headers.IGNORED_FIELDS, headers.OVERHEAD, headers.SHOULD_RETRY, headers.ESTIMATED),
+        "x-api-key",
     }
     assert {code for code in readme.code if re.fullmatch(r"x-[a-z-]+", code)} == ours
 

@@ -158,6 +158,7 @@ def _wishes(fields: TokenFields, tools: Tools, json_format: JsonFormat | None) -
     return structs.replace(
         wishes_of(tools, searches, fields.tool_choice, json_format),
         effort=effort_of(fields.thinking, effort),
+        wants_search=tools.searches,
         cache_key=cache_key(fields.metadata, system.text if system else ""),
     )
 

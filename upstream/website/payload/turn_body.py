@@ -12,13 +12,14 @@ from typing import Any
 from msgspec import Struct
 
 from service.vocabulary.events import SentHistory
-from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart
+from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart, Wishes
 from service.vocabulary.text import well_formed
 from upstream.website.payload.attachments import UploadedFile
 
 # A tool's answer has no sender upstream that would be believed, so the user reports it.
 _TOOL_ROLES = frozenset({"tool", "function"})
 _TOOL_HEADING = "[Tool result]"
+_EFFORTS = {"high": "extended", "xhigh": "max", "max": "max", "ultra": "max"}
 # What the web client always sends; `force_use_sse` keeps the answer off the WebSocket of 2024.
 _SWITCHES: dict[str, Any] = {
     "action": "next",
@@ -45,12 +46,16 @@ class ResolvedModel(Struct, frozen=True):
 
 
 class TurnOptions(Struct, frozen=True):
-    """What the settings add to every turn; the offset has JavaScript's sign."""
+    """What the settings add to every turn; the offset has JavaScript's sign.
+
+    `takes_effort`: the account may say how much is to be thought.
+    """
 
     is_temporary: bool = False
     encodings: tuple[str, ...] = ()
     timezone_offset_min: int = 0
     arkose_token: str | None = None
+    takes_effort: bool = True
 
 
 class TurnPayload(Struct, frozen=True):
@@ -93,6 +98,11 @@ def build_turn(
         body["supported_encodings"] = list(options.encodings)
     if options.arkose_token:
         body["arkose_token"] = options.arkose_token
+    if options.takes_effort and (effort := thinking_effort(request.wishes)):
+        body["thinking_effort"] = effort
+    if hints := _hints(request.wishes):
+        body["system_hints"] = hints
+        messages[-1]["metadata"]["system_hints"] = hints
     sent = SentHistory(
         message_ids=frozenset(message["id"] for message in messages),
         assistant_texts=frozenset(
@@ -104,6 +114,16 @@ def build_turn(
         wants_previews=request.wants_previews,
     )
     return TurnPayload(body, sent)
+
+
+def thinking_effort(wishes: Wishes) -> str:
+    """Return the website's word for much effort; for less it has none that all accounts take."""
+    return _EFFORTS.get(wishes.effort, "")
+
+
+def _hints(wishes: Wishes) -> list[str]:
+    wanted = {"search": wishes.wants_search, "picture_v2": wishes.wants_picture}
+    return [hint for hint, is_wanted in wanted.items() if is_wanted]
 
 
 def _message(

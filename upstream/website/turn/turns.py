@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from service.files.file_names import without_controls
 from service.observing.metrics import Metrics
@@ -37,10 +37,11 @@ from upstream.slots.queueing import AccountQueues
 from upstream.website.files.assets import resolve_assets
 from upstream.website.files.uploads import Files
 from upstream.website.models.catalogue import ModelCatalogue
-from upstream.website.payload.turn_body import TurnOptions, build_turn
+from upstream.website.payload.turn_body import TurnOptions, build_turn, thinking_effort
 from upstream.website.turn.arkose import Arkose
 from upstream.website.turn.client import TurnClient
 from upstream.website.turn.conversations import Conversations
+from upstream.website.turn.efforts import RefusedEfforts
 from upstream.website.turn.late_answers import answer_events
 from upstream.website.turn.late_pictures import TEMPORARY, late_events
 from upstream.website.turn.receiving import Receiver
@@ -68,6 +69,7 @@ class TurnServices(Struct, frozen=True):
     client: TurnClient
     assets: Assets
     conversations: Conversations
+    efforts: RefusedEfforts
     metrics: Metrics
     drift: Drift
     clock: Clock = LoopClock()
@@ -184,14 +186,26 @@ class UpstreamTurns:
         ]
         uploads = await services.files.upload_parts(caller, parts) if parts else {}
         arkose = await services.arkose.token()
+        has_effort = bool(thinking_effort(request.wishes))
+        takes_effort = has_effort and not await services.efforts.has(caller.account)
         options = TurnOptions(
             is_temporary=services.config.conversation.temporary,
             encodings=tuple(services.config.upstream.encodings),
+            takes_effort=takes_effort,
             arkose_token=arkose,
         )
-        payload = build_turn(request, model, uploads, options)
         headers = {ARKOSE_HEADER: arkose} if arkose else None
-        body = await services.client.open(caller, payload.body, headers)
+        payload = build_turn(request, model, uploads, options)
+        try:
+            body = await services.client.open(caller, payload.body, headers)
+        except UpstreamRefusedError as error:
+            if error.upstream_status != HTTPStatus.UNPROCESSABLE_ENTITY or not takes_effort:
+                raise
+            await services.efforts.note(caller.account)
+            payload = build_turn(
+                request, model, uploads, structs.replace(options, takes_effort=False)
+            )
+            body = await services.client.open(caller, payload.body, headers)
         turn = _Turn(caller, model.slug, body, payload.sent)
         turn.conversation_id = request.conversation_id
         turn.is_paced = request.is_stream and services.config.stream.delay_seconds > 0
