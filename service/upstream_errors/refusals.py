@@ -126,7 +126,7 @@ _PASSING = frozenset(
     }
 )
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ue200-\ue206]+")
 _TOKEN = re.compile(
     r"eyJ[\w-]{6,}(?:\.[\w-]+)*|\b[fps]k-[\w-]{12,}|(?<=Bearer )[^\s\"',]{8,}", re.ASCII
 )
