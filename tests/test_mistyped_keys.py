@@ -53,7 +53,8 @@ def assert_refused(answer: Answer, token: str) -> None:
     assert answer.status == 401, token
     assert answer.error is not None
     assert answer.error["code"] == "invalid_api_key"
-    assert token not in answer.error["message"]
+    told = answer.error["message"].replace("(sk-gw-…)", "")  # what a key looks like
+    assert token not in told
 
 
 @pytest.mark.parametrize("is_known", [True, False])

@@ -124,6 +124,18 @@ def _describe_add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add.add_argument("name", metavar="NAME", type=_name, help="what the key is called in lists")
     add.add_argument(
+        "--account", metavar="NAME", default="", help="an account that signed in (accounts list)"
+    )
+    add.add_argument(
+        "--shows-account",
+        action="store_true",
+        help="let who has the key see the limits of the account that it stands for",
+    )
+    _add_limits(add)
+
+
+def _add_limits(add: argparse.ArgumentParser) -> None:
+    add.add_argument(
         "--requests-per-minute",
         metavar="N",
         type=_positive,
@@ -144,14 +156,6 @@ def _describe_add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         default=[],
         help="a model that it may ask for, by the name that is asked for; "
         "may be repeated (default: any)",
-    )
-    add.add_argument(
-        "--account", metavar="NAME", default="", help="an account that signed in (accounts list)"
-    )
-    add.add_argument(
-        "--shows-account",
-        action="store_true",
-        help="let who has the key see the limits of the account that it stands for",
     )
 
 

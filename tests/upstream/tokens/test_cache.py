@@ -5,15 +5,27 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from service.ports import Journal, StateStore
 from service.vocabulary.errors import StorageError
+from service.vocabulary.gateway_keys import Issuer, StoredAccount
+from storage.secrets.account_file import AccountFile
 from storage.secrets.cipher import Cipher
+from storage.secrets.key_file import KeyFile
 from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from upstream.tokens import cache as token_cache
-from upstream.tokens.cache import Exchanged, Known, Refused, Rotated, TokenCache, TokenStores
+from upstream.tokens.cache import (
+    SEALED_PREFIX,
+    Exchanged,
+    Known,
+    Refused,
+    Rotated,
+    TokenCache,
+    TokenStores,
+)
 from upstream.tokens.service import Grant
 
 KEY = "0123456789abcdef"
@@ -365,3 +377,63 @@ async def test_nothing_shows_or_logs_a_token(
     stored = stored_bytes(tmp_path)
     assert b"token:access:" in stored
     assert b"canary" not in stored
+
+
+# --- tokens of stored accounts, which are in the file of keys as well ---------------------
+
+ACCOUNT = StoredAccount("mine", "a@b.org", "plus", "id", "user", Issuer.DEMO, "rt-of-a-login", 1)
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> AccountFile:
+    file = KeyFile(tmp_path / "keys.json", Cipher(b"secret")).accounts
+    file.keep(ACCOUNT, msgspec.json.encode(Known(exchanged=Exchanged("of the login", 0, 2e9))))
+    return file
+
+
+@pytest.fixture
+def of_accounts(
+    state: StateStore, journal: FileJournal, accounts: AccountFile, clock: Clock
+) -> Callable[[], TokenCache]:
+    """Makes the cache of another process."""
+    stores = TokenStores(state, journal, Cipher(b"secret"), accounts)
+    return lambda: TokenCache(stores, clock)
+
+
+async def test_the_access_token_of_a_login_needs_no_exchange(
+    of_accounts: Callable[[], TokenCache],
+) -> None:
+    cache = of_accounts()
+    assert await cache.left_behind() == [ACCOUNT.token_key]
+    known = await cache.read(ACCOUNT.token_key)
+    assert known.exchanged is not None
+    assert known.exchanged.access_token == "of the login"
+
+
+async def test_what_the_store_has_lost_comes_back_from_the_file(
+    of_accounts: Callable[[], TokenCache], state: StateStore
+) -> None:
+    key = ACCOUNT.token_key
+    await of_accounts().keep(key, Grant("access", 2e9, "second"))
+    await state.delete(f"{SEALED_PREFIX}rotated:{key}")
+    assert await of_accounts().save(key)
+    assert await state.get(f"{SEALED_PREFIX}rotated:{key}")
+
+
+async def test_what_the_file_has_not_taken_is_brought_there_later(
+    of_accounts: Callable[[], TokenCache], accounts: AccountFile, tmp_path: Path
+) -> None:
+    key, cache, lock = ACCOUNT.token_key, of_accounts(), tmp_path / ".keys.json.lock"
+    lock.unlink()
+    lock.mkdir()
+    await cache.keep(key, Grant("access", 2e9, "second"))
+    assert (cache.unsaved, cache.unfiled) == ([], [key])
+    lock.rmdir()
+    await cache.save(key)
+    assert cache.unfiled == []
+    assert b'"second"' in (await accounts.get(key) or b"")
+    # A copy of the file that is older than the store does not win.
+    await accounts.put(key, b"{}")
+    known = await of_accounts().read_surely(key)
+    assert known.rotated is not None
+    assert known.rotated.refresh_token == "second"
