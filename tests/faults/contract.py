@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
+from service.stages.encode.messages import BLOCKED
 from tests.faults.endpoints import Endpoint, Got
 from tests.faults.table import TYPES, Ending
 
@@ -79,6 +80,8 @@ def for_messages(ending: Ending) -> Ending:
     """Return how a message ends, by how its turn does: only what was found here is a 400."""
     if ending.code == "content_policy_violation":  # A9.8: an answer
         return replace(ending, status=200, code=None, finish="content_filter")
+    if ending.outcome == "filtered" and not ending.text:
+        return replace(ending, text=BLOCKED)  # an answer has something to see
     if ending.code == _OVERFLOW:
         return replace(ending, words="prompt is too long: 128001 tokens > 128000 maximum")
     is_upstreams = ending.status == HTTPStatus.BAD_REQUEST and ending.param is None
