@@ -28,7 +28,7 @@ run: $(VENV)/.for-run  ## start on port 33333, against the built-in demo unless 
 	@exec $(BIN)/python -m service $(ARGS)
 
 test:  ## run every test; brings clients first, and redis-server, nginx and chromium where apt-get and root are there
-	@$(MAKE) --no-print-directory --jobs 3 install clients system-packages
+	@$(MAKE) --no-print-directory --jobs 4 install clients system-packages
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 quick: install  ## run the tests that need no client, browser, server or wait: under half a minute
@@ -73,8 +73,8 @@ check: lint types test  ## all of lint, types and test
 
 # What is pinned stays as it is, unless ARGS says --upgrade or --upgrade-package NAME.
 requirements: $(VENV)/.for-uv  ## pin requirements*.in, with hashes, for every Python from 3.11: make requirements ARGS=--upgrade
-	@for name in requirements requirements-uv requirements-dev requirements-clients requirements-supply \
-		requirements-fuzz; do \
+	@for name in requirements requirements-uv requirements-dev requirements-supply requirements-fuzz \
+		$(basename $(wildcard $(CLIENT_LISTS)/*.in)); do \
 		echo "pinning $$name.in" >&2; \
 		UV_CUSTOM_COMPILE_COMMAND="make requirements" $(UV) pip compile --quiet --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url $(ARGS) --output-file $$name.txt $$name.in || exit; done
@@ -122,19 +122,28 @@ $(VENV)/.for-tests: requirements-dev.txt $(VENV)/.for-run
 	@$(INSTALL) $(BIN)/python -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
-# Clients that people use pin older releases of what the tests use: an environment of their own.
-# The SDK for Node runs on the node that PyPI has, so that no system package is needed for it.
+# Clients that people use, each as its users install it, in environments that their pins share; all
+# at once where make has jobs. Those for Node run on the node that PyPI has, so that no system package
+# is needed for it; of their scripts only that which links opencode's program is run.
 CLIENTS := $(VENV)/clients
+CLIENT_LISTS := tests/clients/python
 NODE_FILES := $(addprefix tests/clients/node/,package.json package-lock.json .npmrc)
-clients: $(VENV)/.for-clients
+NPM = PATH="$(CURDIR)/$(CLIENTS)/sdk2/bin:$$PATH" npm --prefix $(CLIENTS)/node
+CLIENT_STAMPS := $(addprefix $(VENV)/.for-clients-,node sdk2 sdk3 aider)
+clients: $(CLIENT_STAMPS)
 
-$(VENV)/.for-clients: requirements-clients.txt $(NODE_FILES) | $(VENV)/.for-uv
-	@echo "into $(CLIENTS): clients that the tests run, 600 MB" >&2
-	@$(UV) venv --quiet --clear --python $(BIN)/python $(CLIENTS)
-	@$(INSTALL) $(CLIENTS)/bin/python -r requirements-clients.txt
+$(VENV)/.for-clients-%: $(CLIENT_LISTS)/%.txt | $(VENV)/.for-uv
+	@echo "into $(CLIENTS)/$*: clients that the tests run" >&2
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(CLIENTS)/$*
+	@$(INSTALL) $(CLIENTS)/$*/bin/python -r $<
+	@touch $@
+
+$(VENV)/.for-clients-node: $(NODE_FILES) $(VENV)/.for-clients-sdk2
+	@echo "into $(CLIENTS)/node: clients that the tests run" >&2
 	@mkdir -p $(CLIENTS)/node
 	@cp $(NODE_FILES) $(CLIENTS)/node
-	@PATH="$(CURDIR)/$(CLIENTS)/bin:$$PATH" npm ci --prefix $(CLIENTS)/node --ignore-scripts --no-audit --no-fund --silent
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund --silent
+	@$(NPM) rebuild --silent opencode-ai
 	@touch $@
 
 system-packages:

@@ -21,7 +21,8 @@ from tests.documents import ROOT
 
 STARTING_SECONDS, ENDING_SECONDS = 40, 30
 _WRITTEN = ("data", "log", ".venv", ".git", "config.yaml", "gpts.yaml")
-_STAMPS = (".for-uv", ".for-run", ".for-tests", ".for-clients")
+_CLIENTS = (f".for-clients-{place}" for place in ("sdk2", "sdk3", "aider", "node"))
+_STAMPS = (".for-uv", ".for-run", ".for-tests", *_CLIENTS)
 GATEWAY_LISTENS = re.compile(r"listening on (http://127\.0\.0\.1:\d+) \(host")
 
 

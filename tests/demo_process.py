@@ -11,11 +11,14 @@ from tests.service.program.gateway_process import ROOT, fetch
 
 
 @contextmanager
-def running_demo_process(*arguments: str) -> Iterator[str]:
-    """Run it without pauses for the block; the value is its address."""
+def running_demo_process(*arguments: str, before: tuple[str, ...] = ()) -> Iterator[str]:
+    """Run it without pauses for the block; the value is its address.
+
+    `before` is the command that another one is given to, such as that of another network.
+    """
     command = [sys.executable, "-m", "upstream.demo", "--port", "0", "--delay-seconds", "0"]
     with subprocess.Popen(
-        [*command, "--exit-with-parent", *arguments],
+        [*before, *command, "--exit-with-parent", *arguments],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -8,7 +8,10 @@ from msgspec import Struct
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.zh-CN.md")
 # Pages in English with a translation beside them; a README and its pages are a manual.
-PAGES = ("README.md", "docs/api.md", "docs/settings.md", "docs/operations.md", "docs/demo.md")
+PAGES = (
+    *("README.md", "docs/accounts.md", "docs/api.md", "docs/settings.md"),
+    *("docs/operations.md", "docs/demo.md"),
+)
 Row = tuple[str, ...]
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

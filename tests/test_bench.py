@@ -36,3 +36,20 @@ def test_the_stages_are_measured_one_by_one() -> None:
         check=True,
     )
     assert len(done.stdout.splitlines()) == 4
+
+
+@pytest.mark.whole
+def test_what_is_dear_is_played_before_a_gateway_that_others_use() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.liars", "--scenes", "fence", "refused", "uploads"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    fence, refused, uploads = done.stdout.splitlines()
+    assert ": 400; /healthz " in fence
+    assert ": 401; /healthz " in refused
+    assert "40 times 401; the honest one: 200, then 200" in uploads

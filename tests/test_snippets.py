@@ -12,6 +12,7 @@ import io
 import json
 import re
 import shlex
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -318,11 +319,48 @@ def old_service(place: Place, snippet: Snippet) -> None:
         assert "read `upstream_base_url` as `upstream.base_url`" in gateway.said
 
 
-@runs("sh", r"export \w+=\S+")
-def exported(_place: Place, snippet: Snippet) -> None:
-    """It is in force for the lines below it, whose runner takes it up."""
-    name, value = snippet.text.removeprefix("export ").split("=")
-    assert load_config(ROOT / "config.yaml", {name: value}).config.server.keys_file == value
+SIGN_IN = ".venv/bin/python -m service login"
+
+
+@runs("sh", rf"{re.escape(SIGN_IN)}|docker compose exec gateway python -m service login")
+def login(place: Place, snippet: Snippet) -> None:
+    """Beside the gateway that `make run` started; no engine is here, so that is the container, too."""
+    said = place.checkout.run(snippet.text.removeprefix("docker compose exec gateway "))
+    (line,) = re.findall(r"^ +(curl .*)$", said, re.MULTILINE)
+    assert place.gateway.address in line
+    assert "data: [DONE]" in place.checkout.run(f"{line} -sS")
+
+
+@runs("sh", rf"{re.escape(SIGN_IN)} --browser .*")
+def login_by_browser(place: Place, snippet: Snippet) -> None:
+    """The browser, which here is elsewhere, is sent back by the demo, whatever port is free."""
+    folder, environ = place.checkout.folder, place.checkout.environ
+    with subprocess.Popen(
+        shlex.split(snippet.text),
+        cwd=folder,
+        env=environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        addresses = (re.search(r"http://\S+/oauth/authorize\S+", line) for line in process.stdout)
+        address = next(found[0] for found in addresses if found)
+        with closing(fetch(address)) as answer:
+            callback = answer.headers["Location"]
+        said, _ = process.communicate(f"{callback}\n", timeout=60)
+    assert process.returncode == 0, said
+    assert 'as "my plan"' in said
+
+
+@runs("sh", r"\.venv/bin/python -m service (accounts .*|keys add phone --account codex)")
+def accounts(place: Place, snippet: Snippet) -> None:
+    """Each line with a file of its own, where one has signed in."""
+    here = {"GATEWAY_SERVER__KEYS_FILE": f"data/{snippet.line}.json"}
+    place.checkout.run(SIGN_IN, **here)
+    said = place.checkout.run(snippet.text, **here)
+    words = {"keys": "sk-gw-", "list": "d***@example.org", "show": "plus", "remove": "removed"}
+    assert any(word in said for verb, word in words.items() if verb in snippet.text.split())
 
 
 @runs("sh", r"\.venv/bin/python -m service keys (add|list|revoke)( .*)?")
@@ -443,6 +481,10 @@ def compose(place: Place, snippet: Snippet) -> None:
     gateway = described["services"]["gateway"]
     count = int(gateway["deploy"]["replicas"])
     assert str(count) == typed["GATEWAYS"]
+    if gateway["environment"]["GATEWAY_UPSTREAM__BASE_URL"] == "none":
+        with place.checkout.started("python -m service", GATEWAY_UPSTREAM__BASE_URL="none") as one:
+            assert json.loads(fetch(f"{one.address}/healthz").read())
+        return
     with ExitStack() as stack:
         redis = stack.enter_context(running_redis())
         given = {

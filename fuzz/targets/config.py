@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from service.program.cli import effective
+from service.program.commands.cli import effective
 from service.settings.config import LoadedConfig, load_config
 from service.settings.problems import ConfigError
 

@@ -1,4 +1,4 @@
-"""Whether the service is well: `/healthz`, `/readyz` and `/metrics` (spec 12)."""
+"""The health of the service: `/healthz`, `/readyz` and `/metrics` (spec 12)."""
 
 import asyncio
 import os
@@ -22,11 +22,11 @@ from service.vocabulary.errors import NotFoundError, RequestError
 
 _CHECKS = web.AppKey("_CHECKS", Mapping[str, Check])
 _STARTED_AT = web.AppKey("_STARTED_AT", float)  # monotonic, in seconds
-_GATEWAY = "gateway"  # the part of `/readyz` that is this process
+_GATEWAY = "gateway"  # the name of this process among the parts of `/readyz`
 
 
 def install_checks(app: web.Application) -> None:
-    """Prepare what `/readyz` asks; the parts themselves may come to the application later."""
+    """Prepare the checks of `/readyz`; the parts themselves may join the application later."""
     app.cleanup_ctx.append(_checks_ctx)
 
 
@@ -59,11 +59,11 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Answer whether requests can be served now, with the reason for each part that cannot.
+    """Answer whether requests can be served now, with the reason for each part that fails.
 
-    `?exclude=<part>`, which may be repeated, leaves a part out: what all gateways share is no
-    reason to take each of them out of service. `?verbose` adds how long each part took, and
-    how each route to the upstream does, and what of the upstream this process did not know.
+    `?exclude=<part>`, which may be repeated, leaves a part out: a failure of what all gateways
+    share should not take every one of them out of service. `?verbose` adds the time that each part
+    took, the state of each route to the upstream, and the unknown events of the upstream.
 
     Raises:
         RequestError: there is no such part to leave out.
@@ -127,7 +127,7 @@ def _iso(seconds: float) -> str:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Answer all figures in the Prometheus text format.
+    """Answer with all metrics in the Prometheus text format.
 
     Raises:
         NotFoundError: `metrics.enabled` is off.

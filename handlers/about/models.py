@@ -21,7 +21,7 @@ from service.vocabulary.credentials import Caller, UpstreamKind
 from service.vocabulary.errors import NotFoundError, ServiceError
 from service.vocabulary.requests import ModelInfo
 
-# Some clients wait 10 s for this list in all (openai-wire 10): a token service may take half.
+# Some clients wait 10 s for this list in all (openai-wire 10): a token exchange may take half.
 TOKEN_SECONDS = 5.0
 ALIAS_OWNER = "messages"
 _PAGE, _MAX_PAGE = 20, 1_000  # as Anthropic has it
@@ -47,7 +47,7 @@ async def list_models(request: web.Request) -> web.Response:
 
 
 async def get_model(request: web.Request) -> web.Response:
-    """Answer one name.
+    """Answer with one model.
 
     Raises:
         NotFoundError: there is no model of this name.
@@ -71,11 +71,11 @@ async def _listing(request: web.Request) -> list[ModelInfo]:
     granted = request.get(CREDENTIAL)
     if granted is None or not granted.models:
         return listing
-    return [info for info in listing if info.id in granted.models]  # what its key may ask for
+    return [info for info in listing if info.id in granted.models]  # the names that its key may use
 
 
 async def _caller(request: web.Request) -> Caller | None:
-    """Return whom to list for, or None: the rest of the list needs no key."""
+    """Return the caller whose models are listed too, or None; the rest of the list needs no key."""
     try:
         credential = credential_of(request)
         async with asyncio.timeout(TOKEN_SECONDS):

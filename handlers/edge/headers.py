@@ -1,4 +1,4 @@
-"""What is read from and written to HTTP headers, safe against what a header cannot carry."""
+"""Reads and writes HTTP headers safely, whatever characters their values hold."""
 
 import math
 import re
@@ -19,7 +19,8 @@ OVERHEAD = "x-gateway-overhead-ms"
 ESTIMATED = "x-usage-estimated"  # where an answer itself has no place to say so
 RETRY_AFTER = "Retry-After"
 SHOULD_RETRY = "x-should-retry"
-# Node's SDK sleeps as long as it is told: above this, it is told not to (openai-wire 1, rule 13).
+# Node's SDK sleeps for as long as it is told; above this it is told not to retry (openai-wire 1,
+# rule 13).
 MAX_RETRY_AFTER_SECONDS = 60
 
 CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)  # only there for a gateway key
@@ -29,21 +30,21 @@ _API_KEYS = ("api-key", "x-api-key")  # the second is Anthropic's
 _SECRET_HEADERS = (hdrs.AUTHORIZATION, *_API_KEYS)
 _ACCOUNT_ID = "ChatGPT-Account-ID"
 _SEPARATORS = re.compile(r"[\s,]+")
-_MAX_WORD_CHARS = 6  # `Bearer`; shorter ones are no secrets, and may stand anywhere
+_MAX_WORD_CHARS = 6  # the length of `Bearer`; shorter words are no secrets
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_MAX_MODEL_CHARS = 255  # as of one that is asked for; clients refuse an answer with a longer header
+_MAX_MODEL_CHARS = 255  # as of a requested name; clients refuse an answer with a longer header
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
 def request_id_of(request: web.Request) -> str:
-    """Return the caller's own id of this request if it is sane, else a new one."""
+    """Return the caller's own id of this request if it is valid, else a new one."""
     given = request.headers.get(REQUEST_ID, "")
     return given if _SANE_ID.fullmatch(given) else new_request_id()
 
 
 def credential_of(request: web.Request) -> Credential:
-    """Return the caller's credential, or that for which the caller's gateway key stands.
+    """Return the caller's credential, or the one that its gateway key stands for.
 
     Raises:
         AuthError: missing or malformed.
@@ -93,12 +94,12 @@ def sent_credentials(request: web.Request) -> list[Credential]:
 
 
 def secrets_in(request: web.Request) -> list[str]:
-    """Return what a request was sent with that no log may have, the longest first."""
+    """Return the secrets that a request was sent with, for redaction, the longest first."""
     given = [request.headers.get(name, "") for name in (*_SECRET_HEADERS, _ACCOUNT_ID)]
     granted = request.get(CREDENTIAL)
     if granted is not None:
         given += [granted.token, granted.account_id or ""]
-    # A token also without its scheme and its account id, and these without it.
+    # Also the token without its scheme and account id, and the account id by itself.
     parts = {part for text in given for part in (text, *_SEPARATORS.split(text))}
     return sorted((part for part in parts if len(part) > _MAX_WORD_CHARS), key=len, reverse=True)
 
@@ -106,16 +107,16 @@ def secrets_in(request: web.Request) -> list[str]:
 def reply_headers(
     *, ignored_fields: Iterable[str] = (), upstream_model: str | None = None
 ) -> dict[str, str]:
-    """Return the headers that tell about an answer; each only when there is something to tell."""
+    """Return the headers about an answer, without those that would be empty."""
     model = (upstream_model or "")[:_MAX_MODEL_CHARS]
     found = {IGNORED_FIELDS: ", ".join(ignored_fields), UPSTREAM_MODEL: model}
     return {name: _UNSAFE.sub("", value) for name, value in found.items() if value}
 
 
 def retry_headers(failure: Failure) -> Mapping[str, str]:
-    """Return when a refused request may be sent again, if that is known.
+    """Return the headers that tell when a refused request may be retried.
 
-    Clients try any 5xx again; on a full disk that draws and discards one picture more.
+    Clients retry any 5xx; on a full disk each retry would draw and discard one more picture.
     """
     if failure.status == HTTPStatus.INSUFFICIENT_STORAGE:
         return {SHOULD_RETRY: "false"}

@@ -1,4 +1,4 @@
-"""The edge: every request gets an id, one log line, and JSON for an answer (spec 11, 12)."""
+"""The outermost layer: every request gets an id, one log line, and JSON errors (spec 11, 12)."""
 
 import asyncio
 import logging
@@ -38,11 +38,11 @@ from service.vocabulary.events import Failure, Outcome
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger("gateway.faults")
-_MAX_PATH_CHARS = 200  # of an unknown path, quoted
+_MAX_PATH_CHARS = 200  # of an unknown path that an error quotes
 
 
 def install_edge(app: web.Application) -> None:
-    """Put the middleware and the headers of every answer around the application's routes."""
+    """Install the middleware and the headers of every answer."""
     server, max_store_bytes = app[CONFIG].server, app[CONFIG].files.max_store_bytes
     app[PENDING_BODIES] = PendingBodies(server.max_pending_body_bytes, server.max_body_bytes)
     app[PENDING_FORMS] = PendingBodies(max_store_bytes, server.max_upload_bytes)
@@ -67,7 +67,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 @web.middleware
 async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Answer a request, whatever happens, and log it; a cancelled one is logged and goes on."""
+    """Answer a request, whatever happens, and log it; a cancellation is logged and passed on."""
     received_at = asyncio.get_running_loop().time()
     request[RECORD] = record = Record(request_id_of(request), received_at)
     response: web.StreamResponse | None = None
@@ -77,7 +77,7 @@ async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
         except asyncio.CancelledError:
             record.abandon()
             if record.outcome is not Outcome.ABANDONED:
-                response = record.stream  # it had its answer, and left before this task went on
+                response = record.stream  # its answer was sent before the caller left
             raise
         finally:
             fields = close_record(request, response)
@@ -106,7 +106,7 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
 
 
 def _answered_at_once(request: web.Request) -> web.Response | None:
-    """Return the answer to what needs no key: a preflight, or a WebSocket, which there is none of."""
+    """Answer what needs no key: a preflight, or a request for a WebSocket, which is not offered."""
     if is_preflight(request):
         return preflight_response(request)
     if is_of_another_dialect(request):
@@ -121,7 +121,7 @@ def _answered_at_once(request: web.Request) -> web.Response | None:
 
 
 def _log_fault(request: web.Request, error: Exception) -> None:
-    """Log a bug with its traceback, in which some library may quote what it was given."""
+    """Log a bug with its traceback, redacted, since a library may quote the request in it."""
     trace = "".join(traceback.format_exception(error)).rstrip()
     for secret in secrets_in(request):
         trace = trace.replace(secret, REDACTED)

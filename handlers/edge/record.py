@@ -1,4 +1,4 @@
-"""What is known of one request, and the line and the figures that come of it (spec 12)."""
+"""The record of one request, from which its log line and its metrics are made (spec 12)."""
 
 import asyncio
 import logging
@@ -17,7 +17,7 @@ from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
 from service.vocabulary.wire import error_frame
 
-CALLER_GONE = 499  # nginx's number for it; never sent to anybody
+CALLER_GONE = 499  # nginx's status for it; never sent
 
 _log = logging.getLogger("gateway.access")
 
@@ -25,8 +25,8 @@ _log = logging.getLogger("gateway.access")
 class Record:
     """One request as the log and the metrics see it; handlers fill in what they learn.
 
-    Times are of the event loop's clock, in seconds. `gateway_key` is the id of one. `stream` is the response
-    whose head is out, if there is one, and `fail` what ends it for a failure.
+    Times are of the event loop's clock, in seconds. `gateway_key` is the id of the key. `stream` is
+    the response whose head has been sent, and `fail` makes the event that ends it with a failure.
     """
 
     def __init__(self, request_id: str, received_at: float) -> None:
@@ -44,7 +44,7 @@ class Record:
         self.fail: Callable[[Failure], bytes] = error_frame
 
     def learn(self, gathered: Gathered) -> None:
-        """Take over how an answer ended."""
+        """Take over the end of an answer."""
         self.upstream_model = gathered.facts.upstream_model
         if gathered.ended is not None:
             self.outcome = gathered.ended.outcome
@@ -59,13 +59,13 @@ RECORD = web.RequestKey("RECORD", Record)
 
 
 def route_of(request: web.Request) -> str:
-    """Return the path as it is routed, without what callers put in."""
+    """Return the route's pattern, without the caller's values."""
     resource = request.match_info.route.resource
     return "unknown" if resource is None else resource.canonical
 
 
 def close_record(request: web.Request, response: web.StreamResponse | None) -> Mapping[str, object]:
-    """Count a request and log its one line; no response means that the caller left.
+    """Count a request and log its line; without a response, the caller left.
 
     Returns:
         The fields of the line.
@@ -115,7 +115,7 @@ def _count(request: web.Request, record: Record, status: int, seconds: float) ->
 
 
 def _size(request: web.Request, response: web.StreamResponse | None) -> int:
-    """Return the bytes of the answer: those of the body if it is still to be sent."""
+    """Return the size of the answer in bytes; if it is not sent yet, that of its body."""
     if isinstance(response, web.Response):
         return response.content_length or 0
     return request.writer.output_size

@@ -1,4 +1,4 @@
-"""The description of the API: endpoints, fields, answers.
+"""The OpenAPI description: endpoints, fields, answers.
 
 It may import `handlers/about`, `handlers/audio`, `handlers/chat`, `handlers/console`,
 `handlers/edge`, `handlers/files`, `handlers/images`, `handlers/messages`, `handlers/reading`,

@@ -30,9 +30,9 @@ _JSON, _EVENTS = "application/json", "text/event-stream"
 _DONE = "[DONE]"
 _FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
 _NOT_ADMITTED = (HTTPStatus.SERVICE_UNAVAILABLE,)
-_BAD_KEY = (401, 403, 429, 500)  # of a gateway key; without one, a request is nobody's
+_BAD_KEY = (401, 403, 429, 500)  # errors of a gateway key; a request without one needs none
 _RANGED = (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED)
-# What no error of ours says by its status.
+# Statuses whose meaning no error class states.
 _BESIDE = {
     403: "The upstream does not let this account do this.",
     529: "The upstream, or this server, is overloaded.",
@@ -74,17 +74,17 @@ _INFO = (
 
 
 def described(request: web.Request, document: Mapping[str, Any]) -> web.Response:
-    """Answer a description, with the address that this caller uses."""
+    """Answer with a description, with the address that this caller uses."""
     servers = [{"url": public_url(request, request.app[CONFIG].server)}]
     return json_response({**document, "servers": servers}, headers={"Cache-Control": "no-cache"})
 
 
 def made_document(endpoints: Sequence[Endpoint], base: str) -> dict[str, Any]:
-    """Return the description of these endpoints without an address.
+    """Return the description of endpoints, without a server address.
 
     Args:
-        endpoints: all there are.
-        base: what comes before `/v1` in the paths of the API.
+        endpoints: the rows of the table.
+        base: the part before `/v1` in the API's paths.
     """
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -196,7 +196,7 @@ def _components(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 
 
 def _errors_of(endpoint: Endpoint) -> list[int]:
-    """Return the statuses of an endpoint's failures, with those of whoever is not let in."""
+    """Return the error statuses of an endpoint, with those of admission."""
     admitted = () if endpoint.path in _FOR_OPERATORS else _NOT_ADMITTED
     key = _BAD_KEY if endpoint.needs_key is not False else ()
     body = (HTTPStatus.REQUEST_TIMEOUT,) if endpoint.request else ()
@@ -226,7 +226,7 @@ def _error(name: str, status: int) -> dict[str, Any]:
 
 
 def _tree(error: type[ServiceError]) -> Iterator[type[ServiceError]]:
-    """Yield the errors at and below one that set a status of their own."""
+    """Yield an error and those below it that set a status of their own."""
     if error is not ServiceError and "status" in vars(error):
         yield error
     for below in error.__subclasses__():

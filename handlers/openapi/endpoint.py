@@ -1,4 +1,4 @@
-"""What a row of the table of endpoints is made of."""
+"""The records that a row of the table of endpoints is made of."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from enum import Enum
@@ -14,7 +14,7 @@ Schema = dict[str, Any]
 
 
 class Place(Enum):
-    """Where an endpoint is when `server.api_prefix` is set."""
+    """How an endpoint's path changes with `server.api_prefix`."""
 
     API = "below the prefix only"
     ROOT = "at the root only"
@@ -29,7 +29,7 @@ class Body(Enum):
 
 
 class Parameter(Struct, frozen=True):
-    """A parameter; those in a path are required."""
+    """A parameter; one in a path is required."""
 
     name: str
     place: str
@@ -73,10 +73,10 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         return self.answer if isinstance(self.answer, tuple) else (self.answer,)
 
     def places(self, base: str) -> Iterator[tuple[str, str]]:
-        """Yield each of its paths, and what its operation's id ends with there.
+        """Yield each path of the operation, with the suffix of the operation's id there.
 
         Args:
-            base: what comes before `/v1` in the paths of the API; empty without a prefix.
+            base: the part before `/v1` in the API's paths; empty without a prefix.
         """
         places = {
             Place.API: [(base, "")],

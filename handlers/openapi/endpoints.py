@@ -1,6 +1,6 @@
-"""The table of endpoints: every route of the application, what answers it, what goes in and out.
+"""The table of endpoints: every route of the application, its handler, its request and its answer.
 
-The router and the description are made of it, in this order.
+The router and the description are made from it, in this order.
 """
 
 from functools import cache
@@ -63,12 +63,12 @@ PATH = "/openapi.json"
 
 @cache
 def document(base: str) -> dict[str, Any]:
-    """Return the description without an address; `base` is what comes before `/v1`."""
+    """Return the description without an address; `base` is the part before `/v1`."""
     return made_document(ENDPOINTS, base)
 
 
 async def description(request: web.Request) -> web.Response:
-    """Answer the description, with the address that this caller uses."""
+    """Answer with the description, with the address that this caller uses."""
     return described(request, document(api_base(request.app[CONFIG].server)))
 
 

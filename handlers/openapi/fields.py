@@ -1,8 +1,8 @@
-"""The table of request fields: what each means, and what its reader demands beyond its type.
+"""The table of request fields: what each means, and its limits beyond its type.
 
-Types, defaults and whether a field is required are those of the reader's own record, and a
-field that the reader names as ignored is described as such; a test compares the names.
-What is noted under `WHOLE` is demanded of the record as a whole.
+Types, defaults and whether a field is required come from the reader's own record. A field that the
+reader ignores is described as such; a test compares the names. A note under `WHOLE` is about the
+record as a whole.
 """
 
 from typing import Any
@@ -146,7 +146,7 @@ _COMPLETION: Notes = {
 
 
 def _item(kind: str, record: type[Struct]) -> Schema:
-    """Return the schema of an item of this kind, as its reader has it."""
+    """Return the schema of an item of this kind, as its reader defines it."""
     _, found = msgspec.json.schema_components([record])
     own = found[record.__name__]
     return {

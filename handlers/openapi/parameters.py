@@ -1,10 +1,10 @@
-"""What the rows of the table of endpoints share: parameters, and the statuses of failures."""
+"""Parameters and error statuses that several rows of the table share."""
 
 from handlers.openapi.endpoint import Parameter
 from handlers.openapi.fields import PROFILE_PATTERN
 
-# What may become of a request that asks the upstream for an answer: our own statuses, and
-# those that its refusals are given.
+# The possible errors of a request that needs an answer of the upstream: the gateway's own, and
+# those that refusals of the upstream become.
 TURN_ERRORS = (400, 401, 403, 404, 413, 429, 500, 502, 503, 504, 507)
 # 529 is what Anthropic says of an upstream, or a server, that is overloaded.
 MESSAGE_ERRORS = (*TURN_ERRORS, 529)
@@ -58,13 +58,13 @@ LINK_SIGNATURE = Parameter("s", "query", "The signature of a link that expires."
 
 
 def page_limit(default: int, most: int) -> Parameter:
-    """Return how long a page is."""
+    """Return the parameter for the size of a page."""
     schema = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
     return Parameter("limit", "query", "How many entries a page has.", schema)
 
 
 def path_id(description: str, name: str = "id", *, may_have_slashes: bool = False) -> Parameter:
-    """Return what a path names."""
+    """Return the parameter for an id in a path."""
     schema = {"type": "string", "minLength": 1}
     return Parameter(name, "path", description, schema, may_have_slashes)
 

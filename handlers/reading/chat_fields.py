@@ -1,4 +1,4 @@
-"""A request's JSON body -> `service.vocabulary.requests.ChatRequest`, or a 400 (spec 6.1, openai-wire 5)."""
+"""Reads a chat completion's JSON body into a `ChatRequest`, or answers a 400 (spec 6.1)."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class _StreamOptions(Struct, frozen=True):
 
 
 class _Inert(WireWishes, frozen=True, kw_only=True):
-    """Known fields that have no effect, or not with every upstream, for their types."""
+    """Known fields without effect, or with effect on some upstreams only, declared for their types."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -41,7 +41,7 @@ class _Inert(WireWishes, frozen=True, kw_only=True):
 
 
 class ChatFields(_Inert, frozen=True, kw_only=True):
-    """The body of a request for a chat completion, its shape checked."""
+    """The body of a request for a chat completion, checked for its shape."""
 
     model: str
     messages: list[WireMessage]
@@ -61,14 +61,14 @@ class ChatFields(_Inert, frozen=True, kw_only=True):
 HONOURED = frozenset(ChatFields.__struct_fields__) - frozenset(
     _Inert.__struct_fields__
 ) | frozenset(WireDemand.__struct_fields__)
-_NATIVE = frozenset(WireWishes.__struct_fields__)  # honoured where the upstream knows them itself
+_NATIVE = frozenset(WireWishes.__struct_fields__)  # honoured by an upstream that knows them itself
 
 
 def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
-    """Return a chat completion as asked for.
+    """Return the chat completion that a body asks for.
 
     Raises:
-        RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
+        RequestError: it is not JSON, a field is wrong, or it asks for something unsupported.
     """
     fields = decode_json(body, ChatFields)
     _refuse_unsupported(fields)
@@ -104,7 +104,7 @@ def _honoured(wishes: Wishes, arrival: Arrival) -> frozenset[str]:
 
 
 def _refuse_unsupported(fields: ChatFields) -> None:
-    """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    """Refuse fields that must not be ignored, because the caller would misread the answer."""
     check_ranges(fields)
     if fields.n not in (None, 1):
         raise refusal("n", "only 1 choice for a request can be made; leave it out or send 1")

@@ -1,4 +1,4 @@
-"""Lists that are answered a page at a time, as OpenAI's are."""
+"""Pages of lists, as in OpenAI's API."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ _COUNT = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
 def in_order(entries: list[Any], query: Mapping[str, str], default: str = "desc") -> list[Any]:
-    """Return entries, the first of which are the newest, in the order that the query asks for.
+    """Return entries, given newest first, in the order that the query asks for.
 
     Raises:
         RequestError: there is no such order.
@@ -26,7 +26,7 @@ def in_order(entries: list[Any], query: Mapping[str, str], default: str = "desc"
 
 
 class Page(Struct, Generic[Entry], frozen=True):
-    """A part of a list; the ids are those of its ends, null where it is empty."""
+    """A page of a list; the ids are those of its first and last entry, null if it is empty."""
 
     data: list[Entry]
     first_id: str | None
@@ -45,19 +45,19 @@ def page_of(
 
     Args:
         entries: the whole list, in order.
-        id_of: tells the id of an entry.
+        id_of: returns the id of an entry.
         query: `after` is the id of the last entry that the caller has, `limit` the
             size of the page.
-        default: the size of a page that names none.
+        default: the size of a page without `limit`.
         most: the largest size.
 
     Raises:
-        RequestError: the limit is no such number.
+        RequestError: the limit is invalid.
     """
     ids = [id_of(entry) for entry in entries]
     after, start = query.get("after"), 0
     if after:
-        # Nothing comes after an entry that is not there any more.
+        # No entry follows one that does not exist any more.
         start = ids.index(after) + 1 if after in ids else len(ids)
     end = start + _limit(query.get("limit"), default, most)
     page = ids[start:end]

@@ -1,4 +1,4 @@
-"""Answers to what aiohttp refuses before it is a request of the application (spec 11).
+"""JSON answers to what aiohttp refuses before the application sees a request (spec 11).
 
 By itself aiohttp answers these with plain text that quotes the bytes, tokens among them,
 and logs a traceback of each. It also waits for the end of a request's head for ever, unpacks the
@@ -24,7 +24,7 @@ from service.vocabulary.errors import RequestError, ServiceError
 from service.vocabulary.wire import error_of, to_json
 
 REQUEST_ID = "x-request-id"
-HEAD_SECONDS = 30.0  # from a request's first byte, or the connection's beginning, to its last line
+HEAD_SECONDS = 30.0  # for a request's head, from its first byte or the opening
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (LineTooLong, "The address or a header of the request is too long."),
     (BadHttpMethod, "This is not an HTTP request; this server speaks no TLS of its own."),
@@ -37,16 +37,16 @@ _log = logging.getLogger("gateway.access")
 
 
 def new_request_id() -> str:
-    """Return an id for a request that came without one."""
+    """Return a new id for a request whose caller sent none."""
     return f"req_{uuid.uuid4().hex}"
 
 
 class JsonServer(web.Server):
-    """A server of the same application whose own answers are JSON.
+    """A server of the same application that answers errors of HTTP itself in JSON.
 
     Args:
-        server: as aiohttp made it.
-        on_answer: told the status of each answer that the application knows nothing of.
+        server: the server that aiohttp made.
+        on_answer: called with the status of each answer that bypasses the application.
     """
 
     def __init__(self, server: web.Server, on_answer: Callable[[int], None]) -> None:
@@ -65,7 +65,7 @@ class JsonServer(web.Server):
 
 
 class _Connection(RequestHandler):
-    """One connection of a caller."""
+    """The connection of a caller."""
 
     __slots__ = (
         *("_has_begun", "_linger_seconds", "_newest", "_patience"),
@@ -150,7 +150,7 @@ class _Connection(RequestHandler):
             self._patience = None
 
     def _give_up(self) -> None:
-        """Close a connection on which a request has begun and does not go on."""
+        """Close a connection whose request began but did not arrive in full."""
         self._server.on_answer(HTTPStatus.REQUEST_TIMEOUT)
         _log.info("no request of the application: its head did not arrive in time")
         self.force_close()
@@ -163,7 +163,7 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Return the answer to what is no request, or to a fault outside of the application."""
+        """Return the answer to bytes that are no request, or to a fault outside of the application."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log_exception("a fault outside of the application", exc_info=exc)
         if request.writer.output_size > 0:
@@ -175,11 +175,12 @@ class _Connection(RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        if isinstance(resp, web.HTTPException):  # of aiohttp's own, such as for `Expect`
+        if isinstance(resp, web.HTTPException):  # raised by aiohttp itself, such as for `Expect`
             resp = self._answer(resp.status, f"{resp.reason}.")
         if request.method == hdrs.METH_CONNECT:
-            resp.force_close()  # what follows was meant for a tunnel, and is no request
-        # What is left of a body is read and dropped; of a packed one, that could be gigabytes.
+            resp.force_close()  # what follows was meant for a tunnel; it is no request
+        # aiohttp reads and drops the rest of a refused body; of a compressed one, that may be
+        # gigabytes.
         is_left = hdrs.CONTENT_ENCODING in request.headers and not request.content.is_eof()
         self._lingering_time = 0.0 if is_left else self._linger_seconds
         if is_left or (self._half_closed is not None and not self._messages):

@@ -1,4 +1,4 @@
-"""Turns with an upstream that knows neither functions nor JSON formats: told in words, and held to them."""
+"""Adds functions and JSON formats to an upstream without them, by instructions and checks."""
 
 from collections.abc import AsyncGenerator
 
@@ -11,11 +11,11 @@ from service.vocabulary.requests import ChatRequest
 
 
 class ImitatedTurns:
-    """Runs turns in words alone; implements `service.ports.Turns`.
+    """Runs turns with demands told in words; implements `service.ports.Turns`.
 
     Args:
-        turns: what runs them.
-        is_kept: whether the upstream keeps the conversation, so that it can go on.
+        turns: runs a turn of words.
+        is_kept: whether the upstream keeps the conversation, so that it can be continued.
     """
 
     def __init__(self, turns: Turns, *, is_kept: bool) -> None:
@@ -27,7 +27,7 @@ class ImitatedTurns:
     ) -> AsyncGenerator[list[Delta], None]:
         """Return the batches of the turn; see the port.
 
-        An answer that is held against a demand leaves the lane alone: it is not sent as it comes.
+        An answer with a demand does not use the lane, since it is checked before it is sent.
         """
         told = instructed(request)
         if request.demand is None:

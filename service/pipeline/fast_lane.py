@@ -1,11 +1,43 @@
-"""The fast lane: plain text goes from the upstream's bytes to the caller in the moment it arrives.
+"""The fast lane: plain text goes from the upstream's bytes to the caller the moment it arrives.
 
-    chunk -> [stages.increments] -> text ─────────────────────────▶ Outlet, at once
+    chunk -> [decode.increments] -> text ─────────────────────────▶ Outlet, at once
                                       └─▶ the stages, later and many at once, for what they keep
 
-The stages are the definition of what an answer says. The lane only foretells it, where that is
-easy: a visible text grows and nothing else happens. It is given to the stages later, in one piece,
-and what they make of it should be what was said already. All else takes the usual way.
+Theory of operation
+-------------------
+
+Nearly every event of an answer says the same: "and this text, too". For example:
+
+    data: {"v": " sat on the mat"}
+
+The usual way takes such an event through tasks, generators and half a dozen stages. The lane
+recognises it by its bytes, inside the callback that brings the chunk, and sends its text at once.
+
+*The stages define what an answer says; the lane only predicts it.* It predicts one case: a visible
+message is growing, and all that happens is that it grows further. Three parts agree on that before
+a run of events begins: `Render.is_plain` (nothing is rendered around the text), `Answer.growing`
+(the stages would do nothing but lengthen this message), and a recogniser for the form of the last
+event. Then each chunk is read by `take`:
+
+1. The recogniser reads as many events as have exactly that form: `Run.text` is their text, and
+   `Run.size` the number of bytes that were read.
+2. Of that text, the part before a possible marker is sent (`Outlet.put`). The rest is held, as
+   the stage for markers would hold it.
+3. What remains of the chunk may be the beginning of one more such event. Then it waits for the next
+   chunk. Anything else ends the run: the chunk goes to the stages, from there on the usual way.
+
+*The prediction is checked.* After some dozens of events, or when a run ends, the stages are given
+the text in one piece (`_settle`), because they keep the message, its offsets and its counts. They
+render it, and the result has to be the text that was sent, to the letter; otherwise the turn fails.
+So an error of the lane shows as a failed turn in tests and fuzzing, and never as a wrong answer
+that goes unnoticed.
+
+*Order is kept.* The lane sends only while `Outlet.is_ready`: the caller has been sent all that came
+before, and reads it. While it is not, chunks take the usual way, which waits for a slow caller.
+The lane itself never waits, since it runs inside a callback.
+
+*It is bounded.* At most `SETTLE_EVENTS` events, `SETTLE_CHARS` characters and `MAX_TAIL_BYTES` bytes
+of an incomplete event are held back from the stages.
 """
 
 from typing import Protocol
@@ -25,16 +57,16 @@ MAX_TAIL_BYTES = 64 * 1024  # of an event that is not whole yet; the stages have
 
 
 class Outlet(Protocol):
-    """Where the text of an answer goes in this process."""
+    """The destination of the answer's text in this process."""
 
     def is_ready(self) -> bool:
-        """Return whether `put` can be called now."""
+        """Tell whether `put` may be called now."""
 
     def put(self, text: str, /) -> None:
-        """Send text; neither waits nor raises."""
+        """Send text. Neither waits nor raises."""
 
     def gather(self, pieces: list[Rendered], /) -> None:
-        """Take what the stages made of the text that was put, which is not to be sent again."""
+        """Note the rendered pieces of text that `put` has sent already; they are not sent again."""
 
 
 class FastLane:
@@ -48,8 +80,8 @@ class FastLane:
     closed for the rest of the turn, and the caller gets what of theirs was not said.
 
     Args:
-        render: the stage that renders the answer, on the usual way as well.
-        outlet: where its text goes.
+        render: the stage that renders the answer, shared with the usual way.
+        outlet: where the text goes.
     """
 
     __slots__ = (
@@ -75,9 +107,9 @@ class FastLane:
         self._reader: Reader | None = None
         self._answer: Answer | None = None
         self._recogniser: Deltas | Snapshots | None = None
-        self._held = ""  # text that may be the start of a marker
-        self._tail = b""  # of an event that is not whole yet
-        # What the stages do not know yet:
+        self._held = ""  # the end of the text, which may be the start of a marker
+        self._tail = b""  # an incomplete event
+        # What the stages have not been given yet:
         self._count = 0
         self._chars = 0
         self._texts: list[str] = []
@@ -88,7 +120,7 @@ class FastLane:
 
     @property
     def count(self) -> int:
-        """How many events the reader has not counted yet."""
+        """The number of events that the reader has not counted yet."""
         return self._count
 
     def begin(self, reader: Reader, answer: Answer) -> None:
@@ -102,7 +134,7 @@ class FastLane:
         return left
 
     def take(self, chunk: bytes) -> bytes:
-        """Send what a chunk says, and return what is left of it for the stages."""
+        """Send the plain text of a chunk, and return the bytes that are left for the stages."""
         chunk = self._tail + chunk if self._tail else chunk
         recogniser = self._recogniser
         if recogniser is None:
@@ -121,7 +153,7 @@ class FastLane:
         return b""
 
     def end(self) -> bytes:
-        """Return what is left for the stages at the end of a body."""
+        """Return the bytes that are left for the stages at the end of a body."""
         self._settle()
         self._recogniser = None
         tail, self._tail = self._tail, b""
@@ -153,7 +185,7 @@ class FastLane:
             self._settle()
 
     def _leave(self, chunk: bytes) -> bytes:
-        """Let the stages go on with a chunk: with its whole events, so that others can follow."""
+        """Return the complete events of a chunk for the stages, and keep the rest for the next one."""
         self._settle()
         self._recogniser = None
         end = chunk.rfind(b"\n\n") + 2

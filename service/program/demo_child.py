@@ -2,7 +2,8 @@
 
 Commands that sign in at the demo of a running gateway find it by a file:
 
-    data/demo.json    {"demo": "http://127.0.0.1:41234", "gateway": "http://127.0.0.1:33333/v1"}
+    data/demo.json    {"demo": "http://127.0.0.1:41234", "gateway": "http://127.0.0.1:33333/v1",
+                       "process": 4711}
 """
 
 import logging
@@ -41,11 +42,11 @@ class DemoError(Exception):
 def demo_upstream() -> Iterator[str]:
     """Run the demo upstream; yield its address.
 
-    It ends with the context, and by itself when this process dies: its standard
-    input is a pipe that closes then.
+    It ends with the context, and also when this process dies, because its standard input is a pipe
+    that closes then.
 
     Raises:
-        DemoError: it did not say its address in time.
+        DemoError: it did not print its address in time.
     """
     child = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
         _COMMAND,
@@ -62,10 +63,10 @@ def demo_upstream() -> Iterator[str]:
 
 
 def pointed_at(config: Config, address: str) -> Config:
-    """Return the settings with the addresses replaced that credentials for the demo go to.
+    """Return the settings with the addresses of the demo in place of the real ones.
 
-    Token services as well: with the demo, no token may leave this machine, so
-    there is no proxy either, unless another upstream is reached by it.
+    This covers token services as well: no token for the demo may leave this machine. There is no
+    proxy either, unless another upstream needs it.
     """
     is_website, is_codex = config.upstream.base_url == DEMO, wants_codex_demo(config)
     upstream = {"base_url": address} if is_website else {}
@@ -110,7 +111,7 @@ def _address(child: subprocess.Popen[str]) -> str:
 
 
 def _read(output: IO[str], found: queue.SimpleQueue[str | None]) -> None:
-    """Find the address, then go on reading, so that the child never waits to write."""
+    """Read the address, then go on reading, so that the child is never blocked while writing."""
     for line in output:
         if ready := _READY.search(line):
             found.put(ready[1])
@@ -130,33 +131,57 @@ def _stop(child: subprocess.Popen[str]) -> None:
 
 
 class RunningDemo(Struct, frozen=True):
-    """The addresses of a demo, and of the API of the gateway that runs it."""
+    """The addresses of a demo and of the API of the gateway that runs it, and that process."""
 
     demo: str
     gateway: str
+    process: int
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the gateway still runs; one that was killed has removed nothing."""
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True  # of another user
+        return True
 
 
 @contextmanager
 def told(running: RunningDemo) -> Iterator[None]:
-    """Keep the addresses in `data/demo.json` for the block; without a disk, in the log alone."""
-    try:
-        _write(running)
-    except OSError as error:
-        _logger.warning("%s cannot be written, so `login` finds no demo: %s", DEMO_FILE, error)
+    """Keep the addresses in `data/demo.json` for the block; without a disk, in the log alone.
+
+    Of several gateways in one directory the last to start is told, and after it the one before.
+    """
+    before = told_demo()
+    _tell(running)
     try:
         yield
     finally:
         if told_demo() == running:  # else another gateway was started here since
-            with suppress(OSError):
-                DEMO_FILE.unlink(missing_ok=True)
+            if before is not None and before.is_running:
+                _tell(before)
+            else:
+                with suppress(OSError):
+                    DEMO_FILE.unlink(missing_ok=True)
 
 
 def told_demo() -> RunningDemo | None:
-    """Return the addresses that the last gateway told here, None if there is none."""
+    """Return the demo of the gateway that was started last here, None if none runs."""
     try:
-        return msgspec.json.decode(DEMO_FILE.read_bytes(), type=RunningDemo)
+        running = msgspec.json.decode(DEMO_FILE.read_bytes(), type=RunningDemo)
     except (OSError, msgspec.DecodeError):
         return None
+    return running if running.is_running else None
+
+
+def _tell(running: RunningDemo) -> None:
+    try:
+        _write(running)
+    except OSError as error:
+        _logger.warning("%s cannot be written, so `login` finds no demo: %s", DEMO_FILE, error)
 
 
 def _write(running: RunningDemo) -> None:

@@ -1,4 +1,4 @@
-"""Text that arrives in pieces, cut anywhere: inside a character, too (spec 7.1)."""
+"""Text that arrives in pieces; a cut may even fall inside a character (spec 7.1)."""
 
 import re
 
@@ -9,17 +9,17 @@ _PRIVATE_USE = re.compile("[\ue200-\ue206]")
 
 
 class Pieces:
-    """A text that grows, and is seldom looked at.
+    """A growing text that is seldom read as a whole.
 
-    A word by itself takes ten times the memory of its letters, so words are joined to
-    blocks; what was joined is not copied again until somebody wants to see it.
+    A short string takes ten times the memory of its letters, so pieces are joined into blocks; a
+    joined block is copied again only when the whole text is read.
     """
 
     __slots__ = ("_blocks", "_loose", "_shared")
 
     def __init__(self) -> None:
         self._blocks: list[str] = []
-        self._shared = 0  # blocks up to the last one that others hold, too
+        self._shared = 0  # blocks up to the last one that others reference, too
         self._loose: list[str] = []
 
     def add(self, text: str) -> None:
@@ -30,7 +30,7 @@ class Pieces:
             self._loose.clear()
 
     def share(self, end: str) -> None:
-        """Hold this very string for what was added last, if it is that, and no copy of it."""
+        """Replace the last piece by this equal string, so that only one copy is in memory."""
         own = "".join((*self._blocks[self._shared :], *self._loose))
         if own.endswith(end):
             self._blocks[self._shared :] = (own[: len(own) - len(end)], end)
@@ -66,7 +66,7 @@ def well_formed(text: str) -> str:
 
 
 def ends_in_half(text: str) -> bool:
-    """Return whether the last code point is a high surrogate, whose other half may follow."""
+    """Tell whether the last code point is a high surrogate, whose other half may follow."""
     return "\ud800" <= text[-1:] <= "\udbff"
 
 

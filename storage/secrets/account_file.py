@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from service.vocabulary.errors import StorageError
-from service.vocabulary.stored_accounts import StoredAccount
+from service.vocabulary.gateway_keys import StoredAccount
 from storage.secrets.cipher import Cipher
 from storage.secrets.keys_document import KeysDocument, KeysDocumentFile, SealedAccount
 

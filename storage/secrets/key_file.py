@@ -19,12 +19,13 @@ from service.vocabulary.errors import WRONG_KEY, AuthError, StorageError
 from service.vocabulary.gateway_keys import (
     GatewayKey,
     Granted,
+    Issuer,
     KeyTerms,
+    StoredAccount,
     digest_of,
     key_id,
     new_key,
 )
-from service.vocabulary.stored_accounts import Issuer, StoredAccount
 from storage.secrets.account_file import AccountFile
 from storage.secrets.cipher import Cipher
 from storage.secrets.keys_document import KeysDocument, KeysDocumentFile

@@ -19,11 +19,12 @@ from aiohttp import FormData, web
 from aiohttp.test_utils import TestServer
 
 from handlers.openapi.endpoints import ENDPOINTS
-from tests.clients.test_programs import BIN
+from tests.clients.clients import INSTALLED
 from tests.conftest import StartGateway
 from tests.gateway import Gateway
 
 FOLDER = Path(__file__).with_name("schemathesis")
+BIN = INSTALLED / "sdk2" / "bin"
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "")
 SECONDS = 60 * int(EXAMPLES or 4)
 KEY = "the-only-key-that-is-known"

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from handlers.openapi.endpoints import ENDPOINTS
+from tests.clients.clients import CLIENTS, Client
 from tests.compatibility.case import Case
 from tests.compatibility.official import calls, shape
 from tests.compatibility.tables import TABLES, Table
@@ -30,6 +31,13 @@ a row. `make compatibility` writes the page anew.
 
 The last column is the name of the test: `make test ARGS="tests/compatibility -k chat.logprobs"`.
 """
+PROGRAMS = """## Programs and libraries
+
+Each is installed as its users do it, unmodified, and run by `tests/clients` against the gateway with
+the demo upstream behind it, where nothing but loopback can be reached. All that a row says passes, in
+the version that is pinned; `cut` means that an answer which the upstream cut off is an error there,
+streamed and whole, and not a shorter answer.
+"""
 
 
 def written(answers: Mapping[str, str]) -> str:
@@ -49,6 +57,13 @@ def written(answers: Mapping[str, str]) -> str:
     parts += ["| calls | why |", "| --- | --- |"]
     for reason, missing in reasons.items():
         parts.append(f"| {_named(missing)} | {reason} |")
+    parts += [
+        "",
+        PROGRAMS,
+        "| package | version | chat | responses | besides |",
+        f"|{' --- |' * 5}",
+    ]
+    parts += [_client(each) for each in CLIENTS]
     return "\n".join(parts) + "\n"
 
 
@@ -89,3 +104,9 @@ def _row(case: Case, name: str) -> str:
     if case.verdict == "refused" and case.param not in ("", case.field):
         happens += f" as `{case.param}`"
     return f"| `{case.field}` | {value} | {happens} | `{name}` |"
+
+
+def _client(client: Client) -> str:
+    name = f"`{client.package}` ({client.registry})"
+    kinds = (", ".join(each) for each in (client.chat, client.responses, client.besides))
+    return f"| {' | '.join([name, client.version, *kinds])} |"

@@ -21,7 +21,7 @@ LISTS = (
     "requirements.txt",
     "requirements-uv.txt",
     "requirements-dev.txt",
-    "requirements-clients.txt",
+    *(f"tests/clients/python/{place}.txt" for place in ("sdk2", "sdk3", "aider")),
 )
 
 
@@ -30,6 +30,7 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "folder"
     node = folder / "tests" / "clients" / "node"
     node.mkdir(parents=True)
+    (node.parent / "python").mkdir()
     shutil.copy(ROOT / "Makefile", folder)
     for name in LISTS:
         (folder / name).touch()
@@ -152,13 +153,13 @@ def test_each_verb_installs_only_what_it_needs(folder: Path) -> None:
         assert "clients" not in commands
         assert "system_packages" not in commands
     test = dry_run(folder, "test")
-    for part in ("requirements-dev", "requirements-clients", "npm ci", "system_packages"):
+    for part in ("requirements-dev", "python/sdk2.txt", "npm", "opencode-ai", "system_packages"):
         assert part in test
 
 
 def test_packages_are_installed_by_hash_and_announced(folder: Path) -> None:
     commands = dry_run(folder, "test").splitlines()
-    numbers = [number for number, line in enumerate(commands) if " -r requirements" in line]
+    numbers = [number for number, line in enumerate(commands) if re.search(r" -r \S+\.txt", line)]
     assert len(numbers) == len(LISTS)
     for number in numbers:
         assert "--require-hashes" in commands[number]

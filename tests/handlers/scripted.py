@@ -16,9 +16,9 @@ from service.observing.metrics import Metrics
 from service.observing.unknown_events import Drift
 from service.pipeline.fast_lane import FastLane
 from service.ports import RouteState
-from service.settings.config import Config
+from service.settings.config import Config, upstream_choice
 from service.vocabulary.byte_source import Content
-from service.vocabulary.credentials import Caller, Credential, UpstreamChoice
+from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.errors import AuthError
 from service.vocabulary.events import (
     AnswerStarted,
@@ -156,7 +156,6 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     config = Config(**settings)
     app = web.Application(client_max_size=config.server.max_body_bytes)
     app[keys.CONFIG] = config
-    app[keys.CHOICE] = UpstreamChoice(config.tokens.codex_client_id)
     app[keys.METRICS] = metrics = Metrics()
     app[keys.DRIFT] = Drift(metrics)
     kept = config.conversation
@@ -165,6 +164,7 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.BLOBS] = around
     app[keys.UPLOADS] = FileUploads(around.folder)
     app[keys.LINKS] = LinkSigner(SECRET, config.files.link_seconds)
+    app[keys.CHOICE] = upstream_choice(config.tokens)
     app[keys.SPEECH] = around.speech
     app[keys.TRANSCRIPTIONS] = around.transcriptions
     app[keys.CATALOGUE] = around

@@ -128,6 +128,7 @@ export const STRINGS = {
   "inspect.request.draft": { en: "The request that “Send” would make.", zh: "点击“发送”时将发出的请求。" },
   "inspect.request.last": { en: "The last request.", zh: "上一次的请求。" },
   "inspect.key": { en: "The key is read from OPENAI_API_KEY.", zh: "密钥取自 OPENAI_API_KEY。" },
+  "inspect.end": { en: "An answer that fails has no [DONE]: give a program that waits for one a time limit.", zh: "失败的回答没有 [DONE]：等待它的程序请设置时限。" },
 
   "say.answering": { en: "Answering", zh: "正在回答" },
   "say.complete": { en: "Answer complete", zh: "回答完毕" },

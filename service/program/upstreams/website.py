@@ -1,4 +1,4 @@
-"""Assembles what talks to the website's own routes."""
+"""Assembles the parts that talk to the website's own routes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,27 +29,27 @@ from upstream.website.turn.turns import TurnServices, UpstreamTurns
 
 
 class Website(Struct, frozen=True):
-    """The parts of the website, and what it alone has."""
+    """The parts of the website, including those that no other upstream has."""
 
     parts: UpstreamParts
     gpts: Gpts
     transfers: Transfers
 
     def speech(self, shared: SharedParts, turns: Turns) -> Speech:
-        """Return what reads answers of these turns aloud."""
+        """Return the part that reads answers of these turns aloud."""
         is_temporary = shared.config.conversation.temporary
         return UpstreamSpeech(
             turns, shared.calls, self.parts.backend, self.transfers, is_temporary=is_temporary
         )
 
     def transcriptions(self, shared: SharedParts) -> Transcriptions:
-        """Return what writes recordings down."""
+        """Return the part that transcribes recordings."""
         return UpstreamTranscriptions(self.parts.backend, shared.calls)
 
 
 @asynccontextmanager
 async def open_website(shared: SharedParts, routes: Routes) -> AsyncIterator[Website]:
-    """Open the parts of the upstream of accounts that signed in by the website's login."""
+    """Open the parts for accounts that signed in by the website's login."""
     config, session = shared.config, shared.session
     backend = Backend(config.upstream, routes, session)
     transfers = Transfers(backend, config.files.host_rewrite)

@@ -104,11 +104,15 @@ class _Part:
 
 
 class ReasoningItem(GrowingItem):
-    """What was thought: summaries or the very words, and what only the back end can read."""
+    """What was thought: summaries or the very words, and what only the back end can read.
 
-    def __init__(self, item_id: str, index: int) -> None:
+    That is told only where `shows_sealed` is set.
+    """
+
+    def __init__(self, item_id: str, index: int, *, shows_sealed: bool = False) -> None:
         super().__init__(item_id, index)
         self.sealed = ""
+        self._shows_sealed = shows_sealed
         self._parts: list[_Part] = []
         self._is_open = False  # the last part
 
@@ -120,6 +124,7 @@ class ReasoningItem(GrowingItem):
             self.status,
             [SummaryText(part.text) for part in self._parts if part.kind is SummaryText],
             words or UNSET,
+            self.sealed if self.sealed and self._shows_sealed else UNSET,
         )
 
     @override

@@ -70,14 +70,21 @@ class OutputItems:
         pictures: the content of pictures in base64, by their URL, as far as it is
             known when a picture is fed.
         functions: that may be called; their namespaces are told, and which are custom tools.
+        shows_sealed: the caller takes what is sealed of the reasoning along.
     """
 
     def __init__(
-        self, response_id: str, pictures: Mapping[str, str], functions: Iterable[Function] = ()
+        self,
+        response_id: str,
+        pictures: Mapping[str, str],
+        functions: Iterable[Function] = (),
+        *,
+        shows_sealed: bool = False,
     ) -> None:
         self._stem = response_id.removeprefix(RESPONSE_PREFIX)
         self._pictures = pictures
         self._functions = {function.name: function for function in functions}
+        self._shows_sealed = shows_sealed
         self._items: list[Item] = []
         self._open: MessageItem | ReasoningItem | None = None
         self._calls: dict[int, CallItem] = {}  # open ones, by their index among calls
@@ -88,7 +95,7 @@ class OutputItems:
 
     @property
     def output(self) -> list[OutputItem]:
-        """All items as they are now, without what is sealed."""
+        """All items as they are now."""
         return [item.record() for item in self._items]
 
     @property
@@ -135,7 +142,7 @@ class OutputItems:
             case MessageStarted(phase):
                 return self._begin(MessageItem(*self._next("msg"), phase))
             case ReasoningStarted():
-                return self._begin(ReasoningItem(*self._next("rs")))
+                return self._begin(self._new(ReasoningItem))
             case ReasoningPart():
                 return self._think(piece)
             case TextAnnotated():
@@ -178,7 +185,12 @@ class OutputItems:
         """Begin an item of this kind unless one is open."""
         if isinstance(self._open, kind):
             return []
-        return self._begin(kind(*self._next("msg" if kind is MessageItem else "rs")))
+        return self._begin(self._new(kind))
+
+    def _new(self, kind: type[MessageItem | ReasoningItem]) -> MessageItem | ReasoningItem:
+        if kind is MessageItem:
+            return MessageItem(*self._next("msg"))
+        return ReasoningItem(*self._next("rs"), shows_sealed=self._shows_sealed)
 
     def _begin(self, item: MessageItem | ReasoningItem) -> Events:
         events = self._close_text("completed")

@@ -58,6 +58,7 @@ class ResponseEvents:
         begun: the response as it is before anything has come.
         functions: that may be called.
         is_temporary: the upstream keeps no conversation, so its ids are not given out.
+        shows_sealed: the caller takes what is sealed of the reasoning along.
     """
 
     def __init__(
@@ -66,13 +67,14 @@ class ResponseEvents:
         functions: Iterable[Function] = (),
         *,
         is_temporary: bool = False,
+        shows_sealed: bool = False,
     ) -> None:
         self.gathered = Gathered()
         self.pictures: dict[str, str] = {}
         self.completed_at: int | None = None
         self._begun = begun
         self._is_temporary = is_temporary
-        self._items = OutputItems(begun.id, self.pictures, functions)
+        self._items = OutputItems(begun.id, self.pictures, functions, shows_sealed=shows_sealed)
         self._failure: Failure | None = None
         self._sequence_number = 0
         # A caller's own long instructions or tools are no reason for a line nobody can read.
@@ -89,6 +91,11 @@ class ResponseEvents:
         if ended is None:
             return "in_progress"
         return "incomplete" if ended.finish_reason in _INCOMPLETE else "completed"
+
+    @property
+    def sealed(self) -> dict[str, str]:
+        """What of the reasoning only the upstream can read, by the ids of the items."""
+        return self._items.sealed
 
     def response(self, counts: TokenCounts | None = None) -> ModelResponse:
         """Return the response object as it is now."""

@@ -1,9 +1,9 @@
-// The official SDK for Node, as its users write it; run by ../test_programs.py.
+// The official SDK for Node, as its users write it.
 import assert from "node:assert/strict";
 import OpenAI, { APIError, toFile } from "openai";
+import { CUT, failureOf, model, passes } from "./asking.mjs";
 
 const client = new OpenAI({ maxRetries: 0 });
-const model = "gpt-4o";
 const user = (content) => [{ role: "user", content }];
 
 async function models() {
@@ -84,6 +84,16 @@ async function picturesAndFiles() {
   assert.equal((await client.files.delete(made.id)).deleted, true);
 }
 
+async function picturesComeAsEvents() {
+  const types = [];
+  const asked = { prompt: "two boats", model: "gpt-image-1", size: "64x64", n: 2, stream: true, partial_images: 1 };
+  for await (const event of await client.images.generate(asked)) {
+    types.push(event.type);
+    assert.equal(Buffer.from(event.b64_json, "base64").subarray(1, 4).toString(), "PNG");
+  }
+  assert.equal(types.filter((type) => type === "image_generation.completed").length, 2);
+}
+
 async function speechAndRecordings() {
   const input = "Boats float. 船。";
   const spoken = await client.audio.speech.create({ model: "tts-1", voice: "alloy", input });
@@ -131,20 +141,32 @@ async function errorsHaveTheirClasses() {
     OpenAI.AuthenticationError,
     "invalid_api_key",
   );
-  const cut = (async () => {
-    let text = "";
-    const stream = await ask("long 100 /fault cut 30", { stream: true });
-    for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? "";
-    return text;
-  })();
-  await fails(cut, APIError, "upstream_cut");
 }
 
-await models();
-await wholeAndStreamedAgree();
-await aStreamEndsAtOnce();
-await aCallerMayLeave();
-await picturesAndFiles();
-await speechAndRecordings();
-await aConversationGoesOnByItsResponse();
-await errorsHaveTheirClasses();
+async function whatIsCutFails() {
+  const streamed = async (stream, text = "") => {
+    for await (const event of await stream) text += JSON.stringify(event);
+    return text;
+  };
+  const asked = { model, stream: true };
+  const chat = () => streamed(client.chat.completions.create({ ...asked, messages: user(CUT) }));
+  const responses = () => streamed(client.responses.create({ ...asked, input: CUT }));
+  for (const ask of [chat, responses]) {
+    const error = await failureOf(ask);
+    assert.ok(error instanceof APIError, `${error}`);
+    assert.equal(error.code, "upstream_cut");
+  }
+}
+
+await passes({
+  models,
+  "chat: whole, stream": wholeAndStreamedAgree,
+  "chat: ends at once": aStreamEndsAtOnce,
+  "chat: caller leaves": aCallerMayLeave,
+  "pictures, files": picturesAndFiles,
+  "streamed pictures": picturesComeAsEvents,
+  "speech, recordings": speechAndRecordings,
+  "responses: conversation": aConversationGoesOnByItsResponse,
+  "chat: errors": errorsHaveTheirClasses,
+  "chat, responses: cut": whatIsCutFails,
+});

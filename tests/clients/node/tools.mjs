@@ -1,14 +1,13 @@
-// Functions and JSON on demand with the official SDK for Node; run by ../test_programs.py.
+// Functions and JSON on demand with the official SDK for Node.
 //
 // Each of them whole and streamed, in both dialects: with a model that does as told, with one that
 // first answers badly and is repaired (/scene slip), and with one that never complies (/scene
 // disobedient).
 import assert from "node:assert/strict";
 import OpenAI from "openai";
+import { model, passes, WEATHER as question } from "./asking.mjs";
 
 const client = new OpenAI({ maxRetries: 2 }); // an answer that will not do is not asked for again
-const model = "gpt-4o";
-const question = "What is the weather in Paris?";
 const schema = {
   type: "object",
   properties: { city: { type: "string" }, days: { type: "integer" } },
@@ -125,25 +124,32 @@ async function neverComplies(ask, fields) {
 }
 
 const scene = "/scene disobedient";
-for (const ask of [chat.whole, chat.streamed]) {
-  for (const manner of ["", "/scene slip"]) {
-    await chatCallsAndTakesTheResult(ask, manner);
-    await chatWritesJson(ask, manner);
+async function chats() {
+  for (const ask of [chat.whole, chat.streamed]) {
+    for (const manner of ["", "/scene slip"]) {
+      await chatCallsAndTakesTheResult(ask, manner);
+      await chatWritesJson(ask, manner);
+    }
+    await neverComplies(ask, {
+      calls: { messages: user(`${scene} ${question}`), tools },
+      json: { messages: user(`${scene} Plan 3 days in Rome`), response_format },
+    });
   }
-  await neverComplies(ask, {
-    calls: { messages: user(`${scene} ${question}`), tools },
-    json: { messages: user(`${scene} Plan 3 days in Rome`), response_format },
-  });
+  await theHelperRunsTheFunction(false);
+  await theHelperRunsTheFunction(true);
 }
-for (const ask of [responses.whole, responses.streamed]) {
-  for (const manner of ["", "/scene slip"]) {
-    await responsesCallAndTakeTheResult(ask, manner);
-    await responsesWriteJson(ask, manner);
+
+async function manyResponses() {
+  for (const ask of [responses.whole, responses.streamed]) {
+    for (const manner of ["", "/scene slip"]) {
+      await responsesCallAndTakeTheResult(ask, manner);
+      await responsesWriteJson(ask, manner);
+    }
+    await neverComplies(ask, {
+      calls: { input: `${scene} ${question}`, tools: functions },
+      json: { input: `${scene} Plan 3 days in Rome`, text },
+    });
   }
-  await neverComplies(ask, {
-    calls: { input: `${scene} ${question}`, tools: functions },
-    json: { input: `${scene} Plan 3 days in Rome`, text },
-  });
 }
-await theHelperRunsTheFunction(false);
-await theHelperRunsTheFunction(true);
+
+await passes({ "chat: tools, JSON": chats, "responses: tools, JSON": manyResponses });

@@ -1,17 +1,26 @@
-"""`langchain-openai` as its users write it; run by test_programs.py in the environment of clients."""
-
-import asyncio
-import os
+"""`langchain-openai` as its users write it; in both dialects."""
 
 import openai
+from asking import (
+    CUT,
+    MODEL,
+    REPORT,
+    TRIP,
+    WEATHER,
+    Feature,
+    drained,
+    failing,
+    failing_later,
+    passes,
+)
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
-
-BASE = os.environ["OPENAI_BASE_URL"]
+from pydantic import BaseModel
 
 
 def chat(**fields) -> ChatOpenAI:
-    return ChatOpenAI(model="gpt-4o", max_retries=0, **fields)
+    return ChatOpenAI(model=MODEL, max_retries=0, **fields)
 
 
 def a_whole_answer() -> None:
@@ -71,13 +80,65 @@ def errors_have_their_classes() -> None:
         raise AssertionError("embeddings")
 
 
-def main() -> None:
-    a_whole_answer()
-    a_stream_adds_up_to_the_whole_answer()
-    asyncio.run(an_asynchronous_stream_outlasts_a_silence_longer_than_its_timer())
-    a_history_with_a_picture()
-    errors_have_their_classes()
+class Trip(BaseModel):
+    city: str
+    days: int
+
+
+@tool
+def get_weather(city: str) -> str:
+    """The weather of a city, now."""
+    return f"{city}: {REPORT}"
+
+
+def collected(model: ChatOpenAI, messages: list | str) -> AIMessage:
+    first, *others = model.stream(messages)
+    for piece in others:
+        first += piece
+    return first
+
+
+def speaking(dialect: str) -> dict[str, Feature]:
+    model = chat(use_responses_api=dialect == "responses")
+
+    def tools() -> None:
+        bound = model.bind_tools([get_weather])
+        for ask in (lambda _, messages: bound.invoke(messages), collected):
+            asked = [HumanMessage(WEATHER)]
+            called = ask(bound, asked)
+            (call,) = called.tool_calls
+            assert call["args"] == {"city": "Paris"}
+            answer = ask(bound, [*asked, called, get_weather.invoke(call)])
+            assert REPORT in answer.text
+
+    def structured() -> None:
+        assert model.with_structured_output(Trip).invoke(TRIP) == Trip(city="Rome", days=3)
+
+    async def cut() -> None:
+        failing(lambda: collected(model, CUT))
+        failing(lambda: model.invoke(CUT))
+        await failing_later(drained(model.astream(CUT)))
+
+    return {f"{dialect}: tools": tools, f"{dialect}: JSON": structured, f"{dialect}: cut": cut}
+
+
+def responses_add_up() -> None:
+    model = chat(use_responses_api=True)
+    whole = model.invoke("several messages")
+    assert collected(model, "several messages").text == whole.text
+    assert whole.usage_metadata["total_tokens"] > 0
 
 
 if __name__ == "__main__":
-    main()
+    passes(
+        {
+            "chat: whole": a_whole_answer,
+            "chat: stream": a_stream_adds_up_to_the_whole_answer,
+            "chat: silence": an_asynchronous_stream_outlasts_a_silence_longer_than_its_timer,
+            "chat: picture": a_history_with_a_picture,
+            "chat: errors": errors_have_their_classes,
+            "responses: whole, stream": responses_add_up,
+        }
+        | speaking("chat")
+        | speaking("responses")
+    )

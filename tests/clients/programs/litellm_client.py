@@ -1,15 +1,15 @@
-"""LiteLLM as a client, the way aider uses it; run by test_programs.py in the environment of clients."""
+"""LiteLLM as a client, the way aider uses it."""
 
 import asyncio
-import os
 
 import litellm
+from asking import BASE, CUT, KEY, MODEL, failing, passes
 
 litellm.suppress_debug_info = True
 HERE = {
-    "model": "openai/gpt-4o",
-    "api_base": os.environ["OPENAI_BASE_URL"],
-    "api_key": os.environ["OPENAI_API_KEY"],
+    "model": f"openai/{MODEL}",
+    "api_base": BASE,
+    "api_key": KEY,
     "max_retries": 0,
     "temperature": 0,
 }
@@ -84,14 +84,20 @@ def a_picture_is_drawn() -> None:
     assert drawn.data[0]["url"].startswith("http")
 
 
-def main() -> None:
-    a_whole_answer()
-    a_stream_is_built_into_the_whole_answer()
-    reasoning_is_apart()
-    asyncio.run(several_at_once())
-    errors_have_their_classes()
-    a_picture_is_drawn()
+def a_cut_answer_fails() -> None:
+    failing(lambda: list(litellm.completion(messages=asking(CUT), stream=True, **HERE)))
+    failing(lambda: litellm.completion(messages=asking(CUT), **HERE))
 
 
 if __name__ == "__main__":
-    main()
+    passes(
+        {
+            "chat: whole": a_whole_answer,
+            "chat: stream": a_stream_is_built_into_the_whole_answer,
+            "chat: reasoning": reasoning_is_apart,
+            "chat: several at once": several_at_once,
+            "chat: errors": errors_have_their_classes,
+            "pictures": a_picture_is_drawn,
+            "chat: cut": a_cut_answer_fails,
+        }
+    )

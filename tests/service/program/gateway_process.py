@@ -22,14 +22,19 @@ def fetch(address: str) -> http.client.HTTPResponse:
 
 
 class GatewayProcess:
-    """Started in a directory of its own; its standard error is read for the address."""
+    """Started in a directory of its own; its standard error is read for the address.
 
-    def __init__(self, folder: Path, *command: str, **environ: str) -> None:
+    `before` is the command that another one is given to, such as that of another network.
+    """
+
+    def __init__(
+        self, folder: Path, *command: str, before: tuple[str, ...] = (), **environ: str
+    ) -> None:
         self._error = folder / "stderr.txt"
         self._output = folder / "stdout.txt"
         with self._error.open("wb") as error, self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, *command],
+                [*before, sys.executable, *command],
                 cwd=folder,
                 env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
                 stdin=subprocess.DEVNULL,

@@ -165,6 +165,8 @@ class CodexTurns:
         self._running.add(turn)
         self._idle.clear()
         self._services.metrics.open_streams.inc()
+        if self._is_closing:
+            turn.shut_down()
 
     def _leave(self, turn: _Turn) -> None:
         if turn.body is not None:
@@ -213,11 +215,9 @@ class CodexTurns:
                     ended = _untold_end(batch, receiver)
                     if told := batch[:-1] if ended else batch:
                         yield told
-            ending = receiver.answer.ending
-            await self._take_limit(turn, ending.limit)
             if ended is None:
                 return
-            fault = fault_of(ended, ending.limit)
+            fault = fault_of(ended, receiver.answer.ending.limit)
             repair = repairs.after(fault) if fault else None
             if fault is None or repair is None:
                 yield [ended]
@@ -275,11 +275,11 @@ class CodexTurns:
                     self._services.backend.http.accepted(turn.caller)
                 if not any(isinstance(delta, _OWN) for delta in batch):
                     yield batch  # nearly all of them
-                elif passed := [each async for each in self._passed(turn, batch, opened)]:
+                elif passed := [each async for each in self._passed(turn, batch, opened, receiver)]:
                     yield passed
 
     async def _passed(
-        self, turn: _Turn, batch: list[Delta], opened: Opened
+        self, turn: _Turn, batch: list[Delta], opened: Opened, receiver: CodexReceiver
     ) -> AsyncGenerator[Delta, None]:
         services = self._services
         for delta in batch:
@@ -293,12 +293,16 @@ class CodexTurns:
                 case ReasoningEnded(sealed):
                     yield ReasoningEnded(seal(sealed, _sealed_for(turn.caller)))
                     continue
-                case TurnFacts():
-                    turn.answering_model = delta.upstream_model
+                case TurnFacts(upstream_model=model):
+                    turn.answering_model = model
+                    yield structs.replace(delta, cache_key=turn.payload.cache_key)
+                    continue
                 case FunctionCallStarted():
                     turn.call_ids.append(delta.call_id)
                 case TurnEnded():
+                    # Now, since nobody need read on behind the end.
                     services.drift.note(delta.counts, delta.samples)
+                    await self._take_limit(turn, receiver.answer.ending.limit)
                     await services.states.keep(turn.caller, opened.headers, turn.call_ids)
                 case _:
                     pass

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from service.program.key_commands import FAILED
-from service.program.sign_in import (
+from service.program.commands.key_commands import FAILED
+from service.program.commands.sign_in import (
     KeptAccount,
     SignInPlace,
     first_model,
@@ -20,7 +20,7 @@ from service.program.sign_in import (
 )
 from service.settings.config import Config
 from service.vocabulary.errors import ServiceError
-from service.vocabulary.stored_accounts import Issuer
+from service.vocabulary.gateway_keys import Issuer
 from upstream.login import browser
 from upstream.login.device_code import DeviceLogin
 from upstream.login.exchange import AuthorizationCode, redeem

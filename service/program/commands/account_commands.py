@@ -9,11 +9,11 @@ import sys
 import time
 
 from service.program.assembly import open_key_file, open_tokens
-from service.program.key_commands import FAILED
-from service.program.sign_in import SignInPlace, keys_of, open_issuer, sign_in_place
+from service.program.commands.key_commands import FAILED
+from service.program.commands.sign_in import SignInPlace, keys_of, open_issuer, sign_in_place
 from service.settings.config import Config
 from service.vocabulary.errors import ServiceError
-from service.vocabulary.stored_accounts import Issuer, StoredAccount
+from service.vocabulary.gateway_keys import Issuer, StoredAccount
 from storage.secrets.key_file import KeyFile
 from upstream.login.exchange import revoke
 from upstream.login.issuer import LoginError

@@ -1,7 +1,7 @@
 """`python -m service keys …`: add, list and revoke gateway keys.
 
-The credential that a key stands for is never an argument, which every user of the machine could
-read and the shell would remember; nor is a key, except where it is shown, once.
+The credential behind a key is never a command-line argument, because every user of the machine can
+read those and the shell stores them. A key itself is shown once, when it is made.
 """
 
 import argparse

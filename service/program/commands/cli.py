@@ -9,14 +9,14 @@ from typing import Any
 import yaml
 from pydantic import SecretStr
 
-from service.program.options import parser
+from service.program.commands.options import parser
 from service.settings.config import HIDDEN, Config, LoadedConfig, load_config
 from service.settings.masks import masked
 from service.settings.problems import ConfigError
 
-BAD_SETTINGS = 2  # also what argparse exits with for a bad option
+BAD_SETTINGS = 2  # also argparse's exit status for a bad option
 UNREADABLE = 1
-SCRUBBED = ".scrubbed"  # behind the name of the capture
+SCRUBBED = ".scrubbed"  # appended to the name of the capture
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(options: argparse.Namespace, config: Config) -> int:
     # Here, since a start needs none of it.
-    from service.program import account_commands, key_commands, login_command  # noqa: PLC0415
+    from service.program.commands import account_commands, key_commands, login_command  # noqa: PLC0415
 
     runs = {
         "accounts": account_commands.run,
@@ -56,8 +56,8 @@ def _command(options: argparse.Namespace, config: Config) -> int:
 
 
 def _of_capture(options: argparse.Namespace) -> int:
-    """Replay a captured stream, or write a copy of it that tells nobody anything."""
-    # Here, since `--check` and a start need none of it.
+    """Replay a captured stream, or write a scrubbed copy of it."""
+    # Imported here, since `--check` and a start do not need it.
     from service.recordings.replay import replay  # noqa: PLC0415
     from service.recordings.report import as_json, as_text  # noqa: PLC0415
     from service.recordings.scrub import scrub  # noqa: PLC0415
@@ -101,5 +101,5 @@ def _as_yaml(value: object) -> object:
     if isinstance(value, tuple):
         return [_as_yaml(inner) for inner in value]
     if isinstance(value, SecretStr):
-        return ""  # an empty one: `masked` replaced the others
+        return ""  # no text: `masked` has replaced all other values
     return int(value) if isinstance(value, float) and value.is_integer() else value

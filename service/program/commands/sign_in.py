@@ -12,8 +12,7 @@ from service.program.assembly import open_key_file, open_tokens
 from service.program.demo_child import pointed_at, told_demo
 from service.settings.config import Config, wants_codex_demo
 from service.vocabulary.credentials import Caller, UpstreamKind
-from service.vocabulary.gateway_keys import KeyTerms
-from service.vocabulary.stored_accounts import Issuer, StoredAccount
+from service.vocabulary.gateway_keys import Issuer, KeyTerms, StoredAccount
 from storage.secrets.key_file import KeyFile
 from upstream.codex.account.catalogue import CodexLists
 from upstream.codex.account.models import first_shown

@@ -1,0 +1,149 @@
+"""Clients of others that the tests run: where each is installed, and what of it has to pass.
+
+A program of `programs/` or `node/` prints `passed DIALECTS: FEATURES`, or `passed FEATURES` for what
+is of neither dialect, for each part that passed. All that a row says has to be printed, and nothing
+else; `docs/compatibility.md` is made of the rows.
+"""
+
+import itertools
+import json
+import re
+from pathlib import Path
+
+from msgspec import Struct
+
+HERE = Path(__file__).parent
+INSTALLED = HERE.parents[1] / ".venv" / "clients"
+NODE_BIN = INSTALLED / "node" / "node_modules" / ".bin"
+BASIC = ("whole", "stream", "tools", "JSON", "cut")
+PASSED = re.compile(r"^passed (?:(.+): )?(.+)$", re.MULTILINE)
+
+
+class Client(Struct, frozen=True):
+    """A package, the programs that use it, and the environment of `.venv/clients` that has it."""
+
+    package: str
+    place: str
+    programs: tuple[str, ...]
+    chat: tuple[str, ...] = ()
+    responses: tuple[str, ...] = ()
+    besides: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> set[tuple[str, str]]:
+        """All that has to pass, each with its dialect."""
+        rows = {"chat": self.chat, "responses": self.responses, "": self.besides}
+        return {(dialect, each) for dialect, features in rows.items() for each in features}
+
+    @property
+    def registry(self) -> str:
+        return "npm" if self.place == "node" else "PyPI"
+
+    @property
+    def version(self) -> str:
+        """The version that is pinned."""
+        if self.place == "node":
+            pins = json.loads((HERE / "node" / "package.json").read_text("utf-8"))["dependencies"]
+            return str(pins[self.package])
+        pins = (HERE / "python" / f"{self.place}.txt").read_text("utf-8")
+        found = re.search(rf"^{re.escape(self.package)}==(\S+)", pins, re.MULTILINE)
+        assert found, f"{self.package} is not pinned"
+        return found[1]
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the environment is there; aider's is empty with a Python that aider does not take."""
+        needed = {"node": NODE_BIN / "codex", "aider": INSTALLED / "aider" / "bin" / "aider"}
+        return needed.get(self.place, INSTALLED / self.place / "bin" / "python").exists()
+
+    def command(self, program: str) -> tuple[Path, ...]:
+        """How a program is run, in a folder that has those for Node."""
+        if program.endswith(".mjs"):
+            return (INSTALLED / "sdk2" / "bin" / "node", Path(program))
+        place = "sdk3" if self.place == "node" else self.place
+        return (INSTALLED / place / "bin" / "python", HERE / "programs" / program)
+
+
+def passed(said: str) -> set[tuple[str, str]]:
+    """What a program says has passed, as `Client.features` has it."""
+    return {
+        pair
+        for dialects, features in PASSED.findall(said)
+        for pair in itertools.product(dialects.split(", "), features.split(", "))
+    }
+
+
+SDK2 = (
+    Client(
+        "openai",
+        "sdk2",
+        ("older_sdk_client.py",),
+        ("whole", "stream", "cut"),
+        besides=("models", "pictures", "files"),
+    ),
+    Client(
+        "litellm",
+        "sdk2",
+        ("litellm_client.py",),
+        ("whole", "stream", "reasoning", "several at once", "errors", "cut"),
+        besides=("pictures",),
+    ),
+    Client(
+        "instructor",
+        "sdk2",
+        ("instructor_client.py",),
+        ("tools", "stream", "JSON", "JSON by words", "cut"),
+        ("tools", "stream", "cut"),
+    ),
+    Client("llama-index-llms-openai", "sdk2", ("llama_index_client.py",), BASIC, BASIC),
+)
+SDK3 = (
+    Client(
+        "langchain-openai",
+        "sdk3",
+        ("langchain_client.py",),
+        (*BASIC, "silence", "picture", "errors"),
+        BASIC,
+    ),
+    Client("llm", "sdk3", ("llm_client.py",), ("whole", "stream", "errors", "cut")),
+    Client("openai-agents", "sdk3", ("openai_agents_client.py",), BASIC, BASIC),
+    Client("pydantic-ai-slim", "sdk3", ("pydantic_ai_client.py",), BASIC, BASIC),
+    Client("haystack-ai", "sdk3", ("haystack_client.py",), BASIC, BASIC),
+    Client("dspy", "sdk3", ("dspy_client.py",), BASIC, ("whole", "tools", "JSON", "cut")),
+    Client(
+        "smolagents",
+        "sdk3",
+        ("smolagents_client.py",),
+        ("whole", "stream", "tools", "code", "cut"),
+    ),
+)
+NODE = (
+    Client(
+        "openai",
+        "node",
+        ("sdk.mjs", "tools.mjs"),
+        ("whole", "stream", "ends at once", "caller leaves", "errors", "tools", "JSON", "cut"),
+        ("conversation", "tools", "JSON", "cut"),
+        ("models", "pictures", "streamed pictures", "files", "speech", "recordings"),
+    ),
+    Client("ai", "node", ("ai.mjs",), BASIC, BASIC, ("pictures", "sounds")),
+    Client("@openai/agents", "node", ("agents.mjs",), BASIC, BASIC),
+    Client("@langchain/openai", "node", ("langchain.mjs",), BASIC, BASIC),
+)
+CODING = (
+    Client("aider-chat", "aider", ("aider_client.py",), ("whole", "stream", "edit", "cut")),
+    Client(
+        "@openai/codex",
+        "node",
+        ("codex_client.py",),
+        responses=("stream", "tools", "WebSocket first", "JSON", "cut"),
+    ),
+    Client(
+        "opencode-ai",
+        "node",
+        ("opencode_client.py",),
+        ("stream", "tools", "cut"),
+        ("stream", "tools", "cut"),
+    ),
+)
+CLIENTS = (*SDK2, *SDK3, *NODE, *CODING)

@@ -1,0 +1,112 @@
+"""A gateway that clients of others are run against, with nothing else in their reach."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.clients.clients import HERE, INSTALLED, NODE_BIN, Client, passed
+from tests.clients.loopback import Network, network
+from tests.demo_process import running_demo_process
+from tests.gateway import ACCESS_TOKEN
+from tests.service.program.gateway_process import GatewayProcess
+
+SECONDS = 240  # for the slowest on a machine that is busy
+SETTINGS = """
+models: {{gpt-4o: gpt-4o}}
+server: {{host: 127.0.0.1, port: 0}}
+upstream: {{base_url: "{demo}", retries: 0}}
+tokens: {{oaifree_url: "{demo}/api/auth/refresh"}}
+codex: {{base_url: "{demo}/backend-api/codex"}}
+stream: {{head_seconds: 0.2, keep_alive_seconds: 0.3, keep_alive_chunk_seconds: 0.3}}
+"""
+# What these programs would send elsewhere, or look for there, without being asked to.
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "HAYSTACK_TELEMETRY_ENABLED": "False",
+    "HF_HUB_OFFLINE": "1",
+    "LANGSMITH_TRACING": "false",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "OPENAI_AGENTS_DISABLE_TRACING": "1",
+    "OPENCODE_DISABLE_AUTOUPDATE": "1",
+    "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    "OPENCODE_DISABLE_MODELS_FETCH": "1",
+    "OPENCODE_DISABLE_SHARE": "1",
+}
+
+
+class Place:
+    """A gateway and the demo behind it, in a network of their own."""
+
+    def __init__(self, folder: Path, demo: str, network: Network) -> None:
+        (folder / "config.yaml").write_text(SETTINGS.format(demo=demo), "utf-8")
+        self.network = network
+        command = ("-m", "service", "--config", "config.yaml")
+        self._gateway = GatewayProcess(folder, *command, before=network.entering)
+
+    def close(self) -> None:
+        self._gateway.close()
+
+    def passed(
+        self, client: Client, folder: Path, key: str = ACCESS_TOKEN, model: str = "gpt-4o"
+    ) -> set[tuple[str, str]]:
+        """Run the programs of a client in a folder of theirs; return what passed.
+
+        Raises:
+            AssertionError: one of them failed, or tried to reach something beyond loopback.
+        """
+        for path in (HERE / "node").glob("*.mjs"):
+            (folder / path.name).write_bytes(path.read_bytes())
+        (folder / "node_modules").symlink_to(NODE_BIN.parent)
+        environ = {
+            **QUIET,
+            "PATH": f"{NODE_BIN}:{INSTALLED / 'sdk2' / 'bin'}:/usr/bin:/bin",
+            "HOME": str(folder),
+            "LANG": os.environ.get("LANG", "C.UTF-8"),
+            "PYTHONWARNINGS": "ignore",
+            "CODEX_HOME": str(folder / "codex"),
+            "DSPY_CACHEDIR": str(folder / "dspy"),
+            "LLM_USER_PATH": str(folder / "llm"),
+            "OPENAI_BASE_URL": f"{self._gateway.address()}/v1",
+            "OPENAI_API_KEY": key,
+            "MODEL": model,
+        }
+        before = self.network.strayed
+        said = [self._run(client.command(each), folder, environ) for each in client.programs]
+        assert self.network.strayed == before, "it tried to reach something beyond loopback"
+        return {each for one in said for each in passed(one)}
+
+    def _run(self, command: tuple[Path, ...], folder: Path, environ: dict[str, str]) -> str:
+        output = folder / "output.txt"
+        with output.open("w+b") as file:
+            process = subprocess.Popen(
+                [*self.network.entering, *command],
+                cwd=folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                status = process.wait(SECONDS)
+            finally:
+                with suppress(ProcessLookupError):  # what it started goes with it
+                    os.killpg(process.pid, signal.SIGKILL)
+        said = output.read_text("utf-8", errors="replace")
+        assert status == 0, said
+        return said
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One gateway for all clients that a process of the tests runs, one after the other."""
+    folder = tmp_path_factory.mktemp("gateway")
+    with network() as apart, running_demo_process(before=apart.entering) as demo:
+        made = Place(folder, demo, apart)
+        yield made
+        made.close()

@@ -1,0 +1,56 @@
+// The Agents SDK of OpenAI, in both dialects; it would send traces elsewhere otherwise.
+import assert from "node:assert/strict";
+import { Agent, OpenAIProvider, Runner, tool } from "@openai/agents";
+import { z } from "zod";
+import { apiKey, baseURL, CUT, failureOf, model, passes, PLAIN, REPORT, TRIP, WEATHER } from "./asking.mjs";
+
+function speaking(dialect) {
+  const modelProvider = new OpenAIProvider({ apiKey, baseURL, useResponses: dialect === "responses" });
+  const runner = new Runner({ modelProvider, model, tracingDisabled: true });
+  const plain = new Agent({ name: "Plain", instructions: "Be short." });
+  const asked = [];
+  const weather = tool({
+    name: "get_weather",
+    description: "The weather of a city, now.",
+    parameters: z.object({ city: z.string() }),
+    execute: async ({ city }) => {
+      asked.push(city);
+      return REPORT;
+    },
+  });
+  const reporter = new Agent({ name: "Reporter", instructions: "Use the tool.", tools: [weather] });
+  const collected = async (agent, question) => {
+    const result = await runner.run(agent, question, { stream: true });
+    let text = "";
+    for await (const piece of result.toTextStream()) text += piece;
+    await result.completed;
+    return { text, finalOutput: result.finalOutput };
+  };
+  return {
+    [`${dialect}: whole`]: async () => {
+      const { finalOutput } = await runner.run(plain, PLAIN);
+      assert.match(finalOutput, /42/);
+    },
+    [`${dialect}: stream`]: async () => {
+      const { text, finalOutput } = await collected(plain, PLAIN);
+      assert.match(text, /42/);
+      assert.equal(text, finalOutput);
+    },
+    [`${dialect}: tools`]: async () => {
+      assert.match((await runner.run(reporter, WEATHER)).finalOutput, /19 degrees/);
+      assert.match((await collected(reporter, WEATHER)).finalOutput, /19 degrees/);
+      assert.deepEqual(asked, ["Paris", "Paris"]);
+    },
+    [`${dialect}: JSON`]: async () => {
+      const outputType = z.object({ city: z.string(), days: z.number().int() });
+      const planner = new Agent({ name: "Planner", instructions: "Plan.", outputType });
+      assert.deepEqual((await runner.run(planner, TRIP)).finalOutput, { city: "Rome", days: 3 });
+    },
+    [`${dialect}: cut`]: async () => {
+      await failureOf(() => collected(plain, CUT));
+      await failureOf(() => runner.run(plain, CUT));
+    },
+  };
+}
+
+await passes({ ...speaking("chat"), ...speaking("responses") });

@@ -1,0 +1,87 @@
+"""The Agents SDK of OpenAI, in both dialects; it would send traces elsewhere otherwise."""
+
+from agents import (
+    Agent,
+    Model,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    RunConfig,
+    Runner,
+    function_tool,
+    set_tracing_disabled,
+)
+from asking import CUT, MODEL, PLAIN, REPORT, TRIP, WEATHER, failing_later, passes
+from openai import AsyncOpenAI
+from pydantic import BaseModel
+
+set_tracing_disabled(True)
+CLIENT = AsyncOpenAI(max_retries=0)
+
+
+class Trip(BaseModel):
+    city: str
+    days: int
+
+
+async def collected(agent: Agent, question: str, config: RunConfig) -> tuple[str, object]:
+    result = Runner.run_streamed(agent, question, run_config=config)
+    text = ""
+    async for event in result.stream_events():
+        if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
+            text += event.data.delta
+    return text, result.final_output
+
+
+def speaking(dialect: str, model: Model) -> dict:
+    config = RunConfig(model=model, tracing_disabled=True)
+    plain = Agent(name="Plain", instructions="Be short.")
+    asked = []
+
+    @function_tool
+    def get_weather(city: str) -> str:
+        """The weather of a city, now."""
+        asked.append(city)
+        return REPORT
+
+    reporter = Agent(name="Reporter", instructions="Use the tool.", tools=[get_weather])
+
+    async def whole() -> None:
+        result = await Runner.run(plain, PLAIN, run_config=config)
+        assert "42" in result.final_output
+        assert result.context_wrapper.usage.output_tokens > 0
+
+    async def stream() -> None:
+        text, final = await collected(plain, PLAIN, config)
+        assert "42" in text
+        assert text == final
+
+    async def tools() -> None:
+        result = await Runner.run(reporter, WEATHER, run_config=config)
+        assert REPORT in result.final_output
+        _, final = await collected(reporter, WEATHER, config)
+        assert REPORT in final
+        assert asked == ["Paris", "Paris"]
+
+    async def structured() -> None:
+        planner = Agent(name="Planner", instructions="Plan.", output_type=Trip)
+        result = await Runner.run(planner, TRIP, run_config=config)
+        assert result.final_output == Trip(city="Rome", days=3)
+
+    async def cut() -> None:
+        await failing_later(collected(plain, CUT, config))
+        await failing_later(Runner.run(plain, CUT, run_config=config))
+
+    return {
+        f"{dialect}: whole": whole,
+        f"{dialect}: stream": stream,
+        f"{dialect}: tools": tools,
+        f"{dialect}: JSON": structured,
+        f"{dialect}: cut": cut,
+    }
+
+
+if __name__ == "__main__":
+    passes(
+        speaking("chat", OpenAIChatCompletionsModel(MODEL, CLIENT))
+        | speaking("responses", OpenAIResponsesModel(MODEL, CLIENT))
+    )

@@ -1,0 +1,17 @@
+"""Programs that write code: aider, Codex's command line and opencode, unmodified."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.clients.clients import CODING, Client
+from tests.clients.conftest import SECONDS, Place
+
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(2 * SECONDS)]
+
+
+@pytest.mark.parametrize("client", CODING, ids=lambda client: client.package)
+def test_a_client_gets_all_it_asks_for(client: Client, place: Place, tmp_path: Path) -> None:
+    if not client.is_installed:
+        pytest.skip("the clients are not installed")
+    assert place.passed(client, tmp_path) == client.features

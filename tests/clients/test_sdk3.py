@@ -1,0 +1,17 @@
+"""Python packages that take version 3 of the official SDK, unmodified."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.clients.clients import SDK3, Client
+from tests.clients.conftest import SECONDS, Place
+
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(2 * SECONDS)]
+
+
+@pytest.mark.parametrize("client", SDK3, ids=lambda client: client.package)
+def test_a_client_gets_all_it_asks_for(client: Client, place: Place, tmp_path: Path) -> None:
+    if not client.is_installed:
+        pytest.skip("the clients are not installed")
+    assert place.passed(client, tmp_path) == client.features
