@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from upstream.fetching.names import Names
 
 from service.settings.config import FetchConfig, UpstreamConfig
 from service.vocabulary.errors import RequestError
@@ -24,7 +25,6 @@ from upstream.codex.payload.items import InlineFile
 from upstream.codex.turn import inline_files
 from upstream.codex.turn.inline_files import InlineFiles
 from upstream.fetching.fetch import Fetcher
-from upstream.fetching.names import Names
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 40
 MP3 = b"ID3" + b"\x00" * 40
