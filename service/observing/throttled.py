@@ -19,7 +19,7 @@ class Throttled:
         self._next: dict[str, float] = {}
 
     def is_due(self, kind: str) -> bool:
-        """Return whether it has not been said for a minute; if so it is now."""
+        """Tell whether this kind has not been logged for a minute; then count it as logged now."""
         now = self._clock()
         if now < self._next.get(kind, now):
             return False
