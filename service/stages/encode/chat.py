@@ -227,7 +227,7 @@ def event_of(chunk: Struct) -> bytes:
 
 
 def split_at_text(event: bytes) -> tuple[bytes, bytes]:
-    r"""Return what stands before and after the only empty string of an event.
+    r"""Return the bytes before and after the only empty string of an event.
 
     An event of text is these two with the text between them:
     `data: {…"delta":{"content":` + `"Hi"` + `},"finish_reason":null}]}\n\n`.
