@@ -325,6 +325,7 @@ SIGN_IN = ".venv/bin/python -m service login"
 @runs("sh", rf"{re.escape(SIGN_IN)}|docker compose exec gateway python -m service login")
 def login(place: Place, snippet: Snippet) -> None:
     """Sign in beside the running gateway; that stands for the container, as there is no engine."""
+    address = place.gateway.address  # it listens, and its demo answers
     said = place.checkout.run(snippet.text.removeprefix("docker compose exec gateway "))
     (line,) = re.findall(r"^ +(curl .*)$", said, re.MULTILINE)
     assert address in line
@@ -334,7 +335,6 @@ def login(place: Place, snippet: Snippet) -> None:
 @runs("sh", rf"{re.escape(SIGN_IN)} --browser .*")
 def login_by_browser(place: Place, snippet: Snippet) -> None:
     """Sign in as with a browser on another machine, which the demo redirects to any free port."""
-    folder, environ = place.checkout.folder, place.checkout.environ
     with subprocess.Popen(
         shlex.split(snippet.text),
         cwd=place.checkout.folder,

@@ -65,6 +65,7 @@ class TurnPayload(Struct, frozen=True):
     sent: SentHistory
 
 
+# One field of the body after the other.
 def build_turn(
     request: ChatRequest,
     model: ResolvedModel,

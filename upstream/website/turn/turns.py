@@ -174,6 +174,7 @@ class UpstreamTurns:
             raise refused
         return await self._begin(request, fresh)
 
+    # The steps before the first event, in their order.
     async def _begin(self, request: ChatRequest, caller: Caller) -> _Turn:
         services = self._services
         model = await services.models.resolve(request.model, caller)
