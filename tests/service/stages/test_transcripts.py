@@ -34,7 +34,7 @@ def reading(name: str, chunks: list[bytes], profile: str = "web") -> Reading:
 
 
 def cuts(body: bytes, label: str) -> list[int]:
-    """Return where a body is to be cut in two."""
+    """Return the places at which a body is cut in two."""
     near = {
         place
         for index, byte in enumerate(body)
