@@ -203,7 +203,7 @@ class UpstreamTurns:
 
     async def _open(
         self, caller: Caller, build: Callable[[TurnOptions], TurnPayload], options: TurnOptions
-    ) -> tuple[TurnBody, TurnPayload]:
+    ) -> tuple[AnswerBody, TurnPayload]:
         """Send a turn; where the account may not say how much is to be thought, once more without."""
         services, payload = self._services, build(options)
         headers = {ARKOSE_HEADER: options.arkose_token} if options.arkose_token else None
