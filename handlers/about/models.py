@@ -12,11 +12,11 @@ from msgspec import UNSET
 from handlers.edge.dialects import speaks_messages
 from handlers.edge.headers import CREDENTIAL, credential_of
 from handlers.edge.json_replies import json_response
-from handlers.reading.claude_names import CLAUDE_MODELS, stand_in
 from handlers.reading.paging import page_between
 from service.answers.listed import Model, ModelList
 from service.answers.messages import ClaudeModel, ClaudeModelList
 from service.keys import CATALOGUE, CONFIG, TOKENS
+from service.settings.claude_names import CLAUDE_MODELS, stand_in
 from service.vocabulary.credentials import Caller, UpstreamKind
 from service.vocabulary.errors import NotFoundError, ServiceError
 from service.vocabulary.requests import ModelInfo

@@ -57,7 +57,11 @@ async def open_website(shared: SharedParts, routes: Routes) -> AsyncIterator[Web
         config.gpts, config.gpts_key.get_secret_value(), backend, shared.state, shared.tokens
     )
     models = ModelCatalogue(
-        config.models, gpts, ModelLists(backend), is_passthrough=config.models_passthrough
+        config.models,
+        gpts,
+        ModelLists(backend),
+        is_passthrough=config.models_passthrough,
+        claude=config.messages.models,
     )
 
     async def ask(caller: Caller) -> None:

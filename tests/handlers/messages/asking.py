@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 
 from handlers.messages.fields import Asked, asked_message
-from handlers.reading.claude_names import stand_in
 from handlers.reading.common_fields import Arrival
 from service.demands.instructions import told_history
 from service.vocabulary.requests import ChatMessage, Profile
@@ -18,13 +17,11 @@ PICTURE = {
 }
 
 
-def asked(models: dict[str, str] | None = None, **body: Any) -> Asked:
+def asked(**body: Any) -> Asked:
     """Return the request read from a body, merged over a valid one."""
     whole = {"model": "gpt-4o", "max_tokens": 100, "messages": [HELLO], **body}
     arrival = Arrival("req_1", 0.0, "http://here", Profile.WEB)
-    return asked_message(
-        msgspec.json.encode(whole), arrival, lambda name: stand_in(name, models or {})
-    )
+    return asked_message(msgspec.json.encode(whole), arrival)
 
 
 def told(*messages: dict[str, Any], **body: Any) -> list[tuple[str, str]]:

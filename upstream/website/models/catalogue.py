@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from service.settings.claude_names import stand_in
 from service.settings.config import ModelConfig
 from service.settings.model_names import undated, unknown_model
 from service.vocabulary.credentials import Caller
@@ -26,6 +27,7 @@ class ModelCatalogue:
         gpts: the GPTs.
         lists: the upstream's lists.
         is_passthrough: whether an account's own upstream names are passed on.
+        claude: what `claude-…` names stand for, by family.
     """
 
     def __init__(
@@ -35,14 +37,17 @@ class ModelCatalogue:
         lists: ModelLists,
         *,
         is_passthrough: bool,
+        claude: Mapping[str, str] | None = None,
     ) -> None:
         self._slugs = {
             name: model.slug for row, model in models.items() for name in (row, *model.aliases)
         }
+        self._claude = claude or {}
         self._gpts = gpts
         self._lists = lists
         self._is_passthrough = is_passthrough
 
+    # Each way to find a name is one branch, tried in order.
     async def resolve(self, name: str, caller: Caller) -> ResolvedModel:
         """Return the model that a name stands for; an unknown dated name stands for its base.
 
@@ -51,6 +56,7 @@ class ModelCatalogue:
         Raises:
             NotFoundError: the name is unknown.
         """
+        name = name if name in self._slugs else stand_in(name, self._claude)
         if slug := self._slugs.get(name):
             return ResolvedModel(slug)
         if gpt := await self._gpts.resolve(name, caller):

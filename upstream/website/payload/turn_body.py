@@ -97,13 +97,7 @@ def build_turn(
         body["conversation_id"] = well_formed(request.conversation_id)
     if options.encodings:
         body["supported_encodings"] = list(options.encodings)
-    if options.arkose_token:
-        body["arkose_token"] = options.arkose_token
-    if options.takes_effort and (effort := thinking_effort(request.wishes)):
-        body["thinking_effort"] = effort
-    if hints := _hints(request.wishes):
-        body["system_hints"] = hints
-        messages[-1]["metadata"]["system_hints"] = hints
+    _add_wishes(body, request.wishes, options)
     sent = SentHistory(
         message_ids=frozenset(message["id"] for message in messages),
         assistant_texts=frozenset(
@@ -122,9 +116,16 @@ def thinking_effort(wishes: Wishes) -> str:
     return _EFFORTS.get(wishes.effort, "")
 
 
-def _hints(wishes: Wishes) -> list[str]:
+def _add_wishes(body: dict[str, Any], wishes: Wishes, options: TurnOptions) -> None:
+    """Say how much is to be thought, and which tool of the website's is to be used; and that it may."""
+    if options.arkose_token:
+        body["arkose_token"] = options.arkose_token
+    if options.takes_effort and (effort := thinking_effort(wishes)):
+        body["thinking_effort"] = effort
     wanted = {"search": wishes.wants_search, "picture_v2": wishes.wants_picture}
-    return [hint for hint, is_wanted in wanted.items() if is_wanted]
+    if hints := [hint for hint, is_wanted in wanted.items() if is_wanted]:
+        body["system_hints"] = hints
+        body["messages"][-1]["metadata"]["system_hints"] = hints
 
 
 def _message(

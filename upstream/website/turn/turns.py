@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from http import HTTPStatus
 
@@ -37,7 +37,7 @@ from upstream.slots.queueing import AccountQueues
 from upstream.website.files.assets import resolve_assets
 from upstream.website.files.uploads import UpstreamUploads
 from upstream.website.models.catalogue import ModelCatalogue
-from upstream.website.payload.turn_body import TurnOptions, build_turn, thinking_effort
+from upstream.website.payload.turn_body import TurnOptions, TurnPayload, build_turn, thinking_effort
 from upstream.website.turn.arkose import Arkose
 from upstream.website.turn.client import TurnClient
 from upstream.website.turn.conversations import Conversations
@@ -194,22 +194,29 @@ class UpstreamTurns:
             takes_effort=takes_effort,
             arkose_token=arkose,
         )
-        headers = {ARKOSE_HEADER: arkose} if arkose else None
-        payload = build_turn(request, model, uploads, options)
-        try:
-            body = await services.client.open(caller, payload.body, headers)
-        except UpstreamRefusedError as error:
-            if error.upstream_status != HTTPStatus.UNPROCESSABLE_ENTITY or not takes_effort:
-                raise
-            await services.efforts.note(caller.account)
-            payload = build_turn(
-                request, model, uploads, structs.replace(options, takes_effort=False)
-            )
-            body = await services.client.open(caller, payload.body, headers)
+        body, payload = await self._open(
+            caller, lambda options: build_turn(request, model, uploads, options), options
+        )
         turn = _Turn(caller, model.slug, body, payload.sent)
         turn.conversation_id = request.conversation_id
         turn.is_paced = request.is_stream and services.config.stream.delay_seconds > 0
         return turn
+
+    async def _open(
+        self, caller: Caller, build: Callable[[TurnOptions], TurnPayload], options: TurnOptions
+    ) -> tuple[AnswerBody, TurnPayload]:
+        """Send a turn; where the account may not say how much is to be thought, once more without."""
+        services, payload = self._services, build(options)
+        headers = {ARKOSE_HEADER: options.arkose_token} if options.arkose_token else None
+        try:
+            return await services.client.open(caller, payload.body, headers), payload
+        except UpstreamRefusedError as error:
+            is_invalid = error.upstream_status == HTTPStatus.UNPROCESSABLE_ENTITY
+            if not is_invalid or not options.takes_effort:
+                raise
+        await services.efforts.note(caller.account)
+        payload = build(structs.replace(options, takes_effort=False))
+        return await services.client.open(caller, payload.body, headers), payload
 
     def _enter(self, turn: _Turn) -> None:
         self._running.add(turn)
