@@ -43,7 +43,7 @@ async def create_message(request: web.Request) -> web.StreamResponse:
     listing = await _listing(request, credential) if arrival.is_native else []
     names = [info.id for info in listing]
     asked = asked_message(body, arrival, lambda name: stand_in(name, config.messages.models, names))
-    record.chat = chat = await checked(asked.chat)
+    record.chat = chat = await checked(asked.chat, is_native=arrival.is_native)
     listing.sort(key=lambda info: info.id != chat.model)  # another name stands for the first
     windows = (info.context_window for info in listing if info.context_window)
     meta = MessageMeta(

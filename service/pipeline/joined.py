@@ -219,7 +219,7 @@ class Answer:
         return Growing(message_id, self._translate.text_of(message_id), self._markers.held)
 
     def note(self, kind: str) -> None:
-        """Count something unexpected that was met outside of the stages."""
+        """Count an unexpected kind found outside of the stages."""
         self._translate.note(kind)
 
     def feed(self, event: UpstreamEvent) -> list[Delta]:

@@ -1,4 +1,4 @@
-"""What stands behind a port takes the same arguments as the port says."""
+"""Each implementation of a port takes the arguments that the port declares."""
 
 import inspect
 

@@ -17,7 +17,7 @@ from upstream.website.audio.speech import UpstreamSpeech
 from upstream.website.audio.transcriptions import UpstreamTranscriptions
 from upstream.website.files.assets import UpstreamAssets
 from upstream.website.files.transfers import Transfers
-from upstream.website.files.uploads import Files
+from upstream.website.files.uploads import UpstreamUploads
 from upstream.website.models.catalogue import ModelCatalogue
 from upstream.website.models.gpts import Gpts
 from upstream.website.models.lists import ModelLists
@@ -91,7 +91,7 @@ def _turn_services(
         config=config,
         tokens=shared.tokens,
         models=models,
-        files=Files(backend, transfers, shared.fetcher, shared.state),
+        files=UpstreamUploads(backend, transfers, shared.fetcher, shared.state),
         uploads=shared.uploads,
         arkose=Arkose(config.arkose.urls, shared.session),
         queues=shared.queues,
@@ -106,5 +106,5 @@ def _turn_services(
         conversations=conversations,
         efforts=RefusedEfforts(shared.state),
         metrics=shared.metrics,
-        drift=shared.drift,
+        unknown_events=shared.unknown_events,
     )

@@ -1,4 +1,4 @@
-"""The joined stages, seen through the route that is nearest to them."""
+"""The joined stages, seen through the simplest route."""
 
 from typing import Any
 

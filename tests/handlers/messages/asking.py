@@ -19,7 +19,7 @@ PICTURE = {
 
 
 def asked(models: dict[str, str] | None = None, **body: Any) -> Asked:
-    """Return what a body asks for, laid over one that is right."""
+    """Return the request read from a body, merged over a valid one."""
     whole = {"model": "gpt-4o", "max_tokens": 100, "messages": [HELLO], **body}
     arrival = Arrival("req_1", 0.0, "http://here", Profile.WEB)
     return asked_message(
@@ -28,11 +28,11 @@ def asked(models: dict[str, str] | None = None, **body: Any) -> Asked:
 
 
 def told(*messages: dict[str, Any], **body: Any) -> list[tuple[str, str]]:
-    """Return the messages that these become, by role and text."""
+    """Return the messages of the request, by role and text."""
     told_in_words = told_history(asked(messages=messages, **body).chat.messages)
     return [(message.role, message.text) for message in told_in_words]
 
 
 def last(*messages: dict[str, Any]) -> ChatMessage:
-    """Return the last message, as an upstream is told that knows words alone."""
+    """Return the last message, in words, as an upstream of words alone gets it."""
     return told_history(asked(messages=messages).chat.messages)[-1]

@@ -1,7 +1,7 @@
-"""A checked request -> the JSON body of a turn (protocol 1.2, 1.4, 1.6; spec 6.2).
+"""A checked request turned into the JSON body of a turn (protocol 1.2, 1.4, 1.6; spec 6.2).
 
-The history goes whole, in order, one message each with an id made here: the
-upstream echoes what it was sent, and those ids tell echo from answer.
+The whole history is sent in order, each message with an id made here. The upstream echoes what it
+was sent, and these ids tell the echo from the answer.
 """
 
 import time
@@ -16,11 +16,11 @@ from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart, Wish
 from service.vocabulary.text import well_formed
 from upstream.website.payload.attachments import UploadedFile
 
-# A tool's answer has no sender upstream that would be believed, so the user reports it.
+# The upstream accepts no tool results of a caller's functions, so the user reports them as text.
 _TOOL_ROLES = frozenset({"tool", "function"})
 _TOOL_HEADING = "[Tool result]"
 _EFFORTS = {"high": "extended", "xhigh": "max", "max": "max", "ultra": "max"}
-# What the web client always sends; `force_use_sse` keeps the answer off the WebSocket of 2024.
+# The web client always sends these; `force_use_sse` keeps the answer off the WebSocket of 2024.
 _SWITCHES: dict[str, Any] = {
     "action": "next",
     "suggestions": [],
@@ -35,9 +35,9 @@ _SWITCHES: dict[str, Any] = {
 
 
 class ResolvedModel(Struct, frozen=True):
-    """What a public model name stands for upstream.
+    """The upstream model, and perhaps the GPT, behind a public model name.
 
-    `gizmo` is the whole object of the GPT, only when it is to be sent.
+    `gizmo` is the GPT's whole object, if that is to be sent.
     """
 
     slug: str
@@ -46,9 +46,9 @@ class ResolvedModel(Struct, frozen=True):
 
 
 class TurnOptions(Struct, frozen=True):
-    """What the settings add to every turn; the offset has JavaScript's sign.
+    """The settings' part of every turn; the offset has JavaScript's sign: UTC+1 is -60.
 
-    `takes_effort`: the account may say how much is to be thought.
+    `takes_effort` says that the account may choose how much the model thinks.
     """
 
     is_temporary: bool = False
@@ -59,7 +59,7 @@ class TurnOptions(Struct, frozen=True):
 
 
 class TurnPayload(Struct, frozen=True):
-    """The body of a turn, and what to recognise as its echo."""
+    """The body of a turn, and the history by which its echo is recognised."""
 
     body: dict[str, Any]
     sent: SentHistory
@@ -71,13 +71,13 @@ def build_turn(
     uploads: Mapping[str, UploadedFile],
     options: TurnOptions | None = None,
 ) -> TurnPayload:
-    """Return the turn that asks for an answer to the request.
+    """Return the body of the turn that answers the request.
 
     Args:
-        request: what was asked.
-        model: what its model name stands for.
+        request: the caller's.
+        model: the one that its model name stands for.
         uploads: the files of its parts, by the part's path; each part has one.
-        options: what the settings add.
+        options: the settings' part.
     """
     options = options or TurnOptions()
     now = time.time()

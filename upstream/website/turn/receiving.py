@@ -1,7 +1,7 @@
-"""From the bytes of a turn's bodies to its deltas.
+"""The bytes of a turn's bodies turned into its deltas.
 
-chunk -> Reader -> Answer -> batch ──▶ whoever reads `deltas`
-└────▶ the fast lane, at once, where there is one and while that reader waits
+chunk -> Reader -> Answer -> batch ──▶ the task that reads `deltas`
+└────▶ the fast lane, at once, if there is one and that task is waiting
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from contextlib import aclosing
 from service.pipeline.joined import Answer, Reader
 from service.ports import Lane
 from service.vocabulary.events import BodyEnd, BodyEnded, Delta
-from upstream.http.turn_body import TurnBody
+from upstream.http.answer_body import AnswerBody
 
 
 class Receiver:
@@ -20,7 +20,7 @@ class Receiver:
     Args:
         reader: the stages from chunks to events.
         answer: the stages from events to deltas.
-        lane: which text may take, if any.
+        lane: may take text at once; None for no fast lane.
     """
 
     def __init__(self, reader: Reader, answer: Answer, lane: Lane | None) -> None:
@@ -31,11 +31,11 @@ class Receiver:
             lane.begin(reader, answer)
 
     async def deltas(
-        self, body: TurnBody, *, is_resumed: bool = False
+        self, body: AnswerBody, *, is_resumed: bool = False
     ) -> AsyncGenerator[list[Delta], None]:
-        """Yield what a body brings, one batch a read unless it is paced; the last has its end.
+        """Yield the deltas of a body, a batch per read (per event if paced), and its end last.
 
-        A resumed body that ends without an event resumes nothing.
+        A resumed body that ends without an event counts as one that could not be resumed.
         """
         before = self.reader.consumed
         take = None if self._lane is None else self._lane.take
@@ -60,9 +60,9 @@ class Receiver:
         return self.answer.patience_seconds
 
     def _batches(self, chunk: bytes) -> Iterator[list[Delta]]:
-        """Yield what a chunk brings: one batch, or one for each event of a paced answer.
+        """Yield the deltas of a chunk: one batch, or one per event if the answer is paced.
 
-        An event with a long text is several as well.
+        A long text full of markers comes in several, so that other tasks can run in between.
         """
         made = [] if self._lane is None else self._lane.left()
         for event in self.reader.feed(chunk):

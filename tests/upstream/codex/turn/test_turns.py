@@ -51,7 +51,6 @@ from tests.scripted_codex import (
     failed,
     message,
     says,
-    scripted_codex,
     token_of,
 )
 from tests.scripted_upstream import STALL, Abort, Pause
@@ -63,12 +62,6 @@ REFRESH = Credential("codex:rt_one")
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"\x00" * 40).decode()
 LIMIT = {"type": "usage_limit_reached", "message": "No more.", "resets_in_seconds": 3000}
 DRAW = {"tools": ({"type": "image_generation"},), "tool_choice": {"type": "image_generation"}}
-
-
-@pytest.fixture
-async def codex() -> AsyncIterator[ScriptedCodex]:
-    async with scripted_codex() as running:
-        yield running
 
 
 @pytest.fixture

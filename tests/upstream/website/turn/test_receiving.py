@@ -27,7 +27,7 @@ WORDS = ["It", " is", " tea", ", and", " more"]
 
 
 class Told:
-    """An outlet that is open or not."""
+    """An outlet, open or closed."""
 
     def __init__(self, *, is_open: bool = True) -> None:
         self.is_open = is_open
@@ -92,7 +92,13 @@ async def test_a_paced_answer_has_a_batch_for_each_piece_of_a_read(
                 for batch in [batch async for batch in receiver.deltas(body)]
                 if (text := text_of(batch))
             ]
-    assert texts[True] == ["It", " i", "s tea", ", and", " more"]  # an `s` may begin `sandbox:`
+    assert texts[True] == [
+        "It",
+        " i",
+        "s tea",
+        ", and",
+        " more",
+    ]  # `s` may begin `sandbox:`, so it waits
     assert texts[False] == ["".join(WORDS)]
 
 

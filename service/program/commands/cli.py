@@ -1,4 +1,4 @@
-"""The command line: run or check by a settings file, sign in, keep keys, look at a captured stream."""
+"""The command line: check the settings, run, sign in, manage keys, look at a captured stream."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from pydantic import SecretStr
 
-from service.program.options import parser
+from service.program.commands.options import parser
 from service.settings.config import HIDDEN, Config, LoadedConfig, load_config
 from service.settings.masks import masked
 from service.settings.problems import ConfigError
@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(options: argparse.Namespace, config: Config) -> int:
-    # Here, since a start needs none of it.
-    from service.program import account_commands, key_commands, login_command  # noqa: PLC0415
+    # Imported here, since a start does not need it.
+    from service.program.commands import account_commands, key_commands, login_command  # noqa: PLC0415
 
     runs = {
         "accounts": account_commands.run,

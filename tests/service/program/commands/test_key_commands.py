@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from service.program.cli import main
+from service.program.commands.cli import main
 from service.vocabulary.credentials import Credential
 from storage.secrets.cipher import Cipher, load_or_create_secret
 from storage.secrets.key_file import KeyFile
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 TOKEN = "a-refresh-token-of-the-operator"
 
 

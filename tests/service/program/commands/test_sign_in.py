@@ -4,10 +4,10 @@ import os
 
 import pytest
 
+from service.program.commands.sign_in import sign_in_place
 from service.program.demo_child import RunningDemo, told
-from service.program.sign_in import sign_in_place
 from service.settings.config import Config
-from service.vocabulary.stored_accounts import Issuer
+from service.vocabulary.gateway_keys import Issuer
 from upstream.login.issuer import LoginError
 
 

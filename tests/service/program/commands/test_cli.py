@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.program.cli import UNREADABLE, main
+from service.program.commands.cli import UNREADABLE, main
 from service.settings.config import Config, load_config
 
 pytestmark = pytest.mark.whole
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.program.options import parser
+from service.program.commands.options import parser
 
 
 @pytest.mark.parametrize(
