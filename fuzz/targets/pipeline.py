@@ -53,7 +53,7 @@ def check(data: bytes) -> None:
         lane = driven(pieces(body, choice), end, sent=SENT)
         assert lane == read(whole), "the fast lane tells another answer"
     for profile in FORMATS:
-        _check_dialects(whole, profile)
+        check_dialects(whole, profile)
 
 
 def _number(data: bytes) -> int:
@@ -111,7 +111,8 @@ def _grows(old: Any, new: Any) -> bool:
 # --- what callers get -----------------------------------------------------------
 
 
-def _check_dialects(whole: list[Delta], profile: str) -> None:
+def check_dialects(whole: list[Delta], profile: str) -> None:
+    """Every dialect tells the text of the reading, streamed and whole."""
     reading = read(whole, profile)
     rendered = list(_rendered(whole, profile))
     meta = ReplyMeta(id="chatcmpl-1", created=1, model="m", fingerprint="fp_1")

@@ -4,6 +4,7 @@ chunk -> Reader -> Answer -> batch ──▶ the task that reads `deltas`
 └────▶ the fast lane, at once, if there is one and that task is waiting
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
@@ -40,7 +41,9 @@ class Receiver:
         take = None if self._lane is None else self._lane.take
         async with aclosing(body.chunks(self._progress, self._patience, take)) as chunks:
             async for chunk in chunks:
-                for batch in self._batches(chunk):
+                for number, batch in enumerate(self._batches(chunk)):
+                    if number:
+                        await asyncio.sleep(0)  # one event may be long: others come between
                     yield batch
         for batch in self._batches(self._lane.end() if self._lane else b""):
             yield batch
@@ -57,10 +60,20 @@ class Receiver:
         return self.answer.patience_seconds
 
     def _batches(self, chunk: bytes) -> Iterator[list[Delta]]:
-        """Yield the deltas of a chunk: one batch, or one per event if the answer is paced."""
-        if self._lane is not None:
-            yield from filter(None, [self._lane.left()])
-        made = [self.answer.feed(event) for event in self.reader.feed(chunk)]
-        if not self.reader.is_paced:
-            made = [[delta for deltas in made for delta in deltas]]
-        yield from filter(None, made)
+        """Yield the deltas of a chunk: one batch, or one per event if the answer is paced.
+
+        A long text full of markers comes in several, so that other tasks can run in between.
+        """
+        made = [] if self._lane is None else self._lane.left()
+        for event in self.reader.feed(chunk):
+            parts = self.answer.parts(event)
+            made += next(parts, [])
+            for part in parts:
+                if made:
+                    yield made
+                made = part
+            if made and self.reader.is_paced:
+                yield made
+                made = []
+        if made:
+            yield made
