@@ -1,26 +1,26 @@
-"""Whether work grows no faster than its input, told in a way that a busy machine does not disturb.
+"""Checks that work grows no faster than its input, in a way that a busy machine does not disturb.
 
-Time is that of this process on a processor, so waiting for one does not count; the least of
-several runs counts, so what others do to its caches does not either; and only the ratio of two
-sizes is looked at.
+The time measured is this process's CPU time, so waiting for a CPU does not count. Of several runs
+the fastest counts, so other processes' effect on the caches does not count either. Only the ratio
+of two sizes is checked.
 """
 
 import gc
 import time
 from collections.abc import Callable
 
-# Four times the input may take up to this much more time: at four it is linear, at sixteen its square.
+# Four times the input may take this many times as long: four is linear, sixteen is quadratic.
 STEP, MOST = 4, 9.0
-ENOUGH_SECONDS = 0.1  # at which there is something to compare
-LEAST_SECONDS = 0.02  # under which a whole input costs too little to matter
-TRIES = (1, 3, 6)  # runs of which the least counts, until the ratio is a good one
+ENOUGH_SECONDS = 0.1  # enough to compare
+LEAST_SECONDS = 0.02  # below this an input costs too little to matter
+TRIES = (1, 3, 6)  # runs per try, of which the fastest counts; a good ratio ends the tries
 
 # Prepares work on an input of so many repeats, and returns what does it.
 Work = Callable[[int], Callable[[], object]]
 
 
 def check_linear(work: Work, most: int) -> None:
-    """Double the repeats until there is something to measure, or there are `most`; compare.
+    """Double the repeats until the time can be measured, or up to `most`; then compare two sizes.
 
     Raises:
         AssertionError: the time grows faster than the repeats.

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from service.observing.metrics import Metrics
 from service.observing.tracing import Tracing
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.ports import (
     Acceptance,
     Accounts,
@@ -30,7 +30,7 @@ from service.vocabulary.gateway_keys import GatewayKeys
 CONFIG = web.AppKey("CONFIG", Config)
 CHOICE = web.AppKey("CHOICE", UpstreamChoice)
 METRICS = web.AppKey("METRICS", Metrics)
-DRIFT = web.AppKey("DRIFT", Drift)
+UNKNOWN_EVENTS = web.AppKey("UNKNOWN_EVENTS", UnknownEvents)
 STATE = web.AppKey("STATE", StateStore)
 ACCEPTANCE = web.AppKey("ACCEPTANCE", Acceptance)
 TOKENS = web.AppKey("TOKENS", TokenExchange)

@@ -145,22 +145,22 @@ class Journal(Protocol):
 
 
 class AccountTokens(Protocol):
-    """What came of the tokens of stored accounts, by the hash of the one that the login gave.
+    """The current tokens of stored accounts, by the hash of the refresh token of the login.
 
-    It lies beside the state store, so that losing one of the two loses no login. Values are JSON,
-    and are sealed in there. No method raises for a file that is out of order.
+    They are stored apart from the state store, so that the loss of one of the two loses no login.
+    Values are JSON, stored encrypted. No method raises when the file fails.
     """
 
     async def keys(self) -> list[str]:
-        """Return the hashes of all tokens that stand for accounts."""
+        """Return the hashes of all accounts' tokens."""
 
     async def get(self, key: str) -> bytes | None:
-        """Return what is known of a token, or None if it is of no account here."""
+        """Return the record of a token, or None if it belongs to no account here."""
 
     async def put(self, key: str, value: bytes) -> bool:
-        """Write what is known of a token, if it is of an account here.
+        """Write the record of a token, if it belongs to an account here.
 
-        Returns whether the value is in there, or need not be.
+        Returns False only if it should have been written and was not.
         """
 
 
@@ -322,7 +322,7 @@ class Lane(Protocol):
         """Send the plain text of a chunk, and return the bytes that are left for the stages."""
 
     def left(self) -> list[Delta]:
-        """Return deltas that go before all that the stages make from now on."""
+        """Return deltas to deliver before anything that the stages make from now on."""
 
     def end(self) -> bytes:
         """Return the bytes that are left for the stages at the end of a body."""

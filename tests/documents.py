@@ -1,4 +1,4 @@
-"""The documents of this repository, and what of their text tests ask for."""
+"""The documents of this repository, and the parts of them that tests look for."""
 
 import re
 from pathlib import Path
@@ -26,12 +26,12 @@ class Document(Struct, frozen=True):
 
     @property
     def prose(self) -> str:
-        """The text without its blocks of code."""
+        """Return the text without its blocks of code."""
         return _BLOCK.sub("", self.text)
 
     @property
     def code(self) -> set[str]:
-        """All words in backticks."""
+        """Return all words in backticks."""
         return set(code_words(self.prose))
 
     @property
@@ -75,12 +75,12 @@ def read_manual(readme: str) -> Document:
 
 
 def code_words(text: str) -> list[str]:
-    """Return what stands in backticks, in order."""
+    """Return the words in backticks, in order."""
     return _CODE.findall(text)
 
 
 def bare(cell: str) -> str:
-    """Return the word of a cell that is one word in backticks."""
+    """Return the word of a cell that is a single word in backticks."""
     return cell.removeprefix("`").removesuffix("`")
 
 

@@ -1,7 +1,8 @@
-"""A strict reader of the Messages dialect: whatever its strictest client would not take fails here.
+"""A strict reader of the Messages dialect, which fails where its strictest client would.
 
-The rules are those of anthropic-wire 3.1 and A8 11 to 15: a closed list of events, blocks and deltas, indexes
-without a gap, one block open at a time, and exactly one start, one end and one stop.
+The rules are those of anthropic-wire 3.1 and A8 11 to 15: a closed list of events, blocks and
+deltas, indexes without a gap, one open block at a time, and exactly one start, one end and one
+stop.
 """
 
 import json
@@ -26,7 +27,7 @@ MAX_LINE_BYTES = 65_535
 
 
 def events_of(body: bytes) -> list[dict[str, Any]]:
-    """Return the events of a stream, pings included; comments are left out."""
+    """Return the events of a stream, with pings and without comments."""
     blocks = body.split(b"\n\n")
     assert blocks.pop() == b"", "the last event has no end"
     events = []
@@ -44,7 +45,7 @@ def events_of(body: bytes) -> list[dict[str, Any]]:
 
 
 class Read:
-    """A stream, read strictly. `error` is that of one that failed."""
+    """A stream, read strictly; `error` is that of a failed one."""
 
     def __init__(self, body: bytes) -> None:
         self.events = events_of(body)
@@ -74,7 +75,7 @@ class Read:
 
     @property
     def whole(self) -> dict[str, Any]:
-        """The message that the events add up to."""
+        """Return the message that the events add up to."""
         return {**self.message, "content": self.content, **self.stop, "usage": self.usage}
 
     # One short branch for each kind of event: the table of 3.1.

@@ -1,7 +1,7 @@
-"""A back end of Codex that answers just what a test wants, and notes what it was sent.
+"""A back end of Codex that answers as the test says, and notes what it was sent.
 
 says("Hi")          the events of a whole answer
-token_of("acc-1")   an access token as that login makes it, signed by nobody that matters
+token_of("acc-1")   an access token as that login makes it, with a made-up signature
 """
 
 import asyncio
@@ -47,12 +47,12 @@ def token_of(account_id: str = "acc-1", plan: str = "plus", **claims: Any) -> st
 
 
 def created(model: str = "gpt-6-sol") -> Event:
-    """Return the event that an answer begins with."""
+    """Return the first event of an answer."""
     return {"type": "response.created", "response": {"id": "resp_1", "model": model}}
 
 
 def completed(**response: Any) -> Event:
-    """Return the event that an answer ends with."""
+    """Return the last event of an answer."""
     usage = {
         "input_tokens": 7,
         "input_tokens_details": {"cached_tokens": 3},
@@ -75,7 +75,7 @@ def message(text: str, index: int = 0, phase: str = "final_answer") -> list[Even
 
 
 def call(call_id: str, name: str, arguments: str, index: int = 0) -> list[Event]:
-    """Return the events of a call of a function."""
+    """Return the events of a function call."""
     item = {"type": "function_call", "id": f"fc_{index}", "call_id": call_id, "name": name}
     place = {"item_id": f"fc_{index}", "output_index": index}
     return [
@@ -86,12 +86,12 @@ def call(call_id: str, name: str, arguments: str, index: int = 0) -> list[Event]
 
 
 def added(item: Event, index: int = 0) -> Event:
-    """Return the event that an item begins with."""
+    """Return the first event of an item."""
     return {"type": "response.output_item.added", "output_index": index, "item": item}
 
 
 def done(item: Event, index: int = 0) -> Event:
-    """Return the event that an item ends with."""
+    """Return the last event of an item."""
     return {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
@@ -101,14 +101,14 @@ def says(text: str) -> list[Event]:
 
 
 def failed(code: str, words: str = "No.") -> Event:
-    """Return the event of an answer that failed."""
+    """Return the event of a failed answer."""
     error = {"code": code, "message": words}
     return {"type": "response.failed", "response": {"error": error}}
 
 
 @dataclass
 class Post:
-    """What was sent here; `closed` is set once the answer is over, or its reader gone."""
+    """A request that arrived; `closed` is set once its answer is over or its reader gone."""
 
     path: str
     body: dict[str, Any]
@@ -118,7 +118,7 @@ class Post:
 
 @dataclass
 class Script:
-    """What a turn is answered with."""
+    """The answer to a turn."""
 
     steps: tuple[Step, ...]
     status: int
@@ -126,7 +126,7 @@ class Script:
 
 
 class ScriptedCodex:
-    """Answers each turn with the next script; the last one is kept for all that follow."""
+    """Answers each turn by the next script; the last one is used for all later turns."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -136,17 +136,17 @@ class ScriptedCodex:
         self.models: list[Event] = list(MODELS)
         self.models_status = 200
         self.etag = '"one"'
-        self.held: asyncio.Event | None = None  # what the list of models waits for
-        self.tokens: list[str] = []  # what exchanges give, the last for all that follow
+        self.held: asyncio.Event | None = None  # holds back the list of models
+        self.tokens: list[str] = []  # results of exchanges, the last one again and again
         self._scripts: list[Script] = []
 
     @property
     def base_url(self) -> str:
-        """What the setting `codex.base_url` is."""
+        """The value for the setting `codex.base_url`."""
         return f"{self.url}{BASE}"
 
     def plays(self, *steps: Step, status: int = 200, **headers: str) -> None:
-        """Take this script for the next turn: events, bytes as they are, or a break."""
+        """Use this script for the next turn: events, raw bytes, or a break."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self._scripts.append(Script(steps, status, named))
 
@@ -223,7 +223,7 @@ async def scripted_codex() -> AsyncIterator[ScriptedCodex]:
 async def codex_program(
     codex: ScriptedCodex, folder: Path, /, **settings: Any
 ) -> AsyncIterator[web.Application]:
-    """Run the assembled program before it, without its HTTP edge."""
+    """Run the assembled program with this back end, without its HTTP edge."""
     base: dict[str, Any] = {
         "upstream": {"base_url": "none"},
         "codex": {"base_url": codex.base_url},

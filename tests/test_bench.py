@@ -1,4 +1,4 @@
-"""The benchmark runs: it loses nothing and says how it went; never how fast."""
+"""The benchmark runs, loses nothing and prints its results; speed is not tested."""
 
 import re
 import subprocess

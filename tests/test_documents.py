@@ -1,4 +1,4 @@
-"""What all documents name and code can check: links, verbs, variables, settings, files, records."""
+"""What the documents name exists: links, verbs, variables, settings, files, records."""
 
 import re
 from pathlib import Path
@@ -40,7 +40,7 @@ def _headings(path: Path) -> list[str]:
 
 
 def _anchor(heading: str) -> str:
-    """Return a heading as the address that the forge gives it."""
+    """Return the anchor that the forge gives to a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 

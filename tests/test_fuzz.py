@@ -1,4 +1,4 @@
-"""Every target of `fuzz/` over its seeds and its committed inputs, without the fuzzer."""
+"""Runs every target of `fuzz/` on its seeds and committed inputs, without the fuzzer."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from fuzz.targets import linear
 
 ROOT = Path(__file__).parents[1]
 MAX_CORPUS_BYTES = 1_000_000
-# Of the transcripts, which `test_transcripts.py` cuts in every place, some will do.
+# Some transcripts are enough, since `test_transcripts.py` cuts all of them in every place.
 MAX_INPUTS = 12
 
 pytestmark = pytest.mark.filterwarnings("ignore:unread_data:DeprecationWarning")
@@ -57,7 +57,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_target_notices_that_a_cut_matters(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What could not fail would find nothing."""
+    """A target that cannot fail would find nothing."""
     target, (place, broken) = targets.load(name), BROKEN[name]
     monkeypatch.setattr(place, broken)
     with pytest.raises(AssertionError, match="another cut"):

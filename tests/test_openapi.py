@@ -1,6 +1,6 @@
-"""Each operation of `/openapi.json` is there and answers as described: status, type, headers, body.
+"""Each operation of `/openapi.json` exists and answers as described: status, type, headers, body.
 
-The description is read over a socket and closed: a field that is not in it fails, too.
+The description is read from the server. It is closed, so a field that is not in it fails too.
 """
 
 import copy
@@ -38,7 +38,7 @@ FUNCTIONS = [TOOLS[0]["function"]]
 
 
 class Described:
-    """The description, as a judge of answers."""
+    """The description, which checks answers."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = copy.deepcopy(document)
@@ -56,7 +56,7 @@ class Described:
         )
 
     def check(self, name: str, answer: Answer) -> None:
-        """Hold an answer against the operation: its status, headers, type and body."""
+        """Check an answer against the operation: its status, headers, type and body."""
         response = self.resolved(self.operation(name)[2]["responses"][str(answer.status)])
         media = answer.headers["Content-Type"].partition(";")[0]
         described = media if media in response["content"] else f"{media.partition('/')[0]}/*"
@@ -92,7 +92,7 @@ class Described:
         return found
 
     def _answered(self) -> set[str]:
-        """The components that answers are made of, as opposed to those of requests."""
+        """Return the components of answers, not those of requests."""
         wanted = [self.document["components"]["responses"]]
         for operations in self.document["paths"].values():
             wanted += [operation["responses"] for operation in operations.values()]
@@ -111,7 +111,7 @@ class Described:
 
 
 def events_of(body: bytes) -> list[dict[str, str]]:
-    """Return the events of a stream by their fields; comments are none."""
+    """Return the events of a stream by their fields, without comments."""
     events = []
     for block in body.decode().split("\n\n"):
         lines = [line.partition(": ") for line in block.split("\n") if line and line[0] != ":"]
@@ -138,7 +138,7 @@ async def described(gateway: Gateway) -> Described:
 
 
 async def call(gateway: Gateway, described: Described, name: str, **given: Any) -> Answer:
-    """Call an operation as the description has it, and hold its answer against it."""
+    """Call an operation as described, and check its answer."""
     method, path, _ = described.operation(name)
     url = gateway.url + path.format(**given.pop("at", {}))
     async with gateway.session.request(method, url, headers=BEARER, **given) as response:

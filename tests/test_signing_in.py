@@ -1,6 +1,6 @@
-"""Signing in with a ChatGPT plan, as a whole: the commands, a gateway beside them, and the demo.
+"""Signing in with a ChatGPT plan, as a whole: the commands, a gateway, and the demo.
 
-What is exchanged is kept in the state store and in the file of keys; the demo is as strict as the
+Exchanged tokens are kept in the state store and in the file of keys. The demo is as strict as the
 real service, and ends a login whose refresh token is used twice.
 """
 
@@ -50,7 +50,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def command(folder: Path, *arguments: str, given: str = "") -> str:
-    """Run a command in a gateway's folder; return all that it says."""
+    """Run a command in a gateway's folder and return its output."""
     done = subprocess.run(
         [sys.executable, "-m", "service", *arguments],
         cwd=folder,
@@ -71,7 +71,7 @@ def key_in(said: str) -> str:
 
 
 def ask(address: str, key: str) -> tuple[int, Any]:
-    """Ask on a connection of its own; return the status and the answer."""
+    """Ask on a new connection; return the status and the answer."""
     message = {"role": "user", "content": "what is 6*7"}
     body = json.dumps({"model": "gpt-6-sol", "messages": [message]})
     headers = {"Authorization": f"Bearer {key}", "Connection": "close"}
@@ -133,7 +133,7 @@ def test_an_account_of_the_demo_is_never_sent_elsewhere(start: Start, tmp_path: 
 
 
 def filed() -> str:
-    """Return the refresh token that the file of keys in the current directory has now."""
+    """Return the refresh token in the file of keys of the current directory."""
     accounts = open_key_file(load_config(Path("config.yaml")).config).accounts
     (account,) = accounts.listing()
     value = asyncio.run(accounts.get(account.token_key))
@@ -173,14 +173,14 @@ def demo() -> Iterator[str]:
 
 @pytest.fixture
 def signed_in(start: Start, here: Path, demo: str) -> tuple[Callable[[], GatewayProcess], str]:
-    """What starts a gateway where an account has signed in, and its key."""
+    """Return a function that starts a gateway with a signed-in account, and the account's key."""
     settings = settings_for(demo)
     (here / "config.yaml").write_text(json.dumps(settings))
     return lambda: start(settings), key_in(command(here, "login"))
 
 
 def renew(gateway: GatewayProcess, demo: str, key: str) -> None:
-    """Make the gateway exchange its refresh token: a reused one would end the login."""
+    """Make the gateway exchange its refresh token; reusing one would end the login."""
     expire(demo)
     assert_answers(gateway.address(), key)
 
@@ -195,7 +195,7 @@ def test_killed_between_store_and_file_and_then_without_its_store_it_stays_signe
     first = filed()
     renew(gateway, demo, key)
     wait_until(lambda: filed() != first)
-    # The store takes the next one, and the file cannot.
+    # The store takes the next token, and the file cannot.
     second = filed()
     lock.unlink()
     lock.mkdir()
@@ -241,7 +241,7 @@ def test_a_login_that_has_ended_says_to_sign_in_again(signed_in, here: Path, dem
         status, answer = ask(gateway.address(), key)
         assert (status, answer["error"]["code"]) == (401, "invalid_api_key")
         assert "has to sign in again: python -m service login" in answer["error"]["message"]
-    assert codex_stats(demo)["exchanges"] == 1  # what is dead is not asked for again
+    assert codex_stats(demo)["exchanges"] == 1  # a dead token is not sent again
     assert "its login has ended" in command(here, "accounts", "show", "codex")
     command(here, "login")
     assert_answers(gateway.address(), key)

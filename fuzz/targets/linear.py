@@ -1,7 +1,11 @@
-"""Whether time grows linearly: what each parser looks for, repeated.
+"""Target: time that grows linearly, on repeats of the fragments that each parser looks for.
 
-An input is a parser, then a beginning, a fragment that is repeated, and an end, with zero bytes
-between them.
+An input is a byte that chooses the parser, then a beginning, the fragment to repeat, and an end,
+with zero bytes between them:
+
+    03 <tool_call> 00 {"name": 00 </tool_call>
+
+Each function below prepares an input and returns the work to measure.
 """
 
 import json
@@ -49,18 +53,18 @@ ANSWER_PATH, CODE_PATH = "/message/content/parts/0", "/message/content/text"
 
 
 class Input(NamedTuple):
-    """A beginning, what is repeated, and an end."""
+    """A beginning, the fragment to repeat, and an end."""
 
     begin: str
     unit: str
     end: str
 
     def text(self, repeats: int) -> str:
-        """Return all of it."""
+        """Return the whole text with so many repeats."""
         return self.begin + self.unit * repeats + self.end
 
     def pieces(self, repeats: int) -> list[str]:
-        """Return it cut between the repeats."""
+        """Return the text cut between the repeats."""
         return [self.begin, *([self.unit] * repeats), self.end]
 
 
@@ -89,7 +93,7 @@ _END = [
 
 
 def _grown(document: dict[str, Any], path: str, pieces: list[str]) -> list[bytes]:
-    """Return a v1 body in which a text grows."""
+    """Return the chunks of a v1 body in which a text grows."""
     appended = ({"p": path, "o": "append", "v": piece} for piece in pieces)
     start = [_event("v1", "delta_encoding"), _event({"p": "", "o": "add", "v": document}, "delta")]
     return [*start, *(_event(each, "delta") for each in appended), *_END]
@@ -100,50 +104,50 @@ def _told(chunks: list[bytes]) -> Callable[[], object]:
 
 
 def whole(given: Input, repeats: int) -> Callable[[], object]:
-    """An answer that comes in one event."""
+    """Read an answer that comes in one event."""
     text = given.text(repeats)
     return _told([_event(_text("")), _event(_text(text)), _event(_text(text, **DONE)), _END[1]])
 
 
 def by_piece(given: Input, repeats: int) -> Callable[[], object]:
-    """An answer of as many increments, each in a read of its own."""
+    """Read an answer of as many increments, each in a read of its own."""
     return _told(_grown(_text(""), ANSWER_PATH, given.pieces(repeats)))
 
 
 def by_letter(given: Input, repeats: int) -> Callable[[], object]:
-    """An answer letter by letter."""
+    """Read an answer letter by letter."""
     return _told(_grown(_text(""), ANSWER_PATH, list(given.text(repeats))))
 
 
 def by_lane(given: Input, repeats: int) -> Callable[[], object]:
-    """An answer of as many increments, past the stages where it can."""
+    """Read an answer of as many increments, in the fast lane where it applies."""
     chunks = _grown(_text(""), ANSWER_PATH, given.pieces(repeats))
     return lambda: driven(chunks)
 
 
 def called(given: Input, repeats: int) -> Callable[[], object]:
-    """The source of a tool call, growing."""
+    """Read a growing tool call."""
     content = {"content_type": "code", "language": "python", "text": ""}
     document = _message(content, recipient="python")
     return _told(_grown(document, CODE_PATH, given.pieces(repeats)))
 
 
 def written(given: Input, repeats: int) -> Callable[[], object]:
-    """A document on the canvas, which breaks off."""
+    """Read a document on the canvas that breaks off."""
     content = {"content_type": "code", "language": "json", "text": '{"name":"a","content":"'}
     document = _message(content, recipient="canmore.create_textdoc")
     return _told(_grown(document, CODE_PATH, given.pieces(repeats)))
 
 
 def thought(given: Input, repeats: int) -> Callable[[], object]:
-    """A thought that grows."""
+    """Read a growing thought."""
     content = {"content_type": "thoughts", "thoughts": [{"summary": "", "content": "x"}]}
     path = "/message/content/thoughts/0/content"
     return _told(_grown(_message(content), path, given.pieces(repeats)))
 
 
 def taken_back(given: Input, repeats: int) -> Callable[[], object]:
-    """An answer whose end is taken back and said otherwise, again and again."""
+    """Read an answer whose end is replaced again and again."""
     chunks = _grown(_text("x" * 10 * repeats), ANSWER_PATH, [given.begin])[:-2]
     for number in range(repeats):
         chunks.append(_event({"p": ANSWER_PATH, "o": "truncate", "v": 9 * repeats}, "delta"))
@@ -161,7 +165,7 @@ def _references(given: Input, repeats: int) -> Iterator[tuple[str, dict[str, Any
 
 
 def cited(given: Input, repeats: int) -> Callable[[], object]:
-    """An answer with as many citations, each followed by its reference."""
+    """Read an answer with as many citations, each followed by its reference."""
     chunks = _grown(_text("", metadata={"content_references": []}), ANSWER_PATH, [given.begin])[:-2]
     for marker, added in _references(given, repeats):
         text = f"{given.unit}{marker}"
@@ -171,7 +175,7 @@ def cited(given: Input, repeats: int) -> Callable[[], object]:
 
 
 def cited_late(given: Input, repeats: int) -> Callable[[], object]:
-    """An answer whose references come behind all of its text."""
+    """Read an answer whose references come after all of its text."""
     text = "".join(f"{given.unit}{marker}" for marker, _ in _references(given, repeats))
     document = _text("", metadata={"content_references": []})
     chunks = _grown(document, ANSWER_PATH, [text, "x" * 3000])[:-2]
@@ -183,7 +187,7 @@ def cited_late(given: Input, repeats: int) -> Callable[[], object]:
 
 
 def framed(given: Input, repeats: int) -> Callable[[], object]:
-    """A body of events, in pieces of a hundred bytes."""
+    """Decode a body of events in pieces of a hundred bytes."""
     body = given.text(repeats).encode("utf-8", "ignore")
 
     def run() -> None:
@@ -195,7 +199,7 @@ def framed(given: Input, repeats: int) -> Callable[[], object]:
 
 
 def found(given: Input, repeats: int) -> Callable[[], object]:
-    """Calls in a text that comes in pieces."""
+    """Find calls in a text that comes in pieces."""
 
     def run() -> None:
         find = FindCalls(NAMES)
@@ -207,7 +211,7 @@ def found(given: Input, repeats: int) -> Callable[[], object]:
 
 
 def found_whole(given: Input, repeats: int) -> Callable[[], object]:
-    """Calls in a text that comes at once."""
+    """Find calls in a text that comes at once."""
 
     def run() -> None:
         find = FindCalls(NAMES)
@@ -218,13 +222,13 @@ def found_whole(given: Input, repeats: int) -> Callable[[], object]:
 
 
 def demanded(given: Input, repeats: int) -> Callable[[], object]:
-    """An answer that is to be JSON, and may be in a fence."""
+    """Judge an answer that has to be JSON, and may be in a fence."""
     demand, text = Demand(json_format=JsonFormat("response_format")), given.text(repeats)
     return lambda: judge(demand, [], [text])
 
 
 def limited(given: Input, repeats: int) -> Callable[[], object]:
-    """A text in which stop strings may begin."""
+    """Look for stop strings in a text that may begin some."""
 
     def run() -> None:
         limit = Limit(None, STOPS, None)
@@ -236,7 +240,7 @@ def limited(given: Input, repeats: int) -> Callable[[], object]:
 
 
 def asked(given: Input, repeats: int) -> Callable[[], object]:
-    """The body of a request, as it is and within a message."""
+    """Read the body of a request, as it is and as a message."""
     text = given.text(repeats)
     body, message = text.encode("utf-8", "ignore"), {"role": "user", "content": text}
     good = json.dumps({"model": "gpt-4o", "messages": [message]}).encode()
@@ -250,33 +254,33 @@ def asked(given: Input, repeats: int) -> Callable[[], object]:
 
 
 def logged(given: Input, repeats: int) -> Callable[[], object]:
-    """A line of the log."""
+    """Redact a line of the log."""
     text = given.text(repeats)
     return lambda: redact(text)
 
 
 def refused(given: Input, repeats: int) -> Callable[[], object]:
-    """Words of the token service."""
+    """Redact the words of a token service."""
     text = given.text(repeats)
     return lambda: redacted(text, SECRET)
 
 
 def filled(given: Input, repeats: int) -> Callable[[], object]:
-    """A form."""
+    """Read a form."""
     body = given.text(repeats).encode("utf-8", "ignore")
     pieces = [body[at : at + 1000] for at in range(0, len(body), 1000)]
     return lambda: multipart.form_of(pieces, len(body))
 
 
 def replayed(given: Input, repeats: int) -> Callable[[], object]:
-    """A capture."""
+    """Replay a capture."""
     text = given.text(repeats)
     body = b"".join([_event(_text(text, **DONE)), text.encode("utf-8", "ignore")])
     return lambda: scrub(body, b"0123456789abcdef")
 
 
 class Parser(NamedTuple):
-    """What is measured, and how long an input may get: characters, or repeats of what is more."""
+    """A function to measure and its longest input, in characters or repeats, whichever is more."""
 
     work: Callable[[Input, int], Callable[[], object]]
     most_chars: int
@@ -308,7 +312,7 @@ PARSERS = (
 
 
 def check(data: bytes) -> None:
-    """Four times the input takes about four times as long."""
+    """Check that four times the input takes about four times as long."""
     parser = PARSERS[data[0] % len(PARSERS)] if data else PARSERS[0]
     parts = data[1:].decode("utf-8", "ignore").split("\0", 2)
     begin, unit, end = {1: ("", *parts, ""), 2: (*parts, "")}.get(len(parts), parts)
@@ -318,7 +322,7 @@ def check(data: bytes) -> None:
         check_linear(lambda repeats: parser.work(given, repeats), most)
 
 
-# Fragments by the parsers they are for; those of answers go to all of an answer's.
+# Fragments by parser; those of answers are for all parsers of answers.
 _OF_ANSWERS = {
     "links": "](sandbox:/",
     "bare-links": "sandbox:/",
@@ -362,7 +366,7 @@ _OF_OTHERS: dict[Callable[[Input, int], Callable[[], object]], dict[str, str]] =
 
 
 def seeds() -> dict[str, bytes]:
-    """Return what has cost too much, and its kin, for each parser that looks for it."""
+    """Return inputs that once cost too much, and similar ones, for the parsers concerned."""
     places = {parser.work: number for number, parser in enumerate(PARSERS)}
     given = {work: dict(_OF_ANSWERS) for work in (whole, by_piece, by_letter, by_lane)} | _OF_OTHERS
     return {

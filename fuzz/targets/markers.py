@@ -1,4 +1,4 @@
-"""Translate and markers: one message, its text cut anywhere, its references known or not."""
+"""Target: translate and markers, on one message with references, its text cut anywhere."""
 
 import random
 import re
@@ -44,12 +44,12 @@ _WELL = re.compile(
     r"(?:^|(?<=\n)):::writing\{[a-z=\"]*\}\n[^:\ue200-\ue206]*\n:::\n|:contentReference\[oaicite:\d{1,9}\]\{[a-z=0-9]*\}"
 )
 _PLAIN = re.compile(r"[^【】\]s:\ue200-\ue206\ud800-\udfff]*")
-# Of these lengths and forms the definition knows nothing.
+# Lengths and forms that the definition does not cover.
 _BEYOND = re.compile(r"【\d{7}|【\d*:\d{7}|【[^】]*\n|【[^】]{300}|\ue200[^\ue201]{1000}")
 
 
 def check(data: bytes) -> None:
-    """Any cut gives the text of the whole, no marker is left, and it is what the oracle says."""
+    """Check that any cut gives the same text, no marker is left, and the oracle agrees."""
     choice, body = split(data)
     text = body.decode("utf-8", "ignore")
     metadata = _metadata(text, choice)

@@ -1,4 +1,4 @@
-"""Forms: the body cut anywhere, as the network would."""
+"""Target: forms, with the body cut anywhere as the network would cut it."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ Told = tuple[dict[str, tuple[str, ...]], dict[str, list[tuple[str, str, int, str
 
 
 def check(data: bytes) -> None:
-    """Any cut gives the form of the whole or its refusal, and no file is left behind."""
+    """Check that any cut gives the same form or refusal, and no file is left behind."""
     choice, body = split(data)
     whole = _read([body])
     assert _read(pieces(body, choice)) == whole, "another cut, another form"
@@ -40,7 +40,7 @@ def _read(cut: list[bytes]) -> Told | None:
 
 
 def form_of(cut: list[bytes], limit: int) -> Told | None:
-    """Return what a form of at most so many bytes holds, None where it is refused."""
+    """Return the fields and files of a form of at most `limit` bytes, None if it is refused."""
     told: Told | None = tried(lambda: _loop().run_until_complete(_form(cut, limit)))
     return told
 
@@ -74,7 +74,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 @cache
 def _directory() -> Path:
-    memory = Path("/dev/shm")  # noqa: S108 - a folder with a name of chance is made there
+    memory = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made there
     return Path(
         tempfile.mkdtemp(prefix="fuzz-", dir=memory if os.access(memory, os.W_OK) else None)
     )

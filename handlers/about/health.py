@@ -13,9 +13,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from handlers.edge.json_replies import json_response
 from service.answers import gateway
-from service.keys import BLOBS, CONFIG, DRAINING, DRIFT, METRICS, ROUTES, STATE, UPSTREAM
+from service.keys import BLOBS, CONFIG, DRAINING, METRICS, ROUTES, STATE, UNKNOWN_EVENTS, UPSTREAM
 from service.observing.readiness import Check, Finding
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.ports import RouteState
 from service.version import VERSION
 from service.vocabulary.errors import NotFoundError, RequestError
@@ -82,7 +82,7 @@ async def readyz(request: web.Request) -> web.Response:
             uptime_seconds=round(time.monotonic() - request.app[_STARTED_AT], 1),
             parts={part: _in_full(finding) for part, finding in findings.items()},
             routes=[_route(state) for state in request.app[ROUTES].states()],
-            drift=_drift(request.app[DRIFT]),
+            drift=_unknown_events(request.app[UNKNOWN_EVENTS]),
         )
     return json_response(body, status=200 if is_ready else 503)
 
@@ -110,16 +110,16 @@ def _in_full(finding: Finding) -> gateway.Part:
     return gateway.Part(finding.problem is None, finding.problem, milliseconds)
 
 
-def _route(route: RouteState) -> gateway.RouteState:
-    return gateway.RouteState(route.index, route.state, round(route.cooling_seconds, 1))
+def _route(route: RouteState) -> gateway.RouteStatus:
+    return gateway.RouteStatus(route.index, route.state, round(route.cooling_seconds, 1))
 
 
-def _drift(drift: Drift) -> gateway.Drift:
+def _unknown_events(unknown_events: UnknownEvents) -> gateway.UnknownEventList:
     kinds = [
         gateway.UnknownKind(each.kind, each.count, _iso(each.first_at), _iso(each.last_at))
-        for each in drift.seen()
+        for each in unknown_events.seen()
     ]
-    return gateway.Drift(_iso(drift.since), kinds)
+    return gateway.UnknownEventList(_iso(unknown_events.since), kinds)
 
 
 def _iso(seconds: float) -> str:

@@ -12,11 +12,11 @@ from msgspec import UNSET
 from handlers.edge.dialects import speaks_messages
 from handlers.edge.headers import CREDENTIAL, credential_of
 from handlers.edge.json_replies import json_response
-from handlers.reading.claude_names import CLAUDE_MODELS, stand_in
 from handlers.reading.paging import page_between
 from service.answers.listed import Model, ModelList
 from service.answers.messages import ClaudeModel, ClaudeModelList
 from service.keys import CATALOGUE, CONFIG, TOKENS
+from service.settings.claude_names import CLAUDE_MODELS, stand_in
 from service.vocabulary.credentials import Caller, UpstreamKind
 from service.vocabulary.errors import NotFoundError, ServiceError
 from service.vocabulary.requests import ModelInfo
@@ -24,14 +24,14 @@ from service.vocabulary.requests import ModelInfo
 # Some clients wait 10 s for this list in all (openai-wire 10): a token exchange may take half.
 TOKEN_SECONDS = 5.0
 ALIAS_OWNER = "messages"
-_PAGE, _MAX_PAGE = 20, 1_000  # as Anthropic has it
-_MAX_NAME_CHARS = 255  # of an unknown name, quoted
+_PAGE, _MAX_PAGE = 20, 1_000  # Anthropic's own
+_MAX_NAME_CHARS = 255  # of an unknown name that an error quotes
 
 _log = logging.getLogger("gateway.models")
 
 
 async def list_models(request: web.Request) -> web.Response:
-    """Answer the names that can be asked for; with a usable bearer, the account's, too.
+    """Answer with the model names; with a valid bearer, those of its account as well.
 
     Raises:
         RequestError: there is no such page.
@@ -39,7 +39,7 @@ async def list_models(request: web.Request) -> web.Response:
     listing = await _listing(request)
     if not speaks_messages(request):
         return json_response(ModelList([_entry(info) for info in listing]))
-    # Claude Code looks at names that begin with `claude` only, and others at the first page.
+    # Claude Code only looks at names that begin with `claude`; others only at the first page.
     listing.sort(key=lambda info: info.owned_by != ALIAS_OWNER)
     page = page_between(listing, lambda info: info.id, request.query, _PAGE, _MAX_PAGE)
     entries = [_claude_entry(info) for info in page.data]
@@ -88,7 +88,7 @@ async def _caller(request: web.Request) -> Caller | None:
 def _aliases(
     request: web.Request, listing: Sequence[ModelInfo], *, is_native: bool
 ) -> list[ModelInfo]:
-    """Return the names of the Messages dialect that stand for a model that is listed."""
+    """Return the names of the Messages dialect that stand for a listed model."""
     models = request.app[CONFIG].messages.models
     listed = {info.id: info for info in listing}
     own = list(listed) if is_native else ()

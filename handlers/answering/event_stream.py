@@ -220,7 +220,7 @@ class EventStream(Generic[Piece]):
         self._put_at_once(self._events.text(text))
 
     def _put_at_once(self, data: bytes) -> None:
-        """Write without waiting: to drain is left to whoever writes next, as is that the caller left."""
+        """Write, but do not drain. The next ordinary write does, and notices a closed connection."""
         if self._writer is not None:
             writing = self._writer.write(data, drain=False)
             with suppress(StopIteration, ConnectionError):
@@ -306,7 +306,7 @@ class EventStream(Generic[Piece]):
         is_quiet = not self._protocol.writing_paused
         if due := silence.due(loop.time(), self._writes, is_quiet=is_quiet):
             comment = PING if COMMENT in due else b""
-            chunk = self._events.keep_alive() if CHUNK in due else b""  # some dialects count them
+            chunk = self._events.keep_alive() if CHUNK in due else b""  # some dialects number them
             self._put_at_once(comment + chunk)  # no event of the answer may come between
         self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
 

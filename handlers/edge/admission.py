@@ -21,7 +21,7 @@ _FOR_OPERATORS = frozenset({"/healthz", "/readyz", "/metrics"})
 _BUSY_SECONDS = 5.0  # of Retry-After
 
 
-class _Open:
+class _OpenRequests:
     """The number of requests that this process is answering."""
 
     def __init__(self, limit: int) -> None:
@@ -48,12 +48,12 @@ class _Open:
             self._number -= 1
 
 
-_OPEN = web.AppKey("_OPEN", _Open)
+_OPEN = web.AppKey("_OPEN", _OpenRequests)
 
 
 def install_admission(app: web.Application) -> None:
     """Put the limits in front of the application's routes."""
-    app[_OPEN] = _Open(app[CONFIG].server.max_requests)
+    app[_OPEN] = _OpenRequests(app[CONFIG].server.max_requests)
     app.middlewares.append(admission)
 
 
@@ -81,9 +81,9 @@ async def admission(request: web.Request, handler: _Handler) -> web.StreamRespon
 
 
 def _granted(request: web.Request) -> Granted | None:
-    """Return what the request's gateway key is good for, None if it has none.
+    """Return the key record and credential of the request's gateway key, None if it has none.
 
-    Of several keys the first counts that is not refused here.
+    Of several keys the first valid one counts.
     """
     keys = request.app.get(GATEWAY_KEYS)
     if keys is None:
@@ -91,7 +91,7 @@ def _granted(request: web.Request) -> Granted | None:
     try:
         sent = sent_credentials(request)
     except AuthError:
-        return None  # for the handler to say, if it needs one
+        return None  # a handler that needs a credential refuses it
     refused: AuthError | None = None
     for one in sent:
         if not is_gateway_key(one.token):

@@ -1,7 +1,8 @@
-"""Which dialect a failed request is told in: OpenAI's, or Anthropic's on its own paths (spec 16).
+"""The dialect of an answer: Anthropic's on Anthropic's own paths, else OpenAI's (spec 16).
 
-Paths of both, such as `/v1/models`, speak Anthropic's to whoever sends `anthropic-version`. Files are
-OpenAI's alone: who sends that header gets a 404, rather than an answer in a form that it does not know.
+Paths of both, such as `/v1/models`, answer in Anthropic's if the request has the header
+`anthropic-version`. Files exist in OpenAI's only: a request with that header gets a 404, because
+its client would not understand OpenAI's answer.
 """
 
 from collections.abc import Mapping
@@ -17,25 +18,25 @@ from service.stages.encode.message_errors import as_message_failure, is_permanen
 from service.vocabulary.events import Failure
 
 VERSION = "anthropic-version"
-REQUEST_ID = "request-id"  # as Anthropic names it
+REQUEST_ID = "request-id"  # Anthropic's own name
 _OWN_ROOTS = frozenset({"messages", "complete"})
-# With that header, too: a client of Anthropic's sends it to what it takes for Anthropic's API.
+# Also with that header: Anthropic's clients send it to any address that they take for its API.
 _OPENAI_ROOTS = frozenset({"chat", "completions", "responses", "images", "audio"})
 
 
 def speaks_messages(request: web.Request) -> bool:
-    """Tell whether a request is one of Anthropic's dialect."""
+    """Tell whether a request is in Anthropic's dialect."""
     root = _root(request)
     return root in _OWN_ROOTS or (VERSION in request.headers and root not in _OPENAI_ROOTS)
 
 
 def is_of_another_dialect(request: web.Request) -> bool:
-    """Tell whether a request of Anthropic's dialect is for what only OpenAI's has."""
+    """Tell whether a request in Anthropic's dialect is for a path that only OpenAI's has."""
     return _root(request) == "files" and VERSION in request.headers
 
 
 def failed(request: web.Request, failure: Failure, partial: str = "") -> web.Response:
-    """Return the answer to a failed request in its dialect, with the text that had arrived."""
+    """Return the answer to a failed request in its dialect, with the partial text."""
     if not speaks_messages(request):
         return error_response(failure, partial)
     told = as_message_failure(failure)
@@ -49,7 +50,7 @@ def _retry_headers(failure: Failure) -> Mapping[str, str]:
 
 
 def _root(request: web.Request) -> str:
-    """Return the first part of a path of the API below `/v1/`; empty for another path."""
+    """Return the first part of an API path after `/v1/`; empty for another path."""
     start = f"{api_base(request.app[CONFIG].server)}/v1/"
     below = request.path.removeprefix(start) if request.path.startswith(start) else ""
     return below.partition("/")[0]

@@ -16,15 +16,15 @@ from service.vocabulary.gateway_keys import is_foreign_key, is_gateway_key
 UPSTREAM_MODEL = "x-upstream-model"
 IGNORED_FIELDS = "x-ignored-fields"
 OVERHEAD = "x-gateway-overhead-ms"
-ESTIMATED = "x-usage-estimated"  # where an answer itself has no place to say so
+ESTIMATED = "x-usage-estimated"  # for answers without a field for it
 RETRY_AFTER = "Retry-After"
 SHOULD_RETRY = "x-should-retry"
 # Node's SDK sleeps for as long as it is told; above this it is told not to retry (openai-wire 1,
 # rule 13).
 MAX_RETRY_AFTER_SECONDS = 60
 
-CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)  # only there for a gateway key
-_CHOSEN = web.RequestKey("_CHOSEN", Credential)  # only there where several were sent
+CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)  # set for gateway keys only
+_CHOSEN = web.RequestKey("_CHOSEN", Credential)  # set where several were sent
 
 _API_KEYS = ("api-key", "x-api-key")  # the second is Anthropic's
 _SECRET_HEADERS = (hdrs.AUTHORIZATION, *_API_KEYS)
@@ -54,7 +54,7 @@ def credential_of(request: web.Request) -> Credential:
 
 
 def choose_credential(request: web.Request, sent: Credential) -> None:
-    """Take this one of those that were sent for the request's."""
+    """Use this one of the credentials that were sent."""
     request[_CHOSEN] = sent
 
 
@@ -70,10 +70,10 @@ def sent_credential(request: web.Request) -> Credential:
 def sent_credentials(request: web.Request) -> list[Credential]:
     """Return the credentials as they were sent, the bearer first; there is at least one.
 
-    Some clients send two keys in two headers, one of which is for another service and comes last.
+    Some clients send a second key, meant for another service, in another header; it comes last.
 
     Raises:
-        AuthError: missing, or the first of them is malformed and no other is better.
+        AuthError: missing, or the first is malformed and no other is valid.
     """
     account_id = request.headers.get(_ACCOUNT_ID)
     authorization = request.headers.get(hdrs.AUTHORIZATION)

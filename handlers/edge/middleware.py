@@ -52,15 +52,15 @@ def install_edge(app: web.Application) -> None:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Name the request and answer its origin; streams and stored files pass here, too."""
+    """Add the request's id and CORS headers, also to streams and stored files."""
     request[ANSWER_TYPE] = response.content_type
     record = request.get(RECORD)
     if record is not None:
         response.headers[REQUEST_ID] = record.request_id
         if speaks_messages(request):
             response.headers[MESSAGE_REQUEST_ID] = record.request_id
-    # What belongs to a key must not be kept for the next one by a cache on the way; shared caches
-    # know the header Authorization, but not api-key.
+    # A cache on the way must not serve one key's answer to the next; shared caches know the header
+    # Authorization, but not api-key.
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     add_origin(request, response, request.app[CONFIG].server.cors_origins)
 
@@ -129,7 +129,7 @@ def _log_fault(request: web.Request, error: Exception) -> None:
 
 
 async def _fault_response(request: web.Request) -> web.StreamResponse:
-    """Tell of a bug: as JSON, or in the stream whose head is out already."""
+    """Report a bug: as JSON, or inside the stream whose head has been sent."""
     record = request[RECORD]
     failure = ServiceError(
         f"This server met an unexpected fault; its log has more about request {record.request_id}."

@@ -53,7 +53,7 @@ OF_ANTHROPIC = {
     "messages/batches": "the upstream takes one turn at a time; use /v1/messages",
     "organizations": _OWN_KEYS,
 }
-# Calls whose last word stands where an id may be.
+# Calls whose last word stands where other calls have an id.
 NO_IDS = {
     "responses/compact": "the upstream shortens a conversation by itself",
     "responses/input_tokens": "tokens are counted when a request is answered, in its usage",

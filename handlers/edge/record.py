@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from service.keys import DRIFT, METRICS
+from service.keys import METRICS, UNKNOWN_EVENTS
 from service.observing.metrics import Metrics
 from service.stages.encode.gathered import Gathered
 from service.stages.render.bot_format import Render
@@ -39,7 +39,7 @@ class Record:
         self.upstream_model: str | None = None
         self.usage: TokenCounts | None = None
         self.first_text_at: float | None = None
-        self.render: Render | None = None  # what made the text of the answer
+        self.render: Render | None = None  # the stage that rendered the answer
         self.stream: web.StreamResponse | None = None
         self.fail: Callable[[Failure], bytes] = error_frame
 
@@ -109,7 +109,7 @@ def _count(request: web.Request, record: Record, status: int, seconds: float) ->
     if record.first_text_at is not None:
         metrics.first_token_seconds.observe(record.first_text_at - record.received_at)
     if record.render is not None and record.render.removed:
-        request.app[DRIFT].note({REMOVED: record.render.removed}, {})
+        request.app[UNKNOWN_EVENTS].note({REMOVED: record.render.removed}, {})
     if record.usage is not None:
         metrics.token_seconds.observe(seconds / max(1, record.usage.completion_tokens))
 

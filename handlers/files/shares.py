@@ -1,7 +1,7 @@
 """Limits each owner to a quarter of the file store, so that no owner can crowd out the others.
 
-What all owners leave together is held within the store as well: when it is full, the oldest files of
-whoever holds most make room (`storage/files/eviction.py`).
+The store as a whole is limited as well: when it is full, the oldest files of the owner who holds
+most are removed (`storage/files/eviction.py`).
 """
 
 from collections import Counter

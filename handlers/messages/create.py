@@ -12,11 +12,11 @@ from handlers.edge.headers import ESTIMATED, credential_of, reply_headers
 from handlers.edge.json_replies import json_response
 from handlers.edge.record import RECORD
 from handlers.messages.fields import asked_message
-from handlers.reading.claude_names import stand_in
 from handlers.reading.demand_fields import checked
 from handlers.reading.json_body import read_body
 from service.demands.instructions import instructed
 from service.keys import CATALOGUE, CONFIG, TOKENS
+from service.settings.claude_names import stand_in
 from service.stages.encode.message_errors import MAX_CONTEXT_TOKENS, REFUSAL_CODES, of_turn
 from service.stages.encode.messages import MessageEvents, MessageMeta, MessageReply
 from service.vocabulary import endings
@@ -41,14 +41,14 @@ async def create_message(request: web.Request) -> web.StreamResponse:
     body = await read_body(request, config.server.max_body_bytes)
     arrival = arrival_of(request)
     listing = await _listing(request, credential) if arrival.is_native else []
-    names = [info.id for info in listing]
-    asked = asked_message(body, arrival, lambda name: stand_in(name, config.messages.models, names))
+    asked = asked_message(body, arrival)
     record.chat = chat = await checked(asked.chat, is_native=arrival.is_native)
-    listing.sort(key=lambda info: info.id != chat.model)  # another name stands for the first
+    model = stand_in(chat.model, config.messages.models, [info.id for info in listing])
+    listing.sort(key=lambda info: info.id != model)  # another name stands for the first
     windows = (info.context_window for info in listing if info.context_window)
     meta = MessageMeta(
         id=f"msg_{secrets.token_hex(_ID_BYTES)}",
-        model=chat.asked_model,
+        model=chat.model,
         request_id=record.request_id,
         input_tokens=_estimated(chat),
         context_tokens=next(windows, MAX_CONTEXT_TOKENS),

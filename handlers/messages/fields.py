@@ -4,7 +4,6 @@ Fields come and go every month in this dialect, so an unknown one is never an er
 that change nothing here the header `x-ignored-fields` tells.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct, structs
@@ -98,13 +97,8 @@ class Asked(Struct, frozen=True):
     search_query: str = ""
 
 
-def asked_message(body: bytes, arrival: Arrival, stands_for: Callable[[str], str]) -> Asked:
+def asked_message(body: bytes, arrival: Arrival) -> Asked:
     """Return what is asked for.
-
-    Args:
-        body: of the request.
-        arrival: when and how it came.
-        stands_for: returns the model that a name stands for.
 
     Raises:
         RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
@@ -113,12 +107,11 @@ def asked_message(body: bytes, arrival: Arrival, stands_for: Callable[[str], str
     messages, tools = read_fields(fields)
     if fields.max_tokens < 0:
         raise refusal("max_tokens", "expected 0 or more")
-    asked, json_format = model_name(fields.model), _json_format(fields)
+    json_format = _json_format(fields)
     honoured = HONOURED | _NATIVE if arrival.is_native else HONOURED
     chat = ChatRequest(
         request_id=arrival.request_id,
-        model=stands_for(asked),
-        asked_model=asked,
+        model=model_name(fields.model),
         messages=messages,
         is_stream=bool(fields.stream),
         is_usage_wanted=True,

@@ -160,7 +160,7 @@ def _schema_of(*records: Any) -> Schema:
 
 
 def _event_schema(record: Any, error: type[Struct]) -> Schema:
-    """Return the schema of one event of a stream: its data is JSON, or the mark of the end."""
+    """Return the schema of one event of a stream: its data is JSON, or the end mark."""
     data = {
         "type": "string",
         "contentMediaType": _JSON,
@@ -204,7 +204,7 @@ def _errors_of(endpoint: Endpoint) -> list[int]:
 
 
 def _failures(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    """Return the answers to failed requests, by their record and status."""
+    """Return the responses for failed requests, by error record and status."""
     found = {
         (endpoint.error.__name__, status)
         for endpoint in endpoints
@@ -214,7 +214,7 @@ def _failures(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
 
 
 def _error(name: str, status: int) -> dict[str, Any]:
-    """Return the answer to a failed request, described by the errors that have this status."""
+    """Return the response for an error status, described by the errors that have it."""
     texts = [error.__doc__ or "" for error in _tree(ServiceError) if error.status == status]
     texts.append(_BESIDE.get(status, ""))
     names = (REQUEST_ID, RETRY_AFTER, SHOULD_RETRY)

@@ -41,10 +41,11 @@ class Parameter(Struct, frozen=True):
 class Endpoint(Struct, frozen=True, kw_only=True):
     """One operation.
 
-    `handler` answers it. `request` names a component, or a form of `forms.py`, beside
-    which `json_request` may name a component. `answer` is the record of its JSON, or several;
-    `media` are the other types that it may answer with, `events` the record of a streamed
-    event. `errors` are the statuses of failures, `error` the record of one; `needs_key` None: with a key it answers more.
+    `handler` answers it. `request` names a component, or a form of `forms.py`, beside which
+    `json_request` may name a component. `answer` is the record of its JSON, or several; `media` are
+    the other types that it may answer with, `events` the record of a streamed event. `errors` are
+    the statuses of failures, `error` their record; `needs_key` None means that a key is optional
+    and extends the answer.
     """
 
     method: str
@@ -67,7 +68,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
     @property
     def answers(self) -> tuple[Any, ...]:
-        """The records of its JSON: none, one, or one for each form that it may have."""
+        """The records of its JSON: none, one, or one for each form of the answer."""
         if self.answer is None:
             return ()
         return self.answer if isinstance(self.answer, tuple) else (self.answer,)

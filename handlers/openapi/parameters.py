@@ -6,7 +6,7 @@ from handlers.openapi.fields import PROFILE_PATTERN
 # The possible errors of a request that needs an answer of the upstream: the gateway's own, and
 # those that refusals of the upstream become.
 TURN_ERRORS = (400, 401, 403, 404, 413, 429, 500, 502, 503, 504, 507)
-# 529 is what Anthropic says of an upstream, or a server, that is overloaded.
+# 529 is Anthropic's status for an overloaded upstream or server.
 MESSAGE_ERRORS = (*TURN_ERRORS, 529)
 COUNT_ERRORS = (400, 401, 413, 529)
 KEPT_ERRORS = (400, 401, 404, 500)

@@ -50,7 +50,7 @@ def model_name(name: str) -> str:
 def stop_strings(
     stop: str | list[str] | None, path: str = "stop", most: int = MAX_STOPS
 ) -> tuple[str, ...]:
-    """Return where an answer is to stop; `path` is that of the field, for errors.
+    """Return the strings at which an answer stops; `path` is the field's, for errors.
 
     Raises:
         RequestError: they are too many, or too long.

@@ -110,7 +110,7 @@ def _pending(request: web.Request) -> Iterator[PendingBody | None]:
 
 
 class _Part(BodyPartReader):
-    """A part whose name can be read in little time; aiohttp reads it as soon as it is there."""
+    """A part whose header is parsed only if that is cheap; aiohttp parses it on arrival."""
 
     def __init__(
         self,

@@ -76,18 +76,18 @@ def page_between(
     default: int,
     most: int,
 ) -> Page[Entry]:
-    """Return the page of a list that the query asks for, as Anthropic's lists are.
+    """Return the page of a list that the query asks for, by the rules of Anthropic's lists.
 
     Args:
         entries: the whole list, in order.
-        id_of: tells the id of an entry.
+        id_of: returns the id of an entry.
         query: `after_id` is the id of the entry before the page, `before_id` of the one behind it,
             `limit` the size of the page.
-        default: the size of a page that names none.
+        default: the size of a page without `limit`.
         most: the largest size.
 
     Raises:
-        RequestError: the limit is no such number.
+        RequestError: the limit is invalid.
     """
     before = query.get("before_id")
     if before is None:

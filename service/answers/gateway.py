@@ -36,7 +36,7 @@ class Part(Struct, frozen=True):
     milliseconds: float
 
 
-class RouteState(Struct, frozen=True):
+class RouteStatus(Struct, frozen=True):
     """One route to the upstream, by its place in `upstream.api_prefixes`."""
 
     route: int
@@ -53,7 +53,7 @@ class UnknownKind(Struct, frozen=True):
     last: str
 
 
-class Drift(Struct, frozen=True):
+class UnknownEventList(Struct, frozen=True):
     """The unknown events of the upstream that this process has seen since it started."""
 
     since: str
@@ -69,8 +69,8 @@ class Readiness(Struct, frozen=True, kw_only=True):
     process: int | UnsetType = UNSET
     uptime_seconds: float | UnsetType = UNSET
     parts: dict[str, Part] | UnsetType = UNSET
-    routes: list[RouteState] | UnsetType = UNSET
-    drift: Drift | UnsetType = UNSET
+    routes: list[RouteStatus] | UnsetType = UNSET
+    drift: UnknownEventList | UnsetType = UNSET
 
 
 class Index(Struct, frozen=True):

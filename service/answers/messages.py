@@ -1,6 +1,6 @@
 """Messages of Anthropic's dialect, whole and as events, and its errors (anthropic-wire 2 to 4).
 
-Readers of it check every event against a closed list, so there is nothing here that is not theirs.
+Clients check every event against a closed list, so there are no records here beyond Anthropic's.
 """
 
 from typing import Any, Literal
@@ -19,14 +19,14 @@ class TextBlock(Struct, frozen=True, tag="text"):
 
 
 class ThinkingBlock(Struct, frozen=True, tag="thinking"):
-    """What was thought; `signature` is what this gateway takes it back by."""
+    """Reasoning; by its `signature` the gateway accepts it back."""
 
     thinking: str
     signature: str
 
 
 class ToolUseBlock(Struct, frozen=True, tag="tool_use"):
-    """A call of a tool of the caller's."""
+    """A call of one of the caller's tools."""
 
     id: str
     name: str
@@ -42,7 +42,7 @@ class SearchBlock(Struct, frozen=True, tag="server_tool_use"):
 
 
 class FoundPage(Struct, frozen=True, tag="web_search_result"):
-    """A page that a search found."""
+    """A page found by a search."""
 
     url: str
     title: str
@@ -51,7 +51,7 @@ class FoundPage(Struct, frozen=True, tag="web_search_result"):
 
 
 class FoundBlock(Struct, frozen=True, tag="web_search_tool_result"):
-    """What a search found."""
+    """The results of a search."""
 
     tool_use_id: str
     content: list[FoundPage]
@@ -61,14 +61,14 @@ Block = TextBlock | ThinkingBlock | ToolUseBlock | SearchBlock | FoundBlock
 
 
 class Searches(Struct, frozen=True):
-    """How often the model searched."""
+    """The number of searches."""
 
     web_search_requests: int
     web_fetch_requests: int = 0
 
 
 class MessageUsage(Struct, frozen=True, kw_only=True):
-    """The tokens of a request and its answer; those of the cache are no part of `input_tokens`."""
+    """The tokens of a request and its answer; cached tokens are not part of `input_tokens`."""
 
     input_tokens: int
     cache_creation_input_tokens: int = 0
@@ -78,14 +78,14 @@ class MessageUsage(Struct, frozen=True, kw_only=True):
 
 
 class StopDetails(Struct, frozen=True, tag="refusal"):
-    """Why an answer was refused."""
+    """The reason for a refusal."""
 
     explanation: str
     category: None = None
 
 
 class Message(Struct, frozen=True, kw_only=True, tag="message"):
-    """An answer; without blocks and reason as long as it is written."""
+    """An answer; while it is being written it has neither blocks nor a stop reason."""
 
     id: str
     role: Literal["assistant"] = "assistant"
@@ -98,13 +98,13 @@ class Message(Struct, frozen=True, kw_only=True, tag="message"):
 
 
 class CountedTokens(Struct, frozen=True):
-    """How many tokens a request has."""
+    """The number of tokens in a request."""
 
     input_tokens: int
 
 
 class ClaudeModel(Struct, frozen=True, tag="model"):
-    """A name that can be asked for."""
+    """A model name that can be requested."""
 
     id: str
     display_name: str
@@ -112,7 +112,7 @@ class ClaudeModel(Struct, frozen=True, tag="model"):
 
 
 class ClaudeModelList(Struct, frozen=True):
-    """A page of the names that can be asked for."""
+    """A page of the model names that can be requested."""
 
     data: list[ClaudeModel]
     has_more: bool
@@ -124,7 +124,7 @@ class ClaudeModelList(Struct, frozen=True):
 
 
 class MessageFault(Struct, frozen=True):
-    """Why there is no answer. `partial` is the text that had arrived of one that broke off."""
+    """Why there is no answer. `partial` is the text that arrived before a failure."""
 
     type: str
     message: str
@@ -133,7 +133,7 @@ class MessageFault(Struct, frozen=True):
 
 
 class MessageError(Struct, frozen=True, tag="error"):
-    """What a failed request is answered with, and the end of a stream that failed later."""
+    """The body of a failed request, and the last event of a stream that fails."""
 
     error: MessageFault
     request_id: str
@@ -143,25 +143,25 @@ class MessageError(Struct, frozen=True, tag="error"):
 
 
 class TextDelta(Struct, frozen=True, tag="text_delta"):
-    """More text."""
+    """A piece of text."""
 
     text: str
 
 
 class ThinkingDelta(Struct, frozen=True, tag="thinking_delta"):
-    """More of what was thought."""
+    """A piece of reasoning."""
 
     thinking: str
 
 
 class SignatureDelta(Struct, frozen=True, tag="signature_delta"):
-    """The signature of what was thought, before its end."""
+    """The signature of reasoning, sent before its end."""
 
     signature: str
 
 
 class InputDelta(Struct, frozen=True, tag="input_json_delta"):
-    """More JSON text of what a tool is called with."""
+    """A piece of the JSON of a call's input."""
 
     partial_json: str
 
@@ -170,13 +170,13 @@ BlockDelta = TextDelta | ThinkingDelta | SignatureDelta | InputDelta
 
 
 class MessageStart(Struct, frozen=True, tag="message_start"):
-    """The message as it begins."""
+    """The message begins."""
 
     message: Message
 
 
 class BlockStart(Struct, frozen=True, tag="content_block_start"):
-    """A block begins; one is open at a time."""
+    """A block begins; only one is open at a time."""
 
     index: int
     content_block: Block
@@ -190,13 +190,13 @@ class BlockGrows(Struct, frozen=True, tag="content_block_delta"):
 
 
 class BlockStop(Struct, frozen=True, tag="content_block_stop"):
-    """The open block is whole."""
+    """The open block is complete."""
 
     index: int
 
 
 class Stopped(Struct, frozen=True):
-    """Why the message ends."""
+    """The reason why the message ends."""
 
     stop_reason: StopReason
     stop_sequence: str | None = None
@@ -204,18 +204,18 @@ class Stopped(Struct, frozen=True):
 
 
 class MessageGrows(Struct, frozen=True, tag="message_delta"):
-    """The message is whole."""
+    """The message's stop reason and usage."""
 
     delta: Stopped
     usage: MessageUsage
 
 
 class MessageStop(Struct, frozen=True, tag="message_stop"):
-    """Nothing follows."""
+    """The last event."""
 
 
 class Ping(Struct, frozen=True, tag="ping"):
-    """A sign of life."""
+    """A keep-alive."""
 
 
 BlockEvent = BlockStart | BlockGrows | BlockStop

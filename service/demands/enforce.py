@@ -152,18 +152,18 @@ class _Attempt:
 
 
 def _as_text(delta: Delta) -> tuple[Delta, ...]:
-    """Return code to the reader as the text that it is; a document is none of the answer."""
+    """Return code for the reader as plain text; drop a document, which is not part of the answer."""
     if isinstance(delta, AnswerBlock) and not delta.is_document:
         return AnswerStarted(delta.message_id), AnswerText(delta.text)
     return (delta,)
 
 
 def _without_words(piece: Delta) -> Delta:
-    """Return a citation without the words in its place, which the JSON has already."""
+    """Return a citation without its words, which the JSON contains already."""
     return structs.replace(piece, words="") if isinstance(piece, Cited) else piece
 
 
-async def complied(
+async def enforced(
     turns: Turns, chat: ChatRequest, demand: Demand, credential: Credential, *, is_kept: bool
 ) -> AsyncGenerator[list[Delta], None]:
     """Yield an answer that meets the demand, or one that ends in a failure.

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 
-from service.demands.enforce import complied
+from service.demands.enforce import enforced
 from service.demands.instructions import instructed
 from service.ports import Lane, Turns
 from service.vocabulary.credentials import Credential
@@ -32,7 +32,7 @@ class ImitatedTurns:
         told = instructed(request)
         if request.demand is None:
             return self._turns.run(told, credential, lane)
-        return complied(self._turns, told, request.demand, credential, is_kept=self._is_kept)
+        return enforced(self._turns, told, request.demand, credential, is_kept=self._is_kept)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""

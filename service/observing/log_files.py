@@ -97,12 +97,12 @@ class DailyFileHandler(WatchedFileHandler):
     def _end_day(self) -> None:
         """Rotate the file; where that is not permitted, the old one is continued."""
         try:
-            self._turn()
+            self._rotate()
         except OSError as error:
             _logger.warning("cannot put %s aside: %s", self._path, error.strerror)
         self._day = self._today()
 
-    def _turn(self) -> None:
+    def _rotate(self) -> None:
         """Rename the file unless another process has done so, and delete the oldest days."""
         with self._locked():
             day = self._day_of(self._path.stat().st_mtime) if self._path.exists() else self._today()

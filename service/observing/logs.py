@@ -75,7 +75,7 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(entry).decode()
 
 
-class Entrance(QueueHandler):
+class BoundedQueueHandler(QueueHandler):
     """Puts records into the queue, unless the thread has fallen far behind.
 
     A disk that hangs must not fill the memory; the number of dropped records is logged later.
@@ -107,7 +107,7 @@ class Entrance(QueueHandler):
         self._records.put(f"a record of {record.name} could not be written: {sys.exc_info()[1]!r}")
 
 
-class Scribe(QueueListener):
+class LogWriter(QueueListener):
     """Writes gathered lines in one call, since each write makes the event loop wait for the GIL."""
 
     def __init__(self, lines: queue.SimpleQueue[Any], *handlers: logging.Handler) -> None:
@@ -148,7 +148,7 @@ class Scribe(QueueListener):
 
 # Longer than the budget: each thing that is set up stands beside what undoes it.
 @contextmanager
-def setup_logging(config: LogConfig) -> Iterator[Scribe]:
+def setup_logging(config: LogConfig) -> Iterator[LogWriter]:
     """Send this process's log to where the settings say, until the context ends.
 
     After a fork the new process enters a context of its own, because threads do not survive a fork.
@@ -156,7 +156,7 @@ def setup_logging(config: LogConfig) -> Iterator[Scribe]:
     whether its thread is stuck, in which case Python's normal exit would wait for it.
     """
     records: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    entrance = Entrance(records)
+    entrance = BoundedQueueHandler(records)
     entrance.setFormatter(JsonFormatter() if config.format == "json" else TextFormatter())
     handlers: list[logging.Handler] = [StandardErrorHandler()]
     root = logging.getLogger()
@@ -171,7 +171,7 @@ def setup_logging(config: LogConfig) -> Iterator[Scribe]:
         logging.getLogger(name).setLevel(logging.WARNING)
     if config.to_file:
         handlers.append(DailyFileHandler(Path(config.path), config.keep_days))
-    listener = Scribe(records, *handlers)
+    listener = LogWriter(records, *handlers)
     listener.start()
     try:
         with python_reports_logged():

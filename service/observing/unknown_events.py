@@ -35,7 +35,7 @@ class Anomaly(Struct, frozen=True):
     last_at: float
 
 
-class Drift:
+class UnknownEvents:
     """All unknown events of one process since its start."""
 
     def __init__(self, metrics: Metrics) -> None:

@@ -28,9 +28,9 @@ event. Then each chunk is read by `take`:
 
 *The prediction is checked.* After some dozens of events, or when a run ends, the stages are given
 the text in one piece (`_settle`), because they keep the message, its offsets and its counts. They
-render it, and the result has to be the text that was sent, to the letter; otherwise the turn fails.
-So an error of the lane shows as a failed turn in tests and fuzzing, and never as a wrong answer
-that goes unnoticed.
+should make of it the text that was sent, to the letter. If they differ, the stages are right: the
+difference is counted, the lane is closed for the rest of the turn, and the caller gets the part of
+their text that was not sent yet (`left`).
 
 *Order is kept.* The lane sends only while `Outlet.is_ready`: the caller has been sent all that came
 before, and reads it. While it is not, chunks take the usual way, which waits for a slow caller.
@@ -50,10 +50,10 @@ from service.vocabulary.events import AnswerText, Delta
 from service.vocabulary.rendered import Rendered
 from service.vocabulary.text import common_chars
 
-SETTLE_EVENTS = 64  # are given to the stages together
-SETTLE_CHARS = 8_000  # likewise, and kept until then
-DIFFERENCE = "fast lane"  # the kind of anomaly, should the stages say something else
-MAX_TAIL_BYTES = 64 * 1024  # of an event that is not whole yet; the stages have their own limit
+SETTLE_EVENTS = 64  # events held back before the stages get them together
+SETTLE_CHARS = 8_000  # characters, likewise
+DIFFERENCE = "fast lane"  # the kind under which a difference is counted
+MAX_TAIL_BYTES = 64 * 1024  # of an incomplete event; the stages have their own limit
 
 
 class Outlet(Protocol):
@@ -72,12 +72,9 @@ class Outlet(Protocol):
 class FastLane:
     """The lane of one answer.
 
-    All bytes of a turn pass `take`, each when everything before it has been delivered; the stages
-    get what it returns and, after the last one, what `end` does. Behind each of the two, `left`
-    has deltas that are to be delivered first.
-
-    If the stages make something else of the text than what was put, that is counted, the lane is
-    closed for the rest of the turn, and the caller gets what of theirs was not said.
+    Every chunk of the turn goes through `take`, after all that came before it was delivered. The
+    stages get the bytes that `take` returns, and after the last chunk those that `end` returns.
+    After each call, the deltas of `left` have to be delivered before anything else.
 
     Args:
         render: the stage that renders the answer, shared with the usual way.
@@ -129,7 +126,7 @@ class FastLane:
         self._answer = answer
 
     def left(self) -> list[Delta]:
-        """Return deltas of text that was dealt with, which the stages have still to deliver."""
+        """Return deltas of text already processed here that still have to be delivered."""
         left, self._left = self._left, []
         return left
 
@@ -160,7 +157,7 @@ class FastLane:
         return tail
 
     def _begin_run(self, chunk: bytes) -> Deltas | Snapshots | None:
-        """Return what reads a chunk as long as all goes on like this, if that is so."""
+        """Return the recogniser for this chunk while the answer only grows, else None."""
         if self._reader is None or self._answer is None:
             return None
         if self._is_closed or not self._render.is_plain:
@@ -195,7 +192,7 @@ class FastLane:
         return chunk[:end]
 
     def _settle(self) -> None:
-        """Let the stages know what was said meanwhile, and keep what they would have said."""
+        """Give the stages the text that was sent; if they differ, close the lane and keep the rest."""
         if not self._count or self._reader is None or self._answer is None:
             return
         if self._event:
@@ -218,7 +215,7 @@ class FastLane:
 
 
 def _unsaid(deltas: list[Delta], chars: int) -> list[Delta]:
-    """Return deltas without the first characters of their text, which the caller has."""
+    """Return the deltas without the first `chars` characters, which the caller has already."""
     unsaid: list[Delta] = []
     for delta in deltas:
         if not isinstance(delta, AnswerText):

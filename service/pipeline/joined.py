@@ -10,7 +10,7 @@ becomes one write to the caller.
           -> [bot format, limit]     -> Rendered -> encode
 """
 
-from collections.abc import AsyncGenerator, Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
 from contextlib import aclosing
 from typing import Protocol, TypeVar
 
@@ -27,10 +27,11 @@ from service.stages.decode.increments import (
 from service.stages.decode.parse import Parse
 from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
 from service.stages.decode.supersede import SkipSuperseded, message_id_of
-from service.stages.markup.markers import Markers
+from service.stages.markup.markers import Markers, plain_chars
 from service.stages.render.bot_format import BotFormat, Render
 from service.stages.translate.translate import Translate
 from service.vocabulary.events import (
+    AnswerText,
     BodyEnd,
     BodyEnded,
     Delta,
@@ -44,6 +45,8 @@ from service.vocabulary.text import join_surrogates
 
 # A shorter chunk has few events, and is not worth the search for a run of increments.
 MIN_RUN_BYTES = 256
+# Of a text full of markers: a few milliseconds.
+SLICE_CHARS = 2_500
 
 In_contra = TypeVar("In_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)
@@ -216,7 +219,7 @@ class Answer:
         return Growing(message_id, self._translate.text_of(message_id), self._markers.held)
 
     def note(self, kind: str) -> None:
-        """Count something unexpected that was met outside of the stages."""
+        """Count an unexpected kind found outside of the stages."""
         self._translate.note(kind)
 
     def feed(self, event: UpstreamEvent) -> list[Delta]:
@@ -225,6 +228,24 @@ class Answer:
         for delta in self._translate.feed(event):
             deltas += self._markers.feed(delta)
         return deltas
+
+    def parts(self, event: UpstreamEvent) -> Iterator[list[Delta]]:
+        """Yield the same deltas; others may have their turn between the lists of a long text."""
+        deltas: list[Delta] = []
+        for delta in self._translate.feed(event):
+            if type(delta) is not AnswerText or not _takes_long(delta.text):
+                deltas += self._markers.feed(delta)
+                continue
+            for at in range(0, len(delta.text), SLICE_CHARS):
+                deltas += self._markers.feed(AnswerText(delta.text[at : at + SLICE_CHARS]))
+                yield deltas
+                deltas = []
+        yield deltas
+
+
+def _takes_long(text: str) -> bool:
+    """Return whether a text has to be looked into, and has very much to look at."""
+    return len(text) > SLICE_CHARS and plain_chars(text) < 0
 
 
 def make_reader(secrets: Collection[str] = (), *, is_paced: bool = False) -> Reader:

@@ -15,7 +15,7 @@ from handlers.routes import add_routes
 from service import keys
 from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.pipeline.usage import loaded_encoding
 from service.program.upstreams.codex import codex_parts
 from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
@@ -29,8 +29,8 @@ from service.turns.chosen import (
     WebsiteTranscriptions,
 )
 from service.turns.key_limits import KeyLimits
-from service.turns.model_permissions import AllowedTurns
-from service.turns.shared_turns import JoiningTurns
+from service.turns.model_permissions import PermittedTurns
+from service.turns.shared_turns import SharedTurns
 from service.vocabulary.credentials import Caller, UpstreamKind
 from service.vocabulary.errors import StorageError
 from service.vocabulary.gateway_keys import Issuer
@@ -42,7 +42,7 @@ from storage.secrets.link_signer import LinkSigner
 from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from upstream.fetching.fetch import Fetcher
-from upstream.fetching.names import Names
+from upstream.fetching.host_names import HostNames
 from upstream.http.cooling import SharedCooling
 from upstream.http.routing import Route, Routes
 from upstream.http.session import make_session
@@ -60,7 +60,7 @@ _KEY_FILE = web.AppKey("_KEY_FILE", KeyFile)
 _ROUTES = web.AppKey("_ROUTES", dict[UpstreamKind, Routes])
 _LEASES = web.AppKey("_LEASES", Leases)
 _CALLS = web.AppKey("_CALLS", AccountCalls)
-_NAMES = web.AppKey("_NAMES", Names)
+_NAMES = web.AppKey("_NAMES", HostNames)
 DATA = Path("data")
 SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
@@ -72,7 +72,7 @@ def make_app(config: Config) -> web.Application:
     app[keys.CONFIG] = config
     app[keys.CHOICE] = upstream_choice(config.tokens, kinds_taken(config))
     app[keys.METRICS] = metrics = Metrics()
-    app[keys.DRIFT] = Drift(metrics)
+    app[keys.UNKNOWN_EVENTS] = UnknownEvents(metrics)
     app[keys.DRAINING] = asyncio.Event()
     install_edge(app)
     add_routes(app, config)
@@ -217,7 +217,7 @@ def _routes(config: Config) -> dict[UpstreamKind, Routes]:
 
 @asynccontextmanager
 async def keys_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Take gateway keys, also those of a file that is made later."""
+    """Read gateway keys, also from a file that is created later."""
     leases = app.get(_LEASES)
     app[keys.GATEWAY_KEYS] = app[_KEY_FILE] = file = _key_file(app[keys.CONFIG], app[_CIPHER])
     await asyncio.to_thread(_renew_key_file, file)
@@ -237,7 +237,7 @@ def _renew_key_file(file: KeyFile) -> None:
 
 
 def open_key_file(config: Config) -> KeyFile:
-    """Return the file of gateway keys and accounts, for the commands that write it. Blocks.
+    """Return the file of gateway keys and accounts, for commands that write it. Blocks.
 
     Raises:
         StorageError: the secret cannot be read or created.
@@ -252,7 +252,7 @@ def _key_file(config: Config, cipher: Cipher) -> KeyFile:
 
 @asynccontextmanager
 async def open_tokens(config: Config) -> AsyncIterator[TokenCache]:
-    """Open what is known of the tokens of accounts, for the commands that sign in and out."""
+    """Open the stored tokens of accounts, for the commands that sign in and out."""
     state = open_state(config.storage.state, lambda _: None, is_alone=False)
     journal, accounts = FileJournal(_journal_folder(config)), open_key_file(config).accounts
     try:
@@ -264,7 +264,7 @@ async def open_tokens(config: Config) -> AsyncIterator[TokenCache]:
 @asynccontextmanager
 async def names_ctx(app: web.Application) -> AsyncIterator[None]:
     """Start the resolver for hosts that callers name."""
-    async with Names(app[keys.CONFIG].fetch.resolve_seconds) as names:
+    async with HostNames(app[keys.CONFIG].fetch.resolve_seconds) as names:
         app[_NAMES] = names
         yield
 
@@ -327,7 +327,7 @@ def _shared_parts(
         config=config,
         session=session,
         metrics=metrics,
-        drift=app[keys.DRIFT],
+        unknown_events=app[keys.UNKNOWN_EVENTS],
         state=app[keys.STATE],
         blobs=app[keys.BLOBS],
         uploads=app[keys.UPLOADS],
@@ -349,8 +349,8 @@ def _join(
     """Put the parts that handlers need into the application, joined over both upstreams."""
     choice = app[keys.CHOICE]
     chosen = ChosenTurns(choice, {kind: parts.turns for kind, parts in upstreams.items()})
-    turns = AllowedTurns(chosen)
-    app[keys.TURNS] = JoiningTurns(turns)
+    turns = PermittedTurns(chosen)
+    app[keys.TURNS] = SharedTurns(turns)
     app[keys.CATALOGUE] = ChosenCatalogue(
         {kind: parts.catalogue for kind, parts in upstreams.items()}
     )

@@ -1,4 +1,4 @@
-"""The built-in demo upstream as a child process, settings that point at it, and where it is.
+"""The built-in demo upstream as a child process, the settings that point at it, and its address.
 
 Commands that sign in at the demo of a running gateway find it by a file:
 
@@ -28,7 +28,7 @@ _ROOT = Path(__file__).resolve().parents[2]  # where `upstream.demo` can be impo
 _COMMAND = (sys.executable, "-m", "upstream.demo", "--port", "0", "--exit-with-parent")
 _READY = re.compile(r"demo upstream on (http://\S+)")
 DEMO_FILE = Path("data") / "demo.json"
-START_SECONDS = 30.0  # a first start compiles modules, on slow disks
+START_SECONDS = 30.0  # a first start compiles modules, perhaps on a slow disk
 STOP_SECONDS = 5.0
 
 _logger = logging.getLogger(__name__)
@@ -151,16 +151,16 @@ class RunningDemo(Struct, frozen=True):
 
 @contextmanager
 def told(running: RunningDemo) -> Iterator[None]:
-    """Keep the addresses in `data/demo.json` for the block; without a disk, in the log alone.
+    """Keep the addresses in `data/demo.json` while the block runs; without a disk, log them only.
 
-    Of several gateways in one directory the last to start is told, and after it the one before.
+    Of several gateways in one directory the file names the latest, and after its end the one before.
     """
     before = told_demo()
     _tell(running)
     try:
         yield
     finally:
-        if told_demo() == running:  # else another gateway was started here since
+        if told_demo() == running:  # else a later gateway has written it
             if before is not None and before.is_running:
                 _tell(before)
             else:
@@ -169,7 +169,7 @@ def told(running: RunningDemo) -> Iterator[None]:
 
 
 def told_demo() -> RunningDemo | None:
-    """Return the demo of the gateway that was started last here, None if none runs."""
+    """Return the demo of the latest gateway in this directory, None if none runs."""
     try:
         running = msgspec.json.decode(DEMO_FILE.read_bytes(), type=RunningDemo)
     except (OSError, msgspec.DecodeError):

@@ -198,7 +198,7 @@ async def _serve_here(
 
 
 def _announcement(config: Config, listening: socket.socket) -> Callable[[], None]:
-    """Return a function that says where the gateway is, and with the demo what to try."""
+    """Return a function that logs the gateway's address, and with the demo what to try."""
     base = _base(listening)
 
     def announce() -> None:

@@ -38,7 +38,7 @@ _ELSEWHERE: dict[type[Delta], str] = {
 _LINK = "https://replay.invalid"  # nothing is fetched
 
 
-class Step(Struct, frozen=True):
+class ReplayedEvent(Struct, frozen=True):
     """One event of the body, or its end, and everything that it produced."""
 
     frames: list[Frame]
@@ -53,7 +53,7 @@ class Replay(Struct, frozen=True):
     `elsewhere` says where the turn continued after the end of the capture; empty if it did not.
     """
 
-    steps: list[Step]
+    steps: list[ReplayedEvent]
     kinds: dict[str, dict[str, int]]
     content: str
     reasoning: str
@@ -64,7 +64,7 @@ class Replay(Struct, frozen=True):
 
 def replay(capture: bytes) -> Replay:
     """Return what the stages make of a capture; nothing is sent or fetched."""
-    line = _Line()
+    line = _Stages()
     steps = [line.feed(block) for block in blocks(body_of(capture))]
     steps += line.finish()
     pieces = [piece for step in steps for piece in step.rendered]
@@ -85,7 +85,7 @@ def replay(capture: bytes) -> Replay:
     )
 
 
-class _Line:
+class _Stages:
     """The stages in a row, with a look at each border."""
 
     def __init__(self) -> None:
@@ -96,10 +96,10 @@ class _Line:
         self._links = 0
         self.elsewhere = ""
 
-    def feed(self, block: bytes) -> Step:
+    def feed(self, block: bytes) -> ReplayedEvent:
         return self._step(self._sse.feed(block), self._reader.feed(block))
 
-    def finish(self) -> list[Step]:
+    def finish(self) -> list[ReplayedEvent]:
         ended = BodyEnded(BodyEnd.CLEAN)
         events = self._reader.end(ended)
         if self.elsewhere and events == [ended]:
@@ -111,11 +111,11 @@ class _Line:
         self.elsewhere = elsewhere
         return [last, late] if late.deltas else [last]
 
-    def _step(self, frames: list[Frame], events: list[UpstreamEvent]) -> Step:
+    def _step(self, frames: list[Frame], events: list[UpstreamEvent]) -> ReplayedEvent:
         deltas = [delta for event in events for delta in self._answer.feed(event)]
         self._note(events, deltas)
         rendered = [piece for delta in deltas for piece in self._render.feed(self._had(delta))]
-        return Step(frames, events, deltas, rendered)
+        return ReplayedEvent(frames, events, deltas, rendered)
 
     def _note(self, events: list[UpstreamEvent], deltas: list[Delta]) -> None:
         """Note where the turn continues, until something arrives from there."""

@@ -173,7 +173,7 @@ class StreamConfig(_Section):
 
 
 class MessagesConfig(_Section):
-    """The Messages dialect: what `claude-…` names stand for, by family."""
+    """The Messages dialect: the model that `claude-…` names stand for, by family."""
 
     models: types.ClaudeModels = Field(default_factory=dict)
 

@@ -9,7 +9,7 @@ from service.vocabulary.gateway_keys import check_model
 from service.vocabulary.requests import ChatRequest
 
 
-class AllowedTurns:
+class PermittedTurns:
     """Runs turns of models that their key may use; implements `service.ports.Turns`."""
 
     def __init__(self, turns: Turns) -> None:

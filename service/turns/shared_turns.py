@@ -47,7 +47,7 @@ _Batch = list[Delta]
 _Key = tuple[str, str]
 
 
-class JoiningTurns:
+class SharedTurns:
     """Runs turns, those of one key once; implements `service.ports.Turns`.
 
     Sharing is within this process, because a turn lives where its upstream connection is.

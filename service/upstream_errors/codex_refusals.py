@@ -18,7 +18,7 @@ from msgspec import Struct, structs
 from service.upstream_errors.error_bodies import Fault, fault_of, retry_after, seconds
 from service.upstream_errors.refusals import (
     MAX_WORDS_CHARS,
-    Verdict,
+    RefusalVerdict,
     failure_of,
     is_page,
     is_server_error,
@@ -32,49 +32,51 @@ _INVALID, _BROKE, _LIMIT = "invalid_request_error", "upstream_error", "rate_limi
 USAGE_LIMIT = "usage_limit_reached"
 UNSEALABLE = "invalid_encrypted_content"
 
-_OVERFLOW = Verdict(
+_OVERFLOW = RefusalVerdict(
     400,
     _INVALID,
     "context_length_exceeded",
     "This model's maximum context length is smaller than your messages, "
     "whose length exceeds the context window (context_length_exceeded).",
 )
-_CHANGE = Verdict(
+_CHANGE = RefusalVerdict(
     400, _INVALID, None, "The upstream did not accept this request; please change it."
 )
-_SPENT = Verdict(
+_SPENT = RefusalVerdict(
     429,
     _LIMIT,
     "rate_limit_exceeded",
     "Rate limit: this account's allowance at the upstream is used up.",
 )
-_NOT_IN_PLAN = Verdict(
+_NOT_IN_PLAN = RefusalVerdict(
     403, "permission_error", None, "This account's plan does not include Codex at the upstream."
 )
-_LIMITED = Verdict(
+_LIMITED = RefusalVerdict(
     429,
     _LIMIT,
     "rate_limit_exceeded",
     "The upstream's rate limit for this account is reached; please wait.",
 )
-_BUSY = Verdict(503, _BROKE, None, "The upstream is overloaded now; please try again shortly.")
-_BARRED = Verdict(
+_BUSY = RefusalVerdict(
+    503, _BROKE, None, "The upstream is overloaded now; please try again shortly."
+)
+_BARRED = RefusalVerdict(
     403, "permission_error", "permission_error", "The upstream does not let this account do this."
 )
-_NO_MODEL = Verdict(
+_NO_MODEL = RefusalVerdict(
     404,
     _INVALID,
     "model_not_found",
     "The model does not exist upstream, or this account may not use it.",
 )
-_PAGE = Verdict(
+_PAGE = RefusalVerdict(
     502,
     _BROKE,
     _BROKE,
     "The network before the upstream (Cloudflare) answered with a web page in place of data; please "
     "try again later, and go by another address (upstream.proxy) if this stays.",
 )
-_HIDDEN = Verdict(
+_HIDDEN = RefusalVerdict(
     502,
     _BROKE,
     _BROKE,
@@ -98,7 +100,7 @@ _BY_CODE = {
 }
 # For errors without a code, or with one that says less than the type beside it.
 _BY_TYPE = {**_BY_CODE, "invalid_request_error": _CHANGE}
-_BY_STATUS: dict[int, Verdict] = {
+_BY_STATUS: dict[int, RefusalVerdict] = {
     HTTPStatus.PAYMENT_REQUIRED: _SPENT,
     HTTPStatus.FORBIDDEN: _BARRED,
     HTTPStatus.SERVICE_UNAVAILABLE: _BUSY,
@@ -213,7 +215,7 @@ def _fault(obj: Mapping[str, Any], error: Mapping[str, Any]) -> Fault:
     return structs.replace(fault, code=kind) if is_told else fault
 
 
-def _verdict(status: int, fault: Fault, error: Mapping[str, Any]) -> Verdict:
+def _verdict(status: int, fault: Fault, error: Mapping[str, Any]) -> RefusalVerdict:
     by_words = next((verdict for words, verdict in _BY_WORDS if words.search(fault.words)), None)
     known = _BY_CODE.get(fault.code or "") or by_words or _BY_STATUS.get(status)
     kind = error.get("type")

@@ -22,7 +22,7 @@ _MIN_PIECE_CHARS = 8  # of a secret; fewer characters may be the end of an ordin
 _PAGE_SCAN_BYTES = 64 * 1024  # the marks of a CDN's page stand near its top
 
 
-class Verdict(Struct, frozen=True):
+class RefusalVerdict(Struct, frozen=True):
     """How one kind of refusal is told to the caller; `code` None means the upstream's own."""
 
     status: int
@@ -32,57 +32,57 @@ class Verdict(Struct, frozen=True):
 
 
 _INVALID, _BROKE = "invalid_request_error", "upstream_error"
-_CHANGE = Verdict(
+_CHANGE = RefusalVerdict(
     400, _INVALID, None, "The upstream did not accept this request; please change it."
 )
-_FLAGGED = Verdict(
+_FLAGGED = RefusalVerdict(
     400,
     _INVALID,
     "content_policy_violation",
     "The upstream's moderation refused this request (content_policy_violation).",
 )
-_OVERFLOW = Verdict(
+_OVERFLOW = RefusalVerdict(
     400,
     _INVALID,
     "context_length_exceeded",
     "This model's maximum context length is smaller than your messages, "
     "whose length exceeds the context window (context_length_exceeded).",
 )
-_DEAD_TOKEN = Verdict(
+_DEAD_TOKEN = RefusalVerdict(
     401,
     _INVALID,
     "invalid_api_key",
     "The upstream refused this API key: it has expired or is no longer valid.",
 )
-_FORBIDDEN = Verdict(
+_FORBIDDEN = RefusalVerdict(
     403,
     "permission_error",
     "permission_error",
     "The upstream does not let this account do this.",
 )
-_ABSENT = Verdict(
+_ABSENT = RefusalVerdict(
     404, _INVALID, None, "What this request names does not exist for this account upstream."
 )
-_NO_MODEL = Verdict(
+_NO_MODEL = RefusalVerdict(
     404, _INVALID, None, "The model does not exist upstream, or this account may not use it."
 )
-_NO_CONVERSATION = Verdict(
+_NO_CONVERSATION = RefusalVerdict(
     404, _INVALID, None, "The conversation does not exist upstream; please start a new one."
 )
-_LIMITED = Verdict(
+_LIMITED = RefusalVerdict(
     429,
     "rate_limit_error",
     "rate_limit_exceeded",
     "The upstream's rate limit for this account is reached; please wait.",
 )
-_BROKEN = Verdict(
+_BROKEN = RefusalVerdict(
     502, _BROKE, _BROKE, "The upstream could not answer this request; please try again later."
 )
 PAGE_SENTENCE = (
     "The upstream's network answered with a web page in place of data; please try again later, "
     "and check upstream.base_url and upstream.api_prefixes if this stays."
 )
-_PAGE = Verdict(502, _BROKE, _BROKE, PAGE_SENTENCE)
+_PAGE = RefusalVerdict(502, _BROKE, _BROKE, PAGE_SENTENCE)
 
 # Codes that decide whatever the status: clients must not retry permanent failures, and must retry
 # limits.
@@ -104,13 +104,13 @@ _BY_CODE = {
     "work_usage_limit_exceeded": _LIMITED,
     "flagged_by_moderation": _FLAGGED,
 }
-_BY_STATUS: dict[int, Verdict] = {
+_BY_STATUS: dict[int, RefusalVerdict] = {
     HTTPStatus.UNAUTHORIZED: _DEAD_TOKEN,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _OVERFLOW,
     HTTPStatus.TOO_MANY_REQUESTS: _LIMITED,
 }
 _OWN_CODES = {400: "invalid_request", 404: "not_found"}  # where the upstream gave no code
-_BY_JSON_STATUS: dict[int, Verdict] = {
+_BY_JSON_STATUS: dict[int, RefusalVerdict] = {
     # A 404 without JSON does not come from the backend, but from something in front of it.
     HTTPStatus.NOT_FOUND: _ABSENT,
     HTTPStatus.GONE: _ABSENT,
@@ -126,7 +126,7 @@ _PASSING = frozenset(
     }
 )
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ue200-\ue206]+")
 _TOKEN = re.compile(
     r"eyJ[\w-]{6,}(?:\.[\w-]+)*|\b[fps]k-[\w-]{12,}|(?<=Bearer )[^\s\"',]{8,}", re.ASCII
 )
@@ -202,7 +202,7 @@ def fault_failure(obj: Mapping[str, Any], secrets: Collection[str] = ()) -> Fail
     return failure
 
 
-def failure_of(verdict: Verdict, fault: Fault, secrets: Collection[str] = ()) -> Failure:
+def failure_of(verdict: RefusalVerdict, fault: Fault, secrets: Collection[str] = ()) -> Failure:
     """Return the failure for the caller: the gateway's sentence, then the upstream's words."""
     words = quoted(fault.words, secrets)
     return Failure(
@@ -225,7 +225,7 @@ def is_route_fault(error: UpstreamRefusedError) -> bool:
     return error.is_page or is_server_error(error.upstream_status)
 
 
-def verdict_on(status: int, fault: Fault, *, is_json: bool = True) -> Verdict:
+def verdict_on(status: int, fault: Fault, *, is_json: bool = True) -> RefusalVerdict:
     """Return how a refusal with this status and these words is told to the caller."""
     if fault.clears_in_seconds is not None:
         return _LIMITED
@@ -246,7 +246,7 @@ def _is_about_account(fault: Fault) -> bool:
     return bool(_ABOUT_ACCOUNT.search(said)) and not _SUSPICION.search(said)
 
 
-def _page_verdict(status: int) -> Verdict:
+def _page_verdict(status: int) -> RefusalVerdict:
     """Return the verdict on a page; only limits keep their meaning, as the network sent it."""
     if status == HTTPStatus.UNAUTHORIZED:
         return _PAGE

@@ -46,9 +46,9 @@ class UpstreamKind(StrEnum):
 class Credential(Struct, frozen=True, repr_omit_defaults=True):
     """What the caller sent: a token and, for Team accounts, an account id.
 
-    For a gateway key it is what is stored with it. Then `gateway_key` is the key's hash,
-    `models` are the names that it may ask for, any if there are none, and `stored_account` is
-    the id of the account that signed in here, if it stands for one.
+    For a gateway key these are the token and account id stored with it. `gateway_key` is then the
+    key's hash, `models` are the names that it may ask for (empty: any), and `stored_account` is the
+    id of the account that signed in here, if the key stands for one.
     """
 
     token: str
@@ -83,12 +83,12 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
     def account(self) -> str:
         """A hash of token and account id that names this credential's slots, queue and caches.
 
-        An account id alone names none of them, since anybody may claim one: two members of a
-        Team have slots of their own. A stored account has one name, however often it signs in.
+        The token is part of it because any caller may claim any account id; so two members of a
+        Team have slots of their own. A stored account keeps its name, however often it signs in.
         """
         if self.stored_account is not None:
-            return fingerprint(f"stored account,{self.stored_account},")  # two commas: no other's
-        # Without an account id it is the fingerprint, under which state of earlier versions is.
+            return fingerprint(f"stored account,{self.stored_account},")  # two commas: unique
+        # Without an account id it is the plain fingerprint, as in the state of earlier versions.
         return (
             fingerprint(f"{self.token},{self.account_id}") if self.account_id else self.fingerprint
         )

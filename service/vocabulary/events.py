@@ -217,7 +217,7 @@ class AnswerText(Struct, frozen=True, gc=False):
 class AnswerBlock(Struct, frozen=True, gc=False):
     """A whole message that is code or a document for the reader, fenced where Markdown is shown.
 
-    `language` is what the fence says, empty when it is not known; only a document has a `title`.
+    `language` is the fence's, empty when unknown; only a document has a `title`.
     """
 
     message_id: str
@@ -333,9 +333,9 @@ class AssetReady(Struct, frozen=True):
 class Cited(Struct, frozen=True):
     """A marker at this place of the text: a citation, a word of the sentence or a formula.
 
-    `text` is its Markdown, empty for one that was removed, and `words` what stands
-    there where citations are not shown; `slot` names the place so that
-    `CitationResolved` can still add sources to it.
+    `text` is its Markdown, empty for one that is removed, and `words` replace it where citations
+    are not shown; `slot` numbers the place, so that a later `CitationResolved` can add sources to
+    it.
     """
 
     slot: int
@@ -406,16 +406,16 @@ class AnswerWanted(Struct, frozen=True):
 
 
 class TurnEnded(Struct, frozen=True):
-    """Always the last delta. `finish_reason` is None exactly when there is a `failure`.
+    """The last delta of every turn. `finish_reason` is None exactly when there is a `failure`.
 
-    `stop_sequence` is the caller's own word that ended the answer, if one did.
+    `stop_sequence` is the caller's stop string that ended the answer, if one did.
     """
 
     outcome: Outcome
     finish_reason: str | None
     failure: Failure | None = None
     counts: dict[str, int] = field(default_factory=dict)  # unknown events, rewrites, … by kind
-    samples: dict[str, str] = field(default_factory=dict)  # of some kinds; they quote the upstream
+    samples: dict[str, str] = field(default_factory=dict)  # examples; they quote the upstream
     stop_sequence: str | None = None
 
 

@@ -33,9 +33,9 @@ _MASK = "***"
 class GatewayKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The stored record of a key.
 
-    `digest` is its SHA-256 in hexadecimal, `credential` what it stands for, sealed;
-    `created_at` is in seconds since 1970. A limit of 0 is none, and so are no `models`.
-    `shows_account`: its holder may see the limits of the account that it stands for.
+    `digest` is its SHA-256 in hexadecimal, `credential` the encrypted credential that it stands
+    for; `created_at` is in seconds since 1970. A limit of 0 means no limit, and empty `models` mean
+    any. `shows_account`: its holder may see the limits of the account behind it.
     """
 
     id: str
@@ -134,17 +134,17 @@ def check_model(allowed: Sequence[str], asked: str | None) -> None:
 
 
 class Issuer(StrEnum):
-    """Who signed an account in: an account of one is never sent to the other."""
+    """The service that signed an account in; tokens of one are never sent to another."""
 
     OPENAI = "openai"
     DEMO = "demo"
 
 
 class StoredAccount(Struct, frozen=True):
-    """One login.
+    """The record of one login.
 
-    `refresh_token` is the one that the login gave, and stands for all that came of it since: what
-    is known of a token is kept under a hash of it. `created_at` is in seconds since 1970.
+    `refresh_token` is the first one, which the login gave. It names the account for good: all later
+    tokens are stored under its hash. `created_at` is in seconds since 1970.
     """
 
     name: str
@@ -159,18 +159,18 @@ class StoredAccount(Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """The name of this person's account, the same after another login."""
+        """The id of the person's account, the same after another login."""
         person = self.user_id or self.email
         return fingerprint(f"{self.issuer} {self.account_id} {person}")[:_ACCOUNT_ID_LENGTH]
 
     @property
     def token(self) -> str:
-        """The token of the credential, with the word that says which upstream it is for."""
+        """The token of the credential, with the prefix of its upstream."""
         return f"{CODEX_PREFIX}{self.refresh_token}"
 
     @property
     def token_key(self) -> str:
-        """The hash under which all about the token is kept."""
+        """The hash under which the account's tokens are stored."""
         return fingerprint(self.token)
 
     @property
@@ -181,5 +181,5 @@ class StoredAccount(Struct, frozen=True):
 
     @override
     def __repr__(self) -> str:
-        """Never show the token, nor whose it is."""
+        """Never show the token or the address."""
         return f"StoredAccount({self.id})"

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 
-class Phase(StrEnum):
+class MessagePhase(StrEnum):
     """The purpose of a message: commentary on the way, or the answer."""
 
     COMMENTARY = "commentary"

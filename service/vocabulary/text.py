@@ -4,7 +4,7 @@ import re
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LOOSE_PIECES = 1_000
-# Marks of the website (protocol 5.2), which mean nothing to anybody else.
+# Marks of the website (protocol 5.2), which mean nothing elsewhere.
 _PRIVATE_USE = re.compile("[\ue200-\ue206]")
 
 
@@ -50,7 +50,7 @@ def join_surrogates(text: str) -> str:
 
 
 def lengthened(text: str, more: str) -> str:
-    """Return a text with more at its end, halves that meet there joined; all else stays as it is."""
+    """Return a text with more appended; surrogate halves that meet at the seam are joined."""
     if ends_in_half(text):
         return text[:-1] + join_surrogates(text[-1] + more)
     return text + join_surrogates(more)
@@ -79,7 +79,7 @@ def truncate_utf16(text: str, units: int) -> str:
 
 
 def common_chars(one: str, other: str) -> int:
-    """Return how long the common beginning is; halved and compared at once, not by character."""
+    """Return the length of the common beginning; found by halving, not character by character."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -91,10 +91,10 @@ def common_chars(one: str, other: str) -> int:
 
 
 def has_private_use(text: str) -> bool:
-    """Return whether a text holds one of the website's private-use marks, U+E200 to U+E206."""
+    """Tell whether a text contains one of the website's private-use marks, U+E200 to U+E206."""
     return not text.isascii() and _PRIVATE_USE.search(text) is not None
 
 
 def without_private_use(text: str) -> tuple[str, int]:
-    """Return a text without these marks, and how many there were."""
+    """Return a text without these marks, and the number of marks removed."""
     return _PRIVATE_USE.subn("", text)

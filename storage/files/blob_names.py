@@ -79,7 +79,7 @@ def checked_folder(folder: str) -> str:
 
 
 def _extension(name: str, media_type: str) -> str:
-    """Return the name's extension without its dot if it is plain, else the media type's usual one."""
+    """Return the name's extension without its dot if it is plain, else the type's usual one."""
     media_type = media_type.partition(";")[0].strip().lower()
     given = PurePath(name).suffix.removeprefix(".").lower()
     if not _EXTENSION.fullmatch(given):

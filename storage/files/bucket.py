@@ -142,7 +142,7 @@ class Bucket:
 
 
 class BucketContent(Struct, frozen=True):
-    """The bytes of one object (`service.vocabulary.byte_source.RemoteContent`); times in seconds since 1970."""
+    """The bytes of one object, a `RemoteContent`; times in seconds since 1970."""
 
     bucket: Bucket
     key: str

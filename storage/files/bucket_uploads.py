@@ -55,7 +55,7 @@ class BucketUploads:
         """Copy a received file to the bucket; it exists once its record is there.
 
         Raises:
-            StorageError: the bucket does not take it. Bytes without a record are never found, and swept.
+            StorageError: the bucket does not take it. A sweep removes bytes without a record.
         """
         upload = new_upload(file, purpose, keep_seconds)
         key = _key(owner, upload.id)

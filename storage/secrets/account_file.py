@@ -1,7 +1,7 @@
 """The accounts that signed in, in the file of keys; implements `AccountTokens`.
 
-Who an account is and its refresh token are sealed together with its id, and so are the last tokens
-that it got: who can write the file but has not the secret cannot give one account another's.
+An account's data and its last tokens are each sealed together with the account's id. Whoever can
+write the file but lacks the secret therefore cannot give one account another's tokens.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ _log = logging.getLogger("gateway.keys")
 
 
 class _Who(Struct, frozen=True):
-    """The account, before it is sealed."""
+    """An account, before it is sealed."""
 
     id: str
     account: StoredAccount
 
 
 class _Tokens(Struct, frozen=True):
-    """What came of its token, before it is sealed. `key` is that of the login it came of."""
+    """The last tokens of an account, before they are sealed; `key` is that of their login."""
 
     id: str
     key: str
@@ -44,13 +44,13 @@ class AccountFile:
 
     Args:
         document: the file.
-        cipher: seals who they are, and their tokens.
+        cipher: seals accounts and tokens.
     """
 
     def __init__(self, document: KeysDocumentFile, cipher: Cipher) -> None:
         self._document = document
         self._cipher = cipher
-        self._opened: dict[str, StoredAccount] = {}  # by what is sealed
+        self._opened: dict[str, StoredAccount] = {}  # by their sealed form
 
     def listing(self) -> list[StoredAccount]:
         """Return all accounts, the oldest first.
@@ -75,7 +75,7 @@ class AccountFile:
         return found
 
     def find(self, account_id: str) -> StoredAccount | None:
-        """Return the account of this id, if there still is one.
+        """Return the account of this id, or None.
 
         Raises:
             StorageError: the file, or this account, cannot be read.
@@ -86,11 +86,11 @@ class AccountFile:
         return None
 
     def keep(self, account: StoredAccount, tokens: bytes) -> None:
-        """Add an account, or put its new login in the place of an earlier one. Blocks.
+        """Add an account, or replace the login of an earlier one. Blocks.
 
         Args:
-            account: who it is.
-            tokens: what came of its token, as JSON.
+            account: to add.
+            tokens: its last tokens, as JSON.
 
         Raises:
             StorageError: the file cannot be read or written.
@@ -104,7 +104,7 @@ class AccountFile:
         self._document.change(changed)
 
     def remove(self, account_id: str) -> None:
-        """Remove an account; keys that stand for it stay. Blocks.
+        """Remove an account; the keys for it stay. Blocks.
 
         Raises:
             StorageError: the file cannot be read or written.
@@ -119,13 +119,13 @@ class AccountFile:
     # --- the tokens, by the hash of the one that stands for them ---------------------
 
     async def keys(self) -> list[str]:
-        """Return the hashes of all tokens that stand for accounts."""
-        with suppress(StorageError):  # the log has it
+        """Return the hashes of the refresh tokens of all accounts."""
+        with suppress(StorageError):  # it is logged
             return [account.token_key for account in self.listing()]
         return []
 
     async def get(self, key: str) -> bytes | None:
-        """Return what the file knows of a token, as JSON, or None if it is of no account here."""
+        """Return an account's last tokens as JSON, by the hash of its refresh token, or None."""
         with suppress(StorageError):
             for sealed in self._document.current().accounts:
                 if self._open(sealed).token_key == key:
@@ -133,9 +133,9 @@ class AccountFile:
         return None
 
     async def put(self, key: str, value: bytes) -> bool:
-        """Put what is known of a token into the file, if it is of an account here.
+        """Keep the last tokens of an account, if the hash belongs to one.
 
-        Returns whether the file has it, or need not have it.
+        Returns False only if they should be in the file and could not be written.
         """
         try:
             await asyncio.to_thread(self._put, key, value)
@@ -159,7 +159,7 @@ class AccountFile:
     # --- sealing ----------------------------------------------------------------------
 
     def renewed(self, sealed: SealedAccount) -> SealedAccount | None:
-        """Return anew what an old secret sealed, None where it need not be."""
+        """Return the account sealed anew if an old secret had sealed it, else None."""
         who = self._cipher.renewed(sealed.sealed.encode())
         tokens = self._cipher.renewed(sealed.tokens.encode())
         if who is None and tokens is None:
@@ -189,7 +189,7 @@ class AccountFile:
                 raise StorageError(message)
             found = self._opened[sealed.sealed] = who.account
             if len(self._opened) > 2 * len(self._document.current().accounts) + 1:
-                self._opened = {sealed.sealed: found}  # each change seals some anew
+                self._opened = {sealed.sealed: found}  # changes leave older sealed forms behind
         return found
 
     def _tokens(self, sealed: SealedAccount, key: str) -> bytes | None:

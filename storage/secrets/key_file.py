@@ -1,7 +1,7 @@
 """Gateway keys in the file of keys: written by commands, read by every process.
 
-What a key stands for is sealed together with the key's hash, so that who can write the file but
-has not the secret cannot give it a key of his own.
+The credential that a key stands for is sealed together with the key's hash. Whoever can write the
+file but lacks the secret therefore cannot attach a stored credential to a key of their own.
 """
 
 import hmac
@@ -38,7 +38,7 @@ SIGN_IN = "sign in again: python -m service login"
 
 
 class _Sealed(Struct, frozen=True, omit_defaults=True):
-    """What a key stands for, before it is sealed: a token, or a stored account by its id."""
+    """The credential of a key, before it is sealed: a token, or a stored account by its id."""
 
     digest: str
     token: str
@@ -47,12 +47,12 @@ class _Sealed(Struct, frozen=True, omit_defaults=True):
 
 
 class KeyFile:
-    """The keys and accounts in a file; it need not exist yet.
+    """The keys and accounts in a file, which need not exist yet.
 
     Args:
         path: of the file.
         cipher: seals the credentials.
-        issuer: of the accounts that may be used: no account of another one is sent to it.
+        issuer: of the accounts that may be used; accounts of other issuers are never sent to it.
     """
 
     def __init__(self, path: Path, cipher: Cipher, issuer: Issuer = Issuer.OPENAI) -> None:
@@ -60,12 +60,12 @@ class KeyFile:
         self._cipher = cipher
         self._issuer = issuer
         self._seen: KeysDocument | None = None
-        self._keys: dict[str, GatewayKey] = {}  # of what was seen, by their id
+        self._keys: dict[str, GatewayKey] = {}  # the keys seen last, by id
         self._opened: dict[str, _Sealed] = {}
         self.accounts = AccountFile(self._document, cipher)
 
     def find(self, text: str) -> Granted:
-        """Return the terms and the credential of a key; see the port."""
+        """Return the key's terms and its credential; see the port."""
         key = self._current().get(key_id(text) or "")
         expected = key.digest if key else _NO_DIGEST
         is_same = hmac.compare_digest(expected.encode(), digest_of(text).encode())
@@ -85,15 +85,15 @@ class KeyFile:
         """Return the id of the stored account that a key stands for, None for a token.
 
         Raises:
-            StorageError: what it stands for cannot be read.
+            StorageError: the credential cannot be read.
         """
         return self._open(key).stored_account
 
     def add(self, terms: KeyTerms, credential: Credential) -> str:
-        """Make a key that stands for a credential and return it: it is kept nowhere. Blocks.
+        """Make a key for a credential and return its text, which is stored nowhere. Blocks.
 
         Raises:
-            ValueError: there is a key of this name.
+            ValueError: there is a key of this name already.
             StorageError: the file cannot be read or written.
         """
         digest = digest_of(text := new_key())
@@ -102,16 +102,16 @@ class KeyFile:
         return text
 
     def add_for_account(self, terms: KeyTerms, account: StoredAccount) -> str:
-        """Make a key that stands for an account, whatever its tokens are then; as `add`."""
+        """Make a key for a stored account and whatever tokens it has when the key is used."""
         digest = digest_of(text := new_key())
         self._add(text, terms, _Sealed(digest, "", None, account.id))
         return text
 
     def revoke(self, which: str) -> GatewayKey:
-        """Remove the key of this id or name and return what was kept of it. Blocks.
+        """Remove the key with this id or name and return its record. Blocks.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is no such key.
             StorageError: the file cannot be read or written.
         """
         gone: list[GatewayKey] = []
@@ -126,13 +126,13 @@ class KeyFile:
         return gone[0]
 
     def renew(self) -> int:
-        """Seal anew what an old secret sealed, and return for how many entries that was. Blocks.
+        """Seal anew what an old secret had sealed; return for how many entries. Blocks.
 
         Raises:
             StorageError: the file cannot be read or written.
         """
         renewed = self._renewed(self._document.current())[1]
-        if renewed:  # a file that need not be written may be one that cannot
+        if renewed:  # else the file, which may be read-only, is not written
             self._document.change(lambda document: self._renewed(document)[0])
         return renewed
 

@@ -1,7 +1,7 @@
 """The file behind `server.keys_file`, with gateway keys and accounts, read and replaced as a whole.
 
-A look at the file's status before each use costs microseconds and makes a change count from the
-next request on, in all processes and without a signal. It is never changed in place: who reads it
+Each use first looks at the file's status, which costs microseconds. So a change counts from the
+next request on, in all processes and without a signal. The file is never changed in place: a reader
 sees the old file or the new one.
 
     {"keys": [{"id": "k3…", "name": "bot", "digest": "9f…", "credential": "gAAAA…", …}],
@@ -29,7 +29,7 @@ _Identity = tuple[int, int, int]
 
 
 class SealedAccount(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is kept of an account: who it is, and the last tokens that it got, both sealed."""
+    """An account as it is stored: its data and its last tokens, both sealed."""
 
     id: str
     sealed: str
@@ -57,7 +57,7 @@ class KeysDocumentFile:
         self._document: KeysDocument | None = KeysDocument()
 
     def current(self) -> KeysDocument:
-        """Return the document, read again if the file is another one than before.
+        """Return the document, reading the file again if it has changed.
 
         Raises:
             StorageError: the file cannot be read, or is none of ours.
@@ -73,17 +73,17 @@ class KeysDocumentFile:
                 message = "The keys of this gateway cannot be read; its log says why."
                 _log.error("%s cannot be read: %s", self._path, error.strerror)
                 raise StorageError(message) from error
-            if self._document is None:  # it was not what it should be when it was read
+            if self._document is None:  # the file was damaged when it was read
                 raise StorageError("The keys of this gateway cannot be read; its log says why.")
             return self._document
 
     def change(self, changed: Callable[[KeysDocument], KeysDocument]) -> None:
-        """Put a changed document in the place of the present one, while no other is changing it. Blocks.
+        """Replace the document by a changed one, one process at a time. Blocks.
 
         Raises:
             StorageError: the file cannot be read or written.
         """
-        with self._alone():
+        with self._exclusive():
             self._write(changed(self.current()))
 
     def _read(self) -> KeysDocument | None:
@@ -94,13 +94,13 @@ class KeysDocumentFile:
             return None
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold a file lock: two commands at once must not lose each other's change."""
+    def _exclusive(self) -> Iterator[None]:
+        """Hold a file lock, so that two commands at once do not lose each other's change."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             lock = self._path.with_name(f".{self._path.name}.lock")
             descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)
-            with suppress(PermissionError):  # a command of root must not shut the gateway out
+            with suppress(PermissionError):  # so that root does not lock the gateway out
                 like = self._path.parent.stat()
                 os.fchown(descriptor, like.st_uid, like.st_gid)
         except OSError as error:
@@ -112,13 +112,13 @@ class KeysDocumentFile:
             os.close(descriptor)
 
     def _write(self, document: KeysDocument) -> None:
-        """Put a new file in the place of the old one, for the same owner and nobody else."""
+        """Replace the file by a new one with the same owner and mode 600."""
         temporary = self._path.with_name(f".{self._path.name}.{token_hex(8)}")
         try:
             like = (self._path if self._path.exists() else self._path.parent).stat()
             descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                with suppress(PermissionError):  # only root may give it to another one
+                with suppress(PermissionError):  # only root may change the owner
                     os.fchown(descriptor, like.st_uid, like.st_gid)
                 file.write(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
                 file.flush()
@@ -134,7 +134,7 @@ class KeysDocumentFile:
 
 
 def _identity(path: Path) -> _Identity | None:
-    """Return what differs between two states of the file, None if there is no file."""
+    """Return inode, time and size, which differ when the file was changed; None without a file."""
     try:
         status = path.stat()
     except FileNotFoundError:

@@ -40,7 +40,7 @@ class LinkSigner:
         return f"{path}?e={expiry}&s={_signature(self._key, path, expiry)}"
 
     def seconds_left(self, path: str, query: Mapping[str, str]) -> float:
-        """Return how long a link is still valid: 0 if it is not, `inf` if links do not expire."""
+        """Return the seconds for which a link is valid: 0 if it is not, `inf` if none expire."""
         if not self._seconds:
             return math.inf
         expiry, signature = query.get("e", ""), query.get("s", "")

@@ -220,7 +220,7 @@ class SqliteBackend:
         await self._rows(_PURGE_LEASES, (now, now + SLACK_SECONDS))
 
     async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
-        """Run one statement; with a broken connection or a replaced file, reopen and try once more."""
+        """Run one statement; reopen a broken connection or a replaced file and try once more."""
         try:
             connection = await self._connected()
             try:

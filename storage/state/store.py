@@ -178,7 +178,7 @@ class DegradingStore:
         return await self._or_fallback("add", call, fallback=True)
 
     async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
-        """Change the values of all keys with this prefix; return how many, 0 if the backend died."""
+        """Change the values of all keys with this prefix; return how many, 0 after a failure."""
         try:
             return await self._backend.rewrite(prefix, change)
         except StorageError as exc:
@@ -235,7 +235,7 @@ class DegradingStore:
             return fallback
 
     def _failed(self, kind: str, exc: Exception) -> None:
-        """Pause writes after any failure, and reads after a failed read; a full disk can still be read."""
+        """Pause writes after any failure, reads after a failed read; a full disk can be read."""
         now = time.monotonic()
         self._no_writes_until = now + PAUSE_SECONDS
         if kind == "get":

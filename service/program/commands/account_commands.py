@@ -1,6 +1,6 @@
 """`python -m service accounts …`: list, show and remove the accounts that signed in.
 
-Of an address only its mask is shown, and nothing of a token.
+Addresses are shown masked, tokens not at all.
 """
 
 import argparse
@@ -26,7 +26,7 @@ _HERE_ONLY = "--keep-tokens removes it here alone"
 
 
 def run(options: argparse.Namespace, config: Config) -> int:
-    """Do what was asked; return the exit status."""
+    """Run the parsed command; return the exit status."""
     try:
         file = open_key_file(config)
         if options.verb == "list":
@@ -90,10 +90,10 @@ def _is_agreed(names: tuple[str, ...]) -> bool:
 
 
 async def _revoke(config: Config, account: StoredAccount) -> None:
-    """End the login by the refresh token that is good now.
+    """End the login, by the refresh token that is valid now.
 
     Raises:
-        LoginError: with what to do instead.
+        LoginError: it says what to do instead.
     """
     known = await _known(config, account)
     current = known.rotated.refresh_token if known.rotated else account.refresh_token

@@ -1,4 +1,4 @@
-"""The command line: run or check by a settings file, sign in, keep keys, look at a captured stream."""
+"""The command line: check the settings, run, sign in, manage keys, look at a captured stream."""
 
 import argparse
 import sys
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(options: argparse.Namespace, config: Config) -> int:
-    # Here, since a start needs none of it.
+    # Imported here, since a start does not need it.
     from service.program.commands import account_commands, key_commands, login_command  # noqa: PLC0415
 
     runs = {

@@ -22,7 +22,7 @@ _HEADS = ("id", "name", "made", "a minute", "at once", "account", "models")
 
 
 def run(options: argparse.Namespace, config: Config) -> int:
-    """Do what was asked; return the exit status."""
+    """Run the parsed command; return the exit status."""
     try:
         file = open_key_file(config)
         if options.verb == "add":

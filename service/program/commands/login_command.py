@@ -26,7 +26,7 @@ from upstream.login.device_code import DeviceLogin
 from upstream.login.exchange import AuthorizationCode, redeem
 from upstream.login.issuer import LoginError, LoginIssuer
 
-INTERRUPTED = 130  # what a shell reports for an interrupted program
+INTERRUPTED = 130  # the shell's status for an interrupted program
 _MAX_LINE_BYTES = 16 * 1024
 _WARNING = (
     "Type it in only if you began this sign-in yourself: whoever else sends you such a code wants "
@@ -86,14 +86,14 @@ async def _by_device_code(issuer: LoginIssuer) -> AuthorizationCode:
 
 
 class _Progress:
-    """One line that says how long is waited yet: written anew at a terminal, else once."""
+    """A line with the remaining time: updated in place at a terminal, else written once."""
 
     def __init__(self) -> None:
         self._is_terminal = sys.stderr.isatty()
         self._is_begun = False
 
     def waits(self, seconds: float) -> None:
-        """Say how long the code is good yet."""
+        """Show for how long the code is still valid."""
         if self._is_begun and not self._is_terminal:
             return
         self._is_begun = True
@@ -103,7 +103,7 @@ class _Progress:
         sys.stderr.flush()
 
     def end(self) -> None:
-        """Let what comes next begin on a line of its own."""
+        """End the line, so that the next output begins on a new one."""
         if self._is_begun and self._is_terminal:
             sys.stderr.write("\n")
 
@@ -129,7 +129,7 @@ async def _by_browser(issuer: LoginIssuer, originator: str) -> AuthorizationCode
 
 
 class _BrowserAnswer:
-    """What the browser came back with, received here or pasted; the first that counts."""
+    """The result of the browser's sign-in, received here or pasted; the first valid one counts."""
 
     def __init__(self, login: browser.BrowserLogin) -> None:
         self._login = login
@@ -137,12 +137,12 @@ class _BrowserAnswer:
         self._outcome = asyncio.get_running_loop().create_future()
 
     def take(self, outcome: AuthorizationCode | LoginError) -> None:
-        """Take a code, or why there is none."""
+        """Take a code, or the reason why there is none."""
         if not self._outcome.done():
             self._outcome.set_result(outcome)
 
     def take_pasted(self, line: str) -> None:
-        """Take an address; one that is not of this sign-in is named, and waited on."""
+        """Take a pasted address; one of another sign-in is reported, and the wait goes on."""
         try:
             self.take(browser.code_in(self._login, line))
         except browser.WrongCallbackError as error:
@@ -151,7 +151,7 @@ class _BrowserAnswer:
             self.take(error)
 
     async def code(self) -> AuthorizationCode:
-        """Return the code, as soon as there is one.
+        """Wait for the code and return it.
 
         Raises:
             LoginError: there is none.
@@ -167,7 +167,7 @@ class _BrowserAnswer:
 
 
 def _read_lines(take: Callable[[str], None]) -> None:
-    """Tell `take` each line of standard input, which may be of any kind, for as long as it comes."""
+    """Pass each line of standard input to `take`, for as long as there are lines."""
     loop = asyncio.get_running_loop()
 
     def read() -> None:
@@ -179,11 +179,11 @@ def _read_lines(take: Callable[[str], None]) -> None:
                     return
                 loop.call_soon_threadsafe(take, line.decode("utf-8", "replace"))
 
-    # A daemon, since its read never returns at a terminal where nothing is typed.
+    # A daemon thread, since its read never returns at a terminal without input.
     threading.Thread(target=read, daemon=True).start()
 
 
-# --- what came of it --------------------------------------------------------------------
+# --- the result --------------------------------------------------------------------------
 
 
 def _told(place: SignInPlace, kept: KeptAccount, model: str | None) -> str:

@@ -1,4 +1,4 @@
-"""The options of the command line, and nothing of what they start, so that each loads what it needs."""
+"""The options of the command line; imports no command, so that each loads only what it needs."""
 
 import argparse
 from pathlib import Path
@@ -54,7 +54,7 @@ def _add_captures(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_login(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the command to the command line."""
+    """Add the `login` command to the parser."""
     parser = commands.add_parser(
         "login",
         help="sign in with a ChatGPT plan, by Codex's login",
@@ -73,7 +73,7 @@ def _add_login(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _add_accounts(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the command to the command line."""
+    """Add the `accounts` command to the parser."""
     parser = commands.add_parser(
         "accounts",
         help="accounts that signed in (login)",
@@ -100,7 +100,7 @@ def _add_accounts(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the command to the command line."""
+    """Add the `keys` command to the parser."""
     parser = commands.add_parser(
         "keys",
         help="keys of the gateway's own (server.keys_file)",
@@ -124,6 +124,18 @@ def _describe_add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     add.add_argument("name", metavar="NAME", type=_name, help="what the key is called in lists")
     add.add_argument(
+        "--account", metavar="NAME", default="", help="an account that signed in (accounts list)"
+    )
+    add.add_argument(
+        "--shows-account",
+        action="store_true",
+        help="let who has the key see the limits of the account that it stands for",
+    )
+    _add_limits(add)
+
+
+def _add_limits(add: argparse.ArgumentParser) -> None:
+    add.add_argument(
         "--requests-per-minute",
         metavar="N",
         type=_positive,
@@ -145,21 +157,13 @@ def _describe_add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="a model that it may ask for, by the name that is asked for; "
         "may be repeated (default: any)",
     )
-    add.add_argument(
-        "--account", metavar="NAME", default="", help="an account that signed in (accounts list)"
-    )
-    add.add_argument(
-        "--shows-account",
-        action="store_true",
-        help="let who has the key see the limits of the account that it stands for",
-    )
 
 
 def _name(text: str) -> str:
-    """Return a name of a key or an account, as an argument of a command.
+    """Return the name of a key or an account, as given on the command line.
 
     Raises:
-        ArgumentTypeError: it could not be shown, or would be taken for a key.
+        ArgumentTypeError: it cannot be shown, or looks like a key.
     """
     name = text.strip()
     if not name or len(name) > _MAX_NAME_CHARS or not name.isprintable():

@@ -1,4 +1,4 @@
-"""What a sign-in is made of, whoever asks for it: the issuer, the stored account, its key, a model."""
+"""The parts that every sign-in shares: the issuer, the stored account, its key, a model."""
 
 import time
 from collections.abc import AsyncIterator
@@ -34,9 +34,9 @@ _OFF = "codex.base_url is empty: set it, so that this gateway has the upstream o
 
 
 class SignInPlace(Struct, frozen=True):
-    """Where accounts sign in, and which gateway they are for.
+    """Where accounts sign in, and the gateway they are for.
 
-    `config` leads to the demo where the gateway has it; `api` is the base address of the
+    `config` points at the demo where the gateway runs it; `api` is the base address of the
     gateway's API, such as `http://127.0.0.1:33333/v1`.
     """
 
@@ -45,12 +45,12 @@ class SignInPlace(Struct, frozen=True):
 
     @property
     def issuer(self) -> Issuer:
-        """Who signs in there."""
+        """The issuer of the accounts."""
         return Issuer.DEMO if self.config.is_codex_demo else Issuer.OPENAI
 
 
 class KeptAccount(Struct, frozen=True):
-    """An account as it is stored now, and a key that stands for it, which is kept nowhere."""
+    """An account as it is stored now, and a key for it, which is shown once and not stored."""
 
     account: StoredAccount
     key: str
@@ -58,7 +58,7 @@ class KeptAccount(Struct, frozen=True):
 
 
 def sign_in_place(config: Config) -> SignInPlace:
-    """Return where the settings sign accounts in.
+    """Return where accounts sign in, by the settings.
 
     Raises:
         LoginError: nowhere, or at a demo that does not run.
@@ -77,18 +77,18 @@ def sign_in_place(config: Config) -> SignInPlace:
 async def open_issuer(
     place: SignInPlace,
 ) -> AsyncIterator[tuple[LoginIssuer, aiohttp.ClientSession]]:
-    """Open what talks to the issuer, and its session."""
+    """Open the connection to the issuer, and its session."""
     async with make_session(place.config.upstream) as session:
         yield LoginIssuer(place.config.tokens, session), session
 
 
 async def keep_account(place: SignInPlace, signed_in: SignedIn, name: str | None) -> KeptAccount:
-    """Store who signed in, in place of an earlier login of theirs, and make a key for it.
+    """Store an account, in place of an earlier login of the same person, and make a key for it.
 
     Args:
-        place: where.
-        signed_in: who.
-        name: for the account and its key; None: the one that it has, or a new one.
+        place: where accounts sign in.
+        signed_in: the person who signed in.
+        name: for the account and its key; None keeps the old name, or makes one.
 
     Raises:
         StorageError: the file of keys cannot be read or written.
@@ -116,14 +116,14 @@ async def keep_account(place: SignInPlace, signed_in: SignedIn, name: str | None
 
 
 def keys_of(file: KeyFile, account: StoredAccount) -> tuple[str, ...]:
-    """Return the names of the keys that stand for an account."""
+    """Return the names of an account's keys."""
     return tuple(key.name for key in file.listing() if file.account_of(key) == account.id)
 
 
 async def first_model(
     place: SignInPlace, session: aiohttp.ClientSession, signed_in: SignedIn
 ) -> str | None:
-    """Return the first model that is listed for who signed in, None where no list can be had."""
+    """Return the first model listed for the account, None if no list can be fetched."""
     config = place.config
     http = Backend(config.upstream, Routes(config.codex.base_url), session)
     lists = CodexLists(CodexBackend(config.codex, http), config.codex.client_version)
@@ -152,7 +152,7 @@ def _known(signed_in: SignedIn) -> Known:
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """Return the name, or the first of `name-2`, `name-3`, … that nobody has."""
+    """Return the name, or the first of `name-2`, `name-3`, … that is free."""
     numbered = (f"{name}-{number}" for number in range(2, len(taken) + 3))
     return next(one for one in (name, *numbered) if one not in taken)
 

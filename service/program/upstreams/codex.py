@@ -55,5 +55,5 @@ def _services(shared: SharedParts, backend: CodexBackend, models: CodexModels) -
         states=states,
         pictures=AnswerPictures(shared.blobs, shared.links.signed),
         metrics=shared.metrics,
-        drift=shared.drift,
+        unknown_events=shared.unknown_events,
     )

@@ -6,7 +6,7 @@ from aiohttp import ClientSession
 from msgspec import Struct
 
 from service.observing.metrics import Metrics
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.ports import (
     Accounts,
     BlobStore,
@@ -34,7 +34,7 @@ class SharedParts(Struct, frozen=True):
     config: Config
     session: ClientSession
     metrics: Metrics
-    drift: Drift
+    unknown_events: UnknownEvents
     state: StateStore
     blobs: BlobStore
     uploads: UploadStore

@@ -17,7 +17,7 @@ from upstream.website.audio.speech import UpstreamSpeech
 from upstream.website.audio.transcriptions import UpstreamTranscriptions
 from upstream.website.files.assets import UpstreamAssets
 from upstream.website.files.transfers import Transfers
-from upstream.website.files.uploads import Files
+from upstream.website.files.uploads import UpstreamUploads
 from upstream.website.models.catalogue import ModelCatalogue
 from upstream.website.models.gpts import Gpts
 from upstream.website.models.lists import ModelLists
@@ -57,7 +57,11 @@ async def open_website(shared: SharedParts, routes: Routes) -> AsyncIterator[Web
         config.gpts, config.gpts_key.get_secret_value(), backend, shared.state, shared.tokens
     )
     models = ModelCatalogue(
-        config.models, gpts, ModelLists(backend), is_passthrough=config.models_passthrough
+        config.models,
+        gpts,
+        ModelLists(backend),
+        is_passthrough=config.models_passthrough,
+        claude=config.messages.models,
     )
 
     async def ask(caller: Caller) -> None:
@@ -91,7 +95,7 @@ def _turn_services(
         config=config,
         tokens=shared.tokens,
         models=models,
-        files=Files(backend, transfers, shared.fetcher, shared.state),
+        files=UpstreamUploads(backend, transfers, shared.fetcher, shared.state),
         uploads=shared.uploads,
         arkose=Arkose(config.arkose.urls, shared.session),
         queues=shared.queues,
@@ -106,5 +110,5 @@ def _turn_services(
         conversations=conversations,
         efforts=RefusedEfforts(shared.state),
         metrics=shared.metrics,
-        drift=shared.drift,
+        unknown_events=shared.unknown_events,
     )

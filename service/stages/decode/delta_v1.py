@@ -1,10 +1,11 @@
 """Delta -> document: the "v1" delta encoding (protocol 3.3 to 3.5).
 
-Documents are never changed in place: an operation copies the containers on its
-path, so that what was handed out before stays as it was. The one exception in
-speed, not in meaning: text appended to the end of a message (`parts/0`, which is
-nearly everything, the source of a `code`, the last of its `thoughts`) is gathered and
-joined when the document is next looked at.
+    {"p": "/message/content/parts/0", "o": "append", "v": "Hel"}     then only:  {"v": "lo"}
+
+Documents are never changed in place: an operation copies the containers on its path, so that a
+document returned before stays as it was. For speed, text that is appended to the end of a message
+(`parts/0` nearly always, the source of a `code`, the last of its `thoughts`) is gathered, and joined
+only when the document is read. The result is the same.
 """
 
 import re
@@ -29,7 +30,7 @@ _OPERATIONS = frozenset({"add", "replace", "remove", "append", "truncate", "patc
 
 
 class _Missing:
-    """Stands for a value that is not there: `undefined`, unlike null."""
+    """The value `undefined`: absent, unlike null."""
 
 
 MISSING: Final = _Missing()
@@ -42,14 +43,14 @@ class DocumentChanged(Struct, frozen=True):
 
 
 class AnswerGrew(Struct, frozen=True, gc=False):
-    """Text that was added to the end of what this message says, and nothing else."""
+    """Text was appended to the end of this message, and nothing else changed."""
 
     message_id: str
     text: str
 
 
 class _Growth(Struct):
-    """Text that is being appended to one place of a document, and is not in it yet."""
+    """Text being appended to one place of a document, not yet joined to it."""
 
     path: str
     message_id: str
@@ -57,17 +58,17 @@ class _Growth(Struct):
 
 
 class DecodeDelta:
-    """Apply deltas to the documents of one stream; one instance per encoding header."""
+    """Applies deltas to the documents of one stream; one instance per encoding header."""
 
     def __init__(self) -> None:
-        self._channel: Any = 0  # these three are as they were sent, which may be anything
+        self._channel: Any = 0  # as they were sent, of any type
         self._path: Any = ""
         self._operation: Any = "add"
         self._documents: dict[int, Any] = {}
-        self._growths: dict[int, _Growth] = {}  # of the channels that are being grown
+        self._growths: dict[int, _Growth] = {}  # by channel, where text is being appended
 
     def feed(self, delta: dict[str, Any]) -> DocumentChanged | AnswerGrew:
-        """Apply one top-level delta and return what came of it.
+        """Apply one top-level delta and return the change.
 
         Raises:
             UpstreamProtocolError: the operation is unknown or cannot be applied;
@@ -89,28 +90,28 @@ class DecodeDelta:
 
     @property
     def growing(self) -> str | None:
-        """The id of the message to whose answer a delta that is a text and no more is appended."""
+        """The id of the message to whose text a delta of bare text is appended."""
         if self._operation != "append" or self._path != ANSWER_PATH:
             return None
         growth = self._growths.get(self._channel)
         return growth.message_id if growth is not None and growth.path == ANSWER_PATH else None
 
     def grow(self, text: str) -> AnswerGrew:
-        """Apply deltas that are texts and no more, joined, while a message is `growing`."""
+        """Apply the joined text of bare-text deltas, while a message is `growing`."""
         growth = self._growths[self._channel]
         growth.pieces.add(text)
         return AnswerGrew(growth.message_id, text)
 
     def share(self, text: str) -> None:
-        """Hold the text of one read as the string that those who come after hold, too."""
+        """Keep the text of one read as the same string object that later stages keep."""
         if (growth := self._growths.get(self._channel)) is not None:
             growth.pieces.share(text)
 
     def _inherit(self, delta: dict[str, Any]) -> None:
-        """Take `c`, `p` and `o`, each staying as it was when absent.
+        """Take `c`, `p` and `o` from a delta; each keeps its value when absent.
 
-        A bad one stays as well, until another comes: what follows it may not be taken
-        for what was before it.
+        An invalid value is kept as well, until another comes: the next delta must not be applied to
+        an older place.
         """
         if "c" in delta:
             self._channel = delta["c"]
@@ -126,7 +127,7 @@ class DecodeDelta:
             raise UpstreamProtocolError("a delta's operation is not known")
 
     def _begin_growth(self) -> _Growth | None:
-        """Begin to gather text for the channel's document if it goes to the end of its message."""
+        """Begin to gather text if the channel's place is the end of a message."""
         if self._path != ANSWER_PATH and not self._path.startswith(_GROWING):
             return None
         message_id = _grown_message(self._settled(), self._path)
@@ -136,7 +137,7 @@ class DecodeDelta:
         return growth
 
     def _settled(self) -> Any:
-        """Return the channel's document with all gathered text in it."""
+        """Return the channel's document with all gathered text joined."""
         document = self._documents.get(self._channel, MISSING)
         if (growth := self._growths.pop(self._channel, None)) is not None:
             document = apply(document, growth.path, "append", growth.pieces.joined())
@@ -145,7 +146,7 @@ class DecodeDelta:
 
 
 def _grown_message(document: Any, path: str) -> str | None:
-    """Return the id of the message at whose end a text at this path stands, None if elsewhere."""
+    """Return the id of the message whose text ends at this path, None for another path."""
     match document:
         case {"message": {"id": str(message_id), "content": dict(content)}}:
             pass
@@ -165,7 +166,7 @@ def _grown_message(document: Any, path: str) -> str | None:
 
 
 def unknown_operation(delta: dict[str, Any]) -> str | None:
-    """Return the name of an operation of a delta, or of its patch, that is not known, if any."""
+    """Return the name of an unknown operation in a delta or its patch, if there is one."""
     value = delta.get("v")
     nested = value if isinstance(value, list) else ()
     names = [each.get("o") for each in (delta, *nested) if isinstance(each, dict)]
@@ -237,7 +238,7 @@ _Change = Callable[[Any, str | int], Any]
 
 
 def _descend(container: Any, segments: list[str | int], change: _Change) -> Any:
-    """Return a copy of `container` in which the parent of the last segment is changed."""
+    """Return a copy of `container` with the parent of the last segment changed."""
     key, rest = segments[0], segments[1:]
     if container is MISSING or container is None:
         container = [] if isinstance(key, int) else {}
@@ -266,9 +267,9 @@ def _index(container: Any, key: str | int, limit: int) -> int:
 
 
 def _at(parent: Any, key: str | int, operation: str, made_of: Callable[[Any], Any]) -> Any:
-    """Return `parent` with the operation done on its element `key`.
+    """Return `parent` with the operation applied to its element `key`.
 
-    `made_of` makes the new element of the old one.
+    `made_of` returns the new element for the old one.
     """
     if isinstance(parent, dict):
         copy: dict[str, Any] | list[Any] = dict(parent)
@@ -313,13 +314,13 @@ def merge(old: Any, value: Any) -> Any:
 
 
 def _as_text(value: Any) -> str:
-    """Return a value that is appended to a text: scalars as JSON writes them."""
+    """Return a value as text to append: scalars as JSON writes them."""
     if isinstance(value, str):
         return value
     if isinstance(value, list | dict):
         raise UpstreamProtocolError("a delta appends a container to a text")
     if type(value) is int:
-        return str(value)  # orjson writes none over 64 bits
+        return str(value)  # orjson cannot write integers over 64 bits
     return "" if value is MISSING else orjson.dumps(value).decode()
 
 

@@ -1,7 +1,7 @@
-"""What of a message protocol.md knows, and what it does not: a backend that changes is noticed.
+"""The words of messages that protocol.md describes; others are counted.
 
-Nothing is decided by these lists. What is not on them is counted as an anomaly, so
-that whoever runs the gateway hears of it before its users do.
+These lists decide nothing. A word that is not on them is counted as an unknown event, so that the
+operator hears of a change of the upstream before the users do.
 """
 
 import json
@@ -29,7 +29,7 @@ PART_TYPES = frozenset(
         "real_time_user_audio_video_asset_pointer",
     }
 )
-# The part of a tool's name before its function; the names of GPT actions have one of their own.
+# The part of a tool's name before its function; GPT actions have names of their own.
 TOOLS = frozenset(
     {
         *("python", "code_interpreter", "python_user_visible", "container", "browser"),
@@ -41,13 +41,13 @@ TOOLS = frozenset(
 )
 ACTION = "__jit_plugin"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,47}")
-_ID_LIKE = re.compile(r"\d{6}|[0-9a-f]{8}-|\b(?:eyJ|[fps]k-)")  # could be somebody's
+_ID_LIKE = re.compile(r"\d{6}|[0-9a-f]{8}-|\b(?:eyJ|[fps]k-)")  # might be private
 _MAX_KEYS = 12
 _MAX_DEPTH = 2
 
 
 def unknown_words(message: Message) -> list[str]:
-    """Return a kind of anomaly for each word of a message that is on no list."""
+    """Return the kind of unknown event for each word of a message that is on no list."""
     return list(_unknown_words(message))
 
 
@@ -74,7 +74,7 @@ def _unknown_tools(message: Message) -> Iterator[str]:
 
 
 def is_action(message: Message) -> bool:
-    """Return whether a message calls, or is told by, an action of a GPT or a plugin."""
+    """Tell whether a message calls an action of a GPT or plugin, or is its reply."""
     name = message.recipient if message.role == "assistant" else message.name or ""
     if ACTION in name or isinstance(message.metadata.get("invoked_plugin"), dict):
         return True
@@ -83,7 +83,7 @@ def is_action(message: Message) -> bool:
 
 
 def is_known_tool(name: str) -> bool:
-    """Return whether a tool of this name is in protocol.md."""
+    """Tell whether protocol.md knows a tool of this name."""
     return tool_of(name) in TOOLS or ACTION in name
 
 
@@ -93,14 +93,14 @@ def tool_of(name: str) -> str:
 
 
 def plain_word(word: str) -> str:
-    """Return a word of the protocol as a label may show it: never what could be an id or a text."""
+    """Return a word fit for a label, with anything that may be an id or a text removed."""
     if not word:
         return "(none)"
     return word if _PLAIN.fullmatch(word) and not _ID_LIKE.search(word) else "(not a plain word)"
 
 
 def sketch(value: Any) -> str:
-    """Return the keys of a JSON value and what kinds of values they have, as JSON and bounded."""
+    """Return the keys of a JSON value with the types of their values, as JSON and bounded."""
     return json.dumps(_sketched(value, _MAX_DEPTH))
 
 

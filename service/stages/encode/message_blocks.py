@@ -1,4 +1,4 @@
-"""Rendered -> the blocks of a message: numbered, one open at a time, none of white space alone."""
+"""Rendered -> the blocks of a message: numbered, one open at a time, none of white space only."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -41,11 +41,11 @@ from service.vocabulary.text import Pieces
 from service.vocabulary.wire import to_json
 
 _GAP = "\n\n"  # between parts of one piece of reasoning
-MAX_FOUND_PAGES = 100  # of a search; a page is some 200 bytes, and a line under 64 KiB
+MAX_FOUND_PAGES = 100  # per search; a page takes some 200 bytes, and a line is under 64 KiB
 
 
 class Thinking(Struct, frozen=True):
-    """Whether what was thought is a block of the answer, and has its words in it."""
+    """Whether reasoning becomes a block of the answer, and whether the block has its text."""
 
     is_shown: bool = False
     has_words: bool = True
@@ -55,25 +55,25 @@ class MessageBlocks:
     """Cuts one answer into blocks.
 
     Args:
-        message_id: of the answer; ids of its calls are made of it.
-        thinking: what the caller wants of what was thought.
+        message_id: of the answer; the ids of its calls are derived from it.
+        thinking: how the caller wants reasoning.
     """
 
     def __init__(self, message_id: str, thinking: Thinking) -> None:
-        self.index = -1  # of the block that began last
-        self.has_text = False  # the open block has text, so that more needs no look
-        self.has_said = False  # there is text to be seen, or a call
+        self.index = -1  # the latest block
+        self.has_text = False  # the open block has visible text
+        self.has_said = False  # there is visible text, or a call
         self._message_id = message_id
         self._thinking = thinking
         self._open: Literal["", "thinking", "text", "tool_use"] = ""
-        self._space: list[str] = []  # that a block of text would begin with
-        self._has_thought = False  # the open block of thoughts has words
-        self._needs_gap = False  # before its next ones
-        self._call: int | None = None  # whose arguments are coming
-        self._waiting: deque[Rendered] = deque()  # for its end
+        self._space: list[str] = []  # white space that a block of text would begin with
+        self._has_thought = False  # the open block of reasoning has text
+        self._needs_gap = False  # before its next text
+        self._call: int | None = None  # the call whose arguments are arriving
+        self._waiting: deque[Rendered] = deque()  # pieces that wait for its end
 
     def feed(self, piece: Rendered) -> Iterator[BlockEvent]:
-        """Yield what a piece adds; what comes beside a call under way waits for its end."""
+        """Yield the events of a piece; pieces beside an open call wait for its end."""
         if self._call is not None and not self._is_of_call(piece):
             if isinstance(piece, _MAKING_BLOCKS):
                 self._waiting.append(piece)
@@ -82,7 +82,7 @@ class MessageBlocks:
         yield from self._drain()
 
     def _drain(self) -> Iterator[BlockEvent]:
-        """Yield what need not wait any more."""
+        """Yield the events of pieces that need not wait any more."""
         while self._waiting and (self._call is None or self._is_of_call(self._waiting[0])):
             piece = self._waiting.popleft()
             yield from self._take(piece)
@@ -95,7 +95,7 @@ class MessageBlocks:
         )
 
     def _promote(self) -> None:
-        """Put what waits of the call that has just begun before all else that waits."""
+        """Move waiting pieces of the call that has just begun to the front."""
         own = [piece for piece in self._waiting if self._is_of_call(piece)]
         rest = [piece for piece in self._waiting if not self._is_of_call(piece)]
         self._waiting = deque([*own, *rest])
@@ -126,10 +126,10 @@ class MessageBlocks:
             case ReasoningEnded(sealed):
                 yield from self._end_thought(sealed)
             case _:
-                pass  # no block is for it
+                pass  # it has no block
 
     def text(self, text: str) -> Iterator[BlockEvent]:
-        """Yield what a text adds; white space waits for something to see."""
+        """Yield the events of a text; white space waits for visible text."""
         if not self.has_text:
             if not text or text.isspace():
                 self._space.append(text)
@@ -142,7 +142,7 @@ class MessageBlocks:
             yield BlockGrows(self.index, TextDelta(part))
 
     def rest(self) -> Iterator[BlockEvent]:
-        """Yield a sign of life: an empty piece of the open block, or of one that is begun for it."""
+        """Yield a keep-alive: an empty piece of the open block, or of a new one."""
         if not self._open and self._thinking.is_shown:
             yield from self._start("thinking", ThinkingBlock("", ""))
         elif not self._open:
@@ -156,15 +156,15 @@ class MessageBlocks:
                 yield BlockGrows(self.index, TextDelta(""))
 
     def finish(self) -> Iterator[BlockEvent]:
-        """Yield all that is left of an answer that is complete."""
+        """Yield the remaining events of a complete answer."""
         while self._waiting:
-            self._call = None  # its end was never told
+            self._call = None  # its end never came
             yield from self._drain()
         self._call = None
         yield from self.close()
 
     def close(self, sealed: str = "") -> Iterator[BlockEvent]:
-        """Yield the end of the open block, if there is one; `sealed` is what stands for thoughts."""
+        """Yield the end of the open block, if there is one; `sealed` is encrypted reasoning."""
         if self._open == "thinking":
             yield BlockGrows(self.index, SignatureDelta(signature_of(sealed)))
         if self._open:
@@ -173,12 +173,12 @@ class MessageBlocks:
         self._has_thought = self._needs_gap = False
 
     def break_off(self) -> Iterator[BlockEvent]:
-        """Yield the end of a block that nothing follows; a half call has none, lest it be made."""
+        """Yield the end of a failed answer's block; an unfinished call stays open, so none is made."""
         if self._open != "tool_use":
             yield from self.close()
 
     def search(self, query: str, pages: list[FoundPage]) -> Iterator[BlockEvent]:
-        """Yield a search and what it found as two blocks."""
+        """Yield a search and its results, as two blocks."""
         yield from self.close()
         self.index += 1
         search_id = f"srv{tool_use_id('search', self._message_id, self.index)}"
@@ -201,7 +201,7 @@ class MessageBlocks:
                 yield BlockGrows(self.index, ThinkingDelta(part))
 
     def _end_thought(self, sealed: str) -> Iterator[BlockEvent]:
-        """Yield the end of a piece of reasoning; sealed alone it is a block without words."""
+        """Yield the end of reasoning; encrypted reasoning alone becomes a block without text."""
         if not self._thinking.is_shown:
             return
         if self._open != "thinking" and sealed:
@@ -220,7 +220,7 @@ class MessageBlocks:
         yield BlockStart(self.index, block)
 
 
-# All else says nothing that a block could hold.
+# Other pieces have no content for a block.
 _MAKING_BLOCKS = (
     *(ContentText, ContentCited, RefusalText, ReasoningText, ReasoningPart, ReasoningEnded),
     *(FunctionCallStarted, FunctionArguments, FunctionCallEnded, MessageStarted, MessageEnded),
@@ -228,10 +228,10 @@ _MAKING_BLOCKS = (
 
 
 class GatheredBlocks:
-    """The blocks that the events of an answer add up to."""
+    """The blocks that an answer's events add up to."""
 
     def __init__(self) -> None:
-        self._begun: list[tuple[Block, Pieces, Pieces]] = []  # with its text and its signature
+        self._begun: list[tuple[Block, Pieces, Pieces]] = []  # each with its text and its signature
 
     def feed(self, event: BlockEvent) -> None:
         """Take one event."""
@@ -247,7 +247,7 @@ class GatheredBlocks:
 
     @property
     def blocks(self) -> list[Block]:
-        """The blocks, each whole."""
+        """The blocks, each complete."""
         return [_whole(*begun) for begun in self._begun]
 
 

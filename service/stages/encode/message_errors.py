@@ -1,9 +1,8 @@
-"""Failures as Anthropic's dialect has them: its words for each status, and whether to try again.
+"""Failures in Anthropic's dialect: the words for each status, and whether to retry.
 
-The table of anthropic-wire 4 decides, and its clients act on it: what is permanent is not asked for
-again, a prompt that is too long is shortened by words that are found in the message, and a 400 of
-which nothing is known is tried five times more with something left out. So only what this gateway
-itself has found is a 400.
+The table of anthropic-wire 4 decides, and clients act on it: they do not retry permanent errors,
+they shorten a prompt that is too long if the message says so, and they retry any other 400 five
+times with parts left out. So only errors that the gateway itself has found are a 400.
 """
 
 import re
@@ -14,9 +13,9 @@ from service.answers.messages import MessageError, MessageFault
 from service.vocabulary.events import Failure
 
 OVERLOADED = 529  # Anthropic's own status
-MAX_CONTEXT_TOKENS = 128_000  # of a model that says nothing of it
+MAX_CONTEXT_TOKENS = 128_000  # for a model that does not tell its own
 THREAD_CODE = "thread_unsupported_request"
-_UNMET_CODE = "tool_use_failed"  # two answers would not do
+_UNMET_CODE = "tool_use_failed"  # two answers did not meet the demand
 OVERFLOW_CODE = "context_length_exceeded"
 REFUSAL_CODES = frozenset({"content_policy_violation", "cyber_policy", "invalid_prompt"})
 _OVERLOADED_CODES = frozenset({"server_overloaded", "server_is_overloaded", "slow_down"})
@@ -40,9 +39,9 @@ _PASSING = frozenset({408, 409, 429})
 
 
 def as_message_failure(failure: Failure) -> Failure:
-    """Return a failure with the status, type and words that this dialect has for it.
+    """Return a failure with the status, type and words of this dialect.
 
-    A place in the request is `messages.0.content` here, and in the other dialects `messages[0].content`.
+    A place in the request is `messages.0.content` here, `messages[0].content` in other dialects.
     """
     status = OVERLOADED if failure.code in _OVERLOADED_CODES else failure.status
     default = "invalid_request_error" if status in _REQUEST_FAULTS else "api_error"
@@ -58,12 +57,12 @@ def as_message_failure(failure: Failure) -> Failure:
 def of_turn(
     failure: Failure, input_tokens: int, context_tokens: int = MAX_CONTEXT_TOKENS
 ) -> Failure:
-    """Return the failure of a turn that was begun.
+    """Return the failure of a turn that had begun.
 
     Args:
-        failure: as the other dialects have it.
-        input_tokens: about how many the request has.
-        context_tokens: how many the model takes.
+        failure: in the form of the other dialects.
+        input_tokens: an estimate of the request's tokens.
+        context_tokens: the model's limit.
     """
     if failure.code == OVERFLOW_CODE:
         return structs.replace(failure, message=_overflow(input_tokens, context_tokens))
@@ -83,12 +82,12 @@ def _overflow(input_tokens: int, most: int) -> str:
 
 
 def is_permanent(status: int) -> bool:
-    """Tell whether sending a refused request again is in vain, and clients have to be told so."""
+    """Tell whether a retry is in vain, so that clients have to be told not to."""
     return status in _REQUEST_FAULTS and status not in _PASSING
 
 
 def message_error(failure: Failure, request_id: str, partial: str = "") -> MessageError:
-    """Return the error object of a failure, with the text that had arrived."""
+    """Return the error object of a failure, with the partial text."""
     told = as_message_failure(failure)
     details = {"error_code": THREAD_CODE, "unsupported": ["thread"]}
     fault = MessageFault(

@@ -1,12 +1,13 @@
-"""Ids of calls and signatures of thoughts in the Messages dialect: both can be told again.
+"""Ids of calls and signatures of reasoning in the Messages dialect; both can be decoded again.
 
-An id of a call may have letters, digits, `_` and `-` only, and be used once in a conversation. So
-it is the upstream's id in Base64, and characters of its own that are cut off on return; ids that
-are not of this form are a caller's own, and stay as they are:
+An id of a call may contain only letters, digits, `_` and `-`, and must be unique in a conversation.
+So it is the upstream's id in Base64, followed by unique characters that are cut off on return. Ids
+that are not of this form are a caller's own, and stay unchanged:
 
     call_a|b:1   toolu_Y2FsbF9hfGI6MQ-x41f09b2c00
 
-A signature says whose it is, and holds what the upstream takes back, if it gave anything.
+A signature says that it is from this gateway, and contains the encrypted reasoning, if there was
+any.
 """
 
 import base64
@@ -15,12 +16,12 @@ import re
 
 _TOOL_ID = re.compile(r"toolu_([A-Za-z0-9_-]+)-x[0-9a-f]{8,}")
 _TAIL_CHARS = 8
-# "backend-to-v1:" in Base64, so that a whole signature is Base64, as others are.
+# "backend-to-v1:" in Base64, so that the whole signature is Base64, as usual.
 SIGNATURE_PREFIX = "YmFja2VuZC10by12MTo6"
 
 
 def tool_use_id(call_id: str, message_id: str, index: int) -> str:
-    """Return what a call is known by to a caller.
+    """Return the id of a call for the caller.
 
     Args:
         call_id: the upstream's.
@@ -32,7 +33,7 @@ def tool_use_id(call_id: str, message_id: str, index: int) -> str:
 
 
 def upstream_call_id(tool_id: str) -> str:
-    """Return the upstream's id of a call, or the caller's own id as it is."""
+    """Return the upstream's id of a call, or a caller's own id unchanged."""
     found = _TOOL_ID.fullmatch(tool_id)
     if found is None:
         return tool_id
@@ -44,11 +45,11 @@ def upstream_call_id(tool_id: str) -> str:
 
 
 def signature_of(sealed: str) -> str:
-    """Return the signature of a thought; `sealed` is what the upstream takes back, or empty."""
+    """Return the signature of reasoning; `sealed` is its encrypted form, or empty."""
     return SIGNATURE_PREFIX + sealed
 
 
 def sealed_in(signature: str) -> str:
-    """Return what the upstream takes back; nothing of a signature that is not from here."""
+    """Return the encrypted reasoning in a signature; empty for a foreign signature."""
     is_own = signature.startswith(SIGNATURE_PREFIX)
     return signature.removeprefix(SIGNATURE_PREFIX) if is_own else ""

@@ -1,7 +1,7 @@
 """Rendered -> bytes for the caller: the events of a message, or one whole (anthropic-wire 2, 3).
 
-Every event is named twice, in its line `event:` and in its `type`, since readers know either. The
-text of a message that is too long for a line is split, as in `chat.py`.
+Each event has its name twice, in the line `event:` and in its `type`, since readers look at either.
+Text that is too long for a line is split, as in `chat.py`.
 """
 
 from collections.abc import Iterable
@@ -52,10 +52,11 @@ _REASONS: dict[str, StopReason] = {
 
 
 class MessageMeta(Struct, frozen=True):
-    """What is known of an answer before it comes.
+    """The facts about an answer that are known before it arrives.
 
-    `id` ends in random hexadecimal digits. `input_tokens` is an estimate, told at the start, and
-    `context_tokens` how many the model takes. With a `search_query` the caller wants to see what the model looked up.
+    `id` ends in random hexadecimal digits. `input_tokens` is an estimate, sent at the start, and
+    `context_tokens` is the model's limit. With a `search_query` the caller wants to see the model's
+    searches.
     """
 
     id: str
@@ -68,17 +69,17 @@ class MessageMeta(Struct, frozen=True):
 
 
 class _Answer:
-    """What the whole and the streamed form of an answer share."""
+    """The parts that the whole and the streamed form of an answer share."""
 
     def __init__(self, meta: MessageMeta) -> None:
         self.gathered = Gathered()
         self.meta = meta
         self.blocks = MessageBlocks(meta.id, meta.thinking)
-        self._queries: list[str] = []  # of searches that the upstream told of
+        self._queries: list[str] = []  # queries of searches that the upstream reported
         self._searches = 0
 
     def events(self, batch: Iterable[Rendered]) -> list[BlockEvent]:
-        """Take a batch, and return what it adds."""
+        """Take a batch, and return its events."""
         found: list[BlockEvent] = []
         for piece in batch:
             self.gathered.feed(piece)
@@ -88,7 +89,7 @@ class _Answer:
         return found
 
     def closing(self, explanation: str = "") -> list[BlockEvent]:
-        """Return what ends the blocks of a complete answer; a refusal without text has our words."""
+        """Return the end of a complete answer's blocks; a refusal without text gets an explanation."""
         found: list[BlockEvent] = []
         cited = self.gathered.annotations if self.meta.search_query else []
         pages = [FoundPage(each.url_citation.url, each.url_citation.title) for each in cited]
@@ -102,7 +103,7 @@ class _Answer:
         return found
 
     def stopped(self, explanation: str = "") -> Stopped:
-        """Return why a complete answer ended; with an explanation it was refused."""
+        """Return the stop reason of a complete answer; with an explanation it was refused."""
         if explanation:
             return Stopped("refusal", None, StopDetails(explanation))
         ended = self.gathered.ended
@@ -112,7 +113,7 @@ class _Answer:
 
     @property
     def explanation(self) -> str:
-        """Why a turn that has ended was refused; empty if it was not."""
+        """The reason why an ended turn was refused; empty if it was not."""
         ended = self.gathered.ended
         if ended is None:
             return ""
@@ -124,7 +125,7 @@ class _Answer:
 
     @property
     def failure(self) -> Failure | None:
-        """Why there is no answer, of a turn that has ended: nothing to be seen is none."""
+        """The failure of an ended turn; an answer without visible content is one."""
         ended = self.gathered.ended
         if ended is None or self.explanation:
             return None
@@ -134,7 +135,7 @@ class _Answer:
         return None if self.blocks.has_said or is_cut else endings.EMPTY.ended().failure
 
     def usage(self, counts: TokenCounts | None) -> MessageUsage:
-        """Return the usage of a message that is whole."""
+        """Return the usage of a complete message."""
         if counts is None:
             return MessageUsage(input_tokens=self.meta.input_tokens, output_tokens=1)
         return MessageUsage(
@@ -157,7 +158,7 @@ class MessageReply(_Answer):
         self._take(self.events(batch))
 
     def message(self, counts: TokenCounts | None) -> Message:
-        """Return the message, once the turn has ended and did not fail."""
+        """Return the message, once the turn has ended without a failure."""
         explanation = self.explanation
         self._take(self.closing(explanation))
         stopped = self.stopped(explanation)
@@ -192,10 +193,10 @@ class MessageEvents(_Answer):
             -1,
             b"",
             b"",
-        )  # a text, in the block of this index
+        )  # the event for a text in the block of this index
 
     def keep_alive(self) -> bytes:
-        """Return a ping and an empty delta: some clients count the one, some the other."""
+        """Return a ping and an empty delta, since some clients count the one and some the other."""
         return _frame(Ping()) + b"".join(map(_frame, self.blocks.rest()))
 
     def text(self, text: str) -> bytes:
@@ -210,7 +211,7 @@ class MessageEvents(_Answer):
         return b"".join(map(_frame, self.blocks.text(text)))
 
     def gather(self, pieces: list[Rendered]) -> None:
-        """Take pieces whose events are out."""
+        """Note pieces whose events have been sent."""
         self.gathered.feed_batch(pieces)
 
     def feed_batch(self, batch: Iterable[Rendered]) -> bytes:
@@ -218,13 +219,13 @@ class MessageEvents(_Answer):
         return b"".join(map(_frame, self.events(batch)))
 
     def finish(self, counts: TokenCounts | None) -> bytes:
-        """Return all that ends a complete answer; one with nothing to be seen has failed."""
+        """Return the end of a complete answer; one without visible content has failed."""
         if (failure := self.failure) is not None:
             return self.fail(failure)
         return self._end(self.explanation, counts)
 
     def fail(self, failure: Failure) -> bytes:
-        """Return what ends a failed answer: an error, or a refusal in the upstream's words."""
+        """Return the end of a failed answer: an error, or a refusal in the upstream's words."""
         if failure.code in REFUSAL_CODES:
             return self._end(failure.message, None)
         closing = b"".join(map(_frame, self.blocks.break_off()))
@@ -239,7 +240,7 @@ class MessageEvents(_Answer):
 
 
 def _query_of(item: dict[str, Any]) -> str:
-    """Return what was searched for, as the upstream tells it."""
+    """Return the query of a search, as the upstream reports it."""
     action = item.get("action")
     query = action.get("query") if isinstance(action, dict) else None
     return query if isinstance(query, str) else ""

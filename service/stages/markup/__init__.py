@@ -1,4 +1,4 @@
-"""Citations, links, words and markup of the website out of an answer's text.
+"""Replaces the website's citations, links, words and markup in an answer's text.
 
 It may import `service/vocabulary`.
 """

@@ -1,8 +1,8 @@
-"""References and the places in a text that they fit (protocol 5.4, spec 7.2).
+"""Matches references with the markers in a text (protocol 5.4, spec 7.2).
 
-A marker takes the nearest of the references that fit it, and one that comes after its
-marker went out still adds its pages to the place. Of several hundred references each new
-one costs as much as the places that it concerns, not as all of them.
+Of the references that fit a marker, the nearest one is used. A reference that arrives after its
+marker was sent still adds its pages to the place. Even among several hundred references, a new one
+only costs as much as the places that it concerns.
 """
 
 import re
@@ -15,30 +15,30 @@ from service.stages.markup.references import MAX_SOURCES, Reference, changed_par
 from service.vocabulary.events import CitationResolved, Source
 
 NUMBERED = re.compile(r"【(\d{1,6})(?::(\d{1,6}))?†[^【】\n]{0,300}】")
-MAX_PLACES = 10_000  # of one message that references which come late still reach
+MAX_PLACES = 10_000  # per message: more places are not reached by late references
 
 _Key = str | int | tuple[int, int] | tuple[str, int]
 
 
 class Place(Struct, gc=False):
-    """The place of a marker that went out, with the pages it has so far."""
+    """The place of a marker that was sent, with its pages so far."""
 
     number: int
-    start: int  # code points into the raw text of the message
+    start: int  # in code points of the message's raw text
     sources: tuple[Source, ...]
-    used: int | None  # where the reference stood that it has its pages from
+    used: int | None  # the start of the reference that gave it its pages
 
 
-class _Kin:
-    """The references that one kind of marker fits, in order, and the places of such markers."""
+class _References:
+    """The references that fit one kind of marker, in order, and the places of such markers."""
 
     def __init__(self) -> None:
         self._starts: list[int] = []
         self._references: list[Reference] = []
-        self._places: dict[int, Place] = {}  # by their start
-        self._waiting: list[int] = []  # starts of places without a page, in order
-        self._users: dict[int, list[Place]] = {}  # by the start of the reference they have
-        self._urls: dict[int, set[str]] = {}  # that references at a start have had
+        self._places: dict[int, Place] = {}  # by start
+        self._waiting: list[int] = []  # starts of places without pages, in order
+        self._users: dict[int, list[Place]] = {}  # by the start of the reference that they use
+        self._urls: dict[int, set[str]] = {}  # the URLs that references at a start have had
 
     def add(self, reference: Reference) -> None:
         at = bisect_right(self._starts, reference.start)
@@ -52,7 +52,7 @@ class _Kin:
         del self._starts[at], self._references[at]
 
     def near(self, start: int) -> Iterator[Reference]:
-        """Yield the one or two references that may be the nearest to a place."""
+        """Yield the one or two references that are nearest to a place."""
         at = bisect_left(self._starts, start)
         if at:
             yield self._references[bisect_left(self._starts, self._starts[at - 1])]
@@ -60,7 +60,7 @@ class _Kin:
             yield self._references[at]
 
     def place(self, place: Place) -> None:
-        """Remember a place, for references that come later."""
+        """Store a place, for references that come later."""
         if len(self._places) >= MAX_PLACES:
             return
         self._places[place.start] = place
@@ -71,10 +71,10 @@ class _Kin:
             self._urls.setdefault(place.used, set()).update(_urls(place.sources))
 
     def reached(self, reference: Reference) -> list[Place]:
-        """Return the places that a new or changed reference has something for.
+        """Return the places that a new or changed reference adds pages to.
 
-        That is the one where it stands, those that had it before, and those without a
-        page that it is the nearest to.
+        These are its own place, those that used it before, and places without pages that it is
+        nearest to.
         """
         start = reference.start
         known = self._urls.setdefault(start, set())
@@ -96,7 +96,7 @@ class _Kin:
         return reached + new
 
     def _nearest_to(self, start: int) -> tuple[int, int]:
-        """Return which of the waiting places are nearer to this start than to any other's."""
+        """Return the range of waiting places that are nearer to this start than to any other."""
         at, end = bisect_left(self._starts, start), bisect_right(self._starts, start)
         before = self._starts[at - 1] if at else None
         after = self._starts[end] if end < len(self._starts) else None
@@ -107,19 +107,19 @@ class _Kin:
 
 
 class Citations:
-    """The references of one message, and its places; one instance per message."""
+    """The references and places of one message; one instance per message."""
 
     def __init__(self) -> None:
         self._known: tuple[Reference, ...] = ()
-        self._kin: dict[_Key, _Kin] = {}
+        self._by_key: dict[_Key, _References] = {}
 
     def learn(self, references: tuple[Reference, ...]) -> Iterator[CitationResolved]:
-        """Take all references as they are now; yield pages for places that went out without."""
+        """Take the current references; yield pages for places that were sent without any."""
         start, old_end, new_end = changed_part(self._known, references)
-        for reference, kin in self._with_kin(self._known[start:old_end]):
+        for reference, kin in self._with_keys(self._known[start:old_end]):
             kin.remove(reference)
         self._known = references
-        changed = [*self._with_kin(references[start:new_end])]
+        changed = [*self._with_keys(references[start:new_end])]
         for reference, kin in changed:
             kin.add(reference)
         for reference, kin in changed:
@@ -128,34 +128,36 @@ class Citations:
                     place.sources = reference.sources
                     yield CitationResolved(place.number, reference.sources)
 
-    def _with_kin(self, references: Iterable[Reference]) -> Iterator[tuple[Reference, _Kin]]:
+    def _with_keys(
+        self, references: Iterable[Reference]
+    ) -> Iterator[tuple[Reference, _References]]:
         for reference in references:
             for key in _keys_of(reference):
-                yield reference, self._kin.setdefault(key, _Kin())
+                yield reference, self._by_key.setdefault(key, _References())
 
     def find(self, marker: str, start: int) -> Reference | None:
-        """Return the reference of a marker; where several fit, the nearest one."""
+        """Return the reference for a marker, the nearest if several fit."""
         near = (each for kin in self._fitting(marker) for each in kin.near(start))
         return min(near, key=lambda found: abs(found.start - start), default=None)
 
     def place(self, marker: str, place: Place) -> None:
-        """Remember where a marker went out."""
+        """Store the place where a marker was sent."""
         for key in _keys_at(marker):
-            self._kin.setdefault(key, _Kin()).place(place)
+            self._by_key.setdefault(key, _References()).place(place)
 
-    def _fitting(self, marker: str) -> Iterable[_Kin]:
-        return (kin for key in _keys_at(marker) if (kin := self._kin.get(key)) is not None)
+    def _fitting(self, marker: str) -> Iterable[_References]:
+        return (kin for key in _keys_at(marker) if (kin := self._by_key.get(key)) is not None)
 
 
 def _keys_of(reference: Reference) -> tuple[_Key, ...]:
-    """Return what markers a reference fits: its text, its pair of numbers, its number."""
+    """Return the keys of a reference: its text, its pair of numbers, its number."""
     if reference.matched_text:
         return (reference.matched_text,)
     keys: list[_Key] = []
     if reference.file_index is not None:
         keys.append(reference.file_index)
     if reference.index is not None:
-        # A marker with two numbers takes the first for an index only where no pair is known.
+        # A marker with two numbers takes the first as an index only where the pair is unknown.
         keys.append(
             reference.index if reference.file_index is None else ("single", reference.index)
         )
@@ -163,7 +165,7 @@ def _keys_of(reference: Reference) -> tuple[_Key, ...]:
 
 
 def _keys_at(marker: str) -> tuple[_Key, ...]:
-    """Return under which keys the references of a marker are."""
+    """Return the keys under which a marker's references are stored."""
     numbers = NUMBERED.fullmatch(marker)
     if numbers is None:
         return (marker,)

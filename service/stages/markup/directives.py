@@ -1,4 +1,4 @@
-"""Markup of the website's page in an answer's text, which says nothing to others (spec 7.2).
+"""Markup of the website's own page in an answer's text, useless elsewhere (spec 7.2).
 
 Water is wet. :contentReference[oaicite:0]{index=0}      a citation that was not made one
 :::writing{variant="email" id="123" subject="Boats"}     the beginning and the end of a
@@ -12,24 +12,24 @@ CITATION = ":contentReference[oaicite:"
 FENCE = ":::"
 _WRITING = "writing"
 _MAX_CITATION_CHARS = 200
-_MAX_OPENING_CHARS = 2000  # the subject of a letter is in it
+_MAX_OPENING_CHARS = 2000  # it contains the subject of a letter
 _NUMBER = re.compile(r"[^\]\n]*")
 _BRACES = re.compile(r"\{[^}\n]*")
 _BLANK = re.compile(r"[ \t\r]{0,80}")
-_SURE = len(":contentR")  # of a beginning that is none of a sentence
+_SURE = len(":contentR")  # a beginning that no sentence has
 
-# Where a place ends and whether it is text that stays; None: more text has to tell.
+# The end of a place, and whether its text stays; None: more text is needed.
 Found = tuple[int, bool] | None
 
 
 class Directives:
-    """Finds what of a message is markup; one instance per message."""
+    """Finds the markup in a message; one instance per message."""
 
     def __init__(self) -> None:
-        self._open = 0  # blocks that have not ended
+        self._open = 0  # open blocks
 
     def at_citation(self, text: str, at: int, *, is_end: bool) -> Found:
-        """Look at the beginning of a citation."""
+        """Look at a possible citation."""
         limit = at + _MAX_CITATION_CHARS
         number = _NUMBER.match(text, at + len(CITATION), limit)
         end = number.end() if number else at
@@ -65,7 +65,7 @@ class Directives:
         return min(end + 1, len(text)), False
 
     def _opening(self, text: str, at: int, *, is_end: bool) -> Found:
-        """Look at the line that begins a block; where it goes on, only what is in braces is markup."""
+        """Look at the line that opens a block; if text follows, only the part in braces is markup."""
         begin, limit = at + len(FENCE + _WRITING), at + _MAX_OPENING_CHARS
         line_end = text.find("\n", at, limit)
         if line_end < 0 and len(text) < limit and not is_end:
@@ -84,5 +84,5 @@ class Directives:
 
 
 def is_incomplete(beginning: str) -> bool:
-    """Return whether the end of a message is the beginning of a citation, and of nothing else."""
+    """Tell whether the end of a message is the beginning of a citation, and nothing else."""
     return len(beginning) >= _SURE and CITATION.startswith(beginning)

@@ -1,6 +1,7 @@
-"""What stands in the place of a private-use marker (protocol 5.2, the table of spec 7.2).
+"""The text that replaces a private-use marker (protocol 5.2, the table of spec 7.2).
 
-Some are citations, which may be left out; some are words of the sentence, which may not:
+Some markers are citations, which may be left out; others are words of the sentence, which must
+stay:
 
     cite      turn0search1 turn0news3          [title](url), or nothing
     entity    ["people", "Ada Example", 0]     Ada Example
@@ -20,19 +21,19 @@ from service.stages.markup.references import Reference, address, link
 from service.vocabulary.events import Source
 from service.vocabulary.text import without_private_use
 
-# Their first field is what the reader sees.
+# Kinds whose first field is the visible text.
 _TITLED = frozenset({"url", "video", "link_title"})
 _WORDS = _TITLED | {"entity", "product_entity", "product"}
 _CITATIONS = ("cite", "filecite", "memcite", "navlist")
 _FORMULA = re.compile("math|formula|latex|equation", re.IGNORECASE)
 _WEB = re.compile("https?://", re.IGNORECASE)
-# Of a formula whose JSON has backslashes of its own.
+# A formula whose JSON contains backslashes of its own.
 _CONTENT = re.compile(r'"([^"\\]{1,100})":\s*\{\s*"content":\s*"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _UNESCAPED = re.compile(r'\\(["\\/])')
 
 
 class Shown(Struct, frozen=True):
-    """What a marker becomes: Markdown, and what stands there where citations are not shown."""
+    """The replacement of a marker: Markdown, and plain words for where citations are not shown."""
 
     text: str
     words: str
@@ -48,7 +49,7 @@ class _Marker(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """What the marker itself calls its place, empty if it does not."""
+        """The marker's own name for its place, empty without one."""
         if not self.fields or self.kind in _CITATIONS:
             return ""
         is_titled = self.kind in _TITLED
@@ -57,7 +58,7 @@ class _Marker(Struct, frozen=True):
 
     @property
     def address(self) -> str:
-        """The page that the marker itself names, empty if it names none."""
+        """The page named by the marker itself, empty without one."""
         found = (field for field in self.fields if _WEB.match(field))
         return address(next(found, ""))
 
@@ -68,7 +69,7 @@ class _Marker(Struct, frozen=True):
 
 
 def shown_at(marker: str, reference: Reference | None) -> Shown:
-    """Return what stands in the place of a whole marker with the reference that fits it, if any."""
+    """Return the replacement of a complete marker, given its reference, if there is one."""
     kind, *fields = marker[1:-1].split(MARKER_FIELD)
     own = _Marker(kind, tuple(fields))
     if reference is not None and reference.is_hidden:
@@ -85,7 +86,7 @@ def shown_at(marker: str, reference: Reference | None) -> Shown:
 
 
 def _word(marker: _Marker, label: str, reference: Reference | None) -> Shown:
-    """Return a word of the sentence: what the reference calls it, else what the marker does."""
+    """Return a word of the sentence: the reference's name for it, else the marker's."""
     sources = reference.sources if reference else ()
     words = (reference.words if reference else "") or label
     url = next((source.url for source in sources if source.url), "")
@@ -102,7 +103,7 @@ def _displayed(formula: str) -> str:
 
 
 def _formula(field: str) -> str:
-    """Return the `content` of a widget for formulas in a marker's JSON."""
+    """Return the `content` of a formula widget in a marker's JSON."""
     if not field.startswith("{"):
         return ""
     value = _loads(field)
@@ -119,7 +120,7 @@ def _formula(field: str) -> str:
 
 
 def _labels(value: Any) -> Iterator[str]:
-    """Yield the names in a marker's JSON: the second of a list, or that of each selection."""
+    """Yield the names in a marker's JSON: the second entry of a list, or that of each selection."""
     match value:
         case [*_]:
             yield from _second(value)

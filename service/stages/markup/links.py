@@ -1,10 +1,10 @@
-"""Where links into the sandbox end in a text (protocol 5.5): each character is looked at once.
+"""Finds the ends of sandbox links in a text (protocol 5.5), looking at each character once.
+
+A text may consist of nothing but beginnings of links; searching for the end of each one anew would
+take quadratic time.
 
     [data](sandbox:/mnt/data/a (1).csv)     up to the parenthesis that closes the target
     sandbox:/mnt/data/a.csv. Or             up to what cannot be part of a path
-
-A text may be nothing but beginnings of links, so that looking for the end of each anew would take
-time in the square of its length.
 """
 
 import re
@@ -12,26 +12,26 @@ from collections import deque
 
 TARGET, BARE = "](sandbox:", "sandbox:"
 MAX_PATH_CHARS = 1024
-_MAX_KEPT = 4 * MAX_PATH_CHARS  # ends that nobody asked for yet
+_MAX_KEPT = 4 * MAX_PATH_CHARS  # ends that were not asked for yet
 _TARGET_MARK = re.compile(r"[()\n]")
 _PATH_END = re.compile(r"[\s()\[\]<>{}\"'`|*，。；：！？、（）【】「」『』《》“”]")
 _SENTENCE_END = ".,;:!?"
 
 
 class LinkEnds:
-    """The ends of the links in a text that grows, asked for in order; what is done with is dropped."""
+    """The ends of the links in a growing text, asked for in order; text before them is dropped."""
 
     def __init__(self) -> None:
         self._text = ""
-        self._read = 0  # up to where parentheses were followed
+        self._read = 0  # parentheses before this place have been followed
         self._depth = 0
-        self._open: deque[tuple[int, int]] = deque()  # of targets: where, and how deep inside
-        self._closed: dict[int, int] = {}  # by where it opened; 0: by the end of the line
-        self._searched = 0  # up to where there is no end of a path,
-        self._path_end = -1  # unless it is here
+        self._open: deque[tuple[int, int]] = deque()  # open targets: place and depth
+        self._closed: dict[int, int] = {}  # by opening; 0: the line ends first
+        self._searched = 0  # no path ends before this place,
+        self._path_end = -1  # except here
 
     def look_at(self, text: str) -> None:
-        """Take the text as it is now: what it was, and more."""
+        """Take the current text, which only grows."""
         self._text = text
 
     def drop(self, count: int) -> None:
@@ -50,9 +50,9 @@ class LinkEnds:
         self._closed = {at - count: end and end - count for at, end in closed if at >= count}
 
     def of_target(self, at: int) -> int | None:
-        """Return the place of the parenthesis that closes the target at `at`; None: not yet.
+        """Return the place of the parenthesis that closes the target at `at`; None: not known yet.
 
-        0 says that there is none: the line ends before, or the path would be too long.
+        0 means that there is none: the line ends first, or the path is too long.
         """
         opened = at + 1
         limit = opened + MAX_PATH_CHARS + len(BARE)
@@ -77,7 +77,7 @@ class LinkEnds:
             self._depth = 0
         elif mark == "(":
             self._depth += 1
-            if self._text.startswith("](", place - 1):  # what follows may not be there yet
+            if self._text.startswith("](", place - 1):  # the rest may not have arrived yet
                 self._open.append((place, self._depth))
         else:
             if self._open and self._open[-1][1] == self._depth:
@@ -85,7 +85,7 @@ class LinkEnds:
             self._depth -= 1
 
     def of_path(self, at: int) -> int | None:
-        """Return the end of the bare link at `at`; None: not yet; 0: the path would be too long."""
+        """Return the end of the bare link at `at`; None: not known yet; 0: the path is too long."""
         limit = at + len(BARE) + MAX_PATH_CHARS
         if self._path_end < at:
             begin = max(self._searched, at + len(BARE))
@@ -98,5 +98,5 @@ class LinkEnds:
 
 
 def without_sentence_end(link: str) -> str:
-    """Return a bare link without the punctuation of the sentence that ends with it."""
+    """Return a bare link without the punctuation that ends its sentence."""
     return link.rstrip(_SENTENCE_END)

@@ -1,9 +1,10 @@
-"""Delta -> Delta: citations, links and markup of the page out of the text (protocol 5, spec 7.2).
+"""Delta -> Delta: replaces citations, links and page markup in the text (protocol 5, spec 7.2).
 
-A marker may be cut anywhere between deltas. Text that may be the beginning of
-one is held back, and only that; a whole marker waits for its reference, and the
-text after it waits behind it. Whatever the text, each of its characters is looked at
-a bounded number of times.
+    "Water is wet\ue200cite\ue202turn0search1\ue201."  ->  "Water is wet [Example](https://…)."
+
+A marker may be cut anywhere between deltas. Text that may begin a marker is held back, and only that;
+a complete marker waits for its reference, and the text after it waits too. Whatever the text, each of
+its characters is looked at a bounded number of times.
 """
 
 import re
@@ -44,12 +45,12 @@ from service.vocabulary.events import (
     TurnFacts,
 )
 
-# Spec 7.2: how much text may queue behind a marker that has no reference yet.
+# Spec 7.2: the most text that waits behind a marker without a reference.
 MAX_QUEUED_CHARS = 2000
 
 
 def _beginnings(*words: str) -> str:
-    """Return an expression for every beginning of these words, the longest first."""
+    """Return a pattern for every beginning of these words, the longest first."""
 
     def tail(word: str) -> str:
         return re.escape(word[0]) + (f"(?:{tail(word[1:])})?" if len(word) > 1 else "")
@@ -57,21 +58,21 @@ def _beginnings(*words: str) -> str:
     return "|".join(tail(word[:-1]) for word in words)
 
 
-# What stops plain text: a private-use marker or styling mark, a bracket of the 2023 form, a
-# link into the sandbox, markup of the page, or (the group) an end that may become one of these.
+# The end of plain text: a private-use marker or styling mark, a bracket of the 2023 form, a link
+# into the sandbox, markup of the page, or (the group) an end that may become one of these.
 _STOP = re.compile(
     f"[\ue200-\ue206]|【|{re.escape(TARGET)}/|{BARE}/|{FENCE}|{re.escape(CITATION)}"
     f"|({_beginnings(TARGET + '/', BARE + '/', CITATION, FENCE)})\\Z"
 )
-# How what may become a link ends; all else has a colon in it.
+# The last characters of a possible beginning of a link; all other beginnings contain a colon.
 _LAST_OF_START = frozenset((TARGET + BARE).replace("/", ""))
 _NUMBERED_START = re.compile(r"【(?:\d{1,6}(?::\d{0,6})?(?:†[^【】\n]{0,300})?)?\Z")
 
 
 def plain_chars(text: str) -> int:
-    """Return how much of a text goes out as it is, the rest being held back; -1: not all is plain."""
+    """Return how many characters can be sent now, the rest being held; -1 if not all is plain."""
     if text.isascii() and text[-1:] not in _LAST_OF_START and ":" not in text:
-        return len(text)  # most words, for less than a search costs
+        return len(text)  # most texts, cheaper than a search
     stop = _STOP.search(text)
     if stop is None:
         return len(text)
@@ -79,7 +80,7 @@ def plain_chars(text: str) -> int:
 
 
 class _Step(Struct, frozen=True, gc=False):
-    """What becomes of the text from a stop to `end`: it stays as it is, or `piece` takes its place."""
+    """What happens with the text from a stop to `end`: it stays, or `piece` replaces it."""
 
     end: int
     is_text: bool = False
@@ -87,13 +88,13 @@ class _Step(Struct, frozen=True, gc=False):
 
 
 class Markers:
-    """Replace markers by citations and file requests; one instance per answer."""
+    """Replaces markers by citations and file requests; one instance per answer."""
 
     def __init__(self) -> None:
         self._held = ""
-        self._start = 0  # where `_held` begins in the raw text of the message
-        self._last = "\n"  # what stands before it there
-        self._searched = 0  # how much of a marker that it begins with has no end
+        self._start = 0  # the place of `_held` in the message's raw text
+        self._last = "\n"  # the character before it
+        self._searched = 0  # the part of its first marker already searched for an end
         self._message_id = ""
         self._conversation_id = ""
         self._citations: dict[str, Citations] = {}  # by message id
@@ -110,7 +111,7 @@ class Markers:
 
     @property
     def is_idle(self) -> bool:
-        """Whether no marker is under way: what is held back may at most become one."""
+        """Whether no marker is open; held text may at most begin one."""
         return not self._held or plain_chars(self._held) == 0
 
     def feed(self, delta: Delta | ReferencesKnown) -> Iterable[Delta]:
@@ -121,7 +122,7 @@ class Markers:
             if plain_chars(text) == size:
                 self._start += size
                 self._last = text[-1:] or self._last
-                return (delta,)  # nearly all of them
+                return (delta,)  # nearly all deltas
         return self._feed(delta)
 
     def _feed(self, delta: Delta | ReferencesKnown) -> Iterator[Delta]:
@@ -165,7 +166,7 @@ class Markers:
                 return delta
 
     def _advance(self, *, is_end: bool) -> Iterator[Delta]:
-        """Give out what is decided; at the end of a message everything is."""
+        """Yield what is decided; at the end of a message, everything."""
         text, begin, at = self._held, 0, 0
         self._ends.look_at(text)
         while (stop := _STOP.search(text, at)) is not None:
@@ -189,7 +190,7 @@ class Markers:
         self._last = text[at - 1 : at] or self._last
 
     def _at_stop(self, text: str, at: int, *, is_end: bool) -> _Step | None:
-        """Return what becomes of the text at a stop, None as long as it has to wait."""
+        """Return what happens with the text at a stop, None while it has to wait."""
         first = text[at]
         if first == MARKER_OPEN:
             return self._private_use(text, at, is_end=is_end)
@@ -220,7 +221,7 @@ class Markers:
         return _Step(len(text)) if is_end else None
 
     def _marker(self, text: str, at: int, end: int, *, is_end: bool) -> _Step | None:
-        """Put what it stands for in place of a whole marker, wait for it, or give it up."""
+        """Replace a complete marker, wait for its reference, or give it up."""
         marker, start = text[at:end], self._start + at
         citations = self._citations_of(self._message_id)
         reference = citations.find(marker, start)
@@ -288,7 +289,7 @@ class Markers:
 
 
 def _shown(marker: str, reference: Reference | None) -> Shown:
-    """Return what stands in the place of a marker of either form."""
+    """Return the replacement of a marker of either form."""
     numbers = NUMBERED.fullmatch(marker)
     if numbers is None:
         return shown_at(marker, reference)

@@ -1,4 +1,4 @@
-"""Private-use markers: where one ends, and text without them (protocol 5.2, spec 1.3).
+"""Private-use markers: finds their ends, and removes them (protocol 5.2, spec 1.3).
 
 U+E200 kind (U+E202 field)* U+E201        U+E203 to U+E206 are styling marks
 """
@@ -6,9 +6,9 @@ U+E200 kind (U+E202 field)* U+E201        U+E203 to U+E206 are styling marks
 import re
 
 MARKER_OPEN, MARKER_CLOSE, MARKER_FIELD = "\ue200", "\ue201", "\ue202"
-# The longest markers seen name about ten pages; beyond this an unclosed one is a mistake.
+# The longest markers seen name about ten pages; a longer one without an end is a mistake.
 MAX_MARKER_CHARS = 2000
-# One whose field is JSON may hold a widget: it is no mistake yet.
+# A field of JSON may contain a widget, so such a marker may be longer.
 MAX_JSON_MARKER_CHARS = 16_000
 _ANY = re.compile("[\ue200-\ue206]")
 _BOUND = re.compile("[\ue200\ue201]")
@@ -16,15 +16,15 @@ _JSON_MARKER = re.compile("\ue200\\w{1,40}\ue202[\\[{]")
 
 
 def marker_end(text: str, at: int, searched: int = 0) -> tuple[int, bool] | None:
-    """Return where the marker that opens at `at` ends, and whether it is whole; None: not yet.
+    """Return the end of the marker at `at`, and whether it is complete; None: not known yet.
 
-    One that another opening breaks off ends there; of one that goes on for too long only
-    the opening is a mark. Each character is looked at by one marker only.
+    A marker that another opening interrupts ends there; of a marker that is too long only the
+    opening is removed. Each character is looked at for one marker only.
 
     Args:
-        text: that may go on.
+        text: may go on.
         at: the place of a `MARKER_OPEN`.
-        searched: up to where there is no bound, from an earlier look.
+        searched: the place up to which an earlier call has found no end.
     """
     limit = at + (MAX_JSON_MARKER_CHARS if _JSON_MARKER.match(text, at) else MAX_MARKER_CHARS)
     bound = _BOUND.search(text, max(at + 1, searched), limit)
@@ -35,14 +35,14 @@ def marker_end(text: str, at: int, searched: int = 0) -> tuple[int, bool] | None
 
 
 class StripMarkers:
-    """Remove markers and styling marks from text that comes in pieces; one per text."""
+    """Removes markers and styling marks from text in pieces; one instance per text."""
 
     def __init__(self) -> None:
-        self._held = ""  # a marker that has not ended
+        self._held = ""  # a marker without its end
         self._searched = 0
 
     def feed(self, text: str) -> str:
-        """Return what can be shown now; an open marker waits for its end."""
+        """Return the text that can be shown now; an open marker waits for its end."""
         if not self._held and _ANY.search(text) is None:
             return text
         text, self._held = self._held + text, ""
@@ -62,5 +62,5 @@ class StripMarkers:
 
 
 def without_markers(text: str) -> str:
-    """Return a whole text without its markers; one that never ends goes with what follows it."""
+    """Return a text without its markers; one without an end is removed with all that follows."""
     return StripMarkers().feed(text)

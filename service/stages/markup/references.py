@@ -1,7 +1,7 @@
-"""`metadata.citations` and `metadata.content_references` as records (protocol 5.3, 5.4).
+"""Reads `metadata.citations` and `metadata.content_references` (protocol 5.3, 5.4).
 
-{"type": "grouped_webpages", "matched_text": "\ue200cite\ue202turn0search1\ue201", "start_idx": 40,
- "alt": null, "items": [{"title": "Example", "url": "https://example.org/"}]}
+{"type": "grouped_webpages", "matched_text": "\ue200cite\ue202turn0search1\ue201",
+ "start_idx": 40, "alt": null, "items": [{"title": "Example", "url": "https://example.org/"}]}
 """
 
 import operator
@@ -16,11 +16,11 @@ from msgspec import Struct
 from service.vocabulary.events import Message, Source
 from service.vocabulary.text import has_private_use
 
-# Of one message: deep research has 400. What is beyond is not looked at, since each change of
-# the list is held against all of it.
+# Per message: deep research has 400. Further ones are ignored, since each change of the list is
+# compared with all of it.
 MAX_REFERENCES = 2_000
-MAX_SOURCES = 64  # pages of one reference
-# Kinds that the official client shows nothing for.
+MAX_SOURCES = 64  # per reference
+# Kinds for which the official client shows nothing.
 _SILENT_KINDS = (
     "hidden",
     "invalid",
@@ -38,9 +38,9 @@ _WORD_KINDS = frozenset(
 )
 _LEARNING_BLOCK = "learning_block"
 _TEXT_FIELDS = ("prompt_text", "description", "name", "title")
-_OWN = ("item", "product", "video")  # objects in which a reference has its page and name
+_OWN = ("item", "product", "video")  # objects that contain a reference's page and name
 _OTHER_SCHEME = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:", re.IGNORECASE)
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")  # browsers pass over them, also within a scheme
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")  # browsers ignore them, even within a scheme
 _ENDS_LINK = re.compile(r"[ <>\"`\\|]")
 _BAR = re.compile(r"(?<!\\)\|")
 _LINE_END = re.compile(r"\s*[\r\n]\s*")
@@ -51,12 +51,11 @@ class Reference(Struct, frozen=True):
     """One entry of `metadata.citations` or `metadata.content_references`.
 
     `matched_text` is the marker it belongs to (empty when unknown), `index` the
-    `cited_message_idx`, `file_index` the pair (retrieval turn, file index), `start`
-    the code-point offset of the marker in the message's raw text. `text` is the
-    Markdown that replaces a citation; it is final when `is_complete`. `words` is what
-    the reference itself calls its place, `alt` the same with its link if it has one, and
-    `is_word` says that the place is a word of the sentence; `formula` is that of a
-    learning block; where `is_hidden`, nothing is shown.
+    `cited_message_idx`, `file_index` the pair (retrieval turn, file index), `start` the code-point
+    offset of the marker in the message's raw text. `text` is the Markdown that replaces a citation;
+    it is final when `is_complete`. `words` is the reference's own name for its place, `alt` the
+    same with its link if it has one, and `is_word` tells that the place is a word of the sentence;
+    `formula` is that of a learning block; where `is_hidden`, nothing is shown.
     """
 
     matched_text: str
@@ -81,9 +80,9 @@ class ReferencesKnown(Struct, frozen=True):
 
 
 class ReadReferences:
-    """Reads the references of one message again and again; one instance per message.
+    """Reads the references of one message each time it changes; one instance per message.
 
-    A list that is patched item by item (protocol 5.4) costs as much as what has changed of it.
+    A list that is patched item by item (protocol 5.4) costs only as much as its changes.
     """
 
     def __init__(self) -> None:
@@ -112,7 +111,7 @@ class ReadReferences:
 
 
 class _List:
-    """One of the two lists, its entries read once each; malformed ones are left out."""
+    """One of the two lists, with each entry read once; malformed entries are left out."""
 
     def __init__(self, read: Callable[[dict[str, Any]], Reference | None]) -> None:
         self._read = read
@@ -120,7 +119,7 @@ class _List:
         self._references: list[Reference | None] = []
 
     def feed(self, raw: Any) -> bool:
-        """Take the list as it is now, and return whether it has changed."""
+        """Take the current list, and return whether it has changed."""
         raw = raw[:MAX_REFERENCES] if isinstance(raw, list) else []
         start, end, new_end = changed_part(self._raw, raw, operator.is_)
         if start == end == new_end:
@@ -138,7 +137,7 @@ class _List:
 def changed_part(
     old: Sequence[Any], new: Sequence[Any], same: Callable[[Any, Any], bool] = operator.eq
 ) -> tuple[int, int, int]:
-    """Return where two lists begin to differ, and where what differs ends in each of them."""
+    """Return the place where two lists begin to differ, and the end of the difference in each."""
     size = min(len(old), len(new))
     start = _common(size, lambda low, high: all(map(same, old[low:high], new[low:high])))
     tail = _common(
@@ -151,7 +150,7 @@ def changed_part(
 
 
 def _common(size: int, is_same: Callable[[int, int], bool]) -> int:
-    """Return how many of the first `size` places are the same, by halves."""
+    """Return how many of the first `size` places are equal, by halving."""
     low, high = 0, size
     while low < high:
         middle = (low + high + 1) // 2
@@ -210,7 +209,7 @@ def _content(raw: dict[str, Any]) -> Reference | None:
 
 
 def _read_alt(alt: str) -> tuple[str, tuple[Source, ...]]:
-    """Return the words of an `alt`, and the page it leads to if it is a link."""
+    """Return the words of an `alt`, and its page if it is a link."""
     linked = _ALT_LINK.fullmatch(alt)
     if linked is None:
         return alt, ()
@@ -219,7 +218,7 @@ def _read_alt(alt: str) -> tuple[str, tuple[Source, ...]]:
 
 
 def _own_words(raw: dict[str, Any]) -> str:
-    """Return what a reference without an `alt` calls its place."""
+    """Return the name that a reference without an `alt` has for its place."""
     owners = (raw, *(_object(raw.get(field)) for field in _OWN))
     return next((text for owner in owners if (text := _first(owner, ("name", "title")))), "")
 
@@ -231,9 +230,9 @@ def _formula(raw: dict[str, Any]) -> str:
 
 
 def _sources(raw: dict[str, Any]) -> Iterator[Source]:
-    """Yield the reference's pages: its items, else the fallback items, else itself.
+    """Yield the reference's pages: its items, else the fallback items, else its own.
 
-    Behind each item come the pages that support it.
+    Each item is followed by the pages that support it.
     """
     seen: set[str] = set()
     own = [raw, *(raw.get(field) for field in _OWN)]
@@ -256,10 +255,10 @@ def _has_page(sources: tuple[Source, ...]) -> bool:
 
 
 def address(url: str) -> str:
-    """Return where a page is, as it may stand in a link; empty for what is not of the web.
+    """Return the address of a page, safe inside a link; empty if it is not of the web.
 
-    Pages are found by the model, and name themselves: an address may be a script, or end the link
-    that it stands in and begin another.
+    The model finds pages, and pages name themselves: an address may be a script, or may end its
+    link and begin another.
     """
     url = _CONTROLS.sub("", url).strip()
     if _OTHER_SCHEME.match(url) or has_private_use(url):
@@ -278,12 +277,12 @@ def _is_balanced(url: str) -> bool:
 
 
 def link(title: str, url: str) -> str:
-    """Return a Markdown link, in whose title no link ends or begins, nor a cell of a table."""
+    """Return a Markdown link whose title cannot end or begin a link, nor end a table cell."""
     return f"[{in_table(_LINE_END.sub(' ', title).replace('](', '] ('))}]({url})"
 
 
 def _shown(alt: str) -> str:
-    """Return an `alt` as it may stand in a table if it is a link; a block is left as it is."""
+    """Return an `alt` safe inside a table if it is a link; a block stays unchanged."""
     return alt if "](" not in alt or "\n" in alt else in_table(alt)
 
 
@@ -292,18 +291,18 @@ def _link(sources: tuple[Source, ...]) -> str:
 
 
 def in_table(text: str) -> str:
-    """Return a text that ends no cell of a table."""
+    """Return a text that cannot end a table cell."""
     return _BAR.sub(r"\\|", text)
 
 
 def _first(raw: dict[str, Any], fields: Iterable[str]) -> str:
-    """Return the first of some fields that has a text without a marker."""
+    """Return the first of these fields that has a text without a marker."""
     texts = (_str(raw, field) for field in fields)
     return next((text for text in texts if text and not has_private_use(text)), "")
 
 
 def _is_whole(alt: str) -> bool:
-    """Return whether an `alt`, which may be patched piece by piece, has all its brackets."""
+    """Tell whether an `alt`, which may arrive piece by piece, has all its brackets."""
     return bool(alt) and alt.count("[") == alt.count("]") and alt.count("(") == alt.count(")")
 
 

@@ -38,7 +38,7 @@ from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, 
 
 
 class PictureForm(StrEnum):
-    """How a generated picture stands in the text."""
+    """The form of a generated picture in the text."""
 
     MARKDOWN = "markdown"
     PLAIN = "plain"
@@ -46,7 +46,7 @@ class PictureForm(StrEnum):
 
 
 class BotFormat(Struct, frozen=True):
-    """What an answer's text shows; chosen once per request."""
+    """The parts of an answer that its text shows; chosen once per request."""
 
     shows_tools: bool
     shows_citations: bool
@@ -71,9 +71,9 @@ RAW = BotFormat(
     shows_notices=False,
     pictures=PictureForm.NONE,
 )
-# For answers of items, which have their own for pictures, citations and calls.
+# For answers made of items, which have fields for pictures, citations and calls.
 ITEMS = structs.replace(RAW, shows_file_links=True)
-# For answers of blocks, whose readers know calls of their own tools only.
+# For answers made of blocks, whose readers accept calls of their own tools only.
 BLOCKS = structs.replace(WEB, shows_tools=False)
 
 IMAGE_PLACEHOLDER = "<<ImageDisplayed>>"
@@ -89,25 +89,26 @@ class Render:
         self._format = bot_format
         self._guard = Guard()
         self._open_call: str | None = None  # message id of the tool call whose fence is open
-        self._needs_blank_line = False  # a visible message began and nothing separates it yet
-        self._has_answer_text = False  # answer text went out since the last rendered block
+        self._needs_blank_line = False  # a visible message began, and no separator was sent yet
+        self._has_answer_text = False  # answer text was sent since the last rendered block
         self._is_at_line_start = True
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing of ours goes before answer text that comes now."""
+        """Whether answer text would be sent unchanged now, with nothing before it."""
         return self._open_call is None and not self._needs_blank_line
 
     @property
     def removed(self) -> int:
-        """How many private-use marks the last guard has taken out."""
+        """The number of private-use marks that the last guard has removed."""
         return self._guard.removed
 
     def feed(self, delta: Delta) -> list[Rendered]:
         """Return zero or more rendered pieces for one delta; never waits."""
         return [self._guard.feed(piece) for piece in self._rendered(delta)]
 
-    # One branch for each kind of delta: longer than the budget so that the table of 7.2 is one table.
+    # One branch for each kind of delta: longer than the budget, so that the table of spec 7.2 is
+    # one table.
     def _rendered(self, delta: Delta) -> Iterator[Rendered]:  # noqa: C901, PLR0912 - see above
         match delta:
             case AnswerText(text):
@@ -158,7 +159,7 @@ class Render:
         yield piece
 
     def _block(self, text: str) -> Iterator[Rendered]:
-        """Render text that is not the model's: it separates messages by itself."""
+        """Render text of the gateway's own, with its own separators."""
         yield ContentText(text)
         self._needs_blank_line = self._has_answer_text = False
         self._is_at_line_start = text.endswith("\n")
@@ -239,7 +240,7 @@ class Render:
             yield from self._block(f"{start}图片链接：{ready.url}\n")
 
     def _file(self, ready: AssetReady) -> Iterator[Rendered]:
-        """Continue a link whose label is out already, or put a bare link."""
+        """Continue a link whose label was sent, or send a bare link."""
         is_target = ready.wanted.form is LinkForm.TARGET
         if not self._format.shows_file_links:
             yield from self._answer(ContentText("]" if is_target else ""))
@@ -252,6 +253,6 @@ class Render:
 
 
 def _fence_around(text: str) -> str:
-    """Return the shortest fence that no fence within the text closes."""
+    """Return the shortest fence that the text does not contain."""
     longest = max((len(ticks[0]) for ticks in _TICKS.finditer(text)), default=0)
     return "`" * max(_LEAST_TICKS, longest + 1)

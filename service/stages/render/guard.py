@@ -1,7 +1,7 @@
 """Rendered -> Rendered: the last guard against private-use marks (spec 7.2).
 
-The stages before it leave none. What they miss, or what comes where nobody looks for it, as in
-the title of a page or the words of an error, is taken out here and counted.
+The stages before it should leave none. Marks that they miss, or that come in unexpected places,
+such as the title of a page or the words of an error, are removed here and counted.
 """
 
 import operator
@@ -12,19 +12,19 @@ from msgspec import Struct, structs
 from service.vocabulary.rendered import ContentText, Rendered
 from service.vocabulary.text import has_private_use, without_private_use
 
-REMOVED = "private-use character"  # the kind of anomaly
+REMOVED = "private-use character"  # the kind of unknown event
 
 
 class Guard:
-    """Takes the marks out of pieces; `removed` counts them."""
+    """Removes the marks from pieces; `removed` counts them."""
 
     def __init__(self) -> None:
         self.removed = 0
 
     def feed(self, piece: Rendered) -> Rendered:
-        """Return a piece without marks, which is the piece itself unless it had some."""
+        """Return a piece without marks; without any in it, the piece itself."""
         if type(piece) is ContentText and not has_private_use(piece.text):
-            return piece  # nearly all of them
+            return piece  # nearly all pieces
         cleaned: Rendered = self._cleaned(piece)
         return cleaned
 

@@ -1,4 +1,4 @@
-"""Text that grows: what of it the caller has not seen (spec 7.2, rewrite)."""
+"""A growing text, and the part of it that the caller has not seen (spec 7.2, rewrite)."""
 
 from service.vocabulary.text import Pieces, common_chars, ends_in_half, join_surrogates
 
@@ -6,18 +6,18 @@ from service.vocabulary.text import Pieces, common_chars, ends_in_half, join_sur
 class Growth:
     """The text of one message; one instance per message id.
 
-    What was given out is never withdrawn. A text that turns back (a replay after
-    a hand-off, a truncation) gives nothing until it has caught up; one that
-    turns into another gives what follows the common beginning, counted in
-    `rewrites`. A high surrogate at the end waits for its other half.
+    What was returned is never withdrawn. A text that goes back (a replay after a hand-off, a
+    truncation) returns nothing until it has caught up. A text that changes returns what follows the
+    common beginning, and counts in `rewrites`. A high surrogate at the end waits for its other
+    half.
     """
 
     def __init__(self) -> None:
         self.rewrites = 0
         self._given = ""  # the text that counts as seen
-        self._pieces: Pieces | None = None  # seen as well, not yet joined to it
+        self._pieces: Pieces | None = None  # seen as well, but not yet joined to it
         self._half = ""  # a high surrogate after it
-        self._replayed: int | None = None  # how much of it the text now says again, if not all
+        self._replayed: int | None = None  # the length that is repeated now
 
     @property
     def text(self) -> str:
@@ -26,11 +26,11 @@ class Growth:
 
     @property
     def is_level(self) -> bool:
-        """Whether what was given out is all there is, so that more text is just that."""
+        """Whether all of the text was returned, so that more text is simply new."""
         return self._replayed is None and not self._half
 
     def replace(self, text: str, *, is_final: bool = False) -> str:
-        """Take the whole text as it is now and return its unseen end."""
+        """Take the whole current text and return its unseen end."""
         shown, self._half = text, ""
         if not is_final and ends_in_half(text):
             shown, self._half = text[:-1], text[-1]
@@ -44,7 +44,7 @@ class Growth:
         return self._rewritten(given, shown)
 
     def append(self, text: str) -> str:
-        """Take text added to the end and return what of it is unseen; costs no more for a long text."""
+        """Take text added to the end and return its unseen part, at a cost that does not grow."""
         if self._half:
             text, self._half = join_surrogates(self._half + text), ""
         if ends_in_half(text):
@@ -58,14 +58,14 @@ class Growth:
         return text
 
     def _replay(self, text: str, at: int) -> str:
-        """Take text that comes where the same has been seen; return what goes beyond it."""
+        """Take text that repeats seen text; return the part beyond it."""
         given = self._joined()
         left = len(given) - at
         if given.startswith(text[:left], at):
             self._replayed = at + len(text) if len(text) < left else None
             return text[left:]
         unseen = self._rewritten(given, given[:at] + text)
-        self._given = self._given[: len(self._given) - len(unseen)]  # it is added as any other
+        self._given = self._given[: len(self._given) - len(unseen)]  # it is added like any other
         return unseen
 
     def _rewritten(self, given: str, shown: str) -> str:

@@ -1,4 +1,4 @@
-"""Which pictures of a message are the model's own (protocol 2.7 and 8.2)."""
+"""Finds the pictures of a message that the model itself has made (protocol 2.7 and 8.2)."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -25,10 +25,10 @@ class Picture(Struct, frozen=True):
 
 
 def generated_pictures(message: Message, previous_recipient: str | None) -> list[Picture]:
-    """Return the pictures that this message shows as its own work.
+    """Return the pictures that this message shows as the model's own work.
 
-    Never those of the user: only tool and assistant messages are asked, and one
-    sign of generation is wanted. No single sign is on every recording.
+    Only tool and assistant messages are considered, never the user's, and only with a sign of
+    generation. No single sign appears in every recording.
     """
     if message.role not in ("tool", "assistant"):
         return []
@@ -95,20 +95,20 @@ def _size(value: Any) -> int | None:
 
 
 class Pictures:
-    """The pictures of one turn, each asked for once; one instance per turn.
+    """The pictures of one turn, each requested once; one instance per turn.
 
     Args:
-        sent: what the turn sent, whose files are no output; it tells whether previews are wanted.
+        sent: the turn's own files, which are not output, and whether previews are wanted.
     """
 
     def __init__(self, sent: SentHistory) -> None:
         self._known = set(sent.file_ids)
         self._wants_previews = sent.wants_previews
-        self._shown: set[str] = set()  # ids of previews that were asked for
+        self._shown: set[str] = set()  # ids of requested previews
         self._previews: dict[str, tuple[Picture, ...]] = {}  # by message id
 
     def of_message(self, message: Message, recipient: str | None) -> Iterator[AssetWanted]:
-        """Yield a request for each that is done; keep the last preview of those that are not."""
+        """Yield a request for each finished picture; keep the last preview of the others."""
         pictures = generated_pictures(message, recipient)
         self._previews[message.id] = tuple(each for each in pictures if each.is_preview)
         for picture in pictures:
@@ -119,11 +119,11 @@ class Pictures:
                 yield _asset(message.id, picture, is_preview=True)
 
     def of_result(self, message: Message) -> Iterator[AssetWanted]:
-        """Yield a request for each of a code interpreter's result."""
+        """Yield a request for each picture of a code interpreter's result."""
         return self._wanted(message.id, result_pictures(message))
 
     def last(self) -> Iterator[AssetWanted]:
-        """Yield a request for each preview after which nothing better came."""
+        """Yield a request for each preview that no better picture followed."""
         for message_id, previews in self._previews.items():
             yield from self._wanted(message_id, previews)
         self._previews.clear()

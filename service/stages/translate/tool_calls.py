@@ -1,11 +1,11 @@
-"""What a reader can use of the model's calls to the website's tools (protocol 2.6, spec 7.2).
+"""The readable parts of the model's calls of the website's tools (protocol 2.6, spec 7.2).
 
     python, dalle.text2im, <domain>__jit_plugin.<operation>    a block, as it comes
     canmore.create_textdoc {"name", "type", "content"}         the document
     web.run {"search_query": [{"q": …}]}                       nothing; the queries as data
     bio, image_gen, container.exec, …                          nothing, as on the website
 
-The JSON is a model's: line ends and backslashes may stand in it as they are, and it may break off.
+A model wrote the JSON: it may contain raw line ends and backslashes, and may break off.
 """
 
 import json
@@ -28,10 +28,10 @@ _READABLE = frozenset(
 _CREATE, _UPDATE = "canmore.create_textdoc", "canmore.update_textdoc"
 _SEARCHES = frozenset({"web", "search"})
 _SEARCH_ITEM = "web_search_call"
-_MARKDOWN = "markdown"  # what a document of the canvas is written in
+_MARKDOWN = "markdown"  # the language of documents on the canvas
 _LANGUAGE = re.compile(r"[\w+#.-]{1,20}")
 _WHITE = re.compile(r"\s+")
-# Fields of a call whose JSON is not whole. One match from the first such field on.
+# Fields of a call with incomplete JSON; one match, from the first such field on.
 _FIELD = r'"{}"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)'
 _FIELDS = {
     name: re.compile(_FIELD.format(name), re.DOTALL)
@@ -39,7 +39,7 @@ _FIELDS = {
 }
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|(\\u[0-9a-fA-F]{0,3}\Z)|(\\)')
 _CALLED = re.compile(r'\s*search\(\s*"((?:[^"\\]|\\.){0,1000})"')
-MAX_CUT_CHARS = 1_000_000  # of a call whose JSON is broken; a whole one has the limit of an event
+MAX_CUT_CHARS = 1_000_000  # of a call with broken JSON; complete JSON has the limit of an event
 MAX_QUERIES = 20
 MAX_QUERY_CHARS = 500
 
@@ -48,7 +48,7 @@ Search = ToolItemStarted | ToolItemStep | ToolItemEnded
 
 
 def use_of(message: Message) -> Use:
-    """Return what becomes of a call: unknown tools are hidden like the website's own."""
+    """Return how a call is shown; unknown tools are hidden like the website's own."""
     name = message.recipient
     if name in (_CREATE, _UPDATE):
         return Use.DOCUMENT
@@ -58,20 +58,20 @@ def use_of(message: Message) -> Use:
 
 
 def is_reply_of_action(message: Message, call: Message) -> bool:
-    """Return whether a message tells that a call was an action's (protocol 2.8)."""
+    """Tell whether a message shows that a call was an action's (protocol 2.8)."""
     return message.role == "tool" and message.name == call.recipient and is_action(message)
 
 
 class ToolCalls:
-    """The calls of one turn, and what is written on the canvas by them."""
+    """The calls of one turn, and the document that they write on the canvas."""
 
     def __init__(self) -> None:
         self._searches = 0
-        self._title = ""  # of the document that was written last
+        self._title = ""  # of the latest document
         self._language = _MARKDOWN
 
     def feed(self, message: Message, progress: Progress) -> Iterator[ToolCallText | Search]:
-        """Yield what can be told of a call while it grows."""
+        """Yield the parts of a call that can be shown while it grows."""
         progress.use = use_of(message)
         unseen = progress.growth.replace(call_text(message), is_final=message.is_finished)
         is_last = message.is_finished and not progress.is_finished
@@ -86,7 +86,7 @@ class ToolCalls:
             yield from self._searched(queries)
 
     def _searched(self, queries: tuple[str, ...]) -> Iterator[Search]:
-        """Tell a search as the item that it is in a response; all of it at once, as it is known."""
+        """Yield the queries of a call as one search, once they are complete."""
         number, self._searches = self._searches, self._searches + 1
         action = {"type": "search", "query": queries[0], "queries": [*queries]}
         item = {"type": _SEARCH_ITEM, "action": action}
@@ -96,7 +96,7 @@ class ToolCalls:
         yield ToolItemEnded(number, {**item, "status": "completed"})
 
     def whole(self, message: Message, progress: Progress) -> Iterator[ToolCallText | AnswerBlock]:
-        """Yield what a call that had to be whole has become, if it is for a reader."""
+        """Yield the readable content of a complete call, if it has any."""
         text = progress.growth.text
         if progress.use is Use.SHOWN:
             yield ToolCallText(message.id, call_language(message), text, is_last=True)
@@ -104,7 +104,7 @@ class ToolCalls:
             yield block
 
     def _document(self, message: Message, text: str) -> AnswerBlock | None:
-        """Return the document of a call, or what an update puts into it; None: it says neither."""
+        """Return the document that a call creates or updates, None if it does neither."""
         call = _loads(text)
         fields = call if isinstance(call, dict) else _cut_fields(text)
         if message.recipient == _CREATE:
@@ -117,7 +117,7 @@ class ToolCalls:
 
 
 def queries_of(message: Message, text: str) -> tuple[str, ...]:
-    """Return what a finished call searches the web for; empty when it does something else."""
+    """Return the web queries of a finished call; empty for other calls."""
     if tool_of(message.recipient) not in _SEARCHES:
         return ()
     value = _loads(text)
@@ -145,7 +145,7 @@ def _replacements(fields: dict[str, Any]) -> Iterator[str]:
 
 
 def _language(kind: str) -> str:
-    """Return what the fence of a document says: `document`, or `code/python`."""
+    """Return the fence's language for a document's type: `document`, or `code/python`."""
     _, is_code, language = kind.partition("/")
     if not is_code:
         return _MARKDOWN
@@ -153,25 +153,25 @@ def _language(kind: str) -> str:
 
 
 def _cut_fields(text: str) -> dict[str, Any]:
-    """Return the texts of a call whose JSON breaks off, as far as they came."""
+    """Return the text fields of a call whose JSON breaks off, as far as they came."""
     found = {name: pattern.search(text, 0, MAX_CUT_CHARS) for name, pattern in _FIELDS.items()}
     return {name: _unescaped(match[1]) for name, match in found.items() if match}
 
 
 def _unescaped(literal: str) -> str:
-    """Return the text of a JSON string that a model wrote, up to where it breaks off."""
+    """Return the text of a JSON string as a model wrote it, up to where it breaks off."""
     value = _loads(f'"{_ESCAPE.sub(_mended, literal)}"')
     return value if isinstance(value, str) else ""
 
 
 def _mended(found: re.Match[str]) -> str:
     if found[1]:
-        return ""  # half an escape
+        return ""  # an incomplete escape
     return "\\\\" if found[2] else found[0]
 
 
 def _loads(text: str) -> Any:
-    """Return a JSON value, None if it is none."""
+    """Return a JSON value, None if the text is not JSON."""
     try:
         return json.loads(text, strict=False)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""UpstreamEvent -> Delta: what of a turn is an answer (protocol 2.6 to 2.12, spec 6.2, 7.2)."""
+"""UpstreamEvent -> Delta: which parts of a turn are its answer (protocol 2.6 to 2.12, spec 6.2)."""
 
 from collections.abc import Iterable, Iterator
 from typing import assert_never
@@ -61,7 +61,7 @@ from service.vocabulary.events import (
     WebSocketHandOff,
 )
 
-_LATE_TOOL = "image_gen"  # whatever comes during the wait for a picture is an image tool's
+_LATE_TOOL = "image_gen"  # during the wait for a picture, every tool message is an image tool's
 _NOT_DRAWN = "The upstream could not draw the picture. It said: "
 
 _CONSENT = (
@@ -71,7 +71,7 @@ _CONSENT = (
 
 
 class Translate:
-    """Turn the events of one turn into deltas; one instance per answer.
+    """Turns the events of one turn into deltas; one instance per answer.
 
     The last delta is always a `TurnEnded`; events after it are ignored.
     """
@@ -82,12 +82,12 @@ class Translate:
         self._turn = TurnSoFar()
         self._facts = TurnFacts(conversation_id=conversation_id)
         self._answering: str | None = None  # id of the visible message that grew last
-        self._is_tool_since = False  # a tool call or tool message came since that one began
-        self._reasoning: str | None = None  # id of the message that reasoned last
-        self._recipient: str | None = None  # of the last tool call
-        self._held: Message | None = None  # is told whole, and may still grow
+        self._is_tool_since = False  # a tool call or tool message came after that one began
+        self._reasoning: str | None = None  # id of the message with the latest reasoning
+        self._recipient: str | None = None  # of the latest tool call
+        self._held: Message | None = None  # shown only when complete, and may still grow
         self._calls = ToolCalls()
-        self._begun: dict[str, Progress] = {}  # answers of which nothing is out
+        self._begun: dict[str, Progress] = {}  # answers of which nothing has been sent
         self._shown = Pictures(sent)
         self._resume_token: str | None = None
         self._late = LatePictures()
@@ -96,23 +96,23 @@ class Translate:
 
     @property
     def patience_seconds(self) -> float | None:
-        """How long silence may still last before it counts as the end, None: no end is in sight."""
+        """How many seconds of silence count as the end; None: silence ends nothing."""
         return self._turn.patience_seconds
 
     @property
     def growing(self) -> str | None:
-        """The id of the visible message to which more text may only be added, None: none is."""
+        """The id of the visible message that further text can only lengthen; None: there is none."""
         progress = self._messages.get(self._answering or "")
         if progress is None or self._turn.is_over or not progress.is_growing:
             return None
         return self._answering
 
     def text_of(self, message_id: str) -> str:
-        """Return all that a message known here says so far."""
+        """Return the whole text so far of a known message."""
         return self._messages[message_id].growth.text
 
     def note(self, kind: str) -> None:
-        """Count something unexpected."""
+        """Count an unexpected kind found outside of the stages."""
         self._turn.count_unknown(kind)
 
     # One branch for each kind of event: longer than the budget so that the union is matched once.
@@ -177,7 +177,7 @@ class Translate:
             yield facts
 
     def _appended(self, message_id: str, text: str) -> Iterator[Delta]:
-        """Take an increment of a message whose kind is known."""
+        """Yield the deltas of an increment to a message of known kind."""
         progress = self._messages.get(message_id)
         if progress is None or progress.is_dropped:
             return
@@ -197,7 +197,7 @@ class Translate:
             case MessageKind.REASONING:
                 yield from self._grown_reasoning(message_id, progress.growth.append(text))
             case _:
-                pass  # its next snapshot holds this text as well
+                pass  # its next snapshot contains this text as well
 
     # --- whole messages ---------------------------------------------------------
 
@@ -223,7 +223,7 @@ class Translate:
             if is_first and progress.kind is not MessageKind.HIDDEN:
                 yield from self._release_held()
                 yield from self._released(self._late.decided())
-                # An error of a tool that came before was not the end.
+                # An earlier error of a tool was not the end.
                 self._turn.forget(Seen.MISSED)
             yield from self._visible(message, progress)
         progress.is_finished = message.is_finished
@@ -296,7 +296,7 @@ class Translate:
         yield AnswerText(unseen)
 
     def _take_over(self, message_id: str) -> None:
-        """Note that this answer grows now: others that have begun and said nothing are beside it."""
+        """Note that this answer grows now; other answers without sent text are beside it."""
         self._answering = message_id
         self._is_tool_since = False
         self._begun.pop(message_id, None)
@@ -305,7 +305,7 @@ class Translate:
         self._begun.clear()
 
     def _is_losing(self) -> bool:
-        """Return whether another answer is still growing, with no tool in between (2.9)."""
+        """Tell whether another answer is still growing, with no tool in between (2.9)."""
         winner = self._messages.get(self._answering or "")
         return winner is not None and not winner.is_finished and not self._is_tool_since
 
@@ -316,12 +316,12 @@ class Translate:
             self._turn.see(Seen.REASONING)
             yield ReasoningText("\n\n" + unseen if is_next else unseen)
 
-    # --- what is told whole, and pictures -----------------------------------------
+    # --- messages shown when complete, and pictures ---------------------------------
 
     def _hold(self, message: Message, progress: Progress, *, is_decided: bool) -> Iterator[Delta]:
-        """Hold what is told whole, until it is decided what it is or another piece comes."""
+        """Hold a message until its kind is decided or another message comes."""
         if progress.has_text:
-            return  # it was told
+            return  # shown already
         if self._held is not None and self._held.id != message.id:
             yield from self._release_held()
         self._held = message
@@ -329,7 +329,7 @@ class Translate:
             yield from self._release_held()
 
     def _release_held(self, *, is_end: bool = False) -> Iterator[Delta]:
-        """Give out what is held, since it cannot grow any more, or nothing comes after it."""
+        """Yield the held message, because it cannot grow any more or the turn ends."""
         message, self._held = self._held, None
         if message is None:
             return
@@ -352,7 +352,7 @@ class Translate:
                 yield from self._wanted(self._shown.of_result(message))
 
     def _code(self, message: Message, *, is_answer: bool) -> Iterator[Delta]:
-        """Give out code to the reader: an answer, or a block on the way to one."""
+        """Yield code for the reader: as an answer, or as a block before one."""
         text, language = self._messages[message.id].growth.text, call_language(message)
         if not is_answer:
             self._is_tool_since = True
@@ -378,13 +378,13 @@ class Translate:
         for wanted in pictures:
             if not wanted.is_preview:
                 self._turn.see(Seen.PICTURE)
-                yield from self._learn(message_id=wanted.message_id)  # from which one may go on
+                yield from self._learn(message_id=wanted.message_id)  # callers may continue from it
             yield structs.replace(wanted, conversation_id=self._facts.conversation_id or "")
 
     # --- the end ----------------------------------------------------------------
 
     def _flush(self) -> Iterator[Delta]:
-        """Give out all that waits: nothing that reached us is lost."""
+        """Yield everything that still waits, so that no text is lost."""
         yield from self._release_held(is_end=True)
         yield from self._wanted(self._shown.last())
         has_picture = bool(self._turn.seen & Seen.PICTURE)
@@ -395,7 +395,7 @@ class Translate:
             yield from self._grown_answer(message_id, self._messages[message_id], text)
 
     def _end(self, body: BodyEnded) -> Iterator[Delta]:
-        """Take the end of a body, or of a wait, which need not be the turn's."""
+        """Yield the deltas of the end of a body or a wait, which may not be the turn's end."""
         if body.how is BodyEnd.WAITED:
             yield from self._end_wait(body.detail)
         elif not self._turn.is_waiting:
@@ -405,7 +405,7 @@ class Translate:
             yield self._turn.ended(body)
 
     def _go_on(self, body: BodyEnded) -> Iterator[Delta]:
-        """Ask for what the turn goes on with, or end it."""
+        """Yield a request for the turn's continuation, or its end."""
         turn = self._turn
         if self._late.error:
             turn.note_missing(_NOT_DRAWN + quoted(self._late.error))
@@ -413,7 +413,7 @@ class Translate:
             turn.see(Seen.DRAWING)
         step = turn.step_after(body)
         if step is None or (step is Step.AWAIT_ANSWER and turn.phase in ENDED):
-            yield from self._flush()  # what was held back may be the answer
+            yield from self._flush()  # held text may be the answer
             step = turn.step_after(body)
         match step:
             case None:
@@ -427,15 +427,15 @@ class Translate:
                 yield PictureWanted(self._facts.conversation_id, frozenset(self._late.task_ids))
             case Step.AWAIT_ANSWER:
                 turn.begin_wait(step, body)
-                self._is_tool_since = True  # what is stored is no variant of what was streamed
+                self._is_tool_since = True  # a stored message is no variant of a streamed one
                 yield AnswerWanted(self._facts.conversation_id or "", turn.phase in ENDED)
 
     def _said_last(self) -> str:
-        """Return what the last visible message says, as far as it went out."""
+        """Return the last visible message, as far as it was sent."""
         return self.text_of(self._answering) if self._answering else ""
 
     def _end_wait(self, problem: str) -> Iterator[Delta]:
-        """Go on as the body ended from which the turn waited, with what has come meanwhile."""
+        """Continue after a wait: the body's end decides, with the messages that came meanwhile."""
         turn = self._turn
         if (body := turn.end_wait()) is None:
             return

@@ -79,7 +79,7 @@ CLAUDE = {"anthropic-version": "2023-06-01"}
 
 
 async def test_38_the_list_has_the_form_of_the_dialect_that_asks(serve: Serve) -> None:
-    """A8 38, A9.13: told by the header alone; names that stand for a model come first."""
+    """A8 38, A9.13: the header alone decides; names that stand for a model come first."""
     listed = await (await (await serve()).get("/v1/models", headers=CLAUDE)).json()
     assert [each["id"] for each in listed["data"]] == [
         *("claude-opus", "claude-sonnet", "gpt-4o", "org/model")

@@ -53,7 +53,7 @@ def test_a_dialect_is_told_by_path_and_header(
 async def test_39_every_refusal_has_the_form_the_id_and_no_second_try(
     serve: Serve, call: str, headers: dict[str, str], status: int, kind: str | None
 ) -> None:
-    """A8 2, 19, 39: `request_id` is the header's, and what is permanent is not asked again."""
+    """A8 2, 19, 39: `request_id` is the header's, and permanent errors are not retried."""
     client = await serve()
     method, _, path = call.partition(" ")
     response = await client.request(method, path, headers=headers, data=b"{}")

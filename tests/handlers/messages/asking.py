@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 
 from handlers.messages.fields import Asked, asked_message
-from handlers.reading.claude_names import stand_in
 from handlers.reading.common_fields import Arrival
 from service.demands.instructions import told_history
 from service.vocabulary.requests import ChatMessage, Profile
@@ -18,21 +17,19 @@ PICTURE = {
 }
 
 
-def asked(models: dict[str, str] | None = None, **body: Any) -> Asked:
-    """Return what a body asks for, laid over one that is right."""
+def asked(**body: Any) -> Asked:
+    """Return the request read from a body, merged over a valid one."""
     whole = {"model": "gpt-4o", "max_tokens": 100, "messages": [HELLO], **body}
     arrival = Arrival("req_1", 0.0, "http://here", Profile.WEB)
-    return asked_message(
-        msgspec.json.encode(whole), arrival, lambda name: stand_in(name, models or {})
-    )
+    return asked_message(msgspec.json.encode(whole), arrival)
 
 
 def told(*messages: dict[str, Any], **body: Any) -> list[tuple[str, str]]:
-    """Return the messages that these become, by role and text."""
+    """Return the messages of the request, by role and text."""
     told_in_words = told_history(asked(messages=messages, **body).chat.messages)
     return [(message.role, message.text) for message in told_in_words]
 
 
 def last(*messages: dict[str, Any]) -> ChatMessage:
-    """Return the last message, as an upstream is told that knows words alone."""
+    """Return the last message, in words, as an upstream of words alone gets it."""
     return told_history(asked(messages=messages).chat.messages)[-1]

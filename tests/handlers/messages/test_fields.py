@@ -13,14 +13,13 @@ SCHEMA = {"type": "object", "properties": {}}
 def test_the_fields_of_a_turn() -> None:
     found = asked(
         model="claude-opus-4-5",
-        models={"opus": "o1"},
         max_tokens=7,
         stop_sequences=["a", "b", "c", "d", "e"],
         stream=True,
         temperature=1,
         foo=1,
     ).chat
-    assert (found.model, found.asked_model) == ("o1", "claude-opus-4-5")
+    assert found.model == "claude-opus-4-5"
     assert (found.max_tokens, found.stop, found.is_stream) == (7, tuple("abcde"), True)
     assert found.ignored_fields == ("temperature", "foo")
     assert found.profile is Profile.BLOCKS

@@ -1,4 +1,4 @@
-"""What the rows of the table say of themselves."""
+"""The rows of the table are consistent."""
 
 import re
 

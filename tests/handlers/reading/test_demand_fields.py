@@ -1,4 +1,4 @@
-"""What a chat completion may demand: read, checked, told to the model, or refused."""
+"""The demands of a chat completion: read, checked, told to the model, or refused."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The turn that is checked and asked for once more, over scripted turns."""
+"""Enforced demands: the answer is checked and asked for once more, over scripted turns."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.demands.enforce import complied
+from service.demands.enforce import enforced
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import QueueFullError, ServiceError
 from service.vocabulary.events import (
@@ -84,7 +84,7 @@ def says(*texts: str, end: TurnEnded = END) -> list[list[Delta]]:
 async def answered(
     turns: Turns, demand: Demand, *, is_kept: bool = True
 ) -> tuple[list[list[Delta]], list[Delta]]:
-    """Return the batches, and all of their pieces but names, starts and what was spent."""
+    """Return the batches, and all their deltas except names, starts and spent text."""
     chat = ChatRequest(
         request_id="r",
         model="m",
@@ -96,7 +96,7 @@ async def answered(
         received_at=0,
         demand=demand,
     )
-    answer = complied(turns, chat, demand, Credential("fk-x"), is_kept=is_kept)
+    answer = enforced(turns, chat, demand, Credential("fk-x"), is_kept=is_kept)
     batches = [batch async for batch in answer]
     assert turns.closed == len(turns.requests)
     aside = (TurnFacts, AnswerStarted, TextSpent)

@@ -1,4 +1,4 @@
-"""With the fast lane a caller gets what the stages alone would give, only sooner."""
+"""With the fast lane a caller gets the same as from the stages alone, only sooner."""
 
 import json
 from typing import Any
@@ -85,7 +85,7 @@ V1_START = (
 
 
 def begun(generation: str) -> tuple[Drive, Any]:
-    """Return a turn of which a word is out, and what makes an event that adds more."""
+    """Return a turn of which a word was sent, and a function that makes an event with more text."""
     drive, said = Drive(), ["It "]
     if generation == "v1":
         drive.feed(V1_START)
@@ -223,7 +223,7 @@ def test_nothing_takes_it_before_there_is_an_answer() -> None:
 def test_where_the_stages_differ_it_is_counted_and_their_text_goes_on(
     told: list[Delta], heard: str
 ) -> None:
-    """Nothing can be withdrawn, so what of theirs was not said comes behind what was."""
+    """Sent text cannot be withdrawn, so the stages' unsent text follows it."""
     drive, more = begun("v1")
     assert drive.feed(more("is "))
     assert drive.feed(more("tea"))

@@ -1,4 +1,4 @@
-"""What must hold of whole turns, for any turn and any garbage."""
+"""Properties of whole turns, for any turn and any garbage."""
 
 import copy
 import json
@@ -44,7 +44,8 @@ WORDS += [
 ]
 WORDS += ['\n:::writing{variant="email" id="1"}\nDear 茶,\n\nsail.\n:::\n', "\n::: note\n"]
 MARKS = ["【{}†source】", "【{}†来源】", CITE]
-# Markers that are words of the sentence, or formulas, and of what kind their references are.
+# The kinds of markers that are words of the sentence or formulas, each with those of their
+# references.
 WORD_MARKS = {
     '\ue200entity\ue202["people", "Ada {}", 0]\ue201': "entity",
     '\ue200product_entity\ue202["turn0product{}","Kettle"]\ue201': "product_entity",
@@ -56,7 +57,7 @@ WORD_MARKS = {
 
 @st.composite
 def page_reference(draw, mark: str, number: int, start: int) -> dict[str, Any]:
-    """A reference of a citation: its page, perhaps one that supports it, perhaps an `alt`."""
+    """A reference of a citation: its page, perhaps a supporting one, perhaps an `alt`."""
     url = f"https://e.org/{number}"
     more = [{"title": "M", "url": f"https://more.org/{number}"}] if draw(st.booleans()) else []
     item = {"title": draw(st.sampled_from(["T", "T|U"])), "url": url, "supporting_websites": more}
@@ -145,7 +146,7 @@ def other(draw, message_id: str) -> list[dict[str, Any]]:
 
 @st.composite
 def turn(draw) -> list[dict[str, Any]]:
-    """A whole turn of messages that come one after the other."""
+    """A whole turn of messages, one after the other."""
     steps: list[dict[str, Any]] = []
     for number in range(draw(st.integers(0, 4))):
         name = f"m{number}"

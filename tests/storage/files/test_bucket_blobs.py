@@ -1,4 +1,4 @@
-"""What every store of pictures and files does, in both of them; and what only a shared one does."""
+"""Every store of pictures and files; and the one in a bucket."""
 
 import asyncio
 import os
@@ -115,7 +115,7 @@ async def test_a_sweep_removes_by_age_and_then_the_oldest(
     names = []
     for _ in range(2):
         names.append(await store.save("files", "x.txt", "", body(b"x" * 1000)))
-        await asyncio.sleep(1.1)  # S3 tells whole seconds
+        await asyncio.sleep(1.1)  # S3's times are in whole seconds
     assert await store.sweep(0.0001, 1) == Swept(0, 0, 2, 2000)
     later(monkeypatch, 1)
     assert await store.sweep(30, 1500) == Swept(1, 1000, 1, 1000)

@@ -1,4 +1,4 @@
-"""What only the shared store of uploads does; the rest is in test_uploads.py."""
+"""The store of uploads in a bucket; tests for both stores are in test_uploads.py."""
 
 import time
 from pathlib import Path
@@ -29,7 +29,7 @@ async def test_bytes_and_record_are_below_the_owner_and_on_no_disk(
     upload = await store.keep(OWNER, file, "vision", 60)
     key = f"uploads/{OWNER}/{upload.id}"
     assert objects.keys == [key, f"{key}.json"]
-    file.path.unlink()  # as the form does that it came in
+    file.path.unlink()  # as the reader of the form does
     assert await read_all(store.content(OWNER, upload)) == b"hello"
     assert files_below(tmp_path) == set()
 

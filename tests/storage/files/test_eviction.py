@@ -1,4 +1,4 @@
-"""Whose uploads go when the store is full."""
+"""Which uploads are evicted when the store is full."""
 
 import asyncio
 from collections import Counter
@@ -17,7 +17,7 @@ NOW = 10_000.0
 
 
 def files(**sizes: Sequence[int]) -> list[KeptFile]:
-    """Files of some owners, each owner's oldest first; all of them are over a minute old."""
+    """Return files of some owners, each owner's oldest first, all over a minute old."""
     return [
         KeptFile(f"{owner}/file-{index}", index * 10.0, size)
         for owner, own in sizes.items()
@@ -113,7 +113,7 @@ def test_the_time_grows_with_the_files(owners: int) -> None:
 
 
 class Store:
-    """A store in memory, whose own look-ups are counted."""
+    """A store in memory that counts its look-ups."""
 
     def __init__(self) -> None:
         self.files: list[KeptFile] = []

@@ -1,4 +1,4 @@
-"""Which stores a setting asks for, and what is swept where."""
+"""The stores that a setting chooses, and which of them are swept."""
 
 import os
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ def received(folder: Path) -> Path:
 
 
 async def fill(stores: Stores, folder: Path) -> None:
-    """Store a file in each."""
+    """Store a file in each store."""
     await stores.blobs.save("files", "a.txt", "", body())
     file = LocalFile(received(folder), "a.txt", "text/plain", 5, "digest")
     upload = await stores.uploads.keep(OWNER, file, "vision", 60)

@@ -1,4 +1,4 @@
-"""Accounts in the file of keys, and the keys that stand for them."""
+"""Accounts in the file of keys, and the keys for them."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def content_of(path: Path) -> bytes:
 
 
 def exchange(path: Path, field: str) -> None:
-    """Exchange a field of the two accounts, as somebody with an editor would."""
+    """Swap a field of the two accounts, as with an editor."""
     tree = json.loads(path.read_bytes())
     one, two = tree["accounts"]
     one[field], two[field] = two[field], one[field]
@@ -115,7 +115,7 @@ async def test_its_tokens_are_found_by_the_one_of_the_login(file: KeyFile, path:
     other = KeyFile(path, Cipher(SECRET)).accounts
     assert await other.get(ANNA.token_key) == b'{"rotated": 1}'
     before = content_of(path)
-    assert await accounts.put("0" * 32, b"{}")  # of no account: it need not be there
+    assert await accounts.put("0" * 32, b"{}")  # of no account, so there is nothing to keep
     assert content_of(path) == before
 
 

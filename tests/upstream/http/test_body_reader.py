@@ -1,4 +1,4 @@
-"""Bytes that are told of as they arrive, over a real connection."""
+"""Bytes that are read at the moment they arrive, over a real connection."""
 
 import asyncio
 import ssl
@@ -30,7 +30,7 @@ async def response_of(
     tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
     at_once: int = AT_ONCE,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Ask a server whose answer is written like this."""
+    """Request an answer from a server that writes exactly these bytes."""
     serving, asking = tls or (None, True)
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -57,7 +57,7 @@ async def response_of(
 
 
 class Taker:
-    """Takes all, or leaves all; `taken` is what came by here while nobody read."""
+    """Takes all bytes or leaves all; `taken` is what it got while the task was not reading."""
 
     def __init__(self, *, leaves: bool = False) -> None:
         self.seen: list[bytes] = []
@@ -125,7 +125,7 @@ async def test_what_was_left_at_the_very_end_is_not_forgotten() -> None:
 @pytest.mark.whole
 @pytest.mark.parametrize("at_once", [1_000, AT_ONCE, 4 * AT_ONCE])
 async def test_more_than_is_read_at_once_comes_to_its_end(at_once: int) -> None:
-    """What is read lets aiohttp parse more of what it holds back, of which no transport tells."""
+    """Reading lets aiohttp parse more of what it holds back, and no callback tells of it."""
     take = Taker()
     async with response_of(much, at_once=at_once) as response:
         reader = BodyReader(response, at_once, ReadBuffer(4 * AT_ONCE), take)
@@ -160,7 +160,7 @@ async def test_a_busy_reader_is_not_passed_and_slows_the_sender() -> None:
     take = Taker()
     async with response_of(counted) as response:
         reader = reader_of(response, take)
-        await asyncio.sleep(0.5)  # the task that reads is at work
+        await asyncio.sleep(0.5)  # the reading task is busy
         assert written < FULL
         assert not take.seen
         assert await rest_of(reader) == b""
@@ -177,7 +177,7 @@ async def test_text_before_a_broken_connection_is_read_first() -> None:
 
     async with response_of(broken) as response:
         reader = reader_of(response, Taker(leaves=True))
-        await asyncio.sleep(0.2)  # both have come before anybody reads
+        await asyncio.sleep(0.2)  # both arrive before they are read
         assert await reader.read() == b"before"
         with pytest.raises(aiohttp.ClientPayloadError):
             await reader.read()
@@ -233,7 +233,7 @@ def test_it_holds_on_the_loop_that_is_served_with(tmp_path: Path, is_encrypted: 
 
 
 def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return what a server on loopback and its client need for TLS."""
+    """Return the TLS contexts of a server on loopback and its client."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)

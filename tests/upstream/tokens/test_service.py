@@ -1,4 +1,4 @@
-"""One exchange: what is sent, what a failure means, what is quoted of it."""
+"""One exchange: the request, the meaning of a failure, and what is quoted of it."""
 
 import time
 from collections.abc import AsyncIterator
@@ -46,7 +46,7 @@ async def fake() -> AsyncIterator[FakeTokenService]:
 
 
 class Asked:
-    """A token service, asked over one wire."""
+    """A token service, and the wire by which it is asked."""
 
     def __init__(self, wire: Wire, session: aiohttp.ClientSession) -> None:
         self.wire = wire

@@ -103,7 +103,7 @@ async def make(
     clock: Clock,
     results: list[str],
 ) -> AsyncIterator[Make]:
-    """Make the Tokens of another process: nothing is shared but the state."""
+    """Return the Tokens of another process, which shares only the state."""
     made: list[Tokens] = []
 
     def another(store: StateStore = state, **options: object) -> Tokens:
@@ -403,7 +403,7 @@ async def test_a_rotated_token_is_sent_in_place_of_the_callers(
 ) -> None:
     fake.is_rotating = True
     await tokens.caller(CREDENTIAL)
-    clock.ahead = 864_001  # the access token is over, the rotated one is not
+    clock.ahead = 864_001  # the access token has expired, the rotated one has not
     await make().caller(CREDENTIAL)
     clock.ahead *= 2
     fake.is_rotating = False

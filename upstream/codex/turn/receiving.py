@@ -16,7 +16,7 @@ from service.vocabulary.events import (
     FunctionArguments,
     ReasoningText,
 )
-from upstream.http.turn_body import TurnBody
+from upstream.http.answer_body import AnswerBody
 
 
 class CodexReceiver:
@@ -31,7 +31,7 @@ class CodexReceiver:
         self.answer = answer
         self._reader = reader
 
-    async def deltas(self, body: TurnBody) -> AsyncGenerator[list[Delta], None]:
+    async def deltas(self, body: AnswerBody) -> AsyncGenerator[list[Delta], None]:
         """Yield what the body brings, one batch a read unless it is paced; the last has its end."""
         async with aclosing(body.chunks(self._progress, _no_patience)) as chunks:
             async for chunk in chunks:

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from service.files.file_names import without_controls
 from service.observing.metrics import Metrics
 from service.observing.tracing import child_span
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.ports import Lane, TokenExchange, UploadStore
 from service.settings.config import Config
 from service.settings.model_names import is_other_model
@@ -46,7 +46,7 @@ from upstream.codex.turn.repairs import Change, Fault, Repair, Repairs, fault_of
 from upstream.codex.turn.sending import CodexSender, Opened
 from upstream.codex.turn.turn_states import TurnStates
 from upstream.fetching.left_files import located
-from upstream.http.turn_body import TurnBody
+from upstream.http.answer_body import AnswerBody
 from upstream.slots.queueing import AccountQueues
 
 _PICTURES = "image_generation"
@@ -72,7 +72,7 @@ class CodexServices(Struct, frozen=True):
     states: TurnStates
     pictures: AnswerPictures
     metrics: Metrics
-    drift: Drift
+    unknown_events: UnknownEvents
 
 
 class _Turn:
@@ -86,7 +86,7 @@ class _Turn:
         self.caller = caller
         self.payload = payload
         self.scope = scope_of(request)
-        self.body: TurnBody | None = None
+        self.body: AnswerBody | None = None
         self.answering_model: str | None = None
         self.call_ids: list[str] = []
         self.is_closing = False
@@ -97,7 +97,7 @@ class _Turn:
         if self.body is not None:
             self.body.shut_down()
 
-    def read(self, body: TurnBody) -> None:
+    def read(self, body: AnswerBody) -> None:
         """Take the body that is read from now on."""
         self.body = body
         if self.is_closing:
@@ -300,8 +300,8 @@ class CodexTurns:
                 case FunctionCallStarted():
                     turn.call_ids.append(delta.call_id)
                 case TurnEnded():
-                    # Now, since nobody need read on behind the end.
-                    services.drift.note(delta.counts, delta.samples)
+                    # Now, since the caller may stop reading at the end.
+                    services.unknown_events.note(delta.counts, delta.samples)
                     await self._take_limit(turn, receiver.answer.ending.limit)
                     await services.states.keep(turn.caller, opened.headers, turn.call_ids)
                 case _:

@@ -1,4 +1,4 @@
-"""Accounts that may not say how much is to be thought (spec 6.6): they are not asked again for a day."""
+"""Accounts that may not choose how much the model thinks (spec 6.6), remembered for a day."""
 
 from service.ports import StateStore
 
@@ -7,17 +7,17 @@ _REFUSED = b"true"
 
 
 class RefusedEfforts:
-    """What is known of it, shared by all processes."""
+    """The accounts whose choice of effort was refused, shared by all processes."""
 
     def __init__(self, state: StateStore) -> None:
         self._state = state
 
     async def has(self, account: str) -> bool:
-        """Return whether this account's word of effort was refused."""
+        """Tell whether the account's choice of effort was refused within the last day."""
         return await self._state.get(_key(account)) == _REFUSED
 
     async def note(self, account: str) -> None:
-        """Remember that it was."""
+        """Remember that the account's choice of effort was refused."""
         await self._state.set(_key(account), _REFUSED, _SECONDS)
 
 

@@ -11,6 +11,7 @@ from tests.scripted_upstream import DONE, ScriptedUpstream, final
 
 pytestmark = pytest.mark.whole
 FUNCTION = {"type": "function", "function": {"name": "get_time"}}
+KEY = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
 SECRET_HEADER = {"X-Operator": "a secret of the operator"}
 
 
@@ -67,3 +68,18 @@ async def test_what_ends_an_account_of_one_is_told_without_asking_the_other(
     await gateway.chat(token=token_of())
     assert (await gateway.chat(token=token_of())).status == 401
     assert scripted.turns == []
+
+
+async def test_an_account_of_the_website_has_its_models_and_is_read_aloud_to(
+    demo: str, start_gateway: StartGateway
+) -> None:
+    gateway = await start_gateway(demo)
+    assert (await gateway.chat("What is 6*7?")).text
+    async with gateway.session.get(f"{gateway.url}/v1/models", headers=KEY) as answer:
+        assert "gpt-4-s" in {model["id"] for model in (await answer.json())["data"]}
+    speech = {"model": "tts-1", "input": "Hello", "voice": "alloy"}
+    async with gateway.session.post(
+        f"{gateway.url}/v1/audio/speech", json=speech, headers=KEY
+    ) as answer:
+        assert (answer.status, answer.content_type) == (200, "audio/mpeg")
+        assert await answer.read()

@@ -1,4 +1,4 @@
-"""Each row of protocol 2.3 and 2.11 as a message, and what kind of thing it is."""
+"""Each row of protocol 2.3 and 2.11 as a message, and its kind."""
 
 from typing import Any
 

@@ -35,7 +35,7 @@ PIECES = st.one_of(
 def test_12_blocks_are_numbered_and_one_is_open_at_a_time(
     pieces: list[Rendered | str], is_shown: bool, has_words: bool
 ) -> None:
-    """A8 12, whatever comes in whatever order; no text is lost but white space that stands alone."""
+    """A8 12, for pieces in any order; no text is lost except white space by itself."""
     blocks = MessageBlocks("msg_0123456789abcdef", Thinking(is_shown, has_words))
     events = [*fed(blocks, pieces), *blocks.finish()]
     opened: list[int] = []
@@ -56,7 +56,7 @@ def test_12_blocks_are_numbered_and_one_is_open_at_a_time(
 
 
 def fed(blocks: MessageBlocks, pieces: list[Rendered | str]) -> Iterator[BlockEvent]:
-    """Yield what comes of these pieces, of calls, and of signs of life."""
+    """Yield the events of these pieces, of calls, and of keep-alives."""
     for at, piece in enumerate(pieces):
         if piece == "rest":
             yield from blocks.rest()
@@ -77,7 +77,7 @@ def test_a_search_fits_a_line() -> None:
 
 
 def test_12_calls_that_come_side_by_side_are_told_one_after_the_other() -> None:
-    """A8 12: what comes beside a call under way waits for its end, and nothing of it is lost."""
+    """A8 12: pieces beside an open call wait for its end, and none is lost."""
     blocks = MessageBlocks("msg_0123456789abcdef", Thinking(is_shown=True))
     whole = GatheredBlocks()
     pieces: list[Rendered] = [
@@ -92,7 +92,7 @@ def test_12_calls_that_come_side_by_side_are_told_one_after_the_other() -> None:
         FunctionCallStarted(2, "call_2", "third"),
         FunctionCallEnded(0),
         ReasoningText("Hm."),
-        FunctionArguments(2, "{}"),  # its end is never told
+        FunctionArguments(2, "{}"),  # its end never comes
     ]
     for piece in pieces:
         for event in blocks.feed(piece):

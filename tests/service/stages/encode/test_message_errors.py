@@ -44,9 +44,9 @@ def test_an_overload_has_a_status_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("before", "status"),
     [
-        (failure(400), 403),  # the upstream's: a 400 would be varied and sent again
+        (failure(400), 403),  # the upstream's: clients would vary a 400 and retry it
         (failure(400, "tool_use_failed", "tool_choice"), 403),
-        (failure(400, None, "messages[0].content[1]"), 400),  # found here
+        (failure(400, None, "messages[0].content[1]"), 400),  # found by the gateway
         (failure(404, "model_not_found"), 404),
         (failure(404, "conversation_not_found"), 403),
         (failure(429), 429),

@@ -97,7 +97,7 @@ def test_36_an_end_has_its_reason(scene: str, reason: str) -> None:
 
 
 def test_26_white_space_alone_is_no_block() -> None:
-    """A8 26: a block of text has something to see, and what stands before it is kept."""
+    """A8 26: a block of text has visible text, and white space before it is kept."""
     assert streamed(SCENES["calls"]).kinds == ["tool_use", "tool_use"]
     assert streamed([[ContentText(" \n")], [ContentText("a"), END]]).text == " \na"
 
@@ -120,7 +120,7 @@ def test_10_ids_of_calls_are_their_own_and_lead_back() -> None:
 
 
 def test_27_thoughts_are_shown_to_whoever_asks() -> None:
-    """A8 27: not without asking; with an empty text where they are to be left out; always signed."""
+    """A8 27: only when asked for; with an empty text if to be left out; always signed."""
     assert streamed(SCENES["thought"], meta(Thinking())).kinds == ["text"]
     for thinking, text in ((THOUGHT, "Hm. So."), (HIDDEN, "")):
         block = streamed(SCENES["thought"], meta(thinking)).content[0]
@@ -145,7 +145,7 @@ def test_16_usage_is_told_twice_and_adds_up() -> None:
     ],
 )
 def test_17_a_failure_ends_the_stream_without_an_end(said: list[Rendered], stops: int) -> None:
-    """A8 17: what is open is stopped, but for half a call, which nobody may make."""
+    """A8 17: the open block is stopped, except an unfinished call, which must not be made."""
     events = MessageEvents(meta())
     read = Read(events.opening + events.feed_batch(said) + events.fail(CUT))
     assert read.error == {
@@ -183,7 +183,7 @@ def test_22_too_long_a_prompt_is_told_in_words_that_clients_act_on() -> None:
 def test_20_a_sign_of_life_is_a_ping_and_an_empty_delta(
     thinking: Thinking, kind: str, delta: str
 ) -> None:
-    """A8 20, A9.6: in the block that is open, else in one that the answer goes on with."""
+    """A8 20, A9.6: in the open block, else in a new one, which the answer continues."""
     events = MessageEvents(meta(thinking))
     parts = [events.opening, events.keep_alive(), events.keep_alive()]
     parts += [events.feed_batch([ContentText("a")]), events.keep_alive()]

@@ -1,4 +1,4 @@
-"""Markup of the website's page (spec 7.2), whole and while it comes."""
+"""Markup of the website's page (spec 7.2), whole and in pieces."""
 
 import pytest
 

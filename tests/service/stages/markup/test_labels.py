@@ -1,4 +1,4 @@
-"""What stands in a marker's place (spec 7.2)."""
+"""The replacements of markers (spec 7.2)."""
 
 import pytest
 

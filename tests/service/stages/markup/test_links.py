@@ -1,4 +1,4 @@
-"""Where links into the sandbox end (protocol 5.5)."""
+"""The ends of sandbox links (protocol 5.5)."""
 
 import pytest
 

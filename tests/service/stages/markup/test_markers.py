@@ -234,7 +234,7 @@ def test_plain_text_is_what_goes_out_at_once_and_unchanged(first: str, last: str
     out = [delta for delta in markers.feed(AnswerText(text)) if isinstance(delta, AnswerText)]
     said = "".join(delta.text for delta in out)
     size = plain_chars(text)
-    if size >= 0:  # else it is for the stage to say
+    if size >= 0:  # otherwise the stage decides
         assert (said, markers.held) == (text[:size], text[size:])
         assert markers.is_idle
 

@@ -1,4 +1,4 @@
-"""What is known of messages (spec 6.2)."""
+"""The progress of messages, and echoes (spec 6.2)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a reader can use of calls to the website's tools (spec 7.2)."""
+"""The readable parts of calls of the website's tools (spec 7.2)."""
 
 import json
 from typing import Any
@@ -77,7 +77,7 @@ def test_what_can_be_used_is_told_as_it_comes() -> None:
 
 
 def document(*calls: tuple[str, str]) -> AnswerBlock | None:
-    """Return what the last of several calls has become."""
+    """Return the document after the last of several calls."""
     told: Any = None
     reading = ToolCalls()
     for recipient, text in calls:

@@ -24,7 +24,7 @@ from upstream.codex.payload.items import InlineFile
 from upstream.codex.turn import inline_files
 from upstream.codex.turn.inline_files import InlineFiles
 from upstream.fetching.fetch import Fetcher
-from upstream.fetching.names import Names
+from upstream.fetching.host_names import HostNames
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 40
 MP3 = b"ID3" + b"\x00" * 40
@@ -59,7 +59,7 @@ async def blobs(tmp_path: Path) -> FileBlobs:
 @pytest.fixture
 async def files(tmp_path: Path, blobs: FileBlobs) -> AsyncIterator[InlineFiles]:
     config = FetchConfig()
-    async with Names(config.resolve_seconds) as names:
+    async with HostNames(config.resolve_seconds) as names:
         yield InlineFiles(Fetcher(config, UpstreamConfig(), names, tmp_path), blobs)
 
 

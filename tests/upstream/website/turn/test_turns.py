@@ -1,4 +1,4 @@
-"""Turns of the assembled program, without its HTTP edge; the edge's contract is tested apart."""
+"""Turns of the assembled program without its HTTP edge, whose contract has its own tests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -286,7 +286,7 @@ async def test_anomalies_are_counted_by_kind_and_each_kind_is_logged_once(
         await deltas(app)
         await deltas(app)
         assert sample(app, "gateway_stream_anomalies_total", kind="type brand_new") == 4
-        assert [(each.kind, each.count) for each in app[keys.DRIFT].seen()] == [
+        assert [(each.kind, each.count) for each in app[keys.UNKNOWN_EVENTS].seen()] == [
             ("type brand_new", 4)
         ]
     assert caplog.text.count("something unexpected: type brand_new") == 1

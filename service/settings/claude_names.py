@@ -1,28 +1,29 @@
-"""Names of Anthropic's models, and what they stand for here (anthropic-wire 7.1, A9.13)."""
+"""Maps the names of Anthropic's models to models of an upstream (anthropic-wire 7.1, A9.13)."""
 
 from collections.abc import Mapping, Sequence
 
-# What they stand for where no setting says so, by family.
+# The defaults, by family.
 CLAUDE_MODELS = {"opus": "gpt-4o", "sonnet": "gpt-4o", "haiku": "gpt-4o-mini"}
 _FAMILIES = {"opus": "opus", "fable": "opus", "haiku": "haiku"}
 
 
 _SMALL = "mini"
-_NO_TEXT = "gpt-image"  # what the names of models that only draw begin with
+_NO_TEXT = "gpt-image"  # the prefix of models that only draw
 
 
 def stand_in(name: str, models: Mapping[str, str], listed: Sequence[str] = ()) -> str:
     """Return the model that a name of the Messages dialect stands for.
 
-    A `claude-…` name stands for that of its family; dates, `[1m]` and `anthropic/` do not count:
+    A `claude-…` name stands for the model of its family; dates, `[1m]` and `anthropic/` are
+    ignored:
 
         claude-opus-4-5-20251101, claude-fable-1 -> opus    claude-3-5-haiku-latest -> haiku
         claude-sonnet-4-5[1m], any other         -> sonnet  gpt-4o                  -> gpt-4o
 
     Args:
-        name: as asked for.
-        models: by family, or by `default`, what it stands for.
-        listed: the models of an account, the first one first, where the website's are not there.
+        name: the name asked for.
+        models: the model for each family, and the `default`.
+        listed: the models of an account in order, where the website's are not available.
     """
     plain = name.removeprefix("anthropic/").removesuffix("[1m]")
     if not plain.lower().startswith("claude"):

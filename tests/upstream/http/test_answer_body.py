@@ -1,4 +1,4 @@
-"""The body of a turn, from an upstream that sends exactly what a test wants."""
+"""The body of a turn, from an upstream that sends exactly the bytes of the test."""
 
 import asyncio
 import time
@@ -20,9 +20,9 @@ from tests.scripted_upstream import (
     answer,
     scripted_upstream,
 )
+from upstream.http.answer_body import READ_BYTES, AnswerBody
 from upstream.http.body_reader import ReadBuffer
 from upstream.http.session import make_session
-from upstream.http.turn_body import READ_BYTES, TurnBody
 
 
 class Client:
@@ -33,10 +33,10 @@ class Client:
         self._url = url
         self._config = config
 
-    async def open(self) -> TurnBody:
+    async def open(self) -> AnswerBody:
         url = f"{self._url}/backend-api/conversation"
         response = await self._session.post(url, data=b"{}", read_bufsize=READ_BYTES)
-        return TurnBody(response, self._config, ReadBuffer(READ_BYTES))
+        return AnswerBody(response, self._config, ReadBuffer(READ_BYTES))
 
 
 @asynccontextmanager
@@ -52,7 +52,7 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
         yield running
 
 
-async def read(body: TurnBody, patience: float | None = None) -> bytes:
+async def read(body: AnswerBody, patience: float | None = None) -> bytes:
     count = 0
     data = b""
     async with aclosing(body.chunks(lambda: count, lambda: patience)) as chunks:
@@ -62,7 +62,7 @@ async def read(body: TurnBody, patience: float | None = None) -> bytes:
     return data
 
 
-def ended(body: TurnBody) -> BodyEnd | None:
+def ended(body: AnswerBody) -> BodyEnd | None:
     return body.ended.how if body.ended else None
 
 

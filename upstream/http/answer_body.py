@@ -1,6 +1,6 @@
-"""The body of a turn under way: read as it arrives, with an eye on its silence.
+"""The body of a turn under way, read as it arrives and ended when it is silent for too long.
 
-All failures of the network end here, as the `BodyEnd` that the body ended with.
+Failures of the network do not leave this module: they become the `BodyEnd` of the body.
 """
 
 import asyncio
@@ -14,18 +14,18 @@ from service.vocabulary.events import BodyEnd, BodyEnded
 from upstream.http.body_reader import BodyReader, ReadBuffer, Take
 
 _TICK_SECONDS = 1.0
-# What is taken of a body at once; aiohttp reads ahead of a slow caller up to twice as much. A real
-# answer brings a hundredth of it at a time, but the events of a long one in the older encoding
-# have some kilobytes each, and of those that come together only the last is parsed.
+# The largest chunk of a body; aiohttp reads ahead of a slow caller up to twice as much. Real answers
+# come in chunks of a hundredth of this. In the older encoding the events of a long answer have some
+# kilobytes each, and of those that arrive together only the last is parsed.
 READ_BYTES = 32 * 1024
 
 
-class TurnBody:
+class AnswerBody:
     """The body of a turn under way.
 
-    Silence is measured in events, not bytes: pings do not count. One timer looks
-    once a second whether `progress` has grown, so that nothing is paid per event;
-    it does not run on while a slow caller keeps the body from being read.
+    Silence is measured in events, not bytes, so pings do not count. A timer checks once a second
+    whether `progress` has grown, which costs nothing per event. The time during which a slow caller
+    keeps the body from being read does not count as silence.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class TurnBody:
 
     @property
     def deadline(self) -> float:
-        """When the turn has to be over, on the event loop's clock."""
+        """The time at which the turn is ended, on the event loop's clock."""
         return self._deadline
 
     async def chunks(
@@ -58,10 +58,9 @@ class TurnBody:
         Closing the generator closes the connection.
 
         Args:
-            progress: how many events have been read so far.
-            patience: seconds of silence that are allowed from now on, None: the usual.
-            take: gets all bytes as they arrive and returns what is left of them to yield; None:
-                all is. It does not wait.
+            progress: returns how many events have been read so far.
+            patience: returns the seconds of silence allowed from now on, None for the usual.
+            take: gets all bytes as they arrive and returns those to yield; None yields all.
         """
         reader = BodyReader(self._response, READ_BYTES, self._buffer, take or bytes)
         self._reader = reader
@@ -72,7 +71,7 @@ class TurnBody:
             while chunk := await reader.read():
                 self._is_reading = False
                 yield chunk
-                if len(chunk) >= READ_BYTES:  # more is there already: others come first
+                if len(chunk) >= READ_BYTES:  # more is there already; other tasks run first
                     await asyncio.sleep(0)
                 self._is_reading = True
             self.ended = BodyEnded(BodyEnd.CLEAN)
@@ -89,16 +88,16 @@ class TurnBody:
             self.close()
 
     def close(self) -> None:
-        """Close the connection at once; it is not used again, since it may hold the rest."""
+        """Close the connection at once; with the rest of the body unread it cannot be reused."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._watch = None  # which hold the whole answer
+        self._timer = self._watch = None  # they keep the whole answer in memory
         if self._reader is not None:
-            self._reader.leave()
+            self._reader.detach()
         self._response.close()
 
     def shut_down(self) -> None:
-        """End the body because this gateway is being stopped."""
+        """End the body because this gateway is stopping."""
         message = "This gateway is being stopped; please send the request again."
         self._fail(ShutdownError(message))
 
@@ -109,7 +108,7 @@ class TurnBody:
             self._reader.fail(error)
 
     def _tick(self) -> None:
-        """End the body if it has been silent for too long, or look again later."""
+        """End the body if it was silent for too long, else check again later."""
         now = self._loop.time()
         if self._watch is None:
             return
@@ -121,7 +120,7 @@ class TurnBody:
 
 
 class _Watch:
-    """Knows when a body has been silent for too long. `limit` is in seconds."""
+    """Computes when a body has been silent for too long; `limit` is in seconds."""
 
     def __init__(
         self,
@@ -138,7 +137,7 @@ class _Watch:
         self._is_first = True
 
     def due(self, now: float, *, is_reading: bool) -> float:
-        """Return when silence will have lasted too long, if nothing comes until then."""
+        """Return the time at which the silence is too long, if nothing arrives until then."""
         count = self._progress()
         if count != self._seen or not is_reading:
             self._is_first = self._is_first and count == 0

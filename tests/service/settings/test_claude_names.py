@@ -1,6 +1,6 @@
 import pytest
 
-from handlers.reading.claude_names import CLAUDE_MODELS, stand_in
+from service.settings.claude_names import CLAUDE_MODELS, stand_in
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
-"""Whether anybody else waits for a caller, or an answer, that is made to be dear.
+"""Whether hostile callers and answers make honest callers wait.
 
-    python -m bench.liars [--scenes links bodies …]
+    python -m bench.hostile [--scenes links bodies …]
 
-The gateway is a process of its own; its upstream and its token service play here, and answer what
-an attacker would have them answer. While each scene plays, `/healthz` is asked again and again and
-an honest caller chats; the figures are the longest wait of either, and how much the process grew.
-The scene `names` puts a name server that never answers into the gateway's /etc/resolv.conf, in a
-mount namespace of its own: it needs Linux and root, and is left out elsewhere.
+The gateway is a process of its own. Its upstream and its token service run here and send what an
+attacker would have them send. While each scene runs, `/healthz` is polled and an honest caller
+chats; the figures are the longest wait of each, and how much the process grew. The scene `names`
+gives the gateway an /etc/resolv.conf with a name server that never answers, in a mount namespace:
+it needs Linux and root, and is skipped elsewhere.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def _message(text: str, **metadata: object) -> bytes:
 
 
 def _cited(number: int) -> bytes:
-    """An answer of that many citations, each of which comes with an event of its own."""
+    """Return an answer with that many citations, each with an event of its own."""
     marks = [f"word \ue200cite\ue202turn0search{index}\ue201" for index in range(number)]
     events = [
         _message(
@@ -93,7 +93,7 @@ async def _refusal(_request: web.Request) -> web.Response:
 
 
 async def _models(request: web.Request) -> web.Response:
-    """Take the honest token only."""
+    """Accept the honest caller's token only."""
     is_good = request.headers.get("Authorization", "") == f"Bearer {_HONEST}"
     return web.json_response({"models": []} if is_good else {}, status=200 if is_good else 401)
 
@@ -103,7 +103,7 @@ async def _nothing(_request: web.Request) -> web.Response:
 
 
 def upstream() -> web.Application:
-    """Return the upstream and the token service."""
+    """Return an application that is both the upstream and the token service."""
     app = web.Application(client_max_size=64 * MEBIBYTE)
     app.router.add_post("/backend-api/conversation", _turn)
     app.router.add_post("/api/auth/refresh", _refusal)
@@ -126,22 +126,24 @@ async def _chat(session: ClientSession, address: str, text: str, token: str, **m
 
 
 async def _links(address: str, session: ClientSession) -> str:
-    status = await _chat(session, address, "links", "fk-liar")
+    status = await _chat(session, address, "links", "fk-hostile")
     return f"33 KB of `{LINK}`: {status}"
 
 
 async def _fence(address: str, session: ClientSession) -> str:
     wanted = {"type": "json_object"}
-    status = await _chat(session, address, "fence", "fk-liar", response_format=wanted)
+    status = await _chat(session, address, "fence", "fk-hostile", response_format=wanted)
     return f"a fence and 40,000 blanks: {status}"
 
 
 async def _citations(address: str, session: ClientSession) -> str:
-    return f"400 citations: {await _chat(session, address, 'citations', 'fk-liar')}"
+    return f"400 citations: {await _chat(session, address, 'citations', 'fk-hostile')}"
 
 
 async def _refused(address: str, session: ClientSession) -> str:
-    return f"63 KB of `eyJ` from the token service: {await _chat(session, address, 'x', 'rt-liar')}"
+    return (
+        f"63 KB of `eyJ` from the token service: {await _chat(session, address, 'x', 'rt-hostile')}"
+    )
 
 
 async def _names(address: str, session: ClientSession) -> str:
@@ -149,7 +151,7 @@ async def _names(address: str, session: ClientSession) -> str:
         url = f"http://name-{number}.example.com/a.png"
         part = {"type": "image_url", "image_url": {"url": url}}
         body = {"model": "gpt-4o", "messages": [{"role": "user", "content": [part]}]}
-        headers = {"Authorization": f"Bearer fk-liar-{number}"}
+        headers = {"Authorization": f"Bearer fk-hostile-{number}"}
         async with session.post(
             f"{address}/v1/chat/completions", json=body, headers=headers
         ) as response:
@@ -165,7 +167,7 @@ async def _bodies(address: str, _session: ClientSession) -> str:
 
 
 async def _unfinished(address: str, number: int) -> str:
-    """Send a body all but its end, and wait for what comes of it, at most 90 seconds."""
+    """Send a body except its end; return the status of the answer, waiting up to 90 seconds."""
     host, port = address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     head = (
@@ -197,7 +199,9 @@ async def _unfinished(address: str, number: int) -> str:
 async def _uploads(address: str, session: ClientSession) -> str:
     """Fill the store with files of made-up tokens, after an honest caller has left one."""
     status, kept = await _upload(address, session, _HONEST, 1000)
-    statuses = [(await _upload(address, session, f"fk-liar-{n}", 5_000_000))[0] for n in range(40)]
+    statuses = [
+        (await _upload(address, session, f"fk-hostile-{n}", 5_000_000))[0] for n in range(40)
+    ]
     url, headers = f"{address}/v1/files/{kept}", {"Authorization": f"Bearer {_HONEST}"}
     async with session.get(url, headers=headers) as response:
         found = response.status
@@ -232,7 +236,7 @@ SCENES: dict[str, Scene] = {
 
 @asynccontextmanager
 async def watched(ask: Callable[[], Awaitable[int]]) -> AsyncIterator[list[float]]:
-    """Ask again and again beside the block; the value is the list of waits in seconds."""
+    """Poll beside the block; the value is the list of waits in seconds."""
     waits: list[float] = []
 
     async def go_on() -> None:
@@ -242,7 +246,7 @@ async def watched(ask: Callable[[], Awaitable[int]]) -> AsyncIterator[list[float
             try:
                 status = await ask()
             finally:
-                waits[-1] = time.perf_counter() - began  # also of one that is still waiting
+                waits[-1] = time.perf_counter() - began  # also when the call is cancelled
             assert status == 200, f"an honest caller got {status}"
             await asyncio.sleep(_POLL_SECONDS)
 
@@ -257,7 +261,7 @@ async def watched(ask: Callable[[], Awaitable[int]]) -> AsyncIterator[list[float
 
 
 async def play(name: str, running: Contestant, folder: Path) -> None:
-    """Play one scene, and print its line."""
+    """Run one scene and print its line."""
     address = f"http://{running.target.host}:{running.target.port}"
     running.forget_peak()
     before = running.resident_bytes()
@@ -283,7 +287,7 @@ async def play(name: str, running: Contestant, folder: Path) -> None:
 
 
 def _stored(folder: Path) -> float:
-    """The MiB of all uploads."""
+    """Return the MiB of all uploads."""
     return sum(path.stat().st_size for path in folder.rglob("uploads/*/file-*")) / MEBIBYTE
 
 
@@ -295,7 +299,7 @@ def _can_name() -> bool:
 
 
 def _mute(stack: ExitStack, folder: Path) -> list[str]:
-    """Take all questions for names and answer none; return what a gateway that asks us begins with."""
+    """Run a name server that never answers; return the command prefix of a gateway that asks it."""
     server = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     server.bind(("127.0.0.53", 53))
     (folder / "resolv.conf").write_text("nameserver 127.0.0.53\n", "ascii")
@@ -304,24 +308,24 @@ def _mute(stack: ExitStack, folder: Path) -> list[str]:
 
 
 async def run(scenes: list[str]) -> None:
-    """Play each scene before a gateway of its own."""
+    """Run each scene against a gateway of its own."""
     os.environ["GATEWAY_FILES__MAX_STORE_BYTES"] = str(STORE)
     for name in scenes:
         if name == "names" and not _can_name():
-            print("names: left out, for want of a mount namespace")
+            print("names: skipped, since there are no mount namespaces")
             continue
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             prefix = _mute(stack, folder) if name == "names" else []
             async with serving(upstream()) as there:
-                # By its name, which has to be looked up beside those of callers.
+                # A host name instead of a number, so that it is looked up beside those of callers.
                 named = there.replace("127.0.0.1", "localhost")
                 with gateway(named, folder, prefix=prefix) as running:
                     await play(name, running, folder)
 
 
 def main() -> None:
-    """Play the scenes that are asked for."""
+    """Run the scenes that the options name."""
     assert __doc__
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", nargs="+", choices=SCENES, default=list(SCENES))

@@ -1,8 +1,8 @@
-"""Host names that callers give, looked up apart from all other names (spec 8).
+"""Host names in callers' URLs, looked up apart from all other names (spec 8).
 
-The system's resolver blocks a thread for each name, ten seconds or more where no name server
-answers, so a few such names keep everybody's waiting. Here a look-up is a datagram and a timer, of
-c-ares: a name that never answers delays its own request only, and for no longer than the limit.
+The system's resolver blocks a thread for each name, for ten seconds or more if no name server
+answers, so a few such names would block the look-ups of all requests. Here a look-up is a datagram
+and a timer of c-ares: a name that is never answered delays its own request only, up to the limit.
 """
 
 import asyncio
@@ -15,23 +15,23 @@ import aiodns
 
 from upstream.http.addresses import Address
 
-MAX_AT_ONCE = 1000  # a thousand look-ups that nobody answers hold about two megabytes
+MAX_AT_ONCE = 1000  # a thousand unanswered look-ups take about two megabytes
 TRIES = 2  # within the limit
 
 
 class UnresolvedError(Exception):
-    """The name has no address."""
+    """The host has no address."""
 
 
 class UnansweredError(UnresolvedError):
-    """No name server has answered in time."""
+    """No name server answered in time."""
 
 
-class Names:
-    """The look-ups of one process; a context that ends them with itself.
+class HostNames:
+    """The look-ups of one process, as a context that cancels them at its end.
 
     Args:
-        seconds: the limit of one look-up, the wait for its turn included.
+        seconds: the limit of one look-up, its wait for a free place included.
         resolver: settings of c-ares in place of the system's, such as `servers`.
     """
 
@@ -56,11 +56,11 @@ class Names:
     async def addresses(self, host: str, port: int) -> list[Address]:
         """Return all addresses of a host, each once.
 
-        The odd spellings of a number are read as the system reads them (`0x7f.1`, `2130706433`).
+        Unusual notations of a number (`0x7f.1`, `2130706433`) are read as the system reads them.
 
         Raises:
-            UnansweredError: no name server answers.
-            UnresolvedError: there are none.
+            UnansweredError: no name server answered.
+            UnresolvedError: there are no addresses.
         """
         if number := _number(host, port):
             return number
@@ -83,7 +83,7 @@ class Names:
 
 
 def _number(host: str, port: int) -> list[Address]:
-    """Return the address that a host is written as; asks nobody."""
+    """Return the address that the host itself is (`127.0.0.1`, `0x7f.1`), without a look-up."""
     flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
