@@ -16,7 +16,7 @@ TOKEN_MARK = b"~"
 EVENT_MARK = b"^"  # once in each v0 event, which repeats all tokens: counts them in raw answers
 STAMP_DIGITS = 6
 _STAMP_MASK = 16**STAMP_DIGITS - 1  # microseconds; starts again every 17 s
-_PLAY = re.compile(rb"play (v0|v1|openai) (\d+) (\d+) (\d+)")
+_PLAY = re.compile(rb"play (v0|v1|codex|openai) (\d+) (\d+) (\d+)")
 _MESSAGE_ID = "5b0c7c1e-0000-4000-8000-000000000001"
 _CONVERSATION_ID = "6c1d8d2f-0000-4000-8000-000000000002"
 _CUT = "\0"  # the place of the text in an event
@@ -130,6 +130,37 @@ _OPENAI_START = _event(_chunk({"role": "assistant", "content": ""}))
 _OPENAI_END = _event(_chunk({}, "stop")) + _DONE
 
 
+_ITEM: dict[str, Any] = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}
+_CODEX_USAGE = {"input_tokens": 9, "output_tokens": 200, "total_tokens": 209}
+
+
+def _codex(kind: str, **fields: object) -> dict[str, object]:
+    return {"type": kind, **fields, "sequence_number": 7}
+
+
+def _codex_event(kind: str, **fields: object) -> bytes:
+    return _event(_codex(kind, **fields), kind)
+
+
+_CODEX_DELTA = "response.output_text.delta"
+_CODEX = _around(
+    _codex(
+        _CODEX_DELTA,
+        item_id="msg_1",
+        output_index=0,
+        content_index=0,
+        delta=_CUT,
+        logprobs=[],
+        obfuscation="p0cZ2rNqV5xL",
+    ),
+    _CODEX_DELTA,
+)
+_CODEX_START = _codex_event("response.created", response={"id": "resp_1", "model": "gpt-6"})
+_CODEX_START += _codex_event("response.output_item.added", output_index=0, item=_ITEM)
+_CODEX_END = _codex_event("response.output_item.done", output_index=0, item=_ITEM)
+_CODEX_END += _codex_event("response.completed", response={"usage": _CODEX_USAGE, "output": []})
+
+
 class Answer:
     """One answer being sent; `next` returns the bytes of the next group."""
 
@@ -156,6 +187,8 @@ class Answer:
                 return self._v0()
             case "v1":
                 return self._v1()
+            case "codex":
+                return self._codex()
             case _:
                 return self._openai()
 
@@ -171,6 +204,12 @@ class Answer:
         if is_first:
             event = _V1_START + event
         return event + _V1_END + _DONE if self.is_over else event
+
+    def _codex(self) -> bytes:
+        event = _CODEX[0] + token() + _CODEX[1]
+        if self._sent == 1:
+            event = _CODEX_START + event
+        return event + _CODEX_END if self.is_over else event
 
     def _openai(self) -> bytes:
         event = _OPENAI[0] + token() + _OPENAI[1]

@@ -155,12 +155,16 @@ class _Caller(asyncio.Protocol):
 
 
 def _request(target: Target, load: Load, number: int) -> bytes:
-    play = structs.replace(load.play, generation=target.generation or load.play.generation)
+    generation = target.generation or load.play.generation
+    if generation == "codex" and target.passes_through:
+        generation = "v1"  # which it is measured against: what passes through reads neither
+    play = structs.replace(load.play, generation=generation)
     message = {"role": "user", "content": play.words}
     body = json.dumps({"model": "gpt-4o", "messages": [message], "stream": load.is_stream}).encode()
+    kind = "codex:" if generation == "codex" else ""
     return (
         f"POST /v1/chat/completions HTTP/1.1\r\nHost: {target.host}:{target.port}\r\n"
-        f"Authorization: Bearer bench-refresh-token-of-the-caller-number-{number:06}\r\n"
+        f"Authorization: Bearer {kind}bench-refresh-token-of-the-caller-number-{number:06}\r\n"
         f"Accept: application/json\r\nUser-Agent: bench\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body

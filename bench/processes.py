@@ -14,6 +14,7 @@ from bench.load import Load, Target
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
+GATEWAY, CODEX = "gateway", "codex"  # who alone reads this generation
 _ADDRESS = re.compile(r"http://([\w.]+):(\d+)")
 _SCHEDULED = 2  # the kernel's clock of a process that counts its time on a CPU, in nanoseconds
 
@@ -127,7 +128,7 @@ def gateway(
         )
     try:
         address = _announced(said, process)
-        yield Contestant("gateway", process, _target(address, passes_through=False))
+        yield Contestant(GATEWAY, process, _target(address, passes_through=False))
     finally:
         process.terminate()
         process.wait()
@@ -143,6 +144,8 @@ def gateway_environ(upstream: str) -> dict[str, str]:
         "GATEWAY_UPSTREAM__BASE_URL": upstream,
         "GATEWAY_FETCH__ALLOW_PRIVATE": "true",  # the files to fetch are on loopback too
         "GATEWAY_TOKENS__OAIFREE_URL": f"{upstream}/api/auth/refresh",
+        "GATEWAY_CODEX__BASE_URL": f"{upstream}/backend-api/codex",
+        "GATEWAY_TOKENS__CODEX_URL": f"{upstream}/oauth/token",
     }
 
 

@@ -56,6 +56,7 @@ FULL = (
     Scenario("v1 burst, 200 tokens, 16 streams", _burst("v1", 200, 16, 40)),
     Scenario("v1 burst, 1000 tokens, 16 streams", _burst("v1", 1000, 16, 12)),
     Scenario("v1 burst, 1000 tokens, 64 streams", _burst("v1", 1000, 64, 3)),
+    Scenario("codex burst, 200 tokens, 16 streams", _burst("codex", 200, 16, 40)),
     Scenario("v0 burst, 200 tokens, 16 streams", _burst("v0", 200, 16, 30)),
     Scenario("v0 burst, 1000 tokens, 16 streams", _burst("v0", 1000, 16, 5)),
     Scenario("v1 paced, 200 tokens, 200 streams", _paced("v1", 200, 200)),
@@ -67,6 +68,7 @@ FULL = (
 )
 QUICK = (
     Scenario("v1 burst, 200 tokens, 16 streams", _burst("v1", 200, 16, 2)),
+    Scenario("codex burst, 200 tokens, 16 streams", _burst("codex", 200, 16, 2)),
     Scenario("v0 burst, 200 tokens, 16 streams", _burst("v0", 200, 16, 2)),
     Scenario("v1 paced, 25 tokens, 50 streams", _paced("v1", 25, 50)),
     Scenario("v0 paced, 25 tokens, 50 streams", _paced("v0", 25, 50)),

@@ -21,6 +21,8 @@ _STREAM_HEAD = (
 )
 _JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 _TOKENS = b'{"access_token": "fk-made-by-the-stub", "expires_in": 864000}'
+_MODELS = b'{"models": [{"slug": "gpt-6"}]}'
+_SAID = ((b"refresh", _TOKENS), (b"oauth/token", _TOKENS), (b"codex/models", _MODELS))
 _LENGTH = b"content-length:"
 
 
@@ -74,7 +76,8 @@ class Stub(asyncio.Protocol):
         assert self._transport is not None
         play = asked(body)
         if play is None:
-            said = _TOKENS if b"refresh" in head.split(b"\r\n", 1)[0] else b"{}"
+            line = head.split(b"\r\n", 1)[0]
+            said = next((text for part, text in _SAID if part in line), b"{}")
             self._transport.write(_JSON_HEAD % (len(said), said))
             return
         self._answer = Answer(play)

@@ -20,10 +20,10 @@ def test_a_quick_run_measures_everybody_and_the_gateway_loses_no_token() -> None
         check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout
-    for name in ("floor", "gateway", "textbook"):
+    # Only the gateway reads what Codex's back end sends, beside the floor.
+    for name, count in (("floor", 7), ("gateway", 7), ("textbook", 6)):
         lines = re.findall(rf"^\| {name} \|.*", done.stdout, re.MULTILINE)
-        assert len(lines) == 6
-        assert [line.split(" | ")[-2:] for line in lines] == [["0", "0 |"]] * 6
+        assert [line.split(" | ")[-2:] for line in lines] == [["0", "0 |"]] * count
 
 
 def test_the_stages_are_measured_one_by_one() -> None:

@@ -106,7 +106,6 @@ class CodexAnswer:
     def _event(self, event: Event) -> Iterator[Delta]:  # noqa: C901, PLR0912 - see above
         kind = event.type
         if kind in _KINDS or kind in (_ADDED, _DONE):
-            self.ending.state.see(Seen.EVENTS)
             yield from self._routed(event)
         elif kind in _COMPLETED:
             yield from self._completed(event.response or {})
@@ -115,13 +114,13 @@ class CodexAnswer:
         elif kind in ("response.failed", "error") or (not kind and _is_error(event)):
             yield from self._failed(event)
         elif kind in _NAMING:
-            self.ending.state.see(Seen.EVENTS)
+            self.ending.see(Seen.EVENTS)
             yield from self._named(event.response or {})
         elif kind == "codex.rate_limits":
             if (limits := limits_in_event(event)) is not None:
                 yield limits
         elif kind in _SILENT or kind.startswith(_PRIVATE):
-            self.ending.state.see(Seen.EVENTS)
+            self.ending.see(Seen.EVENTS)
         elif step_of(kind) in STEPS and self._place_of(event) is not None:
             yield from self._routed(event)
         elif _is_error(event):
@@ -168,13 +167,13 @@ class CodexAnswer:
             yield from self._finished(place, item)
         elif event.type != _ADDED:
             yield from output.feed(event)
-        self.ending.state.see(output.seen)
+        self.ending.see(output.seen)
 
     def _finished(self, place: int, item: JsonObject | None) -> Iterator[Delta]:
         output = self._items[place]
         yield from output.finish(item)
         self._done.add(place)
-        self.ending.state.see(output.seen)
+        self.ending.see(output.seen)
         self.ending.count_rewrites(output.rewrites)
         if self._speaking == place:
             self._speaking = None

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from service.stages.codex.events import Event
 from service.upstream_errors.codex_refusals import UsageLimit, judge
 from service.upstream_errors.refusals import quoted
-from service.vocabulary.endings import PLAIN_WORDS, Closing, Seen, TurnState, Word
+from service.vocabulary.endings import NOTHING, PLAIN_WORDS, Closing, Seen, TurnState, Word
 from service.vocabulary.events import BodyEnd, BodyEnded, TurnEnded, Unknown
 
 _JSON_STARTS, _PAGE_START = ("{", "[", '"'), "<"
@@ -27,6 +27,7 @@ class CodexEnding:
 
     def __init__(self, now: float, secrets: Collection[str] = ()) -> None:
         self.state = TurnState()
+        self._seen = NOTHING  # what was seen last, or nothing but an event
         self.has_items = False
         self.limit: UsageLimit | None = None
         self._now = now
@@ -34,6 +35,12 @@ class CodexEnding:
         self._counts: Counter[str] = Counter()
         self._samples: dict[str, str] = {}
         self._words = ""  # the first line that was no event, often a proxy's message
+
+    def see(self, seen: Seen) -> None:
+        """Note what was seen: for each event, nearly always the same as before."""
+        if seen is not self._seen:
+            self._seen = seen
+            self.state.see(seen | Seen.EVENTS)
 
     def count(self, unknown: Unknown) -> None:
         """Count an unexpected event under its kind."""

@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from service.stages.codex.runs import TYPE as TEXT_DELTA
+from service.stages.codex.runs import Run, runs_in
 from service.stages.decode.known_words import plain_word, sketch
 from service.stages.decode.loose_json import UNREADABLE, loose_json
 from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
@@ -81,17 +83,28 @@ _ANYTHING = frozenset(_OF_ERRORS) - {"type"}
 class ReadCodex:
     """Turns one body into events; one instance per body.
 
-    `consumed` counts events of any kind, as signs of life. A chunk is any slice of the body.
+    `consumed` counts events of any kind, as signs of life. A chunk is any slice of the body. A reader
+    that `is_paced` makes one event of each piece of a text; others join what one read brings.
     """
 
-    def __init__(self, secrets: Collection[str] = ()) -> None:
+    def __init__(self, secrets: Collection[str] = (), *, is_paced: bool = False) -> None:
         self.consumed = 0
+        self.is_paced = is_paced
         self._sse = DecodeSse()
         self._secrets = secrets
 
     def feed(self, chunk: bytes) -> list[CodexEvent]:
         """Return the events that this chunk completes; never waits, never raises."""
-        events = self._events(self._sse.feed(chunk))
+        events: list[CodexEvent] = []
+        at = 0
+        for run in () if self.is_paced else runs_in(chunk):
+            events += self._events(self._sse.feed(chunk[at : run.start]))
+            at = run.start
+            if self._sse.is_between:
+                self.consumed += run.count
+                events.append(_grown(run))
+                at = run.end
+        events += self._events(self._sse.feed(chunk[at:]))
         if self._sse.is_overflowing:
             size = MAX_EVENT_BYTES // 1024 // 1024
             detail = f"The upstream sent one event of more than {size} MiB."
@@ -136,6 +149,16 @@ class ReadCodex:
     def _unknown(self, kind: str, sample: str = "") -> Unknown:
         sample = without_secrets(sample[:_SAMPLE_BYTES], self._secrets)
         return Unknown(kind, sample[:_SAMPLE_CHARS])
+
+
+def _grown(run: Run) -> Event:
+    return Event(
+        TEXT_DELTA,
+        item_id=run.item_id,
+        output_index=run.output_index,
+        content_index=run.content_index,
+        delta=run.delta,
+    )
 
 
 def unknown_event(event: Event) -> Unknown:

@@ -25,13 +25,11 @@ class CodexReceiver:
     Args:
         reader: the stage from chunks to events.
         answer: the stage from events to deltas.
-        is_paced: whether texts are passed on in the pieces in which they were sent.
     """
 
-    def __init__(self, reader: ReadCodex, answer: CodexAnswer, *, is_paced: bool) -> None:
+    def __init__(self, reader: ReadCodex, answer: CodexAnswer) -> None:
         self.answer = answer
         self._reader = reader
-        self._is_paced = is_paced
 
     async def deltas(self, body: AnswerBody) -> AsyncGenerator[list[Delta], None]:
         """Yield what the body brings, one batch a read unless it is paced; the last has its end."""
@@ -52,7 +50,7 @@ class CodexReceiver:
         deltas = [delta for event in events for delta in self.answer.feed(event)]
         if not deltas:
             return []
-        return [[delta] for delta in deltas] if self._is_paced else [joined(deltas)]
+        return [[delta] for delta in deltas] if self._reader.is_paced else [joined(deltas)]
 
 
 def joined(deltas: list[Delta]) -> list[Delta]:

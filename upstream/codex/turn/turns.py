@@ -260,7 +260,7 @@ class CodexTurns:
         secrets = backend.secrets_of(turn.caller)
         answer = CodexAnswer(backend.clock(), opened.model, turn.payload.names, secrets)
         is_paced = turn.request.is_stream and stream.delay_seconds > 0
-        return CodexReceiver(ReadCodex(secrets), answer, is_paced=is_paced)
+        return CodexReceiver(ReadCodex(secrets, is_paced=is_paced), answer)
 
     async def _received(
         self, turn: _Turn, opened: Opened, receiver: CodexReceiver
