@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from upstream.fetching.names import Names
 
 from service.settings.config import FetchConfig, UpstreamConfig
 from service.vocabulary.errors import RequestError
