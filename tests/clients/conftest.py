@@ -51,6 +51,23 @@ class Place:
     def close(self) -> None:
         self._gateway.close()
 
+    @property
+    def address(self) -> str:
+        return self._gateway.address()
+
+    def environ(self, folder: Path) -> dict[str, str]:
+        """The surroundings of a program that keeps all that it keeps in a folder."""
+        return {
+            **QUIET,
+            "PATH": f"{NODE_BIN}:{INSTALLED / 'sdk2' / 'bin'}:/usr/bin:/bin",
+            "HOME": str(folder),
+            "LANG": os.environ.get("LANG", "C.UTF-8"),
+            "PYTHONWARNINGS": "ignore",
+            "CODEX_HOME": str(folder / "codex"),
+            "DSPY_CACHEDIR": str(folder / "dspy"),
+            "LLM_USER_PATH": str(folder / "llm"),
+        }
+
     def passed(
         self, client: Client, folder: Path, key: str = ACCESS_TOKEN, model: str = "gpt-4o"
     ) -> set[tuple[str, str]]:
@@ -63,15 +80,8 @@ class Place:
             (folder / path.name).write_bytes(path.read_bytes())
         (folder / "node_modules").symlink_to(NODE_BIN.parent)
         environ = {
-            **QUIET,
-            "PATH": f"{NODE_BIN}:{INSTALLED / 'sdk2' / 'bin'}:/usr/bin:/bin",
-            "HOME": str(folder),
-            "LANG": os.environ.get("LANG", "C.UTF-8"),
-            "PYTHONWARNINGS": "ignore",
-            "CODEX_HOME": str(folder / "codex"),
-            "DSPY_CACHEDIR": str(folder / "dspy"),
-            "LLM_USER_PATH": str(folder / "llm"),
-            "OPENAI_BASE_URL": f"{self._gateway.address()}/v1",
+            **self.environ(folder),
+            "OPENAI_BASE_URL": f"{self.address}/v1",
             "OPENAI_API_KEY": key,
             "MODEL": model,
         }
