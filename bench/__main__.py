@@ -1,12 +1,12 @@
-"""Measure the gateway beside the floor and its rivals, and print the table of goals.
+"""Measures the gateway beside the floor and its rivals, and prints the table of goals.
 
     python -m bench [--quick] [--rounds 3] [--only "v1 paced"] [--without textbook]
                     [--workers 1]
 
-Every program is a process of its own; what is measured has one CPU and all else has another.
-The contestants take turns, the floor before and after each, so that what the machine does
-beside it touches both. With BENCH_PEER_DIR naming a virtual environment that has LiteLLM,
-its proxy takes part (see `bench/peers.py`). The exit status is 1 when a token was lost.
+Every program is a process of its own. The measured one has one CPU, everything else another. The
+programs take turns, with the floor before and after each, so that other load on the machine affects
+both. If BENCH_PEER_DIR names a virtual environment with LiteLLM, its proxy takes part (see
+`bench/peers.py`). The exit status is 1 if the gateway lost a token.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from bench.scenarios import FULL, QUICK, Scenario, measured
 async def _play(
     scenario: Scenario, floor: Contestant, others: list[Contestant], count: int
 ) -> dict[str, list[Round]]:
-    """Let all take turns for some rounds, the floor before and after each."""
+    """Run some rounds of a scenario: each program in turn, the floor before and after it."""
     rounds: dict[str, list[Round]] = {one.name: [] for one in (floor, *others)}
     for number in range(1, count + 1):
         before = await measured(floor, scenario)

@@ -1,8 +1,8 @@
-"""What the stub upstream plays: the bytes of answers in both generations, and their tokens.
+"""The answers of the stub upstream: bytes of both stream generations, made of countable tokens.
 
-A token is eight bytes, `~` and the microseconds of its departure as six hexadecimal digits
-and a blank, so that a reader counts tokens by one character and knows the age of the last one
-without decoding anything.
+A token is eight bytes: `~`, the microseconds of its departure as six hexadecimal digits, and a
+blank, for example `~0f3c5a `. So a reader counts tokens by one character and knows the age of the
+last one without decoding anything.
 """
 
 import json
@@ -13,17 +13,17 @@ from typing import Any
 from msgspec import Struct
 
 TOKEN_MARK = b"~"
-EVENT_MARK = b"^"  # once in each v0 event: counts tokens where each event repeats all of them
+EVENT_MARK = b"^"  # once in each v0 event, which repeats all tokens: counts them in raw answers
 STAMP_DIGITS = 6
 _STAMP_MASK = 16**STAMP_DIGITS - 1  # microseconds; starts again every 17 s
-_PLAY = re.compile(rb"play (v0|v1|openai) (\d+) (\d+) (\d+)")
+_PLAY = re.compile(rb"play (v0|v1|codex|openai) (\d+) (\d+) (\d+)")
 _MESSAGE_ID = "5b0c7c1e-0000-4000-8000-000000000001"
 _CONVERSATION_ID = "6c1d8d2f-0000-4000-8000-000000000002"
-_CUT = "\0"  # where the text of an event goes
+_CUT = "\0"  # the place of the text in an event
 
 
 class Play(Struct, frozen=True):
-    """What is asked of the stub: `tokens`, `group` of them at once, a pause between groups."""
+    """The answer that is ordered: `tokens`, sent `group` at a time with a pause between groups."""
 
     generation: str
     tokens: int
@@ -32,12 +32,12 @@ class Play(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """What a user writes to get it."""
+        """The question that orders it: `play v1 200 8 1000`."""
         return f"play {self.generation} {self.tokens} {self.group} {self.pause_microseconds}"
 
 
 def asked(body: bytes) -> Play | None:
-    """Return what a request asks for."""
+    """Return the answer that a request orders, or None."""
     found = _PLAY.search(body)
     if found is None:
         return None
@@ -45,15 +45,15 @@ def asked(body: bytes) -> Play | None:
 
 
 def token() -> bytes:
-    """Return a token that leaves now."""
+    """Return a token with the present time in it."""
     return b"~%06x " % (time.monotonic_ns() // 1000 & _STAMP_MASK)
 
 
 def age_microseconds(stamp: bytes) -> int:
-    """Return how long ago a token with this stamp left.
+    """Return how long ago a token with this stamp was sent.
 
     Raises:
-        ValueError: it is no stamp: the read ended inside it.
+        ValueError: it is no stamp, since the read ended inside it.
     """
     if len(stamp) != STAMP_DIGITS:
         raise ValueError(stamp)
@@ -66,7 +66,7 @@ def _event(value: object, name: str = "") -> bytes:
 
 
 def _around(value: object, name: str = "") -> tuple[bytes, bytes]:
-    """Return what stands before and after the text of an event."""
+    """Return the bytes before and after the text of an event."""
     before, after = _event(value, name).split(json.dumps(_CUT)[1:-1].encode())
     return before, after
 
@@ -130,8 +130,39 @@ _OPENAI_START = _event(_chunk({"role": "assistant", "content": ""}))
 _OPENAI_END = _event(_chunk({}, "stop")) + _DONE
 
 
+_ITEM: dict[str, Any] = {"type": "message", "id": "msg_1", "role": "assistant", "content": []}
+_CODEX_USAGE = {"input_tokens": 9, "output_tokens": 200, "total_tokens": 209}
+
+
+def _codex(kind: str, **fields: object) -> dict[str, object]:
+    return {"type": kind, **fields, "sequence_number": 7}
+
+
+def _codex_event(kind: str, **fields: object) -> bytes:
+    return _event(_codex(kind, **fields), kind)
+
+
+_CODEX_DELTA = "response.output_text.delta"
+_CODEX = _around(
+    _codex(
+        _CODEX_DELTA,
+        item_id="msg_1",
+        output_index=0,
+        content_index=0,
+        delta=_CUT,
+        logprobs=[],
+        obfuscation="p0cZ2rNqV5xL",
+    ),
+    _CODEX_DELTA,
+)
+_CODEX_START = _codex_event("response.created", response={"id": "resp_1", "model": "gpt-6"})
+_CODEX_START += _codex_event("response.output_item.added", output_index=0, item=_ITEM)
+_CODEX_END = _codex_event("response.output_item.done", output_index=0, item=_ITEM)
+_CODEX_END += _codex_event("response.completed", response={"usage": _CODEX_USAGE, "output": []})
+
+
 class Answer:
-    """One answer on its way out; `next` gives the bytes of the next group."""
+    """One answer being sent; `next` returns the bytes of the next group."""
 
     def __init__(self, play: Play) -> None:
         self._play = play
@@ -140,11 +171,11 @@ class Answer:
 
     @property
     def is_over(self) -> bool:
-        """Whether all of it was given out."""
+        """Whether all tokens were returned."""
         return self._sent >= self._play.tokens
 
     def next(self) -> bytes:
-        """Return the events of as many tokens as leave at once."""
+        """Return the events of the next group of tokens."""
         count = min(self._play.group, self._play.tokens - self._sent)
         events = [self._event() for _ in range(count)]
         return b"".join(events)
@@ -156,6 +187,8 @@ class Answer:
                 return self._v0()
             case "v1":
                 return self._v1()
+            case "codex":
+                return self._codex()
             case _:
                 return self._openai()
 
@@ -171,6 +204,12 @@ class Answer:
         if is_first:
             event = _V1_START + event
         return event + _V1_END + _DONE if self.is_over else event
+
+    def _codex(self) -> bytes:
+        event = _CODEX[0] + token() + _CODEX[1]
+        if self._sent == 1:
+            event = _CODEX_START + event
+        return event + _CODEX_END if self.is_over else event
 
     def _openai(self) -> bytes:
         event = _OPENAI[0] + token() + _OPENAI[1]

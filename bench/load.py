@@ -1,4 +1,4 @@
-"""The load generator: callers that count tokens, and take their age, without decoding anything."""
+"""The load generator: callers that count tokens and read their age without decoding anything."""
 
 import asyncio
 import json
@@ -14,12 +14,12 @@ from bench.answers import EVENT_MARK, STAMP_DIGITS, TOKEN_MARK, Play, age_micros
 
 _END = b"0\r\n\r\n"
 _DONE = b"[DONE]"
-MAX_SECONDS = 120.0  # for one run; what has not come by then has failed
-_TAIL = 64  # bytes kept of a read, for what may be cut between two of them
+MAX_SECONDS = 120.0  # for one run; answers that have not ended by then have failed
+_TAIL = 64  # bytes kept of a read, in case it ends inside a mark
 
 
 class Load(Struct, frozen=True):
-    """What is asked: `streams` callers, each of which asks `repeats` times, one after the other."""
+    """The requests of one run: `streams` callers, each with `repeats` requests in a row."""
 
     play: Play
     streams: int
@@ -28,17 +28,17 @@ class Load(Struct, frozen=True):
 
     @property
     def requests(self) -> int:
-        """How often is asked in all."""
+        """The number of requests."""
         return self.streams * self.repeats
 
     @property
     def tokens(self) -> int:
-        """How many tokens are to arrive."""
+        """The number of tokens that should arrive."""
         return self.requests * self.play.tokens
 
 
-class Told:
-    """What all callers of one run have seen; times in microseconds."""
+class Results:
+    """The results of all callers of one run; times in microseconds."""
 
     def __init__(self) -> None:
         self.tokens = 0
@@ -49,10 +49,10 @@ class Told:
 
 
 class Target(Struct, frozen=True):
-    """Who is asked.
+    """The program that is asked.
 
-    `passes_through`: its answers repeat v0 events as they are. `generation`: the only one that
-    it reads, if so.
+    `passes_through`: its answers repeat v0 events unchanged. `generation`: the only one that it
+    reads, or ''.
     """
 
     host: str
@@ -62,19 +62,19 @@ class Target(Struct, frozen=True):
 
 
 class _Caller(asyncio.Protocol):
-    """One connection, kept alive, that asks again and again."""
+    """One connection, kept alive, that sends request after request."""
 
-    def __init__(self, target: Target, load: Load, number: int, told: Told) -> None:
+    def __init__(self, target: Target, load: Load, number: int, results: Results) -> None:
         is_raw = target.passes_through and load.play.generation == "v0"
         self._mark = EVENT_MARK if is_raw else TOKEN_MARK
         self._request = _request(target, load, number)
         self._load = load
-        self._told = told
+        self._results = results
         self._left = load.repeats
         self._tokens = 0
         self._asked_at = 0.0
         self._head = b""
-        self._body_left: int | None = None  # None while the head is read, -1 when it is chunked
+        self._body_left: int | None = None  # None while the head is read, -1 for a chunked body
         self._tail = b""
         self._is_good = False
         self._transport: asyncio.Transport | None = None
@@ -88,7 +88,7 @@ class _Caller(asyncio.Protocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.done.done():
-            self._told.failed += self._left
+            self._results.failed += self._left
             self.done.set_result(None)
 
     @override
@@ -104,7 +104,7 @@ class _Caller(asyncio.Protocol):
             self._look_for_end(data)
 
     def close(self) -> None:
-        """Leave."""
+        """Close the connection."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -125,11 +125,11 @@ class _Caller(asyncio.Protocol):
         if not count:
             return
         if not self._tokens:
-            self._told.first_token.append((time.perf_counter() - self._asked_at) * 1e6)
+            self._results.first_token.append((time.perf_counter() - self._asked_at) * 1e6)
         self._tokens += count
         at = data.rfind(TOKEN_MARK) + 1
-        with suppress(ValueError):  # the read ended inside it; the next one has a younger token
-            self._told.age.append(age_microseconds(data[at : at + STAMP_DIGITS]))
+        with suppress(ValueError):  # the read ended inside the token; the next read has another
+            self._results.age.append(age_microseconds(data[at : at + STAMP_DIGITS]))
 
     def _look_for_end(self, data: bytes) -> None:
         self._tail = (self._tail + data)[-_TAIL:]
@@ -144,10 +144,10 @@ class _Caller(asyncio.Protocol):
             self._finish()
 
     def _finish(self) -> None:
-        self._told.tokens += self._tokens
+        self._results.tokens += self._tokens
         self._left -= 1
         if not self._is_good:
-            self._told.failed += 1
+            self._results.failed += 1
         if self._left:
             self._ask()
         elif not self.done.done():
@@ -155,12 +155,16 @@ class _Caller(asyncio.Protocol):
 
 
 def _request(target: Target, load: Load, number: int) -> bytes:
-    play = structs.replace(load.play, generation=target.generation or load.play.generation)
+    generation = target.generation or load.play.generation
+    if generation == "codex" and target.passes_through:
+        generation = "v1"  # which it is measured against: what passes through reads neither
+    play = structs.replace(load.play, generation=generation)
     message = {"role": "user", "content": play.words}
     body = json.dumps({"model": "gpt-4o", "messages": [message], "stream": load.is_stream}).encode()
+    kind = "codex:" if generation == "codex" else ""
     return (
         f"POST /v1/chat/completions HTTP/1.1\r\nHost: {target.host}:{target.port}\r\n"
-        f"Authorization: Bearer bench-refresh-token-of-the-caller-number-{number:06}\r\n"
+        f"Authorization: Bearer {kind}bench-refresh-token-of-the-caller-number-{number:06}\r\n"
         f"Accept: application/json\r\nUser-Agent: bench\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode() + body
@@ -168,27 +172,27 @@ def _request(target: Target, load: Load, number: int) -> bytes:
 
 async def run(
     target: Target, load: Load, when_open: Callable[[], Awaitable[None]] | None = None
-) -> Told:
-    """Ask all that is to be asked and wait for the answers.
+) -> Results:
+    """Send all requests and wait for the answers.
 
     Args:
-        target: who is asked.
-        load: what.
-        when_open: awaited while the answers come, to look at the process meanwhile.
+        target: the program that is asked.
+        load: the requests.
+        when_open: awaited while the answers arrive, to measure the process meanwhile.
     """
     loop = asyncio.get_running_loop()
-    told, callers = Told(), []
+    results, callers = Results(), []
     started = time.perf_counter()
     for number in range(load.streams):
         _, caller = await loop.create_connection(
-            lambda number=number: _Caller(target, load, number, told), target.host, target.port
+            lambda number=number: _Caller(target, load, number, results), target.host, target.port
         )
         callers.append(caller)
     if when_open is not None:
         await when_open()
     _, late = await asyncio.wait([caller.done for caller in callers], timeout=MAX_SECONDS)
-    told.failed += len(late)
-    told.seconds = time.perf_counter() - started
+    results.failed += len(late)
+    results.seconds = time.perf_counter() - started
     for caller in callers:
         caller.close()
-    return told
+    return results

@@ -1,12 +1,12 @@
-"""How much more memory the gateway holds while a large file goes through it.
+"""How much memory the gateway needs while a large file passes through it.
 
     python -m bench.memory [--mebibytes 50]
 
-The gateway is a process of its own before the demo, which plays in this one. A file goes in by
-its address (`image_url`, fetched from a local server, uploaded to the demo) and as a form
-(`/v1/files`, used by its id), comes out (made by the demo, stored by the gateway) and is downloaded
-from it; and so does a picture of that size. The growth is the process's largest
-resident size (VmHWM, put back before each step) over what it held before the step.
+The gateway is a process of its own; the demo upstream runs in this one. A file comes in by its
+address (`image_url`, fetched from a local server and uploaded to the demo) and as a form
+(`/v1/files`, used by its id), goes out (made by the demo, stored by the gateway) and is downloaded.
+The same is done with a picture of that size. The growth is the process's largest resident size
+(VmHWM, reset before each step) minus its size before the step.
 """
 
 import argparse
@@ -50,7 +50,7 @@ async def serving(app: web.Application) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def measured(step: str, running: Contestant, growth: dict[str, float]) -> AsyncIterator[None]:
-    """Note by how much the block made the process grow, in MiB."""
+    """Note the growth of the process during the block, in MiB."""
     running.forget_peak()
     before, started = running.resident_bytes(), time.perf_counter()
     yield
@@ -60,7 +60,7 @@ async def measured(step: str, running: Contestant, growth: dict[str, float]) -> 
 
 
 async def chat(session: ClientSession, address: str, content: Any) -> str:
-    """Ask for a whole reply; return its text."""
+    """Ask for a whole reply and return its text."""
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": content}]}
     async with session.post(f"{address}/v1/chat/completions", json=body) as response:
         reply = await response.json()
@@ -78,7 +78,7 @@ def _holder(contents: dict[str, bytes]) -> web.Application:
 
 
 def _noise(size_bytes: int) -> bytes:
-    """Return a PNG of about that size, which nothing can compress."""
+    """Return a PNG of about that size, made of incompressible noise."""
     side = math.isqrt(size_bytes // 3)
     picture = BytesIO()
     Image.frombytes("RGB", (side, side), os.urandom(side * side * 3)).save(
@@ -88,7 +88,7 @@ def _noise(size_bytes: int) -> bytes:
 
 
 async def _download(session: ClientSession, text: str) -> int:
-    """Follow the first link of an answer; return how many bytes came."""
+    """Follow the first link of an answer; return the size of its body."""
     found = re.search(r"http://[^\s)]+", text)
     assert found, text
     size = 0
@@ -109,7 +109,7 @@ async def _upload(session: ClientSession, address: str, path: Path) -> str:
 
 
 class Place(Struct, frozen=True):
-    """The gateway, and a server and a folder that hold the files."""
+    """The gateway, and the server and folder with the files."""
 
     running: Contestant
     held: str
@@ -117,12 +117,12 @@ class Place(Struct, frozen=True):
 
     @property
     def address(self) -> str:
-        """Where the gateway answers."""
+        """The gateway's address."""
         return f"http://{self.running.target.host}:{self.running.target.port}"
 
 
 async def steps(place: Place, sizes: Mapping[str, int]) -> dict[str, float]:
-    """Send a file of each size through: small ones first, so that all is loaded."""
+    """Pass files of each size through, small ones first; return the growth of each step."""
     growth: dict[str, float] = {}
     running, address = place.running, place.address
     headers = {"Authorization": "Bearer fk-memory"}
@@ -160,7 +160,7 @@ async def _out(
 
 
 async def run(mebibytes: int) -> int:
-    """Print the growth of each step; return how many are over the goal."""
+    """Print the growth of each step; return how many steps are over the goal."""
     sizes = {"warm-1": 9999, "warm-2": 8888, "large": mebibytes * MEBIBYTE}
     contents = {name: os.urandom(size) for name, size in sizes.items()}
     with tempfile.TemporaryDirectory() as name:

@@ -1,11 +1,11 @@
-"""Ask things of all kinds at once, some of them faulty, and compare what both sides say of each.
+"""Sends a mix of requests, some with faults, and compares what both sides say of each.
 
     python -m bench.mixed [--requests 10000] [--faults 0.05] [--callers 200] [--credentials 100]
 
-The gateway is a process of its own before a demo upstream. The demo tells for each request what it
-has played (`/demo/plays`), the gateway's access log how the answer ended: each outcome has to be the
-one that spec 6.4 has for what was played, all of them together those of `/metrics`, and no answer a
-5xx of the gateway's own.
+The gateway is a process of its own with a demo upstream. The demo lists for each request what it
+has played (`/demo/plays`), the gateway's access log says how the answer ended. Each outcome has to
+be the one that spec 6.4 gives for what was played, their sums have to be those of `/metrics`, and
+no answer may be a 5xx of the gateway's own.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from msgspec import Struct
 
 from bench.soak import ACCESS_TOKEN, REFRESH_TOKEN, demo, gateway
 
-ANSWER_SECONDS = 1200.0  # on a busy machine a giant event takes minutes, 32 KiB at a time
+ANSWER_SECONDS = 1200.0  # a giant event takes minutes on a busy machine, 32 KiB at a time
 SHOWN_PROBLEMS = 30
-# Of the gateway's own making, whatever the upstream does (spec 11).
+# Errors of the gateway's own, whatever the upstream does (spec 11).
 OWN_CODES = {"internal_error", "storage_error", "server_shutdown", "insufficient_storage"}
-# Questions that any endpoint may ask, and how often each is chosen.
+# Questions for any endpoint, and how often each is chosen.
 SCENES = {
     "Hello": 30,
     "What is 6 * 7?": 10,
@@ -49,9 +49,9 @@ SCENES = {
     "make report.csv": 3,
     "two answers": 3,
 }
-# How an answer ends by the scenario that was played, where it is not complete (spec 6.4).
+# Scenario -> outcome of the answer, if it is not complete (spec 6.4).
 BY_SCENARIO = {"blocked": "filtered", "blocked_2023": "filtered", "max_tokens": "length"}
-# What is asked for, and how an answer ends by the fault that was played.
+# Fault in the question -> outcome of the answer.
 FAULTS = {
     "cut 3": "cut",
     "cut 0": "cut",
@@ -95,7 +95,7 @@ _LINE = re.compile(r"request_id=(m\d+) .*?status=(\d+) outcome=(\w+)")
 
 
 class Asked(Struct, frozen=True):
-    """One request, and what is known of its answer from the caller's side."""
+    """One request, and its answer as the caller saw it."""
 
     mark: str
     path: str
@@ -106,7 +106,7 @@ class Asked(Struct, frozen=True):
 
 
 def bodies(mark: str, chance: random.Random, faults: float) -> tuple[str, dict[str, Any]]:
-    """Return the path and the body of a request."""
+    """Return the path and the body of a random request."""
     if chance.random() < faults:
         question = f"/fault {chance.choice(list(FAULTS))} long 40"
     else:
@@ -125,7 +125,7 @@ def bodies(mark: str, chance: random.Random, faults: float) -> tuple[str, dict[s
 
 
 async def ask(session: ClientSession, address: str, token: str, asked: Asked, body: Any) -> Asked:
-    """Ask once; return what came of it."""
+    """Send one request and return how it was answered."""
     headers = {"Authorization": f"Bearer {token}", "X-Request-Id": asked.mark}
     began = time.monotonic()
     status, code, error = 0, "", ""
@@ -139,7 +139,7 @@ async def ask(session: ClientSession, address: str, token: str, asked: Asked, bo
 
 
 def code_in(raw: bytes) -> str:
-    """Return the code of an error in a reply or in the last event of a stream."""
+    """Return the error code in a reply or in the last event of a stream, or ''."""
     last = raw.strip().rpartition(b"\n")[2].removeprefix(b"data: ")
     if last == b"[DONE]":
         return ""
@@ -149,7 +149,7 @@ def code_in(raw: bytes) -> str:
 
 
 async def ask_all(address: str, options: argparse.Namespace) -> list[Asked]:
-    """Ask everything, so many at once."""
+    """Send all requests, `options.callers` at a time."""
     chance = random.Random(options.seed)
     marks = iter([f"m{number:06}" for number in range(options.requests)])
     done: list[Asked] = []
@@ -174,7 +174,7 @@ async def ask_all(address: str, options: argparse.Namespace) -> list[Asked]:
 
 
 def wanted_of(play: dict[str, Any]) -> str:
-    """Return the outcome that spec 6.4 has for what was played."""
+    """Return the outcome that spec 6.4 gives for what was played."""
     if play["fault"]:
         return BY_FAULT[play["fault"]]
     return BY_SCENARIO.get(play["scenario"], "complete")
@@ -183,8 +183,8 @@ def wanted_of(play: dict[str, Any]) -> str:
 def compare(
     done: list[Asked], plays: list[dict[str, Any]], log: str, counted: Counter[str]
 ) -> Iterator[str]:
-    """Yield each difference between what the demo has played and what the gateway says."""
-    played = {play["mark"]: play for play in plays}  # the last one of a turn that was sent again
+    """Yield each difference between what the demo played and what the gateway says."""
+    played = {play["mark"]: play for play in plays}  # the last play of a turn that was sent again
     logged = {mark: (int(status), outcome) for mark, status, outcome in _LINE.findall(log)}
     for asked in done:
         play, line = played.get(asked.mark), logged.get(asked.mark)
@@ -204,7 +204,7 @@ def compare(
                 "picture_native",
             )
         ):
-            wanted = "refused"  # words without a picture (spec 9)
+            wanted = "refused"  # text without a picture (spec 9)
         if line != (asked.status, wanted):
             yield f"{wanted} was played: {told}"
         is_own = asked.code in OWN_CODES or (
@@ -217,7 +217,7 @@ def compare(
 
 
 async def outcomes(address: str) -> Counter[str]:
-    """Return how many answers ended how, as `/metrics` tells it."""
+    """Return the number of answers by outcome, as `/metrics` has it."""
     async with ClientSession() as session, session.get(f"{address}/metrics") as response:
         found = re.findall(
             r'gateway_outcomes_total\{outcome="(\w+)"\} ([\d.]+)', await response.text()
@@ -226,7 +226,7 @@ async def outcomes(address: str) -> Counter[str]:
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Ask, compare, print; return how many differences there were."""
+    """Send the requests, compare and print; return the number of differences."""
     with tempfile.TemporaryDirectory(prefix="mixed-") as name:
         above, below = Path(name) / "gateway", Path(name) / "demo"
         (above / "tmp").mkdir(parents=True)

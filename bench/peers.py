@@ -1,7 +1,7 @@
-"""Other people's gateways, where a copy is at hand: BENCH_PEER_DIR names it.
+"""Other people's gateways, if there is a copy: BENCH_PEER_DIR names it.
 
-`BENCH_PEER_DIR/bin/litellm`: LiteLLM's proxy in a virtual environment of its own. It gets the
-same tokens from the stub in OpenAI's format, which is what it reads.
+`BENCH_PEER_DIR/bin/litellm` is LiteLLM's proxy in a virtual environment of its own. The stub sends
+it the same tokens in OpenAI's format, since that is what it reads.
 """
 
 import json
@@ -20,7 +20,7 @@ VARIABLE = "BENCH_PEER_DIR"
 
 
 def peers(upstream: str, cpu: int | None, folder: Path) -> list[AbstractContextManager[Contestant]]:
-    """Return the peers that are there, not yet running."""
+    """Return the peers that are installed, not yet running."""
     named = os.environ.get(VARIABLE)
     program = Path(named) / "bin" / "litellm" if named else None
     return [_litellm(program, upstream, cpu, folder)] if program and program.exists() else []

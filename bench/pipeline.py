@@ -1,9 +1,9 @@
-"""One answer through the pure pipeline, again and again: microseconds per token, by stage.
+"""One answer through the pure pipeline, repeated: microseconds per token, by stage.
 
     python -m bench.pipeline [--tokens 200] [--seconds 1]
 
-Nothing here is a claim about the service: sockets cost more than all stages
-together. It shows which stage a change made slower.
+This does not measure the service, whose sockets cost more than all stages together. It shows which
+stage a change has made slower.
 """
 
 import argparse
@@ -66,12 +66,12 @@ def v1(tokens: int) -> list[bytes]:
 
 
 def reads(events: list[bytes], size: int) -> list[bytes]:
-    """Return the chunks in which they arrive."""
+    """Return the chunks in which the events arrive, `size` events in each."""
     return [b"".join(events[at : at + size]) for at in range(0, len(events), size)]
 
 
 def answer(chunks: list[bytes]) -> tuple[int, dict[str, float]]:
-    """Run one answer; return its characters and the seconds of each step."""
+    """Run one answer; return its number of characters and the seconds of each step."""
     reader, stage, render = make_reader(), make_answer(SentHistory()), make_renderer(WEB)
     encode = ChatChunks(ReplyMeta(id="chatcmpl-x", created=1, model="gpt-4o", fingerprint="fp_x"))
     spent = {"read": 0.0, "answer": 0.0, "render": 0.0, "encode": 0.0}
@@ -91,7 +91,7 @@ def answer(chunks: list[bytes]) -> tuple[int, dict[str, float]]:
 
 
 def measure(name: str, make: Callable[[int], list[bytes]], options: argparse.Namespace) -> None:
-    """Print one line for a generation and a way of arriving."""
+    """Print one line for each way in which a generation's events arrive."""
     for label, size in (("paced", 1), ("burst", READ_EVENTS)):
         chunks = reads(make(options.tokens), size)
         total: dict[str, float] = {}
@@ -108,7 +108,7 @@ def measure(name: str, make: Callable[[int], list[bytes]], options: argparse.Nam
 
 
 def main() -> None:
-    """Measure both generations, one event a read and many."""
+    """Measure both generations, with one event per read and with many."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each line")

@@ -1,4 +1,4 @@
-"""Starting what is measured, each on a CPU of its own, and reading what it costs."""
+"""Starts the programs to measure, each on a CPU of its own, and reads their CPU time and memory."""
 
 import os
 import re
@@ -14,8 +14,9 @@ from bench.load import Load, Target
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
+GATEWAY, CODEX = "gateway", "codex"  # who alone reads this generation
 _ADDRESS = re.compile(r"http://([\w.]+):(\d+)")
-_SCHEDULED = 2  # of the kernel's three clocks of a process: time on a CPU, in nanoseconds
+_SCHEDULED = 2  # the kernel's clock of a process that counts its time on a CPU, in nanoseconds
 
 
 class Contestant:
@@ -27,23 +28,23 @@ class Contestant:
         self._pid = process.pid
 
     def plays(self, load: Load) -> bool:
-        """Return whether it can: who reads one generation does not play the other one's."""
+        """Tell whether the program can read this load: some read one generation only."""
         return not self.target.generation or (load.is_stream and load.play.generation == "v1")
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time of its process tree so far."""
+        """Return the CPU time of the process tree so far."""
         return sum(time.clock_gettime((~pid << 3) | _SCHEDULED) for pid in self._pids())
 
     def resident_bytes(self, field: str = "VmRSS") -> int:
-        """Return what its processes hold, or held at most (`VmHWM`)."""
+        """Return the resident memory of its processes, now or at its peak (`VmHWM`)."""
         return sum(resident(pid, field) for pid in self._pids())
 
     def proportional_bytes(self) -> int:
-        """Return what would be free without its processes (PSS)."""
+        """Return the memory that would be free without its processes (PSS)."""
         return sum(map(proportional, self._pids()))
 
     def forget_peak(self) -> None:
-        """Let the peak start from what it holds now."""
+        """Reset the peak to the present size."""
         for pid in self._pids():
             forget_peak(pid)
 
@@ -64,7 +65,7 @@ def resident(pid: int, field: str) -> int:
 
 
 def proportional(pid: int) -> int:
-    """Return the PSS of a process in bytes: what it would free if it ended."""
+    """Return the PSS of a process in bytes: the memory that its end would free."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
     found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
     assert found
@@ -72,18 +73,18 @@ def proportional(pid: int) -> int:
 
 
 def forget_peak(pid: int) -> None:
-    """Let VmHWM start from what the process holds now."""
+    """Reset the VmHWM of a process to its present size."""
     Path(f"/proc/{pid}/clear_refs").write_text("5", "ascii")
 
 
 def pin(cpu: int | None) -> None:
-    """Keep this process, and those that it starts from now on, on one CPU."""
+    """Keep this process, and those that it starts later, on one CPU."""
     if cpu is not None:
         os.sched_setaffinity(0, {cpu})
 
 
 def spare_cpus() -> tuple[int | None, int | None]:
-    """Return the CPU of what is measured and that of all else; none where there is only one."""
+    """Return the CPU of the measured program and that of the rest, None if there is only one."""
     cpus = sorted(os.sched_getaffinity(0))
     return (cpus[0], cpus[1]) if len(cpus) > 1 else (None, None)
 
@@ -111,9 +112,9 @@ def gateway(
     workers: int = 1,
     prefix: Sequence[str] = (),
 ) -> Iterator[Contestant]:
-    """Run the gateway as its users do, with all that is on by default; `folder` is its own.
+    """Run the gateway in its own `folder` as its users do, with all defaults.
 
-    `prefix` is what its command begins with, a program that becomes it.
+    `prefix` is the beginning of its command: a program that executes the rest.
     """
     said = folder / "stderr.txt"
     environ = gateway_environ(upstream) | {"GATEWAY_SERVER__WORKERS": str(workers)}
@@ -127,28 +128,30 @@ def gateway(
         )
     try:
         address = _announced(said, process)
-        yield Contestant("gateway", process, _target(address, passes_through=False))
+        yield Contestant(GATEWAY, process, _target(address, passes_through=False))
     finally:
         process.terminate()
         process.wait()
 
 
 def gateway_environ(upstream: str) -> dict[str, str]:
-    """Return the environment of a gateway on loopback before this upstream."""
+    """Return the environment of a gateway on loopback with this upstream."""
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "GATEWAY_SERVER__HOST": "127.0.0.1",
         "GATEWAY_SERVER__PORT": "0",
         "GATEWAY_UPSTREAM__BASE_URL": upstream,
-        "GATEWAY_FETCH__ALLOW_PRIVATE": "true",  # files to fetch are on loopback, too
+        "GATEWAY_FETCH__ALLOW_PRIVATE": "true",  # the files to fetch are on loopback too
         "GATEWAY_TOKENS__OAIFREE_URL": f"{upstream}/api/auth/refresh",
+        "GATEWAY_CODEX__BASE_URL": f"{upstream}/backend-api/codex",
+        "GATEWAY_TOKENS__CODEX_URL": f"{upstream}/oauth/token",
     }
 
 
 @contextmanager
 def _running(command: list[str], cpu: int | None) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Run a program that prints its address and ends with its standard input."""
+    """Run a program that prints its address and exits when its standard input ends."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -173,7 +176,7 @@ def _running(command: list[str], cpu: int | None) -> Iterator[tuple[subprocess.P
 
 
 def _announced(said: Path, process: subprocess.Popen[bytes]) -> str:
-    """Return the address that a gateway says it listens on."""
+    """Return the address that a gateway has logged as its own."""
     until = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < until:
         if found := re.search(r"listening on (http://\S+)", said.read_text("utf-8")):

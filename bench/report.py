@@ -1,4 +1,4 @@
-"""The figures of a run as tables, each beside what the floor did just before and after it."""
+"""The figures of a run as tables, with ratios to the floor just before and after it."""
 
 from collections.abc import Callable, Iterable
 from statistics import mean, median
@@ -9,7 +9,7 @@ from bench.scenarios import Figures, Scenario
 
 
 class Round(Struct, frozen=True):
-    """One contestant's figures, and those of the floor beside it in time."""
+    """One program's figures, and those of the floor just before and after."""
 
     figures: Figures
     floors: tuple[Figures, ...]
@@ -19,7 +19,7 @@ _Value = Callable[[Figures], float]
 
 
 def table(scenario: Scenario, rounds: dict[str, list[Round]]) -> str:
-    """Return the lines of one scenario: medians of the rounds, ratios to the floor in brackets."""
+    """Return the table of one scenario: medians of the rounds, ratios to the floor in brackets."""
     columns = _columns(scenario)
     lines = [
         f"### {scenario.name}",
@@ -34,12 +34,12 @@ def table(scenario: Scenario, rounds: dict[str, list[Round]]) -> str:
 
 
 def lost(rounds: Iterable[list[Round]]) -> int:
-    """Return how many tokens and answers were lost in all."""
+    """Return the number of lost tokens and failed answers."""
     return sum(one.figures.lost_tokens + one.figures.failed for played in rounds for one in played)
 
 
 def _columns(scenario: Scenario) -> list[tuple[str, _Value, bool]]:
-    """Return name, value and whether the ratio to the floor says something."""
+    """Return the name and value of each column, and whether its ratio to the floor is shown."""
     columns: list[tuple[str, _Value, bool]] = [
         ("CPU per 1000 tokens, ms", lambda f: f.cpu_per_1000_tokens_ms, True),
         ("per request, ms", lambda f: f.cpu_per_request_ms, True),

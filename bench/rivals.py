@@ -1,4 +1,4 @@
-"""What the gateway is measured against: the floor, and the translator that everybody writes first.
+"""Programs to compare with: the floor, and the simplest translator that one would write.
 
     python -m bench.rivals floor|textbook UPSTREAM
 
@@ -21,7 +21,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 async def floor(request: web.Request) -> web.StreamResponse:
-    """Pass bytes through and look at none of them."""
+    """Pass the bytes through without looking at them."""
     body = await request.read()
     async with request.app[_SESSION].post("/backend-api/conversation", data=body) as upstream:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -33,7 +33,7 @@ async def floor(request: web.Request) -> web.StreamResponse:
 
 
 async def textbook(request: web.Request) -> web.StreamResponse:
-    """Translate line by line: load, build a dict, dump, write."""
+    """Translate line by line: parse JSON, build a dict, encode JSON, write."""
     asked = json.loads(await request.read())
     async with request.app[_SESSION].post("/backend-api/conversation", json=asked) as upstream:
         if not asked.get("stream"):

@@ -1,4 +1,4 @@
-"""What is measured: the rows of the table of goals, and how each is run."""
+"""The scenarios of the table of goals, and how each is measured."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from bench.answers import Play
-from bench.load import Load, Told, run
+from bench.load import Load, Results, run
 from bench.processes import Contestant
 
-EVENTS_PER_READ = 8  # what a busy upstream puts into one read
+EVENTS_PER_READ = 8  # events of a busy upstream that arrive in one read
 PACE_MICROSECONDS = 20_000
 WARM_TOKENS = 5
 
 
 class Scenario(Struct, frozen=True):
-    """A load with a name. `is_memory`: it is there to see what an open stream holds."""
+    """A load with a name; `is_memory` measures the memory of an open stream too."""
 
     name: str
     load: Load
@@ -23,7 +23,7 @@ class Scenario(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True):
-    """What one run cost and showed; None where it does not apply. Times in microseconds."""
+    """The figures of one run, None where not measured; times in microseconds."""
 
     cpu_per_1000_tokens_ms: float
     cpu_per_request_ms: float
@@ -39,7 +39,7 @@ class Figures(Struct, frozen=True):
 
 
 def _burst(generation: str, tokens: int, streams: int, repeats: int) -> Load:
-    """Return groups of events that the stub sends so often that one CPU is about half busy."""
+    """Return a load of event groups at a rate that keeps one CPU about half busy."""
     pause = 1000 * streams // 16
     return Load(Play(generation, tokens, EVENTS_PER_READ, pause), streams, repeats)
 
@@ -56,6 +56,7 @@ FULL = (
     Scenario("v1 burst, 200 tokens, 16 streams", _burst("v1", 200, 16, 40)),
     Scenario("v1 burst, 1000 tokens, 16 streams", _burst("v1", 1000, 16, 12)),
     Scenario("v1 burst, 1000 tokens, 64 streams", _burst("v1", 1000, 64, 3)),
+    Scenario("codex burst, 200 tokens, 16 streams", _burst("codex", 200, 16, 40)),
     Scenario("v0 burst, 200 tokens, 16 streams", _burst("v0", 200, 16, 30)),
     Scenario("v0 burst, 1000 tokens, 16 streams", _burst("v0", 1000, 16, 5)),
     Scenario("v1 paced, 200 tokens, 200 streams", _paced("v1", 200, 200)),
@@ -67,6 +68,7 @@ FULL = (
 )
 QUICK = (
     Scenario("v1 burst, 200 tokens, 16 streams", _burst("v1", 200, 16, 2)),
+    Scenario("codex burst, 200 tokens, 16 streams", _burst("codex", 200, 16, 2)),
     Scenario("v0 burst, 200 tokens, 16 streams", _burst("v0", 200, 16, 2)),
     Scenario("v1 paced, 25 tokens, 50 streams", _paced("v1", 25, 50)),
     Scenario("v0 paced, 25 tokens, 50 streams", _paced("v0", 25, 50)),
@@ -76,11 +78,11 @@ QUICK = (
 
 
 async def measured(contestant: Contestant, scenario: Scenario) -> Figures:
-    """Run a scenario against a contestant that has met all its callers before."""
+    """Run a scenario and return its figures; all callers are served once before, to warm up."""
     load = scenario.load
     play = Play(load.play.generation, WARM_TOKENS, WARM_TOKENS, 0)
     await run(contestant.target, Load(play, load.streams, 1, load.is_stream))
-    await asyncio.sleep(0.2)  # what it still does afterwards is not this run's
+    await asyncio.sleep(0.2)  # so that work after the warm-up is not counted
     held = contestant.resident_bytes()
     contestant.forget_peak()
     open_bytes = 0
@@ -92,29 +94,31 @@ async def measured(contestant: Contestant, scenario: Scenario) -> Figures:
         open_bytes = contestant.resident_bytes() - held
 
     before = contestant.cpu_seconds()
-    told = await run(contestant.target, load, look if scenario.is_memory else None)
+    results = await run(contestant.target, load, look if scenario.is_memory else None)
     spent = contestant.cpu_seconds() - before
     memory = open_bytes / load.streams / 1024 if scenario.is_memory else None
-    return _figures(load, told, spent, memory, contestant.resident_bytes("VmHWM"))
+    return _figures(load, results, spent, memory, contestant.resident_bytes("VmHWM"))
 
 
-def _figures(load: Load, told: Told, spent: float, memory: float | None, peak: int) -> Figures:
+def _figures(
+    load: Load, results: Results, spent: float, memory: float | None, peak: int
+) -> Figures:
     return Figures(
         cpu_per_1000_tokens_ms=spent * 1e6 / load.tokens,
         cpu_per_request_ms=spent * 1e3 / load.requests,
-        requests_per_second=load.requests / told.seconds,
-        first_token_p50=quantile(told.first_token, 0.5),
-        first_token_p99=quantile(told.first_token, 0.99),
-        age_p50=quantile(told.age, 0.5),
-        age_p99=quantile(told.age, 0.99),
-        lost_tokens=load.tokens - told.tokens,
-        failed=told.failed,
+        requests_per_second=load.requests / results.seconds,
+        first_token_p50=quantile(results.first_token, 0.5),
+        first_token_p99=quantile(results.first_token, 0.99),
+        age_p50=quantile(results.age, 0.5),
+        age_p99=quantile(results.age, 0.99),
+        lost_tokens=load.tokens - results.tokens,
+        failed=results.failed,
         memory_per_stream_kb=memory,
         peak_mb=peak / 1024 / 1024,
     )
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """Return the value below which this part of them lies; 0 when there is none."""
+    """Return the value below which this part of the values lies; 0 without values."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else 0.0

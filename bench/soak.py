@@ -1,11 +1,11 @@
-"""Run the gateway for a while with all kinds of answers and faults, and look for what it leaves.
+"""Runs the gateway for a while with all kinds of answers and faults, and looks for leaks.
 
     python -m bench.soak [--minutes 10] [--callers 4] [--redis] [--quick]
 
-Two gateways, each a process of its own before a demo upstream, one for each generation of the
-stream. First every scene is played once; what the gateway holds then, when all is quiet, is what
-it may hold at the end: descriptors, sockets, tasks, temporary files, open turns. Memory (PSS) may
-grow by a tenth between the first and the last quarter of the time under load.
+There are two gateways, each a process of its own with a demo upstream, one for each generation of
+the stream. First every scene is played once. What the gateway holds after that, when it is idle, is
+what it may hold at the end: descriptors, sockets, tasks, temporary files, open turns. Memory (PSS)
+may grow by a tenth between the first and the last quarter of the time under load.
 """
 
 import argparse
@@ -51,7 +51,7 @@ SETTINGS = {
 
 
 class Holds(Struct, frozen=True):
-    """What a gateway holds when nobody asks anything."""
+    """What an idle gateway holds."""
 
     descriptors: int
     tasks: tuple[str, ...]
@@ -61,7 +61,7 @@ class Holds(Struct, frozen=True):
 
 
 class Watched:
-    """A gateway that is soaked, and what was seen of it."""
+    """A gateway under test, and what was measured of it."""
 
     def __init__(self, pid: int, address: str, folder: Path) -> None:
         self.pid = pid
@@ -77,7 +77,7 @@ class Watched:
         return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208 - names of open files
 
     async def tasks(self) -> tuple[str, ...]:
-        """Ask the process for its unfinished tasks."""
+        """Return the names of the process's unfinished tasks."""
         told = self.folder / "tasks.txt"
         told.unlink(missing_ok=True)
         os.kill(self.pid, signal.SIGUSR1)
@@ -87,7 +87,7 @@ class Watched:
         return tuple(told.read_text("utf-8").split())
 
     async def holds(self) -> Holds:
-        """Look at everything at once."""
+        """Return the gateway's descriptors, tasks, turns and temporary files."""
         metrics = await _metrics(self.address)
         data = [path for path in (self.folder / "data").rglob("*") if path.is_file()]
         leavings = [path for path in data if path.suffix == ".part" or "incoming" in path.parts]
@@ -114,7 +114,7 @@ async def _metrics(address: str) -> dict[str, float]:
 async def process(
     *command: str, folder: Path, environ: dict[str, str] | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a program until the block ends; what it says on standard error is in `stderr.txt`."""
+    """Run a program until the block ends, with its standard error in `stderr.txt`."""
     with (folder / "stderr.txt").open("ab") as said:
         running = await asyncio.create_subprocess_exec(
             *command,
@@ -145,13 +145,13 @@ async def demo(generation: str, folder: Path) -> AsyncIterator[str]:
 async def gateway(
     upstream: str, folder: Path, state: str, **settings: str
 ) -> AsyncIterator[Watched]:
-    """Run a gateway, with a directory for temporary files that is its own.
+    """Run a gateway, with its own directory for temporary files.
 
     Args:
         upstream: its address.
         folder: to run in.
         state: where its state is stored.
-        settings: variables of the environment beside the soak's own.
+        settings: environment variables in addition to the soak's own.
     """
     environ = {
         **SETTINGS,
@@ -188,7 +188,7 @@ async def redis(folder: Path) -> AsyncIterator[str]:
 
 
 async def play(watched: Watched, name: str, caller: Caller) -> None:
-    """Play one scene and note how it went."""
+    """Play one scene and note its result."""
     began = time.monotonic()
     try:
         async with asyncio.timeout(SCENE_SECONDS):
@@ -196,14 +196,14 @@ async def play(watched: Watched, name: str, caller: Caller) -> None:
     except TimeoutError:
         watched.wrong[name] += 1
         watched.problems.append(f"{name}: no end after {SCENE_SECONDS:g} s")
-    except (WrongError, OSError, KeyError, ValueError) as error:  # of clients, and of odd replies
+    except (WrongError, OSError, KeyError, ValueError) as error:  # or an odd reply
         watched.wrong[name] += 1
         watched.problems.append(f"{name}: {type(error).__name__} {error}")
     watched.seconds[name].append(time.monotonic() - began)
 
 
 async def call(watched: Watched, number: int, scenes: list[str], until: float) -> None:
-    """Play scenes in any order, once and then again and again, on new connections each round."""
+    """Play all scenes in random order, once or until `until`, each round on new connections."""
     chance, names = random.Random(number), list(scenes)
     kind = REFRESH_TOKEN if number % 2 else ACCESS_TOKEN
     headers = {"Authorization": f"Bearer {kind.format(number=number)}"}
@@ -219,7 +219,7 @@ async def call(watched: Watched, number: int, scenes: list[str], until: float) -
 
 
 async def sample(watched: Watched) -> None:
-    """Note the memory, and print a line once in a while."""
+    """Note the memory every second, and print a line every quarter of a minute."""
     spoken = began = time.monotonic()
     while True:
         watched.memory.append(proportional(watched.pid))
@@ -236,7 +236,7 @@ async def sample(watched: Watched) -> None:
 
 
 async def soak(watched: Watched, options: argparse.Namespace) -> None:
-    """Warm up, put on the load, and compare what is held before and after."""
+    """Warm up, apply the load, and compare what is held before and after."""
     print(f"{watched.folder.name}: each scene once, to warm up", flush=True)
     async with asyncio.TaskGroup() as group:
         for number in range(options.callers):
@@ -264,12 +264,12 @@ async def soak(watched: Watched, options: argparse.Namespace) -> None:
 
 
 async def quiet(watched: Watched, wanted: Holds | None, settled: float) -> Holds:
-    """Return what is held when all is quiet.
+    """Wait until the gateway is idle; return what it holds then.
 
     Args:
         watched: the gateway.
-        wanted: what it should hold no more than, if that is known.
-        settled: otherwise, for how many seconds nothing may have changed.
+        wanted: wait until it holds no more than this.
+        settled: without `wanted`, wait until nothing has changed for so many seconds.
     """
     until = time.monotonic() + QUIET_SECONDS
     seen, since = await watched.holds(), time.monotonic()
@@ -286,7 +286,7 @@ async def quiet(watched: Watched, wanted: Holds | None, settled: float) -> Holds
 
 
 def differences(before: Holds, after: Holds) -> list[str]:
-    """Return what is held now and was not before; fewer descriptors or tasks are fine."""
+    """Return a line for each growth between the two; fewer descriptors or tasks are fine."""
     found = []
     if after.descriptors > before.descriptors:
         found.append(f"descriptors: {before.descriptors}, then {after.descriptors}")
@@ -306,7 +306,7 @@ def quarters(values: list[int]) -> tuple[float, float]:
 
 
 def report(watched: Watched) -> None:
-    """Print the table and what was wrong."""
+    """Print the table and the problems."""
     print(f"\n{watched.folder.name:16} {'runs':>6} {'wrong':>6} {'p50 ms':>8} {'p99 ms':>8}")
     for name, seconds in sorted(watched.seconds.items()):
         ordered = sorted(seconds)
@@ -322,7 +322,7 @@ def report(watched: Watched) -> None:
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Soak a gateway for each generation; return how many problems there were."""
+    """Soak a gateway for each generation; return the number of problems."""
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
         folder = Path(name)
         for generation in GENERATIONS:
@@ -350,7 +350,7 @@ async def run(options: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    """Soak; the exit status is 1 if anything was wrong."""
+    """Soak; the exit status is 1 if there was a problem."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0, help="under load")
     parser.add_argument("--callers", type=int, default=4, help="at once, of each gateway")
@@ -358,7 +358,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="20 seconds of it, of one generation")
     options = parser.parse_args()
     options.generations, options.settled = GENERATIONS, SETTLED_SECONDS
-    if options.quick:  # too short a time to say anything of the memory
+    if options.quick:  # too short to measure growth of memory
         options.generations, options.settled, options.minutes = ("v1",), 3.0, 1 / 3
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         raise SystemExit(min(1, runner.run(run(options))))

@@ -1,7 +1,7 @@
-"""What the soak's callers do, and what has to come of it (spec 6.4, 8, 9).
+"""The scenes of the soak's callers, with the result that each must have (spec 6.4, 8, 9).
 
-A scene is a function of a `Caller`; it raises `WrongError` when the answer is not the one that its
-question should have. Questions and faults are those of the demo upstream.
+A scene is a function of a `Caller`; it raises `WrongError` if the answer is not the one that
+belongs to its question. Questions and faults are those of the demo upstream.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ _LINK = re.compile(r"https?://[^\s)\]]+/(?:images|files)/[^\s)\]]+")
 
 
 class WrongError(Exception):
-    """An answer was not what its question should have."""
+    """An answer is not the one that belongs to its question."""
 
 
 class Reply(Struct, frozen=True):
-    """How an answer ended: `end` is the finish reason or the error's code."""
+    """How an answer ended: `end` is the finish reason or the error code."""
 
     status: int
     end: str
@@ -35,7 +35,7 @@ class Reply(Struct, frozen=True):
 
 
 class Caller(Struct, frozen=True):
-    """One caller: where it calls, and as whom."""
+    """One caller: the gateway's address, and a session with its credential."""
 
     session: ClientSession
     address: str
@@ -46,7 +46,7 @@ Scene = Callable[[Caller], Awaitable[None]]
 
 
 class Asked(Struct, frozen=True):
-    """A question and what has to come of it; `says` is a part of the text, `status` a whole reply's."""
+    """A question and its answer: `says` is part of the text, `status` that of a whole reply."""
 
     question: str
     end: str = "stop"
@@ -65,7 +65,7 @@ class Asked(Struct, frozen=True):
 
 
 async def chat(caller: Caller, content: Any, *, is_stream: bool = True) -> Reply:
-    """Ask and read to the end."""
+    """Ask and read the answer to its end."""
     async with _opened(caller, content, is_stream=is_stream) as response:
         body = (await response.read()).decode()
         if response.content_type != "text/event-stream":
@@ -113,7 +113,7 @@ def _streamed(status: int, body: str) -> Reply:
 
 
 def linked(question: str) -> Scene:
-    """Return a scene that asks for something stored, and fetches it."""
+    """Return a scene that asks for a stored file or picture and downloads it."""
 
     async def scene(caller: Caller) -> None:
         reply = await chat(caller, question, is_stream=caller.chance.random() < 0.5)
@@ -146,7 +146,7 @@ async def picture_in(caller: Caller) -> None:
 
 
 async def file_in(caller: Caller) -> None:
-    """Leave a file here, use it, and delete it."""
+    """Upload a file, use it, and delete it."""
     form = FormData({"purpose": "user_data"})
     form.add_field("file", os.urandom(5_000).hex(), filename="notes.txt")
     async with caller.session.post(f"{caller.address}/v1/files", data=form) as response:
@@ -177,7 +177,7 @@ async def images(caller: Caller) -> None:
 
 
 async def slow_caller(caller: Caller) -> None:
-    """Read little at a time."""
+    """Read slowly, a little at a time."""
     async with _opened(caller, "long 1500", is_stream=True) as response:
         size = 0
         while chunk := await response.content.read(8192):

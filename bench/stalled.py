@@ -1,12 +1,12 @@
-"""What a caller costs that reads nothing, and whether anybody else waits for it.
+"""What a caller costs that reads nothing, and whether it makes other callers wait.
 
     python -m bench.stalled [--seconds 60] [--callers 50] [--kinds tokens pieces file upload]
 
-The gateway is a process of its own. Its upstream plays here and always has more to send: 512 MiB
-for each stalled caller, in single tokens (`tokens`) or in events of 16 KiB (`pieces`). A `file` is
-a large stored one, of which nobody reads; an `upload` a form that stops coming. Memory is the
-process's own (PSS), so buffers of the kernel do not count. Meanwhile other callers read paced
-streams whose tokens carry the time at which they were sent.
+The gateway is a process of its own. Its upstream runs here and always has more to send: 512 MiB for
+each stalled caller, in single tokens (`tokens`) or in events of 16 KiB (`pieces`). A `file` is a
+large stored file that is requested and not read; an `upload` is a form that stops in the middle.
+Memory is the process's own (PSS), so buffers of the kernel do not count. Meanwhile other callers
+read paced streams whose tokens carry the time at which they were sent.
 """
 
 import argparse
@@ -40,7 +40,7 @@ _BEARER = "Authorization: Bearer fk-stalled-{number}\r\n"
 
 
 class Flood:
-    """An upstream that sends without end, and counts how much went out."""
+    """An upstream that sends without end, and counts the bytes sent."""
 
     def __init__(self) -> None:
         self.sent: dict[str, int] = {}  # bytes by caller
@@ -128,14 +128,14 @@ def _request(kind: str, number: int) -> bytes:
 
 
 def _stalled(stack: ExitStack, address: str, kind: str, number: int) -> None:
-    """Ask on a socket of which nothing is ever read; it is closed with the stack."""
+    """Send a request on a socket that is never read; it is closed with the stack."""
     where = urlsplit(address)
     caller = stack.enter_context(socket.create_connection((where.hostname, where.port)))
     caller.sendall(_request(kind, number))
 
 
 async def _paced(session: ClientSession, address: str, number: int, late: list[float]) -> None:
-    """Read a paced stream, noting how old each token is."""
+    """Read a paced stream, noting the age of each token."""
     message = {"role": "user", "content": "paced"}
     async with session.post(
         f"{address}/v1/chat/completions",
@@ -180,7 +180,7 @@ async def _settled(measure: Callable[[], int], seconds: float) -> int:
 
 
 async def _calmed(flood: Flood) -> None:
-    """Wait until the upstream of every caller has to wait."""
+    """Wait until the upstream can send nothing more to any stalled caller."""
     sent = -1
     while sent != (sent := sum(flood.sent.values())):  # noqa: ASYNC110 - it looks at sockets
         await asyncio.sleep(CALM_SECONDS)
@@ -219,7 +219,7 @@ def _mean(values: list[int]) -> float:
 
 
 def _store(folder: Path) -> None:
-    """Put a large file where the gateway serves it from; a sparse one, to be kind to the disk."""
+    """Store a large sparse file where the gateway serves it from."""
     files = folder / "data" / "files"
     files.mkdir(parents=True)
     with (files / STORED).open("wb") as file:
@@ -227,7 +227,7 @@ def _store(folder: Path) -> None:
 
 
 async def run(options: argparse.Namespace) -> int:
-    """Measure each kind; return how many missed the goal."""
+    """Measure each kind; return how many miss the goal."""
     flood = Flood()
     with tempfile.TemporaryDirectory() as folder:
         _store(Path(folder))
@@ -241,7 +241,7 @@ async def run(options: argparse.Namespace) -> int:
 def main() -> None:
     """Measure; the exit status is the number of kinds over the goal."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60.0, help="for which nothing is read")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of reading nothing")
     parser.add_argument("--callers", type=int, default=50, help="that stall at once")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -1,9 +1,9 @@
-"""The stub upstream: as cheap as it can be in Python, so that it is never what is measured.
+"""The stub upstream, as cheap as possible in Python, so that it never limits the measurement.
 
     python -m bench.stub
 
-It prints its address and serves until its standard input ends. It reads no more of a request
-than what is asked for, and answers a turn with what `bench.answers` makes.
+It prints its address and serves until its standard input ends. It looks only for the order in a
+request, and answers a turn as `bench.answers` does.
 """
 
 import asyncio
@@ -21,11 +21,13 @@ _STREAM_HEAD = (
 )
 _JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 _TOKENS = b'{"access_token": "fk-made-by-the-stub", "expires_in": 864000}'
+_MODELS = b'{"models": [{"slug": "gpt-6"}]}'
+_SAID = ((b"refresh", _TOKENS), (b"oauth/token", _TOKENS), (b"codex/models", _MODELS))
 _LENGTH = b"content-length:"
 
 
 class Stub(asyncio.Protocol):
-    """One connection: one request after the other."""
+    """One connection, serving one request after the other."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -74,7 +76,8 @@ class Stub(asyncio.Protocol):
         assert self._transport is not None
         play = asked(body)
         if play is None:
-            said = _TOKENS if b"refresh" in head.split(b"\r\n", 1)[0] else b"{}"
+            line = head.split(b"\r\n", 1)[0]
+            said = next((text for part, text in _SAID if part in line), b"{}")
             self._transport.write(_JSON_HEAD % (len(said), said))
             return
         self._answer = Answer(play)
@@ -84,7 +87,7 @@ class Stub(asyncio.Protocol):
         self._go_on()
 
     def _go_on(self) -> None:
-        """Send the next group, and look at the clock for the one after it."""
+        """Send the next group and schedule the one after it."""
         self._timer = None
         if self._transport is None or self._answer is None:
             return

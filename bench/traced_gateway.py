@@ -1,8 +1,8 @@
-"""The gateway as it is run, which writes down its unfinished tasks when it gets SIGUSR1.
+"""The gateway as it is run, which also lists its unfinished tasks on SIGUSR1.
 
     SOAK_TASKS=file python -m bench.traced_gateway
 
-Tasks are counted here, from outside of the product: they are nothing that its users could act on.
+The tasks are listed here and not by the product, whose users could do nothing with them.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 
-def tell(_number: int, _frame: FrameType | None) -> None:
-    """Write the names of the tasks that are not done, one a line."""
+def write_tasks(_number: int, _frame: FrameType | None) -> None:
+    """Write the names of the unfinished tasks, one per line."""
     tasks = [one for one in gc.get_objects() if isinstance(one, asyncio.Task) and not one.done()]
     names = sorted(getattr(task.get_coro(), "__qualname__", "?") for task in tasks)
     target = Path(os.environ["SOAK_TASKS"])
@@ -25,5 +25,5 @@ def tell(_number: int, _frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGUSR1, tell)
+    signal.signal(signal.SIGUSR1, write_tasks)
     runpy.run_module("service", run_name="__main__", alter_sys=True)

@@ -1,7 +1,7 @@
-"""The tables of settings and endings, made from the code: `make tables` writes them, a test compares.
+"""The tables of settings and endings, made from the code and written by `make tables`.
 
-Names, order, defaults and old names, and how a turn ends, come from `service/`; what each means,
-in each language, from `settings.yaml` and `endings.yaml` beside this file.
+Names, order, defaults, old names and endings come from `service/`. Their meanings, in each
+language, come from `settings.yaml` and `endings.yaml` beside this file. A test compares the pages.
 """
 
 import json
@@ -37,7 +37,7 @@ MODELS = {"en": "[table](api.md#models-and-gpts)", "zh": "[见表](api.zh-CN.md#
 
 
 def settings_table(language: str) -> str:
-    """Return the table in Markdown.
+    """Return the table of settings in Markdown.
 
     Raises:
         KeyError: a setting has no meaning in this language.
@@ -48,24 +48,24 @@ def settings_table(language: str) -> str:
 
 
 def read_meanings() -> dict[str, dict[str, str]]:
-    """Return setting to language to what it means."""
+    """Return the meanings: `{"server.port": {"en": "…", "zh": "…"}, …}`."""
     return dict(yaml.safe_load(MEANINGS.read_text("utf-8")))
 
 
 def page(language: str) -> str:
-    """Return the page of this language with its table made anew.
+    """Return the page of settings in this language with a new table.
 
     Raises:
-        ValueError: it does not have exactly one such table.
+        ValueError: the page does not have exactly one such table.
     """
     return _with_table(PAGES[language], HEADS[language], settings_table(language))
 
 
 def endings_page(language: str) -> str:
-    """Return the page of the API in this language with its table of endings made anew.
+    """Return the page of the API in this language with a new table of endings.
 
     Raises:
-        ValueError: it does not have exactly one such table.
+        ValueError: the page does not have exactly one such table.
     """
     return _with_table(ENDING_PAGES[language], ENDING_HEADS[language], endings_table(language))
 
@@ -91,7 +91,7 @@ def _old_names(setting: str) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as somebody would write it in YAML."""
+    """Return a value as it is written in YAML."""
     if hasattr(value, "get_secret_value"):
         value = value.get_secret_value()
     if isinstance(value, str):
@@ -105,7 +105,7 @@ def _shown(value: Any) -> str:
 
 
 def endings_table(language: str) -> str:
-    """Return how turns end, one row for each outcome, in Markdown.
+    """Return the table of how turns end in Markdown, one row for each outcome.
 
     Raises:
         KeyError: an outcome has no meaning in this language.
@@ -116,7 +116,7 @@ def endings_table(language: str) -> str:
 
 
 def read_endings() -> dict[str, Any]:
-    """Return what `endings.yaml` says."""
+    """Return the content of `endings.yaml`."""
     return dict(yaml.safe_load(ENDINGS.read_text("utf-8")))
 
 
@@ -133,7 +133,7 @@ def _ending_row(outcome: Outcome, language: str, words: dict[str, Any]) -> str:
 
 
 def _listed(values: list[str], words: dict[str, Any], kind: str, language: str) -> str:
-    """Return the values, each once; an empty one is the upstream's own."""
+    """Return the values joined, each once; '' stands for the upstream's own value."""
     shown = [value for value in dict.fromkeys(values) if value]
     if kind and "" in values:
         shown.append(words["fitting"][kind][language])

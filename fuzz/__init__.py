@@ -1,1 +1,1 @@
-"""Fuzzing of all that reads bytes from outside; `python -m fuzz --help`, figures in RESULTS.md."""
+"""Fuzzing of all code that reads bytes from outside; see `python -m fuzz --help` and RESULTS.md."""

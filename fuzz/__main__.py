@@ -1,4 +1,4 @@
-"""`python -m fuzz`: all targets, or some, one process at a time, for so many minutes in all."""
+"""`python -m fuzz`: fuzz all targets or some, one after the other, for some minutes in all."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ RUNS = WORK / "runs.jsonl"
 
 
 def main() -> int:
-    """Run; return 1 when an invariant was broken."""
+    """Fuzz; return 1 if an invariant was broken."""
     options = _parser().parse_args()
     if options.table:
         sys.stdout.write(table(Run.read(RUNS)))

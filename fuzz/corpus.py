@@ -1,4 +1,4 @@
-"""Inputs on disk: what a target begins with, and what of its findings is committed."""
+"""Inputs on disk: those that a target starts with, and the findings that are committed."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,7 @@ from fuzz import targets
 
 COMMITTED = Path(__file__).parent / "corpus"
 MAX_TARGET_INPUTS = 80
-MAX_TARGET_BYTES = 48 * 1024  # of one target's folder: all of them stay under 1 MB
+MAX_TARGET_BYTES = 48 * 1024  # of one target's folder, so that all stay under 1 MB
 
 
 def committed(name: str) -> dict[str, bytes]:
@@ -18,21 +18,21 @@ def committed(name: str) -> dict[str, bytes]:
 
 
 def inputs(name: str) -> dict[str, bytes]:
-    """Return all that a target begins with: its seeds and the committed inputs."""
+    """Return the inputs that a target starts with: its seeds and the committed inputs."""
     return {**targets.load(name).seeds(), **committed(name)}
 
 
 def write(folder: Path, found: dict[str, bytes]) -> None:
-    """Write inputs as libFuzzer reads them, a file each."""
+    """Write each input into a file of its own, as libFuzzer reads them."""
     folder.mkdir(parents=True, exist_ok=True)
     for data in found.values():
         (folder / digest(data)).write_bytes(data)
 
 
 def keep(name: str, grown: Path) -> int:
-    """Commit what a run has found, as much as there is room for; return how many bytes that is.
+    """Replace the committed inputs by those of a run, as many as fit; return their bytes.
 
-    Which they are is decided by their digests, so that small and large ones are among them.
+    They are chosen by their digests, so that small and large ones are among them.
     """
     known = {digest(data) for data in targets.load(name).seeds().values()}
     every = {digest(data): data for data in committed(name).values()}
@@ -50,12 +50,12 @@ def keep(name: str, grown: Path) -> int:
 
 
 def digest(data: bytes) -> str:
-    """Return the name that libFuzzer gives to an input."""
+    """Return libFuzzer's name of an input, its SHA-1."""
     return hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
 
 def dictionary(name: str) -> str:
-    """Return the target's words in libFuzzer's form."""
+    """Return the target's tokens in libFuzzer's format, one quoted and escaped token per line."""
     words = targets.load(name).TOKENS
     return "".join(f'"{"".join(map(_escaped, word))}"\n' for word in words)
 

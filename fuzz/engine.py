@@ -1,6 +1,6 @@
-"""One target under atheris: `python -m fuzz.engine TARGET [options of libFuzzer] [folders]`.
+"""Runs one target under atheris: `python -m fuzz.engine TARGET [options of libFuzzer] [folders]`.
 
-Only the gateway's own packages are instrumented: what its libraries do is not looked for.
+Only the gateway's own packages are instrumented, not its libraries.
 """
 
 import sys
@@ -13,7 +13,7 @@ INSTRUMENTED = ("service", "handlers", "upstream")
 
 
 def main() -> None:
-    """Fuzz until the time is up or an invariant is broken, which ends the process."""
+    """Fuzz until the time is up, or until a broken invariant ends the process."""
     name = sys.argv.pop(1)
     with atheris.instrument_imports(include=list(INSTRUMENTED)):
         target = targets.load(name)

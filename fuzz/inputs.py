@@ -1,6 +1,6 @@
-"""How the bytes of a fuzzer become an input: two bytes of choice, then the body as it is.
+"""How a fuzzer's bytes become an input: two bytes that decide all choices, then the body.
 
-The body stays readable, so that seeds and findings can be read, and transcripts be seeds.
+The body is not encoded, so seeds and findings are readable and transcripts can be seeds.
 """
 
 import functools
@@ -18,7 +18,7 @@ def split(data: bytes) -> tuple[int, bytes]:
 
 
 def pieces(body: bytes, choice: int) -> list[bytes]:
-    """Return the body cut into pieces: in few, in many, or by the byte."""
+    """Return the body cut at random into few pieces, many, or single bytes."""
     chance = random.Random(choice)
     longest = chance.choice((1, 2, 5, 20, 100, 1000))
     longest = max(longest, 2 * len(body) // MAX_PIECES)
@@ -31,7 +31,7 @@ def pieces(body: bytes, choice: int) -> list[bytes]:
 
 
 def texts(text: str, choice: int) -> list[str]:
-    """Return the text cut into pieces likewise."""
+    """Return the text cut at random into few pieces, many, or single characters."""
     chance = random.Random(choice)
     longest = max(chance.choice((1, 2, 5, 20, 100, 1000)), 2 * len(text) // MAX_PIECES)
     cut, place = [], 0
@@ -44,7 +44,7 @@ def texts(text: str, choice: int) -> list[str]:
 
 @functools.cache
 def transcripts(max_bytes: int) -> dict[str, bytes]:
-    """Return the body of every transcript that fits, by its name and generation."""
+    """Return the body of every transcript that fits, named `<transcript>-<generation>`."""
     found = {}
     for name in render.names():
         transcript = render.load(name)

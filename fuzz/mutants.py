@@ -1,7 +1,9 @@
-"""Well-formed inputs with odd values in them: what bytes changed at random seldom are.
+"""Well-formed inputs with odd values in them, which random changes of bytes rarely give.
 
-Input that begins with 0xFF, which no JSON and no event does, is a recipe for one: which
-seed, which places in it, and what is put there.
+An input that begins with 0xFF, as no JSON and no event does, is a recipe: it chooses a seed, places
+in it, and the odd values to put there.
+
+    ff 0007 0003 0011 …        seed 7; at its place 3 the odd value 17; and so on
 """
 
 import copy
@@ -25,18 +27,18 @@ ODD: tuple[Any, ...] = (
 
 
 def is_recipe(data: bytes) -> bool:
-    """Return whether this is a recipe, and no input itself."""
+    """Tell whether the data is a recipe and not an input itself."""
     return data.startswith(RECIPE)
 
 
 def mutant(seeds: Sequence[bytes], data: bytes) -> bytes:
-    """Return one of the JSON seeds, changed as a recipe says."""
+    """Return the JSON seed that a recipe chooses, changed by it."""
     value = json.loads(seeds[_number(data[1:3]) % len(seeds)])
     return json.dumps(_changed(value, data[3:])).encode()
 
 
 def mutant_line(body: bytes, data: bytes) -> bytes:
-    """Return a body of events in which one event is changed as a recipe says."""
+    """Return a body of events with one event changed by a recipe."""
     lines = body.split(b"\n")
     places = [at for at, line in enumerate(lines) if line.startswith(b'data: {"')]
     if not places:
@@ -51,7 +53,7 @@ def mutant_line(body: bytes, data: bytes) -> bytes:
 
 
 def _changed(value: Any, recipe: bytes) -> Any:
-    """Put odd values in the places that a recipe names, four bytes for each."""
+    """Return the value with odd values in the places that a recipe chooses, four bytes for each."""
     for start in range(0, min(len(recipe), 4 * MAX_CHANGES), 4):
         step = recipe[start : start + 4]
         ways = _ways(value)
@@ -65,7 +67,7 @@ def _number(data: bytes) -> int:
 
 
 def _ways(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the way to every value inside a JSON value."""
+    """Return the path to every value in a JSON value: `("a", 0)` leads to 1 in `{"a": [1]}`."""
     found = [way]
     if isinstance(value, dict):
         found += [each for key, child in value.items() for each in _ways(child, (*way, key))]
@@ -83,7 +85,7 @@ def _with(value: Any, way: tuple[Any, ...], other: Any) -> Any:
 
 
 def recipes() -> dict[str, bytes]:
-    """Return a few recipes, for a start."""
+    """Return a few recipes to start with."""
     found = {
         f"recipe-{n}": RECIPE + bytes((0, n, 0, 3 * n, 0, n, 0, n, 0, 2 * n)) for n in range(12)
     }

@@ -1,4 +1,4 @@
-"""What the targets of request bodies share: how a request may be refused, and what it becomes."""
+"""Shared by the targets of request bodies: how a request may be refused, and what it may become."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ TOKENS = (
 
 
 def tried(read: Callable[[], Any]) -> Any:
-    """Return what is read, or None where it was refused as it should be."""
+    """Return the result of `read`, or None if it refuses the input in a proper way."""
     try:
         return read()
     except RequestError as error:
@@ -52,7 +52,7 @@ def tried(read: Callable[[], Any]) -> Any:
 
 
 def check_chat(chat: ChatRequest) -> None:
-    """Hold what every dialect makes of a body against what the rest relies on."""
+    """Check the guarantees that every dialect's reader gives to the rest of the code."""
     assert chat.model == chat.model.strip() != "", "no model"
     assert chat.model.isprintable(), "a model that is no name"
     assert all(message.role in ("system", "user", "assistant", "tool") for message in chat.messages)
@@ -67,7 +67,7 @@ def check_chat(chat: ChatRequest) -> None:
 
 
 def _check_turn(chat: ChatRequest) -> None:
-    """The turn is JSON that can be sent, whatever the caller wrote."""
+    """Check that the turn is valid JSON to send, whatever the caller wrote."""
     parts = [part for message in chat.messages for part in message.parts]
     files = {
         part.path: UploadedFile("file-1", "a", "image/png", 1, "multimodal")
@@ -86,9 +86,9 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def plain(body: bytes) -> Any:
-    """Return the JSON value as the standard library reads it, None when it does not.
+    """Return the JSON value as the standard library reads it, or None.
 
-    What stands in fields that nobody reads may be no UTF-8.
+    Fields that are not read may have invalid UTF-8.
     """
     try:
         return json.loads(body.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace"))

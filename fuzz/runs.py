@@ -1,4 +1,4 @@
-"""Runs of a target in a process of its own, and their figures."""
+"""Runs of a target, each in a process of its own, and their figures."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ from fuzz import corpus, targets
 from service.version import VERSION
 
 INPUT_SECONDS = 20  # an input that takes longer is a finding
-MEMORY_MB = 2048  # likewise
+MEMORY_MB = 2048  # an input that needs more is a finding too
 MAX_FINDINGS = 5  # of one run
 _STATUS = re.compile(r"#(\d+)\s.*?cov: (\d+) ft: (\d+) corp: (\d+)/")
 _NOISE = (
@@ -33,7 +33,7 @@ _NOISE = (
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What one run of one target came to; `edges` is libFuzzer's `cov`, instrumented code only."""
+    """The figures of one run; `edges` is libFuzzer's `cov`, of instrumented code only."""
 
     target: str
     date: str
@@ -46,7 +46,7 @@ class Run(msgspec.Struct, frozen=True):
     version: str = VERSION
 
     def append(self, path: Path) -> None:
-        """Write it behind the others."""
+        """Append the run to a file of runs."""
         with path.open("ab") as file:
             file.write(msgspec.json.encode(self) + b"\n")
 
@@ -62,9 +62,9 @@ class Runner:
 
     Args:
         name: of the target.
-        seeds: a folder for what it begins with.
+        seeds: a folder for the inputs it starts with.
         work: where inputs and findings stay between runs.
-        label: what the progress line begins with.
+        label: the beginning of the progress line.
     """
 
     def __init__(self, name: str, seeds: Path, work: Path, label: str) -> None:
@@ -77,7 +77,7 @@ class Runner:
         self._executions = self._before = self._edges = self._inputs = 0
 
     def run(self, seconds: float) -> Run:
-        """Fuzz for so long; a finding is kept, and the fuzzer started again."""
+        """Fuzz for so many seconds; a finding is kept and the fuzzer restarted."""
         corpus.write(self._seeds, corpus.inputs(self._name))
         self._grown.mkdir(parents=True, exist_ok=True)
         self._found.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ class Runner:
         )
 
     def _once(self, seconds: float, until: float) -> bool:
-        """Run the fuzzer once; return whether it has found something."""
+        """Run the fuzzer once; return whether it found something."""
         self._before, self._executions = self._before + self._executions, 0
         command = [
             *(sys.executable, "-m", "fuzz.engine", self._name),

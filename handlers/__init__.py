@@ -1,1 +1,1 @@
-"""HTTP in: requests to records, records to replies; one room a dialect."""
+"""HTTP in: requests become records, records become replies; one room per dialect."""

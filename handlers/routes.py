@@ -10,11 +10,11 @@ from handlers.openapi.endpoints import ENDPOINTS
 from handlers.responses.running import RUNNING, RunningResponses
 from service.settings.config import Config
 
-_ROUTES = {"get": web.get, "post": web.post, "delete": web.delete}  # a GET answers HEAD as well
+_ROUTES = {"get": web.get, "post": web.post, "delete": web.delete}  # a GET also answers HEAD
 
 
 def add_routes(app: web.Application, config: Config) -> None:
-    """Add all routes, and what handlers of one application share."""
+    """Add all routes, and the objects that handlers share."""
     install_checks(app)
     app[RUNNING] = RunningResponses()
     app[SHARES] = Shares(config.files.max_store_bytes)
@@ -27,7 +27,7 @@ def add_routes(app: web.Application, config: Config) -> None:
 
 
 def _pattern(path: str, endpoint: Endpoint) -> str:
-    """Return a path as the router knows it: `/v1/models/{id:.+}` where an id may have slashes."""
+    """Return a path in the router's form: `/v1/models/{id:.+}` where an id may have slashes."""
     for parameter in endpoint.parameters:
         if parameter.may_have_slashes:
             path = path.replace(f"{{{parameter.name}}}", f"{{{parameter.name}:.+}}")

@@ -2,7 +2,7 @@
 
 import sys
 
-from service.program.cli import main
+from service.program.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from service.observing.metrics import Metrics
 from service.observing.tracing import Tracing
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.ports import (
     Acceptance,
     Accounts,
@@ -30,21 +30,21 @@ from service.vocabulary.gateway_keys import GatewayKeys
 CONFIG = web.AppKey("CONFIG", Config)
 CHOICE = web.AppKey("CHOICE", UpstreamChoice)
 METRICS = web.AppKey("METRICS", Metrics)
-DRIFT = web.AppKey("DRIFT", Drift)
+UNKNOWN_EVENTS = web.AppKey("UNKNOWN_EVENTS", UnknownEvents)
 STATE = web.AppKey("STATE", StateStore)
 ACCEPTANCE = web.AppKey("ACCEPTANCE", Acceptance)
 TOKENS = web.AppKey("TOKENS", TokenExchange)
 BLOBS = web.AppKey("BLOBS", BlobStore)
 UPLOADS = web.AppKey("UPLOADS", UploadStore)
 LINKS = web.AppKey("LINKS", LinkSigner)
-GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)  # absent without `server.keys_file`
-KEY_LIMITS = web.AppKey("KEY_LIMITS", KeyLimits)  # likewise
+GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)
+KEY_LIMITS = web.AppKey("KEY_LIMITS", KeyLimits)
 TURNS = web.AppKey("TURNS", Turns)
 SPEECH = web.AppKey("SPEECH", Speech)
 TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
-TRACING = web.AppKey("TRACING", Tracing)  # absent without traces
+TRACING = web.AppKey("TRACING", Tracing)  # missing without traces
 UPSTREAM = web.AppKey("UPSTREAM", Reachable)
 ROUTES = web.AppKey("ROUTES", RouteStates)
 DRAINING = web.AppKey("DRAINING", asyncio.Event)

@@ -1,4 +1,4 @@
-"""What the core and the handlers need from outside, as Protocols.
+"""Protocols for what the core and the handlers need from outside.
 
 Implementations live in `upstream/` and `storage/`; `service/program/assembly.py` joins them.
 """
@@ -15,19 +15,19 @@ from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.events import AssetReady, AssetWanted, Delta
 from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, SpeechOrder, Upload, Used
 
-# Who waits for a lease asks again several times a second; a killed one stands in the way this long.
+# A waiting caller asks several times a second; the place of a killed one lapses after this time.
 LINE_SECONDS = 2.0
 
 
 class Lease(Struct, frozen=True):
-    """One of a limited number of places under a key; each holder has a name of its own."""
+    """One of a limited number of places under a key; each holder has its own name."""
 
     key: str
     holder: str
 
 
 class Bounds(Struct, frozen=True):
-    """How much is kept for one owner, and for all of them, in bytes."""
+    """How many bytes are kept for one owner, and for all of them."""
 
     owner: str
     max_owner_bytes: int
@@ -35,28 +35,27 @@ class Bounds(Struct, frozen=True):
 
 
 class Reachable(Protocol):
-    """Something whose state `/readyz` reports."""
+    """A part whose state `/readyz` reports."""
 
     async def problem(self) -> str | None:
-        """Return why it cannot be used now, in one sentence, or None."""
+        """Return why the part cannot be used now, in one sentence, or None."""
 
 
 class StateStore(Protocol):
     """Small shared values with an expiry (spec 10). Values are bytes of typed JSON.
 
-    A dead store degrades: `get` answers None, `set` False, `delete`, `renew` and `release`
-    do nothing, `add` and `acquire` answer True; each failure is logged once a minute and
-    counted. No method but `fetch` and `lock` raises for a store that is down.
+    A dead store degrades: `get` returns None, `set` False, `delete`, `renew` and `release` do
+    nothing, `add` and `acquire` return True; each failure is logged once a minute and counted. Only
+    `fetch` and `lock` raise for a store that is down.
     """
 
     async def get(self, key: str) -> bytes | None:
-        """Return the value, or None when absent or expired."""
+        """Return the value, or None when it is absent or expired."""
 
     async def fetch(self, key: str) -> bytes | None:
         """Return the value, or None when it is known to be absent or expired.
 
-        For what would do harm if a stored value were overlooked: it does not degrade, unless
-        this process is alone.
+        For values that must not be overlooked: it does not degrade, unless this process is alone.
 
         Raises:
             StorageError: the store does not answer.
@@ -65,29 +64,29 @@ class StateStore(Protocol):
     async def set(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """Store the value, replacing any other, for `ttl_seconds` or for good.
 
-        Returns whether the store has taken it.
+        Returns whether the store has accepted it.
         """
 
     async def delete(self, key: str) -> None:
-        """Forget the value, if any."""
+        """Delete the value, if any."""
 
     async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> bool:
-        """Store a value among those that are kept for owners, whose oldest go so that it fits.
+        """Store a value of an owner, and remove the oldest values so that it fits `bounds`.
 
-        Returns whether the store has taken it. All owners share one order and one limit.
+        Returns whether the store has accepted it. All owners share one order and one limit.
         """
 
     async def forget(self, key: str) -> None:
-        """Forget a value that is kept for an owner."""
+        """Delete a value that is kept for an owner."""
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
         """Store the value if there is none; return whether it was stored."""
 
     async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
-        """Change the values of all keys that begin so, and return how many were.
+        """Change the values of all keys with this prefix; return how many were changed.
 
-        `change` returns what takes a value's place until the same end, or None to leave it;
-        a value that somebody else changes meanwhile is left as well. It may take long.
+        `change` returns the new value, which keeps the old expiry, or None to leave it. A value
+        that another process changes meanwhile is left as well. It may take long.
         """
 
     def lock(
@@ -95,54 +94,74 @@ class StateStore(Protocol):
     ) -> AbstractAsyncContextManager[None]:
         """Hold the named lock, alone among all processes, until the block ends.
 
-        It does not degrade: without the store it cannot be had, unless this process is alone.
-        The lock of a process that died is free at once, or `ttl_seconds` after it was last heard
-        of, however clocks are set meanwhile.
+        It does not degrade: without the store there is no lock, unless this process is alone. The
+        lock of a process that died is free at once, or `ttl_seconds` after its last sign of life,
+        however clocks are set meanwhile.
 
         Raises:
-            LockTimeoutError: it could not be had within `wait_seconds`.
+            LockTimeoutError: it was not free within `wait_seconds`.
         """
 
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float = 0.0
     ) -> bool:
-        """Take one of `limit` places under the key for `ttl_seconds`; return whether it was had.
+        """Take one of `limit` places under the key for `ttl_seconds`; return whether there was one.
 
-        Who is refused stands in line for a short while, by how long it has waited
-        already: it asks again soon, and meanwhile nobody who came later gets a place.
+        A refused caller stays in the queue for a short while, ordered by how long it has waited. It
+        has to ask again soon; until then later callers get no place.
         """
 
     async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
-        """Go on holding the places, also those that the store has forgotten."""
+        """Extend the places, also those that the store has lost."""
 
     async def release(self, leases: Collection[Lease]) -> None:
-        """Give places back, or leave the line."""
+        """Give places back, or leave the queue."""
 
     async def is_alive(self) -> bool:
-        """Return whether the store answers now."""
+        """Tell whether the store answers now."""
 
     async def close(self) -> None:
-        """Release connections and files."""
+        """Close connections and files."""
 
 
 class Journal(Protocol):
-    """Values on their way into the state store, which all processes of this machine see.
+    """Values on their way into the state store, visible to all processes of this machine.
 
-    What must not be lost is put here first and removed once the store has it. No method raises
-    for a disk that is out of order.
+    A value that must not be lost is put here first, and removed once the store has it. No method
+    raises when the disk fails.
     """
 
     async def put(self, key: str, value: bytes) -> bool:
-        """Write a value in place of any other; return whether the disk has taken it."""
+        """Write a value in place of any other; return whether the disk has accepted it."""
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None."""
 
     async def remove(self, key: str) -> None:
-        """Forget the value, if any."""
+        """Delete the value, if any."""
 
     async def keys(self) -> list[str]:
         """Return the keys of all values."""
+
+
+class AccountTokens(Protocol):
+    """The current tokens of stored accounts, by the hash of the refresh token of the login.
+
+    They are stored apart from the state store, so that the loss of one of the two loses no login.
+    Values are JSON, stored encrypted. No method raises when the file fails.
+    """
+
+    async def keys(self) -> list[str]:
+        """Return the hashes of all accounts' tokens."""
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the record of a token, or None if it belongs to no account here."""
+
+    async def put(self, key: str, value: bytes) -> bool:
+        """Write the record of a token, if it belongs to an account here.
+
+        Returns False only if it should have been written and was not.
+        """
 
 
 class Blob(Protocol):
@@ -154,29 +173,29 @@ class Blob(Protocol):
 
     @property
     def media_type(self) -> str:
-        """What it is served as."""
+        """The media type that it is served with."""
 
     @property
     def is_inline(self) -> bool:
-        """Whether a browser may show it."""
+        """Whether browsers may show it instead of downloading it."""
 
 
 class BlobStore(Reachable, Protocol):
-    """Pictures and files that callers may fetch (spec 9)."""
+    """Stored pictures and files that callers may fetch (spec 9)."""
 
     async def save(
         self, folder: str, name: str, media_type: str, chunks: AsyncIterator[bytes]
     ) -> str:
         """Store a body under a new unguessable name and return that name.
 
-        `folder` is `images` or `files`; of `name` only a sane extension is kept.
+        `folder` is `images` or `files`; of `name` only a harmless extension is kept.
 
         Raises:
-            StorageError: the disk is full or cannot be written; nothing is left behind.
+            StorageError: the disk is full or cannot be written; no remains are left.
         """
 
     async def find(self, folder: str, name: str) -> Blob | None:
-        """Return the stored file, or None; `name` comes from outside.
+        """Return the stored file, or None; `name` is untrusted.
 
         Raises:
             StorageError: the store is out of order.
@@ -184,25 +203,25 @@ class BlobStore(Reachable, Protocol):
 
 
 class UploadStore(Protocol):
-    """Files that callers leave here for later requests (openai-wire 9).
+    """Files that callers upload for later requests (openai-wire 9).
 
-    Each belongs to one owner, see `Credential.owner`; nobody else finds it. All but
+    Each belongs to one owner, see `Credential.owner`, and only the owner finds it. All methods but
     `incoming` and `content` raise a StorageError when the store is out of order.
     """
 
     @property
     def incoming(self) -> Path:
-        """The directory in which bodies are received, on the disk that `keep` moves them on."""
+        """The directory for files being received, on the same disk as the store."""
 
     async def keep(self, owner: str, file: LocalFile, purpose: str, keep_seconds: float) -> Upload:
         """Take a received file over; it may be gone from its old path.
 
         Raises:
-            StorageError: the store is full or out of order; nobody finds what is left behind.
+            StorageError: the store is full or out of order; remains are never found.
         """
 
     async def find(self, owner: str, upload_id: str) -> Upload | None:
-        """Return the owner's file of this id, or None; the id comes from outside."""
+        """Return the owner's file of this id, or None; the id is untrusted."""
 
     def content(self, owner: str, upload: Upload) -> Content:
         """Return the bytes of a found file."""
@@ -210,40 +229,40 @@ class UploadStore(Protocol):
     async def make_room(
         self, owner: str, size_bytes: int, coming_bytes: int, max_bytes: int
     ) -> None:
-        """Remove the oldest files of whoever holds most until a file that comes fits.
+        """Remove the oldest files of the owner who holds most, until a new file fits.
 
-        `coming_bytes` are those of all files that are being received, this one included, and
-        `max_bytes` what all owners may keep together.
+        `coming_bytes` is the size of all files being received, this one included, and `max_bytes`
+        the size that all owners may keep together.
 
         Raises:
-            StorageFullError: with this file, the owner would hold the most.
+            StorageFullError: with this file, its owner would hold the most.
         """
 
     async def used(self, owner: str) -> Used:
-        """Return about how much an owner keeps: never too little, and cheap to ask for."""
+        """Return an estimate of how much an owner keeps: cheap, and never too low."""
 
     async def listing(self, owner: str) -> list[Upload]:
         """Return all files of an owner, the newest first."""
 
     async def delete(self, owner: str, upload_id: str) -> bool:
-        """Forget the owner's file of this id; return whether there was one."""
+        """Delete the owner's file of this id; return whether there was one."""
 
 
 class LinkSigner(Protocol):
-    """Links to stored pictures and files that expire, or not (spec 3, `files.link_seconds`)."""
+    """Signs links to stored pictures and files, which may expire (spec 3, `files.link_seconds`)."""
 
     def signed(self, path: str) -> str:
-        """Return what a link to `images/<name>` or `files/<name>` ends with."""
+        """Return a path with its signature, such as `images/a.png?e=1764460800&s=…`."""
 
     def seconds_left(self, path: str, query: Mapping[str, str]) -> float:
-        """Return how long a link is still good, 0 if it is not; `inf` while links do not expire."""
+        """Return the seconds for which a link is still valid; `inf` if links never expire."""
 
 
 class TokenExchange(Protocol):
-    """Credentials to access tokens (spec 4)."""
+    """Exchanges credentials for access tokens (spec 4)."""
 
     async def caller(self, credential: Credential) -> Caller:
-        """Return whom to act as, exchanging or reading the cache as needed.
+        """Return the caller to act as; uses the cache or an exchange.
 
         Raises:
             AuthError: the credential is known to be dead.
@@ -260,14 +279,14 @@ class TokenExchange(Protocol):
 
 
 class Acceptance(Protocol):
-    """Which credentials the upstream has accepted lately: before that, one owns nothing (spec 4)."""
+    """Which credentials the upstream has accepted lately; others may not own anything (spec 4)."""
 
     async def confirm(self, credential: Credential) -> None:
-        """Pass once the upstream has accepted the credential within the last hour.
+        """Return once the upstream has accepted the credential within the last hour.
 
-        Any call that it answered counts; where there was none, it is asked, once for all that
-        wait. To be awaited before something of the credential's is stored, and before its body
-        is received; reading and deleting what is there needs none of it.
+        Any call that the upstream answered counts; without one it is asked, once for all who wait.
+        Await this before something of the credential's is stored, and before its body is received;
+        reading and deleting do not need it.
 
         Raises:
             AuthError: the credential is known to be dead.
@@ -278,7 +297,7 @@ class Acceptance(Protocol):
 
 
 class Assets(Protocol):
-    """Fetches what an answer names and stores it."""
+    """Fetches and stores the pictures and files that an answer names."""
 
     async def resolve(
         self, caller: Caller, wanted: AssetWanted, public_url: str, *, needs_copy: bool = False
@@ -290,44 +309,47 @@ class Assets(Protocol):
 
 
 class Lane(Protocol):
-    """Takes plain text to the caller while the next batch is awaited: `pipeline.fast_lane.FastLane`."""
+    """Sends plain text while the next batch is awaited: `pipeline.fast_lane.FastLane`."""
 
     @property
     def count(self) -> int:
-        """Events that were taken and that the turn's reader has not counted yet."""
+        """The number of events taken that the turn's reader has not counted yet."""
 
     def begin(self, reader: Any, answer: Any) -> None:
         """Begin a turn that is read by these stages, a `Reader` and an `Answer` of the pipeline."""
 
     def take(self, chunk: bytes) -> bytes:
-        """Send what a chunk says, and return what is left of it for the stages."""
+        """Send the plain text of a chunk, and return the bytes that are left for the stages."""
+
+    def left(self) -> list[Delta]:
+        """Return deltas to deliver before anything that the stages make from now on."""
 
     def end(self) -> bytes:
-        """Return what is left for the stages at the end of a body."""
+        """Return the bytes that are left for the stages at the end of a body."""
 
 
 class Turns(Protocol):
-    """One turn with the upstream."""
+    """Runs a turn with the upstream."""
 
     def run(
         self, request: ChatRequest, credential: Credential, lane: Lane | None = None
     ) -> AsyncGenerator[list[Delta], None]:
         """Yield batches of deltas; the last delta is a `TurnEnded`.
 
-        Closing the generator closes the upstream connection before it returns. Text may take the
-        `lane` instead, while the next batch is being waited for.
+        Closing the generator closes the upstream connection before it returns. While a batch is
+        awaited, text may go through the `lane` instead.
 
         Raises:
-            ServiceError: before the first batch, any branch: nothing was sent or
-                the upstream refused.
+            ServiceError: before the first batch, any branch: the request was not sent, or
+                the upstream refused it.
         """
 
     async def drain(self, seconds: float) -> None:
-        """Refuse new turns, wait for those that run, and end what is left after that long."""
+        """Refuse new turns, wait for running ones, and end those left after `seconds`."""
 
 
 class Sound(Struct, frozen=True):
-    """A recording on its way; `size_bytes` None where nobody knows it yet."""
+    """A recording on its way; `size_bytes` is None while unknown."""
 
     media_type: str
     size_bytes: int | None
@@ -335,44 +357,44 @@ class Sound(Struct, frozen=True):
 
 
 class Speech(Protocol):
-    """Answers read aloud."""
+    """Reads answers aloud."""
 
     def speak(
         self, order: SpeechOrder, credential: Credential
     ) -> AbstractAsyncContextManager[Sound]:
-        """Open the sound of what was ordered; it is read inside.
+        """Open the ordered recording; it is read inside the context.
 
         Raises:
-            NotFoundError: the upstream reads nothing aloud, or not this message.
-            RequestError: it does not know the format or the voice.
+            NotFoundError: the upstream has no speech, or not for this message.
+            RequestError: the format or the voice is unknown.
             UnmetDemandError: the model would not repeat the text.
             ServiceError: as for a turn; also while the sound is read.
         """
 
 
 class Transcriptions(Protocol):
-    """Recordings written down."""
+    """Transcribes recordings."""
 
     async def transcribe(
         self, recording: LocalFile, language: str | None, credential: Credential
     ) -> str:
-        """Return the text of a recording, empty for one that nobody speaks in.
+        """Return the text of a recording, empty if it contains no speech.
 
         Raises:
-            NotFoundError: the upstream writes no recordings down.
-            RequestError: it is no recording.
+            NotFoundError: the upstream has no transcriptions.
+            RequestError: the file is no recording.
             ServiceError: as for a turn.
         """
 
 
 class Catalogue(Protocol):
-    """Public model names (spec 5)."""
+    """The public model names (spec 5)."""
 
     async def listing(self, caller: Caller | None) -> list[ModelInfo]:
         """Return the entries of `GET /v1/models`, each once.
 
-        The table, the GPTs and, with a caller, what its upstream lists; an
-        upstream list that cannot be read in time is left out.
+        These are the table, the GPTs and, with a caller, the models of its upstream; a list that
+        the upstream does not send in time is left out.
         """
 
 
@@ -388,10 +410,9 @@ class Accounts(Protocol):
 
 
 class RouteState(Struct, frozen=True):
-    """How a route to the upstream does, without its prefix, which may be a secret.
+    """The state of a route to the upstream, without its prefix, which may be a secret.
 
-    After it has failed a route is `cooling` for so many seconds, then `on trial`
-    until it answers.
+    A failed route is `cooling` for so many seconds, then `on trial` until it answers.
     """
 
     index: int
@@ -403,4 +424,4 @@ class RouteStates(Protocol):
     """The routes to the upstream (setting `upstream.api_prefixes`)."""
 
     def states(self) -> Sequence[RouteState]:
-        """Return how each does, by index."""
+        """Return the state of each route, in the order of the setting."""

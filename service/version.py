@@ -3,5 +3,5 @@
 import hashlib
 
 VERSION = "0.1.0"
-# What answers name as `system_fingerprint`: answers of one version have one.
+# The `system_fingerprint` of all answers of this version.
 FINGERPRINT = f"fp_{hashlib.sha256(VERSION.encode()).hexdigest()[:10]}"

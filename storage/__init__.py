@@ -1,1 +1,1 @@
-"""What outlives a request: shared state, files, and what is encrypted."""
+"""What outlives a request: shared state, files, and secrets that encrypt and sign."""

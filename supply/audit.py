@@ -1,10 +1,10 @@
-"""Known vulnerabilities in the packages that are pinned: `make audit`.
+"""Known vulnerabilities in the pinned packages: `make audit`.
 
     python -m supply.audit PIP_AUDIT REQUIREMENTS…
 
-pip-audit asks PyPI about each package and ends well also where PyPI told it nothing. Here that is
-no pass. Exit status: 0 all were looked up and none is known to be vulnerable; 1 some are; 3 some
-could not be looked up.
+pip-audit asks PyPI about each package, and succeeds even when PyPI gives no answer. Here that is a
+failure. Exit status: 0 if all packages were looked up and none is known to be vulnerable, 1 if some
+are, 3 if some could not be looked up.
 """
 
 import json
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str], output: TextIO = sys.stdout) -> int:
     """
     program, *files = arguments
     dependencies: dict[str, dict[str, Any]] = {}
-    for file in files:  # one by one: what two files have in common is an error to pip-audit
+    for file in files:  # one by one: pip-audit rejects a package that is in two files
         try:
             found = _asked(program, file)
         except NotAskedError as error:
@@ -43,10 +43,10 @@ class NotAskedError(Exception):
 
 
 def _asked(program: str, file: str) -> list[dict[str, Any]]:
-    """Return what pip-audit tells of the packages in a file.
+    """Return pip-audit's entries for the packages in a file.
 
     Raises:
-        NotAskedError: it tells nothing.
+        NotAskedError: it gives none.
     """
     command = [program, "--format", "json", "--progress-spinner", "off", "--timeout", str(_SECONDS)]
     command += ["--disable-pip", "--require-hashes", "--requirement", file]

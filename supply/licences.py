@@ -1,4 +1,4 @@
-"""The licences of all that runs, as a page: from the bill of materials that `make sbom` writes.
+"""The licences of all packages as a page, from the bill of materials that `make sbom` writes.
 
 python -m supply.licences BILL PAGE
 """
@@ -23,7 +23,7 @@ _UNKNOWN = "not declared"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the page, take addresses of registries out of the bill, and return the exit status."""
+    """Write the page, remove addresses of registries from the bill, and return the exit status."""
     path, page = (Path(name) for name in arguments)
     bill = without_registries(json.loads(path.read_bytes()))
     path.write_text(json.dumps(bill, indent=2), "utf-8")
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def without_registries(value: Any) -> Any:
-    """Return a bill of materials without where packages can be had: that is each installation's."""
+    """Return a bill of materials without download addresses, which differ between installations."""
     if isinstance(value, list):
         return [without_registries(one) for one in value if not _is_registry(one)]
     if isinstance(value, dict):
@@ -45,7 +45,7 @@ def _is_registry(value: Any) -> bool:
 
 
 def page_of(bill: dict[str, Any]) -> str:
-    """Return the page for a bill of materials, one row a package in the order of names."""
+    """Return the page for a bill of materials, one row per package in the order of names."""
     rows = sorted(
         (component["name"].lower().replace("_", "-"), component["version"], licence_of(component))
         for component in bill["components"]
@@ -54,7 +54,7 @@ def page_of(bill: dict[str, Any]) -> str:
 
 
 def licence_of(component: dict[str, Any]) -> str:
-    """Return what a package declares: an SPDX expression or id, else the words of its author."""
+    """Return the declared licence of a package: an SPDX expression or id, else its own words."""
     declared = []
     for entry in component.get("licenses", []):
         licence = entry.get("license", {})

@@ -1,9 +1,9 @@
-"""What the tests on generated input share."""
+"""Settings and helpers of all tests on generated input."""
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-# The same examples in every run: a failure of `make test` has to mean a change.
+# The same examples in every run, so that a failure of `make test` means a change.
 FAST = settings(
     max_examples=150,
     deadline=None,
@@ -14,7 +14,7 @@ FAST = settings(
 
 
 def chopped(body: bytes, sizes: list[int]) -> list[bytes]:
-    """Return the body in pieces of these sizes, over and over."""
+    """Return the body cut into pieces of these sizes, repeated."""
     pieces, place, turn = [], 0, 0
     while place < len(body):
         size = sizes[turn % len(sizes)]

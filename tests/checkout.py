@@ -1,7 +1,7 @@
-"""A copy of this checkout to type commands in, with an environment that is up to date.
+"""A copy of this checkout in which commands are typed, with an up-to-date environment.
 
-The files are links, so nothing is copied; what commands write stays in the copy. Programs listen
-on free ports of loopback, which the environment says as it would for anybody.
+The files are links, so nothing is copied, and what commands write stays in the copy. Programs
+listen on free ports of loopback, set by the environment as users would set them.
 """
 
 import os
@@ -27,7 +27,7 @@ GATEWAY_LISTENS = re.compile(r"listening on (http://127\.0\.0\.1:\d+) \(host")
 
 
 class Started:
-    """A program that listens; `said` is all that it wrote."""
+    """A program that listens; `said` is all that it has written."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], said: Path, listens: re.Pattern[str]
@@ -42,7 +42,7 @@ class Started:
 
     @cached_property
     def address(self) -> str:
-        """Where it listens; wait until it says so."""
+        """The address at which it listens, once it says so."""
         end = time.monotonic() + STARTING_SECONDS
         while not (found := self._listens.search(self.said)):
             assert self.process.poll() is None, self.said
@@ -52,9 +52,9 @@ class Started:
 
 
 class Checkout:
-    """A folder with all that is in the repository; `.venv` is the environment of this test run.
+    """A folder with the whole repository; `.venv` is the environment of this test run.
 
-    Its stamps are new, so that make finds nothing to install.
+    Its time stamps are new, so that make finds nothing to install.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -70,7 +70,7 @@ class Checkout:
                 (folder / ".venv" / path.name).symlink_to(path)
         for name in _STAMPS:
             (folder / ".venv" / name).touch()
-        # What the make that runs the tests was given is not for those that they run.
+        # The variables of the make that runs the tests are not passed on to commands in them.
         clean = {
             name: value
             for name, value in os.environ.items()
@@ -88,7 +88,7 @@ class Checkout:
         }
 
     def run(self, command: str, given: str = "", **environ: str) -> str:
-        """Type a command, and what it asks for; return what it printed.
+        """Type a command and its input; return its output.
 
         Raises:
             AssertionError: it failed.
@@ -110,7 +110,7 @@ class Checkout:
     def started(
         self, command: str, listens: re.Pattern[str] = GATEWAY_LISTENS, **environ: str
     ) -> Iterator[Started]:
-        """Type a command that goes on until it is told to stop, at the end of the block."""
+        """Type a command that runs until the end of the block."""
         said = self.folder / f"said-{time.monotonic_ns()}.txt"
         with said.open("wb") as output:
             process = subprocess.Popen(
@@ -132,7 +132,7 @@ class Checkout:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Tell all that the command started to stop, and wait until nothing of it is left."""
+    """Stop all processes that the command started, and wait until none is left."""
     os.killpg(process.pid, signal.SIGTERM)
     process.wait(ENDING_SECONDS)
     end = time.monotonic() + ENDING_SECONDS

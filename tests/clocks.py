@@ -1,4 +1,4 @@
-"""A clock that goes on only when somebody waits on it, and waits of a turn that use it."""
+"""A clock that moves only while a turn waits on it, and waits that use it."""
 
 import asyncio
 from typing import Any
@@ -7,7 +7,7 @@ from upstream.website.turn.waiting import Wait
 
 
 class ManualClock:
-    """Every pause is over at once, and noted; `stop_after` tells when the event comes."""
+    """A clock whose pauses end at once and are noted; the event is set in pause `stop_after`."""
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.pauses: list[float] = []

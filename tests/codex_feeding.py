@@ -1,9 +1,8 @@
 """Bytes of a Codex turn in, its meaning out, through the real stages.
 
-body(events)        the bytes of a stream
-deltas(chunks)      what the stages make of them
-meaning(deltas)     the same, in the form of `tests/oracle/codex.py`, with what only deltas
-                    tell: `error` [status, code], `model`, `limits`, `counts`
+body(events)        the bytes of a stream deltas(chunks)      the deltas that the stages make of
+them meaning(deltas)     the same, in the form of `tests/oracle/codex.py`, and what only deltas
+                    have: `error` [status, code], `model`, `limits`, `counts`
 """
 
 import json
@@ -49,7 +48,7 @@ SECRET = "a-secret-token"
 
 
 def body(events: Iterable[dict[str, Any]], newline: str = "\n", *, is_named: bool = True) -> bytes:
-    """Return the events as the back end sends them: numbered, and named or not."""
+    """Return the events as the back end sends them, numbered, with `event:` lines or without."""
     lines = []
     for number, event in enumerate(events):
         data = json.dumps({**event, "sequence_number": number}, ensure_ascii=False)
@@ -72,7 +71,7 @@ def deltas(
 
 # One branch for each kind of delta: a table.
 def meaning(produced: Iterable[Delta]) -> dict[str, Any]:  # noqa: C901, PLR0912, PLR0915 - see above
-    """Return what these deltas say; asserts that each thing stands where it may."""
+    """Return the meaning of these deltas, asserting that their order is valid."""
     items: list[dict[str, Any]] = []
     found: dict[str, Any] = {"items": items}
     speaking: dict[str, Any] | None = None

@@ -1,4 +1,4 @@
-"""What all tests share: the gateway before an upstream, and no skips that are not listed."""
+"""Fixtures of all tests (the gateway and its upstreams), and the hooks that check skips."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -23,21 +23,21 @@ StartGateway = Callable[..., Awaitable[Gateway]]
 
 @pytest.fixture
 async def scripted() -> AsyncIterator[ScriptedUpstream]:
-    """An upstream that sends exactly the bytes that a test wants."""
+    """Return an upstream that sends exactly the bytes of the test."""
     async with scripted_upstream() as upstream:
         yield upstream
 
 
 @pytest.fixture
 async def demo() -> AsyncIterator[str]:
-    """The address of a demo upstream."""
+    """Return the address of a demo upstream."""
     async with running_demo() as address:
         yield address
 
 
 @pytest.fixture
 async def start_gateway(tmp_path: Path) -> AsyncIterator[StartGateway]:
-    """Start the gateway before an upstream at this address, with these sections of settings."""
+    """Return a function that starts the gateway for an upstream, with sections of settings."""
     async with AsyncExitStack() as stack:
 
         async def start(upstream_url: str, **settings: Any) -> Gateway:

@@ -1,4 +1,4 @@
-"""The demo upstream as a process of its own, for gateways that are processes, too."""
+"""The demo upstream as a process of its own, for gateways that are processes too."""
 
 import json
 import subprocess
@@ -12,9 +12,9 @@ from tests.service.program.gateway_process import ROOT, fetch
 
 @contextmanager
 def running_demo_process(*arguments: str, before: tuple[str, ...] = ()) -> Iterator[str]:
-    """Run it without pauses for the block; the value is its address.
+    """Run the demo without pauses for the block; the value is its address.
 
-    `before` is the command that another one is given to, such as that of another network.
+    `before` is a command that runs the demo's, for example in another network namespace.
     """
     command = [sys.executable, "-m", "upstream.demo", "--port", "0", "--delay-seconds", "0"]
     with subprocess.Popen(
@@ -32,5 +32,5 @@ def running_demo_process(*arguments: str, before: tuple[str, ...] = ()) -> Itera
 
 
 def stats_of(demo: str) -> Any:
-    """Return all that a demo has counted."""
+    """Return all counters of a demo."""
     return json.loads(fetch(f"{demo}/demo/stats").read())

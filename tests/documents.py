@@ -1,4 +1,4 @@
-"""The documents of this repository, and what of their text tests ask for."""
+"""The documents of this repository, and the parts of them that tests look for."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,10 @@ from msgspec import Struct
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.zh-CN.md")
 # Pages in English with a translation beside them; a README and its pages are a manual.
-PAGES = ("README.md", "docs/api.md", "docs/settings.md", "docs/operations.md", "docs/demo.md")
+PAGES = (
+    *("README.md", "docs/accounts.md", "docs/api.md", "docs/settings.md"),
+    *("docs/operations.md", "docs/demo.md"),
+)
 Row = tuple[str, ...]
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -23,12 +26,12 @@ class Document(Struct, frozen=True):
 
     @property
     def prose(self) -> str:
-        """The text without its blocks of code."""
+        """Return the text without its blocks of code."""
         return _BLOCK.sub("", self.text)
 
     @property
     def code(self) -> set[str]:
-        """All words in backticks."""
+        """Return all words in backticks."""
         return set(code_words(self.prose))
 
     @property
@@ -72,12 +75,12 @@ def read_manual(readme: str) -> Document:
 
 
 def code_words(text: str) -> list[str]:
-    """Return what stands in backticks, in order."""
+    """Return the words in backticks, in order."""
     return _CODE.findall(text)
 
 
 def bare(cell: str) -> str:
-    """Return the word of a cell that is one word in backticks."""
+    """Return the word of a cell that is a single word in backticks."""
     return cell.removeprefix("`").removesuffix("`")
 
 

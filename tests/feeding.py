@@ -1,15 +1,15 @@
-"""Bytes of an upstream in, what a caller would get out, through the real stages.
+"""Bytes of an upstream in, the caller's answer out, through the real stages.
 
     read(chunks, ...) -> Reading     the answer as collected by a caller
-    problems_with(reading, expect)   where it differs from a transcript's `expect`
+    problems_with(reading, expect)   its differences from a transcript's `expect`
 
 `expect` of a transcript may hold
 
-    content        by profile: a text; a list of texts, any of which will do; or
+    content        by profile: a text; a list of allowed texts; or
                    {has, lacks, match}: parts and a regular expression for the whole
     reasoning      the same, once
     annotations    [url, title, start, end] of each url_citation, in order (web)
-    finish_reason, outcome   a value, or a list of those that will do
+    finish_reason, outcome   a value, or a list of allowed values
     error          {code, status, has, lacks, retry_after} of the failure
     assets         [kind, pointer, {other fields}] of everything wanted, in order (web)
     facts          fields of the last known `TurnFacts`
@@ -51,13 +51,13 @@ BOT = BotFormat(
     pictures=PictureForm.NONE,
 )
 NOT_IN_TIME = "The picture did not come in time."  # no late picture ever comes here
-# What goes on elsewhere cannot be had here: no other body, and none of the two waits brings a thing.
+# A turn that continues elsewhere ends here: there is no other body, and both waits end empty.
 NOTHING_LATER = (BodyEnded(BodyEnd.UNRESUMED), BodyEnded(BodyEnd.WAITED, NOT_IN_TIME)) * 3
 FORMATS = {"web": WEB, "bot": BOT, "raw": RAW}
 
 
 class Reading(Struct, frozen=True):
-    """What a caller has got at the end of a turn."""
+    """The caller's answer at the end of a turn."""
 
     content: str
     reasoning: str
@@ -70,7 +70,7 @@ class Reading(Struct, frozen=True):
 
 
 class AnswerAssets:
-    """Answer every wanted asset at once; one instance per turn."""
+    """Answers every wanted asset at once; one instance per turn."""
 
     def __init__(self, problems: dict[str, str]) -> None:
         self._problems = problems
@@ -103,14 +103,14 @@ def deltas(
 def read(
     produced: Iterable[Delta], profile: str = "web", problems: dict[str, str] | None = None
 ) -> Reading:
-    """Return what a caller of this profile collects."""
+    """Return the answer that a caller of this profile collects."""
     assets, render = AnswerAssets(problems or {}), make_renderer(FORMATS[profile])
     rendered = [piece for delta in produced for piece in render.feed(assets.feed(delta))]
     return reading_of(rendered, assets.wanted)
 
 
 def reading_of(rendered: list[Rendered], wanted: list[AssetWanted]) -> Reading:
-    """Return what a caller collects who gets these pieces."""
+    """Return the answer that a caller collects from these pieces."""
     ends = [piece for piece in rendered if isinstance(piece, TurnEnded)]
     assert len(ends) == 1, f"{len(ends)} ends of one turn"
     assert rendered[-1] is ends[0], "something comes after the end of the turn"
@@ -151,7 +151,7 @@ def annotations(rendered: list[Rendered]) -> list[tuple[str, str, int, int]]:
 
 
 def sent_history(transcript: dict[str, Any]) -> SentHistory:
-    """Return what the turn of a transcript sent."""
+    """Return the history that a transcript's turn sent."""
     sent = transcript.get("sent", [{"role": "user", "id": "u1", "text": "Hi"}])
     return SentHistory(
         message_ids=frozenset(each["id"] for each in sent),
@@ -161,7 +161,7 @@ def sent_history(transcript: dict[str, Any]) -> SentHistory:
 
 
 def problems_with(reading: Reading, expect: dict[str, Any], profile: str) -> list[str]:
-    """Return a line for each thing that is not as expected."""
+    """Return a line for each difference from what is expected."""
     lines = list(_wrong_text("content", reading.content, expect.get("content", {}).get(profile)))
     lines += _wrong_text("reasoning", reading.reasoning, expect.get("reasoning"))
     for key in ("outcome", "finish_reason"):

@@ -1,4 +1,4 @@
-"""A disk without room, as this process sees it."""
+"""A full disk, as this process sees it."""
 
 import resource
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_room_for_files(max_bytes: int = 0) -> Iterator[None]:
-    """Let no file grow over so many bytes while the block runs."""
+    """Limit the size of files while the block runs, so that writes fail as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (max_bytes, hard))
     try:

@@ -1,4 +1,4 @@
-"""A port before another one, which can be closed and opened again, or lose what is connected."""
+"""A port in front of another one, which can be closed and reopened, or break its connections."""
 
 import asyncio
 from contextlib import suppress
@@ -9,9 +9,9 @@ READ_BYTES = 64 * 1024
 
 
 class Gate:
-    """Passes on each connection to an address (`host:port`) while it is open.
+    """Forwards each connection to an address (`host:port`) while it is open.
 
-    `port` is where it listens, the same one each time.
+    It listens on `port`, which stays the same.
     """
 
     def __init__(self, target: str) -> None:
@@ -22,14 +22,14 @@ class Gate:
         self.port = 0
 
     async def open(self) -> None:
-        """Listen."""
+        """Start to listen."""
         self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def shut(self) -> None:
-        """Listen no more, and take no further request of a connection that is open.
+        """Stop listening, and take no further request from open connections.
 
-        What was asked before is answered to its end.
+        Requests under way are answered to their end.
         """
         if self._server is not None:
             self._server.close()
@@ -41,7 +41,7 @@ class Gate:
             writer.transport.abort()
 
     async def close(self) -> None:
-        """Shut it, break what is connected, and wait until that is over."""
+        """Stop listening, break all connections, and wait for their end."""
         self.shut()
         self.reset()
         await until(lambda: not self._writers)
@@ -59,7 +59,7 @@ class Gate:
     async def _copy(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_request: bool
     ) -> None:
-        """Copy until the end of one side, which ends the other as well."""
+        """Copy until one side ends, which ends the other side too."""
         with suppress(OSError):
             while data := await reader.read(READ_BYTES):
                 if is_request and self._server is None:

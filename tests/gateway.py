@@ -1,4 +1,4 @@
-"""The whole gateway on a real socket, in this process, and a caller that reads each byte of it."""
+"""The whole gateway on a real socket in this process, and a caller that reads every byte of it."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ Settings = dict[str, Any]
 
 @dataclass
 class Answer:
-    """What the caller got. `chunks` are those of HTTP: what the gateway wrote at once."""
+    """The caller's answer; `chunks` are those of HTTP, each one write of the gateway."""
 
     status: int
     headers: Mapping[str, str]
@@ -39,7 +39,7 @@ class Answer:
 
     @property
     def events(self) -> list[Any]:
-        """The data of each event; comments are left out, `[DONE]` stays as it is."""
+        """The data of each event: JSON decoded, `[DONE]` as it is, comments left out."""
         parts = self.body.split(b"\n\n")
         assert parts.pop() == b"", "the last event has no end"
         data = [part.removeprefix(b"data: ") for part in parts if not part.startswith(b":")]
@@ -47,7 +47,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The answer's text as a stream or a whole reply gives it, also that of a failed one."""
+        """The text of a stream or a whole reply, also of a failed one."""
         if not self.is_stream:
             body = self.json
             if "error" in body:
@@ -118,7 +118,7 @@ class Gateway:
         headers: Mapping[str, str] | None = None,
         **body: Any,
     ) -> Any:
-        """Ask; a context whose value is the response of which only the head was read."""
+        """Ask, as a context whose value is the response with its body unread."""
         message = {"role": "user", "content": text}
         return self.session.post(
             f"{self.url}/v1/chat/completions",
@@ -131,23 +131,23 @@ class Gateway:
             return await response.text()
 
     async def outcomes(self) -> dict[str, float]:
-        """How many answers ended how, as `/metrics` tells it."""
+        """Return the number of answers by outcome, as `/metrics` has it."""
         return await self.counts("gateway_outcomes_total", "outcome")
 
     async def counts(self, metric: str, label: str) -> dict[str, float]:
-        """The values of one metric by one label."""
+        """Return the values of one metric by one label."""
         start = f'{metric}{{{label}="'
         lines = [line for line in (await self.metrics()).splitlines() if line.startswith(start)]
         pairs = [line.removeprefix(start).split('"} ') for line in lines]
         return {name: float(value) for name, value in pairs}
 
     async def stop(self) -> None:
-        """Stop as on a signal: listen no more, drain, close."""
+        """Stop as on a signal: stop listening, drain, close."""
         await self.runner.cleanup()
 
 
 async def read(response: Any) -> Answer:
-    """Read an answer by the chunks that it was written in."""
+    """Read an answer in the chunks in which it was written."""
     answer = Answer(response.status, response.headers)
     piece = b""
     async for data, is_end in response.content.iter_chunks():
@@ -161,9 +161,13 @@ async def read(response: Any) -> Answer:
 
 
 def settings_for(upstream_url: str, folder: Path, given: Settings) -> Settings:
-    """Return settings that touch nothing outside of the folder and of the loopback network."""
+    """Return settings that use only the folder and the loopback network."""
     base: Settings = {
-        "server": {"host": "127.0.0.1", "drain_seconds": 0.2},
+        "server": {
+            "host": "127.0.0.1",
+            "drain_seconds": 0.2,
+            "keys_file": f"{folder}/keys.json",
+        },
         "upstream": {"base_url": upstream_url, "connect_seconds": 2},
         "tokens": {"oaifree_url": f"{upstream_url}/api/auth/refresh", "secret": SECRET},
         "storage": {"state": f"sqlite:{folder}/state.db", "blobs": f"file:{folder}"},
@@ -179,9 +183,9 @@ async def running_gateway(upstream_url: str, folder: Path, **given: Any) -> Asyn
     """Run the gateway as the command does, on a free port of loopback.
 
     Args:
-        upstream_url: what it is in front of.
+        upstream_url: of its upstream.
         folder: for all that it stores.
-        given: sections of the settings file, laid over what a test needs.
+        given: sections of the settings file, laid over the tests' own.
     """
     config = Config(**settings_for(upstream_url, folder, given))
     runner = DrainingRunner(Program(make_app, drain), config)
@@ -208,7 +212,7 @@ async def running_demo(options: DemoOptions | None = None) -> AsyncIterator[str]
 
 
 async def until(is_true: Callable[[], Any], seconds: float = 2) -> None:
-    """Wait for something that happens behind an answer.
+    """Wait for something that happens after an answer.
 
     Raises:
         TimeoutError: it did not happen.

@@ -1,4 +1,4 @@
-"""How the work of a function grows with its input, in CPU time, which others on the machine do not add to."""
+"""How a function's CPU time grows with its input; CPU time does not count other processes."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ MOST = 2.5 * FACTOR  # quadratic work grows by FACTOR squared
 
 
 def growth(work: Callable[[int], object], size: int, runs: int = 3) -> float:
-    """How much more an input of `FACTOR * size` costs than one of `size`: about FACTOR if linear."""
+    """Return the cost of an input of `FACTOR * size` relative to `size`: about FACTOR if linear."""
     return _cost(work, FACTOR * size, runs) / max(_cost(work, size, runs), 1e-5)
 
 

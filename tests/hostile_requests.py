@@ -1,7 +1,7 @@
-"""Requests that a proxy and a server behind it may read differently, as bytes.
+"""Requests that a proxy and the server behind it may read differently, as bytes.
 
-Each asks for `/outer` and carries `/smuggled` where one of two readings would find a request of its
-own. Sources: RFC 9112, 2.2, 5, 6, 7 and 11.2, and what has been reported of servers since 2019.
+Each asks for `/outer` and carries `/smuggled` where one of two readings would find a second
+request. Sources: RFC 9112, 2.2, 5, 6, 7 and 11.2, and reports about servers since 2019.
 """
 
 INNER = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -13,14 +13,14 @@ def _post(headers: bytes, body: bytes, line: bytes = b"POST /outer HTTP/1.1") ->
 
 
 def _counted(headers: bytes, body: bytes) -> bytes:
-    """Return a request whose length covers all of its body, for who heeds it."""
+    """Return a request whose Content-Length covers all of its body."""
     return _post(b"Content-Length: %d\r\n" % len(body) + headers, body)
 
 
 _CHUNKS_AND_MORE = b"0\r\n\r\n" + INNER
 _ONE_CHUNK = b"%x\r\n%s\r\n0\r\n\r\n" % (len(INNER), INNER)
 
-# Two ways to know where the body ends.
+# Two ways to find the end of the body.
 LENGTHS = {
     "CL.TE": _counted(_TE, _CHUNKS_AND_MORE),
     "TE.CL": _post(_TE + b"Content-Length: 4\r\n", _ONE_CHUNK),
@@ -80,7 +80,7 @@ ENCODINGS = {
     }.items()
 }
 
-# Chunks that one ends elsewhere than another.
+# Chunks whose end two readers see in different places.
 CHUNKS = {
     name: _post(_TE, body)
     for name, body in {
@@ -102,7 +102,7 @@ CHUNKS = {
     }.items()
 }
 
-# Heads that one ends, or reads, elsewhere than another.
+# Heads whose end or fields two readers see differently.
 HEADS = {
     "all ends bare LF": _counted(b"", INNER).replace(b"\r\n", b"\n"),
     "a head that a bare LF ends": b"POST /outer HTTP/1.1\r\nHost: x\r\nContent-Length: 35\r\n\n"
@@ -131,5 +131,5 @@ HEADS = {
     "an unknown expectation": _counted(b"Expect: 100-continue, x\r\n", INNER),
 }
 
-WHOLE_BODIES = (INNER, _CHUNKS_AND_MORE, b"ab")  # what has to arrive of any that is let through
+WHOLE_BODIES = (INNER, _CHUNKS_AND_MORE, b"ab")  # the body of any that is let through
 ALL = {**LENGTHS, **ENCODINGS, **CHUNKS, **HEADS}

@@ -1,6 +1,6 @@
-"""A turn that is read with the fast lane, as `upstream/website/turn/receiving.py` reads it.
+"""A turn read with the fast lane, as `upstream/website/turn/receiving.py` reads it.
 
-driven(chunks, ...) -> Reading     what the caller heard; what was kept has to agree
+driven(chunks, ...) -> Reading     what the caller got; what was kept has to agree
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ from tests.feeding import FORMATS, NOTHING_LATER, AnswerAssets, Reading, reading
 
 
 class Drive:
-    """A turn that is read with a lane, as `upstream/website/turn/receiving.py` does it.
+    """A turn read with a lane, as `upstream/website/turn/receiving.py` does it.
 
-    `heard` is what the caller got, in order; `gathered` what is kept of it.
+    `heard` is what the caller got, in order; `gathered` is what is kept of it.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class Drive:
     def gather(self, pieces: list[Rendered]) -> None:
         self.gathered.feed_batch(pieces)
 
-    # The way of bytes.
+    # The path of the bytes.
 
     def feed(self, chunk: bytes) -> bool:
-        """Return whether the lane has dealt with it all."""
+        """Tell whether the lane took all of the chunk."""
         left = self.lane.take(chunk)
         self._stages(left)
         return not left
@@ -65,6 +65,7 @@ class Drive:
         return reading_of(self.heard, self.assets.wanted)
 
     def _stages(self, chunk: bytes) -> None:
+        self._deliver(self.lane.left())
         if chunk:
             for event in self.reader.feed(chunk):
                 self._deliver(self.answer.feed(event))
@@ -76,7 +77,7 @@ class Drive:
 
 
 def driven(chunks: list[bytes], end: BodyEnd = BodyEnd.CLEAN, **turn_of: Any) -> Reading:
-    """Read a turn with a lane; what the caller heard and what was kept have to agree."""
+    """Read a turn with a lane, and check that the caller got what was kept."""
     drive = Drive(**turn_of)
     for chunk in chunks:
         drive.feed(chunk)

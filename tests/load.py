@@ -1,4 +1,4 @@
-"""Callers of a gateway that note what became of each of their requests."""
+"""Callers of a gateway that note the result of each of their requests."""
 
 import asyncio
 import itertools
@@ -16,7 +16,7 @@ ANSWER_SECONDS = 60
 
 @dataclass
 class Fate:
-    """What became of a request. Times are monotonic."""
+    """The result of a request; times are monotonic."""
 
     started_at: float = field(default_factory=time.monotonic)
     ended_at: float = 0.0
@@ -28,13 +28,13 @@ class Fate:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it was answered to the end, as a stream or whole."""
+        """Whether it was answered to the end, streamed or whole."""
         ends = (b"data: [DONE]\n\n", b"}")
         return self.status == 200 and not self.error and self.body.endswith(ends)
 
     @property
     def answer(self) -> Answer:
-        """What was answered, to be read."""
+        """Return the answer in readable form."""
         return Answer(self.status, self.headers, [self.body])
 
 
@@ -47,18 +47,18 @@ class Callers:
         self._numbers = itertools.count()
 
     def account(self, name: str) -> dict[str, str]:
-        """Return the headers of an account that nobody else uses."""
+        """Return the headers of an account that no other request uses."""
         return {"Authorization": f"Bearer fk-{name}-{next(self._numbers)}"}
 
     async def ask(self, text: str, headers: dict[str, str], *, is_stream: bool = True) -> Fate:
-        """Ask one question; return what became of it."""
+        """Ask one question and return the result."""
         fate = Fate()
         return await self.follow(fate, text, headers, is_stream=is_stream)
 
     async def follow(
         self, fate: Fate, text: str, headers: dict[str, str], *, is_stream: bool = True
     ) -> Fate:
-        """Ask one question, and note in `fate` what becomes of it while it does."""
+        """Ask one question, and note its progress in `fate`."""
         body = {"model": "gpt-4o", "stream": is_stream}
         message = {"role": "user", "content": text}
         url = f"{self._address}/v1/chat/completions"
@@ -77,9 +77,9 @@ class Callers:
 
     @asynccontextmanager
     async def busy(self, count: int, text: str = "6*7") -> AsyncIterator[list[Fate]]:
-        """Keep so many callers asking during the block; all have ended when it has.
+        """Keep so many callers asking during the block; all have ended at its end.
 
-        Each request is of an account of its own; one half of the callers streams.
+        Each request has an account of its own; half of the callers stream.
         """
         fates: list[Fate] = []
         is_over = asyncio.Event()
@@ -100,7 +100,7 @@ class Callers:
 
 @asynccontextmanager
 async def callers_of(address: str, seconds: float = ANSWER_SECONDS) -> AsyncIterator[Callers]:
-    """Open a session for callers who wait so long, with as many connections as they need."""
+    """Open a session for callers with this timeout and unlimited connections."""
     async with ClientSession(
         connector=TCPConnector(limit=0), timeout=ClientTimeout(total=seconds)
     ) as session:

@@ -1,4 +1,4 @@
-"""A name server on a port of loopback: it knows some names, and is silent about all others."""
+"""A name server on a port of loopback that knows some names and ignores all others."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ _A = 1
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """`asked` has every name that was looked up; what `known` says "" to does not exist."""
+    """`asked` lists every name that was looked up; names that `known` maps to "" do not exist."""
 
     def __init__(self, known: Mapping[str, str]) -> None:
         self.known = dict(known)
@@ -21,7 +21,7 @@ class NameServer(asyncio.DatagramProtocol):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What lets c-ares ask here."""
+        """The settings with which c-ares asks this server."""
         return {"nameservers": ["127.0.0.1"], "udp_port": self.port}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -50,7 +50,7 @@ class NameServer(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def name_server(**known: str) -> AsyncIterator[NameServer]:
-    """Run one; `_` in a name stands for a dot."""
+    """Run a name server; `_` in a name stands for a dot."""
     loop = asyncio.get_running_loop()
     names = {name.replace("_", "."): address for name, address in known.items()}
     transport, server = await loop.create_datagram_endpoint(

@@ -1,4 +1,4 @@
-"""A real nginx on loopback with the file that ships, before gateways of this machine."""
+"""A real nginx on loopback with the shipped configuration, in front of gateways of this machine."""
 
 import shutil
 import socket
@@ -16,7 +16,7 @@ STARTING_SECONDS = 10
 
 
 def configuration(folder: Path, listen: int, gateways: Sequence[str]) -> Path:
-    """Write the shipped file with this test's ports and a folder that any user may write.
+    """Write the shipped file with this test's ports and a folder that any user may write to.
 
     Args:
         folder: for the file and all that nginx writes.

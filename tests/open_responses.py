@@ -1,7 +1,7 @@
-"""The published Open Responses schema as a judge of response objects and events, types strict.
+"""Checks response objects and events strictly against the published Open Responses schema.
 
-Its models are generated from that schema. What it leaves to each provider is left out here:
-tools and items of other kinds, and the schema of a JSON format, which it says is null.
+The models are generated from that schema. Left out is what it leaves to each provider: tools and
+items of other kinds, and the schema of a JSON format, which it says is null.
 """
 
 import json
@@ -34,12 +34,12 @@ EVENTS = _models()
 
 
 def check_open_response(response: dict[str, Any]) -> None:
-    """Hold a response object against the schema."""
+    """Check a response object against the schema."""
     published.ResponseResource.model_validate_json(json.dumps(_plain(response)), strict=True)
 
 
 def check_open_event(event: dict[str, Any]) -> None:
-    """Hold an event against the schema; those of other items are not in it."""
+    """Check an event against the schema; events of other items are not in it."""
     if event["type"].startswith(OTHER_EVENTS) or event.get("item", {}).get("type") not in (
         None,
         *ITEMS,
@@ -51,7 +51,7 @@ def check_open_event(event: dict[str, Any]) -> None:
 
 
 def check_open_items(items: list[dict[str, Any]]) -> None:
-    """Hold the items of an input against the schema."""
+    """Check the items of an input against the schema."""
     kinds = {
         "message": published.Message,
         "function_call": published.FunctionCall,

@@ -21,7 +21,7 @@ STARTING_SECONDS = 10
 
 
 class RedisServer:
-    """One server process; it keeps port and folder over `stop` and `start`."""
+    """One server process; it keeps its port and folder between `stop` and `start`."""
 
     def __init__(self, program: str, folder: Path) -> None:
         self._program = program
@@ -33,7 +33,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Its address, database 0."""
+        """Its address, with database 0."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
@@ -43,7 +43,7 @@ class RedisServer:
 
     @property
     def dump(self) -> Path:
-        """Where SAVE writes."""
+        """The file that SAVE writes."""
         return self._folder / "dump.rdb"
 
     def start(self) -> None:
@@ -58,14 +58,14 @@ class RedisServer:
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Kill the process, as a crash would, and forget all data."""
+        """Kill the process as a crash would, and delete all data."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def command(self, *words: str) -> bytes:
-        """Send one command; return the first line of the answer, empty when it is down."""
+        """Send one command; return the first line of the answer, '' while the server is down."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
                 connection.sendall(" ".join(words).encode() + b"\r\n")

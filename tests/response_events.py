@@ -14,7 +14,7 @@ from service.answers.responses import ModelResponse
 from tests.open_responses import check_open_event, check_open_response
 
 MAX_LINE_BYTES = 65_535
-# These carry a whole text or picture by their type.
+# Events of these types have a whole text or picture.
 _WHOLE = (
     "response.output_text.done",
     "response.content_part.done",
@@ -32,7 +32,7 @@ Event = dict[str, Any]
 
 
 def begun(**fields: Any) -> ModelResponse:
-    """Return a response before anything has come, as a request without wishes begins it."""
+    """Return a new response to a request without any options."""
     plain = {"reasoning": {"effort": None, "summary": None}, "text": {"format": {"type": "text"}}}
     made = {"id": "resp_1", "model": "gpt-4o", "created_at": 1_700_000_000, **plain, **fields}
     return ModelResponse(**made)
@@ -57,7 +57,7 @@ def parsed(stream: bytes) -> list[Event]:
 
 
 def checked(stream: bytes) -> list[Event]:
-    """Return the events of a whole stream, after everything that its readers rely on was seen."""
+    """Return the events of a whole stream, after checking everything that its readers rely on."""
     events = parsed(stream)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
@@ -73,7 +73,7 @@ def checked(stream: bytes) -> list[Event]:
 
 
 def check_response(response: dict[str, Any]) -> Response:
-    """Return a response object as the SDK reads it, its types checked."""
+    """Return a response object as the SDK reads it, with its types checked."""
     check_open_response(response)
     return Response.model_validate(_with_known_code({"response": response})["response"])
 
@@ -84,23 +84,23 @@ def last_response(events: list[Event]) -> dict[str, Any]:
 
 
 def types_of(events: list[Event]) -> list[str]:
-    """Return the kinds of events without their common prefix."""
+    """Return the types of events without their common prefix."""
     return [event["type"].removeprefix("response.") for event in events]
 
 
 def text_of(events: list[Event]) -> str:
-    """Return what the text deltas add up to."""
+    """Return the text of the deltas put together."""
     return "".join(
         event["delta"] for event in events if event["type"] == "response.output_text.delta"
     )
 
 
 def _check_items(events: list[Event]) -> None:
-    """Hold added, done and final items against each other, and deltas against the done text."""
+    """Check that added, done and final items agree, and deltas with the done text."""
     added = {e["output_index"]: e["item"] for e in events if e["type"].endswith("item.added")}
     done = {e["output_index"]: e["item"] for e in events if e["type"].endswith("item.done")}
     final = last_response(events)["output"]
-    assert list(added) == sorted(done) == list(range(len(final)))  # calls may end out of turn
+    assert list(added) == sorted(done) == list(range(len(final)))  # calls may end in another order
     for index, item in enumerate(final):
         assert added[index]["id"] == done[index]["id"] == item["id"]
         assert item["status"] != "in_progress"
@@ -119,7 +119,7 @@ def _check_items(events: list[Event]) -> None:
 
 
 def _with_known_code(event: Event) -> Event:
-    """Return an event with an error code of OpenAI's in place of ours, which the types list."""
+    """Return an event with one of OpenAI's error codes in place of ours, for strict types."""
     error = event.get("response", {}).get("error")
     if not error:
         return event

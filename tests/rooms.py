@@ -1,4 +1,4 @@
-"""The rooms of ARCHITECTURE.md, and the imports of each module, for the tests that compare them."""
+"""The rooms of ARCHITECTURE.md and the imports of each module, for the tests that compare them."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ PACKAGES = ("service", "handlers", "upstream", "storage")
 
 
 class Room(NamedTuple):
-    """One row of the table; `may_import` holds folders and modules, `service/ports` for one."""
+    """One row of the table; `may_import` has folders and modules such as `service/ports`."""
 
     purpose: str
     may_import: tuple[str, ...]
@@ -19,7 +19,7 @@ class Room(NamedTuple):
 
 
 def table() -> dict[str, Room]:
-    """The rooms by folder, as ARCHITECTURE.md shows them."""
+    """Return the rooms by folder, as ARCHITECTURE.md lists them."""
     text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
     rows = re.findall(r"^\| `([a-z_/]+)` \| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
     return {
@@ -30,7 +30,7 @@ def table() -> dict[str, Room]:
 
 
 def modules() -> dict[str, ast.Module]:
-    """Each module of the four packages by its path without `.py`: `service/stages/decode/sse`."""
+    """Return the modules of the four packages as paths: `service/stages/decode/sse`."""
     found = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
     return {
         str(path.relative_to(ROOT).with_suffix("")): ast.parse(path.read_text("utf-8"), str(path))
@@ -39,7 +39,7 @@ def modules() -> dict[str, ast.Module]:
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield the full name of all that is imported, wherever it stands in the module."""
+    """Yield the full name of everything that is imported anywhere in the module."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -50,7 +50,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def own_imports(tree: ast.AST, known: Mapping[str, ast.Module]) -> set[str]:
-    """The modules of ours that a module imports, as paths: `service/ports`."""
+    """Return our own modules that a module imports, as paths such as `service/ports`."""
     found = set()
     for name in imports(tree):
         if name.partition(".")[0] in PACKAGES:

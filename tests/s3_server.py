@@ -1,4 +1,4 @@
-"""A real S3 server on a free loopback port (moto's), for tests of the store that machines share."""
+"""A real S3 server (moto's) on a free loopback port, for tests of the shared stores."""
 
 import http.client
 import os
@@ -15,7 +15,7 @@ STARTING_SECONDS = 30
 
 @contextmanager
 def running_s3() -> Iterator[str]:
-    """Run a server with an empty bucket for the block; its address is in the environment, too."""
+    """Run a server with an empty bucket for the block; its address is also in the environment."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""An upstream that sends exactly the bytes a test wants, and notes what became of them."""
+"""An upstream that sends exactly the bytes of the test, and notes what became of them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ from aiohttp import web
 
 
 class Abort:
-    """Break the connection, as a proxy that dies does."""
+    """Break the connection, as a dying proxy does."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class Raw:
-    """Put these bytes on the connection as they are, in place of HTTP, and close it."""
+    """Write these bytes in place of an HTTP response, and close the connection."""
 
     data: bytes
 
@@ -35,7 +35,7 @@ Step = Known | Callable[["Turn"], "Known"]
 
 @dataclass
 class Turn:
-    """One turn that was sent here."""
+    """One turn that this upstream was sent."""
 
     body: dict[str, Any]
     headers: dict[str, str]
@@ -45,7 +45,7 @@ class Turn:
 
 @dataclass
 class Head:
-    """What the next turn is answered with before its steps."""
+    """The head of the next answer, before its steps."""
 
     status: int = 200
     content_type: str = "text/event-stream"
@@ -53,7 +53,7 @@ class Head:
 
 
 class ScriptedUpstream:
-    """Answers each turn with the next script; the last one is kept for all that follow."""
+    """Answers each turn by the next script; the last one is used for all later turns."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -65,8 +65,8 @@ class ScriptedUpstream:
         self.hidden: list[str] = []
         self.stopped: list[str] = []
         self.stored: dict[str, Any] = {}
-        """What a conversation says: always, or a list with one answer a look, the last for all that
-        follow; an answer is an object, a status, or bytes that are sent under status 200."""
+        """The stored conversation: one answer for all reads, or a list with one for each, the last
+        one again and again; an answer is an object, a status, or bytes sent under status 200."""
         self.looks: list[str] = []
         self.refreshes: list[str] = []
         self.lists_asked = 0
@@ -74,11 +74,11 @@ class ScriptedUpstream:
         self.refused_tokens: set[str] = set()
 
     def plays(self, *steps: Step, head: Head | None = None) -> None:
-        """Take this script for the next turn."""
+        """Use this script for the next turn."""
         self.scripts.append((head or Head(), list(steps)))
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self.runner is not None:
             await self.runner.cleanup()
 
@@ -134,7 +134,7 @@ class ScriptedUpstream:
         return response
 
     async def _pause(self, request: web.Request, seconds: float) -> None:
-        """Wait, but not for a peer that has gone."""
+        """Wait, but not after the peer has gone."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while (left := until - loop.time()) > 0:
@@ -176,7 +176,7 @@ class ScriptedUpstream:
 
 
 def _break(transport: asyncio.Transport | None, step: Abort | Raw) -> None:
-    """End a connection: at once, or after these last bytes."""
+    """End a connection, at once or after these last bytes."""
     if transport is None:
         return
     if isinstance(step, Abort):
@@ -214,7 +214,7 @@ def event(value: Any, name: str = "") -> bytes:
 
 
 def answer(text: str, message_id: str = "a1", **fields: Any) -> bytes:
-    """Return a v0 event of an answer as far as it has grown."""
+    """Return a v0 event of an answer that has grown so far."""
     message = {
         "id": message_id,
         "author": {"role": "assistant"},

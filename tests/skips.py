@@ -1,11 +1,11 @@
-"""Every test that may be left out, and why: what is not on this list is a failure.
+"""Every test that may be skipped, with its reason; any other skip is a failure.
 
-A skip is for a part that a machine may lack. With `CI=true` nothing may be lacking, so that a
-skip fails there; elsewhere it is shown in the summary under its name here. A test that is
-expected to fail has to be listed as well; there is none.
+A skip is for a part that a machine may lack. With `CI=true` no part may be missing, so a skip
+fails; elsewhere it is shown in the summary under its name here. A test that is expected to fail
+would have to be listed too; there is none.
 
-The hooks below hold the list; `tests/conftest.py` takes them in, and so they run where the test
-does, also under xdist.
+The hooks below enforce the list. `tests/conftest.py` imports them, so they run in the process of
+the test, also under xdist.
 """
 
 import os
@@ -13,7 +13,7 @@ from collections.abc import Generator, Mapping
 
 import pytest
 
-# The words of the skip, and who lacks the part and how it comes.
+# The text of the skip, who lacks the part, and how to get it.
 SKIPS: Mapping[str, str] = {
     "redis-server is not installed": (
         "the state store that machines share; tests/system_packages.sh installs it as root"
@@ -43,7 +43,7 @@ EXPECTED_FAILURES: Mapping[str, str] = {}
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Hold a test that was skipped, or failed as expected, against the list."""
+    """Check a test that was skipped, or failed as expected, against the list."""
     report = yield
     _hold(report, getattr(report, "wasxfail", None))
     return report
@@ -51,7 +51,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Likewise a module that skips itself as a whole."""
+    """Check a module that skips itself as a whole against the list."""
     report = yield
     _hold(report, None)
     return report

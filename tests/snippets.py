@@ -1,4 +1,4 @@
-"""What the documents tell a reader to type: blocks of code, and commands within a sentence."""
+"""What the documents ask a reader to type: blocks of code, and commands within sentences."""
 
 import re
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from msgspec import Struct
 from tests.documents import Document, code_words
 
 _PROGRAMS = r"python|\.venv/bin/python|pip|npm|curl|docker|nginx|kubectl|systemctl"
-# `make report.csv` is what somebody writes to the demo, and no verb.
+# `make report.csv` is a message to the demo, not a command.
 _COMMAND = re.compile(rf"(?:[A-Z_]+=\S* )*(?:make [a-z]+(?: [A-Z]+=.*)?|(?:{_PROGRAMS}) \S.*)")
 _FENCE = re.compile(r"^\s*```(\w*)\n(.*?)^\s*```$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"(^|\s+)# .*$")
 
 
 class Snippet(Struct, frozen=True):
-    """One thing to type; of a block of shell lines each line is one."""
+    """One thing to type; each line of a shell block is one."""
 
     document: str
     line: int
@@ -43,7 +43,7 @@ def _blocks(document: Document) -> Iterator[Snippet]:
 
 
 def _shell_lines(name: str, first: int, block: str) -> Iterator[Snippet]:
-    """Each command of a block; one that goes on after a backslash is one command."""
+    """Yield each command of a block; lines joined by backslashes are one command."""
     text, begun = "", first
     for number, line in enumerate(block.splitlines(), first):
         begun = begun if text else number

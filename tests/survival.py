@@ -1,4 +1,4 @@
-"""A gateway under a steady load while something around it breaks, and what has to be as before."""
+"""A gateway under a steady load while something around it breaks, and checks of it afterwards."""
 
 import asyncio
 import itertools
@@ -29,11 +29,11 @@ PACE_SECONDS = 0.03  # between the pieces of an answer
 CALLERS, PAUSE_SECONDS = 8, 0.15
 LONG = {"Authorization": "Bearer fk-long"}
 CREDENTIALS = ("fk-one", "fk-two", "a-refresh-token-one", "a-refresh-token-two")
-LIFE_SECONDS = 43_200  # of access tokens: over once the clock is a day ahead
+LIFE_SECONDS = 43_200  # of access tokens, which end when the clock is set ahead by a day
 BEFORE_SECONDS, AFTER_SECONDS = 0.3, 0.7
 MOST_GROWTH = 1.1
 COUNT_SECONDS = 10
-# How an answer is counted by the code of its error, as spec 6.4 has it.
+# Error code -> outcome of the answer (spec 6.4).
 OUTCOMES = {
     "": "complete",
     "upstream_error": "failed",
@@ -46,7 +46,7 @@ _VARYING = re.compile(r"[0-9a-f]{8}|[0-9]+")
 
 @dataclass
 class Asked:
-    """A question, and what became of it. `wanted` is the text of its answer."""
+    """A question and its result; `wanted` is the text of the right answer."""
 
     question: str
     wanted: str
@@ -54,12 +54,12 @@ class Asked:
 
     @property
     def is_answered(self) -> bool:
-        """Whether the answer came whole and is the one to this question."""
+        """Whether the answer is whole and the one to this question."""
         return self.fate.is_complete and self.fate.answer.text == self.wanted
 
     @property
     def code(self) -> str:
-        """The code of the error that it ended with, if any; `lost` without an answer."""
+        """The error code of the answer, '' without an error, `lost` without an answer."""
         if self.fate.error or not self.fate.body:
             return "lost"
         error = self.fate.answer.error
@@ -72,13 +72,13 @@ class Asked:
 
 
 def sums() -> Iterator[Asked]:
-    """Yield questions of which no two have the same answer."""
+    """Yield questions with different answers."""
     for number in itertools.count(1):
         yield Asked(f"{number}*7", f"Demo answer: {number}*7={number * 7}")
 
 
 def essay(words: int) -> Asked:
-    """Return the question whose answer takes so many words."""
+    """Return the question whose answer has so many words."""
     text, source = "Demo", itertools.cycle(ENGLISH.split())
     for number in range(1, words):
         text += (" " if number % PARAGRAPH_TOKENS else "\n\n") + next(source)
@@ -87,7 +87,7 @@ def essay(words: int) -> Asked:
 
 @dataclass
 class Played:
-    """What was asked before, while and after something was broken; times are monotonic."""
+    """The questions before, while and after something was broken; times are monotonic."""
 
     asked: list[Asked]
     long: Asked
@@ -95,7 +95,7 @@ class Played:
     ended: float = 0.0
 
     def while_broken(self) -> list[Asked]:
-        """Return what began and ended in that time."""
+        """Return the questions that began and ended in that time."""
         return [
             one
             for one in self.asked
@@ -103,7 +103,7 @@ class Played:
         ]
 
     def afterwards(self) -> list[Asked]:
-        """Return what began after it."""
+        """Return the questions that began after it."""
         return [one for one in self.asked if one.fate.started_at > self.ended]
 
     def figures(self) -> str:
@@ -115,7 +115,7 @@ class Played:
 
 
 class Survivor:
-    """A gateway, what is around it, and what it held before anything broke."""
+    """A gateway, its surroundings, and what it held before anything broke."""
 
     def __init__(self, process: GatewayProcess, watched: Watched, gate: Gate) -> None:
         self.process = process
@@ -136,7 +136,7 @@ class Survivor:
         return self.watched.folder
 
     async def warm_up(self) -> None:
-        """Answer as many at once as ever later, and note what is held then."""
+        """Answer as many questions at once as later, and note what is held then."""
         played = await self.played(untouched, 0.5)
         assert [one.told for one in played.asked if not one.is_answered] == []
         await self.draw()
@@ -155,8 +155,8 @@ class Survivor:
         Args:
             fault: breaks it for the block.
             seconds: for how long.
-            settled: how many more the breaking and mending take.
-            others: how further answers end that are asked for meanwhile.
+            settled: how many seconds more the breaking and repairing take.
+            others: outcomes of further questions that are asked meanwhile.
         """
         self.faults += 1
         lasting = BEFORE_SECONDS + seconds + settled + 2 * AFTER_SECONDS
@@ -186,7 +186,7 @@ class Survivor:
 
     @asynccontextmanager
     async def _busy(self, callers: Callers, asked: list[Asked]) -> AsyncIterator[None]:
-        """Keep callers asking, two of each credential, of which one streams."""
+        """Keep callers asking, two for each credential, one of which streams."""
         is_over = asyncio.Event()
 
         async def ask_on(number: int) -> None:
@@ -208,7 +208,7 @@ class Survivor:
                 is_over.set()
 
     async def _counted(self, before: Counter[str], asked: list[Asked]) -> None:
-        """Wait until `/metrics` has these answers and no others, each as what it was."""
+        """Wait until `/metrics` has counted exactly these answers with their outcomes."""
         wanted = before + Counter(OUTCOMES.get(one.code, one.code) for one in asked)
         until_when = time.monotonic() + COUNT_SECONDS
         while (found := await outcomes(self.address)) != wanted:
@@ -216,10 +216,10 @@ class Survivor:
             await asyncio.sleep(0.1)
 
     async def assert_as_before(self) -> None:
-        """Hold what the gateway has, says and is against what it was before anything broke."""
+        """Check that the gateway holds, logs and answers what it did before anything broke."""
         assert self.process.process.poll() is None
         assert self.before is not None
-        # Connections to the upstream are kept for a while, as many as there were callers at once.
+        # Idle connections to the upstream are kept for a while, one for each concurrent caller.
         allowed = structs.replace(self.before, descriptors=self.before.descriptors + CALLERS)
         assert differences(allowed, await quiet(self.watched, allowed, 0)) == []
         memory = proportional(self.watched.pid)
@@ -227,11 +227,11 @@ class Survivor:
         minutes = (time.monotonic() - self.started_at) / 60
         assert "Traceback" not in self.process.error
         for words, count in self.warnings().items():
-            # Once for each fault, and once a minute; a fault meets dozens of requests.
+            # Each fault hits dozens of requests, and is logged once, then once a minute.
             assert count <= self.faults + minutes, f"{count} times: {words}"
 
     def warnings(self) -> Counter[str]:
-        """Return how often the log has warned of what, numbers aside."""
+        """Return how often each warning was logged, with numbers removed."""
         return Counter(_VARYING.sub("…", words) for words in _WARNING.findall(self.process.error))
 
 
@@ -243,7 +243,7 @@ async def untouched() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def surviving(folder: Path, state: str) -> AsyncIterator[Survivor]:
-    """Run a gateway as people do, before a demo upstream that a gate can cut off."""
+    """Run a gateway as users do, with a demo upstream behind a gate."""
     for name in ("gateway", "gateway/tmp"):
         (folder / name).mkdir()
     place = folder / "gateway"

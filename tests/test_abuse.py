@@ -1,4 +1,4 @@
-"""What is sent to do harm costs no more than what is not, and nobody else waits for it."""
+"""Hostile input costs no more than other input, and makes no other caller wait."""
 
 import asyncio
 import tracemalloc
@@ -13,7 +13,7 @@ from tests.gateway import ACCESS_TOKEN, Gateway, running_demo, running_gateway, 
 from tests.hostile.bodies import MIB, packed
 from tests.name_server import name_server
 from tests.scripted_upstream import DONE, Head, final, scripted_upstream
-from upstream.fetching.names import Names
+from upstream.fetching.host_names import HostNames
 
 CHAT = "/v1/chat/completions"
 BEARER = {"Authorization": f"Bearer {ACCESS_TOKEN}"}
@@ -65,7 +65,7 @@ async def test_names_that_nobody_answers_for_delay_only_those_who_send_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with name_server() as server, running_demo() as demo:
-        monkeypatch.setattr(assembly, "Names", partial(Names, **server.settings))
+        monkeypatch.setattr(assembly, "HostNames", partial(HostNames, **server.settings))
         named = demo.replace("127.0.0.1", "localhost")
         fetch = {"allow_private": True, "resolve_seconds": 60}
         async with running_gateway(named, tmp_path, fetch=fetch) as gateway:
@@ -91,7 +91,7 @@ async def test_names_that_nobody_answers_for_delay_only_those_who_send_them(
 
 
 async def left(gateway: Gateway, token: str, size: int) -> tuple[int, str]:
-    """Leave a file, and return the status and its id."""
+    """Upload a file; return the status and its id."""
     form = FormData({"purpose": "user_data"})
     form.add_field("file", bytes(size), filename="a.bin")
     headers = {"Authorization": f"Bearer {token}"}

@@ -1,7 +1,7 @@
-"""What `docs/aiohttp-internals.md` says of aiohttp, asked of the aiohttp that is installed.
+"""Tests the installed aiohttp for each row of `docs/aiohttp-internals.md`.
 
-Each test is for one row of that page and fails when aiohttp changes what the row stands on. What
-the gateway makes of it is held where it is used; this is where to look first after an upgrade.
+Each test fails when aiohttp changes the part that its row depends on. What the gateway makes of it
+is tested where it is used; after an upgrade, look here first.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ Handle = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def serving(
     handle: Handle, runner_class: type[web.AppRunner] = web.AppRunner
 ) -> AsyncIterator[int]:
-    """Serve one route on a free port, which is the value."""
+    """Serve one route on a free port; the value is its address."""
     app = web.Application()
     app.router.add_route("*", "/", handle)
     runner = runner_class(app)
@@ -42,7 +42,7 @@ async def serving(
 
 @asynccontextmanager
 async def asking(port: int) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Ask for the route; the value is the answer, its body unread."""
+    """Request the route; the value is the response with its body unread."""
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"http://127.0.0.1:{port}/") as answer,

@@ -1,4 +1,4 @@
-"""The records of answers against the SDK's own types: what those require is always sent."""
+"""The records of answers always send what the SDK's own types require."""
 
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -29,7 +29,7 @@ def of_the_sdk(union: Any) -> dict[str, type[BaseModel]]:
 
 EVENTS = of_the_sdk(responses.ResponseStreamEvent)
 ITEMS = of_the_sdk(responses.ResponseOutputItem)
-# Ours is beside the SDK's.
+# Our record -> the SDK's.
 PAIRS: list[tuple[type[Struct], type[BaseModel]]] = [
     (chats.ChatCompletion, ChatCompletion),
     (chats.ChatCompletionChunk, ChatCompletionChunk),
@@ -55,7 +55,7 @@ def required(model: type[BaseModel]) -> Iterator[str]:
 
 
 def always_sent(record: type[Struct]) -> set[str]:
-    """Return the fields of a record that are never left out, its tag among them."""
+    """Return the fields of a record that are never omitted, its tag among them."""
     fields = {each.name for each in msgspec.structs.fields(record) if each.default is not UNSET}
     tag = record.__struct_config__.tag_field
     return fields | {tag} if tag else fields

@@ -1,4 +1,4 @@
-"""A slow caller slows its own upstream, and nobody else (issue 4, spec 7.1)."""
+"""A slow caller slows down its own upstream and no other (issue 4, spec 7.1)."""
 
 import asyncio
 import gc
@@ -18,12 +18,12 @@ from tests.scripted_upstream import DONE, ScriptedUpstream, Turn, answer, event,
 STEPS = 2_000
 STEP_TEXT = "word " * 3_000
 AVAILABLE = STEPS * len(STEP_TEXT)  # 30 MB of text
-# What fits between the two ends: buffers of the kernel on both sides, and little of ours.
+# Fits between the two ends: the kernel's buffers on both sides, and little of ours.
 MOST_READ = AVAILABLE // 2
 
 
 class Flood:
-    """An upstream with more to say than anybody reads; `taken` counts its steps."""
+    """An upstream with more text than is ever read; `taken` counts the steps sent."""
 
     def __init__(self, upstream: ScriptedUpstream) -> None:
         self.taken = 0
@@ -38,7 +38,7 @@ class Flood:
         return event({"v": f"{STEP_TEXT}{self.taken}|"})
 
     async def paused(self) -> int:
-        """Wait until nothing more is taken; return how much was."""
+        """Wait until no more steps are sent; return how many were."""
         seen, since = -1, 0
         while since < 10:
             await asyncio.sleep(0.05)
@@ -54,7 +54,7 @@ def _document() -> object:
 
 @asynccontextmanager
 async def stalled(gateway: Gateway) -> AsyncIterator[socket.socket]:
-    """Ask for a stream on a socket of which nothing is read by itself."""
+    """Ask for a stream on a socket that is read only on demand."""
     loop = asyncio.get_running_loop()
     body = orjson.dumps(
         {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "Go on"}]}
@@ -73,7 +73,7 @@ async def stalled(gateway: Gateway) -> AsyncIterator[socket.socket]:
 
 
 async def read_on(caller: socket.socket, steps: int) -> bytes:
-    """Return all that arrives until so many of the upstream's steps have."""
+    """Return all that arrives until so many of the upstream's steps are there."""
     received = bytearray()
     while received.count(b"|") <= steps:
         data = await asyncio.get_running_loop().sock_recv(caller, 65536)
@@ -124,8 +124,8 @@ async def test_little_is_kept_for_a_caller_that_reads_nothing(
 
 
 def _held_of_the_answer() -> int:
-    """Return the bytes of all strings with the upstream's words in them, each counted once."""
-    gc.collect()  # what other tests have left
+    """Return the bytes of all strings in memory with the upstream's words, each counted once."""
+    gc.collect()  # garbage of other tests
     held = {
         id(value): len(value)
         for owner in gc.get_objects()

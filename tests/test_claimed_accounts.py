@@ -1,4 +1,4 @@
-"""An account id that is merely claimed: no caller takes anything from its real owners with it."""
+"""A caller who merely claims an account id takes nothing from its real owners."""
 
 import asyncio
 import re
@@ -75,7 +75,7 @@ async def test_a_member_is_shown_the_models_of_its_own_token(
 async def test_a_failed_response_is_kept_only_for_a_token_that_the_upstream_takes(
     upstream: ScriptedUpstream, tmp_path: Path, session: ClientSession
 ) -> None:
-    """Its head went out before the upstream said anything, so that it has an id."""
+    """Its head, with an id, is sent before the upstream answers."""
     refusal = {"detail": {"code": "rate_limited", "message": "Too many requests"}}
     upstream.plays(refusal, head=Head(429))
     upstream.refused_tokens.add("fk-made-up")

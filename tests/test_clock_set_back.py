@@ -1,7 +1,7 @@
 """The clock is set back by a day after a process died with locks and leases (spec 10, issue 12.17).
 
-Until then their ends were a day away: an account waited `queue_seconds` for its slots and a token
-exchange for ever. With SQLite the clock is that of the processes, with Redis the server's.
+Their ends were then a day away: an account waited `queue_seconds` for its slots, and a token
+exchange waited for ever. With SQLite the clock is the processes', with Redis the server's.
 """
 
 import asyncio
@@ -61,7 +61,7 @@ async def holder(url: str, environ: dict[str, str]) -> AsyncIterator[asyncio.sub
 
 
 async def assert_free(store: StateStore) -> None:
-    """Get both within seconds."""
+    """Check that both can be taken within seconds."""
     async with store.lock(LOCK, LEASE_SECONDS, 10):
         pass
     async with asyncio.timeout(10):
@@ -97,9 +97,9 @@ def redis_url(redis_server: RedisServer) -> str:
 
 
 def set_server_clock(url: str, seconds: int) -> None:
-    """Move all moments that Redis keeps, as if its clock had been set ahead by so much.
+    """Move all times that Redis keeps, as if its clock had been set ahead by so much.
 
-    Its allocator and libfaketime do not go together.
+    The times are moved because its allocator does not work with libfaketime.
     """
     with Redis.from_url(url) as client:
         for key in client.keys("*"):
@@ -142,7 +142,7 @@ async def test_a_lock_is_not_lost_when_the_clock_of_redis_is_set(
 
 @pytest.mark.needs_redis
 async def test_who_holds_a_lease_has_it_again_when_it_is_renewed(redis_url: str) -> None:
-    """Only for the seconds until then another one may have it as well."""
+    """Another holder may have it as well only for the seconds until then."""
     store = open_state(redis_url, print)
     held, wanted = Lease("turns:a", "one"), Lease("turns:a", "other")
     assert await store.acquire(held, 1, 10)

@@ -1,7 +1,7 @@
-"""Three gateways, nginx before them, Redis behind them: what holds over all, and what is lost.
+"""Three gateways behind nginx, sharing a Redis: what holds across all, and what can be lost.
 
-Each is a process of its own, nginx has the file that ships. The tests go from what
-breaks nothing to what is not mended again, so they run in this order.
+Each is a process of its own; nginx has the shipped file. The tests run in order, since later ones
+break things that are not repaired.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Cluster:
     """Of nginx."""
 
     def start(self, number: int) -> None:
-        """Start a gateway, also after it was stopped, at the same address."""
+        """Start a gateway at its address, also after it was stopped."""
         folder = self.folder / f"gateway-{number}"
         folder.mkdir(exist_ok=True)
         known = self.addresses[number : number + 1]
@@ -54,7 +54,7 @@ class Cluster:
         self.gateways[number : number + 1] = [GatewayProcess(folder, "-m", "service")]
 
     def figures(self, name: str) -> list[int]:
-        """Return one figure of each gateway that lives, summed over its labels."""
+        """Return one figure of each living gateway, summed over its labels."""
         return [
             figure(address, name)
             for address, gateway in zip(self.addresses, self.gateways, strict=True)
@@ -111,7 +111,7 @@ def refreshes(cluster: Cluster) -> int:
 
 
 async def open_streams(callers: Callers, count: int) -> tuple[list[Fate], list[asyncio.Task[Fate]]]:
-    """Open streams, each of an account of its own, and wait until all have begun."""
+    """Open streams, each of its own account, and wait until all have begun."""
     fates = [Fate() for _ in range(count)]
     tasks = [
         asyncio.create_task(callers.follow(fate, LONG, callers.account("long"))) for fate in fates
@@ -157,13 +157,13 @@ async def test_a_hundred_requests_with_one_refresh_token_exchange_it_once(
     token = {"Authorization": f"Bearer {REFRESH_TOKEN}"}
 
     async def ask_all() -> list[Fate]:
-        # Each of a team of its own, so that they need not wait for each other.
+        # Each of its own team, so that they do not wait for each other.
         accounts = ({"ChatGPT-Account-ID": f"team-{number}"} for number in range(REQUESTS))
         return await asyncio.gather(*(callers.ask("6*7", token | one) for one in accounts))
 
     assert all(fate.is_complete for fate in await ask_all())
     assert refreshes(cluster) == 1
-    async with (  # the access token is not taken any more
+    async with (  # the access token is no longer accepted
         ClientSession() as session,
         session.post(f"{cluster.demo}/demo/revoke", json={"all": True}) as response,
     ):
@@ -186,7 +186,7 @@ async def test_a_gateway_that_is_killed_loses_its_open_answers_and_nothing_else(
             killed.process.kill()
             killed.process.wait()
             killed_at = time.monotonic()
-            # The killed one had all slots of this account: they are free when it is missed.
+            # The killed gateway held all slots of this account; they are free when its leases end.
             waiting = asyncio.create_task(elsewhere.ask("6*7", account))
             await asyncio.gather(*streams, *stuck)
             await asyncio.sleep(0.5)
@@ -211,7 +211,7 @@ async def test_redis_that_is_killed_under_load_loses_nothing(
         await asyncio.sleep(0.5)
         cluster.redis.stop()
         await asyncio.sleep(1)
-        # An exchange waits for its lock, which only Redis can give: others may hold it.
+        # An exchange waits for its lock, which only Redis can give, since others may hold it.
         unknown = asyncio.create_task(callers.ask("6*7", new_token))
         await asyncio.sleep(0.5)
         assert not unknown.done()

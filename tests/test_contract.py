@@ -120,7 +120,7 @@ COMPLETE = [
 
 @dataclass(frozen=True)
 class Failed:
-    """What the upstream does, and the error that the caller gets."""
+    """What the upstream does, and the caller's error."""
 
     name: str
     steps: tuple[Step, ...]
@@ -224,7 +224,7 @@ async def ask(gateway: Gateway, *, stream: bool, **body: Any) -> Answer:
 async def check_outcome(
     gateway: Gateway, outcome: str, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    """Look for the outcome where operators do: in the metrics and in the one access-log line."""
+    """Check the outcome where operators see it: in the metrics and in the access log."""
     lines: list[logging.LogRecord] = []
 
     def has_line() -> bool:
@@ -267,7 +267,7 @@ async def test_an_answer_that_ends_well(
 
 
 def check_good_stream(got: Answer) -> None:
-    """The end of the body is one write: finish, usage and `[DONE]` stand in one chunk of HTTP."""
+    """Check that the end is one write: finish, usage and `[DONE]` in one chunk of HTTP."""
     *chunks, finish, usage, done = got.events
     assert done == "[DONE]"
     assert got.body.endswith(b"data: [DONE]\n\n")
@@ -302,7 +302,7 @@ async def test_an_answer_that_fails(
     scripted.plays(*row.steps, head=row.head)
     gateway = await start_gateway(scripted.url, upstream=row.upstream)
     got = await ask(gateway, stream=stream)
-    is_late = stream and bool(row.text)  # the head was out: the rest is in-band
+    is_late = stream and bool(row.text)  # the head was sent, so the error is in the stream
     assert got.is_stream is is_late
     assert got.status == (200 if is_late else row.status)
     assert (got.text, got.finish) == (row.text, None)
@@ -324,7 +324,7 @@ def check_error(got: Answer, row: Failed) -> None:
 
 
 def check_failed_stream(got: Answer) -> None:
-    """The error is the last event, alone in it, and ends the body in its own write."""
+    """Check that the error is the last event, in a write of its own."""
     assert b"[DONE]" not in got.body
     assert set(got.events[-1]) == {"error"}
     assert got.chunks[-1].endswith(b"}}\n\n")

@@ -1,4 +1,4 @@
-"""Signs of life, callers that leave, a gateway that stops, conversations hidden (spec 6.4, 6.5)."""
+"""Keep-alives, callers that leave, a gateway that stops, hidden conversations (spec 6.4, 6.5)."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ HIDING = {"delete_after_response": True}
 
 
 async def body_until(response: Any, wanted: bytes) -> bytes:
-    """Read a stream until something is in it."""
+    """Read a stream until it has this text."""
     body = b""
     async with asyncio.timeout(2):
         while wanted not in body:
@@ -124,7 +124,7 @@ async def test_text_is_passed_on_as_it_comes(
 
 
 def counted(gateway: Gateway) -> dict[str, float]:
-    """Outcomes and how often, also of a gateway whose `/metrics` is gone."""
+    """Return the number of answers by outcome, also of a gateway that has stopped."""
     return {
         one.labels["outcome"]: one.value
         for family in gateway.app[METRICS].outcomes.collect()
@@ -134,7 +134,7 @@ def counted(gateway: Gateway) -> dict[str, float]:
 
 
 async def abandoned(gateway: Gateway, scripted: ScriptedUpstream) -> None:
-    """See to it that a turn that nobody waits for ends, upstream and in the figures."""
+    """Check that an abandoned turn ends, upstream and in the metrics."""
     await asyncio.wait_for(scripted.turns[0].closed.wait(), 1)
     await until(lambda: counted(gateway) == {"abandoned": 1.0})
     assert "gateway_open_streams 0.0" in await gateway.metrics()

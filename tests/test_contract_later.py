@@ -1,4 +1,4 @@
-"""Answers that come later (spec 7.2), as callers of each profile see them: one whole answer."""
+"""Late answers (spec 7.2), as callers of each profile see them: one whole answer."""
 
 import asyncio
 from typing import Any
@@ -43,7 +43,7 @@ def body(generation: str, *steps: dict[str, Any]) -> list[Step]:
 
 
 def stored(text: str | None, **fields: Any) -> dict[str, Any]:
-    """Return a conversation of which nothing is known but what the upstream wrote in it."""
+    """Return a conversation that has only what the upstream wrote into it."""
     said = {
         "id": "a1",
         "author": {"role": "assistant", "name": None, "metadata": {}},
@@ -438,7 +438,7 @@ async def test_a_picture_that_is_launched_is_polled_for_and_a_notice_is_no_answe
     got, outcomes = await ask(scripted, start_gateway, stream=stream)
     words = "I begin." if "words" in name else ""
     assert outcomes == {"complete": 1.0}
-    assert got.text.startswith(f"{words}\n```\nError")  # this upstream has no files to give
+    assert got.text.startswith(f"{words}\n```\nError")  # this upstream has no files
     assert len(scripted.looks) == 3
 
 
@@ -512,7 +512,7 @@ PACED = [
 
 
 def pieces_of(got: Answer) -> list[str]:
-    """Return the text of each chunk of HTTP, as it was written at once."""
+    """Return the text of each chunk of HTTP, which was one write."""
     texts = [Answer(got.status, got.headers, [chunk]).text for chunk in got.chunks]
     return [text for text in texts if text]
 
@@ -523,7 +523,7 @@ async def test_text_of_one_read_goes_out_in_the_pieces_in_which_it_was_sent(
     generation: str, profile: str, scripted: ScriptedUpstream, start_gateway: StartGateway
 ) -> None:
     rendered = [render.render({"steps": PACED}, generation, seed) for seed in range(40)]
-    whole = max(rendered, key=len)  # chance may cut a piece in two, or join the last with the end
+    whole = max(rendered, key=len)  # a piece may arrive in two, or the last one with the end
     scripted.plays(b"".join(whole))
     gateway = await start_gateway(scripted.url, stream={"delay_seconds": 0.005})
     got = await gateway.chat(stream=True, headers={"x-render-profile": profile})
@@ -548,7 +548,7 @@ async def test_every_dialect_is_paced(
         headers={"Authorization": "Bearer fk-token"},
     ) as response:
         got = await read(response)
-    # An `s` may begin `sandbox:`, and goes out with the next piece.
+    # An `s` may begin `sandbox:`, so it is sent with the next piece.
     starts = [piece.removesuffix("s").encode() for piece in PIECES]
     assert sum(any(start in chunk for start in starts) for chunk in got.chunks) >= len(PIECES)
 

@@ -57,7 +57,7 @@ HTML = "text/html"
 
 @dataclass(frozen=True)
 class Refused:
-    """What the upstream answers, and what the caller gets."""
+    """The upstream's answer, and the caller's."""
 
     name: str
     upstream_status: int

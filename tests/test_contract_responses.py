@@ -1,4 +1,4 @@
-"""How a response ends (spec 6.4 in the dialect of openai-wire 8), streamed and whole, byte for byte."""
+"""How a response ends (spec 6.4, openai-wire 8), streamed and whole, byte for byte."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ def response_in(got: Answer) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Row:
-    """What the upstream does, and what the response is."""
+    """What the upstream does, and the response."""
 
     name: str
     steps: tuple[Step, ...]
@@ -105,7 +105,7 @@ async def test_an_answer_that_ends(
 
 @dataclass(frozen=True)
 class Failed:
-    """What the upstream does, and the error that the caller gets."""
+    """What the upstream does, and the caller's error."""
 
     name: str
     steps: tuple[Step, ...]
@@ -148,7 +148,7 @@ async def test_an_answer_that_fails(
         assert failed["response"]["error"]["code"] == error["code"] == row.code
         assert text_of(events) == row.text
         assert "[DONE]" not in got.body.decode()
-    else:  # nothing was written yet, so the caller gets its true status
+    else:  # nothing was written yet, so the caller gets the real status
         assert got.status == row.status
         assert got.json["error"]["code"] == row.code
         assert got.json["error"].get("partial", "") == row.text

@@ -1,4 +1,4 @@
-"""Turns that go on in another body (protocol 4.6), as the caller sees them: one whole answer."""
+"""Turns that continue in another body (protocol 4.6), as the caller sees them: one whole answer."""
 
 from typing import Any
 

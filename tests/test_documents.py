@@ -1,4 +1,4 @@
-"""What all documents name and code can check: links, verbs, variables, settings, files, records."""
+"""What the documents name exists: links, verbs, variables, settings, files, records."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from service import ports
 from service.settings.config import SETTINGS
+from service.settings.removed import REMOVED
 from service.settings.seed_names import SEED_NAMES
 from service.stages.render import bot_format
 from service.vocabulary import credentials, errors, events, requests
@@ -39,7 +40,7 @@ def _headings(path: Path) -> list[str]:
 
 
 def _anchor(heading: str) -> str:
-    """Return a heading as the address that the forge gives it."""
+    """Return the anchor that the forge gives to a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
@@ -59,7 +60,7 @@ def test_every_dotted_name_of_a_section_is_a_setting(document: Document) -> None
     sections = {name.partition(".")[0] for name in SETTINGS}
     for name in re.findall(r"`([a-z_]+\.[a-z_]+)(?=[`:])", document.prose):
         if name.partition(".")[0] in sections and not name.endswith(".py"):
-            assert name in (*SETTINGS, *SEED_NAMES)
+            assert name in (*SETTINGS, *SEED_NAMES, *REMOVED)
 
 
 def test_every_file_that_the_architecture_names_exists(architecture: Document) -> None:

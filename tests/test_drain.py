@@ -1,4 +1,4 @@
-"""The whole gateway stopped and reloaded while it answers, with one process and with several."""
+"""The whole gateway is stopped and reloaded while it answers, with one process and with several."""
 
 import asyncio
 import json
@@ -112,8 +112,8 @@ async def test_on_sighup_new_workers_take_over_and_no_request_is_lost(
             gateway.process.send_signal(signal.SIGHUP)
         reloaded_at = time.monotonic()
         await until(lambda: short[-1].started_at > reloaded_at + 1, seconds=30)
-    # A worker that leaves resets what the kernel had queued for it and it had not accepted: such a
-    # connection has status 0, and clients try it again. What was begun is never lost.
+    # A worker that stops resets connections that the kernel had queued and it had not accepted: they
+    # have status 0 here, and clients try again. A request that was begun is never lost.
     assert [fate for fate in (*fates, *short) if fate.status and not fate.is_complete] == []
     assert "the settings were read again" in gateway.error
     assert await asyncio.to_thread(gateway.stop) == 0

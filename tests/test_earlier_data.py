@@ -1,6 +1,6 @@
-"""What a gateway of commit 8a0b76d left goes on working: rotated tokens, responses, files, keys.
+"""Data of a gateway of commit 8a0b76d still works: rotated tokens, responses, files, keys.
 
-`tests/data/8a0b76d/` was made by that commit's own code (`make.py` there); its names are by
+`tests/data/8a0b76d/` was made by that commit's own code (`make.py` there); its names come from
 tokens and account ids as that commit had them.
 """
 
@@ -47,7 +47,7 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
 
 @pytest.fixture
 async def service() -> AsyncIterator[FakeTokenService]:
-    """The token service, to which the caller's own token is dead since it was rotated."""
+    """Return the token service, for which the caller's own token is dead since its rotation."""
     async with running_token_service() as service:
         service.is_rotating = service.is_strict = True
         service.used_up.add(FACTS["sqlite"]["tokens"]["plain"])
@@ -55,7 +55,7 @@ async def service() -> AsyncIterator[FakeTokenService]:
 
 
 def placed(kind: str, folder: Path) -> None:
-    """Put the data there, as if the months since had not passed."""
+    """Copy the data into the folder; the rotated tokens in SQLite get a new expiry."""
     shutil.copytree(EARLIER / kind, folder / "data")
     if kind == "sqlite":
         with closing(sqlite3.connect(folder / "data" / "state.db")) as database, database:
@@ -94,7 +94,7 @@ async def gateway(
 
 
 class Caller:
-    """One of the callers of then."""
+    """One of the callers of that time."""
 
     def __init__(self, session: ClientSession, address: str, token: str) -> None:
         self.session = session

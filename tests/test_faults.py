@@ -1,4 +1,4 @@
-"""The fault matrix sees what it is there to see; `make faults` plays all of it."""
+"""The fault matrix notices what it has to notice; `make faults` runs all of it."""
 
 import logging
 import socket
@@ -29,7 +29,7 @@ async def made(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 def row(*faults: Fault) -> Row:
-    """Return a row of these faults, for chats and orders of pictures."""
+    """Return a row of these faults, for chats and picture orders."""
 
     def make(_turn: GoodTurn) -> Iterator[Fault]:
         yield from faults
@@ -67,7 +67,7 @@ async def test_the_matrix_sees_what_leaks(made: Bench, monkeypatch: pytest.Monke
     good = FaultyUpstream._good
 
     def leaky(upstream: FaultyUpstream, place: str, part: Part) -> Script:
-        """Leak as the gateway could, which is in the same process, while a case is played."""
+        """Leak sockets and a token while a case is played, as the gateway in this process could."""
         sockets.extend(socket.socket() for _ in range(3))
         logging.getLogger("gateway.x").debug("token %s000001", ACCESS_MARK)
         return good(upstream, place, part)

@@ -1,9 +1,9 @@
-"""A full disk under the whole gateway: said as it is, nothing left behind, and over when it is over.
+"""A full disk under the whole gateway: reported as such, nothing left behind, and soon forgotten.
 
-The gateway is a process of its own, and what its disk takes is `RLIMIT_FSIZE`, set from here: no
-file may grow beyond it, so each write fails as on a full disk, state, log and standard error
-included, and nothing but a right over one's own child is needed. The error's number differs
-(EFBIG, not ENOSPC), and one place reads both (service/files/disk.py).
+The gateway is a process of its own. Its full disk is `RLIMIT_FSIZE`, set from here: no file may
+grow beyond it, so each write fails as on a full disk, those to state, log and standard error
+included, and no special rights are needed. Only the error's number differs (EFBIG, not ENOSPC), and
+service/files/disk.py handles both.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Machine:
 
     @contextmanager
     def full(self, limit_bytes: int = NONE) -> Iterator[None]:
-        """Let files not grow beyond this for the block, and have as many as before after it."""
+        """Limit the size of files for the block; afterwards the same files must exist as before."""
         before = self.files
         pid = self.process.process.pid
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit_bytes, ROOM))
@@ -49,7 +49,7 @@ class Machine:
 
     @property
     def files(self) -> set[str]:
-        """All that is stored, half of a file included."""
+        """Return all stored files, unfinished ones included."""
         data = self.folder / "data"
         folders = (data / name for name in ("images", "files", "uploads"))
         return {str(path) for root in folders for path in root.rglob("*") if path.is_file()}
@@ -98,7 +98,7 @@ def form(content: bytes) -> FormData:
 
 
 def texts_of(stream: bytes) -> str:
-    """Return the text of a stream that ended as it should."""
+    """Return the text of a stream that ended properly."""
     lines = [line.removeprefix(b"data: ") for line in stream.split(b"\n\n") if line[:1] == b"d"]
     assert lines.pop() == b"[DONE]"
     choices = [choice for line in lines for choice in json.loads(line)["choices"]]
@@ -123,7 +123,7 @@ async def test_an_answer_keeps_its_text_and_says_why_it_has_no_picture(machine: 
         assert "x_images" not in reply
         assert "x_files" not in reply
 
-        _, _, reply = await machine.chat(question)  # there is room again
+        _, _, reply = await machine.chat(question)  # the disk has room again
         text = reply["choices"][0]["message"]["content"]
         assert link in text
         found = re.search(r"http://[^\s)]+", text)

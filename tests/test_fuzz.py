@@ -1,4 +1,4 @@
-"""Every target of `fuzz/` over its seeds and its committed inputs, without the fuzzer."""
+"""Runs every target of `fuzz/` on its seeds and committed inputs, without the fuzzer."""
 
 import re
 from pathlib import Path
@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from fuzz import corpus, targets
+from fuzz.costs import check_linear
+from fuzz.targets import linear
 
 ROOT = Path(__file__).parents[1]
 MAX_CORPUS_BYTES = 1_000_000
-# Of the transcripts, which `test_transcripts.py` cuts in every place, some will do.
+# Some transcripts are enough, since `test_transcripts.py` cuts all of them in every place.
 MAX_INPUTS = 12
 
 pytestmark = pytest.mark.filterwarnings("ignore:unread_data:DeprecationWarning")
@@ -55,7 +57,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_target_notices_that_a_cut_matters(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What could not fail would find nothing."""
+    """A target that cannot fail would find nothing."""
     target, (place, broken) = targets.load(name), BROKEN[name]
     monkeypatch.setattr(place, broken)
     with pytest.raises(AssertionError, match="another cut"):
@@ -65,3 +67,32 @@ def test_a_target_notices_that_a_cut_matters(name: str, monkeypatch: pytest.Monk
 def check_all(target: targets.Target) -> None:
     for data in target.seeds().values():
         target.check(data)
+
+
+# What once took time in the square of its length, or worse (issue 12, 1 to 4, and their kin).
+ONCE_SLOW = (
+    *("whole-links", "whole-bare-links", "by_letter-links", "demanded-blanks", "refused-tokens"),
+    *("cited-words", "cited_late-words", "taken_back-words", "called-code"),
+)
+
+
+@pytest.mark.parametrize("name", ONCE_SLOW)
+def test_what_once_grew_faster_than_its_input_is_linear(name: str) -> None:
+    linear.check(linear.seeds()[name])
+
+
+def square(repeats: int) -> int:
+    return sum(1 for _ in range(repeats) for _ in range(repeats))
+
+
+def test_work_that_grows_faster_than_its_input_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="times as long"):
+        check_linear(lambda repeats: lambda: square(repeats), 100_000)
+    check_linear(lambda repeats: lambda: square(1_000) and [square(30)] * repeats, 10_000)
+
+
+def test_a_parser_takes_a_beginning_a_fragment_and_an_end() -> None:
+    given = linear.Input("a", "b", "c")
+    assert given.text(3) == "abbbc"
+    assert given.pieces(2) == ["a", "b", "b", "c"]
+    assert len({data[0] for data in linear.seeds().values()}) == len(linear.PARSERS)

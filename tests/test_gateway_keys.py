@@ -1,4 +1,4 @@
-"""Gateway keys as their holders use them, with the official SDK, and over several processes."""
+"""Gateway keys as their holders use them, with the official SDK, and in several processes."""
 
 import asyncio
 import json
@@ -149,7 +149,7 @@ async def test_all_workers_know_a_key_its_limits_and_its_end_without_a_restart(
     headers = {"Authorization": f"Bearer {key}"}
 
     async def ask(text: str) -> int:
-        """Ask on a connection of its own, so that both workers get some."""
+        """Ask on a new connection, so that both workers get some."""
         body = {"model": "gpt-4o", "messages": [{"role": "user", "content": text}]}
         url = f"{address}/v1/chat/completions"
         async with (

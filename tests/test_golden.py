@@ -1,6 +1,6 @@
-"""Every picture and file scenario of the demo in every profile, as it is known to be right.
+"""Every picture and file scenario of the demo in every profile, against known good answers.
 
-`make golden` writes `tests/golden/*.json` anew; the difference is to be read like code.
+`make golden` writes `tests/golden/*.json` anew; review the difference like code.
 """
 
 import json
@@ -61,7 +61,7 @@ FILE_ID = re.compile(r"\bfile-\w+")
 
 
 def normal(value: Any) -> Any:
-    """Return a value without what differs between two runs."""
+    """Return a value without the parts that differ between two runs."""
     if isinstance(value, dict):
         return {key: normal(one) for key, one in value.items() if key not in NEVER_ALIKE}
     if isinstance(value, list):
@@ -72,7 +72,7 @@ def normal(value: Any) -> Any:
 
 
 def streamed(answer: Answer) -> dict[str, Any]:
-    """Return the text of a stream in one piece, and its last chunk but for the text."""
+    """Return the text of a stream in one piece, and its last chunk without the text."""
     *_, last, done = answer.events
     assert done == "[DONE]"
     return {"content": answer.text, "finish_chunk": last}

@@ -1,4 +1,4 @@
-"""Links work without a key: nobody may guess one, list them, or reach beside them."""
+"""Links work without a key, so they can be neither guessed nor listed, and lead nowhere else."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ NOTHING = {"type": "invalid_request_error", "param": None, "code": "not_found"}
 
 @dataclass
 class Raw:
-    """An answer as it came over the socket."""
+    """An answer as it arrived on the socket."""
 
     status: int
     headers: dict[str, str]
@@ -27,7 +27,7 @@ class Raw:
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """All of it but what names the request."""
+        """All of it except what identifies the request."""
         own = ("x-request-id", "content-length", "date")
         headers = sorted((name, value) for name, value in self.headers.items() if name not in own)
         error = json.loads(self.body)["error"]
@@ -35,7 +35,7 @@ class Raw:
 
 
 async def asked(gateway: Gateway, target: str, method: str = "GET") -> Raw:
-    """Send a request line just as it is, since clients tidy up paths before they send them."""
+    """Send a request line unchanged, since clients normalise paths."""
     url = urlsplit(gateway.url)
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     head = f"{method} {target} HTTP/1.1\r\nHost: {url.netloc}\r\nConnection: close\r\n\r\n"
@@ -51,7 +51,7 @@ async def asked(gateway: Gateway, target: str, method: str = "GET") -> Raw:
 
 @pytest.fixture
 async def gateway(demo: str, start_gateway: StartGateway, tmp_path: Path) -> Gateway:
-    """A gateway whose directory has more in it than stored files."""
+    """Return a gateway whose directory has other files beside the stored ones."""
     started = await start_gateway(demo)
     for place in ("secret.key", "images/secret.txt", "files/.hidden", "uploads/x.txt"):
         put(tmp_path / place)
@@ -64,14 +64,14 @@ def put(path: Path) -> None:
 
 
 async def names(gateway: Gateway) -> tuple[str, str]:
-    """Return the names of a picture and of a file that are stored now."""
+    """Return the names of a stored picture and a stored file."""
     picture = (await gateway.chat("draw two boats of 64x64")).json["x_images"][0]
     file = (await gateway.chat("make report.csv")).json["x_files"][0]
     return picture["url"].rpartition("/")[2], file["url"].rpartition("/")[2]
 
 
 def neighbours(name: str) -> list[str]:
-    """Return names that differ from a stored one in one character, or in how it is written."""
+    """Return names that differ from a stored one in one character or in its notation."""
     stem, dot, extension = name.partition(".")
     other = {digit: "0123456789abcdef"[(int(digit, 16) + 1) % 16] for digit in set(stem)}
     changed = [f"{stem[:at]}{other[stem[at]]}{stem[at + 1 :]}" for at in range(len(stem))]
@@ -86,7 +86,7 @@ def neighbours(name: str) -> list[str]:
 
 
 def hostile() -> list[str]:
-    """Return targets that would list a directory, or leave it."""
+    """Return targets that would list a directory or leave it."""
     climbs = ["../", "..%2f", "..%2F", "%2e%2e/", "%2e%2e%2f", "%252e%252e%252f", "..%255c"]
     climbs += ["..\\", "..%5c", "..%5C", "....//", "..;/", "%c0%ae%c0%ae/", "..%00/", ".%2e/"]
     goals = ["secret.key", "state.db", "etc/passwd", "uploads/x.txt"]

@@ -1,4 +1,4 @@
-"""Every row of docs/hostile-inputs.md, sent to a gateway that has to answer the next one, too."""
+"""Sends every row of docs/hostile-inputs.md to a gateway that has to answer the next request."""
 
 import asyncio
 import os
@@ -28,20 +28,20 @@ from tests.upstream.trap import running_trap
 IS_WRITING = os.environ.get("WRITE_HOSTILE") == "true"
 OWNER = "fk-the-owner-of-what-is-there"
 SIDE_BY_SIDE = 8
-SILENCE_SECONDS = 0.5  # after which an answer on a bare connection does not go on
+SILENCE_SECONDS = 0.5  # after which an answer on a bare connection is complete
 MOST_BYTES = 4096  # of the headers of an answer, and of an error
 
 
 class Bench:
-    """A gateway before the demo, and what other callers have left in it."""
+    """A gateway with the demo, and what other callers have left in it."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self.words: dict[str, str] = {}  # for the words in braces
+        self.words: dict[str, str] = {}  # values of the words in braces
         self.free = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def prepare(self, keys: KeyFile, port: int) -> None:
-        """Leave a file, a response, a picture and keys that belong to somebody else."""
+        """Leave a file, a response, a picture and keys of another caller."""
         form = FormData({"purpose": "user_data"})
         form.add_field("file", b"boats float", filename="boats.txt")
         response = {"model": "gpt-4o", "input": "My name is Ada."}
@@ -71,7 +71,7 @@ class Bench:
             return await response.json()
 
     def filled(self, text: str) -> str:
-        """Return a text with what the bench has in place of its name."""
+        """Return a text with each of the bench's words replaced by its value."""
         for word, value in self.words.items():
             text = text.replace(word, value)
         return text
@@ -104,7 +104,7 @@ class Bench:
         assert answer.status == 200, answer.body
 
     async def send(self, row: Wire) -> tuple[int, ...]:
-        """Send bytes on a connection of their own; return the statuses that come back."""
+        """Send bytes on a new connection; return the statuses of the answers."""
         got = b""
         async with self.free:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.gateway.port)
@@ -125,7 +125,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench_in(folder: Path) -> AsyncIterator[tuple[Bench, list[Any]]]:
-    """Run one; beside it, who came to the port that no caller may send it to."""
+    """Run a bench, and note who connects to the port to which no request may be sent."""
     keys = folder / "keys.json"
     server = {
         "keys_file": str(keys),
@@ -149,7 +149,7 @@ async def bench_in(folder: Path) -> AsyncIterator[tuple[Bench, list[Any]]]:
 
 
 def seen_of(answer: Answer, name: str) -> tuple[int, str | None, str | None]:
-    """Return what a row says of an answer, once nothing harmful is in it."""
+    """Return status, code and param of an answer, after checking that it is harmless."""
     assert answer.headers.keys().isdisjoint({"X-Evil", "Set-Cookie"}), name
     assert all("\n" not in value for value in answer.headers.values()), name
     assert sum(len(value) for value in answer.headers.values()) < MOST_BYTES, name

@@ -20,7 +20,7 @@ WAITING_SECONDS = 40
 
 
 class SlowFiles(ScriptedUpstream):
-    """An upstream whose files never come to an end."""
+    """An upstream whose files never end."""
 
     @override
     def app(self) -> web.Application:
@@ -54,7 +54,7 @@ async def upstream() -> AsyncIterator[str]:
 
 @pytest.fixture
 def start() -> Iterator[list[GatewayProcess]]:
-    """The gateways that were started, one after the other."""
+    """Return the gateways that were started, in order."""
     started: list[GatewayProcess] = []
     yield started
     for one in started:
@@ -70,7 +70,7 @@ async def begin(started: list[GatewayProcess], folder: Path, upstream: str) -> s
 
 
 async def ask(address: str) -> None:
-    """Ask for the file until the gateway is no more."""
+    """Ask for the file until the gateway is gone."""
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "A file, please"}]}
     headers = {"Authorization": "Bearer fk-killed"}
     async with ClientSession(headers=headers) as session:

@@ -1,4 +1,4 @@
-"""A gateway key for some models is judged by the name that was asked for, on every endpoint."""
+"""A gateway key limited to some models is judged by the requested name, on every endpoint."""
 
 import base64
 from collections.abc import AsyncIterator, Callable
@@ -35,7 +35,7 @@ def model_of(model: str | None) -> dict[str, str]:
     return {} if model is None else {"model": model}
 
 
-# By path, what is sent to ask for a model, or for none.
+# Path -> the request for a model, or for none.
 ENDPOINTS: dict[str, Callable[[str | None], dict[str, Any]]] = {
     "chat/completions": lambda model: {"json": {"messages": MESSAGES, **model_of(model)}},
     "completions": lambda model: {"json": {"prompt": "6*7", **model_of(model)}},

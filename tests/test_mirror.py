@@ -15,7 +15,7 @@ OF_WHOLE_ROOMS = {"tests/service/test_main.py", "tests/handlers/console/test_in_
 
 
 def has_behaviour(tree: ast.Module) -> bool:
-    """Whether a module has a function or method, and not records alone."""
+    """Tell whether a module has a function or method, not only records."""
     return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(tree))
 
 
@@ -32,7 +32,7 @@ def test_a_source_file_has_a_test_file() -> None:
 
 
 def test_a_test_file_in_a_room_has_its_source_file() -> None:
-    """Tests of several modules stand above the rooms, so that what moved or went is not left."""
+    """Tests of several modules are above the rooms, so no test outlives its module."""
     rooms = {module.rpartition("/")[0] for module in SOURCES}
     stray = [
         str(path.relative_to(ROOT))

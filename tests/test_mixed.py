@@ -1,4 +1,4 @@
-"""The comparison of mixed requests sees what differs; `python -m bench.mixed` asks 10,000."""
+"""The comparison of mixed requests notices differences; `python -m bench.mixed` sends 10,000."""
 
 import json
 import random

@@ -1,6 +1,6 @@
-"""Each operation of `/openapi.json` is there and answers as described: status, type, headers, body.
+"""Each operation of `/openapi.json` exists and answers as described: status, type, headers, body.
 
-The description is read over a socket and closed: a field that is not in it fails, too.
+The description is read from the server. It is closed, so a field that is not in it fails too.
 """
 
 import copy
@@ -33,11 +33,12 @@ TOOLS = [
     }
 ]
 FLAT_TOOLS = [{"type": "function", **TOOLS[0]["function"]}]  # type: ignore[dict-item]
+OWN_TOOLS = [{"name": "add", "input_schema": TOOLS[0]["function"]["parameters"]}]  # type: ignore[index]
 FUNCTIONS = [TOOLS[0]["function"]]
 
 
 class Described:
-    """The description, as a judge of answers."""
+    """The description, which checks answers."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.document = copy.deepcopy(document)
@@ -55,7 +56,7 @@ class Described:
         )
 
     def check(self, name: str, answer: Answer) -> None:
-        """Hold an answer against the operation: its status, headers, type and body."""
+        """Check an answer against the operation: its status, headers, type and body."""
         response = self.resolved(self.operation(name)[2]["responses"][str(answer.status)])
         media = answer.headers["Content-Type"].partition(";")[0]
         described = media if media in response["content"] else f"{media.partition('/')[0]}/*"
@@ -91,7 +92,7 @@ class Described:
         return found
 
     def _answered(self) -> set[str]:
-        """The components that answers are made of, as opposed to those of requests."""
+        """Return the components of answers, not those of requests."""
         wanted = [self.document["components"]["responses"]]
         for operations in self.document["paths"].values():
             wanted += [operation["responses"] for operation in operations.values()]
@@ -110,7 +111,7 @@ class Described:
 
 
 def events_of(body: bytes) -> list[dict[str, str]]:
-    """Return the events of a stream by their fields; comments are none."""
+    """Return the events of a stream by their fields, without comments."""
     events = []
     for block in body.decode().split("\n\n"):
         lines = [line.partition(": ") for line in block.split("\n") if line and line[0] != ":"]
@@ -137,7 +138,7 @@ async def described(gateway: Gateway) -> Described:
 
 
 async def call(gateway: Gateway, described: Described, name: str, **given: Any) -> Answer:
-    """Call an operation as the description has it, and hold its answer against it."""
+    """Call an operation as described, and check its answer."""
     method, path, _ = described.operation(name)
     url = gateway.url + path.format(**given.pop("at", {}))
     async with gateway.session.request(method, url, headers=BEARER, **given) as response:
@@ -158,6 +159,7 @@ async def test_an_answer_in_every_dialect_is_as_described(
         ("createChatCompletion", {"messages": said, **options}),
         ("createCompletion", {"prompt": question, **options}),
         ("createResponse", {"input": question}),
+        ("createMessage", {"messages": said, "max_tokens": 500, "thinking": {"type": "adaptive"}}),
     ):
         answer = await call(gateway, described, name, json={**asked, **body})
         assert answer.status == 200 or question.startswith("/fault")
@@ -180,9 +182,40 @@ async def test_calls_of_functions_are_as_described(
             "createResponse",
             {"input": "add 1 to 2", "tools": FLAT_TOOLS, "tool_choice": "required"},
         ),
+        (
+            "createMessage",
+            {"messages": said, "max_tokens": 9, "tools": OWN_TOOLS, "tool_choice": {"type": "any"}},
+        ),
     ):
         answer = await call(gateway, described, name, json={**asked, **body})
         assert b'"add"' in answer.body
+
+
+async def test_tokens_and_searches_of_messages_are_as_described(
+    gateway: Gateway, described: Described
+) -> None:
+    said = [{"role": "user", "content": "search for boats"}]
+    asked = {"model": "gpt-4o", "messages": said}
+    assert (await call(gateway, described, "countMessageTokens", json=asked)).json["input_tokens"]
+    wrong = {"model": "gpt-4o", "messages": []}
+    assert (await call(gateway, described, "countMessageTokens", json=wrong)).status == 400
+    assert (await call(gateway, described, "createMessage", json=wrong)).status == 400
+    search = [{"type": "web_search_20250305", "name": "web_search"}]
+    for is_stream in (False, True):
+        body = {**asked, "max_tokens": 500, "tools": search, "stream": is_stream}
+        answer = await call(gateway, described, "createMessage", json=body)
+        assert b"web_search_tool_result" in answer.body
+
+
+async def test_models_in_the_form_of_the_other_dialect_are_as_described(
+    gateway: Gateway, described: Described
+) -> None:
+    method, path, _ = described.operation("listModels")
+    headers = {**BEARER, "anthropic-version": "2023-06-01"}
+    async with gateway.session.request(method, gateway.url + path, headers=headers) as response:
+        answer = await read(response)
+    described.check("listModels", answer)
+    assert answer.json["data"][0]["type"] == "model"
 
 
 async def test_a_kept_response_is_as_described(gateway: Gateway, described: Described) -> None:

@@ -1,4 +1,4 @@
-"""What the manual states in both languages and code can check; settings have a file of their own."""
+"""What the manual states in both languages and code can check; settings have their own file."""
 
 import re
 
@@ -55,7 +55,7 @@ def test_both_languages_have_the_same_headings_tables_lists_and_blocks(page: str
 
 @pytest.mark.parametrize("page", PAGES)
 def test_both_languages_name_the_same_things(page: str) -> None:
-    """Names of settings, codes, routes, fields; not words for the demo, which are of a language."""
+    """Names of settings, codes, routes and fields; messages to the demo differ by language."""
     name = re.compile(r"(DELETE |GET |POST )?/?[\w./{}-]*[_./][\w./{}-]*")
     english, chinese = (
         {code for code in read_document(each).code if name.fullmatch(code)}
@@ -103,7 +103,8 @@ def test_every_part_of_the_official_api_that_is_not_offered_is_named(readme: Doc
 def test_every_header_of_ours_is_named_and_every_named_one_exists(readme: Document) -> None:
     ours = {
         *(PROFILE_HEADER, REQUEST_ID, headers.UPSTREAM_MODEL),
-        *(headers.IGNORED_FIELDS, headers.OVERHEAD, headers.SHOULD_RETRY),
+        *(headers.IGNORED_FIELDS, headers.OVERHEAD, headers.SHOULD_RETRY, headers.ESTIMATED),
+        "x-api-key",
     }
     assert {code for code in readme.code if re.fullmatch(r"x-[a-z-]+", code)} == ours
 
@@ -120,7 +121,7 @@ def _below(kind: type[errors.ServiceError]) -> list[type[errors.ServiceError]]:
 
 def test_every_verdict_on_the_upstream_has_a_row(readme: Document) -> None:
     rows = {tuple(map(bare, row[:3])) for row in readme.table("405")}
-    found = [one for one in vars(refusals).values() if isinstance(one, refusals.Verdict)]
+    found = [one for one in vars(refusals).values() if isinstance(one, refusals.RefusalVerdict)]
     assert found
     for verdict in found:
         codes = [verdict.code] if verdict.code else [row[2] for row in rows]

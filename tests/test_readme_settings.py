@@ -10,7 +10,7 @@ from service.settings.environment import SEED_NAMES as SEED_VARIABLES
 from service.settings.seed_names import SEED_NAMES, translate
 from tests.documents import READMES, ROOT, Document, Row, bare, code_words, read_manual
 
-NO_VALUE = ("models", "tokens.secret")  # a table of its own, and null
+NO_VALUE = ("models", "tokens.secret")  # the first has a table of its own, the second is null
 
 
 @pytest.fixture(params=READMES)
@@ -70,7 +70,7 @@ def test_every_old_name_stands_beside_the_setting_that_it_becomes(rows: dict[str
 def test_no_old_name_is_left_out(rows: dict[str, Row]) -> None:
     named = [old for row in rows.values() for old in code_words(row[2])]
     known = {"redis" if name.startswith("redis.") else name for name in SEED_NAMES}
-    # A name that is still the same is no old one.
+    # A name that has not changed is no old name.
     assert sorted(named) == sorted((known | set(SEED_VARIABLES)) - set(SETTINGS))
 
 

@@ -1,4 +1,4 @@
-"""Requests that come twice, against gateway and demo: one conversation upstream for all of them."""
+"""Repeated requests to gateway and demo: one conversation upstream for all of them."""
 
 import asyncio
 from typing import Any
@@ -17,7 +17,7 @@ async def gateway(demo: str, start_gateway: StartGateway) -> Gateway:
 
 
 async def turns(gateway: Gateway, demo: str) -> int:
-    """How many turns the demo was sent."""
+    """Return how many turns the demo was sent."""
     async with gateway.session.get(f"{demo}/demo/stats") as response:
         requests = (await response.json())["requests"]
     return sum(one["path"].endswith("/backend-api/conversation") for one in requests)

@@ -1,4 +1,4 @@
-"""The official Python SDK against the gateway and the demo upstream, as its users write it."""
+"""The official Python SDK with gateway and demo, used as its users do."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ from upstream.demo.ground import pictures
 
 T = TypeVar("T")
 REFRESH_TOKEN = "a-refresh-token-of-the-sdk"
-# What the demo says to it is the same in every run: no links in it.
+# The demo's answer is the same in every run, without links.
 QUESTIONS = {
     "code": "run code for 6*7",
     "browse": "browse for boats",
@@ -52,7 +52,7 @@ def user(text: str) -> list[Any]:
 
 
 async def in_thread(gateway: Gateway, work: Callable[[OpenAI], T]) -> T:
-    """Do something with the blocking client, which must not hold up the gateway's loop."""
+    """Call the blocking client in a thread, since the gateway runs in this loop."""
 
     def run() -> T:
         with OpenAI(api_key=REFRESH_TOKEN, base_url=f"{gateway.url}/v1", max_retries=0) as blocking:

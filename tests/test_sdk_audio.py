@@ -17,7 +17,7 @@ from tests.gateway import ACCESS_TOKEN, Gateway, running_demo
 from upstream.demo.ground.options import DemoOptions
 from upstream.demo.ground.sounds import lyrics_of
 
-# aiohttp rolls its own streams back with a method that it calls deprecated.
+# aiohttp rewinds its own streams by a method that it has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:unread_data:DeprecationWarning")
 
 TEXT = "Boats float. They said: “Draw a cat” — 船会漂浮。"
@@ -42,7 +42,7 @@ async def stats(demo: str, gateway: Gateway) -> Any:
 
 
 def tone(seconds: float = 1.0) -> bytes:
-    """Return a WAV of the standard library's making."""
+    """Return a WAV file made by the standard library."""
     content = io.BytesIO()
     with wave.open(content, "wb") as file:
         file.setnchannels(1)
@@ -104,7 +104,7 @@ async def test_sound_goes_out_while_it_comes_in(start_gateway: StartGateway) -> 
             times = [at() async for _ in response.content.iter_any()]
         assert times[-1] - times[0] > 0.2
         assert response.headers["Transfer-Encoding"] == "chunked"
-        # It was there while it was read, and is hidden afterwards.
+        # The chat exists while it is read aloud, and is hidden afterwards.
         async with asyncio.timeout(5):
             while not (seen := await stats(address, gateway))["hidden"]:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.02)

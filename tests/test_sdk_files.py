@@ -16,7 +16,7 @@ from tests.conftest import StartGateway
 from tests.gateway import Gateway
 from upstream.demo.ground import pictures as demo_pictures
 
-# aiohttp rolls its own streams back with a method that it calls deprecated.
+# aiohttp rewinds its own streams by a method that it has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:unread_data:DeprecationWarning")
 
 LIMIT = 3_000_000
@@ -30,7 +30,7 @@ async def gateway(demo: str, start_gateway: StartGateway) -> Gateway:
 
 @pytest.fixture
 async def clients(gateway: Gateway) -> AsyncIterator[list[AsyncOpenAI]]:
-    """Two callers, and the first again for another of its accounts."""
+    """Return two callers, and the first again with another of its accounts."""
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(
@@ -90,13 +90,13 @@ def tmp_path_file(folder: Path) -> Path:
 )
 async def test_a_chat_reads_a_file_by_its_id(name: str, content: bytes, ada: AsyncOpenAI) -> None:
     made = await ada.files.create(file=(name, content), purpose="user_data")
-    for _ in range(2):  # the second time it is upstream already
+    for _ in range(2):  # the second time it is already upstream
         reply = await ada.chat.completions.create(model="gpt-4o", messages=asking(made.id))
         assert name in reply.choices[0].message.content
 
 
 async def sent_by(gateway: Gateway, demo: str) -> list[Any]:
-    """Return what reached the upstream with the last turn: entries of its attachments."""
+    """Return the attachments that reached the upstream with the last turn."""
     async with gateway.session.get(f"{demo}/demo/turns/1") as response:
         turn = await response.json()
     entries = turn["messages"][-1]["metadata"]["attachments"]

@@ -31,7 +31,7 @@ async def client(gateway: Gateway) -> AsyncIterator[AsyncOpenAI]:
 
 
 async def in_thread(gateway: Gateway, work: Callable[[OpenAI], T]) -> T:
-    """Do something with the blocking client, which must not hold up the gateway's loop."""
+    """Call the blocking client in a thread, since the gateway runs in this loop."""
 
     def run() -> T:
         with OpenAI(api_key=REFRESH_TOKEN, base_url=f"{gateway.url}/v1", max_retries=0) as blocking:
@@ -41,7 +41,7 @@ async def in_thread(gateway: Gateway, work: Callable[[OpenAI], T]) -> T:
 
 
 async def turns(demo: str, gateway: Gateway, count: int) -> list[Any]:
-    """Return the bodies of the last turns as the demo upstream got them, the first one first."""
+    """Return the bodies of the last turns that the demo upstream got, in order."""
     found = []
     for n in range(count, 0, -1):
         async with gateway.session.get(f"{demo}/demo/turns/{n}") as response:

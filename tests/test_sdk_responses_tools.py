@@ -46,7 +46,7 @@ ARGUMENTS = {"city": "Paris", "unit": "celsius"}
 
 
 class Trip(BaseModel):
-    """What is asked for as JSON."""
+    """The JSON that is asked for."""
 
     city: str
     days: int
@@ -74,7 +74,7 @@ async def whole(client: AsyncOpenAI, **fields: Any) -> Response:
 
 
 async def streamed(client: AsyncOpenAI, **fields: Any) -> Response:
-    """Ask with the SDK's own accumulator of a stream."""
+    """Ask for a stream, read by the SDK's own accumulator."""
     async with client.responses.stream(model="gpt-4o", **fields) as stream:
         async for _ in stream:
             pass

@@ -48,7 +48,7 @@ ARGUMENTS = {"city": "Paris", "unit": "celsius"}
 
 
 class Trip(BaseModel):
-    """What is asked for as JSON."""
+    """The JSON that is asked for."""
 
     city: str
     days: int
@@ -86,7 +86,7 @@ async def bodies(demo: str) -> list[Any]:
 
 
 async def streamed(client: AsyncOpenAI, **fields: Any) -> ChatCompletion:
-    """Ask with the SDK's own accumulator of a stream."""
+    """Ask for a stream, read by the SDK's own accumulator."""
     async with client.chat.completions.stream(model="gpt-4o", **fields) as stream:
         async for _ in stream:
             pass
@@ -94,7 +94,7 @@ async def streamed(client: AsyncOpenAI, **fields: Any) -> ChatCompletion:
 
 
 async def whole(client: AsyncOpenAI, **fields: Any) -> ChatCompletion:
-    """Ask for a whole reply; the answer is a `ChatCompletion`."""
+    """Ask for a whole reply and return the `ChatCompletion`."""
     reply: ChatCompletion = await client.chat.completions.create(model="gpt-4o", **fields)
     return reply
 

@@ -1,4 +1,4 @@
-"""A new secret in place of an old one, with tokens, gateway keys and links from before."""
+"""A new secret replaces an old one, with tokens, gateway keys and links from before."""
 
 import logging
 from collections.abc import Iterator
@@ -57,10 +57,10 @@ async def test_nobody_notices_a_new_secret(
         async with gateway_with(secret=NEW, old_secrets=[OLD]) as gateway:
             await until(lambda: LOG in caplog.text, 5)
             assert await statuses(gateway, key) == [200, 200]
-        async with gateway_with(secret=NEW) as gateway:  # the old one is not needed any more
+        async with gateway_with(secret=NEW) as gateway:  # the old secret is no longer needed
             assert await statuses(gateway, key) == [200, 200]
         assert len(upstream.refreshes) == 1
-        async with gateway_with(secret=OLD) as gateway:  # and opens nothing any more
+        async with gateway_with(secret=OLD) as gateway:  # and no longer opens anything
             assert await statuses(gateway, key) == [200, 500]
         assert len(upstream.refreshes) == 2
     if not state.startswith("sqlite"):

@@ -1,6 +1,6 @@
-"""No secret leaves: not into logs, errors, figures or files, also when others repeat it (spec 4).
+"""No secret gets into logs, errors, figures or files, even when an upstream repeats it (spec 4).
 
-The tokens here look like nothing: what hides them must know them, not guess.
+The tokens here have no recognisable form, so whatever hides them must know them and cannot guess.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from service.observing.logs import setup_logging
 from service.settings.config import LogConfig
-from service.turns.shared_turns import JoiningTurns
+from service.turns.shared_turns import SharedTurns
 from service.vocabulary.credentials import Credential
 from service.vocabulary.gateway_keys import KeyTerms
 from storage.secrets.cipher import Cipher
@@ -47,7 +47,7 @@ CANARIES = (*TOKENS, ACCOUNT, SECRET, GPTS_KEY, PROXY_KEY, REDIS_PASSWORD)
 
 
 def forms(secret: str) -> set[bytes]:
-    """Return how a secret may stand somewhere."""
+    """Return the spellings in which a secret may appear."""
     raw = secret.encode()
     encoded = {base64.b64encode(raw).rstrip(b"="), base64.urlsafe_b64encode(raw).rstrip(b"=")}
     return {raw, quote(secret, safe="").encode(), raw.hex().encode(), *encoded}
@@ -58,7 +58,7 @@ def found_in(data: bytes, secrets: tuple[str, ...] = CANARIES) -> list[str]:
 
 
 class Records(logging.Handler):
-    """Keeps what was logged as it was said, before the last defence replaces anything."""
+    """Keeps log records as they were made, before the last filter redacts them."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -71,7 +71,7 @@ class Records(logging.Handler):
 
 @contextmanager
 def logged(folder: Path, form: str) -> Iterator[Records]:
-    """Log everything there is, as the program does; afterwards also look at what it was given."""
+    """Log at every level as the program does, and check records before and after redaction."""
     loggers = {"": logging.getLogger()} | {
         name: one
         for name, one in logging.root.manager.loggerDict.items()
@@ -103,7 +103,7 @@ JSON = "application/json"
 
 
 def scripts(bearer: str) -> list[tuple[Head, tuple[Step, ...]]]:
-    """Return all ways to repeat what the upstream is sent with this bearer."""
+    """Return all ways in which an upstream can repeat this bearer."""
     leak = f"{bearer} with {PROXY_KEY}"
     return [
         (Head(401, JSON), (detail(leak),)),
@@ -133,7 +133,7 @@ def scripts(bearer: str) -> list[tuple[Head, tuple[Step, ...]]]:
 
 
 def refusals_of(token: str) -> list[tuple[int, str, str]]:
-    """Return all ways in which a token service may repeat what it was sent."""
+    """Return all ways in which a token service can repeat what it was sent."""
     return [
         (400, JSON, json.dumps({"error": "invalid_grant", "error_description": token})),
         (401, JSON, json.dumps({"error": {"message": f"{token} is dead", "code": "x"}})),
@@ -150,7 +150,7 @@ DEAD_TOKENS = [f"{DEAD}{number}" for number in range(len(refusals_of("")))]
 
 
 async def exchange(request: web.Request) -> web.Response:
-    """Answer as a token service that repeats in its errors what it was sent."""
+    """Answer as a token service that repeats what it was sent in its errors."""
     token = str((await request.post())["refresh_token"])
     if token in DEAD_TOKENS:
         status, kind, text = refusals_of(token)[DEAD_TOKENS.index(token)]
@@ -161,7 +161,7 @@ async def exchange(request: web.Request) -> web.Response:
 
 @asynccontextmanager
 async def leaky_upstream() -> AsyncIterator[ScriptedUpstream]:
-    """Run the scripted upstream with a token service that repeats tokens, too."""
+    """Run the scripted upstream with a token service that repeats tokens too."""
     upstream = ScriptedUpstream()
     app = upstream.app()
     app.router.add_post("/leaky/refresh", exchange)
@@ -179,7 +179,7 @@ async def leaky_upstream() -> AsyncIterator[ScriptedUpstream]:
 
 
 async def ask_everything(gateway: Gateway, upstream: ScriptedUpstream) -> list[Answer]:
-    """Meet each refusal in each way to ask, and return all that callers got."""
+    """Provoke each refusal on each endpoint; return all that callers got."""
     got = []
     for token, bearer in ((REFRESH, EXCHANGED), (ACCESS, ACCESS), (JWT, JWT)):
         for head, steps in scripts(bearer):
@@ -202,7 +202,7 @@ async def ask_everything(gateway: Gateway, upstream: ScriptedUpstream) -> list[A
 
 
 async def ask_elsewhere(gateway: Gateway, token: str) -> list[Answer]:
-    """Call the paths that are no chats."""
+    """Call the paths that are not chats."""
     got = []
     headers = {"Authorization": f"Bearer {token}", "ChatGPT-Account-ID": ACCOUNT}
     for method, path in (
@@ -336,7 +336,7 @@ async def test_a_bug_is_logged_without_what_it_quotes(
         message = f"no header: {credential.token} of {credential.account_id}"
         raise ValueError(message)
 
-    monkeypatch.setattr(JoiningTurns, "run", broken)
+    monkeypatch.setattr(SharedTurns, "run", broken)
     key_file = KeyFile(tmp_path / "keys.json", Cipher(SECRET.encode()))
     key = key_file.add(KeyTerms("bot"), Credential(REFRESH, ACCOUNT))
     server = {"keys_file": str(tmp_path / "keys.json")}
@@ -378,7 +378,7 @@ async def test_no_route_tells_a_secret_whoever_asks(tmp_path: Path) -> None:
 
 
 def routes_of(gateway: Gateway) -> list[tuple[str, str]]:
-    """Return each route of the application, and what is none, with a path to ask it by."""
+    """Return method and path of every route of the application, and of requests without one."""
     routes = {
         (route.method, re.sub(r"\{[^}]*\}", "main.js", route.resource.canonical))
         for route in gateway.app.router.routes()

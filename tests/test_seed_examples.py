@@ -1,4 +1,4 @@
-"""The seed's documented files and requests, given to this gateway as they are (spec 2, 3)."""
+"""The seed's documented files and requests work with this gateway unchanged (spec 2, 3)."""
 
 import base64
 import http.client
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.whole, pytest.mark.needs_redis]
 
 
 class Place:
-    """The gateway with the seed's files, and the demo behind it."""
+    """The gateway with the seed's files, and its demo upstream."""
 
     def __init__(self, process: GatewayProcess, demo: str) -> None:
         self.process = process
@@ -83,7 +83,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def file_url() -> Iterator[str]:
-    """A server of this machine that has the file of the seed's example."""
+    """Return the address of a local server that has the file of the seed's example."""
 
     class Files(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -94,7 +94,7 @@ def file_url() -> Iterator[str]:
             self.wfile.write(PDF)
 
         def log_message(self, *_arguments: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -108,7 +108,7 @@ def test_each_old_name_is_reported_once(place: Place) -> None:
     names = json.loads((SEED / "config.json").read_text("utf-8"))
     sections = ("bot_mode", "refresh_ToAccess")
     nested = [f"{name}.{inner}" for name in sections for inner in names[name]]
-    new = {"bot_mode.enabled", *sections}  # one of them has the same name in both versions
+    new = {"bot_mode.enabled", *sections}  # one setting has the same name in both versions
     for name in {*names, *nested} - new:
         assert place.process.error.count(f"`{name}` as ") == 1, name
 

@@ -1,7 +1,6 @@
-"""The size budget: a function over it says why above its first line.
+"""The size budget: a function over it has a comment above its first line that says why.
 
-Code lines are counted as in the study behind the budget: without blanks,
-comments and the docstring.
+Code lines are counted without blanks, comments and the docstring.
 """
 
 import ast
@@ -30,7 +29,7 @@ def functions(source: str) -> Iterator[Function]:
 
 
 def lines_of_code(source: str) -> frozenset[int]:
-    """The numbers of all lines that are neither blank nor only a comment."""
+    """Return the numbers of all lines that are neither blank nor only a comment."""
     noise = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
     return frozenset(
         line

@@ -1,4 +1,4 @@
-"""The list of skips is what happens, and all that may happen."""
+"""The list of skips has exactly the skips that happen."""
 
 import subprocess
 import sys
@@ -45,7 +45,7 @@ MODULE = 'import pytest\npytest.importorskip("no_such_module")\n'
 
 
 def run(folder: Path, environ: dict[str, str]) -> dict[str, str]:
-    """Run the tests above under the hooks; return how each ended, by its name."""
+    """Run the tests above under the hooks; return the result of each by its name."""
     (folder / "test_some.py").write_text(TESTS)
     (folder / "test_module.py").write_text(MODULE)
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider"]
@@ -68,11 +68,11 @@ def test_what_is_not_listed_fails(tmp_path: Path) -> None:
     unlisted = {
         **dict.fromkeys(["test_unlisted", "test_expected", "test_expected_late"], "FAILED"),
         "test_expected_and_yet_passed": "FAILED",
-        "test_without_a_reason": "ERROR",  # before it began
+        "test_without_a_reason": "ERROR",  # before it starts
         "test_passed": "PASSED",
         "the module": "ERROR",
     }
-    assert run(tmp_path, {}) == unlisted  # those that are listed are skipped
+    assert run(tmp_path, {}) == unlisted  # the listed ones are skipped
     listed = {"test_listed": "FAILED", "test_listed_by_a_mark": "ERROR"}
     assert run(tmp_path, {"CI": "true"}) == unlisted | listed
 

@@ -1,8 +1,8 @@
-"""One request stays one: in front of the gateway, behind the nginx that ships, and with neither.
+"""One request stays one request: with the shipped nginx in front of the gateway, and without.
 
-The gateway's own server runs an application that remembers what it was asked. Whatever a proxy
-lets through, nothing that stands within a request may be taken for another one, and whoever comes
-next gets his own answer.
+The gateway's own server runs an application that remembers its requests. Whatever a proxy lets
+through, no part of a request may be taken for another request, and the next caller gets the answer
+to their own.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ from service.settings.config import Config
 from tests.hostile_requests import ALL, WHOLE_BODIES
 from tests.nginx_server import running_nginx
 
-SILENCE_SECONDS = 0.5  # after which an answer does not go on
+SILENCE_SECONDS = 0.5  # after which an answer is complete
 
 
 class Remembering:
-    """The gateway's server before an application that remembers its requests by case."""
+    """The gateway's server with an application that remembers its requests by case."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
-        self.seen: list[tuple[str, bytes]] = []  # case and body of what arrived whole
+        self.seen: list[tuple[str, bytes]] = []  # case and body of each request that arrived whole
         self.address = ("", 0)
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -62,7 +62,7 @@ async def server() -> AsyncIterator[Remembering]:
 
 
 async def answers(host: str, port: int, name: str, request: bytes) -> bytes:
-    """Send a request under the name of its case, and return all that comes back."""
+    """Send a request under the name of its case, and return everything that comes back."""
     line, end, rest = request.partition(b"\n")
     named = line + end + f"X-Case: {name}\r\n".encode() + rest
     reader, writer = await asyncio.open_connection(host, port)
@@ -89,7 +89,7 @@ async def assert_one_stays_one(host: str, port: int, server: Remembering) -> dic
         assert len(requests) <= 1, name
         statuses = [line for line in answer.split(b"\r\n") if line.startswith(b"HTTP/")]
         final = [line for line in statuses if b" 100 " not in line]
-        # Either it was answered as one request, or refused; a refusal may follow an answer.
+        # It is answered as one request or refused; a refusal may follow an answer.
         assert len([line for line in final if b" 200 " in line]) == len(requests), (name, final)
         assert len(final) <= 2, (name, final)
     return dict(zip(ALL, got, strict=True))
@@ -121,7 +121,7 @@ async def test_nothing_is_smuggled_through_nginx(server: Remembering, tmp_path: 
         got = await assert_one_stays_one(proxy.hostname, proxy.port, server)
         await assert_the_next_one_gets_his_own(address)
     assert got["CL.TE"].startswith(b"HTTP/1.1 400 ")
-    # What nginx lets through arrives as the one request that it was, with all of its body.
+    # A request that nginx lets through arrives as one request with its whole body.
     assert {"GET with a body", "HTTP/1.9", "TE with an underscore"} <= {
         one for one, _ in server.seen
     }

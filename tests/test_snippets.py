@@ -1,7 +1,7 @@
-"""Every command and every block of code of the documents, executed.
+"""Runs every command and every block of code of the documents.
 
-Each is claimed by exactly one runner below; one that nobody claims fails, so that no snippet is
-added that nothing has run. Addresses and ports are put in place of those that are printed.
+Each is claimed by exactly one runner below; an unclaimed one fails, so every new snippet is run.
+Addresses and ports are replaced by those of the tests.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import io
 import json
 import re
 import shlex
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from uuid import uuid4
 
 import pytest
 import yaml
+from anthropic import Anthropic
 
 from service.settings.config import load_config
 from tests.checkout import Checkout, Started
@@ -39,8 +41,8 @@ pytestmark = [pytest.mark.whole, pytest.mark.needs_nginx, pytest.mark.needs_redi
 ADDRESS = "http://127.0.0.1:33333"
 FROM_CONTAINER = "http://host.docker.internal:33333"
 UPSTREAM = "https://chat.example.org"
-# Verbs that are not typed here, since they are typed for each commit or are too much for a test;
-# make is asked what it would do instead.
+# Verbs of make that are only dry-run here, since they run for each commit or take too long for a
+# test.
 RUN_ELSEWHERE = {
     "test": "is what runs this",
     "quick": "is a part of what runs this",
@@ -60,17 +62,18 @@ RUN_ELSEWHERE = {
     "audit": "asks the registry for known vulnerabilities",
     "sbom": "would change the files under test",
 }
-# What each Python example prints, as patterns, by a word of its own.
+# A word in each Python example -> a pattern of its output.
 PRINTED = {
     "import OpenAI": (r"6\*7=42", r"!\[image\]\(http://127\.0\.0\.1:\d+/images/"),
     "follow_up": (r"6\*7",),
+    "import Anthropic": (r"6\*7=42", r"claude-sonnet-5", r"[1-9]\d*"),
     "get_weather": (r"get_weather {", "19"),
     "previous_response_id": ("Ada|小明",),
     "audio.speech": (r"Boats float\.|船会漂浮。",),
 }
-# How a client of the table of clients goes on from the address that it is given.
+# The path that each client in the table of clients appends to its address.
 CHAT_PATHS = {
-    "SDK": "/chat/completions",
+    "OpenAI": "/chat/completions",
     "LangChain": "/chat/completions",
     "NextChat": "/v1/chat/completions",
     "one-api": "/v1/chat/completions",
@@ -78,7 +81,7 @@ CHAT_PATHS = {
     "CowAgent": "/chat/completions",
     "AstrBot": "/chat/completions",
 }
-# The images of clients: the variable that has the address, and whose rules they read by.
+# Images of clients: the variable for the address, and the client whose rules apply.
 IMAGES = {
     "yidadaa/chatgpt-next-web": ("BASE_URL", "NextChat"),
     "ghcr.io/open-webui/open-webui:main": ("OPENAI_API_BASE_URL", "Open WebUI"),
@@ -89,7 +92,7 @@ SNIPPETS = [one for page in (*MANUALS, *OTHERS) for one in snippets_of(read_docu
 
 
 class Place:
-    """A checkout, the gateway that `make run` started in it, and what Python examples made."""
+    """A checkout, the gateway that `make run` started in it, and the state of Python examples."""
 
     def __init__(self, checkout: Checkout, gateway: Started, demo: str) -> None:
         self.checkout = checkout
@@ -100,7 +103,7 @@ class Place:
 
     @contextmanager
     def settings(self, text: str) -> Iterator[Path]:
-        """Have this in config.yaml for the block, with the demo as the upstream."""
+        """Write this into config.yaml for the block, with the demo as the upstream."""
         path = self.checkout.folder / "config.yaml"
         shipped = path.read_text("utf-8")
         path.write_text(text.replace(UPSTREAM, self.demo), "utf-8")
@@ -108,12 +111,12 @@ class Place:
         path.write_text(shipped, "utf-8")
 
     def ask(self, address: str, question: str = "What is 6*7?") -> str:
-        """Return the text of an answer of the gateway there."""
+        """Return the text of an answer of that gateway."""
         body = chat(f"{address}/v1/chat/completions", "fk-demo", question)
         return str(json.loads(body)["choices"][0]["message"]["content"])
 
     def reached(self, address: str) -> str:
-        """Return an address that was printed as that of the gateway that runs."""
+        """Return a printed address as that of the running gateway."""
         for printed in (ADDRESS, FROM_CONTAINER):
             address = address.replace(printed, self.gateway.address)
         assert self.gateway.address in address
@@ -121,7 +124,7 @@ class Place:
 
 
 def chat(url: str, key: str, question: str, **fields: Any) -> bytes:
-    """Return the body of the answer of a chat."""
+    """Return the body of a chat's answer."""
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": question}], **fields}
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     host, slash, path = url.removeprefix("http://").partition("/")
@@ -200,7 +203,7 @@ def curl(place: Place, snippet: Snippet) -> None:
 
 @runs("python")
 def python(place: Place, snippet: Snippet) -> None:
-    """The examples of a language are one program: those before it run first, if they have not."""
+    """Run a Python example; those of one language are one program, so earlier ones run first."""
     of_language = [one for one in SNIPPETS if one.language == "python" and _is_same(one, snippet)]
     for one in of_language[: of_language.index(snippet) + 1]:
         if one not in place.printed:
@@ -236,7 +239,7 @@ def public_url(place: Place, snippet: Snippet) -> None:
 
 @runs("sh", r"docker run .*")
 def client_image(place: Place, snippet: Snippet) -> None:
-    """No engine is here: what the program would send, with these variables, is sent."""
+    """Send the request that the program would send with these variables, as there is no engine."""
     parser = argparse.ArgumentParser(exit_on_error=False)
     parser.add_argument("-d", action="store_true", required=True)
     parser.add_argument("-e", action="append", required=True)
@@ -275,7 +278,7 @@ def bot_settings(place: Place, snippet: Snippet) -> None:
 
 @runs("yaml", r"(?s)upstream:.*")
 def settings(place: Place, snippet: Snippet) -> None:
-    """It is read as it stands; the command that starts with it is below."""
+    """Check that the settings can be read; the command that starts with them is below."""
     with place.settings(snippet.text) as path:
         assert load_config(path, {}).config.upstream.base_url == place.demo
 
@@ -306,7 +309,7 @@ def service(place: Place, snippet: Snippet) -> None:
 
 @runs("sh", r"\.venv/bin/python -m service --config config\.json")
 def old_service(place: Place, snippet: Snippet) -> None:
-    """tests/test_seed_examples.py has all that the old file may say."""
+    """Start with a short old file; tests/test_seed_examples.py has all that it may say."""
     seed = json.loads((ROOT / "tests/data/seed/config.json").read_text("utf-8"))
     old = {name: seed[name] for name in ("log_level", "bot_mode", "gpt_4_s_new_name")}
     path = place.checkout.folder / "config.json"
@@ -316,19 +319,57 @@ def old_service(place: Place, snippet: Snippet) -> None:
         assert "read `upstream_base_url` as `upstream.base_url`" in gateway.said
 
 
-@runs("sh", r"export \w+=\S+")
-def exported(_place: Place, snippet: Snippet) -> None:
-    """It is in force for the lines below it, whose runner takes it up."""
-    name, value = snippet.text.removeprefix("export ").split("=")
-    assert load_config(ROOT / "config.yaml", {name: value}).config.server.keys_file == value
+SIGN_IN = ".venv/bin/python -m service login"
 
 
-@runs("sh", r"\.venv/bin/python -m service keys (add|list|revoke)( .*)?")
+@runs("sh", rf"{re.escape(SIGN_IN)}|docker compose exec gateway python -m service login")
+def login(place: Place, snippet: Snippet) -> None:
+    """Sign in beside the running gateway; that stands for the container, as there is no engine."""
+    address = place.gateway.address  # it listens, and its demo answers
+    said = place.checkout.run(snippet.text.removeprefix("docker compose exec gateway "))
+    (line,) = re.findall(r"^ +(curl .*)$", said, re.MULTILINE)
+    assert address in line
+    assert "data: [DONE]" in place.checkout.run(f"{line} -sS")
+
+
+@runs("sh", rf"{re.escape(SIGN_IN)} --browser .*")
+def login_by_browser(place: Place, snippet: Snippet) -> None:
+    """Sign in as with a browser on another machine, which the demo redirects to any free port."""
+    with subprocess.Popen(
+        shlex.split(snippet.text),
+        cwd=place.checkout.folder,
+        env=place.checkout.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        addresses = (re.search(r"http://\S+/oauth/authorize\S+", line) for line in process.stdout)
+        address = next(found[0] for found in addresses if found)
+        with closing(fetch(address)) as answer:
+            callback = answer.headers["Location"]
+        said, _ = process.communicate(f"{callback}\n", timeout=60)
+    assert process.returncode == 0, said
+    assert 'as "my plan"' in said
+
+
+@runs("sh", r"\.venv/bin/python -m service (accounts .*|keys add phone --account codex)")
+def accounts(place: Place, snippet: Snippet) -> None:
+    """Run each line with its own file of keys, after signing in."""
+    here = {"GATEWAY_SERVER__KEYS_FILE": f"data/{snippet.line}.json"}
+    assert place.gateway.address  # it listens, and its demo answers
+    place.checkout.run(SIGN_IN, **here)
+    said = place.checkout.run(snippet.text, **here)
+    words = {"keys": "sk-gw-", "list": "d***@example.org", "show": "plus", "remove": "removed"}
+    assert any(word in said for verb, word in words.items() if verb in snippet.text.split())
+
+
+@runs("sh", r"\.venv/bin/python -m service keys (add|list|revoke)( (?!phone ).*)?")
 def gateway_keys(place: Place, snippet: Snippet) -> None:
-    """Each line with a file of its own, in which the line that adds a key has come first."""
+    """Run each line with its own file of keys, after the line that adds one."""
     verb = snippet.text.split()[4]
     here = {"GATEWAY_SERVER__KEYS_FILE": f"data/{verb}.json"}
-    adding = next(one.text for one in SNIPPETS if " service keys add " in one.text)
+    adding = next(one.text for one in SNIPPETS if ' service keys add "my bot"' in one.text)
     (key,) = re.findall(r"sk-gw-\S+", place.checkout.run(adding, "fk-a-token\n", **here))
     if verb != "add":
         said = place.checkout.run(snippet.text, **here)
@@ -347,7 +388,7 @@ CAPTURE = "curl -N … > capture.txt"
 
 @runs("sh", re.escape(CAPTURE))
 def capture(place: Place, _snippet: Snippet) -> None:
-    """The dots are a turn, asked of the upstream itself."""
+    """Run the command with a turn in place of the dots, sent to the upstream itself."""
     message = {
         "id": str(uuid4()),
         "author": {"role": "user"},
@@ -364,7 +405,7 @@ def capture(place: Place, _snippet: Snippet) -> None:
 
 @runs("sh", r"\.venv/bin/python -m service --(replay|scrub) capture\.txt(\.scrubbed)?")
 def replay(place: Place, snippet: Snippet) -> None:
-    """Each with a capture made just before; the copy of one is made just before, too."""
+    """Run each with a capture made just before, or a scrubbed copy of one."""
     capture(place, snippet)
     scrubbed = place.checkout.folder / "capture.txt.scrubbed"
     scrubbed.unlink(missing_ok=True)
@@ -386,7 +427,7 @@ def demo_alone(place: Place, snippet: Snippet) -> None:
 
 @runs("sh", r"(\.venv/bin/python -m )?pip install .*")
 def install(place: Place, snippet: Snippet) -> None:
-    """The environment of the tests has these packages: pip finds nothing to do."""
+    """Run pip, which finds nothing to do: the tests' environment has these packages."""
     said = place.checkout.run(snippet.text)
     assert "Would install" not in said
     for package in snippet.text.partition(" install ")[2].split():
@@ -408,7 +449,7 @@ def traces(place: Place, snippet: Snippet) -> None:
 
 @contextmanager
 def running_collector() -> Iterator[tuple[int, list[bytes]]]:
-    """Take traces as a collector does; the value is its port, and the bodies that came."""
+    """Receive traces as a collector does; the value is its port and the bodies received."""
     received: list[bytes] = []
 
     class Collector(BaseHTTPRequestHandler):
@@ -421,7 +462,7 @@ def running_collector() -> Iterator[tuple[int, list[bytes]]]:
             self.end_headers()
 
         def log_message(self, *_arguments: Any) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as collector:
         thread = threading.Thread(target=collector.serve_forever)
@@ -435,12 +476,16 @@ def running_collector() -> Iterator[tuple[int, list[bytes]]]:
 
 @runs("sh", r"(\w+=\S+ )*docker compose up -d")
 def compose(place: Place, snippet: Snippet) -> None:
-    """No engine is here: what docker-compose.yml describes is started without one."""
+    """Start what docker-compose.yml describes without an engine."""
     typed = dict(pair.split("=", 1) for pair in snippet.text.split(" docker")[0].split())
     described = yaml.safe_load(_interpolated((ROOT / "docker-compose.yml").read_text(), typed))
     gateway = described["services"]["gateway"]
     count = int(gateway["deploy"]["replicas"])
     assert str(count) == typed["GATEWAYS"]
+    if gateway["environment"]["GATEWAY_UPSTREAM__BASE_URL"] == "none":
+        with place.checkout.started("python -m service", GATEWAY_UPSTREAM__BASE_URL="none") as one:
+            assert json.loads(fetch(f"{one.address}/healthz").read())
+        return
     with ExitStack() as stack:
         redis = stack.enter_context(running_redis())
         given = {
@@ -460,7 +505,7 @@ def compose(place: Place, snippet: Snippet) -> None:
 
 
 def _interpolated(text: str, environ: dict[str, str]) -> str:
-    """Put variables in as compose does: `${NAME:-default}`."""
+    """Replace variables as compose does: `${NAME:-default}`."""
     return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda one: environ.get(one[1]) or one[2], text)
 
 
@@ -468,7 +513,7 @@ def _interpolated(text: str, environ: dict[str, str]) -> str:
 
 
 def _once() -> list[Snippet]:
-    """Return the snippets without those that say the same in the other language."""
+    """Return the snippets without those that are the same in the other language."""
     found: dict[tuple[str, ...], Snippet] = {}
     for one in SNIPPETS:
         own = one.document if one.language == "python" else ""
@@ -491,6 +536,13 @@ def test_each_client_reaches_the_gateway_by_the_address_of_its_row(
         (row,) = (row for row in rows if known in row[0])
         (address,) = code_words(row[2])
         assert b'"chat.completion"' in chat(place.reached(address) + path, "demo", "Hello")
+    for known in ("Claude Code", "Anthropic"):
+        (row,) = (row for row in rows if known in row[0])
+        (address,) = code_words(row[2])
+        client = Anthropic(api_key="demo", base_url=place.reached(address))
+        asked = [{"role": "user", "content": "Hello"}]
+        answer = client.messages.create(model="claude-opus-5", max_tokens=99, messages=asked)  # type: ignore[arg-type]
+        assert answer.content[0].type == "text"
 
 
 @pytest.mark.parametrize("snippet", _once(), ids=lambda one: one.place)

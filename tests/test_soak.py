@@ -1,4 +1,4 @@
-"""The soak in small: 20 seconds of all answers and faults leave nothing behind."""
+"""A short soak: 20 seconds of all answers and faults leave nothing behind."""
 
 import subprocess
 import sys

@@ -130,7 +130,7 @@ async def test_a_bucket_that_dies_costs_pictures_and_files_and_nothing_else(
 
 @dataclass
 class Caller:
-    """Somebody with a key, before one of the gateways."""
+    """A caller with a key, and one of the gateways."""
 
     gateway: Gateway
     key: str
@@ -166,7 +166,7 @@ def below(folder: Path) -> list[str]:
 
 @asynccontextmanager
 async def machine(upstream: str, folder: Path, storage: dict[str, str]) -> AsyncIterator[Gateway]:
-    """Run a gateway whose `data/` is its own."""
+    """Run a gateway with its own `data/`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app_module, "DATA", folder)
         async with running_gateway(upstream, folder, storage=storage) as gateway:

@@ -1,12 +1,13 @@
-"""One gateway, never started again, while all that it stands on breaks and comes back (spec 10 to 12).
+"""One gateway, never restarted, while all that it needs breaks and comes back (spec 10 to 12).
 
-Callers ask all the time, streamed and whole, on access and refresh tokens, and each answer has to be
-the one to its question; a long answer is open across each fault. Nothing but what a fault itself
-makes impossible may be refused, and then as what it is. Afterwards the process is the same one and
-holds what it held before, `/metrics` has counted each answer as what it was, and the log has said
-what happened once a minute at most, however many requests met it.
+Callers ask all the time, streamed and whole, with access and refresh tokens, and each answer has to
+be the one to its question; a long answer is open across each fault. Only what a fault makes
+impossible may fail, and with the right error. Afterwards the process is the same one and holds what
+it held before, `/metrics` has counted each answer by its outcome, and the log has each warning once
+a minute at most, however many requests it concerned.
 
-The upstream is gone for `SURVIVAL_GONE_SECONDS` (4 unless set); bench/RESULTS.md has a whole minute:
+The upstream is gone for `SURVIVAL_GONE_SECONDS` (4 unless set); bench/RESULTS.md has a whole
+minute:
 
     SURVIVAL_GONE_SECONDS=60 python -m pytest -s tests/test_survival.py
 """
@@ -52,14 +53,14 @@ def redis() -> Iterator[RedisServer]:
 async def survivor(
     redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Survivor]:
-    """The one gateway of this module."""
+    """Return the one gateway of this module."""
     async with surviving(tmp_path_factory.mktemp("survivor"), redis.url) as survivor:
         yield survivor
 
 
 @asynccontextmanager
 async def in_thread(fault: AbstractContextManager[None]) -> AsyncIterator[None]:
-    """Break something in a way that takes a while, without a pause for those who ask."""
+    """Break something in a thread, while the callers go on."""
     await asyncio.to_thread(fault.__enter__)
     try:
         yield
@@ -68,7 +69,7 @@ async def in_thread(fault: AbstractContextManager[None]) -> AsyncIterator[None]:
 
 
 def problems(asked: list[Asked]) -> list[str]:
-    """Return what was not answered as it should be."""
+    """Return the questions that were not answered as they should be."""
     return [one.told for one in asked if not one.is_answered]
 
 
@@ -97,7 +98,7 @@ async def gone(survivor: Survivor) -> AsyncIterator[None]:
 
 
 async def test_the_upstream_is_gone_and_comes_back(survivor: Survivor) -> None:
-    """All that is asked meanwhile is a 502 after the retries, which clients may try again."""
+    """Requests meanwhile get a 502 after the retries, which clients may try again."""
     played = await survivor.played(partial(gone, survivor), GONE_SECONDS)
     assert problems([*played.afterwards(), played.long]) == []
     assert played.long.fate.ended_at > played.ended
@@ -120,7 +121,7 @@ async def broken_off(survivor: Survivor) -> AsyncIterator[None]:
 
 
 async def test_the_upstream_dies_with_all_that_was_open(survivor: Survivor) -> None:
-    """What had begun ends as cut, with the text that came; the rest is as above."""
+    """Open answers end as cut, with the text that came; the rest is as above."""
     played = await survivor.played(partial(broken_off, survivor), 1.0)
     assert played.long.code == "upstream_cut"
     text = played.long.fate.answer.text
@@ -177,7 +178,7 @@ async def test_the_disk_is_full_and_has_room_again(survivor: Survivor) -> None:
 
 
 async def test_the_clock_is_set_ahead_by_a_day_and_back(survivor: Survivor) -> None:
-    """The access tokens in use end meanwhile, by the gateway's clock: they are renewed."""
+    """The access tokens in use expire by the gateway's clock, and are renewed."""
 
     def renewed() -> int:
         return figure(survivor.address, 'gateway_token_refreshes_total{result="ok"}')

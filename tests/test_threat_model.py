@@ -1,4 +1,4 @@
-"""What the threat model names is there."""
+"""Files and tests that the threat model names exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Two workers, a token service that kills what it rotates, and a database that takes nothing."""
+"""Two workers, a token service that kills rotated tokens, and a database that takes nothing."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ async def gateway(folder: Path) -> AsyncIterator[str]:
 
 
 async def statuses(address: str, count: int, pause: float = 0.0) -> list[int]:
-    """Ask on connections of their own, so that both workers get some."""
+    """Ask on new connections, so that both workers get some."""
     found = []
     for _ in range(count):
         async with (

@@ -51,7 +51,7 @@ class Unread:
 
     @staticmethod
     def _fill(descriptor: int) -> None:
-        """Fill the pipe, beside what the process has written into it already."""
+        """Fill the rest of the pipe."""
         os.set_blocking(descriptor, False)
         try:
             while True:

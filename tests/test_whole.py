@@ -1,4 +1,4 @@
-"""What `make quick` leaves out is what the lists say, and the lists are up to date."""
+"""`make quick` leaves out what the lists say, and the lists are up to date."""
 
 import re
 

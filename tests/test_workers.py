@@ -19,7 +19,7 @@ from tests.redis_server import running_redis
 from tests.service.program.gateway_process import GatewayProcess
 
 REQUESTS = 100
-# A token of this life is refreshed in its last quarter: the rest is time enough for a round.
+# A token of this life is refreshed in its last quarter; the rest is enough for one round.
 ACCESS_SECONDS = 8
 STORES = ("sqlite", "redis")
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "6*7"}]}
@@ -35,7 +35,7 @@ def demo() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def gateways(demo: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The addresses of two gateways of two workers each, by the store that these share."""
+    """Return the addresses of two gateways of two workers each, by the store that they share."""
     with ExitStack() as stack:
         redis = stack.enter_context(running_redis())
         states = {"sqlite": "sqlite:data/state.db", "redis": redis.url}
@@ -59,14 +59,14 @@ def write_settings(folder: Path, demo: str, state: str) -> None:
 
 
 class Callers:
-    """As many callers as there are requests, each with a connection of its own that stays open."""
+    """As many callers as requests, each with a connection that stays open."""
 
     def __init__(self, address: str, sessions: list[ClientSession]) -> None:
         self.address = address
         self.sessions = sessions
 
     async def ask_all(self, token: str) -> list[Any]:
-        """Ask all at once; return the answers' texts."""
+        """Ask all at once; return the texts of the answers."""
         return await asyncio.gather(*(self._ask(session, token) for session in self.sessions))
 
     async def _ask(self, session: ClientSession, token: str) -> Any:
@@ -78,9 +78,9 @@ class Callers:
             return reply["choices"][0]["message"]["content"]
 
     async def by_worker(self) -> Counter[int]:
-        """Return how many of the connections each worker has, by its process.
+        """Return how many of the connections each worker has, by its process id.
 
-        Of idle workers the same one may take them all, so one has to rest for half of them.
+        One of several idle workers may take all connections, so it has to pause for half of them.
         """
         half = len(self.sessions) // 2
         first = [await self._worker_of(session) for session in self.sessions[:half]]
@@ -134,22 +134,22 @@ async def test_a_token_is_exchanged_once_for_a_hundred_requests_of_two_workers(
             assert sum(shares.values()) == REQUESTS
             assert len(shares) == 2, shares
 
-        for token, one in asking.items():  # nothing is known of the token
+        for token, one in asking.items():  # the token is new
             assert await one.ask_all(token) == expected
             assert refreshes(demo, token) == 1
 
         await asyncio.sleep(ACCESS_SECONDS)
-        for token, one in asking.items():  # it has expired
+        for token, one in asking.items():  # the access token has expired
             assert await one.ask_all(token) == expected
             assert refreshes(demo, token) == 2
 
         await revoke_all(demo)
-        for token, one in asking.items():  # the upstream does not take it any more
+        for token, one in asking.items():  # the upstream no longer accepts it
             assert await one.ask_all(token) == expected
             assert refreshes(demo, token) == 3
 
 
-# After the test above, whose figures hold until a gateway looks for tokens to renew by itself.
+# After the test above, whose counts are valid until a gateway renews tokens by itself.
 @pytest.mark.parametrize("store", STORES)
 async def test_an_account_has_three_answers_at_once_over_all_workers(
     demo: str, gateways: dict[str, str], store: str
@@ -160,7 +160,7 @@ async def test_an_account_has_three_answers_at_once_over_all_workers(
     url = f"{gateways[store]}/v1/chat/completions"
 
     async def ask() -> int:
-        async with (  # a connection of its own, so that both workers get some
+        async with (  # a new connection, so that both workers get some
             ClientSession() as session,
             session.post(url, json=question, headers=headers) as response,
         ):

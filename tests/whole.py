@@ -1,8 +1,8 @@
-"""Which tests `make quick` leaves out: those of the whole program.
+"""The tests that `make quick` leaves out: those of the whole program.
 
-A test of the whole needs a client, a browser, a server, another process or a wait. It says so by
-the mark `whole`, or is known by where it is or what it takes, from the lists below. The hooks mark
-it, and do not even import a module that has nothing else, since importing takes most of the time.
+A test of the whole needs a client, a browser, a server, another process or a wait. It has the mark
+`whole`, or is recognised by its place or its fixtures, from the lists below. The hooks mark it, and
+do not import modules that have no other tests, since importing takes most of the time.
 """
 
 import re
@@ -12,7 +12,7 @@ import pytest
 
 FOLDER = Path(__file__).parent
 FOLDERS = frozenset({"clients", "compatibility", "deploy", "wire"})
-# Right below tests/ all modules are of the whole program but these, which read the tree.
+# Modules directly below tests/ are of the whole program except these, which read the tree.
 READ = re.compile(
     r"test_(documents|layering|mirror|readme|readme_settings|sizes|skips|threat_model|whole)\.py"
 )
@@ -24,20 +24,20 @@ QUICK = "not whole"
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the whole that do not say so themselves."""
+    """Mark the tests of the whole that are not marked."""
     for item in items:
         if is_place_of_the_whole(item.path) or takes_the_whole(item):
             item.add_marker("whole")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not import what would be left out as a whole."""
+    """Skip the import of modules that would be left out as a whole."""
     is_quick = config.getoption("markexpr") == QUICK
     return True if is_quick and is_place_of_the_whole(collection_path) else None
 
 
 def is_place_of_the_whole(path: Path) -> bool:
-    """Tell whether all tests of a module, or of a folder, are of the whole."""
+    """Tell whether all tests of a module or folder are of the whole."""
     if not path.is_relative_to(FOLDER) or path == FOLDER:
         return False
     first, *others = path.relative_to(FOLDER).parts
@@ -46,6 +46,6 @@ def is_place_of_the_whole(path: Path) -> bool:
 
 
 def takes_the_whole(item: pytest.Item) -> bool:
-    """Tell by its fixtures and marks whether a test needs more than its module."""
+    """Tell by fixtures and marks whether a test needs more than its module."""
     taken = FIXTURES.intersection(getattr(item, "fixturenames", ()))
     return bool(taken or MARKS.intersection(mark.name for mark in item.iter_markers()))

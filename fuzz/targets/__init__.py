@@ -1,8 +1,7 @@
-"""One module for each target, named as it is.
+"""One module for each target, with the target's name.
 
-A target has `check(data)`, which raises for a broken invariant and for nothing else;
-`TOKENS`, the words of its language for the fuzzer; `MAX_BYTES` of an input; and
-`seeds()`, the inputs to begin with, by name.
+A target has `check(data)`, which raises for a broken invariant and for nothing else; `TOKENS`, the
+words of its language; `MAX_BYTES` of an input; and `seeds()`, the inputs to start with, by name.
 """
 
 from importlib import import_module
@@ -23,11 +22,12 @@ NAMES = (
     "config",
     "multipart",
     "scrub",
+    "linear",
 )
 
 
 class Target(Protocol):
-    """What a module of this package has."""
+    """The members of a target's module."""
 
     TOKENS: tuple[bytes, ...]
     MAX_BYTES: int
@@ -36,9 +36,9 @@ class Target(Protocol):
         """Raise for a broken invariant."""
 
     def seeds(self) -> dict[str, bytes]:
-        """Return inputs to begin with, by name."""
+        """Return the inputs to start with, by name."""
 
 
 def load(name: str) -> Target:
-    """Return a target by its name."""
+    """Return the target of this name."""
     return cast(Target, import_module(f"fuzz.targets.{name}"))

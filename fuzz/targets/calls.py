@@ -1,4 +1,4 @@
-"""Function calls in a model's text, cut anywhere."""
+"""Target: function calls in a model's text, cut anywhere."""
 
 import json
 import re
@@ -36,7 +36,7 @@ _WHITE = re.compile(r"\s+")
 
 
 def check(data: bytes) -> None:
-    """Any cut gives the same pieces, nothing but white space is lost, and calls are JSON."""
+    """Check that any cut gives the same pieces, only white space is lost, and calls are JSON."""
     choice, body = split(data)
     text = body.decode("utf-8", "ignore")
     whole = _found([text])
@@ -91,7 +91,7 @@ def _check_stage(text: str, choice: int, whole: list[PlainText | CallBlock]) -> 
 
 
 def seeds() -> dict[str, bytes]:
-    """Return calls in every form that the oracle writes, and texts around them."""
+    """Return calls in every form that the oracle writes, with text around them."""
     found = {}
     for form in ("tag", "fenced tag", "tag of a fence", "fence", "bare", "openai"):
         is_openai = form == "openai"

@@ -1,4 +1,4 @@
-"""The body of a chat completion."""
+"""Target: the body of a chat completion."""
 
 import json
 from functools import cache
@@ -13,7 +13,7 @@ TOKENS = requests.TOKENS
 
 
 def check(data: bytes) -> None:
-    """A chat that can be sent, with the words of the body, or a refusal that says why."""
+    """Check that the body becomes a chat with its own words, or a refusal that says why."""
     if is_recipe(data):
         data = mutant(list(bodies().values()), data)
     chat = tried(lambda: chat_request(data, ARRIVAL))

@@ -1,4 +1,4 @@
-"""A body of Codex's back end: any bytes, cut anywhere."""
+"""Target: a body of Codex's back end, any bytes, cut anywhere."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ _ENDS = (BodyEnd.CLEAN, BodyEnd.CUT, BodyEnd.SILENT, BodyEnd.SHUTDOWN)
 
 
 def check(data: bytes) -> None:
-    """A turn has one end, each thing stands where it may, and any cut means the same."""
+    """Check that a turn ends once, its events are in a valid order, and any cut means the same."""
     choice, whole = split(data)
     end = _ENDS[choice % len(_ENDS)]
     expected = meaning(deltas([whole], end))

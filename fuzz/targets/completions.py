@@ -1,4 +1,4 @@
-"""The body of a legacy completion."""
+"""Target: the body of a legacy completion."""
 
 import json
 from functools import cache
@@ -13,7 +13,7 @@ TOKENS = requests.TOKENS
 
 
 def check(data: bytes) -> None:
-    """The prompt as it was sent, or a refusal that says why."""
+    """Check that the prompt arrives as it was sent, or a refusal says why."""
     if is_recipe(data):
         data = mutant(list(bodies().values()), data)
     asked = tried(lambda: read_completion(data, ARRIVAL))

@@ -1,4 +1,4 @@
-"""Settings: a file, YAML or JSON, and variables of the environment after a line of `---env---`."""
+"""Target: settings, as a file in YAML or JSON and environment variables after `---env---`."""
 
 import os
 import tempfile
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from service.program.cli import effective
+from service.program.commands.cli import effective
 from service.settings.config import LoadedConfig, load_config
 from service.settings.problems import ConfigError
 
@@ -48,7 +48,7 @@ TOKENS = (
 
 
 def check(data: bytes) -> None:
-    """Settings that can be shown and read again, or lines that say what is wrong with them."""
+    """Check that settings can be shown and read again, or that each problem is described."""
     text, _, variables = data.partition(BORDER)
     path = _directory() / ("config.json" if text.lstrip().startswith(b"{") else "config.yaml")
     path.write_bytes(text)
@@ -78,14 +78,14 @@ def _checked(problems: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def _directory() -> Path:
-    memory = Path("/dev/shm")  # noqa: S108 - a folder with a name of chance is made there
+    memory = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made there
     return Path(
         tempfile.mkdtemp(prefix="fuzz-", dir=memory if os.access(memory, os.W_OK) else None)
     )
 
 
 def seeds() -> dict[str, bytes]:
-    """Return the sections of the settings that ship, one by one, and files of the seed."""
+    """Return the sections of the shipped settings one by one, and files of the seed."""
     shipped = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
     found = {
         name: yaml.safe_dump({name: value}, allow_unicode=True).encode()

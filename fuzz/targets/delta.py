@@ -1,4 +1,4 @@
-"""The v1 decoder: deltas, one JSON object a line -> documents."""
+"""Target: the v1 decoder, from deltas (one JSON object per line) to documents."""
 
 import contextlib
 import copy
@@ -27,7 +27,7 @@ _OBJECT = {"p": "", "o": "patch", "v": []}
 
 
 def check(data: bytes) -> None:
-    """Documents are those of the definition; what was handed out never changes."""
+    """Check that documents are those of the definition, and never change once handed out."""
     definition, decoder = Definition(), DecodeDelta()
     kept: list[tuple[Any, str]] = []
     with contextlib.suppress(UndefinedError, _BeyondError):
@@ -42,7 +42,7 @@ def check(data: bytes) -> None:
 
 
 class _BeyondError(Exception):
-    """The delta is beyond what the definition speaks of."""
+    """The delta is outside the definition."""
 
 
 def _deltas(data: bytes) -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ def _compare(
         assert fault is not None, "a delta that is an error was applied"
         return
     if fault is not None:
-        # What changes nothing may be refused as well: removing what is not there.
+        # A delta that changes nothing may be refused: removing something that is not there.
         here = before.get(definition.sticky["c"], MISSING)
         assert _canonical(here) == _canonical(expected), f"refused: {fault}"
     elif isinstance(change, DocumentChanged) and expected is not MISSING:
@@ -82,7 +82,7 @@ def _compare(
 
 
 def _expect_defined(delta: dict[str, Any]) -> None:
-    """Leave limits of ours and numbers that JavaScript has not alone."""
+    """Skip deltas over our own limits, and numbers that JavaScript does not have."""
     shown = json.dumps(delta)
     is_deep = shown.count("[") + shown.count("{") > MAX_PATCH_DEPTH
     if is_deep or shown.count("/") >= MAX_SEGMENTS or type(delta.get("c", 0)) is float:

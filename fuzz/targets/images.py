@@ -1,4 +1,4 @@
-"""The body of an order of pictures."""
+"""Target: the body of an order of pictures."""
 
 import json
 from functools import cache, partial
@@ -16,7 +16,7 @@ TOKENS = requests.TOKENS
 
 
 def check(data: bytes) -> None:
-    """An order with the words of its prompt, or a refusal that says why."""
+    """Check that the order has the words of its prompt, or a refusal says why."""
     if is_recipe(data):
         data = mutant(list(bodies().values()), data)
     for read in (read_order, read_edit):

@@ -1,4 +1,4 @@
-"""Forms: the body cut anywhere, as the network would."""
+"""Target: forms, with the body cut anywhere as the network would cut it."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ Told = tuple[dict[str, tuple[str, ...]], dict[str, list[tuple[str, str, int, str
 
 
 def check(data: bytes) -> None:
-    """Any cut gives the form of the whole or its refusal, and no file is left behind."""
+    """Check that any cut gives the same form or refusal, and no file is left behind."""
     choice, body = split(data)
     whole = _read([body])
     assert _read(pieces(body, choice)) == whole, "another cut, another form"
@@ -36,28 +36,33 @@ def check(data: bytes) -> None:
 
 
 def _read(cut: list[bytes]) -> Told | None:
-    told: Told | None = tried(lambda: _loop().run_until_complete(_form(cut)))
+    return form_of(cut, LIMIT)
+
+
+def form_of(cut: list[bytes], limit: int) -> Told | None:
+    """Return the fields and files of a form of at most `limit` bytes, None if it is refused."""
+    told: Told | None = tried(lambda: _loop().run_until_complete(_form(cut, limit)))
     return told
 
 
-async def _form(cut: list[bytes]) -> Told:
+async def _form(cut: list[bytes], limit: int) -> Told:
     loop = asyncio.get_running_loop()
     protocol = BaseProtocol(loop)
     protocol.transport = mock.Mock()
-    content = StreamReader(protocol, 2**16, loop=loop)
+    content = StreamReader(protocol, max(2**16, sum(map(len, cut))), loop=loop)
     for piece in cut:
         content.feed_data(piece)
     content.feed_eof()
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     request = make_mocked_request("POST", "/", headers=headers, payload=content)
-    async with open_form(request, _directory(), LIMIT) as form:
+    async with open_form(request, _directory(), limit) as form:
         files = {
             name: [(f.name, f.media_type, f.size_bytes, f.sha256) for f in several]
             for name, several in form.files.items()
         }
         for several in form.files.values():
             for file in several:
-                assert file.path.stat().st_size == file.size_bytes <= LIMIT
+                assert file.path.stat().st_size == file.size_bytes <= limit
                 assert "/" not in file.name and file.name.isprintable(), "a name that is none"
         return dict(form.fields), files
 
@@ -69,7 +74,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 @cache
 def _directory() -> Path:
-    memory = Path("/dev/shm")  # noqa: S108 - a folder with a name of chance is made there
+    memory = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made there
     return Path(
         tempfile.mkdtemp(prefix="fuzz-", dir=memory if os.access(memory, os.W_OK) else None)
     )

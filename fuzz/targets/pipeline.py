@@ -1,4 +1,4 @@
-"""The whole line: a body cut anywhere -> events -> deltas -> rendered -> bytes for the caller."""
+"""Target: the whole pipeline, from a body cut anywhere to bytes for the caller."""
 
 import json
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ TOKENS = (
 
 
 def check(data: bytes) -> None:
-    """One end, the same for any cut and by the lane; lines short; every dialect tells the same."""
+    """Check that there is one end, equal for any cut and the fast lane, and dialects agree."""
     choice, body = split(data)
     if is_recipe(data):
         choice, body = _number(data[1:3]), _mutant(data)
@@ -53,7 +53,7 @@ def check(data: bytes) -> None:
         lane = driven(pieces(body, choice), end, sent=SENT)
         assert lane == read(whole), "the fast lane tells another answer"
     for profile in FORMATS:
-        _check_dialects(whole, profile)
+        check_dialects(whole, profile)
 
 
 def _number(data: bytes) -> int:
@@ -69,10 +69,10 @@ def _mutant(data: bytes) -> bytes:
 
 
 def _is_steady(body: bytes) -> bool:
-    """Tell whether no v0 event takes anything back that the one before it said.
+    """Tell whether every v0 event keeps what the one before it said.
 
-    Of the events of one message in one read only the last has to count (spec 7.1), so
-    a text that is rewritten may be seen or not.
+    Of the events of one message in one read only the last has to count (spec 7.1), so a text that
+    is rewritten may be seen or not.
     """
     messages: dict[str, Any] = {}
     for _, data in sse.frames(body):
@@ -81,7 +81,7 @@ def _is_steady(body: bytes) -> bool:
                 value = json.loads(line.decode("utf-8", "replace"))
             except (ValueError, RecursionError):
                 if b'"message"' in line:
-                    return False  # it takes the place of the event before it all the same
+                    return False  # it replaces the event before it all the same
                 continue
             if not isinstance(value, dict) or not isinstance(value.get("message"), dict):
                 continue
@@ -111,7 +111,8 @@ def _grows(old: Any, new: Any) -> bool:
 # --- what callers get -----------------------------------------------------------
 
 
-def _check_dialects(whole: list[Delta], profile: str) -> None:
+def check_dialects(whole: list[Delta], profile: str) -> None:
+    """Every dialect tells the text of the reading, streamed and whole."""
     reading = read(whole, profile)
     rendered = list(_rendered(whole, profile))
     meta = ReplyMeta(id="chatcmpl-1", created=1, model="m", fingerprint="fp_1")
@@ -142,7 +143,7 @@ def _rendered(whole: list[Delta], profile: str) -> Iterator[Rendered]:
 
 
 def _events(stream: bytes, *, may_be_long: bool) -> list[dict[str, Any]]:
-    """Return the events of a stream, whose lines are as clients can read them."""
+    """Return the events of a stream, checking that clients can read its lines."""
     events = []
     for line in stream.split(b"\n"):
         assert may_be_long or len(line) < MAX_LINE_BYTES, "a line of 64 KiB"
@@ -155,7 +156,7 @@ def _events(stream: bytes, *, may_be_long: bool) -> list[dict[str, Any]]:
 
 
 def _text(events: list[dict[str, Any]]) -> str:
-    """Return the text that a client puts together of any dialect's events."""
+    """Return the text that a client of any dialect puts together from the events."""
     parts = []
     for event in events:
         if event.get("type") == "response.output_text.delta":

@@ -1,4 +1,4 @@
-"""The body of a request for a response."""
+"""Target: the body of a request for a response."""
 
 import json
 from functools import cache
@@ -24,7 +24,7 @@ TOKENS = requests.TOKENS
 
 
 def check(data: bytes) -> None:
-    """A turn that can be sent, and items that can be kept and listed; or a refusal."""
+    """Check that the turn can be sent and its items kept and listed, or a refusal says why."""
     if is_recipe(data):
         data = mutant(list(bodies().values()), data)
     chat = tried(lambda: _read(data))
@@ -37,7 +37,7 @@ def _read(data: bytes) -> ChatRequest | None:
     ignored_fields(data, fields)
     items = input_items(fields.input or [], "stem")
     if any(item.get("type") == REFERENCE for item in items):
-        return None  # what it names is kept in the state store
+        return None  # it refers to an item in the state store
     model = asked_model(fields, None)
     chat = response_chat(fields, items, ARRIVAL, model)
     listed: list[dict[str, Any]] = json.loads(to_json(items))

@@ -1,4 +1,4 @@
-"""Captured streams: replayed and scrubbed, whatever somebody takes for one."""
+"""Target: captured streams, replayed and scrubbed, whatever a user takes for one."""
 
 import json
 
@@ -14,7 +14,7 @@ KEY = b"0123456789abcdef"
 
 
 def check(data: bytes) -> None:
-    """Both always work, and what they tell can be written."""
+    """Check that both always work, and their results can be written."""
     told = scrub(data, KEY)
     assert scrub(data, KEY) == told, "the same key, another copy"
     for capture in (data, told):

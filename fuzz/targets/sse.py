@@ -1,4 +1,4 @@
-"""Framing: bytes, cut anywhere -> frames."""
+"""Target: framing, from bytes cut anywhere to frames."""
 
 from fuzz.inputs import pieces, split, transcripts
 from service.stages.decode.sse import DecodeSse
@@ -6,7 +6,7 @@ from service.vocabulary.events import Frame
 from tests.oracle import sse
 
 MAX_BYTES = 1024
-LIMIT = 64  # bytes of an event, in the part that is about the limit
+LIMIT = 64  # bytes of an event, where the limit is tested
 TOKENS = (
     *(b"\n", b"\r\n", b"\r", b"\n\n", b"data: ", b"data:", b"data", b"event: ", b"event:"),
     *(b"ping", b"delta", b"id: ", b"retry: ", b": ", b"[DONE]", b"{", b"}\n", b"\xef\xbb\xbf"),
@@ -15,7 +15,7 @@ TOKENS = (
 
 
 def check(data: bytes) -> None:
-    """Any cut gives the frames of the whole, which are those of the standard; the limit holds."""
+    """Check that any cut gives the frames of the standard, and the limit holds."""
     choice, body = split(data)
     whole = _frames([body])
     assert _frames(pieces(body, choice)) == whole, "another cut, other frames"
@@ -40,7 +40,7 @@ def _frames(cut: list[bytes]) -> list[Frame]:
 
 
 def _is_defined(body: bytes) -> bool:
-    """Tell whether the oracle says what this means: bare JSON over several lines it does not."""
+    """Tell whether the oracle covers this body; it does not cover bare JSON over several lines."""
     text = body.removeprefix(sse.BOM)
     if text[:1].isspace():
         return False

@@ -1,4 +1,7 @@
-"""Whole turns of a grammar, in both stream generations, against the oracle; hypothesis draws them."""
+"""Target: whole turns of a grammar, in both generations, against the oracle.
+
+Hypothesis draws the turns.
+"""
 
 import random
 
@@ -11,12 +14,12 @@ _CROWD = properties.test_messages_side_by_side_mean_the_same_in_both_generations
 
 
 def check(data: bytes) -> None:
-    """Both generations and all cuts give the text of the definition."""
+    """Check that both generations and all cuts give the text of the definition."""
     test = _CROWD if data[:1] > b"\x7f" else _TURN
     test.hypothesis.fuzz_one_input(data[1:])
 
 
 def seeds() -> dict[str, bytes]:
-    """Return random choices, since what hypothesis makes of them no one can write."""
+    """Return random bytes: hypothesis's choices cannot be written by hand."""
     chance = random.Random(1)
     return {f"random-{number}": chance.randbytes(200 + 40 * number) for number in range(24)}

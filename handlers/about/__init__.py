@@ -1,5 +1,6 @@
 """Health, models, accounts, billing.
 
-It may import `handlers/edge`, `service/answers`, `service/keys`, `service/observing`,
-`service/ports`, `service/version`, `service/vocabulary`.
+It may import `handlers/edge`, `handlers/reading`, `service/answers`, `service/keys`,
+`service/observing`, `service/ports`, `service/settings`, `service/version`,
+`service/vocabulary`.
 """

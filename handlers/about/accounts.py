@@ -12,7 +12,7 @@ from service.vocabulary.errors import KeyScopeError, UpstreamRefusedError
 
 
 async def account_ids(request: web.Request) -> web.Response:
-    """Answer the credential's account ids by plan, `{"plus": [ids], "team": [ids]}`.
+    """Answer with the credential's account ids by plan, `{"plus": [ids], "team": [ids]}`.
 
     Raises:
         AuthError: the credential is missing or known to be dead.

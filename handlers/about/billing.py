@@ -1,8 +1,8 @@
-"""`/dashboard/billing/…`: what balance buttons ask for (openai-wire 11, rule 51).
+"""`/dashboard/billing/…`: the calls of balance buttons (openai-wire 11, rule 51).
 
-Nothing is counted or sold here, so there is no balance to tell; but front ends show an
-error where none is told, and one-api turns a channel off whose balance is not above
-nothing. So they get what one-api itself answers for a key without a limit.
+The gateway neither counts nor sells anything, so there is no balance. But front ends show an error
+without one, and one-api disables a channel whose balance is not positive. So these calls get
+one-api's own answers for a key without a limit.
 """
 
 from aiohttp import web
@@ -12,11 +12,11 @@ from handlers.edge.json_replies import json_response
 from service.answers.gateway import BilledUsage, Subscription
 
 NO_LIMIT_USD = 100_000_000
-NO_END = 4_102_444_800  # 2100, in seconds of the Unix clock
+NO_END = 4_102_444_800  # the year 2100, in seconds since 1970
 
 
 async def subscription(request: web.Request) -> web.Response:
-    """Answer that nothing limits this key.
+    """Answer that the key has no limit.
 
     Raises:
         AuthError: the credential is missing.
@@ -34,7 +34,7 @@ async def subscription(request: web.Request) -> web.Response:
 
 
 async def usage(request: web.Request) -> web.Response:
-    """Answer that nothing was spent, whatever days are asked for.
+    """Answer that nothing was spent, for any days.
 
     Raises:
         AuthError: the credential is missing.

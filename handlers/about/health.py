@@ -1,4 +1,4 @@
-"""Whether the service is well: `/healthz`, `/readyz` and `/metrics` (spec 12)."""
+"""The health of the service: `/healthz`, `/readyz` and `/metrics` (spec 12)."""
 
 import asyncio
 import os
@@ -13,20 +13,20 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from handlers.edge.json_replies import json_response
 from service.answers import gateway
-from service.keys import BLOBS, CONFIG, DRAINING, DRIFT, METRICS, ROUTES, STATE, UPSTREAM
+from service.keys import BLOBS, CONFIG, DRAINING, METRICS, ROUTES, STATE, UNKNOWN_EVENTS, UPSTREAM
 from service.observing.readiness import Check, Finding
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.ports import RouteState
 from service.version import VERSION
 from service.vocabulary.errors import NotFoundError, RequestError
 
 _CHECKS = web.AppKey("_CHECKS", Mapping[str, Check])
 _STARTED_AT = web.AppKey("_STARTED_AT", float)  # monotonic, in seconds
-_GATEWAY = "gateway"  # the part of `/readyz` that is this process
+_GATEWAY = "gateway"  # the name of this process among the parts of `/readyz`
 
 
 def install_checks(app: web.Application) -> None:
-    """Prepare what `/readyz` asks; the parts themselves may come to the application later."""
+    """Prepare the checks of `/readyz`; the parts themselves may join the application later."""
     app.cleanup_ctx.append(_checks_ctx)
 
 
@@ -59,11 +59,11 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Answer whether requests can be served now, with the reason for each part that cannot.
+    """Answer whether requests can be served now, with the reason for each part that fails.
 
-    `?exclude=<part>`, which may be repeated, leaves a part out: what all gateways share is no
-    reason to take each of them out of service. `?verbose` adds how long each part took, and
-    how each route to the upstream does, and what of the upstream this process did not know.
+    `?exclude=<part>`, which may be repeated, leaves a part out: a failure of what all gateways
+    share should not take every one of them out of service. `?verbose` adds the time that each part
+    took, the state of each route to the upstream, and the unknown events of the upstream.
 
     Raises:
         RequestError: there is no such part to leave out.
@@ -82,7 +82,7 @@ async def readyz(request: web.Request) -> web.Response:
             uptime_seconds=round(time.monotonic() - request.app[_STARTED_AT], 1),
             parts={part: _in_full(finding) for part, finding in findings.items()},
             routes=[_route(state) for state in request.app[ROUTES].states()],
-            drift=_drift(request.app[DRIFT]),
+            drift=_unknown_events(request.app[UNKNOWN_EVENTS]),
         )
     return json_response(body, status=200 if is_ready else 503)
 
@@ -110,16 +110,16 @@ def _in_full(finding: Finding) -> gateway.Part:
     return gateway.Part(finding.problem is None, finding.problem, milliseconds)
 
 
-def _route(route: RouteState) -> gateway.RouteState:
-    return gateway.RouteState(route.index, route.state, round(route.cooling_seconds, 1))
+def _route(route: RouteState) -> gateway.RouteStatus:
+    return gateway.RouteStatus(route.index, route.state, round(route.cooling_seconds, 1))
 
 
-def _drift(drift: Drift) -> gateway.Drift:
+def _unknown_events(unknown_events: UnknownEvents) -> gateway.UnknownEventList:
     kinds = [
         gateway.UnknownKind(each.kind, each.count, _iso(each.first_at), _iso(each.last_at))
-        for each in drift.seen()
+        for each in unknown_events.seen()
     ]
-    return gateway.Drift(_iso(drift.since), kinds)
+    return gateway.UnknownEventList(_iso(unknown_events.since), kinds)
 
 
 def _iso(seconds: float) -> str:
@@ -127,7 +127,7 @@ def _iso(seconds: float) -> str:
 
 
 async def metrics(request: web.Request) -> web.Response:
-    """Answer all figures in the Prometheus text format.
+    """Answer with all metrics in the Prometheus text format.
 
     Raises:
         NotFoundError: `metrics.enabled` is off.

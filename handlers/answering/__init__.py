@@ -1,4 +1,4 @@
-"""Answers as a stream or whole, for every dialect, and bytes in ranges.
+"""Answers as a stream or whole, for every dialect, and byte ranges.
 
 It may import `handlers/edge`, `service/answers`, `service/demands`, `service/keys`,
 `service/pipeline`, `service/ports`, `service/settings`, `service/stages/encode`,

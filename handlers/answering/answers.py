@@ -1,4 +1,4 @@
-"""The stages behind one answer, joined: what every dialect of text encodes."""
+"""Joins the stages behind one answer; every dialect of text encodes its result."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -35,21 +35,22 @@ async def rendered(
     *,
     is_flat: bool = True,
 ) -> Source:
-    """Join the stages behind a turn; nothing is sent before the first batch is asked for.
+    """Join the stages behind a turn; nothing is sent before the first batch is requested.
 
     Args:
-        request: of the caller.
+        request: the caller's request.
         chat: what it asks.
-        credential: whose turn it is.
-        outlet: where text may go past the stages, as long as nothing else has to see it.
-        is_flat: the dialect knows one text only, and no items.
+        credential: the caller's.
+        outlet: where the fast lane may send text, if no other stage has to see it.
+        is_flat: the dialect has one text and no items.
     """
     config, demand, turns = request.app[CONFIG], chat.demand, request.app[TURNS]
     bot_format = format_for(chat.profile, config.bot_mode)
     encoding = None if chat.max_tokens is None else await loaded_encoding()
     if demand is not None and demand.json_format is not None:
-        bot_format = RAW  # pictures and links beside it would make it no JSON
+        bot_format = RAW  # pictures and links beside JSON would break it
     render, is_limited = Render(bot_format), encoding is not None or bool(chat.stop)
+    request[RECORD].render = render
     lane = None if outlet is None or is_limited else FastLane(render, outlet)
     source = through(turns.run(chat, credential, lane), render)
     if is_flat:
@@ -60,7 +61,7 @@ async def rendered(
 
 
 async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:
-    """Return the tokens that the upstream told of, else count what was sent and what came back."""
+    """Return the upstream's token counts, else an estimate from the texts."""
     if (told := gathered.usage) is not None:
         return TokenCounts(
             told.prompt_tokens,
@@ -84,11 +85,11 @@ class Collecting:
         self._gathered = gathered
 
     def is_ready(self) -> bool:
-        """Return True: there is nothing to wait for."""
+        """Return True, since nothing can hold text up."""
         return True
 
     def put(self, text: str) -> None:
-        """Do nothing: what `gather` gets is all that is needed."""
+        """Do nothing; `gather` gets the same text."""
 
     def gather(self, pieces: list[Rendered]) -> None:
         """Take pieces of the answer."""
@@ -98,16 +99,16 @@ class Collecting:
 async def collected(
     source: Source, record: Record, take: Callable[[list[Rendered]], None], gathered: Gathered
 ) -> float:
-    """Take an answer to its end, and let its record learn how it ended.
+    """Read an answer to its end, and note in the record how it ended.
 
     Args:
         source: the batches of the answer.
         record: of the request.
-        take: is given each batch.
-        gathered: what those that were taken add up to.
+        take: called with each batch.
+        gathered: the sum of the batches taken.
 
     Returns:
-        The seconds this took, which are the upstream's and not ours.
+        The seconds spent waiting for the upstream.
 
     Raises:
         ServiceError: the turn failed before its first event.
@@ -128,7 +129,7 @@ async def collected(
 
 
 def overhead_header(request: web.Request, waited: float) -> dict[str, str]:
-    """Return the header that tells what this gateway took, without the seconds waited."""
+    """Return the header with the gateway's own time, which excludes the seconds waited."""
     overhead = asyncio.get_running_loop().time() - request[RECORD].received_at - waited
     request.app[METRICS].overhead_seconds.observe(overhead)
     return {OVERHEAD: f"{overhead * 1000:.1f}"}

@@ -1,8 +1,8 @@
-"""Answers with the bytes of a stored file, wherever they are: ranges, tags and conditions.
+"""Serves the bytes of stored files, with ranges, entity tags and conditions (RFC 9110).
 
-They are streamed by the rules of RFC 9110 from this machine's disk and from a store beyond it, so
-that callers cannot tell one from the other. One range is served; what asks for several, or is none,
-is answered whole.
+Bytes are streamed from this machine's disk or from a remote store, and callers cannot tell the
+difference. One range is served; a request for several ranges, or a malformed one, gets the whole
+file.
 """
 
 import asyncio
@@ -23,28 +23,28 @@ from service.vocabulary.errors import NotFoundError, StorageError
 
 _log = logging.getLogger("gateway.contents")
 _ANY = "*"
-_CHUNK_BYTES = 64 * 1024  # of which some are held for a caller that does not read on
+_CHUNK_BYTES = 64 * 1024  # a few of these are buffered for a slow caller
 _RANGE = re.compile(
     r"\s*bytes\s*=\s*(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))\s*", re.IGNORECASE
 )
 
 
 class DiskContent(Struct, frozen=True):
-    """The bytes of a file on this machine's disk (`RemoteContent`); they never change."""
+    """A stored file on this machine's disk (see `RemoteContent`); its bytes never change."""
 
     path: Path
     size_bytes: int
     made_at: float
 
     async def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes from `start` up to `end`.
+        """Yield the bytes from `start` up to, but not including, `end`.
 
         Raises:
             FileNotFoundError: the file is gone.
             StorageError: it cannot be read.
         """
         try:
-            # Opened and closed here, not in a thread: a cancellation would leave it open.
+            # Opened and closed here, not in a thread: a cancellation there would leave it open.
             with self.path.open("rb", buffering=0) as file:
                 while start < end:
                     size = min(_CHUNK_BYTES, end - start)
@@ -63,7 +63,7 @@ class DiskContent(Struct, frozen=True):
 async def content_response(
     request: web.Request, content: Content, headers: Mapping[str, str]
 ) -> web.StreamResponse:
-    """Answer the bytes, or the range of them that is asked for.
+    """Answer with the bytes, or with the range of them that the request asks for.
 
     Raises:
         NotFoundError: they are gone.
@@ -82,7 +82,7 @@ async def content_response(
 
 
 def _on_disk(path: Path) -> DiskContent | None:
-    """Return a file, or None if there is none; blocks."""
+    """Return the file, or None if there is none; blocks."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -93,12 +93,12 @@ def _on_disk(path: Path) -> DiskContent | None:
 
 
 def nothing_there(request: web.Request) -> NotFoundError:
-    """Return the error of a file that is not there, or never was, or is not the caller's."""
+    """Return the error for a file that is missing, or that belongs to another caller."""
     return NotFoundError(f"There is nothing at {request.rel_url.raw_path[:200]}.")
 
 
 def _judge(request: web.Request, response: web.StreamResponse, content: RemoteContent) -> range:
-    """Fill the head in; return which bytes go with it."""
+    """Set status and headers; return the range of bytes to send."""
     made_at, size = int(content.made_at), content.size_bytes  # HTTP's dates are whole seconds
     etag = f"{made_at:x}-{size:x}"
     status = _by_condition(request, etag, made_at)
@@ -125,7 +125,7 @@ def _judge(request: web.Request, response: web.StreamResponse, content: RemoteCo
 
 
 def _by_condition(request: web.Request, etag: str, made_at: int) -> HTTPStatus | None:
-    """Return the status of a request whose condition does not hold, in the order of RFC 9110."""
+    """Return the status if a condition of the request fails, in the order of RFC 9110, else None."""
     if (wanted := request.if_match) is not None:
         if not _is_among(etag, (one for one in wanted if not one.is_weak)):
             return HTTPStatus.PRECONDITION_FAILED
@@ -143,7 +143,7 @@ def _is_among(etag: str, tags: Iterable[ETag]) -> bool:
 
 
 def _asked(request: web.Request, size: int, etag: str, made_at: int) -> range | None:
-    """Return the range that is asked for, empty if there is no such one; None for the whole."""
+    """Return the range asked for, empty if it is outside the file; None for the whole file."""
     found = _RANGE.fullmatch(request.headers.get(hdrs.RANGE, ""))
     if found is None or not _is_same(request, etag, made_at):
         return None
@@ -157,13 +157,13 @@ def _asked(request: web.Request, size: int, etag: str, made_at: int) -> range | 
 
 
 def _is_same(request: web.Request, etag: str, made_at: int) -> bool:
-    """Tell whether what the caller has a part of, if he says so, is this very file."""
+    """Tell whether the caller's part, named by `If-Range`, is of this very file."""
     known = request.headers.get(hdrs.IF_RANGE, "").strip()
     if not known:
         return True
     if (date := request.if_range) is not None:
         return int(date.timestamp()) == made_at
-    return known == f'"{etag}"'  # and not a weak tag, which parts cannot be joined by
+    return known == f'"{etag}"'  # not a weak tag, by which parts must not be joined
 
 
 async def _send(
@@ -171,7 +171,7 @@ async def _send(
 ) -> None:
     async with aclosing(content.read(span.start, span.stop)) as chunks:
         try:
-            first = await anext(chunks, b"")  # ahead of the head: an error still has its status
+            first = await anext(chunks, b"")  # before the head: an error still has its status
         except FileNotFoundError:
             raise nothing_there(request) from None
         await response.prepare(request)
@@ -182,6 +182,6 @@ async def _send(
         except (StorageError, FileNotFoundError) as error:
             _log.warning("a stored file broke off while it was sent: %s", error)
             if request.transport is not None:
-                request.transport.abort()  # what arrived shall not look whole
+                request.transport.abort()  # so that the part that arrived does not look complete
         except ConnectionResetError:
             pass  # the caller left

@@ -1,8 +1,31 @@
-"""The only writer of a streamed answer (spec 6.3 and 6.4).
+"""Writes streamed answers; no other module does (spec 6.3 and 6.4).
 
-Until the head is out an error has its true status; afterwards it is an event of
-the stream. One batch is one write, and nothing else is done for each of them: a
-timer beside the stream sends the head when it is due and fills silences.
+Theory of operation
+-------------------
+
+*The head.* An error has its true HTTP status until the head is sent; afterwards it is an event of
+the stream. So the head waits for the first text, but no longer than `head_seconds`, after which
+proxies would give up. A failure before it is returned by `run`, for a plain error reply.
+
+*Text.* One batch is one write, and nothing else is done per batch: no timer is set or cancelled.
+The fast lane writes through the same object (`is_ready`, `put`, `gather`), from a callback, past
+all batches. Only the counter `_writes` tells a silence that there was text.
+
+*Keep-alives.* In a silence two kinds are due, each at its own interval: a comment, which keeps
+proxies and read timers content, and an event without content, for clients that count events.
+
+    : ping
+
+One timer looks every quarter of the shorter interval. If text was written since the last look, or
+if the caller is not reading, the silence begins anew: keep-alives for a caller that does not read
+would only pile up. A task is made only when a keep-alive is due; if its connection is broken, it
+says nothing, because the writer of text will notice and end the answer.
+
+*Slow callers.* `UNSENT_BYTES` may be on their way to the caller, counting the kernel. Beyond that a
+write waits, then the stages, then the read of the upstream. So a slow caller costs little memory.
+
+*The end.* The last text and the end are one write, which also ends the body, because some clients
+close the connection at `[DONE]`. After it nothing may be written, so the timer stops before.
 """
 
 import asyncio
@@ -25,16 +48,16 @@ from service.vocabulary.errors import ServiceError, UpstreamCutError
 from service.vocabulary.events import Failure, TurnEnded
 from service.vocabulary.rendered import Rendered, TokenCounts
 
-# No proxy on the way may keep events back (openai-wire 2).
+# Keeps proxies on the way from buffering events (openai-wire 2).
 _HEADERS = {
     hdrs.CONTENT_TYPE: "text/event-stream; charset=utf-8",
     hdrs.CACHE_CONTROL: "no-cache",
     "X-Accel-Buffering": "no",
 }
-# How late a keep-alive may be, as a part of its interval: silence is looked for this often.
+# Looks for silence per keep-alive interval, so a keep-alive may be late by a quarter of it.
 _LOOKS_PER_INTERVAL = 4
-# What may wait for a slow caller, in this process and unsent in the kernel, before the upstream
-# waits as well: some seconds of the fastest answer.
+# Bytes for a slow caller, buffered in this process and unsent in the kernel, before the upstream
+# has to wait as well: some seconds of the fastest answer.
 UNSENT_BYTES = 16 * 1024
 
 
@@ -58,48 +81,48 @@ Piece = TypeVar("Piece")
 
 
 class Events(Protocol[Piece]):
-    """The events of one answer in one dialect, as bytes that are written as they are."""
+    """The events of one answer in one dialect, as bytes ready to be written."""
 
     @property
     def gathered(self) -> Gathered:
-        """All that was rendered so far."""
+        """The sum of all that was rendered so far."""
 
     @property
     def opening(self) -> bytes:
-        """What the stream begins with."""
+        """The first bytes of the stream."""
 
     def keep_alive(self) -> bytes:
-        """Return an event that says nothing, for clients that count events."""
+        """Return an event without content, for clients that count events."""
 
     def text(self, text: str, /) -> bytes:
-        """Return the events of text whose pieces come to `gather` later."""
+        """Return the events for text whose pieces come to `gather` later."""
 
     def gather(self, pieces: list[Rendered], /) -> None:
-        """Take pieces into `gathered` whose events are out."""
+        """Add pieces whose events have been sent to `gathered`."""
 
     def feed_batch(self, batch: list[Piece], /) -> bytes:
-        """Return the events of a batch, which `gathered` takes in."""
+        """Return the events of a batch, and add it to `gathered`."""
 
     def finish(self, counts: TokenCounts | None, /) -> bytes:
-        """Return what ends a complete answer; `counts` is what was settled."""
+        """Return the end of a complete answer; `counts` is the result of `settle`."""
 
     def fail(self, failure: Failure, /) -> bytes:
-        """Return what ends a failed answer."""
+        """Return the end of a failed answer."""
 
 
 Settle = Callable[[], Awaitable[TokenCounts | None]]
 
 
 class EventStream(Generic[Piece]):
-    """Writes one answer; `run` it once.
+    """Writes one answer; call `run` once. It is also the `Outlet` of the fast lane.
 
     Args:
-        request: of the caller; its record learns when the first text went out.
-        response: what is written to.
+        request: the caller's; its record learns when the first text was sent.
+        response: the response to write to.
         events: turns batches into events.
         settings: pace and keep-alive.
-        settle: awaited when the answer is complete, before its end is written and
-            after its text; returns the tokens to tell of, if any.
+        settle: awaited when the answer is complete, after its text and before its end
+            is written; returns the token counts to send, if any.
     """
 
     def __init__(
@@ -119,8 +142,8 @@ class EventStream(Generic[Piece]):
         self._opening = asyncio.Lock()
         self._protocol = request.protocol
         writer = request.writer
-        self._writer = writer if isinstance(writer, StreamWriter) else None  # else no fast lane
-        self._writes = 0  # how often text was written
+        self._writer = writer if isinstance(writer, StreamWriter) else None  # None: no fast lane
+        self._writes = 0  # writes of text so far
         self._group: asyncio.TaskGroup | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._beside: asyncio.Task[None] | None = None
@@ -128,10 +151,10 @@ class EventStream(Generic[Piece]):
     async def run(
         self, source: AsyncGenerator[list[Piece], None], record: Record
     ) -> Failure | None:
-        """Write the answer to its end; a caller that leaves ends it, and closes the source.
+        """Write the answer to its end; a caller that leaves ends it and closes the source.
 
         Returns:
-            The failure, if nothing was written and the caller can get its true status.
+            The failure, if nothing was written yet and the caller can get its true status.
         """
         head_at = record.received_at + self._settings.head_seconds
         async with asyncio.TaskGroup() as self._group:
@@ -173,15 +196,15 @@ class EventStream(Generic[Piece]):
             await asyncio.sleep(self._settings.delay_seconds)
 
     async def _put(self, data: bytes) -> None:
-        """Write, and wait while the caller does not take what was written before."""
+        """Write, then wait while the caller does not read what was written before."""
         await self._response.write(data)
-        if self._request.protocol.writing_paused:  # `write` itself waits for 64 KiB and more
+        if self._request.protocol.writing_paused:  # `write` itself waits only above 64 KiB
             await self._request.writer.drain()
 
-    # An EventStream is also the outlet of a fast lane.
+    # The methods of `Outlet`, for the fast lane.
 
     def is_ready(self) -> bool:
-        """Return whether text can be written without waiting: the head is out, the caller reads."""
+        """Tell whether text can be written without waiting: the head is sent, the caller reads."""
         protocol = self._protocol
         return (
             self._writes > 0
@@ -192,30 +215,33 @@ class EventStream(Generic[Piece]):
         )
 
     def put(self, text: str) -> None:
-        """Write text when `is_ready` says so."""
+        """Write text; only called while `is_ready`."""
         self._writes += 1
+        self._put_at_once(self._events.text(text))
+
+    def _put_at_once(self, data: bytes) -> None:
+        """Write, but do not drain. The next ordinary write does, and notices a closed connection."""
         if self._writer is not None:
-            # It never waits: not to drain is left to whoever writes next, as is that the caller left.
-            writing = self._writer.write(self._events.text(text), drain=False)
+            writing = self._writer.write(data, drain=False)
             with suppress(StopIteration, ConnectionError):
                 writing.send(None)
 
     def gather(self, pieces: list[Rendered]) -> None:
-        """Take pieces whose text was put."""
+        """Note the pieces of text that was put."""
         self._events.gather(pieces)
 
     def _limit_buffers(self) -> None:
-        """Let little wait for the caller: what does has been read, parsed and kept for nobody."""
+        """Keep the buffers for the caller small: a slow one shall slow the upstream down."""
         transport = self._request.transport
         if transport is None:
             return
         transport.set_write_buffer_limits(UNSENT_BYTES)
         if (sock := transport.get_extra_info("socket")) is not None:
-            with suppress(OSError):  # of a Unix socket, and of a system without it
+            with suppress(OSError):  # a Unix socket, or a system without the option
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
     async def _open(self, record: Record) -> bytes:
-        """Send the head if it is not out yet; return what has to be written first."""
+        """Send the head unless it is sent; return the bytes that must be written first."""
         async with self._opening:
             if self._is_open:
                 return b""
@@ -228,7 +254,7 @@ class EventStream(Generic[Piece]):
 
     def _watch_silence(self) -> None:
         if self._timer is not None:
-            self._timer.cancel()  # of the head
+            self._timer.cancel()  # the timer for the head
         loop = asyncio.get_running_loop()
         silence = _Silence(self._settings, loop.time())
         if silence.pause_seconds:
@@ -241,7 +267,7 @@ class EventStream(Generic[Piece]):
         counts = None
         if self._settle is not None:
             if frames:
-                await self._write(frames, record)  # text does not wait for figures
+                await self._write(frames, record)  # so that text does not wait for token counts
                 frames = b""
             counts = await self._settle()
         await self._close(frames, self._events.finish(counts), record)
@@ -257,14 +283,14 @@ class EventStream(Generic[Piece]):
         return None
 
     async def _close(self, frames: bytes, end: bytes, record: Record) -> None:
-        """Write the end and end the body at once: some clients leave at `[DONE]` (openai-wire 1)."""
+        """Write the end and close the body at once: some clients leave at `[DONE]` (openai-wire 1)."""
         if frames and record.first_text_at is None:
             record.first_text_at = asyncio.get_running_loop().time()
         last = await self._open(record) + frames + end
-        self._stop_looking()  # nothing must be written behind the end
+        self._stop_looking()  # nothing may be written after the end
         await self._response.write_eof(last)
 
-    # --- signs of life: a timer, and a task only when one is due -------------------------
+    # --- keep-alives: a timer, and a task only when one is due ------------------------------
 
     def _at_head_time(self, record: Record) -> None:
         self._do(self._send_head(record))
@@ -274,18 +300,18 @@ class EventStream(Generic[Piece]):
             await self._response.write(opening + PING)
 
     def _look(self, silence: "_Silence") -> None:
-        """Send a sign of life if one is due, and look again later."""
+        """Send a keep-alive if one is due, and look again later."""
         loop = asyncio.get_running_loop()
-        # A caller that reads nothing gets no signs of life: they would only pile up.
+        # A caller that does not read gets no keep-alives: they would only pile up.
         is_quiet = not self._protocol.writing_paused
         if due := silence.due(loop.time(), self._writes, is_quiet=is_quiet):
             comment = PING if COMMENT in due else b""
-            chunk = self._events.keep_alive() if CHUNK in due else b""  # some dialects count them
-            self._do(self._response.write(comment + chunk))
+            chunk = self._events.keep_alive() if CHUNK in due else b""  # some dialects number them
+            self._put_at_once(comment + chunk)  # no event of the answer may come between
         self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something beside the writer of text; a connection that breaks is that one's matter."""
+        """Run a task beside the writer of text, which is the one to handle a broken connection."""
 
         async def doing() -> None:
             with suppress(ConnectionError):
@@ -299,18 +325,18 @@ class EventStream(Generic[Piece]):
             self._timer.cancel()
         if self._beside is not None:
             self._beside.cancel()
-        self._timer = self._beside = self._group = None  # which hold this, and the answer
+        self._timer = self._beside = self._group = None  # they refer to the answer
 
 
 COMMENT, CHUNK = "comment", "chunk"  # for proxies and read timers; for clients that count events
 
 
 class _Silence:
-    """Tells which signs of life are due, of a stream that is open now.
+    """Tells which keep-alives are due in an open stream.
 
     Args:
-        settings: how often each kind is due in silence, in seconds; 0: never.
-        now: on the event loop's clock.
+        settings: the interval of each kind in seconds; 0: never.
+        now: a time of the event loop's clock.
     """
 
     def __init__(self, settings: StreamConfig, now: float) -> None:
@@ -324,11 +350,11 @@ class _Silence:
 
     @property
     def pause_seconds(self) -> float:
-        """How long to wait before looking again; 0: nothing will ever be due."""
+        """The seconds between two looks; 0 if no keep-alive is ever due."""
         return min(self._seconds.values(), default=0.0) / _LOOKS_PER_INTERVAL
 
     def due(self, now: float, writes: int, *, is_quiet: bool) -> list[str]:
-        """Return the kinds that are due, which then count as sent; `writes` grows with the text."""
+        """Return the kinds that are due, and count them as sent; `writes` grows with the text."""
         if writes != self._writes or not is_quiet:
             self._writes = writes
             self._since = dict.fromkeys(self._seconds, now)

@@ -1,4 +1,4 @@
-"""`POST /v1/audio/speech`: a text, or an answer that is there already, as sound (openai-wire 9)."""
+"""`POST /v1/audio/speech`: reads a text, or an existing answer, aloud (openai-wire 9)."""
 
 import logging
 from typing import Any
@@ -41,14 +41,14 @@ _log = logging.getLogger("gateway.speech")
 
 
 class _Inert(Struct, frozen=True, kw_only=True):
-    """Known fields that have no effect, for their types: the upstream has no such settings."""
+    """Known fields without effect, declared for their types: the upstream has no such settings."""
 
     speed: float | None = None
     instructions: str | None = None
 
 
 class SpeechFields(_Inert, frozen=True, kw_only=True):
-    """The body of a request for speech, its shape checked."""
+    """The body of a request for speech, checked for its shape."""
 
     input: str = ""
     model: str | None = None
@@ -63,7 +63,7 @@ HONOURED = frozenset(SpeechFields.__struct_fields__) - frozenset(_Inert.__struct
 
 
 async def speech(request: web.Request) -> web.StreamResponse:
-    """Read a text aloud, as it arrives from the upstream.
+    """Read a text aloud, and send the sound as it arrives from the upstream.
 
     Raises:
         ServiceError: the request is wrong, or no sound came.
@@ -84,7 +84,7 @@ async def speech(request: web.Request) -> web.StreamResponse:
             raise
         _log.warning("speech broke off while it was sent: %s", error)
         if request.transport is not None:
-            request.transport.abort()  # what arrived shall not look whole
+            request.transport.abort()  # so that the part that arrived does not look complete
     return response
 
 
@@ -96,7 +96,7 @@ async def _send(request: web.Request, response: web.StreamResponse, sound: Sound
     async for chunk in sound.chunks:
         try:
             await response.write(chunk)
-        except ConnectionResetError:  # the caller left; the upstream did not break
+        except ConnectionResetError:  # the caller left; the upstream is not to blame
             record.abandon()
             return
     record.outcome = Outcome.COMPLETE
@@ -106,7 +106,7 @@ def _order(body: bytes, arrival: Arrival, config: Config) -> SpeechOrder:
     fields = decode_json(body, SpeechFields)
     message = _message(fields)
     if message is not None and fields.model is not None:
-        check_model(arrival.models, fields.model)  # that of a turn is checked there
+        check_model(arrival.models, fields.model)  # a turn checks its model itself
     if message is None:
         _check_text(fields.input)
     elif fields.input.strip():
@@ -122,7 +122,7 @@ def _order(body: bytes, arrival: Arrival, config: Config) -> SpeechOrder:
 
 
 def _chat(fields: SpeechFields, arrival: Arrival, config: Config) -> ChatRequest:
-    """Return the turn that has the text repeated."""
+    """Return the turn that makes a model repeat the text."""
     asked = None if fields.model is None else model_name(fields.model)
     return ChatRequest(
         request_id=arrival.request_id,

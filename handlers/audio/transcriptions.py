@@ -1,4 +1,4 @@
-"""`POST /v1/audio/transcriptions`: a recording as text (openai-wire 9)."""
+"""`POST /v1/audio/transcriptions`: transcribes a recording (openai-wire 9)."""
 
 import re
 
@@ -22,19 +22,19 @@ MAX_FILE_BYTES = 25 * 1024 * 1024  # OpenAI's own limit
 FORMATS = ("json", "text", "verbose_json")
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _TRUE, _FALSE = frozenset({"true", "1"}), frozenset({"", "false", "0"})
-# The upstream chooses its model; a name is required by OpenAI, and all of them mean "write down".
+# OpenAI requires a model name; here every name is accepted, since the upstream picks its model.
 _HONOURED = frozenset({"model", "language", "response_format", "stream"})
 
 
 async def transcriptions(request: web.Request) -> web.Response:
-    """Write the recording of a form down.
+    """Transcribe the recording in a form.
 
     Raises:
-        ServiceError: the form is wrong, or the upstream did not write it down.
+        ServiceError: the form is wrong, or the upstream did not transcribe it.
     """
     config, record, uploads = request.app[CONFIG], request[RECORD], request.app[UPLOADS]
     credential = credential_of(request)
-    await request.app[TOKENS].caller(credential)  # nobody waits for an upload to be told of a key
+    await request.app[TOKENS].caller(credential)  # refuses a bad key before the upload
     limit = min(config.server.max_upload_bytes, MAX_FILE_BYTES + MAX_FIELD_BYTES)
     async with open_form(request, uploads.incoming, limit) as form:
         check_model(credential.models, form.text("model"))
@@ -61,7 +61,7 @@ async def transcriptions(request: web.Request) -> web.Response:
 
 
 def _events(text: str) -> bytes:
-    """Return the text as the events of a stream: it comes from the upstream in one piece."""
+    """Return the text as the events of a stream, in one piece as the upstream sends it."""
     events = (TranscriptDelta(text), TranscriptDone(text))
     return b"".join(b"data: " + to_json(event) + b"\n\n" for event in events)
 

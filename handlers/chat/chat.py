@@ -23,7 +23,7 @@ from service.vocabulary.credentials import Credential
 from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
 
-# One letter or digit for each value of a byte, as even as 62 go into 256.
+# One letter or digit for each value of a byte, as evenly as 62 divide 256.
 _ID_CHARS = ((string.ascii_letters + string.digits) * 5)[:256].encode()
 _ID_LENGTH = 29  # as OpenAI's own
 
@@ -37,10 +37,9 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
     # No name for the body: it may be long, and would be kept until the last event.
-    fields = chat_request(
-        await read_body(request, config.server.max_body_bytes), arrival_of(request)
-    )
-    record.chat = chat = await checked(fields)
+    arrival = arrival_of(request)
+    fields = chat_request(await read_body(request, config.server.max_body_bytes), arrival)
+    record.chat = chat = await checked(fields, is_native=arrival.is_native)
     meta = ReplyMeta(
         id=f"chatcmpl-{secrets.token_bytes(_ID_LENGTH).translate(_ID_CHARS).decode()}",
         created=int(time.time()),

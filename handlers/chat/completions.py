@@ -1,4 +1,4 @@
-"""`POST /v1/completions`, the form before chats: a prompt, which is one message of the user."""
+"""`POST /v1/completions`, the form before chats: a prompt, sent as one message of the user."""
 
 import secrets
 import time
@@ -39,7 +39,7 @@ class _StreamOptions(Struct, frozen=True):
 
 
 class _Inert(Struct, frozen=True, kw_only=True):
-    """Known fields that have no effect, for their types."""
+    """Known fields without effect, declared for their types."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -52,7 +52,7 @@ class _Inert(Struct, frozen=True, kw_only=True):
 
 
 class CompletionFields(_Inert, frozen=True, kw_only=True):
-    """The body of a request for a completion, its shape checked."""
+    """The body of a request for a completion, checked for its shape."""
 
     model: str
     prompt: str | list[Any]
@@ -71,7 +71,7 @@ HONOURED = frozenset(CompletionFields.__struct_fields__) - frozenset(_Inert.__st
 
 
 class _Asked(Struct, frozen=True):
-    """A completion as asked for; `echo` goes before its text."""
+    """A checked completion; `echo` is put before its text."""
 
     chat: ChatRequest
     echo: str
@@ -101,10 +101,10 @@ async def completions(request: web.Request) -> web.StreamResponse:
 
 
 def read_completion(body: bytes, arrival: Arrival) -> _Asked:
-    """Return what a body asks for.
+    """Return the completion that a body asks for.
 
     Raises:
-        RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
+        RequestError: it is not JSON, a field is wrong, or it asks for something unsupported.
     """
     fields = decode_json(body, CompletionFields)
     prompt = _prompt(fields.prompt)
@@ -128,7 +128,7 @@ def read_completion(body: bytes, arrival: Arrival) -> _Asked:
 
 
 def _prompt(prompt: str | list[Any]) -> str:
-    """Return the only prompt; SDKs and LangChain send a list of one."""
+    """Return the only prompt; SDKs and LangChain send it as a list of one."""
     prompts = [prompt] if isinstance(prompt, str) else prompt
     if len(prompts) != 1:
         raise refusal("prompt", "only 1 prompt for a request can be answered; send one string")
@@ -138,7 +138,7 @@ def _prompt(prompt: str | list[Any]) -> str:
 
 
 def _refuse_unsupported(fields: CompletionFields) -> None:
-    """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    """Refuse fields that must not be ignored, because the caller would misread the answer."""
     check_ranges(fields)
     for name in ("n", "best_of"):
         if getattr(fields, name) not in (None, 1):

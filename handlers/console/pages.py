@@ -1,6 +1,7 @@
-"""`GET /` and `GET /console/{path}`: the console, a page that needs nothing but this gateway.
+"""`GET /` and `GET /console/{path}`: the console, a page that needs only this gateway.
 
-Programs that ask for `/` get JSON; who names `text/html`, as browsers do, gets the page.
+Programs that ask for `/` get JSON; a request that accepts `text/html`, as browsers do, gets the
+page.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ _MEDIA_TYPES = {
 }
 _RANGE = re.compile(r"\s*([\w*]+/[\w*.+-]+)\s*(?:;.*?\bq=([01](?:\.\d+)?))?")
 _HEADERS = {
-    # Looked for anew each time, since the files refer to each other by names that never change.
+    # Revalidated each time, since the files refer to each other by names that never change.
     hdrs.CACHE_CONTROL: "no-cache",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -43,7 +44,7 @@ _HEADERS = {
 
 
 class Asset(Struct, frozen=True):
-    """One file of the console, as it is sent."""
+    """One file of the console, ready to be sent."""
 
     body: bytes
     compressed: bytes
@@ -53,7 +54,7 @@ class Asset(Struct, frozen=True):
 
 @cache
 def assets() -> dict[str, Asset]:
-    """Return all files of the console by their paths; reads the disk, once."""
+    """Return all files of the console by path; reads the disk, once."""
     found = (path for path in STATIC.rglob("*") if path.suffix in _MEDIA_TYPES)
     return {path.relative_to(STATIC).as_posix(): _asset(path) for path in found}
 
@@ -63,14 +64,14 @@ def _asset(path: Path) -> Asset:
     return Asset(
         body=body,
         compressed=gzip.compress(body, mtime=0),
-        # Weak: one for the plain and the compressed form.
+        # Weak: the plain and the compressed form share it.
         etag=ETag(hashlib.sha256(body).hexdigest()[:32], is_weak=True),
         media_type=_MEDIA_TYPES[path.suffix],
     )
 
 
 async def root(request: web.Request) -> web.Response:
-    """Answer the page to browsers, and to all others what this is and where its parts are."""
+    """Answer browsers with the page, and all others with the index in JSON."""
     config = request.app[CONFIG]
     if prefers_page(request.headers.get(hdrs.ACCEPT, "")):
         response = await _sent(request, PAGE)
@@ -82,19 +83,19 @@ async def root(request: web.Request) -> web.Response:
 
 
 async def asset(request: web.Request) -> web.Response:
-    """Answer a part of the page.
+    """Answer with a file of the page.
 
     Raises:
-        HTTPNotFound: there is no such part.
+        HTTPNotFound: there is no such file.
     """
     path = request.match_info["path"]
-    if path == PAGE:  # it is at `/`, with its policy and no other
+    if path == PAGE:  # it is served at `/` only, with its policy
         raise web.HTTPNotFound
     return await _sent(request, path)
 
 
 def prefers_page(accept: str) -> bool:
-    """Return whether an Accept header names HTML, and nothing about JSON before it."""
+    """Tell whether an Accept header names HTML before any JSON."""
     weights: dict[str, float] = {}
     for given in accept.lower().split(","):
         if found := _RANGE.match(given):
@@ -106,7 +107,7 @@ def prefers_page(accept: str) -> bool:
 def content_policy(public_url: str) -> str:
     """Return the page's Content-Security-Policy: this gateway only, nothing inline.
 
-    Pictures may come from `server.public_url`, too: it is where this gateway is said to be.
+    Pictures may also come from `server.public_url`, the gateway's public address.
     """
     pictures = f" {origin}" if (origin := _origin(public_url)) else ""
     return "; ".join(

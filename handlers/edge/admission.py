@@ -1,6 +1,6 @@
-"""Who gets in: as many requests as this gateway takes at once, and good gateway keys only.
+"""Admits requests: as many as the gateway serves at once, and only with a valid gateway key.
 
-Everything that is not for whoever looks after the gateway passes here before its handler runs.
+Every request passes here before its handler runs, except those for operators.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from handlers.edge.headers import CREDENTIAL, sent_credential
+from handlers.edge.headers import CREDENTIAL, choose_credential, sent_credentials
 from handlers.edge.record import RECORD
 from service.keys import CONFIG, GATEWAY_KEYS, KEY_LIMITS
 from service.vocabulary.errors import AuthError, KeyScopeError, OverloadedError
@@ -16,13 +16,13 @@ from service.vocabulary.gateway_keys import Granted, is_gateway_key
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-# Asked by what restarts a gateway that does not answer: a busy one must not be restarted.
+# For probes and monitoring: a busy gateway must not be restarted because it is busy.
 _FOR_OPERATORS = frozenset({"/healthz", "/readyz", "/metrics"})
 _BUSY_SECONDS = 5.0  # of Retry-After
 
 
-class _Open:
-    """The requests of this process that are being answered."""
+class _OpenRequests:
+    """The number of requests that this process is answering."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -33,7 +33,7 @@ class _Open:
         """Count a request for as long as the block runs.
 
         Raises:
-            OverloadedError: there are too many; 0 is no limit.
+            OverloadedError: there are too many; a limit of 0 means none.
         """
         if self._limit and self._number >= self._limit:
             message = (
@@ -48,24 +48,24 @@ class _Open:
             self._number -= 1
 
 
-_OPEN = web.AppKey("_OPEN", _Open)
+_OPEN = web.AppKey("_OPEN", _OpenRequests)
 
 
 def install_admission(app: web.Application) -> None:
-    """Put the limits before the application's routes."""
-    app[_OPEN] = _Open(app[CONFIG].server.max_requests)
+    """Put the limits in front of the application's routes."""
+    app[_OPEN] = _OpenRequests(app[CONFIG].server.max_requests)
     app.middlewares.append(admission)
 
 
 @web.middleware
 async def admission(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Let a request in, with the credential that its gateway key stands for.
+    """Admit a request, with the credential that its gateway key stands for.
 
     Raises:
         OverloadedError: there are too many requests.
         AuthError: the gateway key is unknown, or was revoked.
         KeyScopeError: it is for another account.
-        KeyLimitError: it asks too often, or too much at once.
+        KeyLimitError: it has reached one of its limits.
         StorageError: the gateway keys cannot be read.
     """
     if request.path in _FOR_OPERATORS:
@@ -81,17 +81,30 @@ async def admission(request: web.Request, handler: _Handler) -> web.StreamRespon
 
 
 def _granted(request: web.Request) -> Granted | None:
-    """Return what the request's gateway key is good for, None if it has none."""
+    """Return the key record and credential of the request's gateway key, None if it has none.
+
+    Of several keys the first valid one counts.
+    """
     keys = request.app.get(GATEWAY_KEYS)
     if keys is None:
         return None
     try:
-        sent = sent_credential(request)
+        sent = sent_credentials(request)
     except AuthError:
-        return None  # for the handler to say, if it needs one
-    if not is_gateway_key(sent.token):
-        return None
-    granted = keys.find(sent.token)
-    if sent.account_id not in (None, granted.credential.account_id):
-        raise KeyScopeError("This key is for one account only; leave the account id out.")
-    return granted
+        return None  # a handler that needs a credential refuses it
+    refused: AuthError | None = None
+    for one in sent:
+        if not is_gateway_key(one.token):
+            choose_credential(request, one)
+            return None
+        try:
+            granted = keys.find(one.token)
+        except AuthError as error:
+            refused = refused or error
+            continue
+        if one.account_id not in (None, granted.credential.account_id):
+            raise KeyScopeError("This key is for one account only; leave the account id out.")
+        return granted
+    if refused is not None:
+        raise refused
+    return None

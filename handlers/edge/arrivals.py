@@ -1,4 +1,4 @@
-"""What is known of a request besides its body."""
+"""What is known of a request apart from its body."""
 
 from aiohttp import web
 
@@ -16,11 +16,11 @@ MAX_KEY_CHARS = 255
 
 
 def arrival_of(request: web.Request) -> Arrival:
-    """Return when and how a request came, and what the settings add to it.
+    """Return the time and manner of a request's arrival, with defaults from the settings.
 
     Raises:
         AuthError: its credential is missing, malformed, or for an upstream that is not there.
-        RequestError: its idempotency key is none.
+        RequestError: its idempotency key is malformed.
     """
     config, record, granted = request.app[CONFIG], request[RECORD], request.get(CREDENTIAL)
     record.upstream = request.app[CHOICE].upstream_of(credential_of(request))

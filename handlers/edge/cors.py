@@ -1,10 +1,11 @@
-"""Answers to browsers about other origins (openai-wire 2, rule 27)."""
+"""CORS: which pages of other origins may use the gateway (openai-wire 2, rule 27)."""
 
 import re
 
 from aiohttp import hdrs, web
 
 from handlers.edge.headers import (
+    ESTIMATED,
     IGNORED_FIELDS,
     OVERHEAD,
     RETRY_AFTER,
@@ -15,20 +16,23 @@ from service.connections.bad_http import REQUEST_ID
 
 _METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
 _EXPOSED = ", ".join(
-    (REQUEST_ID, UPSTREAM_MODEL, IGNORED_FIELDS, OVERHEAD, RETRY_AFTER, SHOULD_RETRY)
+    (
+        *(REQUEST_ID, "request-id", UPSTREAM_MODEL, IGNORED_FIELDS, OVERHEAD),
+        *(ESTIMATED, RETRY_AFTER, SHOULD_RETRY),
+    )
 )
 _DEFAULT_HEADERS = "authorization, content-type"
-_MAX_AGE_SECONDS = "86400"  # the longest that any browser keeps it
+_MAX_AGE_SECONDS = "86400"  # the longest time that any browser keeps it
 _FIELD_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,4096}")
 
 
 def is_preflight(request: web.Request) -> bool:
-    """Return whether a browser asks what it may send; such a request carries no key."""
+    """Tell whether this is a preflight of a browser, which carries no key."""
     return request.method == hdrs.METH_OPTIONS and hdrs.ORIGIN in request.headers
 
 
 def preflight_response(request: web.Request) -> web.Response:
-    """Allow what is asked for: `*` never covers Authorization, so names are echoed."""
+    """Allow the headers asked for by name, because `*` never covers Authorization."""
     wanted = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "")
     headers = {
         hdrs.ACCESS_CONTROL_ALLOW_METHODS: _METHODS,

@@ -1,69 +1,105 @@
-"""What is read from and written to HTTP headers, safe against what a header cannot carry."""
+"""Reads and writes HTTP headers safely, whatever characters their values hold."""
 
 import math
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from service.connections.bad_http import REQUEST_ID, new_request_id
 from service.vocabulary.credentials import Credential, read_credential
+from service.vocabulary.errors import AuthError
 from service.vocabulary.events import Failure
+from service.vocabulary.gateway_keys import is_foreign_key, is_gateway_key
 
 UPSTREAM_MODEL = "x-upstream-model"
 IGNORED_FIELDS = "x-ignored-fields"
 OVERHEAD = "x-gateway-overhead-ms"
+ESTIMATED = "x-usage-estimated"  # for answers without a field for it
 RETRY_AFTER = "Retry-After"
 SHOULD_RETRY = "x-should-retry"
-# Node's SDK sleeps as long as it is told: above this, it is told not to (openai-wire 1, rule 13).
+# Node's SDK sleeps for as long as it is told; above this it is told not to retry (openai-wire 1,
+# rule 13).
 MAX_RETRY_AFTER_SECONDS = 60
 
-CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)  # only there for a gateway key
+CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)  # set for gateway keys only
+_CHOSEN = web.RequestKey("_CHOSEN", Credential)  # set where several were sent
 
-_SECRET_HEADERS = ("Authorization", "api-key")
+_API_KEYS = ("api-key", "x-api-key")  # the second is Anthropic's
+_SECRET_HEADERS = (hdrs.AUTHORIZATION, *_API_KEYS)
 _ACCOUNT_ID = "ChatGPT-Account-ID"
 _SEPARATORS = re.compile(r"[\s,]+")
-_MAX_WORD_CHARS = 6  # `Bearer`; shorter ones are no secrets, and may stand anywhere
+_MAX_WORD_CHARS = 6  # the length of `Bearer`; shorter words are no secrets
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_MAX_MODEL_CHARS = 255  # as of one that is asked for; clients refuse an answer with a longer header
+_MAX_MODEL_CHARS = 255  # as of a requested name; clients refuse an answer with a longer header
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
 def request_id_of(request: web.Request) -> str:
-    """Return the caller's own id of this request if it is sane, else a new one."""
+    """Return the caller's own id of this request if it is valid, else a new one."""
     given = request.headers.get(REQUEST_ID, "")
     return given if _SANE_ID.fullmatch(given) else new_request_id()
 
 
 def credential_of(request: web.Request) -> Credential:
-    """Return the caller's credential, or that for which the caller's gateway key stands.
+    """Return the caller's credential, or the one that its gateway key stands for.
 
     Raises:
         AuthError: missing or malformed.
     """
-    granted = request.get(CREDENTIAL)
-    return sent_credential(request) if granted is None else granted
+    known = request.get(CREDENTIAL) or request.get(_CHOSEN)
+    return sent_credential(request) if known is None else known
+
+
+def choose_credential(request: web.Request, sent: Credential) -> None:
+    """Use this one of the credentials that were sent."""
+    request[_CHOSEN] = sent
 
 
 def sent_credential(request: web.Request) -> Credential:
-    """Return the credential as it was sent.
+    """Return the credential as it was sent, the first of several.
 
     Raises:
         AuthError: missing or malformed.
     """
-    authorization, api_key = (request.headers.get(name) for name in _SECRET_HEADERS)
-    return read_credential(authorization, api_key, request.headers.get(_ACCOUNT_ID))
+    return sent_credentials(request)[0]
+
+
+def sent_credentials(request: web.Request) -> list[Credential]:
+    """Return the credentials as they were sent, the bearer first; there is at least one.
+
+    Some clients send a second key, meant for another service, in another header; it comes last.
+
+    Raises:
+        AuthError: missing, or the first is malformed and no other is valid.
+    """
+    account_id = request.headers.get(_ACCOUNT_ID)
+    authorization = request.headers.get(hdrs.AUTHORIZATION)
+    keys = [key for name in _API_KEYS if (key := request.headers.get(name))]
+    given = [(authorization, None)] if authorization is not None or not keys else []
+    found: list[Credential] = []
+    problems: list[AuthError] = []
+    for bearer, key in (*given, *((None, key) for key in keys)):
+        try:
+            found.append(read_credential(bearer, key, account_id))
+        except AuthError as error:
+            problems.append(error)
+    if not found:
+        raise problems[0]
+    return sorted(
+        found, key=lambda sent: is_foreign_key(sent.token) and not is_gateway_key(sent.token)
+    )
 
 
 def secrets_in(request: web.Request) -> list[str]:
-    """Return what a request was sent with that no log may have, the longest first."""
+    """Return the secrets that a request was sent with, for redaction, the longest first."""
     given = [request.headers.get(name, "") for name in (*_SECRET_HEADERS, _ACCOUNT_ID)]
     granted = request.get(CREDENTIAL)
     if granted is not None:
         given += [granted.token, granted.account_id or ""]
-    # A token also without its scheme and its account id, and these without it.
+    # Also the token without its scheme and account id, and the account id by itself.
     parts = {part for text in given for part in (text, *_SEPARATORS.split(text))}
     return sorted((part for part in parts if len(part) > _MAX_WORD_CHARS), key=len, reverse=True)
 
@@ -71,16 +107,16 @@ def secrets_in(request: web.Request) -> list[str]:
 def reply_headers(
     *, ignored_fields: Iterable[str] = (), upstream_model: str | None = None
 ) -> dict[str, str]:
-    """Return the headers that tell about an answer; each only when there is something to tell."""
+    """Return the headers about an answer, without those that would be empty."""
     model = (upstream_model or "")[:_MAX_MODEL_CHARS]
     found = {IGNORED_FIELDS: ", ".join(ignored_fields), UPSTREAM_MODEL: model}
     return {name: _UNSAFE.sub("", value) for name, value in found.items() if value}
 
 
 def retry_headers(failure: Failure) -> Mapping[str, str]:
-    """Return when a refused request may be sent again, if that is known.
+    """Return the headers that tell when a refused request may be retried.
 
-    Clients try any 5xx again; on a full disk that draws and discards one picture more.
+    Clients retry any 5xx; on a full disk each retry would draw and discard one more picture.
     """
     if failure.status == HTTPStatus.INSUFFICIENT_STORAGE:
         return {SHOULD_RETRY: "false"}

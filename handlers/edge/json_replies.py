@@ -1,4 +1,4 @@
-"""JSON answers, the failed ones among them (spec 11)."""
+"""JSON answers, including those of failures (spec 11)."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ def json_response(
 
 
 def error_response(failure: Failure, partial: str = "") -> web.Response:
-    """Return an error object with its status, and the text that had arrived, if any."""
+    """Return an error object with its status, and the partial text, if any."""
     return json_response(
         error_of(failure, partial), status=failure.status, headers=retry_headers(failure)
     )

@@ -1,4 +1,4 @@
-"""Where callers reach this gateway: its API, and links to pictures and files (spec 3)."""
+"""The gateway's own addresses: its API, and links to pictures and files (spec 3)."""
 
 import re
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 _PAIR = re.compile(r'(?i)(?:^|;)\s*(proto|host)\s*=\s*(?:"([^"]*)"|([^;,"\s]+))')
 _FOR = re.compile(r'(?i)(?:^|[;,])\s*for\s*=\s*(?:"([^"]*)"|([^;,"\s]+))')
 _MAX_PROXIES = 16
-_IPV6_BITS = 64  # what one customer has
+_IPV6_BITS = 64  # the network of one customer
 _FIRST = re.compile(r'(?:[^",]|"[^"]*")*')
 
 
 def api_base(server: ServerConfig) -> str:
-    """Return what comes before `/v1` in the paths of the API: nothing, or a slash and the prefix."""
+    """Return the part before `/v1` in the API's paths: empty, or a slash and the prefix."""
     prefix = server.api_prefix.strip("/")
     return f"/{prefix}" if prefix else ""
 
@@ -27,9 +27,9 @@ def api_base(server: ServerConfig) -> str:
 def public_url(request: web.Request, server: ServerConfig) -> str:
     """Return the base of links, without a trailing slash.
 
-    The setting goes first, then what a trusted proxy says of the caller's
-    address, then the request's own host. A proxy's first value counts: it is
-    what the caller used, whatever proxies stood between.
+    The setting comes first, then the address that a trusted proxy says the caller used, then the
+    request's own host. Of several proxies' values the first counts: it is the address that the
+    caller used.
     """
     if server.public_url:
         return server.public_url.rstrip("/")
@@ -44,10 +44,10 @@ def public_url(request: web.Request, server: ServerConfig) -> str:
 
 
 def caller_address(request: web.Request, server: ServerConfig) -> str:
-    """Return the address that a caller has a share of things by; of IPv6, its network.
+    """Return the address by which a caller's share of limits is counted; for IPv6, its network.
 
-    Each trusted proxy appends the address that it was called from, so the last one that is not
-    a trusted proxy's own counts. What stands before it may be made up.
+    Each trusted proxy appends the address that called it, so the last address that is not a trusted
+    proxy's own counts. Those before it may be forged.
     """
     told = [*_forwarded_for(request.headers), request.remote or ""]
     while len(told) > 1 and _is_trusted(told[-1], server):
@@ -62,7 +62,7 @@ def caller_address(request: web.Request, server: ServerConfig) -> str:
 
 
 def _forwarded_for(headers: Mapping[str, str]) -> list[str]:
-    """Return the addresses that a request has come from, by either header, without ports."""
+    """Return the addresses that a request passed through, from either header, without ports."""
     if plain := headers.get("X-Forwarded-For", ""):
         found = plain.split(",")
     else:
@@ -79,7 +79,7 @@ def _without_port(text: str) -> str:
 
 
 def _forwarded(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return proto, host and prefix as the headers of RFC 7239 and its forerunners give them."""
+    """Return proto, host and prefix from the header of RFC 7239 or its predecessors."""
     told = {}
     for name in ("proto", "host", "prefix"):
         if value := headers.get(f"X-Forwarded-{name}", "").partition(",")[0].strip():
@@ -92,7 +92,7 @@ def _forwarded(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _is_trusted(remote: str | None, server: ServerConfig) -> bool:
     if not remote:
-        return True  # a Unix socket: who can open it is the operator's
+        return True  # a Unix socket, which only the operator's programs can open
     try:
         address = ip_address(remote)
     except ValueError:

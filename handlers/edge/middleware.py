@@ -1,4 +1,4 @@
-"""The edge: every request gets an id, one log line, and JSON for an answer (spec 11, 12)."""
+"""The outermost layer: every request gets an id, one log line, and JSON errors (spec 11, 12)."""
 
 import asyncio
 import logging
@@ -10,8 +10,11 @@ from aiohttp import hdrs, web
 
 from handlers.edge.admission import install_admission
 from handlers.edge.cors import add_origin, is_preflight, preflight_response
+from handlers.edge.dialects import (
+    REQUEST_ID as MESSAGE_REQUEST_ID,
+)
+from handlers.edge.dialects import failed, is_of_another_dialect, speaks_messages
 from handlers.edge.headers import request_id_of, secrets_in
-from handlers.edge.json_replies import error_response
 from handlers.edge.links import api_base
 from handlers.edge.not_offered import is_no_id, is_socket, reason_for
 from handlers.edge.record import RECORD, Record, close_record, route_of
@@ -35,11 +38,11 @@ from service.vocabulary.events import Failure, Outcome
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger("gateway.faults")
-_MAX_PATH_CHARS = 200  # of an unknown path, quoted
+_MAX_PATH_CHARS = 200  # of an unknown path that an error quotes
 
 
 def install_edge(app: web.Application) -> None:
-    """Put the middleware and the headers of every answer around the application's routes."""
+    """Install the middleware and the headers of every answer."""
     server, max_store_bytes = app[CONFIG].server, app[CONFIG].files.max_store_bytes
     app[PENDING_BODIES] = PendingBodies(server.max_pending_body_bytes, server.max_body_bytes)
     app[PENDING_FORMS] = PendingBodies(max_store_bytes, server.max_upload_bytes)
@@ -49,20 +52,22 @@ def install_edge(app: web.Application) -> None:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Name the request and answer its origin; streams and stored files pass here, too."""
+    """Add the request's id and CORS headers, also to streams and stored files."""
     request[ANSWER_TYPE] = response.content_type
     record = request.get(RECORD)
     if record is not None:
         response.headers[REQUEST_ID] = record.request_id
-    # What belongs to a key must not be kept for the next one by a cache on the way; shared caches
-    # know the header Authorization, but not api-key.
+        if speaks_messages(request):
+            response.headers[MESSAGE_REQUEST_ID] = record.request_id
+    # A cache on the way must not serve one key's answer to the next; shared caches know the header
+    # Authorization, but not api-key.
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     add_origin(request, response, request.app[CONFIG].server.cors_origins)
 
 
 @web.middleware
 async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Answer a request, whatever happens, and log it; a cancelled one is logged and goes on."""
+    """Answer a request, whatever happens, and log it; a cancellation is logged and passed on."""
     received_at = asyncio.get_running_loop().time()
     request[RECORD] = record = Record(request_id_of(request), received_at)
     response: web.StreamResponse | None = None
@@ -72,7 +77,7 @@ async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
         except asyncio.CancelledError:
             record.abandon()
             if record.outcome is not Outcome.ABANDONED:
-                response = record.stream  # it had its answer, and left before this task went on
+                response = record.stream  # its answer was sent before the caller left
             raise
         finally:
             fields = close_record(request, response)
@@ -89,44 +94,48 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
         async with in_time(request):
             return await handler(request)
     except ServiceError as error:
-        return error_response(error.failure())
+        return failed(request, error.failure())
     except web.HTTPException as error:
         return _http_error(request, error)
     except (web.RequestPayloadError, ConnectionResetError):
         message = "The request body ended early, or is not encoded as its headers say."
-        return error_response(RequestError(message).failure())
+        return failed(request, RequestError(message).failure())
     except Exception as error:  # noqa: BLE001 - the outermost edge: a bug is logged, the caller gets JSON
         _log_fault(request, error)
-        return await _fault_response(request[RECORD])
+        return await _fault_response(request)
 
 
 def _answered_at_once(request: web.Request) -> web.Response | None:
-    """Return the answer to what needs no key: a preflight, or a WebSocket, which there is none of."""
+    """Answer what needs no key: a preflight, or a request for a WebSocket, which is not offered."""
     if is_preflight(request):
         return preflight_response(request)
+    if is_of_another_dialect(request):
+        message = "Files are left here by OpenAI's API only; send them in the message itself."
+        return failed(request, NotFoundError(message).failure())
     if not is_socket(request.method, request.path, api_base(request.app[CONFIG].server)):
         return None
     message = "There is no WebSocket here; send a POST, with `stream` for events."
-    response = error_response(UpgradeRequiredError(message).failure())
+    response = failed(request, UpgradeRequiredError(message).failure())
     response.headers[hdrs.UPGRADE], response.headers[hdrs.CONNECTION] = "websocket", "Upgrade"
     return response
 
 
 def _log_fault(request: web.Request, error: Exception) -> None:
-    """Log a bug with its traceback, in which some library may quote what it was given."""
+    """Log a bug with its traceback, redacted, since a library may quote the request in it."""
     trace = "".join(traceback.format_exception(error)).rstrip()
     for secret in secrets_in(request):
         trace = trace.replace(secret, REDACTED)
     _log.error("unhandled fault in request %s\n%s", request[RECORD].request_id, trace)
 
 
-async def _fault_response(record: Record) -> web.StreamResponse:
-    """Tell of a bug: as JSON, or in the stream whose head is out already."""
+async def _fault_response(request: web.Request) -> web.StreamResponse:
+    """Report a bug: as JSON, or inside the stream whose head has been sent."""
+    record = request[RECORD]
     failure = ServiceError(
         f"This server met an unexpected fault; its log has more about request {record.request_id}."
     ).failure()
     if record.stream is None:
-        return error_response(failure)
+        return failed(request, failure)
     with suppress(ConnectionResetError):
         await record.stream.write_eof(record.fail(failure))
     return record.stream
@@ -154,7 +163,7 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
             failure = body_size_error(request.app[CONFIG].server.max_body_bytes).failure()
         case _:
             failure = Failure(error.status, error.reason, RequestError.type, RequestError.code)
-    response = error_response(failure)
+    response = failed(request, failure)
     if hdrs.ALLOW in error.headers:
         response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
     return response

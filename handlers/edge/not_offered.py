@@ -1,7 +1,7 @@
-"""The parts of the official API that are not here, each with the reason (openai-wire 11).
+"""The parts of the official API that are not offered, each with the reason (openai-wire 11).
 
-They are no routes: whatever the method, the edge asks here about a path that nothing answers.
-Of what is offered, `PARTS` are the calls that are not.
+They are no routes: the edge asks here about each path without a route, whatever the method. `PARTS`
+has single calls that are missing within parts that are offered.
 """
 
 _AGENTS = "the upstream runs no agents of this kind"
@@ -48,38 +48,43 @@ PARTS = {
     "chat/completions": "chats are not kept here; responses are",
     "models": "the models are the upstream's own",
 }
-# Calls whose last word stands where an id may be.
+OF_ANTHROPIC = {
+    "complete": "Anthropic itself has retired it; use /v1/messages",
+    "messages/batches": "the upstream takes one turn at a time; use /v1/messages",
+    "organizations": _OWN_KEYS,
+}
+# Calls whose last word stands where other calls have an id.
 NO_IDS = {
     "responses/compact": "the upstream shortens a conversation by itself",
     "responses/input_tokens": "tokens are counted when a request is answered, in its usage",
 }
-_SOCKET = "responses"  # where Codex looks for a WebSocket first
+_SOCKET = "responses"  # the path where Codex tries a WebSocket first
 
 
 def reason_for(path: str, base: str) -> str | None:
-    """Return why a path of the official API is not here, or None for any other path.
+    """Return why a path of the official API is not offered, or None for any other path.
 
     Args:
-        path: of the request, without its query.
-        base: what comes before `/v1` in the paths of the API; empty without a prefix.
+        path: the request's, without its query.
+        base: the part before `/v1` in the API's paths; empty without a prefix.
     """
     parts = _below(path, base).split("/")
     names = (parts[0], "/".join(parts[:2]))
-    known = REASONS | PARTS | NO_IDS
+    known = REASONS | PARTS | OF_ANTHROPIC | NO_IDS
     return next((known[name] for name in reversed(names) if name in known), None)
 
 
 def is_no_id(path: str, base: str) -> bool:
-    """Return whether a path of the official API that is not here only looks like one with an id."""
+    """Tell whether a path is a call that is not offered, although it looks like one with an id."""
     return _below(path, base) in NO_IDS
 
 
 def is_socket(method: str, path: str, base: str) -> bool:
-    """Return whether a request is for the WebSocket of responses, upgraded or not."""
+    """Tell whether a request is for the WebSocket of responses, upgraded or not."""
     return method == "GET" and _below(path, base) == _SOCKET
 
 
 def _below(path: str, base: str) -> str:
-    """Return what follows `/v1/` in a path of the API; empty for another path."""
+    """Return the part after `/v1/` of a path of the API; empty for another path."""
     start = f"{base}/v1/"
     return path.removeprefix(start) if path.startswith(start) else ""

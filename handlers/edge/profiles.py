@@ -1,9 +1,9 @@
-"""Profile -> `BotFormat`: what an answer's text shows (spec 7.3)."""
+"""Maps a profile to its `BotFormat`: what the text of an answer shows (spec 7.3)."""
 
 from typing import assert_never
 
 from service.settings.config import BotModeConfig
-from service.stages.render.bot_format import ITEMS, RAW, WEB, BotFormat, PictureForm
+from service.stages.render.bot_format import BLOCKS, ITEMS, RAW, WEB, BotFormat, PictureForm
 from service.vocabulary.requests import Profile
 
 
@@ -21,12 +21,14 @@ def format_for(profile: Profile, bot_mode: BotModeConfig) -> BotFormat:
             return RAW
         case Profile.ITEMS:
             return ITEMS
+        case Profile.BLOCKS:
+            return BLOCKS
         case Profile.BOT:
             return BotFormat(
                 shows_tools=bot_mode.plugin_output,
                 shows_citations=bot_mode.bing_reference_output,
                 shows_file_links=True,
-                shows_notices=bot_mode.plugin_output,  # a tool's error is a tool's result
+                shows_notices=bot_mode.plugin_output,  # an error of a tool counts as its output
                 pictures=_pictures(bot_mode),
             )
         case _:

@@ -1,4 +1,4 @@
-"""What is known of one request, and the line and the figures that come of it (spec 12)."""
+"""The record of one request, from which its log line and its metrics are made (spec 12)."""
 
 import asyncio
 import logging
@@ -6,16 +6,18 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from service.keys import METRICS
+from service.keys import METRICS, UNKNOWN_EVENTS
 from service.observing.metrics import Metrics
 from service.stages.encode.gathered import Gathered
+from service.stages.render.bot_format import Render
+from service.stages.render.guard import REMOVED
 from service.vocabulary.credentials import UpstreamKind
 from service.vocabulary.events import Failure, Outcome
 from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
 from service.vocabulary.wire import error_frame
 
-CALLER_GONE = 499  # nginx's number for it; never sent to anybody
+CALLER_GONE = 499  # nginx's status for it; never sent
 
 _log = logging.getLogger("gateway.access")
 
@@ -23,8 +25,8 @@ _log = logging.getLogger("gateway.access")
 class Record:
     """One request as the log and the metrics see it; handlers fill in what they learn.
 
-    Times are of the event loop's clock, in seconds. `gateway_key` is the id of one. `stream` is the response
-    whose head is out, if there is one, and `fail` what ends it for a failure.
+    Times are of the event loop's clock, in seconds. `gateway_key` is the id of the key. `stream` is
+    the response whose head has been sent, and `fail` makes the event that ends it with a failure.
     """
 
     def __init__(self, request_id: str, received_at: float) -> None:
@@ -37,11 +39,12 @@ class Record:
         self.upstream_model: str | None = None
         self.usage: TokenCounts | None = None
         self.first_text_at: float | None = None
+        self.render: Render | None = None  # the stage that rendered the answer
         self.stream: web.StreamResponse | None = None
         self.fail: Callable[[Failure], bytes] = error_frame
 
     def learn(self, gathered: Gathered) -> None:
-        """Take over how an answer ended."""
+        """Take over the end of an answer."""
         self.upstream_model = gathered.facts.upstream_model
         if gathered.ended is not None:
             self.outcome = gathered.ended.outcome
@@ -56,13 +59,13 @@ RECORD = web.RequestKey("RECORD", Record)
 
 
 def route_of(request: web.Request) -> str:
-    """Return the path as it is routed, without what callers put in."""
+    """Return the route's pattern, without the caller's values."""
     resource = request.match_info.route.resource
     return "unknown" if resource is None else resource.canonical
 
 
 def close_record(request: web.Request, response: web.StreamResponse | None) -> Mapping[str, object]:
-    """Count a request and log its one line; no response means that the caller left.
+    """Count a request and log its line; without a response, the caller left.
 
     Returns:
         The fields of the line.
@@ -105,12 +108,14 @@ def _count(request: web.Request, record: Record, status: int, seconds: float) ->
             metrics.turns.labels(record.upstream).inc()
     if record.first_text_at is not None:
         metrics.first_token_seconds.observe(record.first_text_at - record.received_at)
+    if record.render is not None and record.render.removed:
+        request.app[UNKNOWN_EVENTS].note({REMOVED: record.render.removed}, {})
     if record.usage is not None:
         metrics.token_seconds.observe(seconds / max(1, record.usage.completion_tokens))
 
 
 def _size(request: web.Request, response: web.StreamResponse | None) -> int:
-    """Return the bytes of the answer: those of the body if it is still to be sent."""
+    """Return the size of the answer in bytes; if it is not sent yet, that of its body."""
     if isinstance(response, web.Response):
         return response.content_length or 0
     return request.writer.output_size

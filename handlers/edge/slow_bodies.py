@@ -1,7 +1,7 @@
-"""Bodies that do not come: a request's body must go on arriving, or the request ends with a 408.
+"""Ends requests whose body arrives too slowly, with a 408.
 
-After its first minute a body that brings less than 4 KiB in 10 s ends, whatever came before; so does
-the slowest one when all together hold too much (`handlers/reading/pending_bodies.py`).
+After its first minute, a body must bring 4 KiB in every 10 s, whatever came before. The slowest
+body also ends when all bodies together hold too much memory (`handlers/reading/pending_bodies.py`).
 """
 
 import asyncio
@@ -17,19 +17,19 @@ from handlers.reading.pending_bodies import PENDING_BODIES, PENDING_BODY
 from service.keys import CONFIG
 from service.vocabulary.errors import AuthError, SlowBodyError
 
-GRACE_SECONDS = 60.0  # of any body; longer than a token exchange takes
+GRACE_SECONDS = 60.0  # for any body; longer than a token exchange takes
 WINDOW_SECONDS = 10.0
-WINDOW_BYTES = 4096  # in a window; a modem of 1998 sends ten times as much
+WINDOW_BYTES = 4096  # per window; a modem of 1998 sends ten times as much
 
 
 @asynccontextmanager
 async def in_time(request: web.Request) -> AsyncGenerator[None, None]:
-    """Run the block until the request's body comes too slowly, or others need its room.
+    """Run the block until the request's body arrives too slowly, or others need its room.
 
     Raises:
-        SlowBodyError: it does.
+        SlowBodyError: the body is too slow.
     """
-    if request.content.is_eof():  # most bodies came with their head
+    if request.content.is_eof():  # most bodies arrive with their head
         yield
         return
     limit = asyncio.timeout(None)
@@ -49,32 +49,32 @@ async def in_time(request: web.Request) -> AsyncGenerator[None, None]:
 
 
 def _holders(request: web.Request) -> list[str]:
-    """Return on whose account the body is: the caller's address and, if there is one, credential."""
+    """Return the holders of the body: the caller's address and credential, if it has one."""
     holders = [f"address {caller_address(request, request.app[CONFIG].server)}"]
     try:
         sent = sent_credential(request)
     except AuthError:
         return holders
-    # Without the account id, which costs a caller nothing to change.
+    # Without the account id, which a caller can change freely.
     return [*holders, f"token {hashlib.sha256(sent.token.encode()).hexdigest()}"]
 
 
 class _Watch:
-    """Looks at a body now and then, and lets the time limit expire when it comes too slowly."""
+    """Looks at a body at intervals, and ends the request when it arrives too slowly."""
 
     def __init__(self, body: StreamReader, limit: asyncio.Timeout) -> None:
         self._body = body
         self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._seen: int | None = None  # bytes at the last look; the first minute does not count
+        self._seen: int | None = None  # bytes at the last look; None in the first minute
         self._timer = self._loop.call_later(GRACE_SECONDS, self._look)
 
     def end(self) -> None:
-        """Look no more."""
+        """Stop looking."""
         self._timer.cancel()
 
     def give_up(self) -> None:
-        """Let the time limit expire now."""
+        """End the request now."""
         self._limit.reschedule(self._loop.time())
 
     def _look(self) -> None:
@@ -85,6 +85,6 @@ class _Watch:
         if is_slow and not self._body._size:  # noqa: SLF001 - it does not tell otherwise
             self.give_up()
             return
-        # What has arrived and is not read yet waits for us, not we for what is to come.
+        # Bytes that have arrived but are not read yet are the gateway's delay, not the caller's.
         self._seen = None if self._body._size else came  # noqa: SLF001 - as above
         self._timer = self._loop.call_later(WINDOW_SECONDS, self._look)

@@ -1,7 +1,7 @@
-"""`/v1/files`: files that callers leave here for later requests (openai-wire 9).
+"""`/v1/files`: files that callers upload for later requests (openai-wire 9).
 
-They are ours: none goes upstream before a chat names it. Each belongs to a token
-together with its account id; to everybody else it does not exist.
+They stay in the gateway's own store; none goes upstream before a chat names it. Each belongs to a
+token together with its account id, and does not exist for anyone else.
 """
 
 import re
@@ -22,7 +22,7 @@ from service.settings.config import Config
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import Upload
 
-MAX_PAGE = 10_000  # OpenAI's own, and its default
+MAX_PAGE = 10_000  # OpenAI's maximum, and its default
 _DAY_SECONDS = 86_400
 PURPOSE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _COUNT = re.compile(r"[0-9]{1,10}", re.ASCII)
@@ -33,15 +33,15 @@ async def create_file(request: web.Request) -> web.Response:
     """Store the file of a form for its caller.
 
     Raises:
-        AuthError: the credential is missing or known to be dead: nobody could use the file.
+        AuthError: the credential is missing or known to be dead: no caller could use the file.
         ServiceError: the upstream does not accept it, or cannot be asked.
         RequestError: the form is wrong, or over a limit.
         StorageError: the disk or the bucket failed.
     """
     config, store = request.app[CONFIG], request.app[UPLOADS]
     credential = credential_of(request)
-    await request.app[ACCEPTANCE].confirm(credential)  # a token that is made up owns nothing
-    announced = (request.content_length or 0) - MAX_FIELD_BYTES  # the file has at least as many
+    await request.app[ACCEPTANCE].confirm(credential)  # an invented token must not own anything
+    announced = (request.content_length or 0) - MAX_FIELD_BYTES  # the size of the file, or less
     async with (
         request.app[SHARES].room(store, credential.owner, announced) as room,
         open_form(request, store.incoming, config.server.max_upload_bytes) as form,
@@ -53,7 +53,7 @@ async def create_file(request: web.Request) -> web.Response:
 
 
 async def list_files(request: web.Request) -> web.Response:
-    """Answer the caller's files, a page at a time.
+    """Answer with a page of the caller's files.
 
     Raises:
         AuthError: the credential is missing.
@@ -69,7 +69,7 @@ async def list_files(request: web.Request) -> web.Response:
 
 
 async def get_file(request: web.Request) -> web.Response:
-    """Answer what is known of one file.
+    """Answer with the description of one file.
 
     Raises:
         AuthError: the credential is missing.
@@ -79,7 +79,7 @@ async def get_file(request: web.Request) -> web.Response:
 
 
 async def file_content(request: web.Request) -> web.StreamResponse:
-    """Answer the bytes of one file, or a range of them.
+    """Answer with the bytes of one file, or a range of them.
 
     Raises:
         AuthError: the credential is missing.
@@ -99,7 +99,7 @@ async def file_content(request: web.Request) -> web.StreamResponse:
 
 
 async def delete_file(request: web.Request) -> web.Response:
-    """Forget one file.
+    """Delete one file.
 
     Raises:
         AuthError: the credential is missing.
@@ -134,7 +134,7 @@ def _purpose(form: Form) -> str:
 
 
 def _keep_seconds(form: Form, config: Config) -> float:
-    """Return how long the file is kept: as asked for, but never over `files.keep_days`."""
+    """Return how long the file is kept: as requested, at most `files.keep_days`."""
     longest = float(config.files.keep_days * _DAY_SECONDS)
     asked = form.text(EXPIRES_AFTER_SECONDS)
     if asked is None:

@@ -1,7 +1,7 @@
-"""`GET /images/{name}` and `GET /files/{name}`: what answers link to (spec 9).
+"""`GET /images/{name}` and `GET /files/{name}`: the targets of links in answers (spec 9).
 
-The links work without a key, so a name is a secret; nothing that is served may run
-in a page of this origin.
+The links work without a key, so a name is a secret. Nothing that is served may run in a page of
+this origin.
 """
 
 import math
@@ -30,7 +30,7 @@ async def _stored(request: web.Request, folder: str) -> web.StreamResponse:
     name = request.match_info["name"]
     seconds = request.app[LINKS].seconds_left(f"{folder}/{name}", request.query)
     blob = await request.app[BLOBS].find(folder, name) if seconds else None
-    if blob is None:  # or the link has expired: who has no good link learns nothing
+    if blob is None:  # also for an expired link, so that it tells nothing
         raise nothing_there(request)
     has_end = math.isfinite(seconds)
     cache = f"private, max-age={int(seconds)}" if has_end else f"public, max-age={_YEAR_SECONDS}"

@@ -1,7 +1,7 @@
-"""How much one owner may leave here: a quarter of the store, so that nobody drives others out.
+"""Limits each owner to a quarter of the file store, so that no owner can crowd out the others.
 
-What all owners leave together is held within the store as well: when it is full, the oldest files of
-whoever holds most make room (`storage/files/crowding.py`).
+The store as a whole is limited as well: when it is full, the oldest files of the owner who holds
+most are removed (`storage/files/eviction.py`).
 """
 
 from collections import Counter
@@ -21,9 +21,9 @@ _MEBIBYTE = 1024 * 1024
 
 
 class Shares:
-    """The owners' shares of `files.max_store_bytes`, and what is on its way into them.
+    """The owners' shares of `files.max_store_bytes`, including files still being received.
 
-    The room that one process holds for what it is receiving is unknown to the others.
+    Each process knows only the files that it is receiving itself.
     """
 
     def __init__(self, store_bytes: int) -> None:
@@ -49,7 +49,7 @@ class Shares:
 
 
 class Room:
-    """What one upload takes of its owner's share."""
+    """The room that one upload takes of its owner's share."""
 
     def __init__(self, shares: Shares, store: UploadStore, owner: str) -> None:
         self._shares = shares
@@ -58,12 +58,12 @@ class Room:
         self._size_bytes = 0
 
     async def take(self, size_bytes: int) -> None:
-        """Hold room for so many bytes, in place of what was held; below 0 they are not known yet.
+        """Hold room for so many bytes, in place of those held before; below 0 the size is unknown.
 
         Raises:
             BodySizeError: they are more than the whole share.
-            RequestError: there is no room beside the files that are there; names the oldest.
-            StorageFullError: the store is full, and nobody holds more than this owner would.
+            RequestError: there is no room beside the owner's files; it names the oldest.
+            StorageFullError: the store is full, and this owner would hold the most.
             StorageError: the store is out of order.
         """
         self.give_back()
@@ -76,7 +76,7 @@ class Room:
             raise BodySizeError(message, param="file")
         used = await self._store.used(self._owner)
         if not self._is_free(used.files, used.size_bytes, size_bytes):
-            uploads = await self._store.listing(self._owner)  # without those that have expired
+            uploads = await self._store.listing(self._owner)  # without expired ones
             total = sum(upload.size_bytes for upload in uploads)
             if not self._is_free(len(uploads), total, size_bytes):
                 raise self._full(uploads, total, size_bytes)
@@ -88,7 +88,7 @@ class Room:
         )
 
     def give_back(self) -> None:
-        """Hold nothing any more."""
+        """Release the room."""
         held = self._shares.held
         held[self._owner] -= self._size_bytes
         self._size_bytes = 0
@@ -117,7 +117,7 @@ SHARES = web.AppKey("SHARES", Shares)
 
 
 def _size(size_bytes: int) -> str:
-    """Return a size in words; the smaller ones exactly."""
+    """Return a size in words; small ones exactly."""
     if size_bytes < _MEBIBYTE:
         return f"{size_bytes} bytes"
     return f"{size_bytes / _MEBIBYTE:.1f} MiB"

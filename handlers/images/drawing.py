@@ -1,4 +1,4 @@
-"""The turns that draw an order, side by side, and what came of them (spec 9)."""
+"""Runs the turns of an image order side by side, and collects their pictures (spec 9)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,29 +27,29 @@ Watch = Callable[[Drawing], Awaitable[None]]
 
 
 async def unwatched(drawing: Drawing) -> None:
-    """Do nothing about what a turn has drawn so far."""
+    """Ignore the progress of a turn."""
     del drawing
 
 
 class Drawn(Struct, frozen=True):
-    """The turns of one order that came to an end, and the errors of those that did not begin."""
+    """The finished turns of one order, and the errors of those that did not begin."""
 
     drawings: list[Drawing]
     errors: list[ServiceError]
 
     @property
     def made(self) -> list[Drawing]:
-        """The turns that drew something."""
+        """The turns that drew a picture."""
         return [drawing for drawing in self.drawings if drawing.pictures]
 
     @property
     def first(self) -> Drawing | None:
-        """The turn that stands for the order: the first that drew something, else the first."""
+        """The turn that stands for the order: the first with a picture, else the first."""
         return next(iter((*self.made, *self.drawings)), None)
 
     @property
     def failure(self) -> Failure | None:
-        """Why there is nothing to hand out: some of several pictures are better than none."""
+        """The reason for no pictures; None if there is at least one."""
         if self.made:
             return None
         failures = [error.failure() for error in self.errors]
@@ -74,10 +74,10 @@ async def draw_all(
     """Run a turn for each picture, side by side.
 
     Args:
-        request: of the caller.
-        credential: whose turns they are.
+        request: the caller's.
+        credential: the caller's.
         order: what to draw.
-        watch: is told of each turn whenever it has drawn more, and when it has ended.
+        watch: called with a turn whenever it has drawn more, and when it has ended.
     """
     async with asyncio.TaskGroup() as group:
         tasks = [
@@ -93,7 +93,7 @@ async def draw_all(
 async def _draw_one(
     request: web.Request, credential: Credential, chat: ChatRequest, watch: Watch
 ) -> Result:
-    """Return what one turn drew; its error is a result, so that it does not end the others."""
+    """Return the drawing of one turn; an error is a result too, so that it does not end the others."""
     config: Config = request.app[CONFIG]
     drawing = Drawing(format_for(chat.profile, config.bot_mode))
     try:
@@ -109,10 +109,10 @@ async def _draw_one(
 
 
 async def picture_of(blobs: BlobStore, ready: AssetReady, *, is_base64: bool) -> Picture:
-    """Return a picture as it is answered.
+    """Return a picture as an answer contains it.
 
     Raises:
-        StorageError: it is not there any more, or cannot be read.
+        StorageError: it is gone, or cannot be read.
     """
     words = ready.wanted.revised_prompt or UNSET
     if is_base64:
@@ -122,7 +122,7 @@ async def picture_of(blobs: BlobStore, ready: AssetReady, *, is_base64: bool) ->
 
 
 async def counted(order: ImageOrder, made: list[Drawing]) -> TokenCounts:
-    """Count what was sent for these turns and what came back."""
+    """Count the tokens of these turns, sent and received."""
     content = "\n".join(drawing.gathered.content for drawing in made)
     reasoning = "\n".join(drawing.gathered.reasoning for drawing in made)
     return await measure([order.text] * len(made), content, reasoning)

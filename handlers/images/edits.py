@@ -1,8 +1,8 @@
 """`POST /v1/images/edits` and `/v1/images/variations`: pictures from pictures (openai-wire 7).
 
-The website has neither; a turn is asked to draw with the pictures attached. A mask
-goes as one more picture, with words that say what it is: the model heeds them as it
-heeds any, and nothing here enforces it.
+The website has neither, so a turn is asked to draw with the pictures attached. A mask is attached
+as one more picture, with words that explain it. The model heeds them like any other words; nothing
+enforces the mask.
 """
 
 import re
@@ -41,7 +41,7 @@ _HEAD_BYTES = 12
 
 
 class ImagePlace(Struct, frozen=True):
-    """Where a picture is: a web address or data URL, or the id of a file that was left here."""
+    """The place of a picture: a web address, a data URL, or the id of an uploaded file."""
 
     image_url: str | None = None
     file_id: str | None = None
@@ -58,7 +58,7 @@ EDIT_HONOURED = HONOURED | {"images", "mask"}
 
 
 async def image_edits(request: web.Request) -> web.StreamResponse:
-    """Draw what a form or JSON asks for from the pictures in it.
+    """Draw from the pictures in a form or in JSON.
 
     Raises:
         ServiceError: the request is wrong, or no picture was made.
@@ -75,7 +75,7 @@ def read_edit(body: bytes, arrival: Arrival, config: Config) -> ImageOrder:
     """Return the order of an edit in JSON.
 
     Raises:
-        RequestError: it is no JSON, or a field is wrong.
+        RequestError: it is not JSON, or a field is wrong.
     """
     fields = decode_json(body, ImageEditFields)
     if not 1 <= len(fields.images) <= MAX_IMAGES:
@@ -143,7 +143,7 @@ def _variation(form: Form) -> tuple[str, tuple[FilePart, ...]]:
     images = _images(form)
     if len(images) > 1:
         raise refusal(_IMAGE, "a variation is made of one picture")
-    prompt = form.text("prompt") or ""  # OpenAI has none; whoever sends one means it
+    prompt = form.text("prompt") or ""  # OpenAI has none here; who sends one means it
     return f"{VARIATION_WORDS}\n{prompt}".rstrip(), images
 
 
@@ -171,7 +171,7 @@ def _picture(path: str, file: LocalFile) -> LocalFile:
 
 
 def _is_true(form: Form, name: str) -> bool:
-    """Return a switch, which a form has as text."""
+    """Read a switch, which is text in a form."""
     text = (form.text(name) or "").strip().lower()
     if text not in ("", "true", "false", "1", "0"):
         raise refusal(name, f"{quoted(text)} is neither true nor false")
@@ -179,7 +179,7 @@ def _is_true(form: Form, name: str) -> bool:
 
 
 def _number(form: Form, name: str) -> int | None:
-    """Return a number, which a form has as text."""
+    """Read a number, which is text in a form."""
     text = (form.text(name) or "").strip()
     if not text:
         return None

@@ -1,4 +1,4 @@
-"""The fields of an image request -> `service.orders.images.ImageOrder`, or a 400 (openai-wire 7)."""
+"""Reads the fields of an image request into an `ImageOrder`, or answers a 400 (openai-wire 7)."""
 
 import re
 import secrets
@@ -27,10 +27,10 @@ _PARTY_BYTES = 8
 
 
 class ImageFields(Struct, frozen=True, kw_only=True):
-    """The fields of an order, from JSON or from a form; null is the same as absent.
+    """The fields of an order, from JSON or a form; null is the same as absent.
 
-    From `quality` on they are known for their types and have no effect: the
-    upstream has no such settings. `partial_images` has one only beside `stream`.
+    The fields from `quality` on are declared for their types and have no effect, since the upstream
+    has no such settings. `partial_images` has an effect only with `stream`.
     """
 
     prompt: str
@@ -59,7 +59,7 @@ def read_order(body: bytes, arrival: Arrival, config: Config) -> ImageOrder:
     """Return the order of a JSON body.
 
     Raises:
-        RequestError: it is no JSON, or a field is wrong.
+        RequestError: it is not JSON, or a field is wrong.
     """
     fields = decode_json(body, ImageFields)
     return make_order(fields, arrival, config, given=given_names(body))
@@ -76,9 +76,9 @@ def make_order(
     """Return the order of these fields.
 
     Args:
-        fields: as they were sent.
+        fields: the fields as sent.
         arrival: of the request.
-        config: has the models, and what goes before a prompt.
+        config: for the models, and the text before a prompt.
         given: the names that the caller sent.
         files: the pictures to draw from, if any.
 
@@ -106,7 +106,7 @@ def make_order(
         is_stream=is_stream,
         is_edit=bool(files),
         previews=_number("partial_images", fields.partial_images, 0, MAX_PREVIEWS, 0),
-        # Unlike the request's id, none that a caller could give to several requests.
+        # Not the request's id, which a caller could repeat for several requests.
         queue_party=secrets.token_hex(_PARTY_BYTES) if count > 1 else "",
         ignored_fields=ignored_names(given, HONOURED),
     )
@@ -130,7 +130,7 @@ def _size(size: str | None, model: str) -> str:
 
 def _is_base64(wanted: str | None, model: str, *, is_stream: bool) -> bool:
     if not wanted:
-        return is_stream or is_base64_default(model)  # events have nothing else, as OpenAI has them
+        return is_stream or is_base64_default(model)  # OpenAI's events hold base64 only
     if wanted not in FORMATS:
         problem = f"{quoted(wanted)} is no format; use 'url' or 'b64_json'"
         raise refusal("response_format", problem)

@@ -1,4 +1,4 @@
-"""`POST /v1/images/generations`, and what every way to order pictures shares (spec 9)."""
+"""`POST /v1/images/generations`, and the parts that all image endpoints share (spec 9)."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ _WHITE_SPACE = b"\n"
 
 
 async def image_generations(request: web.Request) -> web.StreamResponse:
-    """Draw what a JSON body asks for.
+    """Draw the order of a JSON body.
 
     Raises:
         ServiceError: the request is wrong, or no picture was made.
@@ -40,9 +40,9 @@ async def image_generations(request: web.Request) -> web.StreamResponse:
 async def draw(
     request: web.Request, credential: Credential, order: ImageOrder
 ) -> web.StreamResponse:
-    """Draw what was ordered, and answer: with events, or whole.
+    """Draw the order, and answer with events or as a whole.
 
-    With `images.keep_alive`, white space goes ahead of a whole reply.
+    With `images.keep_alive`, white space is sent ahead of a whole reply.
     """
     settings = request.app[CONFIG]
     record = request[RECORD]
@@ -59,7 +59,7 @@ async def draw(
             while not (await asyncio.wait({answer}, timeout=seconds))[0]:
                 if not response.prepared:
                     if request.version < HttpVersion11:
-                        response.force_close()  # without chunks, only the end ends the body
+                        response.force_close()  # without chunks, only its end ends the body
                     await response.prepare(request)
                     record.stream = response
                 await response.write(_WHITE_SPACE)
@@ -78,7 +78,7 @@ def _error_body(failure: Failure) -> bytes:
 
 
 def _spacious() -> web.StreamResponse:
-    """Return the head of a reply whose status cannot be known yet."""
+    """Return the response of a reply whose status is not known yet: 200, with white space first."""
     response = web.StreamResponse(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
     response.content_type = "application/json"
     return response
@@ -93,7 +93,7 @@ async def _end(response: web.StreamResponse, answer: web.Response, record: Recor
 
 
 async def _answer(request: web.Request, credential: Credential, order: ImageOrder) -> web.Response:
-    """Return the whole answer, that of a failure included."""
+    """Return the whole answer, which may be that of a failure."""
     record, loop = request[RECORD], asyncio.get_running_loop()
     asked_at = loop.time()
     drawn = await draw_all(request, credential, order)

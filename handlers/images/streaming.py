@@ -1,4 +1,4 @@
-"""An order of pictures answered as events, each picture as soon as its turn has ended (spec 9)."""
+"""Answers an image order with events: each picture is sent when its turn has ended (spec 9)."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ _DEFAULT_FORMAT = "png"
 async def stream_pictures(
     request: web.Request, credential: Credential, order: ImageOrder
 ) -> web.StreamResponse:
-    """Answer an order with events, or with the status of what failed before the first."""
+    """Answer an order with events, or with the error status if the first thing is a failure."""
     pictures = _Pictures(request, credential, order)
     response = StreamResponse(reply_headers(ignored_fields=order.ignored_fields))
     events = ImageEvents(int(time.time()), order.size, is_edit=order.is_edit)
@@ -38,34 +38,34 @@ async def stream_pictures(
 
 
 class _Pictures:
-    """The pictures of one order, as they come."""
+    """The pictures of one order, as they arrive."""
 
     def __init__(self, request: web.Request, credential: Credential, order: ImageOrder) -> None:
         self._request = request
         self._credential = credential
         self._order = order
         self._drawn: Drawn | None = None
-        self._shown: dict[Drawing, int] = {}  # previews that went out, by the turn
-        # One place: turns wait for a caller that reads slowly.
+        self._shown: dict[Drawing, int] = {}  # previews sent, by turn
+        # A queue of one: turns wait for a caller that reads slowly.
         self._ready: asyncio.Queue[list[ImagePiece]] = asyncio.Queue(1)
 
     @property
     def partial(self) -> str:
-        """The text that came along with no picture."""
+        """The text beside an order without pictures."""
         return joined_content(self._drawn.drawings) if self._drawn else ""
 
     async def pieces(self) -> AsyncGenerator[list[ImagePiece], None]:
-        """Yield what `draw` makes; the last batch has the end."""
+        """Yield the pieces that `draw` makes; the last batch has the end."""
         while True:
             yield await self._ready.get()
 
     async def settle(self) -> None:
-        """Count the order, for the log."""
+        """Count the tokens of the order, for the log."""
         if self._drawn is not None:
             self._request[RECORD].usage = await counted(self._order, self._drawn.made)
 
     async def draw(self) -> None:
-        """Draw all of it."""
+        """Run all turns of the order."""
         order = self._order
         self._drawn = drawn = await draw_all(self._request, self._credential, order, self._watch)
         outcome, failure = drawn.outcome or Outcome.COMPLETE, drawn.failure
@@ -74,7 +74,7 @@ class _Pictures:
         await self._ready.put([*facts, ended])
 
     async def _watch(self, drawing: Drawing) -> None:
-        """Send the previews that are new, and the pictures of a turn that has ended."""
+        """Send new previews, and the pictures of a turn that has ended."""
         shown = self._shown.get(drawing, 0)
         for number, ready in enumerate(drawing.previews[: self._order.previews]):
             if number >= shown:
@@ -91,7 +91,7 @@ class _Pictures:
             picture = await picture_of(blobs, ready, is_base64=self._order.is_base64)
         except StorageError:
             if drawing is None:
-                return  # a preview is no loss
+                return  # a lost preview does no harm
             raise
         counts = await counted(self._order, [drawing]) if drawing else None
         shown = PictureShown(picture, kind or _DEFAULT_FORMAT, counts, preview)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+from msgspec import Struct
 
 from handlers.edge.headers import (
     IGNORED_FIELDS,
@@ -24,20 +25,39 @@ from service.connections.bad_http import REQUEST_ID
 from service.keys import CONFIG
 from service.version import VERSION
 from service.vocabulary.errors import ServiceError
-from service.vocabulary.wire import Error
 
 _JSON, _EVENTS = "application/json", "text/event-stream"
 _DONE = "[DONE]"
 _FOR_OPERATORS = ("/healthz", "/readyz", "/metrics")
 _NOT_ADMITTED = (HTTPStatus.SERVICE_UNAVAILABLE,)
-_BAD_KEY = (401, 403, 429, 500)  # of a gateway key; without one, a request is nobody's
+_BAD_KEY = (401, 403, 429, 500)  # errors of a gateway key; a request without one needs none
 _RANGED = (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NOT_MODIFIED)
-# What no error of ours says by its status.
+# Statuses whose meaning no error class states.
 _BESIDE = {
     403: "The upstream does not let this account do this.",
+    529: "The upstream, or this server, is overloaded.",
     500: "This server met an unexpected fault, or one of its stores failed.",
 }
-_KEYS: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}]
+_KEYS: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}, {"xApiKey": []}]
+_SCHEMES: dict[str, dict[str, str]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A refresh or access token, and with it `,<account id>`.",
+    },
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "api-key",
+        "description": "The same token, for clients that know this header only.",
+    },
+    "xApiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "x-api-key",
+        "description": "The same token, as clients of Anthropic's dialect send it.",
+    },
+}
 _HEADERS: Mapping[str, str] = {
     REQUEST_ID: "The id of this request: the caller's own if it is sane, else a new one.",
     IGNORED_FIELDS: "The fields that were given and have no effect.",
@@ -54,17 +74,17 @@ _INFO = (
 
 
 def described(request: web.Request, document: Mapping[str, Any]) -> web.Response:
-    """Answer a description, with the address that this caller uses."""
+    """Answer with a description, with the address that this caller uses."""
     servers = [{"url": public_url(request, request.app[CONFIG].server)}]
     return json_response({**document, "servers": servers}, headers={"Cache-Control": "no-cache"})
 
 
 def made_document(endpoints: Sequence[Endpoint], base: str) -> dict[str, Any]:
-    """Return the description of these endpoints without an address.
+    """Return the description of endpoints, without a server address.
 
     Args:
-        endpoints: all there are.
-        base: what comes before `/v1` in the paths of the API.
+        endpoints: the rows of the table.
+        base: the part before `/v1` in the API's paths.
     """
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -111,9 +131,9 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 def _responses(endpoint: Endpoint) -> dict[str, Any]:
     content: dict[str, Any] = {media: {} for media in endpoint.media}
     if endpoint.answer is not None:
-        content[_JSON] = {"schema": _schema_of(endpoint.answer)}
+        content[_JSON] = {"schema": _schema_of(*endpoint.answers)}
     if endpoint.events is not None:
-        content[_EVENTS] = {"schema": _event_schema(endpoint.events)}
+        content[_EVENTS] = {"schema": _event_schema(endpoint.events, endpoint.error)}
     names = (REQUEST_ID, IGNORED_FIELDS, UPSTREAM_MODEL, OVERHEAD)
     headers = _headers(*(names if endpoint.request else names[:1]))
     responses: dict[str, Any] = {
@@ -125,7 +145,8 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.id == "getReadiness":
         responses["503"] = {**responses["200"], "description": "Requests cannot be served now."}
     for status in _errors_of(endpoint):
-        responses[str(status)] = {"$ref": f"#/components/responses/Error{status}"}
+        name = f"{endpoint.error.__name__}{status}"
+        responses[str(status)] = {"$ref": f"#/components/responses/{name}"}
     return responses
 
 
@@ -133,19 +154,17 @@ def _headers(*names: str) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _schema_of(record: Any) -> Schema:
-    schemas, _ = msgspec.json.schema_components(
-        [record], ref_template="#/components/schemas/{name}"
-    )
-    return dict(schemas[0])
+def _schema_of(*records: Any) -> Schema:
+    schemas, _ = msgspec.json.schema_components(records, ref_template="#/components/schemas/{name}")
+    return dict(schemas[0]) if len(schemas) == 1 else {"anyOf": list(schemas)}
 
 
-def _event_schema(record: Any) -> Schema:
-    """Return the schema of one event of a stream: its data is JSON, or the mark of the end."""
+def _event_schema(record: Any, error: type[Struct]) -> Schema:
+    """Return the schema of one event of a stream: its data is JSON, or the end mark."""
     data = {
         "type": "string",
         "contentMediaType": _JSON,
-        "contentSchema": {"anyOf": [_schema_of(record), reference("Error")]},
+        "contentSchema": {"anyOf": [_schema_of(record), reference(error.__name__)]},
     }
     return {
         "type": "object",
@@ -158,58 +177,56 @@ def _event_schema(record: Any) -> Schema:
 
 
 def _components(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    records = [Error]
+    records: list[Any] = []
     for endpoint in endpoints:
-        records += [each for each in (endpoint.answer, endpoint.events) if each is not None]
+        records += [
+            endpoint.error,
+            *endpoint.answers,
+            *([endpoint.events] if endpoint.events else []),
+        ]
     return {
         "schemas": {**request_components(), **FORMS, **answer_components(records)},
-        "responses": {f"Error{status}": _error(status) for status in _statuses(endpoints)},
+        "responses": _failures(endpoints),
         "headers": {
             name: {"description": text, "schema": {"type": "string"}}
             for name, text in _HEADERS.items()
         },
-        "securitySchemes": {
-            "bearer": {
-                "type": "http",
-                "scheme": "bearer",
-                "description": "A refresh or access token, and with it `,<account id>`.",
-            },
-            "apiKey": {
-                "type": "apiKey",
-                "in": "header",
-                "name": "api-key",
-                "description": "The same token, for clients that know this header only.",
-            },
-        },
+        "securitySchemes": _SCHEMES,
     }
 
 
 def _errors_of(endpoint: Endpoint) -> list[int]:
-    """Return the statuses of an endpoint's failures, with those of whoever is not let in."""
+    """Return the error statuses of an endpoint, with those of admission."""
     admitted = () if endpoint.path in _FOR_OPERATORS else _NOT_ADMITTED
     key = _BAD_KEY if endpoint.needs_key is not False else ()
     body = (HTTPStatus.REQUEST_TIMEOUT,) if endpoint.request else ()
     return sorted({int(one) for one in (*endpoint.errors, *admitted, *key, *body)})
 
 
-def _statuses(endpoints: Sequence[Endpoint]) -> list[int]:
-    return sorted({status for endpoint in endpoints for status in _errors_of(endpoint)})
+def _failures(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    """Return the responses for failed requests, by error record and status."""
+    found = {
+        (endpoint.error.__name__, status)
+        for endpoint in endpoints
+        for status in _errors_of(endpoint)
+    }
+    return {f"{name}{status}": _error(name, status) for name, status in sorted(found)}
 
 
-def _error(status: int) -> dict[str, Any]:
-    """Return the answer to a failed request, described by the errors that have this status."""
+def _error(name: str, status: int) -> dict[str, Any]:
+    """Return the response for an error status, described by the errors that have it."""
     texts = [error.__doc__ or "" for error in _tree(ServiceError) if error.status == status]
     texts.append(_BESIDE.get(status, ""))
     names = (REQUEST_ID, RETRY_AFTER, SHOULD_RETRY)
     return {
         "description": " ".join(text.partition("\n")[0] for text in texts if text),
         "headers": _headers(*names),
-        "content": {_JSON: {"schema": reference("Error")}},
+        "content": {_JSON: {"schema": reference(name)}},
     }
 
 
 def _tree(error: type[ServiceError]) -> Iterator[type[ServiceError]]:
-    """Yield the errors at and below one that set a status of their own."""
+    """Yield an error and those below it that set a status of their own."""
     if error is not ServiceError and "status" in vars(error):
         yield error
     for below in error.__subclasses__():

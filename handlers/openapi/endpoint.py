@@ -1,4 +1,4 @@
-"""What a row of the table of endpoints is made of."""
+"""The records that a row of the table of endpoints is made of."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from enum import Enum
@@ -7,12 +7,14 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct, field
 
+from service.vocabulary.wire import Error
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Schema = dict[str, Any]
 
 
 class Place(Enum):
-    """Where an endpoint is when `server.api_prefix` is set."""
+    """How an endpoint's path changes with `server.api_prefix`."""
 
     API = "below the prefix only"
     ROOT = "at the root only"
@@ -27,7 +29,7 @@ class Body(Enum):
 
 
 class Parameter(Struct, frozen=True):
-    """A parameter; those in a path are required."""
+    """A parameter; one in a path is required."""
 
     name: str
     place: str
@@ -39,10 +41,11 @@ class Parameter(Struct, frozen=True):
 class Endpoint(Struct, frozen=True, kw_only=True):
     """One operation.
 
-    `handler` answers it. `request` names a component, or a form of `forms.py`, beside
-    which `json_request` may name a component. `answer` is the record of its JSON;
-    `media` are the other types that it may answer with, `events` the record of a streamed
-    event. `errors` are the statuses of failures; `needs_key` None: with a key it answers more.
+    `handler` answers it. `request` names a component, or a form of `forms.py`, beside which
+    `json_request` may name a component. `answer` is the record of its JSON, or several; `media` are
+    the other types that it may answer with, `events` the record of a streamed event. `errors` are
+    the statuses of failures, `error` their record; `needs_key` None means that a key is optional
+    and extends the answer.
     """
 
     method: str
@@ -60,13 +63,21 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     media: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[int, ...] = ()
+    error: type[Struct] = Error
     needs_key: bool | None = True
 
+    @property
+    def answers(self) -> tuple[Any, ...]:
+        """The records of its JSON: none, one, or one for each form of the answer."""
+        if self.answer is None:
+            return ()
+        return self.answer if isinstance(self.answer, tuple) else (self.answer,)
+
     def places(self, base: str) -> Iterator[tuple[str, str]]:
-        """Yield each of its paths, and what its operation's id ends with there.
+        """Yield each path of the operation, with the suffix of the operation's id there.
 
         Args:
-            base: what comes before `/v1` in the paths of the API; empty without a prefix.
+            base: the part before `/v1` in the API's paths; empty without a prefix.
         """
         places = {
             Place.API: [(base, "")],

@@ -1,6 +1,6 @@
-"""The table of endpoints: every route of the application, what answers it, what goes in and out.
+"""The table of endpoints: every route of the application, its handler, its request and its answer.
 
-The router and the description are made of it, in this order.
+The router and the description are made from it, in this order.
 """
 
 from functools import cache
@@ -17,16 +17,22 @@ from handlers.edge.links import api_base
 from handlers.files.files import create_file, delete_file, file_content, get_file, list_files
 from handlers.images.edits import image_edits, image_variations
 from handlers.images.generations import image_generations
+from handlers.messages.count_tokens import count_tokens
+from handlers.messages.create import create_message
 from handlers.openapi.document import described, made_document
 from handlers.openapi.endpoint import Body, Endpoint, Parameter, Place
 from handlers.openapi.gateway_endpoints import GATEWAY_ENDPOINTS
 from handlers.openapi.parameters import (
     ACCOUNT,
     AFTER,
+    CLAUDE_PAGE,
+    CLAUDE_VERSION,
+    COUNT_ERRORS,
     FILE_ID,
     FOR_TURNS,
     KEPT_ERRORS,
     LISTED_FOR,
+    MESSAGE_ERRORS,
     ORDER,
     RESPONSE_ID,
     TURN_ERRORS,
@@ -41,7 +47,15 @@ from handlers.responses.stored import (
     get_response,
     list_input_items,
 )
-from service.answers import chats, images, listed, response_events, responses, sound
+from service.answers import (
+    chats,
+    images,
+    listed,
+    messages,
+    response_events,
+    responses,
+    sound,
+)
 from service.keys import CONFIG
 
 PATH = "/openapi.json"
@@ -49,12 +63,12 @@ PATH = "/openapi.json"
 
 @cache
 def document(base: str) -> dict[str, Any]:
-    """Return the description without an address; `base` is what comes before `/v1`."""
+    """Return the description without an address; `base` is the part before `/v1`."""
     return made_document(ENDPOINTS, base)
 
 
 async def description(request: web.Request) -> web.Response:
-    """Answer the description, with the address that this caller uses."""
+    """Answer with the description, with the address that this caller uses."""
     return described(request, document(api_base(request.app[CONFIG].server)))
 
 
@@ -152,6 +166,32 @@ ENDPOINTS = (
     ),
     Endpoint(
         method="post",
+        path="/v1/messages",
+        id="createMessage",
+        handler=create_message,
+        summary="Answer a conversation, in Anthropic's dialect.",
+        tag="Messages",
+        request="MessageRequest",
+        answer=messages.Message,
+        events=messages.MessageEvent,
+        parameters=FOR_TURNS,
+        errors=MESSAGE_ERRORS,
+        error=messages.MessageError,
+    ),
+    Endpoint(
+        method="post",
+        path="/v1/messages/count_tokens",
+        id="countMessageTokens",
+        handler=count_tokens,
+        summary="How many tokens a message would send.",
+        tag="Messages",
+        request="MessageTokensRequest",
+        answer=messages.CountedTokens,
+        errors=COUNT_ERRORS,
+        error=messages.MessageError,
+    ),
+    Endpoint(
+        method="post",
         path="/v1/images/generations",
         id="createImage",
         handler=image_generations,
@@ -226,8 +266,9 @@ ENDPOINTS = (
         handler=list_models,
         summary="The names that can be asked for.",
         tag="Models",
-        answer=listed.ModelList,
-        parameters=(LISTED_FOR,),
+        answer=(listed.ModelList, messages.ClaudeModelList),
+        parameters=(LISTED_FOR, *CLAUDE_PAGE),
+        errors=(400,),
         needs_key=None,
     ),
     Endpoint(
@@ -237,8 +278,8 @@ ENDPOINTS = (
         handler=get_model,
         summary="One name that can be asked for; it may have slashes in it.",
         tag="Models",
-        answer=listed.Model,
-        parameters=(path_id("The name.", may_have_slashes=True), LISTED_FOR),
+        answer=(listed.Model, messages.ClaudeModel),
+        parameters=(path_id("The name.", may_have_slashes=True), LISTED_FOR, CLAUDE_VERSION),
         errors=(404,),
         needs_key=None,
     ),

@@ -1,8 +1,8 @@
-"""The table of request fields: what each means, and what its reader demands beyond its type.
+"""The table of request fields: what each means, and its limits beyond its type.
 
-Types, defaults and whether a field is required are those of the reader's own record, and a
-field that the reader names as ignored is described as such; a test compares the names.
-What is noted under `WHOLE` is demanded of the record as a whole.
+Types, defaults and whether a field is required come from the reader's own record. A field that the
+reader ignores is described as such; a test compares the names. A note under `WHOLE` is about the
+record as a whole.
 """
 
 from typing import Any
@@ -14,6 +14,9 @@ from handlers.audio.speech import SpeechFields
 from handlers.chat.completions import CompletionFields
 from handlers.images.edits import MAX_IMAGES, ImageEditFields, ImagePlace
 from handlers.images.fields import FORMATS, ImageFields
+from handlers.messages.fields import MAX_STOPS as MAX_MESSAGE_STOPS
+from handlers.messages.fields import MessageFields, TokenFields
+from handlers.messages.tools import MAX_TOOLS
 from handlers.reading.chat_fields import ChatFields
 from handlers.reading.chat_messages import (
     FILE_ID,
@@ -143,7 +146,7 @@ _COMPLETION: Notes = {
 
 
 def _item(kind: str, record: type[Struct]) -> Schema:
-    """Return the schema of an item of this kind, as its reader has it."""
+    """Return the schema of an item of this kind, as its reader defines it."""
     _, found = msgspec.json.schema_components([record])
     own = found[record.__name__]
     return {
@@ -310,7 +313,42 @@ _FUNCTION: Notes = {
     "strict": _note("Accepted; calls are held against the schema in any case."),
 }
 
+_SHARED: Notes = {
+    "model": _note(
+        "A name of `/v1/models`, or one that begins with `claude`.",
+        minLength=1,
+        maxLength=MAX_MODEL_CHARS,
+    ),
+    "messages": _note("The conversation so far; the last turn is the user's.", minItems=1),
+    "system": _note("What the model is told before the messages: a text, or blocks of text."),
+    "tools": _note(
+        "Tools that the model may call, and `web_search_…` for a search of its own.",
+        maxItems=MAX_TOOLS,
+    ),
+    "tool_choice": _note("`auto`, `any`, `none`, or one `tool` by its `name`."),
+    "thinking": _note("Whether what the model thought is shown."),
+    "output_config": _note("`format` says what the answer has to be, `effort` how much it takes."),
+    "output_format": _note("The older place of `output_config.format`."),
+    "thread": _note("Threads are not kept here.", type="null"),
+    "mcp_servers": _note("No server is called from here.", maxItems=0),
+    "container": _note("There are no containers here.", type="null"),
+}
+_ASKED: Notes = {
+    **_SHARED,
+    "max_tokens": _note(
+        "The answer ends after as many tokens; `stop_reason` is then `max_tokens`.", minimum=0
+    ),
+    "stream": _STREAM,
+    "stop_sequences": _note(
+        "Where the answer ends, without these words.",
+        maxItems=MAX_MESSAGE_STOPS,
+        items={"type": "string", "maxLength": MAX_STOP_CHARS},
+    ),
+}
+
 FIELDS: dict[type[Struct], Notes] = {
+    MessageFields: _ASKED,
+    TokenFields: _SHARED,
     ChatFields: _CHAT,
     CompletionFields: _COMPLETION,
     ResponseFields: _RESPONSE,

@@ -1,4 +1,4 @@
-"""What goes into the forms: fields as the readers have them, and the files beside them."""
+"""The forms: fields as the readers define them, and the files beside them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ Schema = dict[str, Any]
 def _file(description: str) -> Schema:
     return {
         "type": "string",
-        "format": "binary",  # that of OpenAPI 3.0, which more programs know
+        "format": "binary",  # as in OpenAPI 3.0, which more programs know
         "contentMediaType": "application/octet-stream",
         "description": description,
     }

@@ -1,4 +1,4 @@
-"""The rows of the table of endpoints that are this gateway's own: accounts, stored files, health."""
+"""The table's rows for endpoints of the gateway's own: accounts, stored files, health."""
 
 from handlers.about.accounts import account_ids
 from handlers.about.billing import subscription, usage

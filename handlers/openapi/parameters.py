@@ -1,11 +1,14 @@
-"""What the rows of the table of endpoints share: parameters, and the statuses of failures."""
+"""Parameters and error statuses that several rows of the table share."""
 
 from handlers.openapi.endpoint import Parameter
 from handlers.openapi.fields import PROFILE_PATTERN
 
-# What may become of a request that asks the upstream for an answer: our own statuses, and
-# those that its refusals are given.
+# The possible errors of a request that needs an answer of the upstream: the gateway's own, and
+# those that refusals of the upstream become.
 TURN_ERRORS = (400, 401, 403, 404, 413, 429, 500, 502, 503, 504, 507)
+# 529 is Anthropic's status for an overloaded upstream or server.
+MESSAGE_ERRORS = (*TURN_ERRORS, 529)
+COUNT_ERRORS = (400, 401, 413, 529)
 KEPT_ERRORS = (400, 401, 404, 500)
 UPLOAD_ERRORS = (400, 401, 413, 500, 503, 507)
 
@@ -36,18 +39,32 @@ ACCOUNT = Parameter(
 )
 LISTED_FOR = Parameter(ACCOUNT.name, "header", "The account to list for; a wrong one is none.")
 FOR_TURNS = (ACCOUNT, PROFILE, IDEMPOTENCY)
+CLAUDE_VERSION = Parameter(
+    "anthropic-version", "header", "With any value, the answer is in the form of Anthropic's API."
+)
+CLAUDE_PAGE = (
+    CLAUDE_VERSION,
+    Parameter("after_id", "query", "With that header: the id of the entry before the page."),
+    Parameter("before_id", "query", "With that header: the id of the entry behind the page."),
+    Parameter(
+        "limit",
+        "query",
+        "With that header: how many entries a page has.",
+        {"type": "integer", "minimum": 1, "maximum": 1_000, "default": 20},
+    ),
+)
 LINK_EXPIRES = Parameter("e", "query", "When a signed link expires, in seconds since 1970.")
 LINK_SIGNATURE = Parameter("s", "query", "The signature of a link that expires.")
 
 
 def page_limit(default: int, most: int) -> Parameter:
-    """Return how long a page is."""
+    """Return the parameter for the size of a page."""
     schema = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
     return Parameter("limit", "query", "How many entries a page has.", schema)
 
 
 def path_id(description: str, name: str = "id", *, may_have_slashes: bool = False) -> Parameter:
-    """Return what a path names."""
+    """Return the parameter for an id in a path."""
     schema = {"type": "string", "minLength": 1}
     return Parameter(name, "path", description, schema, may_have_slashes)
 

@@ -1,4 +1,4 @@
-"""Records -> JSON Schema: the readers' own for requests, those of `service/answers` for answers."""
+"""JSON Schemas of records: the readers' for requests, those of `service/answers` for answers."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -11,6 +11,7 @@ from handlers.audio import speech
 from handlers.chat import completions
 from handlers.images import edits
 from handlers.images import fields as image_fields
+from handlers.messages import fields as message_fields
 from handlers.openapi.fields import COMPONENTS, FIELDS, WHOLE, Schema
 from handlers.reading import chat_fields
 from handlers.responses import fields as response_fields
@@ -19,11 +20,13 @@ _OWN_NAME = re.compile(r"(?:.*\.)?_?(?:Wire)?(\w+)")
 _TYPES = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
 _IGNORED = "Accepted, and has no effect; `x-ignored-fields` of the answer names it."
 
-# What a request is called, its record, and the fields of it that have an effect.
+# The name of each request, its record, and the fields that have an effect.
 REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
     "ChatCompletionRequest": (chat_fields.ChatFields, chat_fields.HONOURED),
     "CompletionRequest": (completions.CompletionFields, completions.HONOURED),
     "ResponseRequest": (response_fields.ResponseFields, response_fields.HONOURED),
+    "MessageRequest": (message_fields.MessageFields, message_fields.HONOURED),
+    "MessageTokensRequest": (message_fields.TokenFields, message_fields.COUNTED),
     "ImageRequest": (image_fields.ImageFields, image_fields.HONOURED),
     "ImageEditRequest": (edits.ImageEditFields, edits.EDIT_HONOURED),
     "SpeechRequest": (speech.SpeechFields, speech.HONOURED),
@@ -31,14 +34,14 @@ REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
 
 
 def reference(name: str) -> Schema:
-    """Return the schema that stands for a component."""
+    """Return a reference to a component."""
     return {"$ref": f"{COMPONENTS}{name}"}
 
 
 def answer_components(records: Iterable[Any]) -> dict[str, Schema]:
-    """Return the schemas of these records, by their names, and of all that is in them.
+    """Return the schemas of these records and of all records inside them, by name.
 
-    What has a default goes out with it, so that it is as sure to be there as what has none.
+    A field with a default is always sent, so it is marked as required like the others.
     """
     _, found = msgspec.json.schema_components(records, ref_template=f"{COMPONENTS}{{name}}")
     return {name: _always_sent(schema) for name, schema in found.items()}
@@ -59,9 +62,9 @@ def _always_sent(schema: Schema) -> Schema:
 
 
 def request_components() -> dict[str, Schema]:
-    """Return the schemas of all requests, with the notes of `fields.py` in them.
+    """Return the schemas of all requests, with the notes of `fields.py`.
 
-    What is in a request is called after it, since readers of two dialects have parts of one name.
+    Parts of a request are named after it, since readers of two dialects have parts of one name.
     """
     found: dict[str, Schema] = {}
     for name, (record, honoured) in REQUESTS.items():
@@ -72,11 +75,11 @@ def request_components() -> dict[str, Schema]:
 def form_schema(
     record: type[Struct], honoured: Collection[str], files: Mapping[str, Schema]
 ) -> Schema:
-    """Return the schema of a form with the fields of a record, which has them as text.
+    """Return the schema of a form for the fields of a record, all of them as text.
 
     Args:
-        record: of the fields.
-        honoured: those of them that have an effect.
+        record: the record of the fields.
+        honoured: the fields that have an effect.
         files: the files beside them, by the name of their part.
     """
     notes = FIELDS[record]
@@ -85,7 +88,7 @@ def form_schema(
 
 
 def _as_text(note: Schema) -> Schema:
-    """Return the schema of a field of a form; of a number, it has the digits."""
+    """Return the schema of a form's field; a number becomes a string of digits."""
     kept = {key: value for key, value in note.items() if key in ("description", "pattern")}
     if "enum" in note:
         kept["enum"] = [value for value in note["enum"] if value is not None]
@@ -114,7 +117,7 @@ def _own_name(old: str) -> str:
 
 
 def _with_notes(schema: Schema, notes: Mapping[str, Schema], ignored: Collection[str]) -> Schema:
-    """Return a record's schema with a note on each field; a field that may be null stays so."""
+    """Return a record's schema with a note on each field; a nullable field stays nullable."""
     properties = {}
     for name, given in schema.get("properties", {}).items():
         plain = {
@@ -128,7 +131,7 @@ def _with_notes(schema: Schema, notes: Mapping[str, Schema], ignored: Collection
 
 
 def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
-    """Return a schema whose references and title are by the new names."""
+    """Return a schema with references and titles by the new names."""
     if isinstance(schema, list):
         return [_renamed(each, names) for each in schema]
     if isinstance(schema, str) and schema.startswith(COMPONENTS):
@@ -144,7 +147,7 @@ def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
 
 
 def spelled_out(schema: Any) -> Any:
-    """Return schemas as programs that make clients read them: each value and list with its type."""
+    """Return schemas with an explicit type for each value and list, for client generators."""
     if isinstance(schema, list):
         return [spelled_out(each) for each in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""Bodies of requests to typed fields, or a 400 that names the place.
+"""Reads request bodies into typed fields, or answers a 400 that names the place.
 
 It may import `service/demands`, `service/files`, `service/vocabulary`.
 """

@@ -1,4 +1,4 @@
-"""A request's JSON body -> `service.vocabulary.requests.ChatRequest`, or a 400 (spec 6.1, openai-wire 5)."""
+"""Reads a chat completion's JSON body into a `ChatRequest`, or answers a 400 (spec 6.1)."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ from handlers.reading.common_fields import (
 )
 from handlers.reading.demand_fields import WireDemand, demand_of
 from handlers.reading.json_body import decode_json, given_names, refusal
-from handlers.reading.wish_fields import WireWishes, wishes_of
-from service.vocabulary.requests import ChatRequest
+from handlers.reading.wish_fields import WireWishes, is_much, wishes_of
+from service.vocabulary.requests import ChatRequest, Wishes
 
 
 class _StreamOptions(Struct, frozen=True):
@@ -25,7 +25,7 @@ class _StreamOptions(Struct, frozen=True):
 
 
 class _Inert(WireWishes, frozen=True, kw_only=True):
-    """Known fields that have no effect, or not with every upstream, for their types."""
+    """Known fields without effect, or with effect on some upstreams only, declared for their types."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -41,7 +41,7 @@ class _Inert(WireWishes, frozen=True, kw_only=True):
 
 
 class ChatFields(_Inert, frozen=True, kw_only=True):
-    """The body of a request for a chat completion, its shape checked."""
+    """The body of a request for a chat completion, checked for its shape."""
 
     model: str
     messages: list[WireMessage]
@@ -61,20 +61,20 @@ class ChatFields(_Inert, frozen=True, kw_only=True):
 HONOURED = frozenset(ChatFields.__struct_fields__) - frozenset(
     _Inert.__struct_fields__
 ) | frozenset(WireDemand.__struct_fields__)
-_NATIVE = frozenset(WireWishes.__struct_fields__)  # honoured where the upstream knows them itself
+_NATIVE = frozenset(WireWishes.__struct_fields__)  # honoured by an upstream that knows them itself
 
 
 def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
-    """Return a chat completion as asked for.
+    """Return the chat completion that a body asks for.
 
     Raises:
-        RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
+        RequestError: it is not JSON, a field is wrong, or it asks for something unsupported.
     """
     fields = decode_json(body, ChatFields)
     _refuse_unsupported(fields)
     if not fields.messages:
         raise refusal("messages", "the list is empty; send at least one message")
-    options = fields.stream_options
+    options, wishes = fields.stream_options, wishes_of(fields)
     return ChatRequest(
         request_id=arrival.request_id,
         model=model_name(fields.model),
@@ -89,16 +89,22 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
         stop=stop_strings(fields.stop),
         conversation_id=upstream_id("conversation_id", fields.conversation_id),
         parent_message_id=upstream_id("parent_message_id", fields.parent_message_id),
-        ignored_fields=ignored_names(
-            given_names(body), HONOURED | _NATIVE if arrival.is_native else HONOURED
-        ),
+        ignored_fields=ignored_names(given_names(body), _honoured(wishes, arrival)),
         demand=demand_of(fields),
-        wishes=wishes_of(fields),
+        wishes=wishes,
     )
 
 
+def _honoured(wishes: Wishes, arrival: Arrival) -> frozenset[str]:
+    """Return the fields that have an effect with the upstream of this request."""
+    if arrival.is_native:
+        return HONOURED | _NATIVE
+    effort = {"reasoning_effort"} if is_much(wishes.effort) else set()
+    return HONOURED | effort | {"web_search_options"}
+
+
 def _refuse_unsupported(fields: ChatFields) -> None:
-    """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    """Refuse fields that must not be ignored, because the caller would misread the answer."""
     check_ranges(fields)
     if fields.n not in (None, 1):
         raise refusal("n", "only 1 choice for a request can be made; leave it out or send 1")

@@ -1,4 +1,4 @@
-"""The messages of a request: roles and content parts as callers send them (openai-wire 5)."""
+"""Reads the messages of a request: roles and content parts as callers send them (openai-wire 5)."""
 
 import json
 import re
@@ -21,7 +21,7 @@ ROLES = {
     "tool": "tool",
     "function": "tool",
 }
-# These may stand in a history with nothing said: a call, or a tool that printed nothing.
+# Roles that may stand in a history without text: a call, or a tool that printed nothing.
 MAY_BE_SILENT = ("assistant", "tool", "function")
 FILE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _DATA_URL = re.compile(r"(?i)data:[^,]{0,512},")
@@ -36,7 +36,7 @@ class WireImageUrl(Struct, frozen=True):
 
 
 class WireFile(Struct, frozen=True):
-    """A file: its content, or the id of one that was left here."""
+    """A file: its content, or the id of an uploaded one."""
 
     filename: str | None = None
     file_data: str | None = None
@@ -91,7 +91,7 @@ def chat_messages(messages: Sequence[WireMessage]) -> tuple[ChatMessage, ...]:
     """Return the messages of a history.
 
     Raises:
-        RequestError: one of them is wrong, or cannot be sent on.
+        RequestError: one of them is wrong, or not supported.
     """
     return tuple(_read(message, f"messages[{at}]") for at, message in enumerate(messages))
 
@@ -123,10 +123,10 @@ def _call(call_id: str, called: _Called, path: str) -> CallPart:
 
 
 def chat_message(message: WireMessage, path: str) -> ChatMessage:
-    """Return a message of the history; `path` is where it stands in the request.
+    """Return a message of the history; `path` is its place in the request.
 
     Raises:
-        RequestError: its role or a part of it is wrong, or cannot be sent on.
+        RequestError: its role or a part of it is wrong, or not supported.
     """
     role = ROLES.get(message.role)
     if role is None:
@@ -165,7 +165,7 @@ def _picture(image: WireImageUrl | str, path: str) -> FilePart:
 
 
 def looked_at(picture: FilePart, detail: str | None) -> FilePart:
-    """Return a picture with how closely it is to be looked at, where anything was said of it."""
+    """Return a picture with its level of detail, where the caller set one."""
     return structs.replace(picture, detail=detail) if detail and detail != "auto" else picture
 
 
@@ -181,10 +181,10 @@ def _file(file: WireFile, path: str) -> FilePart:
 
 
 def kept_file(file_id: str, path: str, name: str = "") -> FilePart:
-    """Return a file by its id; whether there is one is seen when it is uploaded.
+    """Return a file by its id; whether it exists is checked at the upload.
 
     Raises:
-        RequestError: it cannot be an id.
+        RequestError: the id is malformed.
     """
     if not FILE_ID.fullmatch(file_id):
         raise refusal(path, "expected the id of a file that was uploaded here")
@@ -192,18 +192,18 @@ def kept_file(file_id: str, path: str, name: str = "") -> FilePart:
 
 
 def sent_file(data: str, path: str, name: str = "") -> FilePart:
-    """Return a file that came as a data URL, or in base64 alone.
+    """Return a file that came as a data URL or as plain base64.
 
     Raises:
         RequestError: it is neither.
     """
     if ":" not in data[:16] and _BASE64_START.match(data):
-        data = f"data:;base64,{data}"  # the type is told from the content
+        data = f"data:;base64,{data}"  # the type is detected from the content
     return located_file(data, path, name)
 
 
 def located_file(url: str, path: str, name: str = "") -> FilePart:
-    """Return a file by its URL; whether it can be had is seen when it is uploaded.
+    """Return a file by its URL; whether it can be fetched is checked at the upload.
 
     Raises:
         RequestError: it is neither a web address nor a data URL.

@@ -1,4 +1,4 @@
-"""The fields that requests of several endpoints share, read alike: model, stop, profile, ids."""
+"""Fields that requests of several endpoints share: model, stop, profile, ids."""
 
 import re
 from collections.abc import Container, Iterable, Mapping
@@ -11,17 +11,17 @@ from service.vocabulary.requests import Profile
 PROFILE_HEADER = "x-render-profile"
 MAX_MODEL_CHARS = 255
 MAX_STOPS = 4  # OpenAI's own
-MAX_STOP_CHARS = 512  # a possible beginning of one is looked for at the end of every piece
+MAX_STOP_CHARS = 512  # the end of every piece is searched for the start of one
 MAX_NAMED_FIELDS = 32  # in the header that names the ignored ones
 UPSTREAM_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")  # becomes part of a path upstream
 _FIELD_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
 
 
 class Arrival(Struct, frozen=True):
-    """What is known of a request besides its body; `received_at` as in `ChatRequest`.
+    """What is known of a request apart from its body; `received_at` as in `ChatRequest`.
 
-    `is_native`: its upstream knows tools, formats and the like by itself. `models` are those that
-    its gateway key may ask for, any if there are none.
+    `is_native`: its upstream supports tools, formats and the like by itself. `models` are those
+    that its gateway key may ask for (empty: any).
     """
 
     request_id: str
@@ -35,7 +35,7 @@ class Arrival(Struct, frozen=True):
 
 
 def model_name(name: str) -> str:
-    """Return the name of a model as it is asked for.
+    """Return a model's name.
 
     Raises:
         RequestError: it cannot be one.
@@ -47,21 +47,23 @@ def model_name(name: str) -> str:
     return name.strip()
 
 
-def stop_strings(stop: str | list[str] | None) -> tuple[str, ...]:
-    """Return where an answer is to stop.
+def stop_strings(
+    stop: str | list[str] | None, path: str = "stop", most: int = MAX_STOPS
+) -> tuple[str, ...]:
+    """Return the strings at which an answer stops; `path` is the field's, for errors.
 
     Raises:
-        RequestError: too many, or too long.
+        RequestError: they are too many, or too long.
     """
     stops = [stop] if isinstance(stop, str) else stop or []
-    if len(stops) > MAX_STOPS:
-        raise refusal("stop", f"expected up to {MAX_STOPS} strings, got {len(stops)}")
+    if len(stops) > most:
+        raise refusal(path, f"expected up to {most} strings, got {len(stops)}")
     if any(len(text) > MAX_STOP_CHARS for text in stops):
-        raise refusal("stop", f"expected strings of up to {MAX_STOP_CHARS} characters")
+        raise refusal(path, f"expected strings of up to {MAX_STOP_CHARS} characters")
     return tuple(dict.fromkeys(text for text in stops if text))
 
 
-# What OpenAI takes of the fields that have no effect here; a caller who is outside means another.
+# OpenAI's limits for fields without effect here; a number outside of them is a mistake.
 RANGES: Mapping[str, tuple[float, float]] = {
     "temperature": (0, 2),
     "top_p": (0, 1),
@@ -71,7 +73,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
 
 
 def check_ranges(fields: Struct) -> None:
-    """Refuse a number that OpenAI takes for none of its field.
+    """Refuse a number outside of OpenAI's range for its field.
 
     Raises:
         RequestError: it is too low or too high.
@@ -83,10 +85,10 @@ def check_ranges(fields: Struct) -> None:
 
 
 def upstream_id(name: str, value: str | None) -> str | None:
-    """Return an id of the upstream's that a caller names, None without one.
+    """Return an id of the upstream's that a caller sent, None without one.
 
     Raises:
-        RequestError: it cannot be one.
+        RequestError: it is malformed.
     """
     if value and not UPSTREAM_ID.fullmatch(value):
         raise refusal(name, "expected an id as an earlier answer named it")
@@ -110,6 +112,6 @@ def chosen_profile(field: str | None, arrival: Arrival) -> Profile:
 
 
 def ignored_names(given: Iterable[str], known: Container[str]) -> tuple[str, ...]:
-    """Return the given names that are not among the known ones, as a header may carry them."""
+    """Return the given names that are not known, fit for a header."""
     names = [name for name in given if name not in known and _FIELD_NAME.fullmatch(name)]
     return tuple(names[:MAX_NAMED_FIELDS])

@@ -1,7 +1,7 @@
-"""The fields that demand calls or JSON, from the wire to a `service.vocabulary.requests.Demand` (openai-wire 5).
+"""Reads the fields that demand calls or JSON into a `Demand` (openai-wire 5).
 
-The wire's records are those of chat completions, and of the form before `tools`. Another
-dialect makes its own `Function`s and has them checked here all the same.
+The records here are those of chat completions, and of the form before `tools`. Another dialect
+makes its own `Function`s, which are checked here all the same.
 """
 
 import asyncio
@@ -13,15 +13,16 @@ from msgspec import Struct
 
 from handlers.reading.json_body import quoted, refusal
 from service.demands.json_schemas import SchemaError, check_schema
+from service.demands.strict_schemas import check_strict
 from service.vocabulary.requests import ChatRequest, Demand, Function, JsonFormat
 
 MAX_FUNCTIONS = 128  # as OpenAI has it
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}}
 
 
 class WireFunction(Struct, frozen=True):
-    """A function as it is offered."""
+    """A function as the caller describes it."""
 
     name: str
     description: str | None = None
@@ -46,7 +47,7 @@ class _Allowed(Struct, frozen=True):
 
 
 class WireChoice(Struct, frozen=True):
-    """`tool_choice` where it is no word."""
+    """`tool_choice` in the form of an object."""
 
     type: str
     function: _Named | None = None
@@ -61,7 +62,7 @@ class _JsonSchema(Struct, frozen=True):
 
 
 class WireFormat(Struct, frozen=True):
-    """`response_format`; some clients put the schema of a `json_object` beside it."""
+    """`response_format`; some clients put a schema beside a `json_object`."""
 
     type: str
     json_schema: _JsonSchema | None = None
@@ -70,7 +71,7 @@ class WireFormat(Struct, frozen=True):
 
 
 class WireDemand(Struct, frozen=True, kw_only=True):
-    """The fields of a chat completion that demand something; others inherit from it."""
+    """The fields of a chat completion that demand calls or JSON; other records inherit them."""
 
     tools: list[WireTool] | None = None
     tool_choice: str | WireChoice | None = None
@@ -81,7 +82,7 @@ class WireDemand(Struct, frozen=True, kw_only=True):
 
 
 class Choice(Struct, frozen=True):
-    """Which functions may be called: none, all or some; and whether one has to be."""
+    """Which functions may be called (none, all or some), and whether a call is required."""
 
     may_call: bool = True
     must_call: bool = False
@@ -92,7 +93,7 @@ def demand_of(fields: WireDemand) -> Demand | None:
     """Return what a chat completion demands, or None.
 
     Raises:
-        RequestError: a field is wrong, or asks for what cannot be had.
+        RequestError: a field is wrong, or asks for something unsupported.
     """
     json_format = _json_format(fields.response_format)
     is_legacy = bool(fields.functions) and not fields.tools
@@ -116,7 +117,7 @@ def demand_of(fields: WireDemand) -> Demand | None:
 
 
 def offered_functions(
-    functions: Sequence[Function], choice: Choice, where: str
+    functions: Sequence[Function], choice: Choice, where: str, most: int = MAX_FUNCTIONS
 ) -> tuple[Function, ...]:
     """Return the functions that may be called.
 
@@ -124,16 +125,17 @@ def offered_functions(
         functions: all that were sent.
         choice: which of them may be called.
         where: the path of the choice, for errors.
+        most: how many may be sent.
 
     Raises:
-        RequestError: they are too many, two have one name, or the choice has another.
+        RequestError: they are too many, two share a name, or the choice names no function.
     """
-    if len(functions) > MAX_FUNCTIONS:
-        raise refusal("tools", f"expected up to {MAX_FUNCTIONS} functions, got {len(functions)}")
+    if len(functions) > most:
+        raise refusal("tools", f"expected up to {most} functions, got {len(functions)}")
     seen: set[str] = set()
     for function in functions:
         if function.name in seen:
-            path = f"{function.path.removesuffix('parameters')}name"
+            path = f"{function.path.rpartition('.')[0]}.name"
             raise refusal(path, f"another function is named {quoted(function.name)} as well")
         seen.add(function.name)
     if choice.must_call and not functions:
@@ -146,52 +148,65 @@ def offered_functions(
     return tuple(each for each in functions if not choice.only or each.name in choice.only)
 
 
-async def checked(chat: ChatRequest) -> ChatRequest:
+async def checked(chat: ChatRequest, *, is_native: bool) -> ChatRequest:
     """Return the request when its schemas were checked, off the event loop.
 
+    Args:
+        chat: what is asked for.
+        is_native: its upstream holds answers to strict schemas itself, of which it takes a part only.
+
     Raises:
-        RequestError: a schema is not valid; the message names the place in it.
+        RequestError: a schema is invalid; the message names the place in it.
     """
     if chat.demand is not None:
-        await asyncio.to_thread(_check_schemas, chat.demand)
+        await asyncio.to_thread(_check_schemas, chat.demand, is_native=is_native)
     return chat
 
 
-def _check_schemas(demand: Demand) -> None:
-    schemas = [(function.path, function.parameters) for function in demand.functions]
+def _check_schemas(demand: Demand, *, is_native: bool) -> None:
+    schemas = [(each.path, each.parameters, each.is_strict) for each in demand.functions]
     wanted = demand.json_format
     if wanted is not None and wanted.schema is not None:
-        schemas.append((wanted.path, wanted.schema))
-    for path, schema in schemas:
+        schemas.append((wanted.path, wanted.schema, wanted.is_strict))
+    for path, schema, is_strict in schemas:
         try:
             check_schema(schema)
+            if is_native and is_strict:
+                check_strict(schema)
         except SchemaError as error:
             problem = f"this is no JSON Schema that can be used: {error.problem}"
             raise refusal(f"{path}{error.place}", problem, "invalid_json_schema") from None
 
 
 def function(
-    name: str, parameters: dict[str, Any] | None, description: str | None, path: str
+    name: str,
+    parameters: dict[str, Any] | None,
+    description: str | None,
+    path: str,
+    *,
+    is_strict: bool = False,
 ) -> Function:
     """Return a function that was sent.
 
     Args:
         name: as sent.
-        parameters: the schema of its arguments; it has none without one.
+        parameters: the schema of its arguments; without one it takes none.
         description: as sent.
         path: where it stands in the request: the name and the schema are below it.
+        is_strict: whether arguments have to fit without fail.
 
     Raises:
-        RequestError: the name is none, or the schema is not that of an object.
+        RequestError: the name is invalid, or the schema is not that of an object.
     """
     if not NAME.fullmatch(name):
-        problem = "expected 1 to 64 letters, digits, '_' and '-'"
+        problem = "expected 1 to 128 letters, digits, '_' and '-'"
         raise refusal(f"{path}.name", f"{quoted(name)} is no name of a function; {problem}")
     schema = _NO_ARGUMENTS if parameters is None else parameters
     if schema.get("type", "object") != "object":
         problem = "arguments are an object; send {'type': 'object', …}"
         raise refusal(f"{path}.parameters.type", problem, "invalid_json_schema")
-    return Function(name, f"{path}.parameters", description or "", schema)
+    where = f"{path}.parameters"
+    return Function(name, where, description or "", schema, is_strict=is_strict)
 
 
 def _tool(tool: WireTool, path: str) -> Function:
@@ -204,7 +219,8 @@ def _tool(tool: WireTool, path: str) -> Function:
 
 
 def _function(sent: WireFunction, path: str, inner: str) -> Function:
-    return function(sent.name, sent.parameters, sent.description, f"{path}{inner}")
+    where, is_strict = f"{path}{inner}", bool(sent.strict)
+    return function(sent.name, sent.parameters, sent.description, where, is_strict=is_strict)
 
 
 def _tool_choice(choice: str | WireChoice | None) -> Choice:
@@ -278,4 +294,5 @@ def _fitting_schema(sent: _JsonSchema | None) -> JsonFormat:
         raise refusal(f"{path}.name", "this field is required")
     if sent.schema is None:
         raise refusal(f"{path}.schema", "this field is required")
-    return JsonFormat(f"{path}.schema", sent.schema, sent.name, sent.description or "")
+    where, about = f"{path}.schema", sent.description or ""
+    return JsonFormat(where, sent.schema, sent.name, about, is_strict=bool(sent.strict))

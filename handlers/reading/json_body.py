@@ -1,9 +1,9 @@
-"""A request's JSON body as a typed record, or a 400 that names the path and the fix.
+"""Reads a request's JSON body into a typed record, or answers a 400 that names path and fix.
 
-msgspec decodes; the standard library's decoder is asked only for what msgspec
-refuses and callers send all the same: escapes of lone surrogates, which front ends
-produce when they cut an emoji in two, and integers with a point, which are all that
-languages with one kind of number have.
+msgspec decodes. The standard library's decoder is used only for two things that msgspec refuses and
+callers send all the same: escapes of lone surrogates, which front ends produce when they cut an
+emoji in two, and integers with a decimal point (`5.0`), which languages with one kind of number
+write.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from service.vocabulary.json_values import counted
 Shape = TypeVar("Shape")
 
 COUNTED_BYTES = 1024 * 1024
-MAX_VALUES = 200_000  # of a body over that; a history of ten thousand messages has a half of it
+MAX_VALUES = 200_000  # of a longer body; a history of ten thousand messages has half as many
 _BOM = b"\xef\xbb\xbf"
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _REPORT = re.compile(r"(?s)(.*?)(?: - at `(?:.* in )?\$\.?(.*)`)?")
 _EXPECTED = re.compile(r"Expected `([^`]*)`.*, got `([^`]*)`")
 _FLOAT = "got `float`"
-_MAX_EXACT = 2**53  # above it, what a float says is not what was meant
+_MAX_EXACT = 2**53  # above it, a float is not exact
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _NAMES = {
     "str": "a string",
@@ -58,11 +58,11 @@ def body_size_error(max_bytes: int) -> BodySizeError:
 
 
 async def read_body(request: web.Request, max_bytes: int) -> bytes:
-    """Return the body of a JSON request, which may have to wait for room.
+    """Return the body of a JSON request; may have to wait for room.
 
-    A body that declares itself over the limit is refused unread; the server then
-    reads and drops it, so that the caller gets to see the answer. The values of a long one are
-    counted, so that it can be decoded in one go.
+    A body that declares a size over the limit is refused unread; the server then reads and drops
+    it, so that the caller gets to see the answer. The values of a long body are counted, so that
+    decoding it cannot hold up the event loop.
 
     Raises:
         RequestError: it is a form, or holds too many values.
@@ -85,7 +85,7 @@ async def read_body(request: web.Request, max_bytes: int) -> bytes:
 
 
 async def _received(request: web.Request, max_bytes: int) -> bytes:
-    """Return the bytes; not by `request.read()`, which keeps them until the request is over."""
+    """Return the body, without `request.read()`, which would keep it until the request is over."""
     pending = request.get(PENDING_BODY)
     declared = 0 if hdrs.CONTENT_ENCODING in request.headers else request.content_length or 0
     if pending is not None and declared > SMALL_BYTES:
@@ -105,7 +105,7 @@ def decode_json(body: bytes, shape: type[Shape]) -> Shape:
     """Return the body as a record.
 
     Raises:
-        RequestError: it is no JSON, or not of this shape; `param` is the path.
+        RequestError: it is not JSON, or not of this shape; `param` is the path.
     """
     body = body.removeprefix(_BOM)
     if not body.strip():
@@ -129,7 +129,7 @@ def decode_json(body: bytes, shape: type[Shape]) -> Shape:
 
 
 def converted(value: object, shape: type[Shape], path: str) -> Shape:
-    """Return a part of a decoded body as a record; `path` is where it stands.
+    """Return a part of a decoded body as a record; `path` is its place.
 
     Raises:
         RequestError: it is not of this shape; `param` is the path.
@@ -145,7 +145,7 @@ def converted(value: object, shape: type[Shape], path: str) -> Shape:
 
 
 def refusal(path: str, problem: str, code: str | None = None) -> RequestError:
-    """Return the error for the field at this path; the problem says the fix."""
+    """Return the error for the field at this path; the problem states the fix."""
     return RequestError(f"{path}: {problem}.", param=path, code=code)
 
 
@@ -155,10 +155,10 @@ def quoted(value: str) -> str:
 
 
 def given_names(body: bytes) -> list[str]:
-    """Return the names of a JSON object's fields that are not null, in the order given.
+    """Return the names of a JSON object's fields that are not null, in the given order.
 
-    The body was decoded before, so it is a valid object, but for names that nobody has
-    looked at yet.
+    The body was decoded before, so it is a valid object; only names of unknown fields have not been
+    checked yet.
 
     Raises:
         RequestError: a name is not UTF-8.
@@ -187,13 +187,13 @@ def _decode_leniently(body: bytes, shape: type[Shape]) -> Shape:
         _refuse_shape(error)
     except RecursionError:
         raise RequestError("The request body is nested too deep.") from None
-    except ValueError as error:  # of JSON, of UTF-8, or from below
+    except ValueError as error:  # from the JSON parser, from UTF-8, or from below
         message = f"The request body is not valid JSON: {error}."
         raise RequestError(message) from None
 
 
 def _number(text: str) -> float:
-    """Return an integer where the number is one, however it is written."""
+    """Return an integer for a whole number, however it is written: 5 for `5.0`."""
     value = float(text)
     if math.isinf(value):
         message = "number out of range"
@@ -207,7 +207,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _refuse_shape(error: msgspec.ValidationError) -> NoReturn:
-    """Raise msgspec's report in the caller's words."""
+    """Raise msgspec's report as a RequestError, in the caller's terms."""
     path, problem = _problem(error)
     hint = _HINTS.get(path.rpartition(".")[2], "")
     message = f"{path or 'The request body'}: {problem}. {hint}".rstrip()
@@ -215,7 +215,7 @@ def _refuse_shape(error: msgspec.ValidationError) -> NoReturn:
 
 
 def _problem(error: msgspec.ValidationError) -> tuple[str, str]:
-    """Return the path of what is wrong, and what is wrong with it."""
+    """Return the path of the fault, and the problem."""
     found = _REPORT.fullmatch(str(error))
     report, path = (found[1], found[2] or "") if found else (str(error), "")
     if missing := _MISSING.match(report):

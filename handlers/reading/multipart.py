@@ -1,4 +1,4 @@
-"""multipart/form-data: fields in memory, files on disk, nothing left behind (openai-wire 7, 9)."""
+"""Reads multipart/form-data: fields into memory, files onto disk (openai-wire 7, 9)."""
 
 import hashlib
 import os
@@ -6,10 +6,11 @@ import tempfile
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from aiofiles.threadpool import wrap
 from aiofiles.threadpool.binary import AsyncBufferedIOBase
-from aiohttp import BodyPartReader, MultipartReader, hdrs, web
+from aiohttp import BodyPartReader, MultipartReader, StreamReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec import Struct
 
@@ -20,27 +21,27 @@ from service.files.file_names import shown_name
 from service.vocabulary.errors import BodySizeError, RequestError
 from service.vocabulary.requests import LocalFile
 
-MAX_PARTS = 64  # an edit takes 16 pictures, and there are some 15 fields
-MAX_FIELD_BYTES = 1024 * 1024  # of all fields together; the longest prompt is a thirtieth of it
-MAX_HEAD_BYTES = 64 * 1024  # of one header of a part, which has the file's name in it
-# Of what names a part: reading it takes time that grows with the square of its parameters.
+MAX_PARTS = 64  # an edit has 16 pictures and about 15 fields
+MAX_FIELD_BYTES = 1024 * 1024  # of all fields together; the longest prompt takes a thirtieth of it
+MAX_HEAD_BYTES = 64 * 1024  # of one header of a part, which contains the file's name
+# Of the header that names a part: parsing time grows with the square of its parameters.
 MAX_DISPOSITION_CHARS = 8 * 1024
 MAX_DISPOSITION_PARAMS = 64
 _CHUNK_BYTES = 256 * 1024
 _PLAIN_ENCODINGS = frozenset({"", "binary", "7bit", "8bit"})
 _MAX_TYPE_CHARS = 255
-# What aiohttp raises for a body that is not what it says.
+# The errors of aiohttp for a body that is not what its headers say.
 _MALFORMED = (ValueError, RuntimeError, HttpProcessingError)
 
 
 class Form(Struct, frozen=True):
-    """A form as it was sent: texts and files by the name of their part, in order."""
+    """The texts and files of a form by the name of their part, in order."""
 
     fields: Mapping[str, tuple[str, ...]]
     files: Mapping[str, tuple[LocalFile, ...]]
 
     def text(self, name: str) -> str | None:
-        """Return the one value of a field, None when it was not sent.
+        """Return the only value of a field, None when it was not sent.
 
         Raises:
             RequestError: there are several.
@@ -51,7 +52,7 @@ class Form(Struct, frozen=True):
         return values[0] if values else None
 
     def file(self, name: str) -> LocalFile:
-        """Return the one file of a name.
+        """Return the only file of a name.
 
         Raises:
             RequestError: there is none, or several; or it is empty.
@@ -70,10 +71,10 @@ class Form(Struct, frozen=True):
 async def open_form(
     request: web.Request, directory: Path, max_bytes: int
 ) -> AsyncGenerator[Form, None]:
-    """Read a form; its files are in `directory` until the context ends, or until moved away.
+    """Read a form; its files stay in `directory` until the context ends, unless moved away.
 
     Raises:
-        RequestError: it is no form, or malformed.
+        RequestError: it is not a form, or malformed.
         BodySizeError: it is over the limit.
         OverloadedError: other forms left no room for it.
         StorageError: the disk is full or cannot be written.
@@ -99,7 +100,7 @@ async def open_form(
 
 @contextmanager
 def _pending(request: web.Request) -> Iterator[PendingBody | None]:
-    """Hold room on the disk for a form that has not come with the head of its request."""
+    """Hold room on the disk for a form that has not arrived with the head of its request."""
     body = request.get(PENDING_BODY)
     if body is None:
         yield None
@@ -108,8 +109,28 @@ def _pending(request: web.Request) -> Iterator[PendingBody | None]:
         yield form
 
 
+class _Part(BodyPartReader):
+    """A part whose header is parsed only if that is cheap; aiohttp parses it on arrival."""
+
+    def __init__(
+        self,
+        boundary: bytes,
+        headers: Any,
+        content: StreamReader,
+        **settings: Any,
+    ) -> None:
+        head = headers.get(hdrs.CONTENT_DISPOSITION, "")
+        if len(head) > MAX_DISPOSITION_CHARS or head.count(";") > MAX_DISPOSITION_PARAMS:
+            raise ValueError("too much in a Content-Disposition")
+        super().__init__(boundary, headers, content, **settings)
+
+
+class _Parts(MultipartReader):
+    part_reader_cls = _Part
+
+
 class _Reading:
-    """The reading of one form. `paths` are the files that were made for it."""
+    """The reading of one form. `paths` are the files created for it."""
 
     def __init__(self, request: web.Request, directory: Path, max_bytes: int) -> None:
         self.paths: list[Path] = []
@@ -126,7 +147,7 @@ class _Reading:
         if self.pending is not None:
             await self.pending.hold(self._request.content_length or 0)
         with _as_sent():
-            reader = MultipartReader(
+            reader = _Parts(
                 self._request.headers, self._request.content, max_field_size=MAX_HEAD_BYTES
             )
         count = 0
@@ -149,9 +170,6 @@ class _Reading:
         return part
 
     async def _take(self, part: BodyPartReader) -> None:
-        head = part.headers.get(hdrs.CONTENT_DISPOSITION, "")
-        if len(head) > MAX_DISPOSITION_CHARS or head.count(";") > MAX_DISPOSITION_PARAMS:
-            raise RequestError("A part of the form has too much in its Content-Disposition.")
         with _as_sent():
             name, filename = part.name, part.filename
         if not name:
@@ -164,7 +182,7 @@ class _Reading:
             self._fields.setdefault(name, []).append(text)
             return
         file = await self._file(part, filename)
-        if filename or file.size_bytes:  # else a page's file input that was left empty
+        if filename or file.size_bytes:  # otherwise an empty file input of a page
             self._files.setdefault(name, []).append(file)
 
     async def _text(self, name: str, part: BodyPartReader) -> str:
@@ -192,7 +210,7 @@ class _Reading:
                 with on_disk():
                     await file.write(chunk)
             with on_disk():
-                await file.close()  # which writes what is buffered
+                await file.close()  # writes what is buffered
         finally:
             with suppress(OSError):
                 await file.close()
@@ -205,7 +223,7 @@ class _Reading:
         )
 
     def _make_file(self) -> tuple[Path, AsyncBufferedIOBase]:
-        """Open a file of our own, not in a thread: that one would come after a cancellation."""
+        """Create a file, not in a thread: after a cancellation it would appear unnoticed."""
         with on_disk():
             self._directory.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix="body-", dir=self._directory)
@@ -216,7 +234,7 @@ class _Reading:
     async def _chunk(self, part: BodyPartReader) -> bytes:
         with _as_sent():
             chunk = await part.read_chunk(_CHUNK_BYTES)
-        # What was received counts, between the parts too: a chunked body says no length before.
+        # Received bytes are counted between parts as well: a chunked body declares no length.
         if self._request.content.total_bytes > self._max_bytes:
             raise _over(self._max_bytes)
         if self.pending is not None:
@@ -231,7 +249,7 @@ def _over(max_bytes: int) -> BodySizeError:
 
 @contextmanager
 def _as_sent() -> Iterator[None]:
-    """Translate what is raised for a body that is not what its headers say."""
+    """Translate the errors of a body that is not what its headers say."""
     try:
         yield
     except _MALFORMED as error:

@@ -1,4 +1,4 @@
-"""Lists that are answered a page at a time, as OpenAI's are."""
+"""Pages of lists, as in OpenAI's API."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ _COUNT = re.compile(r"[0-9]{1,10}", re.ASCII)
 
 
 def in_order(entries: list[Any], query: Mapping[str, str], default: str = "desc") -> list[Any]:
-    """Return entries, the first of which are the newest, in the order that the query asks for.
+    """Return entries, given newest first, in the order that the query asks for.
 
     Raises:
         RequestError: there is no such order.
@@ -26,7 +26,7 @@ def in_order(entries: list[Any], query: Mapping[str, str], default: str = "desc"
 
 
 class Page(Struct, Generic[Entry], frozen=True):
-    """A part of a list; the ids are those of its ends, null where it is empty."""
+    """A page of a list; the ids are those of its first and last entry, null if it is empty."""
 
     data: list[Entry]
     first_id: str | None
@@ -45,19 +45,19 @@ def page_of(
 
     Args:
         entries: the whole list, in order.
-        id_of: tells the id of an entry.
+        id_of: returns the id of an entry.
         query: `after` is the id of the last entry that the caller has, `limit` the
             size of the page.
-        default: the size of a page that names none.
+        default: the size of a page without `limit`.
         most: the largest size.
 
     Raises:
-        RequestError: the limit is no such number.
+        RequestError: the limit is invalid.
     """
     ids = [id_of(entry) for entry in entries]
     after, start = query.get("after"), 0
     if after:
-        # Nothing comes after an entry that is not there any more.
+        # No entry follows one that does not exist any more.
         start = ids.index(after) + 1 if after in ids else len(ids)
     end = start + _limit(query.get("limit"), default, most)
     page = ids[start:end]
@@ -66,6 +66,41 @@ def page_of(
         first_id=page[0] if page else None,
         last_id=page[-1] if page else None,
         has_more=len(ids) > end,
+    )
+
+
+def page_between(
+    entries: Sequence[Entry],
+    id_of: Callable[[Entry], str],
+    query: Mapping[str, str],
+    default: int,
+    most: int,
+) -> Page[Entry]:
+    """Return the page of a list that the query asks for, by the rules of Anthropic's lists.
+
+    Args:
+        entries: the whole list, in order.
+        id_of: returns the id of an entry.
+        query: `after_id` is the id of the entry before the page, `before_id` of the one behind it,
+            `limit` the size of the page.
+        default: the size of a page without `limit`.
+        most: the largest size.
+
+    Raises:
+        RequestError: the limit is invalid.
+    """
+    before = query.get("before_id")
+    if before is None:
+        return page_of(entries, id_of, {**query, "after": query.get("after_id", "")}, default, most)
+    ids = [id_of(entry) for entry in entries]
+    end = ids.index(before) if before in ids else 0
+    start = max(0, end - _limit(query.get("limit"), default, most))
+    page = ids[start:end]
+    return Page(
+        data=list(entries[start:end]),
+        first_id=page[0] if page else None,
+        last_id=page[-1] if page else None,
+        has_more=start > 0,
     )
 
 

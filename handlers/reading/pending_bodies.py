@@ -1,17 +1,23 @@
-"""The bodies of requests that are being received: what they may hold of this process's memory.
+"""Bounds the memory of request bodies that are still being received.
 
-A body is held in memory until it can be read, so whoever sends one and never ends it holds what
-came of it. All such bodies share one budget (`server.max_pending_body_bytes`, spec 3), of which one
-holder, a credential or an address, has at most a quarter:
+Theory of operation
+-------------------
 
-    under 1 MiB     held as it comes, and never waits
-    larger          waits up to 10 s for room for all of it, then it is a 503; where no length was
-                    declared, for each further MiB
-    when full       the slowest body ends with a 408: at once if a small one comes, and after 2 s
-                    if larger ones wait
+A body is held in memory until it is complete, so a caller who never finishes one holds memory for
+as long as the request lasts. All such bodies share one budget (`server.max_pending_body_bytes`,
+spec 3). A holder is a credential or an address; one holder may have at most a quarter of the budget.
 
-Slow is what has received least of late: each byte counts half after 5 s. A body that has just begun
-and one that waits for room itself go last.
+    under 1 MiB     is held as it arrives, and never waits
+    larger          waits up to 10 s for room for all of it, else a 503; where no length was
+                    declared, it waits again for each further MiB
+    when full       the slowest body ends with a 408: at once if a small one arrives, and after
+                    2 s if larger ones wait
+
+The slowest body is the one that has received least lately: each byte counts half after 5 s. A body
+that has just begun, or that is itself waiting for room, is ended last.
+
+Waiting bodies are admitted in order of arrival. One whose holder has reached its quarter is passed
+over, so that it holds up only that holder.
 """
 
 import asyncio
@@ -26,15 +32,15 @@ from service.vocabulary.errors import OverloadedError
 
 SMALL_BYTES = 1024 * 1024
 WAIT_SECONDS = 10.0
-PATIENCE_SECONDS = 2.0  # before a body that waits ends slower ones, and of one that has begun
+PATIENCE_SECONDS = 2.0  # until a waiting body ends slower ones; as long a body counts as new
 AGAIN_SECONDS = 1.0
-HALF_LIFE_SECONDS = 5.0  # of what a received byte counts for
+HALF_LIFE_SECONDS = 5.0  # after which a received byte counts half
 HOLDERS_PER_BUDGET = 4
 _RETRY_AFTER_SECONDS = 10.0
 
 
 class PendingBody:
-    """One body while it is received. `held` bytes of the budget are its own."""
+    """One body while it is received. `held` is the number of bytes that it holds of the budget."""
 
     def __init__(
         self, bodies: "PendingBodies", holders: Collection[str], end: Callable[[], None]
@@ -49,31 +55,31 @@ class PendingBody:
         self._lately = 0.0
 
     def came(self, size_bytes: int) -> None:
-        """Note bytes that have arrived."""
+        """Count bytes that have arrived."""
         self._lately = self.lately() + size_bytes
         self._counted_at = self._bodies.now()
 
     def lately(self) -> float:
-        """Return the bytes that came, those of long ago for less."""
+        """Return the bytes received, with those of long ago counting less."""
         passed = self._bodies.now() - self._counted_at
         return self._lately * math.pow(0.5, passed / HALF_LIFE_SECONDS)
 
     def standing(self) -> tuple[bool, float]:
-        """Return what the slowest body is the least by."""
+        """Return the sort key of bodies, the slowest first."""
         is_new = self._bodies.now() < self._began_at + PATIENCE_SECONDS
         return is_new or self.is_waiting, self.lately()
 
     async def hold(self, size_bytes: int) -> None:
-        """Hold so many bytes in all, those held already included; may wait for room.
+        """Hold so many bytes in all, including those held already; may wait for room.
 
         Raises:
-            OverloadedError: there was none in time.
+            OverloadedError: there was no room in time.
         """
         if size_bytes > self.held:
             await self._bodies.take(self, size_bytes - self.held)
 
     async def hold_next(self, size_bytes: int, new_bytes: int) -> None:
-        """Hold what has come, of which so many bytes are new, and of a larger body the next MiB.
+        """Count new bytes, and hold all that have come; for a larger body the next MiB as well.
 
         Raises:
             OverloadedError: there was no room in time.
@@ -83,13 +89,13 @@ class PendingBody:
             await self.hold(size_bytes if size_bytes <= SMALL_BYTES else size_bytes + SMALL_BYTES)
 
     def end(self) -> None:
-        """End this body for the sake of others; its task gives back what it holds."""
+        """End this body to make room; its task then releases what it holds."""
         self.is_ending = True
         self._end()
 
 
 class _Waiting:
-    """A body that waits for so many bytes more."""
+    """A body that waits for so many more bytes."""
 
     def __init__(self, body: PendingBody, size_bytes: int) -> None:
         self.body = body
@@ -101,9 +107,9 @@ class PendingBodies:
     """The budget of one process.
 
     Args:
-        max_bytes: of all bodies; at least one body of any allowed size fits.
-        max_body_bytes: of one body.
-        clock: monotonic seconds; None takes those of the running loop.
+        max_bytes: for all bodies; at least one body of any allowed size fits.
+        max_body_bytes: for one body.
+        clock: monotonic seconds; None takes the running loop's clock.
     """
 
     def __init__(
@@ -118,7 +124,7 @@ class PendingBodies:
         self._waiting: deque[_Waiting] = deque()
 
     def now(self) -> float:
-        """Return the time that bodies are compared by."""
+        """Return the time on the clock that the bodies share."""
         return self._clock() if self._clock else asyncio.get_running_loop().time()
 
     @contextmanager
@@ -126,7 +132,7 @@ class PendingBodies:
         """Count a body for as long as the block runs.
 
         Args:
-            holders: on whose account it is.
+            holders: whose shares it counts against.
             end: called to end the block when others need the room.
         """
         body = PendingBody(self, holders, end)
@@ -167,7 +173,7 @@ class PendingBodies:
             body.is_waiting = False
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
-                self._serve()  # those behind it
+                self._serve()  # admit those behind it
 
     def _make_room(self, body: PendingBody, size_bytes: int) -> None:
         holder = self._lacking(body, size_bytes)
@@ -193,14 +199,14 @@ class PendingBodies:
                 body.end()
 
     def _lacking(self, body: PendingBody, size_bytes: int) -> str | None:
-        """Return whose share has no room for so many bytes, "" for the whole, None if they fit."""
+        """Return the holder without room for so many bytes, "" if the budget has none, else None."""
         for holder in body.holders:
             if self._by_holder[holder] + size_bytes > self._max_held:
                 return holder
         return "" if self.held + size_bytes > self._max_bytes else None
 
     def _serve(self) -> None:
-        """Let those in that fit, in order; one whose holder has too much stops nobody else."""
+        """Admit waiting bodies that fit, in order; pass over those whose holder has too much."""
         for waiting in tuple(self._waiting):
             lacking = self._lacking(waiting.body, waiting.size_bytes)
             if lacking == "":
@@ -220,7 +226,7 @@ class PendingBodies:
 
 
 PENDING_BODIES = web.AppKey("PENDING_BODIES", PendingBodies)
-# The same for forms, which are held on the disk while they are received.
+# The same for forms, which are held on disk while they are received.
 PENDING_FORMS = web.AppKey("PENDING_FORMS", PendingBodies)
-# Only there while a body has not arrived with the head of its request.
+# Set only while a body has not arrived with the head of its request.
 PENDING_BODY = web.RequestKey("PENDING_BODY", PendingBody)

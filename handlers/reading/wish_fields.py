@@ -1,4 +1,4 @@
-"""What a chat completion asks of the model besides words -> `service.vocabulary.requests.Wishes` (codex 6).
+"""Reads a chat completion's wishes to the model besides text into `Wishes` (codex 6).
 
 {"type": "function", "function": {"name": "f", …}}   {"type": "function", "name": "f", …}
 "reasoning_effort": "high"                            effort "high", summary "auto"
@@ -19,8 +19,9 @@ from handlers.reading.demand_fields import (
 from handlers.reading.json_body import quoted, refusal
 from service.vocabulary.requests import Wishes
 
-# Words that some model knows; `ultra` is one of clients only (codex 2.3).
+# Levels that some model knows; only clients know `ultra` (codex 2.3).
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max", "ultra")
+MUCH_EFFORT = frozenset({"high", "xhigh", "max", "ultra"})
 _NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}}
 
 
@@ -32,7 +33,7 @@ class SearchOptions(Struct, frozen=True):
 
 
 class WireWishes(WireDemand, frozen=True, kw_only=True):
-    """The fields of a chat completion that ask something of the model; others inherit from it."""
+    """The fields of a chat completion with wishes to the model; other records inherit them."""
 
     reasoning_effort: str | None = None
     verbosity: str | None = None
@@ -42,10 +43,10 @@ class WireWishes(WireDemand, frozen=True, kw_only=True):
 
 
 def effort_word(word: str | None, path: str) -> str:
-    """Return how much is to be thought, empty where nothing was said.
+    """Return the level of effort, empty if none was sent.
 
     Raises:
-        RequestError: no model knows this word.
+        RequestError: no model knows this level.
     """
     if word is not None and word not in EFFORTS:
         choices = ", ".join(f"'{known}'" for known in EFFORTS)
@@ -53,11 +54,16 @@ def effort_word(word: str | None, path: str) -> str:
     return word or ""
 
 
+def is_much(effort: str) -> bool:
+    """Tell whether so much effort is more than the website takes by itself (spec 6.6)."""
+    return effort in MUCH_EFFORT
+
+
 def wishes_of(fields: WireWishes) -> Wishes:
-    """Return what a chat completion asks for.
+    """Return the wishes of a chat completion.
 
     Raises:
-        RequestError: a word is one that no model knows.
+        RequestError: no model knows a level that was sent.
     """
     is_legacy = bool(fields.functions) and not fields.tools
     functions = [
@@ -76,11 +82,12 @@ def wishes_of(fields: WireWishes) -> Wishes:
         summary="auto",
         service_tier=fields.service_tier or "",
         cache_key=fields.prompt_cache_key or "",
+        wants_search=bool(searches),
     )
 
 
 def _function(sent: WireFunction) -> dict[str, Any]:
-    """Return a function in the flat form; without a word of strictness it is not strict."""
+    """Return a function in the flat form; unless `strict` is set it is not strict."""
     parameters = _NO_ARGUMENTS if sent.parameters is None else sent.parameters
     described = {} if sent.description is None else {"description": sent.description}
     return {

@@ -49,9 +49,9 @@ _ID_BYTES = 24
 
 
 class _Asked(Struct, frozen=True):
-    """A response that is asked for. `owner` and `is_kept` say whose it is, and for how long.
+    """A response to be made, with its owner and whether it is kept.
 
-    `begun` is the response object before anything has come.
+    `begun` is the response object before anything has arrived.
     """
 
     owner: str
@@ -62,7 +62,7 @@ class _Asked(Struct, frozen=True):
 
 
 async def create_response(request: web.Request) -> web.StreamResponse:
-    """Answer an input, as one response object or as a stream of events.
+    """Answer an input with a response object, or with a stream of events.
 
     Raises:
         ServiceError: the request is wrong, or the turn failed before its first event.
@@ -73,7 +73,12 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     record.chat = asked.chat
     demand, is_temporary = asked.chat.demand, config.conversation.temporary
     functions = demand.functions if demand else ()
-    events = ResponseEvents(asked.begun, functions, is_temporary=is_temporary)
+    events = ResponseEvents(
+        asked.begun,
+        functions,
+        is_temporary=is_temporary,
+        shows_sealed=asked.chat.wishes.is_sealed_wanted,
+    )
     running = Running(events, is_kept=asked.is_kept)
     with request.app[RUNNING].entered(asked.owner, asked.begun.id, running):
         answer = _Answer(request, asked, events, running)
@@ -81,7 +86,7 @@ async def create_response(request: web.Request) -> web.StreamResponse:
 
 
 def kept_responses(app: web.Application) -> KeptResponses:
-    """Return the responses that are kept, each as long as files are."""
+    """Return the store of responses, which keeps each for as long as files are kept."""
     config = app[CONFIG]
     sizes = config.responses
     limits = KeepLimits(
@@ -91,12 +96,12 @@ def kept_responses(app: web.Application) -> KeptResponses:
 
 
 async def with_pictures(source: Source, blobs: BlobStore, pictures: dict[str, str]) -> Source:
-    """Pass an answer on, and learn the content of its pictures before it is encoded."""
+    """Pass an answer on, and load the content of its pictures before it is encoded."""
     async with aclosing(source):
         async for batch in source:
             for piece in batch:
                 if isinstance(piece, AssetLinked) and piece.kind is AssetKind.PICTURE:
-                    with suppress(StorageError):  # it has a link, too
+                    with suppress(StorageError):  # the picture has a link, too
                         pictures[piece.url] = await picture_base64(blobs, piece.name)
             yield batch
 
@@ -104,15 +109,16 @@ async def with_pictures(source: Source, blobs: BlobStore, pictures: dict[str, st
 async def _read(request: web.Request, config: Config, credential: Credential) -> _Asked:
     body = await read_body(request, config.server.max_body_bytes)
     fields = response_fields(body)
-    history = History(kept_responses(request.app), credential.owner, config.conversation)
+    arrival, kept = arrival_of(request), config.conversation
+    is_sent_anew = arrival.is_native or kept.temporary or kept.delete_after_response
+    history = History(kept_responses(request.app), credential.owner, is_sent_anew=is_sent_anew)
     stem = secrets.token_hex(_ID_BYTES)
     items = await history.resolved(input_items(fields.input or "", stem))
     previous = None
     if fields.previous_response_id:
         previous = await history.previous(fields.previous_response_id)
     model = asked_model(fields, previous.response["model"] if previous else None)
-    arrival = arrival_of(request)
-    chat = await checked(response_chat(fields, items, arrival, model))
+    chat = await checked(response_chat(fields, items, arrival, model), is_native=arrival.is_native)
     ignored = ignored_fields(body, fields, is_native=arrival.is_native)
     chat = structs.replace(chat, ignored_fields=ignored)
     return _Asked(
@@ -171,7 +177,7 @@ class _Answer:
         return json_response(whole, headers=headers | overhead_header(self._request, waited))
 
     async def _settle(self) -> TokenCounts:
-        """Count the answer and keep it, before its caller can go on from it."""
+        """Count the tokens and keep the answer, before its caller can continue from it."""
         self._record.usage = counts = await usage_of(self._asked.chat, self._events.gathered)
         self._events.completed_at = int(time.time())
         await self._keep(self._events.response(counts))
@@ -189,11 +195,13 @@ class _Answer:
             input_items=self._asked.items,
             conversation_id=None if is_gone else facts.conversation_id,
             message_id=None if is_gone else facts.message_id,
+            sealed=self._events.sealed,
+            cache_key=facts.cache_key,
         )
         await kept_responses(self._request.app).keep(self._asked.owner, kept)
 
     async def _is_accepted(self) -> bool:
-        """Tell whether the upstream takes the caller's token: nothing is kept for a made-up one."""
+        """Tell whether the upstream accepts the caller's token; otherwise nothing is kept."""
         try:
             await self._request.app[ACCEPTANCE].confirm(credential_of(self._request))
         except ServiceError as error:

@@ -1,4 +1,4 @@
-"""The fields of a response that demand calls or JSON -> a `service.vocabulary.requests.Demand` (openai-wire 8).
+"""Reads the fields of a response that demand calls or JSON into a `Demand` (openai-wire 8).
 
 They are those of chat completions in flatter forms.
 """
@@ -20,6 +20,7 @@ class _Format(Struct, frozen=True):
     name: str = ""
     description: str | None = None
     schema: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class TextOptions(Struct, frozen=True):
@@ -30,7 +31,7 @@ class TextOptions(Struct, frozen=True):
 
 
 class WireDemand(Struct, frozen=True, kw_only=True):
-    """The fields of a response that demand something; others inherit from it."""
+    """The fields of a response that demand calls or JSON; other records inherit them."""
 
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
@@ -38,22 +39,25 @@ class WireDemand(Struct, frozen=True, kw_only=True):
     text: dict[str, Any] | None = None
 
 
-def demand_of(fields: WireDemand, items: Sequence[Mapping[str, Any]] = ()) -> Demand | None:
+def demand_of(
+    fields: WireDemand, items: Sequence[Mapping[str, Any]] = (), *, is_native: bool = False
+) -> Demand | None:
     """Return what a response demands, or None.
 
     Args:
         fields: of the request.
         items: of its input, which may bring tools as well.
+        is_native: the upstream itself says which other tools it has.
 
     Raises:
-        RequestError: a field is wrong, or asks for what cannot be had.
+        RequestError: a field is wrong, or asks for something unsupported.
     """
     json_format = _json_format(fields.text)
     tools = all_tools(fields.tools, items)
-    functions = functions_of(tools, is_offered=fields.tool_choice != "none")
+    functions = functions_of(tools, is_limited=fields.tool_choice != "none" and not is_native)
     choice = _choice(fields.tool_choice)
     if tools and not functions:
-        choice = Choice(may_call=choice.may_call)  # of what the model has of its own
+        choice = Choice(may_call=choice.may_call)  # a call of the model's own tools
     offered = offered_functions(functions, choice, "tool_choice")
     if not offered and json_format is None:
         return None
@@ -80,7 +84,7 @@ def _choice(choice: str | dict[str, Any] | None) -> Choice:
         case {"type": "allowed_tools", "tools": list(tools), **others}:
             named = [name for tool in tools if (name := _chosen_name(tool))]
             if not named:
-                return Choice(may_call=False)  # only what the model has of its own
+                return Choice(may_call=False)  # only the model's own tools
             must_call = others.get("mode") == "required"
             return Choice(must_call=must_call, only=tuple(named))
         case {"type": str(kind)} if (name := _chosen_name(choice)) or is_built_in(kind):
@@ -91,7 +95,7 @@ def _choice(choice: str | dict[str, Any] | None) -> Choice:
 
 
 def _chosen_name(tool: Any) -> str:
-    """Return the name of a function or custom tool as the model knows it; empty for another tool."""
+    """Return the model's name of a function or custom tool; empty for another tool."""
     match tool:
         case {"type": "function" | "custom", "name": str(name), **others}:
             namespace = others.get("namespace")
@@ -111,7 +115,8 @@ def _json_format(text: dict[str, Any] | None) -> JsonFormat | None:
             raise refusal("text.format.name", "this field is required")
         case _Format(type="json_schema", schema=dict(schema)):
             path = "text.format.schema"
-            return JsonFormat(path, schema, wanted.name, wanted.description or "")
+            about, is_strict = wanted.description or "", bool(wanted.strict)
+            return JsonFormat(path, schema, wanted.name, about, is_strict=is_strict)
         case _Format(type="json_schema"):
             raise refusal("text.format.schema", "this field is required")
         case _Format(kind):

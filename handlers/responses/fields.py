@@ -1,4 +1,4 @@
-"""A request's JSON body -> what a response is asked for, or a 400 (openai-wire 8)."""
+"""Reads the JSON body of a request for a response, or refuses it with a 400 (openai-wire 8)."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from handlers.reading.common_fields import (
     model_name,
 )
 from handlers.reading.json_body import decode_json, given_names, quoted, refusal
+from handlers.reading.wish_fields import is_much
 from handlers.responses.demand_fields import WireDemand, demand_of, echoed_text
 from handlers.responses.items import input_messages
 from handlers.responses.tools import echoed_tool
@@ -24,7 +25,7 @@ MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 5
 
 
 class _Inert(WireWishes, frozen=True, kw_only=True):
-    """Known fields that have no effect, or not with every upstream, for their types."""
+    """Known fields without effect, or with effect on some upstreams only, declared for their types."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -37,7 +38,7 @@ class _Inert(WireWishes, frozen=True, kw_only=True):
 
 
 class ResponseFields(_Inert, frozen=True, kw_only=True):
-    """The body of a request for a response, its shape checked."""
+    """The body of a request for a response, checked for its shape."""
 
     model: str | None = None
     input: str | list[dict[str, Any]] | None = None
@@ -56,12 +57,12 @@ class ResponseFields(_Inert, frozen=True, kw_only=True):
 
     @property
     def is_kept(self) -> bool:
-        """Whether the response is kept, as it is unless the caller says otherwise."""
+        """Whether the response is kept: yes, unless the caller says otherwise."""
         return self.store is not False
 
 
 _INERT = frozenset(_Inert.__struct_fields__) - frozenset(WireDemand.__struct_fields__)
-# What the response object repeats of its request as it is; `begun_response` has the rest.
+# Fields that the response object repeats unchanged; `begun_response` adds the others.
 _ECHOED = (
     *("background", "frequency_penalty", "instructions", "max_output_tokens", "max_tool_calls"),
     *("metadata", "parallel_tool_calls", "presence_penalty", "previous_response_id"),
@@ -69,14 +70,14 @@ _ECHOED = (
     *("tool_choice", "top_logprobs", "top_p", "truncation", "user"),
 )
 HONOURED = frozenset(ResponseFields.__struct_fields__) - _INERT
-_NATIVE = frozenset(WireWishes.__struct_fields__)  # honoured where the upstream knows them itself
+_NATIVE = frozenset(WireWishes.__struct_fields__)  # honoured by an upstream that knows them itself
 
 
 def response_fields(body: bytes) -> ResponseFields:
     """Return the fields of a body.
 
     Raises:
-        RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
+        RequestError: it is not JSON, a field is wrong, or it asks for something unsupported.
     """
     fields = decode_json(body, ResponseFields)
     _refuse_unsupported(fields)
@@ -93,12 +94,13 @@ def ignored_fields(
 ) -> tuple[str, ...]:
     """Return the names of the fields that were given and have no effect."""
     inert = {"truncation"} if fields.truncation == "auto" else set()
-    honoured = HONOURED | _NATIVE if is_native else HONOURED
+    much = {"reasoning"} if is_much(wishes_of(fields).effort) else set()
+    honoured = HONOURED | (_NATIVE if is_native else much)
     return ignored_names(given_names(body), honoured - inert)
 
 
 def asked_model(fields: ResponseFields, previous: str | None) -> str:
-    """Return the model asked for, else that of the response it goes on from.
+    """Return the model asked for, else that of the previous response.
 
     Raises:
         RequestError: there is neither, or it cannot be the name of a model.
@@ -116,10 +118,10 @@ def response_chat(
     """Return the turn that answers the input alone, with the instructions before it.
 
     Args:
-        fields: what was asked for.
+        fields: the request's.
         items: its input, references resolved.
         arrival: of the request.
-        model: as it is asked for.
+        model: the name asked for.
 
     Raises:
         RequestError: an item or the profile is wrong.
@@ -140,14 +142,14 @@ def response_chat(
         received_at=arrival.received_at,
         idempotency_key=arrival.idempotency_key,
         max_tokens=fields.max_output_tokens,
-        demand=demand_of(fields, items),
+        demand=demand_of(fields, items, is_native=arrival.is_native),
         wishes=wishes_of(fields),
-        needs_copies=True,  # pictures are in the response themselves
+        needs_copies=True,  # the response contains its pictures
     )
 
 
 def _with_items(arrival: Arrival) -> Arrival:
-    """Return an arrival whose default is the profile of items, unless the server's is `bot`."""
+    """Return the arrival with a default profile that shows items, unless the server's is `bot`."""
     if arrival.default_profile is Profile.BOT:
         return arrival
     return structs.replace(arrival, default_profile=Profile.ITEMS)
@@ -156,7 +158,7 @@ def _with_items(arrival: Arrival) -> Arrival:
 def begun_response(
     fields: ResponseFields, response_id: str, model: str, created_at: int
 ) -> ModelResponse:
-    """Return the response object before anything has come, with what it repeats of its request."""
+    """Return the response object before anything has arrived, with the repeated request fields."""
     given = {name: getattr(fields, name) for name in _ECHOED}
     return ModelResponse(
         id=response_id,
@@ -170,7 +172,7 @@ def begun_response(
 
 
 def _refuse_unsupported(fields: ResponseFields) -> None:
-    """Refuse what would be wrong to ignore: the caller would misread the answer."""
+    """Refuse fields that must not be ignored, because the caller would misread the answer."""
     check_ranges(fields)
     if fields.background:
         raise refusal("background", "responses are not run in the background; stream them instead")

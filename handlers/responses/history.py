@@ -1,8 +1,8 @@
-"""What a response goes on from: the one before it, by its id (openai-wire 8).
+"""Continues an earlier response, named by its id (openai-wire 8).
 
-The upstream keeps the conversation, so only what is new is sent to it. A gateway
-whose conversations are temporary or hidden afterwards has nothing to go on with
-upstream: it sends the history anew, from what it has kept itself.
+The website keeps the conversation, so only what is new is sent to it. Where there is nothing to go
+on with upstream, since conversations are temporary or hidden afterwards or the upstream keeps none
+at all, the history is sent anew, from what the gateway has kept itself.
 """
 
 from typing import Any
@@ -11,28 +11,33 @@ from msgspec import structs
 
 from handlers.reading.json_body import quoted, refusal
 from handlers.responses.items import REFERENCE, input_messages
-from service.settings.config import ConversationConfig
 from service.stages.encode.response_output import response_of
 from service.turns.kept_responses import KeptResponse, KeptResponses
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import ChatMessage, ChatRequest
 
-MAX_CHAIN = 200  # responses that are sent anew; a longer conversation is longer than any context
+MAX_CHAIN = 200  # responses that are sent again; a longer conversation exceeds any context
 
 
 class History:
-    """The kept responses of one owner, as far as a request goes on from them."""
+    """The kept responses of one owner, as far as a request goes on from them.
 
-    def __init__(self, kept: KeptResponses, owner: str, settings: ConversationConfig) -> None:
+    Args:
+        kept: of everybody.
+        owner: whose they are.
+        is_sent_anew: the upstream has nothing to go on with.
+    """
+
+    def __init__(self, kept: KeptResponses, owner: str, *, is_sent_anew: bool) -> None:
         self._kept = kept
         self._owner = owner
-        self._is_sent_anew = settings.temporary or settings.delete_after_response
+        self._is_sent_anew = is_sent_anew
 
     async def previous(self, response_id: str) -> KeptResponse:
-        """Return the response to go on from.
+        """Return the response to continue.
 
         Raises:
-            NotFoundError: there is none of this id, it is somebody else's, or it was not kept.
+            NotFoundError: the owner has none of this id, or it was not kept.
         """
         found = await self._kept.find(self._owner, response_id)
         if found is None:
@@ -43,10 +48,10 @@ class History:
         return found
 
     async def resolved(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the items of an input, each reference replaced by what it names.
+        """Return the items of an input, each reference replaced by the item it names.
 
         Raises:
-            NotFoundError: a reference names nothing that is kept.
+            NotFoundError: a reference names an item that is not kept.
         """
         known: dict[str, KeptResponse | None] = {}
         return [
@@ -57,16 +62,18 @@ class History:
         ]
 
     async def continued(self, chat: ChatRequest, previous: KeptResponse) -> ChatRequest:
-        """Return the turn as one that goes on from a response.
+        """Return the turn as the continuation of a response.
 
         Raises:
-            RequestError: that response cannot be gone on from.
+            RequestError: that response cannot be continued.
         """
         if self._is_sent_anew:
             history = await self._messages(previous)
             system = tuple(one for one in chat.messages[:1] if one.role == "system")
             messages = (*system, *history, *chat.messages[len(system) :])
-            return structs.replace(chat, messages=messages)
+            key = chat.wishes.cache_key or previous.cache_key
+            wishes = structs.replace(chat.wishes, cache_key=key)
+            return structs.replace(chat, messages=messages, wishes=wishes)
         if previous.conversation_id is None or previous.message_id is None:
             problem = (
                 "that response ended before it was part of a conversation; go on from the one "
@@ -80,7 +87,7 @@ class History:
         )
 
     async def _messages(self, last: KeptResponse) -> list[ChatMessage]:
-        """Return what was said up to and with a response, instructions left out."""
+        """Return the messages up to and including a response, without instructions."""
         chain = [last]
         while before := chain[-1].response.get("previous_response_id"):
             if len(chain) == MAX_CHAIN:
@@ -92,7 +99,7 @@ class History:
                 problem = "the input before it was over the limit of what is kept; send it anew"
                 raise refusal("previous_response_id", problem)
             messages += input_messages(kept.input_items, f"previous[{at}].input")
-            messages += input_messages(kept.response["output"], f"previous[{at}].output")
+            messages += input_messages(kept.whole_output, f"previous[{at}].output")
         return messages
 
     async def _referred(
@@ -101,16 +108,16 @@ class History:
         item_id = item.get("id")
         if not isinstance(item_id, str):
             raise refusal(path, "expected the id of an item of an earlier response")
-        if item_id.startswith("rs_"):
-            return {"type": "reasoning", "id": item_id, "summary": []}  # dropped, kept or not
         response_id = response_of(item_id)
         if response_id not in known:
             known[response_id] = await self._kept.find(self._owner, response_id)
         kept = known[response_id]
         items: list[dict[str, Any]] = (
-            [*kept.response["output"], *(kept.input_items or ())] if kept else []
+            [*kept.whole_output, *(kept.input_items or ())] if kept else []
         )
         found = next((one for one in items if one.get("id") == item_id), None)
+        if found is None and item_id.startswith("rs_"):
+            return {"type": "reasoning", "id": item_id, "summary": []}  # it is left out
         if found is None:
             raise NotFoundError(f"Item with id {quoted(item_id)} not found.", param=path)
         return found

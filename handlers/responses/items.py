@@ -1,4 +1,4 @@
-"""The items of a response's input -> the messages that they are (openai-wire 8)."""
+"""Turns the input items of a response into messages (openai-wire 8)."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from service.vocabulary.requests import (
     TextPart,
 )
 
-# What a model did by itself, and which is told in the text of its answer.
+# Items that a model made by itself; the text of its answer tells of them.
 DROPPED = frozenset(
     {
         "web_search_call",
@@ -36,14 +36,14 @@ DROPPED = frozenset(
         "mcp_list_tools",
     }
 )
-# The same, and what some upstreams take back.
+# The same, and items that some upstreams accept back.
 BY_MODEL = DROPPED | {"reasoning", "image_generation_call", "compaction"}
 REFERENCE = "item_reference"
 SENT = (
     *("message", "function_call", "function_call_output", "custom_tool_call"),
     *("custom_tool_call_output", ADDITIONAL_TOOLS, REFERENCE),
 )
-RESULT_ROLES = ("tool", "function")  # of chat completions; here a result is an item of its own
+RESULT_ROLES = ("tool", "function")  # of chat completions; here a result is an item
 PARTS = ("input_text", "input_image", "input_file", "output_text")
 
 
@@ -77,7 +77,7 @@ class InputMessage(Struct, frozen=True):
 
 
 class InputCall(Struct, frozen=True):
-    """A call of a function that the model made."""
+    """A call that the model made of a function."""
 
     call_id: str
     name: str
@@ -86,7 +86,7 @@ class InputCall(Struct, frozen=True):
 
 
 class InputCustomCall(Struct, frozen=True):
-    """A call of a custom tool that the model made."""
+    """A call that the model made of a custom tool."""
 
     call_id: str
     name: str
@@ -95,21 +95,21 @@ class InputCustomCall(Struct, frozen=True):
 
 
 class InputCallOutput(Struct, frozen=True):
-    """What came of a call."""
+    """The result of a call."""
 
     call_id: str
     output: str | list[dict[str, Any]]
 
 
 def input_messages(items: list[dict[str, Any]], path: str) -> tuple[ChatMessage, ...]:
-    """Return the messages that items are; references are resolved before.
+    """Return the messages of items whose references are resolved.
 
     Args:
         items: of an input, or of an earlier output.
-        path: where the list stands in the request, for errors.
+        path: the place of the list in the request, for errors.
 
     Raises:
-        RequestError: an item or a part of one is wrong, or cannot be sent on.
+        RequestError: an item or a part of one is wrong, or not supported.
     """
     read = (_read(item, f"{path}[{at}]") for at, item in enumerate(items))
     return tuple(message for message in read if message is not None)
@@ -117,7 +117,7 @@ def input_messages(items: list[dict[str, Any]], path: str) -> tuple[ChatMessage,
 
 # One branch for each kind of item: a table.
 def _read(item: dict[str, Any], path: str) -> ChatMessage | None:  # noqa: PLR0911 - see above
-    """Return the message that an item is, None for one that is told elsewhere."""
+    """Return the message for an item, None for one that the answer's text already tells of."""
     match item.get("type", "message"):
         case "message":
             return _message(item, path)
@@ -151,7 +151,7 @@ def _call(item: dict[str, Any], path: str) -> CallPart:
 
 
 def _reasoning(item: dict[str, Any]) -> ChatMessage | None:
-    """Return earlier reasoning, if it can be taken back: only what is sealed can."""
+    """Return earlier reasoning, None unless it is encrypted: only that can be sent back."""
     sealed, summary = item.get("encrypted_content"), item.get("summary")
     if not isinstance(sealed, str) or not sealed:
         return None
@@ -163,7 +163,7 @@ def _reasoning(item: dict[str, Any]) -> ChatMessage | None:
 
 
 def _drawn(item: dict[str, Any], path: str) -> ChatMessage | None:
-    """Return an earlier picture, if it is told where it is."""
+    """Return an earlier picture, None if its place is unknown."""
     result, url = item.get("result"), item.get("url")
     if isinstance(result, str) and result:
         return ChatMessage("user", (DrawnPart(sent_file(result, f"{path}.result")),))
@@ -181,7 +181,7 @@ def _message(item: dict[str, Any], path: str) -> ChatMessage:
     if message.role in RESULT_ROLES:
         problem = "a tool's result is an item of type 'function_call_output'"
         raise refusal(f"{path}.role", problem)
-    whole = chat_message(WireMessage(message.role, ""), path)  # for its role
+    whole = chat_message(WireMessage(message.role, ""), path)  # to check the role
     return ChatMessage(
         whole.role, _content(message.content, f"{path}.content"), phase=message.phase or ""
     )

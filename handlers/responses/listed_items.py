@@ -1,8 +1,8 @@
-"""The input of a response as it is kept and listed: every item with all keys of the published form."""
+"""A response's input as it is kept and listed: each item with all keys of the published schema."""
 
 from typing import Any
 
-# What the ids of items begin with, by their kind; `item` for all others.
+# The prefix of an item's id, by its kind; `item` for all others.
 _PREFIXES = {
     "message": "msg",
     "function_call": "fc",
@@ -10,7 +10,7 @@ _PREFIXES = {
     "custom_tool_call": "ctc",
     "custom_tool_call_output": "ctco",
 }
-# What callers may leave out of a part, by its kind.
+# Keys that callers may leave out of a part, by its kind.
 _OF_PARTS: dict[str, dict[str, Any]] = {
     "input_image": {"image_url": None, "detail": "auto"},
     "output_text": {"annotations": []},
@@ -22,7 +22,7 @@ def input_items(given: str | list[dict[str, Any]], stem: str) -> list[dict[str, 
 
     Args:
         given: the field `input`.
-        stem: what the ids of items that have none are made of.
+        stem: the base of ids for items without one.
     """
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
     return [_listed(item, f"{stem}i{at:02d}") for at, item in enumerate(items)]
@@ -50,7 +50,7 @@ def _without_nulls(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parts(content: Any) -> Any:
-    """Return parts with all their keys; what is no list of parts is for others to refuse."""
+    """Return parts with all their keys; anything but a list of parts is returned unchanged."""
     if not isinstance(content, list):
         return content
     return [_part(part) if isinstance(part, dict) else part for part in content]

@@ -1,4 +1,4 @@
-"""The responses that are being written in this process: to look at, to cancel, to forget."""
+"""The responses that this process is writing: to be read, cancelled or deleted meanwhile."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ CANCEL_SECONDS = 10.0
 
 
 class Running:
-    """One response that is being written. `is_kept` may still be taken back."""
+    """One response that is being written. `is_kept` may still become False."""
 
     def __init__(self, events: ResponseEvents, *, is_kept: bool) -> None:
         self.is_kept = is_kept
@@ -30,7 +30,7 @@ class Running:
         return self._events.response()
 
     async def cancel(self) -> None:
-        """End it, and wait until it has ended; a caller that reads no more holds that up."""
+        """Cancel it and wait for its end, which a caller that does not read delays."""
         self._is_cancelled = True
         if self._reading is not None:
             self._reading.reschedule(asyncio.get_running_loop().time())
@@ -63,14 +63,14 @@ class Running:
 
 
 class RunningResponses:
-    """All of this process, each found by its owner only."""
+    """All running responses of this process; each is found by its owner only."""
 
     def __init__(self) -> None:
         self._running: dict[tuple[str, str], Running] = {}
 
     @contextmanager
     def entered(self, owner: str, response_id: str, running: Running) -> Iterator[None]:
-        """Have a response found for as long as the block lasts."""
+        """Register a response for as long as the block lasts."""
         self._running[owner, response_id] = running
         try:
             yield
@@ -79,7 +79,7 @@ class RunningResponses:
             running.ended.set()
 
     def find(self, owner: str, response_id: str) -> Running | None:
-        """Return the owner's response of this id if it is being written here."""
+        """Return the owner's response of this id if this process is writing it."""
         return self._running.get((owner, response_id))
 
 

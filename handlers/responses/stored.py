@@ -1,7 +1,7 @@
-"""`/v1/responses/{id}`: responses that are kept, and those that are being written (openai-wire 8).
+"""`/v1/responses/{id}`: responses that are kept, and those being written (openai-wire 8).
 
-To everybody but its owner a response does not exist. What is being written is
-known to the process that writes it, and to no other.
+A response exists for its owner only. One that is being written is known only to the process that
+writes it.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ DEFAULT_PAGE, MAX_PAGE = 20, 100  # OpenAI's own
 
 
 async def get_response(request: web.Request) -> web.Response:
-    """Answer a response as it is now.
+    """Answer with a response as it is now.
 
     Raises:
         AuthError: the credential is missing.
@@ -45,7 +45,7 @@ async def get_response(request: web.Request) -> web.Response:
 
 
 async def delete_response(request: web.Request) -> web.Response:
-    """Forget a response; one that is being written is not kept.
+    """Delete a response; one that is being written will not be kept.
 
     Raises:
         AuthError: the credential is missing.
@@ -62,7 +62,7 @@ async def delete_response(request: web.Request) -> web.Response:
 
 
 async def cancel_response(request: web.Request) -> web.Response:
-    """End a response that is being written here; one that has ended is answered as it is.
+    """Cancel a response that is being written here; one that has ended is answered unchanged.
 
     Raises:
         AuthError: the credential is missing.
@@ -76,7 +76,7 @@ async def cancel_response(request: web.Request) -> web.Response:
 
 
 async def list_input_items(request: web.Request) -> web.Response:
-    """Answer what a response was asked for, a page at a time, the last item first.
+    """Answer with a page of a response's input items, the last item first.
 
     Raises:
         AuthError: the credential is missing.
@@ -87,7 +87,7 @@ async def list_input_items(request: web.Request) -> web.Response:
     if kept.input_items is None:
         message = "The input of this response was over the limit of what is kept."
         raise NotFoundError(message)
-    listed = input_items(kept.input_items, "")  # an earlier version left keys of theirs out
+    listed = input_items(kept.input_items, "")  # an earlier version did not keep all their keys
     items = in_order(listed[::-1], request.query)
     page = page_of(items, lambda item: str(item["id"]), request.query, DEFAULT_PAGE, MAX_PAGE)
     return json_response(InputItemList(page.data, page.first_id, page.last_id, page.has_more))
@@ -114,7 +114,7 @@ async def _whole(request: web.Request) -> dict[str, Any]:
 
 
 def _of_today(response: dict[str, Any]) -> dict[str, Any]:
-    """Return a response with every field, as OpenAI's defaults where an earlier version kept none."""
+    """Return a response with every field; those that an earlier version did not keep get defaults."""
     missing = {name: value for name, value in _DEFAULTS.items() if response.get(name) is None}
     return {**response, **missing}
 

@@ -1,13 +1,13 @@
-"""`tools` of a response, and those of its `additional_tools` items -> functions (spec 18).
+"""Reads `tools` of a response, and those of its `additional_tools` items, into functions (spec 18).
 
 Functions stand by themselves or in a namespace, and a custom tool takes one text in a grammar of
-its own. Upstreams that know neither see plain functions: namespace and name joined by two
-underscores, a custom tool with one argument, its grammar told in words:
+its own. Upstreams that know neither get plain functions: namespace and name joined by two
+underscores, and a custom tool as a function of one argument with its grammar described in words:
 
     {"type": "namespace", "name": "mcp", "tools": [{"type": "function", "name": "list"}]}  mcp__list
     {"type": "custom", "name": "apply_patch"}                  apply_patch, {"input": "*** Begin …"}
 
-Tools that the model has of its own are accepted: it uses them as it sees fit.
+The model's own tools are accepted; it decides itself when to use them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +34,7 @@ class _FunctionTool(Struct, frozen=True):
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
+    strict: bool | None = None
 
 
 class _Grammar(Struct, frozen=True):
@@ -72,18 +73,18 @@ def all_tools(
 
 
 def functions_of(
-    tools: Sequence[tuple[str, dict[str, Any]]], *, is_offered: bool
+    tools: Sequence[tuple[str, dict[str, Any]]], *, is_limited: bool
 ) -> list[Function]:
-    """Return the functions that tools stand for; none for those that the model has of its own.
+    """Return the functions among the tools, without the model's own tools.
 
     Args:
         tools: each with its path.
-        is_offered: whether any may be called; else those that cannot be had do no harm.
+        is_limited: whether those that the website has not are refused.
 
     Raises:
-        RequestError: a tool is wrong, or cannot be had.
+        RequestError: a tool is wrong, or not supported.
     """
-    return [made for path, tool in tools for made in _functions(tool, path, is_offered=is_offered)]
+    return [made for path, tool in tools for made in _functions(tool, path, is_limited=is_limited)]
 
 
 def echoed_tool(tool: dict[str, Any]) -> dict[str, Any]:
@@ -94,18 +95,18 @@ def echoed_tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_built_in(kind: str) -> bool:
-    """Return whether the model has tools of this kind of its own."""
+    """Tell whether a kind of tool is one of the model's own."""
     return kind.startswith(_BUILT_IN)
 
 
-def _functions(tool: dict[str, Any], path: str, *, is_offered: bool) -> Iterator[Function]:
+def _functions(tool: dict[str, Any], path: str, *, is_limited: bool) -> Iterator[Function]:
     match tool.get("type"):
         case "function" | "custom":
             yield _function(tool, path)
         case "namespace":
             yield from _of_namespace(converted(tool, _Namespace, path), path)
         case str(kind):
-            if is_offered and not is_built_in(kind):
+            if is_limited and not is_built_in(kind):
                 kinds = ("function", "custom", "namespace", *_BUILT_IN)
                 names = ", ".join(f"'{name}'" for name in kinds)
                 problem = f"tools of kind {quoted(kind)} are not supported; use {names}"
@@ -117,7 +118,8 @@ def _functions(tool: dict[str, Any], path: str, *, is_offered: bool) -> Iterator
 def _function(tool: dict[str, Any], path: str) -> Function:
     if tool["type"] == "function":
         sent = converted(tool, _FunctionTool, path)
-        return function(sent.name, sent.parameters, sent.description, path)
+        is_strict = bool(sent.strict)
+        return function(sent.name, sent.parameters, sent.description, path, is_strict=is_strict)
     custom = converted(tool, _CustomTool, path)
     words = "\n".join(part for part in (custom.description, _told(custom.format)) if part)
     made = function(custom.name, _INPUT_SCHEMA, words, path)
@@ -125,7 +127,7 @@ def _function(tool: dict[str, Any], path: str) -> Function:
 
 
 def _told(grammar: _Grammar | None) -> str:
-    """Return what the model is told of the form of a custom tool's input."""
+    """Return the description of a custom tool's input format, for the model."""
     if grammar is None or grammar.type != "grammar":
         return f'"{CUSTOM_INPUT}" is plain text.'
     kind = "regular expression" if grammar.syntax == "regex" else f"{grammar.syntax} grammar"
@@ -134,7 +136,7 @@ def _told(grammar: _Grammar | None) -> str:
 
 def _of_namespace(namespace: _Namespace, path: str) -> Iterator[Function]:
     if not NAME.fullmatch(namespace.name):
-        problem = "expected 1 to 64 letters, digits, '_' and '-'"
+        problem = "expected 1 to 128 letters, digits, '_' and '-'"
         raise refusal(f"{path}.name", f"{quoted(namespace.name)} is no namespace; {problem}")
     about = namespace.description or ""
     for at, tool in enumerate(namespace.tools):
@@ -149,7 +151,7 @@ def _of_namespace(namespace: _Namespace, path: str) -> Iterator[Function]:
             name=joined_name(made.name, namespace.name),
             own_name=made.name,
             namespace=namespace.name,
-            # What is said of all of them stands with the first.
+            # What applies to all of them is said with the first.
             description="\n".join(part for part in (about, made.description) if part),
         )
         about = ""

@@ -1,4 +1,4 @@
-"""What a response asks of the model besides words, as it was sent -> `Wishes` (codex 2.3)."""
+"""Reads a response's wishes to the model besides text into `Wishes` (codex 2.3)."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ class ReasoningOptions(Struct, frozen=True):
 
     effort: str | None = None
     summary: str | None = None
-    generate_summary: str | None = None  # its name before
+    generate_summary: str | None = None  # its former name
 
 
 class WireWishes(WireDemand, frozen=True, kw_only=True):
-    """The fields of a response that ask something of the model; others inherit from it."""
+    """The fields of a response with wishes to the model; other records inherit them."""
 
     reasoning: dict[str, Any] | None = None
     include: list[str] | None = None
@@ -30,10 +30,10 @@ class WireWishes(WireDemand, frozen=True, kw_only=True):
 
 
 def wishes_of(fields: WireWishes) -> Wishes:
-    """Return what a response asks for.
+    """Return the wishes of a response.
 
     Raises:
-        RequestError: a word is one that no model knows.
+        RequestError: no model knows a level that was sent.
     """
     reasoning = converted(fields.reasoning or {}, ReasoningOptions, "reasoning")
     text = converted(fields.text or {}, TextOptions, "text")
@@ -49,4 +49,12 @@ def wishes_of(fields: WireWishes) -> Wishes:
         service_tier=fields.service_tier or "",
         cache_key=fields.prompt_cache_key or "",
         is_sealed_wanted=SEALED in (fields.include or ()),
+        wants_search=_chosen(fields).startswith("web_search"),
+        wants_picture=_chosen(fields) == "image_generation",
     )
+
+
+def _chosen(fields: WireWishes) -> str:
+    """Return the type of the one tool that has to be used; empty without one."""
+    choice = fields.tool_choice
+    return str(choice.get("type")) if isinstance(choice, dict) else ""

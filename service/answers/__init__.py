@@ -1,4 +1,4 @@
-"""What callers are answered, as records for encoders and the description.
+"""The records of all answers, for encoders and for the OpenAPI document.
 
 It may import `service/vocabulary`.
 """

@@ -1,7 +1,7 @@
 """Chat completions and completions as they are answered, whole and streamed (spec 6.3).
 
-In all records of this room a field that is `UNSET` by default is left out when it is, one that
-has another default always goes out, and one that may be null is always there.
+In all records of this room a field with the default `UNSET` is left out while it is unset, a field
+with another default is always sent, and a field that may be null is always there.
 """
 
 from typing import Literal
@@ -20,9 +20,9 @@ class Link(Struct, frozen=True):
 
 
 class TurnNames(Struct, frozen=True, kw_only=True):
-    """What every answer of a turn begins with: OpenAI's `id` and `model`, and names of our own.
+    """The first fields of every answer: OpenAI's `id` and `model`, and the gateway's own names.
 
-    Each of the latter is there where it is known.
+    Each of the gateway's own is sent where it is known.
     """
 
     id: str
@@ -35,19 +35,19 @@ class TurnNames(Struct, frozen=True, kw_only=True):
 
 
 class CompletionTokens(Struct, frozen=True):
-    """Part of `completion_tokens`."""
+    """Details of `completion_tokens`."""
 
     reasoning_tokens: int
 
 
 class PromptTokens(Struct, frozen=True):
-    """Part of `prompt_tokens`."""
+    """Details of `prompt_tokens`."""
 
     cached_tokens: int
 
 
 class Usage(Struct, frozen=True):
-    """Tokens; `estimated` tells that they were counted here, and not by the upstream."""
+    """Token counts; `estimated` tells that the gateway counted them, not the upstream."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -58,7 +58,7 @@ class Usage(Struct, frozen=True):
 
 
 class CitedUrl(Struct, frozen=True):
-    """A source; the offsets are code points of the content."""
+    """A cited page; the offsets are code points of the content."""
 
     url: str
     title: str
@@ -73,21 +73,21 @@ class Annotation(Struct, frozen=True, tag_field="type", tag="url_citation"):
 
 
 class CalledFunction(Struct, frozen=True):
-    """A function to call; `arguments` is JSON text."""
+    """The function to call; `arguments` is JSON text."""
 
     name: str
     arguments: str
 
 
 class ToolCall(Struct, frozen=True, tag_field="type", tag="function"):
-    """A call that the model wants."""
+    """A call that the model asks for."""
 
     id: str
     function: CalledFunction
 
 
 class AnswerMessage(Struct, frozen=True, kw_only=True):
-    """The answer."""
+    """The message of the answer."""
 
     role: Literal["assistant"] = "assistant"
     content: str | None
@@ -119,14 +119,14 @@ class ChatCompletion(
 
 
 class FunctionDelta(Struct, frozen=True):
-    """Part of a call; `name` comes once."""
+    """A piece of a call; `name` is sent once."""
 
     arguments: str
     name: str | UnsetType = UNSET
 
 
 class ToolCallDelta(Struct, frozen=True):
-    """Part of a call; `id` and `type` come once."""
+    """A piece of a call; `id` and `type` are sent once."""
 
     index: int
     function: FunctionDelta
@@ -135,7 +135,7 @@ class ToolCallDelta(Struct, frozen=True):
 
 
 class ChatDelta(Struct, frozen=True, kw_only=True):
-    """What one chunk adds; an empty one is a sign of life."""
+    """What one chunk adds; an empty one is a keep-alive."""
 
     role: Literal["assistant"] | UnsetType = UNSET
     content: str | UnsetType = UNSET
@@ -157,7 +157,7 @@ class ChatChunkChoice(Struct, frozen=True, kw_only=True):
 class ChatCompletionChunk(
     TurnNames, frozen=True, kw_only=True, tag_field="object", tag="chat.completion.chunk"
 ):
-    """One event of a streamed chat completion; the last one may have no choice, but the usage."""
+    """One event of a streamed chat completion; a final usage event may have no choice."""
 
     created: int
     choices: list[ChatChunkChoice]

@@ -1,4 +1,4 @@
-"""What the gateway says of itself: health, readiness, billing stubs, the index (spec 12)."""
+"""The gateway's answers about itself: health, readiness, billing stubs, the index (spec 12)."""
 
 from typing import Any, Literal
 
@@ -6,7 +6,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 
 class Subscription(Struct, frozen=True, tag_field="object", tag="billing_subscription"):
-    """That nothing limits this key, in the form that balance buttons read."""
+    """An unlimited subscription, in the form that balance buttons read."""
 
     has_payment_method: bool
     soft_limit_usd: float
@@ -16,27 +16,27 @@ class Subscription(Struct, frozen=True, tag_field="object", tag="billing_subscri
 
 
 class BilledUsage(Struct, frozen=True, tag_field="object", tag="list"):
-    """That nothing was spent."""
+    """A usage of zero."""
 
     daily_costs: list[Any] = []
     total_usage: float = 0
 
 
 class Health(Struct, frozen=True):
-    """That the process is alive."""
+    """The answer of `/healthz`: the process is alive."""
 
     status: Literal["ok"] = "ok"
 
 
 class Part(Struct, frozen=True):
-    """One part of the service, in full."""
+    """One part of the service, in detail."""
 
     ok: bool
     problem: str | None
     milliseconds: float
 
 
-class RouteState(Struct, frozen=True):
+class RouteStatus(Struct, frozen=True):
     """One route to the upstream, by its place in `upstream.api_prefixes`."""
 
     route: int
@@ -45,7 +45,7 @@ class RouteState(Struct, frozen=True):
 
 
 class UnknownKind(Struct, frozen=True):
-    """One kind of what the upstream sent and was not known; times in ISO 8601."""
+    """One kind of unknown event of the upstream; times in ISO 8601."""
 
     kind: str
     count: int
@@ -53,8 +53,8 @@ class UnknownKind(Struct, frozen=True):
     last: str
 
 
-class Drift(Struct, frozen=True):
-    """What of the upstream this process did not know, since it started."""
+class UnknownEventList(Struct, frozen=True):
+    """The unknown events of the upstream that this process has seen since it started."""
 
     since: str
     kinds: list[UnknownKind]
@@ -69,12 +69,12 @@ class Readiness(Struct, frozen=True, kw_only=True):
     process: int | UnsetType = UNSET
     uptime_seconds: float | UnsetType = UNSET
     parts: dict[str, Part] | UnsetType = UNSET
-    routes: list[RouteState] | UnsetType = UNSET
-    drift: Drift | UnsetType = UNSET
+    routes: list[RouteStatus] | UnsetType = UNSET
+    drift: UnknownEventList | UnsetType = UNSET
 
 
 class Index(Struct, frozen=True):
-    """What this is, and where its parts are."""
+    """The name of the service, and the addresses of its parts."""
 
     name: str
     version: str

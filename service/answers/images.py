@@ -16,14 +16,14 @@ class Picture(Struct, frozen=True, kw_only=True):
 
 
 class ImageInputTokens(Struct, frozen=True):
-    """Of what `input_tokens` are made up."""
+    """Details of `input_tokens`."""
 
     text_tokens: int
     image_tokens: int = 0
 
 
 class ImageUsage(Struct, frozen=True, kw_only=True):
-    """Tokens, counted here."""
+    """Token counts, estimated by the gateway."""
 
     input_tokens: int
     input_tokens_details: ImageInputTokens
@@ -33,7 +33,7 @@ class ImageUsage(Struct, frozen=True, kw_only=True):
 
 
 class Images(Struct, frozen=True):
-    """The pictures, and in `reply` the text that came along."""
+    """The pictures, and in `reply` the text of the model beside them."""
 
     created: int
     data: list[Picture]
@@ -58,23 +58,23 @@ class _Completed(_Drawn, frozen=True, kw_only=True):
 
 
 class GenerationPartial(_Partial, frozen=True, tag="image_generation.partial_image"):
-    """What a picture looks like so far."""
+    """A preview of a picture."""
 
 
 class GenerationCompleted(_Completed, frozen=True, tag="image_generation.completed"):
-    """A picture is there."""
+    """A finished picture."""
 
 
 class EditPartial(_Partial, frozen=True, tag="image_edit.partial_image"):
-    """What an edited picture looks like so far."""
+    """A preview of an edited picture."""
 
 
 class EditCompleted(_Completed, frozen=True, tag="image_edit.completed"):
-    """An edited picture is there."""
+    """A finished edited picture."""
 
 
 class ImageFailure(Struct, frozen=True, tag_field="type", tag="error"):
-    """The end of a stream without a picture."""
+    """The last event of a stream that fails."""
 
     error: ErrorDetails
 

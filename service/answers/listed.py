@@ -6,7 +6,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 
 class File(Struct, frozen=True, kw_only=True, tag_field="object", tag="file"):
-    """A file that was left here; times in seconds since 1970."""
+    """An uploaded file; times in seconds since 1970."""
 
     id: str
     bytes: int
@@ -28,14 +28,14 @@ class FileList(Struct, frozen=True, tag_field="object", tag="list"):
 
 
 class DeletedFile(Struct, frozen=True, tag_field="object", tag="file"):
-    """A file that is gone."""
+    """The confirmation that a file was deleted."""
 
     id: str
     deleted: Literal[True] = True
 
 
 class Model(Struct, frozen=True, tag_field="object", tag="model"):
-    """A name that can be asked for; the rest where its upstream tells of it."""
+    """A model name that can be requested; the other fields where its upstream tells them."""
 
     id: str
     created: int
@@ -46,6 +46,6 @@ class Model(Struct, frozen=True, tag_field="object", tag="model"):
 
 
 class ModelList(Struct, frozen=True, tag_field="object", tag="list"):
-    """All names that can be asked for."""
+    """All model names that can be requested."""
 
     data: list[Model]

@@ -1,9 +1,9 @@
 """The events of a streamed response (openai-wire 8), each with `event:` equal to its `type`.
 
+`sequence_number` is added when an event is written.
+
     event: response.output_text.delta
     data: {"type":"response.output_text.delta","sequence_number":4,"item_id":"msg_…","delta":"Hi",…}
-
-`sequence_number` is put in as an event is written.
 """
 
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from service.vocabulary.wire import ErrorDetails
 
 
 class NumberedEvent(Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What all events have."""
+    """The fields of all events."""
 
     sequence_number: int = 0
 
@@ -43,7 +43,7 @@ class ResponseCreated(LifecycleEvent, frozen=True, tag="response.created"):
 
 
 class ResponseInProgress(LifecycleEvent, frozen=True, tag="response.in_progress"):
-    """A sign of life, the first one always."""
+    """The response is in progress; sent once at the start and later as a keep-alive."""
 
 
 class ResponseCompleted(LifecycleEvent, frozen=True, tag="response.completed"):
@@ -51,15 +51,15 @@ class ResponseCompleted(LifecycleEvent, frozen=True, tag="response.completed"):
 
 
 class ResponseIncomplete(LifecycleEvent, frozen=True, tag="response.incomplete"):
-    """The response ended before its end, or was cancelled."""
+    """The response was cut short, or was cancelled."""
 
 
 class ResponseFailed(LifecycleEvent, frozen=True, tag="response.failed"):
-    """The response failed; what had arrived is in its output. `error` follows."""
+    """The response failed; its output holds what had arrived. The event `error` follows."""
 
 
 class ResponseFailure(NumberedEvent, frozen=True, kw_only=True, tag="error"):
-    """The end of a stream that failed, after `response.failed`."""
+    """The last event of a failed stream, after `response.failed`."""
 
     code: str | None
     message: str
@@ -78,7 +78,7 @@ class OutputItemAdded(_OfOutput, frozen=True, kw_only=True, tag="response.output
 
 
 class OutputItemDone(_OfOutput, frozen=True, kw_only=True, tag="response.output_item.done"):
-    """An item is whole."""
+    """An item is complete."""
 
     item: OutputItem
 
@@ -92,39 +92,39 @@ class _OfText(_OfItem, frozen=True, kw_only=True):
 
 
 class ContentPartAdded(_OfText, frozen=True, kw_only=True, tag="response.content_part.added"):
-    """The text of a message begins, or a refusal."""
+    """The text or the refusal of a message begins."""
 
     part: OutputText | OutputRefusal
 
 
 class ContentPartDone(_OfText, frozen=True, kw_only=True, tag="response.content_part.done"):
-    """The text of a message is whole, or a refusal."""
+    """The text or the refusal of a message is complete."""
 
     part: OutputText | OutputRefusal
 
 
 class OutputTextDelta(_OfText, frozen=True, kw_only=True, tag="response.output_text.delta"):
-    """Text of a message; an empty one is a sign of life."""
+    """A piece of a message's text; an empty one is a keep-alive."""
 
     delta: str
     logprobs: list[Any] = []
 
 
 class OutputTextDone(_OfText, frozen=True, kw_only=True, tag="response.output_text.done"):
-    """The text of a message is whole."""
+    """The text of a message is complete."""
 
     text: str
     logprobs: list[Any] = []
 
 
 class RefusalDelta(_OfText, frozen=True, kw_only=True, tag="response.refusal.delta"):
-    """Words of a refusal."""
+    """A piece of a refusal."""
 
     delta: str
 
 
 class RefusalDone(_OfText, frozen=True, kw_only=True, tag="response.refusal.done"):
-    """A refusal is whole."""
+    """A refusal is complete."""
 
     refusal: str
 
@@ -145,7 +145,7 @@ class _OfSummary(_OfItem, frozen=True, kw_only=True):
 class SummaryPartAdded(
     _OfSummary, frozen=True, kw_only=True, tag="response.reasoning_summary_part.added"
 ):
-    """What is thought begins."""
+    """A part of a reasoning summary begins."""
 
     part: SummaryText
 
@@ -153,7 +153,7 @@ class SummaryPartAdded(
 class SummaryPartDone(
     _OfSummary, frozen=True, kw_only=True, tag="response.reasoning_summary_part.done"
 ):
-    """What was thought is whole."""
+    """A part of a reasoning summary is complete."""
 
     part: SummaryText
     status: Literal["incomplete"] | UnsetType = UNSET
@@ -162,7 +162,7 @@ class SummaryPartDone(
 class SummaryTextDelta(
     _OfSummary, frozen=True, kw_only=True, tag="response.reasoning_summary_text.delta"
 ):
-    """Text of what is thought."""
+    """A piece of a reasoning summary's text."""
 
     delta: str
 
@@ -170,19 +170,19 @@ class SummaryTextDelta(
 class SummaryTextDone(
     _OfSummary, frozen=True, kw_only=True, tag="response.reasoning_summary_text.done"
 ):
-    """What was thought is whole."""
+    """The text of a reasoning summary is complete."""
 
     text: str
 
 
 class ReasoningDelta(_OfText, frozen=True, kw_only=True, tag="response.reasoning_text.delta"):
-    """Words that are thought."""
+    """A piece of the full reasoning text."""
 
     delta: str
 
 
 class ReasoningDone(_OfText, frozen=True, kw_only=True, tag="response.reasoning_text.done"):
-    """What was thought is whole."""
+    """The full reasoning text is complete."""
 
     text: str
 
@@ -190,7 +190,7 @@ class ReasoningDone(_OfText, frozen=True, kw_only=True, tag="response.reasoning_
 class ArgumentsDelta(
     _OfItem, frozen=True, kw_only=True, tag="response.function_call_arguments.delta"
 ):
-    """Part of the arguments of a call."""
+    """A piece of a call's arguments."""
 
     delta: str
 
@@ -198,7 +198,7 @@ class ArgumentsDelta(
 class ArgumentsDone(
     _OfItem, frozen=True, kw_only=True, tag="response.function_call_arguments.done"
 ):
-    """The arguments of a call are whole."""
+    """The arguments of a call are complete."""
 
     name: str
     arguments: str
@@ -207,7 +207,7 @@ class ArgumentsDone(
 class CustomInputDelta(
     _OfItem, frozen=True, kw_only=True, tag="response.custom_tool_call_input.delta"
 ):
-    """Part of the input of a custom tool."""
+    """A piece of the input of a custom tool."""
 
     delta: str
 
@@ -215,30 +215,30 @@ class CustomInputDelta(
 class CustomInputDone(
     _OfItem, frozen=True, kw_only=True, tag="response.custom_tool_call_input.done"
 ):
-    """The input of a custom tool is whole."""
+    """The input of a custom tool is complete."""
 
     input: str
 
 
 class PictureInProgress(_OfItem, frozen=True, tag="response.image_generation_call.in_progress"):
-    """A picture is asked for."""
+    """A picture has been requested."""
 
 
 class PictureGenerating(_OfItem, frozen=True, tag="response.image_generation_call.generating"):
-    """A picture is drawn."""
+    """A picture is being drawn."""
 
 
 class PicturePartial(
     _OfItem, frozen=True, kw_only=True, tag="response.image_generation_call.partial_image"
 ):
-    """A picture as far as it is drawn."""
+    """A preview of a picture."""
 
     partial_image_index: int
     partial_image_b64: str
 
 
 class PictureCompleted(_OfItem, frozen=True, tag="response.image_generation_call.completed"):
-    """A picture is there; `response.output_item.done` has it."""
+    """A picture is finished; `response.output_item.done` holds it."""
 
 
 class SearchInProgress(_OfItem, frozen=True, tag="response.web_search_call.in_progress"):

@@ -37,7 +37,7 @@ class OutputRefusal(Struct, frozen=True, tag_field="type", tag="refusal"):
 
 
 class OutputMessage(Struct, frozen=True, tag_field="type", tag="message"):
-    """What the model says; `phase` tells words on the way from the answer, where there are both."""
+    """A message of the model; `phase` tells commentary from the answer, where there are both."""
 
     id: str
     status: ItemStatus
@@ -47,19 +47,19 @@ class OutputMessage(Struct, frozen=True, tag_field="type", tag="message"):
 
 
 class SummaryText(Struct, frozen=True, tag_field="type", tag="summary_text"):
-    """Text of what was thought."""
+    """A part of a reasoning summary."""
 
     text: str
 
 
 class ReasoningWords(Struct, frozen=True, tag_field="type", tag="reasoning_text"):
-    """The very words that were thought."""
+    """A part of the full reasoning text."""
 
     text: str
 
 
 class Reasoning(Struct, frozen=True, tag_field="type", tag="reasoning"):
-    """What the model thought; `encrypted_content` is for those who include it, and for them to keep."""
+    """Reasoning; `encrypted_content` is for callers who include it, and is theirs to keep."""
 
     id: str
     status: ItemStatus
@@ -69,7 +69,7 @@ class Reasoning(Struct, frozen=True, tag_field="type", tag="reasoning"):
 
 
 class ResponseFunctionCall(Struct, frozen=True, tag_field="type", tag="function_call"):
-    """A call that the model wants; `arguments` is JSON text, `namespace` that of the function."""
+    """A call that the model asks for; `arguments` is JSON text, `namespace` the function's."""
 
     id: str
     status: ItemStatus
@@ -91,7 +91,7 @@ class CustomToolCall(Struct, frozen=True, tag_field="type", tag="custom_tool_cal
 
 
 class ImageGenerationCall(Struct, frozen=True, tag_field="type", tag="image_generation_call"):
-    """A picture; `result` is its content in base64, null while or where it cannot be had."""
+    """A picture; `result` is its content in base64, null while or where there is none."""
 
     id: str
     status: ItemStatus | Literal["generating", "failed"]
@@ -105,7 +105,7 @@ class ImageGenerationCall(Struct, frozen=True, tag_field="type", tag="image_gene
 
 
 class WebSearchCall(Struct, frozen=True, tag_field="type", tag="web_search_call"):
-    """A search that the model made by itself; `action` says what for, as far as that is known."""
+    """A search that the model made by itself; `action` says for what, as far as known."""
 
     id: str
     status: str
@@ -136,20 +136,20 @@ class IncompleteDetails(Struct, frozen=True):
 
 
 class InputTokens(Struct, frozen=True):
-    """Part of `input_tokens`."""
+    """Details of `input_tokens`."""
 
     cached_tokens: int = 0
     cache_write_tokens: int = 0
 
 
 class OutputTokens(Struct, frozen=True):
-    """Part of `output_tokens`."""
+    """Details of `output_tokens`."""
 
     reasoning_tokens: int
 
 
 class ResponseUsage(Struct, frozen=True, kw_only=True):
-    """Tokens; `estimated` tells that they were counted here, and not by the upstream."""
+    """Token counts; `estimated` tells that the gateway counted them, not the upstream."""
 
     input_tokens: int
     input_tokens_details: InputTokens = InputTokens()
@@ -159,9 +159,9 @@ class ResponseUsage(Struct, frozen=True, kw_only=True):
     estimated: Literal[True] | UnsetType = True
 
 
-# Not `Response`: that is what generated clients call the answers of HTTP.
+# Not `Response`, a name that generated clients use for HTTP answers.
 class ModelResponse(TurnNames, frozen=True, kw_only=True, tag_field="object", tag="response"):
-    """A response. From `background` on it repeats its request, else it has OpenAI's defaults."""
+    """A response. The fields from `background` on repeat the request, else have OpenAI's defaults."""
 
     created_at: int
     completed_at: int | None = None
@@ -195,13 +195,13 @@ class ModelResponse(TurnNames, frozen=True, kw_only=True, tag_field="object", ta
 
 
 class DeletedResponse(Struct, frozen=True, tag_field="object", tag="response"):
-    """A response that is forgotten."""
+    """The confirmation that a response was deleted."""
 
     id: str
     deleted: Literal[True] = True
 
 
-# An item of an input as it is listed: what its caller sent, and what that may leave out.
+# An item of a listed input: the fields that its caller sent, and those that a caller may leave out.
 ListedItem = Annotated[
     dict[str, Any],
     Meta(
@@ -218,7 +218,7 @@ ListedItem = Annotated[
 
 
 class InputItemList(Struct, frozen=True, tag_field="object", tag="list"):
-    """A page of what a response was asked for."""
+    """A page of a response's input items."""
 
     data: list[ListedItem]
     first_id: str | None

@@ -6,10 +6,10 @@ from msgspec import UNSET, Struct, UnsetType
 
 
 class Transcription(Struct, frozen=True):
-    """What is said in a recording.
+    """The text of a recording.
 
-    From `task` on it is the form `verbose_json`: the language is the one that the caller named,
-    and there are no segments, since the upstream tells no times.
+    The fields from `task` on belong to the form `verbose_json`: the language is the one that the
+    caller named, and there are no segments, since the upstream tells no times.
     """
 
     text: str
@@ -19,13 +19,13 @@ class Transcription(Struct, frozen=True):
 
 
 class TranscriptDelta(Struct, frozen=True, tag_field="type", tag="transcript.text.delta"):
-    """A piece of what is said."""
+    """A piece of the transcript."""
 
     delta: str
 
 
 class TranscriptDone(Struct, frozen=True, tag_field="type", tag="transcript.text.done"):
-    """All that is said."""
+    """The whole transcript."""
 
     text: str
 

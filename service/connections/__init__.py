@@ -1,4 +1,4 @@
-"""Connections of callers: what is no HTTP, heads that do not end, callers that end their side.
+"""Connections of callers: malformed HTTP, heads that never end, callers that close their side.
 
 It may import `service/vocabulary`.
 """

@@ -1,8 +1,9 @@
-"""Answers to what aiohttp refuses before it is a request of the application (spec 11).
+"""JSON answers to what aiohttp refuses before the application sees a request (spec 11).
 
-By itself aiohttp answers these with plain text that quotes the bytes, tokens among them,
-and logs a traceback of each. It also waits for the end of a request's head for ever, unpacks the
-rest of a packed body that was refused, and takes a caller that ends its side for one that has left.
+By itself aiohttp answers with plain text that quotes the bytes, tokens among them, and logs a
+traceback for each. It also waits without a limit for the end of a request's head, unpacks the rest
+of a compressed body that was refused, and takes a caller that closes its sending side for one that
+has left.
 """
 
 import asyncio
@@ -24,29 +25,29 @@ from service.vocabulary.errors import RequestError, ServiceError
 from service.vocabulary.wire import error_of, to_json
 
 REQUEST_ID = "x-request-id"
-HEAD_SECONDS = 30.0  # from a request's first byte, or the connection's beginning, to its last line
+HEAD_SECONDS = 30.0  # for a request's head, from its first byte or the opening
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (LineTooLong, "The address or a header of the request is too long."),
     (BadHttpMethod, "This is not an HTTP request; this server speaks no TLS of its own."),
     (InvalidURLError, "The address of the request is not valid."),
 )
-_HEAD_END = b"\r\n\r\n"  # and of a chunked body
+_HEAD_END = b"\r\n\r\n"  # ends a head, and also a chunked body
 _OTHER_REASON = "The request is not valid HTTP."
 
 _log = logging.getLogger("gateway.access")
 
 
 def new_request_id() -> str:
-    """Return an id for a request that came without one."""
+    """Return a new id for a request whose caller sent none."""
     return f"req_{uuid.uuid4().hex}"
 
 
 class JsonServer(web.Server):
-    """A server of the same application whose own answers are JSON.
+    """A server of the same application that answers errors of HTTP itself in JSON.
 
     Args:
-        server: as aiohttp made it.
-        on_answer: told the status of each answer that the application knows nothing of.
+        server: the server that aiohttp made.
+        on_answer: called with the status of each answer that bypasses the application.
     """
 
     def __init__(self, server: web.Server, on_answer: Callable[[int], None]) -> None:
@@ -65,10 +66,10 @@ class JsonServer(web.Server):
 
 
 class _Connection(RequestHandler):
-    """One connection of a caller."""
+    """The connection of a caller."""
 
     __slots__ = (
-        *("_has_begun", "_linger_seconds", "_newest", "_patience"),
+        *("_has_begun", "_linger_seconds", "_newest", "_head_timer"),
         *("_half_closed", "_server", "_tail"),
     )
 
@@ -76,33 +77,33 @@ class _Connection(RequestHandler):
         super().__init__(server, **settings)  # type: ignore[arg-type]  # as the base server does
         self._server = server
         self._linger_seconds = self._lingering_time
-        self._patience: asyncio.TimerHandle | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
         self._half_closed: HalfClosed | None = None
-        self._newest: tuple[RawRequestMessage, StreamReader] | None = None  # request that came
-        self._has_begun = False  # a head, behind that request
+        self._newest: tuple[RawRequestMessage, StreamReader] | None = None  # the latest request
+        self._has_begun = False  # the head of another request, after that one
         self._tail = b""
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._patience = self._loop.call_later(HEAD_SECONDS, self._give_up)
+        self._head_timer = self._loop.call_later(HEAD_SECONDS, self._give_up)
 
     @override
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._be_patient()
+        self._stop_head_timer()
         if self._half_closed is not None:
             self._half_closed.end()
         super().connection_lost(exc)
 
     @override
     def eof_received(self) -> bool:  # type: ignore[override]  # aiohttp's always closes
-        """Let a caller that sends no more have the answers to what it has sent."""
+        """Let a caller that has closed its sending side still receive its answers."""
         is_asking = bool(self._request_in_progress or self._messages)
         if self._newest is None or not is_asking or not self._newest[1].is_eof():
             return False
         message = self._newest[0]
         if message.version < HttpVersion11 or self.transport is None:
-            return False  # it cannot be asked whether it is there
+            return False  # whether it is still there cannot be checked
         if self._half_closed is None:
             self._half_closed = HalfClosed(self.transport, self._question)
         return True
@@ -122,17 +123,17 @@ class _Connection(RequestHandler):
         is_between = was_whole and not is_new
         if is_new:
             message, payload = self._messages[-1]
-            # What could not be read comes as a message of another kind, and ends the connection.
+            # An unreadable head arrives as a message of another kind, and ends the connection.
             self._newest = (message, payload) if isinstance(message, RawRequestMessage) else None
         self._tail = (self._tail + data)[-len(_HEAD_END) :]
         self._has_begun = self._begins(data, is_between=is_between)
         if self._messages or self._request_in_progress:
-            self._be_patient()
-        elif self._patience is None and self.transport is not None:
-            self._patience = self._loop.call_later(HEAD_SECONDS, self._give_up)
+            self._stop_head_timer()
+        elif self._head_timer is None and self.transport is not None:
+            self._head_timer = self._loop.call_later(HEAD_SECONDS, self._give_up)
 
     def _begins(self, data: bytes, *, is_between: bool) -> bool:
-        """Tell whether the newest request is whole, and bytes of another one came behind it."""
+        """Tell whether the latest request is complete and bytes of another one have followed."""
         if self._newest is None or not self._newest[1].is_eof():
             return False
         message, payload = self._newest
@@ -140,17 +141,17 @@ class _Connection(RequestHandler):
             return self._has_begun or bool(data.strip(b"\r\n"))
         if message.chunked or isinstance(payload, EmptyStreamReader):
             return self._tail != _HEAD_END
-        # The last piece of a body is still in its buffer, since no task has run in between.
+        # The last piece of a body is still in its buffer, since no task has run since.
         pieces = payload._buffer  # noqa: SLF001 - it does not tell otherwise
         return bool(pieces) and not message.compression and not data.endswith(pieces[-1])
 
-    def _be_patient(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
     def _give_up(self) -> None:
-        """Close a connection on which a request has begun and does not go on."""
+        """Close a connection whose request began but did not arrive in full."""
         self._server.on_answer(HTTPStatus.REQUEST_TIMEOUT)
         _log.info("no request of the application: its head did not arrive in time")
         self.force_close()
@@ -163,7 +164,7 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Return the answer to what is no request, or to a fault outside of the application."""
+        """Return the answer to bytes that are no request, or to a fault outside of the application."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.log_exception("a fault outside of the application", exc_info=exc)
         if request.writer.output_size > 0:
@@ -175,18 +176,19 @@ class _Connection(RequestHandler):
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        if isinstance(resp, web.HTTPException):  # of aiohttp's own, such as for `Expect`
+        if isinstance(resp, web.HTTPException):  # raised by aiohttp itself, such as for `Expect`
             resp = self._answer(resp.status, f"{resp.reason}.")
         if request.method == hdrs.METH_CONNECT:
-            resp.force_close()  # what follows was meant for a tunnel, and is no request
-        # What is left of a body is read and dropped; of a packed one, that could be gigabytes.
+            resp.force_close()  # what follows was meant for a tunnel; it is no request
+        # aiohttp reads and drops the rest of a refused body; of a compressed one, that may be
+        # gigabytes.
         is_left = hdrs.CONTENT_ENCODING in request.headers and not request.content.is_eof()
         self._lingering_time = 0.0 if is_left else self._linger_seconds
         if is_left or (self._half_closed is not None and not self._messages):
             resp.force_close()
         finished = await super().finish_response(request, resp, start_time)
-        if self._has_begun and not self._messages and self._patience is None:
-            self._patience = self._loop.call_later(HEAD_SECONDS, self._give_up)
+        if self._has_begun and not self._messages and self._head_timer is None:
+            self._head_timer = self._loop.call_later(HEAD_SECONDS, self._give_up)
         return finished
 
     def _answer(self, status: int, reason: str) -> web.Response:

@@ -1,8 +1,8 @@
-"""Callers that end their side of a connection once they have asked.
+"""Callers that close their sending side after their request.
 
-Some of them read on and want their answer; most have left. TCP shows both alike, until something is
-sent: whoever has left answers that with a reset. So soon after such an end a question is sent that no
-reader minds, and the connection is looked at for its answer:
+Some of them still want their answer; most have left. TCP shows both alike, until something is sent:
+a caller that has left answers it with a reset. So shortly after such a close the gateway sends
+bytes that every reader ignores, and then looks whether the connection was reset:
 
     before the head of an answer    `HTTP/1.1 100 Continue`, which every client skips
     within a stream of events       a comment
@@ -16,19 +16,19 @@ from collections.abc import Callable
 from aiohttp import web
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-COMMENT = b"3\r\n:\n\n\r\n"  # as a chunk
-ASK_SECONDS = 0.4  # most answers are there before, and need no question
+COMMENT = b"3\r\n:\n\n\r\n"  # as an HTTP chunk
+ASK_SECONDS = 0.4  # most answers are complete by then, and need no probe
 LOOK_SECONDS = 0.2
-LATER_SECONDS = 2.0  # between looks, once a reset should have come
+LATER_SECONDS = 2.0  # until a look at the connection, by when a reset should have arrived
 _EARLY_LOOKS = 5
 
 
 class HalfClosed:
-    """Watches a connection whose caller sends no more, and aborts it when the caller has left.
+    """Watches a connection whose caller has closed its side; aborts it once the caller has left.
 
     Args:
         transport: of the connection.
-        question: returns what may be sent now.
+        question: returns the bytes that may be sent now.
     """
 
     def __init__(self, transport: asyncio.Transport, question: Callable[[], bytes | None]) -> None:
@@ -39,7 +39,7 @@ class HalfClosed:
         self._timer = self._loop.call_later(ASK_SECONDS, self._ask)
 
     def end(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._timer.cancel()
 
     def _ask(self) -> None:
@@ -59,10 +59,10 @@ class HalfClosed:
 
 
 def question_for(writer: object, version: tuple[int, int], media_type: str) -> bytes | None:
-    """Return what may be sent to a caller whose answer has come so far.
+    """Return the bytes that may be sent to a caller at this stage of its answer, None if none may.
 
     Args:
-        writer: aiohttp's, of the answer.
+        writer: aiohttp's writer of the answer.
         version: of HTTP.
         media_type: of the answer, empty before its head.
     """
@@ -73,13 +73,13 @@ def question_for(writer: object, version: tuple[int, int], media_type: str) -> b
 
 
 def _has_left(transport: asyncio.Transport) -> bool:
-    """Tell whether the connection was reset; a caller that only ended its side is still there."""
+    """Tell whether the connection was reset; a caller that only closed its side is still there."""
     connection = transport.get_extra_info("socket")
     descriptor = connection.fileno() if connection is not None else -1
     if descriptor < 0:
         return True
     poll = select.poll()
-    poll.register(descriptor, 0)  # an error and a hang-up are told unasked
+    poll.register(descriptor, 0)  # errors and hang-ups are always reported
     return bool(poll.poll(0))
 
 

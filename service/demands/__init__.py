@@ -1,4 +1,4 @@
-"""Functions and JSON that a caller demanded: told, checked, asked for again.
+"""Functions and JSON that a caller demands: described to the model, checked, asked for again.
 
 It may import `service/ports`, `service/stages/function_calls`, `service/vocabulary`.
 """

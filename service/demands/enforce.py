@@ -1,10 +1,10 @@
-"""A turn whose answer has to be calls or JSON: it is checked, and asked for once more.
+"""Enforces a demand for calls or JSON: the answer is checked, and asked for once more if it fails.
 
-Nothing can be withdrawn from a caller. So what has to be checked is held until the
-answer is complete: calls always, and text where it is to be JSON or where a call is
-required; other text and reasoning go out at once. An answer that will not do is asked
-for once more, in the same conversation where the upstream keeps it; the text of that
-second answer is held as well, since its first part is out already.
+Text that was sent to a caller cannot be withdrawn. So whatever has to be checked is held until the
+answer is complete: calls always, and text where it has to be JSON or where a call is required;
+other text and reasoning are sent at once. An answer that fails the check is asked for once more, in
+the same conversation where the upstream keeps it. The text of that second answer is held as well,
+since its first part has been sent already.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from service.vocabulary import endings
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import ServiceError, UnmetDemandError
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     CitationResolved,
@@ -43,10 +44,11 @@ from service.vocabulary.requests import CUSTOM_INPUT, ChatMessage, ChatRequest, 
 
 _ID_CHARS = string.ascii_letters + string.digits
 _ID_LENGTH = 24  # as OpenAI's own
+_PAGES = Cited | CitationResolved
 
 
 class _Attempt:
-    """One answer while it arrives: what goes out at once, and what is held."""
+    """One answer while it arrives, split into what is sent at once and what is held."""
 
     def __init__(self, demand: Demand, *, holds_text: bool) -> None:
         self.ended: TurnEnded | None = None
@@ -59,29 +61,29 @@ class _Attempt:
 
     @property
     def is_complete(self) -> bool:
-        """Whether there is a whole answer, which can be judged."""
+        """Whether the answer is complete and can be judged."""
         return self.ended is not None and self.ended.outcome is Outcome.COMPLETE
 
     @property
     def blocks(self) -> list[CallBlock]:
-        """Where the answer calls functions."""
+        """The places where the answer calls functions."""
         return [piece for piece in self._held if isinstance(piece, CallBlock)]
 
     @property
     def said(self) -> str:
-        """The whole text of the answer, held or not."""
+        """The whole text of the answer, held or sent."""
         return "".join(self._said)
 
     @property
     def held_text(self) -> str:
-        """The text that is held, calls as they were written."""
+        """The held text, with calls as they were written."""
         held = [piece for piece in self._held if isinstance(piece, AnswerText | Cited | CallBlock)]
         return "".join(piece.text for piece in held)
 
     def feed_batch(self, batch: Sequence[Delta]) -> list[Delta]:
-        """Return what goes out at once."""
+        """Return the deltas to send at once; hold the others."""
         out: list[Delta] = []
-        for delta in batch:
+        for delta in (each for received in batch for each in _as_text(received)):
             if not self._demand.functions:
                 self._sort(delta, out)
                 continue
@@ -97,7 +99,9 @@ class _Attempt:
                 self._held.append(piece)
             case TurnEnded():
                 self.ended = piece
-            case AnswerStarted() | AnswerText() | Cited() | CitationResolved() if self._holds_text:
+            case AnswerStarted() | AnswerText() | AnswerBlock() | Cited() | CitationResolved() if (
+                self._holds_text
+            ):
                 self._held.append(piece)
             case TurnFacts():
                 self.facts = piece
@@ -106,7 +110,7 @@ class _Attempt:
                 out.append(piece)
 
     async def verdict(self) -> Verdict:
-        """Judge a whole answer, off the event loop."""
+        """Judge the complete answer, in a thread."""
         return await asyncio.to_thread(judge, self._demand, self.blocks, self._messages())
 
     def _messages(self) -> list[str]:
@@ -116,10 +120,12 @@ class _Attempt:
                 messages.append([])
             elif isinstance(piece, AnswerText):
                 messages[-1].append(piece.text)
+            elif isinstance(piece, Cited):
+                messages[-1].append(piece.words)
         return ["".join(texts) for texts in messages if texts]
 
     def released(self) -> list[Delta]:
-        """Return all that is held, as text, and the end."""
+        """Return everything held, as text, and the end."""
         held = [
             AnswerText(piece.text) if isinstance(piece, CallBlock) else piece
             for piece in self._held
@@ -127,15 +133,15 @@ class _Attempt:
         return [*held, self.ended] if self.ended else held
 
     def accepted(self, verdict: Verdict) -> list[Delta]:
-        """Return the answer that a verdict allows, and the end."""
+        """Return the answer as the verdict allows it, and the end."""
         words = [piece for piece in self._held if not isinstance(piece, CallBlock)]
         if verdict.json_text is not None:
-            cited = [piece for piece in words if isinstance(piece, Cited | CitationResolved)]
-            return [AnswerText(verdict.json_text), *cited, *self._end("stop")]
+            pages = [_without_words(piece) for piece in words if isinstance(piece, _PAGES)]
+            return [AnswerText(verdict.json_text), *pages, *self._end("stop")]
         if not verdict.calls:
             return [*words, *self._end("stop")]
         if self._demand.json_format is not None:
-            words = []  # text beside calls is no JSON, and would be taken for it
+            words = []  # text beside calls is not JSON, and would be mistaken for it
         custom = {function.name for function in self._demand.functions if function.is_custom}
         return [*words, *_calls(verdict.calls, custom), *self._end("tool_calls")]
 
@@ -145,16 +151,28 @@ class _Attempt:
         return [structs.replace(self.ended, finish_reason=finish_reason)]
 
 
-async def complied(
+def _as_text(delta: Delta) -> tuple[Delta, ...]:
+    """Return code for the reader as plain text; drop a document, which is not part of the answer."""
+    if isinstance(delta, AnswerBlock) and not delta.is_document:
+        return AnswerStarted(delta.message_id), AnswerText(delta.text)
+    return (delta,)
+
+
+def _without_words(piece: Delta) -> Delta:
+    """Return a citation without its words, which the JSON contains already."""
+    return structs.replace(piece, words="") if isinstance(piece, Cited) else piece
+
+
+async def enforced(
     turns: Turns, chat: ChatRequest, demand: Demand, credential: Credential, *, is_kept: bool
 ) -> AsyncGenerator[list[Delta], None]:
-    """Yield an answer that is what was demanded, or what ends in a failure.
+    """Yield an answer that meets the demand, or one that ends in a failure.
 
     Args:
-        turns: runs the turn, and the second one if need be.
-        chat: as it is sent, the demand told in it.
-        demand: what the answer is held against.
-        credential: of the caller.
+        turns: runs the turn, and a second one if needed.
+        chat: the request, with instructions for the demand.
+        demand: what the answer has to meet.
+        credential: the caller's.
         is_kept: whether the upstream keeps the conversation, so that it can go on.
 
     Raises:
@@ -186,7 +204,7 @@ async def complied(
 async def _second(
     turns: Turns, again: ChatRequest, demand: Demand, credential: Credential
 ) -> AsyncGenerator[list[Delta], None]:
-    """Yield the second answer, whose failure to come is a failure in order."""
+    """Yield the second answer; if it fails to begin, yield that failure as its end."""
     second = _Attempt(demand, holds_text=True)
     try:
         async with aclosing(turns.run(again, credential)) as batches:
@@ -207,9 +225,9 @@ async def _second(
 
 
 def _asked_again(chat: ChatRequest, first: _Attempt, text: str, *, is_kept: bool) -> ChatRequest:
-    """Return what asks for a better answer: only the correction, or all where nothing is kept."""
+    """Return the request for a better answer: the correction alone, or all where nothing is kept."""
     corrected = ChatMessage("user", (TextPart(text),))
-    # A request that joins the first turn joins the second as well.
+    # Callers who share the first turn share the second as well.
     key = f"{chat.idempotency_key}.again" if chat.idempotency_key else ""
     facts = first.facts
     if is_kept and facts.conversation_id and facts.message_id:
@@ -231,7 +249,7 @@ def _asked_again(chat: ChatRequest, first: _Attempt, text: str, *, is_kept: bool
 
 
 def _calls(calls: Sequence[WrittenCall], custom: Collection[str]) -> list[Delta]:
-    """Return the deltas of whole calls; `custom` are the names of custom tools."""
+    """Return the deltas of complete calls; `custom` has the names of custom tools."""
     deltas: list[Delta] = []
     for index, call in enumerate(calls):
         text = json.loads(call.arguments)[CUSTOM_INPUT] if call.name in custom else call.arguments

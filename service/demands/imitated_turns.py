@@ -1,8 +1,8 @@
-"""Turns with an upstream that knows neither functions nor JSON formats: told in words, and held to them."""
+"""Adds functions and JSON formats to an upstream without them, by instructions and checks."""
 
 from collections.abc import AsyncGenerator
 
-from service.demands.enforce import complied
+from service.demands.enforce import enforced
 from service.demands.instructions import instructed
 from service.ports import Lane, Turns
 from service.vocabulary.credentials import Credential
@@ -11,11 +11,11 @@ from service.vocabulary.requests import ChatRequest
 
 
 class ImitatedTurns:
-    """Runs turns in words alone; implements `service.ports.Turns`.
+    """Runs turns with demands told in words; implements `service.ports.Turns`.
 
     Args:
-        turns: what runs them.
-        is_kept: whether the upstream keeps the conversation, so that it can go on.
+        turns: runs a turn of words.
+        is_kept: whether the upstream keeps the conversation, so that it can be continued.
     """
 
     def __init__(self, turns: Turns, *, is_kept: bool) -> None:
@@ -27,12 +27,12 @@ class ImitatedTurns:
     ) -> AsyncGenerator[list[Delta], None]:
         """Return the batches of the turn; see the port.
 
-        An answer that is held against a demand leaves the lane alone: it is not sent as it comes.
+        An answer with a demand does not use the lane, since it is checked before it is sent.
         """
         told = instructed(request)
         if request.demand is None:
             return self._turns.run(told, credential, lane)
-        return complied(self._turns, told, request.demand, credential, is_kept=self._is_kept)
+        return enforced(self._turns, told, request.demand, credential, is_kept=self._is_kept)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""

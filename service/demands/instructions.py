@@ -1,9 +1,9 @@
-"""What the model is told so that its answer is calls or JSON, where the upstream has neither.
+"""Instructions that make a model answer with calls or JSON, for upstreams without either.
 
-The instructions are one system message at the start, joined to the caller's own: there
-an upstream keeps what it is told. Calls and results of the history are written as the
-instructions say, so that the model finds its own words again. What only other upstreams
-can read of a history is left out.
+They form one system message at the start, joined to the caller's own, because an upstream keeps
+what it is told there. Calls and results of the history are written in the form that the
+instructions prescribe, so that the model recognises its own words. Items that only other upstreams
+can read are left out of the history.
 """
 
 import json
@@ -64,7 +64,7 @@ _CORRECT_JSON = "Write the whole JSON {kind} and nothing else, no code block."
 
 
 def instructed(chat: ChatRequest) -> ChatRequest:
-    """Return the request in words alone: its demand and the calls of its history told to the model."""
+    """Return the request with its demand and the calls of its history put into words."""
     messages = told_history(chat.messages)
     if chat.demand is None:
         return chat if messages == chat.messages else structs.replace(chat, messages=messages)
@@ -78,10 +78,10 @@ def instructed(chat: ChatRequest) -> ChatRequest:
 
 
 def told_history(messages: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
-    """Return a history of texts and files, calls and their results told in words."""
+    """Return a history of texts and files only, its calls and results put into words."""
     if all(isinstance(part, _PLAIN) for message in messages for part in message.parts):
         return messages
-    names: dict[str, str] = {}  # of the functions called so far, by the id of the call
+    names: dict[str, str] = {}  # the functions called so far, by the id of the call
     told = []
     for message in messages:
         parts = tuple(plain for part in message.parts for plain in _told(part, names))
@@ -105,16 +105,16 @@ def _told(part: Part, names: dict[str, str]) -> Iterator[TextPart | FilePart]:
             yield TextPart(result_text(call_id, names.get(call_id) or name, part.text))
             yield from (each for each in content if isinstance(each, FilePart))
         case SealedPart() | DrawnPart() | ItemPart():
-            return  # nothing that could be told
+            return  # it had no part that can be put into words
 
 
 def joined_name(name: str, namespace: str | None) -> str:
-    """Return what the model calls a tool by."""
+    """Return the name by which the model calls a tool, such as `mcp__list`."""
     return f"{namespace}{NAMESPACE_SEPARATOR}{name}" if namespace else name
 
 
 def instructions(demand: Demand) -> str:
-    """Return what the model has to know of a demand."""
+    """Return the instructions for a demand."""
     return "\n".join(_sections(demand))
 
 
@@ -137,7 +137,7 @@ def _sections(demand: Demand) -> Iterator[str]:
 
 
 def correction(demand: Demand, problem: str) -> str:
-    """Return what asks the model for a better answer, once."""
+    """Return the message that asks the model for a better answer."""
     how = []
     if demand.functions:
         how.append(_CORRECT_CALL)
@@ -148,12 +148,12 @@ def correction(demand: Demand, problem: str) -> str:
 
 
 def call_text(call_id: str, name: str, arguments: str) -> str:
-    """Return a call of the history as the model would have written it.
+    """Return a call of the history in the form that the model is told to write.
 
     Args:
         call_id: names the result that follows; may be empty.
-        name: of the function.
-        arguments: JSON text; where it is none, it is quoted as it is.
+        name: the function's.
+        arguments: JSON text; any other text is quoted unchanged.
     """
     call: dict[str, Any] = {"id": call_id} if call_id else {}
     try:
@@ -164,7 +164,7 @@ def call_text(call_id: str, name: str, arguments: str) -> str:
 
 
 def result_text(call_id: str, name: str, text: str) -> str:
-    """Return the result of a call of the history; either name may be empty."""
+    """Return the result of a call in the history; `call_id` or `name` may be empty."""
     called = f"{name} ({call_id})" if name and call_id else name or call_id
     return f"{called} returned:\n{text}" if called else text
 

@@ -1,12 +1,12 @@
-"""JSON Schemas that callers send: whether they are valid, and what fits them.
+"""Checks JSON Schemas that callers send, and values against them, within bounds.
 
-A schema comes from outside, and so does what is held against it. Nothing is fetched for
-a `$ref`; size and depth are bounded; every keyword that is looked at counts as a step,
-since a few lines of `$ref` can ask for more of them than there are atoms; and patterns
-are matched in linear time. What takes too long is an error, never a wait.
+Both the schema and the value come from outside. Nothing is fetched for a `$ref`; size and depth are
+bounded; each keyword that is evaluated counts as a step, because a few lines of `$ref` can ask for
+more steps than there are atoms; and patterns are matched in linear time. A check that takes too
+long is an error, never a wait.
 
-A pattern that cannot be matched like that, one that looks around or back, is not
-checked: refusing it would refuse all tools of some callers.
+A pattern that cannot be matched in linear time, such as one with look-around or back references, is
+not checked: refusing it would refuse all tools of some callers.
 """
 
 import json
@@ -30,18 +30,18 @@ from referencing.jsonschema import specification_with
 MAX_SCHEMA_BYTES = 256 * 1024
 MAX_DEPTH = 100  # of arrays and objects in a schema
 MAX_PATTERN_CHARS = 1_000
-MAX_STEPS = 100_000  # of one check: about a second, or what a hundred ordinary answers take
-MAX_UNIQUE_ITEMS = 2_000  # they are compared each with each
+MAX_STEPS = 100_000  # of one check: about a second; as many as a hundred ordinary answers take
+MAX_UNIQUE_ITEMS = 2_000  # because each is compared with each
 _SHOWN_PROBLEMS = 3
 _MAX_PROBLEM_CHARS = 300
-_KNOWN_SCHEMAS = 256  # whose check is remembered: callers send the same ones again and again
+_KNOWN_SCHEMAS = 256  # remembered with their result: callers repeat their schemas
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _DATA = frozenset({"const", "enum", "default", "examples", "example"})  # hold values, not schemas
 _Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
 
 class SchemaError(ValueError):
-    """A schema cannot be used; `place` is where it is wrong, such as `.properties.x`."""
+    """A schema cannot be used; `place` is the faulty part, such as `.properties.x`."""
 
     def __init__(self, place: str, problem: str) -> None:
         super().__init__(problem)
@@ -50,19 +50,19 @@ class SchemaError(ValueError):
 
 
 class _Budget(threading.local):
-    """What a check may still cost; each one runs within one thread."""
+    """The steps that a check has left; each check runs within one thread."""
 
     steps = 0
 
     def reset(self) -> None:
-        """Begin a check."""
+        """Begin a check with all steps."""
         self.steps = MAX_STEPS
 
     def take_step(self) -> None:
-        """Pay for a keyword.
+        """Use up a step.
 
         Raises:
-            SchemaError: there is nothing left to pay with.
+            SchemaError: there is none left.
         """
         self.steps -= 1
         if self.steps < 0:
@@ -73,10 +73,10 @@ _budget = _Budget()
 
 
 def check_schema(schema: Mapping[str, Any]) -> None:
-    """Check that a schema is valid and can be checked against; blocks for up to a second.
+    """Check that a schema is valid and can be evaluated; blocks for up to a second.
 
     Raises:
-        SchemaError: it is not, or cannot.
+        SchemaError: it is invalid, or too expensive.
     """
     try:
         encoded = json.dumps(schema, sort_keys=True)
@@ -89,10 +89,10 @@ def check_schema(schema: Mapping[str, Any]) -> None:
 
 
 def problem_with(value: Any, schema: Mapping[str, Any]) -> str:
-    """Return in what a value does not fit a schema, or an empty string; blocks like a check.
+    """Return the reason why a value does not match a schema, empty if it does; blocks likewise.
 
     Raises:
-        SchemaError: that takes too long to find out.
+        SchemaError: the check takes too long.
     """
     _budget.reset()
     validator = _validator(_without_fragments(schema))
@@ -108,7 +108,7 @@ def problem_with(value: Any, schema: Mapping[str, Any]) -> str:
 
 @lru_cache(_KNOWN_SCHEMAS)
 def _check(encoded: str) -> tuple[str, str] | None:
-    """Return the place and problem of a schema, if there is one."""
+    """Return the place and the problem of a bad schema, None for a good one."""
     schema = json.loads(encoded)
     try:
         _check_depth(schema)
@@ -116,7 +116,7 @@ def _check(encoded: str) -> tuple[str, str] | None:
         _budget.reset()
         _check_form(schema)
         _check_parts(schema)
-        problem_with({}, schema)  # finds a circle of references, whatever the value
+        problem_with({}, schema)  # finds circular references, whatever the value
     except SchemaError as error:
         return error.place, error.problem
     return None
@@ -139,8 +139,8 @@ def _check_depth(schema: Any) -> None:
 def _without_fragments(schema: Any) -> Any:
     """Return a schema without each `$id` that has a fragment, such as `https://a.example/s#/x`.
 
-    Later drafts of JSON Schema allow none there, yet generators write them; nothing is looked up
-    by them, since references lead to places within a schema.
+    Later drafts of JSON Schema forbid them, yet generators write them. Removing them is harmless:
+    references here lead to places within the schema, never to an `$id`.
     """
     if isinstance(schema, list):
         return [_without_fragments(each) for each in schema]
@@ -161,7 +161,7 @@ def _check_form(schema: Mapping[str, Any]) -> None:
 
 
 def _check_parts(schema: Mapping[str, Any]) -> None:
-    """Check references and patterns, which are only strings to the schema of schemas."""
+    """Check references and patterns, which are mere strings to the meta-schema."""
     resolver = REGISTRY.resolver_with_root(_resource(schema))
     keywords: set[str] = set()
     for place, node in _objects(schema):
@@ -179,7 +179,7 @@ def _check_parts(schema: Mapping[str, Any]) -> None:
 
 
 def _objects(schema: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each object within a schema and its place, but not what only is data."""
+    """Yield each subschema with its place, but no objects that are data."""
     todo: list[tuple[str, Any]] = [("", schema)]
     while todo:
         place, node = todo.pop()
@@ -212,7 +212,7 @@ def _kind(schema: Mapping[str, Any]) -> type[Validator]:
 
 
 def _validator(schema: Mapping[str, Any]) -> Validator:
-    """Return what checks values; its registry has the known schemas of schemas, and no more."""
+    """Return the validator of a schema; its registry holds the meta-schemas and nothing else."""
     validator: Validator = _bounded(_kind(schema))(schema, registry=REGISTRY)
     return validator
 
@@ -224,7 +224,7 @@ def _resource(schema: Mapping[str, Any]) -> Resource[Any]:
 
 @cache
 def _bounded(kind: type[Validator]) -> Any:
-    """Return a validator whose every keyword is a step, and whose patterns are linear."""
+    """Return a validator class that counts each keyword as a step and matches patterns linearly."""
     own = {
         "pattern": _pattern,
         "patternProperties": _pattern_properties,
@@ -246,7 +246,7 @@ def _counted(keyword: _Keyword) -> _Keyword:
 
 @lru_cache(_KNOWN_SCHEMAS)
 def _linear(pattern: str) -> Any:
-    """Return a pattern ready for use, or None where it cannot be matched in linear time."""
+    """Return a compiled pattern, or None if it cannot be matched in linear time."""
     options = re2.Options()
     options.log_errors = False
     try:
@@ -256,7 +256,7 @@ def _linear(pattern: str) -> Any:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Tell whether a pattern is found in a text; one that cannot be checked always is."""
+    """Tell whether a pattern is found in a text; a pattern that cannot be checked always matches."""
     _budget.take_step()
     compiled = _linear(pattern)
     return compiled is None or compiled.search(_encodable(text)) is not None
@@ -315,6 +315,6 @@ def _place(path: Any) -> str:
 
 
 def _shortened(text: str) -> str:
-    """Return the two ends of a text: a problem quotes a value first, and says at last what is wrong."""
+    """Return both ends of a long text: a problem starts with the value and ends with the reason."""
     half = _MAX_PROBLEM_CHARS // 2
     return text if len(text) <= _MAX_PROBLEM_CHARS else f"{text[:half]}…{text[-half:]}"

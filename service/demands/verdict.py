@@ -1,4 +1,4 @@
-"""Whether an answer is what was demanded: calls that fit, JSON that fits, or words."""
+"""Judges whether an answer meets a demand: matching calls, matching JSON, or words."""
 
 import json
 import re
@@ -12,15 +12,15 @@ from service.stages.function_calls.call_block import CallBlock
 from service.stages.function_calls.call_shapes import WrittenCall
 from service.vocabulary.requests import Demand, JsonFormat
 
-# Nothing in it goes back over what it has read: white space before the closing fence is stripped.
+# Linear: no part backtracks; white space before the closing fence is stripped afterwards.
 _FENCED = re.compile(r"```[\w+-]*+[ \t]*+\r?\n(.*?)```", re.DOTALL)
 _MAX_NAMED = 20  # functions listed in a problem
 
 
 class Verdict(Struct, frozen=True):
-    """What an answer is: calls, JSON text, or neither, which is words; or what is wrong with it.
+    """The content of an answer: calls, JSON text, or words if neither; or its problem.
 
-    `is_hopeless`: another answer would not help, since the schema cannot be checked against.
+    `is_hopeless`: another answer would not help, since the schema cannot be evaluated.
     """
 
     calls: tuple[WrittenCall, ...] = ()
@@ -30,12 +30,12 @@ class Verdict(Struct, frozen=True):
 
 
 def judge(demand: Demand, blocks: Sequence[CallBlock], messages: Sequence[str]) -> Verdict:
-    """Hold an answer against a demand; blocks like a check of `json_schemas`.
+    """Judge an answer against a demand; blocks like a check of `json_schemas`.
 
     Args:
         demand: what was asked for.
         blocks: the places where it calls functions.
-        messages: the text of each visible message, outside of those.
+        messages: the text of each visible message, without those places.
     """
     try:
         if blocks:
@@ -79,7 +79,7 @@ def _judged_json(wanted: JsonFormat, messages: Sequence[str]) -> Verdict:
 
 
 def _candidates(messages: Sequence[str]) -> list[str]:
-    """Return what may be the JSON of an answer, the most likely last: all of it, or a part."""
+    """Return the texts that may be the JSON of an answer, the most likely last."""
     whole = "\n\n".join(messages)
     fenced = _FENCED.findall(whole)
     parts = [*(fenced if len(fenced) == 1 else ()), *messages[-1:], whole]

@@ -1,4 +1,4 @@
-"""Names and disk space of files, for all who keep some.
+"""Names of files and writing to disk, for all rooms that store files.
 
 It may import `service/vocabulary`.
 """

@@ -1,4 +1,4 @@
-"""Writing to this machine's disk, and what callers are told of its errors (spec 11)."""
+"""Writing to this machine's disk, and the errors that callers see (spec 11)."""
 
 import errno
 from collections.abc import AsyncIterator, Iterator
@@ -9,13 +9,13 @@ import aiofiles
 
 from service.vocabulary.errors import StorageError, StorageFullError
 
-# The last is of a file system, or of a process, that takes no file so large.
+# EFBIG: the file system, or a limit of the process, does not allow so large a file.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
 def on_disk() -> Iterator[None]:
-    """Translate errors of the disk, and only those: a body may break with an OSError too.
+    """Translate errors of the disk. Put nothing else inside: reading a body may raise OSError too.
 
     Raises:
         StorageFullError: there is no room.
@@ -33,7 +33,7 @@ def on_disk() -> Iterator[None]:
 
 
 async def write_body(path: Path, chunks: AsyncIterator[bytes]) -> None:
-    """Write a body over a file that exists.
+    """Write a body into an existing file, replacing its content.
 
     Raises:
         StorageError: the disk is full or cannot be written; errors of `chunks` go through.
@@ -45,7 +45,7 @@ async def write_body(path: Path, chunks: AsyncIterator[bytes]) -> None:
             with on_disk():
                 await file.write(chunk)
         with on_disk():
-            await file.close()  # which writes what is buffered
+            await file.close()  # writes what is buffered
     finally:
         with suppress(OSError):
             await file.close()

@@ -1,10 +1,10 @@
-"""A log file that is put aside at midnight, written by several processes at once.
+"""A log file that is rotated at midnight and written by several processes at once.
 
-`logging.handlers.TimedRotatingFileHandler` is for one process: at midnight each
-worker would rename the file, and the second rename would overwrite the day that
-the first put aside. Here the day is that of the file, not of the process: under a
-lock, whoever comes first after midnight renames it, and every other process sees
-by the inode, as `WatchedFileHandler` does, that it has to open the new one.
+`logging.handlers.TimedRotatingFileHandler` is for one process: at midnight each worker would rename
+the file, and the second rename would overwrite the day that the first put aside. Here the day
+belongs to the file, not to the process: under a lock, the first process after midnight renames it,
+and every other one sees by the inode, as `WatchedFileHandler` does, that it has to open the new
+file.
 """
 
 import fcntl
@@ -26,14 +26,14 @@ _logger = logging.getLogger(__name__)
 
 
 class DailyFileHandler(WatchedFileHandler):
-    """Append to a file; put it aside as `<name>.<day>` once its day is over.
+    """Append to a file; rename it to `<name>.<day>` when its day is over.
 
-    A file that cannot be written, such as one whose directory was removed, is one
-    warning; it is tried again with a record after `RETRY_SECONDS`, and made anew.
+    When the file cannot be written, for instance because its directory was removed, one warning is
+    logged; the first record after `RETRY_SECONDS` tries again and creates it anew.
 
     Args:
-        path: the file; its directory is made if need be.
-        keep_days: how many days that were put aside are kept.
+        path: the file; its directory is created if need be.
+        keep_days: how many old days are kept.
         clock: seconds since the epoch, as `time.time`.
     """
 
@@ -66,11 +66,11 @@ class DailyFileHandler(WatchedFileHandler):
 
     @override
     def handleError(self, record: logging.LogRecord) -> None:
-        """Go without the file for a while; stderr has every record anyway."""
+        """Do without the file for a while; stderr has every record anyway."""
         self._rest(sys.exc_info()[1])
 
     def _begin(self) -> None:
-        """Open the file, whose day may be an earlier one."""
+        """Open the file, which may be left from an earlier day."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self.stream = self._open()
         self._statstream()
@@ -81,7 +81,7 @@ class DailyFileHandler(WatchedFileHandler):
             _logger.warning("writing to %s again", self._path)
 
     def _is_resting(self, until: float) -> bool:
-        """Tell whether it is too soon to try again; a clock that was set back ends the rest."""
+        """Tell whether it is too soon for another try; a clock that was set back ends the wait."""
         return until - RETRY_SECONDS <= self._clock() < until
 
     def _rest(self, error: BaseException | None) -> None:
@@ -91,19 +91,19 @@ class DailyFileHandler(WatchedFileHandler):
         self._again_at = self._clock() + RETRY_SECONDS
         stream, self.stream = self.stream, None
         if stream is not None:
-            with suppress(OSError):  # of what could not be written
+            with suppress(OSError):  # raised again for the line that could not be written
                 stream.close()
 
     def _end_day(self) -> None:
-        """Put the file aside; where that is not allowed, it just goes on."""
+        """Rotate the file; where that is not permitted, the old one is continued."""
         try:
-            self._turn()
+            self._rotate()
         except OSError as error:
             _logger.warning("cannot put %s aside: %s", self._path, error.strerror)
         self._day = self._today()
 
-    def _turn(self) -> None:
-        """Put the file aside unless another process has, and forget the oldest days."""
+    def _rotate(self) -> None:
+        """Rename the file unless another process has done so, and delete the oldest days."""
         with self._locked():
             day = self._day_of(self._path.stat().st_mtime) if self._path.exists() else self._today()
             aside = self._path.with_name(f"{self._path.name}.{day}")
@@ -111,7 +111,7 @@ class DailyFileHandler(WatchedFileHandler):
                 self._path.rename(aside)
             self._forget()
             self.reopenIfNeeded()
-            os.utime(self._path)  # an empty new file has a day, too
+            os.utime(self._path)  # an empty new file has a day as well
 
     def _forget(self) -> None:
         oldest = self._day_of(self._clock() - self._keep_days * 86400)

@@ -1,9 +1,9 @@
-"""Logging: one line a record, to stderr and to a file, written by a thread of its own.
+"""Logging: one line a record, written to stderr and a file by a thread of its own.
+
+The event loop only formats records and puts them into a queue, so that a slow disk or a full pipe
+holds up the thread alone.
 
     logger -> QueueHandler (formats, redacts) -> queue -> thread -> stderr, file
-
-The event loop only formats and puts into a queue; a slow disk or a full pipe is
-the thread's affair.
 """
 
 import logging
@@ -27,17 +27,17 @@ from service.observing.redaction import REDACTED, SECRET_NAME, redact
 from service.observing.standard_error import StandardErrorHandler
 from service.settings.config import LogConfig
 
-GATHER_SECONDS = 0.05  # a log may be this late
-MAX_LINES = 1_000  # that are written at once
+GATHER_SECONDS = 0.05  # how late a line may be written
+MAX_LINES = 1_000  # written at once
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _PLAIN_VALUE = re.compile(r"[^\s\"=]+")
 # These log each statement or each task at DEBUG, with its data.
 _NOISY = ("aiosqlite", "asyncio", "PIL")
 
-STOP_SECONDS = 5.0  # that the thread gets to write what is there
+STOP_SECONDS = 5.0  # the thread's time to write what is left
 
-MAX_WAITING = 20_000  # records that the thread has not written yet, some tens of MiB
+MAX_WAITING = 20_000  # records not yet written by the thread, some tens of MiB
 
 _logger = logging.getLogger(__name__)
 
@@ -75,10 +75,10 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(entry).decode()
 
 
-class Entrance(QueueHandler):
-    """Puts records into the queue, unless its reader has fallen far behind.
+class BoundedQueueHandler(QueueHandler):
+    """Puts records into the queue, unless the thread has fallen far behind.
 
-    A disk that hangs must not fill the memory; what was dropped is told later.
+    A disk that hangs must not fill the memory; the number of dropped records is logged later.
     """
 
     def __init__(self, records: queue.SimpleQueue[Any]) -> None:
@@ -88,7 +88,7 @@ class Entrance(QueueHandler):
 
     @override
     def prepare(self, record: logging.LogRecord) -> Any:
-        """Make the line, which is all that is written; the record may be of use to other handlers."""
+        """Return a copy with the finished line only, so that other handlers still get the record."""
         return self.format(record)
 
     @override
@@ -103,12 +103,12 @@ class Entrance(QueueHandler):
 
     @override
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say that a line could not be made; Python's own would write to standard error here."""
+        """Log that a line could not be made; Python's own method writes to standard error."""
         self._records.put(f"a record of {record.name} could not be written: {sys.exc_info()[1]!r}")
 
 
-class Scribe(QueueListener):
-    """Writes the lines that have gathered as one: each write makes the event loop wait for the GIL."""
+class LogWriter(QueueListener):
+    """Writes gathered lines in one call, since each write makes the event loop wait for the GIL."""
 
     def __init__(self, lines: queue.SimpleQueue[Any], *handlers: logging.Handler) -> None:
         super().__init__(lines, *handlers)
@@ -117,7 +117,7 @@ class Scribe(QueueListener):
 
     @override
     def stop(self) -> None:
-        """Write what is there, and end the thread, unless it waits for a file that takes nothing."""
+        """Write what is left and end the thread, unless it hangs in a write."""
         for handler in self.handlers:
             if isinstance(handler, StandardErrorHandler):
                 handler.leave()
@@ -129,10 +129,10 @@ class Scribe(QueueListener):
 
     @override
     def dequeue(self, block: bool) -> Any:
-        """Return the next lines as one record; after a wait, others get a moment to join."""
+        """Return the next lines as one record; after waiting for the first, wait a moment for more."""
         is_idle = self._lines.empty()
         line: Any = super().dequeue(block)
-        if line is None:  # what ends the thread
+        if line is None:  # the mark that ends the thread
             return line
         if is_idle:
             time.sleep(GATHER_SECONDS)
@@ -146,17 +146,17 @@ class Scribe(QueueListener):
         return logging.makeLogRecord({"msg": "\n".join(lines)})
 
 
-# Longer than the budget: what is put in place stands beside what takes it away again.
+# Longer than the budget: each thing that is set up stands beside what undoes it.
 @contextmanager
-def setup_logging(config: LogConfig) -> Iterator[Scribe]:
-    """Send all logging of this process where the settings say, until the context ends.
+def setup_logging(config: LogConfig) -> Iterator[LogWriter]:
+    """Send this process's log to where the settings say, until the context ends.
 
-    After a fork the new process enters a context of its own: threads stay behind.
+    After a fork the new process enters a context of its own, because threads do not survive a fork.
     A file that cannot be written is one warning; stderr has everything. The value tells afterwards
-    whether its thread is stuck; then Python's own end of the process would wait for it.
+    whether its thread is stuck, in which case Python's normal exit would wait for it.
     """
     records: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    entrance = Entrance(records)
+    entrance = BoundedQueueHandler(records)
     entrance.setFormatter(JsonFormatter() if config.format == "json" else TextFormatter())
     handlers: list[logging.Handler] = [StandardErrorHandler()]
     root = logging.getLogger()
@@ -171,7 +171,7 @@ def setup_logging(config: LogConfig) -> Iterator[Scribe]:
         logging.getLogger(name).setLevel(logging.WARNING)
     if config.to_file:
         handlers.append(DailyFileHandler(Path(config.path), config.keep_days))
-    listener = Scribe(records, *handlers)
+    listener = LogWriter(records, *handlers)
     listener.start()
     try:
         with python_reports_logged():
@@ -186,7 +186,7 @@ def setup_logging(config: LogConfig) -> Iterator[Scribe]:
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what the caller of the logger passed as `extra`, without secrets."""
+    """Return the fields passed to the logger as `extra`, without secrets."""
     fields: Mapping[str, Any] = vars(record)
     return {
         name: REDACTED if _is_secret(name) and value else _clean(value)
@@ -197,13 +197,13 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
 
 @lru_cache(maxsize=2)
 def _second(seconds: int) -> str:
-    """Return the local time of a second, in which there are often more records than one."""
+    """Return the local time of a second; cached, since many records share one."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 @cache
 def _is_secret(name: str) -> bool:
-    """Tell by the name of a field, of which code has only so many."""
+    """Tell whether a field's name means a secret; cached, since code has few names."""
     return SECRET_NAME.fullmatch(name) is not None
 
 
@@ -226,7 +226,7 @@ def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 
 def _writable(text: str) -> str:
-    """Return the text with lone surrogates, which no encoding has, written as escapes."""
+    """Return the text with lone surrogates, which no encoding can write, as escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

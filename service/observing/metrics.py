@@ -1,4 +1,4 @@
-"""What the service counts, as Prometheus metrics (spec 12). No label names a user."""
+"""The Prometheus metrics of the service (spec 12). No label names a user."""
 
 import asyncio
 
@@ -11,9 +11,9 @@ _OVERHEAD_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 
 
 class Metrics:
-    """All that one process counts; several workers show what they have counted together."""
+    """The metrics of one process; several workers expose their sums."""
 
-    # Longer than the budget: one list of everything that is counted.
+    # Longer than the budget: one list of all metrics.
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
@@ -114,7 +114,7 @@ class Metrics:
 
 
 def _of_store(name: str, meaning: str, registry: CollectorRegistry) -> Gauge:
-    """Return a gauge that all workers set to the same: what they see at the hourly sweep."""
+    """Return a gauge that all workers set to the same value, at the hourly sweep."""
     return Gauge(
         name,
         f"{meaning} at the last sweep, by store.",

@@ -1,7 +1,7 @@
-"""What Python itself would write to standard error, on the event loop as well, goes to the log.
+"""Sends to the log what Python itself would write to standard error, even on the event loop.
 
-These are warnings, of which some quote what a caller has sent, exceptions that nobody can catch (in
-a finalizer), and those that end a thread. A log line of each place is written once a minute.
+These are warnings, some of which quote a caller's words, exceptions that cannot be caught (in a
+finalizer), and those that end a thread. Each place is logged once a minute at most.
 """
 
 import logging
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from service.observing.throttled import Seldom
+from service.observing.throttled import Throttled
 
 MAX_CHARS = 300  # of a warning
 
@@ -23,10 +23,10 @@ _log = logging.getLogger("gateway.python")
 
 @contextmanager
 def python_reports_logged() -> Iterator[None]:
-    """Send them to the log until the context ends."""
+    """Send Python's own reports to the log until the context ends."""
     before = sys.unraisablehook, threading.excepthook
     with warnings.catch_warnings():
-        # By default Python keeps the text of each warning for good, to say it only once.
+        # By default Python keeps the text of each warning for ever, to show it only once.
         warnings.simplefilter("always", append=True)
         warnings.showwarning = _Warnings().show
         sys.unraisablehook = _unraisable
@@ -38,10 +38,10 @@ def python_reports_logged() -> Iterator[None]:
 
 
 class _Warnings:
-    """Writes warnings, those of each place seldom."""
+    """Logs warnings, each place once a minute at most."""
 
     def __init__(self) -> None:
-        self._seldom = Seldom()
+        self._throttled = Throttled()
 
     def show(  # noqa: PLR0913, PLR0917 - as Python calls it
         self,
@@ -52,10 +52,10 @@ class _Warnings:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        """Take the place of `warnings.showwarning`."""
+        """Log a warning; replaces `warnings.showwarning`."""
         del file, line
         place = f"{category.__name__} at {Path(filename).name}:{lineno}"
-        if self._seldom.is_due(place):
+        if self._throttled.is_due(place):
             _log.warning("%s: %s", place, str(message)[:MAX_CHARS])
 
 

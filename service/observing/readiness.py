@@ -1,4 +1,4 @@
-"""Questions of `/readyz`: each is asked once at a time, and its answer kept for a moment."""
+"""The checks of `/readyz`: each runs once at a time, and its result is reused for a moment."""
 
 import asyncio
 import time
@@ -6,26 +6,26 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-CHECK_SECONDS = 5.0  # for each part: probes of orchestrators seldom wait longer
-FRESH_SECONDS = 1.0  # an answer is good for all who ask within this time
+CHECK_SECONDS = 5.0  # for each part: orchestrators seldom wait longer for a probe
+FRESH_SECONDS = 1.0  # for how long a result is reused
 
 
 class Finding(Struct, frozen=True):
-    """What a check found: `problem` in one sentence or None, and how long that took."""
+    """The result of a check: `problem` in one sentence or None, and the time it took."""
 
     problem: str | None
     seconds: float
 
 
 class Check:
-    """Asks whether a part of the service works.
+    """Checks whether a part of the service works.
 
-    A question without an answer in time is not asked a second time beside the first,
-    so that a disk that hangs costs one thread, however often it is probed.
+    While a check has not returned, no second one is started, so that a disk that hangs costs one
+    thread, however often it is probed.
 
     Args:
         ask: returns why the part cannot be used now, in one sentence, or None.
-        silence: what is said of a part that does not answer in time.
+        silence: the problem that is reported when `ask` does not return in time.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[str | None]], silence: str) -> None:
@@ -35,7 +35,7 @@ class Check:
         self._done_at = 0.0
 
     async def find(self) -> Finding:
-        """Return what is found now, within `CHECK_SECONDS`."""
+        """Return the current result, within `CHECK_SECONDS`."""
         task, began = self._asking, time.monotonic()
         if task is None or (task.done() and began - self._done_at > FRESH_SECONDS):
             task = self._asking = asyncio.get_running_loop().create_task(self._found())
@@ -45,7 +45,7 @@ class Check:
         return task.result()
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Cancel a running check."""
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait({self._asking})

@@ -1,7 +1,7 @@
-"""The last defence against secrets in a log: what looks like one is replaced.
+"""Replaces what looks like a secret in log lines: the last defence.
 
-Code that logs leaves tokens out by itself (style, errors); this catches what a
-library puts into an exception or a traceback.
+Code that logs leaves tokens out by itself; this catches secrets that a library puts into an
+exception or a traceback.
 """
 
 import re
@@ -12,7 +12,7 @@ SECRET_NAME = re.compile(rf"(?i).*{_NAMES}")
 _PATTERNS = (
     re.compile(r"eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)*()"),  # a JWT, and the start of one
     re.compile(r"(?i)\b(bearer\s+)[^\s\"'\\,;<>]+"),
-    # An assignment, as code, JSON (escaped or not), a form or a query writes it.
+    # An assignment, as written in code, JSON (escaped or not), a form or a query.
     re.compile(
         rf"(?i)({_NAMES}\\*[\"']?\s*[:=]>?\s*\\*(?:[bru]{{0,2}}[\"'])?(?:basic\s+)?)"
         r"(?!bearer\b)[^\s\"'\\,;&<>)}]+"
@@ -20,7 +20,7 @@ _PATTERNS = (
     re.compile(r"(://)[^/\s@\"']*(?=@)"),  # the user and password of an address
     re.compile(r"\b()(?:fk|pk|sk|rt)[-_][A-Za-z0-9_-]{16,}"),
 )
-# Each of them needs one of these, and nearly no text has any.
+# Each pattern needs one of these signs; most texts have none and skip the patterns.
 _SIGNS = re.compile(r"[:=]|eyJ|(?i:bearer)|[fps]k[-_]|rt[-_]")
 
 

@@ -1,11 +1,11 @@
-"""Figures of several worker processes, added up, in files of prometheus-client (spec 12).
+"""Adds up the metrics of several worker processes, by files of prometheus-client (spec 12).
+
+The counters and histograms of a worker that is gone still count, moved to files of no process; its
+gauges do not. Outside of `shared_metrics` each process has metrics of its own.
 
     worker -> <kind>_<pid>.db \
                                > any worker's /metrics
     worker -> <kind>_<pid>.db /
-
-Counters and histograms of a worker that is gone go on counting, in files of no process;
-its gauges do not. Without `shared_metrics` each process has figures of its own.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, values
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-# Where the library looks for the folder, in this process and in those that it forks.
+# The library's variable for the folder, in this process and in those that it forks.
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _ADDING_KINDS = ("counter", "histogram")
 _NO_PROCESS = 0
@@ -31,7 +31,7 @@ _logger = logging.getLogger(__name__)
 
 @contextmanager
 def shared_metrics() -> Iterator[None]:
-    """Let processes that are forked in this context share their figures; metrics are made there."""
+    """Let processes forked in this context share their metrics, which have to be created in it."""
     try:
         folder = tempfile.mkdtemp(prefix="gateway-metrics-")
     except OSError as error:
@@ -53,13 +53,13 @@ def shared_metrics() -> Iterator[None]:
 
 
 def is_shared() -> bool:
-    """Return whether this process shares its figures with others."""
+    """Tell whether this process shares its metrics with others."""
     return values.ValueClass is not values.MutexValue
 
 
 @contextmanager
 def of_all_workers() -> Iterator[CollectorRegistry]:
-    """Hold a registry of what all workers have counted; blocks, and reads files."""
+    """Yield a registry with the sums of all workers; blocks, and reads files."""
     registry = CollectorRegistry()
     with _locked(fcntl.LOCK_SH):
         MultiProcessCollector(registry)
@@ -67,9 +67,9 @@ def of_all_workers() -> Iterator[CollectorRegistry]:
 
 
 def forget_worker(pid: int) -> None:
-    """Take over what a worker that is gone has counted, so that no total ever falls.
+    """Add the metrics of a worker that is gone to those kept, so that no total ever falls.
 
-    Called by the process that started it. A scrape sees the files before this or after it.
+    Called by the process that started it. A scrape sees the files before or after the move.
     """
     if not is_shared():
         return

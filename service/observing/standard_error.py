@@ -1,8 +1,9 @@
-"""Lines to standard error that wait for nobody for long.
+"""Writes lines to standard error without ever waiting long.
 
-Who started us may not read our standard error: once its pipe is full, a write blocks for ever, and
-so would the end of the process. So each piece is written only when there is room for it. Lines that
-find none within some seconds are dropped and counted, and until there is room again nothing waits.
+The program that started the gateway may not read its standard error: once that pipe is full, a
+write would block for ever, and so would the end of the process. So each piece is written only when
+there is room for it. Lines without room for some seconds are dropped and counted; until there is
+room again, further lines are dropped at once.
 """
 
 import logging
@@ -18,13 +19,13 @@ from typing import TextIO
 from typing_extensions import override
 
 PATIENCE_SECONDS = 5.0
-LAST_PATIENCE_SECONDS = 1.0  # when the process ends
+LAST_PATIENCE_SECONDS = 1.0  # at the end of the process
 _LOOK_SECONDS = 0.1
-_PIECE_BYTES = select.PIPE_BUF  # a pipe that can be written takes as many at once
+_PIECE_BYTES = select.PIPE_BUF  # a pipe that is ready for writing takes at least so many
 
 
 class StandardErrorHandler(logging.StreamHandler[TextIO]):
-    """Writes to the standard error that there is when it is made."""
+    """Writes to the standard error that exists when the handler is created."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
@@ -32,13 +33,13 @@ class StandardErrorHandler(logging.StreamHandler[TextIO]):
         self._is_full = False
         self._dropped = 0
         self._descriptor: int | None = None
-        with suppress(OSError, ValueError, AttributeError):  # it is no file, or there is none
+        with suppress(OSError, ValueError, AttributeError):  # it is not a file, or missing
             self._descriptor = sys.stderr.fileno()
             mode = os.fstat(self._descriptor).st_mode
             self._piece = _PIECE_BYTES if not stat.S_ISREG(mode) else sys.maxsize
 
     def leave(self) -> None:
-        """Wait for little from now on."""
+        """Shorten all waits, because the process is ending."""
         self._leaving.set()
 
     @override
@@ -53,13 +54,13 @@ class StandardErrorHandler(logging.StreamHandler[TextIO]):
         with suppress(OSError):  # it was closed at the other end
             sent = self._write(self._descriptor, data)
             self._is_full = sent < len(data)
-            # The first is the count itself, as long as it was not written.
+            # The first line is the count itself, until it has been written.
             own = 1 if self._dropped and not sent else 0
             left = data[sent:].count(b"\n") - own
             self._dropped = left if sent else self._dropped + left
 
     def _write(self, descriptor: int, data: bytes) -> int:
-        """Return how many bytes there was room for in time."""
+        """Return the number of bytes for which there was room in time."""
         sent = 0
         until = time.monotonic() + (0.0 if self._is_full else PATIENCE_SECONDS)
         while sent < len(data) and self._has_room(descriptor, until):

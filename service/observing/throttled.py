@@ -1,13 +1,13 @@
-"""Warnings that each request would repeat while something is broken (spec 12)."""
+"""Limits warnings that each request would repeat while something is broken (spec 12)."""
 
 import time
 from collections.abc import Callable
 
-SECONDS = 60.0  # between two of the same
+SECONDS = 60.0  # between two warnings of the same kind
 MAX_KINDS = 1000
 
 
-class Seldom:
+class Throttled:
     """Lets each kind of warning through once a minute.
 
     Args:
@@ -19,7 +19,7 @@ class Seldom:
         self._next: dict[str, float] = {}
 
     def is_due(self, kind: str) -> bool:
-        """Return whether it has not been said for a minute; if so it is now."""
+        """Tell whether this kind may be logged now; if so, not again for a minute."""
         now = self._clock()
         if now < self._next.get(kind, now):
             return False

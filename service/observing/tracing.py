@@ -1,10 +1,10 @@
 """Traces for OpenTelemetry, when it is installed and an endpoint is set (spec 12).
 
+All other settings are OpenTelemetry's own variables. Attributes are those of the access log: no
+token, no path of a file, and nothing of the conversation.
+
     POST /v1/chat/completions          the span of a request, below the caller's own if it has one
       token exchange, upload, turn, download
-
-Everything else about them is set by the variables of OpenTelemetry itself. Attributes say what
-the access log says: no token, no path of a file, and nothing of what was said.
 """
 
 import logging
@@ -58,14 +58,14 @@ _log = logging.getLogger(__name__)
 
 
 class RequestSpan:
-    """The span of a request; spans of its parts are below it."""
+    """The span of a request, which has child spans for its parts."""
 
     def __init__(self, tracing: "Tracing", span: "Span") -> None:
         self._tracing = tracing
         self._span = span
 
     def describe(self, name: str, fields: Mapping[str, Any]) -> None:
-        """Take over what the access log says of the request; `name` is without anything secret."""
+        """Set the access log's fields as attributes; `name` must not contain anything secret."""
         self._span.update_name(name)
         for field, attribute in _ATTRIBUTES.items():
             value = fields.get(field)
@@ -77,17 +77,17 @@ class RequestSpan:
             self._tracing.mark_failed(self._span)
 
     def child(self, name: str) -> "_Child":
-        """Return a span below this one."""
+        """Return a context that is a span below this one."""
         return _Child(self._tracing, self._tracing.below(self._span, name))
 
 
-# The request that is being answered, for what is done on its behalf; None: no traces.
+# The span of the request being answered, for the work done on its behalf; None without traces.
 _CURRENT: ContextVar[RequestSpan | None] = ContextVar("_CURRENT", default=None)
 _NOTHING = nullcontext()
 
 
 def child_span(name: str) -> AbstractAsyncContextManager[None]:
-    """Return a context that is a span of the request under way, or nothing if there is none.
+    """Return a context that is a span of the current request, or does nothing without one.
 
     An exception that leaves it marks the span as failed, by its type only.
     """
@@ -98,7 +98,7 @@ def child_span(name: str) -> AbstractAsyncContextManager[None]:
 def request_span(
     tracing: "Tracing | None", headers: Mapping[str, str]
 ) -> AbstractContextManager[RequestSpan | None]:
-    """Return a context that is the span of a request, below the one that `traceparent` names."""
+    """Return a context that is the span of a request, below the one named by `traceparent`."""
     return _NOTHING if tracing is None else _of_request(tracing, headers)
 
 
@@ -118,7 +118,7 @@ class Tracing:
     """Makes spans and sends them, in a thread of its own.
 
     Args:
-        provider: what is configured.
+        provider: the configured provider of OpenTelemetry.
     """
 
     def __init__(self, provider: "TracerProvider") -> None:
@@ -141,19 +141,19 @@ class Tracing:
         return self._tracer.start_span(name, context, self._trace.SpanKind.CLIENT)
 
     def mark_failed(self, span: "Span") -> None:
-        """Say that what the span is of has failed."""
+        """Mark a span as failed."""
         span.set_status(self._trace.StatusCode.ERROR)
 
     def close(self) -> None:
-        """Send what is left, for `CLOSE_SECONDS` at most; blocks."""
-        # The library waits longer, and a thread that is no daemon would keep the process.
+        """Send the last spans, for `CLOSE_SECONDS` at most; blocks."""
+        # The library waits longer, and a non-daemon thread would keep the process alive.
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(CLOSE_SECONDS)
 
 
 class _Child(AbstractAsyncContextManager[None]):
-    """The span of a part of a request."""
+    """The span of a part of a request, as a context."""
 
     def __init__(self, tracing: Tracing, span: "Span") -> None:
         self._tracing = tracing
@@ -166,14 +166,14 @@ class _Child(AbstractAsyncContextManager[None]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if isinstance(error, Exception):  # its message may have words of the upstream
+        if isinstance(error, Exception):  # its message may quote the upstream
             self._span.set_attribute("error.type", type(error).__name__)
             self._tracing.mark_failed(self._span)
         self._span.end()
 
 
 def open_tracing(environ: Mapping[str, str] | None = None) -> Tracing | None:
-    """Return what makes spans, or None when nobody asked for them, or they cannot be sent.
+    """Return the tracing that the variables ask for; None without any, or where it is not possible.
 
     Args:
         environ: variables to read; None reads those of the process.
@@ -195,7 +195,7 @@ def open_tracing(environ: Mapping[str, str] | None = None) -> Tracing | None:
 
 
 def _provider(environ: Mapping[str, str]) -> "TracerProvider":
-    # Not at the start of the module: they need not be installed.
+    # Imported here, because it need not be installed.
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
         OTLPSpanExporter,
     )

@@ -1,7 +1,7 @@
-"""What the upstream sent that this version does not know, by kind: a backend changes unasked.
+"""Events of the upstream that this version does not know, by kind.
 
-Each kind is counted, logged once with a sample that tells no words and no ids, and
-listed for whoever looks after the gateway.
+The upstream changes without notice. Each new kind is counted, logged once with a sample stripped of
+words and ids, and listed by `/readyz` for the operator.
 """
 
 import logging
@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from service.observing.metrics import Metrics
 
-MAX_KINDS = 100  # per process: kinds come from outside and become labels
+MAX_KINDS = 100  # per process: kinds come from outside and become labels of a metric
 MAX_SAMPLE_CHARS = 200
 OTHER = "other"  # all kinds beyond these
 
@@ -27,7 +27,7 @@ _LITERAL = re.compile(r"true|false|null")
 
 
 class Anomaly(Struct, frozen=True):
-    """One kind of thing that was not expected; times in seconds since 1970."""
+    """One kind of unknown event; times in seconds since 1970."""
 
     kind: str
     count: int
@@ -35,8 +35,8 @@ class Anomaly(Struct, frozen=True):
     last_at: float
 
 
-class Drift:
-    """All anomalies of one process, since its start."""
+class UnknownEvents:
+    """All unknown events of one process since its start."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.since = time.time()
@@ -44,7 +44,7 @@ class Drift:
         self._known: dict[str, Anomaly] = {}
 
     def note(self, counts: Mapping[str, int], samples: Mapping[str, str]) -> None:
-        """Count what one turn came upon; `samples` has what some kinds looked like."""
+        """Count the unknown events of one turn; `samples` has an example of some kinds."""
         for kind, times in counts.items():
             is_listed = kind in self._known or len(self._known) < MAX_KINDS
             label = kind if is_listed else OTHER
@@ -64,9 +64,9 @@ class Drift:
 
 
 def outline(sample: str) -> str:
-    """Return what a sample looks like without what it says: its keys, marks and lengths.
+    """Return the shape of a sample without its content: keys, punctuation and lengths.
 
-    Words and values are somebody's; a bug report needs neither.
+    Words and values are a user's; a bug report needs neither.
     """
     text = sample[:MAX_SAMPLE_CHARS]
     if text.lstrip()[:1] not in ("{", "["):
@@ -87,7 +87,7 @@ def _outlined_string(found: re.Match[str]) -> str:
 
 
 def _outlined_marks(text: str) -> str:
-    """Return what stands between strings, its numbers and any words masked."""
+    """Return the text between two strings with numbers and words masked."""
     kept = {found.start(): found.end() for found in _LITERAL.finditer(text)}
     out, place = [], 0
     for start, end in kept.items():

@@ -1,4 +1,4 @@
-"""Pictures and speech on order, on top of a turn.
+"""Image generation and speech, built on turns.
 
 It may import `service/answers`, `service/pipeline`, `service/settings`, `service/stages/encode`,
 `service/stages/render`, `service/upstream_errors`, `service/vocabulary`.

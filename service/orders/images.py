@@ -1,4 +1,4 @@
-"""Drawing pictures on order: what is asked of the upstream, and what came of it (spec 9)."""
+"""Image generation: the turns that draw, and the pictures that come of them (spec 9)."""
 
 import re
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -24,16 +24,16 @@ from service.vocabulary.events import (
 from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart, Profile, TextPart
 
-MAX_PICTURES = 10  # of one order; each is a turn of its own
+MAX_PICTURES = 10  # per order; each picture is a turn of its own
 MAX_PREVIEWS = 3  # of one picture
 DEFAULT_SIZE, OPEN_SIZE = "1024x1024", "auto"  # OpenAI's defaults: of dall-e, and of gpt-image
 
-# Names that clients have built in. Where the table has no such row they mean "draw".
+# Names built into clients. Where the model table has no such row they mean "any model that draws".
 _IMAGE_MODEL = re.compile(r"(?:dall-e|gpt-image|chatgpt-image)(?:-|$)")
-# Slugs that answer in words only, whatever they are asked.
+# Slugs that answer in words only.
 _WORDS_ONLY = re.compile(r"mini|3\.5|text-davinci|^o\d")
 _RATE_LIMIT = re.compile(r"(?i)rate.?limit|too many|too quickly|usage cap|try again (?:in|after)")
-# How the model itself tells of a limit, in the languages that it is asked in most.
+# How a model itself words a limit, in the languages it is asked in most.
 _LIMIT_WORDS = re.compile(
     r"(?i)\brate.?limit|\busage (?:cap|limit)|too many (?:image|picture|request)"
     r"|(?:reached|hit|exceeded) (?:the|my|your|our|a|an) [\w ]{0,40}limit"
@@ -49,11 +49,11 @@ _POLICY = re.compile(r"(?i)polic(?:y|ies)|guidelines|not allowed|moderation")
 
 
 class ImageOrder(Struct, frozen=True):
-    """Pictures as asked for, after validation; `text` is that of each turn.
+    """A checked order of pictures; `text` is the message of each turn.
 
-    `count` turns are made, which stand in line as one `queue_party`; `is_base64` asks for the
-    pictures themselves in the reply; `previews` is how many of each go out before it is done.
-    The other fields are those of `ChatRequest`.
+    There are `count` turns, which queue as one `queue_party`; `is_base64` asks for the content of
+    the pictures in the reply; `previews` is how many previews of each are sent. The other fields
+    are those of `ChatRequest`.
     """
 
     request_id: str
@@ -76,14 +76,14 @@ class ImageOrder(Struct, frozen=True):
 
     @property
     def turns(self) -> list[ChatRequest]:
-        """The turns that draw, one for each picture; they differ in their keys only."""
+        """The turns that draw, one for each picture; they differ in their idempotency keys only."""
         key = self.idempotency_key
         keys = [f"{key} {index}" if key else "" for index in range(self.count)]
         return [structs.replace(self.chat, idempotency_key=one) for one in keys]
 
     @property
     def chat(self) -> ChatRequest:
-        """What each of the turns says."""
+        """The request that all of the turns share."""
         return ChatRequest(
             request_id=self.request_id,
             model=self.model,
@@ -102,17 +102,17 @@ class ImageOrder(Struct, frozen=True):
 
 
 def order_text(prefix: str, prompt: str, size: str) -> str:
-    """Return what the turn says."""
+    """Return the message that asks for a picture."""
     return f"{prefix}\nprompt:{prompt}\nsize:{size}"
 
 
 def default_size(model: str) -> str:
-    """Return the size for an order that names none, as OpenAI has it for this name."""
+    """Return OpenAI's default size for this model name."""
     return OPEN_SIZE if _is_gpt_image(model) else DEFAULT_SIZE
 
 
 def is_base64_default(model: str) -> bool:
-    """Return whether clients expect `b64_json` of this name unless they ask for links."""
+    """Tell whether OpenAI answers this model name with `b64_json` unless asked for links."""
     return _is_gpt_image(model)
 
 
@@ -124,7 +124,7 @@ def drawing_model(
     Args:
         asked: the caller's name for it, if any.
         models: the table.
-        allowed: names that are preferred: those of the caller's key.
+        allowed: the names that the caller's key may use; they are preferred.
     """
     slugs = {name: model.slug for row, model in models.items() for name in (row, *model.aliases)}
     if asked is not None and (asked in slugs or not _IMAGE_MODEL.match(asked)):
@@ -138,7 +138,7 @@ def _is_gpt_image(model: str) -> bool:
 
 
 class Drawing:
-    """What one turn drew and said; fed with its deltas."""
+    """The pictures and words of one turn, collected from its deltas."""
 
     def __init__(self, bot_format: BotFormat) -> None:
         self.gathered = Gathered()
@@ -169,7 +169,7 @@ class Drawing:
 
     @property
     def failure(self) -> Failure | None:
-        """Why there is no picture; None when there is one, however the turn ended."""
+        """The reason why there is no picture; None when there is one, however the turn ended."""
         if self.pictures:
             return None
         if self._problem:
@@ -187,7 +187,7 @@ class Drawing:
 
 
 def picture_failure(words: str) -> Failure:
-    """Return what an error of a picture tool is to a caller, by the tool's own words."""
+    """Return the failure for the error text of a picture tool."""
     if _RATE_LIMIT.search(words):
         return _limited(words)
     if _POLICY.search(words):
@@ -222,7 +222,7 @@ def _broken(message: str) -> Failure:
 
 
 def outcome_of_failure(failure: Failure, ended: Outcome | None) -> Outcome | None:
-    """Return how an order without pictures ended, for log and metrics."""
+    """Return the outcome of an order without pictures, for log and metrics."""
     if ended not in (None, Outcome.COMPLETE, Outcome.LENGTH):
         return ended
     is_fault = failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -230,12 +230,12 @@ def outcome_of_failure(failure: Failure, ended: Outcome | None) -> Outcome | Non
 
 
 def joined_content(drawings: Iterable[Drawing]) -> str:
-    """Return the text that came along with all of them."""
+    """Return the text beside all the pictures."""
     return "\n\n".join(text for drawing in drawings if (text := drawing.gathered.content))
 
 
 def images_reply(
     drawings: Sequence[Drawing], data: Sequence[Picture], created: int, counts: TokenCounts
 ) -> Images:
-    """Return the reply: the pictures, and the text that came along; `created` in seconds."""
+    """Return the reply: the pictures, and the text beside them; `created` in seconds."""
     return Images(created, list(data), joined_content(drawings), image_usage(counts))

@@ -1,48 +1,84 @@
-"""The fast lane: plain text goes from the upstream's bytes to the caller in the moment it arrives.
+"""The fast lane: plain text goes from the upstream's bytes to the caller the moment it arrives.
 
-    chunk -> [stages.increments] -> text ─────────────────────────▶ Outlet, at once
+    chunk -> [decode.increments] -> text ─────────────────────────▶ Outlet, at once
                                       └─▶ the stages, later and many at once, for what they keep
 
-The stages are the definition of what an answer says. The lane only foretells it, where that is
-easy: a visible text grows and nothing else happens. It is given to the stages later, in one piece,
-and what they make of it has to be what was said already. All else takes the usual way.
+Theory of operation
+-------------------
+
+Nearly every event of an answer says the same: "and this text, too". For example:
+
+    data: {"v": " sat on the mat"}
+
+The usual way takes such an event through tasks, generators and half a dozen stages. The lane
+recognises it by its bytes, inside the callback that brings the chunk, and sends its text at once.
+
+*The stages define what an answer says; the lane only predicts it.* It predicts one case: a visible
+message is growing, and all that happens is that it grows further. Three parts agree on that before
+a run of events begins: `Render.is_plain` (nothing is rendered around the text), `Answer.growing`
+(the stages would do nothing but lengthen this message), and a recogniser for the form of the last
+event. Then each chunk is read by `take`:
+
+1. The recogniser reads as many events as have exactly that form: `Run.text` is their text, and
+   `Run.size` the number of bytes that were read.
+2. Of that text, the part before a possible marker is sent (`Outlet.put`). The rest is held, as
+   the stage for markers would hold it.
+3. What remains of the chunk may be the beginning of one more such event. Then it waits for the next
+   chunk. Anything else ends the run: the chunk goes to the stages, from there on the usual way.
+
+*The prediction is checked.* After some dozens of events, or when a run ends, the stages are given
+the text in one piece (`_settle`), because they keep the message, its offsets and its counts. They
+should make of it the text that was sent, to the letter. If they differ, the stages are right: the
+difference is counted, the lane is closed for the rest of the turn, and the caller gets the part of
+their text that was not sent yet (`left`).
+
+*Order is kept.* The lane sends only while `Outlet.is_ready`: the caller has been sent all that came
+before, and reads it. While it is not, chunks take the usual way, which waits for a slow caller.
+The lane itself never waits, since it runs inside a callback.
+
+*It is bounded.* At most `SETTLE_EVENTS` events, `SETTLE_CHARS` characters and `MAX_TAIL_BYTES` bytes
+of an incomplete event are held back from the stages.
 """
 
 from typing import Protocol
 
 from service.pipeline.joined import Answer, Reader
 from service.stages.decode.increments import Deltas, Run, Snapshots
+from service.stages.markup.markers import plain_chars
 from service.stages.render.bot_format import Render
-from service.stages.translate.markers import plain_chars
-from service.vocabulary.rendered import ContentText, Rendered
+from service.vocabulary.events import AnswerText, Delta
+from service.vocabulary.rendered import Rendered
+from service.vocabulary.text import common_chars
 
-SETTLE_EVENTS = 64  # are given to the stages together
-SETTLE_CHARS = 8_000  # likewise, and kept until then
-MAX_TAIL_BYTES = 64 * 1024  # of an event that is not whole yet; the stages have their own limit
+SETTLE_EVENTS = 64  # events held back before the stages get them together
+SETTLE_CHARS = 8_000  # characters, likewise
+DIFFERENCE = "fast lane"  # the kind under which a difference is counted
+MAX_TAIL_BYTES = 64 * 1024  # of an incomplete event; the stages have their own limit
 
 
 class Outlet(Protocol):
-    """Where the text of an answer goes in this process."""
+    """The destination of the answer's text in this process."""
 
     def is_ready(self) -> bool:
-        """Return whether `put` can be called now."""
+        """Tell whether `put` may be called now."""
 
     def put(self, text: str, /) -> None:
-        """Send text; neither waits nor raises."""
+        """Send text. Neither waits nor raises."""
 
     def gather(self, pieces: list[Rendered], /) -> None:
-        """Take what the stages made of the text that was put, which is not to be sent again."""
+        """Note the rendered pieces of text that `put` has sent already; they are not sent again."""
 
 
 class FastLane:
     """The lane of one answer.
 
-    All bytes of a turn pass `take`, each when everything before it has been delivered; the stages
-    get what it returns and, after the last one, what `end` does.
+    Every chunk of the turn goes through `take`, after all that came before it was delivered. The
+    stages get the bytes that `take` returns, and after the last chunk those that `end` returns.
+    After each call, the deltas of `left` have to be delivered before anything else.
 
     Args:
-        render: the stage that renders the answer, on the usual way as well.
-        outlet: where its text goes.
+        render: the stage that renders the answer, shared with the usual way.
+        outlet: where the text goes.
     """
 
     __slots__ = (
@@ -51,6 +87,8 @@ class FastLane:
         "_count",
         "_event",
         "_held",
+        "_is_closed",
+        "_left",
         "_outlet",
         "_put",
         "_reader",
@@ -66,18 +104,20 @@ class FastLane:
         self._reader: Reader | None = None
         self._answer: Answer | None = None
         self._recogniser: Deltas | Snapshots | None = None
-        self._held = ""  # text that may be the start of a marker
-        self._tail = b""  # of an event that is not whole yet
-        # What the stages do not know yet:
+        self._held = ""  # the end of the text, which may be the start of a marker
+        self._tail = b""  # an incomplete event
+        # What the stages have not been given yet:
         self._count = 0
         self._chars = 0
         self._texts: list[str] = []
         self._event = b""
         self._put: list[str] = []
+        self._is_closed = False
+        self._left: list[Delta] = []
 
     @property
     def count(self) -> int:
-        """How many events the reader has not counted yet."""
+        """The number of events that the reader has not counted yet."""
         return self._count
 
     def begin(self, reader: Reader, answer: Answer) -> None:
@@ -85,8 +125,13 @@ class FastLane:
         self._reader = reader
         self._answer = answer
 
+    def left(self) -> list[Delta]:
+        """Return deltas of text already processed here that still have to be delivered."""
+        left, self._left = self._left, []
+        return left
+
     def take(self, chunk: bytes) -> bytes:
-        """Send what a chunk says, and return what is left of it for the stages."""
+        """Send the plain text of a chunk, and return the bytes that are left for the stages."""
         chunk = self._tail + chunk if self._tail else chunk
         recogniser = self._recogniser
         if recogniser is None:
@@ -105,15 +150,17 @@ class FastLane:
         return b""
 
     def end(self) -> bytes:
-        """Return what is left for the stages at the end of a body."""
+        """Return the bytes that are left for the stages at the end of a body."""
         self._settle()
         self._recogniser = None
         tail, self._tail = self._tail, b""
         return tail
 
     def _begin_run(self, chunk: bytes) -> Deltas | Snapshots | None:
-        """Return what reads a chunk as long as all goes on like this, if that is so."""
-        if self._reader is None or self._answer is None or not self._render.is_plain:
+        """Return the recogniser for this chunk while the answer only grows, else None."""
+        if self._reader is None or self._answer is None:
+            return None
+        if self._is_closed or not self._render.is_plain:
             return None
         growing = self._answer.growing
         if growing is None:
@@ -135,7 +182,7 @@ class FastLane:
             self._settle()
 
     def _leave(self, chunk: bytes) -> bytes:
-        """Let the stages go on with a chunk: with its whole events, so that others can follow."""
+        """Return the complete events of a chunk for the stages, and keep the rest for the next one."""
         self._settle()
         self._recogniser = None
         end = chunk.rfind(b"\n\n") + 2
@@ -145,11 +192,7 @@ class FastLane:
         return chunk[:end]
 
     def _settle(self) -> None:
-        """Let the stages know what was said meanwhile.
-
-        Raises:
-            RuntimeError: they make something else of it.
-        """
+        """Give the stages the text that was sent; if they differ, close the lane and keep the rest."""
         if not self._count or self._reader is None or self._answer is None:
             return
         if self._event:
@@ -158,12 +201,27 @@ class FastLane:
         else:
             events = [self._reader.grow("".join(self._texts), self._count)]
         deltas = [delta for event in events for delta in self._answer.feed(event)]
-        pieces = [piece for delta in deltas for piece in self._render.feed(delta)]
-        told = [piece.text for piece in pieces if isinstance(piece, ContentText)]
-        if len(told) != len(pieces) or "".join(told) != "".join(self._put):
-            raise RuntimeError("the fast lane has said something else than the stages")
-        self._outlet.gather(pieces)
+        put = "".join(self._put)
+        told = "".join(delta.text for delta in deltas if isinstance(delta, AnswerText))
+        if put != told or not all(isinstance(delta, AnswerText) for delta in deltas):
+            self._answer.note(DIFFERENCE)
+            self._is_closed, self._recogniser = True, None
+            self._left += _unsaid(deltas, common_chars(put, told))
+        self._outlet.gather(self._render.feed(AnswerText(put)) if put else [])
         self._count = self._chars = 0
         self._event = b""
         self._texts.clear()
         self._put.clear()
+
+
+def _unsaid(deltas: list[Delta], chars: int) -> list[Delta]:
+    """Return the deltas without the first `chars` characters, which the caller has already."""
+    unsaid: list[Delta] = []
+    for delta in deltas:
+        if not isinstance(delta, AnswerText):
+            unsaid.append(delta)
+            continue
+        if len(delta.text) > chars:
+            unsaid.append(AnswerText(delta.text[chars:]))
+        chars = max(0, chars - len(delta.text))
+    return unsaid

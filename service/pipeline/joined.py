@@ -1,16 +1,16 @@
-"""The line that joins the stages, and the one generic async generator that lifts them.
+"""The line of stages, and the one async generator that runs a stage over batches.
+
+Beside it runs `service/pipeline/fast_lane.py`, for text that needs none of this.
+
+What passes between stages is a batch: all that one read of the upstream produced, so that one read
+becomes one write to the caller.
 
     chunk -> [sse, supersede, parse] -> UpstreamEvent
           -> [translate, markers]    -> Delta -> assets (async, in upstream/)
           -> [bot format, limit]     -> Rendered -> encode
-
-Beside it runs `service/pipeline/fast_lane.py`, for text that needs none of this.
-
-What passes between lifted stages is a batch: all that one read of the upstream
-produced, so that one read becomes one write to the caller.
 """
 
-from collections.abc import AsyncGenerator, Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
 from contextlib import aclosing
 from typing import Protocol, TypeVar
 
@@ -27,10 +27,11 @@ from service.stages.decode.increments import (
 from service.stages.decode.parse import Parse
 from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
 from service.stages.decode.supersede import SkipSuperseded, message_id_of
+from service.stages.markup.markers import Markers, plain_chars
 from service.stages.render.bot_format import BotFormat, Render
-from service.stages.translate.markers import Markers
 from service.stages.translate.translate import Translate
 from service.vocabulary.events import (
+    AnswerText,
     BodyEnd,
     BodyEnded,
     Delta,
@@ -42,26 +43,29 @@ from service.vocabulary.events import (
 )
 from service.vocabulary.text import join_surrogates
 
-# What is shorter has a few events at the most, and is not worth a search for many.
+# A shorter chunk has few events, and is not worth the search for a run of increments.
 MIN_RUN_BYTES = 256
+# Of a text full of markers: a few milliseconds.
+SLICE_CHARS = 2_500
 
 In_contra = TypeVar("In_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)
 
 
 class Stage(Protocol[In_contra, Out_co]):
-    """A pure step: one item in, zero or more out, never waits."""
+    """A pure step: one item in, zero or more out; it never waits."""
 
     def feed(self, item: In_contra, /) -> Iterable[Out_co]:
-        """Return what this item produces."""
+        """Return the products of this item."""
 
 
 class Reader:
-    """Turn one body into events; `follow` continues the turn with another body.
+    """Turns one body into events; `follow` continues the turn with another body.
 
-    `consumed` counts events as the `offset` of a resume does (protocol 4.6):
-    all but pings, empty data and `[DONE]`. A reader that `is_paced` makes one event of each piece
-    in which the upstream sent a text; others join or skip what one read brings.
+    `consumed` counts events as the `offset` of a resume does (protocol 4.6): all but pings, empty
+    data and `[DONE]`. A reader that `is_paced` makes one event of each piece of text as the
+    upstream sent it; others merge the pieces of one read and skip those that a later one
+    supersedes.
     """
 
     def __init__(self, secrets: Collection[str] = (), *, is_paced: bool = False) -> None:
@@ -70,7 +74,7 @@ class Reader:
         self._sse = DecodeSse()
         self._skip = SkipSuperseded()
         self._parse = Parse(secrets)
-        self._last: Frame | None = None  # of all that were read
+        self._last: Frame | None = None  # the last frame that was read
 
     def feed(self, chunk: bytes) -> list[UpstreamEvent]:
         """Return the events that this chunk completes."""
@@ -90,7 +94,7 @@ class Reader:
         if len(events) > 1 and not self.is_paced:
             events = merged(events)
             if isinstance(last := events[-1], TextAppended):
-                self._parse.share(last.text)  # a joined text is a copy; one is enough
+                self._parse.share(last.text)  # a joined text is a copy; keep only one
         if self._sse.is_overflowing:
             size = MAX_EVENT_BYTES // 1024 // 1024
             detail = f"The upstream sent one event of more than {size} MiB."
@@ -98,27 +102,27 @@ class Reader:
         return events
 
     def end(self, body: BodyEnded) -> list[UpstreamEvent]:
-        """Return what the end of the body completes, and the end itself, unless `[DONE]` told it.
+        """Return the events completed by the end of the body, and that end unless `[DONE]` came.
 
-        The last line of a body need not be ended: `[DONE]` there ends the body like any other,
-        also where a hand-off goes before it, and one body does not end twice.
+        The last line may lack its line end: `[DONE]` there ends the body as usual, also after a
+        hand-off, and a body ends only once.
         """
         events = self._events(self._sse.finish())
         return events if DoneReceived() in events else [*events, body]
 
     def follow(self) -> None:
-        """Expect the first byte of another body that goes on with the same deltas."""
+        """Prepare for the first byte of another body that continues the same deltas."""
         self._sse = DecodeSse()
         self._skip = SkipSuperseded()
         self._last = None
 
     def recogniser(self, message_id: str, text: str, chunk: bytes) -> Deltas | Snapshots | None:
-        """Return what reads events like those before, while nothing but this message grows.
+        """Return the recogniser of further events like the last one, while only this message grows.
 
         Args:
-            message_id: of the message.
-            text: all that it says so far.
-            chunk: what comes next, beginning with an event.
+            message_id: the message that grows.
+            text: the whole text of the message so far.
+            chunk: the next bytes; they begin with an event.
         """
         if not self._sse.is_between:
             return None
@@ -129,14 +133,14 @@ class Reader:
         return snapshots_like(self._last.data, text)
 
     def grow(self, text: str, count: int) -> UpstreamEvent:
-        """Return the event for so many v1 increments with this text, which a recogniser has read."""
+        """Return one event for the text of `count` v1 increments that a recogniser has read."""
         self.consumed += count
         self._skip.forget()
         self._last = None
         return self._parse.grow(text)
 
     def _run(self, chunk: bytes) -> Run | None:
-        """Return the v1 increments that a chunk begins with, if they all go to one text."""
+        """Return the v1 increments at the start of a chunk, if they all append to one text."""
         if self._parse.growing is None or not self._sse.is_between:
             return None
         deltas = deltas_like(chunk)
@@ -154,12 +158,12 @@ class Reader:
 
 
 def merged(events: Iterable[UpstreamEvent]) -> list[UpstreamEvent]:
-    """Return the events of one read, neighbouring increments of a message as one.
+    """Return the events of one read with neighbouring increments of one message merged.
 
-    The caller gets larger pieces only where it was behind anyway.
+    This makes pieces larger only where several arrived in one read anyway.
     """
     kept: list[UpstreamEvent] = []
-    texts: list[str] = []  # of the run that the last event kept begins
+    texts: list[str] = []  # of the run whose first event is the last one kept
     growing: str | None = None
     for event in events:
         message_id = event.message_id if isinstance(event, TextAppended) else None
@@ -187,7 +191,7 @@ def _counts(frame: Frame) -> bool:
 
 
 class Growing(Struct, frozen=True, gc=False):
-    """A visible message under way; the end of its text that is `held` has not gone out yet."""
+    """A visible message that is growing; `held` is the end of its text, not sent yet."""
 
     message_id: str
     text: str
@@ -195,7 +199,7 @@ class Growing(Struct, frozen=True, gc=False):
 
 
 class Answer:
-    """Translate and markers as one stage."""
+    """The stages translate and markers joined."""
 
     def __init__(self, sent: SentHistory, conversation_id: str | None = None) -> None:
         self._translate = Translate(sent, conversation_id)
@@ -203,16 +207,20 @@ class Answer:
 
     @property
     def patience_seconds(self) -> float | None:
-        """How long silence may still last before it counts as the end of the turn, if so."""
+        """How many seconds of silence count as the end of the turn; None: silence ends nothing."""
         return self._translate.patience_seconds
 
     @property
     def growing(self) -> Growing | None:
-        """The answer that will only grow if more text comes, None: something else may happen."""
+        """The message that further text would only lengthen; None when anything else may happen."""
         message_id = self._translate.growing
         if message_id is None or not self._markers.is_idle:
             return None
         return Growing(message_id, self._translate.text_of(message_id), self._markers.held)
+
+    def note(self, kind: str) -> None:
+        """Count an unexpected kind found outside of the stages."""
+        self._translate.note(kind)
 
     def feed(self, event: UpstreamEvent) -> list[Delta]:
         """Return the deltas of one event."""
@@ -220,6 +228,24 @@ class Answer:
         for delta in self._translate.feed(event):
             deltas += self._markers.feed(delta)
         return deltas
+
+    def parts(self, event: UpstreamEvent) -> Iterator[list[Delta]]:
+        """Yield the same deltas; others may have their turn between the lists of a long text."""
+        deltas: list[Delta] = []
+        for delta in self._translate.feed(event):
+            if type(delta) is not AnswerText or not _takes_long(delta.text):
+                deltas += self._markers.feed(delta)
+                continue
+            for at in range(0, len(delta.text), SLICE_CHARS):
+                deltas += self._markers.feed(AnswerText(delta.text[at : at + SLICE_CHARS]))
+                yield deltas
+                deltas = []
+        yield deltas
+
+
+def _takes_long(text: str) -> bool:
+    """Return whether a text has to be looked into, and has very much to look at."""
+    return len(text) > SLICE_CHARS and plain_chars(text) < 0
 
 
 def make_reader(secrets: Collection[str] = (), *, is_paced: bool = False) -> Reader:
@@ -233,7 +259,7 @@ def make_reader(secrets: Collection[str] = (), *, is_paced: bool = False) -> Rea
 
 
 def make_answer(sent: SentHistory, conversation_id: str | None = None) -> Answer:
-    """Return the stages from events to deltas, for one turn; it may go on in a conversation."""
+    """Return the stages from events to deltas, for one turn, which may continue a conversation."""
     return Answer(sent, conversation_id)
 
 
@@ -249,7 +275,7 @@ Product = TypeVar("Product")
 async def through(
     source: AsyncGenerator[list[Item], None], stage: Stage[Item, Product]
 ) -> AsyncGenerator[list[Product], None]:
-    """Lift a stage over batches; batches that became empty are not passed on."""
+    """Run a stage over batches; batches that became empty are not passed on."""
     async with aclosing(source):
         async for batch in source:
             if produced := [piece for item in batch for piece in stage.feed(item)]:

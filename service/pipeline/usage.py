@@ -1,8 +1,7 @@
-"""Token counts with the o200k encoding, whose tables ship in the wheel (spec 6.3).
+"""Token counts by the o200k encoding, whose tables ship in the wheel (spec 6.3).
 
-What the upstream really counted is never known, so every count is an estimate and
-says so. Loading takes a second and counting a megabyte some milliseconds: both
-happen in a thread.
+The website never tells its own counts, so every count here is an estimate and is marked as one.
+Loading takes a second and counting a megabyte some milliseconds: both happen in a thread.
 """
 
 import asyncio
@@ -32,14 +31,14 @@ def encoding() -> Encoding:
 
 
 async def loaded_encoding() -> Encoding:
-    """Return the encoding, reading its tables in a thread if that was not done at start."""
+    """Return the encoding; where the start did not load it, its tables are read in a thread."""
     if encoding.cache_info().currsize:
         return encoding()
     return await asyncio.to_thread(encoding)
 
 
 def count(text: str) -> int:
-    """Return how many tokens a text has; blocks for about 0.1 s a megabyte."""
+    """Return the number of tokens in a text; blocks for about 0.1 s a megabyte."""
     plain = tokenizable(text)
     starts = range(0, len(plain), _SLICE_CHARS)
     known = encoding()
@@ -47,12 +46,12 @@ def count(text: str) -> int:
 
 
 async def measure(prompt: Sequence[str], content: str, reasoning: str) -> TokenCounts:
-    """Count a request and its answer, off the event loop unless they are short.
+    """Count the tokens of a request and its answer, in a thread unless they are short.
 
     Args:
         prompt: the text of each message.
         content: the answer.
-        reasoning: what was thought before it.
+        reasoning: the reasoning before it.
     """
     await loaded_encoding()
     size = sum(map(len, prompt)) + len(content) + len(reasoning)
@@ -65,7 +64,7 @@ def _measure(prompt: Sequence[str], content: str, reasoning: str) -> TokenCounts
     reasoning_tokens = count(reasoning)
     return TokenCounts(
         prompt_tokens=sum(count(text) + MESSAGE_TOKENS for text in prompt) + REPLY_TOKENS,
-        # Clients take 0 for a failed answer, and one that is only a picture was not free either.
+        # Clients take 0 for a failed answer, and an answer of one picture was not free either.
         completion_tokens=max(1, count(content) + reasoning_tokens),
         reasoning_tokens=reasoning_tokens,
     )

@@ -1,9 +1,9 @@
-"""Gunicorn's parent process, which lets no worker go before another is there for it.
+"""Gunicorn's parent process, which ends old workers only after new ones are ready.
 
 On SIGHUP gunicorn itself starts new workers and ends the old ones at once, so that all callers wait
-until the new ones have loaded everything. Here the old ones serve on until as many new ones have said
-that they listen. There are never more than two generations that serve: a SIGHUP that comes meanwhile
-counts when the change is done, and however many come, once.
+until the new ones have loaded everything. Here the old workers serve on until as many new ones have
+reported that they listen. At most two generations exist at once: a SIGHUP during a change takes
+effect when the change is done, and several of them count as one.
 
     SIGHUP ──> new workers start ──> all are ready ──> the old ones drain ──> a SIGHUP meanwhile?
                     └─> one does not start: the others of its kind end, the old ones serve on
@@ -19,25 +19,25 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]  # it has n
 from gunicorn.errors import HaltServer  # type: ignore[import-untyped]  # it has no types
 from typing_extensions import override
 
-_LOOK_SECONDS = 0.1  # while workers start
-_PID = struct.Struct("=q")  # a write of it to a pipe is whole
+_LOOK_SECONDS = 0.1  # between looks at the pipe while workers start
+_PID = struct.Struct("=q")  # so short a write to a pipe is never split
 
 _log = logging.getLogger(__name__)
 
 
 class ReadyPipe:
-    """By which workers tell the parent process that they listen; made before they are."""
+    """A pipe by which workers report that they listen; created before they are forked."""
 
     def __init__(self) -> None:
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._reading, False)
 
     def tell(self, pid: int) -> None:
-        """Say that a worker is ready; called in its process."""
+        """Report that a worker is ready; called in its process."""
         os.write(self._writing, _PID.pack(pid))
 
     def told(self) -> set[int]:
-        """Return the workers that have said so since the last call."""
+        """Return the workers that have reported since the last call."""
         found = set()
         try:
             while piece := os.read(self._reading, _PID.size):
@@ -48,25 +48,25 @@ class ReadyPipe:
 
 
 class RelievingArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
-    """Keeps `num_workers` workers of one generation.
+    """Keeps `num_workers` workers of one generation, and replaces them without a gap.
 
     Args:
         app: gunicorn's application.
-        ready: by which its workers tell that they listen.
+        ready: the pipe by which its workers report that they listen.
     """
 
     def __init__(self, app: Any, ready: ReadyPipe) -> None:
         super().__init__(app)
         self._ready = ready
         self._generation = 0
-        self._generations: dict[int, int] = {}  # of each worker, by pid
+        self._generations: dict[int, int] = {}  # the generation of each worker, by pid
         self._serving: set[int] = set()
         self._leaving: set[int] = set()
         self._is_asked_again = False
 
     @override
     def reload(self) -> None:
-        """Read the settings again, and begin a generation, unless one is beginning already."""
+        """Read the settings again and begin a new generation; if one is starting, do so afterwards."""
         if self._is_changing():
             self._is_asked_again = True
             return
@@ -83,7 +83,7 @@ class RelievingArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
     @override
     def manage_workers(self) -> None:
-        """Start what is missing of this generation; once all of it serves, end the rest."""
+        """Start the missing workers of this generation; once all of it serves, end the older ones."""
         self._serving = (self._serving | self._ready.told()) & self.WORKERS.keys()
         self._leaving &= self.WORKERS.keys()
         own = self._of_generation()
@@ -109,7 +109,7 @@ class RelievingArbiter(Arbiter):  # type: ignore[misc]  # gunicorn has no types
         """Note which workers have ended.
 
         Raises:
-            HaltServer: one could not start, and there is none that serves.
+            HaltServer: one could not start, and no other worker serves.
         """
         try:
             super().reap_workers()

@@ -1,7 +1,8 @@
-"""Assembles the program: the only place that knows all packages."""
+"""Joins the parts of the program; it is the only module that knows all packages."""
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -14,9 +15,8 @@ from handlers.routes import add_routes
 from service import keys
 from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.pipeline.usage import loaded_encoding
-from service.ports import Turns
 from service.program.upstreams.codex import codex_parts
 from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
 from service.program.upstreams.website import Website, open_website
@@ -29,10 +29,11 @@ from service.turns.chosen import (
     WebsiteTranscriptions,
 )
 from service.turns.key_limits import KeyLimits
-from service.turns.model_permissions import AllowedTurns
-from service.turns.shared_turns import JoiningTurns
+from service.turns.model_permissions import PermittedTurns
+from service.turns.shared_turns import SharedTurns
 from service.vocabulary.credentials import Caller, UpstreamKind
 from service.vocabulary.errors import StorageError
+from service.vocabulary.gateway_keys import Issuer
 from storage.files.retention import Swept
 from storage.files.stores import Stores
 from storage.secrets.cipher import Cipher, load_or_create_secret
@@ -41,7 +42,7 @@ from storage.secrets.link_signer import LinkSigner
 from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from upstream.fetching.fetch import Fetcher
-from upstream.fetching.names import Names
+from upstream.fetching.host_names import HostNames
 from upstream.http.cooling import SharedCooling
 from upstream.http.routing import Route, Routes
 from upstream.http.session import make_session
@@ -49,29 +50,29 @@ from upstream.slots.acceptance import UpstreamAcceptance
 from upstream.slots.calls import AccountCalls
 from upstream.slots.leases import Leases
 from upstream.slots.queueing import AccountQueues
-from upstream.tokens.cache import SEALED_PREFIX
-from upstream.tokens.exchange import TokenStores
+from upstream.tokens.cache import SEALED_PREFIX, TokenCache, TokenStores
 from upstream.tokens.tokens import TokenOptions, Tokens
 
 _log = logging.getLogger("gateway.app")
 
 _CIPHER = web.AppKey("_CIPHER", Cipher)
+_KEY_FILE = web.AppKey("_KEY_FILE", KeyFile)
 _ROUTES = web.AppKey("_ROUTES", dict[UpstreamKind, Routes])
 _LEASES = web.AppKey("_LEASES", Leases)
 _CALLS = web.AppKey("_CALLS", AccountCalls)
-_NAMES = web.AppKey("_NAMES", Names)
+_NAMES = web.AppKey("_NAMES", HostNames)
 DATA = Path("data")
 SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
 
 
 def make_app(config: Config) -> web.Application:
-    """Return the application; nothing is opened, read or started before its startup."""
+    """Return the application; its startup opens, reads and starts everything."""
     app = web.Application(client_max_size=config.server.max_body_bytes)
     app[keys.CONFIG] = config
     app[keys.CHOICE] = upstream_choice(config.tokens, kinds_taken(config))
     app[keys.METRICS] = metrics = Metrics()
-    app[keys.DRIFT] = Drift(metrics)
+    app[keys.UNKNOWN_EVENTS] = UnknownEvents(metrics)
     app[keys.DRAINING] = asyncio.Event()
     install_edge(app)
     add_routes(app, config)
@@ -91,10 +92,10 @@ def make_app(config: Config) -> web.Application:
 
 
 def prepare(config: Config) -> None:
-    """Make what all processes share and a start cannot do without. Blocks.
+    """Prepare what all processes share and a start depends on. Blocks.
 
     Raises:
-        StorageError: the secret cannot be read or made; the message says what to change.
+        StorageError: the secret cannot be read or created; the message says what to change.
     """
     try:
         _secret(config)
@@ -104,7 +105,7 @@ def prepare(config: Config) -> None:
 
 
 async def drain(app: web.Application, seconds: float) -> None:
-    """Refuse new turns and calls, and let those that run finish, for that many seconds."""
+    """Refuse new turns and calls, and let running ones finish for at most `seconds`."""
     app[keys.DRAINING].set()
     async with asyncio.TaskGroup() as group:
         group.create_task(app[keys.TURNS].drain(seconds))
@@ -113,8 +114,8 @@ async def drain(app: web.Application, seconds: float) -> None:
 
 @asynccontextmanager
 async def tracing_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Send traces if they are wanted; the last ones when all else is closed."""
-    tracing = await asyncio.to_thread(open_tracing)  # it may have much to import
+    """Send traces if they are wanted; closes last, so that the last spans are sent too."""
+    tracing = await asyncio.to_thread(open_tracing)  # the import may take long
     if tracing is not None:
         app[keys.TRACING] = tracing
     yield
@@ -124,7 +125,7 @@ async def tracing_ctx(app: web.Application) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def secret_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Read the secret, and make of it what protects tokens and signs links."""
+    """Read the secret; build from it the encryption of tokens and the signer of links."""
     config = app[keys.CONFIG]
     secret, old = await asyncio.to_thread(_secret, config), _old_secrets(config)
     app[_CIPHER] = Cipher(secret, old)
@@ -134,7 +135,7 @@ async def secret_ctx(app: web.Application) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def state_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Open the state store; what an old secret protects in it is protected anew."""
+    """Open the state store; encrypt anew the values that an old secret still protects."""
     metrics, cipher = app[keys.METRICS], app[_CIPHER]
     state = open_state(
         app[keys.CONFIG].storage.state,
@@ -177,7 +178,7 @@ async def blobs_ctx(app: web.Application) -> AsyncIterator[None]:
 
 
 def _account(metrics: Metrics, store: str, swept: Swept) -> None:
-    """Count what a sweep removed and left."""
+    """Set the metrics of what a sweep removed and left."""
     metrics.store_files.labels(store).set(swept.kept_files)
     metrics.store_bytes.labels(store).set(swept.kept_bytes)
     metrics.store_removed_files.labels(store).inc(swept.removed_files)
@@ -190,7 +191,7 @@ def _account(metrics: Metrics, store: str, swept: Swept) -> None:
 
 @asynccontextmanager
 async def sharing_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Make what processes agree upon by the state store: routes that cool down, and slots."""
+    """Open the parts by which processes agree through the state store: cool-downs and slots."""
     config, metrics, state = app[keys.CONFIG], app[keys.METRICS], app[keys.STATE]
     every = app[_ROUTES] = _routes(config)
     app[keys.ROUTES] = routes = next(iter(every.values()))
@@ -205,7 +206,7 @@ async def sharing_ctx(app: web.Application) -> AsyncIterator[None]:
 
 
 def _routes(config: Config) -> dict[UpstreamKind, Routes]:
-    """Return the routes to each upstream that there is; the first one's are those that operators see."""
+    """Return the routes to each upstream; those of the first are the ones that operators see."""
     every = {
         UpstreamKind.WEBSITE: Routes(config.upstream.base_url, config.upstream.api_prefixes),
         UpstreamKind.CODEX: Routes(config.codex.base_url),
@@ -216,49 +217,63 @@ def _routes(config: Config) -> dict[UpstreamKind, Routes]:
 
 @asynccontextmanager
 async def keys_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Take gateway keys, if there is a file of them."""
-    path, leases = app[keys.CONFIG].server.keys_file, app.get(_LEASES)
-    if path:
-        app[keys.GATEWAY_KEYS] = file = KeyFile(Path(path), app[_CIPHER])
-        await asyncio.to_thread(_renew_key_file, file)
-        app[keys.KEY_LIMITS] = KeyLimits(app[keys.STATE] if leases else None, leases)
+    """Read gateway keys, also from a file that is created later."""
+    leases = app.get(_LEASES)
+    app[keys.GATEWAY_KEYS] = app[_KEY_FILE] = file = _key_file(app[keys.CONFIG], app[_CIPHER])
+    await asyncio.to_thread(_renew_key_file, file)
+    app[keys.KEY_LIMITS] = KeyLimits(app[keys.STATE] if leases else None, leases)
     yield
 
 
 def _renew_key_file(file: KeyFile) -> None:
-    """Protect anew what an old secret protects; a file that cannot be written is read all the same."""
+    """Encrypt anew the keys that an old secret protects; a read-only file stays as it is."""
     try:
         number = file.renew()
     except StorageError as error:
         _log.warning("gateway keys stay as they are: %s", error)
     else:
         if number:
-            _log.info("the credentials of %d gateway keys were encrypted anew", number)
+            _log.info("%d gateway keys and accounts were encrypted anew", number)
 
 
 def open_key_file(config: Config) -> KeyFile:
-    """Return the file of gateway keys, for the command that writes it. Blocks.
+    """Return the file of gateway keys and accounts, for commands that write it. Blocks.
 
     Raises:
-        StorageError: the secret cannot be read or made.
+        StorageError: the secret cannot be read or created.
     """
-    cipher = Cipher(_secret(config), _old_secrets(config))
-    return KeyFile(Path(config.server.keys_file), cipher)
+    return _key_file(config, _cipher(config))
+
+
+def _key_file(config: Config, cipher: Cipher) -> KeyFile:
+    issuer = Issuer.DEMO if config.is_codex_demo else Issuer.OPENAI
+    return KeyFile(Path(config.server.keys_file), cipher, issuer)
+
+
+@asynccontextmanager
+async def open_tokens(config: Config) -> AsyncIterator[TokenCache]:
+    """Open the stored tokens of accounts, for the commands that sign in and out."""
+    state = open_state(config.storage.state, lambda _: None, is_alone=False)
+    journal, accounts = FileJournal(_journal_folder(config)), open_key_file(config).accounts
+    try:
+        yield TokenCache(TokenStores(state, journal, _cipher(config), accounts), time.time)
+    finally:
+        await state.close()
 
 
 @asynccontextmanager
 async def names_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Look up the hosts that callers name."""
-    async with Names(app[keys.CONFIG].fetch.resolve_seconds) as names:
+    """Start the resolver for hosts that callers name."""
+    async with HostNames(app[keys.CONFIG].fetch.resolve_seconds) as names:
         app[_NAMES] = names
         yield
 
 
 @asynccontextmanager
 async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
-    """Open all that talks to the outside, in the order of dependence."""
+    """Open everything that talks to the outside, in the order of dependence."""
     config, jobs = app[keys.CONFIG], _Jobs()
-    await loaded_encoding()  # the first answer shall not wait for it
+    await loaded_encoding()  # so that the first answer need not wait for it
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(make_session(config.upstream))
         app[keys.TOKENS] = tokens = _tokens(app, session, jobs.daily)
@@ -287,7 +302,7 @@ _Ask = Callable[[Caller], Awaitable[object]]
 
 
 class _Jobs:
-    """What is done beside requests: each day, and once."""
+    """Background work: daily jobs, and jobs of the start."""
 
     def __init__(self) -> None:
         self.daily: list[Callable[[], Awaitable[None]]] = []
@@ -312,7 +327,7 @@ def _shared_parts(
         config=config,
         session=session,
         metrics=metrics,
-        drift=app[keys.DRIFT],
+        unknown_events=app[keys.UNKNOWN_EVENTS],
         state=app[keys.STATE],
         blobs=app[keys.BLOBS],
         uploads=app[keys.UPLOADS],
@@ -331,12 +346,11 @@ def _join(
     upstreams: Mapping[UpstreamKind, UpstreamParts],
     website: Website | None,
 ) -> None:
-    """Put what handlers need in its place: each upstream by the credential."""
+    """Put the parts that handlers need into the application, joined over both upstreams."""
     choice = app[keys.CHOICE]
-    turns: Turns = ChosenTurns(choice, {kind: parts.turns for kind, parts in upstreams.items()})
-    if shared.config.server.keys_file:
-        turns = AllowedTurns(turns)
-    app[keys.TURNS] = JoiningTurns(turns)
+    chosen = ChosenTurns(choice, {kind: parts.turns for kind, parts in upstreams.items()})
+    turns = PermittedTurns(chosen)
+    app[keys.TURNS] = SharedTurns(turns)
     app[keys.CATALOGUE] = ChosenCatalogue(
         {kind: parts.catalogue for kind, parts in upstreams.items()}
     )
@@ -356,11 +370,11 @@ def _tokens(
     options = TokenOptions(
         daily=renewals,
         on_refresh=lambda result: metrics.refreshes.labels(result).inc(),
-        has_keys=bool(config.server.keys_file),
         is_demo=config.is_demo,
         taken=kinds_taken(config),
     )
-    stores = TokenStores(app[keys.STATE], FileJournal(_journal_folder(config)), app[_CIPHER])
+    journal, accounts = FileJournal(_journal_folder(config)), app[_KEY_FILE].accounts
+    stores = TokenStores(app[keys.STATE], journal, app[_CIPHER], accounts)
     return Tokens(config.tokens, session, stores, options)
 
 
@@ -368,7 +382,7 @@ def _tokens(
 async def background(*jobs: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """Run jobs beside the application; they are cancelled and awaited at the end.
 
-    Not a TaskGroup, which would take the whole process down with a failed job.
+    It is not a TaskGroup, because there a failed job would end the whole process.
     """
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(job()) for job in jobs]
@@ -398,12 +412,12 @@ def _log_failure(task: asyncio.Task[None]) -> None:
 
 
 def _is_alone(config: Config) -> bool:
-    """Tell whether this is the one process before a file of its own, with nobody to agree with."""
+    """Tell whether this is the only process, with a state file of its own and no peers."""
     return config.server.workers == 1 and config.storage.state.startswith("sqlite:")
 
 
 def _journal_folder(config: Config) -> Path:
-    """Return where rotated tokens are on their way into the store: with what else is kept here."""
+    """Return the folder of the journal, where rotated tokens wait for the store."""
     for place in (config.storage.state, config.storage.blobs):
         kind, _, path = place.partition(":")
         if kind in ("sqlite", "file"):
@@ -412,13 +426,17 @@ def _journal_folder(config: Config) -> Path:
 
 
 def _secret(config: Config) -> bytes:
-    """Return the secret of the settings, or the one in `data/`."""
+    """Return the secret of the settings, or the one stored in `data/`."""
     given = config.tokens.secret
     if given is not None and given.get_secret_value():
         return given.get_secret_value().encode()
     return load_or_create_secret(SECRET_FILE)
 
 
+def _cipher(config: Config) -> Cipher:
+    return Cipher(_secret(config), _old_secrets(config))
+
+
 def _old_secrets(config: Config) -> list[bytes]:
-    """Return the secrets that may still protect something."""
+    """Return the secrets that may still protect stored values."""
     return [old.get_secret_value().encode() for old in config.tokens.old_secrets]

@@ -1,4 +1,4 @@
-"""No core dumps: they would have every token of every caller in them."""
+"""Forbids core dumps, because they would contain every token of every caller."""
 
 import resource
 import sys
@@ -10,7 +10,7 @@ _LIMIT_BYTES = 1 if sys.platform == "linux" else 0
 
 
 def forbid_core_dumps() -> None:
-    """Let the kernel write no core dump of this process, nor of those that it starts."""
-    # A system that forbids limits to be changed, as systemd may, is asked for it in the unit.
+    """Forbid core dumps of this process and of those that it starts."""
+    # A system may forbid changing limits, as systemd can; then its unit has to set this one.
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (_LIMIT_BYTES, _LIMIT_BYTES))

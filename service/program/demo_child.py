@@ -1,22 +1,34 @@
-"""The built-in demo upstream as a child process, and settings that point at it."""
+"""The built-in demo upstream as a child process, the settings that point at it, and its address.
+
+Commands that sign in at the demo of a running gateway find it by a file:
+
+    data/demo.json    {"demo": "http://127.0.0.1:41234", "gateway": "http://127.0.0.1:33333/v1",
+                       "process": 4711}
+"""
 
 import logging
+import os
 import queue
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import IO
+
+import msgspec
+from msgspec import Struct
 
 from service.settings.config import DEMO, NONE, Config, wants_codex_demo
 
 _ROOT = Path(__file__).resolve().parents[2]  # where `upstream.demo` can be imported from
 _COMMAND = (sys.executable, "-m", "upstream.demo", "--port", "0", "--exit-with-parent")
 _READY = re.compile(r"demo upstream on (http://\S+)")
-START_SECONDS = 30.0  # a first start compiles modules, on slow disks
+DEMO_FILE = Path("data") / "demo.json"
+START_SECONDS = 30.0  # a first start compiles modules, perhaps on a slow disk
 STOP_SECONDS = 5.0
 
 _logger = logging.getLogger(__name__)
@@ -30,11 +42,11 @@ class DemoError(Exception):
 def demo_upstream() -> Iterator[str]:
     """Run the demo upstream; yield its address.
 
-    It ends with the context, and by itself when this process dies: its standard
-    input is a pipe that closes then.
+    It ends with the context, and also when this process dies, because its standard input is a pipe
+    that closes then.
 
     Raises:
-        DemoError: it did not say its address in time.
+        DemoError: it did not print its address in time.
     """
     child = subprocess.Popen(  # noqa: S603 - our own module, by our own interpreter
         _COMMAND,
@@ -51,10 +63,10 @@ def demo_upstream() -> Iterator[str]:
 
 
 def pointed_at(config: Config, address: str) -> Config:
-    """Return the settings with the addresses replaced that credentials for the demo go to.
+    """Return the settings with the addresses of the demo in place of the real ones.
 
-    Token services as well: with the demo, no token may leave this machine, so
-    there is no proxy either, unless another upstream is reached by it.
+    This covers token services as well: no token for the demo may leave this machine. There is no
+    proxy either, unless another upstream needs it.
     """
     is_website, is_codex = config.upstream.base_url == DEMO, wants_codex_demo(config)
     upstream = {"base_url": address} if is_website else {}
@@ -99,7 +111,7 @@ def _address(child: subprocess.Popen[str]) -> str:
 
 
 def _read(output: IO[str], found: queue.SimpleQueue[str | None]) -> None:
-    """Find the address, then go on reading, so that the child never waits to write."""
+    """Read the address, then go on reading, so that the child is never blocked while writing."""
     for line in output:
         if ready := _READY.search(line):
             found.put(ready[1])
@@ -116,3 +128,70 @@ def _stop(child: subprocess.Popen[str]) -> None:
         child.wait()
     if child.stdout:
         child.stdout.close()
+
+
+class RunningDemo(Struct, frozen=True):
+    """The addresses of a demo and of the API of the gateway that runs it, and that process."""
+
+    demo: str
+    gateway: str
+    process: int
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the gateway still runs; one that was killed has removed nothing."""
+        try:
+            os.kill(self.process, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True  # of another user
+        return True
+
+
+@contextmanager
+def told(running: RunningDemo) -> Iterator[None]:
+    """Keep the addresses in `data/demo.json` while the block runs; without a disk, log them only.
+
+    Of several gateways in one directory the file names the latest, and after its end the one before.
+    """
+    before = told_demo()
+    _tell(running)
+    try:
+        yield
+    finally:
+        if told_demo() == running:  # else a later gateway has written it
+            if before is not None and before.is_running:
+                _tell(before)
+            else:
+                with suppress(OSError):
+                    DEMO_FILE.unlink(missing_ok=True)
+
+
+def told_demo() -> RunningDemo | None:
+    """Return the demo of the latest gateway in this directory, None if none runs."""
+    try:
+        running = msgspec.json.decode(DEMO_FILE.read_bytes(), type=RunningDemo)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return running if running.is_running else None
+
+
+def _tell(running: RunningDemo) -> None:
+    try:
+        _write(running)
+    except OSError as error:
+        _logger.warning("%s cannot be written, so `login` finds no demo: %s", DEMO_FILE, error)
+
+
+def _write(running: RunningDemo) -> None:
+    DEMO_FILE.parent.mkdir(parents=True, exist_ok=True)
+    temporary = DEMO_FILE.with_name(f".{DEMO_FILE.name}.{token_hex(8)}")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(running) + b"\n")
+        temporary.replace(DEMO_FILE)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

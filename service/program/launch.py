@@ -16,7 +16,7 @@ from aiohttp import web
 from service.observing.logs import setup_logging
 from service.observing.shared_metrics import shared_metrics
 from service.program.core_dumps import forbid_core_dumps
-from service.program.demo_child import DemoError, demo_upstream, pointed_at
+from service.program.demo_child import DemoError, RunningDemo, demo_upstream, pointed_at, told
 from service.program.runner import DrainingRunner, Program
 from service.program.workers import run_workers
 from service.settings.config import (
@@ -29,8 +29,8 @@ from service.settings.config import (
 from service.settings.problems import ConfigError
 from service.vocabulary.errors import StorageError
 
-BACKLOG = 2048  # connections that wait while all workers are busy
-# A caller that takes nothing of its answer for so long is gone; as long as OpenAI's own clients wait.
+BACKLOG = 2048  # connections queued while all workers are busy
+# A caller that reads nothing for so long is gone; OpenAI's own clients wait as long.
 GONE_SECONDS = 600
 _ANY_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognised, not bound
 
@@ -46,7 +46,7 @@ def run(loaded: LoadedConfig, program: Program | None = None) -> int:
 
     Args:
         loaded: the settings.
-        program: what to run, `service.program.assembly` unless a test says otherwise.
+        program: what to run: `service.program.assembly`, or a test's own.
     """
     forbid_core_dumps()
     with setup_logging(loaded.config.log) as log:
@@ -54,7 +54,7 @@ def run(loaded: LoadedConfig, program: Program | None = None) -> int:
             _logger.info("%s", note)
         status = _run(loaded, program)
     if log.is_stuck:
-        os._exit(status)  # whoever started us reads nothing, and shall not keep us
+        os._exit(status)  # the reader of our output is stuck, and must not keep this process alive
     return status
 
 
@@ -70,6 +70,8 @@ def _run(loaded: LoadedConfig, program: Program | None) -> int:
             demo = ""
             if wants_demo(config):
                 demo = stack.enter_context(demo_upstream())
+                api = _api(config.server, sockets[0])
+                stack.enter_context(told(RunningDemo(demo, api, os.getpid())))
                 config = pointed_at(config, demo)
         except (ListenError, DemoError, StorageError) as error:
             sys.stderr.write(f"{error}\n")
@@ -85,7 +87,7 @@ def listen(server: ServerConfig) -> list[socket.socket]:
     """Return a listening socket for each address of the host.
 
     Raises:
-        ListenError: with one line that says why not.
+        ListenError: an address cannot be used; one line says why.
     """
     sockets: list[socket.socket] = []
     try:
@@ -95,7 +97,7 @@ def listen(server: ServerConfig) -> list[socket.socket]:
         for family, kind, protocol, _, address in dict.fromkeys(found):
             sockets.append(socket.socket(family, kind, protocol))
             sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections take it over from here
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted connections inherit it
                 sockets[-1].setsockopt(
                     socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_SECONDS * 1000
                 )
@@ -120,11 +122,10 @@ def _program() -> Program:
 class Settings:
     """The settings of the workers, read again for each generation of them.
 
-    The address, the log of the parent process and whether there is a demo stay what
-    they were at the start.
+    The address, the log of the parent process and the demo stay as they were at the start.
 
     Args:
-        config: what was read at the start.
+        config: the settings at the start.
         demo: the address of the demo upstream, if it runs.
     """
 
@@ -134,7 +135,7 @@ class Settings:
         self._is_first = True
 
     def current(self) -> Config:
-        """Return the settings as they are now, or if they are bad as they were before."""
+        """Return the settings as they are now, or the last good ones if they are bad."""
         if self._is_first:
             self._is_first = False
             return self._config
@@ -197,23 +198,33 @@ async def _serve_here(
 
 
 def _announcement(config: Config, listening: socket.socket) -> Callable[[], None]:
-    """Return a function that says where the gateway is, and with the demo what to try."""
-    address, port = listening.getsockname()[:2]
-    host = _ANY_HOSTS.get(address, address)
-    base = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    """Return a function that logs the gateway's address, and with the demo what to try."""
+    base = _base(listening)
 
     def announce() -> None:
         _logger.info("listening on %s (host %s)", base, config.server.host)
         if wants_demo(config):
-            prefix = f"/{config.server.api_prefix}" if config.server.api_prefix else ""
-            sys.stdout.write(demo_help(base, f"{base}{prefix}/v1"))
+            sys.stdout.write(demo_help(base, _api(config.server, listening)))
             sys.stdout.flush()
 
     return announce
 
 
+def _base(listening: socket.socket) -> str:
+    """Return the address by which this machine reaches a listening socket."""
+    address, port = listening.getsockname()[:2]
+    host = _ANY_HOSTS.get(address, address)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _api(server: ServerConfig, listening: socket.socket) -> str:
+    """Return the base address of the API on a listening socket: `http://127.0.0.1:33333/v1`."""
+    prefix = f"/{server.api_prefix}" if server.api_prefix else ""
+    return f"{_base(listening)}{prefix}/v1"
+
+
 def demo_help(console: str, api: str) -> str:
-    """Return what a first-time user may do next."""
+    """Return the first steps for a new user, shown with the demo."""
     chat = (
         f"{api}/chat/completions -H 'Authorization: Bearer demo'"
         " -H 'Content-Type: application/json' -d"

@@ -1,4 +1,4 @@
-"""One process's server: set up, drained and closed the same way however it is started."""
+"""The server of one process: set up, drained and closed the same way however it is started."""
 
 import asyncio
 import gc
@@ -13,17 +13,17 @@ from service.connections.bad_http import JsonServer
 from service.keys import METRICS
 from service.settings.config import Config
 
-# A proxy or client may be sending on a connection that it has kept open; it is told that this
-# request is the last one, instead of losing it. Part of the time to drain.
+# A proxy or client may be sending on an open connection; it gets its answer, and the notice that
+# this request is the last one, instead of a closed connection. Part of the time to drain.
 LAST_REQUESTS_SECONDS = 1.0
 _LOOK_SECONDS = 0.02
 # After draining, open replies get this long to carry their last error frame out.
 FLUSH_SECONDS = 5.0
-# How long the rest of a refused upload is read and dropped, so that a caller that writes all before
-# it reads anything gets to see the refusal; as long as nginx does it.
+# How long the rest of a refused upload is read and dropped, so that a caller that sends everything
+# before it reads gets to see the refusal; nginx takes as long.
 LINGER_SECONDS = 30.0
-# How long a connection may wait for its next request: longer than the proxies in front that keep
-# connections (the longest, a load balancer of Google, for 600 seconds), so that these end them.
+# How long a connection may wait for its next request: longer than the proxies in front keep
+# connections (the longest is a Google load balancer, 600 seconds), so that the proxies close first.
 KEEP_ALIVE_SECONDS = 620.0
 # Bearers of up to 8192 characters (service/vocabulary/credentials.py) and their name fit into one field.
 MAX_HEADER_BYTES = 16 * 1024
@@ -34,7 +34,7 @@ def nothing_to_prepare(_config: Config) -> None:
 
 
 class Program(Struct, frozen=True):
-    """What is run: `service.program.assembly`, or a stand-in of a test.
+    """The program to run: `service.program.assembly`, or a stand-in of a test.
 
     `prepare` is called once before all processes; it may raise a StorageError.
     """
@@ -54,7 +54,7 @@ class DrainingRunner(web.AppRunner):
     def __init__(self, program: Program, config: Config) -> None:
         super().__init__(
             program.make_app(config),
-            handler_cancellation=True,  # a caller that leaves while upstream is silent is noticed
+            handler_cancellation=True,  # notices a caller who leaves during silence
             access_log=None,  # the application writes its own line for each request
             shutdown_timeout=FLUSH_SECONDS,
             max_field_size=MAX_HEADER_BYTES,
@@ -72,14 +72,14 @@ class DrainingRunner(web.AppRunner):
         pool = ThreadPoolExecutor(self._config.threads, thread_name_prefix="work")
         asyncio.get_running_loop().set_default_executor(pool)
         await super().setup()
-        # What is here now stays, tokenizer and modules: the collector need not walk through it
-        # again and again, which was a fifth of a short request.
+        # All objects made so far (tokenizer, modules) will stay. Without them the collector has
+        # less to walk through, which was a fifth of a short request.
         gc.collect()
         gc.freeze()
 
     @override
     async def _make_server(self) -> web.Server:
-        """Make the server that the base class makes, with answers of its own in JSON."""
+        """Make the base class's server, with JSON for its own error answers."""
         return JsonServer(await super()._make_server(), self._count)
 
     @override
@@ -101,11 +101,11 @@ class DrainingRunner(web.AppRunner):
             metrics.requests.labels("malformed", str(status)).inc()
 
     async def _take_last_requests(self, seconds: float) -> None:
-        """Answer what is still on its way, then close connections that nothing is sent on."""
+        """Answer requests that are on their way, then close idle connections."""
         self._is_stopping = True
         loop, server = asyncio.get_running_loop(), self.server
         until = loop.time() + seconds
-        await asyncio.sleep(0)  # what was accepted last becomes a connection
+        await asyncio.sleep(0)  # so that what was accepted last becomes a connection
         while server is not None and server.connections and loop.time() < until:  # noqa: ASYNC110 - there is no event
             await asyncio.sleep(_LOOK_SECONDS)
         if server is not None:

@@ -1,7 +1,7 @@
 """Several worker processes under gunicorn, which restarts one that dies.
 
-On SIGHUP the settings are read again and new workers take the place of the old ones, once they
-are ready (`arbiter.py`); these finish what they are doing. The sockets stay open all the while.
+On SIGHUP the settings are read again, and new workers replace the old ones once they are ready
+(`arbiter.py`); the old ones finish their requests. The sockets stay open all the while.
 """
 
 import logging
@@ -25,7 +25,7 @@ from service.program.arbiter import ReadyPipe, RelievingArbiter
 from service.program.runner import FLUSH_SECONDS, DrainingRunner, Program
 from service.settings.config import Config
 
-# A worker that is draining does not report; it must not be taken for a hung one.
+# A draining worker does not report, and must not be taken for a hung one.
 MARGIN_SECONDS = FLUSH_SECONDS + 10
 HUNG_SECONDS = 60
 
@@ -53,7 +53,7 @@ def run_workers(
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 0
         if os.getpid() != parent:
-            # A worker comes back up here, too; the demo and the log thread are not its to stop.
+            # A worker also returns here; the demo and the log thread belong to the parent.
             os._exit(status)
         return status
     return 0
@@ -68,17 +68,17 @@ class WorkerLog(Logger):  # type: ignore[misc]  # gunicorn has no types
         self.cfg = cfg
         self._access_log_enabled = False
         self.error_log.propagate = True
-        self.error_log.setLevel(logging.WARNING)  # one line a worker at INFO is noise
+        self.error_log.setLevel(logging.WARNING)  # at INFO each worker logs a line
 
 
 class Worker(GunicornUVLoopWebWorker):
-    """One worker process."""
+    """The process of one worker."""
 
     _has_told = False
 
     @override
     def notify(self) -> None:
-        """Show that it lives, as aiohttp's worker does from when it listens on."""
+        """Report that the worker lives; aiohttp's worker does so only once it listens."""
         super().notify()
         if not self._has_told:
             self._has_told = True
@@ -86,12 +86,12 @@ class Worker(GunicornUVLoopWebWorker):
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop at once; aiohttp's worker would look whether it should only once a second."""
+        """Stop at once; aiohttp's worker checks only once a second whether it should."""
         self.handle_quit(sig, frame)
 
 
 class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
-    """The gateway as gunicorn sees it."""
+    """The gateway as an application of gunicorn."""
 
     def __init__(
         self,
@@ -104,22 +104,22 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         self._program = program
         self._descriptors = [one.detach() for one in sockets]
         self._on_ready = on_ready
-        self._logging = ExitStack()  # of one worker
+        self._logging = ExitStack()  # of a worker
         self.ready = ReadyPipe()
         super().__init__()
 
     @override
     def run(self) -> None:
-        """Be the parent process until a signal ends it."""
+        """Run the parent process until a signal ends it."""
         RelievingArbiter(self, self.ready).run()
 
     @override
     def load_config(self) -> None:
-        """Tell gunicorn what it has to know, at the start and when it reloads."""
+        """Give gunicorn its settings, at the start and at each reload."""
         self._config = self._settings()
         drain = self._config.server.drain_seconds + MARGIN_SECONDS
         settings = {
-            # The same names again when it reloads, so that it goes on listening.
+            # The same names at each reload, so that it goes on listening.
             "bind": [f"fd://{number}" for number in self._descriptors],
             "workers": self._config.server.workers,
             "worker_class": Worker,
@@ -137,7 +137,7 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
     @override
     def load(self) -> Callable[[], Any]:
-        """Return what the worker awaits for its runner."""
+        """Return the function that a worker awaits for its runner."""
 
         async def make_runner() -> web.AppRunner:
             return DrainingRunner(self._program, self._config)
@@ -145,9 +145,9 @@ class Workers(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         return make_runner
 
     def _begin(self) -> None:
-        """Begin a worker: the parent's signals and its logging thread stay behind."""
-        # Until the worker has handlers of its own, the parent's would swallow its SIGTERM,
-        # which is sent once: the whole of `graceful_timeout` would pass before the end.
+        """Prepare a forked worker: drop the parent's signal handlers and logging thread."""
+        # Until the worker has its own handlers, the parent's would swallow its SIGTERM. That is
+        # sent once, so the whole `graceful_timeout` would pass before the end.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         self._logging.enter_context(setup_logging(self._config.log))

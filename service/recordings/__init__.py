@@ -1,4 +1,4 @@
-"""Captures of turns: replayed, reported, scrubbed.
+"""Captured streams: replayed, reported, scrubbed.
 
 It may import `service/pipeline`, `service/stages`, `service/vocabulary`.
 """

@@ -1,9 +1,9 @@
-"""Captured streams: raw bytes of an upstream's body, or one JSON value a line, as events.
+"""Reads captured streams: the raw bytes of an upstream's body, or one JSON value a line.
+
+A line of JSON is the data of one event; where the event had a name, the line is `{"event": name,
+"data": …}`.
 
     capture -> body (server-sent events) -> blocks, one for each event
-
-A line of JSON is the data of one event; where the event had a name, the line is
-`{"event": name, "data": …}`.
 """
 
 import json
@@ -46,7 +46,7 @@ def _event(line: bytes) -> bytes:
 
 
 def blocks(body: bytes) -> Iterator[bytes]:
-    """Yield the body in pieces, each up to an empty line: as a rule an event each."""
+    """Yield the body in blocks, each up to an empty line: normally one event each."""
     lines: list[bytes] = []
     for found in _LINE.finditer(body):
         lines.append(found[0])
@@ -58,7 +58,7 @@ def blocks(body: bytes) -> Iterator[bytes]:
 
 
 def lines_of(block: bytes) -> list[tuple[bytes, bytes]]:
-    """Return each line of a block, and its end."""
+    """Return each line of a block with its line end."""
     found = []
     for match in _LINE.finditer(block):
         if match[0]:

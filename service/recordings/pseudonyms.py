@@ -1,13 +1,13 @@
-"""Texts into others of their kind: what is scrubbed looks alike and means nothing.
+"""Replaces texts by others of the same form, so that a scrubbed text looks alike and says nothing.
 
-Each letter and digit becomes another one of its class, drawn by a keyed hash of the characters
-before it; blanks, marks and signs stay. So equal texts stay equal and growing ones grow, but
-nothing can be read back without the key, which is forgotten. Two things look at the characters
-before as well, `WINDOW` of them at most, so that any piece of a text can be replaced by itself:
+Each letter and digit becomes another of its class, drawn by a keyed hash of the characters before
+it; blanks and punctuation stay. So equal texts stay equal and growing texts still grow, but nothing
+can be recovered without the key, which is forgotten. Two rules look at the preceding characters as
+well, at most `WINDOW` of them, so that any piece of a text can be replaced by itself:
 
-* What a stage looks for in a text stays (`_LITERALS`), as far as the text agrees with it:
+* A word that a stage looks for stays (`_LITERALS`), as far as the text agrees with it:
   `](sandbox:/mnt/a.csv)` becomes `](sandbox:/kqw/t.zop)`.
-* A marker and an id are the same wherever they stand, since the hash begins anew there: in
+* A marker or an id is replaced alike wherever it stands, since the hash starts anew there: in
   `file-service://file-abc` as in `file-abc`.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 WINDOW = 64  # characters; longer than any literal
-# Ranges of letters that stay in their range: as many bytes, and of the same case.
+# Ranges of letters that are replaced within their range: as many bytes, and of the same case.
 _RANGES = (
     *((0xC0, 0xD6), (0xD8, 0xF6), (0xF8, 0xFF), (0x100, 0x17F), (0x391, 0x3A1), (0x3B1, 0x3C9)),
     *((0x410, 0x42F), (0x430, 0x44F), (0x5D0, 0x5EA), (0x621, 0x63A), (0x641, 0x64A)),
@@ -29,34 +29,41 @@ _RANGES = (
 _CLASSES = (string.ascii_lowercase, string.ascii_uppercase, string.digits)
 _OTHER, _OTHER_WIDE = "\u2c61", "\U00010400"  # for letters of no range
 _WIDE = 0x10000
-_BEGIN = "\x02"  # stands before the first character of a text
+_BEGIN = "\x02"  # precedes the first character of a text
 _KEY_BYTES = 16
 _DRAWN_BYTES = 8
 _MAX_RECENT = 64
 
+_KINDS = (
+    *("cite", "filecite", "navlist", "image_group", "genui", "url", "video", "link_title"),
+    *("entity", "product_entity", "product", "products"),
+)
 _LITERALS = (
     *("sandbox:/", "<<ImageDisplayed>>", "<tool_call>", "</tool_call>", "\ue202turn"),
-    *(f"\ue200{kind}\ue202" for kind in ("cite", "filecite", "navlist", "image_group")),
+    *(":contentReference[oaicite:", ":::writing", "\ue202http://", "\ue202https://"),
+    *(f"\ue200{kind}\ue202" for kind in _KINDS),
+    *('\ue200genui\ue202{"math', '":{"content":"', '\ue200products\ue202{"selections'),
     *(f"{_BEGIN}{start}" for start in ("http://", "https://", "wss://", "file_upload")),
     *(f"{_BEGIN}{scheme}file_upload" for scheme in ("file-service://", "sediment://")),
     f"{_BEGIN}file-service://file-",
-    f"{_BEGIN}Processing image",  # a notice of the website's
+    f"{_BEGIN}Processing image",  # a notice of the website
 )
 _JSON_LITERALS = (
     *('"size', '"n', '"prompt', '"referenced_image_ids', '"transparent_background', '"background'),
-    *('"is_style_transfer', '"quality', '"style'),
+    *('"is_style_transfer', '"quality', '"style', '"name', '"type', '"content', '"updates'),
+    *('"replacement', '"search_query', '"query', '"q'),
     *(f"{before}{word}" for word in ("true", "false", "null") for before in (":", ",", "[", "{")),
     *(f"{before} {word}" for word in ("true", "false", "null") for before in (":", ",")),
 )
-_ANEW = re.compile(r".*(?:[\ue200【\x02]|://)", re.DOTALL)  # up to where the hash begins
-_NUMBERED = re.compile(r"【[\d:]*\Z")  # the next digit is the number of a source
-_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")  # the next character of JSON tells which
-_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\u[0-9A-Fa-f]{0,3}\Z")  # the next one is of a code point
+_ANEW = re.compile(r".*(?:[\ue200【\x02]|://)", re.DOTALL)  # up to where the hash starts anew
+_NUMBERED = re.compile(r"【[\d:]*\Z")  # the next digit belongs to the number of a source
+_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\\Z")  # the next character is the letter of a JSON escape
+_ESCAPED = re.compile(r"(?<!\\)(?:\\\\)*\\u[0-9A-Fa-f]{0,3}\Z")  # a digit of a code point follows
 _HEX, _NON_ZERO = "0123456789abcdef", "123456789"
 
 
 def _followers(literals: Sequence[str]) -> dict[str, set[str]]:
-    """Return which characters of literals may follow each of their beginnings."""
+    """Return, for each beginning of a literal, the characters that may follow it."""
     found: dict[str, set[str]] = {}
     for literal in literals:
         for at, char in enumerate(literal):
@@ -74,7 +81,7 @@ class Cipher:
     """Replaces texts; one instance for each capture.
 
     Args:
-        key: what the replacements are drawn by; None draws one.
+        key: the key of the hash; None draws one.
     """
 
     def __init__(self, key: bytes | None = None) -> None:
@@ -82,7 +89,7 @@ class Cipher:
         self._recent: dict[str, str] = {}  # texts grow: most begin like one of these
 
     def of(self, text: str) -> str:
-        """Return what stands for a text; the same for the same one, and as long."""
+        """Return the pseudonym of a text; equal for equal texts, and as long."""
         known = max((each for each in self._recent if text.startswith(each)), key=len, default="")
         out = self._recent.get(known, "") + "".join(self._replaced(text, len(known)))
         self._recent[text] = out
@@ -91,7 +98,7 @@ class Cipher:
         return out
 
     def _replaced(self, text: str, start: int) -> Iterator[str]:
-        """Yield what stands for each character from `start` on."""
+        """Yield the replacement of each character from `start` on."""
         is_json = text[:1] == "{"
         before = (_BEGIN + text[max(0, start - WINDOW) : start])[-WINDOW:]
         for char in text[start:]:
@@ -116,7 +123,7 @@ class Cipher:
         return _OTHER if code < _WIDE else _OTHER_WIDE
 
     def _drawn(self, one: _One, those: Sequence[_One], before: str) -> _One:
-        """Return another one of those, the same for no two of them."""
+        """Return another character of the class; no two characters get the same one."""
         context = _ANEW.sub("", before).encode("utf-8", "surrogatepass")
         digest = hashlib.blake2b(context, key=self._key, digest_size=_DRAWN_BYTES).digest()
         step = 1 + int.from_bytes(digest) % (len(those) - 1)
@@ -124,7 +131,7 @@ class Cipher:
 
 
 def _kept(before: str, *, is_json: bool) -> set[str]:
-    """Return the characters with which a text would agree with a literal, or go on agreeing."""
+    """Return the characters that would begin or continue a literal at this place."""
     followers = _IN_JSON if is_json else _IN_TEXT
     ends = (before[len(before) - size :] for size in range(min(_LONGEST, len(before)) + 1))
     return set[str]().union(*(followers[end] for end in ends if end in followers))

@@ -1,4 +1,4 @@
-"""A captured stream through the stages: what each of them made of it."""
+"""Runs a captured stream through the stages and records what each of them produces."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -38,8 +38,8 @@ _ELSEWHERE: dict[type[Delta], str] = {
 _LINK = "https://replay.invalid"  # nothing is fetched
 
 
-class Step(Struct, frozen=True):
-    """One event of the body, or its end, and all that came of it."""
+class ReplayedEvent(Struct, frozen=True):
+    """One event of the body, or its end, and everything that it produced."""
 
     frames: list[Frame]
     events: list[UpstreamEvent]
@@ -48,12 +48,12 @@ class Step(Struct, frozen=True):
 
 
 class Replay(Struct, frozen=True):
-    """A whole stream; `kinds` has the names of the records of each border, and how many.
+    """A replayed stream; `kinds` counts the records of each border, by name.
 
-    `elsewhere` says where the turn went on behind the end of the capture, empty: nowhere.
+    `elsewhere` says where the turn continued after the end of the capture; empty if it did not.
     """
 
-    steps: list[Step]
+    steps: list[ReplayedEvent]
     kinds: dict[str, dict[str, int]]
     content: str
     reasoning: str
@@ -64,7 +64,7 @@ class Replay(Struct, frozen=True):
 
 def replay(capture: bytes) -> Replay:
     """Return what the stages make of a capture; nothing is sent or fetched."""
-    line = _Line()
+    line = _Stages()
     steps = [line.feed(block) for block in blocks(body_of(capture))]
     steps += line.finish()
     pieces = [piece for step in steps for piece in step.rendered]
@@ -85,8 +85,8 @@ def replay(capture: bytes) -> Replay:
     )
 
 
-class _Line:
-    """The stages in a row, each looked into."""
+class _Stages:
+    """The stages in a row, with a look at each border."""
 
     def __init__(self) -> None:
         self._sse = DecodeSse()
@@ -96,36 +96,36 @@ class _Line:
         self._links = 0
         self.elsewhere = ""
 
-    def feed(self, block: bytes) -> Step:
+    def feed(self, block: bytes) -> ReplayedEvent:
         return self._step(self._sse.feed(block), self._reader.feed(block))
 
-    def finish(self) -> list[Step]:
+    def finish(self) -> list[ReplayedEvent]:
         ended = BodyEnded(BodyEnd.CLEAN)
         events = self._reader.end(ended)
         if self.elsewhere and events == [ended]:
             events = []  # `[DONE]` has ended this body before
         last = self._step(self._sse.finish(), events)
-        # What a turn may still wait for, the rest of it or a picture, does not come.
+        # What the turn would still wait for, its continuation or a picture, does not come.
         elsewhere = self.elsewhere
         late = self._step([], [BodyEnded(how) for how in _NOT_HERE])
         self.elsewhere = elsewhere
         return [last, late] if late.deltas else [last]
 
-    def _step(self, frames: list[Frame], events: list[UpstreamEvent]) -> Step:
+    def _step(self, frames: list[Frame], events: list[UpstreamEvent]) -> ReplayedEvent:
         deltas = [delta for event in events for delta in self._answer.feed(event)]
         self._note(events, deltas)
         rendered = [piece for delta in deltas for piece in self._render.feed(self._had(delta))]
-        return Step(frames, events, deltas, rendered)
+        return ReplayedEvent(frames, events, deltas, rendered)
 
     def _note(self, events: list[UpstreamEvent], deltas: list[Delta]) -> None:
-        """Note where the turn goes on, until something comes from there."""
+        """Note where the turn continues, until something arrives from there."""
         if any(not isinstance(event, BodyEnded | DoneReceived | Unknown) for event in events):
             self.elsewhere = ""
         for delta in deltas:
             self.elsewhere = _ELSEWHERE.get(type(delta), self.elsewhere)
 
     def _had(self, delta: Delta) -> Delta:
-        """Return a delta with a link for what would be fetched."""
+        """Return the delta with a link in place of an asset to fetch."""
         if not isinstance(delta, AssetWanted):
             return delta
         self._links += 1

@@ -1,4 +1,4 @@
-"""A replay as its reader sees it: lines for people, or one JSON object for programs."""
+"""Writes a replay as lines for people, or as one JSON object for programs."""
 
 import re
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from service.vocabulary.events import Frame
 
 _MAX_SHOWN_CHARS = 160
 _MAX_ERROR_CHARS = 600
-# What a terminal would act on or show nothing of, the marks of citations among it.
+# Characters that a terminal would interpret or not show, such as the marks of citations.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ue000-\uf8ff]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ue000-\uf8ff]")
 _HIDDEN = "token"  # the field of records that hold the credential of a resume
 
 
 def as_json(told: Replay) -> bytes:
-    """Return all of it as one JSON object."""
+    """Return the whole replay as one JSON object."""
     tree = {
         "steps": [
             {
@@ -36,7 +36,7 @@ def as_json(told: Replay) -> bytes:
 
 
 def as_text(told: Replay) -> str:
-    """Return it as lines: each frame, and below it what came of it."""
+    """Return the replay as lines: each frame, and below it what it produced."""
     lines: list[str] = []
     number = 0
     for step in told.steps:
@@ -108,7 +108,7 @@ def _field(value: Any) -> str:
 
 
 def _shown(text: str, limit: int = _MAX_SHOWN_CHARS) -> str:
-    """Return text on one line; of a long one, its beginning."""
+    """Return text on one line, shortened to its beginning."""
     text = _CONTROL.sub(_escape, _printable(text))
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)})"
 
@@ -122,7 +122,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return text that can be written: a lone half of a character becomes a mark."""
+    """Return text that can be written; a lone surrogate becomes a mark."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -142,7 +142,7 @@ def _encoded(value: Any) -> bytes:
 
 
 def _clean(value: Any) -> Any:
-    """Return a value that JSON can carry, its texts without lone halves of characters."""
+    """Return a value that JSON can carry; lone surrogates in its texts become marks."""
     match value:
         case str():
             return _printable(value)

@@ -1,10 +1,9 @@
-"""A captured stream without what it says, for a bug report: ids, names, URLs, tokens and texts.
+"""Scrubs a captured stream for a bug report: no ids, names, URLs, tokens or texts remain.
 
-The copy is as long, cut into the same events, and means the same to every stage. What
-the protocol itself says stays: keys, kinds, states, operations, marks and small numbers.
-All else goes through `Cipher`: equal strings stay equal, and a string that begins as
-another one still does, so that text goes on growing where it grew and is rewritten
-where it was.
+The copy is as long, is cut into the same events, and means the same to every stage. The words of
+the protocol stay: keys, kinds, states, operations, punctuation and small numbers. All else goes
+through `Cipher`: equal strings stay equal, and two strings with the same beginning still share it,
+so that text grows where it grew and is rewritten where it was.
 """
 
 import json
@@ -18,16 +17,16 @@ from service.stages.decode.delta_v1 import MISSING, apply
 from service.stages.decode.known_words import ACTION
 from service.vocabulary.errors import UpstreamProtocolError
 
-# Whose values are words of the protocol, which decide what a stage does.
+# Keys whose values are words of the protocol, on which a stage depends.
 _KEPT = frozenset(
     {
         *("type", "o", "role", "content_type", "status", "channel", "recipient", "kind", "marker"),
         *("event", "language", "message_type", "async_task_type", "turn_use_case", "tool_name"),
         *("model_slug", "resolved_model_slug", "default_model_slug", "requested_model_slug"),
-        *("code", "error_code"),
+        *("code", "error_code", "category"),
     }
 )
-_OUTER = (None, "error", "detail")  # in which `code` names an error; elsewhere it is somebody's
+_OUTER = (None, "error", "detail")  # above a `code` that names an error; others are users'
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,63}|image gen")
 _KEY = re.compile(r"[a-z_][A-Za-z0-9_]{0,47}")
 _ID_LIKE = re.compile(r"\d{6}|[0-9a-f]{8}-|(?:^|[^A-Za-z])(?:eyJ|[fps]k-)")
@@ -42,11 +41,11 @@ _INDEX = re.compile("0|[1-9][0-9]*")
 
 
 def scrub(capture: bytes, key: bytes | None = None) -> bytes:
-    """Return the capture as a body of events that tells nobody anything.
+    """Return a capture as a body of events without its content.
 
     Args:
         capture: as `service.recordings.captures` reads it.
-        key: what the replaced words are made from; None draws one, which is forgotten.
+        key: the key of the pseudonyms; None draws one, which is forgotten.
     """
     scrubbing, body = _Scrub(Cipher(key)), body_of(capture)
     mark = _BOM if body.startswith(_BOM) else b""
@@ -54,7 +53,7 @@ def scrub(capture: bytes, key: bytes | None = None) -> bytes:
 
 
 class _Scrub:
-    """Scrubs the events of one body in order, keeping the documents of its deltas."""
+    """Scrubs the events of one body in order, and follows the documents of its deltas."""
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
@@ -104,11 +103,11 @@ class _Scrub:
                 return self.inner(value, None, None)
 
     def inner(self, value: Any, key: str | None, outer: str | None) -> Any:
-        """Return a value without what it says.
+        """Return a JSON value with its content replaced.
 
         Args:
             value: JSON.
-            key: under which it stands, through lists.
+            key: the key that holds it, through lists.
             outer: the key above that one.
         """
         match value:
@@ -117,7 +116,9 @@ class _Scrub:
             case list():
                 return [self.inner(each, key, outer) for each in value]
             case str() if ACTION in value and is_kept(value, key, outer):
-                return ACTION.join(map(self.text, value.split(ACTION)))  # it names a website
+                return ACTION.join(
+                    map(self.text, value.split(ACTION))
+                )  # its second half is a website
             case str():
                 return value if is_kept(value, key, outer) else self.text(value)
             case bool() | None:
@@ -126,12 +127,12 @@ class _Scrub:
                 return _rounded(value)
 
     def key(self, key: str) -> str:
-        """Return a key as it is if it is one of the protocol, as far as can be told."""
+        """Return a key unchanged if it is one of the protocol, else its pseudonym."""
         return key if _KEY.fullmatch(key) and not _ID_LIKE.search(key) else self.text(key)
 
 
 class _Deltas:
-    """The documents of deltas, and the deltas without what they say."""
+    """Scrubs deltas, and keeps the documents that they change."""
 
     def __init__(self, scrub: _Scrub) -> None:
         self._scrub = scrub
@@ -158,7 +159,7 @@ class _Deltas:
         return self._scrub.inner(given, key, None)
 
     def _applied(self, path: str, operation: Any, value: Any) -> Any:
-        """Apply an operation to the channel's document; return its value as it is told."""
+        """Apply an operation to the channel's document; return its value scrubbed."""
         if operation == "patch" and isinstance(value, list):
             return [self._nested(path, each) for each in value]
         document = self._documents.get(self._channel, MISSING)
@@ -169,7 +170,7 @@ class _Deltas:
             told: Any = self._scrub.text(old + value)[len(old) :]
         else:
             told = self._scrub.inner(value, key, outer) if value is not MISSING else MISSING
-        with suppress(UpstreamProtocolError):  # the stages will say so, too
+        with suppress(UpstreamProtocolError):  # the stages will report it, too
             self._documents[self._channel] = apply(document, path, operation, value)
         return told
 
@@ -192,7 +193,7 @@ class _Deltas:
 
 
 def is_kept(value: str, key: str | None, outer: str | None) -> bool:
-    """Return whether a string is a word of the protocol where it stands."""
+    """Tell whether a string is a word of the protocol at its place."""
     is_named = key in _KEPT or (key == "name" and outer == "author")
     if key in ("code", "error_code") and outer not in _OUTER:
         return False
@@ -204,14 +205,14 @@ def _is_word(value: str) -> bool:
 
 
 def _is_delta(value: dict[str, Any], name: str) -> bool:
-    """Return whether an object is a delta, as `service.stages.decode.parse` sees it."""
+    """Tell whether an object is a delta, by the rule of `service.stages.decode.parse`."""
     if "message" in value or isinstance(value.get("type"), str):
         return False
     return name == "delta" or "v" in value or "o" in value
 
 
 def _data_in(block: bytes) -> dict[int, bytes]:
-    """Return the data of each line that has some, by the line's place (`service.stages.decode.sse`)."""
+    """Return the data of each line that has some, by line number (as `service.stages.decode.sse`)."""
     found: dict[int, bytes] = {}
     is_json_open = False
     for at, (line, _) in enumerate(lines_of(block)):
@@ -238,7 +239,7 @@ def _name_in(lines: list[tuple[bytes, bytes]]) -> str:
 
 
 def _line_told(line: bytes) -> bytes:
-    """Return a line without data: fields keep their names, and names of events that are words."""
+    """Return a line without data, scrubbed: field names stay, and names of known events."""
     field = _FIELD.fullmatch(line)
     value = field[2] if field else line
     if not value:
@@ -251,7 +252,7 @@ def _line_told(line: bytes) -> bytes:
 
 
 def _masked(line: bytes) -> bytes:
-    """Return what is no JSON with every letter and digit as x."""
+    """Return text that is not JSON with each letter and digit as x."""
     return _MASKED.sub(b"x", line)
 
 
@@ -263,7 +264,7 @@ def _decoded(data: bytes) -> Any:
 
 
 def _encoded(value: Any, like: bytes) -> bytes:
-    """Return JSON written as the original was: with blanks or without, ASCII or not."""
+    """Return JSON in the style of the original: with blanks or without, ASCII or not."""
     separators = (", ", ": ") if b'": ' in like or b", " in like else (",", ":")
     is_ascii = like.isascii() or b"\\ud" in like.lower()
     return json.dumps(value, separators=separators, ensure_ascii=is_ascii).encode()
@@ -287,7 +288,7 @@ def _escaped(part: str) -> str:
 
 
 def _found(document: Any, path: str) -> Any:
-    """Return what stands at a path, or MISSING."""
+    """Return the value at a path of the document, or MISSING."""
     for part in _parts(path):
         if isinstance(document, dict):
             document = document.get(part, MISSING)

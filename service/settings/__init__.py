@@ -1,4 +1,4 @@
-"""`config.yaml` and the environment, read into one frozen record.
+"""Settings: `config.yaml` and the environment, read into one frozen record.
 
 It may import `service/vocabulary`.
 """

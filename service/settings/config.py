@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from msgspec import Struct
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -37,14 +38,15 @@ from service.vocabulary.credentials import ALL_KINDS, UpstreamChoice, UpstreamKi
 
 DEFAULT_PROMPT_PREFIX = "请严格根据我的以下要求完成绘图任务，如果我没有发出指定的绘画指令，则绘制出我发出的文字对应的图片："
 DEFAULT_FILE = "config.yaml"
+KEYS_FILE = "data/keys.json"
 CODEX_URL = "https://chatgpt.com/backend-api/codex"
-DEMO, NONE = "demo", "none"  # in place of an upstream's address
+DEMO, NONE = "demo", "none"  # values that replace an upstream's address
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 
 class _Section(BaseModel):
-    """A frozen part of the settings that refuses unknown names and shows no secret."""
+    """A frozen section of the settings, which refuses unknown names and shows no secret."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -54,7 +56,7 @@ class _Section(BaseModel):
 
 
 class ServerConfig(_Section):
-    """Where the gateway listens and what it takes."""
+    """The address that the gateway listens on, and its limits."""
 
     host: types.Name = "0.0.0.0"  # noqa: S104 - a container is reached from outside
     port: types.Port = 33333
@@ -68,12 +70,12 @@ class ServerConfig(_Section):
     max_pending_body_bytes: types.PositiveCount = 256 * MIB
     cors_origins: types.Origins = ("*",)
     max_requests: types.Count = 2000
-    keys_file: types.Text = ""
+    keys_file: Annotated[types.Text, AfterValidator(lambda path: path or KEYS_FILE)] = KEYS_FILE
     drain_seconds: types.SecondsOrZero = 30
 
 
 class LogConfig(_Section):
-    """What is logged, and where to."""
+    """What is logged, and where."""
 
     level: types.LogLevel = "INFO"
     to_file: types.Flag = True
@@ -83,7 +85,7 @@ class LogConfig(_Section):
 
 
 class UpstreamConfig(_Section):
-    """How the backend-api service is reached."""
+    """How the website's backend-api is reached."""
 
     base_url: types.BaseAddress = "demo"
     api_prefixes: types.Prefixes = ()
@@ -113,7 +115,7 @@ class CodexConfig(_Section):
 
 
 class TokensConfig(_Section):
-    """Who turns a refresh token into an access token (protocol 7.1, 7.2)."""
+    """The services that exchange refresh tokens for access tokens (protocol 7.1, 7.2)."""
 
     provider: types.Provider = "oaifree"
     oaifree_url: types.OptionalAddress = ""
@@ -131,7 +133,7 @@ class TokensConfig(_Section):
 
 
 class ModelConfig(_Section):
-    """One row of the model table; a bare string is the slug."""
+    """One row of the model table; a plain string is the slug."""
 
     slug: types.Name
     aliases: types.Names = ()
@@ -143,7 +145,7 @@ class ModelConfig(_Section):
 
 
 class GptConfig(_Section):
-    """One GPT of `gpts_file`; a bare string is the id."""
+    """One GPT of `gpts_file`; a plain string is the id."""
 
     id: types.GizmoId
     send_full: types.Flag = False
@@ -155,7 +157,7 @@ class GptConfig(_Section):
 
 
 class ConversationConfig(_Section):
-    """What becomes of a conversation upstream."""
+    """What happens to a conversation on the website."""
 
     delete_after_response: types.Flag = False
     temporary: types.Flag = False
@@ -170,6 +172,12 @@ class StreamConfig(_Section):
     head_seconds: types.SecondsOrZero = 5
 
 
+class MessagesConfig(_Section):
+    """The Messages dialect: the model that `claude-…` names stand for, by family."""
+
+    models: types.ClaudeModels = Field(default_factory=dict)
+
+
 class ImagesConfig(_Section):
     """The image endpoint."""
 
@@ -179,7 +187,7 @@ class ImagesConfig(_Section):
 
 
 class FilesConfig(_Section):
-    """Stored pictures and files; `link_seconds` 0 means that links never expire."""
+    """Stored pictures and files; with `link_seconds` 0 links never expire."""
 
     host_rewrite: types.HostRewrite = Field(default_factory=dict)
     keep_days: types.PositiveCount = 30
@@ -188,7 +196,7 @@ class FilesConfig(_Section):
 
 
 class FetchConfig(_Section):
-    """Files that a caller names by URL; no `allow_hosts` means any public one."""
+    """Files that a caller names by URL; empty `allow_hosts` allows any public host."""
 
     max_bytes: types.PositiveCount = 100 * MIB
     seconds: types.Seconds = 30
@@ -198,14 +206,14 @@ class FetchConfig(_Section):
 
 
 class ResponsesConfig(_Section):
-    """Kept responses and conversations; the oldest go first."""
+    """Kept responses and conversations; the oldest are removed first."""
 
     max_bytes_per_owner: types.PositiveCount = 64 * MIB
     max_bytes: types.PositiveCount = GIB
 
 
 class ArkoseConfig(_Section):
-    """Token services that the operator runs, asked in order."""
+    """Arkose token services of the operator, asked in order."""
 
     urls: types.Addresses = ()
 
@@ -234,7 +242,7 @@ class MetricsConfig(_Section):
 
 
 def default_models() -> dict[str, ModelConfig]:
-    """Return the table of spec 5: public name to slug, with aliases."""
+    """Return the default model table of spec 5: public name to slug, with aliases."""
     return {
         "gpt-4-s": ModelConfig(slug="gpt-4", aliases=("gpt-4", "gpt-4-vision-preview")),
         "gpt-4-mobile": ModelConfig(slug="gpt-4", aliases=("dall-e-3",)),
@@ -247,10 +255,10 @@ def default_models() -> dict[str, ModelConfig]:
 
 
 class Config(BaseSettings):
-    """All settings. `gpts` is what `gpts_file` holds; `path` the file that was read.
+    """All settings. `gpts` is the content of `gpts_file`; `path` the file that was read.
 
-    `is_demo` and `is_codex_demo` tell that the addresses of the website, or of Codex's back end,
-    were replaced by those of the built-in demo.
+    `is_demo` and `is_codex_demo` tell that the address of the website, or of Codex's back end, was
+    replaced by that of the built-in demo.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -268,6 +276,7 @@ class Config(BaseSettings):
     gpts_key: SecretStr = SecretStr("")
     conversation: ConversationConfig = ConversationConfig()
     stream: StreamConfig = StreamConfig()
+    messages: MessagesConfig = MessagesConfig()
     images: ImagesConfig = ImagesConfig()
     files: FilesConfig = FilesConfig()
     fetch: FetchConfig = FetchConfig()
@@ -291,24 +300,24 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take only what is passed: `load_config` says which environment is read."""
+        """Accept only the values passed in, since `load_config` reads the environment itself."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
 
-# Fields that hold what was read, no settings.
+# Fields with what was read; they are not settings.
 HIDDEN = frozenset({"gpts", "path", "is_demo", "is_codex_demo"})
 SETTINGS = tuple(setting_names(Config, HIDDEN))
 _ROW_SETTINGS = ("models.*.slug", "models.*.aliases", "gpts.*.id", "gpts.*.send_full")
 
 
 def wants_demo(config: Config) -> bool:
-    """Return whether the built-in demo stands for an upstream."""
+    """Tell whether the built-in demo replaces an upstream."""
     return config.upstream.base_url == DEMO or wants_codex_demo(config)
 
 
 def wants_codex_demo(config: Config) -> bool:
-    """Return whether the demo stands for Codex's back end: also beside the website's, unless named."""
+    """Tell whether the demo replaces Codex's back end: if named, or beside the website's."""
     base_url = config.codex.base_url
     return base_url == DEMO or (config.upstream.base_url == DEMO and base_url == CODEX_URL)
 
@@ -325,12 +334,12 @@ def kinds_taken(config: Config) -> frozenset[UpstreamKind]:
 def upstream_choice(
     tokens: TokensConfig, taken: frozenset[UpstreamKind] = ALL_KINDS
 ) -> UpstreamChoice:
-    """Return which credentials go to which upstream, of those that are there."""
+    """Return the rule that picks the upstream of a credential, of those in `taken`."""
     return UpstreamChoice(tokens.codex_client_id, tokens.provider == "codex", taken)
 
 
 class LoadedConfig(Struct, frozen=True):
-    """The settings, and a sentence for each of the seed's names that was read."""
+    """The settings, and a note for each old name of the seed that was read."""
 
     config: Config
     notes: tuple[str, ...]
@@ -368,10 +377,10 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
 def _with_models(
     config: Config, file: SeedReading, problems: list[str], notes: tuple[str, ...]
 ) -> LoadedConfig:
-    """Lay the rows that were given over the default table.
+    """Merge the rows that were given into the default table.
 
-    A row that repeats the default takes no name from anyone, so that the whole
-    table can stand in a settings file, as it does in the one that ships.
+    A row that repeats a default takes no name from other rows, so that the whole table can stand in
+    a settings file, as it does in the one that ships.
     """
     defaults = {name: _row(model) for name, model in default_models().items()}
     explicit = {

@@ -1,9 +1,9 @@
 """Settings from the environment: variables in, a tree of settings out (spec 3).
 
-`GATEWAY_UPSTREAM__BASE_URL` is `upstream.base_url`; a secret may also be the name
-of a file that holds it, `GATEWAY_GPTS_KEY_FILE`; one entry of a mapping may be
-given by itself, `GATEWAY_UPSTREAM__HEADERS__X-Key`. The seed's three names are
-read as well; an empty one is as good as none, since its compose file sets them all.
+`GATEWAY_UPSTREAM__BASE_URL` is `upstream.base_url`. A secret may also be read from a file, named by
+`GATEWAY_GPTS_KEY_FILE`. One entry of a mapping may be given by itself:
+`GATEWAY_UPSTREAM__HEADERS__X-Key`. The seed's three names are read as well; an empty one counts as
+absent, since its compose file sets them all.
 """
 
 import re
@@ -19,7 +19,7 @@ SEED_NAMES = {
     "PROCESS_THREADS": "server.threads",
     "KEY_FOR_GPTS_INFO": "gpts_key",
 }
-# What Kubernetes tells every container about a service that happens to be called `gateway`.
+# The variables that Kubernetes sets in every container for a service called `gateway`.
 _INJECTED = re.compile(
     r"GATEWAY_(SERVICE_(HOST|PORT\w*)=.*|PORT(_\d+_(TCP|UDP))?=(tcp|udp)://.*|PORT_\d+_(TCP|UDP)_\w+=.*)"
 )
@@ -31,7 +31,7 @@ _MAPPINGS = ("models", "upstream.headers", "files.host_rewrite")
 
 
 def read_environment(environ: Mapping[str, str], settings: Iterable[str]) -> Reading:
-    """Return the settings that the environment gives.
+    """Return the settings that environment variables give.
 
     Args:
         environ: variable to value.
@@ -73,7 +73,7 @@ def _read_secret(result: Reading, setting: str, variable: str, path: Path) -> No
 
 
 def _entry(settings_of: dict[str, str], variable: str) -> tuple[str, ...] | None:
-    """Return where an entry of a mapping goes; its own name keeps its letters' case."""
+    """Return the place of a mapping's entry in the tree; its key keeps upper and lower case."""
     for name, setting in settings_of.items():
         if setting in _MAPPINGS and variable.upper().startswith(f"{name}__"):
             return (*setting.split("."), variable[len(name) + len("__") :])

@@ -1,9 +1,8 @@
-"""Settings files: text in, plain mappings out; nothing here knows a setting's name.
+"""Reads settings files into plain mappings, without knowledge of any setting.
 
-A file is JSON when it starts with `{` and parses as such (JSON allows tabs and
-surrogate pairs, which YAML 1.1 parsers do not read alike), else YAML. Scalars
-stay the strings that were written, for the setting's type to read: YAML 1.1 would
-make 750 of `12:30`, and a number of a password.
+A file is JSON when it starts with `{` and parses as such (JSON allows tabs and surrogate pairs,
+which YAML 1.1 parsers treat differently), else YAML. Scalars stay the strings that were written,
+for the setting's type to read: YAML 1.1 would read `12:30` as 750, and some passwords as numbers.
 """
 
 import json
@@ -21,7 +20,7 @@ SEED_GPTS = "gpts.json"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML whose plain scalars are strings, null apart; a key given twice is an error."""
+    """A YAML loader that keeps scalars as strings, except null, and refuses duplicate keys."""
 
     @override
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -38,7 +37,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-# PyYAML matches from the start only, so each pattern says where it ends.
+# PyYAML anchors patterns at the start only, so each pattern has its own end.
 _Loader.yaml_implicit_resolvers = {}
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:null", re.compile(r"(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]
@@ -47,13 +46,13 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile(r"<<$"), ["<
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Return what a YAML or JSON file holds; empty for an empty file.
+    """Return the mapping in a YAML or JSON file; empty for an empty file.
 
-    Entries without a value are left out, so that a section whose settings are
-    all commented out is as good as none.
+    Entries without a value are left out, so that a section whose settings are all commented out
+    counts as absent.
 
     Raises:
-        ConfigError: it cannot be read, is neither, or is not a mapping.
+        ConfigError: it cannot be read, is neither format, or is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -73,12 +72,11 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def find_gpts(settings: Path | None, named: object, *, is_seed: bool) -> Path | None:
-    """Return the file of GPTs: the one that is named, else the first that has any.
+    """Return the file of GPTs: the one that is named, else the first that lists any.
 
-    The default's name, if it is given, is as good as none: the shipped file gives it.
-
-    The seed keeps them in `gpts.json` beside its `config.json`; there may also be
-    the `gpts.yaml` that this version ships with nothing in it.
+    Naming the default file counts as naming none, because the shipped settings do so. The seed
+    keeps its GPTs in `gpts.json` beside its `config.json`; an empty `gpts.yaml` as shipped with
+    this version may stand there as well.
 
     Raises:
         ConfigError: a file that was looked at cannot be read.
@@ -126,7 +124,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """Return one line that quotes nothing of the file, which may hold secrets."""
+    """Return the reason on one line, without quoting the file, which may hold secrets."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or "is neither YAML nor JSON"
     return f"line {mark.line + 1}: {problem}" if mark else str(problem)

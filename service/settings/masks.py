@@ -1,4 +1,4 @@
-"""What of a setting may be shown: in `repr`, in errors and by `--check`."""
+"""Masks secrets in settings, for `repr`, errors and `--check`."""
 
 import re
 
@@ -7,21 +7,21 @@ from pydantic import SecretStr
 MASK = "******"
 _SECRETS = frozenset({"secret", "gpts_key"})
 _SECRET_LISTS = frozenset({"old_secrets"})
-_SECRET_VALUES = frozenset({"headers"})  # their names may be seen
-_ADDRESSES = frozenset({"state", "blobs", "proxy", "base_url"})  # may hold a password
-# Up to the last @, since a password that was not quoted may hold any character.
+_SECRET_VALUES = frozenset({"headers"})  # mappings whose keys may be shown, but not their values
+_ADDRESSES = frozenset({"state", "blobs", "proxy", "base_url"})  # may contain a password
+# Up to the last @, since an unquoted password may contain any character.
 _USER_INFO = re.compile(r"(?<=://).*@", re.DOTALL)
 _BEFORE_AT = re.compile(r".*@", re.DOTALL)
 _QUERY = re.compile(r"(?i)([?&][a-z_]*(?:password|secret|token|key)[a-z_]*=)[^&#]+")
-_SHOWN_CHARS = 80  # enough to recognise a value by, and one line
+_SHOWN_CHARS = 80  # one line, enough to recognise a value
 
 
 def masked(name: str, value: object) -> object:
-    """Return the value of a setting with what is secret in it replaced.
+    """Return the value of a setting with its secrets replaced.
 
     Args:
         name: the setting's last name: `secret`, not `tokens.secret`.
-        value: what the setting holds, or what was given for it.
+        value: the setting's value, or the one that was given for it.
     """
     result = value
     if value in ("", None, SecretStr("")):
@@ -39,7 +39,7 @@ def masked(name: str, value: object) -> object:
 
 
 def shown(setting: str, value: object) -> str:
-    """Return what an error may quote of a value: one short line without secrets."""
+    """Return a value as an error may quote it: one short line without secrets."""
     parts = re.split(r"[.\[]", setting)
     is_secret = not _SECRET_VALUES.isdisjoint(parts) or not (_SECRETS | _SECRET_LISTS).isdisjoint(
         parts

@@ -1,4 +1,4 @@
-"""Who owns a public model name: rows of the settings over rows of the default table (spec 3, 5)."""
+"""Merges model rows of the settings into the default table; each public name has one owner."""
 
 import difflib
 import re
@@ -13,31 +13,31 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _MAX_SHOWN_CHARS = 100
 _CLOSEST = 3
 _DATED = re.compile(rf"(.+)-(?:20[0-9]{{2}}-{_MONTH}-{_DAY}|{_MONTH}{_DAY})")
-# What a slug may carry without being another model: a date, or that it is new.
+# Suffixes of a slug that do not make it another model: a date, or `latest`.
 _VARIANT = re.compile(r"(?:-(?:\d{4,8}|\d{4}-\d\d-\d\d|preview|latest))+$")
 
 
 class ModelRow(Struct, frozen=True):
-    """A public name, its slug, and its aliases; None means those of the default row."""
+    """A public name, its slug, and its aliases; None means the aliases of the default row."""
 
     slug: str
     aliases: tuple[str, ...] | None
 
 
 def undated(name: str) -> str | None:
-    """Return a name without its date, as in `gpt-4o-2024-08-06` or `gpt-4-0613`; None without one."""
+    """Return a name without its date, as of `gpt-4o-2024-08-06` or `gpt-4-0613`; None if undated."""
     found = _DATED.fullmatch(name)
     return found[1] if found else None
 
 
 def is_other_model(asked: str, answered: str) -> bool:
-    """Return whether another family answered than the one that was asked (protocol 1.1)."""
+    """Tell whether the model that answered is of another family than the one asked for."""
     is_open = asked == "auto" or "gizmo" in asked
     return not is_open and _VARIANT.sub("", asked) != _VARIANT.sub("", answered)
 
 
 def unknown_model(name: str, known: Iterable[str]) -> NotFoundError:
-    """Return the error for a name that nobody knows; it names the closest ones."""
+    """Return the error for an unknown name; it suggests the closest known ones."""
     shown = _CONTROL.sub("?", name[: _MAX_SHOWN_CHARS + 1])
     if len(name) > _MAX_SHOWN_CHARS:
         shown = f"{shown[:_MAX_SHOWN_CHARS]}…"
@@ -54,12 +54,12 @@ def laid_over(
     replaced: Mapping[str, str],
     reserved: Iterable[str],
 ) -> dict[str, ModelRow]:
-    """Return the whole table, public name to row, each name once.
+    """Return the merged table, public name to row; each name occurs once.
 
     Args:
         defaults: the default table.
-        explicit: the rows of the settings; their names are taken from default rows.
-        replaced: default public name to the explicit one that stands in its place.
+        explicit: the rows of the settings; default rows lose the names used here.
+        replaced: default public name to the explicit one that replaces it.
         reserved: other names that were given explicitly: those of GPTs.
     """
     taken = set(reserved).union(*(_names(name, row) for name, row in explicit.items()))
@@ -82,7 +82,7 @@ def used_twice(
 
     Args:
         explicit: the rows of the settings.
-        origins: public name to the name of the setting that gave the row.
+        origins: public name to the setting that gave the row.
         gpts: the names of GPTs.
     """
     owners: dict[str, str] = {}

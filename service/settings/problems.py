@@ -1,4 +1,4 @@
-"""What is wrong with the settings, one line each: the name, what it was, what it may be."""
+"""Describes problems of the settings, a line each: the name, the value, the allowed values."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from service.settings.masks import shown
 
-# What pydantic calls a value of the wrong shape, in the words of a settings file.
+# Pydantic's names for values of the wrong shape, in the terms of a settings file.
 _SHAPES = {
     "missing": "must be given",
     "model_type": "must be a mapping",
@@ -27,15 +27,15 @@ class ConfigError(Exception):
 
 
 def unknown(name: str, valid: Iterable[str]) -> str:
-    """Return the line for a name that is no setting, with the nearest one that is."""
+    """Return the line for an unknown name, with the most similar valid one."""
     return f"{name}: no such setting; the nearest is {nearest(name, valid)}"
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Return the valid name that looks most like this one.
+    """Return the valid name that is most similar to this one.
 
-    A setting in the wrong section is as common as a misspelt one, so a last part
-    that is right goes before everything else.
+    A setting in the wrong section is as common as a misspelt one, so a matching last part counts
+    more than anything else.
     """
     names = sorted(valid)
     misplaced = [other for other in names if _last(other) == _last(name)]
@@ -47,16 +47,16 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def both_ways(setting: str, first: str, second: str) -> str:
-    """Return the line for a setting that is given by two names."""
+    """Return the line for a setting that is given under two names."""
     return f"{setting}: given both as {first} and as {second}; keep one"
 
 
 def wrong(setting: str, value: object, may_be: str, origin: str | None = None) -> str:
-    """Return the line for a value that is not valid.
+    """Return the line for an invalid value.
 
     Args:
         setting: its dotted name.
-        value: what it was; secrets are masked here.
+        value: the value that was given; secrets are masked here.
         may_be: `must be …`.
         origin: the name it was given by, if that is another one.
     """
@@ -70,7 +70,7 @@ def from_validation(
     """Return one line for each error that pydantic found.
 
     Args:
-        error: what it raised.
+        error: the error that it raised.
         origins: dotted setting to the name it was given by, where that is another.
         valid: dotted names of all settings; `*` stands for a name that users choose.
     """
@@ -93,12 +93,12 @@ def _line(details: ErrorDetails, origins: Mapping[str, str], valid: Sequence[str
 
 
 def dotted(location: Iterable[int | str]) -> str:
-    """Return the name of a place in the settings: `upstream.api_prefixes[1]`."""
+    """Return the dotted name of a place in the settings: `upstream.api_prefixes[1]`."""
     name = ""
     for part in location:
         if isinstance(part, int):
             name += f"[{part}]"
-        elif part != "[key]":  # pydantic's mark for an error in a key, which stands before it
+        elif part != "[key]":  # pydantic's mark for an error in a key, which precedes it
             name += f".{part}" if name else part
     return name
 

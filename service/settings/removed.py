@@ -1,4 +1,4 @@
-"""Settings that a later version took out: they are read, and reported once as without effect."""
+"""Settings that were removed: they are still read, and reported once as without effect."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ REMOVED = {
 
 
 def without_removed(tree: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return a tree of settings without those, and a sentence for each that was given."""
+    """Return the tree without removed settings, and a note for each that was given."""
     left, notes = dict(tree), []
     for name, why in REMOVED.items():
         section, _, setting = name.partition(".")

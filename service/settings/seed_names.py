@@ -1,10 +1,10 @@
-"""A settings file of RefreshToV1Api or PandoraToV1Api in this version's names (spec 3).
+"""Translates settings of RefreshToV1Api or PandoraToV1Api into this version's names (spec 3).
+
+Each old name is one row of a table. The values stay unchecked here: the type of the new setting
+says what is wrong with them. An empty old value means the default, since the seed ships with many
+empty ones.
 
     tree with old and new names -> tree with new names, a note for each old one
-
-Each old name is one row of a table. What a reader returns is still unchecked: the
-setting's own type says what is wrong with it. An empty old value means the default,
-as the seed ships with many of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from service.settings.tree import Reading
 from service.settings.types import flag, items
 
 PANDORA_HOSTS = {"files.oaiusercontent.com": "files.pandoranext.com"}
-# The seed's name of a list of model names, and the public name of the row it replaces.
+# The seed's setting for a list of model names, and the public name of the row it replaces.
 MODEL_LISTS = {
     "gpt_4_s_new_name": "gpt-4-s",
     "gpt_4_mobile_new_name": "gpt-4-mobile",
@@ -37,10 +37,10 @@ class _Old(Struct, frozen=True):
 
 
 class SeedReading(Reading):
-    """A tree of settings; `replaced` has the rows of the model table that lists replace.
+    """A translated tree of settings.
 
     Attributes:
-        replaced: default public name to the first name of the list.
+        replaced: default public name of each row that a list replaces, to the list's first name.
     """
 
     def __init__(self, tree: dict[str, Any]) -> None:
@@ -92,7 +92,7 @@ SEED_NAMES = (
     *(f"redis.{name}" for name in _REDIS_NAMES),
 )
 
-# What each of them has become; `redis` counts as one.
+# The new names of each old setting; `redis` counts as one.
 SEED_SETTINGS = {
     **{".".join(old): meaning.setting for old, meaning in _OLD.items()},
     **dict.fromkeys(MODEL_LISTS, "models"),
@@ -102,7 +102,7 @@ SEED_SETTINGS = {
 
 
 def translate(tree: Mapping[str, Any], slugs: Mapping[str, str]) -> SeedReading:
-    """Return the tree with every name of the seed replaced by this version's.
+    """Return the tree with each old name replaced by the new one.
 
     Args:
         tree: a settings file; it is not changed.
@@ -124,7 +124,7 @@ def translate(tree: Mapping[str, Any], slugs: Mapping[str, str]) -> SeedReading:
 
 
 def _pop(tree: dict[str, Any], parts: tuple[str, ...]) -> object:
-    """Take the value out of the tree; None when there is none."""
+    """Remove a value from the tree and return it; None when there is none."""
     if len(parts) == 1:
         return tree.pop(parts[0], None)
     section = tree.get(parts[0])

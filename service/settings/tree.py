@@ -1,4 +1,4 @@
-"""Trees of settings: nested mappings with string keys, before they are checked."""
+"""Trees of settings: nested mappings with string keys, not validated yet."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from service.settings.problems import both_ways, dotted
 
 
 class Reading:
-    """What one source of settings gives.
+    """The settings of one source.
 
     Attributes:
         tree: the settings, by the names of this version.
@@ -25,7 +25,7 @@ class Reading:
         self.problems: list[str] = []
 
     def give(self, parts: Sequence[str], origin: str, value: object) -> None:
-        """Set the setting at these parts of its name, unless it is given already."""
+        """Set a setting by its name's parts, unless it is set already."""
         setting = dotted(parts)
         branch = self.tree
         for part in parts[:-1]:
@@ -33,7 +33,7 @@ class Reading:
             if not isinstance(child, dict):
                 if dotted(parts[:-1]) in self.origins:
                     self.problems.append(both_ways(setting, self._name_of(parts), origin))
-                return  # else the file has no mapping here, which its check reports
+                return  # otherwise the file has a scalar here, and validation reports it
             branch = child
         if parts[-1] in branch:
             self.problems.append(both_ways(setting, self._name_of(parts), origin))
@@ -47,9 +47,9 @@ class Reading:
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Return the base with everything of the other laid over it, mapping by mapping.
+    """Return a copy of the base with the other tree merged over it.
 
-    Where only the other has a mapping, the base's value stays, to be found wrong.
+    Where only the other has a mapping, the base's value stays, so that validation reports it.
     """
     result = dict(base)
     for key, value in over.items():
@@ -62,7 +62,7 @@ def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def setting_names(section: type[BaseModel], hidden: frozenset[str]) -> Iterator[str]:
-    """Yield the dotted name of each setting of a model, without the hidden fields."""
+    """Yield the dotted names of a model's settings, without the hidden fields."""
     for name, field in section.model_fields.items():
         if name in hidden:
             continue

@@ -1,9 +1,8 @@
-"""The types of settings: what a value may be, in words that an error can quote.
+"""The types of settings, with error messages that say what a value may be.
 
-Every scalar of a settings file and of the environment arrives as the string that
-was written there, so each type here reads strings as well as Python values. A
-`ValueError` says what the value may be; `service/settings/problems.py` adds the
-setting's name and what it was.
+Every scalar of a settings file and of the environment arrives as a string, so each type here reads
+strings as well as Python values. A `ValueError` says what the value may be;
+`service/settings/problems.py` adds the setting's name and its value.
 """
 
 import json
@@ -28,7 +27,7 @@ _STATE_SCHEMES = ("redis", "rediss", "unix")
 
 
 def items(value: object) -> tuple[object, ...]:
-    """Read a list: as it is, as JSON, or separated by commas; empty items are dropped."""
+    """Read a list: a list, a JSON array, or comma-separated text; empty items are dropped."""
     if isinstance(value, str):
         text = value.strip()
         try:
@@ -44,7 +43,7 @@ def items(value: object) -> tuple[object, ...]:
 
 
 def mapping(value: object) -> dict[object, object]:
-    """Read a mapping: as it is, or as a JSON object."""
+    """Read a mapping: a mapping or a JSON object."""
     if isinstance(value, str):
         try:
             value = json.loads(value or "{}")
@@ -60,7 +59,7 @@ def _text(value: object) -> object:
 
 
 def flag(value: object) -> bool:
-    """Read true or false, as it is or as a word."""
+    """Read true or false: a boolean or a word such as `yes`."""
     if isinstance(value, bool):
         return value
     word = str(value).strip().lower()
@@ -133,7 +132,7 @@ def _web_address(value: object) -> str:
 
 
 def _base_address(*words: str) -> BeforeValidator:
-    """Read the base of an upstream, or one of these words in its place; `""` is an empty text."""
+    """Return the type of a base address: a URL or one of these words; `""` is empty text."""
     named = " or ".join(word or "empty" for word in words)
 
     def read(value: object) -> str:
@@ -282,4 +281,8 @@ Hosts = Annotated[tuple[Host, ...], BeforeValidator(items)]
 Networks = Annotated[tuple[Network, ...], BeforeValidator(items)]
 Origins = Annotated[tuple[Origin, ...], BeforeValidator(items)]
 Headers = Annotated[dict[Name, Text], BeforeValidator(mapping)]
+ClaudeModels = Annotated[
+    dict[Annotated[str, _word("opus", "sonnet", "haiku", "default")], Name],
+    BeforeValidator(mapping),
+]
 HostRewrite = Annotated[dict[Host, Host], BeforeValidator(mapping)]

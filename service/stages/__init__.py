@@ -1,1 +1,1 @@
-"""The meaning of the upstreams' answers, in pure stages: they wait for nothing and open nothing."""
+"""Translates the upstreams' answers, in pure stages: they never wait and do no I/O."""

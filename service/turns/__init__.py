@@ -1,4 +1,4 @@
-"""What stands around the port `Turns`: kept responses, limits of keys, shared turns.
+"""Layers around the port `Turns`; limits of keys and kept responses.
 
 It may import `service/pipeline`, `service/ports`, `service/vocabulary`.
 """

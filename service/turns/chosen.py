@@ -1,4 +1,4 @@
-"""What both upstreams offer, each credential by its own (spec 14.1); implements ports of both."""
+"""Ports over both upstreams: each call goes to the upstream of its credential (spec 14.1)."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -23,8 +23,8 @@ class ChosenTurns:
     """Runs each turn with the upstream of its credential; implements `service.ports.Turns`.
 
     Args:
-        choice: which that is.
-        turns: of the upstreams that there are.
+        choice: picks the upstream.
+        turns: the upstreams that this gateway has.
     """
 
     def __init__(self, choice: UpstreamChoice, turns: Mapping[UpstreamKind, Turns]) -> None:
@@ -49,7 +49,7 @@ class ChosenTurns:
 
 
 class ChosenCatalogue:
-    """Lists the models of a caller's upstream; without a caller, those of the first."""
+    """Lists the models of the caller's upstream; without a caller, those of the first one."""
 
     def __init__(self, catalogues: Mapping[UpstreamKind, Catalogue]) -> None:
         self._catalogues = catalogues
@@ -61,7 +61,7 @@ class ChosenCatalogue:
 
 
 class ChosenAccounts:
-    """Tells the accounts of a credential by its upstream."""
+    """Lists the accounts of a credential, by its upstream."""
 
     def __init__(self, accounts: Mapping[UpstreamKind, Accounts]) -> None:
         self._accounts = accounts
@@ -72,10 +72,10 @@ class ChosenAccounts:
 
 
 class WebsiteSpeech:
-    """Speech of accounts whose upstream has it; implements `service.ports.Speech`.
+    """Speech, for accounts of the website; implements `service.ports.Speech`.
 
     Args:
-        choice: of the upstream.
+        choice: picks the upstream.
         speech: of the website, None where there is no website.
     """
 
@@ -97,7 +97,7 @@ class WebsiteSpeech:
 
 
 class WebsiteTranscriptions:
-    """Transcriptions of accounts whose upstream has them; see `WebsiteSpeech`."""
+    """Transcriptions, for accounts of the website; see `WebsiteSpeech`."""
 
     def __init__(self, choice: UpstreamChoice, transcriptions: Transcriptions | None) -> None:
         self._choice = choice
@@ -109,7 +109,7 @@ class WebsiteTranscriptions:
         """Return the text of a recording; see the port.
 
         Raises:
-            NotFoundError: the account's upstream writes none down.
+            NotFoundError: the account's upstream has no transcriptions.
         """
         is_codex = self._choice.upstream_of(credential) is UpstreamKind.CODEX
         if is_codex or self._transcriptions is None:
@@ -118,6 +118,6 @@ class WebsiteTranscriptions:
 
 
 def not_offered(what: str) -> NotFoundError:
-    """Return the error for what only accounts of the website's login have."""
+    """Return the error for a feature that only accounts of the website's login have."""
     message = f"{what} is offered to accounts of the website's login; a Codex account has none."
     return NotFoundError(message, code=NOT_OFFERED)

@@ -1,8 +1,7 @@
-"""Responses that are kept in the state store, for going on from them and for reading them again.
+"""Responses kept in the state store, to be continued and to be read again.
 
-Each belongs to one owner, see `Credential.owner`: the key has it, so that somebody
-else's id is as unknown as one that never was. Texts are kept as they are; pictures
-are not, they are in the blob store.
+Each belongs to one owner, see `Credential.owner`: the owner is part of the key, so that another
+owner's id looks the same as an unknown one. Texts are kept here; pictures are in the blob store.
 """
 
 import json
@@ -24,21 +23,35 @@ _log = logging.getLogger("gateway.responses")
 
 
 class KeptResponse(Struct, frozen=True):
-    """A response and what it takes to go on from it.
+    """A response, and what is needed to continue it.
 
     `response` is the object that its caller got, pictures without their content.
     `input_items` is what this response was asked for, None if that is too much to
-    keep. `conversation_id` and `message_id` are the upstream's, as far as known.
+    keep. `conversation_id` and `message_id` are the upstream's, as far as known. `sealed` is what
+    of its reasoning only the upstream can read, by the ids of the items, and `cache_key` the name
+    under which the upstream has the talk in its cache.
     """
 
     response: dict[str, Any]
     input_items: list[dict[str, Any]] | None = None
     conversation_id: str | None = None
     message_id: str | None = None
+    sealed: dict[str, str] = {}
+    cache_key: str = ""
+
+    @property
+    def whole_output(self) -> list[dict[str, Any]]:
+        """The output with what is sealed, as it goes back upstream."""
+        return [
+            {**item, "encrypted_content": self.sealed[item["id"]]}
+            if item["id"] in self.sealed
+            else item
+            for item in self.response["output"]
+        ]
 
 
 class KeepLimits(Struct, frozen=True):
-    """How long responses are kept, and how many bytes for one owner and of all; the oldest go first."""
+    """How long responses are kept, and how many bytes per owner and in all; the oldest go first."""
 
     seconds: float
     max_owner_bytes: int
@@ -49,8 +62,8 @@ class KeptResponses:
     """The responses of all owners.
 
     Args:
-        state: where they are.
-        limits: what is kept of them.
+        state: the store that holds them.
+        limits: how long, and how many bytes.
     """
 
     def __init__(self, state: StateStore, limits: KeepLimits) -> None:
@@ -58,7 +71,7 @@ class KeptResponses:
         self._limits = limits
 
     async def keep(self, owner: str, kept: KeptResponse) -> None:
-        """Keep a response; of one over the limit less, or nothing."""
+        """Keep a response; one over the size limit is kept without its input, or not at all."""
         response_id, limits = kept.response["id"], self._limits
         max_bytes = min(MAX_KEPT_BYTES, limits.max_owner_bytes, limits.max_bytes)
         value = to_json(structs.asdict(kept))
@@ -71,7 +84,7 @@ class KeptResponses:
         await self._state.keep(_key(owner, response_id), value, limits.seconds, bounds)
 
     async def find(self, owner: str, response_id: str) -> KeptResponse | None:
-        """Return the owner's response of this id, or None; the id comes from outside."""
+        """Return the owner's response of this id, or None; the id is untrusted."""
         value = await self._value(owner, response_id)
         if value is None:
             return None
@@ -81,14 +94,14 @@ class KeptResponses:
             return _decoded_leniently(value)
 
     async def delete(self, owner: str, response_id: str) -> bool:
-        """Forget the owner's response of this id; return whether there was one."""
+        """Delete the owner's response of this id; return whether there was one."""
         if await self._value(owner, response_id) is None:
             return False
         await self._state.forget(_key(owner, response_id))
         return True
 
     async def _value(self, owner: str, response_id: str) -> bytes | None:
-        is_id = _ID.fullmatch(response_id)  # what is none is no part of a key either
+        is_id = _ID.fullmatch(response_id)  # an invalid id must not become part of a key either
         return await self._state.get(_key(owner, response_id)) if is_id else None
 
 
@@ -97,7 +110,7 @@ def _key(owner: str, response_id: str) -> str:
 
 
 def _decoded_leniently(value: bytes) -> KeptResponse | None:
-    """Decode what holds half an emoji, which only the standard library reads; None if foreign."""
+    """Decode a response with lone surrogates by the standard library; None if foreign."""
     try:
         return msgspec.convert(json.loads(value), KeptResponse)
     except (ValueError, msgspec.ValidationError):

@@ -1,8 +1,12 @@
-"""How much a gateway key may ask: requests in a minute, and requests at once.
+"""The limits of a gateway key: requests per minute, and requests at once.
 
-Both hold within this process by its own count. Where processes share a state store they also hold
-over all of them, by places in the store: those of requests at once are given back, those of a
-minute end by themselves. Without an answer of the store the count of each process is what holds.
+Theory of operation
+-------------------
+
+Each process enforces both limits by its own count. Where processes share a state store, the limits
+also hold over all of them: each request takes a place in the store. A place for "at once" is given
+back when the request ends; a place for "per minute" expires by itself. If the store does not
+answer, the count of each process is all that holds.
 """
 
 import asyncio
@@ -17,8 +21,8 @@ from service.vocabulary.errors import KeyLimitError
 from service.vocabulary.gateway_keys import GatewayKey
 
 MINUTE_SECONDS = 60.0
-# Whoever asks one thing after the other shall not meet the end of the request before; what was
-# given back needs a moment to arrive in the store, too.
+# A caller who sends one request after the other must not collide with its own previous one; a place
+# given back needs a moment to reach the store, too.
 GRACE_SECONDS = 0.5
 
 
@@ -26,30 +30,30 @@ class Slots(Protocol):
     """Places that all processes share; see `upstream/slots/leases.py`."""
 
     def lease(self, account: str) -> Lease:
-        """Return what may be acquired; `give_back` it whatever happens."""
+        """Return a lease to acquire; pass it to `give_back` whatever happens."""
 
     async def acquire(self, lease: Lease, limit: int, waited_seconds: float) -> bool:
         """Ask once for a place."""
 
     async def wait(self, lease: Lease, limit: int, since: float) -> None:
-        """Ask until a place is had; `since` is of the event loop's clock."""
+        """Ask until a place is granted; `since` is a time of the event loop's clock."""
 
     def give_back(self, lease: Lease) -> None:
-        """Free the place or leave the line, soon."""
+        """Free the place, or leave the queue, in the background."""
 
 
 class KeyLimits:
-    """The limits of all keys.
+    """Enforces the limits of all keys.
 
     Args:
-        state: what processes share, None if this one is alone.
+        state: the store that processes share, None if this one is alone.
         slots: likewise.
     """
 
     def __init__(self, state: StateStore | None = None, slots: Slots | None = None) -> None:
         self._state = state
         self._slots = slots
-        self._began: dict[str, deque[float]] = {}  # by key, the requests of the last minute
+        self._began: dict[str, deque[float]] = {}  # by key: starts of the last minute
         self._places: dict[tuple[str, int], asyncio.Semaphore] = {}
 
     @asynccontextmanager
@@ -57,7 +61,7 @@ class KeyLimits:
         """Hold one of the key's places while the block runs.
 
         Raises:
-            KeyLimitError: it asks too often, or too much at once.
+            KeyLimitError: the key has reached a limit.
         """
         if key.requests_per_minute:
             await self._count(key)
@@ -68,7 +72,7 @@ class KeyLimits:
             yield
 
     async def _count(self, key: GatewayKey) -> None:
-        """Count a request, or refuse it: then it does not count."""
+        """Count a request or refuse it; a refused request is not counted."""
         limit, now = key.requests_per_minute, asyncio.get_running_loop().time()
         began = self._began.setdefault(key.id, deque())
         while began and began[0] <= now - MINUTE_SECONDS:
@@ -80,7 +84,7 @@ class KeyLimits:
             return
         lease = Lease(f"rate:{key.id}", token_hex(8))
         if not await self._state.acquire(lease, limit, MINUTE_SECONDS):
-            await self._state.release([lease])  # it would stand in line
+            await self._state.release([lease])  # else it would stay in the queue
             began.remove(now)
             raise _too_often(limit, MINUTE_SECONDS / limit)
 

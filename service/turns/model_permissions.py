@@ -1,4 +1,4 @@
-"""Turns of models that the caller's gateway key may ask for, by the names that were asked for."""
+"""Refuses turns of models that the caller's gateway key may not use."""
 
 from collections.abc import AsyncGenerator
 
@@ -9,7 +9,7 @@ from service.vocabulary.gateway_keys import check_model
 from service.vocabulary.requests import ChatRequest
 
 
-class AllowedTurns:
+class PermittedTurns:
     """Runs turns of models that their key may use; implements `service.ports.Turns`."""
 
     def __init__(self, turns: Turns) -> None:
@@ -21,7 +21,7 @@ class AllowedTurns:
         """Return the batches of the turn; see the port.
 
         Raises:
-            NotFoundError: the key may not use this model: for it there is none.
+            NotFoundError: the key may not use this model.
         """
         check_model(credential.models, request.asked_model or request.model)
         return self._turns.run(request, credential, lane)

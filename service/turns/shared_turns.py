@@ -1,13 +1,23 @@
-"""Turns that are asked for twice and run once (header `Idempotency-Key`).
+"""Runs a turn once although it is requested several times (header `Idempotency-Key`).
 
-A client that saw no answer asks again; without this, the upstream would open a second
-conversation and count a second message. Joined callers see the turn from its beginning, each in
-the form it asked for. The turn ends with its last caller, or with its answer, which is kept for
-those who ask a little later; a failed one is not, so that asking again is a new try.
+Theory of operation
+-------------------
 
-What is kept is bounded in bytes. An answer that grows too long, or the oldest where all together do,
-is closed: whoever has joined sees it to its end, nobody joins any more, and what all of them have
-seen is dropped.
+A client that saw no answer sends its request again. Without this module the upstream would open a
+second conversation and count a second message. Here requests of one owner with one key share a
+turn: one task reads the upstream and keeps the batches, and each caller follows them from the
+first batch on, in the dialect it asked for.
+
+*Life.* The turn ends when its answer does, or when its last follower leaves. A complete answer can
+be joined for `KEEP_SECONDS` more. A failed turn cannot, so that a retry is a new try.
+
+*Pace.* The reader is at most `MAX_AHEAD` batches ahead of the fastest follower, so that slow
+callers still slow their upstream down.
+
+*Memory.* An open turn keeps every batch, since a later caller wants them all. When one answer
+exceeds `MAX_ANSWER_BYTES`, or all together `MAX_BYTES` (then the oldest, ended ones first), the
+turn is closed: it takes no new followers, keeps only the batches that its slowest follower has
+not seen, and reads ahead of that one only.
 """
 
 import asyncio
@@ -25,42 +35,42 @@ from service.vocabulary.errors import RequestError
 from service.vocabulary.events import Delta, TurnEnded
 from service.vocabulary.requests import ChatRequest, FilePart
 
-KEEP_SECONDS = 60.0  # of a finished answer: as long as clients go on trying again
+KEEP_SECONDS = 60.0  # of a finished answer: as long as clients go on retrying
 MAX_KEPT = 256  # finished answers
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
-MAX_BYTES = 64 * 1024 * 1024  # of all that can be joined, in one process
-MAX_AHEAD = 16  # batches read for nobody yet: a slow caller still slows its own upstream
-_AT_ONCE_BYTES = 256 * 1024  # are hashed in a millisecond
+MAX_BYTES = 64 * 1024 * 1024  # of all turns that can be joined, in one process
+MAX_AHEAD = 16  # batches read before any follower wants them
+_AT_ONCE_BYTES = 256 * 1024  # hashed within a millisecond
 _DELTA_BYTES = 100  # of a delta without its texts
 
 _Batch = list[Delta]
 _Key = tuple[str, str]
 
 
-class JoiningTurns:
+class SharedTurns:
     """Runs turns, those of one key once; implements `service.ports.Turns`.
 
-    Joining is within this process: a turn lives where its upstream connection is.
+    Sharing is within this process, because a turn lives where its upstream connection is.
 
     Args:
-        turns: what runs them.
+        turns: runs the turn itself.
     """
 
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
-        self._shared: dict[_Key, _Shared] = {}  # that can be joined, the oldest first
+        self._shared: dict[_Key, _Shared] = {}  # turns that can be joined, the oldest first
         self._bytes = 0
 
     def run(
         self, request: ChatRequest, credential: Credential, lane: Lane | None = None
     ) -> AsyncGenerator[_Batch, None]:
-        """Return the batches of the turn, whoever asked for it first; see the port.
+        """Return the batches of the turn, shared if its key is known; see the port.
 
-        A turn that can be joined leaves the lane alone: all of it is kept for those who come later.
-        Its generator raises a RequestError if the key stands for another request.
+        A shared turn does not use the lane, since all of it is kept for later callers. The
+        generator raises a RequestError if the key stands for another request.
         """
         parts = (part for message in request.messages for part in message.parts)
-        # Received files go with the request that brought them.
+        # Received files are deleted with the request that brought them.
         has_files = any(isinstance(part, FilePart) and part.local for part in parts)
         if not request.idempotency_key or has_files:
             return self._turns.run(request, credential, lane)
@@ -73,7 +83,7 @@ class JoiningTurns:
     async def _followed(
         self, request: ChatRequest, credential: Credential
     ) -> AsyncGenerator[_Batch, None]:
-        """Yield every batch from the first one on; the last follower to leave ends the turn."""
+        """Yield every batch from the first one on; the turn ends when its last follower leaves."""
         shared = self._joined(request, credential, await _digest(request))
         follower = shared.enter()
         try:
@@ -96,11 +106,11 @@ class JoiningTurns:
         return shared
 
     def _grew(self, key: _Key, size_bytes: int) -> None:
-        """Note what an answer holds more, or less, and that it may have ended."""
+        """Note the new size of an answer, which may have ended, and close what exceeds a limit."""
         self._bytes += size_bytes
         shared = self._shared.get(key)
         if shared is None:
-            return  # it is closed
+            return  # closed already
         if not shared.is_good or shared.size_bytes > MAX_ANSWER_BYTES:
             self._close(key)
         elif shared.is_ended:
@@ -114,7 +124,7 @@ class JoiningTurns:
             self._close(oldest)
 
     def _close(self, key: _Key, only: "_Shared | None" = None) -> None:
-        """Let nobody join any more, and hold only what those who have joined have not seen."""
+        """Take no new followers, and keep only batches that the slowest one has not seen."""
         shared = self._shared.get(key)
         if shared is not None and only in (None, shared):
             del self._shared[key]
@@ -122,19 +132,19 @@ class JoiningTurns:
 
 
 class _Follower:
-    """One caller of a shared turn; `seen` batches are taken."""
+    """One caller of a shared turn; it has taken `seen` batches."""
 
     def __init__(self) -> None:
         self.seen = 0
 
 
 class _Shared:
-    """One turn and what came of it; read by one task, followed by any number.
+    """One turn and its batches; read by one task, followed by any number.
 
     Args:
         digest: of the request.
         source: the turn's batches.
-        grew: told by how many bytes it grew, or shrank.
+        grew: called with the number of bytes by which it grew, or shrank (negative).
     """
 
     def __init__(
@@ -143,7 +153,7 @@ class _Shared:
         self.digest = digest
         self.size_bytes = 0
         self.is_ended = False
-        self.is_good = True  # it has not failed, nor been left by all
+        self.is_good = True  # it has neither failed nor lost all its followers
         self.error: Exception | None = None
         self._grew = grew
         self._source = source
@@ -151,12 +161,12 @@ class _Shared:
         self._batches: dict[int, _Batch] = {}  # by number, from `_first` up to `_count`
         self._first = self._count = 0
         self._news = asyncio.Condition()
-        self._furthest = 0  # batch that any follower has taken
+        self._furthest = 0  # the number of batches taken by the fastest follower
         self._followers: set[_Follower] = set()
         self._reader: asyncio.Task[None] | None = None
 
     def enter(self) -> _Follower:
-        """Return a new follower, for whom all is there yet."""
+        """Return a new follower, which starts at the first batch."""
         if self._reader is None:
             self._reader = asyncio.get_running_loop().create_task(self._read())
         follower = _Follower()
@@ -164,7 +174,7 @@ class _Shared:
         return follower
 
     async def has_batch(self, follower: _Follower) -> bool:
-        """Wait for the batch after those seen; return whether there is one."""
+        """Wait for the follower's next batch; return False if the turn ended without one."""
         async with self._news:
             if follower.seen > self._furthest or self._is_closed:
                 self._furthest = max(self._furthest, follower.seen)
@@ -173,14 +183,14 @@ class _Shared:
         return follower.seen < self._count
 
     def take(self, follower: _Follower) -> _Batch:
-        """Return the batch after those seen."""
+        """Return the follower's next batch."""
         batch = self._batches[follower.seen]
         follower.seen += 1
         self._trim()
         return batch
 
     async def leave(self, follower: _Follower) -> None:
-        """Follow no more; the turn ends with its last follower."""
+        """Remove a follower; the turn ends with its last one."""
         self._followers.discard(follower)
         self._trim()
         async with self._news:
@@ -192,7 +202,7 @@ class _Shared:
             await asyncio.wait({self._reader})
 
     def close(self) -> None:
-        """Hold only what is not seen, as nobody enters any more."""
+        """Drop the batches that all have seen, as no new follower comes."""
         self._is_closed = True
         self._trim()
 
@@ -210,7 +220,7 @@ class _Shared:
         return min((one.seen for one in self._followers), default=self._count)
 
     def _is_ahead(self) -> bool:
-        """Tell whether enough is read: ahead of the first, or of the last where it has to be held."""
+        """Tell whether the reader has to pause: `MAX_AHEAD` batches are unread."""
         taken = self._slowest() if self._is_closed else self._furthest
         return self._count - taken >= MAX_AHEAD
 
@@ -242,25 +252,26 @@ class _Shared:
 
 
 def _size(batch: _Batch) -> int:
-    """Return about how many bytes a batch takes."""
+    """Return an estimate of a batch's size in memory, in bytes."""
     texts = (value for delta in batch for value in structs.astuple(delta) if isinstance(value, str))
     return _DELTA_BYTES * (len(batch) + 1) + sum(map(sys.getsizeof, texts))
 
 
 async def _digest(request: ChatRequest) -> str:
-    """Return what is the same for two requests that only differ in when and how they came."""
+    """Return a hash of a request without its id, time and manner of delivery."""
     content = structs.replace(
         request,
         request_id="",
         received_at=0.0,
         public_url="",
         idempotency_key="",
+        queue_party="",
         is_stream=False,
         is_usage_wanted=False,
     )
     try:
         raw = msgspec.json.encode(content, enc_hook=repr)
-    except UnicodeEncodeError:  # half an emoji
+    except UnicodeEncodeError:  # a lone surrogate
         raw = repr(content).encode("utf-8", "surrogatepass")
     if len(raw) > _AT_ONCE_BYTES:
         return (await asyncio.to_thread(hashlib.sha256, raw)).hexdigest()

@@ -1,4 +1,4 @@
-"""Error bodies of the upstreams, and what each means to the caller.
+"""Error bodies of the upstreams, translated for callers.
 
 It may import `service/vocabulary`.
 """

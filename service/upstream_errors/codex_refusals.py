@@ -1,11 +1,11 @@
-"""Error bodies of Codex's back end, and errors inside its streams -> what the caller sees (codex 3, 4).
+"""Translates error bodies of Codex's back end, and errors inside its streams (codex 3, 4).
+
+An error inside a stream has its fields in `error` or beside its `type`; all shapes are read alike.
+A code that is in no table here means the same as on the website.
 
     {"detail": "Unsupported parameter: seed"}
     {"error": {"type": "usage_limit_reached", "message": …, "resets_at": 1738888888}}
     {"type": "error", "code": "server_is_overloaded", "message": …}
-
-The fields of an error inside a stream are nested in `error` or stand beside its type, so that all
-shapes are read alike. What stands in no table here means what it means of the website.
 """
 
 import re
@@ -18,7 +18,7 @@ from msgspec import Struct, structs
 from service.upstream_errors.error_bodies import Fault, fault_of, retry_after, seconds
 from service.upstream_errors.refusals import (
     MAX_WORDS_CHARS,
-    Verdict,
+    RefusalVerdict,
     failure_of,
     is_page,
     is_server_error,
@@ -32,49 +32,51 @@ _INVALID, _BROKE, _LIMIT = "invalid_request_error", "upstream_error", "rate_limi
 USAGE_LIMIT = "usage_limit_reached"
 UNSEALABLE = "invalid_encrypted_content"
 
-_OVERFLOW = Verdict(
+_OVERFLOW = RefusalVerdict(
     400,
     _INVALID,
     "context_length_exceeded",
     "This model's maximum context length is smaller than your messages, "
     "whose length exceeds the context window (context_length_exceeded).",
 )
-_CHANGE = Verdict(
+_CHANGE = RefusalVerdict(
     400, _INVALID, None, "The upstream did not accept this request; please change it."
 )
-_SPENT = Verdict(
+_SPENT = RefusalVerdict(
     429,
     _LIMIT,
     "rate_limit_exceeded",
     "Rate limit: this account's allowance at the upstream is used up.",
 )
-_NOT_IN_PLAN = Verdict(
+_NOT_IN_PLAN = RefusalVerdict(
     403, "permission_error", None, "This account's plan does not include Codex at the upstream."
 )
-_LIMITED = Verdict(
+_LIMITED = RefusalVerdict(
     429,
     _LIMIT,
     "rate_limit_exceeded",
     "The upstream's rate limit for this account is reached; please wait.",
 )
-_BUSY = Verdict(503, _BROKE, None, "The upstream is overloaded now; please try again shortly.")
-_BARRED = Verdict(
+_BUSY = RefusalVerdict(
+    503, _BROKE, None, "The upstream is overloaded now; please try again shortly."
+)
+_BARRED = RefusalVerdict(
     403, "permission_error", "permission_error", "The upstream does not let this account do this."
 )
-_NO_MODEL = Verdict(
+_NO_MODEL = RefusalVerdict(
     404,
     _INVALID,
     "model_not_found",
     "The model does not exist upstream, or this account may not use it.",
 )
-_PAGE = Verdict(
+_PAGE = RefusalVerdict(
     502,
     _BROKE,
     _BROKE,
     "The network before the upstream (Cloudflare) answered with a web page in place of data; please "
     "try again later, and go by another address (upstream.proxy) if this stays.",
 )
-_HIDDEN = Verdict(
+_HIDDEN = RefusalVerdict(
     502,
     _BROKE,
     _BROKE,
@@ -96,9 +98,9 @@ _BY_CODE = {
     "server_is_overloaded": _BUSY,
     "slow_down": _BUSY,
 }
-# Where a code is missing, or says less than the type beside it.
+# For errors without a code, or with one that says less than the type beside it.
 _BY_TYPE = {**_BY_CODE, "invalid_request_error": _CHANGE}
-_BY_STATUS: dict[int, Verdict] = {
+_BY_STATUS: dict[int, RefusalVerdict] = {
     HTTPStatus.PAYMENT_REQUIRED: _SPENT,
     HTTPStatus.FORBIDDEN: _BARRED,
     HTTPStatus.SERVICE_UNAVAILABLE: _BUSY,
@@ -112,22 +114,22 @@ _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
 class UsageLimit(Struct, frozen=True):
-    """An account has nothing left; `resets_at` in seconds since 1970, None where nobody said."""
+    """An account's allowance is used up; `resets_at` in seconds since 1970, None if not told."""
 
     resets_at: float | None
 
 
 class Judged(Struct, frozen=True):
-    """What an error is to the caller, and to the account if it was of its allowance."""
+    """An error as the caller sees it, and the account's limit if that was the reason."""
 
     failure: Failure
     limit: UsageLimit | None = None
 
 
 class CodexRefusedError(UpstreamRefusedError):
-    """Codex's back end refused; `limit` is there if it was of the account's allowance.
+    """Codex's back end refused; `limit` is set if the account's allowance was the reason.
 
-    A model at its capacity counts as an overload, whatever status says so.
+    A model at capacity counts as an overload, whatever the status.
     """
 
     def __init__(self, judged: Judged, upstream_status: int, *, is_page: bool = False) -> None:
@@ -144,7 +146,7 @@ def codex_refusal(
     now: float,
     secrets: Collection[str] = (),
 ) -> CodexRefusedError:
-    """Return the error for an answer that is not what was asked for.
+    """Return the error for an answer other than the expected one.
 
     Args:
         status: as the back end sent it; 200 for an error body under a good status.
@@ -177,7 +179,7 @@ def judge(
     status: int = HTTPStatus.OK,
     secrets: Collection[str] = (),
 ) -> Judged:
-    """Return what an error object means, of a body or inside a stream of status 200."""
+    """Return the meaning of an error object, from a body or from inside a stream of status 200."""
     inner = obj.get("error")
     error = inner if isinstance(inner, dict) else obj
     fault = _fault(obj, error)
@@ -185,7 +187,7 @@ def judge(
         status = _status_in(error) or _status_in(obj) or status
     verdict = _verdict(status, fault, error)
     failure = failure_of(verdict, fault, secrets)
-    if verdict.code == _BROKE and fault.code:  # spec 6.4: the upstream's own where 502 is left
+    if verdict.code == _BROKE and fault.code:  # spec 6.4: a 502 carries the upstream's own code
         failure = structs.replace(failure, code=fault.code)
     resets_at = _resets_at(error, fault, now)
     wait = None if resets_at is None else max(0.0, resets_at - now)
@@ -207,13 +209,13 @@ def _may_pass(failure: Failure) -> bool:
 
 
 def _fault(obj: Mapping[str, Any], error: Mapping[str, Any]) -> Fault:
-    """Return words and code; a type stands for the code where it says more."""
+    """Return the words and the code of an error; a type that says more replaces the code."""
     fault, kind = fault_of(obj), error.get("type")
     is_told = isinstance(kind, str) and kind in _BY_CODE and fault.code not in _BY_CODE
     return structs.replace(fault, code=kind) if is_told else fault
 
 
-def _verdict(status: int, fault: Fault, error: Mapping[str, Any]) -> Verdict:
+def _verdict(status: int, fault: Fault, error: Mapping[str, Any]) -> RefusalVerdict:
     by_words = next((verdict for words, verdict in _BY_WORDS if words.search(fault.words)), None)
     known = _BY_CODE.get(fault.code or "") or by_words or _BY_STATUS.get(status)
     kind = error.get("type")
@@ -223,7 +225,7 @@ def _verdict(status: int, fault: Fault, error: Mapping[str, Any]) -> Verdict:
 
 
 def _status_in(error: Mapping[str, Any]) -> int | None:
-    """Return the status that an error inside a 200 names, None where it names none."""
+    """Return the status named by an error inside a 200, None if it names none."""
     for key in ("status", "status_code"):
         value = error.get(key)
         if isinstance(value, int) and not isinstance(value, bool) and is_error(value):
@@ -232,12 +234,12 @@ def _status_in(error: Mapping[str, Any]) -> int | None:
 
 
 def is_error(status: int) -> bool:
-    """Tell whether a number is the status of an error."""
+    """Tell whether a number is the HTTP status of an error."""
     return HTTPStatus.BAD_REQUEST <= status < 600  # noqa: PLR2004 - the end of the fifth hundred
 
 
 def _resets_at(error: Mapping[str, Any], fault: Fault, now: float) -> float | None:
-    """Return when asking again is worth it, in seconds since 1970."""
+    """Return the time when a retry makes sense, in seconds since 1970."""
     if (at := seconds(error.get("resets_at"))) is not None:
         return at
     for key in ("resets_in_seconds", "retry_after_seconds", "retry_after"):

@@ -1,4 +1,4 @@
-"""The upstream's error objects, in every shape they come (protocol 4.2), read into one record."""
+"""Reads the upstream's error objects, whatever their shape, into one record (protocol 4.2)."""
 
 import email.utils
 import math
@@ -13,7 +13,7 @@ _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class Fault(Struct, frozen=True):
-    """What an error object of the upstream says, whatever its shape."""
+    """The content of an error object of the upstream."""
 
     words: str
     code: str | None = None
@@ -21,7 +21,7 @@ class Fault(Struct, frozen=True):
 
 
 def fault_of(obj: Mapping[str, Any]) -> Fault:
-    """Return what an error object says: `detail` or `error` as string, object or array."""
+    """Read an error object: `detail` or `error` as a string, an object or an array."""
     detail, error = obj.get("detail"), obj.get("error")
     inner = _at(error, "error")
     sources = (detail, error, inner, _at(detail, "error"), obj)
@@ -60,7 +60,7 @@ def _words_in(source: object) -> str:
 
 
 def _validation_words(item: object) -> str:
-    """Return one entry of a validation list, `body.messages: field required`."""
+    """Return one entry of a validation list as text, such as `body.messages: field required`."""
     words, place = _words_in(item), _at(item, "loc")
     if words and isinstance(place, list):
         return f"{'.'.join(str(step) for step in place)}: {words}"
@@ -68,7 +68,7 @@ def _validation_words(item: object) -> str:
 
 
 def seconds(value: object) -> float | None:
-    """Return a number of seconds given as number or text, or None; never negative."""
+    """Read a number of seconds given as number or text; never negative, None if it is neither."""
     if isinstance(value, str):
         try:
             value = float(value)
@@ -80,7 +80,7 @@ def seconds(value: object) -> float | None:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that `Retry-After` asks for: a number or an HTTP date."""
+    """Return the seconds of `Retry-After`, which may be a number or an HTTP date."""
     value = next((v for name, v in headers.items() if name.lower() == "retry-after"), None)
     if value is None:
         return None

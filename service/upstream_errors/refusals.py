@@ -1,8 +1,8 @@
-"""Upstream error bodies of every shape -> the one error that the caller sees (protocol 4.2, spec 11).
+"""Translates upstream error bodies into the one error that the caller sees (protocol 4.2, spec 11).
 
-Our own sentence comes first and keeps to the phrases of openai-wire 3 and 11;
-the upstream's words follow, unchanged but for length, control
-characters and anything that looks like a token.
+The gateway's own sentence comes first and keeps to the phrases of openai-wire 3 and 11. The
+upstream's words follow, unchanged except for length, control characters and anything that looks
+like a token.
 """
 
 import re
@@ -17,13 +17,13 @@ from service.upstream_errors.error_bodies import Fault, fault_of, retry_after
 from service.vocabulary.errors import UpstreamRefusedError
 from service.vocabulary.events import Failure
 
-MAX_WORDS_CHARS = 500  # a sentence or two; a page or a stack trace helps nobody
-_MIN_PIECE_CHARS = 8  # of a secret; fewer may be the end of an ordinary word
+MAX_WORDS_CHARS = 500  # a sentence or two; a whole page or stack trace helps no caller
+_MIN_PIECE_CHARS = 8  # of a secret; fewer characters may be the end of an ordinary word
 _PAGE_SCAN_BYTES = 64 * 1024  # the marks of a CDN's page stand near its top
 
 
-class Verdict(Struct, frozen=True):
-    """How one kind of refusal is told to the caller; `code` None takes the upstream's."""
+class RefusalVerdict(Struct, frozen=True):
+    """How one kind of refusal is told to the caller; `code` None means the upstream's own."""
 
     status: int
     type: str
@@ -32,60 +32,60 @@ class Verdict(Struct, frozen=True):
 
 
 _INVALID, _BROKE = "invalid_request_error", "upstream_error"
-_CHANGE = Verdict(
+_CHANGE = RefusalVerdict(
     400, _INVALID, None, "The upstream did not accept this request; please change it."
 )
-_FLAGGED = Verdict(
+_FLAGGED = RefusalVerdict(
     400,
     _INVALID,
     "content_policy_violation",
     "The upstream's moderation refused this request (content_policy_violation).",
 )
-_OVERFLOW = Verdict(
+_OVERFLOW = RefusalVerdict(
     400,
     _INVALID,
     "context_length_exceeded",
     "This model's maximum context length is smaller than your messages, "
     "whose length exceeds the context window (context_length_exceeded).",
 )
-_DEAD_TOKEN = Verdict(
+_DEAD_TOKEN = RefusalVerdict(
     401,
     _INVALID,
     "invalid_api_key",
     "The upstream refused this API key: it has expired or is no longer valid.",
 )
-_FORBIDDEN = Verdict(
+_FORBIDDEN = RefusalVerdict(
     403,
     "permission_error",
     "permission_error",
     "The upstream does not let this account do this.",
 )
-_ABSENT = Verdict(
+_ABSENT = RefusalVerdict(
     404, _INVALID, None, "What this request names does not exist for this account upstream."
 )
-_NO_MODEL = Verdict(
+_NO_MODEL = RefusalVerdict(
     404, _INVALID, None, "The model does not exist upstream, or this account may not use it."
 )
-_NO_CONVERSATION = Verdict(
+_NO_CONVERSATION = RefusalVerdict(
     404, _INVALID, None, "The conversation does not exist upstream; please start a new one."
 )
-_LIMITED = Verdict(
+_LIMITED = RefusalVerdict(
     429,
     "rate_limit_error",
     "rate_limit_exceeded",
     "The upstream's rate limit for this account is reached; please wait.",
 )
-_BROKEN = Verdict(
+_BROKEN = RefusalVerdict(
     502, _BROKE, _BROKE, "The upstream could not answer this request; please try again later."
 )
 PAGE_SENTENCE = (
     "The upstream's network answered with a web page in place of data; please try again later, "
     "and check upstream.base_url and upstream.api_prefixes if this stays."
 )
-_PAGE = Verdict(502, _BROKE, _BROKE, PAGE_SENTENCE)
+_PAGE = RefusalVerdict(502, _BROKE, _BROKE, PAGE_SENTENCE)
 
-# Codes that decide whatever the status, since permanent failures must not be
-# retried by clients, and limits must.
+# Codes that decide whatever the status: clients must not retry permanent failures, and must retry
+# limits.
 _BY_CODE = {
     "model_not_found": _NO_MODEL,
     "conversation_not_found": _NO_CONVERSATION,
@@ -104,20 +104,20 @@ _BY_CODE = {
     "work_usage_limit_exceeded": _LIMITED,
     "flagged_by_moderation": _FLAGGED,
 }
-_BY_STATUS: dict[int, Verdict] = {
+_BY_STATUS: dict[int, RefusalVerdict] = {
     HTTPStatus.UNAUTHORIZED: _DEAD_TOKEN,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: _OVERFLOW,
     HTTPStatus.TOO_MANY_REQUESTS: _LIMITED,
 }
-_OWN_CODES = {400: "invalid_request", 404: "not_found"}  # where the upstream gave none
-_BY_JSON_STATUS: dict[int, Verdict] = {
-    # Without JSON it is not the backend that answers, but something before it.
+_OWN_CODES = {400: "invalid_request", 404: "not_found"}  # where the upstream gave no code
+_BY_JSON_STATUS: dict[int, RefusalVerdict] = {
+    # A 404 without JSON does not come from the backend, but from something in front of it.
     HTTPStatus.NOT_FOUND: _ABSENT,
     HTTPStatus.GONE: _ABSENT,
 }
 _PASSING = frozenset(
     {
-        # These 4xx speak of the connection, not of the request.
+        # These statuses concern the connection, not the request.
         HTTPStatus.NOT_FOUND,
         HTTPStatus.GONE,
         HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
@@ -126,12 +126,12 @@ _PASSING = frozenset(
     }
 )
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ue200-\ue206]+")
 _TOKEN = re.compile(
     r"eyJ[\w-]{6,}(?:\.[\w-]+)*|\b[fps]k-[\w-]{12,}|(?<=Bearer )[^\s\"',]{8,}", re.ASCII
 )
-# A 403 is the caller's only when it speaks of this account or model (spec 11); the
-# suspicion of the anti-abuse system speaks of an account too, and passes.
+# A 403 is the caller's fault only when it names this account or model (spec 11). The anti-abuse
+# system's suspicion names an account too, but passes.
 _ABOUT_ACCOUNT = re.compile(
     r"account|workspace|subscri|\bplan\b|organi[sz]ation|\bteam\b|\bmodel\b|\bgpt-|\bgizmo",
     re.IGNORECASE,
@@ -144,14 +144,14 @@ _PAGE_MARKS = re.compile(
 
 
 def quoted(words: str, secrets: Collection[str] = ()) -> str:
-    """Return upstream words fit for an error: short, on one line, no token in them."""
+    """Return upstream words fit for an error: short, on one line, without tokens."""
     words = _TOKEN.sub("***", without_secrets(words, secrets))
     words = _CONTROL.sub(" ", words).strip()
     return words if len(words) <= MAX_WORDS_CHARS else words[: MAX_WORDS_CHARS - 1] + "…"
 
 
 def without_secrets(words: str, secrets: Collection[str]) -> str:
-    """Return words without the secrets, nor the beginning of one where the words were cut."""
+    """Return the words without the secrets, and without the start of a secret at a cut end."""
     for secret in filter(None, secrets):
         words = words.replace(secret, "***")
         start = words.rfind(secret[:_MIN_PIECE_CHARS])
@@ -166,7 +166,7 @@ def refusal(
     body: bytes,
     secrets: Collection[str] = (),
 ) -> UpstreamRefusedError:
-    """Return the error for an upstream answer that is not what was asked for.
+    """Return the error for an upstream answer other than the expected one.
 
     Args:
         status: as the upstream sent it; 200 for an error body under a good status.
@@ -192,7 +192,7 @@ def refusal(
 def fault_failure(obj: Mapping[str, Any], secrets: Collection[str] = ()) -> Failure:
     """Return the failure for an error object under status 200 (spec 11).
 
-    Its code is the upstream's own where the status is left to be 502 (spec 6.4).
+    Where it becomes a 502, its code is the upstream's own (spec 6.4).
     """
     fault = fault_of(obj)
     verdict = verdict_on(HTTPStatus.OK, fault)
@@ -202,8 +202,8 @@ def fault_failure(obj: Mapping[str, Any], secrets: Collection[str] = ()) -> Fail
     return failure
 
 
-def failure_of(verdict: Verdict, fault: Fault, secrets: Collection[str] = ()) -> Failure:
-    """Return what the caller is told: our sentence, then the upstream's words."""
+def failure_of(verdict: RefusalVerdict, fault: Fault, secrets: Collection[str] = ()) -> Failure:
+    """Return the failure for the caller: the gateway's sentence, then the upstream's words."""
     words = quoted(fault.words, secrets)
     return Failure(
         status=verdict.status,
@@ -225,8 +225,8 @@ def is_route_fault(error: UpstreamRefusedError) -> bool:
     return error.is_page or is_server_error(error.upstream_status)
 
 
-def verdict_on(status: int, fault: Fault, *, is_json: bool = True) -> Verdict:
-    """Return what an upstream answer of this status and these words means for the caller."""
+def verdict_on(status: int, fault: Fault, *, is_json: bool = True) -> RefusalVerdict:
+    """Return how a refusal with this status and these words is told to the caller."""
     if fault.clears_in_seconds is not None:
         return _LIMITED
     is_status_plain = status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)
@@ -246,15 +246,15 @@ def _is_about_account(fault: Fault) -> bool:
     return bool(_ABOUT_ACCOUNT.search(said)) and not _SUSPICION.search(said)
 
 
-def _page_verdict(status: int) -> Verdict:
-    """Only limits keep their meaning on a page: all else is said by the network, not the backend."""
+def _page_verdict(status: int) -> RefusalVerdict:
+    """Return the verdict on a page; only limits keep their meaning, as the network sent it."""
     if status == HTTPStatus.UNAUTHORIZED:
         return _PAGE
     return _BY_STATUS.get(status, _PAGE)
 
 
 def object_in(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object that an error body is, None if it is none; a bare text is a `detail`."""
+    """Return the JSON object of an error body, None if there is none; bare text becomes `detail`."""
     try:
         obj = orjson.loads(body.removeprefix(b"\xef\xbb\xbf").strip())
     except orjson.JSONDecodeError:

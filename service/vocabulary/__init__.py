@@ -1,4 +1,4 @@
-"""The records of every border, the error tree, credentials, JSON as it is sent.
+"""The records that pass between rooms, the error tree, credentials, and JSON as it is sent.
 
 It imports nothing of ours.
 """

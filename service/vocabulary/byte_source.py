@@ -1,4 +1,4 @@
-"""Where the bytes of a stored file are: on this machine's disk, or in a store beyond it."""
+"""Where the bytes of a stored file are: on this machine's disk, or in a remote store."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,18 +9,18 @@ from service.vocabulary.errors import StorageError
 
 
 class RemoteContent(Protocol):
-    """The bytes of a stored file that is on no disk of this machine; they never change."""
+    """A stored file in a remote store; its bytes never change."""
 
     @property
     def size_bytes(self) -> int:
-        """How many there are."""
+        """The size of the file."""
 
     @property
     def made_at(self) -> float:
-        """When they were stored, in seconds since 1970."""
+        """When the file was stored, in seconds since 1970."""
 
     def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes from `start` up to `end`, which is not among them.
+        """Yield the bytes from `start` up to, but not including, `end`.
 
         Raises:
             FileNotFoundError: the file is gone.
@@ -32,7 +32,7 @@ Content = Path | RemoteContent
 
 
 async def read_all(content: Content) -> bytes:
-    """Return the bytes, all in memory.
+    """Return all the bytes of a stored file, in memory.
 
     Raises:
         StorageError: they cannot be read any more.

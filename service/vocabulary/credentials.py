@@ -19,8 +19,8 @@ PASS_THROUGH_PREFIXES = ("fk-", "pk-")  # share and pool tokens of proxies (prot
 CODEX_PREFIX = "codex:"  # says of any token that it is for Codex's back end (spec 14.1)
 _AUTH_CLAIM = "https://api.openai.com/auth"  # what a token says of its account (codex 1.3)
 _JWT = re.compile(r"[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*")
-# ASCII without the comma that separates the account id: what an HTTP header can carry. No token
-# has a space, but keys that people make up where any will do.
+# ASCII that an HTTP header can carry, without the comma, which separates the account id. Real
+# tokens have no spaces, but keys that people make up for a gateway without checks may.
 _TOKEN = re.compile(r"[ -+\--~]{1,8192}")
 _ACCOUNT_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _MAX_PLAN_CHARS = 64
@@ -29,7 +29,7 @@ _HOW = "Send 'Authorization: Bearer <refresh_token or access_token>'."
 
 
 class TokenKind(StrEnum):
-    """What has to happen with a token before it can be used."""
+    """The step that a token needs before it can be used."""
 
     ACCESS = "access"
     PASS_THROUGH = "pass_through"  # noqa: S105 - the name of a kind
@@ -46,14 +46,16 @@ class UpstreamKind(StrEnum):
 class Credential(Struct, frozen=True, repr_omit_defaults=True):
     """What the caller sent: a token and, for Team accounts, an account id.
 
-    For a gateway key it is what is stored with it. Then `gateway_key` is the key's hash,
-    and `models` are the names that it may ask for, any if there are none.
+    For a gateway key these are the token and account id stored with it. `gateway_key` is then the
+    key's hash, `models` are the names that it may ask for (empty: any), and `stored_account` is the
+    id of the account that signed in here, if the key stands for one.
     """
 
     token: str
     account_id: str | None = None
     gateway_key: str | None = None
     models: tuple[str, ...] = ()
+    stored_account: str | None = None
 
     @property
     def bare_token(self) -> str:
@@ -62,8 +64,10 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
 
     @property
     def kind(self) -> TokenKind:
-        """Tell access tokens from refresh tokens by their form."""
+        """Tell access tokens from refresh tokens by their form; a login always gives the latter."""
         token = self.bare_token
+        if self.stored_account is not None:
+            return TokenKind.REFRESH
         if token.startswith(ACCESS_PREFIX) or _JWT.fullmatch(token):
             return TokenKind.ACCESS
         if token.startswith(PASS_THROUGH_PREFIXES) and token == self.token:
@@ -77,22 +81,24 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
 
     @property
     def account(self) -> str:
-        """A hash of token and account id: the name of this credential's slots, queue and caches.
+        """A hash of token and account id that names this credential's slots, queue and caches.
 
-        An account id alone names none of them, since anybody may claim one: two members of a
-        Team have slots of their own.
+        The token is part of it because any caller may claim any account id; so two members of a
+        Team have slots of their own. A stored account keeps its name, however often it signs in.
         """
-        # Without an account id it is the fingerprint, under which state of earlier versions is.
+        if self.stored_account is not None:
+            return fingerprint(f"stored account,{self.stored_account},")  # two commas: unique
+        # Without an account id it is the plain fingerprint, as in the state of earlier versions.
         return (
             fingerprint(f"{self.token},{self.account_id}") if self.account_id else self.fingerprint
         )
 
     @property
     def owner(self) -> str:
-        """Return a hash of token and account id: whose files a stored file is among.
+        """Return the hash under which this credential's stored files are kept.
 
-        A gateway key owns by itself, so that keys of one credential see nothing of each other,
-        nor of whoever sends that credential's token.
+        A gateway key is an owner of its own: keys that share a credential do not see each other's
+        files, nor do they see those of a caller who sends that credential's token.
         """
         if self.gateway_key is not None:
             return fingerprint(f"gateway key {self.gateway_key}")  # a hash, which has no comma
@@ -105,7 +111,7 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
 
 
 class Caller(Struct, frozen=True):
-    """Whom to act as, with which upstream. `account` is that of the credential, see there."""
+    """The access token to act with, and its upstream; `account` is `Credential.account`."""
 
     access_token: str
     account_id: str | None
@@ -122,11 +128,11 @@ ALL_KINDS = frozenset(UpstreamKind)
 
 
 class UpstreamChoice(Struct, frozen=True):
-    """Which upstream a request goes to: its credential decides, as it was sent (spec 14.1).
+    """The rule that picks a request's upstream by its credential, as it was sent (spec 14.1).
 
-    `codex_client_id` is that of the access tokens which Codex's login makes, `takes_refresh`
-    tells that plain refresh tokens are of that login as well (`tokens.provider: codex`), and
-    `taken` are the upstreams that this gateway has.
+    `codex_client_id` is the client id in access tokens of Codex's login, `takes_refresh` tells that
+    plain refresh tokens are of that login as well (`tokens.provider: codex`), and `taken` are the
+    upstreams that this gateway has.
     """
 
     codex_client_id: str
@@ -166,25 +172,25 @@ _NOT_TAKEN = {
 
 
 class TokenAccount(Struct, frozen=True):
-    """What an access token says of its account; nobody has checked it (codex 1.3)."""
+    """What an access token claims about its account; the claims are not verified (codex 1.3)."""
 
     account_id: str = ""
     plan: str = ""
     is_fedramp: bool = False
 
 
-@lru_cache(maxsize=1024)  # 0.1 ms for each request of an access token else
+@lru_cache(maxsize=1024)  # without the cache, 0.1 ms for each request with an access token
 def claims_of(access_token: str) -> Mapping[str, Any]:
-    """Return what a JWT says, unchecked; nothing of a token that cannot be read."""
+    """Return the claims of a JWT, unverified; empty when it cannot be decoded."""
     try:
         claims = jwt.decode(access_token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError, RecursionError):
-        return {}  # whatever a caller sends as a token must not be a fault of ours
+        return {}  # callers may send any text as a token; that is no error of ours
     return claims
 
 
 def account_in(access_token: str) -> TokenAccount:
-    """Return what an access token says of its account."""
+    """Return the account that an access token claims, unverified."""
     claim = claims_of(access_token).get(_AUTH_CLAIM)
     told = claim if isinstance(claim, dict) else {}
     account_id, plan = told.get("chatgpt_account_id"), told.get("chatgpt_plan_type")
@@ -237,7 +243,7 @@ def read_credential(
 
 
 def _refuse_misplaced_key(token: str, account: str) -> None:
-    """Refuse a gateway key that is not where and how it should be: it would be sent to others."""
+    """Refuse a gateway key in the wrong place or form, which would be passed on to others."""
     rest = token.removeprefix(GATEWAY_KEY_PREFIX)
     if GATEWAY_KEY_PREFIX in f"{rest},{account}".lower():
         message = (

@@ -62,7 +62,7 @@ from service.vocabulary.events import BodyEnd, Failure, Outcome, TurnEnded
 
 
 class Phase(StrEnum):
-    """How far the upstream said that it had come."""
+    """How far the upstream has announced the end of the turn."""
 
     OPEN = auto()
     HANDED_OFF = auto()  # the answer goes on in another body, which is not read yet
@@ -73,7 +73,7 @@ class Phase(StrEnum):
 
 
 class Word(StrEnum):
-    """What an upstream says of the end."""
+    """A signal of the upstream that moves the `Phase`."""
 
     HAND_OFF = auto()
     FOLLOWED = auto()  # what was handed off is being read, or cannot be
@@ -98,21 +98,21 @@ PHASES: dict[Phase, dict[Word, Phase]] = {
 
 
 class Seen(Flag):
-    """What was seen of a turn."""
+    """What a turn has shown so far."""
 
     EVENTS = auto()  # a message, or the name of a conversation
     REASONING = auto()
     TEXT = auto()
     PICTURE = auto()
-    CALL = auto()  # of a function of the caller's
+    CALL = auto()  # a call of one of the caller's functions
     REFUSAL = auto()
-    ITEM = auto()  # of a tool that the upstream runs itself
+    ITEM = auto()  # the item of a tool that the upstream runs itself
     LIMIT = auto()  # the upstream's own token limit
     WORDS = auto()  # lines that are no events: often a proxy's own words
-    CONVERSATION = auto()  # its name
+    CONVERSATION = auto()  # the upstream has named the conversation
     DRAWING = auto()  # signs of a picture that comes later
-    MISSED = auto()  # why nothing came: a tool failed, or a wait was in vain
-    WAITING = auto()  # what comes later is waited for, so that nothing said so far is the end
+    MISSED = auto()  # why no answer came: a tool failed, or a wait was in vain
+    WAITING = auto()  # more is waited for, so that nothing said so far is the end
 
 
 NOTHING = Seen(0)
@@ -120,7 +120,7 @@ VISIBLE = Seen.TEXT | Seen.PICTURE | Seen.CALL | Seen.REFUSAL | Seen.ITEM
 
 
 class Closing(StrEnum):
-    """What closes a turn within a body."""
+    """An event inside a body that ends the turn by itself."""
 
     BLOCKED = auto()  # by moderation
     CONSENT = auto()  # a GPT's action waits for a consent that cannot be given here
@@ -136,7 +136,7 @@ ANY_PHASE = ENDED | UNENDED
 
 
 class Told(StrEnum):
-    """How a caller is told of an ending."""
+    """The way in which a caller learns of an ending."""
 
     FINISH = auto()  # by a finish reason
     STATUS = auto()  # by the true status, as long as the head is not out
@@ -145,9 +145,9 @@ class Told(StrEnum):
 
 
 class Pattern(Struct, frozen=True, kw_only=True):
-    """What has to be seen: closed by one of these, in one of these phases.
+    """The conditions of one row: closed by one of these, in one of these phases.
 
-    Of `has` one flag is enough, if there are any; of `lacks` none may be there.
+    Of the flags in `has` one is enough (none: no condition); none of those in `lacks` may be set.
     """
 
     closed_by: tuple[Closed, ...] = ()
@@ -156,7 +156,7 @@ class Pattern(Struct, frozen=True, kw_only=True):
     lacks: Seen = NOTHING
 
     def fits(self, closed_by: Closed, phase: Phase, seen: Seen) -> bool:
-        """Tell whether this is what was seen."""
+        """Tell whether a turn in this state meets the conditions."""
         return (
             closed_by in self.closed_by
             and phase in self.phases
@@ -168,9 +168,10 @@ class Pattern(Struct, frozen=True, kw_only=True):
 class Ending(Struct, frozen=True, kw_only=True):
     """One way to end: one row of the table.
 
-    With a `finish_reason` the caller gets an answer; with an `error` that error, with `words` for
-    its message; with neither, the error that the upstream told. `raised` has the errors that end a
-    turn like this when they are raised before its first event.
+    A row with a `finish_reason` gives the caller an answer. A row with an `error` gives that error,
+    with `words` as its message. A row with neither gives the error that the upstream reported.
+    `raised` lists the exceptions that end a turn in this way when they are raised before its first
+    event.
     """
 
     outcome: Outcome
@@ -182,7 +183,7 @@ class Ending(Struct, frozen=True, kw_only=True):
 
     @property
     def told(self) -> Told:
-        """How a caller is told."""
+        """The way in which the caller learns of this ending."""
         if self.finish_reason is not None:
             return Told.FINISH
         by_outcome = {Outcome.REFUSED: Told.STATUS, Outcome.ABANDONED: Told.NOBODY}
@@ -196,13 +197,13 @@ class Ending(Struct, frozen=True, kw_only=True):
         counts: dict[str, int] | None = None,
         samples: dict[str, str] | None = None,
     ) -> TurnEnded:
-        """Return the record that ends a turn like this.
+        """Return the record that ends a turn in this way.
 
         Args:
-            message: for the caller, in place of `words`.
-            failure: what the upstream told, for endings without an error of their own.
+            message: shown to the caller in place of `words`.
+            failure: the upstream's own error, for rows without an `error`.
             counts: what was counted during the turn.
-            samples: of some kinds that were counted.
+            samples: one example each of some kinds that were counted.
         """
         if failure is None and self.error is not None:
             failure = self.error(message or self.words).failure()
@@ -298,12 +299,12 @@ CUT = Ending(
     raised=(UpstreamCutError,),
 )
 
-# --- decided elsewhere ------------------------------------------------------------------
+# --- not decided by this table -----------------------------------------------------------
 
 REFUSED = Ending(
     outcome=Outcome.REFUSED, raised=(UpstreamRefusedError, QueueFullError, AuthError, RequestError)
 )
-UNMET = Ending(outcome=Outcome.FAILED)  # a demand, even by the second answer
+UNMET = Ending(outcome=Outcome.FAILED)  # the second answer did not meet the caller's demand either
 GONE = Ending(outcome=Outcome.ABANDONED)
 
 TABLE = (
@@ -315,14 +316,14 @@ TABLE = (
 
 
 def outcome_of(error: ServiceError) -> Outcome:
-    """Return how a turn ended that raised this before its first event."""
+    """Return the outcome of a turn that raised this error before its first event."""
     return next((row.outcome for row in TABLE if isinstance(error, row.raised)), Outcome.FAILED)
 
 
 class TurnState:
-    """How far one turn has come, and what was seen of it.
+    """How far one turn has come, and what it has shown.
 
-    `phase` and `seen` are read by whoever needs them and changed by these methods only.
+    Any stage may read `phase` and `seen`; only these methods change them.
     """
 
     def __init__(self) -> None:
@@ -331,11 +332,11 @@ class TurnState:
 
     @property
     def is_over(self) -> bool:
-        """Whether the turn has ended: what comes now is no part of it."""
+        """Whether the turn has ended; later events are no part of it."""
         return self.phase is Phase.OVER
 
     def hear(self, word: Word) -> None:
-        """Take what the upstream says of the end."""
+        """Move the phase by a signal of the upstream."""
         self.phase = PHASES[self.phase].get(word, self.phase)
 
     def see(self, what: Seen) -> None:
@@ -343,11 +344,11 @@ class TurnState:
         self.seen |= what
 
     def forget(self, what: Seen) -> None:
-        """Note that this does not hold any more."""
+        """Clear a flag that does not hold any more."""
         self.seen &= ~what
 
     def fits(self, pattern: Pattern, closed_by: Closed) -> bool:
-        """Tell whether a pattern fits a turn that is closed by this now."""
+        """Tell whether a pattern fits if this closes the turn now."""
         return pattern.fits(closed_by, self.phase, self.seen)
 
     def end(self, closed_by: Closed) -> Ending:

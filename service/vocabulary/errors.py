@@ -107,30 +107,30 @@ class MethodNotAllowedError(RequestError):
 
 
 class UpgradeRequiredError(RequestError):
-    """The caller wants a WebSocket, and there is none; HTTP has a status for it that clients know."""
+    """The caller wants a WebSocket, which is not offered; clients know the status 426."""
 
     status = 426
     code = "upgrade_required"
 
 
 class BodySizeError(RequestError):
-    """The body is over a limit of ours."""
+    """The body is larger than a limit of this gateway."""
 
     status = 413
     code = "body_size_exceeded"
 
 
 class UnmetDemandError(RequestError):
-    """The model would not call as it was told to, or not write the JSON that was asked for.
+    """The model did not make the required call, or did not write the JSON that was asked for.
 
-    It is the caller's to change: asked again, the model would be no better, and what
-    is not 400 would be asked again by every client.
+    It is a 400 because the caller has to change the request: the model has failed twice already,
+    and clients retry every other status by themselves.
     """
 
     code = "tool_use_failed"
 
 
-# LiteLLM tells a dead key from a wrong request by OpenAI's own words, not by the status.
+# LiteLLM tells a dead key from a wrong request by OpenAI's own sentence, not by the status.
 WRONG_KEY = "Incorrect API key provided."
 
 
@@ -151,7 +151,7 @@ class SlowBodyError(ServiceError):
 
 
 class KeyScopeError(ServiceError):
-    """The gateway key is good, but not for this."""
+    """The gateway key is valid, but not allowed to do this."""
 
     status = 403
     type = "permission_error"
@@ -167,7 +167,7 @@ class QueueFullError(ServiceError):
 
 
 class KeyLimitError(ServiceError):
-    """The gateway key asks more often, or more at once, than it may."""
+    """The gateway key has reached its limit of requests per minute or at once."""
 
     status = 429
     type = "rate_limit_error"
@@ -175,7 +175,7 @@ class KeyLimitError(ServiceError):
 
 
 class OverloadedError(ServiceError):
-    """This gateway has as many requests as it takes at once."""
+    """This gateway already serves as many requests as it takes at once."""
 
     status = 503
     code = "server_overloaded"
@@ -200,7 +200,7 @@ class EmptyResponseError(UpstreamError):
 
 
 class UpstreamCutError(UpstreamError):
-    """The upstream's body ended before the answer did."""
+    """The upstream's body ended before the answer was complete."""
 
     code = "upstream_cut"
 
@@ -217,10 +217,10 @@ class UpstreamTimeoutError(UpstreamError):
 
 
 class UpstreamRefusedError(UpstreamError):
-    """The upstream answered with an error status; `failure` is already mapped.
+    """The upstream answered with an error status, already translated in `failure`.
 
-    `upstream_status` is what it answered, for retries and cool-downs, and
-    `is_page` tells that the body was a CDN's page.
+    `upstream_status` is the original status, for retries and cool-downs; `is_page` tells that the
+    body was a CDN's page.
     """
 
     def __init__(self, failure: Failure, upstream_status: int, *, is_page: bool = False) -> None:
@@ -250,7 +250,7 @@ class TokenServiceError(ServiceError):
 
 
 class UnconfirmedError(ServiceError):
-    """The upstream cannot be asked now whether it accepts this credential."""
+    """The upstream cannot be asked at present whether it accepts this credential."""
 
     status = 503
     type = "upstream_error"
@@ -271,11 +271,11 @@ class StorageError(ServiceError):
 
 
 class LockTimeoutError(StorageError):
-    """A lock that all processes share could not be had in time; no caller sees it as it is."""
+    """A lock of all processes was not free in time; callers see a translation of it."""
 
 
 class StorageFullError(StorageError):
-    """This machine's disk is full: its operator has to make room, a second try would not help."""
+    """This machine's disk is full; a retry will not help until the operator makes room."""
 
     status = 507
     code = "insufficient_storage"

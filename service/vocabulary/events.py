@@ -17,7 +17,7 @@ from service.vocabulary.native import NativeDelta, PictureFacts
 
 
 class Failure(Struct, frozen=True):
-    """An error as the caller sees it; `is_final`: asking again is in vain, whatever the status."""
+    """An error as the caller sees it; `is_final`: a retry is in vain, whatever the status."""
 
     status: int
     message: str
@@ -34,14 +34,14 @@ class SentHistory(Struct, frozen=True):
     message_ids: frozenset[str] = frozenset()
     assistant_texts: frozenset[str] = frozenset()
     file_ids: frozenset[str] = frozenset()
-    wants_previews: bool = False  # its caller looks at pictures before they are done
+    wants_previews: bool = False  # the caller wants pictures before they are done
 
 
 # --- bytes -> Frame -----------------------------------------------------------
 
 
 class Frame(Struct, frozen=True, gc=False):
-    """One dispatched server-sent event; `stray` is a line of no field, to be counted and quoted."""
+    """One dispatched server-sent event; `stray` is a line that is no field, counted and quoted."""
 
     name: str
     data: bytes
@@ -78,7 +78,7 @@ class Message(Struct, frozen=True):
 
 
 class ConversationNamed(Struct, frozen=True):
-    """The conversation that this turn belongs to; sent when first seen or changed."""
+    """The id of the turn's conversation; sent when it is first seen or changes."""
 
     conversation_id: str
 
@@ -103,7 +103,7 @@ class InputEchoed(Struct, frozen=True, gc=False):
 
 
 class ModelNamed(Struct, frozen=True, gc=False):
-    """`server_ste_metadata`: the model that answers, and what for (`text`, `image gen`, …)."""
+    """`server_ste_metadata`: the model that answers, and its use (`text`, `image gen`, …)."""
 
     slug: str
     use_case: str = ""
@@ -116,7 +116,7 @@ class Moderated(Struct, frozen=True, gc=False):
 
 
 class ResumeOffered(Struct, frozen=True):
-    """The credential of `f/conversation/resume`; never leaves `upstream/`."""
+    """The credential of `f/conversation/resume`; it never leaves `upstream/`."""
 
     token: str
 
@@ -127,11 +127,11 @@ class ResumeOffered(Struct, frozen=True):
 
 
 class HandedOff(Struct, frozen=True, gc=False):
-    """`stream_handoff`: the answer goes on elsewhere (protocol 4.6)."""
+    """`stream_handoff`: the answer continues in another body (protocol 4.6)."""
 
 
 class WebSocketHandOff(Struct, frozen=True, gc=False):
-    """The 2024 hand-off to a WebSocket (protocol 4.4), which is not followed."""
+    """The hand-off to a WebSocket of 2024 (protocol 4.4), which is not followed."""
 
 
 class StreamCompleted(Struct, frozen=True, gc=False):
@@ -150,7 +150,7 @@ class UpstreamFault(Struct, frozen=True):
 
 
 class Unknown(Struct, frozen=True, gc=False):
-    """Something this version does not know, for counting; `kind` is bounded in length."""
+    """An event that this version does not know, to be counted; `kind` is bounded in length."""
 
     kind: str
     sample: str = ""
@@ -162,14 +162,14 @@ class BodyEnd(StrEnum):
     CLEAN = "clean"
     CUT = "cut"
     SILENT = "silent"
-    BROKEN = "broken"  # not what was promised: an event over the size limit
-    UNRESUMED = "unresumed"  # no body: what was handed off cannot be followed
-    WAITED = "waited"  # no body: the wait for what comes later is over
+    BROKEN = "broken"  # a protocol error, such as an event over the size limit
+    UNRESUMED = "unresumed"  # no body: the hand-off cannot be followed
+    WAITED = "waited"  # no body: the wait for a later answer is over
     SHUTDOWN = "shutdown"  # this gateway is being stopped
 
 
 class BodyEnded(Struct, frozen=True):
-    """Always the last event of a turn. `detail` is a sentence for the caller."""
+    """The last event of every turn. `detail` is a sentence for the caller."""
 
     how: BodyEnd
     detail: str = ""
@@ -202,52 +202,39 @@ class Source(Struct, frozen=True):
     title: str
 
 
-class Reference(Struct, frozen=True):
-    """One entry of `metadata.citations` or `metadata.content_references`.
-
-    `matched_text` is the marker it belongs to (empty when unknown), `index` the
-    `cited_message_idx`, `file_index` the pair (retrieval turn, file index),
-    `start` the code-point offset of the marker in the message's raw text.
-    `text` is the Markdown that replaces a private-use marker; it is final when
-    `is_complete`.
-    """
-
-    matched_text: str
-    index: int | None
-    file_index: tuple[int, int] | None
-    start: int
-    text: str
-    sources: tuple[Source, ...]
-    is_complete: bool
-
-
 class AnswerStarted(Struct, frozen=True, gc=False):
-    """A visible message begins; texts up to the next one belong to it."""
+    """A visible message begins; all answer text up to the next one belongs to it."""
 
     message_id: str
 
 
 class AnswerText(Struct, frozen=True, gc=False):
-    """Visible text nobody has seen yet, its markers still inside."""
+    """New visible text, with its markers still inside."""
 
     text: str
 
 
-class ReferencesKnown(Struct, frozen=True):
-    """All references of the current answer, replacing those known before."""
+class AnswerBlock(Struct, frozen=True, gc=False):
+    """A whole message that is code or a document for the reader, fenced where Markdown is shown.
+
+    `language` is the fence's, empty when unknown; only a document has a `title`.
+    """
 
     message_id: str
-    references: tuple[Reference, ...]
+    language: str
+    text: str
+    title: str = ""
+    is_document: bool = False
 
 
 class ReasoningText(Struct, frozen=True, gc=False):
-    """Reasoning text nobody has seen yet."""
+    """New reasoning text."""
 
     text: str
 
 
 class ToolCallText(Struct, frozen=True, gc=False):
-    """Text of a tool call. All with one `message_id` form one block."""
+    """Text of a tool call; all pieces with one `message_id` form one block."""
 
     message_id: str
     language: str
@@ -256,13 +243,13 @@ class ToolCallText(Struct, frozen=True, gc=False):
 
 
 class ToolResult(Struct, frozen=True, gc=False):
-    """What a tool printed, whole, with `<<ImageDisplayed>>` still inside."""
+    """The whole output of a tool, with `<<ImageDisplayed>>` still inside."""
 
     text: str
 
 
 class FunctionCallStarted(Struct, frozen=True, gc=False):
-    """The model calls a function; `index` counts calls from 0, of a custom one the input is text."""
+    """The model calls a function; `index` counts from 0. A custom tool takes text, not JSON."""
 
     index: int
     call_id: str
@@ -272,49 +259,49 @@ class FunctionCallStarted(Struct, frozen=True, gc=False):
 
 
 class FunctionArguments(Struct, frozen=True, gc=False):
-    """Text of the arguments of the call of this `index`: JSON, but for a custom tool's input."""
+    """A piece of the arguments of call `index`: JSON text, or the plain input of a custom tool."""
 
     index: int
     text: str
 
 
 class TextSpent(Struct, frozen=True):
-    """Text beside the answer that counts as usage only; `sent` has one entry for each message."""
+    """Text outside the answer that only counts as usage; `sent` has one entry per message."""
 
     sent: tuple[str, ...]
     received: str
 
 
 class NoticeKind(StrEnum):
-    """Why a line of ours stands in the answer."""
+    """Why the gateway put a line of its own into the answer."""
 
-    CONSENT = "consent"  # a GPT action asks for a consent nobody can give here
+    CONSENT = "consent"  # a GPT action asks for a consent that cannot be given here
     TOOL_ERROR = "tool_error"
 
 
 class Notice(Struct, frozen=True, gc=False):
-    """One line for the caller that is not the model's."""
+    """One line of the gateway's own within the answer."""
 
     kind: NoticeKind
     text: str
 
 
 class AssetKind(StrEnum):
-    """What is to be fetched."""
+    """The kind of asset to fetch."""
 
     PICTURE = "picture"
     FILE = "file"
 
 
 class LinkForm(StrEnum):
-    """How a sandbox file stands in the text."""
+    """How the link to a sandbox file is written in the text."""
 
-    TARGET = "target"  # `](sandbox:/path)`: the label is out already
+    TARGET = "target"  # `](sandbox:/path)`, whose label has been sent already
     BARE = "bare"  # `sandbox:/path`
 
 
 class AssetWanted(Struct, frozen=True):
-    """A request to fetch something; the asset stage answers it with `AssetReady`.
+    """A request to fetch a picture or file; the asset stage answers it with `AssetReady`.
 
     For a picture `pointer` is `file-service://…` or `sediment://…`; for a file
     it is the path in the sandbox.
@@ -329,34 +316,36 @@ class AssetWanted(Struct, frozen=True):
     width: int | None = None
     height: int | None = None
     is_preview: bool = False  # a better picture may follow
-    facts: PictureFacts | None = None  # of a picture that came with the answer itself
+    facts: PictureFacts | None = None  # of a picture that was sent inside the answer itself
 
 
 class AssetReady(Struct, frozen=True):
-    """The answer to `AssetWanted`: a link, or why there is none."""
+    """The answer to `AssetWanted`: a link, or the reason why there is none."""
 
     wanted: AssetWanted
     url: str
     name: str = ""
     media_type: str = ""
     problem: str = ""
-    fault: Failure | None = None  # when it is this gateway's own, such as a full disk
+    fault: Failure | None = None  # the gateway's own failure, such as a full disk
 
 
 class Cited(Struct, frozen=True):
-    """A citation at this place of the text.
+    """A marker at this place of the text: a citation, a word of the sentence or a formula.
 
-    `text` is its Markdown, empty for one that was removed; `slot` names the
-    place so that `CitationResolved` can still add sources to it.
+    `text` is its Markdown, empty for one that is removed, and `words` replace it where citations
+    are not shown; `slot` numbers the place, so that a later `CitationResolved` can add sources to
+    it.
     """
 
     slot: int
     text: str
     sources: tuple[Source, ...]
+    words: str = ""
 
 
 class CitationResolved(Struct, frozen=True):
-    """Sources that arrived after their place in the text had gone out."""
+    """Sources that arrived after the text around their citation was sent."""
 
     slot: int
     sources: tuple[Source, ...]
@@ -378,18 +367,19 @@ class Outcome(StrEnum):
 
 
 class TurnFacts(Struct, frozen=True, gc=False):
-    """What is known of the turn besides its text; sent again whenever one of them changes."""
+    """What is known of the turn besides its text; `cache_key` is the talk's in the upstream's cache."""
 
     conversation_id: str | None = None
     message_id: str | None = None
     upstream_model: str | None = None
+    cache_key: str = ""
 
 
 class ResumeWanted(Struct, frozen=True):
-    """The body ended with a hand-off pending: the turn goes on in another body.
+    """The body ended with a hand-off pending: the turn continues in another body.
 
-    `token` is the credential of the resume, or None when none was offered.
-    Answered in `upstream/`, which feeds the other body into the same stages.
+    `token` is the credential of the resume, or None when none was offered. `upstream/` answers it
+    by feeding the other body into the same stages.
     """
 
     conversation_id: str | None
@@ -402,33 +392,37 @@ class ResumeWanted(Struct, frozen=True):
 
 
 class PictureWanted(Struct, frozen=True):
-    """The body ended, a picture comes later; answered in `upstream/`, like `ResumeWanted`."""
+    """The body ended and a picture will come later; answered in `upstream/`, like `ResumeWanted`."""
 
     conversation_id: str | None
     task_ids: frozenset[str] = frozenset()
 
 
 class AnswerWanted(Struct, frozen=True):
-    """The stored conversation may get the answer; answered in `upstream/`, like `ResumeWanted`."""
+    """The answer may still reach the stored conversation; `upstream/` looks there."""
 
     conversation_id: str
-    is_over: bool  # the upstream called the turn complete, though nothing visible had come
+    is_over: bool  # the upstream called the turn complete, although nothing visible had come
 
 
 class TurnEnded(Struct, frozen=True):
-    """Always the last delta. `finish_reason` is None exactly when there is a `failure`."""
+    """The last delta of every turn. `finish_reason` is None exactly when there is a `failure`.
+
+    `stop_sequence` is the caller's stop string that ended the answer, if one did.
+    """
 
     outcome: Outcome
     finish_reason: str | None
     failure: Failure | None = None
     counts: dict[str, int] = field(default_factory=dict)  # unknown events, rewrites, … by kind
-    samples: dict[str, str] = field(default_factory=dict)  # of some kinds; they quote the upstream
+    samples: dict[str, str] = field(default_factory=dict)  # examples; they quote the upstream
+    stop_sequence: str | None = None
 
 
 Delta = (
     AnswerStarted
     | AnswerText
-    | ReferencesKnown
+    | AnswerBlock
     | ReasoningText
     | ToolCallText
     | ToolResult

@@ -1,10 +1,10 @@
-"""What an answer of typed items says beyond text: the kinds that only Codex's back end knows (codex 3).
+"""Deltas of answers made of typed items, which only Codex's back end sends (codex 3).
 
     CodexEvent -> Delta -> Rendered
 
-They are deltas and pass rendering as they are, but for two: `PictureMade` is stored on the way
-and goes on as `AssetReady`, and `LimitsKnown` is for the gateway itself. An answer that has them
-names its items in full; one without them, the website's, is text that a dialect cuts by itself.
+They pass rendering unchanged, with two exceptions: `PictureMade` is stored on the way and continues
+as `AssetReady`, and `LimitsKnown` is for the gateway itself. An answer with these deltas states
+each of its items; the website's answers are text, which each dialect cuts into items itself.
 """
 
 from enum import StrEnum
@@ -13,8 +13,8 @@ from typing import Any
 from msgspec import Struct
 
 
-class Phase(StrEnum):
-    """What a message is for: words on the way, or the answer."""
+class MessagePhase(StrEnum):
+    """The purpose of a message: commentary on the way, or the answer."""
 
     COMMENTARY = "commentary"
     FINAL = "final_answer"
@@ -30,13 +30,13 @@ class MessageStarted(Struct, frozen=True, gc=False):
 
 
 class MessageEnded(Struct, frozen=True, gc=False):
-    """The message is whole; its `phase` is said again, for one that was told of it last."""
+    """The message is complete; `phase` is repeated, since it may be known only now."""
 
     phase: str = ""
 
 
 class TextAnnotated(Struct, frozen=True, gc=False):
-    """A page is cited by a range of the message under way, in code points of its text."""
+    """A page is cited for a range of the current message, in code points of its text."""
 
     start: int
     end: int
@@ -45,37 +45,37 @@ class TextAnnotated(Struct, frozen=True, gc=False):
 
 
 class RefusalText(Struct, frozen=True, gc=False):
-    """Words with which the model refuses, which nobody has seen yet."""
+    """New text with which the model refuses."""
 
     text: str
 
 
 class ReasoningStarted(Struct, frozen=True, gc=False):
-    """A piece of reasoning begins; parts and texts up to `ReasoningEnded` belong to it."""
+    """Reasoning begins; all parts and texts up to `ReasoningEnded` belong to it."""
 
 
 class ReasoningPart(Struct, frozen=True, gc=False):
-    """A part of the reasoning begins: of its summary, or of its very words."""
+    """A part of the reasoning begins: of its summary, or of its full text."""
 
     is_summary: bool = True
 
 
 class ReasoningEnded(Struct, frozen=True, gc=False):
-    """The reasoning is whole; `sealed` is what the back end alone can read, and takes back."""
+    """The reasoning is complete; `sealed` is its encrypted form, which only the back end can read."""
 
     sealed: str = ""
 
 
 class FunctionCallEnded(Struct, frozen=True, gc=False):
-    """The arguments of the call of this index are whole."""
+    """The arguments of the call of this index are complete."""
 
     index: int
 
 
 class ToolItemStarted(Struct, frozen=True):
-    """The model uses a tool of the back end's; `number` counts such uses from 0.
+    """The model uses one of the back end's own tools; `number` counts such uses from 0.
 
-    `item` is the back end's own object without its id, its `type` such as `web_search_call`.
+    `item` is the back end's object without its id; its `type` is, for example, `web_search_call`.
     """
 
     number: int
@@ -83,14 +83,14 @@ class ToolItemStarted(Struct, frozen=True):
 
 
 class ToolItemStep(Struct, frozen=True, gc=False):
-    """The use of a tool has come so far: `in_progress`, `searching`, `completed`."""
+    """The use of a tool has reached this state: `in_progress`, `searching` or `completed`."""
 
     number: int
     step: str
 
 
 class ToolItemEnded(Struct, frozen=True):
-    """The use of a tool is over; `item` as above, whole now."""
+    """The use of a tool is over; `item` is now complete."""
 
     number: int
     item: dict[str, Any]
@@ -103,14 +103,14 @@ class PictureStarted(Struct, frozen=True, gc=False):
 
 
 class PictureStep(Struct, frozen=True, gc=False):
-    """A picture has come so far: `in_progress`, `generating`, `completed`."""
+    """A picture has reached this state: `in_progress`, `generating` or `completed`."""
 
     number: int
     step: str
 
 
 class PicturePreview(Struct, frozen=True, gc=False):
-    """A picture as far as it is drawn, in base64; `index` counts the previews of one picture."""
+    """A preview of a picture, in base64; `index` counts the previews of one picture."""
 
     number: int
     index: int
@@ -118,14 +118,14 @@ class PicturePreview(Struct, frozen=True, gc=False):
 
 
 class PictureFacts(Struct, frozen=True):
-    """Which picture of an answer it is, and its size, quality, … as far as told."""
+    """The number of a picture within its answer, and its size, quality, … as far as known."""
 
     number: int
     details: dict[str, str] = {}
 
 
 class PictureMade(Struct, frozen=True):
-    """A picture that is ready, in base64."""
+    """A finished picture, in base64."""
 
     facts: PictureFacts
     content: str
@@ -133,15 +133,15 @@ class PictureMade(Struct, frozen=True):
 
 
 class PictureFailed(Struct, frozen=True, gc=False):
-    """No picture came of it."""
+    """A picture failed."""
 
     number: int
 
 
 class UsageKnown(Struct, frozen=True, gc=False):
-    """The tokens that the upstream itself has counted.
+    """The upstream's own token counts.
 
-    Those from its cache are part of the prompt's, those of reasoning part of the answer's.
+    Cached tokens are part of the prompt's, reasoning tokens part of the answer's.
     """
 
     prompt_tokens: int
@@ -160,10 +160,10 @@ class LimitWindow(Struct, frozen=True, gc=False):
 
 
 class LimitsKnown(Struct, frozen=True):
-    """How much of an account's allowance is used, as far as was told; it is never passed on.
+    """How much of an account's allowance is used, as the upstream reports it; not for callers.
 
-    `name` is empty for the general allowance, else that of a further one. `credits_balance` is the
-    upstream's own text, `has_credits` None where nothing was said.
+    `name` is empty for the general allowance, else names an additional one. `credits_balance` is
+    the upstream's own text, `has_credits` None where it said nothing.
     """
 
     windows: tuple[LimitWindow, ...] = ()

@@ -1,8 +1,8 @@
-"""The last border of the vocabulary: what an answer is to its caller, before a dialect encodes it.
+"""The last border of the vocabulary: the pieces of an answer that a dialect encodes.
+
+Rendering passes some kinds on unchanged; these are defined in `service/vocabulary/events.py`.
 
     Delta -> Rendered -> bytes for the caller
-
-The kinds that rendering passes on as they are come from `service/vocabulary/events.py`.
 """
 
 from msgspec import Struct
@@ -36,7 +36,7 @@ class ContentCited(Struct, frozen=True):
 
 
 class AssetLinked(Struct, frozen=True):
-    """A picture or file that the caller can fetch; data, its text came before."""
+    """A picture or file that the caller can fetch, for machines; its Markdown was sent before."""
 
     kind: AssetKind
     url: str
@@ -49,7 +49,7 @@ class AssetLinked(Struct, frozen=True):
 class TokenCounts(Struct, frozen=True):
     """The tokens of one request and its answer; `reasoning_tokens` are part of the answer's.
 
-    `cached_tokens` are part of the prompt's. `is_estimated`: they were counted here.
+    `cached_tokens` are part of the prompt's. `is_estimated`: they were counted by the gateway.
     """
 
     prompt_tokens: int
@@ -60,7 +60,7 @@ class TokenCounts(Struct, frozen=True):
 
     @property
     def total_tokens(self) -> int:
-        """Those of request and answer together."""
+        """The tokens of request and answer together."""
         return self.prompt_tokens + self.completion_tokens
 
 

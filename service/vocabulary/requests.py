@@ -1,4 +1,4 @@
-"""What a caller asks for, checked: the records between `handlers/` and `upstream/`."""
+"""Checked requests: the records that `handlers/` make and `upstream/` carries out."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,17 +10,16 @@ from service.vocabulary.byte_source import RemoteContent
 
 
 class TextPart(Struct, frozen=True):
-    """Plain text of a message; `is_refusal` of an answer's that refused."""
+    """Plain text of a message; `is_refusal` marks an earlier refusal of the model."""
 
     text: str
     is_refusal: bool = False
 
 
 class LocalFile(Struct, frozen=True):
-    """A file on this machine's disk, there for as long as the request lasts.
+    """A file on this machine's disk that lasts as long as the request.
 
-    `name` and `media_type` are what its sender said, cleaned; neither is a path
-    or to be believed.
+    `name` and `media_type` are the sender's claims, cleaned; `name` is not a path.
     """
 
     path: Path
@@ -31,7 +30,7 @@ class LocalFile(Struct, frozen=True):
 
 
 class Upload(Struct, frozen=True):
-    """A file that a caller left here for later requests; times in seconds since 1970."""
+    """A file that a caller uploaded for later requests; times in seconds since 1970."""
 
     id: str
     name: str
@@ -44,25 +43,25 @@ class Upload(Struct, frozen=True):
 
 
 class Used(Struct, frozen=True):
-    """How much an owner has left here."""
+    """How much an owner has stored here."""
 
     files: int
     size_bytes: int
 
 
 class RemoteFile(Struct, frozen=True):
-    """A file that was left here and is on no disk of this machine."""
+    """An uploaded file that is in a remote store."""
 
     upload: Upload
     content: RemoteContent
 
 
 class FilePart(Struct, frozen=True):
-    """A picture or file of a message: by URL, as data, by id, or received already.
+    """A picture or file of a message: by URL, as data, by id, or already received.
 
-    Exactly one of `url` (http or https), `data_url`, `file_id`, `local` and `remote` is
-    not empty. `path` is where it stands in the request, for errors, and `detail` how closely
-    a picture is to be looked at.
+    Exactly one of `url` (http or https), `data_url`, `file_id`, `local` and `remote` is not empty.
+    `path` is its place in the request, for errors (`messages[0].content[1].image_url`), and
+    `detail` how closely the model should look at a picture.
     """
 
     path: str
@@ -76,7 +75,7 @@ class FilePart(Struct, frozen=True):
 
 
 class CallPart(Struct, frozen=True):
-    """A call of a function that the model made earlier; `path` as above.
+    """A call of a function that the model made earlier; `path` as in `FilePart`.
 
     `arguments` is JSON text, or the input of a custom tool.
     """
@@ -90,7 +89,7 @@ class CallPart(Struct, frozen=True):
 
 
 class ResultPart(Struct, frozen=True):
-    """What came of a call; `name` is that of the function, where it was told again."""
+    """The result of a call; `name` is that of the function, where the caller repeated it."""
 
     call_id: str
     content: tuple[TextPart | FilePart, ...]
@@ -100,12 +99,12 @@ class ResultPart(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """All its text, joined by a line feed."""
+        """All text of the result, joined by line feeds."""
         return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
 
 
 class SealedPart(Struct, frozen=True):
-    """Earlier reasoning that only the back end it came from can read."""
+    """Encrypted earlier reasoning that only the back end that made it can read."""
 
     sealed: str
     summary: tuple[str, ...] = ()
@@ -118,7 +117,7 @@ class DrawnPart(Struct, frozen=True):
 
 
 class ItemPart(Struct, frozen=True):
-    """An item that means something only to a back end of the Responses API, without an id."""
+    """An item, without its id, that only a back end of the Responses API understands."""
 
     item: dict[str, Any]
 
@@ -129,7 +128,7 @@ Part = TextPart | FilePart | CallPart | ResultPart | SealedPart | DrawnPart | It
 class ChatMessage(Struct, frozen=True):
     """One message of the history; `role` is already one of the upstream's.
 
-    `phase` tells what an answer of several messages said on its way from what it said at last.
+    `phase` tells commentary of an earlier answer from its final message.
     """
 
     role: str
@@ -138,7 +137,7 @@ class ChatMessage(Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """All text parts, joined by a line feed."""
+        """All text parts, joined by line feeds."""
         return "\n".join(part.text for part in self.parts if isinstance(part, TextPart))
 
 
@@ -149,6 +148,7 @@ class Profile(StrEnum):
     BOT = "bot"
     RAW = "raw"
     ITEMS = "items"
+    BLOCKS = "blocks"
 
 
 CUSTOM_INPUT = "input"  # the only argument of a custom tool
@@ -159,7 +159,8 @@ class Function(Struct, frozen=True):
 
     `name` is what the model calls it by, `path` where that schema stands in the request, for
     errors. One of a namespace has its own name and the namespace beside it. A custom tool takes
-    one text, which the model writes as the argument `CUSTOM_INPUT`.
+    one text, which the model writes as the argument `CUSTOM_INPUT`. `is_strict` asks for arguments
+    that fit the schema without fail.
     """
 
     name: str
@@ -169,22 +170,24 @@ class Function(Struct, frozen=True):
     namespace: str = ""
     own_name: str = ""
     is_custom: bool = False
+    is_strict: bool = False
 
 
 class JsonFormat(Struct, frozen=True):
-    """JSON that the answer has to be: an object, or what fits a JSON Schema; `path` as above."""
+    """JSON that the answer has to be: an object, or what fits a JSON Schema; the rest as above."""
 
     path: str
     schema: dict[str, Any] | None = None
     name: str = ""
     description: str = ""
+    is_strict: bool = False
 
 
 class Demand(Struct, frozen=True):
-    """What an answer has to be besides words: calls of functions, JSON, or either.
+    """What an answer must contain besides words: calls of functions, JSON, or either.
 
-    `must_call`: an answer without a call is none. `is_legacy`: functions were asked
-    for in the form before `tools`, and calls are told in it.
+    `must_call`: an answer without a call is not accepted. `is_legacy`: functions came in the form
+    before `tools`, and calls are answered in it.
     """
 
     functions: tuple[Function, ...] = ()
@@ -195,11 +198,12 @@ class Demand(Struct, frozen=True):
 
 
 class Wishes(Struct, frozen=True):
-    """What a caller asks of the model besides words, as the Responses API has it (openai-wire 8).
+    """What a caller asks of the model besides words, in terms of the Responses API (openai-wire 8).
 
     Tools, choice and format are as they were sent, in that API's form; what an upstream cannot do
     of it is among the request's ignored fields. A text is empty, and a value None, where nothing
-    was asked for. `is_sealed_wanted`: the caller takes sealed reasoning along.
+    was asked for. `is_sealed_wanted`: the caller takes sealed reasoning along. `wants_search` and
+    `wants_picture`: an answer without is none, which an upstream of its own tools can be hinted at.
     """
 
     tools: tuple[dict[str, Any], ...] = ()
@@ -212,19 +216,20 @@ class Wishes(Struct, frozen=True):
     service_tier: str = ""
     cache_key: str = ""
     is_sealed_wanted: bool = False
+    wants_search: bool = False
+    wants_picture: bool = False
 
 
 class ChatRequest(Struct, frozen=True):
-    """A chat completion as asked for, after validation.
+    """A chat completion as requested, after validation.
 
-    `public_url` is the base of links to stored files, without a trailing slash;
-    `received_at` is a monotonic time in seconds; `needs_copies` asks for pictures
-    to be stored even where links of the upstream are handed out. Requests of one
-    credential with the same `idempotency_key` share a turn; those of one `queue_party` stand
-    in line for the account's slots as one. `wants_previews` asks for pictures before they
-    are done. `demand` is what an answer is held against where the model has to be told of it
-    in words, and `wishes` the same and more for an upstream that knows them. `asked_model` is
-    the name that the caller asked for where `model` stands in for it, as for `tts-1`.
+    `public_url` is the base of links to stored files, without a trailing slash; `received_at` is a
+    monotonic time in seconds; `needs_copies` stores pictures even where links of the upstream are
+    handed out. Requests of one credential with the same `idempotency_key` share a turn; those of
+    one `queue_party` take one place in the queue for the account's slots. `wants_previews` asks for
+    pictures before they are done. `demand` is checked against the answer of an upstream that must
+    be told of it in words; `wishes` are the same and more for an upstream that supports them.
+    `asked_model` is the caller's own name where `model` replaces it, as for `tts-1`.
     """
 
     request_id: str
@@ -252,8 +257,8 @@ class ChatRequest(Struct, frozen=True):
 class ModelInfo(Struct, frozen=True):
     """One entry of `GET /v1/models`; `created` in seconds.
 
-    The rest is what an upstream tells of a model, where it does: the tokens of its context, what
-    it takes in, such as `text` and `image`, and the words of effort that it knows.
+    The other fields are there where the upstream tells them: the context length in tokens, the
+    input kinds, such as `text` and `image`, and the names of effort levels.
     """
 
     id: str
@@ -265,16 +270,16 @@ class ModelInfo(Struct, frozen=True):
 
 
 class StoredMessage(Struct, frozen=True):
-    """An answer that the upstream has."""
+    """The place of an answer that the upstream has stored."""
 
     conversation_id: str
     message_id: str
 
 
 class SpeechOrder(Struct, frozen=True):
-    """What is to be heard, after validation; `voice` is one of the upstream's.
+    """A checked request for speech; `voice` is one of the upstream's.
 
-    Either a `message` that is there, or `text`, which the turn `chat` has repeated.
+    It reads either a stored `message`, or `text`, which the turn `chat` makes the model repeat.
     """
 
     voice: str

@@ -1,7 +1,7 @@
-"""JSON as it goes to callers: one line, safe for every reader, and the object that an error is.
+"""JSON as it goes to callers, and the error object.
 
-`openai-wire.md` 1 to 5 has the rules: a line stays under 64 KiB, because Go's scanner ends the
-stream at a longer one, and holds no raw line separators, because some readers split there.
+Each JSON text is one line under 64 KiB, because Go's scanner ends the stream at a longer one, and
+holds no raw U+2028 or U+2029, because some readers split there (`openai-wire.md` 1 to 5).
 """
 
 import json
@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType, structs
 
 from service.vocabulary.events import Failure
 
-# Of one chunk: where a lone surrogate forces ASCII, an emoji takes twelve bytes, so 60 of the 64 KB.
+# Per chunk: where a lone surrogate forces ASCII, an emoji takes twelve bytes, so 60 of the 64 KB.
 MAX_TEXT_CHARS = 5_000
 _LINE_ENDS = (
     ("\u0085".encode(), rb"\u0085"),
@@ -21,7 +21,7 @@ _LINE_ENDS = (
 
 
 class ErrorDetails(Struct, frozen=True):
-    """Why there is no answer. `partial` is the text that had arrived of one that broke off."""
+    """Why there is no answer. `partial` is the text that arrived before a failure."""
 
     message: str
     type: str
@@ -31,7 +31,7 @@ class ErrorDetails(Struct, frozen=True):
 
 
 class Error(Struct, frozen=True):
-    """What every failed request is answered with; the end of a stream that failed later."""
+    """The body of every failed request, and the last event of a stream that fails."""
 
     error: ErrorDetails
 
@@ -55,10 +55,10 @@ def error_of(failure: Failure, partial: str = "") -> Error:
 
 
 def error_frame(failure: Failure) -> bytes:
-    """Return the event that ends a stream in place of a finish; it has no `choices`."""
+    """Return the event that ends a failed stream; it has no `choices`."""
     return b"data: %b\n\n" % to_json(error_of(shortened(failure)))
 
 
 def shortened(failure: Failure) -> Failure:
-    """Return a failure whose message one line can hold."""
+    """Return the failure with its message short enough for one line."""
     return structs.replace(failure, message=failure.message[:MAX_TEXT_CHARS])

@@ -1,8 +1,9 @@
 """Names of stored pictures and files, the same in every store (spec 9).
 
-A name is 32 random hexadecimal digits and an extension; nothing that the
-upstream or a caller said becomes part of a path. Its extension is all that is
-kept about the kind of a file, so it decides the media type when it is served.
+    images/0f3c5a…9e.png        32 random hexadecimal digits and an extension
+
+Nothing that the upstream or a caller wrote becomes part of a path. The extension is all that is
+kept about the kind of a file, so it decides the media type when the file is served.
 """
 
 import re
@@ -30,7 +31,7 @@ _MORE_TYPES = {  # what ChatGPT makes and the standard library of Python 3.11 do
 
 
 def _media_types() -> MimeTypes:
-    types = MimeTypes(filenames=())  # and not the machine's own, which differ
+    types = MimeTypes(filenames=())  # without the machine's own tables, which differ
     for media_type, extension in _MORE_TYPES.items():
         types.add_type(media_type, extension)
     return types
@@ -40,30 +41,33 @@ _TYPES = _media_types()
 
 
 def new_name(name: str, media_type: str) -> str:
-    """Return a name that nobody can guess; of the given one only a sane extension is kept."""
+    """Return a new unguessable name, for example `0f3c5a…9e.png`.
+
+    It keeps the extension of the given name if that is short and plain.
+    """
     extension = _extension(name, media_type)
     stem = token_hex(16)
     return f"{stem}.{extension}" if extension else stem
 
 
 def is_name(folder: str, name: str) -> bool:
-    """Return whether a store may have made this name; both come from outside."""
+    """Tell whether folder and name, both untrusted, can name a stored file."""
     return folder in FOLDERS and _NAME.fullmatch(name) is not None
 
 
 def type_of(name: str) -> str:
-    """Return the media type that a name's extension stands for."""
+    """Return the media type for a name's extension, such as `image/png` for `….png`."""
     media_type, encoding = _TYPES.guess_type(name)
     return media_type if media_type and not encoding else "application/octet-stream"
 
 
 def is_inline(media_type: str) -> bool:
-    """Return whether a browser may show it."""
+    """Tell whether browsers may show this type in place instead of saving it."""
     return media_type in INLINE_EXTENSIONS
 
 
 def checked_folder(folder: str) -> str:
-    """Return the folder.
+    """Return the folder unchanged if it is one of `FOLDERS`.
 
     Raises:
         ValueError: there is no such folder.
@@ -75,7 +79,7 @@ def checked_folder(folder: str) -> str:
 
 
 def _extension(name: str, media_type: str) -> str:
-    """Return the name's extension if it is sane, else the usual one of the media type."""
+    """Return the name's extension without its dot if it is plain, else the type's usual one."""
     media_type = media_type.partition(";")[0].strip().lower()
     given = PurePath(name).suffix.removeprefix(".").lower()
     if not _EXTENSION.fullmatch(given):

@@ -1,4 +1,8 @@
-"""Pictures and files on the local disk (spec 9): whole, or not there at all."""
+"""Pictures and files on the local disk (spec 9).
+
+A body is written to a hidden `.part` file and renamed when it is complete, so no reader ever sees
+half a file.
+"""
 
 import asyncio
 import time
@@ -15,11 +19,11 @@ from storage.files.blob_names import FOLDERS, checked_folder, is_inline, is_name
 from storage.files.retention import KeptFile, Swept, due, swept
 
 _PART = ".part"
-_PROBE = bytes(4096)  # a block, which a full disk does not take
+_PROBE = bytes(4096)  # one block, which cannot be written to a full disk
 
 
 class StoredBlob(Struct, frozen=True):
-    """A stored file; `is_inline` says that a browser may show it."""
+    """A stored file; `is_inline` says that browsers may show it in place."""
 
     content: Content
     media_type: str
@@ -27,7 +31,7 @@ class StoredBlob(Struct, frozen=True):
 
 
 def stored_blob(name: str, content: Content) -> StoredBlob:
-    """Return what is known of a file by its name."""
+    """Return the record of a stored file; its name gives the media type."""
     media_type = type_of(name)
     return StoredBlob(content, media_type, is_inline(media_type))
 
@@ -41,9 +45,9 @@ class FileBlobs:
     async def save(
         self, folder: str, name: str, media_type: str, chunks: AsyncIterator[bytes]
     ) -> str:
-        """Store a body and return its new name; cancelled, it leaves nothing behind.
+        """Store a body and return its new name.
 
-        Errors of `chunks` go through, and leave nothing behind either.
+        When it is cancelled or `chunks` raises, nothing is left on the disk.
 
         Raises:
             StorageError: the disk is full or cannot be written.
@@ -52,10 +56,10 @@ class FileBlobs:
         stem = stored.partition(".")[0]
         temporary = self._root / checked_folder(folder) / f".{stem}{_PART}"
         try:
-            with on_disk():  # not in a thread, which would still make it after a cancellation
+            with on_disk():  # not in a thread, which would run on after a cancellation
                 _make(temporary)
             await write_body(temporary, chunks)
-            with on_disk():  # not in a thread: a rename is quick, and then cannot come too late
+            with on_disk():  # not in a thread: a rename is quick, and must not come too late
                 temporary.replace(temporary.with_name(stored))
         except BaseException:
             with suppress(OSError):
@@ -64,24 +68,24 @@ class FileBlobs:
         return stored
 
     async def find(self, folder: str, name: str) -> StoredBlob | None:
-        """Return the stored file of this name, or None; both come from outside."""
+        """Return the stored file of this name, or None; folder and name are untrusted."""
         if not is_name(folder, name):
             return None
         path = self._root / folder / name
         return stored_blob(name, path) if await asyncio.to_thread(path.is_file) else None
 
     def path(self, folder: str, stored: str) -> Path:
-        """Return where a name that `save` returned is."""
+        """Return the path of a file that `save` has stored."""
         return self._root / checked_folder(folder) / stored
 
     async def problem(self) -> str | None:
-        """Return why nothing can be stored now, in one sentence, or None."""
+        """Return one sentence that says why nothing can be stored now, or None."""
         return await asyncio.to_thread(self._problem)
 
     async def sweep(self, keep_days: float, max_bytes: int) -> Swept:
-        """Remove what is older than `keep_days`, then the oldest until `max_bytes` are left.
+        """Remove files older than `keep_days`, then the oldest until at most `max_bytes` are left.
 
-        Either limit is off when it is 0. No file under a minute old goes.
+        A limit of 0 is no limit. Files under a minute old always stay.
         """
         return await asyncio.to_thread(self._sweep, keep_days, max_bytes)
 
@@ -104,7 +108,7 @@ class FileBlobs:
         return swept(found, chosen, [file for file in chosen if _removed(self._root / file.key)])
 
     def _files(self) -> Iterator[KeptFile]:
-        """List what this class has made; other files are not ours to remove."""
+        """List the files that this class has made; foreign files are left alone."""
         for folder in FOLDERS:
             with suppress(FileNotFoundError):
                 for path in (self._root / folder).iterdir():

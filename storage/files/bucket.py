@@ -19,10 +19,10 @@ from service.vocabulary.errors import StorageError
 from storage.files.retention import KeptFile
 
 _log = logging.getLogger("gateway.bucket")
-PART_BYTES = 5 * 1024 * 1024  # the smallest that S3 takes; one is sent while one is read
+PART_BYTES = 5 * 1024 * 1024  # the smallest part that S3 takes
 PARTS_AT_ONCE = 1
-READ_BYTES = 64 * 1024  # of which some are held for a caller that does not read on
-_NOTHING = "none"  # a folder that is never made: asking for it shows that the bucket answers
+READ_BYTES = 64 * 1024  # of one chunk; a few chunks wait in memory for a slow caller
+_EMPTY_FOLDER = "none"  # never made; listing it shows that the bucket answers
 
 
 class Bucket:
@@ -41,15 +41,16 @@ class Bucket:
                 "allow_http": True,
                 "connect_timeout": "10s",
                 "read_timeout": "120s",
-                "timeout": "1h",  # of one body, whose reader may be slow
+                "timeout": "1h",  # for one whole body, whose reader may be slow
             },
             retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=30)},
         )
 
     async def put(self, key: str, source: Path | bytes) -> None:
-        """Store an object; nobody can find half of it, and a large file goes in parts.
+        """Store an object; readers see all of it or nothing. Large files are sent in parts.
 
-        What a cancelled call has sent is for the bucket's own rule about incomplete uploads.
+        A cancelled call may leave parts behind; the bucket's rule for incomplete uploads removes
+        them.
 
         Raises:
             StorageError: the file cannot be read, or the bucket does not take it.
@@ -73,7 +74,7 @@ class Bucket:
         return self.content(key, meta["size"], meta["last_modified"].timestamp())
 
     def content(self, key: str, size_bytes: int, made_at: float) -> "BucketContent":
-        """Return an object that is known to be there."""
+        """Return a handle on an object that is known to exist."""
         return BucketContent(self, key, size_bytes, made_at)
 
     async def read(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
@@ -96,7 +97,7 @@ class Bucket:
             yield bytes(chunk)
 
     async def read_small(self, key: str) -> bytes | None:
-        """Return an object that fits into memory, or None.
+        """Return the bytes of an object small enough for memory, or None if there is none.
 
         Raises:
             StorageError: the bucket is out of order.
@@ -109,7 +110,7 @@ class Bucket:
                 return None
 
     async def listing(self, folder: str) -> list[KeptFile]:
-        """Return all objects of a folder and of those below it.
+        """Return all objects of a folder, those in its subfolders included.
 
         Raises:
             StorageError: the bucket is out of order.
@@ -123,7 +124,7 @@ class Bucket:
         return found
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Remove objects; those that are not there are no error.
+        """Remove objects; missing ones are no error.
 
         Raises:
             StorageError: the bucket is out of order.
@@ -132,16 +133,16 @@ class Bucket:
             await obstore.delete_async(self._store, keys)
 
     async def problem(self) -> str | None:
-        """Return why the bucket cannot be used now, in one sentence, or None."""
+        """Return one sentence that says why the bucket cannot be used now, or None."""
         try:
-            await self.listing(_NOTHING)
+            await self.listing(_EMPTY_FOLDER)
         except StorageError:
             return "the bucket of pictures and files cannot be read"
         return None
 
 
 class BucketContent(Struct, frozen=True):
-    """The bytes of one object (`service.vocabulary.byte_source.RemoteContent`); times in seconds since 1970."""
+    """The bytes of one object, a `RemoteContent`; times in seconds since 1970."""
 
     bucket: Bucket
     key: str
@@ -154,13 +155,16 @@ class BucketContent(Struct, frozen=True):
 
     @override
     def __repr__(self) -> str:
-        """Leave out the key: who knows it can read the file."""
+        """Leave out the key: whoever knows it can read the file."""
         return f"BucketContent({self.size_bytes} bytes)"
 
 
 @contextmanager
 def _out_of_order(*passing: type[Exception]) -> Iterator[None]:
-    """Translate errors of the bucket, but for those that may pass; its own words are for the log."""
+    """Turn errors of the bucket into StorageError, except the types in `passing`.
+
+    The bucket's own message goes to the log only.
+    """
     try:
         yield
     except passing:

@@ -2,8 +2,9 @@
 
     save: body -> this machine's disk -> bucket        find: bucket, streamed to the caller
 
-A body rests on the disk only until the bucket has it: one that breaks off begins no upload, and
-one that is sent can be sent again. What was on the disk before there was a bucket is still found.
+A body is on the disk only until it is in the bucket. So a body that breaks off never starts an
+upload, and a failed upload can be repeated. Files that were stored on the disk before the bucket
+was configured are still found.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from storage.files.bucket import Bucket
 from storage.files.retention import KeptFile, Swept, due, swept
 
 
-class ObjectBlobs:
+class BucketBlobs:
     """The BlobStore of several machines.
 
     Args:
@@ -32,9 +33,9 @@ class ObjectBlobs:
     async def save(
         self, folder: str, name: str, media_type: str, chunks: AsyncIterator[bytes]
     ) -> str:
-        """Store a body and return its new name; nobody can find half of it.
+        """Store a body and return its new name; readers see all of it or nothing.
 
-        Errors of `chunks` go through.
+        Errors of `chunks` are passed on.
 
         Raises:
             StorageError: the disk or the bucket does not take it.
@@ -49,7 +50,7 @@ class ObjectBlobs:
         return stored
 
     async def find(self, folder: str, name: str) -> StoredBlob | None:
-        """Return the stored file of this name, or None; both come from outside.
+        """Return the stored file of this name, or None; folder and name are untrusted.
 
         Raises:
             StorageError: the bucket is out of order.
@@ -60,11 +61,11 @@ class ObjectBlobs:
         return stored_blob(name, content) if content else await self._local.find(folder, name)
 
     async def problem(self) -> str | None:
-        """Return why the bucket or the disk cannot be used now, in one sentence, or None."""
+        """Return one sentence that says why the bucket or the disk cannot be used now, or None."""
         return await self._bucket.problem() or await self._local.problem()
 
     async def sweep(self, keep_days: float, max_bytes: int) -> Swept:
-        """Remove from the bucket what is due; several machines may do so at once.
+        """Remove objects past their limits from the bucket; several machines may sweep at once.
 
         Raises:
             StorageError: the bucket is out of order.
@@ -75,7 +76,7 @@ class ObjectBlobs:
         return swept(found, gone, gone)
 
     async def _files(self) -> list[KeptFile]:
-        """List what this class has made; other objects are not ours to remove."""
+        """List the objects that this class has made; foreign objects are left alone."""
         return [
             file
             for folder in FOLDERS

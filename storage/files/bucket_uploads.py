@@ -1,7 +1,7 @@
 """Files that callers left here for later requests, in a bucket that machines share.
 
-The bytes and, beside them, the record are as on a disk (`upload_records.py`); all machines see
-the same files, since nothing is kept in memory or on their disks.
+Bytes and records have the same names as on a disk (`upload_records.py`). All machines see the same
+files, since nothing is kept in memory or on their disks.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import msgspec
 
 from service.vocabulary.requests import LocalFile, Upload, Used
 from storage.files.bucket import Bucket, BucketContent
-from storage.files.crowding import Crowd, crowded_out
+from storage.files.eviction import SharedSpace, evicted
 from storage.files.retention import KeptFile, Swept, swept
 from storage.files.upload_records import (
     FOLDER,
@@ -30,10 +30,10 @@ from storage.files.upload_records import (
 )
 
 READS_AT_ONCE = 16
-LOOK_SECONDS = 60.0  # what other machines add is not known for so long
+LOOK_SECONDS = 60.0  # until files that other machines add are counted
 
 
-class ObjectUploads:
+class BucketUploads:
     """The UploadStore of several machines.
 
     Args:
@@ -44,7 +44,7 @@ class ObjectUploads:
     def __init__(self, bucket: Bucket, incoming: Path) -> None:
         self._bucket = bucket
         self._incoming = incoming
-        self._crowd = Crowd(self._total, self._files, self._forget_all, LOOK_SECONDS)
+        self._space = SharedSpace(self._total, self._files, self._forget_all, LOOK_SECONDS)
 
     @property
     def incoming(self) -> Path:
@@ -52,27 +52,27 @@ class ObjectUploads:
         return self._incoming
 
     async def keep(self, owner: str, file: LocalFile, purpose: str, keep_seconds: float) -> Upload:
-        """Copy a received file to the bucket, where it exists once its record is there.
+        """Copy a received file to the bucket; it exists once its record is there.
 
         Raises:
-            StorageError: the bucket does not take it. What it took is never found, and swept.
+            StorageError: the bucket does not take it. A sweep removes bytes without a record.
         """
         upload = new_upload(file, purpose, keep_seconds)
         key = _key(owner, upload.id)
         await self._bucket.put(key, file.path)
         await self._bucket.put(key + RECORD, msgspec.json.encode(upload))
-        self._crowd.added(upload.size_bytes)
+        self._space.added(upload.size_bytes)
         return upload
 
     async def make_room(
         self, owner: str, size_bytes: int, coming_bytes: int, max_bytes: int
     ) -> None:
-        """Remove files of those who hold most until so many bytes more fit; see the port."""
+        """Remove files of the owners who hold most until `size_bytes` more fit; see the port."""
         checked_owner(owner)
-        await self._crowd.make_room(owner, size_bytes, coming_bytes, max_bytes)
+        await self._space.make_room(owner, size_bytes, coming_bytes, max_bytes)
 
     async def find(self, owner: str, upload_id: str) -> Upload | None:
-        """Return the owner's file of this id, or None; the id comes from outside.
+        """Return the owner's file of this id, or None; the id is untrusted.
 
         Raises:
             StorageError: the bucket is out of order.
@@ -83,12 +83,12 @@ class ObjectUploads:
         return upload if is_alive(upload) else None
 
     def content(self, owner: str, upload: Upload) -> BucketContent:
-        """Return the bytes of a found file."""
+        """Return a handle on the bytes of a found file."""
         key = _key(owner, upload.id)
         return self._bucket.content(key, upload.size_bytes, upload.created_at)
 
     async def used(self, owner: str) -> Used:
-        """Return how much an owner keeps, what has expired and is not swept yet included.
+        """Return an owner's number of files and bytes; expired ones count until they are swept.
 
         Raises:
             StorageError: the bucket is out of order.
@@ -108,7 +108,7 @@ class ObjectUploads:
         return newest_first((await self._read(records)).values())
 
     async def delete(self, owner: str, upload_id: str) -> bool:
-        """Forget the owner's file of this id; return whether there was one.
+        """Delete the owner's file of this id; return False if there was none.
 
         Raises:
             StorageError: the bucket is out of order.
@@ -119,10 +119,10 @@ class ObjectUploads:
         return True
 
     async def sweep(self, max_bytes: int) -> Swept:
-        """Remove what has expired, then the oldest of whoever holds most, and leavings.
+        """Remove expired files, then the oldest of the largest owners, then bytes without a record.
 
-        That is until `max_bytes` are left; 0 is no limit. No file under a minute old goes.
-        Several machines may do so at once.
+        Files go until at most `max_bytes` are left; 0 is no limit. Files under a minute old stay.
+        Several machines may sweep at once.
 
         Raises:
             StorageError: the bucket is out of order.
@@ -131,10 +131,10 @@ class ObjectUploads:
         listed = [one for one in await self._bucket.listing(FOLDER) if _is_ours(one.key)]
         records = {one.key for one in listed if one.key.endswith(RECORD)}
         found = await self._recorded(records)
-        gone = crowded_out(found, max_bytes, now)
+        gone = evicted(found, max_bytes, now)
         await self._forget_all(gone)
         await self._bucket.delete(
-            [one.key for one in listed if _is_left(one, records, now - STALE_SECONDS)]
+            [one.key for one in listed if _is_orphan(one, records, now - STALE_SECONDS)]
         )
         return swept(found, gone, gone)
 
@@ -155,7 +155,7 @@ class ObjectUploads:
         await self._forget([file.key for file in files])
 
     async def _read(self, records: Sequence[str]) -> dict[str, Upload]:
-        """Return the uploads by the keys of their records; one that is gone meanwhile is left out."""
+        """Return the uploads by the keys of their records, without those deleted meanwhile."""
         found: dict[str, Upload] = {}
         for start in range(0, len(records), READS_AT_ONCE):
             keys = records[start : start + READS_AT_ONCE]
@@ -165,7 +165,7 @@ class ObjectUploads:
         return found
 
     async def _forget(self, keys: Sequence[str]) -> None:
-        """Remove files, first what makes them exist."""
+        """Remove files, the records first, since a file exists by its record."""
         await self._bucket.delete([key + RECORD for key in keys])
         await self._bucket.delete(keys)
 
@@ -179,13 +179,13 @@ def _key(owner: str, upload_id: str) -> str:
 
 
 def _is_ours(key: str) -> bool:
-    """Return whether this class has made it; other objects are not ours to remove."""
+    """Tell whether this class has made the object; foreign objects are left alone."""
     _, _, rest = key.partition("/")
     owner, _, name = rest.partition("/")
     return is_owner(owner) and is_id(name.removesuffix(RECORD))
 
 
-def _is_left(one: KeptFile, records: set[str], before: float) -> bool:
-    """Return whether these bytes belong to nobody: a machine died before it wrote their record."""
+def _is_orphan(one: KeptFile, records: set[str], before: float) -> bool:
+    """Tell whether these bytes have no record, since a machine died before writing it."""
     is_pair = one.key.endswith(RECORD) or one.key + RECORD in records
     return not is_pair and one.changed_at < before

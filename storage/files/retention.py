@@ -1,17 +1,31 @@
-"""Which stored pictures and files have been kept long enough (spec 3, `files.keep_days`)."""
+"""Which stored pictures and files a sweep removes (spec 3, `files.keep_days`).
+
+A file goes for one of three reasons, in this order:
+
+1. It has expired (`expires_at`) or is older than `keep_days`. 2. It is a `.part` that has not
+changed for an hour: its writer has died, for no download takes as
+   long.
+3. The store is over `max_bytes`: then the oldest go until the rest fits.
+
+Two kinds of file are always spared: files under a minute old, since an answer may just have linked
+to them, and parts that are still being written. Removing a file is the only step; there is no list
+of files beside the files themselves, so a sweep may stop anywhere, run on several machines at once,
+and be repeated. A file that another sweep was quicker to remove is no error. Uploads are not
+evicted by age alone but from whoever holds most (`eviction.py`); both use the records below.
+"""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-YOUNG_SECONDS = 60.0  # a file that was just linked to is not swept away
-STALE_SECONDS = 3600.0  # a part this old belongs to nobody: no download takes so long
+YOUNG_SECONDS = 60.0  # younger files are never swept: an answer may just have linked to them
+STALE_SECONDS = 3600.0  # a part this old has lost its writer: no download takes as long
 DAY_SECONDS = 86400.0
 
 
 class KeptFile(Struct, frozen=True):
-    """A file of a store; `key` is its path there, `is_part` says that it is being written.
+    """A file of a store; `key` is its path there, `is_part` says that it is still being written.
 
     Times are seconds since 1970.
     """
@@ -24,7 +38,7 @@ class KeptFile(Struct, frozen=True):
 
 
 class Swept(Struct, frozen=True):
-    """What a sweep removed, and what it left."""
+    """The account of a sweep: what it removed and what it left."""
 
     removed_files: int
     removed_bytes: int
@@ -35,10 +49,9 @@ class Swept(Struct, frozen=True):
 def due(
     files: Iterable[KeptFile], keep_days: float, max_bytes: int, now: float
 ) -> Iterator[KeptFile]:
-    """Yield what has expired or is older than `keep_days`, then the oldest until it fits.
+    """Yield the files to remove: those past their time, then the oldest until the rest fits.
 
-    Either limit is off when it is 0. No file under a minute old goes, and none that is
-    being written.
+    A limit of 0 is no limit. Files under a minute old and files still being written stay.
     """
     by_age = sorted(files, key=lambda file: file.changed_at)
     left = sum(file.size_bytes for file in by_age)
@@ -60,9 +73,9 @@ def swept(found: Sequence[KeptFile], chosen: Sequence[KeptFile], gone: Sequence[
     """Return the account of a sweep.
 
     Args:
-        found: all files that there were.
+        found: all files of the store.
         chosen: those that were due.
-        gone: those that this sweep removed; another process may have been quicker.
+        gone: those that this sweep removed itself, not another process.
     """
     return Swept(
         removed_files=len(gone),

@@ -1,11 +1,11 @@
-"""The stores of pictures, files and uploads that a setting asks for (`storage.blobs`)."""
+"""The stores of pictures, files and uploads, chosen by the setting `storage.blobs`."""
 
 from pathlib import Path
 
 from storage.files.blobs import FileBlobs
 from storage.files.bucket import Bucket
-from storage.files.bucket_blobs import ObjectBlobs
-from storage.files.bucket_uploads import ObjectUploads
+from storage.files.bucket_blobs import BucketBlobs
+from storage.files.bucket_uploads import BucketUploads
 from storage.files.retention import Swept
 from storage.files.uploads import FileUploads
 
@@ -17,7 +17,7 @@ class Stores:
 
     Args:
         address: `file:<directory>`, or `s3://<bucket>/<prefix>`.
-        data: the directory for what is on its way to a bucket.
+        data: the directory for bodies on their way to a bucket.
     """
 
     def __init__(self, address: str, data: Path) -> None:
@@ -25,24 +25,23 @@ class Stores:
         root = data if is_shared else Path(address.removeprefix(_FILE))
         self._local = FileBlobs(root), FileUploads(root)
         self._shared = _shared(address, *self._local) if is_shared else None
-        self.blobs: FileBlobs | ObjectBlobs
-        self.uploads: FileUploads | ObjectUploads
+        self.blobs: FileBlobs | BucketBlobs
+        self.uploads: FileUploads | BucketUploads
         self.blobs, self.uploads = self._shared or self._local
 
     async def sweep(self, keep_days: float, max_bytes: int) -> dict[str, Swept]:
-        """Remove what is due, in each store within `max_bytes`; return the account of each.
+        """Sweep each store down to `max_bytes`; return the accounts under `blobs` and `uploads`.
 
-        Several processes and machines may do so at once: what one has removed is no error to
-        the others.
+        Several processes and machines may sweep at once.
 
         Raises:
             StorageError: the bucket is out of order.
-            OSError: so is the disk.
+            OSError: the disk is.
         """
         blobs, uploads = self._local
         swept = {"blobs": await blobs.sweep(keep_days, max_bytes)}
         swept["uploads"] = await uploads.sweep(max_bytes)
-        if self._shared is not None:  # then the disk had only what was on its way
+        if self._shared is not None:  # the disk then holds only bodies on their way to the bucket
             shared_blobs, shared_uploads = self._shared
             swept["blobs"] = await shared_blobs.sweep(keep_days, max_bytes)
             swept["uploads"] = await shared_uploads.sweep(max_bytes)
@@ -51,6 +50,6 @@ class Stores:
 
 def _shared(
     address: str, blobs: FileBlobs, uploads: FileUploads
-) -> tuple[ObjectBlobs, ObjectUploads]:
+) -> tuple[BucketBlobs, BucketUploads]:
     bucket = Bucket(address)
-    return ObjectBlobs(bucket, blobs), ObjectUploads(bucket, uploads.incoming)
+    return BucketBlobs(bucket, blobs), BucketUploads(bucket, uploads.incoming)

@@ -1,9 +1,9 @@
-"""What both stores of uploads keep, and under which names (openai-wire 9).
+"""Records and names of uploads, the same in both stores (openai-wire 9).
 
     uploads/<owner>/file-<24 random characters>         the bytes
-    uploads/<owner>/file-<24 random characters>.json    the record: what makes it exist
+    uploads/<owner>/file-<24 random characters>.json    the record; a file exists once it is there
 
-Owners and ids are made here; nothing that a caller said becomes part of a name.
+Owners and ids are made here; nothing that a caller wrote becomes part of a name.
 """
 
 import re
@@ -19,7 +19,7 @@ from storage.files.retention import KeptFile
 
 FOLDER = "uploads"
 RECORD = ".json"
-STALE_SECONDS = 3600.0  # half of a pair this old belongs to nobody: no request takes so long
+STALE_SECONDS = 3600.0  # half of a pair this old has lost its writer: no request takes as long
 _ID_CHARS = string.ascii_letters + string.digits
 _ID_LENGTH = 24
 _ID = re.compile(rf"file-[A-Za-z0-9]{{{_ID_LENGTH}}}", re.ASCII)
@@ -27,7 +27,7 @@ _OWNER = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 def new_upload(file: LocalFile, purpose: str, keep_seconds: float) -> Upload:
-    """Return the record of a received file, with an id that nobody can guess."""
+    """Return the record of a received file, with an unguessable id."""
     now = time.time()
     return Upload(
         id="file-" + "".join(secrets.choice(_ID_CHARS) for _ in range(_ID_LENGTH)),
@@ -42,20 +42,20 @@ def new_upload(file: LocalFile, purpose: str, keep_seconds: float) -> Upload:
 
 
 def is_id(name: str) -> bool:
-    """Return whether `new_upload` may have made this id."""
+    """Tell whether this text has the form of an id that `new_upload` makes."""
     return _ID.fullmatch(name) is not None
 
 
 def is_owner(name: str) -> bool:
-    """Return whether this is an owner."""
+    """Tell whether this text is an owner: 32 hexadecimal digits."""
     return _OWNER.fullmatch(name) is not None
 
 
 def checked_owner(owner: str) -> str:
-    """Return the owner.
+    """Return the owner unchanged if it is one.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not.
     """
     if not is_owner(owner):
         raise ValueError("an owner is 32 hexadecimal digits")
@@ -63,7 +63,7 @@ def checked_owner(owner: str) -> str:
 
 
 def decoded(record: bytes | None) -> Upload | None:
-    """Return a record; one that is not there or of another version counts as absent."""
+    """Return the record, or None if it is missing or of another version."""
     if record is None:
         return None
     try:
@@ -73,16 +73,16 @@ def decoded(record: bytes | None) -> Upload | None:
 
 
 def is_alive(upload: Upload | None) -> bool:
-    """Return whether there is such a file, and it has not expired."""
+    """Tell whether there is an upload that has not expired."""
     return upload is not None and upload.expires_at > time.time()
 
 
 def newest_first(uploads: Iterable[Upload]) -> list[Upload]:
-    """Return what has not expired."""
+    """Return the uploads that have not expired, the newest first."""
     alive = filter(is_alive, uploads)
     return sorted(alive, key=lambda upload: (upload.created_at, upload.id), reverse=True)
 
 
 def kept_file(key: str, upload: Upload) -> KeptFile:
-    """Return what a sweep has to know; `key` is that of the bytes."""
+    """Return the upload as a sweep sees it; `key` is the key of its bytes."""
     return KeptFile(key, upload.created_at, upload.size_bytes, expires_at=upload.expires_at)

@@ -1,6 +1,6 @@
 """Files that callers left here for later requests, on the local disk (openai-wire 9).
 
-    <root>/uploads/<owner>/      the pairs of `upload_records.py`
+    <root>/uploads/<owner>/      pairs of bytes and record, named as in `upload_records.py`
     <root>/uploads/incoming/     bodies that are being received
 
 All workers of a machine see the same files, since nothing is kept in memory.
@@ -18,7 +18,7 @@ import msgspec
 from service.files.disk import on_disk
 from service.vocabulary.errors import StorageError
 from service.vocabulary.requests import LocalFile, Upload, Used
-from storage.files.crowding import Crowd, crowded_out
+from storage.files.eviction import SharedSpace, evicted
 from storage.files.retention import KeptFile, Swept, swept
 from storage.files.upload_records import (
     FOLDER,
@@ -34,7 +34,7 @@ from storage.files.upload_records import (
     newest_first,
 )
 
-LOOK_SECONDS = 10.0  # what other processes add is not known for so long
+LOOK_SECONDS = 10.0  # until files that other processes add are counted
 _INCOMING = "incoming"
 _PART = ".part"
 
@@ -44,7 +44,7 @@ class FileUploads:
 
     def __init__(self, root: Path) -> None:
         self._folder = root / FOLDER
-        self._crowd = Crowd(
+        self._space = SharedSpace(
             lambda: asyncio.to_thread(self._total),
             lambda: asyncio.to_thread(lambda: list(self._files())),
             lambda gone: asyncio.to_thread(self._forget_all, gone),
@@ -57,10 +57,10 @@ class FileUploads:
         return self._folder / _INCOMING
 
     async def keep(self, owner: str, file: LocalFile, purpose: str, keep_seconds: float) -> Upload:
-        """Take a received file over; it is no longer at its old path.
+        """Move a received file into the store; its old path is gone afterwards.
 
-        Not in a thread: this is quick, and then cannot come too late for a caller
-        that left.
+        Does not run in a thread: it is quick, and must not happen after the caller's request was
+        cancelled.
 
         Raises:
             StorageError: the disk is full or cannot be written; nothing is left behind.
@@ -79,26 +79,26 @@ class FileUploads:
             for path in (draft, content):
                 _remove(path)
             raise
-        self._crowd.added(upload.size_bytes)
+        self._space.added(upload.size_bytes)
         return upload
 
     async def make_room(
         self, owner: str, size_bytes: int, coming_bytes: int, max_bytes: int
     ) -> None:
-        """Remove files of those who hold most until so many bytes more fit; see the port."""
+        """Remove files of the owners who hold most until `size_bytes` more fit; see the port."""
         checked_owner(owner)
-        await self._crowd.make_room(owner, size_bytes, coming_bytes, max_bytes)
+        await self._space.make_room(owner, size_bytes, coming_bytes, max_bytes)
 
     async def find(self, owner: str, upload_id: str) -> Upload | None:
-        """Return the owner's file of this id, or None; the id comes from outside."""
+        """Return the owner's file of this id, or None; the id is untrusted."""
         return await asyncio.to_thread(self._find, owner, upload_id)
 
     def content(self, owner: str, upload: Upload) -> Path:
-        """Return where the bytes of a found file are."""
+        """Return the path of a found file."""
         return self._owned(owner) / upload.id
 
     async def used(self, owner: str) -> Used:
-        """Return how much an owner keeps, what has expired and is not swept yet included."""
+        """Return an owner's number of files and bytes; expired ones count until they are swept."""
         return await asyncio.to_thread(self._used, owner)
 
     async def listing(self, owner: str) -> list[Upload]:
@@ -106,13 +106,13 @@ class FileUploads:
         return await asyncio.to_thread(self._listing, owner)
 
     async def delete(self, owner: str, upload_id: str) -> bool:
-        """Forget the owner's file of this id; return whether there was one."""
+        """Delete the owner's file of this id; return False if there was none."""
         return await asyncio.to_thread(self._delete, owner, upload_id)
 
     async def sweep(self, max_bytes: int) -> Swept:
-        """Remove what has expired, then the oldest of whoever holds most, and leavings.
+        """Remove expired files, then the oldest of the largest owners, then leftovers of the dead.
 
-        That is until `max_bytes` are left; 0 is no limit. No file under a minute old goes.
+        Files go until at most `max_bytes` are left; 0 is no limit. Files under a minute old stay.
         """
         return await asyncio.to_thread(self._sweep, max_bytes)
 
@@ -143,17 +143,17 @@ class FileUploads:
     def _sweep(self, max_bytes: int) -> Swept:
         now = time.time()
         found = list(self._files())
-        chosen = crowded_out(found, max_bytes, now)
+        chosen = evicted(found, max_bytes, now)
         gone = self._forget_all(chosen)
         self._sweep_leavings(now - STALE_SECONDS)
         return swept(found, chosen, gone)
 
     def _forget_all(self, files: Sequence[KeptFile]) -> list[KeptFile]:
-        """Remove files, and return those that no other process has removed before."""
+        """Remove files; return those that this call removed, not another process."""
         return [file for file in files if _forget(self._folder / file.key)]
 
     def _total(self) -> int:
-        """Return the bytes of all files; no record is read."""
+        """Return the bytes of all files, without reading any record."""
         total = 0
         for folder in self._owners():
             with suppress(FileNotFoundError), os.scandir(folder) as entries:
@@ -168,7 +168,7 @@ class FileUploads:
                 yield kept_file(f"{folder.name}/{record.stem}", upload)
 
     def _sweep_leavings(self, before: float) -> None:
-        """Remove what a process that died left behind: bodies and halves of pairs."""
+        """Remove what a dead process left behind: unfinished bodies and halves of pairs."""
         for folder in (self.incoming, *self._owners()):
             for path in _entries(folder):
                 is_whole = path.suffix == RECORD or _record_of(path).exists()
@@ -208,7 +208,7 @@ def _read(record: Path) -> Upload | None:
 
 
 def _forget(content: Path) -> bool:
-    """Remove a file, first what makes it exist; return whether this call did it."""
+    """Remove a file, its record first; return False if another process was quicker."""
     try:
         _record_of(content).unlink()
     except FileNotFoundError:

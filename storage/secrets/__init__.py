@@ -1,4 +1,4 @@
-"""What is encrypted or signed: tokens, the keys file, links.
+"""Encryption and signatures: stored tokens, the file of keys, links.
 
 It may import `service/vocabulary`.
 """

@@ -1,4 +1,4 @@
-"""The keys that protect stored tokens and sign links, and the secret they come from."""
+"""The gateway's secret, and the keys derived from it that seal stored tokens and sign links."""
 
 import base64
 import os
@@ -18,11 +18,11 @@ _PURPOSE = b"backend-to-v1 state"
 
 
 class Cipher:
-    """Encrypt and authenticate small values (Fernet) with a key derived from any secret.
+    """Encrypts and authenticates small values (Fernet) with a key derived from any secret.
 
     Args:
-        secret: seals, and opens.
-        old_secrets: open what was sealed before there was this secret.
+        secret: seals new values, and opens them.
+        old_secrets: open values that were sealed before the present secret.
 
     Raises:
         ValueError: a secret is empty.
@@ -33,18 +33,18 @@ class Cipher:
         self._old = [_fernet(old) for old in old_secrets]
 
     def encrypt(self, value: bytes) -> bytes:
-        """Return the value as nobody without the secret can read or make it."""
+        """Return the value sealed: without the secret it can be neither read nor forged."""
         return self._fernet.encrypt(value)
 
     def decrypt(self, sealed: bytes) -> bytes | None:
-        """Return the value, or None when it is not one of ours or was changed."""
+        """Return the opened value, or None if it was sealed with a foreign secret or changed."""
         for fernet in (self._fernet, *self._old):
             with suppress(InvalidToken):
                 return fernet.decrypt(sealed)
         return None
 
     def renewed(self, sealed: bytes) -> bytes | None:
-        """Return anew what an old secret sealed, or None when it need not or cannot be."""
+        """Return the value sealed anew if an old secret had sealed it, else None."""
         for fernet in self._old:
             with suppress(InvalidToken):
                 return self.encrypt(fernet.decrypt(sealed))
@@ -56,7 +56,7 @@ def _fernet(secret: bytes) -> Fernet:
 
 
 def derived_key(secret: bytes, purpose: bytes) -> bytes:
-    """Return a key of 32 bytes; another purpose of the same secret has another key.
+    """Return a key of 32 bytes; each purpose gets another key from the same secret.
 
     Raises:
         ValueError: the secret is empty.
@@ -67,12 +67,12 @@ def derived_key(secret: bytes, purpose: bytes) -> bytes:
 
 
 def load_or_create_secret(path: Path) -> bytes:
-    """Return the secret in the file; the first process to come makes it. Blocks.
+    """Return the secret in the file; the first process to come creates it. Blocks.
 
-    The file gets mode 600, and a file that others may read is closed to them.
+    The file has mode 600; a looser mode is tightened.
 
     Raises:
-        StorageError: it cannot be read or made, or it is empty.
+        StorageError: it cannot be read or created, or it is empty.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ def load_or_create_secret(path: Path) -> bytes:
 
 
 def _create(path: Path) -> None:
-    """Write a temporary file and link it, so that nobody ever reads half a secret."""
+    """Write a temporary file and link it to the path, so that no process reads half a secret."""
     temporary = path.with_name(f".{path.name}.{token_hex(8)}")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:

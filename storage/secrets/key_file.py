@@ -1,20 +1,15 @@
-"""The file of gateway keys (`server.keys_file`): written by a command, read by every process.
+"""Gateway keys in the file of keys: written by commands, read by every process.
 
-A look at the file's status before each use costs microseconds and makes a change count from the
-next request on, in all processes and without a signal. What a key stands for is sealed together
-with the key's hash, so that who can write the file but has not the secret cannot give it a key
-of his own.
+The credential that a key stands for is sealed together with the key's hash. Whoever can write the
+file but lacks the secret therefore cannot attach a stored credential to a key of their own.
 """
 
-import fcntl
 import hmac
 import logging
-import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from secrets import token_hex
 
 import msgspec
 from msgspec import Struct, structs
@@ -24,53 +19,55 @@ from service.vocabulary.errors import WRONG_KEY, AuthError, StorageError
 from service.vocabulary.gateway_keys import (
     GatewayKey,
     Granted,
+    Issuer,
     KeyTerms,
+    StoredAccount,
     digest_of,
     key_id,
     new_key,
 )
+from storage.secrets.account_file import AccountFile
 from storage.secrets.cipher import Cipher
+from storage.secrets.keys_document import KeysDocument, KeysDocumentFile
 
 _log = logging.getLogger("gateway.keys")
 
-_NOBODY = "0" * 64  # compared with what has no key, so that it takes as long
-_Identity = tuple[int, int, int]
+_NO_DIGEST = "0" * 64  # compared with an unknown key, which then takes as long as a known one
+_ISSUERS = {Issuer.OPENAI: "OpenAI", Issuer.DEMO: "the built-in demo"}
+SIGN_IN = "sign in again: python -m service login"
 
 
-class _Sealed(Struct, frozen=True):
-    """The credential of a key, before it is sealed."""
+class _Sealed(Struct, frozen=True, omit_defaults=True):
+    """The credential of a key, before it is sealed: a token, or a stored account by its id."""
 
     digest: str
     token: str
     account_id: str | None
-
-
-class _File(Struct, frozen=True, forbid_unknown_fields=True):
-    """The whole file."""
-
-    keys: tuple[GatewayKey, ...] = ()
+    stored_account: str | None = None
 
 
 class KeyFile:
-    """The keys in a file; it need not exist yet.
+    """The keys and accounts in a file, which need not exist yet.
 
     Args:
         path: of the file.
         cipher: seals the credentials.
+        issuer: of the accounts that may be used; accounts of other issuers are never sent to it.
     """
 
-    def __init__(self, path: Path, cipher: Cipher) -> None:
-        self._path = path
+    def __init__(self, path: Path, cipher: Cipher, issuer: Issuer = Issuer.OPENAI) -> None:
+        self._document = KeysDocumentFile(path)
         self._cipher = cipher
-        self._identity: _Identity | None = None
-        self._keys: dict[str, GatewayKey] | None = {}
-        self._opened: dict[str, Credential] = {}
+        self._issuer = issuer
+        self._seen: KeysDocument | None = None
+        self._keys: dict[str, GatewayKey] = {}  # the keys seen last, by id
+        self._opened: dict[str, _Sealed] = {}
+        self.accounts = AccountFile(self._document, cipher)
 
     def find(self, text: str) -> Granted:
-        """Return what a key is good for; see the port."""
-        keys = self._current()
-        key = keys.get(key_id(text) or "")
-        expected = key.digest if key else _NOBODY
+        """Return the key's terms and its credential; see the port."""
+        key = self._current().get(key_id(text) or "")
+        expected = key.digest if key else _NO_DIGEST
         is_same = hmac.compare_digest(expected.encode(), digest_of(text).encode())
         if key is None or not is_same:
             raise AuthError(f"{WRONG_KEY} This gateway knows no such key, or it was revoked.")
@@ -84,156 +81,139 @@ class KeyFile:
         """
         return sorted(self._current().values(), key=lambda key: key.created_at)
 
-    def add(self, terms: KeyTerms, credential: Credential) -> str:
-        """Make a key that stands for a credential and return it: it is kept nowhere. Blocks.
+    def account_of(self, key: GatewayKey) -> str | None:
+        """Return the id of the stored account that a key stands for, None for a token.
 
         Raises:
-            ValueError: there is a key of this name.
+            StorageError: the credential cannot be read.
+        """
+        return self._open(key).stored_account
+
+    def add(self, terms: KeyTerms, credential: Credential) -> str:
+        """Make a key for a credential and return its text, which is stored nowhere. Blocks.
+
+        Raises:
+            ValueError: there is a key of this name already.
             StorageError: the file cannot be read or written.
         """
-        text = new_key()
-        digest = digest_of(text)
-        with self._alone():
-            keys = self.listing()
-            if any(key.name == terms.name for key in keys):
-                message = f"there is a key '{terms.name}' already"
-                raise ValueError(message)
-            key = GatewayKey(
-                id=key_id(text) or "",
-                name=terms.name,
-                digest=digest,
-                credential=self._seal(digest, credential),
-                created_at=int(time.time()),
-                requests_per_minute=terms.requests_per_minute,
-                concurrent_requests=terms.concurrent_requests,
-                models=terms.models,
-            )
-            self._write([*keys, key])
+        digest = digest_of(text := new_key())
+        sealed = _Sealed(digest, credential.token, credential.account_id)
+        self._add(text, terms, sealed)
+        return text
+
+    def add_for_account(self, terms: KeyTerms, account: StoredAccount) -> str:
+        """Make a key for a stored account and whatever tokens it has when the key is used."""
+        digest = digest_of(text := new_key())
+        self._add(text, terms, _Sealed(digest, "", None, account.id))
         return text
 
     def revoke(self, which: str) -> GatewayKey:
-        """Remove the key of this id or name and return what was kept of it. Blocks.
+        """Remove the key with this id or name and return its record. Blocks.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is no such key.
             StorageError: the file cannot be read or written.
         """
-        with self._alone():
-            keys = self.listing()
-            for key in keys:
-                if which in (key.id, key.name):
-                    self._write([other for other in keys if other is not key])
-                    return key
-        message = f"there is no key '{which}'"
-        raise ValueError(message)
+        gone: list[GatewayKey] = []
+
+        def changed(document: KeysDocument) -> KeysDocument:
+            key = _chosen(document.keys, which)
+            gone.append(key)
+            left = tuple(other for other in document.keys if other is not key)
+            return structs.replace(document, keys=left)
+
+        self._document.change(changed)
+        return gone[0]
 
     def renew(self) -> int:
-        """Seal anew what an old secret sealed, and return for how many keys that was. Blocks.
+        """Seal anew what an old secret had sealed; return for how many entries. Blocks.
 
         Raises:
             StorageError: the file cannot be read or written.
         """
-        if not any(self._renewed(key) for key in self.listing()):
-            return 0  # a file that need not be written may be one that cannot
-        with self._alone():
-            changed = [(key, self._renewed(key)) for key in self.listing()]
-            self._write([renewed or key for key, renewed in changed])
-            return sum(renewed is not None for _, renewed in changed)
+        renewed = self._renewed(self._document.current())[1]
+        if renewed:  # else the file, which may be read-only, is not written
+            self._document.change(lambda document: self._renewed(document)[0])
+        return renewed
 
-    # --- reading ------------------------------------------------------------------
+    # --- what a key stands for ---------------------------------------------------------
 
     def _current(self) -> dict[str, GatewayKey]:
-        """Return the keys by id, read again if the file is another one than before."""
-        try:
-            identity = _identity(self._path)
-            if identity != self._identity:
-                self._identity, self._keys, self._opened = identity, None, {}
-                self._keys = self._read() if identity else {}
-        except OSError as error:
-            self._identity = None
-            message = "The keys of this gateway cannot be read; its log says why."
-            _log.error("%s cannot be read: %s", self._path, error.strerror)
-            raise StorageError(message) from error
-        if self._keys is None:  # it was not what it should be when it was read
-            raise StorageError("The keys of this gateway cannot be read; its log says why.")
+        document = self._document.current()
+        if document is not self._seen:
+            self._keys = {key.id: key for key in document.keys}
+            self._seen, self._opened = document, {}
         return self._keys
 
-    def _read(self) -> dict[str, GatewayKey] | None:
-        try:
-            file = msgspec.json.decode(self._path.read_bytes(), type=_File)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            _log.error("%s is no file of keys: %s", self._path, error)
-            return None
-        return {key.id: key for key in file.keys}
-
     def _credential(self, key: GatewayKey) -> Credential:
-        found = self._opened.get(key.id)
-        if found is None:
-            sealed = self._open(key)
-            found = Credential(sealed.token, sealed.account_id, key.digest, key.models)
-            self._opened[key.id] = found
-        return found
+        sealed = self._open(key)
+        if sealed.stored_account is None:
+            return Credential(sealed.token, sealed.account_id, key.digest, key.models)
+        account = self.accounts.find(sealed.stored_account)
+        if account is None:
+            message = f"{WRONG_KEY} The account that this key stood for was removed; {SIGN_IN}"
+            raise AuthError(message)
+        if account.issuer is not self._issuer:
+            message = (
+                f"{WRONG_KEY} The account that this key stands for signed in at "
+                f"{_ISSUERS[account.issuer]}, and this gateway speaks to {_ISSUERS[self._issuer]}; "
+                f"{SIGN_IN}"
+            )
+            raise AuthError(message)
+        account_id = account.account_id or None
+        return Credential(account.token, account_id, key.digest, key.models, account.id)
 
     def _open(self, key: GatewayKey) -> _Sealed:
+        if (found := self._opened.get(key.id)) is not None:
+            return found
         value = self._cipher.decrypt(key.credential.encode())
         with suppress(msgspec.DecodeError):
             sealed = msgspec.json.decode(value or b"", type=_Sealed)
             if hmac.compare_digest(sealed.digest, key.digest):
+                self._opened[key.id] = sealed
                 return sealed
         _log.error("the credential of key %s was not sealed for it with this secret", key.id)
         raise StorageError("What this key stands for cannot be read; the gateway's log says why.")
 
-    # --- writing ------------------------------------------------------------------
+    # --- writing -------------------------------------------------------------------------
 
-    def _renewed(self, key: GatewayKey) -> GatewayKey | None:
+    def _add(self, text: str, terms: KeyTerms, sealed: _Sealed) -> None:
+        key = GatewayKey(
+            id=key_id(text) or "",
+            name=terms.name,
+            digest=sealed.digest,
+            credential=self._cipher.encrypt(msgspec.json.encode(sealed)).decode(),
+            created_at=int(time.time()),
+            requests_per_minute=terms.requests_per_minute,
+            concurrent_requests=terms.concurrent_requests,
+            models=terms.models,
+            shows_account=terms.shows_account,
+        )
+
+        def changed(document: KeysDocument) -> KeysDocument:
+            if any(other.name == terms.name for other in document.keys):
+                message = f"there is a key '{terms.name}' already"
+                raise ValueError(message)
+            return structs.replace(document, keys=(*document.keys, key))
+
+        self._document.change(changed)
+
+    def _renewed(self, document: KeysDocument) -> tuple[KeysDocument, int]:
+        keys = [(key, self._renewed_key(key)) for key in document.keys]
+        accounts = [(one, self.accounts.renewed(one)) for one in document.accounts]
+        renewed = KeysDocument(
+            tuple(new or old for old, new in keys), tuple(new or old for old, new in accounts)
+        )
+        return renewed, sum(new is not None for _, new in (*keys, *accounts))
+
+    def _renewed_key(self, key: GatewayKey) -> GatewayKey | None:
         sealed = self._cipher.renewed(key.credential.encode())
         return structs.replace(key, credential=sealed.decode()) if sealed is not None else None
 
-    def _seal(self, digest: str, credential: Credential) -> str:
-        sealed = _Sealed(digest, credential.token, credential.account_id)
-        return self._cipher.encrypt(msgspec.json.encode(sealed)).decode()
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold a file lock: two commands at once must not lose each other's change."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            lock = self._path.with_name(f".{self._path.name}.lock")
-            descriptor = os.open(lock, os.O_CREAT | os.O_RDWR, 0o600)
-        except OSError as error:
-            raise self._unwritable(error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _write(self, keys: Sequence[GatewayKey]) -> None:
-        """Put a new file in the place of the old one, for the same owner and nobody else."""
-        temporary = self._path.with_name(f".{self._path.name}.{token_hex(8)}")
-        try:
-            like = (self._path if self._path.exists() else self._path.parent).stat()
-            descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                with suppress(PermissionError):  # only root may give it to another one
-                    os.fchown(descriptor, like.st_uid, like.st_gid)
-                file.write(msgspec.json.format(msgspec.json.encode(_File(tuple(keys)))) + b"\n")
-                file.flush()
-                os.fsync(descriptor)
-            temporary.replace(self._path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise self._unwritable(error) from error
-
-    def _unwritable(self, error: OSError) -> StorageError:
-        message = f"The file of keys {self._path} cannot be written: {error.strerror}"
-        return StorageError(message)
-
-
-def _identity(path: Path) -> _Identity | None:
-    """Return what differs between two states of the file, None if there is no file."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+def _chosen(keys: Sequence[GatewayKey], which: str) -> GatewayKey:
+    for key in keys:
+        if which in (key.id, key.name):
+            return key
+    message = f"there is no key '{which}'"
+    raise ValueError(message)

@@ -1,6 +1,8 @@
-"""Links to stored pictures and files that are good for a while only (`files.link_seconds`).
+"""Links to stored pictures and files that expire (`files.link_seconds`).
 
-images/<name>?e=<seconds since 1970>&s=<HMAC-SHA256 of images/<name>/<e>>
+    images/0f3c….png?e=1767225600&s=9d1e…
+
+`e` is the expiry in seconds since 1970, `s` the HMAC-SHA256 of `images/<name>/<e>` in hexadecimal.
 """
 
 import hmac
@@ -15,12 +17,12 @@ _MAX_DIGITS = 12
 
 
 class LinkSigner:
-    """Signs links with a key derived from the secret that also protects stored tokens.
+    """Signs links with a key derived from the secret that also seals stored tokens.
 
     Args:
         secret: shared by all workers, and by all machines that serve each other's links.
-        seconds: how long a link is good; 0: for ever, and then nothing is signed.
-        old_secrets: their links are good until they expire.
+        seconds: how long a link is valid; 0 signs nothing, and links never expire.
+        old_secrets: links signed with these stay valid until they expire.
 
     Raises:
         ValueError: the secret is empty.
@@ -31,14 +33,14 @@ class LinkSigner:
         self._seconds = seconds
 
     def signed(self, path: str) -> str:
-        """Return what a link ends with; the path is `images/<name>` or `files/<name>`."""
+        """Return the end of a link, signed, for the path `images/<name>` or `files/<name>`."""
         if not self._seconds:
             return path
         expiry = str(math.ceil(time.time() + self._seconds))
         return f"{path}?e={expiry}&s={_signature(self._key, path, expiry)}"
 
     def seconds_left(self, path: str, query: Mapping[str, str]) -> float:
-        """Return how long a link is still good, 0 if it is not; `inf` while links do not expire."""
+        """Return the seconds for which a link is valid: 0 if it is not, `inf` if none expire."""
         if not self._seconds:
             return math.inf
         expiry, signature = query.get("e", ""), query.get("s", "")

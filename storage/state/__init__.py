@@ -1,4 +1,4 @@
-"""Small shared values: SQLite and Redis behind one interface.
+"""Small values that processes share: SQLite and Redis behind one interface.
 
 It may import `service/ports`, `service/vocabulary`.
 """

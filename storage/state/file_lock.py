@@ -1,13 +1,13 @@
 """Locks between the processes of one machine, as files that the kernel holds locked.
 
-A lock that is a row of the state file stands or falls with that file: while another program
-writes to it no lock can be taken, prolonged or given back, and a moment later two have it. And
-a row ends at a time of day, which may be set. The kernel's lock on a file (`flock`) is free the
-moment its process is gone, however it went, and knows no clock.
+A row of the state file would be the obvious lock, and has two faults. While another program writes
+to that file, no lock can be taken, prolonged or released, and a moment later two processes hold it.
+And a row expires at a time of day, which can be set. The kernel's lock on a file (`flock`) is freed
+the moment its process is gone, however it ended, and depends on no clock.
 
-Each lock has a file of its own while it is held: `<folder>/<hash of the name>`, mode 600, empty.
-Whoever gives a lock back removes the file first; whoever gets a lock looks whether its file is
-still the one under that name, else it has got the lock of a file that is gone.
+While a lock is held it has a file of its own: `<folder>/<hash of the name>`, mode 600, empty.
+Releasing removes the file first. Whoever gets a lock therefore checks that its file is still the
+one under that name; else it holds the lock of a file that is gone.
 """
 
 import asyncio
@@ -34,12 +34,12 @@ class FileLock:
         self._descriptor: int | None = None
 
     async def attempt(self) -> bool:
-        """Try once to take the lock; return whether it was had.
+        """Try once to take the lock; return whether this process now holds it.
 
         Raises:
-            StorageError: the file cannot be made or locked.
+            StorageError: the file cannot be created or locked.
         """
-        if self._trying is None or self._trying.done():  # else the disk still hangs on the last
+        if self._trying is None or self._trying.done():  # else the disk still hangs on the last try
             self._trying = asyncio.get_running_loop().run_in_executor(None, self._take)
         try:
             await asyncio.shield(self._trying)
@@ -49,11 +49,11 @@ class FileLock:
         return self._descriptor is not None
 
     async def prolong(self) -> bool:
-        """Do nothing: it is held for as long as the process lives."""
+        """Return True: the kernel keeps the lock for as long as the process lives."""
         return True
 
     async def release(self) -> None:
-        """Give the lock back, also when `attempt` was cancelled while it took it."""
+        """Release the lock, also when `attempt` was cancelled while it took it."""
         if self._trying is not None:
             with suppress(OSError):
                 await self._trying

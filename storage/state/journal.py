@@ -1,8 +1,8 @@
-"""Values on their way into the state store, each in a small file of this machine.
+"""Values on their way into the state store, each in a small file on this machine.
 
-What must not be lost is written here first and removed once the store has it. So a process that
-is killed in between leaves it to the next one, and where the store takes nothing the processes of
-a machine still tell each other. Values are sealed by whoever gives them.
+A value that must not be lost is written here first and removed once the store has it. So a process
+that is killed in between leaves it to the next one, and while the store takes nothing the processes
+of one machine still share it. Whoever puts a value has sealed it.
 
     <folder>/<key>    mode 600, the value as it is
 """
@@ -19,13 +19,13 @@ _KEY = re.compile(r"[0-9a-f]{8,64}")
 
 
 class FileJournal:
-    """The files in `folder`, which is made when it is needed; implements `Journal`."""
+    """The files in `folder`, which is created when it is needed; implements `Journal`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     async def put(self, key: str, value: bytes) -> bool:
-        """Write a value in place of any other; return whether the disk has taken it."""
+        """Write a value, replacing any other; return False if the disk does not take it."""
         try:
             await asyncio.to_thread(self._write, self._path(key), value)
         except OSError as error:
@@ -34,7 +34,7 @@ class FileJournal:
         return True
 
     async def get(self, key: str) -> bytes | None:
-        """Return the value, or None."""
+        """Return the value, or None if there is none or it cannot be read."""
         try:
             return await asyncio.to_thread(self._path(key).read_bytes)
         except (FileNotFoundError, NotADirectoryError):
@@ -71,8 +71,8 @@ class FileJournal:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(value)
-                file.flush()  # from here on it outlives the process
-                os.fsync(descriptor)  # and from here on the machine
+                file.flush()  # from here on it outlives the process,
+                os.fsync(descriptor)  # and from here on a crash of the machine
         except OSError:
             with suppress(OSError):
                 path.unlink()

@@ -1,8 +1,8 @@
 """State in Redis, for gateways on several machines.
 
-Every call has a short limit, since a request waits for it. Of the retries that
-redis-py offers one is kept, at once and for lost connections only: it reaches a
-server that was restarted while its old connections lay in the pool.
+Requests wait for each call, so every call has a short limit. One immediate retry, for lost
+connections only, stands in for the retries of redis-py: it reaches a server that was restarted
+while its old connections lay in the pool.
 """
 
 import asyncio
@@ -34,10 +34,11 @@ _DEFAULTS = {
     "socket_timeout": None,
     "protocol": 2,  # servers before 6.0 do not know how to speak 3
 }
-# Times are the server's, in milliseconds. A lease is a field of its key's hash, by holder:
-# whether it is held or waited for, since when, and until when. All that hold a place and
-# all that wait for longer are ahead. Whose beginning lies ahead was left by the clock, which
-# somebody has set back: its holder, if it lives, renews it within seconds.
+# Times are the server's, in milliseconds. A lease is a field of its key's hash, named by its
+# holder: `<1 held, 0 waiting> <since> <until>`, for example `1 1767225600000 1767225610000`.
+# Leases that are held, and those that wait for longer, are ahead. A lease that begins in the
+# future was written before the clock was set back: it is dropped, and a living holder renews it
+# within seconds.
 _NOW = """
 local time = redis.call('time')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -84,17 +85,17 @@ _T = TypeVar("_T")
 
 
 class RedisBackend:
-    """State in the server that `url` names; parameters of the pool may stand in its query.
+    """State in the server that `url` names; its query may set parameters of the connection pool.
 
     Raises:
-        ValueError: the URL has a parameter that nobody knows.
+        ValueError: the URL has an unknown parameter.
     """
 
     def __init__(self, url: str) -> None:
         retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
         pool = BlockingConnectionPool.from_url(url, **_DEFAULTS, retry=retry)
         try:
-            pool.connection_class(**pool.connection_kwargs)  # connects nowhere, but reads them all
+            pool.connection_class(**pool.connection_kwargs)  # checks parameters, connects nowhere
         except (TypeError, RedisError):
             raise ValueError("The query of the Redis URL has an unknown parameter.") from None
         self._client = Redis.from_pool(pool)
@@ -119,11 +120,11 @@ class RedisBackend:
         await _answer(self._client.delete(KEY_PREFIX + key))
 
     async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> None:
-        """Store a value for an owner; the oldest go so that it fits."""
+        """Store a value for an owner, dropping the oldest values until it fits."""
         await self._shelf.keep(key, value, _milliseconds(ttl_seconds), bounds)
 
     async def forget(self, key: str) -> None:
-        """Forget a value that is kept for an owner."""
+        """Delete a value that is kept for an owner."""
         await self._shelf.forget(key)
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
@@ -132,7 +133,7 @@ class RedisBackend:
         return bool(await _answer(self._client.set(KEY_PREFIX + key, value, nx=True, px=px)))
 
     async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
-        """Change the values of all keys that begin so, and return how many were."""
+        """Change the values of all keys with this prefix; return how many were changed."""
         number, cursor, match = 0, 0, f"{KEY_PREFIX}{prefix}*"
         while True:
             cursor, keys = await _answer(self._client.scan(cursor, match, count=100))
@@ -148,19 +149,19 @@ class RedisBackend:
                 return number
 
     def lock(self, name: str, ttl_seconds: float) -> RedisLock:
-        """Return the lock of this name for one holder."""
+        """Return the lock of this name, not taken yet, for one holder."""
         return RedisLock(self._locks, LOCK_PREFIX + name, token_hex(16), ttl_seconds)
 
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float
     ) -> bool:
-        """Take a place, prolong it, or stand in line for it; return whether it was had."""
+        """Take or prolong a place, or wait in line for it; return whether it is held."""
         seconds = (ttl_seconds, waited_seconds, LINE_SECONDS)
         arguments: list[str | int] = [lease.holder, limit, *(_milliseconds(one) for one in seconds)]
         return bool(await _answer(self._acquire(keys=_keys([lease]), args=arguments)))
 
     async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
-        """Hold the places for `ttl_seconds` from now, whether they are known or not."""
+        """Hold the places for `ttl_seconds` from now, also those that Redis has lost."""
         arguments: list[str | int] = [
             _milliseconds(ttl_seconds),
             *(lease.holder for lease in leases),
@@ -168,12 +169,12 @@ class RedisBackend:
         await _answer(self._renew(keys=_keys(leases), args=arguments))
 
     async def release(self, leases: Collection[Lease]) -> None:
-        """Forget the places, held or waited for."""
+        """Delete the leases, held or waiting."""
         holders = [lease.holder for lease in leases]
         await _answer(self._release(keys=_keys(leases), args=holders))
 
     async def ping(self) -> None:
-        """Ask the server for a sign of life."""
+        """Send PING and wait for the reply."""
         await _answer(self._client.ping())
 
     async def close(self) -> None:

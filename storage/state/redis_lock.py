@@ -1,16 +1,16 @@
-"""Locks in Redis that trust no clock but the one of whoever waits.
+"""Locks in Redis that depend on no clock but the waiting process's own.
 
-A key with an expiry would be the usual lock. Redis counts an expiry by the time of day: set back
-by a day, a dead process holds its lock for a day; set ahead, a living one loses it while it
-works. So a lock here is held by who renews it:
+The usual lock is a key with an expiry. Redis counts an expiry by the time of day: when the clock is
+set back by a day, a dead process holds its lock for a day; when it is set ahead, a living one loses
+its lock in the middle of its work. So a lock here belongs to whoever keeps renewing it:
 
-    backend-to-v1:lock:<name> = <holder>:<beat>
+    backend-to-v1:lock:<name> = <holder>:<beat>        for example 5d41…:17
 
-The holder raises the beat several times within the lock's time to live. Whoever waits looks at the
-value again and again, and may take the lock only when it has seen one and the same value for the
-whole time to live, measured by its own monotonic clock, with Redis answering all the while: a
-server that was away, and came back with what it had, has let nobody raise anything. Taking, raising
-and giving back compare the value first, each in one step.
+The holder raises the beat several times within the lock's time to live. A waiter reads the value
+again and again. It may take the lock only after it has seen the same value for the whole time to
+live, measured by its own monotonic clock, with Redis answering all the while. (A server that was
+down and came back has let no holder raise its beat, so the waiter starts to count anew.) Taking,
+raising and releasing each compare the value first, in one atomic step.
 """
 
 import time
@@ -21,8 +21,8 @@ from redis.commands.core import AsyncScript
 
 from service.vocabulary.errors import StorageError
 
-_FORGOTTEN_SECONDS = 30 * 86400.0  # after which a lock that a dead process left goes by itself
-# Whose a value is, its beginning says: the answer to the last raise may have been lost.
+_FORGOTTEN_SECONDS = 30 * 86400.0  # after which a dead process's lock expires by itself
+# The holder is compared, not the beat: the answer to the last raise may have been lost.
 _MINE = (
     "local there = redis.call('get', KEYS[1])\n"
     "local is_mine = there and string.sub(there, 1, #ARGV[1]) == ARGV[1]\n"
@@ -38,11 +38,11 @@ Ask = Callable[[Awaitable[object]], Awaitable[object]]
 
 
 class LockScripts:
-    """The steps of all locks, registered once for a client.
+    """The Lua steps of all locks, registered once for a client.
 
     Args:
         client: of the server.
-        ask: awaits an answer of it, but not for long.
+        ask: awaits an answer of the server within a short limit.
     """
 
     def __init__(self, client: Redis, ask: Ask) -> None:
@@ -57,8 +57,8 @@ class RedisLock:
     Args:
         scripts: of the client.
         key: of the lock.
-        holder: a name that only this one has.
-        ttl_seconds: for how long a holder may not be heard of.
+        holder: a name that no other holder has.
+        ttl_seconds: how long a holder may be silent before it counts as dead.
         clock: monotonic seconds.
     """
 
@@ -76,11 +76,11 @@ class RedisLock:
         self._ttl_seconds = ttl_seconds
         self._clock = clock
         self._beat = 0
-        self._seen: bytes = b""  # of another holder, and since when it is the same
+        self._seen: bytes = b""  # the value of another holder, unchanged since `_seen_at`
         self._seen_at = 0.0
 
     async def attempt(self) -> bool:
-        """Try once to take the lock, from a holder that is not heard of if it must be.
+        """Try once to take the lock: free, or of a silent holder; return whether it is held.
 
         Raises:
             StorageError: Redis does not answer.
@@ -91,14 +91,14 @@ class RedisLock:
         try:
             there = await self._put(silent)
         except StorageError:
-            self._seen = b""  # what was not watched is not known to have been silent
+            self._seen = b""  # a holder that was not watched all the time may not have been silent
             raise
         if isinstance(there, bytes) and there != self._seen:
             self._seen, self._seen_at = there, now
         return not isinstance(there, bytes)
 
     async def prolong(self) -> bool:
-        """Tell those who wait that this holder is there; return whether the lock is still its own.
+        """Raise the beat to show waiters a living holder; return whether the lock is still held.
 
         Raises:
             StorageError: Redis does not answer.
@@ -107,7 +107,7 @@ class RedisLock:
         return not isinstance(await self._put(b""), bytes)
 
     async def release(self) -> None:
-        """Give the lock back if it is held.
+        """Release the lock if it is held.
 
         Raises:
             StorageError: Redis does not answer.
@@ -119,7 +119,10 @@ class RedisLock:
         return f"{self._holder}:"
 
     async def _put(self, silent: bytes) -> object:
-        """Write this holder's value over its own, none, or one that is silent; else return it."""
+        """Write this holder's value if the lock is free, its own, or has the value `silent`.
+
+        Returns the value of another holder if there is one.
+        """
         expiry = int(_FORGOTTEN_SECONDS * 1000)
         arguments: list[bytes | int | str] = [self._mine, self._beat, silent, expiry]
         return await self._scripts.ask(self._scripts.put(keys=[self._key], args=arguments))

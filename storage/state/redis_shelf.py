@@ -1,12 +1,15 @@
-"""Values of Redis that are kept for owners: bounded for each owner and in all, oldest first.
+"""Values of Redis that are kept for owners, within a limit for each owner and one for all.
 
-    <key>              the value, with its end
-    shelf              a hash: <key> -> bytes, end in milliseconds, owner
+When a limit is reached the oldest values are dropped first.
+
+    <key>              the value, with its expiry
+    shelf              a hash: <key> -> `<bytes> <expiry in milliseconds> <owner>`
     shelf:order        a sorted set of all keys, by when they came
     shelf:order:<o>    the same, of owner o
     shelved            a hash: owner -> bytes; the owner "" is all, "#" the last number in the order
 
-What has ended is taken off when it is the oldest, so the sums are never too low.
+An expired value stays in the sums until it is the oldest and is removed, so a sum may be too high
+and is never too low.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,9 +19,9 @@ from redis.asyncio import Redis
 
 from service.ports import Bounds
 
-_MAX_ENDED = 100  # are taken off by one call
+_MAX_ENDED = 100  # expired values that one call removes
 
-# KEYS: the value's key, shelf, shelf:order, shelved. Keys of other values are known by the shelf.
+# KEYS: the value's key, shelf, shelf:order, shelved. The keys of other values are read from them.
 _COMMON = """
 local shelf, order, shelved = KEYS[2], KEYS[3], KEYS[4]
 local function entry(key)
@@ -71,12 +74,12 @@ _FORGET = f"{_COMMON} drop(KEYS[1])"
 
 
 class Shelf:
-    """What is kept for owners, in one server.
+    """The values kept for owners in one server.
 
     Args:
         client: of the server.
         prefix: of all keys.
-        answer: waits for a command, and translates its errors.
+        answer: waits for a command and translates its errors.
     """
 
     def __init__(
@@ -88,7 +91,7 @@ class Shelf:
         self._forget = client.register_script(_FORGET)
 
     async def keep(self, key: str, value: bytes, life_milliseconds: int, bounds: Bounds) -> None:
-        """Store a value; the oldest go until all fit."""
+        """Store a value, dropping the oldest values until all fit."""
         arguments: list[str | int | bytes] = [
             *(value, life_milliseconds, bounds.owner),
             *(bounds.max_owner_bytes, bounds.max_bytes),

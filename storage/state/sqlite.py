@@ -1,11 +1,12 @@
 """State in one SQLite file: WAL, shared by the worker processes of one machine.
 
-Every statement is a transaction of its own, and what must be atomic (add, acquire)
-is one statement, so that no process ever waits for another one's round trip.
+Every statement is a transaction of its own, and what must be atomic (add, acquire) is one
+statement. So no process ever waits for another one's round trip.
 
-Two clocks: values end by the time of day, since they outlive a restart of the machine. Leases
-count by the monotonic clock, which all processes of a machine share and nobody can set. It begins
-anew with the machine, so a lease that began later than now was left by an earlier life of it.
+Two clocks are used. Values expire by the time of day, since they outlive a restart of the machine.
+Leases count by the monotonic clock, which all processes of a machine share and which cannot be set.
+It starts anew with the machine, so a lease that begins in the future was left from before the last
+start.
 """
 
 import asyncio
@@ -31,8 +32,8 @@ from storage.state.file_lock import FileLock
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 3.0  # a writer holds the file for milliseconds; this bridges a slow checkpoint
-SLACK_SECONDS = 10.0  # more than a statement takes from its moment to its turn
-PURGE_SECONDS = 300.0  # expired rows are invisible at once, so removing them has no hurry
+SLACK_SECONDS = 10.0  # more than a statement waits between reading the clock and being run
+PURGE_SECONDS = 300.0  # expired rows are invisible at once, so removing them can wait
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _SCHEMA = (
@@ -55,7 +56,7 @@ _PAGE = (
 )
 _REPLACE = "UPDATE state SET value = ? WHERE key = ? AND value = ? RETURNING 1"
 _ADD = f"{_SET} WHERE state.expires_at <= ? RETURNING 1"
-# In order of arrival: all that hold a place and all that wait for longer are ahead.
+# In order of arrival: leases that are held, and those that wait for longer, are ahead.
 _ACQUIRE = """
 WITH alive AS (
     SELECT * FROM leases WHERE key = :key AND expires_at > :now AND since <= :now + :slack
@@ -89,13 +90,13 @@ Parameters = tuple[Any, ...] | dict[str, Any]
 
 
 class _Replaced(sqlite3.OperationalError):
-    """Another process has put a new file in the place of the one that is open."""
+    """Another process has replaced the open file by a new one."""
 
 
 class _Watched(sqlite3.Connection):
-    """A connection that knows when its file is not the one under its name any more.
+    """A connection that notices when the file under its name is replaced.
 
-    It looks before each statement, in the thread that runs it: a disk that hangs hangs nothing
+    It checks before each statement, in the thread that runs it, so a disk that hangs blocks nothing
     else.
     """
 
@@ -109,7 +110,7 @@ class _Watched(sqlite3.Connection):
         """Run one statement.
 
         Raises:
-            _Replaced: the file is another one.
+            _Replaced: the file under this name is another one.
             sqlite3.Error: SQLite cannot run it.
         """
         if _identity(self._path) != self._identity:
@@ -142,12 +143,12 @@ class SqliteBackend:
         await self._rows("DELETE FROM state WHERE key = ?", (key,))
 
     async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> None:
-        """Store a value for an owner; the oldest go so that it fits."""
+        """Store a value for an owner, dropping the oldest values until it fits."""
         await sqlite_shelf.make_room(self._rows, key, len(value), bounds)
         await self._rows(_SET, (key, value, _expiry(ttl_seconds)))
 
     async def forget(self, key: str) -> None:
-        """Forget a value that is kept for an owner; triggers do the rest."""
+        """Delete a value that is kept for an owner; triggers update the sums."""
         await self.delete(key)
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
@@ -157,7 +158,7 @@ class SqliteBackend:
         return bool(await self._rows(_ADD, parameters))
 
     async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
-        """Change the values of all keys that begin so, and return how many were."""
+        """Change the values of all keys with this prefix; return how many were changed."""
         number, last = 0, prefix
         while rows := await self._rows(_PAGE, (last, prefix + _LAST_CHARACTER, time.time())):
             for key, value in rows:
@@ -168,14 +169,14 @@ class SqliteBackend:
         return number
 
     def lock(self, name: str, ttl_seconds: float) -> FileLock:
-        """Return the lock of this name; the kernel frees it with its process, whatever its ttl."""
+        """Return the lock of this name; the kernel frees it with its process, not after a time."""
         del ttl_seconds
         return FileLock(self._path.with_name(f"{self._path.name}.locks"), name)
 
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float
     ) -> bool:
-        """Take a place, prolong it, or stand in line for it; return whether it was had."""
+        """Take or prolong a place, or wait in line for it; return whether it is held."""
         await self._purge()
         parameters = {
             "key": lease.key,
@@ -191,12 +192,12 @@ class SqliteBackend:
         return bool(rows[0][0])
 
     async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
-        """Hold the places for `ttl_seconds` from now, whether they are known or not."""
+        """Hold the places for `ttl_seconds` from now, also those that the file has lost."""
         now = time.monotonic()
         await self._rows(_RENEW, (now, now + ttl_seconds, _pairs(leases)))
 
     async def release(self, leases: Collection[Lease]) -> None:
-        """Forget the places, held or waited for."""
+        """Delete the leases, held or waiting."""
         await self._rows(_RELEASE, (_pairs(leases),))
 
     async def ping(self) -> None:
@@ -204,12 +205,13 @@ class SqliteBackend:
         await self._rows(_GET, ("", time.time()))
 
     async def close(self) -> None:
-        """Close the file for good: whoever comes late must not open it again."""
+        """Close the file for good; a late call cannot open it again."""
         self._is_closed = True
         async with self._opening:
             await self._disconnect()
 
     async def _purge(self) -> None:
+        """Remove expired rows, at most every `PURGE_SECONDS`."""
         now = time.monotonic()
         if now < self._purge_at:
             return
@@ -218,7 +220,7 @@ class SqliteBackend:
         await self._rows(_PURGE_LEASES, (now, now + SLACK_SECONDS))
 
     async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
-        """Run one statement; if the file is not what it was, open it anew and try again."""
+        """Run one statement; reopen a broken connection or a replaced file and try once more."""
         try:
             connection = await self._connected()
             try:
@@ -264,7 +266,7 @@ class SqliteBackend:
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(sqlite3.Error, ValueError):  # it may be broken, which is why it goes
+            with suppress(sqlite3.Error, ValueError):  # it is closed because it may be broken
                 await connection.close()
 
 
@@ -285,9 +287,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _prepare(path: Path) -> None:
-    """Create or repair the file, one process at a time; blocks."""
+    """Create or repair the file, one process at a time. Blocks."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(path):
+    with _exclusive(path):
         try:
             _check(path)
         except sqlite3.DatabaseError as exc:
@@ -299,8 +301,8 @@ def _prepare(path: Path) -> None:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a file lock: switching to WAL and replacing a file are not safe side by side."""
+def _exclusive(path: Path) -> Iterator[None]:
+    """Hold a file lock: two processes must not switch to WAL or replace the file at once."""
     descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
     try:
         _lock(descriptor, time.monotonic() + BUSY_SECONDS)

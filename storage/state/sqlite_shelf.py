@@ -1,11 +1,13 @@
-"""Values of SQLite that are kept for owners: bounded for each owner and in all, oldest first.
+"""Values of SQLite that are kept for owners, within a limit for each owner and one for all.
 
-    state    the values, as all others                    key -> value, until when
-    shelf    what they take, in the order they came       key -> owner, bytes, number
-    shelved  the sums of it, which triggers keep          owner -> bytes; the owner "" is all
+When a limit is reached the oldest values are dropped first.
 
-A value that ends, or is deleted, leaves the shelf by a trigger, so the sums are right at any time,
-whoever removes it.
+    state    all values, these among them                 key -> value, expiry
+    shelf    their sizes, in the order they came          key -> owner, bytes, number
+    shelved  the sums of `shelf`, kept by triggers        owner -> bytes; the owner "" is all
+
+A trigger removes the row of `shelf` when its value is deleted or expires, so the sums are right at
+any time, whichever statement removes a value.
 """
 
 import json
@@ -34,7 +36,7 @@ SCHEMA = (
     " DELETE FROM shelved WHERE owner = old.owner AND bytes <= 0; END",
     "CREATE TRIGGER IF NOT EXISTS shelf_off AFTER DELETE ON state BEGIN"
     " DELETE FROM shelf WHERE key = old.key; END",
-    # What a version before had kept; its keys are `response:<owner>:<id>`.
+    # Values of earlier versions, whose keys are `response:<owner>:<id>`.
     "INSERT INTO shelf SELECT key, substr(key, 10, instr(substr(key, 10), ':') - 1), length(value),"
     " row_number() OVER (ORDER BY expires_at, key) FROM state"
     " WHERE key >= 'response:' AND key < 'response;' AND NOT EXISTS (SELECT 1 FROM shelf)",
@@ -51,20 +53,20 @@ _OLDEST = "SELECT key, bytes FROM shelf WHERE key <> ? ORDER BY number LIMIT 100
 _OLDEST_OF = "SELECT key, bytes FROM shelf WHERE key <> ? AND owner = ? ORDER BY number LIMIT 100"
 _PURGE = "DELETE FROM state WHERE expires_at <= ?"
 _DROP = "DELETE FROM state WHERE key IN (SELECT value FROM json_each(?))"
-# Also what a process that died has put there, and no value for it.
+# Also rows without a value, left by a process that died in between.
 _DROP_REST = "DELETE FROM shelf WHERE key IN (SELECT value FROM json_each(?))"
 
 Rows = Callable[[str, tuple[Any, ...]], Awaitable[list[Any]]]
 
 
 async def make_room(rows: Rows, key: str, size_bytes: int, bounds: Bounds) -> None:
-    """Drop the oldest until a value fits, and note it; the value is stored after this.
+    """Drop the oldest values until a new one fits and note its size, before it is stored.
 
     Args:
         rows: runs a statement.
-        key: of the value, which replaces any other of this key.
-        size_bytes: of the value.
-        bounds: whose it is, and how much there may be.
+        key: of the new value, which replaces any other of this key.
+        size_bytes: of the new value.
+        bounds: its owner, and the limits.
     """
     await rows(_PURGE, (time.time(),))  # also a value of this key that has ended
     await _drop(rows, key, bounds.owner, size_bytes - bounds.max_owner_bytes)
@@ -73,7 +75,7 @@ async def make_room(rows: Rows, key: str, size_bytes: int, bounds: Bounds) -> No
 
 
 async def _drop(rows: Rows, key: str, owner: str, over_bytes: int) -> None:
-    """Drop the oldest of an owner, or of all, until they are so many bytes below their sum."""
+    """Drop the oldest values, of one owner or of all, until their sum is at most `-over_bytes`."""
     while True:
         [[held]] = await rows(_SUM, (key, owner))
         oldest: list[Any] = []

@@ -1,9 +1,9 @@
 """The state store (spec 10): a backend chosen by URL, behind a wrapper that degrades.
 
-What a backend cannot do now is answered as if there were no stored state, so the
-service gets slower and never stops. Locks alone do not degrade: two that both go ahead
-without one is what a lock is there to prevent. A lock is always held within this process
-as well, which is enough for a process that shares its store with none.
+When a backend fails, its calls are answered as if nothing were stored: the service gets slower and
+never stops. Locks are the exception and do not degrade, for a lock exists to stop two processes
+that would both go ahead. Every lock is also held within this process, which is enough for a process
+that shares its store with no other.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from storage.state.sqlite import SqliteBackend
 
 logger = logging.getLogger(__name__)
 
-CALL_SECONDS = 5.0  # over the backends' own limits; holds when a disk hangs
+CALL_SECONDS = 5.0  # longer than the backends' own limits; ends calls to a disk that hangs
 PAUSE_SECONDS = 1.0  # a backend that failed is not asked again for this long
 LOG_SECONDS = 60.0
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 0.2  # between tries to take a lock
@@ -33,20 +33,20 @@ _T = TypeVar("_T")
 
 
 class SharedLock(Protocol):
-    """A lock that all processes share, for one holder. Every method may raise StorageError."""
+    """A lock shared by all processes, for one holder. Every method may raise StorageError."""
 
     async def attempt(self) -> bool:
-        """Try once to take it; return whether it was had."""
+        """Try once to take the lock; return whether it is held."""
 
     async def prolong(self) -> bool:
-        """Show that its holder lives; return whether it is still held."""
+        """Show that the holder lives; return whether the lock is still held."""
 
     async def release(self) -> None:
-        """Give it back, whether it was had or not."""
+        """Release the lock, whether it is held or not."""
 
 
 class Backend(Protocol):
-    """What a store does while it works. Every method may raise StorageError."""
+    """A store as it works when nothing is broken. Every method may raise StorageError."""
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None when absent or expired."""
@@ -58,33 +58,33 @@ class Backend(Protocol):
         """Forget the value, if any."""
 
     async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> None:
-        """Store a value for an owner; the oldest go so that it fits."""
+        """Store a value for an owner, dropping the oldest values until it fits."""
 
     async def forget(self, key: str) -> None:
-        """Forget a value that is kept for an owner."""
+        """Delete a value that is kept for an owner."""
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
         """Store the value if there is none; return whether it was stored."""
 
     async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
-        """Change the values of all keys that begin so, and return how many were."""
+        """Change the values of all keys with this prefix; return how many were changed."""
 
     def lock(self, name: str, ttl_seconds: float) -> "SharedLock":
-        """Return the lock of this name for one holder; it is not taken yet."""
+        """Return the lock of this name, not taken yet, for one holder."""
 
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float
     ) -> bool:
-        """Take a place, prolong it, or stand in line for it; return whether it was had."""
+        """Take or prolong a place, or wait in line for it; return whether it is held."""
 
     async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
-        """Hold the places for `ttl_seconds` from now, whether they are known or not."""
+        """Hold the places for `ttl_seconds` from now, also those that the store has lost."""
 
     async def release(self, leases: Collection[Lease]) -> None:
-        """Forget the places, held or waited for."""
+        """Delete the leases, held or waiting."""
 
     async def ping(self) -> None:
-        """Do nothing, unless the store is dead."""
+        """Raise StorageError if the store does not answer."""
 
     async def close(self) -> None:
         """Release connections and files."""
@@ -98,13 +98,13 @@ def open_state(
     Args:
         url: `sqlite:PATH`, `redis://…`, `rediss://…` or `unix://…`.
         on_failure: called with the operation (`get`, `set`, `delete`, `add`, `rewrite`,
-            `lock`, `unlock`, `acquire`, `renew`, `release`) each time that one was answered
+            `lock`, `unlock`, `acquire`, `renew`, `release`) each time one was answered
             without the store.
-        is_alone: no other process has this store, so that a lock which cannot be taken in it
-            is held within this process alone.
+        is_alone: no other process uses this store, so a lock that the store cannot give is held
+            within this process alone.
 
     Raises:
-        ValueError: no such kind of store, or a parameter nobody knows.
+        ValueError: no such kind of store, or an unknown parameter.
     """
     scheme, _, rest = url.partition(":")
     if scheme == "sqlite" and rest:
@@ -115,7 +115,7 @@ def open_state(
 
 
 class DegradingStore:
-    """A StateStore that answers for a dead backend; see the port for how."""
+    """A StateStore that answers in place of a dead backend; the port says with what."""
 
     def __init__(
         self, backend: Backend, on_failure: Callable[[str], None], *, is_alone: bool = False
@@ -130,10 +130,10 @@ class DegradingStore:
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None when absent, expired or out of reach."""
-        return await self._tried("get", partial(self._backend.get, key), None)
+        return await self._or_fallback("get", partial(self._backend.get, key), None)
 
     async def fetch(self, key: str) -> bytes | None:
-        """Return the value, or None when it is absent; raise when that cannot be known."""
+        """Return the value or None; raise StorageError if the store does not answer."""
         if self._is_alone:
             return await self.get(key)
         try:
@@ -147,38 +147,38 @@ class DegradingStore:
             raise StorageError("The state store did not answer in time.") from exc
 
     async def set(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
-        """Store the value, replacing any other; return whether the backend has taken it."""
+        """Store the value, replacing any other; return whether the backend took it."""
 
         async def stored() -> bool:
             await self._backend.set(key, value, ttl_seconds)
             return True
 
-        return await self._tried("set", stored, fallback=False)
+        return await self._or_fallback("set", stored, fallback=False)
 
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
-        await self._tried("delete", partial(self._backend.delete, key), None)
+        await self._or_fallback("delete", partial(self._backend.delete, key), None)
 
     async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> bool:
-        """Store a value for an owner, whose oldest go; return whether the backend has taken it."""
+        """Store a value for an owner, dropping the oldest; return whether the backend took it."""
 
         async def kept() -> bool:
             await self._backend.keep(key, value, ttl_seconds, bounds)
             return True
 
-        return await self._tried("set", kept, fallback=False)
+        return await self._or_fallback("set", kept, fallback=False)
 
     async def forget(self, key: str) -> None:
-        """Forget a value that is kept for an owner."""
-        await self._tried("delete", partial(self._backend.forget, key), None)
+        """Delete a value that is kept for an owner."""
+        await self._or_fallback("delete", partial(self._backend.forget, key), None)
 
     async def add(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
-        """Store the value if there is none; True also when the backend is dead."""
+        """Store the value if there is none; return whether it was, True if the backend is dead."""
         call = partial(self._backend.add, key, value, ttl_seconds)
-        return await self._tried("add", call, fallback=True)
+        return await self._or_fallback("add", call, fallback=True)
 
     async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
-        """Change the values of all keys that begin so; 0 when the backend died meanwhile."""
+        """Change the values of all keys with this prefix; return how many, 0 after a failure."""
         try:
             return await self._backend.rewrite(prefix, change)
         except StorageError as exc:
@@ -189,25 +189,25 @@ class DegradingStore:
         self, name: str, ttl_seconds: float, wait_seconds: float
     ) -> AbstractAsyncContextManager[None]:
         """Hold the named lock until the block ends; see the port."""
-        return self._held(name, ttl_seconds, wait_seconds)
+        return self._hold(name, ttl_seconds, wait_seconds)
 
     async def acquire(
         self, lease: Lease, limit: int, ttl_seconds: float, waited_seconds: float = 0.0
     ) -> bool:
-        """Take one of `limit` places; True also when the backend is dead."""
+        """Take one of `limit` places; return whether it is held, True if the backend is dead."""
         call = partial(self._backend.acquire, lease, limit, ttl_seconds, waited_seconds)
-        return await self._tried("acquire", call, fallback=True)
+        return await self._or_fallback("acquire", call, fallback=True)
 
     async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
-        """Go on holding the places, also those that the backend has forgotten."""
-        await self._tried("renew", partial(self._backend.renew, leases, ttl_seconds), None)
+        """Hold the places further, also those that the backend has lost."""
+        await self._or_fallback("renew", partial(self._backend.renew, leases, ttl_seconds), None)
 
     async def release(self, leases: Collection[Lease]) -> None:
         """Give places back, or leave the line."""
-        await self._tried("release", partial(self._backend.release, leases), None)
+        await self._or_fallback("release", partial(self._backend.release, leases), None)
 
     async def is_alive(self) -> bool:
-        """Return whether the backend answers now."""
+        """Tell whether the backend answers now."""
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 await self._backend.ping()
@@ -222,7 +222,7 @@ class DegradingStore:
         except StorageError as exc:
             logger.warning("the state store did not close: %s", exc)
 
-    async def _tried(self, kind: str, call: Callable[[], Awaitable[_T]], fallback: _T) -> _T:
+    async def _or_fallback(self, kind: str, call: Callable[[], Awaitable[_T]], fallback: _T) -> _T:
         until = self._no_reads_until if kind == "get" else self._no_writes_until
         if time.monotonic() < until:
             self._on_failure(kind)
@@ -235,14 +235,14 @@ class DegradingStore:
             return fallback
 
     def _failed(self, kind: str, exc: Exception) -> None:
-        """Note a failure. What cannot read cannot write, but a full disk can be read."""
+        """Pause writes after any failure, reads after a failed read; a full disk can be read."""
         now = time.monotonic()
         self._no_writes_until = now + PAUSE_SECONDS
         if kind == "get":
             self._no_reads_until = now + PAUSE_SECONDS
-        self._say(kind, exc)
+        self._report(kind, exc)
 
-    def _say(self, kind: str, exc: Exception) -> None:
+    def _report(self, kind: str, exc: Exception) -> None:
         self._on_failure(kind)
         now = time.monotonic()
         if now >= self._no_log_until:
@@ -251,7 +251,7 @@ class DegradingStore:
             logger.warning("the state store failed (%s), going on without it: %s", kind, reason)
 
     @asynccontextmanager
-    async def _held(
+    async def _hold(
         self, name: str, ttl_seconds: float, wait_seconds: float
     ) -> AsyncIterator[None]:
         until = time.monotonic() + wait_seconds
@@ -261,22 +261,22 @@ class DegradingStore:
                 async with asyncio.timeout(wait_seconds):
                     await stack.enter_async_context(mine)
             except TimeoutError:
-                raise _not_had(wait_seconds) from None
+                raise _lock_timeout(wait_seconds) from None
             lock = self._backend.lock(name, ttl_seconds)
-            # Also when cancelled while taking it: the backend may have got that far.
+            # Also when cancelled while taking it: the backend may have granted it already.
             stack.push_async_callback(self._locked, "unlock", lock.release)
             await self._take(lock, until, wait_seconds)
-            await stack.enter_async_context(_beside(self._prolong(lock, ttl_seconds)))
+            await stack.enter_async_context(_in_background(self._prolong(lock, ttl_seconds)))
             yield
 
     async def _take(self, lock: SharedLock, until: float, wait_seconds: float) -> None:
         pause = FIRST_POLL_SECONDS
         while True:
-            is_had = await self._locked("lock", lock.attempt)
-            if is_had or (is_had is None and self._is_alone):
+            is_held = await self._locked("lock", lock.attempt)
+            if is_held or (is_held is None and self._is_alone):
                 return
             if time.monotonic() >= until:
-                raise _not_had(wait_seconds)
+                raise _lock_timeout(wait_seconds)
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - a pause, no secret
             pause = min(pause * 1.5, LONGEST_POLL_SECONDS)
 
@@ -287,23 +287,26 @@ class DegradingStore:
                 logger.warning("a lock of the state store was lost while it was held")
 
     async def _locked(self, kind: str, call: Callable[[], Awaitable[_T]]) -> _T | None:
-        """Return what a step of a lock answers, None if it cannot be taken now."""
+        """Return the result of one step of a lock, None if the backend does not answer."""
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 return await call()
         except (StorageError, TimeoutError) as exc:
-            self._say(kind, exc)
+            self._report(kind, exc)
             return None
 
 
-def _not_had(wait_seconds: float) -> LockTimeoutError:
+def _lock_timeout(wait_seconds: float) -> LockTimeoutError:
     message = f"A lock that all processes share could not be had within {wait_seconds:g} seconds."
     return LockTimeoutError(message)
 
 
 @asynccontextmanager
-async def _beside(work: Awaitable[None]) -> AsyncIterator[None]:
-    """Run `work` until the block ends. A TaskGroup would wrap what the block raises."""
+async def _in_background(work: Awaitable[None]) -> AsyncIterator[None]:
+    """Run `work` in the background until the block ends.
+
+    A TaskGroup would wrap the exceptions of the block in a group.
+    """
     task = asyncio.ensure_future(work)
     try:
         yield

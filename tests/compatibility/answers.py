@@ -93,6 +93,19 @@ RESPONSE_CASES: list[Case] = [
         lambda seen: names(seen) == ["add"],
         **TOOLS,
     ),
+    honoured(
+        "tool_choice",
+        {"type": "web_search"},
+        lambda seen: seen.turn["system_hints"] == ["search"],
+        tools=[{"type": "web_search"}],
+    ),
+    honoured(
+        "tool_choice",
+        {"type": "image_generation"},
+        lambda seen: seen.turn["system_hints"] == ["picture_v2"],
+        tools=[{"type": "image_generation"}],
+    ),
+    honoured("reasoning", {"effort": "max"}, lambda seen: seen.turn["thinking_effort"] == "max"),
     honoured("parallel_tool_calls", False, lambda seen: len(names(seen)) == 1, **TOOLS),
     honoured(
         "text",

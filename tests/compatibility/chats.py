@@ -91,6 +91,8 @@ CHAT_CASES: list[Case] = [
         {"type": "json_object"},
         lambda seen: isinstance(json.loads(seen.content), dict),
     ),
+    honoured("reasoning_effort", "high", lambda seen: seen.turn["thinking_effort"] == "extended"),
+    honoured("web_search_options", {}, lambda seen: seen.turn["system_hints"] == ["search"]),
     refused("stop", ["1", "2", "3", "4", "5"]),
     refused("temperature", 2.5),
     refused("top_p", 1.5),
@@ -119,7 +121,6 @@ CHAT_CASES: list[Case] = [
             "top_p": 0.5,
             "user": "a",
             "verbosity": "low",
-            "web_search_options": {},
         }.items()
     ),
     *(

@@ -21,8 +21,8 @@ HEAD = """# What of the official API is honoured, ignored and refused
 This page is written by the tests: each row is a case of `tests/compatibility`, which sends the
 field to the gateway, with the demo upstream behind it, and looks at what comes of it. The fields,
 their kinds and the calls are those of the `openai` package for Python that the tests have
-installed; one that is new there fails the tests until it has a row. `make compatibility` writes
-the page anew.
+installed, and of `anthropic` for `/v1/messages`; one that is new there fails the tests until it has
+a row. `make compatibility` writes the page anew.
 
 - **honoured**: it reaches the upstream, or changes the answer as it should.
 - **ignored**: accepted, and the upstream is asked the same as without it; a field is then named in

@@ -8,6 +8,15 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import openai
+from anthropic.types import (
+    ContentBlockParam,
+    MessageParam,
+    ThinkingConfigParam,
+    ToolChoiceParam,
+    ToolUnionParam,
+    message_count_tokens_params,
+    message_create_params,
+)
 from openai.types import (
     completion_create_params,
     file_create_params,
@@ -89,6 +98,15 @@ FIELDS: dict[str, list[str]] = {
     ),
     "POST /files": _fields(file_create_params.FileCreateParams),
     "GET /files": _fields(file_list_params.FileListParams),
+    "POST /messages": [
+        *_fields(message_create_params.MessageCreateParamsStreaming),
+        *_kinds(MessageParam, "messages[].role", "role"),
+        *_kinds(ContentBlockParam, "messages[].content[].type"),
+        *_kinds(ToolUnionParam, "tools[].type"),
+        *_kinds(ToolChoiceParam, "tool_choice.type"),
+        *_kinds(ThinkingConfigParam, "thinking.type"),
+    ],
+    "POST /messages/count_tokens": _fields(message_count_tokens_params.MessageCountTokensParams),
 }
 
 

@@ -14,6 +14,7 @@ from tests.compatibility.answers import (
 )
 from tests.compatibility.case import Case
 from tests.compatibility.chats import CHAT, CHAT_CASES, COMPLETION, COMPLETION_CASES
+from tests.compatibility.claude import COUNT, COUNT_CASES, MESSAGE, MESSAGE_CASES
 from tests.compatibility.pictures import (
     EDIT,
     EDIT_CASES,
@@ -97,4 +98,6 @@ TABLES = (
     ),
     Table("upload", "POST /files", "form", UPLOAD, UPLOAD_CASES),
     Table("files", "GET /files", "query", {}, LIST_CASES),
+    Table("messages", "POST /messages", "json", MESSAGE, MESSAGE_CASES),
+    Table("count_tokens", "POST /messages/count_tokens", "json", COUNT, COUNT_CASES),
 )

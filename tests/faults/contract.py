@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
+from service.stages.encode.messages import BLOCKED
 from tests.faults.endpoints import Endpoint, Got
 from tests.faults.table import TYPES, Ending
 
@@ -35,6 +36,8 @@ def for_pictures(ending: Ending) -> Ending:
 def check(endpoint: Endpoint, ending: Ending, got: Got) -> Found:
     """Return what is wrong with an answer."""
     found = Found(list(got.problems))
+    if endpoint.name == "messages":
+        ending = for_messages(ending)
     is_in_band = endpoint.is_streamed and (
         ending.code is None or bool(ending.text) or ending.is_late
     )
@@ -59,20 +62,70 @@ def _check_text(endpoint: Endpoint, ending: Ending, got: Got, found: Found) -> N
     found.expect("text", got.text, ending.text)
 
 
+# What Anthropic's dialect says by the status (anthropic-wire 4).
+_MESSAGE_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_OVERFLOW, _NO_MODEL, _OVERLOAD = "context_length_exceeded", "model_not_found", "server_overloaded"
+
+
+def for_messages(ending: Ending) -> Ending:
+    """Return how a message ends, by how its turn does: only what was found here is a 400."""
+    if ending.code == "content_policy_violation":  # A9.8: an answer
+        return replace(ending, status=200, code=None, finish="content_filter")
+    if ending.outcome == "filtered" and not ending.text:
+        return replace(ending, text=BLOCKED)  # an answer has something to see
+    if ending.code == _OVERFLOW:
+        return replace(ending, words="prompt is too long: 128001 tokens > 128000 maximum")
+    is_upstreams = ending.status == HTTPStatus.BAD_REQUEST and ending.param is None
+    if is_upstreams or (ending.status == HTTPStatus.NOT_FOUND and ending.code != _NO_MODEL):
+        return replace(ending, status=403)
+    return replace(ending, status=529) if ending.code == _OVERLOAD else ending
+
+
+def _check_message_error(ending: Ending, got: Got, found: Found, *, is_in_band: bool) -> None:
+    error = got.error or {}
+    found.expect("type", error.get("type"), _MESSAGE_TYPES.get(ending.status, "api_error"))
+    _check_words(ending, str(error.get("message")), found)
+    if is_in_band:
+        return
+    found.expect("Retry-After", got.headers.get("Retry-After"), ending.retry_after)
+    is_long = ending.retry_after is not None and int(ending.retry_after) > LONG_WAIT_SECONDS
+    is_permanent = ending.status < HTTPStatus.INTERNAL_SERVER_ERROR and ending.status not in (
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    )
+    is_vain = is_long or is_permanent or ending.status == HTTPStatus.INSUFFICIENT_STORAGE
+    found.expect("x-should-retry", got.headers.get("x-should-retry"), "false" if is_vain else None)
+
+
+def _check_words(ending: Ending, message: str, found: Found) -> None:
+    if ending.words not in message:
+        found.problems.append(f"{ending.words!r} is not in {message!r}")
+    if "<" in message or "Just a moment" in message:
+        found.problems.append(f"a page in {message!r}")
+
+
 def _check_error(
     endpoint: Endpoint, ending: Ending, got: Got, found: Found, *, is_in_band: bool
 ) -> None:
+    if endpoint.name == "messages":
+        _check_message_error(ending, got, found, is_in_band=is_in_band)
+        return
     error = got.error or {}
     found.expect("code", error.get("code"), ending.code)
     if not (is_in_band and endpoint.name == "responses"):  # whose error has two fields
         found.expect("type", error.get("type"), TYPES[ending.status])
         param = "model" if ending.code == "model_not_found" else ending.param
         found.expect("param", error.get("param"), param)
-    message = str(error.get("message"))
-    if ending.words not in message:
-        found.problems.append(f"{ending.words!r} is not in {message!r}")
-    if "<" in message or "Just a moment" in message:
-        found.problems.append(f"a page in {message!r}")
+    _check_words(ending, str(error.get("message")), found)
     if is_in_band:
         return
     found.expect("Retry-After", got.headers.get("Retry-After"), ending.retry_after)

@@ -11,6 +11,7 @@ from aiohttp import FormData
 
 from tests.faults.upstream import PNG
 from tests.gateway import Answer
+from tests.message_events import Read
 from tests.response_events import parsed, text_of
 
 MISSING = "<no picture>"
@@ -162,6 +163,33 @@ def _read_object(response: dict[str, Any], got: Got) -> None:
     got.end = {"max_output_tokens": "length"}.get(got.end or "", got.end)
 
 
+# What the ends of a message are called elsewhere.
+_MESSAGE_ENDS = {"end_turn": "stop", "max_tokens": "length", "refusal": "content_filter"}
+
+
+def read_message(answer: Answer) -> Got:
+    """Read a message of Anthropic's dialect, as its strictest reader does."""
+    got = Got(answer.status, answer.headers, answer.body, is_stream=answer.is_stream)
+    if "request-id" not in answer.headers:
+        got.problems.append("no request-id")
+    if got.is_stream:
+        told = Read(answer.body)
+        message, whole_error = told.whole, told.error
+        got.text = told.text
+    else:
+        message = answer.json
+        whole_error = message if message["type"] == "error" else None
+    if whole_error is not None:
+        got.error = whole_error["error"]
+        got.text = got.error.get("partial", "") if not got.is_stream else got.text
+        if whole_error["request_id"] != answer.headers.get("request-id"):
+            got.problems.append("the error has another id than its header")
+        return got
+    got.text = "".join(one["text"] for one in message["content"] if one["type"] == "text")
+    got.end = _MESSAGE_ENDS.get(message["stop_reason"])
+    return got
+
+
 def read_images(answer: Answer) -> Got:
     """Read an order of pictures."""
     got = _got(answer)
@@ -236,6 +264,14 @@ CHATS = (
 TEXTS = (
     *CHATS,
     *_both("responses", "/v1/responses", read_response, model="gpt-4o", input=QUESTION),
+    *_both(
+        "messages",
+        "/v1/messages",
+        read_message,
+        model="gpt-4o",
+        max_tokens=100_000,
+        messages=[{"role": "user", "content": QUESTION}],
+    ),
     *_both("completions", "/v1/completions", read_completion, model="gpt-4o", prompt=QUESTION),
 )
 _ORDER = {"model": "gpt-4o", "prompt": "two boats"}

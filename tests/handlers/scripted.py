@@ -1,4 +1,4 @@
-"""A gateway whose turns follow a script: our own port, served over real sockets."""
+"""A gateway whose turns follow a script: a port of the tests, served over real sockets."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -13,12 +13,12 @@ from handlers.routes import add_routes
 from service import keys
 from service.demands.imitated_turns import ImitatedTurns
 from service.observing.metrics import Metrics
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.pipeline.fast_lane import FastLane
 from service.ports import RouteState
-from service.settings.config import Config
+from service.settings.config import Config, upstream_choice
 from service.vocabulary.byte_source import Content
-from service.vocabulary.credentials import Caller, Credential, UpstreamChoice
+from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.errors import AuthError
 from service.vocabulary.events import (
     AnswerStarted,
@@ -43,7 +43,7 @@ Step = list[Delta] | float | BaseException | asyncio.Event
 
 
 def says(*texts: str) -> list[Step]:
-    """Return a script: each text in a batch of its own, then a proper end."""
+    """Return a script: each text in a batch of its own, then a normal end."""
     return [
         [FACTS, AnswerStarted("msg-1")],
         *([AnswerText(text)] for text in texts),
@@ -86,7 +86,7 @@ class StoredBlob:
 
 @dataclass
 class Surroundings:
-    """The other ports, each with what it answers."""
+    """The other ports, with their scripted answers."""
 
     turns: ScriptedTurns = field(default_factory=ScriptedTurns)
     blobs: dict[tuple[str, str], StoredBlob] = field(default_factory=dict)
@@ -100,8 +100,8 @@ class Surroundings:
     blobs_problem: str | None = None
     routes: list[RouteState] = field(default_factory=list)
     waits: float = 0
-    asked: int = 0  # how often the upstream was
-    folder: Path = Path("unused")  # for what callers upload
+    asked: int = 0  # how often the upstream was asked
+    folder: Path = Path("unused")  # for uploads of callers
     speech: Any = None
     transcriptions: Any = None
 
@@ -156,15 +156,15 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     config = Config(**settings)
     app = web.Application(client_max_size=config.server.max_body_bytes)
     app[keys.CONFIG] = config
-    app[keys.CHOICE] = UpstreamChoice(config.tokens.codex_client_id)
     app[keys.METRICS] = metrics = Metrics()
-    app[keys.DRIFT] = Drift(metrics)
+    app[keys.UNKNOWN_EVENTS] = UnknownEvents(metrics)
     kept = config.conversation
     is_kept = not (kept.temporary or kept.delete_after_response)
     app[keys.TURNS] = ImitatedTurns(around.turns, is_kept=is_kept)
     app[keys.BLOBS] = around
     app[keys.UPLOADS] = FileUploads(around.folder)
     app[keys.LINKS] = LinkSigner(SECRET, config.files.link_seconds)
+    app[keys.CHOICE] = upstream_choice(config.tokens)
     app[keys.SPEECH] = around.speech
     app[keys.TRANSCRIPTIONS] = around.transcriptions
     app[keys.CATALOGUE] = around

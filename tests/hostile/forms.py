@@ -57,6 +57,11 @@ def _broken() -> Iterator[Hostile]:
         yield _form(name, sent, why, param="purpose" if param == "one" else param)
 
 
+def _odd(parameters: bytes) -> bytes:
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"' + parameters
+    return head + b"\r\n\r\nhello\r\n--x--\r\n"
+
+
 FORMS = Section(
     "Forms and names of files",
     "Sent to `/v1/files` as `multipart/form-data; boundary=x`. Nothing of a form that is refused "
@@ -68,6 +73,8 @@ FORMS = Section(
         _form("a purpose that leads upwards", part("purpose", b"../x") + FILE + END, "a purpose is a word", param="purpose"),
         _form("a file over the limit", PURPOSE + part("file", b"x" * 1_100_000, filename="a") + END, "`server.max_upload_bytes`", status=413, code="body_size_exceeded"),
         _form("a boundary of a kilobyte", FILE + END, "a boundary has up to 70 characters", headers={"Content-Type": "multipart/form-data; boundary=" + "x" * 1024}, shown="boundary=" + short("x" * 1024)),
+        _form("a part with a thousand parameters", PURPOSE + _odd(b";x" * 1000), "reading them takes time that grows with the square of their number"),
+        _form("a part with a parameter of ten thousand characters", PURPOSE + _odd(b"; x=" + b"y" * 10_000), "what names a part has up to 8 KiB"),
         _form("no boundary", FILE + END, "the parts cannot be told apart", headers={"Content-Type": "multipart/form-data"}, shown="Content-Type: multipart/form-data"),
         _form("a form of JSON", b"{}", "this call takes a form", code="unsupported_media_type", headers={"Content-Type": "application/json"}),
         _form("a packed form", b"x", "forms come unpacked", code="unsupported_media_type", headers={**TYPE, "Content-Encoding": "gzip"}, shown="Content-Encoding: gzip"),

@@ -5,11 +5,14 @@ from typing import Any
 from tests.hostile.bodies import packed
 from tests.hostile.case import Played, Section
 from tests.scripted_upstream import DONE, Abort, Head, Raw, Step, answer, event, final
-from tests.test_contract import GIANT
+
+GIANT = (b"data: ", *[b"x" * (1 << 20)] * 17, b"\n\n")
 
 HI = (final("Hi"), DONE)
 DEEP = 100_000
 CITE = "\ue200cite\ue202turn0search0\ue201"
+BARE_LINKS = "sandbox:/" * 20_000 + "/" * 2_000  # none of them is short enough for a path
+BRACKETS = "【1†" * 100_000 + "\n"
 
 
 def _noise(name: str, shown: str, why: str, *steps: Step, text: str = "Hi", **more: Any) -> Played:
@@ -28,8 +31,8 @@ def _broken(name: str, shown: str, why: str, *steps: Step, **more: Any) -> Playe
     return Played(name, shown, steps, why=why, **more)
 
 
-def _cited(url: str) -> dict[str, Any]:
-    item = {"title": "T", "url": url, "attribution": "A"}
+def _cited(url: str, title: str = "T") -> dict[str, Any]:
+    item = {"title": title, "url": url, "attribution": "A"}
     reference = {
         "matched_text": CITE,
         "type": "grouped_webpages",
@@ -38,6 +41,45 @@ def _cited(url: str) -> dict[str, Any]:
         "end_idx": 2 + len(CITE),
     }
     return {"metadata": {"content_references": [reference], "model_slug": "gpt-4o"}}
+
+
+def _named(alt: str) -> dict[str, Any]:
+    """Return the metadata of a reference that has an `alt` and no page."""
+    reference = {"matched_text": CITE, "type": "grouped_webpages", "alt": alt, "start_idx": 2}
+    return {"metadata": {"content_references": [reference], "model_slug": "gpt-4o"}}
+
+
+def _cited_often(name: str, count: int) -> Played:
+    """Return an answer in which each citation is followed by its reference, as v1 sends it."""
+    message = {
+        "id": "a1",
+        "author": {"role": "assistant"},
+        "content": {"content_type": "text", "parts": [""]},
+        "status": "in_progress",
+        "metadata": {"content_references": []},
+    }
+    deltas: list[Any] = [{"p": "", "o": "add", "v": {"message": message}}]
+    for number in range(count):
+        marker = CITE.replace("search0", f"search{number}")
+        item = {"title": "T", "url": f"https://a.example/{number}"}
+        reference = {"type": "grouped_webpages", "matched_text": marker, "items": [item]}
+        path = f"/message/metadata/content_references/{number}"
+        deltas.append({"p": "/message/content/parts/0", "o": "append", "v": f"{number} {marker}\n"})
+        deltas.append({"p": path, "o": "add", "v": reference})
+    done = [
+        {"p": "/message/status", "v": "finished_successfully"},
+        {"p": "/message/end_turn", "v": True},
+    ]
+    deltas.append({"p": "", "o": "patch", "v": [{**each, "o": "replace"} for each in done]})
+    told = "".join(f"{number} [T](https://a.example/{number})\n" for number in range(count))
+    steps = (event("v1", "delta_encoding"), b"".join(event(each, "delta") for each in deltas), DONE)
+    return Played(
+        name,
+        "0 \\ue200cite…, a reference, 1 \\ue200cite…, …",
+        steps,
+        told,
+        why="a new reference costs no more for those before it",
+    )
 
 
 def _raw_head(header: bytes) -> Raw:
@@ -79,6 +121,15 @@ UPSTREAM = Section(
         _said("markup", "<script>alert(1)</script>", "<script>alert(1)</script>", "it is the model's text; who shows it has to escape it"),
         _said("a marker that nobody has", "Hi\ue200evil\ue202x\ue201 there", "Hi there", "what is not known is not shown"),
         _said("a marker that does not end", "Hi\ue200cite\ue202" + "x" * 5000, "Hicite" + "x" * 5000, "it is held back so far and no farther, and then is text"),
+        _said("twenty thousand beginnings of links", "](sandbox:/" * 20_000, "](sandbox:/" * 20_000, "an end is looked for once, not from each of them"),
+        _said("twenty thousand bare links", BARE_LINKS, BARE_LINKS, "a path has a length, and is read once"),
+        _said("links in each other", "](sandbox:/(" * 20_000, "](sandbox:/(" * 20_000, "parentheses are followed once for all of them"),
+        _said("a hundred thousand brackets", BRACKETS, BRACKETS, "one ends where the next begins", shown="【1†【1†【1†…"),
+        _said("a hundred thousand openings of markers", "Hi" + "\ue200" * 100_000, "Hi", "each ends the one before", shown=r"\ue200\ue200\ue200…"),
+        _said("a hundred thousand beginnings of directives", ":::" * 100_000, ":::" * 100_000, "one is looked at once, at the start of a line"),
+        _cited_often("four hundred citations, each with its reference behind it", 400),
+        _said("a marker whose name is its marker", f"Hi{CITE} there", "Hi there", "no private-use character leaves, whatever a reference holds", shown='"alt": "\\ue200cite…"', **_named(CITE)),
+        _said("a title with private-use characters", f"Hi{CITE}", "Hi[A](https://a.example/)", "the first name without them counts", shown='"title": "\\ue203T"', **_cited("https://a.example/", title="\ue203T")),
         _said("ten thousand markers", f"Hi{CITE * 10_000}", "Hi", "each is looked up once"),
         _said("a source that is a script", f"Hi{CITE}", "Hi", "only web addresses become links", shown='"url": "javascript:alert(1)"', **_cited("javascript:alert(1)")),
         _said("a source that is a file", f"Hi{CITE}", "Hi", "only web addresses become links", shown='"url": "file:///etc/passwd"', **_cited("file:///etc/passwd")),

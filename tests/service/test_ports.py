@@ -1,4 +1,4 @@
-"""What stands behind a port takes the same arguments as the port says."""
+"""Each implementation of a port takes the arguments that the port declares."""
 
 import inspect
 
@@ -8,6 +8,7 @@ from service import ports
 from service.pipeline.fast_lane import FastLane
 from storage.files.blobs import FileBlobs, StoredBlob
 from storage.files.uploads import FileUploads
+from storage.secrets.account_file import AccountFile
 from storage.secrets.link_signer import LinkSigner
 from storage.state.journal import FileJournal
 from storage.state.store import DegradingStore
@@ -23,6 +24,7 @@ from upstream.website.models.catalogue import ModelCatalogue
 from upstream.website.turn.turns import UpstreamTurns
 
 IMPLEMENTATIONS = {
+    ports.AccountTokens: AccountFile,
     ports.StateStore: DegradingStore,
     ports.Journal: FileJournal,
     ports.Acceptance: UpstreamAcceptance,

@@ -14,26 +14,26 @@ NoRoom = Callable[..., AbstractContextManager[None]]
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[str]:
-    """The address of a real S3 server, whose credentials are in the environment."""
+    """Return the address of a real S3 server; its credentials are in the environment."""
     with running_s3() as url:
         yield url
 
 
 @pytest.fixture
 def prefix(request: pytest.FixtureRequest) -> str:
-    """A place in the bucket for one test."""
+    """Return a prefix in the bucket for one test."""
     return re.sub(r"\W", "-", request.node.nodeid)
 
 
 @pytest.fixture
 def objects(s3: str, prefix: str) -> "Objects":
-    """The bucket of that server, below the test's place in it."""
+    """Return the objects of that server below the test's prefix."""
     assert s3
     return Objects(prefix)
 
 
 class Objects:
-    """What is in the bucket below the test's prefix, seen without our code."""
+    """The objects below the test's prefix, read without our own code."""
 
     def __init__(self, prefix: str) -> None:
         self.address = f"s3://{BUCKET}/{prefix}/below"
@@ -42,7 +42,7 @@ class Objects:
 
     @property
     def keys(self) -> list[str]:
-        """All keys, those beside ours with `../` in front."""
+        """Return all keys, those outside the prefix with `../` in front."""
         listed = obstore.list(self._store, prefix=self._prefix)
         paths = (meta["path"] for batch in listed for meta in batch)
         ours = f"{self._prefix}/below/"
@@ -61,5 +61,5 @@ class Objects:
 
 @pytest.fixture
 def no_room() -> NoRoom:
-    """Let no file grow over so many bytes while a block runs, as on a full disk."""
+    """Limit the size of files while a block runs, so that writes fail as on a full disk."""
     return no_room_for_files

@@ -1,4 +1,4 @@
-"""The verdict on what pip-audit tells; the program itself needs a service that tests do without."""
+"""The verdict on pip-audit's output; the program itself needs a service that tests do without."""
 
 import io
 import json
@@ -21,7 +21,7 @@ SKIPPED = {"name": "redis", "skip_reason": "Dependency not found on PyPI and cou
 
 @pytest.fixture
 def audited(tmp_path: Path):
-    """Run the audit with a program that answers as pip-audit does; return status and words."""
+    """Run the audit with a program that answers as pip-audit does; return status and output."""
 
     def run(*answers: Any, status: int = 0, error: str = "") -> tuple[int, str]:
         for number, answer in enumerate(answers):

@@ -1,4 +1,4 @@
-"""docs/sbom.json and docs/licences.md, against what is pinned and what is installed."""
+"""docs/sbom.json and docs/licences.md agree with the pinned and the installed packages."""
 
 import json
 import re
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BILL: dict[str, Any] = json.loads((ROOT / "docs" / "sbom.json").read_bytes())
 PAGE = (ROOT / "docs" / "licences.md").read_text("utf-8")
 _PINNED = re.compile(r"^([\w.-]+)==(\S+)(?: ; (.*?))? \\$", re.MULTILINE)
-# Licences under which a service may be run and its image handed on as it is.
+# Licences that allow to run a service and to pass its image on unchanged.
 FREE = re.compile(
     r"(?:MIT|MIT-0|MIT-CMU|Apache-2\.0|BSD-[23]-Clause|PSF-2\.0|Python-2\.0|MPL-2\.0"
     r"|Apache Software License|BSD License| AND | OR |[(), ])+"
@@ -27,7 +27,7 @@ def canonical(name: str) -> str:
 
 
 def pinned() -> dict[str, str]:
-    """The packages of requirements.txt for a Python like the one that made the bill."""
+    """Return the packages of requirements.txt for the Python version that made the bill."""
     found = {}
     for name, number, marker in _PINNED.findall((ROOT / "requirements.txt").read_text()):
         environment = {"python_full_version": "3.13.0", "python_version": "3.13"}
@@ -37,7 +37,7 @@ def pinned() -> dict[str, str]:
 
 
 BILLED = {canonical(one["name"]): one for one in BILL["components"]}
-# For Pythons before 3.11.3 only; whether it is there says on which one the bill was made.
+# Only for Pythons before 3.11.3, so its presence tells which version made the bill.
 OLD_PYTHONS = {"async-timeout"}
 
 
@@ -84,7 +84,7 @@ def test_a_licence_is_the_one_that_is_installed(name: str) -> None:
 
 
 def _same(told: str, declared: str) -> bool:
-    """Whether an SPDX id and what a package writes are about the same licence."""
+    """Tell whether an SPDX id and a package's own words name the same licence."""
     words = [re.sub(r"[^a-z0-9]", "", one.lower()) for one in (told, declared)]
     if words[0] == words[1]:
         return True
@@ -113,7 +113,7 @@ def test_addresses_of_registries_are_taken_out_at_any_depth() -> None:
 
 
 def _references(value: Any) -> list[dict[str, Any]]:
-    """Return all external references in a bill, of tools as well."""
+    """Return all external references in a bill, those of tools included."""
     if isinstance(value, list):
         return [found for one in value for found in _references(one)]
     if not isinstance(value, dict):

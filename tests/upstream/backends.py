@@ -14,7 +14,7 @@ CALLER = Caller("eyJhbGciOiJSUzI1NiJ9.e30.signature", None, "account-1")
 
 
 class Scripted:
-    """Answers `METHOD path` by a list of answers, the last one for ever."""
+    """Answers each `METHOD path` by a list of answers, the last one again and again."""
 
     def __init__(self):
         self.script = {}

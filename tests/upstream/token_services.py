@@ -1,4 +1,4 @@
-"""A token service on a real socket that counts, fails, rotates and waits as it is told."""
+"""A token service on a real socket that counts, fails, rotates and waits as tests say."""
 
 import asyncio
 import itertools
@@ -25,7 +25,7 @@ def access_token(life_seconds: float | None, now: float | None = None, **claims:
 
 
 class FakeTokenService:
-    """What it does, and what it saw."""
+    """How the service behaves, and what it was sent."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -33,8 +33,8 @@ class FakeTokenService:
         self.life_seconds = 864_000.0
         self.delay_seconds = 0.0
         self.is_rotating = False
-        self.is_strict = False  # a token that was rotated is dead
-        self.answers: list[web.Response | None] = []  # given first, in order; None cuts the line
+        self.is_strict = False  # True: a rotated token is dead
+        self.answers: list[web.Response | None] = []  # given first; None cuts the connection
         self.calls: list[dict[str, str]] = []
         self.content_types: list[str] = []
         self._numbers = itertools.count(1)
@@ -42,7 +42,7 @@ class FakeTokenService:
 
     @property
     def config(self) -> TokensConfig:
-        """The settings that lead here."""
+        """The settings that name this service."""
         return TokensConfig(oaifree_url=f"{self.url}/api/auth/refresh")
 
     @property
@@ -51,7 +51,7 @@ class FakeTokenService:
         return [call["refresh_token"] for call in self.calls]
 
     def fail(self, status: int, text: str = "", times: int = 1, **headers: str) -> None:
-        """Answer the next calls like this."""
+        """Give this answer to the next calls."""
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         kind = names.pop("content-type", "application/json")
         for _ in range(times):

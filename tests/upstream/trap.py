@@ -1,4 +1,4 @@
-"""A port that nobody may be sent to."""
+"""A port to which no request may be sent."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from typing import Any
 
 @asynccontextmanager
 async def running_trap() -> AsyncIterator[tuple[int, list[Any]]]:
-    """Listen at a port of several loopback addresses; the value is the port, and who came."""
+    """Listen on a port of several loopback addresses; the value is the port and its visitors."""
     visits: list[Any] = []
 
     def visit(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

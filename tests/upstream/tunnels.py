@@ -1,4 +1,4 @@
-"""A SOCKS5 server and a TLS identity, for tests of what goes through a proxy."""
+"""A SOCKS5 server and a TLS identity, to test calls through a proxy."""
 
 import asyncio
 import datetime
@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Socks:
-    """Relays every CONNECT; remembers what it was asked to connect to."""
+    """Relays every CONNECT and remembers its target."""
 
     def __init__(self):
         self.targets = []
@@ -55,7 +55,7 @@ async def _copy(reader, writer):
 
 
 def make_identity(name, directory):
-    """Return the path of a certificate that vouches for itself, and a server context with it."""
+    """Return the path of a self-signed certificate, and a server context with it."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)

@@ -1,4 +1,7 @@
-"""Data URLs (RFC 2397), decoded strictly: what is damaged is an error, not a guess."""
+"""Data URLs (RFC 2397) such as `data:image/png;base64,iVBORw0K…`, decoded strictly.
+
+A damaged URL is an error and is never guessed at.
+"""
 
 import base64
 import binascii
@@ -16,18 +19,18 @@ _BASE64_GROUP_CHARS, _BASE64_GROUP_BYTES = 4, 3
 
 
 class DataUrlError(ValueError):
-    """The URL is damaged or over the limit; the text says what to fix."""
+    """The URL is damaged or over the limit; the message says what to fix."""
 
 
 class DataUrl(Struct, frozen=True):
-    """The content of a data URL, and the type that it claims."""
+    """The content of a data URL and the type that it claims, None if it claims no valid one."""
 
     content: bytes
     media_type: str | None
 
 
 def decode(url: str, max_bytes: int) -> DataUrl:
-    """Return what a data URL holds.
+    """Return the content and type of a data URL: `data:,a%20b` gives `b"a b"`.
 
     Raises:
         DataUrlError: it is no data URL, damaged, or holds more than `max_bytes`.
@@ -45,7 +48,7 @@ def decode(url: str, max_bytes: int) -> DataUrl:
 
 
 def is_data_url(url: str) -> bool:
-    """Tell whether a URL is meant as a data URL."""
+    """Tell whether a URL begins with `data:`, in any case."""
     return url[: len(SCHEME)].lower() == SCHEME
 
 

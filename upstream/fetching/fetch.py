@@ -1,9 +1,8 @@
 """Files that a caller names by URL, sends as a data URL or has left here: the guard of spec 8.
 
-Every host is resolved once, all of its addresses are judged, and the connection
-goes to an address that was judged: its number stands in the place of the name,
-so that nobody looks the name up again. Redirects are followed by hand, the same
-way. No credential of anyone is sent.
+Every host is resolved once, all its addresses are judged, and the connection is made to a judged
+address: its number takes the place of the name in the URL, so the name is not looked up a second
+time. Redirects are followed by hand in the same way. No credentials are sent.
 """
 
 import asyncio
@@ -26,14 +25,14 @@ from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import FilePart, LocalFile, RemoteFile
 from upstream.fetching.data_urls import DataUrlError, decode
 from upstream.fetching.file_names import disposition_name, safe_name
+from upstream.fetching.host_names import HostNames, UnansweredError, UnresolvedError
 from upstream.fetching.media_types import media_type
-from upstream.fetching.names import Names, UnansweredError, UnresolvedError
 from upstream.http.addresses import Address, is_public
 from upstream.http.backend import USER_AGENT, is_good
 from upstream.http.session import make_session, tls_context
 
 MAX_REDIRECTS = 5
-# A client that reads the code knows that the same request may work as text only.
+# Tells a client that the same request may work without the file.
 _CODE = "invalid_attachment"
 _NO_ADDRESS = "has an address that does not start with http:// or https://"
 _MAX_ADDRESSES = 4  # of one host, tried in turn
@@ -49,7 +48,7 @@ _BROKEN = (
 
 
 class FetchedFile(Struct, frozen=True):
-    """A file of the caller: its content, or where that is until the context ends."""
+    """A file of the caller: its content, or its path, which is valid until the context ends."""
 
     source: bytes | Path
     size_bytes: int
@@ -59,11 +58,11 @@ class FetchedFile(Struct, frozen=True):
 
 
 class UnusableFileError(Exception):
-    """A file cannot be had or used; the text goes on from "The file in <path>"."""
+    """A file cannot be fetched or used; the message continues "The file in <path>"."""
 
 
 class _Received(Struct, frozen=True):
-    """What the headers said of a body, and what was counted of it."""
+    """A body that was received: type and name from its headers, size and hash from its bytes."""
 
     claimed_type: str | None
     name: str
@@ -72,26 +71,26 @@ class _Received(Struct, frozen=True):
 
 
 def part_error(part: FilePart, problem: str) -> RequestError:
-    """Return the caller's error for a part of the request."""
+    """Return the error for a part of the request whose file has a problem."""
     message = f"The file in {part.path} {problem} ({_CODE})."
     return RequestError(message, code=_CODE, param=part.path)
 
 
 class Fetcher:
-    """Fetches what callers name.
+    """Fetches the files that callers name.
 
     Args:
         config: the limits.
         upstream: whose proxy is used.
         names: looks up hosts.
-        directory: where bodies are kept meanwhile.
+        directory: where bodies are kept until the context ends.
     """
 
     def __init__(
         self,
         config: FetchConfig,
         upstream: UpstreamConfig,
-        names: Names,
+        names: HostNames,
         directory: Path | None = None,
     ) -> None:
         self._config = config
@@ -104,8 +103,8 @@ class Fetcher:
         """Hold the file of a part for as long as the context lasts.
 
         Raises:
-            RequestError: it cannot be had; says which part and what to change.
-        StorageError: the disk is full or cannot be written.
+            RequestError: the file cannot be used; says which part and what to change.
+            StorageError: the disk is full or cannot be written.
         """
         path: Path | None = None
         try:
@@ -120,7 +119,7 @@ class Fetcher:
             else:
                 fetched = await asyncio.to_thread(self._decoded, part)
             yield _with_content(fetched)
-        except FileNotFoundError as error:  # of a file kept here: its owner may delete it any time
+        except FileNotFoundError as error:  # a left file, deleted by its owner
             raise part_error(part, "was deleted while it was used") from error
         except UnusableFileError as error:
             raise part_error(part, str(error)) from error
@@ -199,7 +198,7 @@ class Fetcher:
                 with on_disk():
                     await file.write(chunk)
             with on_disk():
-                await file.close()  # which writes what is buffered
+                await file.close()  # writes the rest of the buffer
         finally:
             with suppress(OSError):
                 await file.close()
@@ -207,7 +206,7 @@ class Fetcher:
         return _Received(response.headers.get("Content-Type"), name, size, digest.hexdigest())
 
     async def _get(self, session: aiohttp.ClientSession, url: yarl.URL) -> aiohttp.ClientResponse:
-        """Return the head of an answer, from one of the addresses that were judged."""
+        """Return the response of the first judged address that answers, its body unread."""
         problem: Exception | None = None
         host = url.raw_host or ""
         for address in await self._judged(url):
@@ -245,7 +244,7 @@ class Fetcher:
 
 
 async def _copied(file: RemoteFile, filename: str, path: Path) -> FetchedFile:
-    """Copy a file that was left here, and is in a bucket, to the disk for this request."""
+    """Copy a file that was left here from the bucket to the disk, for this request."""
     upload = file.upload
     async with aclosing(file.content.read(0, upload.size_bytes)) as chunks:
         await write_body(path, chunks)
@@ -280,7 +279,7 @@ def _parsed(link: str, base: yarl.URL | None = None) -> yarl.URL:
 
 
 def _status_words(status: int) -> str:
-    """Return a status in words; clients take a bare number for one of our own."""
+    """Return a status in words, since clients take a bare number for this gateway's own status."""
     return {
         401: "that one has to sign in",
         403: "that it is not open to everyone",

@@ -1,4 +1,4 @@
-"""Names of files as they are sent upstream, with an ending that fits their type."""
+"""Names of files as they are sent upstream, with an extension that fits their type."""
 
 from email.message import Message
 from pathlib import PurePosixPath
@@ -12,7 +12,10 @@ _DEFAULT_STEM = "file"
 
 
 def safe_name(written: str, media_type: str) -> str:
-    """Return the last step of a name or path, cleaned, with an ending that fits the type."""
+    """Return the last part of a name or path, cleaned, with an extension that fits the type.
+
+    `../a/photo` of type `image/png` gives `photo.png`.
+    """
     path = PurePosixPath(last_step(written) or _DEFAULT_STEM)
     is_suffix = 1 < len(path.suffix) <= _MAX_SUFFIX_CHARS
     stem = path.stem if is_suffix else path.name
@@ -20,7 +23,10 @@ def safe_name(written: str, media_type: str) -> str:
 
 
 def disposition_name(header: str | None) -> str:
-    """Return the file name in a Content-Disposition header, in either of its spellings."""
+    """Return the file name in a Content-Disposition header, or ''.
+
+    Both `filename="a.png"` and `filename*=UTF-8''a.png` are read.
+    """
     if not header:
         return ""
     message = Message()

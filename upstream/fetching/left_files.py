@@ -1,4 +1,4 @@
-"""File ids of a request -> the files that their owner has left here (openai-wire 9)."""
+"""Replaces the file ids of a request by the files that their owner left here (openai-wire 9)."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from upstream.fetching.fetch import part_error
 
 
 async def located(request: ChatRequest, uploads: UploadStore, owner: str) -> ChatRequest:
-    """Return the request with each file id replaced by where that file is.
+    """Return the request with each file id replaced by the place of its file.
 
     Raises:
         RequestError: this owner has no file of that id; names the part.

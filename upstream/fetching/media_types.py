@@ -1,4 +1,4 @@
-"""What a file is: told from its content, else from what was said of it, else plain text (spec 8)."""
+"""The media type of a file: by its content, else as claimed, else plain text (spec 8)."""
 
 import mimetypes
 import re
@@ -7,13 +7,13 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 
-HEAD_BYTES = 4096  # as much of a file as is looked at, but for zip archives
+HEAD_BYTES = 4096  # of a file are examined; a zip archive is read as a whole
 PLAIN_TEXT = "text/plain"
 _UNKNOWN = frozenset({"application/octet-stream", "binary/octet-stream", "application/unknown"})
 _MEDIA_TYPE = re.compile(r"[a-z0-9][\w.+-]*/[\w.+-]+", re.ASCII)
 _ZIP_START = b"PK\x03\x04"
 
-# Offset, bytes and type of formats that begin the same way in each file.
+# Offset, bytes and type of formats with a fixed beginning.
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
     (0, b"\xff\xd8\xff", "image/jpeg"),
@@ -40,7 +40,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"ID3", "audio/mpeg"),
     (0, b"OggS", "audio/ogg"),
     (0, b"fLaC", "audio/flac"),
-    # MP3 and AAC begin with a frame where they have no tags; never with a mark of byte order.
+    # MP3 and AAC without tags begin with a frame. A byte order mark (ff fe) is none of these.
     (0, b"\xff\xfa", "audio/mpeg"),
     (0, b"\xff\xfb", "audio/mpeg"),
     (0, b"\xff\xf2", "audio/mpeg"),
@@ -59,21 +59,21 @@ _OFFICE_FOLDERS = {
     "ppt/": f"{_OFFICE}.presentationml.presentation",
     "xl/": f"{_OFFICE}.spreadsheetml.sheet",
 }
-# The compound file of the older office programs; which one, only the name says.
+# The compound file of older office programs; only the file's name tells which program.
 _COMPOUND_START = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _COMPOUND_TYPES = {".xls": "application/vnd.ms-excel", ".ppt": "application/vnd.ms-powerpoint"}
 _MAX_MIMETYPE_BYTES = 100
-# The system's tables differ from machine to machine; these are the ones that matter.
+# The system's tables differ between machines; these types must be the same on all.
 _EXTENSIONS = {"image/jpeg": ".jpg", PLAIN_TEXT: ".txt", "image/webp": ".webp"}
 
 
 def media_type(source: bytes | Path, claimed: str | None, name: str) -> str:
-    """Return the type of a file; blocks, so run it in a thread for a path.
+    """Return the media type of a file. Blocks if `source` is a path.
 
     Args:
-        source: the content, or where it is.
-        claimed: what the header or data URL says, with or without parameters.
-        name: the file's name; its ending decides where nothing else does.
+        source: the content, or its path.
+        claimed: the type in a header or data URL, with or without parameters.
+        name: the file's name; its extension decides between types with the same content.
     """
     head = source[:HEAD_BYTES] if isinstance(source, bytes) else _head_of(source)
     if found := _from_content(head, source, name):
@@ -87,7 +87,7 @@ def media_type(source: bytes | Path, claimed: str | None, name: str) -> str:
 
 
 def extension(kind: str) -> str:
-    """Return the usual ending of a type's names, with its dot; empty for a type nobody knows."""
+    """Return the usual extension of a type with its dot, such as `.png`; '' for an unknown type."""
     return _EXTENSIONS.get(kind) or mimetypes.guess_extension(kind) or ""
 
 
@@ -110,16 +110,16 @@ def _from_content(head: bytes, source: bytes | Path, name: str) -> str | None:
 
 
 def _zip_type(source: bytes | Path) -> str:
-    """Tell office documents and e-books from other archives by what is in them."""
+    """Return the type of a zip archive: an office document or e-book by its members, else zip."""
     try:
         with zipfile.ZipFile(BytesIO(source) if isinstance(source, bytes) else source) as archive:
             names = archive.namelist()
-            if "mimetype" in names:  # OpenDocument and EPUB say it themselves
+            if "mimetype" in names:  # OpenDocument and EPUB name their type in this member
                 with archive.open("mimetype") as member:
                     said = member.read(_MAX_MIMETYPE_BYTES).decode("ascii", "replace").strip()
                 return said if _MEDIA_TYPE.fullmatch(said) else "application/zip"
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, zlib.error):
-        # RuntimeError: an encrypted member.
+        # A RuntimeError means an encrypted member.
         return "application/zip"
     if "[Content_Types].xml" in names:
         for folder, kind in _OFFICE_FOLDERS.items():

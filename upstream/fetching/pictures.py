@@ -1,4 +1,4 @@
-"""Pictures: the size of one that a caller sends, and the form of one that is handed out (spec 8, 9)."""
+"""Pictures: the size of those that callers send, the format of those handed out (spec 8, 9)."""
 
 from io import BytesIO
 from pathlib import Path
@@ -8,14 +8,14 @@ from PIL import Image, UnidentifiedImageError
 
 from upstream.fetching.media_types import media_type
 
-# The types that the model can see; the formats' names are Pillow's.
+# The types that the model can see, with Pillow's names of the formats.
 PICTURE_TYPES = {
     "image/jpeg": "JPEG",
     "image/png": "PNG",
     "image/gif": "GIF",
     "image/webp": "WEBP",
 }
-MAX_PIXELS = 50_000_000  # two hundred megabytes once unpacked; phones take pictures up to this
+MAX_PIXELS = 50_000_000  # two hundred megabytes unpacked, and the largest that phones take
 _DRAFT_PIXELS = (512, 512)
 
 
@@ -26,8 +26,8 @@ class PictureSize(Struct, frozen=True):
     height: int
 
 
-# SyntaxError is Pillow's word for a broken PNG. Its warning of many pixels comes
-# long after our own limit, as an error where warnings are errors.
+# Pillow raises SyntaxError for a broken PNG. Its warning about many pixels is far above our own
+# limit, and an error where warnings are errors.
 _UNREADABLE = (
     UnidentifiedImageError,
     OSError,
@@ -40,9 +40,9 @@ _PNG = "image/png"
 
 
 def picture_size(source: bytes | Path, kind: str) -> PictureSize | None:
-    """Return a picture's size, None when it is broken or over the limit; blocks.
+    """Return a picture's size, None if it is broken or over the limit. Blocks.
 
-    It is read to its end once, since a cut picture has a perfect head.
+    The picture is read to its end, since one that is cut off has a perfect head.
     """
     image_format = PICTURE_TYPES.get(kind)
     if image_format is None:
@@ -54,10 +54,10 @@ def picture_size(source: bytes | Path, kind: str) -> PictureSize | None:
 
 
 def web_picture(content: bytes, claimed_type: str) -> tuple[bytes, str]:
-    """Return a picture that a browser shows, and its type: as it is, else as a PNG; blocks.
+    """Return a picture that browsers show and its type: unchanged, else as a PNG. Blocks.
 
-    What cannot be read is passed on under the claimed type, or as a PNG: the
-    upstream said that it is a picture.
+    A picture that cannot be read is returned unchanged under the claimed type, or as a PNG, since
+    the upstream says that it is a picture.
     """
     kind = media_type(content, None, "")
     if kind in PICTURE_TYPES:
@@ -81,8 +81,8 @@ def _size(source: bytes | Path, image_format: str) -> PictureSize | None:
         if width * height > MAX_PIXELS:
             return None
         if image_format == "PNG":
-            image.verify()  # its checksums, which needs no memory for the pixels
+            image.verify()  # checks the checksums without memory for the pixels
         else:
-            image.draft(image.mode, _DRAFT_PIXELS)  # a JPEG is unpacked smaller, and so faster
+            image.draft(image.mode, _DRAFT_PIXELS)  # a JPEG is unpacked smaller and faster
             image.load()
     return PictureSize(width, height)

@@ -1,4 +1,4 @@
-"""Files of one request, a few at once."""
+"""Work on the files of one request, a few at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,9 +15,9 @@ Product = TypeVar("Product")
 async def for_parts(
     parts: Sequence[FilePart], work: Callable[[FilePart], Awaitable[Product]]
 ) -> dict[str, Product]:
-    """Do something with each part, and return what came of it by the part's path.
+    """Run `work` for each part, at most `AT_ONCE` at a time; return the results by the part's path.
 
-    The first failure ends the others.
+    The first failure cancels the others.
 
     Raises:
         ServiceError: whatever `work` raises.
@@ -39,7 +39,7 @@ async def for_parts(
 
 
 def _first_of(errors: ExceptionGroup[Exception]) -> ServiceError | None:
-    """Return the error to tell the caller; None when there is one that is nobody's but ours."""
+    """Return the first error that a caller may see, None if any of the errors is a bug."""
     refusals, bugs = errors.split(ServiceError)
     if bugs is not None or refusals is None:
         return None

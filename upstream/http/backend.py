@@ -1,8 +1,8 @@
-"""Calls to the upstream's companion endpoints (protocol 6), and the ground of all its clients.
+"""Calls to the upstream's companion endpoints (protocol 6), and what all its clients share.
 
-The turn has a client of its own and shares the headers, routes and errors of
-this one. No `aiohttp.ClientError` leaves: a broken connection is the route's
-fault, an error status a refusal of `service/upstream_errors/refusals.py`.
+The client of turns is a separate one and uses the headers, routes and errors of this one. No
+`aiohttp.ClientError` leaves this module: a broken connection is the route's fault, an error status
+becomes a refusal of `service/upstream_errors/refusals.py`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import yarl
 from msgspec import Struct
 from multidict import CIMultiDict
 
-from service.observing.throttled import Seldom
+from service.observing.throttled import Throttled
 from service.settings.config import UpstreamConfig
 from service.upstream_errors.refusals import is_route_fault, refusal
 from service.version import VERSION
@@ -37,11 +37,9 @@ from upstream.http.routing import Route, Routes
 
 USER_AGENT = f"backend-to-v1/{VERSION}"
 MAX_JSON_BYTES = 64 * 1024 * 1024  # a stored conversation of hundreds of turns
-MAX_EVENTS_BYTES = (
-    1024 * 1024
-)  # of a call that is answered by events: a dozen, of some hundred bytes
-MAX_ERROR_BYTES = 64 * 1024  # more than any error object; a page may be cut
-_MIN_SECRET_CHARS = 8  # a shorter header value is a word that sentences may hold
+MAX_EVENTS_BYTES = 1024 * 1024  # of an answer in events: a dozen, a few hundred bytes each
+MAX_ERROR_BYTES = 64 * 1024  # more than any error object; an HTML page may be cut off
+_MIN_SECRET_CHARS = 8  # a shorter header value is a word that any sentence may have
 _PAUSE_SECONDS = 0.2  # before the second try; doubles
 _RETRIED_STATUSES = frozenset(
     {
@@ -70,7 +68,7 @@ class FileForm(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """One call: `path` stands below `backend-api/`; `is_safe`: doing it twice does no harm."""
+    """One call: `path` is below `backend-api/`; `is_safe`: sending it twice does no harm."""
 
     method: str
     path: str
@@ -81,11 +79,11 @@ class Request(Struct, frozen=True):
 
 
 class NoConnectionError(UpstreamUnreachableError):
-    """No connection was made at all, so that nothing was sent."""
+    """No connection was made, so nothing was sent."""
 
 
 class Backend:
-    """The upstream's `backend-api`, for one caller at a time.
+    """The upstream's `backend-api`; each call names its caller.
 
     Args:
         config: how it is reached.
@@ -100,22 +98,22 @@ class Backend:
         self.session = session
         self.retries = config.retries
         self.connect_seconds = config.connect_seconds
-        self._seldom = Seldom()
+        self._throttled = Throttled()
         self._on_accepted: list[Callable[[Caller], None]] = []
         self._headers = config.headers
         self._secrets = [v for v in config.headers.values() if len(v) >= _MIN_SECRET_CHARS]
 
     def watch(self, on_accepted: Callable[[Caller], None]) -> None:
-        """Call back with each caller to whom the upstream has given a good answer."""
+        """Register a callback for each caller whom the upstream has answered successfully."""
         self._on_accepted.append(on_accepted)
 
     def accepted(self, caller: Caller) -> None:
-        """Note an answer that shows the caller's token to be good."""
+        """Report an answer that shows the caller's token to be valid."""
         for tell in self._on_accepted:
             tell(caller)
 
     def headers_for(self, caller: Caller, accept: str = "application/json") -> dict[str, str]:
-        """Return the headers of a call of this caller; the operator's own are among them."""
+        """Return the headers of a call for this caller, the operator's own included."""
         headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": accept})
         headers.update(self._headers)
         headers["Authorization"] = f"Bearer {caller.access_token}"
@@ -124,7 +122,7 @@ class Backend:
         return dict(headers)
 
     def bare_headers(self, *, is_own: bool) -> dict[str, str]:
-        """Return the headers of a call without a bearer; the operator's only to the upstream."""
+        """Return the headers of a call without a bearer, with the operator's only if `is_own`."""
         headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": "*/*"})
         if is_own:
             headers.update(self._headers)
@@ -133,17 +131,17 @@ class Backend:
     def refused(
         self, status: int, headers: Mapping[str, str], body: bytes, caller: Caller | None = None
     ) -> UpstreamRefusedError:
-        """Return the error for an answer; it quotes neither bearer nor the operator's keys."""
+        """Return the error for an answer; it quotes neither the bearer nor the operator's keys."""
         return refusal(status, headers, body, self.secrets_of(caller))
 
     def secrets_of(self, caller: Caller | None) -> list[str]:
-        """Return what the upstream is sent and errors may not repeat."""
+        """Return the secrets that are sent upstream and must not be repeated in errors."""
         return [*self._secrets, caller.access_token] if caller else self._secrets
 
     async def refusal_of(
         self, response: aiohttp.ClientResponse, caller: Caller | None = None
     ) -> UpstreamRefusedError:
-        """Return the error for an answer whose body was not read yet; closes it."""
+        """Return the error for an answer whose body is still unread; closes the answer."""
         try:
             body = await read_start(response, MAX_ERROR_BYTES)
         except (aiohttp.ClientError, OSError):
@@ -164,8 +162,8 @@ class Backend:
     ) -> dict[str, Any]:
         """Return the JSON object that an endpoint below `backend-api/` answers with.
 
-        A GET that fails for a passing reason is sent again, over another route if
-        there is one; anything else only when no connection was made at all.
+        A GET that fails for a passing reason is sent again, over another route if there is one. Any
+        other call is sent again only if no connection was made.
 
         Raises:
             UpstreamRefusedError: an error status, or an error object under a good one.
@@ -180,7 +178,7 @@ class Backend:
     async def send_file(
         self, caller: Caller, path: str, form: FileForm, seconds: float
     ) -> dict[str, Any]:
-        """Return the JSON object that an endpoint answers a file with; it is sent again as a GET is.
+        """Send a file and return the JSON object of the answer; it is sent again as a GET is.
 
         Raises:
             UpstreamError: as for `call`.
@@ -190,7 +188,7 @@ class Backend:
     async def call_events(
         self, caller: Caller, path: str, body: object, seconds: float = 60
     ) -> list[dict[str, Any]]:
-        """Return the JSON objects that a POST answers with, one a line, `data:` before it or not.
+        """Return the JSON objects of an answer in lines, `{…}` or `data: {…}`.
 
         Raises:
             UpstreamError: as for `call`; nothing is sent twice.
@@ -252,7 +250,7 @@ class Backend:
         return error
 
     def note(self, route: Route, error: UpstreamRefusedError) -> None:
-        """Cool the route down if the answer was its fault; else it has shown that it works."""
+        """Cool the route down if the answer was its fault, else note that the route works."""
         if is_route_fault(error):
             self.routes.cool(route)
         else:
@@ -260,7 +258,7 @@ class Backend:
 
     @asynccontextmanager
     async def connecting(self, route: Route | None = None) -> AsyncGenerator[None, None]:
-        """Translate a broken or silent connection, and cool its route down if it broke.
+        """Translate errors of the connection, and cool its route down if it broke.
 
         Raises:
             UpstreamUnreachableError: no connection was made, or it broke.
@@ -284,7 +282,7 @@ class Backend:
             ) from error
 
     def _broke(self, route: Route | None, error: Exception) -> None:
-        if self._seldom.is_due(type(error).__name__):
+        if self._throttled.is_due(type(error).__name__):
             _LOGGER.warning("Connection to the upstream: %s", type(error).__name__)
         if route is not None:
             self.routes.cool(route)
@@ -294,7 +292,7 @@ class Backend:
 async def _opened(
     body: object | None,
 ) -> AsyncGenerator[aiohttp.Payload | aiohttp.FormData | None, None]:
-    """Hold what is sent as a body: nothing, a form, or JSON."""
+    """Hold the body to send: none, a form with an open file, or JSON."""
     if body is None:
         yield None
     elif isinstance(body, FileForm):
@@ -309,12 +307,12 @@ async def _opened(
 
 
 def is_good(status: int) -> bool:
-    """Tell whether a status is a 2xx; redirects of the backend itself are none of its answers."""
+    """Tell whether a status is a 2xx; a redirect of the backend counts as an error."""
     return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def may_repeat(error: UpstreamError, *, is_safe: bool) -> bool:
-    """Tell whether a call may be sent again; `is_safe` says that doing it twice does no harm."""
+    """Tell whether a call may be sent again; `is_safe` means that sending it twice does no harm."""
     if isinstance(error, NoConnectionError):
         return True
     if isinstance(error, UpstreamRefusedError):
@@ -323,12 +321,12 @@ def may_repeat(error: UpstreamError, *, is_safe: bool) -> bool:
 
 
 def is_fault_of_route(error: UpstreamError) -> bool:
-    """Tell whether another route may do better, so that it can be tried at once."""
+    """Tell whether the route is to blame, so that another one can be tried at once."""
     if isinstance(error, UpstreamRefusedError):
         return is_route_fault(error)
     return isinstance(error, UpstreamUnreachableError)
 
 
 async def pause(tries: int) -> None:
-    """Wait before the next try: exponential and jittered."""
+    """Wait before the next try, exponentially longer and with jitter."""
     await asyncio.sleep(_PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret

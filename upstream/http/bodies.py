@@ -1,4 +1,4 @@
-"""Bodies of answers, read up to a limit."""
+"""Bodies of answers, read up to a limit; long JSON is decoded without blocking other requests."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator
@@ -12,17 +12,17 @@ import orjson
 from service.vocabulary.errors import UpstreamProtocolError
 from service.vocabulary.json_values import counted
 
-# A stored conversation of some thousand messages has a tenth of it.
+# Ten times the values of a stored conversation of some thousand messages.
 MAX_JSON_VALUES = 1_000_000
-_AT_ONCE_BYTES = 1024 * 1024  # of JSON, some milliseconds
+_AT_ONCE_BYTES = 1024 * 1024  # of JSON, which take some milliseconds to decode
 _LOT_BYTES = 256 * 1024
-_MAX_LEVELS = 3  # of lists and objects that are taken apart; what is below is decoded as one
+_MAX_LEVELS = 3  # nested lists and objects deeper than this are decoded in one piece
 _LOOK_SECONDS = 1.0
 _BROKE = "The connection broke within a body."
 
 
 def json_object(raw: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in a body, or None."""
+    """Return the JSON object in a body, or None if it is anything else."""
     try:
         obj = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -31,7 +31,7 @@ def json_object(raw: bytes) -> dict[str, Any] | None:
 
 
 async def long_json_object(raw: bytes) -> dict[str, Any] | None:
-    """Return the JSON object in a body of any length, or None; others run while it is decoded.
+    """Return the JSON object in a body of any length, or None; other tasks run while it is decoded.
 
     Raises:
         UpstreamProtocolError: it has more than `MAX_JSON_VALUES`.
@@ -51,7 +51,7 @@ async def long_json_object(raw: bytes) -> dict[str, Any] | None:
 
 
 async def _decoded(raw: memoryview, levels: int) -> object:
-    """Return the value of a JSON text: of a long list or object piece by piece."""
+    """Return the value of a JSON text, decoding a long list or object piece by piece."""
     first = bytes(raw[:64]).lstrip()[:1]
     if len(raw) <= _AT_ONCE_BYTES or not levels or first not in (b"{", b"["):
         await asyncio.sleep(0)
@@ -65,7 +65,7 @@ async def _decoded(raw: memoryview, levels: int) -> object:
 
 
 async def _each(parts: Iterable[msgspec.Raw], levels: int) -> AsyncGenerator[object, None]:
-    """Yield the value of each part; others run between any two lots of short ones."""
+    """Yield the value of each part; other tasks run after every `_LOT_BYTES` of short parts."""
     waiting = 0
     for part in parts:
         raw = memoryview(part)
@@ -80,9 +80,10 @@ async def _each(parts: Iterable[msgspec.Raw], levels: int) -> AsyncGenerator[obj
 
 
 def end_if_lost(response: aiohttp.ClientResponse) -> bool:
-    """End a body whose connection has gone while it waits for more; return whether that was so.
+    """End a body that waits for more although its connection is gone; return whether it was so.
 
-    aiohttp's parser in C closes the connection at a chunk that is none, and tells no reader.
+    When a chunk of the body is malformed, aiohttp's C parser closes the connection and tells no
+    reader.
     """
     content, connection = response.content, response.connection
     is_waiting = content.exception() is None and not content.is_eof()
@@ -93,18 +94,18 @@ def end_if_lost(response: aiohttp.ClientResponse) -> bool:
 
 
 async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-    """Yield a body as it comes; whatever breaks it is an `aiohttp.ClientError`."""
+    """Yield a body as it arrives; every failure is an `aiohttp.ClientError`."""
     try:
         with _watched(response):
             async for chunk in response.content.iter_any():
                 yield chunk
-    except RuntimeError as error:  # aiohttp's word for a connection that went while nobody read
+    except RuntimeError as error:  # aiohttp: the connection was lost between reads
         raise aiohttp.ClientPayloadError(_BROKE) from error
 
 
 @contextmanager
 def _watched(response: aiohttp.ClientResponse) -> Iterator[None]:
-    """Look at the connection once in a while for as long as the body is read."""
+    """Check the connection every second for as long as the body is read."""
     loop = asyncio.get_running_loop()
     timer: asyncio.TimerHandle
 
@@ -123,7 +124,7 @@ def _watched(response: aiohttp.ClientResponse) -> Iterator[None]:
 async def chunks_within(
     response: aiohttp.ClientResponse, max_bytes: int
 ) -> AsyncGenerator[bytes, None]:
-    """Yield a body, any slices of it.
+    """Yield a body in slices of any size.
 
     Raises:
         UpstreamProtocolError: it is over the limit.
@@ -138,7 +139,7 @@ async def chunks_within(
 
 
 async def read_start(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """Return a body up to about that many bytes."""
+    """Return the start of a body, at least `max_bytes` of it or all."""
     start = bytearray()
     async with aclosing(_pieces(response)) as pieces:
         async for chunk in pieces:

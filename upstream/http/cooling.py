@@ -1,10 +1,9 @@
-"""Cool-downs of routes that processes tell each other through the state store.
+"""Cool-downs of routes, shared between processes through the state store.
 
-Without it each process would find a broken route by itself, at the price of one
-failed attempt, which may last `upstream.connect_seconds`. So it is enough to hear
-of it within seconds: nothing is read for a request, each process looks every few
-seconds in the background, and says at once what it has found out itself. One route
-alone is used whatever its state, and then nobody is asked.
+Without this each process would find a broken route by itself, at the price of one failed attempt,
+which may last `upstream.connect_seconds`. It is enough to know within seconds, so no request reads
+the store: each process reads it every few seconds in the background, and writes at once what it has
+found out itself. With a single route nothing is shared, since that route is used in any state.
 """
 
 import asyncio
@@ -18,11 +17,11 @@ from service.vocabulary.credentials import fingerprint
 from upstream.http.routing import COOL_SECONDS, Route, Routes
 
 LOOK_SECONDS = 3.0
-CLOCK_SECONDS = 30.0  # by which clocks of machines may differ
+CLOCK_SECONDS = 30.0  # by which the clocks of two machines may differ
 
 
 class SharedCooling:
-    """Keeps the routes of this process and the state store of one mind; `run` does it."""
+    """Shares the cool-downs of this process with the others; `run` is its background work."""
 
     def __init__(
         self, routes: Routes, state: StateStore, look_seconds: float = LOOK_SECONDS
@@ -30,12 +29,12 @@ class SharedCooling:
         self._routes = routes
         self._state = state
         self._look_seconds = look_seconds
-        self._news: dict[Route, bool] = {}
-        self._has_news = asyncio.Event()
-        routes.watch(self._take)
+        self._changes: dict[Route, bool] = {}
+        self._has_changes = asyncio.Event()
+        routes.watch(self._note)
 
     async def run(self) -> None:
-        """Tell and learn, until cancelled."""
+        """Write and read cool-downs until cancelled."""
         if len(self._routes) == 1:
             return
         loop = asyncio.get_running_loop()
@@ -43,27 +42,27 @@ class SharedCooling:
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(look_at):
-                    await self._has_news.wait()
-            await self._tell()
+                    await self._has_changes.wait()
+            await self._publish()
             if loop.time() >= look_at:
-                await self._learn()
+                await self._read_others()
                 look_at = loop.time() + self._look_seconds
 
-    def _take(self, route: Route, is_failing: bool) -> None:
-        self._news[route] = is_failing
-        self._has_news.set()
+    def _note(self, route: Route, is_failing: bool) -> None:
+        self._changes[route] = is_failing
+        self._has_changes.set()
 
-    async def _tell(self) -> None:
-        self._has_news.clear()
-        news, self._news = self._news, {}
-        for route, is_failing in news.items():
+    async def _publish(self) -> None:
+        self._has_changes.clear()
+        changes, self._changes = self._changes, {}
+        for route, is_failing in changes.items():
             if is_failing:
                 until = msgspec.json.encode(time.time() + COOL_SECONDS)
                 await self._state.set(state_key(route), until, COOL_SECONDS)
             else:
                 await self._state.delete(state_key(route))
 
-    async def _learn(self) -> None:
+    async def _read_others(self) -> None:
         for route in self._routes.all:
             value = await self._state.get(state_key(route))
             try:
@@ -71,7 +70,7 @@ class SharedCooling:
             except msgspec.DecodeError:
                 until = 0.0
             seconds = until - time.time()
-            # Longer than any cool-down: a clock was set back since.
+            # A longer cool-down than any means that a clock was set back since.
             if 0 < seconds <= COOL_SECONDS + CLOCK_SECONDS:
                 self._routes.learn(route, min(seconds, COOL_SECONDS))
             else:
@@ -79,5 +78,5 @@ class SharedCooling:
 
 
 def state_key(route: Route) -> str:
-    """Return under what the end of a route's cool-down is stored; it does not tell the prefix."""
+    """Return the key of a route's cool-down in the store; the prefix in it is hashed."""
     return f"route:{fingerprint(route.root)}"

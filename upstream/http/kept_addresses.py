@@ -1,8 +1,8 @@
-"""The addresses of the upstream and of whatever the operator names: the last good ones are kept.
+"""Addresses of the upstream and of other hosts that the operator names, kept from the last look-up.
 
-The system's resolver is asked, so that all it knows counts: `/etc/hosts`, a container's own names.
-Where it is slow, or does not answer, the addresses of the last look-up stand in at once: a dead name
-server then stops no turn.
+The system's resolver is asked, so `/etc/hosts` and a container's own names count. When it is slow
+or does not answer, the addresses of the last look-up are used at once, so a dead name server stops
+no turn.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from typing_extensions import override
 
-PATIENCE_SECONDS = 1.0  # for newer addresses, where there are old ones
+PATIENCE_SECONDS = 1.0  # wait for new addresses while old ones are known
 MAX_HOSTS = 256
 
 _Key = tuple[str, int, socket.AddressFamily]
 
 
 class KeptAddresses(AbstractResolver):
-    """Looks names up, each once at a time.
+    """Resolves names; concurrent requests for one name share a look-up.
 
     Args:
-        seconds: the limit for a name that has no kept addresses.
-        inner: what looks up; None: the system's resolver.
+        seconds: the limit for a name without kept addresses.
+        inner: the resolver; None for the system's.
     """
 
     def __init__(self, seconds: float, inner: AbstractResolver | None = None) -> None:
@@ -40,14 +40,14 @@ class KeptAddresses(AbstractResolver):
         """Return the addresses of a host.
 
         Raises:
-            OSError: there are none, or there was no answer in time and none was there before.
+            OSError: there are none, or no answer came in time and none are kept.
         """
         key = (host, port, family)
         kept = self._kept.get(key)
         asking = self._asked.get(key)
         if asking is None:
             asking = asyncio.get_running_loop().create_task(self._ask(key))
-            asking.add_done_callback(_take_error)
+            asking.add_done_callback(_retrieve_error)
             self._asked[key] = asking
         await asyncio.wait({asking}, timeout=PATIENCE_SECONDS if kept else self._seconds)
         if asking.done() and not asking.cancelled() and asking.exception() is None:
@@ -71,13 +71,13 @@ class KeptAddresses(AbstractResolver):
 
     @override
     async def close(self) -> None:
-        """End what is being looked up."""
+        """Cancel the look-ups under way."""
         for asking in tuple(self._asked.values()):
             asking.cancel()
         await self._inner.close()
 
 
-def _take_error(asking: asyncio.Task[Sequence[ResolveResult]]) -> None:
-    """Let nobody report an error whose look-up is not waited for any more."""
+def _retrieve_error(asking: asyncio.Task[Sequence[ResolveResult]]) -> None:
+    """Retrieve the error of an abandoned look-up, so that asyncio does not log it."""
     if not asking.cancelled():
         asking.exception()

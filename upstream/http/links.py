@@ -1,7 +1,7 @@
-"""Links that the upstream names: where they lead, and whether the bearer goes along (protocol 6.3).
+"""Links in the upstream's answers: where they lead, and whether the bearer is sent (protocol 6.3).
 
-A signed link of a third party must not get the bearer; an estuary link needs
-it, and names the official host even when a proxying upstream stands before it.
+A signed link of a third party must not get the bearer. An estuary link needs it, and names the
+official host even when another server proxies the upstream.
 """
 
 import re
@@ -16,8 +16,8 @@ from service.vocabulary.errors import UpstreamProtocolError
 OFFICIAL_HOSTS = frozenset({"chatgpt.com", "www.chatgpt.com", "chat.openai.com"})
 _NO_LINK = "The upstream named a download link that is neither http nor https."
 _BACKEND_PATH = "/backend-api/"
-# What RFC 3986 allows in a URL; with nothing else in it, a link is used byte for
-# byte, since a signature may cover its spelling.
+# The characters that RFC 3986 allows in a URL. A link of these alone is used byte for byte, since a
+# signature may cover its spelling.
 _ENCODED = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 
 
@@ -36,11 +36,11 @@ class Links(Struct, frozen=True):
 
     @classmethod
     def of(cls, base_url: str, host_rewrite: Mapping[str, str] | None = None) -> Self:
-        """Return the reader for a base address."""
+        """Return the `Links` of a base address such as `https://chatgpt.com`."""
         return cls(yarl.URL(base_url), dict(host_rewrite or {}))
 
     def locate(self, link: str, root: str, referrer: yarl.URL | None = None) -> Link:
-        """Return where a link leads.
+        """Return the address of a link and whether it is the upstream's own.
 
         Args:
             link: as the upstream wrote it.
@@ -61,7 +61,7 @@ class Links(Struct, frozen=True):
             if not url.scheme and link:
                 url = _joined(url, root, referrer)
             if url.scheme in ("http", "https") and url.host and url.port is not None:
-                # A user in a link would turn into credentials beside the bearer.
+                # aiohttp would send a user name in a link as credentials beside the bearer.
                 return url.with_user(None).with_fragment(None)
         except ValueError as error:
             raise UpstreamProtocolError(_NO_LINK) from error
@@ -83,7 +83,7 @@ def _origin(url: yarl.URL) -> tuple[str, str, int | None]:
 
 
 def _joined(url: yarl.URL, root: yarl.URL, referrer: yarl.URL | None) -> yarl.URL:
-    """Return the address of a link without a scheme, below `root` unless it redirects."""
+    """Return the address of a link without a scheme, joined to the referrer or else to `root`."""
     if referrer is not None or url.absolute:
         return (referrer or root).join(url)
     path = f"/{url.raw_path.lstrip('/')}"

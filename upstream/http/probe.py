@@ -1,4 +1,4 @@
-"""Whether the upstream can be reached now, for `/readyz` (port `Reachable`)."""
+"""Tells `/readyz` whether the upstream can be reached now (port `Reachable`)."""
 
 import time
 from collections.abc import Callable
@@ -9,17 +9,17 @@ import aiohttp
 from service.vocabulary.errors import UpstreamError
 from upstream.http.backend import Backend
 
-# Probes come every few seconds from each orchestrator; the upstream need not hear them all.
+# Orchestrators probe every few seconds; the upstream is not asked each time.
 FRESH_SECONDS = 5.0
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 
 class UpstreamProbe:
-    """Asks each route in turn for anything at all; an answer below 500 is good.
+    """Sends a GET over each route in turn until one is answered with a status below 500.
 
     Args:
         backend: is asked.
-        path: what for, without a bearer: being refused is being answered.
+        path: of the GET, sent without a bearer: a refusal is an answer too.
         clock: monotonic seconds.
     """
 
@@ -36,7 +36,7 @@ class UpstreamProbe:
         self._problem: str | None = None
 
     async def problem(self) -> str | None:
-        """Return why the upstream cannot be used now, or None; remembered for a few seconds."""
+        """Return why the upstream cannot be used now, or None; remembered for `FRESH_SECONDS`."""
         now = self._clock()
         if self._asked_at is None or now - self._asked_at > FRESH_SECONDS:
             self._problem = await self._ask()
@@ -59,7 +59,7 @@ class UpstreamProbe:
                     ) as response,
                 ):
                     if response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                        # A page may be a CDN's, whose routes are found out by the turns.
+                        # A page may come from a CDN in between, so it does not show that the route works.
                         if "html" not in response.headers.get("Content-Type", "").lower():
                             self._backend.routes.recover(route)
                         return None

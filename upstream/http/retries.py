@@ -1,11 +1,11 @@
-"""When a turn is sent again, as long as nothing of its answer has come (spec 3, `upstream.retries`)."""
+"""When a turn is sent again, while nothing of its answer has come (spec 3, `upstream.retries`)."""
 
 import random
 from http import HTTPStatus
 
 from service.vocabulary.errors import UpstreamRefusedError, UpstreamUnreachableError
 
-# Spec 3, upstream.retries: a longer wait goes to the caller at once.
+# Spec 3, upstream.retries: when the upstream asks for a longer wait, the caller is told at once.
 MAX_LIMIT_WAIT_SECONDS = 5.0
 _PASSING_STATUSES = (502, 503, 504)
 _FIRST_PAUSE_SECONDS = 0.25
@@ -14,7 +14,7 @@ _FIRST_PAUSE_SECONDS = 0.25
 def pause_before_retry(
     error: UpstreamUnreachableError | UpstreamRefusedError, tries: int
 ) -> float | None:
-    """Return the seconds to wait before a turn is sent again, None: not at all."""
+    """Return the seconds to wait before the turn is sent again, None if it must not be."""
     wait = error.retry_after_seconds
     pause: float = _FIRST_PAUSE_SECONDS * 2 ** (tries - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
     if isinstance(error, UpstreamUnreachableError):

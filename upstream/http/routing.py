@@ -1,9 +1,27 @@
-"""The upstream's base address and its path prefixes, used in turn (setting `upstream.api_prefixes`).
+"""The upstream's base address and path prefixes, used in turn (setting `upstream.api_prefixes`).
 
-A route that failed cools down and is skipped meanwhile. Afterwards it is on trial:
-one request at a time tries it, until one of them is answered. With one route, or
-when all are cooling, it is tried anyway. What other processes find out arrives by
-`learn` and `unlearn` (`cooling.py`).
+How routes fail and recover
+---------------------------
+
+A route is one base address with one prefix. Requests use the routes in turn. Each route is in one
+of three states:
+
+    working  ──fails──▶  cooling  ──COOL_SECONDS──▶  on trial  ──is answered──▶  working
+                            ▲                            │
+                            └───────────fails────────────┘
+
+*Cooling*: the route failed less than `COOL_SECONDS` ago and is skipped. *On trial*: its time is
+over. The next request tries it, and for `TRIAL_SECONDS` no other does, so a route that is still
+broken costs one request and not all of them. A trial without a result, since its caller left, ends
+after that time too, and the next request tries again.
+
+A failure means the route's fault: no connection, a broken one, or an error page of a CDN. A refusal
+by the upstream itself shows that the route works. When all routes are cooling, or there is only
+one, they are used anyway: skipping every route would turn a doubt into a certain error.
+
+What other processes find out comes in by `learn` and `unlearn` (`cooling.py`) and never overrides
+this process's own failures: a route that failed here stays cooling here until it is answered here.
+All times are monotonic.
 """
 
 import time
@@ -14,32 +32,32 @@ from msgspec import Struct
 from service.ports import RouteState
 
 COOL_SECONDS = 30.0  # long enough to skip a broken prefix, short enough to notice its return
-TRIAL_SECONDS = 10.0  # until the next request tries a route of whose trial nothing was heard
+TRIAL_SECONDS = 10.0  # then another request may try a route whose trial was not reported
 
 
 class Route(Struct, frozen=True):
-    """One way to the upstream: everything of a URL before the path."""
+    """One way to the upstream: the part of a URL before the path."""
 
     index: int
     root: str
 
     def url(self, path: str) -> str:
-        """Return the address of a path such as `backend-api/models`."""
+        """Return the URL of a path such as `backend-api/models`."""
         return f"{self.root}/{path.lstrip('/')}"
 
 
 Watcher = Callable[[Route, bool], None]
-"""Is told of each failure (True), and when a route that had failed works again (False)."""
+"""Called with True for each failure, and with False when a failed route works again."""
 
 
 class _Health:
-    """How one route does."""
+    """The state of one route."""
 
     def __init__(self) -> None:
         self.is_failing = False
-        self.is_hearsay = False  # learned from another process
+        self.is_learned = False  # the failure was reported by another process
         self.is_on_trial = False
-        self.cool_until = 0.0  # on the clock of the routes; means nothing while it works
+        self.cool_until = 0.0  # on the clock of the routes; unused while the route works
 
 
 class Routes:
@@ -75,11 +93,11 @@ class Routes:
         return self._routes
 
     def watch(self, watcher: Watcher) -> None:
-        """Tell this one of what is found out here, not of what is learned."""
+        """Register a callback for what this process finds out itself."""
         self._watchers.append(watcher)
 
     def pick(self, tried: Collection[Route] = ()) -> Route:
-        """Return the next route: not cooling if there is one, and then not tried if there is one."""
+        """Return the next route: one that is not cooling, and was not tried, if there is one."""
         count = len(self._routes)
         in_turn = [self._routes[(self._next + step) % count] for step in range(count)]
         choice = [route for route in in_turn if not self._is_cooling(route)] or in_turn
@@ -92,17 +110,17 @@ class Routes:
         return route
 
     def has_other(self, tried: Collection[Route]) -> bool:
-        """Return whether there is a route that works, as far as known, and was not tried."""
+        """Tell whether there is a route that is neither cooling nor tried."""
         return any(r not in tried and not self._is_cooling(r) for r in self._routes)
 
     def cool(self, route: Route) -> None:
-        """Skip this route for a while: it failed."""
-        self._fail(route, COOL_SECONDS, is_hearsay=False)
+        """Skip this route for a while: it failed here."""
+        self._fail(route, COOL_SECONDS, is_learned=False)
         for watcher in self._watchers:
             watcher(route, True)
 
     def recover(self, route: Route) -> None:
-        """Use this route again: it answered."""
+        """Use this route again: it was answered here."""
         if not self._health[route.index].is_failing:
             return
         self._health[route.index].is_failing = False
@@ -110,27 +128,27 @@ class Routes:
             watcher(route, False)
 
     def learn(self, route: Route, seconds: float) -> None:
-        """Skip this route for that long: it failed elsewhere. What is known here stands."""
+        """Skip this route for so many seconds, since it failed elsewhere, unless it failed here."""
         if not self._health[route.index].is_failing:
-            self._fail(route, seconds, is_hearsay=True)
+            self._fail(route, seconds, is_learned=True)
 
     def unlearn(self, route: Route) -> None:
-        """Use this route again if it was not here that it failed."""
+        """Use this route again if it had failed only elsewhere."""
         health = self._health[route.index]
-        if health.is_hearsay:
+        if health.is_learned:
             health.is_failing = False
 
     def states(self) -> list[RouteState]:
-        """Return how each route does."""
+        """Return the state of each route, for the metrics."""
         now = self._clock()
         return [
             _state(route, health, max(0.0, health.cool_until - now))
             for route, health in zip(self._routes, self._health, strict=True)
         ]
 
-    def _fail(self, route: Route, seconds: float, *, is_hearsay: bool) -> None:
+    def _fail(self, route: Route, seconds: float, *, is_learned: bool) -> None:
         health = self._health[route.index]
-        health.is_failing, health.is_hearsay, health.is_on_trial = True, is_hearsay, False
+        health.is_failing, health.is_learned, health.is_on_trial = True, is_learned, False
         health.cool_until = self._clock() + seconds
 
     def _is_cooling(self, route: Route) -> bool:

@@ -15,10 +15,10 @@ _SOCKS_SCHEME = "socks5://"
 
 
 def make_session(config: UpstreamConfig) -> aiohttp.ClientSession:
-    """Return a session; close it with the process.
+    """Return a client session; close it with the process.
 
-    Connections are not counted here: an account's turns are limited before they
-    get this far. Cookies are not kept, since all accounts share the session.
+    It limits no connections: turns are limited by account before they get here. It keeps no
+    cookies, since all accounts share it.
     """
     connector: aiohttp.TCPConnector = (
         ProxyConnector.from_url(config.proxy, limit=0)
@@ -34,9 +34,10 @@ def make_session(config: UpstreamConfig) -> aiohttp.ClientSession:
 
 
 async def tls_context(config: UpstreamConfig, host: str) -> ssl.SSLContext | bool:
-    """Return what verifies `host` on a connection to its address: aiohttp's own, or for SOCKS.
+    """Return the `ssl` argument with which a connection to an address verifies `host`.
 
-    aiohttp takes the name beside the address, but aiohttp-socks ignores it.
+    aiohttp takes the name beside the address, so True is enough. aiohttp-socks ignores that name
+    and needs a context of its own.
     """
     return await asyncio.to_thread(_named_context, host) if _is_socks(config) else True
 
@@ -53,7 +54,7 @@ def _named_context(host: str) -> ssl.SSLContext:
 
 
 class _NamedContext(ssl.SSLContext):
-    """Asks for and verifies one name, whatever address the connection was made to."""
+    """A TLS context that asks for and verifies one name, whatever address is connected to."""
 
     host: str
 

@@ -1,9 +1,9 @@
 """Which credentials the upstream has accepted lately; implements `Acceptance`.
 
-A made-up token costs its inventor nothing, so nothing may be kept for one. What the upstream has
-answered shows that it takes a credential, and is noted by token and account id together: an
-account id that is merely claimed is nobody's. Only where nothing has shown it in the last hour is
-the upstream asked. The answer of one process counts for all, by the state store.
+A made-up token costs nothing, so nothing may be stored for one. An answer of the upstream shows
+that it accepts a credential. This is remembered for token and account id together, since a caller
+may claim any account id. Only a credential that was not answered within the last hour is checked by
+a call of its own. One process's result counts for all, by way of the state store.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from upstream.slots.calls import AccountCalls
 
 ACCEPTED_SECONDS = 3600.0
 RETRY_AFTER_SECONDS = 5.0
-MAX_REMEMBERED = 10_000  # accepted credentials, so made-up ones drive none of them out
+MAX_REMEMBERED = 10_000  # accepted credentials; made-up ones are not remembered
 _ABOUT_THE_CALLER = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
@@ -28,13 +28,13 @@ _ABOUT_THE_CALLER = (
 
 
 class UpstreamAcceptance:
-    """Knows who was accepted, and asks about the others.
+    """Remembers accepted credentials and checks the others.
 
     Args:
-        calls: makes callers of credentials, and renews refused tokens.
-        ask: any cheap call that the upstream answers only for a good token.
-        state: what processes share.
-        clock: seconds of any beginning that no set clock moves.
+        calls: turns credentials into callers, and renews refused tokens.
+        ask: any cheap call that the upstream answers only for a valid token.
+        state: shared by all processes.
+        clock: monotonic seconds.
     """
 
     def __init__(
@@ -48,32 +48,32 @@ class UpstreamAcceptance:
         self._ask = ask
         self._state = state
         self._clock = clock
-        self._accepted: dict[str, float] = {}  # by account, when it was accepted last
+        self._accepted: dict[str, float] = {}  # account -> when it was last accepted
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def note(self, caller: Caller) -> None:
         """Remember that the upstream has just answered this caller."""
         self._accepted.pop(caller.account, None)
-        self._accepted[caller.account] = self._clock()  # at the end: the first is the oldest
+        self._accepted[caller.account] = self._clock()  # the newest is last, the oldest first
         if len(self._accepted) > MAX_REMEMBERED:
             del self._accepted[next(iter(self._accepted))]
 
     async def confirm(self, credential: Credential) -> None:
-        """Pass once the upstream has accepted the credential within the last hour; see the port."""
+        """Raise unless the upstream accepted the credential within the last hour; see the port."""
         account = credential.account
         key = f"accepted:{account}"
         async with self._asking.setdefault(account, asyncio.Lock()):
             if self.is_known(account) or await self._state.get(key):
                 return
-            self.note(await self._asked(credential))
+            self.note(await self._ask_upstream(credential))
             await self._state.set(key, b"true", ACCEPTED_SECONDS)
 
     def is_known(self, account: str) -> bool:
-        """Tell whether the upstream has accepted this account here within the last hour."""
+        """Tell whether this process has seen the account accepted within the last hour."""
         accepted_at = self._accepted.get(account)
         return accepted_at is not None and self._clock() - accepted_at < ACCEPTED_SECONDS
 
-    async def _asked(self, credential: Credential) -> Caller:
+    async def _ask_upstream(self, credential: Credential) -> Caller:
         caller = await self._calls.caller(credential)
         try:
             await self._calls.renewing(credential, caller, self._ask)

@@ -1,4 +1,4 @@
-"""Calls that make the upstream work and are no turns: within the account's limits, and drained."""
+"""Calls that make the upstream work but are no turns; they take slots and are drained."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -15,10 +15,10 @@ Answer = TypeVar("Answer")
 
 
 class AccountCalls:
-    """Lets calls run as turns do: with a caller, in one of its account's slots.
+    """Runs calls as turns run: for a caller, in one of the account's slots.
 
     Args:
-        tokens: who the caller is.
+        tokens: turns credentials into callers.
         queues: shared with the turns.
     """
 
@@ -31,7 +31,7 @@ class AccountCalls:
         self._idle.set()
 
     async def caller(self, credential: Credential) -> Caller:
-        """Return whom to act as.
+        """Return the caller of a credential.
 
         Raises:
             AuthError: the credential is known to be dead.
@@ -65,7 +65,7 @@ class AccountCalls:
     async def renewing(
         self, credential: Credential, caller: Caller, call: Callable[[Caller], Awaitable[Answer]]
     ) -> Answer:
-        """Return what a call answers; if the upstream refuses the token, renew it and call again.
+        """Return the result of a call; if the upstream refuses the token, renew it and call again.
 
         Raises:
             AuthError: the token cannot be renewed.
@@ -85,7 +85,7 @@ class AccountCalls:
         return await call(fresh)
 
     async def drain(self, seconds: float) -> None:
-        """Refuse new calls, and wait for those that run for up to that long."""
+        """Refuse new calls, and wait up to `seconds` for those that run."""
         self._is_closing = True
         try:
             async with asyncio.timeout(seconds):

@@ -3,32 +3,37 @@
 How a slot is held
 ------------------
 
-An account has so many slots, whichever process its turns run in. A slot is a *lease*: a row of the
-state store under the account's name, with the name of its holder, since when, and until when it
-counts. All that count and were there before are ahead; who has fewer ahead than there are slots has
-one. That is one atomic step of the store, and the only round trip of a turn.
+An account has a fixed number of slots, whichever process its turns run in. A slot is a *lease*: a
+row of the state store under the account's name. It has the name of its holder, the time since when
+it counts, and the time until when:
 
-*A lease is held by who renews it.* It counts for `LEASE_SECONDS`, and its process renews all that
-it holds every `RENEW_SECONDS`, in one call in the background. A process that is killed renews
-nothing, and its slots are free when they are missed. Renewing a lease that the store has lost,
-because it began anew or a clock was set, writes it again. What was given back goes to the store
-in the background, all of it in one call.
+    turns:<hash of the account>    <process>:<number>    held or waiting    since    until
 
-*Who waits stands in line*, by a lease that is not held: it asks again and again, and its row says
-since when it has waited, so that nobody who came later passes it. A dead one stands in the way for
-`LINE_SECONDS`. How long a turn waits at most is for its queue to say (`queueing.py`), by the
-event loop's clock.
+To acquire one, a turn writes its row and counts the rows ahead of it: those that are held, and
+those that have waited for longer. With fewer rows ahead than there are slots, its row is held. That
+is one atomic step of the store and the only round trip that a turn makes.
 
-*No clock that can be set decides who has a slot.* SQLite's leases count by the monotonic clock that
-the processes of a machine share. Redis has the time of day alone: a lease that began later than now
-was left by a clock which has been set back, and does not count; a living holder's counts again
-with its next renewal. Set ahead, all end at once, and those that live are back within
-`RENEW_SECONDS`. So a step of the clock costs seconds in which the limit may be passed, and
-no account ever waits for the dead.
+*A lease belongs to whoever renews it.* It counts for `LEASE_SECONDS`. Each process renews all
+leases that it holds every `RENEW_SECONDS`, in one call in the background. A killed process renews
+nothing, so its slots are free after `LEASE_SECONDS`. Renewing a lease that the store has lost,
+because it was emptied or a clock was set, writes it again. Leases that are given back are deleted
+in the background too, all in one call.
 
-*Without an answer of the store a slot is granted*: the limit then holds within each process, as
-it does before there is a store. It is a limit of courtesy towards the upstream, unlike the lock of
-a token (`upstream/tokens/exchange.py`), which does not degrade.
+*A turn that waits stands in line*, by a lease that is not held. It asks again and again, and its
+row keeps the time since when it has waited, so that a later turn cannot pass it. The row of a dead
+waiter blocks the line for `LINE_SECONDS`. The queue (`queueing.py`) limits how long a turn waits,
+by the event loop's clock.
+
+*No clock that can be set decides who has a slot.* SQLite's leases use the monotonic clock, which
+all processes of a machine share. Redis has only the time of day. When that is set back, existing
+leases begin in the future; they do not count, until their living holders renew them. When it is set
+ahead, all leases expire at once, and those of living holders are back within `RENEW_SECONDS`. So a
+step of the clock costs some seconds in which the limit may be exceeded, and no account ever waits
+for the dead.
+
+*When the store does not answer, the slot is granted*: the limit then holds within each process, as
+it does without a store. The limit is a courtesy towards the upstream. The lock of a token
+(`upstream/tokens/exchange.py`) is not, and does not degrade.
 """
 
 import asyncio
@@ -40,14 +45,14 @@ from secrets import token_hex
 from service.ports import Lease, StateStore
 from service.vocabulary.credentials import fingerprint
 
-LEASE_SECONDS = 10.0  # how long the slots of a killed process are missed
-RENEW_SECONDS = 3.0  # two renewals may fail
-# Between two tries of one that waits. Its own process tells it of what is freed here.
+LEASE_SECONDS = 10.0  # after which the slots of a killed process are free
+RENEW_SECONDS = 3.0  # so that two renewals in a row may fail
+# Between two tries of a waiting turn. A slot freed in its own process wakes it at once.
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.3
 
 
 class Leases:
-    """The slots of this process in the state store; `run` is its background work."""
+    """The leases of this process in the state store; `run` is the background work."""
 
     def __init__(self, state: StateStore, renew_seconds: float = RENEW_SECONDS) -> None:
         self._state = state
@@ -60,22 +65,22 @@ class Leases:
         self._waiting: dict[str, set[asyncio.Event]] = {}
 
     def lease(self, account: str) -> Lease:
-        """Return what a turn of the account may acquire; `give_back` it whatever happens."""
-        # Hashed, since not all are: the store need not know the name of a gateway key.
+        """Return a new lease for a turn of the account; pass it to `give_back` in any case."""
+        # Hashed, since an account may be the name of a gateway key, which the store need not know.
         return Lease(f"turns:{fingerprint(account)}", f"{self._process}:{next(self._numbers)}")
 
     async def acquire(self, lease: Lease, limit: int, waited_seconds: float) -> bool:
-        """Ask once for one of the account's slots; return whether it was had."""
+        """Ask once for one of the account's slots; return whether the lease is held."""
         is_had = await self._state.acquire(lease, limit, LEASE_SECONDS, waited_seconds)
         if is_had:
             self._held.add(lease)
         return is_had
 
     async def wait(self, lease: Lease, limit: int, since: float) -> None:
-        """Ask until a slot is had.
+        """Ask until the lease is held.
 
         Args:
-            lease: what was refused.
+            lease: that `acquire` has refused.
             limit: of the account.
             since: when the wait began, on the event loop's clock.
         """
@@ -95,13 +100,13 @@ class Leases:
                 self._waiting.pop(lease.key, None)
 
     def give_back(self, lease: Lease) -> None:
-        """Free the slot or leave the line, soon."""
+        """Free the slot or leave the line, in the background."""
         self._held.discard(lease)
         self._returned.add(lease)
         self._has_returned.set()
 
     async def run(self) -> None:
-        """Tell the store what was given back and what is still held, until cancelled."""
+        """Delete the leases that were given back and renew those that are held, until cancelled."""
         loop = asyncio.get_running_loop()
         renew_at = loop.time() + self._renew_seconds
         while True:
@@ -114,7 +119,7 @@ class Leases:
                 renew_at = loop.time() + self._renew_seconds
 
     async def close(self) -> None:
-        """Free what was given back since `run` ended, and what is held."""
+        """Delete the leases that are held or were given back since `run` ended."""
         self._returned |= self._held
         self._held.clear()
         await self._release()
@@ -135,6 +140,6 @@ class Leases:
         if not batch:
             return
         await self._state.renew(batch, LEASE_SECONDS)
-        if late := set(batch) - self._held:  # given back meanwhile: renewing may have come last
+        if late := set(batch) - self._held:  # given back meanwhile, and perhaps written again
             self._returned |= late
             self._has_returned.set()

@@ -1,9 +1,8 @@
-"""How many turns of one account may run at once; the rest wait in order (spec 3).
+"""How many turns of one account may run at once; the others wait in order (spec 3).
 
-First come first served within this process, by its own count. Where processes share
-a state store, a turn also needs a lease of it (`leases.py`); those that this
-process lets through ask for one, so that the lines of all processes are served by
-the time of arrival.
+Within this process turns are served first come, first served, by its own count. If processes share
+a state store, a turn also needs a lease of it (`leases.py`). Only turns that this process lets
+through ask for one, so turns of all processes are served by their time of arrival.
 """
 
 import asyncio
@@ -18,27 +17,27 @@ from service.settings.config import UpstreamConfig
 from service.vocabulary.errors import QueueFullError
 from upstream.slots.leases import Leases
 
-GIVE_BACK_SECONDS = 0.1  # more than a slot that was given back needs to arrive in the store
+GIVE_BACK_SECONDS = 0.1  # longer than the store needs to learn of a slot that was given back
 
 
 class _Line:
-    """The turns of one account: how many have a slot here, and who waits, first come first."""
+    """One account's turns: how many hold a slot of this process, and which wait, in order."""
 
     def __init__(self) -> None:
         self.running = 0
         self.waiting: deque[asyncio.Future[None]] = deque()
-        self.leasing = 0  # of those that have a slot here, how many wait for a lease
+        self.leasing = 0  # how many of those with a slot here wait for a lease
 
     @property
     def length(self) -> int:
-        """How many wait, for whatever."""
+        """How many turns wait, for a slot or a lease."""
         return len(self.waiting) + self.leasing
 
 
-class _Party:
-    """Turns of one request, `size` of them, of which one at a time stands in line.
+class _RequestTurns:
+    """The turns of one request, `size` of them, which stand in line one at a time.
 
-    `until` is how long they may wait, None once one had its slot.
+    `until` is when they give up waiting, None once one of them got its slot.
     """
 
     def __init__(self, until: float) -> None:
@@ -48,13 +47,13 @@ class _Party:
 
 
 class AccountQueues:
-    """Slots for turns, by account.
+    """The slots of all accounts.
 
     Args:
-        config: `streams_per_account`, 0 being no limit, `queue_per_account`, which
-            each process counts by itself, and `queue_seconds`.
-        waiting: the metric of all that wait.
-        leases: of all processes; None if this one is alone.
+        config: `streams_per_account` (0 is no limit), `queue_per_account` (counted by each process
+            for itself) and `queue_seconds`.
+        waiting: the metric of waiting turns.
+        leases: shared by all processes; None if this one is alone.
     """
 
     def __init__(self, config: UpstreamConfig, waiting: Gauge, leases: Leases | None) -> None:
@@ -64,7 +63,7 @@ class AccountQueues:
         self._waiting = waiting
         self._leases = leases
         self._lines: dict[str, _Line] = {}
-        self._parties: dict[tuple[str, str], _Party] = {}
+        self._parties: dict[tuple[str, str], _RequestTurns] = {}
 
     @asynccontextmanager
     async def slot(self, account: str, party: str = "") -> AsyncGenerator[None, None]:
@@ -72,11 +71,11 @@ class AccountQueues:
 
         Args:
             account: whose slot it is.
-            party: names turns of one request, which stand in line as one: each behind the
-                one before it has its slot. Only the first may be refused.
+            party: names the turns of one request. They stand in line as one: each waits until the
+                one before it has its slot, and only the first may be refused.
 
         Raises:
-            QueueFullError: too many wait already, or it took too long.
+            QueueFullError: too many turns wait already, or the wait took too long.
         """
         if not self._streams:
             yield
@@ -93,9 +92,11 @@ class AccountQueues:
             yield
 
     @asynccontextmanager
-    async def _member(self, key: tuple[str, str], until: float) -> AsyncGenerator[_Party, None]:
-        """Be one of a party for as long as the block lasts."""
-        together = self._parties.setdefault(key, _Party(until))
+    async def _member(
+        self, key: tuple[str, str], until: float
+    ) -> AsyncGenerator[_RequestTurns, None]:
+        """Join the turns of one request for as long as the block lasts."""
+        together = self._parties.setdefault(key, _RequestTurns(until))
         together.size += 1
         try:
             yield together
@@ -106,7 +107,7 @@ class AccountQueues:
 
     @asynccontextmanager
     async def _slot(self, account: str, until: float | None) -> AsyncGenerator[None, None]:
-        """Hold a slot, waiting until then on the event loop's clock; None: however long it takes."""
+        """Hold a slot, waiting until `until` on the event loop's clock, or for ever if None."""
         since = asyncio.get_running_loop().time()
         line = self._lines.setdefault(account, _Line())
         if line.running < self._streams and not line.waiting:
@@ -125,11 +126,11 @@ class AccountQueues:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.waiting.append(turn)
         try:
-            async with self._patience(until):
+            async with self._waiting_until(until):
                 await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
-                self._hand_on(line)  # the slot came just as the wait was given up
+                self._pass_on(line)  # the slot came just as the wait ended
             elif turn in line.waiting:
                 line.waiting.remove(turn)
             raise
@@ -155,14 +156,14 @@ class AccountQueues:
     ) -> None:
         """Wait for a lease that was refused, or refuse the turn if the line is full."""
         if until is not None and line.length >= self._queue:
-            # What the turn before gave back may still be on its way to the store.
+            # The slot that the turn before gave back may still be on its way to the store.
             await asyncio.sleep(GIVE_BACK_SECONDS)
             if await leases.acquire(lease, self._streams, GIVE_BACK_SECONDS):
                 return
             self._check_room(line)
         line.leasing += 1
         try:
-            async with self._patience(until):
+            async with self._waiting_until(until):
                 await leases.wait(lease, self._streams, since)
         finally:
             line.leasing -= 1
@@ -177,8 +178,8 @@ class AccountQueues:
         raise QueueFullError(message, retry_after_seconds=min(self._seconds, 30.0))
 
     @asynccontextmanager
-    async def _patience(self, until: float | None) -> AsyncGenerator[None, None]:
-        """Wait in the block, but not longer than until then, on the event loop's clock."""
+    async def _waiting_until(self, until: float | None) -> AsyncGenerator[None, None]:
+        """Count a waiting turn, and end its wait at `until` on the event loop's clock."""
         self._waiting.inc()
         try:
             async with asyncio.timeout_at(until):
@@ -192,8 +193,8 @@ class AccountQueues:
         finally:
             self._waiting.dec()
 
-    def _hand_on(self, line: _Line) -> None:
-        """Give the slot to the next in line, or free it."""
+    def _pass_on(self, line: _Line) -> None:
+        """Pass the slot to the next turn in line, or free it."""
         while line.waiting:
             turn = line.waiting.popleft()
             if not turn.done():
@@ -202,6 +203,6 @@ class AccountQueues:
         line.running -= 1
 
     def _release(self, account: str, line: _Line) -> None:
-        self._hand_on(line)
+        self._pass_on(line)
         if line.running == 0 and not line.waiting:
             self._lines.pop(account, None)

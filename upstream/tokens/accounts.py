@@ -6,18 +6,20 @@ from service.vocabulary.credentials import Caller
 from upstream.http.backend import Backend
 
 _PATH = "accounts/check/v4-2023-04-27"
-_DEFAULT = "default"  # a second entry for one of the others
+_DEFAULT = "default"  # repeats one of the other entries
 _ALWAYS = ("plus", "team")
 
 
 class UpstreamAccounts:
-    """Asks the upstream which accounts there are."""
+    """Asks the upstream for a caller's accounts."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
     async def by_plan(self, caller: Caller) -> dict[str, list[str]]:
-        """Return account ids by plan type; `plus` and `team` are always there.
+        """Return account ids by plan, for example `{"plus": ["a1"], "team": []}`.
+
+        `plus` and `team` are always there.
 
         Raises:
             UpstreamError: the upstream refused or broke.

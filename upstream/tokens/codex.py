@@ -1,4 +1,4 @@
-"""The token service of Codex's login: JSON, and three codes that are final (codex 1.3)."""
+"""The token service of Codex's login: JSON, and three error codes that are final (codex 1.3)."""
 
 from http import HTTPStatus
 from typing import Any
@@ -9,11 +9,11 @@ from upstream.tokens.wire import Post, refused_seconds
 FINAL_CODES = frozenset(
     {"refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"}
 )
-FINAL_SECONDS = 3600.0  # how long a token that died for good is not tried again (spec 14.1)
+FINAL_SECONDS = 3600.0  # how long a token with a final error is not tried again (spec 14.1)
 
 
 class CodexWire:
-    """Speaks to the service at `tokens.codex_url`; implements `Wire`."""
+    """Requests to the service at `tokens.codex_url`; implements `Wire`."""
 
     missing = ""
 
@@ -21,7 +21,7 @@ class CodexWire:
         self._config = config
 
     def post(self, refresh_token: str) -> Post:
-        """Return what exchanges the token."""
+        """Return the request that exchanges the token."""
         fields = {
             "client_id": self._config.codex_client_id,
             "grant_type": "refresh_token",
@@ -30,14 +30,17 @@ class CodexWire:
         return Post(self._config.codex_url, fields)
 
     def refused_seconds(self, status: int, answer: object) -> float | None:
-        """Return for how long an answer stands as the token's refusal."""
+        """Return for how many seconds an answer stands as a refusal, None for a passing fault."""
         if status == HTTPStatus.UNAUTHORIZED and code_in(answer) in FINAL_CODES:
             return FINAL_SECONDS
         return refused_seconds(status, answer)
 
 
 def code_in(answer: object) -> str:
-    """Return the code of an error: in `error.code`, as `error` itself, or at the top."""
+    """Return the error code of an answer, or ''.
+
+    It is in one of three places: `{"error": {"code": "…"}}`, `{"error": "…"}` or `{"code": "…"}`.
+    """
     told: dict[str, Any] = answer if isinstance(answer, dict) else {}
     error = told.get("error")
     found = error.get("code") if isinstance(error, dict) else error or told.get("code")

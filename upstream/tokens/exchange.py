@@ -1,50 +1,55 @@
-"""Refresh tokens exchanged: by one at a time, and nothing of it lost (spec 4).
+"""Refresh tokens exchanged for access tokens, one at a time, and nothing of it lost (spec 4).
 
 How no refresh token is lost
 ----------------------------
 
-A caller sends one and the same refresh token for months. The token service may *rotate* it: with
-the access token it gives another refresh token, and from that moment on the old one is dead; some
-services take its second use for a theft and end the whole login. So two things must never happen:
-that two exchanges are made with one token, and that what the service gave in its place is
-forgotten. All below serves these two.
+A caller sends the same refresh token for months. The token service may *rotate* it: together with
+the access token it returns a new refresh token, and from that moment on the old one is dead. Some
+services take a second use of it for a theft and end the whole login. So two things must never
+happen: two exchanges with the same token, and losing the token that the service gave in its place.
+All that follows serves these two rules.
 
-*Who may exchange.* Whoever holds the token's lock, among all processes of all machines. Requests
-of one process share a flight, so each process asks for the lock once. Who has it reads again what
-is known, since the one before may have just exchanged: then there is nothing to do. The lock does
-not degrade as the rest of the state store does. While it cannot be had, or the store not be read,
-a flight waits, for `LOCK_SECONDS` in all; then its requests are a 503 that may be sent again. A
-stored access token that is still good is used meanwhile. One process alone before its own SQLite
-file needs no store for its lock, and goes ahead without one.
+*Who may exchange.* Whoever holds the token's lock, among all processes of all machines. Requests of
+one process for the same token share one task, a *flight*, so each process asks for the lock once.
+The holder reads again what is known, since the holder before it may have just exchanged; then there
+is nothing left to do. The lock does not degrade as the rest of the state store does. While it
+cannot be had, or the store cannot be read, a flight waits, for `LOCK_SECONDS` in all; then its
+requests end in a 503 that may be sent again. An access token that is still valid is used meanwhile.
+A process that is alone with its own SQLite file needs no store for its lock, and goes ahead without
+one.
 
 *What is kept where.* Under a hash of the caller's own token, sealed, by `cache.py`:
 
     memory     of this process: all that it knows
     journal    files in `data/tokens/`, seen by all processes of this machine
-    store      SQLite or Redis, seen by all processes, and what survives
+    store      SQLite or Redis, seen by all processes, and permanent
+    accounts   the file of keys, for accounts that signed in here: it survives the store
 
-A rotated token goes into memory before anything is waited for, then into the journal, then into
-the store, and when the store has it out of the journal again. Of those that are found in several
-places the last counts: they are numbered, since moments would be wrong after a clock was set.
-Only the holder of the lock writes rotated tokens, after a certain reading, so that nobody puts an
-old one over a newer.
+A rotated token goes into memory before anything is awaited, then into the journal, then into the
+store; once the store has it, it is removed from the journal. Last it goes into the file of keys, if
+it is of an account there. If store or file misses a token, since a process was killed in between or
+a write failed, it is written there when the next process starts, and every `SAVE_SECONDS`. When the
+places differ, the token with the highest serial number counts; times would be wrong after a clock
+was set. Only the holder of the lock writes rotated tokens, and only after a reading that did not
+fail, so an old token never replaces a newer one.
 
-*When the store takes nothing.* Then the journal has it: the other workers of this machine find it
-there before they exchange anything, and so does the next process. Every `SAVE_SECONDS`, and once
-more when the gateway stops, it is tried again. If the journal takes nothing either (a full disk),
-the token is in the memory of this process alone. Then the process keeps the lock until one of the
-two has taken it: the other workers' requests become 503, and never a second exchange.
+*When the store takes nothing*, the journal has the token: the other workers of this machine find it
+there before they exchange anything, and so does the next process. Storing it is tried again every
+`SAVE_SECONDS`, and once more when the gateway stops. If the journal takes nothing either (a full
+disk), the token is in the memory of this process alone. Then the process keeps the lock until the
+store or the journal has taken the token: requests to other workers end in 503, and there is never a
+second exchange.
 
-*What is lost when.* A process that is killed (`kill -9`, power) loses a rotated token only if it
-ends between the moment in which the service decided and the moment in which the file is written:
-the answer's way through the network, which nobody can shorten, and then one write of some hundred
-bytes, before anything else is done with the answer. The same holds for an answer that never
-arrives. A machine that loses its power may lose the last seconds of what SQLite has taken, as
-documented in `docs/operations.md`. Where both are full or gone and the process is stopped, the
+*What can be lost.* A process that is killed (`kill -9`, power) loses a rotated token only if it
+ends between the moment when the service rotates it and the moment when the journal's file is
+written. That is the answer's way through the network, which cannot be shortened, and one write of
+some hundred bytes, before anything else is done with the answer. An answer that never arrives is
+the same case. A machine that loses power may lose the last seconds that SQLite has taken, as
+documented in `docs/operations.md`. When store and journal both fail and the process is stopped, the
 token is lost with it; the log says so.
 
-*What is never sent.* A key of this gateway or of another service is no refresh token, whatever is
-around it; nor does one leave for an address that the settings do not name.
+*What is never sent.* A key of this gateway or of another service, which is no refresh token; and no
+token goes to an address that the settings do not name.
 """
 
 import asyncio
@@ -56,9 +61,8 @@ from functools import partial
 
 from msgspec import Struct
 
-from service.observing.throttled import Seldom
+from service.observing.throttled import Throttled
 from service.observing.tracing import child_span
-from service.ports import Journal, StateStore
 from service.vocabulary.errors import (
     WRONG_KEY,
     AuthError,
@@ -66,38 +70,30 @@ from service.vocabulary.errors import (
     StorageError,
     TokenServiceError,
 )
-from upstream.tokens.cache import Cipher, Exchanged, Known, TokenCache
+from upstream.tokens.cache import Exchanged, Known, TokenCache, TokenStores
 from upstream.tokens.locks import TokenLocks
 from upstream.tokens.service import RETRY_AFTER_SECONDS, TokenRefusedError, TokenService
 from upstream.tokens.wire import Wire
 
 logger = logging.getLogger(__name__)
 
-LOCK_SECONDS = 30.0  # how long a request waits for the lock: others exchange, or the store is away
-AHEAD_LOCK_SECONDS = 1.0  # where the access token is still good
-LOCK_PAUSE_SECONDS = 0.3  # before the lock is tried again where the store does not answer
-SAVE_SECONDS = 3.0  # between two tries to store what the store has not taken
-AHEAD_PAUSE_SECONDS = 30.0  # between refreshes ahead of time that fail
-CLOSE_SECONDS = 5.0  # for exchanges under way when the gateway stops, and to store what they gave
-
-
-class TokenStores(Struct, frozen=True):
-    """Where tokens are kept, sealed by the cipher."""
-
-    state: StateStore
-    journal: Journal
-    cipher: Cipher
+LOCK_SECONDS = 30.0  # how long a request waits while others exchange or the store is away
+AHEAD_LOCK_SECONDS = 1.0  # the same, while the access token is still valid
+LOCK_PAUSE_SECONDS = 0.3  # before the lock is tried again after the store did not answer
+SAVE_SECONDS = 3.0  # between two tries to store a token that the store did not take
+AHEAD_PAUSE_SECONDS = 30.0  # after a refresh ahead of time that failed
+CLOSE_SECONDS = 5.0  # at the stop: for exchanges under way, and again to store their results
 
 
 class Wanted(Struct, frozen=True):
-    """An access token that is wanted.
+    """A request for an access token.
 
     Args:
         key: the hash of the caller's refresh token, under which all about it is kept.
         refresh_token: the caller's own.
-        wire: how its token service is spoken to.
-        refused: an access token that the upstream does not take any more.
-        lead: for how many seconds from now it has to be fresh.
+        wire: the requests of its token service.
+        refused: an access token that the upstream refuses, so another one is needed.
+        lead: for how many seconds from now the token has to stay fresh.
     """
 
     key: str
@@ -114,11 +110,11 @@ class Exchanges:
     """All exchanges of this process.
 
     Args:
-        service: exchanges.
-        stores: what is known, here and elsewhere.
+        service: exchanges tokens.
+        stores: keep them.
         margin: how many seconds before its end an access token is refreshed.
         clock: seconds since the epoch.
-        on_refresh: told `ok`, `refused` or `failed` for each exchange.
+        on_refresh: called with `ok`, `refused` or `failed` for each exchange.
     """
 
     def __init__(
@@ -130,52 +126,52 @@ class Exchanges:
         on_refresh: Callable[[str], None],
     ) -> None:
         self._service = service
-        self._cache = TokenCache(stores.state, stores.journal, stores.cipher, clock)
+        self._cache = TokenCache(stores, clock)
         self._locks = TokenLocks(stores.state, self._cache.is_only_here)
         self._margin = margin
         self._clock = clock
         self._on_refresh = on_refresh
         self._flights: dict[str, asyncio.Task[Outcome]] = {}
         self._no_ahead_until: dict[str, float] = {}
-        self._seldom = Seldom()
+        self._throttled = Throttled()
 
     def known(self, key: str) -> Exchanged | None:
-        """Return the last access token that this process knows of."""
+        """Return the last access token that this process knows."""
         return self._cache.known(key).exchanged
 
     async def outcome(self, wanted: Wanted) -> Outcome:
-        """Return an access token, or why there is none, at once if that is known here."""
+        """Return an access token or the error in its place, at once if this process knows it."""
         return self.settled(wanted) or await self.shared(wanted)
 
     def settled(self, wanted: Wanted) -> Outcome | None:
-        """Return what this process can answer without asking anybody."""
+        """Return the outcome that this process knows without any I/O, None if it has to ask."""
         return self._settled(wanted, self._cache.known(wanted.key))
 
     async def shared(self, wanted: Wanted) -> Outcome:
-        """Join the flight for this token, or start one; a cancelled waiter leaves it flying."""
+        """Join the flight for this token, or start one; a cancelled waiter does not cancel it."""
         while True:
             flight = self._flights.get(wanted.key)
             is_mine = flight is None
             if flight is None:
-                flight = asyncio.get_running_loop().create_task(self._fly(wanted))
+                flight = asyncio.get_running_loop().create_task(self._run_flight(wanted))
                 self._flights[wanted.key] = flight  # close() awaits it
-                flight.add_done_callback(partial(self._landed, wanted.key))
+                flight.add_done_callback(partial(self._on_flight_done, wanted.key))
             outcome = await asyncio.shield(flight)
             is_refused = isinstance(outcome, Exchanged) and _is_same(outcome, wanted.refused)
-            if is_mine or not is_refused:  # else it set off before the upstream refused its token
+            if is_mine or not is_refused:  # else the flight is older than the refusal
                 return outcome
 
     async def keep_saving(self) -> None:
-        """Bring into the store what it has not taken, also from processes before, until cancelled."""
-        await self._save(await self._cache.left_behind())
+        """Store the tokens that the store lacks, also of earlier processes, until cancelled."""
+        await self._save_unsaved(await self._cache.left_behind())
         while True:
             await asyncio.sleep(SAVE_SECONDS)
-            await self._save(self._cache.unsaved)
+            await self._save_unsaved([*self._cache.unsaved, *self._cache.unfiled])
 
     async def close(self) -> None:
-        """Let exchanges under way finish and store what they gave, for a while.
+        """Let exchanges under way finish and store their results, for `CLOSE_SECONDS` each.
 
-        One that is cut off may lose a rotated token.
+        An exchange that is cut off may lose a rotated token.
         """
         if flights := set(self._flights.values()):
             _, late = await asyncio.wait(flights, timeout=CLOSE_SECONDS)
@@ -184,29 +180,29 @@ class Exchanges:
             await asyncio.gather(*late, return_exceptions=True)
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                await self._save(self._cache.unsaved)
+                await self._save_unsaved([*self._cache.unsaved, *self._cache.unfiled])
                 while self._cache.unsaved:
                     await asyncio.sleep(LOCK_PAUSE_SECONDS)
-                    await self._save(self._cache.unsaved)
+                    await self._save_unsaved(self._cache.unsaved)
         for key in self._cache.unsaved:
             if self._cache.is_only_here(key):
                 logger.error("the rotated token of %s could be stored nowhere and is lost", key[:8])
         await self._locks.close()
 
-    async def _save(self, keys: Sequence[str]) -> None:
+    async def _save_unsaved(self, keys: Sequence[str]) -> None:
         for key in keys:
-            with suppress(StorageError):  # the lock is held, or the store away: later
+            with suppress(StorageError):  # the lock is held elsewhere or the store is away: later
                 async with self._locks.hold(key, 0.0):
                     await self._cache.save(key)
 
     # --- one flight ---------------------------------------------------------------
 
-    def _landed(self, key: str, flight: asyncio.Task[Outcome]) -> None:
+    def _on_flight_done(self, key: str, flight: asyncio.Task[Outcome]) -> None:
         del self._flights[key]
         if not flight.cancelled() and flight.exception() is not None:
             logger.error("a token exchange broke", exc_info=flight.exception())
 
-    async def _fly(self, wanted: Wanted) -> Outcome:
+    async def _run_flight(self, wanted: Wanted) -> Outcome:
         known = await self._cache.read(wanted.key)
         outcome = self._settled(wanted, known)
         if outcome is not None:
@@ -218,14 +214,16 @@ class Exchanges:
         while True:
             try:
                 async with self._locks.hold(wanted.key, until - loop.time()):
-                    return await self._alone(wanted, await self._cache.read_surely(wanted.key))
-            except StorageError as exc:  # nothing was sent: it is of the lock or the reading
+                    return await self._exchange_if_due(
+                        wanted, await self._cache.read_surely(wanted.key)
+                    )
+            except StorageError as exc:  # of the lock or the reading, so nothing was sent
                 if loop.time() + LOCK_PAUSE_SECONDS >= until:
                     return self._without_lock(wanted.key, usable, exc)
             await asyncio.sleep(LOCK_PAUSE_SECONDS)
 
-    async def _alone(self, wanted: Wanted, known: Known) -> Outcome:
-        """Exchange the token, unless that was done while its lock was waited for."""
+    async def _exchange_if_due(self, wanted: Wanted, known: Known) -> Outcome:
+        """Exchange the token, unless another holder did so while its lock was waited for."""
         outcome = self._settled(wanted, known)
         if outcome is not None:
             return outcome
@@ -246,7 +244,7 @@ class Exchanges:
             failure: ServiceError = AuthError(exc.message)
         except TokenServiceError as exc:
             self._on_refresh("failed")
-            if self._seldom.is_due(exc.message):
+            if self._throttled.is_due(exc.message):
                 logger.warning("refresh token %s could not be exchanged: %s", key[:8], exc)
             wait = exc.retry_after_seconds or RETRY_AFTER_SECONDS
             failure = TokenServiceError(exc.message, retry_after_seconds=wait)
@@ -261,7 +259,7 @@ class Exchanges:
     def _without_lock(self, key: str, usable: Exchanged | None, exc: StorageError) -> Outcome:
         if usable is not None:
             return self._paused(key, usable)
-        if self._seldom.is_due("lock"):
+        if self._throttled.is_due("lock"):
             logger.warning("refresh token %s waits for its lock in vain: %s", key[:8], exc)
         message = (
             "Another process exchanges this refresh token, or the state store cannot tell whether "
@@ -272,24 +270,24 @@ class Exchanges:
     # --- what is known ------------------------------------------------------------
 
     def _settled(self, wanted: Wanted, known: Known) -> Outcome | None:
-        """Return what can be answered without an exchange."""
+        """Return the outcome that needs no exchange, or None."""
         now, exchanged = self._clock(), self._usable(known.exchanged, wanted.refused)
         if exchanged and exchanged.is_fresh(now, self._margin, wanted.lead):
             return exchanged
         if known.refused and known.refused.stands(now):
             return exchanged or AuthError(known.refused.message)
-        # Longer than any such pause: the clock was set back since.
+        # A longer pause than any means that the clock was set back since.
         is_paused = 0 < self._no_ahead_until.get(wanted.key, 0) - now <= AHEAD_PAUSE_SECONDS
         return exchanged if is_paused else None
 
     def _usable(self, exchanged: Exchanged | None, refused: str | None) -> Exchanged | None:
-        """Return an access token that has not ended yet and that the upstream has not refused."""
+        """Return the access token if it has neither expired nor been refused."""
         if exchanged is None or _is_same(exchanged, refused):
             return None
         return exchanged if exchanged.expires_at > self._clock() else None
 
     def _paused(self, key: str, usable: Exchanged) -> Exchanged:
-        """Return a token that is still good, and let no request try to refresh it for a while."""
+        """Return a token that is still valid, and pause refreshing it for a while."""
         now = self._clock()
         self._no_ahead_until = {
             one: until for one, until in self._no_ahead_until.items() if until > now

@@ -1,8 +1,8 @@
-"""Who may exchange a token: one among all processes, for as long as it takes.
+"""The lock of each refresh token, for one holder among all processes.
 
-A lock of the state store for each token; why, is told at the top of `exchange.py`. It usually ends
-with its block. While what came of the exchange is in the memory of this process alone, it does
-not: it is kept for the next block of the same token here, and nobody else gets it.
+It is a lock of the state store; the top of `exchange.py` says why. Usually it is released at the
+end of its block. While the result of an exchange is in the memory of this process alone, it is not
+released: it is kept for the next block of the same token here, and no other process gets it.
 """
 
 import asyncio
@@ -13,15 +13,15 @@ from weakref import WeakValueDictionary
 from service.ports import StateStore
 from service.vocabulary.errors import LockTimeoutError
 
-SILENT_SECONDS = 15.0  # after which a holder that is not heard of has died
+SILENT_SECONDS = 15.0  # after which a holder that does not renew its lock counts as dead
 
 
 class TokenLocks:
     """The locks of all tokens.
 
     Args:
-        state: what processes share.
-        is_only_here: tells of a token whether no other process could know what became of it.
+        state: shared by all processes.
+        is_only_here: tells whether a token's last result is in this process alone.
     """
 
     def __init__(self, state: StateStore, is_only_here: Callable[[str], bool]) -> None:
@@ -35,7 +35,7 @@ class TokenLocks:
         """Hold the lock of a token while the block runs.
 
         Raises:
-            LockTimeoutError: it could not be had within `wait_seconds`.
+            LockTimeoutError: the lock was not free within `wait_seconds`.
         """
         until = asyncio.get_running_loop().time() + wait_seconds
         mine = self._mine.setdefault(key, asyncio.Lock())
@@ -57,7 +57,7 @@ class TokenLocks:
             mine.release()
 
     async def close(self) -> None:
-        """Give back what is kept."""
+        """Release the locks that were kept."""
         while self._kept:
             _, shared = self._kept.popitem()
             await shared.aclose()

@@ -5,9 +5,9 @@ from upstream.tokens.wire import Post, refused_seconds
 
 
 class OaifreeWire:
-    """Speaks to the service at `tokens.oaifree_url`; implements `Wire`.
+    """Requests to the service at `tokens.oaifree_url`; implements `Wire`.
 
-    The setting is empty unless the operator names a service: a secret goes nowhere else.
+    The setting is empty unless the operator names a service, so no token goes anywhere else.
     """
 
     refused_seconds = staticmethod(refused_seconds)
@@ -17,9 +17,9 @@ class OaifreeWire:
 
     @property
     def missing(self) -> str:
-        """The setting that is empty, if it is."""
+        """The name of the setting if it is empty, else ''."""
         return "" if self._url else "tokens.oaifree_url"
 
     def post(self, refresh_token: str) -> Post:
-        """Return what exchanges the token: `refresh_token=…`."""
+        """Return the request that exchanges the token: the form `refresh_token=…`."""
         return Post(self._url, {"refresh_token": refresh_token}, is_form=True)

@@ -1,11 +1,11 @@
-"""OpenAI's own token service, as its phone app speaks to it: JSON (protocol 7.1)."""
+"""OpenAI's own token service, spoken to in JSON as its phone app does (protocol 7.1)."""
 
 from service.settings.config import TokensConfig
 from upstream.tokens.wire import Post, refused_seconds
 
 
 class OpenaiWire:
-    """Speaks to the service at `tokens.openai_url`; implements `Wire`."""
+    """Requests to the service at `tokens.openai_url`; implements `Wire`."""
 
     missing = ""
     refused_seconds = staticmethod(refused_seconds)
@@ -14,7 +14,7 @@ class OpenaiWire:
         self._config = config
 
     def post(self, refresh_token: str) -> Post:
-        """Return what exchanges the token."""
+        """Return the request that exchanges the token."""
         fields = {
             "grant_type": "refresh_token",
             "client_id": self._config.openai_client_id,

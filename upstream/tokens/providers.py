@@ -1,4 +1,4 @@
-"""Which token service a refresh token is exchanged by: that of its upstream (spec 14.1)."""
+"""Which token service exchanges a refresh token: the one of its upstream (spec 14.1)."""
 
 from service.settings.config import TokensConfig
 from service.vocabulary.credentials import UpstreamKind
@@ -9,9 +9,9 @@ from upstream.tokens.wire import Wire
 
 
 def wires_of(config: TokensConfig) -> dict[UpstreamKind, Wire]:
-    """Return how the token service of each upstream is spoken to.
+    """Return the requests of each upstream's token service.
 
-    Where plain refresh tokens are of Codex's login, none is for the website.
+    When plain refresh tokens belong to Codex's login, the website's is never asked.
     """
     website = OpenaiWire(config) if config.provider == "openai" else OaifreeWire(config)
     return {UpstreamKind.WEBSITE: website, UpstreamKind.CODEX: CodexWire(config)}

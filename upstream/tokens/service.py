@@ -1,8 +1,8 @@
-"""A refresh token to an access token: one exchange with a token service (protocol 7).
+"""One exchange of a refresh token for an access token with a token service (protocol 7).
 
-Two kinds of failure, which callers must be able to tell apart: a refusal says
-that the token is dead, anything else is a passing fault and is tried again.
-What differs between the services is in `wire.py` and the modules of the providers.
+There are two kinds of failure, which callers must tell apart: a refusal says that the token is
+dead; anything else is a passing fault and is tried again. The differences between the services are
+in `wire.py` and the modules of the providers.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import aiohttp_socks
 import msgspec
 from typing_extensions import override
 
-from service.observing.throttled import Seldom
+from service.observing.throttled import Throttled
 from service.version import VERSION
 from service.vocabulary.credentials import claims_of
 from service.vocabulary.errors import WRONG_KEY, AuthError, TokenServiceError
@@ -31,16 +31,16 @@ from upstream.tokens.wire import Wire
 logger = logging.getLogger(__name__)
 
 RETRIES = 2
-LONGEST_PAUSE_SECONDS = 5.0  # a longer wait that the service asks for is the caller's
-RETRY_AFTER_SECONDS = 5.0  # what callers are told when the service names no wait
+LONGEST_PAUSE_SECONDS = 5.0  # a longer wait is passed on to the caller
+RETRY_AFTER_SECONDS = 5.0  # the wait that callers are told when the service names none
 MAX_RETRY_AFTER_SECONDS = 86400.0
-LIFE_SECONDS = 3600.0  # of an access token that does not say (spec 4)
-MAX_BODY_BYTES = 256 * 1024  # tokens take a few kilobytes; more is a page
+LIFE_SECONDS = 3600.0  # of an access token without an expiry (spec 4)
+MAX_BODY_BYTES = 256 * 1024  # tokens take a few kilobytes; more is an HTML page
 MAX_WORDS_CHARS = 500
-MAX_WORDS_DEPTH = 3  # deeper than any shape that was seen
-_SHORT_CHARS = 8  # a token under this is likely to be part of ordinary words
+MAX_WORDS_DEPTH = 3  # deeper than any known error body
+_SHORT_CHARS = 8  # a shorter token may be part of ordinary words
 _TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=10)
-# TimeoutError is an OSError; aiohttp-socks reports its proxy by errors of its own.
+# TimeoutError is an OSError; aiohttp-socks has errors of its own for a proxy.
 _BROKEN_CALLS = (
     aiohttp.ClientError,
     OSError,
@@ -58,7 +58,7 @@ _PLACES = ("error", "message", "error_description", "detail", "description", "re
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What the service gave. `expires_at` is in seconds since the epoch."""
+    """The tokens that the service gave; `expires_at` is in seconds since the epoch."""
 
     access_token: str
     expires_at: float
@@ -71,7 +71,7 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class TokenRefusedError(AuthError):
-    """A token service says that the token is dead; for `stands_seconds` it need not be asked again."""
+    """The token service calls a token dead; it need not be asked again for `stands_seconds`."""
 
     def __init__(self, message: str, stands_seconds: float) -> None:
         super().__init__(message)
@@ -79,7 +79,7 @@ class TokenRefusedError(AuthError):
 
 
 class TokenService:
-    """Exchanges tokens with whichever service it is told.
+    """Exchanges tokens with the service that a `Wire` names.
 
     Args:
         session: for the calls; its proxy settings hold.
@@ -96,23 +96,23 @@ class TokenService:
         self._session = session
         self._clock = clock
         self._pause_seconds = pause_seconds
-        self._seldom = Seldom()
+        self._throttled = Throttled()
 
     async def exchange(self, wire: Wire, refresh_token: str) -> Grant:
-        """Return an access token, after up to two retries.
+        """Return the tokens granted, after up to two retries.
 
-        Cancelled, it may leave behind a token that the service has rotated and
-        nobody has seen; run it where nobody cancels it.
+        When it is cancelled, the service may have rotated the token and the new one is lost; run it
+        in a task that is not cancelled.
 
         Raises:
-            TokenRefusedError: the service says that the token is dead, in its own words.
+            TokenRefusedError: the service calls the token dead, in its own words.
             TokenServiceError: any other failure.
         """
         for attempt in range(RETRIES):
             try:
                 return await self._ask(wire, refresh_token)
             except TokenServiceError as exc:
-                if self._seldom.is_due(exc.message):
+                if self._throttled.is_due(exc.message):
                     logger.warning("token exchange failed, trying again: %s", exc)
                 await asyncio.sleep(self._pause(attempt, exc.retry_after_seconds))
         return await self._ask(wire, refresh_token)
@@ -127,7 +127,7 @@ class TokenService:
     async def _ask(self, wire: Wire, refresh_token: str) -> Grant:
         post = wire.post(refresh_token)
         try:
-            # A redirect would hand the token on to whomever the service names.
+            # A redirect would send the token on to another host.
             async with self._session.post(
                 post.url, **post.body, headers=_HEADERS, timeout=_TIMEOUT, allow_redirects=False
             ) as response:
@@ -141,22 +141,24 @@ class TokenService:
             words = redacted(words_of(answer), refresh_token)
             message = f"{WRONG_KEY} The token service refused this refresh token: {words}"
             raise TokenRefusedError(message, stands_seconds)
-        grant = self._grant(answer) if _is_success(response.status) else None
+        grant = grant_in(answer, self._clock()) if _is_success(response.status) else None
         if grant is None:
             wait = retry_after(response.headers.get("Retry-After"), self._clock())
             raise TokenServiceError(_fault(response.status), retry_after_seconds=wait)
         return grant
 
-    def _grant(self, answer: object) -> Grant | None:
-        if not isinstance(answer, dict):
-            return None
-        access_token = _token(answer.get("access_token"))
-        if access_token is None:
-            return None
-        expires_at = read_expiry(access_token)
-        if expires_at is None:
-            expires_at = self._clock() + (_seconds(answer.get("expires_in")) or LIFE_SECONDS)
-        return Grant(access_token, expires_at, _token(answer.get("refresh_token")))
+
+def grant_in(answer: object, now: float) -> Grant | None:
+    """Return the tokens of an answer that came at `now`, None if there is no access token in it."""
+    if not isinstance(answer, dict):
+        return None
+    access_token = _token(answer.get("access_token"))
+    if access_token is None:
+        return None
+    expires_at = read_expiry(access_token)
+    if expires_at is None:
+        expires_at = now + (_seconds(answer.get("expires_in")) or LIFE_SECONDS)
+    return Grant(access_token, expires_at, _token(answer.get("refresh_token")))
 
 
 def read_expiry(access_token: str) -> float | None:
@@ -165,7 +167,7 @@ def read_expiry(access_token: str) -> float | None:
 
 
 def retry_after(header: str | None, now: float) -> float | None:
-    """Return the seconds of a `Retry-After` header: a number or an HTTP date."""
+    """Return the seconds of a `Retry-After` header, `120` or an HTTP date; else None."""
     if header is None:
         return None
     seconds = _seconds(header)
@@ -178,7 +180,10 @@ def retry_after(header: str | None, now: float) -> float | None:
 
 
 def words_of(answer: object) -> str:
-    """Return what an error body says, from any of the shapes of protocol 7.1."""
+    """Return the message of an error body, in any of the shapes of protocol 7.1.
+
+    `{"error": {"message": "Bad token", "code": "x"}}` gives `Bad token (x)`.
+    """
     words = _words(answer, depth=0)
     code = answer.get("code") if isinstance(answer, dict) else None
     if isinstance(code, str) and code not in words:
@@ -187,10 +192,9 @@ def words_of(answer: object) -> str:
 
 
 def redacted(words: str, secret: str) -> str:
-    """Return the words on one line, trimmed, without the secret, a piece of it, or any JWT.
+    """Return the words on one line, cut, without the secret, parts of it, or any JWT.
 
-    The service chooses how long they are, so all but the last of the words that are shown are cut
-    off first.
+    The service chooses their length, so words that could not be shown anyway are cut off first.
     """
     forms = (secret, quote(secret, safe=""), quote(secret))
     words = _cut(words, MAX_WORDS_CHARS + max(map(len, forms)))
@@ -205,7 +209,7 @@ def redacted(words: str, secret: str) -> str:
 
 
 def _cut(words: str, length: int) -> str:
-    """Return the beginning, without the start of a token that would be too short to be known."""
+    """Return the first `length` characters, without a token cut too short to be recognised."""
     if len(words) <= length:
         return words
     head = words[:length]
@@ -253,7 +257,7 @@ def _token(value: object) -> str | None:
 
 
 def _seconds(value: object) -> float | None:
-    """Return a JSON number, or a string of one, that can be a length of time."""
+    """Return a JSON number, or a string of one, as seconds; None if it is none or negative."""
     seconds = _number(value)
     return seconds if seconds is not None and seconds >= 0 else None
 

@@ -1,7 +1,7 @@
-"""Credentials to callers: access tokens as they are, refresh tokens exchanged (spec 4).
+"""Credentials turned into callers: access tokens as they are, refresh tokens exchanged (spec 4).
 
-How an exchange is made, and how nothing of it is lost, is told at the top of `exchange.py`.
-Here is what surrounds it: who may come with what, and what is done ahead of time.
+The top of `exchange.py` says how a token is exchanged and why none is lost. This module decides
+which credentials are accepted, and refreshes tokens ahead of time.
 """
 
 import asyncio
@@ -23,25 +23,25 @@ from service.vocabulary.credentials import (
 )
 from service.vocabulary.errors import WRONG_KEY, AuthError, ServiceError
 from service.vocabulary.gateway_keys import holds_gateway_key, is_foreign_key
-from upstream.tokens.cache import MAX_REMEMBERED, Exchanged
-from upstream.tokens.exchange import Exchanges, TokenStores, Wanted
+from upstream.tokens.cache import MAX_REMEMBERED, Exchanged, TokenStores
+from upstream.tokens.exchange import Exchanges, Wanted
 from upstream.tokens.providers import wires_of
 from upstream.tokens.service import TokenService, read_expiry
 
 logger = logging.getLogger(__name__)
 
 DAY_SECONDS = 86400.0
-_AT_ONCE = 8  # refreshes of the background loop side by side
+_SIGN_IN = "The account that this key stands for has to sign in again: python -m service login"
+_AT_ONCE = 8  # concurrent refreshes of the background loop
 
 
 class TokenOptions(Struct, frozen=True):
-    """What surrounds the exchange.
+    """Options of `Tokens`.
 
-    `daily` are the jobs of `tokens.daily_refresh_at`; `on_refresh` is told `ok`,
-    `refused` or `failed` for each exchange; `clock` counts seconds since the
-    epoch; `tick_seconds` is how often the background loop looks. `has_keys` and `is_demo`
-    say what this gateway takes: keys of its own, and on the demo any word; `taken` are the upstreams
-    whose credentials it takes.
+    `daily` are the jobs of `tokens.daily_refresh_at`. `on_refresh` is called with `ok`, `refused`
+    or `failed` for each exchange. `clock` counts seconds since the epoch. `tick_seconds` is the
+    pause of the background loop. `is_demo` says that any word is accepted as a token. `taken` are
+    the upstreams whose credentials are accepted.
     """
 
     daily: Sequence[Callable[[], Awaitable[None]]] = ()
@@ -49,7 +49,6 @@ class TokenOptions(Struct, frozen=True):
     clock: Callable[[], float] = time.time
     tick_seconds: float = 30.0
     retry_pause_seconds: float = 0.5
-    has_keys: bool = False
     is_demo: bool = False
     taken: frozenset[UpstreamKind] = ALL_KINDS
 
@@ -76,11 +75,11 @@ class Tokens:
             self._clock,
             self._options.on_refresh,
         )
-        self._used: dict[str, Wanted] = {}  # by key, since its last refresh
+        self._used: dict[str, Wanted] = {}  # key -> a token used since its last refresh
 
     async def caller(self, credential: Credential) -> Caller:
-        """Return whom to act as; see the port."""
-        self._choice.upstream_of(credential)  # before it is sent to anybody
+        """Return the caller of a credential; see the port."""
+        self._choice.upstream_of(credential)  # raises before the credential is sent anywhere
         if credential.kind is TokenKind.ACCESS:
             expires_at = read_expiry(credential.bare_token)
             if expires_at is not None and expires_at <= self._clock():
@@ -92,7 +91,7 @@ class Tokens:
         return self._caller(credential, credential.bare_token)
 
     async def renew(self, credential: Credential, refused: Caller) -> Caller:
-        """Return a fresh caller after the upstream refused this one; see the port."""
+        """Return a caller with a fresh token after the upstream refused this one; see the port."""
         if credential.kind is not TokenKind.REFRESH:
             message = f"{WRONG_KEY} The upstream does not accept this access token. Send a new one."
             raise AuthError(message)
@@ -100,7 +99,7 @@ class Tokens:
         return self._caller(credential, token)
 
     async def run(self) -> None:
-        """Do what is to be done ahead of time or again, until cancelled."""
+        """Store tokens, refresh them ahead of time and run daily jobs, until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._exchanges.keep_saving())
@@ -109,7 +108,7 @@ class Tokens:
             await self.close()
 
     async def close(self) -> None:
-        """Let exchanges under way finish, and store what they gave."""
+        """Let exchanges under way finish, and store their results."""
         await self._exchanges.close()
 
     async def _access_token(self, credential: Credential, refused: str | None) -> str:
@@ -121,22 +120,25 @@ class Tokens:
         outcome = await self._exchanges.outcome(structs.replace(wanted, refused=refused))
         if isinstance(outcome, Exchanged):
             return outcome.access_token
-        # A new exception for each request: they share the outcome, not the traceback.
-        wait = outcome.retry_after_seconds
-        raise type(outcome)(outcome.message, code=outcome.code, retry_after_seconds=wait)
+        # A new exception for each request, since a shared one would collect their tracebacks.
+        wait, message = outcome.retry_after_seconds, outcome.message
+        if credential.stored_account is not None and isinstance(outcome, AuthError):
+            message += f" {_SIGN_IN}"
+        raise type(outcome)(message, code=outcome.code, retry_after_seconds=wait)
 
     def _caller(self, credential: Credential, access_token: str) -> Caller:
-        """Return whom to act as; on Codex's upstream a token names its account itself."""
+        """Return the caller; a token of Codex's upstream names its account itself."""
         upstream, account_id = self._choice.upstream_of(credential), credential.account_id
         if upstream is UpstreamKind.CODEX and account_id is None:
             account_id = account_in(access_token).account_id or None
         return Caller(access_token, account_id, credential.account, upstream)
 
     def _refuse_other_keys(self, token: str) -> None:
-        """Let no key of this gateway or of another service be taken for a refresh token."""
-        takes = "an access token or a refresh token of a ChatGPT account"
-        if self._options.has_keys:
-            takes += ", or a key that it has made (sk-gw-…)"
+        """Raise AuthError for a key of this gateway or of another service."""
+        takes = (
+            "an access token or a refresh token of a ChatGPT account, or a key that it has made "
+            "(sk-gw-…)"
+        )
         if holds_gateway_key(token):
             message = f"{WRONG_KEY} This is no key that this gateway knows; it takes {takes}."
             raise AuthError(message)
@@ -157,13 +159,13 @@ class Tokens:
                 await self._do_daily()
 
     async def _refresh_used(self, lead: float) -> None:
-        """Refresh what was used since its last refresh and ends in margin and `lead` seconds."""
+        """Refresh the used tokens that reach their margin within `lead` seconds."""
         now, limit = self._clock(), asyncio.Semaphore(_AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for key, used in list(self._used.items()):
                 known, wanted = self._exchanges.known(key), structs.replace(used, lead=lead)
                 if known is None or known.expires_at <= now:
-                    del self._used[key]  # the next request that wants it gets it anew
+                    del self._used[key]  # the next request exchanges it
                 elif self._exchanges.settled(wanted) is None:
                     del self._used[key]
                     group.create_task(self._refresh(wanted, limit))
@@ -172,7 +174,7 @@ class Tokens:
         before = self._exchanges.known(wanted.key)
         async with limit:
             after = await self._exchanges.shared(wanted)
-        if after == before:  # it failed, so it is still to be done
+        if after == before:  # it failed, so it is tried again later
             self._used.setdefault(wanted.key, wanted)
 
     async def _do_daily(self) -> None:
@@ -187,7 +189,7 @@ def next_daily(now: float, at: str) -> float:
     """Return the next local time `HH:MM` after `now`, both in seconds since the epoch."""
     hour, minute = (int(part) for part in at.split(":"))
     today = time.localtime(now)
-    # mktime finds the offset itself (-1), so summer time begins and ends unnoticed.
+    # With -1 mktime finds the offset itself, so changes of summer time are handled.
     moments = (
         time.mktime((today.tm_year, today.tm_mon, day, hour, minute, 0, 0, 0, -1))
         for day in (today.tm_mday, today.tm_mday + 1)

@@ -1,4 +1,4 @@
-"""What talks to each upstream, assembled.
+"""The parts of each upstream, assembled.
 
 It may import `service/demands`, `service/observing`, `service/ports`, `service/settings`,
 `service/vocabulary`, `upstream`.

@@ -1,4 +1,4 @@
-"""Assembles what talks to Codex's back end."""
+"""Assembles the parts that talk to Codex's back end."""
 
 from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
 from upstream.codex.account.catalogue import CodexLists
@@ -19,9 +19,9 @@ from upstream.http.routing import Routes
 
 
 def codex_parts(shared: SharedParts, routes: Routes) -> UpstreamParts:
-    """Return the parts of the upstream of accounts that signed in by Codex's login."""
+    """Return the parts for accounts that signed in by Codex's login."""
     config = shared.config
-    # The operator's headers are for the proxies before the website.
+    # The operator's headers are meant for proxies in front of the website.
     upstream = config.upstream.model_copy(update={"headers": {}})
     backend = CodexBackend(config.codex, Backend(upstream, routes, shared.session))
     lists = CodexLists(backend, config.codex.client_version)
@@ -55,5 +55,5 @@ def _services(shared: SharedParts, backend: CodexBackend, models: CodexModels) -
         states=states,
         pictures=AnswerPictures(shared.blobs, shared.links.signed),
         metrics=shared.metrics,
-        drift=shared.drift,
+        unknown_events=shared.unknown_events,
     )

@@ -1,4 +1,4 @@
-"""What both upstreams are built from, and what each brings to the program."""
+"""The parts that both upstreams are built from, and the parts that each provides."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,7 +6,7 @@ from aiohttp import ClientSession
 from msgspec import Struct
 
 from service.observing.metrics import Metrics
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.ports import (
     Accounts,
     BlobStore,
@@ -29,12 +29,12 @@ from upstream.slots.queueing import AccountQueues
 
 
 class SharedParts(Struct, frozen=True):
-    """What upstreams are built from; each is described where it is defined."""
+    """The parts that upstreams are built from; each is documented where it is defined."""
 
     config: Config
     session: ClientSession
     metrics: Metrics
-    drift: Drift
+    unknown_events: UnknownEvents
     state: StateStore
     blobs: BlobStore
     uploads: UploadStore
@@ -47,7 +47,7 @@ class SharedParts(Struct, frozen=True):
 
 
 class UpstreamParts(Struct, frozen=True):
-    """What an upstream brings; `ask` is any cheap call that only a good token gets an answer to."""
+    """The parts that an upstream provides; `ask` is any cheap call that needs a good token."""
 
     backend: Backend
     routes: Routes

@@ -1,4 +1,4 @@
-"""Assembles what talks to the website's own routes."""
+"""Assembles the parts that talk to the website's own routes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,38 +17,39 @@ from upstream.website.audio.speech import UpstreamSpeech
 from upstream.website.audio.transcriptions import UpstreamTranscriptions
 from upstream.website.files.assets import UpstreamAssets
 from upstream.website.files.transfers import Transfers
-from upstream.website.files.uploads import Files
+from upstream.website.files.uploads import UpstreamUploads
 from upstream.website.models.catalogue import ModelCatalogue
 from upstream.website.models.gpts import Gpts
 from upstream.website.models.lists import ModelLists
 from upstream.website.turn.arkose import Arkose
 from upstream.website.turn.client import TurnClient
 from upstream.website.turn.conversations import Conversations
+from upstream.website.turn.efforts import RefusedEfforts
 from upstream.website.turn.turns import TurnServices, UpstreamTurns
 
 
 class Website(Struct, frozen=True):
-    """The parts of the website, and what it alone has."""
+    """The parts of the website, including those that no other upstream has."""
 
     parts: UpstreamParts
     gpts: Gpts
     transfers: Transfers
 
     def speech(self, shared: SharedParts, turns: Turns) -> Speech:
-        """Return what reads answers of these turns aloud."""
+        """Return the part that reads answers of these turns aloud."""
         is_temporary = shared.config.conversation.temporary
         return UpstreamSpeech(
             turns, shared.calls, self.parts.backend, self.transfers, is_temporary=is_temporary
         )
 
     def transcriptions(self, shared: SharedParts) -> Transcriptions:
-        """Return what writes recordings down."""
+        """Return the part that transcribes recordings."""
         return UpstreamTranscriptions(self.parts.backend, shared.calls)
 
 
 @asynccontextmanager
 async def open_website(shared: SharedParts, routes: Routes) -> AsyncIterator[Website]:
-    """Open the parts of the upstream of accounts that signed in by the website's login."""
+    """Open the parts for accounts that signed in by the website's login."""
     config, session = shared.config, shared.session
     backend = Backend(config.upstream, routes, session)
     transfers = Transfers(backend, config.files.host_rewrite)
@@ -56,7 +57,11 @@ async def open_website(shared: SharedParts, routes: Routes) -> AsyncIterator[Web
         config.gpts, config.gpts_key.get_secret_value(), backend, shared.state, shared.tokens
     )
     models = ModelCatalogue(
-        config.models, gpts, ModelLists(backend), is_passthrough=config.models_passthrough
+        config.models,
+        gpts,
+        ModelLists(backend),
+        is_passthrough=config.models_passthrough,
+        claude=config.messages.models,
     )
 
     async def ask(caller: Caller) -> None:
@@ -90,7 +95,7 @@ def _turn_services(
         config=config,
         tokens=shared.tokens,
         models=models,
-        files=Files(backend, transfers, shared.fetcher, shared.state),
+        files=UpstreamUploads(backend, transfers, shared.fetcher, shared.state),
         uploads=shared.uploads,
         arkose=Arkose(config.arkose.urls, shared.session),
         queues=shared.queues,
@@ -103,6 +108,7 @@ def _turn_services(
             sign=shared.links.signed,
         ),
         conversations=conversations,
+        efforts=RefusedEfforts(shared.state),
         metrics=shared.metrics,
-        drift=shared.drift,
+        unknown_events=shared.unknown_events,
     )

@@ -1,8 +1,8 @@
-"""CodexEvent -> Delta: one turn of Codex's back end (codex 3), told in the kinds of the website's.
+"""CodexEvent -> Delta: one turn of Codex's back end (codex 3), as the same deltas as the website's.
 
-Items may come side by side. What follows a message or a piece of reasoning waits until that has
-ended, so that each text comes in one piece; calls and uses of tools go beside each other, as they
-come. At the end of the turn whatever waits is told, and what only the last event says as well.
+Items may arrive interleaved. Items after a message or a reasoning item wait until that one has
+ended, so that each text is contiguous; calls and uses of tools may overlap, as they arrive. At the
+end of the turn all waiting items are delivered, and also what only the last event contains.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -27,10 +27,10 @@ from service.vocabulary.endings import Seen
 from service.vocabulary.events import BodyEnded, Delta, TurnFacts, Unknown
 from service.vocabulary.native import UsageKnown
 
-MAX_ITEMS = 999  # of one turn: ids of items have three digits for their places
+MAX_ITEMS = 999  # per turn: the ids of items have three digits for their places
 _MAX_MODEL_CHARS = 256  # of a name, kept
 
-# Events of an item by the kind of item that they make known where nobody has announced it.
+# The kind of item that an event implies when its item was never announced.
 _KINDS = {
     "response.output_text.delta": "message",
     "response.output_text.done": "message",
@@ -54,7 +54,7 @@ _ADDED, _DONE = "response.output_item.added", "response.output_item.done"
 _PICTURE = "image_generation_call"
 _COMPLETED = ("response.completed", "response.done")
 _NAMING = ("response.created", "response.in_progress", "response.queued")
-# Known, and for nobody: clients break on events that are no part of the API (codex 3).
+# Known events that are not passed on: clients break on events outside of the API (codex 3).
 _SILENT = frozenset({"keepalive", "response.metadata"})
 _PRIVATE = ("codex.", "responsesapi.")
 
@@ -64,8 +64,8 @@ class CodexAnswer:
 
     Args:
         now: seconds since 1970, from which errors count their waits.
-        model: that answers, if the head of the answer has named it.
-        names: the caller's names of tools by those that were sent in their place.
+        model: the model that answers, if the head of the answer named it.
+        names: the caller's names of tools by the names that were sent.
         secrets: tokens that errors may not quote even if the back end repeats them.
     """
 
@@ -83,10 +83,10 @@ class CodexAnswer:
         self._names = dict(names or {})
         self._items: dict[int, OutputItem] = {}
         self._done: set[int] = set()
-        self._places: dict[str, int] = {}  # of items, by their ids
-        self._latest: int | None = None  # place that an event told of
+        self._places: dict[str, int] = {}  # the item's place by its id
+        self._latest: int | None = None  # the place of the latest event's item
         self._speaking: int | None = None
-        self._waiting: dict[int, list[Event]] = {}  # what comes after it, item by item
+        self._waiting: dict[int, list[Event]] = {}  # events of the items after it, by item
         self._numbers = {"call": 0, "picture": 0, "tool": 0}
 
     def feed(self, event: CodexEvent) -> Iterator[Delta]:
@@ -106,7 +106,6 @@ class CodexAnswer:
     def _event(self, event: Event) -> Iterator[Delta]:  # noqa: C901, PLR0912 - see above
         kind = event.type
         if kind in _KINDS or kind in (_ADDED, _DONE):
-            self.ending.state.see(Seen.EVENTS)
             yield from self._routed(event)
         elif kind in _COMPLETED:
             yield from self._completed(event.response or {})
@@ -115,13 +114,13 @@ class CodexAnswer:
         elif kind in ("response.failed", "error") or (not kind and _is_error(event)):
             yield from self._failed(event)
         elif kind in _NAMING:
-            self.ending.state.see(Seen.EVENTS)
+            self.ending.see(Seen.EVENTS)
             yield from self._named(event.response or {})
         elif kind == "codex.rate_limits":
             if (limits := limits_in_event(event)) is not None:
                 yield limits
         elif kind in _SILENT or kind.startswith(_PRIVATE):
-            self.ending.state.see(Seen.EVENTS)
+            self.ending.see(Seen.EVENTS)
         elif step_of(kind) in STEPS and self._place_of(event) is not None:
             yield from self._routed(event)
         elif _is_error(event):
@@ -132,7 +131,7 @@ class CodexAnswer:
     # --- items ------------------------------------------------------------------
 
     def _routed(self, event: Event) -> Iterator[Delta]:
-        """Take an event of an item, now or when what comes before it has ended."""
+        """Process an event of an item, now or when the items before it have ended."""
         place = self._place_of(event)
         if place is None:
             place = self._new_place(event)
@@ -146,7 +145,7 @@ class CodexAnswer:
         yield from self._go_on()
 
     def _go_on(self) -> Iterator[Delta]:
-        """Take what has waited, item by item, until another one speaks."""
+        """Process waiting events, item by item, until a speaking item is reached."""
         while self._speaking is None and self._waiting:
             place = next(iter(self._waiting))
             for event in self._waiting.pop(place):
@@ -168,13 +167,13 @@ class CodexAnswer:
             yield from self._finished(place, item)
         elif event.type != _ADDED:
             yield from output.feed(event)
-        self.ending.state.see(output.seen)
+        self.ending.see(output.seen)
 
     def _finished(self, place: int, item: JsonObject | None) -> Iterator[Delta]:
         output = self._items[place]
         yield from output.finish(item)
         self._done.add(place)
-        self.ending.state.see(output.seen)
+        self.ending.see(output.seen)
         self.ending.count_rewrites(output.rewrites)
         if self._speaking == place:
             self._speaking = None
@@ -205,18 +204,18 @@ class CodexAnswer:
             return self._places[item_id]
         if place is not None:
             return place if place in self._items or place in self._waiting else None
-        # Neither an index nor an id: it goes on with what the event before it told of.
+        # No index and no id: it continues the item of the event before it.
         return self._latest if item_id is None and event.type != _ADDED else None
 
     def _new_place(self, event: Event) -> int | None:
-        """Give an item that is new a place, None where there are too many."""
+        """Give a new item a place, None if there are too many."""
         known = len(self._items) + len(self._waiting)
         if known >= MAX_ITEMS:
             self.ending.count(Unknown("too many items"))
             return None
         place = event.output_index
         if place is None:
-            place = -1 - known  # no index of the back end's
+            place = -1 - known  # not an index of the back end's
         if (item_id := _id_in(event)) is not None:
             self._places[item_id] = place
         return place
@@ -224,7 +223,7 @@ class CodexAnswer:
     # --- the end ------------------------------------------------------------------
 
     def _completed(self, response: JsonObject) -> Iterator[Delta]:
-        """End the turn on its last event, which under an alias may be any of three."""
+        """End the turn at its last event, which in aliases may be any of three."""
         match response.get("status"):
             case "incomplete":
                 yield from self._incomplete(response)
@@ -246,10 +245,10 @@ class CodexAnswer:
         yield self.ending.failed(Event(event.type, error=error) if error else event)
 
     def _last_words(self, response: JsonObject) -> Iterator[Delta]:
-        """Yield what only the last event says, and whatever has waited."""
+        """Yield what only the last event contains, and everything that waits."""
         yield from self._named(response)
         output = response.get("output")
-        # Where items came without an index, those of the last event may be the same.
+        # Where items came without an index, the last event's may be the same ones.
         is_placed = all(place >= 0 for place in self._items)
         for index, item in enumerate(output if isinstance(output, list) else ()):
             if not isinstance(item, dict):
@@ -263,7 +262,7 @@ class CodexAnswer:
             yield known
 
     def _flush(self) -> Iterator[Delta]:
-        """End every item that nobody has ended, in order."""
+        """End all items that are still open, in order."""
         while True:
             yield from self._go_on()
             if self._speaking is None:
@@ -274,7 +273,7 @@ class CodexAnswer:
                 yield from self._finished(place, None)
 
     def _named(self, response: Mapping[str, Any]) -> Iterator[Delta]:
-        """Name the model that answers: the head of the answer knows it best."""
+        """Name the model that answers; the head of the answer is the best source."""
         named = response.get("model")
         is_news = isinstance(named, str) and named != self._model and not self._is_model_sure
         if is_news:
@@ -285,7 +284,7 @@ class CodexAnswer:
 
 
 def usage_in(usage: Mapping[str, Any]) -> UsageKnown | None:
-    """Return the tokens of a `usage` object, None if it is none."""
+    """Return the tokens of a `usage` object, None if it is not one."""
     prompt, answer = usage.get("input_tokens"), usage.get("output_tokens")
     if not is_count(prompt) or not is_count(answer):
         return None

@@ -1,10 +1,10 @@
-"""Frame -> CodexEvent: the events of X3, their fields checked by type and by nothing else.
+"""Frame -> CodexEvent: the events of codex 3, with their fields checked for their type only.
 
     event: response.output_text.delta
     data: {"type":"response.output_text.delta","item_id":"msg_1","output_index":0,"delta":"Hi"}
 
-`event:` may be missing; the `type` of the JSON decides. A field of an unexpected type counts as
-missing, since what is left of the event may still be understood.
+The line `event:` may be missing; the `type` of the JSON decides. A field of an unexpected type
+counts as missing, since the rest of the event may still be understood.
 """
 
 from collections.abc import Collection
@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from service.stages.codex.runs import TYPE as TEXT_DELTA
+from service.stages.codex.runs import Run, runs_in
 from service.stages.decode.known_words import plain_word, sketch
 from service.stages.decode.loose_json import UNREADABLE, loose_json
 from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
@@ -20,13 +22,13 @@ from service.upstream_errors.refusals import without_secrets
 from service.vocabulary.events import BodyEnd, BodyEnded, Frame, Unknown
 
 _SAMPLE_CHARS = 200
-_SAMPLE_BYTES = 4 * _SAMPLE_CHARS  # these hold it in every script
-_KIND_CHARS = 64  # a kind becomes a label and a log line
+_SAMPLE_BYTES = 4 * _SAMPLE_CHARS  # enough in every script
+_KIND_CHARS = 64  # a kind becomes a label of a metric and part of a log line
 _DONE = b"[DONE]"
 
 
 class Event(Struct, frozen=True):
-    """One event; the fields are those that some kind of event uses, each None without it."""
+    """One event, with the fields of all kinds of events; each is None where it is missing."""
 
     type: str = ""
     item_id: str | None = None
@@ -46,7 +48,7 @@ class Event(Struct, frozen=True):
     object: str | None = None
     error: Any = None
     detail: Any = None
-    # Of `codex.rate_limits`, and beside the type of a flat error:
+    # Of `codex.rate_limits`; in a flat error, beside its type:
     plan_type: str | None = None
     rate_limits: dict[str, Any] | None = None
     credits: dict[str, Any] | None = None
@@ -61,7 +63,7 @@ class Event(Struct, frozen=True):
     resets_in_seconds: Any = None
 
     def as_error(self) -> dict[str, Any]:
-        """Return the error object that it is, in the shape of a body (codex 3 and 4)."""
+        """Return the error object inside the event, in the shape of a body (codex 3 and 4)."""
         fields = {name: getattr(self, name) for name in _OF_ERRORS}
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -79,19 +81,30 @@ _ANYTHING = frozenset(_OF_ERRORS) - {"type"}
 
 
 class ReadCodex:
-    """Turn one body into events; one instance per body.
+    """Turns one body into events; one instance per body.
 
-    `consumed` counts events of any kind, as signs of life. A chunk is any slice of the body.
+    `consumed` counts events of any kind, as signs of life. A chunk is any slice of the body. A reader
+    that `is_paced` makes one event of each piece of a text; others join what one read brings.
     """
 
-    def __init__(self, secrets: Collection[str] = ()) -> None:
+    def __init__(self, secrets: Collection[str] = (), *, is_paced: bool = False) -> None:
         self.consumed = 0
+        self.is_paced = is_paced
         self._sse = DecodeSse()
         self._secrets = secrets
 
     def feed(self, chunk: bytes) -> list[CodexEvent]:
         """Return the events that this chunk completes; never waits, never raises."""
-        events = self._events(self._sse.feed(chunk))
+        events: list[CodexEvent] = []
+        at = 0
+        for run in () if self.is_paced else runs_in(chunk):
+            events += self._events(self._sse.feed(chunk[at : run.start]))
+            at = run.start
+            if self._sse.is_between:
+                self.consumed += run.count
+                events.append(_grown(run))
+                at = run.end
+        events += self._events(self._sse.feed(chunk[at:]))
         if self._sse.is_overflowing:
             size = MAX_EVENT_BYTES // 1024 // 1024
             detail = f"The upstream sent one event of more than {size} MiB."
@@ -99,7 +112,7 @@ class ReadCodex:
         return events
 
     def end(self, body: BodyEnded) -> list[CodexEvent]:
-        """Return what the end of the body completes, and the end itself."""
+        """Return the events completed by the end of the body, and the end itself."""
         return [*self._events(self._sse.finish()), body]
 
     def _events(self, frames: list[Frame]) -> list[CodexEvent]:
@@ -122,7 +135,7 @@ class ReadCodex:
         return [event]
 
     def _read_loosely(self, data: bytes) -> list[CodexEvent]:
-        """Read what the fast decoder refuses: odd fields, half characters, several objects."""
+        """Read what the fast decoder refuses: odd fields, lone surrogates, several objects."""
         value = loose_json(data)
         if isinstance(value, dict):
             return [_loosely(value)]
@@ -138,8 +151,18 @@ class ReadCodex:
         return Unknown(kind, sample[:_SAMPLE_CHARS])
 
 
+def _grown(run: Run) -> Event:
+    return Event(
+        TEXT_DELTA,
+        item_id=run.item_id,
+        output_index=run.output_index,
+        content_index=run.content_index,
+        delta=run.delta,
+    )
+
+
 def unknown_event(event: Event) -> Unknown:
-    """Return the record of an event of a type that nothing is known of."""
+    """Return the record of an event of unknown type."""
     known = {name: getattr(event, name) for name in event.__struct_fields__}
     told = {name: value for name, value in known.items() if value is not None}
     return Unknown(f"type {plain_word(event.type)}"[:_KIND_CHARS], sketch(told))
@@ -163,7 +186,7 @@ def _loosely(value: dict[str, Any]) -> Event:
 
 
 def _whole_response(value: dict[str, Any]) -> Event:
-    """Return the event that a body which is a whole response stands for."""
+    """Return the terminal event for a body that is one whole response."""
     return Event(type="response.completed", response=value)
 
 

@@ -1,13 +1,13 @@
-"""Text of an output item that comes in pieces, and once more, whole, at its end (codex 3)."""
+"""The text of an output item, which arrives in pieces and once more as a whole (codex 3)."""
 
 from service.vocabulary.text import Pieces, ends_in_half, join_surrogates
 
 
 class GrowingText:
-    """One text; what was given out is never withdrawn.
+    """One text; what was returned is never withdrawn.
 
-    `whole` is the text as an event of its own has told it; `chars` counts what was given out, and
-    `is_rewritten` tells that the whole text was another one.
+    `whole` is the text of an event that holds all of it; `chars` counts the characters returned,
+    and `is_rewritten` tells that the whole text differed from the pieces.
     """
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class GrowingText:
         self._half = ""  # a high surrogate, whose other half comes with the next piece
 
     def append(self, text: str) -> str:
-        """Take the next piece and return what can be given out now."""
+        """Add a piece; return the text that can be sent now."""
         if self._half:
             text = join_surrogates(self._half + text)
             self._half = ""
@@ -29,7 +29,7 @@ class GrowingText:
         return text
 
     def complete(self, whole: str | None = None) -> str:
-        """Take the whole text and return its unseen end; without one, what was held back."""
+        """Take the whole text and return the part not sent yet; without one, the held surrogate."""
         whole = self.whole if whole is None else whole
         if whole is None:
             rest = self._half
@@ -47,7 +47,7 @@ class GrowingText:
 
 
 def common_chars(one: str, other: str) -> int:
-    """Return how many characters two texts begin with alike, by halving what is left."""
+    """Return the length of the common beginning of two texts, found by halving."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

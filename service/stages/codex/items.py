@@ -1,8 +1,8 @@
-"""The output items of a turn, each with what its events mean (codex 3).
+"""The output items of a turn, and the meaning of each one's events (codex 3).
 
     response.output_item.added -> deltas of its text or arguments -> response.output_item.done
 
-`done` is authoritative: what it says and the deltas did not is sent then, and nothing is withdrawn.
+`done` is authoritative: what it contains beyond the deltas is sent then, and nothing is withdrawn.
 Each kind of item has `feed` for the events between the two, and `finish` for its end, where the
 item is None if it ended without one.
 """
@@ -42,9 +42,9 @@ from service.vocabulary.native import (
     ToolItemStep,
 )
 
-MAX_PARTS = 1_000  # of one item: more is no answer
+MAX_PARTS = 1_000  # of one item; no real answer has more
 _MAX_WORD_CHARS = 64  # of a phase, a status, a size
-# What the last word of an event tells of a tool's use; a preview of a picture comes with it.
+# The last word of an event's name is the state of a tool; this one brings a preview.
 _PREVIEW = "partial_image"
 STEPS = frozenset(
     {"in_progress", "searching", "generating", "interpreting", "completed", "failed", _PREVIEW}
@@ -55,9 +55,9 @@ JsonObject = dict[str, Any]
 
 
 class OutputItem(Protocol):
-    """One item under way. `is_speaking`: what comes after it waits until it has ended.
+    """One open item. `is_speaking`: items after it wait until it has ended.
 
-    `seen` is what it makes of its turn so far, and `rewrites` counts its texts that became others.
+    `seen` collects what it shows of the turn, and `rewrites` counts its texts that were replaced.
     """
 
     is_speaking: bool
@@ -65,17 +65,17 @@ class OutputItem(Protocol):
     rewrites: int
 
     def begin(self, item: JsonObject, /) -> Iterator[Delta]:
-        """Yield what its beginning says; an announcement that comes late is one more."""
+        """Yield its beginning; called again if the announcement comes late."""
 
     def feed(self, event: Event) -> Iterator[Delta]:
-        """Yield what an event of it says."""
+        """Yield the deltas of one of its events."""
 
     def finish(self, item: JsonObject | None) -> Iterator[Delta]:
-        """Yield what was missing, and its end."""
+        """Yield what no event contained, and its end."""
 
 
 class Message:
-    """Text for the caller, in parts; a part is text or a refusal."""
+    """A message for the caller, in parts; each part is text or a refusal."""
 
     is_speaking = True
 
@@ -84,19 +84,19 @@ class Message:
         self.rewrites = 0
         self._phase = ""
         self._is_begun = False
-        self._chars = 0  # of text, refusals apart
+        self._chars = 0  # of text, without refusals
         self._parts: dict[
             int, tuple[GrowingText, int, bool]
         ] = {}  # with its place, and if it refuses
         self._cited: set[tuple[int, int, str]] = set()
 
     def begin(self, item: JsonObject, /) -> Iterator[Delta]:
-        """Note its phase, which only the end may tell: it is told with the first text."""
+        """Note the phase; it is sent with the first text, because only the end may tell it."""
         self._phase = self._phase or word_in(item, "phase")
         yield from ()
 
     def feed(self, event: Event) -> Iterator[Delta]:
-        """Yield the text of a piece, or a citation."""
+        """Yield a piece of text, or a citation."""
         index = event.content_index or 0
         match event.type:
             case "response.output_text.delta" if event.delta:
@@ -113,7 +113,7 @@ class Message:
                 pass
 
     def finish(self, item: JsonObject | None) -> Iterator[Delta]:
-        """Yield the text and the citations that no piece has told."""
+        """Yield the text and the citations that no event contained."""
         self._phase = self._phase or word_in(item or {}, "phase")
         content = (item or {}).get("content")
         parts = content if isinstance(content, list) else []
@@ -174,7 +174,7 @@ class Message:
             yield MessageStarted(self._phase)
 
     def _cite(self, index: int, annotation: JsonObject) -> Iterator[Delta]:
-        """Yield a citation of a page, once; places are told in code points of the part."""
+        """Yield a citation of a page, once; offsets are code points of the part."""
         start, end = annotation.get("start_index"), annotation.get("end_index")
         url, title = annotation.get("url"), annotation.get("title")
         if annotation.get("type") != "url_citation" or not isinstance(url, str) or not url:
@@ -192,7 +192,7 @@ class Message:
 
 
 class Reasoning:
-    """What was thought: summaries, or the very words, and what only the back end can read."""
+    """Reasoning: summaries or the full text, and its encrypted form."""
 
     is_speaking = True
     seen = Seen.REASONING
@@ -205,11 +205,11 @@ class Reasoning:
         self._is_begun = False
 
     def begin(self, _item: JsonObject, /) -> Iterator[Delta]:
-        """Yield that it begins."""
+        """Yield its beginning."""
         yield from self._start()
 
     def feed(self, event: Event) -> Iterator[Delta]:
-        """Yield the text of a piece."""
+        """Yield a piece of text."""
         yield from self._start()
         is_summary = event.type.startswith("response.reasoning_summary")
         key = (is_summary, (event.summary_index if is_summary else event.content_index) or 0)
@@ -224,7 +224,7 @@ class Reasoning:
                 pass
 
     def finish(self, item: JsonObject | None) -> Iterator[Delta]:
-        """Yield the text that no piece has told, and the end."""
+        """Yield the text that no event contained, and the end."""
         yield from self._start()
         told = {
             **_texts(item, "summary", is_summary=True),
@@ -260,12 +260,12 @@ class Reasoning:
 
 
 class Call:
-    """A call of a function or custom tool of the caller's.
+    """A call of one of the caller's functions or custom tools.
 
     Args:
-        count: gives it its index as it begins: one that nobody names is none.
-        names: the caller's names of tools by those that were sent.
-        is_custom: its input is text and no JSON.
+        count: gives the call its index when it begins; a call without a name never begins.
+        names: the caller's names of tools by the names that were sent.
+        is_custom: its input is text, not JSON.
     """
 
     is_speaking = False
@@ -278,10 +278,10 @@ class Call:
         self._names = names
         self._is_custom = is_custom
         self._text = GrowingText()
-        self._waiting: list[str] = []  # while nobody has told its name
+        self._waiting: list[str] = []  # until its name is known
 
     def begin(self, item: JsonObject, /) -> Iterator[Delta]:
-        """Yield who is called, as soon as that is known."""
+        """Yield the name of the function, as soon as it is known."""
         name, call_id = item.get("name"), item.get("call_id") or item.get("id")
         if not isinstance(name, str) or not isinstance(call_id, str):
             return
@@ -316,7 +316,7 @@ class Call:
                 pass
 
     def finish(self, item: JsonObject | None) -> Iterator[Delta]:
-        """Yield what of the arguments no piece has told, and the end."""
+        """Yield the rest of the arguments, and the end."""
         yield from self.begin(item or {})
         whole = (item or {}).get("input" if self._is_custom else "arguments")
         yield from self._out(self._text.complete(whole if isinstance(whole, str) else None))
@@ -331,7 +331,7 @@ class Call:
 
 
 class Picture:
-    """A picture that the model has drawn; `number` counts those of an answer."""
+    """A picture drawn by the model; `number` counts the pictures of an answer."""
 
     is_speaking = False
     seen = Seen.ITEM
@@ -342,13 +342,13 @@ class Picture:
         self._is_begun = False
 
     def begin(self, _item: JsonObject, /) -> Iterator[Delta]:
-        """Yield that it begins."""
+        """Yield its beginning."""
         if not self._is_begun:
             self._is_begun = True
             yield PictureStarted(self._number)
 
     def feed(self, event: Event) -> Iterator[Delta]:
-        """Yield how far it is."""
+        """Yield its state."""
         step = step_of(event.type)
         if step != _PREVIEW:
             yield PictureStep(self._number, step)
@@ -357,7 +357,7 @@ class Picture:
             yield PicturePreview(self._number, index, event.partial_image_b64)
 
     def finish(self, item: JsonObject | None) -> Iterator[Delta]:
-        """Yield the picture, or that there is none."""
+        """Yield the picture, or its failure."""
         item = item or {}
         content, prompt = item.get("result"), item.get("revised_prompt")
         if not isinstance(content, str) or not content:
@@ -369,7 +369,7 @@ class Picture:
 
 
 class ToolItem:
-    """The use of any other tool of the back end's; `number` counts those of an answer."""
+    """The use of any other tool of the back end; `number` counts such uses in an answer."""
 
     is_speaking = False
     seen = Seen.ITEM
@@ -380,27 +380,27 @@ class ToolItem:
         self._item: JsonObject | None = None
 
     def begin(self, item: JsonObject, /) -> Iterator[Delta]:
-        """Yield that it begins."""
+        """Yield its beginning."""
         if self._item is None:
             self._item = without_id(item)
             yield ToolItemStarted(self._number, self._item)
 
     def feed(self, event: Event) -> Iterator[Delta]:
-        """Yield how far it is."""
+        """Yield its state."""
         yield ToolItemStep(self._number, step_of(event.type))
 
     def finish(self, item: JsonObject | None) -> Iterator[Delta]:
-        """Yield all of it."""
+        """Yield the complete item."""
         yield ToolItemEnded(self._number, without_id(item) if item else self._item or {})
 
 
 def step_of(kind: str) -> str:
-    """Return the last part of the name of an event: `searching` of `response.web_search_call.searching`."""
+    """Return the last part of an event's name: `searching` of `response.web_search_call.searching`."""
     return kind.rpartition(".")[2]
 
 
 def without_id(item: JsonObject) -> JsonObject:
-    """Return an item without its id, which means nothing to anybody else."""
+    """Return an item without its id, which means nothing outside of the back end."""
     return {name: value for name, value in item.items() if name != "id"}
 
 
@@ -411,7 +411,7 @@ def word_in(item: JsonObject, name: str) -> str:
 
 
 def is_count(value: object) -> TypeIs[int]:
-    """Tell whether a value is a whole number from 0 on."""
+    """Tell whether a value is a whole number of 0 or more."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 

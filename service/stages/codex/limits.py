@@ -1,4 +1,4 @@
-"""What of an account's allowance is used, as headers, events and answers of Codex's back end say it.
+"""Reads how much of an account's allowance is used, as Codex's back end reports it.
 
 x-codex-primary-used-percent: 12.5      (codex 4; with `secondary`, and `x-<limit>-…` of others)
 {"type": "codex.rate_limits", "rate_limits": {"primary": {"used_percent": 12.5, …}}}   (codex 3)
@@ -13,7 +13,7 @@ from typing import Any
 from service.stages.codex.events import Event
 from service.vocabulary.native import LimitsKnown, LimitWindow
 
-MAX_LIMITS = 16  # families of headers, or further limits, of one answer
+MAX_LIMITS = 16  # families of headers, or additional limits, per answer
 _WINDOWS = ("primary", "secondary")
 _USED = re.compile(r"x-([a-z0-9-]{1,64})-(?:primary|secondary)-used-percent")
 _GENERAL = "codex"
@@ -23,7 +23,7 @@ _SECONDS_PER_MINUTE = 60
 
 
 def limits_in_headers(headers: Mapping[str, str], now: float) -> list[LimitsKnown]:
-    """Return the limits that the headers of an answer tell of, the general one first.
+    """Return the limits in the headers of an answer, the general one first.
 
     Args:
         headers: of the answer, names in any case.
@@ -36,7 +36,7 @@ def limits_in_headers(headers: Mapping[str, str], now: float) -> list[LimitsKnow
 
 
 def limits_in_event(event: Event) -> LimitsKnown | None:
-    """Return the limits that a `codex.rate_limits` event tells of, None where it tells nothing."""
+    """Return the limits of a `codex.rate_limits` event, None where it has none."""
     limits = event.rate_limits or {}
     windows = [
         window
@@ -57,7 +57,7 @@ def limits_in_event(event: Event) -> LimitsKnown | None:
 
 
 def limits_in_usage(answer: Mapping[str, Any], now: float) -> list[LimitsKnown]:
-    """Return the limits that an answer of `wham/usage` tells of, the general one first."""
+    """Return the limits in an answer of `wham/usage`, the general one first."""
     plan, paid = _word(answer.get("plan_type")), answer.get("credits")
     general = LimitsKnown(_windows_of(answer.get("rate_limit"), now), plan=plan)
     found = [_with_credits(general, paid if isinstance(paid, dict) else {})]
@@ -130,7 +130,7 @@ def _with_credits(limits: LimitsKnown, paid: Mapping[str, Any]) -> LimitsKnown:
 
 
 def number(value: object) -> float | None:
-    """Return a number given as one or as text, None where it is none."""
+    """Return a number given as a number or as text, else None."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
@@ -141,7 +141,7 @@ def number(value: object) -> float | None:
 
 
 def number_text(value: object) -> str:
-    """Return a number as text, empty where it is none."""
+    """Return a number as text, empty for anything else."""
     found = number(value)
     return "" if found is None else f"{found:g}"
 
@@ -151,7 +151,7 @@ def _whole(value: float | None) -> int | None:
 
 
 def _flag(value: object) -> bool | None:
-    """Return what True, False, 1 and 0 mean, in any case and as text or not."""
+    """Return the truth value of True, False, 1 or 0, as text in any case or not as text."""
     word = str(value).strip().lower()
     return True if word in _TRUE else False if word in _FALSE else None
 

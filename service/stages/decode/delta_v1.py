@@ -1,9 +1,11 @@
 """Delta -> document: the "v1" delta encoding (protocol 3.3 to 3.5).
 
-Documents are never changed in place: an operation copies the containers on its
-path, so that what was handed out before stays as it was. The one exception in
-speed, not in meaning: text appended to `parts/0`, which is nearly everything,
-is gathered and joined when the document is next looked at.
+    {"p": "/message/content/parts/0", "o": "append", "v": "Hel"}     then only:  {"v": "lo"}
+
+Documents are never changed in place: an operation copies the containers on its path, so that a
+document returned before stays as it was. For speed, text that is appended to the end of a message
+(`parts/0` nearly always, the source of a `code`, the last of its `thoughts`) is gathered, and joined
+only when the document is read. The result is the same.
 """
 
 import re
@@ -14,9 +16,12 @@ import orjson
 from msgspec import Struct
 
 from service.vocabulary.errors import UpstreamProtocolError
-from service.vocabulary.text import Pieces, join_surrogates, truncate_utf16
+from service.vocabulary.text import Pieces, lengthened, truncate_utf16
 
 ANSWER_PATH = "/message/content/parts/0"
+CODE_PATH = "/message/content/text"
+_GROWING = (CODE_PATH, "/message/content/thoughts/")
+_THOUGHT_PATH = re.compile("/message/content/thoughts/(0|[1-9][0-9]{0,5})/content")
 # Real paths have up to seven segments; a deeper one is an attack on the recursion.
 MAX_SEGMENTS = 64
 MAX_PATCH_DEPTH = 16  # likewise; real patches are not nested at all
@@ -25,7 +30,7 @@ _OPERATIONS = frozenset({"add", "replace", "remove", "append", "truncate", "patc
 
 
 class _Missing:
-    """Stands for a value that is not there: `undefined`, unlike null."""
+    """The value `undefined`: absent, unlike null."""
 
 
 MISSING: Final = _Missing()
@@ -38,25 +43,32 @@ class DocumentChanged(Struct, frozen=True):
 
 
 class AnswerGrew(Struct, frozen=True, gc=False):
-    """Text that was added to the end of `parts/0` of this message, and nothing else."""
+    """Text was appended to the end of this message, and nothing else changed."""
 
     message_id: str
     text: str
 
 
+class _Growth(Struct):
+    """Text being appended to one place of a document, not yet joined to it."""
+
+    path: str
+    message_id: str
+    pieces: Pieces
+
+
 class DecodeDelta:
-    """Apply deltas to the documents of one stream; one instance per encoding header."""
+    """Applies deltas to the documents of one stream; one instance per encoding header."""
 
     def __init__(self) -> None:
-        self._channel: Any = 0  # these three are as they were sent, which may be anything
+        self._channel: Any = 0  # as they were sent, of any type
         self._path: Any = ""
         self._operation: Any = "add"
         self._documents: dict[int, Any] = {}
-        self._grown: dict[int, Pieces] = {}  # appended texts not yet in their document
-        self._message_ids: dict[int, str] = {}  # of the channels that are being grown
+        self._growths: dict[int, _Growth] = {}  # by channel, where text is being appended
 
     def feed(self, delta: dict[str, Any]) -> DocumentChanged | AnswerGrew:
-        """Apply one top-level delta and return what came of it.
+        """Apply one top-level delta and return the change.
 
         Raises:
             UpstreamProtocolError: the operation is unknown or cannot be applied;
@@ -64,14 +76,13 @@ class DecodeDelta:
         """
         self._inherit(delta)
         value = delta.get("v", MISSING)
-        if (
-            self._operation == "append"
-            and self._path == ANSWER_PATH
-            and type(value) is str
-            and (message_id := self._message_ids.get(self._channel) or self._begin_growth())
-        ):
-            self._grown[self._channel].add(value)
-            return AnswerGrew(message_id, value)
+        if self._operation == "append" and type(value) is str:
+            growth = self._growths.get(self._channel)
+            if growth is None or growth.path != self._path:
+                growth = self._begin_growth()
+            if growth is not None:
+                growth.pieces.add(value)
+                return AnswerGrew(growth.message_id, value)
         document = self._settled()
         document = apply(document, self._path, self._operation, value)
         self._documents[self._channel] = document
@@ -79,26 +90,28 @@ class DecodeDelta:
 
     @property
     def growing(self) -> str | None:
-        """The id of the message to whose answer a delta that is a text and no more is appended."""
+        """The id of the message to whose text a delta of bare text is appended."""
         if self._operation != "append" or self._path != ANSWER_PATH:
             return None
-        return self._message_ids.get(self._channel)
+        growth = self._growths.get(self._channel)
+        return growth.message_id if growth is not None and growth.path == ANSWER_PATH else None
 
     def grow(self, text: str) -> AnswerGrew:
-        """Apply deltas that are texts and no more, joined, while a message is `growing`."""
-        self._grown[self._channel].add(text)
-        return AnswerGrew(self._message_ids[self._channel], text)
+        """Apply the joined text of bare-text deltas, while a message is `growing`."""
+        growth = self._growths[self._channel]
+        growth.pieces.add(text)
+        return AnswerGrew(growth.message_id, text)
 
     def share(self, text: str) -> None:
-        """Hold the text of one read as the string that those who come after hold, too."""
-        if (grown := self._grown.get(self._channel)) is not None:
-            grown.share(text)
+        """Keep the text of one read as the same string object that later stages keep."""
+        if (growth := self._growths.get(self._channel)) is not None:
+            growth.pieces.share(text)
 
     def _inherit(self, delta: dict[str, Any]) -> None:
-        """Take `c`, `p` and `o`, each staying as it was when absent.
+        """Take `c`, `p` and `o` from a delta; each keeps its value when absent.
 
-        A bad one stays as well, until another comes: what follows it may not be taken
-        for what was before it.
+        An invalid value is kept as well, until another comes: the next delta must not be applied to
+        an older place.
         """
         if "c" in delta:
             self._channel = delta["c"]
@@ -113,28 +126,47 @@ class DecodeDelta:
         if type(self._operation) is not str or self._operation not in _OPERATIONS:
             raise UpstreamProtocolError("a delta's operation is not known")
 
-    def _begin_growth(self) -> str | None:
-        """Return the id of the channel's message if its only part is a text, else None."""
-        match self._documents.get(self._channel):
-            case {"message": {"id": str(message_id), "content": {"parts": [str()]}}}:
-                self._message_ids[self._channel] = message_id
-                self._grown[self._channel] = Pieces()
-                return message_id
-            case _:
-                return None
+    def _begin_growth(self) -> _Growth | None:
+        """Begin to gather text if the channel's place is the end of a message."""
+        if self._path != ANSWER_PATH and not self._path.startswith(_GROWING):
+            return None
+        message_id = _grown_message(self._settled(), self._path)
+        if message_id is None:
+            return None
+        growth = self._growths[self._channel] = _Growth(self._path, message_id, Pieces())
+        return growth
 
     def _settled(self) -> Any:
-        """Return the channel's document with all gathered text in it."""
+        """Return the channel's document with all gathered text joined."""
         document = self._documents.get(self._channel, MISSING)
-        self._message_ids.pop(self._channel, None)
-        if (grown := self._grown.pop(self._channel, None)) is not None:
-            document = apply(document, ANSWER_PATH, "append", grown.joined())
+        if (growth := self._growths.pop(self._channel, None)) is not None:
+            document = apply(document, growth.path, "append", growth.pieces.joined())
             self._documents[self._channel] = document
         return document
 
 
+def _grown_message(document: Any, path: str) -> str | None:
+    """Return the id of the message whose text ends at this path, None for another path."""
+    match document:
+        case {"message": {"id": str(message_id), "content": dict(content)}}:
+            pass
+        case _:
+            return None
+    match content:
+        case {"parts": [str()]} if path == ANSWER_PATH:
+            return message_id
+        case {"content_type": "code", "text": str()} if path == CODE_PATH:
+            return message_id
+        case {"content_type": "thoughts", "thoughts": [*_, {"content": str(text)}]} if text:
+            thought = _THOUGHT_PATH.fullmatch(path)
+            is_last = thought is not None and int(thought[1]) == len(content["thoughts"]) - 1
+            return message_id if is_last else None
+        case _:
+            return None
+
+
 def unknown_operation(delta: dict[str, Any]) -> str | None:
-    """Return the name of an operation of a delta, or of its patch, that is not known, if any."""
+    """Return the name of an unknown operation in a delta or its patch, if there is one."""
     value = delta.get("v")
     nested = value if isinstance(value, list) else ()
     names = [each.get("o") for each in (delta, *nested) if isinstance(each, dict)]
@@ -206,7 +238,7 @@ _Change = Callable[[Any, str | int], Any]
 
 
 def _descend(container: Any, segments: list[str | int], change: _Change) -> Any:
-    """Return a copy of `container` in which the parent of the last segment is changed."""
+    """Return a copy of `container` with the parent of the last segment changed."""
     key, rest = segments[0], segments[1:]
     if container is MISSING or container is None:
         container = [] if isinstance(key, int) else {}
@@ -235,9 +267,9 @@ def _index(container: Any, key: str | int, limit: int) -> int:
 
 
 def _at(parent: Any, key: str | int, operation: str, made_of: Callable[[Any], Any]) -> Any:
-    """Return `parent` with the operation done on its element `key`.
+    """Return `parent` with the operation applied to its element `key`.
 
-    `made_of` makes the new element of the old one.
+    `made_of` returns the new element for the old one.
     """
     if isinstance(parent, dict):
         copy: dict[str, Any] | list[Any] = dict(parent)
@@ -273,7 +305,7 @@ def merge(old: Any, value: Any) -> Any:
     if old is MISSING or old is None:
         return _present(value)
     if isinstance(old, str):
-        return join_surrogates(old + _as_text(value))
+        return lengthened(old, _as_text(value))
     if isinstance(old, list):
         return [*old, *value] if isinstance(value, list) else [*old, _present(value)]
     if isinstance(old, dict) and isinstance(value, dict):
@@ -282,13 +314,13 @@ def merge(old: Any, value: Any) -> Any:
 
 
 def _as_text(value: Any) -> str:
-    """Return a value that is appended to a text: scalars as JSON writes them."""
+    """Return a value as text to append: scalars as JSON writes them."""
     if isinstance(value, str):
         return value
     if isinstance(value, list | dict):
         raise UpstreamProtocolError("a delta appends a container to a text")
     if type(value) is int:
-        return str(value)  # orjson writes none over 64 bits
+        return str(value)  # orjson cannot write integers over 64 bits
     return "" if value is MISSING else orjson.dumps(value).decode()
 
 

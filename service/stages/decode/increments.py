@@ -1,7 +1,23 @@
-"""bytes -> text: events that only add text to an answer, which nearly all of a stream are.
+"""bytes -> text: recognises events that only add text, which are nearly all of a stream.
 
-Recognised by their bytes and read many at once; `sse` and `parse` are the definition, this is
-about speed alone. What is not written exactly like the events before it is left to them.
+Theory of operation
+-------------------
+
+`sse` and `parse` define what an event means. This module gives the same result faster, for runs of
+events that differ only in their text. A v1 stream repeats an opening:
+
+    data: {"v": " sat on"}
+
+    data: {"v": " the mat"}
+
+`Deltas` splits the chunk at `"}`, blank line and opening, and decodes all the texts as one JSON
+array. A v0 stream repeats the whole message with a longer text:
+
+    data: {"message": {…, "content": {"parts": ["The cat sat"]}, …}}
+
+`Snapshots` compares the bytes before and after the text with those of the last event, and decodes
+only the new end of the text. An event that is written in any other way ends the run, and is left to
+`sse` and `parse`.
 """
 
 import re
@@ -14,14 +30,14 @@ _TEXT_ONLY = b'data: {"v":'
 _CLOSING = b'"}\n\n'
 _PARTS = re.compile(rb'"parts": ?\["')
 _PARTS_END = b'"]'
-# A text with `"]` in it is rare, one with many of them is no ordinary answer.
+# A text that contains `"]` is rare; one with many of them is no ordinary answer.
 _MAX_TRIES = 8
 
 
 class Run(Struct, frozen=True, gc=False):
-    """What a chunk begins with: `count` whole events, `size` bytes of it, that add `text`.
+    """The events at the start of a chunk: `count` of them, `size` bytes long, which add `text`.
 
-    `event` is the last of them where each one repeats all of the answer, else empty.
+    `event` is the last of them where each repeats the whole answer, else empty.
     """
 
     text: str
@@ -31,10 +47,10 @@ class Run(Struct, frozen=True, gc=False):
 
 
 class Deltas:
-    """Reads the events `{"v": "…"}` of a v1 stream in which a text is being appended to.
+    """Reads the events `{"v": "…"}` of a v1 stream while a text is being appended to.
 
     Args:
-        opening: what stands before the text, the same in all of them.
+        opening: the bytes before the text, the same in all of them.
     """
 
     __slots__ = ("_opening", "_separator")
@@ -44,10 +60,11 @@ class Deltas:
         self._separator = _CLOSING + opening
 
     def read(self, chunk: bytes) -> Run | None:
-        """Return the run that a chunk begins with, None if it begins with something else.
+        """Return the run at the start of a chunk, None if it starts with another event.
 
-        The chunk begins between two events. The texts are decoded as one JSON array: what is no
-        string would break it or change its length, and no string of JSON has a raw line feed.
+        The chunk must begin between two events. The texts are decoded as one JSON array: anything
+        but a string would break it or change its length, and no JSON string contains a raw line
+        feed.
         """
         opening = self._opening
         if not chunk.startswith(opening):
@@ -68,20 +85,14 @@ class Deltas:
         return Run("".join(texts), len(texts), size)
 
     def may_begin(self, rest: bytes) -> bool:
-        """Return whether these bytes may be the beginning of another event of this kind."""
+        """Tell whether these bytes may be the beginning of another event of this kind."""
         return b"\n\n" not in rest and (
             rest.startswith(self._opening) or self._opening.startswith(rest)
         )
 
 
 class Snapshots:
-    """Reads the events of a v0 message that is written as before but for the text that grows.
-
-    Args:
-        before: the event up to its text.
-        known: the JSON of the text so far.
-        after: the event after its text.
-    """
+    """Reads the events of a v0 message, which are all alike except for the growing text."""
 
     __slots__ = ("_after", "_before", "_known")
 
@@ -91,15 +102,15 @@ class Snapshots:
         self._after = after
 
     def read(self, chunk: bytes) -> Run | None:
-        """Return the run that a chunk begins with, None if it begins with something else.
+        """Return the run at the start of a chunk, None if it starts with another event.
 
-        The chunk begins between two events. Only the last whole event of the run is looked into,
-        since it says again what those before it did.
+        The chunk must begin between two events. Only the last complete event of the run is decoded,
+        since it repeats the text of those before it.
         """
         before, at, last, count = self._before, 0, 0, 0
         known, after = self._known, self._after
-        # What says at least as much ends behind what is known. Of one that does not, this passes
-        # the end; but then line feeds stand in what would be the text, and that is no JSON.
+        # An event with at least the known text ends after it. For a shorter one the search skips
+        # its end, but then raw line feeds stand where the text should be, which is invalid JSON.
         size = len(known)
         while chunk.startswith(before, at) and (end := chunk.find(b"\n\n", at + size)) >= 0:
             at, last, count = end + 2, at, count + 1
@@ -116,20 +127,20 @@ class Snapshots:
         return Run(text, count, at, chunk[last:at])
 
     def may_begin(self, rest: bytes) -> bool:
-        """Return whether these bytes may be the beginning of another event of this kind."""
+        """Tell whether these bytes may be the beginning of another event of this kind."""
         return b"\n\n" not in rest and (
             rest.startswith(self._before) or self._before.startswith(rest)
         )
 
 
 def deltas_like(chunk: bytes) -> Deltas | None:
-    """Return what reads the increments of a stream, of which a chunk begins with one."""
+    """Return the recogniser for a stream's increments, given a chunk that begins with one."""
     found = _OPENING.match(chunk)
     return None if found is None else Deltas(found[0])
 
 
 def first_delta(chunk: bytes) -> int:
-    """Return where an increment may begin in a chunk that begins between two events, -1: nowhere."""
+    """Return the place of the first possible increment in a chunk, -1 if there is none."""
     at = chunk.find(_TEXT_ONLY)
     if at < 0:
         return -1
@@ -139,7 +150,7 @@ def first_delta(chunk: bytes) -> int:
 
 
 def snapshots_like(data: bytes, text: str) -> Snapshots | None:
-    """Return what reads the events of a message, of which the last one had this data and text."""
+    """Return the recogniser for events like the last one, which had this data and text."""
     begun = _PARTS.search(data)
     if begun is None:
         return None
@@ -151,6 +162,6 @@ def snapshots_like(data: bytes, text: str) -> Snapshots | None:
             if orjson.loads(b'"%b"' % data[begin:end]) == text:
                 return Snapshots(b"data: " + data[:begin], data[begin:end], data[end:] + b"\n\n")
         except orjson.JSONDecodeError:
-            pass  # that bracket stands in the text
+            pass  # that bracket is part of the text
         end += 1
     return None

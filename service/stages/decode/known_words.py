@@ -1,7 +1,7 @@
-"""What of a message protocol.md knows, and what it does not: a backend that changes is noticed.
+"""The words of messages that protocol.md describes; others are counted.
 
-Nothing is decided by these lists. What is not on them is counted as an anomaly, so
-that whoever runs the gateway hears of it before its users do.
+These lists decide nothing. A word that is not on them is counted as an unknown event, so that the
+operator hears of a change of the upstream before the users do.
 """
 
 import json
@@ -20,6 +20,7 @@ CONTENT_TYPES = frozenset(
         *("tether_browsing_display", "tether_browsing_code", "tether_quote", "sonic_webpage"),
         *("user_editable_context", "model_editable_context", "thoughts", "reasoning_recap"),
         *("computer_output", "app_pairing_content", "tool_output", "media", "citation"),
+        "developer_content",
     }
 )
 PART_TYPES = frozenset(
@@ -28,24 +29,25 @@ PART_TYPES = frozenset(
         "real_time_user_audio_video_asset_pointer",
     }
 )
-# The part of a tool's name before its function; the names of GPT actions have one of their own.
+# The part of a tool's name before its function; GPT actions have names of their own.
 TOOLS = frozenset(
     {
-        *("python", "code_interpreter", "browser", "web", "search", "myfiles_browser"),
-        *("file_search", "dalle", "t2uay3k", "n7jupd", "n7jupd_m", "image_gen", "ghostrider"),
+        *("python", "code_interpreter", "python_user_visible", "container", "browser"),
+        *("web", "search", "myfiles_browser", "file_search", "dalle", "t2uay3k", "n7jupd"),
+        *("n7jupd_m", "image_gen", "ghostrider"),
         *("bio", "canmore", "research_kickoff_tool", "api_tool", "functions", "local"),
         *("turn_plan", "genui", "a8km123", "all", "assistant", "user"),
     }
 )
 ACTION = "__jit_plugin"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,47}")
-_ID_LIKE = re.compile(r"\d{6}|[0-9a-f]{8}-|\b(?:eyJ|[fps]k-)")  # could be somebody's
+_ID_LIKE = re.compile(r"\d{6}|[0-9a-f]{8}-|\b(?:eyJ|[fps]k-)")  # might be private
 _MAX_KEYS = 12
 _MAX_DEPTH = 2
 
 
 def unknown_words(message: Message) -> list[str]:
-    """Return a kind of anomaly for each word of a message that is on no list."""
+    """Return the kind of unknown event for each word of a message that is on no list."""
     return list(_unknown_words(message))
 
 
@@ -56,29 +58,49 @@ def _unknown_words(message: Message) -> Iterator[str]:
         yield f"channel {plain_word(message.channel)}"
     if message.content_type not in CONTENT_TYPES:
         yield f"content type {plain_word(message.content_type)}"
-    if not _is_known_tool(message.recipient):
-        yield f"recipient {plain_word(message.recipient)}"
-    if message.role == "tool" and message.name and not _is_known_tool(message.name):
-        yield f"tool {plain_word(message.name)}"
+    if not is_action(message):
+        yield from _unknown_tools(message)
     for part in message.pointers:
         kind = part.get("content_type")
         if isinstance(kind, str) and kind not in PART_TYPES:
             yield f"part type {plain_word(kind)}"
 
 
-def _is_known_tool(name: str) -> bool:
-    return re.split(r"[./]", name, maxsplit=1)[0] in TOOLS or ACTION in name
+def _unknown_tools(message: Message) -> Iterator[str]:
+    if not is_known_tool(message.recipient):
+        yield f"recipient {plain_word(message.recipient)}"
+    if message.role == "tool" and message.name and not is_known_tool(message.name):
+        yield f"tool {plain_word(message.name)}"
+
+
+def is_action(message: Message) -> bool:
+    """Tell whether a message calls an action of a GPT or plugin, or is its reply."""
+    name = message.recipient if message.role == "assistant" else message.name or ""
+    if ACTION in name or isinstance(message.metadata.get("invoked_plugin"), dict):
+        return True
+    is_of_gpt = isinstance(message.metadata.get("gizmo_id"), str)
+    return is_of_gpt and "." in name and not is_known_tool(name)
+
+
+def is_known_tool(name: str) -> bool:
+    """Tell whether protocol.md knows a tool of this name."""
+    return tool_of(name) in TOOLS or ACTION in name
+
+
+def tool_of(name: str) -> str:
+    """Return the part of a tool's name before its function."""
+    return re.split(r"[./]", name, maxsplit=1)[0]
 
 
 def plain_word(word: str) -> str:
-    """Return a word of the protocol as a label may show it: never what could be an id or a text."""
+    """Return a word fit for a label, with anything that may be an id or a text removed."""
     if not word:
         return "(none)"
     return word if _PLAIN.fullmatch(word) and not _ID_LIKE.search(word) else "(not a plain word)"
 
 
 def sketch(value: Any) -> str:
-    """Return the keys of a JSON value and what kinds of values they have, as JSON and bounded."""
+    """Return the keys of a JSON value with the types of their values, as JSON and bounded."""
     return json.dumps(_sketched(value, _MAX_DEPTH))
 
 

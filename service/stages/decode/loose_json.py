@@ -1,4 +1,4 @@
-"""JSON as upstreams send it: halves of characters as escapes, and bytes that are no UTF-8, among it."""
+"""JSON as upstreams send it, including lone surrogates and invalid UTF-8."""
 
 import json
 from typing import Any
@@ -11,8 +11,8 @@ UNREADABLE = object()
 def loose_json(data: bytes) -> Any:
     """Return the JSON value, or `UNREADABLE`.
 
-    orjson refuses two things that upstreams send: halves of characters as
-    escapes, and bytes that are no UTF-8. The slower reader takes them.
+    orjson refuses two things that upstreams send: escapes of lone surrogates, and invalid UTF-8.
+    The slower reader accepts them.
     """
     try:
         return orjson.loads(data)

@@ -1,12 +1,12 @@
-"""Reading one message object, and what kind of thing it is (protocol 2.2, 2.3, 2.11)."""
+"""Reads one message object and tells its kind (protocol 2.2, 2.3, 2.11)."""
 
 from enum import Enum, auto
 from typing import Any
 
 from service.vocabulary.events import Message
 
-# Tool names seen to make pictures (protocol 2.6). Names rotate, so they only add
-# to the signs on the message itself and are never required.
+# Tool names seen to make pictures (protocol 2.6). Names change, so they only add to the signs on
+# the message itself and are never required.
 _IMAGE_TOOLS = ("dalle", "t2uay3k", "image_gen", "ghostrider/ImageGen", "n7jupd")
 _ANSWER_CHANNELS = (None, "", "final")
 _TEXT_TYPES = ("text", "multimodal_text")
@@ -14,10 +14,11 @@ _REASONING_SIGNS = ("initial_text", "finished_text")
 
 
 class MessageKind(Enum):
-    """What a message is to a caller."""
+    """The kinds of messages, by what a caller gets of them."""
 
     HIDDEN = auto()
     ANSWER = auto()
+    CODE = auto()  # for the reader or hidden: its end tells
     TOOL_CALL = auto()
     TOOL_RESULT = auto()
     TOOL_ERROR = auto()
@@ -26,10 +27,9 @@ class MessageKind(Enum):
 
 
 def read_message(raw: dict[str, Any]) -> Message | None:
-    """Return a message as far as its fields are what they should be, None without an id.
+    """Return a message, with fields of unexpected types left out; None without an id.
 
-    Fields of another type than the protocol's are taken as absent: a strange
-    `metadata` must not cost the text beside it.
+    A malformed `metadata` must not cost the text beside it.
     """
     message_id = raw.get("id")
     if not isinstance(message_id, str) or not message_id:
@@ -38,10 +38,11 @@ def read_message(raw: dict[str, Any]) -> Message | None:
     content = _dict(raw.get("content"))
     parts = content.get("parts")
     parts = parts if isinstance(parts, list) else []
-    texts = [part for part in parts if isinstance(part, str)]
+    role = _str(author.get("role"))
+    texts = [text for part in parts if (text := _part_text(part, role)) is not None]
     return Message(
         id=message_id,
-        role=_str(author.get("role")),
+        role=role,
         name=_str(author.get("name")) or None,
         content_type=_str(content.get("content_type")),
         text=texts[0] if len(texts) == 1 else "".join(texts),
@@ -55,8 +56,16 @@ def read_message(raw: dict[str, Any]) -> Message | None:
     )
 
 
+def _part_text(part: Any, role: str) -> str | None:
+    """Return the text of a part: the string itself, or the transcript of the assistant's voice."""
+    if isinstance(part, str):
+        return part
+    is_spoken = isinstance(part, dict) and part.get("content_type") == "audio_transcription"
+    return _str(part.get("text")) if is_spoken and role == "assistant" else None
+
+
 def kind_of(message: Message) -> MessageKind:
-    """Tell what a message is by role, recipient, channel and content type, never by name."""
+    """Tell the kind of a message by role, recipient, channel and content type, never by name."""
     if message.metadata.get("is_visually_hidden_from_conversation") is True:
         return MessageKind.HIDDEN
     if message.role == "assistant":
@@ -72,6 +81,8 @@ def _kind_of_assistant(message: Message) -> MessageKind:
         return MessageKind.REASONING
     if kind == "system_error":
         return MessageKind.TOOL_ERROR
+    if kind == "code" and message.recipient == "all" and message.channel in _ANSWER_CHANNELS:
+        return MessageKind.CODE
     if kind == "code" or (kind in _TEXT_TYPES and message.recipient != "all"):
         return MessageKind.TOOL_CALL
     if kind in _TEXT_TYPES:
@@ -94,7 +105,7 @@ def _kind_of_tool(message: Message) -> MessageKind:
 
 
 def _is_reasoning_step(message: Message) -> bool:
-    """Return whether a tool's text is a reasoning step of the 2024 kind (protocol 2.10)."""
+    """Tell whether a tool's text is a reasoning step of the 2024 kind (protocol 2.10)."""
     return any(
         key in _REASONING_SIGNS or (key.startswith("reasoning_") and value is not None)
         for key, value in message.metadata.items()
@@ -102,8 +113,14 @@ def _is_reasoning_step(message: Message) -> bool:
 
 
 def is_final_answer(message: Message) -> bool:
-    """Return whether this message says by itself that the turn is over (protocol 2.12)."""
-    return message.is_end_turn and message.is_finished and kind_of(message) is MessageKind.ANSWER
+    """Tell whether a message itself says that the turn is over (protocol 2.12)."""
+    is_for_reader = kind_of(message) in (MessageKind.ANSWER, MessageKind.CODE)
+    return message.is_end_turn and message.is_finished and is_for_reader
+
+
+def is_code_answer(message: Message) -> bool:
+    """Tell whether code for the reader is an answer: it ends the turn, or is on channel `final`."""
+    return message.channel == "final" or message.is_end_turn
 
 
 def call_text(message: Message) -> str:
@@ -113,22 +130,22 @@ def call_text(message: Message) -> str:
 
 
 def call_language(message: Message) -> str:
-    """Return the language of a tool call for its fence, empty when it is not known."""
+    """Return the fence's language for a tool call, empty when unknown."""
     language = _str(message.content.get("language"))
     is_known = language != "unknown" and language.replace("+", "").replace("-", "").isalnum()
     return language if is_known else ""
 
 
 def result_text(message: Message) -> str:
-    """Return what `execution_output` and `system_error` say."""
+    """Return the text of `execution_output` or `system_error`."""
     return _str(message.content.get("text")) or message.text
 
 
 def reasoning_text(message: Message) -> str:
-    """Return the reasoning text of a message as far as it is settled.
+    """Return the final part of a message's reasoning text.
 
-    A thought that has only a summary yet may still get its content, so the last
-    one waits until it is finished or another follows.
+    A thought with only a summary may still get its content, so the last one waits until it is
+    finished or another follows.
     """
     if message.content_type == "thoughts":
         return "\n\n".join(_settled_thoughts(message))
@@ -152,7 +169,7 @@ def _settled_thoughts(message: Message) -> list[str]:
 
 
 def is_image_tool(name: str | None) -> bool:
-    """Return whether this tool is known to make pictures."""
+    """Tell whether this tool is known to make pictures."""
     return name is not None and name.startswith(_IMAGE_TOOLS)
 
 
@@ -162,13 +179,13 @@ def finish_type(message: Message) -> str | None:
 
 
 def answering_model(message: Message) -> str | None:
-    """Return the slug of the model that wrote this message, if it says so."""
+    """Return the slug of the model that wrote this message, if it has one."""
     metadata = message.metadata
     return _str(metadata.get("resolved_model_slug")) or _str(metadata.get("model_slug")) or None
 
 
 def consent_wanted(message: Message) -> str | None:
-    """Return whom a GPT action asks consent for (protocol 2.8), or None; may be empty."""
+    """Return the name in a GPT action's request for consent (protocol 2.8), maybe empty, or None."""
     offer = _dict(_dict(message.metadata.get("jit_plugin_data")).get("from_server"))
     if offer.get("type") != "confirm_action":
         return None

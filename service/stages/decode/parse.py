@@ -1,7 +1,7 @@
 """Frame -> UpstreamEvent: both stream generations and all typed events (protocol 2.1, 3, 4).
 
-Anything may come in any order in one stream. What is not known is counted as
-`Unknown` and costs nothing else.
+Events may come in any order in one stream. An unknown one becomes `Unknown`, to be counted, and has
+no other effect.
 """
 
 import re
@@ -33,18 +33,20 @@ from service.vocabulary.events import (
 )
 
 _SAMPLE_CHARS = 200
-_SAMPLE_BYTES = 4 * _SAMPLE_CHARS  # these hold it in every script
-_KIND_CHARS = 64  # a kind becomes a label and a log line
+_SAMPLE_BYTES = 4 * _SAMPLE_CHARS  # enough in every script
+_KIND_CHARS = 64  # a kind becomes a label of a metric and part of a log line
 _DONE = b"[DONE]"
 _PING = re.compile(rb"\d{4}-\d\d-\d\d")  # `data: 2024-05-01 12:34:56.789012`
-# Typed events that say nothing about the answer; known, so not counted.
+# Typed events that say nothing about the answer; known, so they are not counted.
 _IGNORED_TYPES = frozenset(
     {
+        "ads",
         "conversation_async_status",
         "conversation_detail_metadata",
         "message_marker",
         "perf_stats",
         "safety_review_update",
+        "search_model_queries",
         "search_result",
         "streaming_parent_patch",
         "title_generation",
@@ -55,7 +57,7 @@ _IGNORED_TYPES = frozenset(
 
 
 class Parse:
-    """Turn the frames of one stream into events; keeps the v1 decoder (protocol 3.7, 9)."""
+    """Turns the frames of one stream into events; holds the v1 decoder (protocol 3.7, 9)."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
         self._secrets = secrets
@@ -71,7 +73,7 @@ class Parse:
 
     @property
     def growing(self) -> str | None:
-        """The id of the message to which a v1 increment that is a text and no more is appended."""
+        """The id of the message to whose text a bare-text v1 increment is appended."""
         return self._decoder.growing
 
     def grow(self, text: str) -> TextAppended:
@@ -80,7 +82,7 @@ class Parse:
         return TextAppended(grown.message_id, grown.text)
 
     def share(self, text: str) -> None:
-        """Hold the text of one read as the string that those who come after hold, too."""
+        """Keep the text of one read as the same string object that later stages keep."""
         self._decoder.share(text)
 
     def _data(self, name: str, data: bytes) -> Iterator[UpstreamEvent]:
@@ -90,7 +92,7 @@ class Parse:
         elif data.strip() == _DONE:
             yield DoneReceived()
         elif b"\n" in data.strip():
-            # Lines of several objects that lack the empty line between them.
+            # Several objects without the empty line between them.
             for line in data.split(b"\n"):
                 if line.strip():
                     yield from self._data(name, line)
@@ -137,7 +139,7 @@ class Parse:
             yield from self._document(change.document)
 
     def _document(self, document: dict[str, Any]) -> Iterator[UpstreamEvent]:
-        """Read a v0 object or a v1 document: the same thing from here on."""
+        """Read a v0 object or a v1 document, which have the same form."""
         yield from self._named(document)
         raw = document.get("message")
         if isinstance(raw, dict) and (message := read_message(raw)) is not None:
@@ -183,7 +185,7 @@ class Parse:
         return UpstreamFault(fault_failure(obj, self._secrets), is_body=is_body)
 
     def _unknown(self, kind: str, sample: str = "") -> Unknown:
-        """Return the record of something unexpected, in which the upstream may repeat anything."""
+        """Return the record of an unexpected event; its sample may repeat anything."""
         kind = without_secrets(kind, self._secrets)[: len("type ") + _KIND_CHARS]
         return Unknown(kind, without_secrets(sample, self._secrets)[:_SAMPLE_CHARS])
 
@@ -194,7 +196,7 @@ def _moderation(value: dict[str, Any]) -> Iterator[UpstreamEvent]:
 
 
 def _input_message(value: dict[str, Any]) -> Iterator[UpstreamEvent]:
-    """Read the echo; the message stands in `input_message` itself or in its `message`."""
+    """Read the echo; the message is `input_message` itself or its `message`."""
     outer = value.get("input_message")
     inner = outer.get("message", outer) if isinstance(outer, dict) else None
     message_id = inner.get("id") if isinstance(inner, dict) else None

@@ -1,14 +1,14 @@
 """chunk -> Frame: server-sent events, after the WHATWG HTML standard, section 9.2.6.
 
-Departures, all for bodies met in the wild (protocol 4.1): a line that starts
-with `{` is data wherever it stands, and so are the lines that continue it; an
-event without its closing blank line, or a line without its end, still counts
-when the body ends; a line of no known field is handed on as a stray frame.
+It departs from the standard for bodies observed in practice (protocol 4.1): a line that starts with
+`{` is data wherever it stands, and so are the lines that continue it; an event without its final
+blank line, or a line without its end, still counts when the body ends; a line that is no known
+field becomes a stray frame.
 """
 
 from service.vocabulary.events import Frame
 
-# Spec 7.1: a picture's base64 would not fit, the longest answers do a hundred times.
+# Spec 7.1: a picture in base64 would not fit, but a hundred of the longest answers would.
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 STRAY_SAMPLE_BYTES = 300  # enough for a proxy's sentence
 _BOM = b"\xef\xbb\xbf"
@@ -16,28 +16,27 @@ _FIELDS = (b"data", b"event", b"id", b"retry")
 
 
 class DecodeSse:
-    """Cut a body into frames; one instance per body.
+    """Cuts a body into frames; one instance per body.
 
-    A chunk is any slice of the body, cut anywhere, even inside a character.
-    `is_overflowing` turns true for good when an event is over the limit; frames
-    before it have been returned, and nothing more will be.
+    A chunk is any slice of the body, even one cut inside a character. `is_overflowing` becomes true
+    for good when an event exceeds the limit; frames before it have been returned, and none follow.
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.is_overflowing = False
         self._max_event_bytes = max_event_bytes
-        self._tail: list[bytes] = []  # pieces of the line that has not ended
+        self._tail: list[bytes] = []  # pieces of an incomplete line
         self._tail_size = 0
         self._size = 0  # bytes of the event's data so far
         self._name = ""
         self._data: list[bytes] = []
-        self._is_lf_swallowed = False  # the last chunk ended in CR, whose LF may follow
+        self._is_lf_swallowed = False  # the last chunk ended in CR, and its LF may follow
         self._is_start = True
-        self._is_json_open = False  # inside a bare JSON text that spans lines
+        self._is_json_open = False  # inside a JSON text without `data:` that spans lines
 
     @property
     def is_between(self) -> bool:
-        """Whether the next byte begins an event, all before it having been returned."""
+        """Whether the next byte begins an event, with all events before it returned."""
         is_inside = self._tail or self._data or self._name or self._is_lf_swallowed
         return not (is_inside or self._is_start or self.is_overflowing)
 
@@ -67,7 +66,7 @@ class DecodeSse:
         return frames
 
     def finish(self) -> list[Frame]:
-        """Return what an unterminated last line or event still holds."""
+        """Return the frames of a last line or event that has no end."""
         frames: list[Frame] = []
         if self._tail:
             self._line(self._whole_line(b""), frames)
@@ -85,7 +84,7 @@ class DecodeSse:
         if self._is_start:
             self._is_start = False
             line = line.removeprefix(_BOM)
-            # A body that is JSON and nothing else may begin with blanks.
+            # A body that is only JSON may begin with blanks.
             line = stripped if (stripped := line.lstrip()).startswith(b"{") else line
         if line.startswith(b"data:"):
             self._is_json_open = False
@@ -115,7 +114,7 @@ class DecodeSse:
             frames.append(Frame("", line[:STRAY_SAMPLE_BYTES], stray=True))
 
     def _add(self, data: bytes) -> None:
-        self._size += len(data) + bool(self._data)  # the line end that will join them
+        self._size += len(data) + bool(self._data)  # the line feed that joins them
         self._data.append(data)
         self._check(self._size)
 

@@ -1,37 +1,37 @@
-"""Frames -> frames: leave out v0 events that the very next one supersedes (spec 7.1).
+"""Frames -> frames: drops v0 events that the very next one supersedes (spec 7.1).
 
-A v0 event holds its whole message, so of a run of events of one message within
-one read only the last says anything new. This is about speed alone: without it
-a long answer costs time in the square of its length.
+A v0 event contains its whole message, so in a run of events of one message within one read only the
+last says anything new. This only saves time: without it a long answer takes time quadratic in its
+length.
 """
 
 import re
 
 from service.vocabulary.events import Frame
 
-# Recognised by its bytes, since decoding is what is to be saved. An upstream that
-# writes its keys in another order is understood all the same, only slower.
+# Recognised by its bytes, to avoid decoding. If an upstream writes its keys in another order, its
+# events are still understood, only more slowly.
 _MESSAGE_ID = re.compile(rb'\{\s*"message"\s*:\s*\{\s*"id"\s*:\s*"([^"\\]{1,128})"')
-# The stages wait for references by counting text that queues behind a marker, so
-# events with markers keep their steps: an answer may not depend on the cuts.
+# The stages wait for references by counting the text behind a marker. So events with markers are
+# not dropped, else the answer would depend on where chunks are cut.
 _OPEN, _BRACKET = b"\xee\x88\x80", b"\xe3\x80\x90"
 _ESCAPED = re.compile(rb"\\u(?:[eE]200|3010)")
 
 
 class SkipSuperseded:
-    """Thin out the frames of each read; one instance per body."""
+    """Drops superseded frames of each read; one instance per body."""
 
     def __init__(self) -> None:
         self._last_id: bytes | None = None
 
     def feed_batch(self, frames: list[Frame]) -> list[Frame]:
-        """Return the frames of one read that are to be parsed, in order.
+        """Return the frames of one read that have to be parsed, in order.
 
-        The first event of a message is always kept: that it was not finished
-        from the start tells an answer from an echo.
+        The first event of a message is always kept: an answer, unlike an echo, is unfinished at
+        first.
         """
         kept: list[Frame] = []
-        is_last_known = False  # its message had an event before
+        is_last_known = False  # its message had an earlier event
         for frame in frames:
             message_id = message_id_of(frame)
             is_same = message_id is not None and message_id == self._last_id
@@ -43,12 +43,12 @@ class SkipSuperseded:
         return kept
 
     def forget(self) -> None:
-        """Take it that something else than a message came."""
+        """Forget the last message, because another event came."""
         self._last_id = None
 
 
 def message_id_of(frame: Frame) -> bytes | None:
-    """Return the id of the message that a v0 event repeats, None if it is none, or hard to tell."""
+    """Return the id of the message that a v0 event repeats, None if there is none or it is unclear."""
     if frame.name not in ("", "message"):
         return None
     found = _MESSAGE_ID.match(frame.data)
@@ -56,7 +56,7 @@ def message_id_of(frame: Frame) -> bytes | None:
 
 
 def _has_marker(data: bytes) -> bool:
-    """Return whether a citation may begin in these bytes; one byte is found faster than three."""
+    """Tell whether a citation may begin in these bytes; searching one byte is faster than three."""
     return (
         (b"\xee" in data and _OPEN in data)
         or (b"\xe3" in data and _BRACKET in data)

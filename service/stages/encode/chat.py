@@ -1,8 +1,10 @@
 """Rendered -> bytes for the caller: `chat.completion.chunk` events or one whole reply.
 
-Framing as measured in `openai-wire.md` 1 to 5: `data: ` with the space, one line an
-event, LF, no other fields; every line under 64 KiB, because Go's scanner ends the
-stream at a longer one; and no raw line separators, because some readers split there.
+    data: {"id":"chatcmpl-…","object":"chat.completion.chunk",…,"choices":[{"index":0,"delta":{"content":"Hi"},…
+
+The framing is as measured in `openai-wire.md` 1 to 5: `data: ` with the space, one line an event, LF,
+no other fields; each line under 64 KiB, because Go's scanner ends the stream at a longer one; and no
+raw U+2028 or U+2029, because some readers split there.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,7 +41,7 @@ from service.vocabulary.native import RefusalText
 from service.vocabulary.rendered import ContentCited, ContentText, Rendered, TokenCounts
 from service.vocabulary.wire import MAX_TEXT_CHARS, error_frame, to_json
 
-MAX_EXTRAS_BYTES = 48_000  # of annotations and links on the finish chunk, likewise
+MAX_EXTRAS_BYTES = 48_000  # of annotations and links in the finish chunk, likewise
 
 PING = b": ping\n\n"
 DONE = b"data: [DONE]\n\n"
@@ -48,11 +50,11 @@ _Entry = TypeVar("_Entry", Annotation, Link)
 
 
 class ReplyMeta(Struct, frozen=True):
-    """What is the same in every chunk of one reply. `created` in seconds.
+    """The fields that are the same in every chunk of one reply. `created` in seconds.
 
-    `is_temporary`: the upstream keeps no conversation, so its ids are not given out.
-    `may_call`: functions are offered, so that a call may come and no text.
-    `is_legacy_call`: a call is told as `function_call`, the form before `tool_calls`.
+    `is_temporary`: the upstream keeps no conversation, so its ids are not sent. `may_call`:
+    functions are offered, so a call may come instead of text. `is_legacy_call`: a call is sent as
+    `function_call`, the form before `tool_calls`.
     """
 
     id: str
@@ -77,13 +79,13 @@ def chat_usage(counts: TokenCounts) -> Usage:
 
 
 def finish_reason_of(gathered: Gathered) -> FinishReason:
-    """Return why a complete answer ended; `stop` where it is not known."""
+    """Return the finish reason of a complete answer; `stop` where it is unknown."""
     reason = gathered.ended.finish_reason if gathered.ended else None
     return cast(FinishReason, reason or "stop")
 
 
 def collect(gathered: Gathered, meta: ReplyMeta, counts: TokenCounts) -> ChatCompletion:
-    """Return the whole reply; what the chunks of a stream add up to (spec 6.3)."""
+    """Return the whole reply, equal to the sum of a stream's chunks (spec 6.3)."""
     functions = [CalledFunction(call.name, call.arguments) for call in gathered.calls]
     calls = [
         ToolCall(call.id, function)
@@ -121,9 +123,9 @@ def _finish_reason(gathered: Gathered, meta: ReplyMeta) -> FinishReason:
 class ChatChunks:
     """The events of one streamed answer; one instance per answer.
 
-    `opening` has the role, and is what the stream begins with: with an empty text, unless a call
-    may follow, before which some readers would make a part of it. An event of text is the event
-    with no text, made once, with the text put into its place.
+    `opening` is the first event, with the role. It has an empty text too, unless a call may follow:
+    some readers would make a content part of it. An event of text is encoded once with an empty
+    text, into which each text is inserted.
     """
 
     def __init__(self, meta: ReplyMeta) -> None:
@@ -146,11 +148,11 @@ class ChatChunks:
         return b"".join(self._texts(self._content, text))
 
     def gather(self, pieces: list[Rendered]) -> None:
-        """Take pieces whose events are out."""
+        """Note pieces whose events have been sent."""
         self.gathered.feed_batch(pieces)
 
     def feed_batch(self, batch: Iterable[Rendered]) -> bytes:
-        """Return the events of a batch; neighbours of one kind share a chunk."""
+        """Return the events of a batch; neighbouring pieces of one kind share a chunk."""
         frames: list[bytes] = []
         run: list[str] = []
         opening = self._content
@@ -177,7 +179,7 @@ class ChatChunks:
         return b"".join([*frames, *self._texts(opening, "".join(run))])
 
     def _call_events(self, piece: FunctionCallStarted | FunctionArguments) -> list[bytes]:
-        """Return the increments of a call: its id, type and name once, then its arguments."""
+        """Return the events of a call: first its id, type and name, then its arguments."""
         if isinstance(piece, FunctionCallStarted):
             function = FunctionDelta("", piece.name)
             calls = [ToolCallDelta(piece.index, function, piece.call_id, "function")]
@@ -189,7 +191,7 @@ class ChatChunks:
         return [self._event(ChatDelta(tool_calls=[call])) for call in calls]
 
     def keep_alive(self) -> bytes:
-        """Return an empty delta, for silence."""
+        """Return an empty delta, as a keep-alive."""
         return self._keep_alive
 
     def fail(self, failure: Failure) -> bytes:
@@ -197,7 +199,7 @@ class ChatChunks:
         return error_frame(failure)
 
     def finish(self, counts: TokenCounts | None) -> bytes:
-        """Return all that ends a complete answer; the usage only if the caller asked for it."""
+        """Return the end of a complete answer; the usage only if the caller asked for it."""
         gathered, meta = self.gathered, self._meta
         names = gathered.names(is_temporary=meta.is_temporary)
         links, room = fitting_links(gathered)
@@ -207,7 +209,7 @@ class ChatChunks:
         extras: dict[str, Any] = {**names, **links}
         frames = [event_of(structs.replace(self._chunk, choices=[choice], **extras))]
         if counts is not None:
-            # The last chunk is where a caller looks for the ids, so this one has them, too.
+            # Callers look for the ids in the last chunk, so it repeats them.
             last = structs.replace(self._chunk, usage=chat_usage(counts), **names)
             frames.append(event_of(last))
         return b"".join([*frames, DONE])
@@ -225,7 +227,7 @@ def event_of(chunk: Struct) -> bytes:
 
 
 def split_at_text(event: bytes) -> tuple[bytes, bytes]:
-    r"""Return what stands before and after the only empty string of an event.
+    r"""Return the bytes before and after the only empty string of an event.
 
     An event of text is these two with the text between them:
     `data: {…"delta":{"content":` + `"Hi"` + `},"finish_reason":null}]}\n\n`.
@@ -235,12 +237,12 @@ def split_at_text(event: bytes) -> tuple[bytes, bytes]:
 
 
 def text_parts(text: str) -> list[str]:
-    """Return text in pieces that one line can hold; none of an empty text."""
+    """Return text in pieces short enough for a line; none for an empty text."""
     return [text[at : at + MAX_TEXT_CHARS] for at in range(0, len(text), MAX_TEXT_CHARS)]
 
 
 def fitting_links(gathered: Gathered) -> tuple[dict[str, list[Link]], int]:
-    """Return as many links as one line can hold, pictures first, and the room left in bytes."""
+    """Return as many links as fit into a line, pictures first, and the room left in bytes."""
     links, room = {}, MAX_EXTRAS_BYTES
     for name, found in gathered.links().items():
         links[name], room = fitting(found, room)

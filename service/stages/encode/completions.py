@@ -1,6 +1,6 @@
 """Rendered -> bytes for the caller: the legacy `text_completion` object, streamed or whole.
 
-Framing is that of `chat.py`. What was thought has no place in this form and is left out.
+The framing is that of `chat.py`. Reasoning has no field in this form and is left out.
 """
 
 from collections.abc import Iterable
@@ -46,7 +46,7 @@ def completion(
 
 
 class CompletionChunks:
-    """The events of one streamed completion; `echo` is what it begins with."""
+    """The events of one streamed completion; it begins with `echo`."""
 
     def __init__(self, meta: ReplyMeta, echo: str = "") -> None:
         self.gathered = Gathered()
@@ -59,7 +59,7 @@ class CompletionChunks:
         self.opening = self.text(echo) or self._keep_alive
 
     def keep_alive(self) -> bytes:
-        """Return an empty text, for silence."""
+        """Return an event with an empty text, as a keep-alive."""
         return self._keep_alive
 
     def text(self, text: str) -> bytes:
@@ -67,11 +67,11 @@ class CompletionChunks:
         return b"".join([self._start + to_json(part) + self._end for part in text_parts(text)])
 
     def gather(self, pieces: list[Rendered]) -> None:
-        """Take pieces whose events are out."""
+        """Note pieces whose events have been sent."""
         self.gathered.feed_batch(pieces)
 
     def feed_batch(self, batch: Iterable[Rendered]) -> bytes:
-        """Return the events of a batch; its texts share one."""
+        """Return the events of a batch; its texts share one event."""
         texts = []
         for piece in batch:
             self.gathered.feed(piece)
@@ -80,7 +80,7 @@ class CompletionChunks:
         return self.text("".join(texts))
 
     def finish(self, counts: TokenCounts | None) -> bytes:
-        """Return all that ends a complete answer; the usage only if the caller asked for it."""
+        """Return the end of a complete answer; the usage only if the caller asked for it."""
         links, _ = fitting_links(self.gathered)
         names = self.gathered.names(is_temporary=self._meta.is_temporary)
         extras: dict[str, Any] = {**names, **links}

@@ -1,4 +1,4 @@
-"""What an answer adds up to, for every dialect: its text, citations, links, calls, and its end."""
+"""Sums up an answer for every dialect: its text, citations, links, calls, and its end."""
 
 from collections.abc import Iterable
 
@@ -24,7 +24,7 @@ _MAX_FACT_CHARS = 256  # real ids are 36 long
 
 
 class FunctionCall(Struct, frozen=True):
-    """A whole call of a function of the caller's; `arguments` is JSON text, or a custom tool's."""
+    """A complete call of one of the caller's functions; `arguments` is JSON text, or plain input."""
 
     id: str
     name: str
@@ -32,7 +32,7 @@ class FunctionCall(Struct, frozen=True):
 
 
 class _Call:
-    """A call under way, whose arguments come in pieces."""
+    """An open call, whose arguments arrive in pieces."""
 
     def __init__(self, started: FunctionCallStarted) -> None:
         self.started = started
@@ -40,7 +40,7 @@ class _Call:
 
 
 class Gathered:
-    """All that was rendered so far of one answer."""
+    """The sum of all that was rendered so far of one answer."""
 
     def __init__(self) -> None:
         self.facts = TurnFacts()
@@ -49,7 +49,7 @@ class Gathered:
         self._content_chars = 0
         self._reasoning = Pieces()
         self._refusal = Pieces()
-        self.usage: UsageKnown | None = None  # as the upstream told it
+        self.usage: UsageKnown | None = None  # the upstream's own counts
         self._places: dict[int, tuple[int, int]] = {}  # slot -> range in the content
         self._annotations: dict[tuple[int, str], Annotation] = {}  # by slot and URL
         self._links: dict[AssetKind, list[Link]] = {kind: [] for kind in AssetKind}
@@ -63,17 +63,17 @@ class Gathered:
 
     @property
     def partial(self) -> str:
-        """The text that a failed answer had: what went out, else what was held back and refused."""
+        """The text of a failed answer: what was sent, else what was held back and refused."""
         return self.content or (self.spent[-1].received if self.spent else "")
 
     @property
     def reasoning(self) -> str:
-        """The text of what was thought."""
+        """The reasoning text."""
         return self._reasoning.joined()
 
     @property
     def refusal(self) -> str:
-        """The words with which the model refused."""
+        """The text of the refusal."""
         return self._refusal.joined()
 
     @property
@@ -86,7 +86,7 @@ class Gathered:
 
     @property
     def annotations(self) -> list[Annotation]:
-        """One `url_citation` for each source of each place, in the order of the text."""
+        """One `url_citation` for each source of each place, in text order."""
         whole = [one for one in self._annotations.values() if self._has(one.url_citation)]
         return sorted(whole, key=lambda one: one.url_citation.start_index)
 
@@ -122,7 +122,7 @@ class Gathered:
                 self._take_native(piece)
 
     def _take_native(self, piece: NativeRendered) -> None:
-        """Take a piece of an answer of items; which item it is of makes no difference here."""
+        """Take a piece of a typed item; the item itself does not matter here."""
         match piece:
             case RefusalText(text):
                 self._refusal.add(text)
@@ -140,10 +140,10 @@ class Gathered:
             self.feed(piece)
 
     def names(self, *, is_temporary: bool) -> dict[str, str]:
-        """Return the turn's names that are known, by the fields of `TurnNames`.
+        """Return the turn's known names, by the fields of `TurnNames`.
 
         Args:
-            is_temporary: the upstream keeps no conversation, so its ids are not given out.
+            is_temporary: the upstream keeps no conversation, so its ids are not sent.
         """
         known = {"upstream_model": self.facts.upstream_model}
         if not is_temporary:
@@ -159,7 +159,7 @@ class Gathered:
         return {name: self._links[kind] for name, kind in fields.items() if self._links[kind]}
 
     def _has(self, cited: CitedUrl) -> bool:
-        """Return whether the text that a citation stands in went out, and was not cut off."""
+        """Tell whether the text around a citation was sent, and not cut off."""
         return cited.end_index <= self._content_chars
 
     def _add(self, text: str) -> None:
@@ -168,7 +168,7 @@ class Gathered:
 
     def _cite(self, slot: int, sources: tuple[Source, ...]) -> None:
         if slot not in self._places:
-            return  # cut off with the text it stood in
+            return  # cut off with its text
         start, end = self._places[slot]
         for source in sources:
             if source.url:

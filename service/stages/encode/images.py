@@ -1,4 +1,4 @@
-"""Pictures on order -> the events of a streamed answer (spec 9, openai-wire 7).
+"""Rendered pictures -> the events of a streamed image generation (spec 9, openai-wire 7).
 
 event: image_generation.completed
 data: {"type":"image_generation.completed","b64_json":"iVBO…","created_at":1700000000,…}
@@ -27,7 +27,7 @@ from service.vocabulary.wire import error_of, shortened, to_json
 
 
 class PictureShown(Struct, frozen=True):
-    """A picture that goes out: done, with the tokens of its turn, or a preview by its number.
+    """A picture to send: a finished one with the tokens of its turn, or a numbered preview.
 
     `format` is the last word of its media type, such as `png`.
     """
@@ -42,15 +42,15 @@ ImagePiece = PictureShown | TurnFacts | TurnEnded
 
 
 class ImageEvents:
-    """The events of one order; silence is filled with comments only.
+    """The events of one order; keep-alives are comments only.
 
     Args:
         created: the time of the order, in seconds since 1970.
-        size: as it was asked for.
+        size: as requested.
         is_edit: pictures were made from others.
     """
 
-    opening = PING  # a head by itself would wait for what follows it
+    opening = PING  # else the head would be sent only with the first event
 
     def __init__(self, created: int, size: str, *, is_edit: bool) -> None:
         self.gathered = Gathered()
@@ -60,16 +60,16 @@ class ImageEvents:
         self._completed = EditCompleted if is_edit else GenerationCompleted
 
     def keep_alive(self) -> bytes:
-        """Return a comment: there is no event that says nothing."""
+        """Return a comment, since this API has no event without content."""
         return PING
 
     def text(self, text: str) -> bytes:
-        """Return nothing: words beside pictures have no event."""
+        """Return nothing, since text beside pictures has no event."""
         del text
         return b""
 
     def gather(self, pieces: list[Rendered]) -> None:
-        """Do nothing, likewise."""
+        """Do nothing, for the same reason."""
 
     def feed_batch(self, batch: Iterable[ImagePiece]) -> bytes:
         """Return the events of a batch."""
@@ -82,7 +82,7 @@ class ImageEvents:
         return b"".join(frames)
 
     def finish(self, counts: TokenCounts | None) -> bytes:
-        """Return nothing: the last picture is the end."""
+        """Return nothing, since the last picture is the end."""
         del counts
         return b""
 

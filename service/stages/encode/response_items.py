@@ -1,4 +1,4 @@
-"""The kinds of output items of a response, each with the events that tell of it (openai-wire 8)."""
+"""The output items of a response by kind, each with its events (openai-wire 8)."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ Events = list[NumberedEvent]
 
 
 class Item:
-    """One item; its events name it by `id` and `index`."""
+    """One item; its events refer to it by `id` and `index`."""
 
     def __init__(self, item_id: str, index: int) -> None:
         self.id = item_id
@@ -60,32 +60,32 @@ class Item:
         raise NotImplementedError
 
     def added(self) -> OutputItemAdded:
-        """Return the event of its beginning."""
+        """Return the event of the item's beginning."""
         return OutputItemAdded(output_index=self.index, item=self.record())
 
     def done(self) -> OutputItemDone:
-        """Return the event of its end."""
+        """Return the event of the item's end."""
         return OutputItemDone(output_index=self.index, item=self.record())
 
 
 class GrowingItem(Item):
-    """An item whose text comes in pieces."""
+    """An item whose text arrives in pieces."""
 
     def closed(self) -> Events:
-        """Return the events of its end; its status is set before."""
+        """Return the events of its end; set its status first."""
         raise NotImplementedError
 
     def grow(self, text: str) -> Events:
-        """Take text, and return its events."""
+        """Add text, and return its events."""
         raise NotImplementedError
 
     def still(self) -> NumberedEvent | None:
-        """Return an event that adds nothing, for a sign of life; None where nothing grows yet."""
+        """Return an event without content, as a keep-alive; None where no text is growing."""
         raise NotImplementedError
 
 
 class _Part:
-    """A part of an item under way; `kind` tells parts of different forms apart."""
+    """A part of an open item; `kind` distinguishes parts of different forms."""
 
     def __init__(self, index: int, kind: type[Struct]) -> None:
         self.index = index
@@ -104,11 +104,15 @@ class _Part:
 
 
 class ReasoningItem(GrowingItem):
-    """What was thought: summaries or the very words, and what only the back end can read."""
+    """Reasoning: summaries or the full text, and its encrypted form.
 
-    def __init__(self, item_id: str, index: int) -> None:
+    The latter is sent only where `shows_sealed` is set.
+    """
+
+    def __init__(self, item_id: str, index: int, *, shows_sealed: bool = False) -> None:
         super().__init__(item_id, index)
         self.sealed = ""
+        self._shows_sealed = shows_sealed
         self._parts: list[_Part] = []
         self._is_open = False  # the last part
 
@@ -120,6 +124,7 @@ class ReasoningItem(GrowingItem):
             self.status,
             [SummaryText(part.text) for part in self._parts if part.kind is SummaryText],
             words or UNSET,
+            self.sealed if self.sealed and self._shows_sealed else UNSET,
         )
 
     @override
@@ -137,7 +142,7 @@ class ReasoningItem(GrowingItem):
         return self._delta("") if self._is_open else None
 
     def begin_part(self, *, is_summary: bool) -> Events:
-        """Begin a summary, or the very words, and return the events of it."""
+        """Begin a summary or the full text, and return its events."""
         events = self._close_part()
         kind = SummaryText if is_summary else ReasoningWords
         index = sum(part.kind is kind for part in self._parts)
@@ -177,11 +182,11 @@ class ReasoningItem(GrowingItem):
 
 
 class MessageItem(GrowingItem):
-    """What the model says: text with the citations that stand in it, or a refusal."""
+    """A message of the model: text with its citations, or a refusal."""
 
     def __init__(self, item_id: str, index: int, phase: str = "") -> None:
         super().__init__(item_id, index)
-        self.chars = 0  # of text, refusals apart
+        self.chars = 0  # of text, without refusals
         self.phase = phase
         self._parts: list[_Part] = []
 
@@ -204,11 +209,11 @@ class MessageItem(GrowingItem):
         return self._delta("") if self._parts else None
 
     def refuse(self, text: str) -> Events:
-        """Take words of a refusal, and return their events."""
+        """Add text of a refusal, and return its events."""
         return self._extend(OutputRefusal, text)
 
     def cite(self, url: str, title: str, start: int, end: int) -> Events:
-        """Annotate a range of the text, and return the event that says so."""
+        """Annotate a range of the text, and return its event."""
         part = next((part for part in self._parts if part.kind is OutputText), None)
         if part is None:
             return []
@@ -261,12 +266,12 @@ def _content(part: _Part) -> OutputText | OutputRefusal:
 
 
 def _pieces(text: str) -> list[str]:
-    """Return text in pieces that one line can hold; none of an empty text."""
+    """Return text in pieces short enough for a line; none for an empty text."""
     return [text[at : at + MAX_TEXT_CHARS] for at in range(0, len(text), MAX_TEXT_CHARS)]
 
 
 class CallItem(GrowingItem):
-    """A call of a function of the caller's; its text is the JSON of the arguments."""
+    """A call of one of the caller's functions; its text is the JSON of the arguments."""
 
     def __init__(self, item_id: str, index: int, call_id: str, function: Function) -> None:
         super().__init__(item_id, index)
@@ -303,7 +308,7 @@ class CallItem(GrowingItem):
         return self.delta("")
 
     def delta(self, text: str) -> NumberedEvent:
-        """Return the event that adds this text."""
+        """Return the event for a piece of text."""
         return ArgumentsDelta(item_id=self.id, output_index=self.index, delta=text)
 
 

@@ -1,8 +1,8 @@
-"""Rendered -> the output of a response, item by item, and the events that tell of it (openai-wire 8).
+"""Rendered -> the output items of a response, with their events (openai-wire 8).
 
-One text is open at a time; what is of another kind closes it, unless the upstream names its items
-itself. Calls, pictures and uses of tools may be open beside it. Item ids are made of the response's
-own id, so that an item can be found again by its id alone.
+One text is open at a time, and a piece of another kind closes it, unless the upstream states its
+items itself. Calls, pictures and uses of tools may be open beside it. Item ids are derived from the
+response's id, so that an item can be found by its id alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -58,26 +58,33 @@ _COMPLETE_REASONS = ("stop", "tool_calls")
 
 
 def response_of(item_id: str) -> str:
-    """Return the id of the response that an item id is made of; anything, if it is none of ours."""
+    """Return the id of the response in an item's id; of a foreign id, any text."""
     return RESPONSE_PREFIX + item_id.partition("_")[2][:-_INDEX_DIGITS]
 
 
 class OutputItems:
-    """The output of one response; each method returns the events it makes.
+    """The output of one response; each method returns its events.
 
     Args:
-        response_id: what the ids of the items are made of.
-        pictures: the content of pictures in base64, by their URL, as far as it is
-            known when a picture is fed.
-        functions: that may be called; their namespaces are told, and which are custom tools.
+        response_id: from which the ids of the items are derived.
+        pictures: the content of pictures in base64 by URL, as far as known when a
+            picture is fed.
+        functions: the callable functions, for their namespaces and custom tools.
+        shows_sealed: the caller wants encrypted reasoning.
     """
 
     def __init__(
-        self, response_id: str, pictures: Mapping[str, str], functions: Iterable[Function] = ()
+        self,
+        response_id: str,
+        pictures: Mapping[str, str],
+        functions: Iterable[Function] = (),
+        *,
+        shows_sealed: bool = False,
     ) -> None:
         self._stem = response_id.removeprefix(RESPONSE_PREFIX)
         self._pictures = pictures
         self._functions = {function.name: function for function in functions}
+        self._shows_sealed = shows_sealed
         self._items: list[Item] = []
         self._open: MessageItem | ReasoningItem | None = None
         self._calls: dict[int, CallItem] = {}  # open ones, by their index among calls
@@ -88,12 +95,12 @@ class OutputItems:
 
     @property
     def output(self) -> list[OutputItem]:
-        """All items as they are now, without what is sealed."""
+        """All items as they are now."""
         return [item.record() for item in self._items]
 
     @property
     def sealed(self) -> dict[str, str]:
-        """What of the reasoning only the back end can read, by the ids of the items."""
+        """The encrypted reasoning, by item id."""
         found = [item for item in self._items if isinstance(item, ReasoningItem)]
         return {item.id: item.sealed for item in found if item.sealed}
 
@@ -104,7 +111,7 @@ class OutputItems:
 
     # One branch for each kind of piece: a table, split only at the cost of finding a kind.
     def feed(self, piece: Rendered) -> Events:  # noqa: C901, PLR0911 - see above
-        """Take one piece."""
+        """Return the events of one piece."""
         match piece:
             case ContentText(text):
                 return self._say(MessageItem, text)
@@ -130,12 +137,12 @@ class OutputItems:
 
     # As above.
     def _native(self, piece: NativeRendered) -> Events:  # noqa: C901, PLR0911, PLR0912 - see above
-        """Take a piece that names the item it belongs to."""
+        """Return the events of a piece that names its item."""
         match piece:
             case MessageStarted(phase):
                 return self._begin(MessageItem(*self._next("msg"), phase))
             case ReasoningStarted():
-                return self._begin(ReasoningItem(*self._next("rs")))
+                return self._begin(self._new(ReasoningItem))
             case ReasoningPart():
                 return self._think(piece)
             case TextAnnotated():
@@ -156,7 +163,7 @@ class OutputItems:
                 assert_never(piece)
 
     def close(self, status: ItemStatus = "completed") -> Events:
-        """Close what is open, in order; what no event has ended is as incomplete as its answer."""
+        """Close all open items in order; those without an end are as incomplete as the answer."""
         events = self._close_text(status)
         for index in list(self._calls):
             events += self._close_call(index, status)
@@ -175,10 +182,15 @@ class OutputItems:
         return events + self._open.grow(text) if self._open else events
 
     def _speaking(self, kind: type[MessageItem | ReasoningItem]) -> Events:
-        """Begin an item of this kind unless one is open."""
+        """Open an item of this kind unless one is open."""
         if isinstance(self._open, kind):
             return []
-        return self._begin(kind(*self._next("msg" if kind is MessageItem else "rs")))
+        return self._begin(self._new(kind))
+
+    def _new(self, kind: type[MessageItem | ReasoningItem]) -> MessageItem | ReasoningItem:
+        if kind is MessageItem:
+            return MessageItem(*self._next("msg"))
+        return ReasoningItem(*self._next("rs"), shows_sealed=self._shows_sealed)
 
     def _begin(self, item: MessageItem | ReasoningItem) -> Events:
         events = self._close_text("completed")
@@ -224,21 +236,21 @@ class OutputItems:
 
     def _cited_text(self, slot: int, text: str, sources: tuple[Source, ...]) -> Events:
         events = self._say(MessageItem, text)
-        if isinstance(self._open, MessageItem):  # else it was removed before any text: of nothing
+        if isinstance(self._open, MessageItem):  # else it was removed, before any text
             end = self._open.chars
             self._places[slot] = (self._open, end - len(text), end)
         return events + self._cite(slot, sources)
 
     def _cite(self, slot: int, sources: tuple[Source, ...]) -> Events:
         if slot not in self._places:
-            return []  # cut off with the text it stood in
+            return []  # cut off with its text
         message, start, end = self._places[slot]
         events: Events = []
         for source in sources:
             if source.url and (slot, source.url) not in self._cited:
                 self._cited.add((slot, source.url))
                 events += message.cite(source.url, source.title, start, end)
-        # What comes later than the end of its item is only in the output of the last event.
+        # A citation after the end of its item appears only in the last event's output.
         return events if message is self._open else []
 
     def _annotate(self, piece: TextAnnotated) -> Events:
@@ -268,7 +280,7 @@ class OutputItems:
         return self._close_text("completed")
 
     def _picture(self, asset: AssetLinked) -> Events:
-        """End a picture that was told of before, or tell of one that comes whole."""
+        """End a picture that was announced, or add one that arrives whole."""
         number = asset.facts.number if asset.facts else None
         picture = self._drawn.pop(number, None) if number is not None else None
         events: Events = []

@@ -1,8 +1,8 @@
 """Rendered -> bytes for the caller: the events of a streamed response, or the response object.
 
-`event:` equals the `type` of the data and `sequence_number` counts from 0
-(openai-wire 8); framing is otherwise that of `chat.py`. Events that carry a whole
-text or picture by their type are as long as it is; all others keep to one short line.
+`event:` equals the `type` of the data, and `sequence_number` counts from 0 (openai-wire 8);
+otherwise the framing is that of `chat.py`. Events that have to contain a whole text or picture are
+as long as it is; all others are one short line.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,7 +38,7 @@ from service.vocabulary.requests import Function
 from service.vocabulary.wire import error_of, shortened, to_json
 
 CANCELLED_CODE = "response_cancelled"
-# What ends a response whose caller wanted no more of it.
+# The end of a response that its caller cancelled.
 CANCELLED = endings.GONE.ended(
     failure=Failure(400, "This response was cancelled.", "invalid_request_error", CANCELLED_CODE)
 )
@@ -49,15 +49,16 @@ _INCOMPLETE: dict[str | None, IncompleteDetails] = {
 
 
 class ResponseEvents:
-    """One response; `opening` is what its stream begins with.
+    """One response; its stream begins with `opening`.
 
-    Content of pictures, in base64 by URL, is put into `pictures` before their batch
-    is fed, and the time of the end into `completed_at`, in seconds since 1970.
+    Before a batch is fed, the content of its pictures, in base64 by URL, has to be in `pictures`,
+    and before the last one the time of the end in `completed_at`, in seconds since 1970.
 
     Args:
-        begun: the response as it is before anything has come.
-        functions: that may be called.
-        is_temporary: the upstream keeps no conversation, so its ids are not given out.
+        begun: the response before anything has arrived.
+        functions: the callable functions.
+        is_temporary: the upstream keeps no conversation, so its ids are not sent.
+        shows_sealed: the caller wants encrypted reasoning.
     """
 
     def __init__(
@@ -66,16 +67,17 @@ class ResponseEvents:
         functions: Iterable[Function] = (),
         *,
         is_temporary: bool = False,
+        shows_sealed: bool = False,
     ) -> None:
         self.gathered = Gathered()
         self.pictures: dict[str, str] = {}
         self.completed_at: int | None = None
         self._begun = begun
         self._is_temporary = is_temporary
-        self._items = OutputItems(begun.id, self.pictures, functions)
+        self._items = OutputItems(begun.id, self.pictures, functions, shows_sealed=shows_sealed)
         self._failure: Failure | None = None
         self._sequence_number = 0
-        # A caller's own long instructions or tools are no reason for a line nobody can read.
+        # Long instructions or tools of the caller's must not make an unreadably long line.
         is_long = len(to_json(begun)) > MAX_EXTRAS_BYTES
         self._line = structs.replace(begun, instructions=None, tools=[]) if is_long else begun
         self.opening = self._lifecycle(ResponseCreated) + self._lifecycle(ResponseInProgress)
@@ -90,12 +92,17 @@ class ResponseEvents:
             return "in_progress"
         return "incomplete" if ended.finish_reason in _INCOMPLETE else "completed"
 
+    @property
+    def sealed(self) -> dict[str, str]:
+        """What of the reasoning only the upstream can read, by the ids of the items."""
+        return self._items.sealed
+
     def response(self, counts: TokenCounts | None = None) -> ModelResponse:
         """Return the response object as it is now."""
         return self._as_now(self._begun, counts)
 
     def keep_alive(self) -> bytes:
-        """Return an empty delta for silence; a repeated `in_progress` where nothing grows."""
+        """Return an empty delta as a keep-alive; another `in_progress` where no text is growing."""
         growing = self._items.open_item
         still = growing.still() if growing else None
         return self._frame(still) if still else self._lifecycle(ResponseInProgress)
@@ -105,11 +112,11 @@ class ResponseEvents:
         return b"".join([self._frame(event) for event in self._events(batch)])
 
     def text(self, text: str) -> bytes:
-        """Return the events of text, which is numbered and gathered at once."""
+        """Return the events of text, which are numbered and gathered at once."""
         return self.feed_batch([ContentText(text)])
 
     def gather(self, pieces: list[Rendered]) -> None:
-        """Do nothing: `text` has taken all of it."""
+        """Do nothing, since `text` has gathered everything."""
 
     def take_batch(self, batch: Iterable[Rendered]) -> None:
         """Take a batch of a response that is not streamed."""
@@ -117,18 +124,18 @@ class ResponseEvents:
             pass
 
     def finish(self, counts: TokenCounts | None) -> bytes:
-        """Return the event that ends a response which did not fail."""
+        """Return the last event of a response that did not fail."""
         is_whole = self.status == "completed"
         return self._lifecycle(ResponseCompleted if is_whole else ResponseIncomplete, counts)
 
     def fail(self, failure: Failure) -> bytes:
-        """Return the events that end a failed or cancelled response; its output stays in it.
+        """Return the last events of a failed or cancelled response; its output stays in it.
 
-        A failed one is told twice, as `response.failed` and as `error`: readers know either.
+        A failure is sent twice, as `response.failed` and as `error`, since readers look at either.
         """
         self._failure = failure
         closing = b"".join([self._frame(event) for event in self._items.close("incomplete")])
-        if self.status == "cancelled":  # no kind of event is for it; readers raise at a failed one
+        if self.status == "cancelled":  # it has no event; readers raise at a failed one
             return closing + self._lifecycle(ResponseIncomplete)
         failed = self._lifecycle(ResponseFailed)
         error = error_of(shortened(failure)).error

@@ -1,4 +1,4 @@
-"""Output items of what the upstream does by itself: pictures, searches, uses of other tools (openai-wire 8)."""
+"""Output items of the upstream's own tools: pictures, searches, other tools (openai-wire 8)."""
 
 from typing import Any, cast, get_args
 
@@ -27,14 +27,14 @@ from service.vocabulary.rendered import AssetLinked
 
 
 class PictureItem(Item):
-    """A picture; its content, in base64, and its link come at its end."""
+    """A picture; its content, in base64, and its link arrive at its end."""
 
     def __init__(self, item_id: str, index: int) -> None:
         super().__init__(item_id, index)
         self._asset: AssetLinked | None = None
         self._result: str | None = None
         self._is_failed = False
-        self._told: list[type[NumberedEvent]] = []  # steps, in order
+        self._told: list[type[NumberedEvent]] = []  # states sent, in order
 
     @override
     def record(self) -> ImageGenerationCall:
@@ -54,7 +54,7 @@ class PictureItem(Item):
         )
 
     def step(self, name: str) -> Events:
-        """Return the event that it has come so far; each comes once, and none after a later one."""
+        """Return the event of a state; each is sent once, and never after a later one."""
         kind = _PICTURE_STEPS.get(name)
         if kind is None or self._told[-1:] == [PictureCompleted] or kind in self._told:
             return []
@@ -62,7 +62,7 @@ class PictureItem(Item):
         return [kind(item_id=self.id, output_index=self.index)]
 
     def preview(self, index: int, content: str) -> Events:
-        """Return the event that shows it as far as it is drawn."""
+        """Return the event of a preview."""
         partial = PicturePartial(
             item_id=self.id,
             output_index=self.index,
@@ -72,7 +72,7 @@ class PictureItem(Item):
         return [partial]
 
     def finished(self, asset: AssetLinked, result: str | None) -> Events:
-        """Return the events of its end, the last of which has the picture."""
+        """Return the events of its end; the last one has the picture."""
         self._asset, self._result, self.status = asset, result, "completed"
         steps = [event for name in _PICTURE_STEPS for event in self.step(name)]
         return [*steps, self.done()]
@@ -84,7 +84,7 @@ class PictureItem(Item):
 
 
 class ToolItem(Item):
-    """The use of a tool of the back end's, as it tells of it; only the id is ours."""
+    """The use of one of the back end's tools, as it reports it; only the id is the gateway's."""
 
     def __init__(self, item_id: str, index: int, item: dict[str, Any]) -> None:
         super().__init__(item_id, index)
@@ -102,18 +102,18 @@ class ToolItem(Item):
         )
 
     def step(self, name: str) -> Events:
-        """Return the event that it has come so far, if the API has one for it."""
+        """Return the event of a state, if the API has one for it."""
         kind = _SEARCH_STEPS.get(name) if self._item.get("type") == "web_search_call" else None
         return [kind(item_id=self.id, output_index=self.index)] if kind else []
 
     def finished(self, item: dict[str, Any] | None, status: ItemStatus) -> Events:
-        """Return the event of its end, with all that the back end has told of it, if it has."""
+        """Return the event of its end, with the complete item if the back end sent it."""
         self._item = item or self._item
         self.status = status
         return [self.done()]
 
     def _status(self) -> str:
-        """Return the status that was told, unless it has come to its end since."""
+        """Return the reported status, unless the item has ended since."""
         told = self._item.get("status")
         is_over = self.status != "in_progress" and told in ("in_progress", "searching", None)
         return self.status if is_over or not isinstance(told, str) else told

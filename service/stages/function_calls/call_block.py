@@ -1,4 +1,4 @@
-"""One place in a model's text where functions are called, from its opening to its end."""
+"""One place in a model's text that calls functions, from its opening to its end."""
 
 import re
 from typing import Any
@@ -17,11 +17,11 @@ TAG, END_TAG = "<tool_call>", "</tool_call>"
 FENCE = "```"
 FENCE_LINE = re.compile(r"```[\w+-]{0,20}[ \t]{0,16}\r?\n\s{0,64}")
 FENCE_LINE_PART = re.compile(r"`{1,2}|```[\w+-]{0,20}[ \t]{0,16}(?:\r|\r?\n\s{0,64})?")
-MAX_BLOCK_CHARS = 1_000_000  # longer ones are no calls
+MAX_BLOCK_CHARS = 1_000_000  # a longer one is no call
 _MAX_JUNK_CHARS = 500  # between the JSON of a call and its end tag
-_MAX_BARE_CHARS = 10_000  # between tags that have no JSON between them
+_MAX_BARE_CHARS = 10_000  # between tags without JSON in between
 
-_OUTSIDE = re.compile(r'["{}\[\]<]')  # of a string
+_OUTSIDE = re.compile(r'["{}\[\]<]')  # significant characters outside of a string
 _INSIDE = re.compile(r'["\\]')
 _NAMED = re.compile(r'"(?:recipient_)?name"\s*:\s*"(?:functions\.)?([^"]+)"')
 _TOKEN = re.compile(
@@ -37,7 +37,7 @@ class PlainText(Struct, frozen=True, gc=False):
 
 
 class CallBlock(Struct, frozen=True):
-    """A place where functions are called: the calls, or the problem for which there are none."""
+    """A place that calls functions: the calls, or the problem with them."""
 
     text: str
     calls: tuple[WrittenCall, ...]
@@ -45,7 +45,7 @@ class CallBlock(Struct, frozen=True):
 
 
 class Opening(Struct, frozen=True):
-    """The start of a block: where its content begins, and what is open there."""
+    """The start of a block: the place of its content, and the open tags and fences."""
 
     end: int
     is_tagged: bool
@@ -53,13 +53,13 @@ class Opening(Struct, frozen=True):
 
 
 class _JsonEnd:
-    """Finds the end of a JSON object or array by its brackets outside of strings."""
+    """Finds the end of a JSON object or array by counting brackets outside of strings."""
 
     def __init__(self) -> None:
         self._depth = 0
         self._is_string = False
         self._is_escaped = False
-        self.is_broken = False  # by a tag outside of strings
+        self.is_broken = False  # by a tag outside of a string
 
     def feed(self, text: str, at: int) -> int:
         """Return the place after the end, or -1 while there is none."""
@@ -94,7 +94,7 @@ class _JsonEnd:
 
 
 class Block:
-    """One block from behind its opening to its end."""
+    """One block, read from after its opening to its end."""
 
     def __init__(self, raw: str, opening: Opening, names: frozenset[str]) -> None:
         self.is_over = False
@@ -104,9 +104,9 @@ class Block:
         self._is_tagged = self._is_tag_open = opening.is_tagged
         self._fences = int(opening.has_fence)
         self._value: _JsonEnd | None = None
-        self._parts: list[str] = []  # of the value that is being read
+        self._parts: list[str] = []  # of the JSON value being read
         self._values: list[str] = []
-        self._is_fresh = True  # nothing was read since the tag
+        self._is_fresh = True  # nothing but the tag has been read
         self._is_broken = False
 
     @property
@@ -116,11 +116,11 @@ class Block:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the text ended within its JSON."""
+        """Whether the text ended inside its JSON."""
         return self._value is not None
 
     def feed(self, text: str, at: int, *, is_final: bool) -> int:
-        """Take text from a place on; return where it goes on, in this block or behind it."""
+        """Read text from a place on; return the place to continue, in this block or after it."""
         start = at
         text = text[: at + MAX_BLOCK_CHARS - self._size]
         while not self.is_over and at < len(text):
@@ -137,12 +137,12 @@ class Block:
         return at
 
     def result(self) -> PlainText | CallBlock:
-        """Return what the block turned out to be, once it is over."""
+        """Return the finished block as text or as calls."""
         if self._is_broken or self.is_cut:
             return self._unread("the JSON is not complete")
         if self._is_tagged and not self._values:
             if self._is_tag_open:
-                return PlainText(self.raw)  # the tag was mentioned, not used
+                return PlainText(self.raw)  # the tag was only mentioned
             return CallBlock(self.raw, (), "there is no JSON object between the tags")
         try:
             values = [decode(value) for value in self._values]
@@ -159,14 +159,14 @@ class Block:
             return CallBlock(self.raw, (), str(error))
 
     def _unread(self, problem: str) -> PlainText | CallBlock:
-        """Tell JSON that was meant as a call and cannot be read from any other."""
+        """Return unreadable JSON as a problem if it was meant as a call, else as text."""
         is_meant = self._is_tagged or (
             '"arguments"' in self.raw and not self._names.isdisjoint(_NAMED.findall(self.raw))
         )
         return CallBlock(self.raw, (), problem) if is_meant else PlainText(self.raw)
 
     def _read(self, value: _JsonEnd, text: str, at: int) -> int:
-        """Read on in a value; return the place after what was read."""
+        """Read on in a JSON value; return the place after what was read."""
         end = value.feed(text, at)
         if value.is_broken:
             self._is_broken = True
@@ -183,7 +183,7 @@ class Block:
         return end
 
     def _between(self, text: str, at: int, *, is_final: bool) -> int:
-        """Read one mark; return the place after it, or -1 if more text has to tell."""
+        """Read one mark; return the place after it, or -1 if more text is needed."""
         found = _TOKEN.match(text, at)
         if found is None or found.lastgroup is None:
             return -1
@@ -200,14 +200,14 @@ class Block:
         return at
 
     def _turns(self, kind: str) -> bool:
-        """Begin or end what this mark begins or ends here; tell whether it does."""
+        """Open or close what a mark opens or closes; return whether it does."""
         if kind == "end" and self._is_tag_open:
             self._end_tag()
             return True
         if kind == "tag" and self._fences and not self._is_tag_open:
             self._is_tagged = self._is_tag_open = self._is_fresh = True
             return True
-        if kind == "value":  # the tag or the fence is open, else the block were over
+        if kind == "value":  # the tag or the fence is open, otherwise the block would be over
             self._value, self._is_fresh = _JsonEnd(), False
             return True
         return kind == "comma" and self._is_tag_open
@@ -230,7 +230,7 @@ class Block:
         return self._junk(text, at, place, is_final=is_final)
 
     def _junk(self, text: str, at: int, place: int, *, is_final: bool) -> int:
-        """Look past text that does not belong there for the end tag, though not for ever."""
+        """Skip unexpected text before the end tag, within a limit."""
         limit = _MAX_JUNK_CHARS if self._values else _MAX_BARE_CHARS
         window = text[place : place + limit]
         end, tag = window.find(END_TAG), window.find(TAG)
@@ -244,6 +244,6 @@ class Block:
 
 
 def _may_grow(text: str, at: int) -> bool:
-    """Tell whether the end of the text may become one of the marks."""
+    """Tell whether the end of the text may become a mark."""
     rest = text[at : at + len(END_TAG)]
     return any(len(rest) < len(mark) and mark.startswith(rest) for mark in (END_TAG, TAG, FENCE))

@@ -1,7 +1,9 @@
-"""JSON that a model wrote -> the function calls it means, in every shape that models use.
+"""Reads function calls from a model's JSON, in every shape that models use.
 
-The shape asked for is `{"name": …, "arguments": {…}}`; models that were taught another
-one fall back to it: OpenAI's own messages, old and new, and those of ChatGPT's tools.
+    {"name": "get_weather", "arguments": {"city": "Oslo"}}
+
+That is the shape that models are asked for. Those trained on another one fall back to it: OpenAI's
+own messages, old and new, and those of ChatGPT's tools.
 """
 
 import json
@@ -10,12 +12,12 @@ from typing import Any, NoReturn
 
 from msgspec import Struct
 
-# Where a call's arguments stand. A record with one of these and a known name is a call.
+# Keys for the arguments of a call. An object with one of them and a known name is a call.
 _ARGUMENTS = ("arguments", "parameters", "args", "input")
-# Keys that hold whole calls: nothing but a call has them.
+# Keys that contain whole calls; only calls have them.
 _ENVELOPES = ("tool_calls", "function_call", "tool_uses", "tool_call")
 _NAMES = ("name", "recipient_name", "function", "tool")
-NAMESPACE = "functions."  # before the names that ChatGPT's own models know
+NAMESPACE = "functions."  # precedes names in the calls of ChatGPT's own models
 
 
 class WrittenCall(Struct, frozen=True):
@@ -26,14 +28,14 @@ class WrittenCall(Struct, frozen=True):
 
 
 class ShapeError(ValueError):
-    """What was written is no call; the message says why, for the model."""
+    """The JSON is not a call; the message gives the reason, for the model."""
 
 
 def decode(text: str) -> Any:
-    """Return a JSON value; line feeds within strings, which models forget to escape, are let pass.
+    """Return a JSON value; accepts raw line feeds in strings, which models forget to escape.
 
     Raises:
-        ShapeError: it is none.
+        ShapeError: it is not JSON.
     """
     try:
         return json.loads(text, strict=False, parse_constant=_no_constant)
@@ -45,10 +47,10 @@ def decode(text: str) -> Any:
 
 
 def calls_in(value: Any) -> list[WrittenCall]:
-    """Return the calls that a value stands for.
+    """Return the calls in a value.
 
     Raises:
-        ShapeError: it stands for none.
+        ShapeError: it contains none.
     """
     try:
         found = list(_calls(value))
@@ -60,10 +62,10 @@ def calls_in(value: Any) -> list[WrittenCall]:
 
 
 def is_call(value: Any, names: Collection[str]) -> bool:
-    """Tell whether a value that stands by itself in a text is meant as a call.
+    """Tell whether a JSON value in a text is meant as a call.
 
-    A model may well show JSON that has a `name`: only one of these names makes it a
-    call, or a key that nothing else has.
+    A model may show JSON that has a `name`; it is a call only with one of these names, or with a
+    key that only calls have.
     """
     match value:
         case list():
@@ -82,7 +84,7 @@ def is_call(value: Any, names: Collection[str]) -> bool:
 
 
 def _is_schema(value: Any) -> bool:
-    """Tell the schema of arguments, which a model may quote, from arguments."""
+    """Tell whether a value is a schema of arguments, which a model may quote, not arguments."""
     return isinstance(value, dict) and isinstance(value.get("properties"), dict)
 
 
@@ -123,10 +125,10 @@ def _name(record: dict[str, Any]) -> str:
 
 
 def _encode(arguments: dict[str, Any]) -> str:
-    """Return JSON text as OpenAI writes it.
+    """Return JSON text in OpenAI's style.
 
     Raises:
-        ShapeError: a number in it is out of every range.
+        ShapeError: a number in it is out of range.
     """
     try:
         return json.dumps(arguments, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

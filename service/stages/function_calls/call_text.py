@@ -1,9 +1,11 @@
-"""Text of a model -> text for the caller and blocks in which functions are called.
+"""Splits a model's text into text for the caller and blocks that call functions.
 
-A call is JSON between `<tool_call>` and `</tool_call>`; or, since models fall back to
-what they know, JSON that stands by itself at the start of a line and names a function
-of this request. Code fences around either belong to it. What is found does not depend
-on where the text was cut into pieces, and only what may begin a call is held back.
+    Let me look. <tool_call>{"name": "get_weather", "arguments": {"city": "Oslo"}}</tool_call>
+
+A call is JSON between `<tool_call>` and `</tool_call>`, or, since models fall back to what they know,
+JSON by itself at the start of a line that names a function of this request. Code fences around
+either belong to it. The result does not depend on where the text was cut into pieces, and only text
+that may begin a call is held back.
 """
 
 import re
@@ -25,7 +27,7 @@ _SPACE = re.compile(r"\s+")
 _RUN = re.compile(r"\S[^<\n]*")
 _HEAD = re.compile(r'(?:\[\s{0,64})?\{\s{0,64}"([a-z_]{1,20})"')
 _HEAD_PART = re.compile(r'(?:\[\s{0,64})?(?:\{\s{0,64}(?:"[a-z_]{0,20})?)?')
-# With what the JSON of a call may begin, in any shape that is read.
+# The first keys of a call's JSON, in any shape that is read.
 _FIRST_KEYS = frozenset(
     [
         "name",
@@ -54,7 +56,7 @@ class FindCalls:
 
     def __init__(self, names: Collection[str]) -> None:
         self._names = frozenset(names)
-        self._rest = ""  # what may begin a call, undecided
+        self._rest = ""  # undecided text, which may begin a call
         self._space = ""  # white space that belongs to a call if one follows
         self._block: Block | None = None
         self._is_line_start = True
@@ -62,14 +64,14 @@ class FindCalls:
         self._has_text = False
 
     def feed(self, text: str) -> list[PlainText | CallBlock]:
-        """Return what the text so far has brought to light."""
+        """Return the text and blocks that are decided by now."""
         self._rest += text
         return _merged(self._scan(is_final=False))
 
     def finish(self) -> list[PlainText | CallBlock]:
-        """Return what is left at the end of the message."""
+        """Return the rest at the end of the message."""
         pieces = list(self._scan(is_final=True))
-        while self._rest:  # behind a block that was never closed
+        while self._rest:  # after a block that never ended
             pieces += self._scan(is_final=True)
         if self._space and not self._is_after_block:
             pieces.append(PlainText(self._space))
@@ -77,14 +79,14 @@ class FindCalls:
         return _merged(pieces)
 
     def interrupt(self) -> list[PlainText | CallBlock]:
-        """Return what was held back, because something that is no text stands here."""
+        """Return the held text, because something other than text follows."""
         pieces = self.finish()
         self._is_line_start, self._has_text = False, True
         return pieces
 
     @property
     def is_in_block(self) -> bool:
-        """Whether the text is within a call, as far as can be told now."""
+        """Whether the text is inside a call, as far as is known."""
         return self._block is not None
 
     def _scan(self, *, is_final: bool) -> Iterator[PlainText | CallBlock]:
@@ -111,7 +113,7 @@ class FindCalls:
         self._rest += text[at:]
 
     def _plain(self, text: str) -> PlainText:
-        """Return text with the white space before it, unless that only follows a call."""
+        """Return text with the white space before it, unless that follows a call."""
         space = "" if self._is_after_block and not self._has_text else self._space
         self._space = ""
         self._has_text = True
@@ -119,7 +121,7 @@ class FindCalls:
         return PlainText(space + text)
 
     def _closed(self, block: Block, *, is_final: bool) -> PlainText | CallBlock:
-        """Return what a block was; where it never ended, the text behind its start is read again."""
+        """Return a block's result; if it never ended, the text after its start is read again."""
         self._block = None
         result = block.result()
         if isinstance(result, PlainText):
@@ -153,7 +155,7 @@ class FindCalls:
         return None
 
     def _may_open(self, text: str, at: int) -> bool:
-        """Tell whether all the text from a place on is a part of an opening."""
+        """Tell whether the text from a place on is part of an opening."""
         rest = text[at : at + _MAX_OPENING_CHARS]
         if len(rest) >= _MAX_OPENING_CHARS:
             return False
@@ -169,13 +171,13 @@ class FindCalls:
 
 
 def _run_end(text: str, at: int) -> int:
-    """Return the end of text in which no call can begin, without the white space behind it."""
+    """Return the end of text that cannot begin a call, without its trailing white space."""
     run = _RUN.match(text, at)
     return at + len(run[0].rstrip()) if run else at + 1
 
 
 def _merged(pieces: Iterable[PlainText | CallBlock]) -> list[PlainText | CallBlock]:
-    """Return the pieces, neighbouring texts as one."""
+    """Return the pieces with neighbouring texts merged."""
     kept: list[PlainText | CallBlock] = []
     texts: list[str] = []
     for piece in pieces:

@@ -1,7 +1,7 @@
-"""Delta -> Delta, with the function calls taken out of the answer's text.
+"""Delta -> Delta: takes function calls out of the answer's text.
 
-It stands before the rendering, where answer text and the blocks of the upstream's own
-tools are still told apart: only what the model says to the user can call a function.
+It runs before rendering, where answer text is still separate from blocks of the upstream's own
+tools: only what the model says to the user can call a function.
 """
 
 from collections.abc import Collection, Iterator
@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from service.stages.function_calls.call_block import CallBlock, PlainText
 from service.stages.function_calls.call_text import FindCalls
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     AssetReady,
@@ -23,7 +24,7 @@ from service.vocabulary.events import (
 
 
 class TakeCalls:
-    """Puts a `CallBlock` in the place of text that calls functions; one instance per turn.
+    """Replaces text that calls functions by a `CallBlock`; one instance per turn.
 
     Args:
         names: of the functions that can be called.
@@ -34,17 +35,18 @@ class TakeCalls:
         self._find = FindCalls(names)
 
     def feed(self, delta: Delta) -> Iterator[Delta | CallBlock]:
-        """Yield what this delta brings to light; never waits."""
+        """Yield the deltas and calls that are decided by now; never waits."""
         match delta:
             case AnswerText(text):
                 yield from _deltas(self._find.feed(text))
-            case Cited(text=text) if self._find.is_in_block:
-                yield from _deltas(self._find.feed(text))
+            case Cited(text=text, words=words) if self._find.is_in_block:
+                yield from _deltas(self._find.feed(words or text))
             case Cited():
                 yield from _deltas(self._find.interrupt())
                 yield delta
             case (
                 AnswerStarted()
+                | AnswerBlock()
                 | ToolCallText()
                 | ToolResult()
                 | Notice()

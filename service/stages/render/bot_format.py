@@ -1,12 +1,15 @@
 """Delta -> Rendered: one meaning, several renderings (spec 7.2 and 7.3)."""
 
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from typing import assert_never
 
 from msgspec import Struct, structs
 
+from service.stages.render.guard import Guard
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     AnswerWanted,
@@ -23,7 +26,6 @@ from service.vocabulary.events import (
     NoticeKind,
     PictureWanted,
     ReasoningText,
-    ReferencesKnown,
     ResumeWanted,
     TextSpent,
     ToolCallText,
@@ -36,7 +38,7 @@ from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, 
 
 
 class PictureForm(StrEnum):
-    """How a generated picture stands in the text."""
+    """The form of a generated picture in the text."""
 
     MARKDOWN = "markdown"
     PLAIN = "plain"
@@ -44,13 +46,14 @@ class PictureForm(StrEnum):
 
 
 class BotFormat(Struct, frozen=True):
-    """What an answer's text shows; chosen once per request."""
+    """The parts of an answer that its text shows; chosen once per request."""
 
     shows_tools: bool
     shows_citations: bool
     shows_file_links: bool
     shows_notices: bool
     pictures: PictureForm
+    shows_fences: bool = False  # around answers that are code, and documents
 
 
 WEB = BotFormat(
@@ -59,6 +62,7 @@ WEB = BotFormat(
     shows_file_links=True,
     shows_notices=True,
     pictures=PictureForm.MARKDOWN,
+    shows_fences=True,
 )
 RAW = BotFormat(
     shows_tools=False,
@@ -67,11 +71,15 @@ RAW = BotFormat(
     shows_notices=False,
     pictures=PictureForm.NONE,
 )
-# For answers of items, which have their own for pictures, citations and calls.
+# For answers made of items, which have fields for pictures, citations and calls.
 ITEMS = structs.replace(RAW, shows_file_links=True)
+# For answers made of blocks, whose readers accept calls of their own tools only.
+BLOCKS = structs.replace(WEB, shows_tools=False)
 
 IMAGE_PLACEHOLDER = "<<ImageDisplayed>>"
 IMAGE_PLACEHOLDER_TEXT = "图片生成中，请稍后\n"
+_TICKS = re.compile("`+")
+_LEAST_TICKS = 3
 
 
 class Render:
@@ -79,28 +87,39 @@ class Render:
 
     def __init__(self, bot_format: BotFormat) -> None:
         self._format = bot_format
+        self._guard = Guard()
         self._open_call: str | None = None  # message id of the tool call whose fence is open
-        self._needs_blank_line = False  # a visible message began and nothing separates it yet
-        self._has_answer_text = False  # answer text went out since the last rendered block
+        self._needs_blank_line = False  # a visible message began, and no separator was sent yet
+        self._has_answer_text = False  # answer text was sent since the last rendered block
         self._is_at_line_start = True
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing of ours goes before answer text that comes now."""
+        """Whether answer text would be sent unchanged now, with nothing before it."""
         return self._open_call is None and not self._needs_blank_line
 
-    # One branch for each kind of delta: longer than the budget so that the table of 7.2 is one table.
-    def feed(self, delta: Delta) -> Iterator[Rendered]:  # noqa: C901, PLR0912 - see above
-        """Yield zero or more rendered pieces for one delta; never waits."""
+    @property
+    def removed(self) -> int:
+        """The number of private-use marks that the last guard has removed."""
+        return self._guard.removed
+
+    def feed(self, delta: Delta) -> list[Rendered]:
+        """Return zero or more rendered pieces for one delta; never waits."""
+        return [self._guard.feed(piece) for piece in self._rendered(delta)]
+
+    # One branch for each kind of delta: longer than the budget, so that the table of spec 7.2 is
+    # one table.
+    def _rendered(self, delta: Delta) -> Iterator[Rendered]:  # noqa: C901, PLR0912 - see above
         match delta:
             case AnswerText(text):
                 yield from self._answer(ContentText(text))
-            case Cited(slot, text, sources):
-                yield from self._answer(
-                    ContentCited(slot, text if self._format.shows_citations else "", sources)
-                )
+            case Cited(slot, text, sources, words):
+                shown = text if self._format.shows_citations else words
+                yield from self._answer(ContentCited(slot, shown, sources))
             case AnswerStarted():
                 self._needs_blank_line = self._has_answer_text
+            case AnswerBlock():
+                yield from self._answer_block(delta)
             case ToolCallText():
                 yield from self._tool_call(delta)
             case ToolResult(text):
@@ -115,8 +134,7 @@ class Render:
                 yield from self._close_call()
                 yield delta
             case (
-                ReferencesKnown()
-                | AssetWanted()
+                AssetWanted()
                 | ResumeWanted()
                 | PictureWanted()
                 | AnswerWanted()
@@ -141,10 +159,23 @@ class Render:
         yield piece
 
     def _block(self, text: str) -> Iterator[Rendered]:
-        """Render text that is not the model's: it separates messages by itself."""
+        """Render text of the gateway's own, with its own separators."""
         yield ContentText(text)
         self._needs_blank_line = self._has_answer_text = False
         self._is_at_line_start = text.endswith("\n")
+
+    def _answer_block(self, block: AnswerBlock) -> Iterator[Rendered]:
+        if not self._format.shows_fences:
+            self._needs_blank_line = self._has_answer_text
+            yield from self._answer(ContentText(block.text))
+            return
+        yield from self._close_call()
+        if block.title:
+            title = block.title.replace("*", "\\*")
+            yield from self._block(f"\n**{title}**\n")
+        fence = _fence_around(block.text)
+        text = block.text.removesuffix("\n")
+        yield from self._block(f"\n{fence}{block.language}\n{text}\n{fence}\n")
 
     def _tool_call(self, call: ToolCallText) -> Iterator[Rendered]:
         if not self._format.shows_tools:
@@ -209,7 +240,7 @@ class Render:
             yield from self._block(f"{start}图片链接：{ready.url}\n")
 
     def _file(self, ready: AssetReady) -> Iterator[Rendered]:
-        """Continue a link whose label is out already, or put a bare link."""
+        """Continue a link whose label was sent, or send a bare link."""
         is_target = ready.wanted.form is LinkForm.TARGET
         if not self._format.shows_file_links:
             yield from self._answer(ContentText("]" if is_target else ""))
@@ -219,3 +250,9 @@ class Render:
             if is_target:
                 yield from self._answer(ContentText("]"))
             yield from self._block(f"\n```\nError: {ready.problem}\n```\n")
+
+
+def _fence_around(text: str) -> str:
+    """Return the shortest fence that the text does not contain."""
+    longest = max((len(ticks[0]) for ticks in _TICKS.finditer(text)), default=0)
+    return "`" * max(_LEAST_TICKS, longest + 1)

@@ -1,9 +1,9 @@
-"""Rendered -> Rendered: an answer of items as one text, for dialects that know no items (spec 14.3).
+"""Rendered -> Rendered: an answer of items as one text, for dialects without items (spec 14.3).
 
-Messages are separated by a blank line, and so are parts of the reasoning. What a model says on the
-way to its answer (phase `commentary`) is told as reasoning, never glued to the answer; a turn with
-nothing else gives it once more as its answer. Places of citations become those of the whole text.
-An answer without items passes as it is.
+Messages are separated by a blank line, and so are parts of the reasoning. Commentary on the way to
+the answer (phase `commentary`) becomes reasoning, and is never joined to the answer; a turn with
+nothing else repeats it as its answer. Offsets of citations become those of the whole text. An
+answer without items passes unchanged.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from service.vocabulary.events import FunctionCallStarted, ReasoningText, TurnEnded
 from service.vocabulary.native import (
     MessageEnded,
+    MessagePhase,
     MessageStarted,
-    Phase,
     ReasoningPart,
     ReasoningStarted,
     RefusalText,
@@ -24,20 +24,20 @@ _GAP = "\n\n"
 
 
 class Flatten:
-    """One instance per answer."""
+    """Flattens one answer."""
 
     def __init__(self) -> None:
         self._chars = 0  # of the content
-        self._begin = 0  # of the message under way, in the content
+        self._begin = 0  # the start of the open message in the content
         self._is_commentary = False
-        self._needs_gap = False  # in the content: a message began, and nothing separates it yet
+        self._needs_gap = False  # a message began, and no separator was sent yet
         self._has_reasoning = False
         self._needs_reasoning_gap = False
         self._commentary: list[str] = []
         self._has_answer = False
 
     def feed(self, piece: Rendered) -> Iterator[Rendered]:
-        """Yield what becomes of a piece; never waits."""
+        """Yield the flattened pieces; never waits."""
         match piece:
             case ContentText(text):
                 yield from self._text(piece, text)
@@ -68,7 +68,7 @@ class Flatten:
                 self._needs_reasoning_gap = self._has_reasoning
 
     def _start(self, phase: str) -> None:
-        self._is_commentary = phase == Phase.COMMENTARY
+        self._is_commentary = phase == MessagePhase.COMMENTARY
         if self._is_commentary:
             self._needs_reasoning_gap = self._has_reasoning
             if self._commentary:

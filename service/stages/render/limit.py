@@ -1,15 +1,21 @@
 """Rendered -> Rendered: `max_tokens` and `stop`, which the upstream does not know (spec 6.1).
 
-Both look at `content` only. What goes out never depends on where the upstream cut
-its text into pieces: a possible beginning of a stop string waits for the rest of
-it, and close to the token limit a word waits for its end, since `un` and `unable`
-are one token each.
+Theory of operation
+-------------------
+
+Both limits look at `content` only, and the result never depends on where the upstream cut its text
+into pieces. So text waits in two cases:
+
+* The end of the text may begin a stop string: `</a` waits while the stop string is `</answer>`.
+* Close to the token limit, a word waits for its end, since `un` and `unable` are one token each.
 """
 
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Protocol, get_args
+
+from msgspec import structs
 
 from service.vocabulary import endings
 from service.vocabulary.events import (
@@ -21,13 +27,14 @@ from service.vocabulary.events import (
 from service.vocabulary.native import NativeRendered
 from service.vocabulary.rendered import ContentCited, ContentText, Rendered
 
-# Between a letter or digit and one of these, o200k never joins: tokens before it are settled.
+# o200k never joins a letter or digit with one of these: tokens before such a place are final.
 _BREAK = re.compile(r"(?<=[^\W_])(?=[\s,.;:!?()\"，。、；：！？（）“”])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# Text of which a token count is taken at once: 5 ms on the event loop.
+# A text of this size is counted at once: 5 ms on the event loop.
 BLOCK_CHARS = 64_000
-# A run this long without a break is no word and is settled here. The commonest long tokens are
-# runs of one character, 3 (digits), 8, 16, 64 or 128 long: this is a multiple of each.
+# A run of this length without a break is no word, and its tokens are taken as final. The commonest
+# long tokens are runs of one character, 3 (digits), 8, 16, 64 or 128 long: this is a multiple of
+# each.
 MAX_WORD_CHARS = 1_152
 
 
@@ -46,25 +53,26 @@ class Encoding(Protocol):
 
 
 def tokenizable(text: str) -> str:
-    """Return the text with lone surrogates, which UTF-8 has no bytes for, replaced one by one."""
+    """Return the text with each lone surrogate, which UTF-8 cannot encode, replaced."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 class _StopCut:
-    """Let text through up to the first stop string."""
+    """Lets text through up to the first stop string."""
 
     def __init__(self, stops: tuple[str, ...]) -> None:
         self._stops = stops
-        self._held = ""  # the end of the text so far, if it may begin a stop string
+        self._held = ""  # the end of the text that may begin a stop string
         self.ending: TurnEnded | None = None
 
     def feed(self, text: str) -> str:
         text = self._held + text
-        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        found = [(at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
-            self.ending = _STOP
+            at, stop = min(found)
+            self.ending = structs.replace(_STOP, stop_sequence=stop)
             self._held = ""
-            return text[: min(found)]
+            return text[:at]
         held = max(_overlap(text, stop) for stop in self._stops)
         self._held = text[len(text) - held :]
         return text[: len(text) - held]
@@ -75,7 +83,7 @@ class _StopCut:
 
 
 def _overlap(text: str, stop: str) -> int:
-    """Return how many characters at the end of the text begin the stop string."""
+    """Return the length of the longest end of the text that begins the stop string."""
     for size in range(min(len(text), len(stop) - 1), 0, -1):
         if text.endswith(stop[:size]):
             return size
@@ -83,15 +91,15 @@ def _overlap(text: str, stop: str) -> int:
 
 
 class _TokenCut:
-    """Let text through up to a number of tokens.
+    """Lets text through up to a number of tokens.
 
-    A text has no more tokens than bytes, so nothing is counted while the bytes
-    since the last settled place are fewer than the tokens left.
+    A text has no more tokens than bytes, so nothing is counted while there are fewer bytes since
+    the last final place than tokens left.
     """
 
     def __init__(self, max_tokens: int, encoding: Encoding) -> None:
         self._encoding = encoding
-        self._left = max_tokens  # tokens for the text after the last settled place
+        self._left = max_tokens  # tokens for the text after the last final place
         self._tail: list[str] = []  # that text,
         self._tail_bytes = 0  # its size,
         self._passed = 0  # and how many of its characters were let through
@@ -123,7 +131,7 @@ class _TokenCut:
         return out
 
     def _count(self, tail: str, start: int, end: int) -> int:
-        """Take the tokens of a settled part; return its end, or where the limit cuts it."""
+        """Subtract the tokens of a final part; return its end, or where the limit cuts it."""
         tokens = self._encoding.encode_ordinary(tokenizable(tail[start:end]))
         is_more_to_come = end < len(tail)
         if len(tokens) + is_more_to_come <= self._left:
@@ -135,7 +143,7 @@ class _TokenCut:
 
 
 def _settled_end(tail: str, start: int, *, is_final: bool) -> int:
-    """Return the end of a part whose tokens no later text changes, or `start`."""
+    """Return the end of a part whose tokens cannot change any more, or `start`."""
     limit = min(start + BLOCK_CHARS, len(tail))
     if is_final and limit == len(tail):
         return limit
@@ -152,21 +160,21 @@ def _utf8_size(text: str) -> int:
 
 
 def _chars_of_bytes(text: str, size: int) -> int:
-    """Return how many characters at the start of the text fit into `size` bytes."""
+    """Return how many characters from the start of the text fit into `size` bytes."""
     if text.isascii():
         return min(len(text), size)
     encoded = tokenizable(text[:size]).encode()[:size]
     return len(encoded.decode("utf-8", "ignore"))
 
 
-# What keeps its place among the text.
+# Pieces that keep their place within the text.
 _FOLLOWING = (CitationResolved, FunctionCallStarted, FunctionArguments, *get_args(NativeRendered))
 
 
 class Limit:
-    """End an answer at a stop string or after `max_tokens`; one instance per answer.
+    """Ends an answer at a stop string or after `max_tokens`; one instance per answer.
 
-    On a cut it yields a `TurnEnded` of its own, and nothing after it.
+    At a cut it yields a `TurnEnded` of its own, and nothing after it.
     """
 
     def __init__(
@@ -176,11 +184,11 @@ class Limit:
         if max_tokens is not None and encoding is not None:
             self._scans.append(_TokenCut(max_tokens, encoding))
         self._waiting: deque[Rendered] = deque()
-        self._passed = 0  # characters of the waiting pieces that may go out
+        self._passed = 0  # characters of the waiting pieces that may be sent
         self._is_over = False
 
     def feed(self, piece: Rendered) -> Iterator[Rendered]:
-        """Yield what may go out with this piece; never waits."""
+        """Yield the pieces that can be sent now; never waits."""
         if self._is_over:
             return
         match piece:
@@ -188,7 +196,7 @@ class Limit:
                 self._waiting.append(piece)
                 yield from self._advance(text, is_final=False)
             case _ if self._waiting and isinstance(piece, _FOLLOWING):
-                self._waiting.append(piece)  # the text before it may still be waiting, too
+                self._waiting.append(piece)  # the text before it may still be waiting
             case TurnEnded():
                 yield from self._advance("", is_final=True)
                 if not self._is_over:
@@ -213,7 +221,7 @@ class Limit:
             yield ending
 
     def _release(self) -> Iterator[Rendered]:
-        """Yield the waiting pieces that may go out; a citation goes whole."""
+        """Yield the waiting pieces that may be sent; a citation is never split."""
         while self._waiting:
             piece = self._waiting[0]
             size = len(piece.text) if isinstance(piece, ContentText | ContentCited) else 0

@@ -1,19 +1,22 @@
-"""What keeps a turn of the website from ending, and the words with which it ends.
+"""Decides whether a turn of the website continues after a body, and the words with which it ends.
 
-How a turn ends is the table of `service/vocabulary/endings.py`. A body's end is not always the
-turn's: `GOES_ON` has the three cases in which the answer is in another place. They are looked up
-first, and each is a request to `upstream/`, which answers with more events:
+Theory of operation
+-------------------
 
-* RESUME: a hand-off is pending, so the answer goes on in another body (protocol 4.6). `upstream/`
-  feeds that body, or `UNRESUMED` where it cannot be had.
-* AWAIT_PICTURE: the turn shows the signs of a picture that is drawn later (protocol 8.2b).
-* AWAIT_ANSWER: the upstream said that this was all and nothing visible was there, or what it handed
-  off could not be resumed. The answer, if there is one, is in the stored conversation.
+How a turn ends is the table of `service/vocabulary/endings.py`. But the end of a body is not always
+the end of its turn: `GOES_ON` has the three cases in which the answer is elsewhere. They are tried
+first, and each becomes a request to `upstream/`, which feeds more events:
 
-A wait has no body: what is stored meanwhile comes as messages, and `WAITED` is its end. Nothing
-that a body says of its own end counts until then, which is what `Seen.WAITING` is for. After it the
-turn is looked at once more, as closed by the body from which it waited. Each wait comes once, so
-that every turn ends.
+* RESUME: a hand-off is pending, so the answer continues in another body (protocol 4.6). `upstream/`
+  feeds that body, or `UNRESUMED` if there is none.
+* AWAIT_PICTURE: the turn shows signs of a picture that is drawn later (protocol 8.2b).
+* AWAIT_ANSWER: the upstream said that this was all and nothing visible had come, or a hand-off could
+  not be resumed. The answer, if there is one, is in the stored conversation.
+
+A wait has no body: messages stored meanwhile are fed, and `WAITED` is its end. Until then nothing
+that a body said about its own end counts; that is the purpose of `Seen.WAITING`. After the wait the
+table decides as if the body before it had ended only now. Each kind of wait happens once, so that
+every turn ends.
 """
 
 from collections import Counter
@@ -35,16 +38,16 @@ from service.vocabulary.endings import (
 )
 from service.vocabulary.events import BodyEnd, BodyEnded, Failure, TurnEnded
 
-# How long silence may last before it counts as the end. Late citations and titles follow within a
-# second; a picture may follow a last word, but then the upstream is not silent for long either.
+# How much silence counts as the end. Late citations and titles follow within a second; a picture
+# may follow the last message, but then the upstream is not silent for long either.
 PATIENCE_SECONDS = {Phase.LAST_WORD: 20.0, Phase.CONFIRMED: 5.0, Phase.FINAL: 5.0}
 _JSON_STARTS, _PAGE_START = ("{", "[", '"'), "<"
-MAX_KINDS = 32  # kinds come from outside: more of them are counted together
+MAX_KINDS = 32  # kinds come from outside: further ones are counted together
 _ELSEWHERE = "The upstream continued this answer elsewhere, where nothing could be had."
 
 
 class Step(StrEnum):
-    """What a turn goes on with."""
+    """The ways in which a turn continues after a body."""
 
     RESUME = auto()
     AWAIT_PICTURE = auto()
@@ -84,31 +87,31 @@ GOES_ON: tuple[tuple[Step, Pattern], ...] = (
 
 
 class TurnSoFar(TurnState):
-    """One turn of the website: how far it has come, what was counted, what it would say."""
+    """One turn of the website: its state, its counts, and the words for its end."""
 
     def __init__(self) -> None:
         super().__init__()
         self.rewrites = 0
-        self.awaited: Step | None = None  # what the turn waits for now, or waited for last
+        self.awaited: Step | None = None  # the current wait, or the last one
         self._waited: set[Step] = set()
-        self._body: BodyEnded | None = None  # from whose end it waits
+        self._body: BodyEnded | None = None  # the body's end that the wait follows
         self._counts: Counter[str] = Counter()
-        self._samples: dict[str, str] = {}  # the first of each kind
-        self._missing = ""  # why nothing is there
+        self._samples: dict[str, str] = {}  # the first example of each kind
+        self._missing = ""  # the reason why there is no answer
         self._stray = ""  # the first line that was no event
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the turn goes on without a body, until what it waits for is there."""
+        """Whether the turn continues without a body, until the awaited answer arrives."""
         return bool(self.seen & Seen.WAITING)
 
     @property
     def patience_seconds(self) -> float | None:
-        """How long silence may still last before it counts as the end, None: no end is in sight."""
+        """How many seconds of silence count as the end; None: silence ends nothing."""
         return PATIENCE_SECONDS.get(self.phase)
 
     def note_finish(self, finish_type: str | None, *, is_end_turn: bool) -> None:
-        """Take the last word of a visible message that is finished."""
+        """Note the finish of a visible message."""
         if finish_type == "max_tokens":
             self.see(Seen.LIMIT)
         else:
@@ -117,19 +120,19 @@ class TurnSoFar(TurnState):
             self.hear(Word.END_TURN)
 
     def note_missing(self, problem: str) -> None:
-        """Note why nothing is there, which leaves nothing to wait for."""
+        """Note why there is no answer, so that nothing is waited for."""
         self._missing = problem
         self.see(Seen.MISSED)
 
     def count_unknown(self, kind: str, sample: str = "") -> None:
-        """Count something unexpected under a kind."""
+        """Count an unexpected event under its kind."""
         if kind not in self._counts and len(self._counts) >= MAX_KINDS:
             kind = "other"
         self._counts[kind] += 1
         if sample:
             self._samples.setdefault(kind, sample)
         words = sample.strip()
-        # What begins as JSON is an event that was cut: it says nothing.
+        # A line that begins like JSON is a cut event, not a message.
         is_said = kind in ("stray line", "not json") and not words.startswith(_JSON_STARTS)
         if is_said and words and not self._stray:
             self._stray = words
@@ -138,7 +141,7 @@ class TurnSoFar(TurnState):
     # --- going on ---------------------------------------------------------------
 
     def step_after(self, body: BodyEnded) -> Step | None:
-        """Return what the turn goes on with after the end of a body, None: it ends."""
+        """Return how the turn continues after the end of a body, None: it ends."""
         return next(
             (
                 step
@@ -149,19 +152,19 @@ class TurnSoFar(TurnState):
         )
 
     def follow(self) -> None:
-        """Go on in the body that the answer was handed to."""
+        """Continue in the body to which the answer was handed off."""
         self._missing = _ELSEWHERE
         self.hear(Word.FOLLOWED)
 
     def begin_wait(self, step: Step, body: BodyEnded) -> None:
-        """Wait for what comes later, from this end of a body on."""
+        """Begin to wait, after this end of a body."""
         self.awaited, self._body = step, body
         self._waited.add(step)
-        self.hear(Word.FOLLOWED)  # a hand-off that nothing came of is none any more
+        self.hear(Word.FOLLOWED)  # a hand-off without a result is over
         self.see(Seen.WAITING)
 
     def end_wait(self) -> BodyEnded | None:
-        """Return the end from which the turn waited; None when it does not wait."""
+        """Return the end of the body before the wait; None if the turn does not wait."""
         body, self._body = self._body, None
         self.forget(Seen.WAITING)
         return body
@@ -175,12 +178,12 @@ class TurnSoFar(TurnState):
         return row.ended(message=message, counts=self._totals(), samples=self._samples)
 
     def closed(self, closing: Closing, failure: Failure | None = None) -> TurnEnded:
-        """End the turn within a body, with the error that the upstream told, if it did."""
+        """End the turn inside a body, with the upstream's own error, if it sent one."""
         row = self.end(closing)
         return row.ended(failure=failure, counts=self._totals(), samples=self._samples)
 
     def _message(self, row: Ending, body: BodyEnded) -> str:
-        """Return what a caller is told of a failure, empty for the row's own words."""
+        """Return the message of a failure, empty for the row's own words."""
         if row is endings.EMPTY:
             return self._missing or row.words + self._said()
         if row is endings.PLAIN_WORDS and self._stray.startswith(_PAGE_START):
@@ -190,7 +193,7 @@ class TurnSoFar(TurnState):
         return body.detail
 
     def _said(self) -> str:
-        """Return what a line that was no event said, but nothing of a page (spec 11)."""
+        """Return the text of a stray line, but nothing of a web page (spec 11)."""
         if not self._stray or self._stray.startswith(_PAGE_START):
             return ""
         return f" It said: {quoted(self._stray)}"

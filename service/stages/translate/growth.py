@@ -1,24 +1,23 @@
-"""Text that grows: what of it the caller has not seen (spec 7.2, rewrite)."""
+"""A growing text, and the part of it that the caller has not seen (spec 7.2, rewrite)."""
 
-from itertools import takewhile
-
-from service.vocabulary.text import Pieces, ends_in_half, join_surrogates
+from service.vocabulary.text import Pieces, common_chars, ends_in_half, join_surrogates
 
 
 class Growth:
     """The text of one message; one instance per message id.
 
-    What was given out is never withdrawn. A text that turns back (a replay after
-    a hand-off, a truncation) gives nothing until it has caught up; one that
-    turns into another gives what follows the common beginning, counted in
-    `rewrites`. A high surrogate at the end waits for its other half.
+    What was returned is never withdrawn. A text that goes back (a replay after a hand-off, a
+    truncation) returns nothing until it has caught up. A text that changes returns what follows the
+    common beginning, and counts in `rewrites`. A high surrogate at the end waits for its other
+    half.
     """
 
     def __init__(self) -> None:
         self.rewrites = 0
         self._given = ""  # the text that counts as seen
-        self._pieces: Pieces | None = None  # seen as well, not yet joined to it
-        self._behind: str | None = None  # the text now, where it is not what was given
+        self._pieces: Pieces | None = None  # seen as well, but not yet joined to it
+        self._half = ""  # a high surrogate after it
+        self._replayed: int | None = None  # the length that is repeated now
 
     @property
     def text(self) -> str:
@@ -27,40 +26,55 @@ class Growth:
 
     @property
     def is_level(self) -> bool:
-        """Whether what was given out is all there is, so that more text is just that."""
-        return self._behind is None
+        """Whether all of the text was returned, so that more text is simply new."""
+        return self._replayed is None and not self._half
 
     def replace(self, text: str, *, is_final: bool = False) -> str:
-        """Take the whole text as it is now and return its unseen end."""
-        shown = text[:-1] if not is_final and ends_in_half(text) else text
+        """Take the whole current text and return its unseen end."""
+        shown, self._half = text, ""
+        if not is_final and ends_in_half(text):
+            shown, self._half = text[:-1], text[-1]
         given = self._joined()
-        self._behind = None if shown is text else text
         if shown.startswith(given):
-            self._given = shown
+            self._replayed, self._given = None, shown
             return shown[len(given) :]
         if given.startswith(shown):
-            self._behind = text
+            self._replayed = len(shown)
             return ""
-        self.rewrites += 1
-        self._given = shown
-        return shown[_common_chars(given, shown) :]
+        return self._rewritten(given, shown)
 
     def append(self, text: str) -> str:
-        """Take text added to the end and return what of it is unseen."""
-        if self._behind is not None or ends_in_half(text):
-            now = self._joined() if self._behind is None else self._behind
-            return self.replace(join_surrogates(now + text))
-        if self._pieces is None:
-            self._pieces = Pieces()
-        self._pieces.add(text)
+        """Take text added to the end and return its unseen part, at a cost that does not grow."""
+        if self._half:
+            text, self._half = join_surrogates(self._half + text), ""
+        if ends_in_half(text):
+            text, self._half = text[:-1], text[-1]
+        if self._replayed is not None:
+            text = self._replay(text, self._replayed)
+        if text:
+            if self._pieces is None:
+                self._pieces = Pieces()
+            self._pieces.add(text)
         return text
+
+    def _replay(self, text: str, at: int) -> str:
+        """Take text that repeats seen text; return the part beyond it."""
+        given = self._joined()
+        left = len(given) - at
+        if given.startswith(text[:left], at):
+            self._replayed = at + len(text) if len(text) < left else None
+            return text[left:]
+        unseen = self._rewritten(given, given[:at] + text)
+        self._given = self._given[: len(self._given) - len(unseen)]  # it is added like any other
+        return unseen
+
+    def _rewritten(self, given: str, shown: str) -> str:
+        self.rewrites += 1
+        self._replayed, self._given = None, shown
+        return shown[common_chars(given, shown) :]
 
     def _joined(self) -> str:
         if self._pieces is not None:
             self._given += self._pieces.joined()
             self._pieces = None
         return self._given
-
-
-def _common_chars(one: str, other: str) -> int:
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))

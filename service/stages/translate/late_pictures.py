@@ -1,12 +1,9 @@
-"""Whether a picture is still being drawn when the body of its turn ends (protocol 8.2b).
+"""Tells whether a picture is still being drawn when the body of its turn ends (protocol 8.2b).
 
-A launch is told by a task in the metadata of a tool's or the assistant's message, by an answer that
-is only the arguments of an image tool, or by the use case of the turn alone. What an assistant says
-meanwhile of queues and waiting is a notice, such as
-
-    Processing image. We'll notify you when your image is ready.
-
-and no answer: it is held back, and ends in the error if no picture comes.
+The signs are a task in the metadata of a message, an answer that consists only of an image tool's
+arguments, or the use case of the turn alone. What an assistant says meanwhile about queues and
+waiting is a notice, not an answer: it is held back, and becomes part of the error if no picture
+comes.
 """
 
 import json
@@ -38,7 +35,7 @@ _NOTICE = re.compile(
     r"|在创建图片|(?:图片|图像)准备好后|排队",
     re.IGNORECASE,
 )
-# What such words are part of where nothing is being drawn: a refusal, a limit, a question.
+# Words of messages that only look like a notice: a refusal, a limit, a question.
 _NO_NOTICE = re.compile(
     r"\b(?:can(?:'|\u2019)?t|cannot|couldn(?:'|\u2019)t|won(?:'|\u2019)?t|unable|sorry|polic(?:y|ies))\b"
     r"|\b(?:limit|quota|upgrade|try again)\b|[?\uff1f]|无法|不能|抱歉|违反|限制",
@@ -47,22 +44,22 @@ _NO_NOTICE = re.compile(
 
 
 class Sign(Flag):
-    """What tells of a launch, beside texts."""
+    """A sign that a picture is being drawn, apart from texts."""
 
     TASK = auto()
-    CALL = auto()  # of an image tool
+    CALL = auto()  # a call of an image tool
 
 
 class LatePictures:
-    """The signs of a picture that comes later, and the texts that are no answer because of it."""
+    """The signs of a picture that comes later, and the texts held back because of it."""
 
     def __init__(self) -> None:
         self.use_case: str | None = None
-        self.error = ""  # what the tool said when it failed
+        self.error = ""  # the failed tool's message
         self.task_ids: set[str] = set()
         self._signs = Sign(0)
-        self._launches: set[str] = set()  # ids of assistant messages that tell of a task
-        self._held: dict[str, str] = {}  # text that may be no answer, by message id
+        self._launches: set[str] = set()  # ids of assistant messages that name a task
+        self._held: dict[str, str] = {}  # possible notices or arguments, by message id
 
     def learn_use_case(self, use_case: str) -> None:
         """Take the use case of the turn, `image gen` or `image_gen` where it draws."""
@@ -70,7 +67,7 @@ class LatePictures:
             self.use_case = use_case.replace("_", " ").lower()
 
     def see(self, message: Message) -> None:
-        """Look at a message of the turn for signs."""
+        """Look for signs in a message of the turn."""
         if message.role not in ("assistant", "tool"):
             return
         if message.role == "assistant" and is_image_tool(message.recipient):
@@ -90,20 +87,20 @@ class LatePictures:
 
     @property
     def has_task(self) -> bool:
-        """Whether a message told of a task."""
+        """Whether a message named a task."""
         return bool(self._signs & Sign.TASK)
 
     @property
     def notice(self) -> str:
-        """What the assistant said of waiting."""
+        """The assistant's notice about waiting."""
         return next((text for each, text in self._held.items() if self._is_notice(each, text)), "")
 
     def is_pending(self, turn: TurnState, said: str) -> bool:
-        """Tell whether a picture comes later, by all that was seen until the end of a body.
+        """Tell whether a picture comes later, by all that was seen up to the end of a body.
 
         Args:
-            turn: how far it has come.
-            said: by the last visible message, as far as it went out.
+            turn: the state of the turn.
+            said: the last visible message, as far as it was sent.
         """
         if self.error:
             return False
@@ -115,7 +112,7 @@ class LatePictures:
             return False
         if self._signs & Sign.CALL and not turn.seen & Seen.TEXT:
             return True
-        # A refusal is a last word; what is none says nothing of why there is no picture.
+        # A refusal ends the turn; without an end the text does not explain a missing picture.
         has_last_word = turn.phase in (Phase.LAST_WORD, Phase.FINAL)
         is_answered = has_last_word and turn.seen & Seen.TEXT != NOTHING
         return turn.phase in ENDED and (not is_answered or is_queue_notice(said))
@@ -128,10 +125,10 @@ class LatePictures:
     def _draws(self) -> bool:
         return self.use_case == IMAGE_GEN or self._signs != Sign(0)
 
-    # --- text that is no answer ---------------------------------------------------
+    # --- texts that are not answers ------------------------------------------------
 
     def hold(self, message_id: str, text: str, *, is_finished: bool) -> str:
-        """Return what of an answer that has not begun to go out can: all of it, or nothing yet."""
+        """Return the part of an unsent answer that can be sent: all of it, or nothing yet."""
         if self._is_held(message_id, text, is_finished=is_finished):
             self._held[message_id] = text
             return ""
@@ -152,13 +149,13 @@ class LatePictures:
         return message_id in self._launches or (self._draws and is_queue_notice(text))
 
     def decided(self) -> list[tuple[str, str]]:
-        """Return what was held in case that it is a notice, and is none, by message id."""
+        """Return held texts that turned out not to be notices, by message id."""
         return self._released(
             lambda each, text: text.startswith("{") or self._is_notice(each, text)
         )
 
     def release(self, *, has_picture: bool) -> list[tuple[str, str]]:
-        """Return what was held, by message id, at the end: arguments if no picture came, no notice."""
+        """Return the texts held to the end, by message id: arguments if no picture came, no notices."""
         return self._released(
             lambda each, text: (
                 self._is_notice(each, text) or (has_picture and is_tool_arguments(text))
@@ -173,7 +170,7 @@ class LatePictures:
 
 
 def is_picture_task(message: Message) -> bool:
-    """Tell whether a message says that a picture is being drawn in a task of its own."""
+    """Tell whether a message names a task that draws a picture."""
     metadata = message.metadata
     return metadata.get("async_task_type") == "image_gen" or any(
         metadata.get(sign) for sign in _TASK_SIGNS
@@ -181,7 +178,7 @@ def is_picture_task(message: Message) -> bool:
 
 
 def is_queue_notice(text: str) -> bool:
-    """Tell whether a text of a turn that draws only says that its picture has to wait."""
+    """Tell whether a text of a drawing turn only says that its picture has to wait."""
     return (
         len(text) <= MAX_NOTICE_CHARS
         and _NOTICE.search(text) is not None
@@ -190,7 +187,7 @@ def is_queue_notice(text: str) -> bool:
 
 
 def is_tool_arguments(text: str) -> bool:
-    """Tell whether a text is nothing but the arguments of a call to an image tool."""
+    """Tell whether a text consists only of an image tool's arguments."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -201,7 +198,7 @@ def is_tool_arguments(text: str) -> bool:
 
 
 def _may_be_arguments(text: str) -> bool:
-    """Tell whether the beginning of a text leaves open that it is arguments."""
+    """Tell whether the beginning of a text may still become arguments."""
     first = _FIRST_KEY.match(text)
     if first is None or len(text) > MAX_ARGUMENTS_CHARS:
         return False

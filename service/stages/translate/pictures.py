@@ -1,11 +1,12 @@
-"""Which pictures of a message are the model's own (protocol 2.7 and 8.2)."""
+"""Finds the pictures of a message that the model itself has made (protocol 2.7 and 8.2)."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
 
 from service.stages.decode.messages import is_image_tool
-from service.vocabulary.events import Message
+from service.vocabulary.events import AssetKind, AssetWanted, Message, SentHistory
 
 _SCHEMES = ("file-service", "sediment")
 _MADE_SIGNS = ("image_gen_title", "image_gen_task_id")
@@ -24,10 +25,10 @@ class Picture(Struct, frozen=True):
 
 
 def generated_pictures(message: Message, previous_recipient: str | None) -> list[Picture]:
-    """Return the pictures that this message shows as its own work.
+    """Return the pictures that this message shows as the model's own work.
 
-    Never those of the user: only tool and assistant messages are asked, and one
-    sign of generation is wanted. No single sign is on every recording.
+    Only tool and assistant messages are considered, never the user's, and only with a sign of
+    generation. No single sign appears in every recording.
     """
     if message.role not in ("tool", "assistant"):
         return []
@@ -91,3 +92,57 @@ def _picture(part: dict[str, Any], *, is_finished: bool) -> Picture | None:
 
 def _size(value: Any) -> int | None:
     return value if type(value) is int and value > 0 else None
+
+
+class Pictures:
+    """The pictures of one turn, each requested once; one instance per turn.
+
+    Args:
+        sent: the turn's own files, which are not output, and whether previews are wanted.
+    """
+
+    def __init__(self, sent: SentHistory) -> None:
+        self._known = set(sent.file_ids)
+        self._wants_previews = sent.wants_previews
+        self._shown: set[str] = set()  # ids of requested previews
+        self._previews: dict[str, tuple[Picture, ...]] = {}  # by message id
+
+    def of_message(self, message: Message, recipient: str | None) -> Iterator[AssetWanted]:
+        """Yield a request for each finished picture; keep the last preview of the others."""
+        pictures = generated_pictures(message, recipient)
+        self._previews[message.id] = tuple(each for each in pictures if each.is_preview)
+        for picture in pictures:
+            if not picture.is_preview:
+                yield from self._wanted(message.id, (picture,))
+            elif self._wants_previews and picture.file_id not in self._shown:
+                self._shown.add(picture.file_id)
+                yield _asset(message.id, picture, is_preview=True)
+
+    def of_result(self, message: Message) -> Iterator[AssetWanted]:
+        """Yield a request for each picture of a code interpreter's result."""
+        return self._wanted(message.id, result_pictures(message))
+
+    def last(self) -> Iterator[AssetWanted]:
+        """Yield a request for each preview that no better picture followed."""
+        for message_id, previews in self._previews.items():
+            yield from self._wanted(message_id, previews)
+        self._previews.clear()
+
+    def _wanted(self, message_id: str, pictures: Iterable[Picture]) -> Iterator[AssetWanted]:
+        for picture in pictures:
+            if picture.file_id not in self._known:
+                self._known.add(picture.file_id)
+                yield _asset(message_id, picture)
+
+
+def _asset(message_id: str, picture: Picture, *, is_preview: bool = False) -> AssetWanted:
+    return AssetWanted(
+        kind=AssetKind.PICTURE,
+        pointer=picture.pointer,
+        conversation_id="",
+        message_id=message_id,
+        revised_prompt=picture.revised_prompt,
+        width=picture.width,
+        height=picture.height,
+        is_preview=is_preview,
+    )

@@ -1,7 +1,9 @@
-"""UpstreamEvent -> Delta: what of a turn is an answer (protocol 2.6 to 2.12, spec 6.2, 7.2)."""
+"""UpstreamEvent -> Delta: which parts of a turn are its answer (protocol 2.6 to 2.12, spec 6.2)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import assert_never
+
+from msgspec import structs
 
 from service.stages.decode.known_words import sketch_of, unknown_words
 from service.stages.decode.messages import (
@@ -11,23 +13,24 @@ from service.stages.decode.messages import (
     call_text,
     consent_wanted,
     finish_type,
+    is_code_answer,
     is_final_answer,
-    kind_of,
     reasoning_text,
     result_text,
 )
+from service.stages.markup.references import ReferencesKnown
 from service.stages.translate.ending import Step, TurnSoFar
 from service.stages.translate.late_pictures import LatePictures
-from service.stages.translate.pictures import Picture, generated_pictures, result_pictures
-from service.stages.translate.progress import Progress
-from service.stages.translate.references import read_references
+from service.stages.translate.pictures import Pictures
+from service.stages.translate.progress import Echoes, Progress, Use
+from service.stages.translate.tool_calls import ToolCalls, is_reply_of_action
 from service.upstream_errors.refusals import quoted
 from service.vocabulary.endings import ENDED, Closing, Seen, Word
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     AnswerWanted,
-    AssetKind,
     AssetWanted,
     BodyEnd,
     BodyEnded,
@@ -44,7 +47,6 @@ from service.vocabulary.events import (
     NoticeKind,
     PictureWanted,
     ReasoningText,
-    ReferencesKnown,
     ResumeOffered,
     ResumeWanted,
     SentHistory,
@@ -59,7 +61,7 @@ from service.vocabulary.events import (
     WebSocketHandOff,
 )
 
-_LATE_TOOL = "image_gen"  # whatever comes during the wait for a picture is an image tool's
+_LATE_TOOL = "image_gen"  # during the wait for a picture, every tool message is an image tool's
 _NOT_DRAWN = "The upstream could not draw the picture. It said: "
 
 _CONSENT = (
@@ -69,25 +71,24 @@ _CONSENT = (
 
 
 class Translate:
-    """Turn the events of one turn into deltas; one instance per answer.
+    """Turns the events of one turn into deltas; one instance per answer.
 
     The last delta is always a `TurnEnded`; events after it are ignored.
     """
 
     def __init__(self, sent: SentHistory, conversation_id: str | None = None) -> None:
-        self._sent = sent
-        self._echoes = set(sent.message_ids)
+        self._echoes = Echoes(sent)
         self._messages: dict[str, Progress] = {}
         self._turn = TurnSoFar()
         self._facts = TurnFacts(conversation_id=conversation_id)
         self._answering: str | None = None  # id of the visible message that grew last
-        self._is_tool_since = False  # a tool call or tool message came since that one began
-        self._reasoning: str | None = None  # id of the message that reasoned last
-        self._recipient: str | None = None  # of the last tool call
-        self._held: Message | None = None  # a tool's result that may still grow
-        self._previews: dict[str, tuple[Picture, ...]] = {}  # by message id
-        self._shown_previews: set[str] = set()  # ids of their files
-        self._picture_ids = set(sent.file_ids)
+        self._is_tool_since = False  # a tool call or tool message came after that one began
+        self._reasoning: str | None = None  # id of the message with the latest reasoning
+        self._recipient: str | None = None  # of the latest tool call
+        self._held: Message | None = None  # shown only when complete, and may still grow
+        self._calls = ToolCalls()
+        self._begun: dict[str, Progress] = {}  # answers of which nothing has been sent
+        self._shown = Pictures(sent)
         self._resume_token: str | None = None
         self._late = LatePictures()
         if conversation_id is not None:
@@ -95,23 +96,27 @@ class Translate:
 
     @property
     def patience_seconds(self) -> float | None:
-        """How long silence may still last before it counts as the end, None: no end is in sight."""
+        """How many seconds of silence count as the end; None: silence ends nothing."""
         return self._turn.patience_seconds
 
     @property
     def growing(self) -> str | None:
-        """The id of the visible message to which more text may only be added, None: none is."""
+        """The id of the visible message that further text can only lengthen; None: there is none."""
         progress = self._messages.get(self._answering or "")
         if progress is None or self._turn.is_over or not progress.is_growing:
             return None
         return self._answering
 
     def text_of(self, message_id: str) -> str:
-        """Return all that a message known here says so far."""
+        """Return the whole text so far of a known message."""
         return self._messages[message_id].growth.text
 
+    def note(self, kind: str) -> None:
+        """Count an unexpected kind found outside of the stages."""
+        self._turn.count_unknown(kind)
+
     # One branch for each kind of event: longer than the budget so that the union is matched once.
-    def feed(self, event: UpstreamEvent) -> Iterator[Delta]:  # noqa: C901, PLR0912, PLR0915 - see above
+    def feed(self, event: UpstreamEvent) -> Iterator[Delta | ReferencesKnown]:  # noqa: C901, PLR0912, PLR0915 - see above
         """Yield zero or more deltas for one event; never waits."""
         if self._turn.is_over:
             return
@@ -172,10 +177,11 @@ class Translate:
             yield facts
 
     def _appended(self, message_id: str, text: str) -> Iterator[Delta]:
-        """Take an increment of a message whose kind is known."""
+        """Yield the deltas of an increment to a message of known kind."""
         progress = self._messages.get(message_id)
         if progress is None or progress.is_dropped:
             return
+        self._is_tool_since |= progress.is_tool
         match progress.kind:
             case MessageKind.ANSWER:
                 unseen = progress.growth.append(text)
@@ -184,16 +190,18 @@ class Translate:
                 yield from self._grown_answer(message_id, progress, unseen)
             case MessageKind.TOOL_CALL:
                 unseen = progress.growth.append(text)
-                if unseen:
+                if unseen and progress.use is Use.SHOWN:
                     yield ToolCallText(message_id, progress.language, unseen)
+            case MessageKind.CODE:
+                progress.growth.append(text)
             case MessageKind.REASONING:
                 yield from self._grown_reasoning(message_id, progress.growth.append(text))
             case _:
-                pass  # its next snapshot holds this text as well
+                pass  # its next snapshot contains this text as well
 
     # --- whole messages ---------------------------------------------------------
 
-    def _message(self, message: Message) -> Iterator[Delta]:
+    def _message(self, message: Message) -> Iterator[Delta | ReferencesKnown]:
         self._turn.see(Seen.EVENTS)
         if (who := consent_wanted(message)) is not None and message.role != "user":
             yield from self._flush()
@@ -202,53 +210,39 @@ class Translate:
             return
         is_first = message.id not in self._messages
         progress = self._messages.setdefault(message.id, Progress())
-        progress.kind = kind_of(message)
+        progress.take(message)
         if is_first or (message.is_finished and not progress.is_finished):
-            self._count_unknown(message, progress)
-        if self._is_echo(message, is_first=is_first):
+            for kind in progress.new_words(unknown_words(message)):
+                self._turn.count_unknown(kind, sketch_of(message))
+        if self._echoes.has(message, is_first=is_first and self._answering is None):
             progress.is_dropped = True
         if not progress.is_dropped:
             self._late.see(message)
+            if self._held is not None and is_reply_of_action(message, self._held):
+                self._messages[self._held.id].use = Use.SHOWN
             if is_first and progress.kind is not MessageKind.HIDDEN:
                 yield from self._release_held()
                 yield from self._released(self._late.decided())
-                self._turn.forget(
-                    Seen.MISSED
-                )  # an error of a tool that came before was not the end
+                # An earlier error of a tool was not the end.
+                self._turn.forget(Seen.MISSED)
             yield from self._visible(message, progress)
         progress.is_finished = message.is_finished
 
-    def _count_unknown(self, message: Message, progress: Progress) -> None:
-        """Count words that are on no list, when a message begins and, as it may change, ends."""
-        for kind in unknown_words(message):
-            if kind not in progress.unknown:
-                progress.unknown.append(kind)
-                self._turn.count_unknown(kind, sketch_of(message))
-
-    def _is_echo(self, message: Message, *, is_first: bool) -> bool:
-        """Return whether this is something we sent (spec 6.2)."""
-        return message.id in self._echoes or (
-            is_first
-            and message.role == "assistant"
-            and message.is_finished
-            and self._answering is None
-            and "message_type" not in message.metadata
-            and message.text in self._sent.assistant_texts
-        )
-
-    def _visible(self, message: Message, progress: Progress) -> Iterator[Delta]:
+    def _visible(self, message: Message, progress: Progress) -> Iterator[Delta | ReferencesKnown]:
         kind = progress.kind
+        self._is_tool_since |= progress.is_tool
         if kind is MessageKind.HIDDEN:
-            if message.role == "tool":
-                self._is_tool_since = True
             return
         if kind is MessageKind.ANSWER:
             yield from self._answer(message, progress)
         elif kind is MessageKind.REASONING:
             unseen = progress.growth.replace(reasoning_text(message), is_final=message.is_finished)
             yield from self._grown_reasoning(message.id, unseen)
+        elif kind is MessageKind.CODE:
+            progress.growth.replace(call_text(message), is_final=message.is_finished)
+            is_decided = message.is_finished and is_code_answer(message)
+            yield from self._hold(message, progress, is_decided=is_decided)
         else:
-            self._is_tool_since = True
             yield from self._tool(message, progress)
         self._turn.rewrites += progress.growth.rewrites
         progress.growth.rewrites = 0
@@ -256,43 +250,32 @@ class Translate:
     def _tool(self, message: Message, progress: Progress) -> Iterator[Delta]:
         match progress.kind:
             case MessageKind.TOOL_CALL:
-                yield from self._tool_call(message, progress)
+                self._recipient = message.recipient
+                yield from self._calls.feed(message, progress)
+                if progress.use is Use.DOCUMENT:
+                    yield from self._hold(message, progress, is_decided=message.is_finished)
+                elif progress.use is Use.MAYBE:
+                    yield from self._hold(message, progress, is_decided=False)
             case MessageKind.TOOL_MEDIA:
-                yield from self._pictures(message)
-            case _ if not progress.is_finished:
-                self._held = message
-                if message.is_finished:
-                    yield from self._release_held()
+                yield from self._wanted(self._shown.of_message(message, self._recipient))
             case _:
-                pass  # it was given out when it was finished
+                yield from self._hold(message, progress, is_decided=message.is_finished)
 
-    def _tool_call(self, message: Message, progress: Progress) -> Iterator[Delta]:
-        self._recipient = message.recipient
-        text = call_text(message)
-        if not progress.has_text:
-            progress.language = call_language(message)
-        unseen = progress.growth.replace(text, is_final=message.is_finished)
-        is_last = message.is_finished and not progress.is_finished
-        if unseen or is_last:
-            progress.has_text = True
-            yield ToolCallText(message.id, progress.language, unseen, is_last)
-
-    def _answer(self, message: Message, progress: Progress) -> Iterator[Delta]:
-        references = read_references(message.metadata)
-        if references != progress.references:
-            progress.references = references
-            yield ReferencesKnown(message.id, references)
+    def _answer(self, message: Message, progress: Progress) -> Iterator[Delta | ReferencesKnown]:
+        yield from progress.references.known(message)
         if message.id != self._answering and not progress.has_text:
             progress.began_beside = progress.began_beside or self._is_losing()
         unseen = progress.growth.replace(message.text, is_final=message.is_finished)
         if not progress.has_text:
+            if not message.is_finished:
+                self._begun[message.id] = progress
             text = progress.growth.text
             unseen = self._late.hold(message.id, text, is_finished=message.is_finished)
         yield from self._grown_answer(message.id, progress, unseen)
         if progress.is_dropped:
             return
         if message.pointers:
-            yield from self._pictures(message)
+            yield from self._wanted(self._shown.of_message(message, self._recipient))
         yield from self._learn(upstream_model=answering_model(message))
         if message.is_finished:
             self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
@@ -305,19 +288,24 @@ class Translate:
                 progress.is_dropped = True
                 self._turn.count_unknown("losing variant")
                 return
-            self._answering = message_id
-            self._is_tool_since = False
-            for other in self._messages.values():
-                is_begun = other.kind is MessageKind.ANSWER and not other.is_finished
-                other.began_beside |= is_begun and not other.has_text and other is not progress
+            self._take_over(message_id)
             yield AnswerStarted(message_id)
             yield from self._learn(message_id=message_id)
         progress.has_text = True
         self._turn.see(Seen.TEXT)
         yield AnswerText(unseen)
 
+    def _take_over(self, message_id: str) -> None:
+        """Note that this answer grows now; other answers without sent text are beside it."""
+        self._answering = message_id
+        self._is_tool_since = False
+        self._begun.pop(message_id, None)
+        for other in self._begun.values():
+            other.began_beside |= other.is_begun
+        self._begun.clear()
+
     def _is_losing(self) -> bool:
-        """Return whether another answer is still growing, with no tool in between (2.9)."""
+        """Tell whether another answer is still growing, with no tool in between (2.9)."""
         winner = self._messages.get(self._answering or "")
         return winner is not None and not winner.is_finished and not self._is_tool_since
 
@@ -328,64 +316,77 @@ class Translate:
             self._turn.see(Seen.REASONING)
             yield ReasoningText("\n\n" + unseen if is_next else unseen)
 
-    # --- results and pictures ---------------------------------------------------
+    # --- messages shown when complete, and pictures ---------------------------------
 
-    def _release_held(self) -> Iterator[Delta]:
-        """Give out a tool's result once it cannot grow any more."""
+    def _hold(self, message: Message, progress: Progress, *, is_decided: bool) -> Iterator[Delta]:
+        """Hold a message until its kind is decided or another message comes."""
+        if progress.has_text:
+            return  # shown already
+        if self._held is not None and self._held.id != message.id:
+            yield from self._release_held()
+        self._held = message
+        if is_decided:
+            yield from self._release_held()
+
+    def _release_held(self, *, is_end: bool = False) -> Iterator[Delta]:
+        """Yield the held message, because it cannot grow any more or the turn ends."""
         message, self._held = self._held, None
         if message is None:
             return
-        text = result_text(message)
-        if kind_of(message) is MessageKind.TOOL_ERROR:
-            name = message.content.get("name")
-            self._turn.see(Seen.MISSED)
-            yield Notice(NoticeKind.TOOL_ERROR, f"{name}: {text}" if name else text)
+        progress = self._messages[message.id]
+        progress.has_text = True
+        match progress.kind:
+            case MessageKind.CODE:
+                is_only = is_end and message.is_finished and not self._turn.seen & Seen.TEXT
+                yield from self._code(message, is_answer=is_only or is_code_answer(message))
+            case MessageKind.TOOL_CALL:
+                for told in self._calls.whole(message, progress):
+                    yield from self._told(told)
+            case MessageKind.TOOL_ERROR:
+                name, text = message.content.get("name"), result_text(message)
+                self._turn.see(Seen.MISSED)
+                yield Notice(NoticeKind.TOOL_ERROR, f"{name}: {text}" if name else text)
+            case _:
+                if text := result_text(message):
+                    yield ToolResult(text)
+                yield from self._wanted(self._shown.of_result(message))
+
+    def _code(self, message: Message, *, is_answer: bool) -> Iterator[Delta]:
+        """Yield code for the reader: as an answer, or as a block before one."""
+        text, language = self._messages[message.id].growth.text, call_language(message)
+        if not is_answer:
+            self._is_tool_since = True
+            yield ToolCallText(message.id, language, text, is_last=True)
             return
-        if text:
-            yield ToolResult(text)
-        for picture in result_pictures(message):
-            yield from self._wanted(message.id, picture)
-
-    def _pictures(self, message: Message) -> Iterator[Delta]:
-        """Ask for pictures that are done; keep the last preview of those that are not."""
-        pictures = generated_pictures(message, self._recipient)
-        self._previews[message.id] = tuple(p for p in pictures if p.is_preview)
-        for picture in pictures:
-            if not picture.is_preview:
-                yield from self._wanted(message.id, picture)
-            elif self._sent.wants_previews and picture.file_id not in self._shown_previews:
-                self._shown_previews.add(picture.file_id)
-                yield self._asset(message.id, picture, is_preview=True)
-
-    def _wanted(self, message_id: str, picture: Picture) -> Iterator[Delta]:
-        if picture.file_id in self._picture_ids:
+        if self._is_losing():
+            self._turn.count_unknown("losing variant")
             return
-        self._picture_ids.add(picture.file_id)
-        self._turn.see(Seen.PICTURE)
-        yield from self._learn(message_id=message_id)  # what one goes on from, if no text follows
-        yield self._asset(message_id, picture)
+        if shown := self._late.hold(message.id, text, is_finished=True):
+            self._take_over(message.id)
+            yield from self._told(AnswerBlock(message.id, language, shown))
+            yield from self._learn(upstream_model=answering_model(message))
+        if message.is_finished:
+            self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
 
-    def _asset(self, message_id: str, picture: Picture, *, is_preview: bool = False) -> AssetWanted:
-        return AssetWanted(
-            kind=AssetKind.PICTURE,
-            pointer=picture.pointer,
-            conversation_id=self._facts.conversation_id or "",
-            message_id=message_id,
-            revised_prompt=picture.revised_prompt,
-            width=picture.width,
-            height=picture.height,
-            is_preview=is_preview,
-        )
+    def _told(self, piece: ToolCallText | AnswerBlock) -> Iterator[Delta]:
+        if isinstance(piece, AnswerBlock):
+            self._turn.see(Seen.TEXT)
+            yield from self._learn(message_id=piece.message_id)
+        yield piece
+
+    def _wanted(self, pictures: Iterable[AssetWanted]) -> Iterator[Delta]:
+        for wanted in pictures:
+            if not wanted.is_preview:
+                self._turn.see(Seen.PICTURE)
+                yield from self._learn(message_id=wanted.message_id)  # callers may continue from it
+            yield structs.replace(wanted, conversation_id=self._facts.conversation_id or "")
 
     # --- the end ----------------------------------------------------------------
 
     def _flush(self) -> Iterator[Delta]:
-        """Give out all that waits: nothing that reached us is lost."""
-        yield from self._release_held()
-        for message_id, previews in self._previews.items():
-            for picture in previews:
-                yield from self._wanted(message_id, picture)
-        self._previews.clear()
+        """Yield everything that still waits, so that no text is lost."""
+        yield from self._release_held(is_end=True)
+        yield from self._wanted(self._shown.last())
         has_picture = bool(self._turn.seen & Seen.PICTURE)
         yield from self._released(self._late.release(has_picture=has_picture))
 
@@ -394,7 +395,7 @@ class Translate:
             yield from self._grown_answer(message_id, self._messages[message_id], text)
 
     def _end(self, body: BodyEnded) -> Iterator[Delta]:
-        """Take the end of a body, or of a wait, which need not be the turn's."""
+        """Yield the deltas of the end of a body or a wait, which may not be the turn's end."""
         if body.how is BodyEnd.WAITED:
             yield from self._end_wait(body.detail)
         elif not self._turn.is_waiting:
@@ -404,7 +405,7 @@ class Translate:
             yield self._turn.ended(body)
 
     def _go_on(self, body: BodyEnded) -> Iterator[Delta]:
-        """Ask for what the turn goes on with, or end it."""
+        """Yield a request for the turn's continuation, or its end."""
         turn = self._turn
         if self._late.error:
             turn.note_missing(_NOT_DRAWN + quoted(self._late.error))
@@ -412,7 +413,7 @@ class Translate:
             turn.see(Seen.DRAWING)
         step = turn.step_after(body)
         if step is None or (step is Step.AWAIT_ANSWER and turn.phase in ENDED):
-            yield from self._flush()  # what was held back may be the answer
+            yield from self._flush()  # held text may be the answer
             step = turn.step_after(body)
         match step:
             case None:
@@ -426,15 +427,15 @@ class Translate:
                 yield PictureWanted(self._facts.conversation_id, frozenset(self._late.task_ids))
             case Step.AWAIT_ANSWER:
                 turn.begin_wait(step, body)
-                self._is_tool_since = True  # what is stored is no variant of what was streamed
+                self._is_tool_since = True  # a stored message is no variant of a streamed one
                 yield AnswerWanted(self._facts.conversation_id or "", turn.phase in ENDED)
 
     def _said_last(self) -> str:
-        """Return what the last visible message says, as far as it went out."""
+        """Return the last visible message, as far as it was sent."""
         return self.text_of(self._answering) if self._answering else ""
 
     def _end_wait(self, problem: str) -> Iterator[Delta]:
-        """Go on as the body ended from which the turn waited, with what has come meanwhile."""
+        """Continue after a wait: the body's end decides, with the messages that came meanwhile."""
         turn = self._turn
         if (body := turn.end_wait()) is None:
             return

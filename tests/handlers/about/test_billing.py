@@ -1,4 +1,4 @@
-"""Rule 51 of openai-wire 11: balance buttons get figures, and no channel is turned off by them."""
+"""Rule 51 of openai-wire 11: balance buttons get figures, and no channel is disabled by them."""
 
 import math
 import time
@@ -13,14 +13,14 @@ PLACES = ("/dashboard/billing", "/v1/dashboard/billing")
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_rule_51_a_balance_button_shows_figures(serve: Serve, place: str) -> None:
-    """What NextChat and one-api compute of the two answers."""
+    """The figures that NextChat and one-api compute from the two answers."""
     client = await serve()
     limits = await (await client.get(f"{place}/subscription", headers=BEARER)).json()
     query = {"start_date": "2026-11-01", "end_date": "2026-11-30"}
     spent = await (await client.get(f"{place}/usage", params=query, headers=BEARER)).json()
     assert math.floor(spent["total_usage"]) / 100 == 0
     assert math.floor(limits["hard_limit_usd"] * 100) / 100 > 0
-    assert limits["hard_limit_usd"] - spent["total_usage"] / 100 > 0  # else one-api turns it off
+    assert limits["hard_limit_usd"] - spent["total_usage"] / 100 > 0  # else one-api disables it
     assert limits["has_payment_method"] is True
     assert limits["access_until"] > time.time()
     assert not {"error"} & (limits.keys() | spent.keys())

@@ -104,7 +104,9 @@ async def test_verbose_tells_how_each_route_does(serve: Serve, around: Surroundi
 
 async def test_verbose_tells_what_was_not_known_and_since_when(serve: Serve) -> None:
     client = await serve()
-    client.app[keys.DRIFT].note({"type brand_new": 2}, {"type brand_new": '{"title": "My will"}'})
+    client.app[keys.UNKNOWN_EVENTS].note(
+        {"type brand_new": 2}, {"type brand_new": '{"title": "My will"}'}
+    )
     body = await (await client.get("/readyz?verbose")).json()
     (kind,) = body["drift"]["kinds"]
     assert (kind["kind"], kind["count"]) == ("type brand_new", 2)

@@ -16,6 +16,8 @@ async def test_the_list_needs_no_key_and_names_each_model(
         "data": [
             {"id": "gpt-4o", "object": "model", "created": 1, "owned_by": "openai"},
             {"id": "org/model", "object": "model", "created": 2, "owned_by": "x"},
+            {"id": "claude-opus", "object": "model", "created": 1, "owned_by": "messages"},
+            {"id": "claude-sonnet", "object": "model", "created": 1, "owned_by": "messages"},
         ],
     }
     assert around.callers == [None]
@@ -71,3 +73,56 @@ async def test_an_unknown_model_names_the_closest(serve: Serve) -> None:
     assert error["code"] == "model_not_found"
     assert error["param"] == "model"
     assert "'gpt-4o'" in error["message"]
+
+
+CLAUDE = {"anthropic-version": "2023-06-01"}
+
+
+async def test_38_the_list_has_the_form_of_the_dialect_that_asks(serve: Serve) -> None:
+    """A8 38, A9.13: the header alone decides; names that stand for a model come first."""
+    listed = await (await (await serve()).get("/v1/models", headers=CLAUDE)).json()
+    assert [each["id"] for each in listed["data"]] == [
+        *("claude-opus", "claude-sonnet", "gpt-4o", "org/model")
+    ]
+    assert listed["data"][2] == {
+        "type": "model",
+        "id": "gpt-4o",
+        "display_name": "gpt-4o",
+        "created_at": "1970-01-01T00:00:01Z",
+    }
+    ends = (listed["first_id"], listed["last_id"], listed["has_more"])
+    assert ends == ("claude-opus", "org/model", False)
+
+
+async def test_38_a_list_is_answered_a_page_at_a_time(serve: Serve) -> None:
+    client = await serve()
+    ids: list[str] = []
+    page: dict[str, object] = {"has_more": True, "last_id": ""}
+    while page["has_more"]:
+        query = {"limit": "3", "after_id": str(page["last_id"])}
+        page = await (await client.get("/v1/models", headers=CLAUDE, params=query)).json()
+        ids += [each["id"] for each in page["data"]]  # type: ignore[attr-defined]
+    assert ids == ["claude-opus", "claude-sonnet", "gpt-4o", "org/model"]
+    query = {"before_id": "org/model", "limit": "2"}
+    page = await (await client.get("/v1/models", headers=CLAUDE, params=query)).json()
+    assert [each["id"] for each in page["data"]] == ["claude-sonnet", "gpt-4o"]  # type: ignore[attr-defined]
+    assert page["has_more"] is True
+    wrong = await client.get("/v1/models", headers=CLAUDE, params={"limit": "0"})
+    assert (await wrong.json())["error"]["type"] == "invalid_request_error"
+
+
+async def test_38_one_name_has_that_form_too_and_an_unknown_one_is_told_in_it(serve: Serve) -> None:
+    client = await serve()
+    found = await (await client.get("/v1/models/claude-opus", headers=CLAUDE)).json()
+    assert found["type"] == "model"
+    missing = await client.get("/v1/models/none", headers=CLAUDE)
+    assert missing.status == 404
+    assert (await missing.json())["error"]["type"] == "not_found_error"
+
+
+async def test_a_setting_says_what_the_names_stand_for(serve: Serve) -> None:
+    client = await serve(messages={"models": {"haiku": "org/model", "opus": "none"}})
+    listed = await (await client.get("/v1/models")).json()
+    names = {each["id"] for each in listed["data"]}
+    assert {"claude-haiku", "claude-sonnet"} < names
+    assert "claude-opus" not in names

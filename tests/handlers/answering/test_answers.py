@@ -1,13 +1,15 @@
-"""The joined stages, seen through the route that is nearest to them."""
+"""The joined stages, seen through the simplest route."""
 
 from typing import Any
 
 from service.vocabulary.events import (
     AnswerStarted,
     AnswerText,
+    Cited,
     FunctionArguments,
     FunctionCallStarted,
     Outcome,
+    Source,
     TextSpent,
     ToolResult,
     TurnEnded,
@@ -55,3 +57,17 @@ async def test_a_call_is_told_and_counted_with_all_that_was_spent_on_it(
     assert dear["usage"]["completion_tokens"] == cheap["usage"]["completion_tokens"] + 3
     assert dear["usage"]["prompt_tokens"] == cheap["usage"]["prompt_tokens"] + 7
     assert dear["choices"][0]["message"]["content"] is None
+
+
+async def test_a_mark_that_gets_through_to_the_last_is_taken_out_and_counted(
+    serve: Serve, around: Surroundings
+) -> None:
+    page = Source("https://e.org/", "T\ue203")
+    around.turns.script = [[AnswerStarted("m"), AnswerText("a\ue200b"), Cited(1, "", (page,)), END]]
+    client = await serve()
+    reply = await (await client.post(PATH, json=BODY, headers=BEARER)).json()
+    message = reply["choices"][0]["message"]
+    assert message["content"] == "ab"
+    assert message["annotations"][0]["url_citation"]["title"] == "T"
+    metrics = await (await client.get("/metrics")).text()
+    assert 'gateway_stream_anomalies_total{kind="private-use character"} 2.0' in metrics

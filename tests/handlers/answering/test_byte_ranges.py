@@ -1,4 +1,4 @@
-"""The bytes of a stored file are answered the same way from a disk and from beyond it."""
+"""The bytes of a stored file are served alike from a disk and from a remote store."""
 
 import os
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ COMPARED = ("Content-Range", "Last-Modified", "Accept-Ranges", "X-Given", "ETag"
 
 @pytest.fixture
 def contents(tmp_path: Path) -> dict[str, Content]:
-    """What is served, by name: the same bytes from a disk and from beyond it, and what breaks."""
+    """Content by name: the same bytes on a disk and in a remote store, and content that fails."""
     for name, body in (("disk", BODY), ("disk-empty", b"")):
         (tmp_path / name).write_bytes(body)
         os.utime(tmp_path / name, (MADE_AT, MADE_AT))
@@ -93,7 +93,7 @@ async def answer(client: TestClient, method: str, name: str, headers: dict[str, 
         body = await response.read()
         told = {key: response.headers.get(key) for key in COMPARED}
         told["ETag"] = told["ETag"] and "some"
-        if response.status == 416:  # has nothing of what can be had
+        if response.status == 416:  # the range is outside of the file
             told = {key: told[key] for key in ("Content-Range", "X-Given")}
         elif response.status != 304:
             told["Content-Length"] = response.headers.get("Content-Length")

@@ -23,7 +23,7 @@ BODY = {"model": "gpt-4o-mini-tts", "voice": "alloy", "input": "Boats float."}
 
 @dataclass
 class ScriptedSpeech:
-    """Gives pieces of a sound, waits for events, and raises errors, in order."""
+    """Sends pieces of a sound, waits for events, and raises errors, in order."""
 
     steps: list[bytes | ServiceError | asyncio.Event] = field(default_factory=lambda: [b"a", b"b"])
     size_bytes: int | None = None

@@ -23,7 +23,7 @@ TEXT = "Boats float. 船。"
 
 @dataclass
 class ScriptedTranscriptions:
-    """Writes everything down in the same words, and reads what it is to write down."""
+    """Transcribes every recording alike, after reading it."""
 
     answer: str | ServiceError = TEXT
     asked: list[tuple[str, bytes, str | None]] = field(default_factory=list)

@@ -270,7 +270,7 @@ async def test_the_log_line_tells_the_outcome(
     caplog.set_level(logging.INFO, "gateway.access")
     client = await serve()
     await (await ask(client, {"x-request-id": "abc"}, stream=True)).read()
-    await asyncio.sleep(0.05)  # it is written when the caller has everything
+    await asyncio.sleep(0.05)  # the line is written after the caller has everything
     [line] = caplog.records
     fields = vars(line)
     assert line.getMessage() == f"POST {PATH} 200"

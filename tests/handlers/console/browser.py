@@ -1,4 +1,4 @@
-"""A real Chromium that looks at the console of a real gateway, and notices all that is wrong."""
+"""A real Chromium that opens the console of a real gateway and reports every problem."""
 
 import os
 import shutil
@@ -48,7 +48,7 @@ async def running_chromium(wrapper: Path | None = None) -> AsyncIterator[Browser
 
 @dataclass(frozen=True)
 class Look:
-    """How a page is looked at."""
+    """How a page is opened: width, colours and language."""
 
     width: int = 1440
     scheme: str = "light"
@@ -127,13 +127,13 @@ class Console:
         await self.page.screenshot(path=path, animations="disabled")
 
     async def problems(self, *, expected: tuple[str, ...] = ()) -> list[str]:
-        """Return what a person with the developer tools open would see go wrong."""
+        """Return the problems that the browser's developer tools would show."""
         violations: list[str] = await self.page.evaluate("window.violations")
         errors = [one for one in self.errors if not any(part in one for part in expected)]
         return [*errors, *violations, *self.strangers]
 
     async def is_too_wide(self) -> bool:
-        """Return whether anything reaches over the side of the screen."""
+        """Tell whether anything overflows the screen sideways."""
         script = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
         return bool(await self.page.evaluate(script))
 

@@ -500,7 +500,7 @@ async def _run(*command: str) -> bytes:
 async def answered(
     chromium: Browser, folder: Path, *steps: Step
 ) -> AsyncIterator[tuple[Console, Gateway]]:
-    """The console before an upstream that answers with just this."""
+    """The console in front of an upstream that gives exactly this answer."""
     async with scripted_upstream() as upstream, running_gateway(upstream.url, folder) as gateway:
         upstream.plays(*steps)
         async with opened(chromium, gateway.url) as console:
@@ -626,7 +626,7 @@ async def test_it_works_below_a_path_of_a_proxy(chromium: Browser, tmp_path: Pat
 
 @asynccontextmanager
 async def _proxy(gateway: Gateway) -> AsyncIterator[str]:
-    """Serve a gateway below a path, as a reverse proxy does; the value is its address there."""
+    """Serve a gateway below a path, as a reverse proxy does; yields its address there."""
 
     async def forward(request: web.Request) -> web.Response:
         headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}

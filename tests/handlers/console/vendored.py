@@ -17,7 +17,7 @@ VENDOR = Path(__file__).parents[3] / "handlers/console/static/vendor"
 
 
 def listed() -> dict[str, dict[str, Any]]:
-    """Return what each file is a copy of."""
+    """Return the source of each copied file."""
     return json.loads((VENDOR / "vendor.json").read_text("utf-8"))
 
 
@@ -26,7 +26,7 @@ def sha256(content: bytes) -> str:
 
 
 def differing() -> Iterator[str]:
-    """Yield the names of the files that are not as npm's packages have them."""
+    """Yield the names of files that differ from npm's packages."""
     for name, entry in listed().items():
         with tempfile.TemporaryDirectory() as folder:
             command = ["npm", "pack", "--silent", f"{entry['package']}@{entry['version']}"]

@@ -1,4 +1,4 @@
-"""Who is let in: limits on all requests, and gateway keys."""
+"""Admission: limits on all requests, and gateway keys."""
 
 import asyncio
 from pathlib import Path
@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from service import keys
 from service.turns.key_limits import KeyLimits
-from service.turns.model_permissions import AllowedTurns
+from service.turns.model_permissions import PermittedTurns
 from service.vocabulary.credentials import Credential
 from service.vocabulary.gateway_keys import KeyTerms, new_key
 from storage.secrets.cipher import Cipher
@@ -38,7 +38,7 @@ async def client(around: Surroundings, file: KeyFile):
     app = make_gateway(around)
     app[keys.GATEWAY_KEYS] = file
     app[keys.KEY_LIMITS] = KeyLimits()
-    app[keys.TURNS] = AllowedTurns(app[keys.TURNS])
+    app[keys.TURNS] = PermittedTurns(app[keys.TURNS])
     async with TestClient(TestServer(app)) as client:
         yield client
 

@@ -89,10 +89,14 @@ def test_the_trusted_networks_are_a_setting() -> None:
     ("remote", "headers", "address"),
     [
         ("8.8.8.8", {}, "8.8.8.8"),
-        ("8.8.8.8", {"X_Forwarded_For": "1.2.3.4"}, "8.8.8.8"),  # it is no proxy of ours
+        ("8.8.8.8", {"X_Forwarded_For": "1.2.3.4"}, "8.8.8.8"),  # not a trusted proxy
         ("127.0.0.1", {}, "127.0.0.1"),
         ("127.0.0.1", {"X_Forwarded_For": "1.2.3.4"}, "1.2.3.4"),
-        ("127.0.0.1", {"X_Forwarded_For": "6.6.6.6, 1.2.3.4"}, "1.2.3.4"),  # the first is a lie
+        (
+            "127.0.0.1",
+            {"X_Forwarded_For": "6.6.6.6, 1.2.3.4"},
+            "1.2.3.4",
+        ),  # the first is forged
         ("127.0.0.1", {"X_Forwarded_For": "1.2.3.4, 127.0.0.2"}, "1.2.3.4"),
         ("127.0.0.1", {"X_Forwarded_For": "1.2.3.4:5678"}, "1.2.3.4"),
         ("127.0.0.1", {"Forwarded": 'for=6.6.6.6, for="1.2.3.4:80";proto=https'}, "1.2.3.4"),

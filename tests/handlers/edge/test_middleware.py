@@ -256,7 +256,7 @@ async def test_a_caller_that_leaves_with_its_answer_in_hand_was_answered(
         await response.prepare(request)
         record.stream, record.outcome = response, Outcome.COMPLETE
         await response.write_eof(b"all of it")
-        await asyncio.sleep(30)  # the caller is quicker than what is done afterwards
+        await asyncio.sleep(30)  # the caller leaves before the work afterwards is done
         return response
 
     app.router.add_get("/stream", stream)

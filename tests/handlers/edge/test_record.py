@@ -6,7 +6,7 @@ from service.vocabulary.events import Outcome, TurnEnded, TurnFacts
 def test_a_caller_that_leaves_after_the_end_abandons_nothing() -> None:
     record, gathered = Record("r", 0), Gathered()
     record.abandon()
-    assert record.outcome is None  # no chat: there is no answer to abandon
+    assert record.outcome is None  # not a chat: there is no answer to abandon
     gathered.feed_batch([TurnFacts("c", "m", "slug"), TurnEnded(Outcome.COMPLETE, "stop")])
     record.learn(gathered)
     record.abandon()

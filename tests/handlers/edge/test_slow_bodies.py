@@ -1,4 +1,4 @@
-"""Bodies that come slowly, over real sockets."""
+"""Bodies that arrive slowly, over real sockets."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -71,7 +71,7 @@ async def test_a_body_that_goes_on_fast_enough_is_read_to_its_end(
 
 @pytest.mark.whole
 async def test_what_came_before_buys_no_time(client: TestClient) -> None:
-    """A megabyte at once, and then nothing: by the average it had four minutes more."""
+    """A megabyte at once, and then nothing: by its average it would have four minutes more."""
 
     async def body() -> AsyncIterator[bytes]:
         yield b'{"pad": "' + b"x" * 1_000_000
@@ -111,7 +111,7 @@ async def test_a_body_that_waits_for_us_is_not_late(
     headers = {**BEARER, "Content-Type": "multipart/form-data; boundary=x"}
 
     async def halves() -> AsyncIterator[bytes]:
-        """The first one lies unread until the exchange is done; the other comes soon after that."""
+        """The first half stays unread until the exchange is done; the other comes soon after."""
         yield form[:100]
         await asyncio.sleep(0.9)
         yield form[100:]

@@ -1,4 +1,4 @@
-"""One owner's share of the store: what passes, and what a refusal says."""
+"""One owner's share of the store: which files fit, and what a refusal says."""
 
 import asyncio
 import time
@@ -39,7 +39,7 @@ def received(store: FileUploads, size: int) -> Path:
 
 
 async def test_an_owner_may_fill_a_quarter_of_the_store(store: FileUploads, share: Room) -> None:
-    await keep(store, 5000, OTHER)  # others have theirs
+    await keep(store, 5000, OTHER)  # other owners have their own shares
     await share.take(1000)
     await keep(store, 600)
     await share.take(400)

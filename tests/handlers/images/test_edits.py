@@ -44,7 +44,7 @@ def form(*files: Upload, **fields: str) -> FormData:
 
 @dataclass
 class Drawing(ScriptedTurns):
-    """Turns that draw, and read what they are to draw from while it is there."""
+    """Turns that draw, and that read the given pictures while they exist."""
 
     contents: list[list[bytes]] = field(default_factory=list)
 

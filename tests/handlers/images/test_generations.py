@@ -45,7 +45,7 @@ async def post(gateway: Gateway, **fields: Any) -> Any:
 
 
 def is_drawn(content: bytes, prompt: str = PROMPT, size: tuple[int, int] = (128, 64)) -> bool:
-    """Return whether this is the picture that the demo draws for a prompt, pixel by pixel."""
+    """Tell whether this is the picture that the demo draws for a prompt, pixel by pixel."""
     with (
         Image.open(BytesIO(content)) as got,
         Image.open(BytesIO(pictures.draw(prompt, *size))) as own,

@@ -1,4 +1,4 @@
-"""Orders of pictures that are answered as events."""
+"""Image orders answered with events."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""The notes on request fields name fields that there are, and all that have an effect."""
+"""The notes on request fields name only existing fields, and all that have an effect."""
 
 import re
 

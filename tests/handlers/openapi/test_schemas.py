@@ -1,4 +1,4 @@
-"""Requests are described by the records that read them."""
+"""Requests are described by the records that their readers use."""
 
 import json
 from typing import Any

@@ -23,7 +23,7 @@ def refused(arrival: Arrival = ARRIVAL, **fields: Any) -> RequestError:
     error = caught.value
     assert error.status == 400
     for phrase in ("too large", "not found", "each", "must have", "without", "tool_call_id"):
-        assert phrase not in error.message  # clients take these for something else
+        assert phrase not in error.message  # clients mistake these for other errors
     return error
 
 

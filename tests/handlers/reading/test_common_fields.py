@@ -1,4 +1,4 @@
-"""What several endpoints read alike, asked for by a chat."""
+"""The fields that several endpoints share, tested through a chat."""
 
 import pytest
 from msgspec import Struct

@@ -1,4 +1,4 @@
-"""What a chat completion may demand: read, checked, told to the model, or refused."""
+"""The demands of a chat completion: read, checked, told to the model, or refused."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_tools_are_functions_with_the_place_of_their_schema() -> None:
     found = demand(tools=TOOLS)
     assert found == Demand(
         (
-            Function("add", "tools[0].function.parameters", "Adds.", SCHEMA),
+            Function("add", "tools[0].function.parameters", "Adds.", SCHEMA, is_strict=True),
             Function(
                 "now",
                 "tools[1].function.parameters",
@@ -99,7 +99,9 @@ def test_functions_are_the_form_before_tools_and_are_called_one_at_a_time() -> N
     found = demand(functions=[ADD, NOW], function_call={"name": "add"})
     assert found is not None
     assert (found.is_legacy, found.is_parallel, found.must_call) == (True, False, True)
-    assert found.functions == (Function("add", "functions[0].parameters", "Adds.", SCHEMA),)
+    assert found.functions == (
+        Function("add", "functions[0].parameters", "Adds.", SCHEMA, is_strict=True),
+    )
 
 
 def test_a_format_is_an_object_or_a_schema() -> None:
@@ -107,7 +109,7 @@ def test_a_format_is_an_object_or_a_schema() -> None:
         json_format=JsonFormat("response_format")
     )
     assert demand(response_format=FORMAT) == Demand(
-        json_format=JsonFormat("response_format.json_schema.schema", SCHEMA, "x")
+        json_format=JsonFormat("response_format.json_schema.schema", SCHEMA, "x", is_strict=True)
     )
 
 
@@ -122,7 +124,7 @@ WRONG_DEMANDS: list[tuple[dict[str, Any], str]] = [
     ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
     ({"tools": [{"type": "function", "function": {"name": ""}}]}, "tools[0].function.name"),
     ({"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name"),
-    ({"functions": [{"name": "x" * 65}]}, "functions[0].name"),
+    ({"functions": [{"name": "x" * 129}]}, "functions[0].name"),
     (
         {"functions": [{"name": "x", "parameters": {"type": "array"}}]},
         "functions[0].parameters.type",
@@ -187,7 +189,7 @@ def asked(demand: Demand | None) -> ChatRequest:
 
 async def test_a_demand_that_can_be_met_changes_nothing() -> None:
     for chat in (asked(None), asked(demand(tools=TOOLS))):
-        assert await checked(chat) is chat
+        assert await checked(chat, is_native=False) is chat
 
 
 SCHEMAS: list[tuple[dict[str, Any], str | None]] = [
@@ -231,10 +233,10 @@ async def test_a_schema_that_is_none_is_refused_with_its_place(
 ) -> None:
     request = asked(demand(**fields))
     if param is None:
-        await checked(request)
+        await checked(request, is_native=False)
         return
     with pytest.raises(RequestError) as caught:
-        await checked(request)
+        await checked(request, is_native=False)
     assert (caught.value.param, caught.value.code) == (param, "invalid_json_schema")
     assert param in caught.value.message
 

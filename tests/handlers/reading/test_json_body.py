@@ -176,7 +176,7 @@ CHAT = b'{"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}],"pad":
         (CHAT + b"1," * 200_000 + b'"' + b"x" * 1_000_000 + b'"]}', 400),
         (CHAT + b'"",' * 400_000 + b"1]}", 400),
         (CHAT + b'"' + b"[{," * 400_000 + b'"]}', 200),
-        (CHAT + b"1," * 400_000 + b"1]}", 200),  # under a MiB, it costs little anyway
+        (CHAT + b"1," * 400_000 + b"1]}", 200),  # a body under a MiB is cheap anyway
     ],
 )
 async def test_the_values_of_a_long_body_are_counted(

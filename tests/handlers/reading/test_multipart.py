@@ -26,7 +26,7 @@ TYPE = {"Content-Type": "multipart/form-data; boundary=x"}
 
 
 class Server:
-    """A route that reads a form, and what it saw."""
+    """A route that reads a form and records it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory / "incoming"
@@ -252,4 +252,4 @@ async def test_memory_does_not_grow_with_the_file(server: Server) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < size + 2_000_000  # the test itself reads the file whole, to check its hash
+    assert peak < size + 2_000_000  # the test itself reads the whole file, to check its hash

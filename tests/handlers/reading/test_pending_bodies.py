@@ -1,4 +1,4 @@
-"""The budget of bodies: who waits, who ends, and that all is given back."""
+"""The budget of bodies: which wait, which end, and that everything is given back."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ CHAT = "/v1/chat/completions"
 
 
 class Bodies:
-    """Bodies of a budget of 16 MiB, each holder 4, on a clock of the test's own."""
+    """Bodies under a budget of 16 MiB, 4 for each holder, on the test's own clock."""
 
     def __init__(self, stack: ExitStack) -> None:
         self.clock = 0.0
@@ -152,7 +152,7 @@ async def test_small_bodies_end_the_slowest_at_once_and_only_as_many_as_need_be(
 
 
 async def room_for(client: TestClient, size: int) -> None:
-    """Let the gateway have that much room, of which each holder may take all."""
+    """Set the gateway's budget to this size, all of which one holder may take."""
     client.app[PENDING_BODIES]._max_bytes = client.app[PENDING_BODIES]._max_held = size
 
 

@@ -38,7 +38,9 @@ def test_functions_are_offered() -> None:
     demand = demanded(tools=[WEATHER, ADD], parallel_tool_calls=False)
     assert demand is not None
     weather, add = demand.functions
-    assert weather == Function("get_weather", "tools[0].parameters", "The weather.", SCHEMA)
+    assert weather == Function(
+        "get_weather", "tools[0].parameters", "The weather.", SCHEMA, is_strict=True
+    )
     assert add.parameters == {"type": "object", "properties": {}}
     assert not demand.must_call
     assert not demand.is_parallel
@@ -95,7 +97,7 @@ def test_json_is_demanded() -> None:
         "description": "A trip.",
     }
     assert demanded(text={"format": wanted}) == Demand(
-        json_format=JsonFormat("text.format.schema", SCHEMA, "trip", "A trip.")
+        json_format=JsonFormat("text.format.schema", SCHEMA, "trip", "A trip.", is_strict=True)
     )
 
 

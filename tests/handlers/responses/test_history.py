@@ -1,4 +1,4 @@
-"""Going on from a response by its id, before a real gateway: what reaches the upstream."""
+"""Continuing a response by its id, with a real gateway: what the upstream receives."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`/v1/responses/{id}` before a real gateway: looking, cancelling, forgetting."""
+"""`/v1/responses/{id}` with a real gateway: reading, cancelling, deleting."""
 
 import asyncio
 import base64
@@ -36,7 +36,7 @@ async def made(gateway: Gateway, text: Any = "Hello", **body: Any) -> Any:
 
 
 class Stream:
-    """A response that is being written, and what its caller has read of it."""
+    """A running response, and what its caller has read of it."""
 
     def __init__(self, response: Any) -> None:
         self.response = response

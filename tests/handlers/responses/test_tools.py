@@ -22,9 +22,9 @@ AGENTS: dict[str, Any] = {
 }
 
 
-def functions(*tools: Any, is_offered: bool = True) -> list[Function]:
+def functions(*tools: Any, is_limited: bool = True) -> list[Function]:
     return functions_of(
-        [(f"tools[{at}]", tool) for at, tool in enumerate(tools)], is_offered=is_offered
+        [(f"tools[{at}]", tool) for at, tool in enumerate(tools)], is_limited=is_limited
     )
 
 
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_named(tool: dict[str, Any], param: str) -> None:
 
 def test_what_the_model_has_of_its_own_is_no_function() -> None:
     assert functions({"type": "web_search_preview"}, {"type": "image_generation"}) == []
-    assert functions({"type": "mcp"}, is_offered=False) == []
+    assert functions({"type": "mcp"}, is_limited=False) == []
     assert is_built_in("image_generation")
     assert not is_built_in("custom")
 

@@ -1,4 +1,4 @@
-"""A caller that ends its side is answered; one that has left is noticed within a second."""
+"""A caller that closes its side gets its answer; one that has left is noticed within a second."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ HEAD = "{method} {path} HTTP/{version}\r\nHost: x\r\nContent-Length: {length}\r\
 
 
 class Server:
-    """Answers when it is told to, and knows who was given up."""
+    """Answers when told to, and records whose connection was aborted."""
 
     def __init__(self) -> None:
         self.may_answer = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The turn that is checked and asked for once more, over scripted turns."""
+"""Enforced demands: the answer is checked and asked for once more, over scripted turns."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.demands.enforce import complied
+from service.demands.enforce import enforced
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import QueueFullError, ServiceError
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     Cited,
@@ -83,7 +84,7 @@ def says(*texts: str, end: TurnEnded = END) -> list[list[Delta]]:
 async def answered(
     turns: Turns, demand: Demand, *, is_kept: bool = True
 ) -> tuple[list[list[Delta]], list[Delta]]:
-    """Return the batches, and all of their pieces but names, starts and what was spent."""
+    """Return the batches, and all their deltas except names, starts and spent text."""
     chat = ChatRequest(
         request_id="r",
         model="m",
@@ -95,7 +96,7 @@ async def answered(
         received_at=0,
         demand=demand,
     )
-    answer = complied(turns, chat, demand, Credential("fk-x"), is_kept=is_kept)
+    answer = enforced(turns, chat, demand, Credential("fk-x"), is_kept=is_kept)
     batches = [batch async for batch in answer]
     assert turns.closed == len(turns.requests)
     aside = (TurnFacts, AnswerStarted, TextSpent)
@@ -187,6 +188,24 @@ async def test_json_is_told_whole_without_what_stands_around_it() -> None:
     batches, pieces = await answered(Turns([script]), WRITING)
     assert batches[0] == [FACTS, ReasoningText("Hm.")]
     assert pieces[1:] == [AnswerText("{}"), source, END]
+
+
+async def test_a_word_of_the_sentence_is_a_word_of_the_json() -> None:
+    ada = Cited(1, "Ada", (), "Ada")
+    script: list[list[Delta]] = [[FACTS, AnswerText('{"by": "'), ada, AnswerText('"}'), END]]
+    _, pieces = await answered(Turns([script]), WRITING)
+    assert pieces == [AnswerText('{"by": "Ada"}'), Cited(1, "Ada", ()), END]
+
+
+async def test_code_to_the_reader_is_text_and_a_document_is_none_of_the_json() -> None:
+    document = AnswerBlock("d", "markdown", "Row", "Song", is_document=True)
+    script: list[list[Delta]] = [[FACTS, document, AnswerBlock("m", "json", '{"boats": 2}'), END]]
+    _, pieces = await answered(Turns([script]), WRITING)
+    assert pieces == [AnswerText('{"boats": 2}'), END]
+    call = AnswerBlock("m", "json", '{"name": "add", "arguments": {"a": 1}}')
+    _, pieces = await answered(Turns([[[FACTS, document, call, END]]]), CALLING)
+    assert pieces[0] == document
+    assert call_of(pieces) == ("add", '{"a":1}')
 
 
 async def test_calls_or_json_as_the_model_sees_fit() -> None:

@@ -1,4 +1,4 @@
-"""What an upstream in words alone is asked for."""
+"""Requests as an upstream of words alone gets them."""
 
 from msgspec import structs
 

@@ -1,4 +1,4 @@
-"""Schemas from outside: what is refused, what fits, and what a hostile one may cost."""
+"""Untrusted schemas: which are refused, which values match, and what a hostile one may cost."""
 
 import json
 from typing import Any

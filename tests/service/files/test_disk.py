@@ -1,4 +1,4 @@
-"""What a disk's errors are to callers."""
+"""Errors of the disk as callers see them."""
 
 import errno
 import os

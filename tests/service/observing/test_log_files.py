@@ -1,4 +1,4 @@
-"""A log file that several processes write, put aside at midnight."""
+"""A log file that several processes write, rotated at midnight."""
 
 import errno
 import logging
@@ -18,7 +18,7 @@ DAY = 86400
 
 
 class Clock:
-    """Seconds since the epoch; `days` are added to what the system says."""
+    """Seconds since the epoch; `days` are added to the system's time."""
 
     days = 0
     seconds = 0.0

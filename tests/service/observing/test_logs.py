@@ -1,4 +1,4 @@
-"""Logging as an operator reads it."""
+"""The log as an operator reads it."""
 
 import json
 import logging

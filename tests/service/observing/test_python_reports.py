@@ -1,4 +1,4 @@
-"""Warnings and what else Python says by itself go to the log."""
+"""Warnings and other reports of Python itself go to the log."""
 
 import logging
 import sys
@@ -30,7 +30,7 @@ def test_a_warning_is_logged_cut_and_said_once_a_minute_whatever_its_words(
 
 
 def test_no_text_of_a_warning_is_kept() -> None:
-    """Python's own way to say each once is a table of all texts, which callers could fill."""
+    """Python's own way of showing each once keeps a table of all texts, which callers could fill."""
     with warnings.catch_warnings():
         warnings.resetwarnings()
         with python_reports_logged():

@@ -1,4 +1,4 @@
-"""Questions to the parts of the service."""
+"""Checks of the parts of the service."""
 
 import asyncio
 

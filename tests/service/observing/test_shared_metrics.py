@@ -1,4 +1,4 @@
-"""Figures that processes share: added up while they live, and kept when they are gone."""
+"""Metrics that processes share: added up while they live, and kept when they are gone."""
 
 import os
 import signal
@@ -184,7 +184,7 @@ def test_two_workers_show_what_both_have_counted_also_after_one_has_died(tmp_pat
 
 
 def wait_until_answered_by_another(gateway: GatewayProcess, known: set[int]) -> None:
-    """Wait for the worker in the place of the one that was killed."""
+    """Wait for the worker that replaces the killed one."""
     end = time.monotonic() + 40
     while True:
         assert time.monotonic() < end

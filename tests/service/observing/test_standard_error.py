@@ -14,7 +14,7 @@ from service.observing.standard_error import StandardErrorHandler
 
 
 class Pipe:
-    """A pipe in the place of standard error."""
+    """A pipe in place of standard error."""
 
     def __init__(self) -> None:
         self.reading, writing = os.pipe()
@@ -26,7 +26,7 @@ class Pipe:
             return StandardErrorHandler()
 
     def fill(self) -> int:
-        """Fill it, and return by how many bytes."""
+        """Fill the pipe; return the number of bytes."""
         os.set_blocking(self.stream.fileno(), False)
         size = 0
         try:

@@ -160,7 +160,7 @@ async def test_a_collector_that_is_gone_costs_no_request_and_no_time_at_the_end(
     assert (await gateway.chat("hello")).status == 200
     async with asyncio.timeout(20):
         await gateway.stop()
-    # What still tries must not go on beside other tests: it draws from the random numbers of all.
+    # Unfinished exports must not run beside other tests: they draw from the shared random numbers.
     for thread in set(threading.enumerate()) - before:
         if thread.daemon:
             await asyncio.to_thread(thread.join, 60)

@@ -9,27 +9,27 @@ from service.observing.unknown_events import (
     MAX_SAMPLE_CHARS,
     OTHER,
     Anomaly,
-    Drift,
+    UnknownEvents,
     outline,
 )
 
 
 @pytest.fixture
-def drift() -> Drift:
-    return Drift(Metrics())
+def unknown_events() -> UnknownEvents:
+    return UnknownEvents(Metrics())
 
 
-def counted(drift: Drift, kind: str) -> float:
-    return drift._metrics.anomalies.labels(kind)._value.get()
+def counted(unknown_events: UnknownEvents, kind: str) -> float:
+    return unknown_events._metrics.anomalies.labels(kind)._value.get()
 
 
 def test_kinds_are_counted_and_each_is_logged_once_with_a_sample_that_tells_nothing(
-    drift: Drift, caplog: pytest.LogCaptureFixture
+    unknown_events: UnknownEvents, caplog: pytest.LogCaptureFixture
 ) -> None:
     samples = {"type new": '{"title": "My will", "user_id": 4711}'}
-    drift.note({"type new": 2, "rewrite": 1}, samples)
-    drift.note({"type new": 1}, samples)
-    assert (counted(drift, "type new"), counted(drift, "rewrite")) == (3, 1)
+    unknown_events.note({"type new": 2, "rewrite": 1}, samples)
+    unknown_events.note({"type new": 1}, samples)
+    assert (counted(unknown_events, "type new"), counted(unknown_events, "rewrite")) == (3, 1)
     assert [record.getMessage() for record in caplog.records] == [
         'the upstream sent something unexpected: type new, such as {"title": "…", "user_id": 0000}',
         "the upstream sent something unexpected: rewrite",
@@ -37,24 +37,24 @@ def test_kinds_are_counted_and_each_is_logged_once_with_a_sample_that_tells_noth
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
-def test_what_was_seen_is_listed_with_when_the_latest_first(drift: Drift) -> None:
+def test_what_was_seen_is_listed_with_when_the_latest_first(unknown_events: UnknownEvents) -> None:
     began = time.time()
-    drift.note({"a": 1}, {})
-    drift.note({"b": 1}, {})
-    drift.note({"a": 4}, {})
-    first, second = drift.seen()
+    unknown_events.note({"a": 1}, {})
+    unknown_events.note({"b": 1}, {})
+    unknown_events.note({"a": 4}, {})
+    first, second = unknown_events.seen()
     assert (first.kind, first.count, second.kind, second.count) == ("a", 5, "b", 1)
     assert began <= first.first_at <= second.first_at <= first.last_at <= time.time()
-    assert drift.since <= began
+    assert unknown_events.since <= began
     assert isinstance(first, Anomaly)
 
 
-def test_kinds_beyond_a_hundred_are_one(drift: Drift) -> None:
-    drift.note({f"type {number}": 1 for number in range(MAX_KINDS + 20)}, {})
-    assert len(drift.seen()) == MAX_KINDS + 1
-    assert counted(drift, OTHER) == 20
-    drift.note({"type 3": 1, "type 115": 1}, {})
-    assert (counted(drift, "type 3"), counted(drift, OTHER)) == (2, 21)
+def test_kinds_beyond_a_hundred_are_one(unknown_events: UnknownEvents) -> None:
+    unknown_events.note({f"type {number}": 1 for number in range(MAX_KINDS + 20)}, {})
+    assert len(unknown_events.seen()) == MAX_KINDS + 1
+    assert counted(unknown_events, OTHER) == 20
+    unknown_events.note({"type 3": 1, "type 115": 1}, {})
+    assert (counted(unknown_events, "type 3"), counted(unknown_events, OTHER)) == (2, 21)
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,21 @@
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 
 import pytest
 
-from service.pipeline.joined import make_answer, make_reader, merged, through
+from service.pipeline.joined import SLICE_CHARS, make_answer, make_reader, merged, through
 from service.stages.decode.sse import MAX_EVENT_BYTES
 from service.vocabulary.events import (
+    AnswerText,
     BodyEnd,
     BodyEnded,
+    Delta,
     DoneReceived,
     MessageSnapshot,
     SentHistory,
     StreamCompleted,
     TextAppended,
 )
-from tests.scripted_upstream import DONE, answer, event
+from tests.scripted_upstream import DONE, answer, event, final
 
 
 class Repeat:
@@ -130,3 +132,37 @@ def test_neighbouring_increments_of_one_read_become_one() -> None:
         grown[0],
         end,
     ]
+
+
+MARKED = "a \ue200cite\ue202x\ue201 [b](sandbox:/c) "
+
+
+@pytest.mark.parametrize(
+    ("text", "least"),
+    [("plain " * SLICE_CHARS, 1), (MARKED, 1), (MARKED * SLICE_CHARS, len(MARKED))],
+)
+def test_a_long_text_full_of_markers_comes_in_parts_that_say_the_same(
+    text: str, least: int
+) -> None:
+    events = [
+        each for chunk in (answer(""), final(text), DONE) for each in make_reader().feed(chunk)
+    ]
+    whole, parted = make_answer(SentHistory()), make_answer(SentHistory())
+    told = [delta for each in events for delta in whole.feed(each)]
+    parts = [part for each in events for part in parted.parts(each)]
+    assert said(d for part in parts for d in part) == said(told)
+    assert max(len(list(make_answer(SentHistory()).parts(each))) for each in events[:1]) == 1
+    assert len(parts) - len(events) >= least - 1
+    assert max(len(part) for part in parts) <= SLICE_CHARS + 10
+
+
+def said(deltas: Iterable[Delta]) -> list[Delta]:
+    """Return deltas, neighbouring texts as one."""
+    kept: list[Delta] = []
+    for delta in deltas:
+        last = kept[-1] if kept else None
+        if isinstance(delta, AnswerText) and isinstance(last, AnswerText):
+            kept[-1] = AnswerText(last.text + delta.text)
+        else:
+            kept.append(delta)
+    return kept

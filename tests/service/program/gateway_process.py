@@ -14,7 +14,7 @@ _LISTENING = re.compile(r"listening on (http://\S+)")
 
 
 def fetch(address: str) -> http.client.HTTPResponse:
-    """Return the answer once its head is there."""
+    """Return the response once its head has arrived."""
     host, slash, path = address.removeprefix("http://").partition("/")
     connection = http.client.HTTPConnection(host, timeout=20)
     connection.request("GET", slash + path or "/", headers={"Connection": "close"})
@@ -22,9 +22,9 @@ def fetch(address: str) -> http.client.HTTPResponse:
 
 
 class GatewayProcess:
-    """Started in a directory of its own; its standard error is read for the address.
+    """A process in its own directory; its standard error is read for the address.
 
-    `before` is the command that another one is given to, such as that of another network.
+    `before` is a command that starts the gateway, for example in another network.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class GatewayProcess:
         return self._output.read_text()
 
     def address(self, seconds: float = 40) -> str:
-        """Wait until it listens."""
+        """Wait until it listens, and return its address."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process.poll() is None:
             if found := _LISTENING.search(self.error):

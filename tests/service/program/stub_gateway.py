@@ -18,7 +18,7 @@ OPEN = web.AppKey("OPEN", set)
 
 
 def leave(name: str) -> None:
-    """Tell the test, which looks for the file."""
+    """Create the file that the test waits for."""
     Path(name).touch()
 
 

@@ -1,4 +1,4 @@
-"""How workers tell that they are ready; whole changes of generations are in `test_workers.py`."""
+"""How workers report that they are ready; full changes of generations are in `test_workers.py`."""
 
 import os
 

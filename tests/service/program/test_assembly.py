@@ -1,4 +1,4 @@
-"""The program starts, stops, and closes everything that it opened."""
+"""The program starts, stops, and closes everything that it has opened."""
 
 import asyncio
 import os
@@ -86,7 +86,7 @@ async def test_only_processes_that_are_not_alone_ask_each_other_for_slots(
         async with running_gateway(upstream.url, tmp_path, server={"workers": workers}) as gateway:
             asking = asyncio.create_task(gateway.chat())
             await until(lambda: upstream.turns, seconds=10)
-            # The store is opened at its first use, which a process alone need not have had.
+            # The store opens at its first use, which a single process may not have had yet.
             await gateway.app[keys.STATE].set("any", b"1")
             with closing(sqlite3.connect(tmp_path / "state.db")) as reader:
                 leases = reader.execute("SELECT is_held FROM leases").fetchall()

@@ -1,4 +1,4 @@
-"""What a process that dies leaves behind."""
+"""The files that a dying process leaves behind."""
 
 import os
 import resource
@@ -15,7 +15,7 @@ FORBID = "from service.program.core_dumps import forbid_core_dumps; forbid_core_
 
 
 def died(folder: Path, program: str) -> bool:
-    """Run a program that aborts, as one that may dump core; return whether it did."""
+    """Run a program that aborts with core dumps permitted; return whether it left one."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
 
     def allow() -> None:

@@ -1,13 +1,23 @@
 """The demo upstream as a child process."""
 
 import json
+import os
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from service.program import demo_child
-from service.program.demo_child import DemoError, demo_upstream, pointed_at
+from service.program.demo_child import (
+    DEMO_FILE,
+    DemoError,
+    RunningDemo,
+    demo_upstream,
+    pointed_at,
+    told,
+    told_demo,
+)
 from service.settings.config import Config, TokensConfig, UpstreamConfig
 from tests.service.program.gateway_process import GatewayProcess, fetch
 
@@ -88,3 +98,35 @@ def test_no_address_of_a_real_service_is_left():
     assert changed.tokens.openai_url == "http://127.0.0.1:9/oauth/token"
     assert changed.tokens.provider == "openai"
     assert changed.storage == config.storage
+
+
+def test_where_the_demo_is_is_told_to_its_owner_alone_and_only_while_it_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second, dead = (
+        RunningDemo(f"http://127.0.0.1:{port}", "http://g/v1", process)
+        for port, process in ((1, os.getpid()), (2, os.getpid()), (3, 2**22 + 1))
+    )
+    assert told_demo() is None
+    with told(first):
+        assert told_demo() == first
+        assert DEMO_FILE.stat().st_mode & 0o777 == 0o600
+        with told(second):
+            assert told_demo() == second
+        assert told_demo() == first  # which goes on
+    assert not DEMO_FILE.exists()
+    with told(first):
+        DEMO_FILE.write_bytes(msgspec.json.encode(second))
+    assert told_demo() == second  # another gateway's
+    DEMO_FILE.write_bytes(msgspec.json.encode(dead))
+    assert told_demo() is None  # of one that was killed
+    with told(first):
+        pass
+    assert list(DEMO_FILE.parent.iterdir()) == []
+
+
+def test_where_it_cannot_be_told_the_gateway_runs_all_the_same(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").touch()
+    with told(RunningDemo("http://127.0.0.1:1", "http://g/v1", os.getpid())):
+        assert told_demo() is None
+    assert "cannot be written" in caplog.text

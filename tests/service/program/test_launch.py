@@ -37,7 +37,7 @@ def start(tmp_path):
 
 
 def open_slow(gateway: GatewayProcess, tenths: int) -> tuple[threading.Thread, list[bytes]]:
-    """Begin to read an answer that takes a while; return when its head is there."""
+    """Begin to read a slow answer; return when its head has arrived."""
     answer: list[bytes] = []
     response = fetch(f"{gateway.address()}/slow?tenths={tenths}")
     thread = threading.Thread(target=_read, args=(response, answer))

@@ -95,7 +95,7 @@ VALUES = st.recursive(
 
 
 def shape(value: Any) -> Any:
-    """Return a value of JSON with nothing in its leaves; names of arguments are kept."""
+    """Return a JSON value without its leaves; names of arguments are kept."""
     match value:
         case dict():
             return {key: shape(each) for key, each in value.items()}

@@ -24,7 +24,7 @@ def test_a_replay_ends_as_the_turn_did_for_transcripts() -> None:
     for name in render.names()[::2]:
         transcript = render.load(name)
         if "end" in transcript or "sent" in transcript or "problems" in transcript:
-            continue  # a replay knows nothing of what was around the body
+            continue  # a replay does not know the surroundings of the body
         for generation in render.generations(transcript):
             cut = render.render(transcript, generation)
             told, expected = replay(b"".join(cut)), read(deltas(cut))

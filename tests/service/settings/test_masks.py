@@ -1,4 +1,4 @@
-"""What of a setting may be shown."""
+"""What may be shown of a setting."""
 
 import pytest
 from pydantic import SecretStr

@@ -1,4 +1,4 @@
-"""Who owns a public model name."""
+"""Which row owns a public model name."""
 
 import pytest
 

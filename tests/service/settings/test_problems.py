@@ -1,4 +1,4 @@
-"""Lines about bad settings."""
+"""The lines about bad settings."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Files of RefreshToV1Api and PandoraToV1Api, read as they are."""
+"""Files of RefreshToV1Api and PandoraToV1Api, read unchanged."""
 
 import json
 from pathlib import Path

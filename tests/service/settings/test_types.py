@@ -1,4 +1,4 @@
-"""What a value may be: the readers by themselves."""
+"""The types of settings, each by itself."""
 
 import pytest
 

@@ -117,9 +117,9 @@ def cut(draw: Any, text: str) -> list[str]:
 
 @st.composite
 def told(draw, text: str, *, is_last: bool = True) -> tuple[list[str], str | None]:
-    """Draw how a text is told: all of it in pieces, some, or another one; and what `done` says.
+    """Draw how a text arrives: whole in pieces, in part, or changed; and the text of `done`.
 
-    What is missing of a part that is not the last one would come after those that are there.
+    The missing rest of a part that is not the last one would come after the parts that are there.
     """
     ways = ["whole", "whole", "other", "pieces only", *(["part", "none"] if is_last else [])]
     how = draw(st.sampled_from(ways))
@@ -248,7 +248,7 @@ def turn(draw) -> list[dict[str, Any]]:
 
 
 def mixed(draw: Any, queues: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return the events of all items, which begin in order and may go on side by side."""
+    """Return the events of all items, which begin in order and may interleave."""
     if draw(st.booleans()):
         return [one for queue in queues for one in queue]
     queues = [list(queue) for queue in queues]
@@ -320,7 +320,7 @@ def test_random_bytes_end_a_turn_like_anything_else(data, end):
 
 
 def reads_of(events: list[dict[str, Any]]) -> int:
-    """Return how many characters of text the stages joined, compared or copied for a body."""
+    """Return how many characters the stages joined, compared or copied for a body."""
     from service.stages.codex import growing  # noqa: PLC0415 - counted only here
 
     counted = 0
@@ -341,7 +341,7 @@ def reads_of(events: list[dict[str, Any]]) -> int:
 
 
 def hostile(times: int) -> list[dict[str, Any]]:
-    """Return a long text whose wholes are told over and over, and items that all wait."""
+    """Return a long text whose whole is repeated many times, and items that all wait."""
     place = {"item_id": "m", "output_index": 0, "content_index": 0}
     said = [{"type": "response.output_text.delta", **place, "delta": "word "}] * times
     again = [{"type": "response.output_text.done", **place, "text": "w"}] * times
@@ -365,7 +365,7 @@ def test_items_are_bounded_and_what_is_too_much_is_counted():
 
 
 def asset(delta: Delta) -> list[Delta]:
-    """Store a picture at once; nothing else is for the gateway alone."""
+    """Return the delta with its picture stored; limits, which no caller gets, are dropped."""
     if isinstance(delta, LimitsKnown):
         return []
     if not isinstance(delta, PictureMade):
@@ -375,7 +375,7 @@ def asset(delta: Delta) -> list[Delta]:
 
 
 def batches(events: list[dict[str, Any]], bot_format: BotFormat) -> list[list[Rendered]]:
-    """Return what the rendering of a turn gives, a batch for each event."""
+    """Return the rendered turn, with a batch for each event."""
     render = Render(bot_format)
     return [
         [piece for one in asset(delta) for piece in render.feed(one)]
@@ -429,7 +429,7 @@ def test_the_chunks_of_a_chat_add_up_to_the_whole_reply(events):
 @settings(FAST, max_examples=200)
 @given(turn())
 def test_the_events_of_a_response_are_a_sequence_that_readers_accept(events):
-    assume("brand_new_call" not in str(events))  # it is passed on, and no reader knows it
+    assume("brand_new_call" not in str(events))  # it is passed on, and no client knows it
     response = ResponseEvents(begun())
     stream, ended = response.opening, None
     for batch in batches(events, RAW):

@@ -1,4 +1,4 @@
-"""What must hold of whole turns, for any turn and any garbage."""
+"""Properties of whole turns, for any turn and any garbage."""
 
 import copy
 import json
@@ -13,7 +13,7 @@ from tests.chance import FAST, SIZES, chopped
 from tests.feeding import deltas, read, sent_history
 from tests.oracle import render
 from tests.oracle.growth import Growth
-from tests.oracle.text import answer_text, is_visible, web_text
+from tests.oracle.text import answer_text, content, is_visible
 
 # --- whole turns ----------------------------------------------------------------
 
@@ -34,7 +34,48 @@ WORDS = [
     "[a](https://e.org/)",
 ]
 WORDS += ["s", "sand", "sandbox", "\ue203", "\ue204", "1", "`", "\u2028", "】", "e\u0301"]
+WORDS += [
+    ":",
+    "::",
+    ":c",
+    "\n",
+    ":contentReference[oaicite:3]{index=3}",
+    ":contentReference[oaicite:12]",
+]
+WORDS += ['\n:::writing{variant="email" id="1"}\nDear 茶,\n\nsail.\n:::\n', "\n::: note\n"]
 MARKS = ["【{}†source】", "【{}†来源】", CITE]
+# The kinds of markers that are words of the sentence or formulas, each with those of their
+# references.
+WORD_MARKS = {
+    '\ue200entity\ue202["people", "Ada {}", 0]\ue201': "entity",
+    '\ue200product_entity\ue202["turn0product{}","Kettle"]\ue201': "product_entity",
+    "\ue200url\ue202Manual {}\ue202turn0search0\ue201": "url",
+    "\ue200video\ue202Boats {}\ue202turn0youtube0\ue201": "video",
+    '\ue200genui\ue202{{"math_block_widget_always_prefetch_v2":{{"content":"x^{}"}}}}\ue201': "",
+}
+
+
+@st.composite
+def page_reference(draw, mark: str, number: int, start: int) -> dict[str, Any]:
+    """A reference of a citation: its page, perhaps a supporting one, perhaps an `alt`."""
+    url = f"https://e.org/{number}"
+    more = [{"title": "M", "url": f"https://more.org/{number}"}] if draw(st.booleans()) else []
+    item = {"title": draw(st.sampled_from(["T", "T|U"])), "url": url, "supporting_websites": more}
+    alt = draw(st.sampled_from([None, f"([e]({url}))"]))
+    kind = "grouped_webpages"
+    return {"type": kind, "matched_text": mark, "start_idx": start, "alt": alt, "items": [item]}
+
+
+@st.composite
+def word_reference(draw, mark: str, kind: str, number: int, start: int) -> dict[str, Any]:
+    """A reference of a word of the sentence, which may name it in several ways, or not at all."""
+    own = {
+        "alt": draw(st.sampled_from([None, mark, "Alt"])),
+        "name": draw(st.sampled_from([None, "\ue200x", "Name"])),
+        "title": draw(st.sampled_from([None, "Title"])),
+        "url": draw(st.sampled_from([None, f"https://w.org/{number}"])),
+    }
+    return {"type": kind, "matched_text": mark, "start_idx": start, **own}
 
 
 @st.composite
@@ -43,25 +84,24 @@ def answer(draw, message_id: str, *, is_last: bool) -> list[dict[str, Any]]:
     text, citations, references = "", [], []
     for number in range(1, draw(st.integers(1, 6))):
         text += "".join(draw(st.lists(st.sampled_from(WORDS), max_size=4)))
-        mark = draw(st.sampled_from(MARKS)).format(number)
+        form = draw(st.sampled_from([*MARKS, *WORD_MARKS]))
+        mark, start = form.format(number), len(text)
+        text += mark
         if draw(st.booleans()):
             continue
-        url = f"https://e.org/{number}"
         if mark.startswith("【"):
             extra = {"cited_message_idx": number}
-            metadata = {"type": "webpage", "url": url, "title": "T", "extra": extra}
-            citations.append({"start_ix": len(text), "end_ix": 0, "metadata": metadata})
-        elif draw(st.booleans()):
-            references.append(
-                {
-                    "type": "grouped_webpages",
-                    "matched_text": mark,
-                    "start_idx": len(text),
-                    "alt": draw(st.sampled_from([None, f"([e]({url}))"])),
-                    "items": [{"title": "T", "url": url}],
-                }
-            )
-        text += mark
+            metadata = {
+                "type": "webpage",
+                "url": f"https://e.org/{number}",
+                "title": "T",
+                "extra": extra,
+            }
+            citations.append({"start_ix": start, "end_ix": 0, "metadata": metadata})
+        elif form == CITE and draw(st.booleans()):
+            references.append(draw(page_reference(mark, number, start)))
+        elif kind := WORD_MARKS.get(form):
+            references.append(draw(word_reference(mark, kind, number, start)))
     steps: list[dict[str, Any]] = [
         {"id": message_id, "text": "", "metadata": {"message_type": "next"}}
     ]
@@ -74,29 +114,39 @@ def answer(draw, message_id: str, *, is_last: bool) -> list[dict[str, Any]]:
     return [*steps, {"id": message_id, "status": "finished_successfully", "end_turn": is_last}]
 
 
+OTHERS: dict[str, dict[str, Any]] = {
+    "code": {"recipient": "python", "language": "python", "code": ""},
+    "code to all": {"language": "sql", "code": ""},
+    "call": {"recipient": "web.run", "text": ""},
+    "action": {"recipient": "a.org__jit_plugin.get", "text": ""},
+    "canvas": {"recipient": "canmore.create_textdoc", "language": "json", "code": ""},
+    "bio": {"recipient": "bio", "text": ""},
+    "result": {"role": "tool", "name": "python", "output": ""},
+    "hidden": {"text": "", "metadata": {"is_visually_hidden_from_conversation": True}},
+    "tool": {"role": "tool", "name": "web.run", "text": ""},
+}
+CALLS = ["x = 1", '{"q":"😀"}', "[a](sandbox:/mnt/x)", "【1†source】"]
+DOCUMENTS = [
+    '{"name":"Tea","type":"document","content":"a\\n\\"b\\" 茶"}',
+    '{"name":"T","type":"code/python","content":"x = \\u8336"}',
+]
+
+
 @st.composite
 def other(draw, message_id: str) -> list[dict[str, Any]]:
     """Steps of a message that is not an answer."""
     done = {"id": message_id, "status": "finished_successfully", "end_turn": False}
-    kind = draw(st.sampled_from(["code", "call", "result", "hidden", "tool"]))
-    text = draw(st.sampled_from(["x = 1", '{"q":"😀"}', "[a](sandbox:/mnt/x)", "【1†source】"]))
+    kind = draw(st.sampled_from(sorted(OTHERS)))
+    text = draw(st.sampled_from(DOCUMENTS if kind == "canvas" else CALLS))
     half = draw(st.integers(1, len(text) - 1))
-    first: dict[str, Any] = {
-        "code": {"code": text[:half], "recipient": "python", "language": "python"},
-        "call": {"text": text[:half], "recipient": "web.run"},
-        "result": {"role": "tool", "name": "python", "output": text[:half]},
-        "hidden": {
-            "text": text[:half],
-            "metadata": {"is_visually_hidden_from_conversation": True},
-        },
-        "tool": {"role": "tool", "name": "web.run", "text": text[:half]},
-    }[kind]
-    return [{"id": message_id, **first}, {"id": message_id, "more": text[half:]}, done]
+    first = {"id": message_id, **OTHERS[kind]}
+    key = next(each for each in ("code", "text", "output") if each in first)
+    return [{**first, key: text[:half]}, {"id": message_id, "more": text[half:]}, done]
 
 
 @st.composite
 def turn(draw) -> list[dict[str, Any]]:
-    """A whole turn of messages that come one after the other."""
+    """A whole turn of messages, one after the other."""
     steps: list[dict[str, Any]] = []
     for number in range(draw(st.integers(0, 4))):
         name = f"m{number}"
@@ -107,24 +157,36 @@ def turn(draw) -> list[dict[str, Any]]:
 
 
 @pytest.mark.whole
-@settings(FAST, max_examples=100)
+@settings(FAST, max_examples=150)
 @given(turn(), st.integers(0, 10**6), SIZES)
 def test_both_generations_and_all_cuts_give_the_text_of_the_definition(steps, seed, sizes):
     growth = Growth()
     for step in steps:
         if "id" in step:
             growth.feed(step)
-    expected = web_text(growth.finals())
-    assume(any(answer_text(each) for each in growth.finals() if is_visible(each)))
-    event(f"{len(expected) // 50 * 50} characters")
+    finals = growth.finals()
+    assume(any(answer_text(each) for each in finals if is_visible(each)))
+    expected = {profile: content(finals, profile) for profile in ("web", "bot", "raw")}
+    event(f"{len(expected['web']) // 50 * 50} characters")
     for generation in ("v0", "v1"):
         body = b"".join(render.render({"steps": steps}, generation, seed))
+        for profile, text in expected.items():
+            assert read(deltas([body]), profile).content == text, profile
         whole_reading = read(deltas([body]))
-        assert whole_reading.content == expected
         assert whole_reading.outcome == "complete"
         for url, _, start, end in whole_reading.annotations:
-            assert url in expected[start:end]
+            assert url.replace("more.org", "e.org") in text_at(expected["web"], start, end)
         assert read(deltas(chopped(body, sizes))) == whole_reading
+
+
+def text_at(text: str, start: int, end: int) -> str:
+    """Return the text of a citation; a word shows no address, so any will do."""
+    told = text[start:end]
+    return (
+        told
+        if "](" in told
+        else "https://w.org/1 https://w.org/2 https://w.org/3 https://w.org/4 https://w.org/5"
+    )
 
 
 @st.composite

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from fuzz.targets.pipeline import check_dialects
 from service.vocabulary.events import BodyEnd
-from tests.feeding import Reading, deltas, problems_with, read, sent_history
+from tests.feeding import FORMATS, Reading, deltas, problems_with, read, sent_history
 from tests.oracle import render
 
 NAMES = render.names()
@@ -34,7 +35,7 @@ def reading(name: str, chunks: list[bytes], profile: str = "web") -> Reading:
 
 
 def cuts(body: bytes, label: str) -> list[int]:
-    """Return where a body is to be cut in two."""
+    """Return the places at which a body is cut in two."""
     near = {
         place
         for index, byte in enumerate(body)
@@ -92,3 +93,13 @@ def test_comments_between_and_after_events_change_nothing(name):
         comment = b": keep-alive\n\n" if "\\r" not in label else b": keep-alive\r\n\r\n"
         noisy = [part for piece in pieces for part in (piece, comment)]
         assert reading(name, noisy) == reading(name, pieces), label
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_dialect_tells_a_transcript_the_same_streamed_and_whole(name: str) -> None:
+    transcript = render.load(name)
+    end = BodyEnd(transcript.get("end", "clean"))
+    for generation in render.generations(transcript):
+        whole = list(deltas(render.render(transcript, generation), sent_history(transcript), end))
+        for profile in FORMATS:
+            check_dialects(whole, profile)

@@ -1,4 +1,4 @@
-"""The limits of gateway keys, alone and over processes that share a store."""
+"""The limits of gateway keys, in one process and over processes that share a store."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +18,7 @@ from upstream.slots.leases import Leases
 
 
 def key(**limits: int) -> GatewayKey:
-    """A key that no other test has asked by."""
+    """A key that no other test uses."""
     return GatewayKey(new_key()[6:14], "bot", "0" * 64, "", 0, **limits)
 
 
@@ -37,7 +37,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @asynccontextmanager
 async def shared_limits(url: str) -> AsyncIterator[KeyLimits]:
-    """The limits as one of several processes has them."""
+    """The limits as one of several processes applies them."""
     state = open_state(url, lambda _: None)
     leases = Leases(state)
     task = asyncio.ensure_future(leases.run())
@@ -51,7 +51,7 @@ async def shared_limits(url: str) -> AsyncIterator[KeyLimits]:
 
 
 async def ask(limits: KeyLimits, of: GatewayKey, number: int = 1) -> list[float | None]:
-    """Ask one after the other; return for each how long to wait, None when it was let in."""
+    """Ask several times in a row; return the time to wait for each, None where admitted."""
     told: list[float | None] = []
     for _ in range(number):
         try:

@@ -1,9 +1,9 @@
-"""Keys that may ask for some models only."""
+"""Keys that are limited to some models."""
 
 import pytest
 from msgspec import structs
 
-from service.turns.model_permissions import AllowedTurns
+from service.turns.model_permissions import PermittedTurns
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import ChatRequest, Profile
@@ -17,7 +17,7 @@ def chat(model: str) -> ChatRequest:
 async def ran(model: str, *allowed: str) -> ScriptedTurns:
     turns = ScriptedTurns()
     credential = Credential("token", gateway_key="0" * 64, models=allowed)
-    async for _ in AllowedTurns(turns).run(chat(model), credential):
+    async for _ in PermittedTurns(turns).run(chat(model), credential):
         pass
     return turns
 
@@ -34,11 +34,11 @@ async def test_the_name_that_was_asked_for_counts_and_not_what_stands_in_for_it(
     turns = ScriptedTurns()
     credential = Credential("token", models=("tts-1",))
     request = structs.replace(chat("gpt-3.5-turbo"), asked_model="tts-1")
-    async for _ in AllowedTurns(turns).run(request, credential):
+    async for _ in PermittedTurns(turns).run(request, credential):
         pass
     assert turns.requests
     with pytest.raises(NotFoundError):
-        AllowedTurns(turns).run(structs.replace(request, asked_model="tts-2"), credential)
+        PermittedTurns(turns).run(structs.replace(request, asked_model="tts-2"), credential)
 
 
 @pytest.mark.parametrize("model", ["gpt-4", "GPT-4O", "gpt-4o ", "gpt-4o-mini", "", "x" * 9999])
@@ -46,7 +46,7 @@ async def test_for_another_model_nothing_is_run(model: str) -> None:
     turns = ScriptedTurns()
     credential = Credential("token", models=("gpt-4o",))
     with pytest.raises(NotFoundError, match="this key may use 'gpt-4o'") as caught:
-        AllowedTurns(turns).run(chat(model), credential)
+        PermittedTurns(turns).run(chat(model), credential)
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
     assert len(caught.value.message) < 500
     assert turns.requests == []

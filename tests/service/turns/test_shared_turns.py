@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from service.turns import shared_turns
-from service.turns.shared_turns import JoiningTurns
+from service.turns.shared_turns import SharedTurns
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import RequestError, UpstreamUnreachableError
 from service.vocabulary.events import AnswerText, Delta, Failure, Outcome, TurnEnded
@@ -38,7 +38,7 @@ HELLO = ChatRequest(
 
 
 class Counted:
-    """Turns that are counted, and that wait for a gate after their first batch."""
+    """Counts its turns, each of which waits for a gate after the first batch."""
 
     def __init__(self, *script: list[Delta] | Exception) -> None:
         self.script = script or ([AnswerText("a")], [AnswerText("b"), END])
@@ -70,14 +70,14 @@ def keyed(key: str = "k", **changes: Any) -> ChatRequest:
     return structs.replace(HELLO, idempotency_key=key, **changes)
 
 
-async def told(turns: JoiningTurns, request: ChatRequest, who: Credential = ADA) -> list[Delta]:
+async def told(turns: SharedTurns, request: ChatRequest, who: Credential = ADA) -> list[Delta]:
     async with aclosing(turns.run(request, who)) as batches:
         return [delta async for batch in batches for delta in batch]
 
 
 async def test_requests_of_one_key_share_a_turn_and_see_all_of_it() -> None:
     inner = Counted()
-    turns = JoiningTurns(inner)
+    turns = SharedTurns(inner)
     first, second = await asyncio.gather(
         told(turns, keyed()), told(turns, keyed(request_id="r-2", received_at=2.0, is_stream=True))
     )
@@ -88,7 +88,7 @@ async def test_requests_of_one_key_share_a_turn_and_see_all_of_it() -> None:
 
 async def test_other_keys_and_other_callers_have_turns_of_their_own() -> None:
     inner = Counted()
-    turns = JoiningTurns(inner)
+    turns = SharedTurns(inner)
     await asyncio.gather(
         told(turns, keyed()),
         told(turns, keyed("other")),
@@ -99,7 +99,7 @@ async def test_other_keys_and_other_callers_have_turns_of_their_own() -> None:
 
 
 async def test_a_key_stands_for_one_request() -> None:
-    turns = JoiningTurns(Counted())
+    turns = SharedTurns(Counted())
     await told(turns, keyed())
     with pytest.raises(RequestError, match="used for another request"):
         await told(turns, keyed(model="gpt-4"))
@@ -108,7 +108,7 @@ async def test_a_key_stands_for_one_request() -> None:
 async def test_the_turn_outlasts_its_first_caller_but_not_its_last() -> None:
     inner = Counted()
     inner.gate.clear()
-    turns = JoiningTurns(inner)
+    turns = SharedTurns(inner)
     first, second = turns.run(keyed(), ADA), turns.run(keyed(), ADA)
     assert await anext(first) == await anext(second) == [AnswerText("a")]
     await first.aclose()
@@ -123,7 +123,7 @@ async def test_the_turn_outlasts_its_first_caller_but_not_its_last() -> None:
 @pytest.mark.parametrize("failure", [UpstreamUnreachableError("no"), [AnswerText("a"), CUT]])
 async def test_a_failure_is_everybody_s_and_asking_again_is_a_new_try(failure: Any) -> None:
     inner = Counted(failure)
-    turns = JoiningTurns(inner)
+    turns = SharedTurns(inner)
     results = await asyncio.gather(
         told(turns, keyed()), told(turns, keyed()), return_exceptions=True
     )
@@ -135,7 +135,7 @@ async def test_a_failure_is_everybody_s_and_asking_again_is_a_new_try(failure: A
 
 async def test_a_slow_caller_slows_the_upstream() -> None:
     inner = Counted(*[[AnswerText(str(n))] for n in range(100)], [END])
-    batches = JoiningTurns(inner).run(keyed(), ADA)
+    batches = SharedTurns(inner).run(keyed(), ADA)
     for _ in range(3):
         await anext(batches)
     await asyncio.sleep(0.05)
@@ -145,14 +145,14 @@ async def test_a_slow_caller_slows_the_upstream() -> None:
 
 async def test_without_a_key_nothing_is_shared() -> None:
     inner = Counted()
-    turns = JoiningTurns(inner)
+    turns = SharedTurns(inner)
     await asyncio.gather(told(turns, HELLO), told(turns, HELLO))
     assert inner.begun == 2
 
 
 async def test_a_request_that_brought_files_is_its_own() -> None:
     inner = Counted()
-    turns = JoiningTurns(inner)
+    turns = SharedTurns(inner)
     file = LocalFile(Path("x"), "x", "text/plain", 1, "0")
     request = keyed(messages=(ChatMessage("user", (FilePart("image", local=file),)),))
     await asyncio.gather(told(turns, request), told(turns, request))
@@ -163,7 +163,7 @@ async def test_answers_are_kept_for_a_while_and_not_too_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     inner = Counted()
-    turns = JoiningTurns(inner)
+    turns = SharedTurns(inner)
     monkeypatch.setattr(shared_turns, "MAX_KEPT", 2)
     for key in ("1", "2", "3", "4"):
         await told(turns, keyed(key))
@@ -177,7 +177,7 @@ async def test_an_answer_is_forgotten_in_time_though_nobody_asks_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     inner = Counted([AnswerText("x" * 100_000)], [END])
-    turns = JoiningTurns(inner)
+    turns = SharedTurns(inner)
     monkeypatch.setattr(shared_turns, "KEEP_SECONDS", 0.01)
     for key in ("1", "2", "3"):
         await told(turns, keyed(key))
@@ -191,7 +191,7 @@ async def test_answers_are_bounded_in_bytes_and_the_oldest_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     inner = Counted([AnswerText("x" * 100_000)], [END])
-    turns = JoiningTurns(inner)
+    turns = SharedTurns(inner)
     monkeypatch.setattr(shared_turns, "MAX_BYTES", 350_000)
     for key in "123456":
         await told(turns, keyed(key))
@@ -208,7 +208,7 @@ async def test_an_answer_that_grows_too_long_is_seen_whole_by_those_who_joined_a
     monkeypatch.setattr(shared_turns, "MAX_ANSWER_BYTES", 50_000)
     texts: list[Delta] = [AnswerText(f"{number} " + "x" * 10_000) for number in range(200)]
     inner = Counted(*[[text] for text in texts], [END])
-    turns, most = JoiningTurns(inner), 0
+    turns, most = SharedTurns(inner), 0
 
     async def slow() -> list[Delta]:
         nonlocal most
@@ -230,7 +230,7 @@ async def test_an_answer_that_grows_too_long_is_seen_whole_by_those_who_joined_a
 async def test_who_leaves_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_turns, "MAX_ANSWER_BYTES", 10_000)
     inner = Counted(*[[AnswerText("x" * 100)] for _ in range(100)], [END])
-    turns = JoiningTurns(inner)
+    turns = SharedTurns(inner)
     stalled = turns.run(keyed(), ADA)
     await anext(stalled)
     other = asyncio.ensure_future(told(turns, keyed()))
@@ -243,5 +243,5 @@ async def test_who_leaves_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_draining_is_the_turns_own() -> None:
     inner = Counted()
-    await JoiningTurns(inner).drain(5.0)
+    await SharedTurns(inner).drain(5.0)
     assert inner.drained == 5.0

@@ -126,7 +126,9 @@ def test_the_wait_comes_from_the_header_as_seconds_or_as_a_date():
 def test_the_words_of_the_upstream_are_quoted_unchanged_but_for_tokens_and_control_characters():
     error = refused(
         422,
-        {"detail": f"Bad “field”\x00\x1b[31m; you sent {JWT} and fk-abcdefghijklmnop and hunter2"},
+        {
+            "detail": f"Bad “field”\x00\ue200\x1b[31m; you sent {JWT} and fk-abcdefghijklmnop and hunter2"
+        },
         secrets=("hunter2",),
     )
     assert "Bad “field” [31m; you sent *** and *** and ***" in error.message

@@ -1,4 +1,4 @@
-"""Bytes that are on the disk, or elsewhere, read whole."""
+"""Bytes on the disk or in a remote store, read as a whole."""
 
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -11,7 +11,7 @@ from service.vocabulary.errors import StorageError
 
 
 class Held(Struct, frozen=True):
-    """A remote content that is held in memory, and may break."""
+    """Remote content held in memory, which may fail."""
 
     body: bytes
     error: Exception | None = None

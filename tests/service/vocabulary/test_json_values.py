@@ -17,7 +17,7 @@ def number_of(text: bytes, slice_bytes: int = SLICE_BYTES) -> int:
 
 
 def values_in(value: Any) -> int:
-    """The values of a decoded text, an empty list or object as two."""
+    """Count the values of a decoded text, an empty list or object as two."""
     if isinstance(value, dict | list):
         inner = list(value.values()) if isinstance(value, dict) else value
         return 1 + sum(map(values_in, inner)) if inner else 2

@@ -2,10 +2,14 @@ import pytest
 
 from service.vocabulary.text import (
     Pieces,
+    common_chars,
     ends_in_half,
+    has_private_use,
     join_surrogates,
+    lengthened,
     truncate_utf16,
     well_formed,
+    without_private_use,
 )
 
 
@@ -77,3 +81,24 @@ def test_pieces_share_nothing_but_their_end() -> None:
     pieces.add("two ")
     pieces.share("three two ")
     assert pieces.joined() == "one two "
+
+
+@pytest.mark.parametrize("text", ["", "a", "茶\ud83d", "\ud83d\ude00", "a\ud83d"])
+@pytest.mark.parametrize("more", ["", "b", "\ude00b", "\ud83d\ude00", "\ud83d"])
+def test_a_longer_text_is_as_if_it_had_come_at_once(text: str, more: str) -> None:
+    assert lengthened(join_surrogates(text), more) == join_surrogates(text + more)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "chars"),
+    [("", "", 0), ("abc", "abd", 2), ("abc", "abc", 3), ("abc", "ab", 2), ("x", "abc", 0)],
+)
+def test_the_common_beginning_is_as_long_as_it_is(one: str, other: str, chars: int) -> None:
+    assert common_chars(one, other) == common_chars(other, one) == chars
+
+
+def test_only_the_marks_of_the_website_are_private_use() -> None:
+    text = "a\ue1ff\ue200b\ue206\ue207茶"
+    assert has_private_use(text)
+    assert without_private_use(text) == ("a\ue1ffb\ue207茶", 2)
+    assert not any(map(has_private_use, ("plain", "茶", "\ue207", "")))

@@ -1,4 +1,4 @@
-"""Names of stored files: made here, and known again."""
+"""Names of stored files: made here and recognised again."""
 
 from collections import Counter
 
@@ -21,7 +21,7 @@ def test_a_name_has_128_random_bits() -> None:
     for place in zip(*(name.removesuffix(".png") for name in names), strict=True):
         seen = Counter(place)
         assert set(seen) == set("0123456789abcdef")
-        assert max(seen.values()) < 300  # of some 188: chance does not do that
+        assert max(seen.values()) < 300  # about 188 are expected; a fair choice stays far below
     assert len(list(zip(*names, strict=True))) == 32 + len(".png")
 
 

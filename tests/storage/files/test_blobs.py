@@ -1,4 +1,4 @@
-"""Stored files: names that cannot be guessed, nothing half written, nothing kept too long."""
+"""Stored files: unguessable names, no half-written files, nothing kept too long."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A bucket: streamed both ways, absent objects told from a dead bucket, nothing half visible."""
+"""A bucket: streamed both ways, missing objects distinct from a dead bucket, no half objects."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ async def test_a_large_object_is_read_in_pieces_and_any_range_of_it(
     await bucket.put("x", tmp_path / "large")
     sizes = [len(chunk) async for chunk in bucket.read("x", 0, len(LARGE))]
     assert sum(sizes) == len(LARGE)
-    assert max(sizes) < len(LARGE) / 3  # larger ones only where the reader was behind
+    assert max(sizes) < len(LARGE) / 3  # larger chunks only if the reader is slow
     for start, end in ((0, 1), (5, 5), (7_000_000, 7_000_010), (len(LARGE) - 3, len(LARGE))):
         read = b"".join([chunk async for chunk in bucket.read("x", start, end)])
         assert read == LARGE[start:end]
@@ -120,7 +120,7 @@ async def test_a_bucket_that_answers_is_no_problem(bucket: Bucket, objects: Obje
 
 @contextmanager
 def refusing() -> Iterator[str]:
-    """The address of a port that nobody listens at."""
+    """Return the address of a port on which nothing listens."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}"

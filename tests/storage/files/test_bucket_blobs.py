@@ -1,4 +1,4 @@
-"""What every store of pictures and files does, in both of them; and what only a shared one does."""
+"""Every store of pictures and files; and the one in a bucket."""
 
 import asyncio
 import os
@@ -16,17 +16,17 @@ from storage.files import blobs as blobs_module
 from storage.files import bucket_blobs
 from storage.files.blobs import FileBlobs, StoredBlob
 from storage.files.bucket import Bucket
-from storage.files.bucket_blobs import ObjectBlobs
+from storage.files.bucket_blobs import BucketBlobs
 from storage.files.retention import Swept
 from tests.storage.conftest import NoRoom, Objects
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 300
 LARGE = os.urandom(1024 * 1024) * 12  # three parts
-Store = FileBlobs | ObjectBlobs
+Store = FileBlobs | BucketBlobs
 
 
-def shared(objects: Objects, root: Path) -> ObjectBlobs:
-    return ObjectBlobs(Bucket(objects.address), FileBlobs(root))
+def shared(objects: Objects, root: Path) -> BucketBlobs:
+    return BucketBlobs(Bucket(objects.address), FileBlobs(root))
 
 
 @pytest.fixture(params=["file", "s3"])
@@ -115,7 +115,7 @@ async def test_a_sweep_removes_by_age_and_then_the_oldest(
     names = []
     for _ in range(2):
         names.append(await store.save("files", "x.txt", "", body(b"x" * 1000)))
-        await asyncio.sleep(1.1)  # S3 tells whole seconds
+        await asyncio.sleep(1.1)  # S3's times are in whole seconds
     assert await store.sweep(0.0001, 1) == Swept(0, 0, 2, 2000)
     later(monkeypatch, 1)
     assert await store.sweep(30, 1500) == Swept(1, 1000, 1, 1000)
@@ -202,7 +202,7 @@ async def test_a_bucket_or_a_disk_that_is_out_of_order_is_a_problem(
     (tmp_path / "file").touch()
     problem = await shared(objects, tmp_path / "file").problem()
     assert problem == "the disk of pictures and files cannot be written: Not a directory"
-    store = ObjectBlobs(Bucket("s3://no-such-bucket"), FileBlobs(tmp_path))
+    store = BucketBlobs(Bucket("s3://no-such-bucket"), FileBlobs(tmp_path))
     assert await store.problem() == "the bucket of pictures and files cannot be read"
     with pytest.raises(StorageError, match="out of order"):
         await store.save("files", "a.txt", "", body(b"x"))

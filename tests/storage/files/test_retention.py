@@ -1,4 +1,4 @@
-"""What a sweep removes, the oldest first."""
+"""What a sweep removes, oldest first."""
 
 from storage.files.retention import KeptFile, Swept, due, swept
 

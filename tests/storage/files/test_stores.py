@@ -1,4 +1,4 @@
-"""Which stores a setting asks for, and what is swept where."""
+"""The stores that a setting chooses, and which of them are swept."""
 
 import os
 from collections.abc import AsyncIterator
@@ -10,8 +10,8 @@ from service.vocabulary.byte_source import read_all
 from service.vocabulary.errors import StorageError
 from service.vocabulary.requests import LocalFile
 from storage.files.blobs import FileBlobs
-from storage.files.bucket_blobs import ObjectBlobs
-from storage.files.bucket_uploads import ObjectUploads
+from storage.files.bucket_blobs import BucketBlobs
+from storage.files.bucket_uploads import BucketUploads
 from storage.files.retention import Swept
 from storage.files.stores import Stores
 from storage.files.uploads import FileUploads
@@ -32,7 +32,7 @@ def received(folder: Path) -> Path:
 
 
 async def fill(stores: Stores, folder: Path) -> None:
-    """Store a file in each."""
+    """Store a file in each store."""
     await stores.blobs.save("files", "a.txt", "", body())
     file = LocalFile(received(folder), "a.txt", "text/plain", 5, "digest")
     upload = await stores.uploads.keep(OWNER, file, "vision", 60)
@@ -54,8 +54,8 @@ async def test_a_bucket_holds_both_stores_and_the_disk_what_is_on_its_way(
     objects: Objects, tmp_path: Path
 ) -> None:
     stores = Stores(objects.address, tmp_path / "data")
-    assert isinstance(stores.blobs, ObjectBlobs)
-    assert isinstance(stores.uploads, ObjectUploads)
+    assert isinstance(stores.blobs, BucketBlobs)
+    assert isinstance(stores.uploads, BucketUploads)
     assert stores.uploads.incoming == tmp_path / "data" / "uploads" / "incoming"
     await fill(stores, tmp_path / "forms")
     assert [key.split("/")[0] for key in objects.keys] == ["files", "uploads", "uploads"]

@@ -1,4 +1,4 @@
-"""Records of uploads: names that nobody can guess, and what counts as one."""
+"""Records of uploads: unguessable names, and which names count as one."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What both stores of uploads do, and what only the one on a disk does."""
+"""Both stores of uploads, and the one on a disk."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from service.vocabulary.requests import LocalFile, Upload, Used
 from storage.files import bucket_uploads, upload_records
 from storage.files import uploads as uploads_module
 from storage.files.bucket import Bucket
-from storage.files.bucket_uploads import ObjectUploads
+from storage.files.bucket_uploads import BucketUploads
 from storage.files.retention import Swept
 from storage.files.upload_records import STALE_SECONDS
 from storage.files.uploads import FileUploads
@@ -23,7 +23,7 @@ from tests.storage.conftest import NoRoom, Objects
 
 OWNER, OTHER = "a" * 32, "b" * 32
 DAY = 86400.0
-Store = FileUploads | ObjectUploads
+Store = FileUploads | BucketUploads
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def local(tmp_path: Path) -> FileUploads:
 
 @pytest.fixture(params=["file", "s3"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Store]:
-    """Make the store as each process or machine does."""
+    """Return a function that opens the store as each process or machine does."""
     if request.param == "file":
         return lambda: FileUploads(tmp_path)
     objects: Objects = request.getfixturevalue("objects")
-    return lambda: ObjectUploads(Bucket(objects.address), tmp_path / "incoming")
+    return lambda: BucketUploads(Bucket(objects.address), tmp_path / "incoming")
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ async def test_the_oldest_go_when_there_is_too_much(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     oldest, middle, newest = await keep(store), await keep(store, owner=OTHER), await keep(store)
-    assert await store.sweep(10) == Swept(0, 0, 3, 15)  # they are young: a chat may be naming them
+    assert await store.sweep(10) == Swept(0, 0, 3, 15)  # young: a chat may use them
     later(monkeypatch, 120)
     assert await store.sweep(10) == Swept(1, 5, 2, 10)
     assert await store.sweep(0) == Swept(0, 0, 2, 10)  # no limit

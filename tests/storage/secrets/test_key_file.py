@@ -30,7 +30,7 @@ def keys(path: Path) -> KeyFile:
 
 
 def change(path: Path, **fields: object) -> None:
-    """Change the first key as somebody with an editor would."""
+    """Change the first key in the file, as with an editor."""
     tree = json.loads(path.read_bytes())
     tree["keys"][0] |= fields
     path.write_text(json.dumps(tree))
@@ -63,7 +63,7 @@ def test_keys_of_one_credential_own_by_themselves(keys: KeyFile) -> None:
     one, two = (keys.find(keys.add(KeyTerms(name), CREDENTIAL)).credential for name in ("a", "b"))
     assert len({one.owner, two.owner, CREDENTIAL.owner}) == 3
     assert one.fingerprint == two.fingerprint == CREDENTIAL.fingerprint
-    # Not even who has read the file can be an owner by what he sends.
+    # Someone who has read the file cannot claim to be an owner by sending parts of it.
     forged = Credential("gateway", f"key-{one.gateway_key}")
     assert forged.owner != one.owner
 
@@ -72,7 +72,7 @@ def test_keys_of_one_credential_own_by_themselves(keys: KeyFile) -> None:
     "forged",
     [
         lambda _: new_key(),
-        lambda text: text[:14] + new_key()[14:],  # the id of one that there is
+        lambda text: text[:14] + new_key()[14:],  # the id of an existing key
         lambda text: text[:-1],
         lambda text: f"{text}x",
         lambda _: "sk-gw-",

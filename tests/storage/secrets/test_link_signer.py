@@ -1,4 +1,4 @@
-"""Links that expire: nobody makes one up, and nobody stretches one."""
+"""Links that expire: they can be neither forged nor prolonged."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Locks that the kernel holds: one at a time, free with their process, and no file is left."""
+"""Locks of the kernel: one holder at a time, freed with its process, and no file is left."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ async def test_one_has_it_until_it_is_given_back(tmp_path: Path) -> None:
 
 
 async def test_of_many_that_come_and_go_one_has_it_at_a_time(tmp_path: Path) -> None:
-    """A file that is removed as another one waits for it is not taken for the lock."""
+    """A file that is removed while another waits for it does not count as the lock."""
     inside, most, had = 0, 0, 0
 
     async def enter() -> None:

@@ -1,4 +1,4 @@
-"""Values in files of this machine: whole, private, and no failure of the disk goes further."""
+"""Values in files of this machine: whole and private, and a broken disk breaks nothing else."""
 
 import os
 from pathlib import Path

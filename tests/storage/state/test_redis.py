@@ -1,4 +1,4 @@
-"""What only the Redis store has: a server that goes away and comes back."""
+"""The Redis store alone: its server goes away and comes back."""
 
 import asyncio
 import signal
@@ -43,7 +43,7 @@ async def test_a_server_that_was_restarted_is_used_without_a_failure(
     server: RedisServer, store: StateStore, failures: list[str]
 ) -> None:
     await asyncio.gather(*(store.set(f"{n}", b"1") for n in range(10)))
-    async with store.lock("warm", 10, 10):  # its scripts are known to the old process only
+    async with store.lock("warm", 10, 10):  # only the old process of the server has the scripts
         pass
     server.stop()
     server.start()
@@ -62,7 +62,7 @@ async def test_a_server_that_is_down_costs_little_and_is_found_again(
     try:
         started = time.monotonic()
         assert await asyncio.gather(*(store.get("key") for _ in range(50))) == [None] * 50
-        assert time.monotonic() - started < 5  # not a wait for each of them
+        assert time.monotonic() - started < 5  # without waiting once for each of them
         assert failures == ["get"] * 50
     finally:
         server.start()

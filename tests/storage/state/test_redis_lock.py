@@ -1,4 +1,4 @@
-"""Locks in Redis: held by who renews them, whatever the server's clock says."""
+"""Locks in Redis belong to whoever renews them, whatever the server's clock says."""
 
 import asyncio
 import signal
@@ -37,14 +37,14 @@ async def backend(server: RedisServer) -> AsyncIterator[RedisBackend]:
 
 
 class Holder:
-    """A holder with a clock of its own, which only the test moves."""
+    """A holder with its own clock, which only the test moves."""
 
     def __init__(self, backend: RedisBackend, name: str) -> None:
         self.now = 1000.0
         self.lock = RedisLock(backend._locks, KEY, name, TTL, lambda: self.now)
 
     async def watch(self, seconds: float, step: float = 0.5) -> bool:
-        """Try again and again for so long by this clock; return whether it was had."""
+        """Try again and again for so long by this clock; return whether the lock was taken."""
         for _ in range(int(seconds / step)):
             self.now += step
             if await self.lock.attempt():
@@ -107,7 +107,7 @@ async def test_a_server_that_was_away_shows_no_silence(
 
 
 async def test_the_answer_to_a_raise_may_be_lost(one: Holder, two: Holder) -> None:
-    """Then the server is ahead of what the holder knows."""
+    """Then the beat on the server is ahead of the holder's."""
     assert await one.lock.attempt()
     assert await one.lock.prolong()
     one.lock._beat -= 1

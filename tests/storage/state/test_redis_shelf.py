@@ -1,4 +1,4 @@
-"""The sums of what is kept in a real Redis are never too low."""
+"""The sums of kept values in a real Redis are never too low."""
 
 import asyncio
 import random
@@ -27,7 +27,7 @@ async def sums(client: Redis) -> dict[str, int]:
 
 
 async def held(client: Redis) -> dict[str, int]:
-    """What the sums should be: those of the values themselves."""
+    """Return the sums as they should be, computed from the values."""
     found = Counter[str]()
     async for key in client.scan_iter(match=f"{KEY_PREFIX}response:*"):
         size = await client.strlen(key)
@@ -65,7 +65,7 @@ async def test_what_has_ended_leaves_the_shelf(server: RedisServer) -> None:
         for number in range(250):
             await backend.keep(f"response:a:{number}", b"x", 0.3, Bounds("a", 500, 500))
         await asyncio.sleep(0.5)
-        for number in range(3):  # a hundred by each
+        for number in range(3):  # a hundred in each call
             await backend.keep(f"response:b:{number}", b"x", 60, Bounds("b", 500, 500))
         assert await sums(client) == await held(client) == {"b": 3, "": 3}
         assert not await client.exists(f"{KEY_PREFIX}shelf:order:a")

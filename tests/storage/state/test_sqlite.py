@@ -1,4 +1,4 @@
-"""What only the SQLite store has: a file that others see, and that can break."""
+"""The SQLite store alone: its file, which other processes see and which can break."""
 
 import asyncio
 import logging
@@ -176,7 +176,7 @@ async def test_a_closed_store_is_not_opened_again(path: Path) -> None:
 async def test_leases_of_an_earlier_life_of_the_machine_hold_no_place(
     opened: Callable[[], StateStore], path: Path
 ) -> None:
-    """The monotonic clock begins anew with it; earlier versions counted by the time of day."""
+    """The monotonic clock starts anew with the machine; earlier versions used the time of day."""
     store = opened()
     await store.release([])
     for since in (time.monotonic() + 3600, time.time()):
@@ -201,7 +201,7 @@ async def test_leases_do_not_end_when_the_clock_is_set(
 async def test_the_loop_never_looks_at_the_disk(
     opened: Callable[[], StateStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Issue 12.5: a disk that hangs would hang all requests, and not those alone that use it."""
+    """Issue 12.5: a hanging disk must block only the requests that use it."""
     stat, threads = os.stat, set()
 
     def watched(path: object, **options: Any) -> os.stat_result:

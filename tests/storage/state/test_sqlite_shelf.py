@@ -1,4 +1,4 @@
-"""The sums of what is kept are right whoever removes it, and what an older version kept counts."""
+"""The sums of kept values are right, whichever statement removes one."""
 
 import asyncio
 import random
@@ -27,7 +27,7 @@ def sums(path: Path) -> dict[str, int]:
 
 
 def held(path: Path) -> dict[str, int]:
-    """What the sums should be: those of the values themselves."""
+    """Return the sums as they should be, computed from the values."""
     found = Counter[str]()
     for key, size in rows(path, "SELECT key, length(value) FROM state"):
         found.update({key.split(":")[1]: size, "": size})
@@ -36,7 +36,7 @@ def held(path: Path) -> dict[str, int]:
 
 @pytest.fixture
 async def make(tmp_path: Path) -> AsyncIterator[Callable[[], SqliteBackend]]:
-    """Open the file as each process does."""
+    """Return a function that opens the file as each process does."""
     async with AsyncExitStack() as stack:
 
         def another() -> SqliteBackend:

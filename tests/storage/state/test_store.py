@@ -1,4 +1,4 @@
-"""One suite for both stores; what only one of them has is in its own file."""
+"""Tests for both stores; tests for one of them are in its own file."""
 
 import asyncio
 import logging
@@ -471,7 +471,7 @@ async def test_a_dead_store_degrades_and_says_so_once(
     await dead.release([Lease("key", "one")])
     assert not await dead.is_alive()
     assert time.monotonic() - started < PAUSE_SECONDS
-    given = [kind for kind in failures if kind != "unlock"]  # a file that was never locked
+    given = [kind for kind in failures if kind != "unlock"]  # a lock's file that was never locked
     assert given == ["get", "set", "delete", "add", "lock", *LEASING]
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(warnings) == 1

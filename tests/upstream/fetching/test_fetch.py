@@ -19,11 +19,11 @@ from tests.upstream.trap import running_trap
 from tests.upstream.tunnels import Socks, make_identity
 from upstream.fetching import fetch as module
 from upstream.fetching.fetch import MAX_REDIRECTS, Fetcher
-from upstream.fetching.names import Names
+from upstream.fetching.host_names import HostNames
 
 PATH = "messages[0].content[1].image_url.url"
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 100
-# Words that clients take for something else in a 400 (openai-wire 3).
+# Words that clients misunderstand in the message of a 400 (openai-wire 3).
 FORBIDDEN = ("too large", "not found", "each", "must have", "without", "429", "rate limit")
 
 HOSTILE_HOSTS = [
@@ -53,7 +53,7 @@ HOSTILE_LINKS = [
 
 
 class Site:
-    """One web server, its answers by path."""
+    """A web server with an answer for each path."""
 
     def __init__(self):
         self.steps = {}
@@ -87,7 +87,7 @@ def make(tmp_path):
     def build(proxy="", names=None, **settings):
         config = FetchConfig.model_validate({"allow_private": True, "seconds": 5} | settings)
         upstream = UpstreamConfig(connect_seconds=1, proxy=proxy)
-        return Fetcher(config, upstream, names or Names(config.resolve_seconds), tmp_path)
+        return Fetcher(config, upstream, names or HostNames(config.resolve_seconds), tmp_path)
 
     return build
 
@@ -115,7 +115,7 @@ async def problem(fetcher, wanted):
 
 @pytest.fixture
 async def trap():
-    """Listen on every loopback address, and count who comes."""
+    """Listen on every loopback address and count the connections."""
     async with running_trap() as caught:
         yield caught
 
@@ -133,7 +133,7 @@ async def test_no_hostile_address_gets_a_packet(make, trap):
 
 async def test_a_redirect_to_a_private_address_gets_no_packet(make, trap, site, monkeypatch):
     port, visits = trap
-    open_internet = ip_address("127.0.0.1")  # stands for it: the site is there
+    open_internet = ip_address("127.0.0.1")  # stands for a public address: the site is there
     monkeypatch.setattr(module, "is_public", lambda address: address == open_internet)
     targets = (f"http://127.0.0.2:{port}/", f"//[::1]:{port}/", f"http://0x7f000002:{port}/")
     for target in targets:
@@ -148,7 +148,7 @@ async def test_a_redirect_to_a_private_address_gets_no_packet(make, trap, site, 
 async def test_a_host_with_one_private_address_is_refused_whole(make, trap, monkeypatch):
     port, visits = trap
     both = [ip_address("8.8.8.8"), ip_address("127.0.0.1")]
-    monkeypatch.setattr(Names, "addresses", _answers({"mixed.test": both}))
+    monkeypatch.setattr(HostNames, "addresses", _answers({"mixed.test": both}))
     await problem(make(allow_private=False), part(f"http://mixed.test:{port}/"))
     assert visits == []
 
@@ -167,7 +167,7 @@ async def test_the_name_is_looked_up_once_and_sent_only_as_the_host(make, site, 
         lookups.append((host, port))
         return [ip_address("127.0.0.1")]
 
-    monkeypatch.setattr(Names, "addresses", resolve)
+    monkeypatch.setattr(HostNames, "addresses", resolve)
     site.steps["/p"] = answer()
     await fetched(make(), part(f"http://Only-Here.test:{site.port}/p"))
     assert lookups == [("only-here.test", site.port)]
@@ -176,14 +176,14 @@ async def test_the_name_is_looked_up_once_and_sent_only_as_the_host(make, site, 
 
 async def test_the_next_address_is_tried_when_one_does_not_answer(make, site, monkeypatch):
     pair = [ip_address("127.0.0.3"), ip_address("127.0.0.1")]
-    monkeypatch.setattr(Names, "addresses", _answers({"two.test": pair}))
+    monkeypatch.setattr(HostNames, "addresses", _answers({"two.test": pair}))
     site.steps["/"] = answer()
     _, content = await fetched(make(), part(f"http://two.test:{site.port}/"))
     assert content == PNG
 
 
 async def test_a_name_that_is_never_answered_is_told_in_time(make):
-    async with name_server() as server, Names(0.1, **server.settings) as names:
+    async with name_server() as server, HostNames(0.1, **server.settings) as names:
         told = await problem(make(names=names), part("http://silent.test/a.png"))
         assert "no name server" in told
         assert server.asked
@@ -350,7 +350,7 @@ async def secure(aiohttp_raw_server, tmp_path_factory, monkeypatch):
     made.port = server.port
     made.steps["/"] = answer()
     here = [ip_address("127.0.0.1")]
-    monkeypatch.setattr(Names, "addresses", _answers({"files.test": here, "other.test": here}))
+    monkeypatch.setattr(HostNames, "addresses", _answers({"files.test": here, "other.test": here}))
     return made
 
 
@@ -385,7 +385,7 @@ async def test_an_http_proxy_is_given_the_address_that_was_judged(
         return web.Response(body=PNG)
 
     server = await aiohttp_raw_server(proxy)
-    monkeypatch.setattr(Names, "addresses", _answers({"files.test": [ip_address("8.8.8.8")]}))
+    monkeypatch.setattr(HostNames, "addresses", _answers({"files.test": [ip_address("8.8.8.8")]}))
     fetcher = make(proxy=f"http://127.0.0.1:{server.port}", allow_private=False)
     await fetched(fetcher, part("http://files.test/x"))
     assert seen == [("http://8.8.8.8/x", "files.test")]
@@ -400,7 +400,7 @@ async def test_a_full_disk_is_not_the_callers_fault(make, site, tmp_path):
 
 @pytest.mark.parametrize("size", [5_000, 500_000])
 async def test_a_disk_that_is_full_is_told_however_late_it_shows(make, site, tmp_path, size):
-    site.steps["/"] = answer(bytes(size))  # the small one is written when its file is closed
+    site.steps["/"] = answer(bytes(size))  # a small one is written when its file is closed
     fetcher = make()
     fetcher._directory = tmp_path
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -24,7 +24,7 @@ PERSONAL = Caller(TOKEN, None, "hash")
 
 
 class Upstream:
-    """Answers each path by a list of handlers, the last one for ever."""
+    """Answers each path by a list of handlers, the last one again and again."""
 
     def __init__(self):
         self.requests = []

@@ -21,7 +21,7 @@ from upstream.http.bodies import (
 
 @pytest.fixture
 def body(upstream, backend):
-    """Return an opener of an answer of so many bytes."""
+    """Return a function that opens an answer of so many bytes."""
 
     def of(size):
         upstream.answers("GET", "/body", (200, b"x" * size))
@@ -110,7 +110,7 @@ def test_only_an_object_is_an_object(raw, found):
 
 
 async def others_meanwhile(work):
-    """Return what the work came to, and how often others ran until then."""
+    """Return the result of the work, and how often other tasks ran meanwhile."""
     task, turns = asyncio.ensure_future(work), 0
     while not task.done():
         await asyncio.sleep(0)

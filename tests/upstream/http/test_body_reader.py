@@ -1,4 +1,4 @@
-"""Bytes that are told of as they arrive, over a real connection."""
+"""Bytes that are read at the moment they arrive, over a real connection."""
 
 import asyncio
 import ssl
@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from upstream.http.body_reader import Inlet, ReadBuffer
+from upstream.http.body_reader import BodyReader, ReadBuffer
 
 LOOPBACK = IPv4Address("127.0.0.1")
 Writing = Callable[[web.StreamResponse], Awaitable[None]]
@@ -30,7 +30,7 @@ async def response_of(
     tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
     at_once: int = AT_ONCE,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Ask a server whose answer is written like this."""
+    """Request an answer from a server that writes exactly these bytes."""
     serving, asking = tls or (None, True)
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -57,7 +57,7 @@ async def response_of(
 
 
 class Taker:
-    """Takes all, or leaves all; `taken` is what came by here while nobody read."""
+    """Takes all bytes or leaves all; `taken` is what it got while the task was not reading."""
 
     def __init__(self, *, leaves: bool = False) -> None:
         self.seen: list[bytes] = []
@@ -72,13 +72,13 @@ class Taker:
         return b"".join(self.seen)
 
 
-def inlet_of(response: aiohttp.ClientResponse, take: Taker) -> Inlet:
-    return Inlet(response, AT_ONCE, ReadBuffer(AT_ONCE), take)
+def reader_of(response: aiohttp.ClientResponse, take: Taker) -> BodyReader:
+    return BodyReader(response, AT_ONCE, ReadBuffer(AT_ONCE), take)
 
 
-async def rest_of(inlet: Inlet) -> bytes:
+async def rest_of(reader: BodyReader) -> bytes:
     chunks = []
-    while chunk := await inlet.read():
+    while chunk := await reader.read():
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -97,14 +97,14 @@ async def much(response: web.StreamResponse) -> None:
 async def test_what_is_left_is_read_in_order() -> None:
     take = Taker(leaves=True)
     async with response_of(slowly) as response:
-        assert await rest_of(inlet_of(response, take)) == b"abc"
+        assert await rest_of(reader_of(response, take)) == b"abc"
     assert take.all == b"abc"
 
 
 async def test_what_is_taken_is_not_read() -> None:
     take = Taker()
     async with response_of(slowly) as response:
-        assert await rest_of(inlet_of(response, take)) == b""
+        assert await rest_of(reader_of(response, take)) == b""
     assert take.all == b"abc"
 
 
@@ -116,7 +116,7 @@ async def test_what_was_left_at_the_very_end_is_not_forgotten() -> None:
         await response.write_eof(b"all")
 
     async with response_of(at_once) as response:
-        reading = asyncio.create_task(rest_of(inlet_of(response, Taker(leaves=True))))
+        reading = asyncio.create_task(rest_of(reader_of(response, Taker(leaves=True))))
         await asyncio.sleep(0.05)
         go.set()
         assert await reading == b"all"
@@ -125,11 +125,11 @@ async def test_what_was_left_at_the_very_end_is_not_forgotten() -> None:
 @pytest.mark.whole
 @pytest.mark.parametrize("at_once", [1_000, AT_ONCE, 4 * AT_ONCE])
 async def test_more_than_is_read_at_once_comes_to_its_end(at_once: int) -> None:
-    """What is read lets aiohttp parse more of what it holds back, of which no transport tells."""
+    """Reading lets aiohttp parse more of what it holds back, and no callback tells of it."""
     take = Taker()
     async with response_of(much, at_once=at_once) as response:
-        inlet = Inlet(response, at_once, ReadBuffer(4 * AT_ONCE), take)
-        assert await asyncio.wait_for(rest_of(inlet), 30) == b""
+        reader = BodyReader(response, at_once, ReadBuffer(4 * AT_ONCE), take)
+        assert await asyncio.wait_for(rest_of(reader), 30) == b""
     assert sum(map(len, take.seen)) == FULL
 
 
@@ -139,8 +139,8 @@ async def test_a_reader_that_stalls_and_goes_on_gets_all(pause: float) -> None:
     take = Taker(leaves=True)
     size = 0
     async with response_of(much) as response:
-        inlet = inlet_of(response, take)
-        while chunk := await asyncio.wait_for(inlet.read(), 10):
+        reader = reader_of(response, take)
+        while chunk := await asyncio.wait_for(reader.read(), 10):
             if size < FULL // 2 <= size + len(chunk):
                 await asyncio.sleep(pause)
             size += len(chunk)
@@ -159,11 +159,11 @@ async def test_a_busy_reader_is_not_passed_and_slows_the_sender() -> None:
 
     take = Taker()
     async with response_of(counted) as response:
-        inlet = inlet_of(response, take)
-        await asyncio.sleep(0.5)  # the task that reads is at work
+        reader = reader_of(response, take)
+        await asyncio.sleep(0.5)  # the reading task is busy
         assert written < FULL
         assert not take.seen
-        assert await rest_of(inlet) == b""
+        assert await rest_of(reader) == b""
     assert len(take.all) == FULL
 
 
@@ -176,19 +176,19 @@ async def test_text_before_a_broken_connection_is_read_first() -> None:
         response._req.transport.abort()
 
     async with response_of(broken) as response:
-        inlet = inlet_of(response, Taker(leaves=True))
-        await asyncio.sleep(0.2)  # both have come before anybody reads
-        assert await inlet.read() == b"before"
+        reader = reader_of(response, Taker(leaves=True))
+        await asyncio.sleep(0.2)  # both arrive before they are read
+        assert await reader.read() == b"before"
         with pytest.raises(aiohttp.ClientPayloadError):
-            await inlet.read()
+            await reader.read()
 
 
 async def test_an_error_from_here_ends_it_too() -> None:
     async with response_of(lambda _response: asyncio.sleep(1)) as response:
-        inlet = inlet_of(response, Taker())
-        reading = asyncio.create_task(inlet.read())
+        reader = reader_of(response, Taker())
+        reading = asyncio.create_task(reader.read())
         await asyncio.sleep(0.05)
-        inlet.fail(OSError("of the test"))
+        reader.fail(OSError("of the test"))
         with pytest.raises(OSError, match="of the test"):
             await reading
 
@@ -198,9 +198,9 @@ async def test_what_a_taker_raises_is_raised_where_the_body_is_read() -> None:
         raise ZeroDivisionError
 
     async with response_of(slowly) as response:
-        inlet = Inlet(response, AT_ONCE, ReadBuffer(AT_ONCE), broken)
+        reader = BodyReader(response, AT_ONCE, ReadBuffer(AT_ONCE), broken)
         with pytest.raises(ZeroDivisionError):
-            await asyncio.wait_for(inlet.read(), 5)
+            await asyncio.wait_for(reader.read(), 5)
 
 
 async def test_a_connection_is_given_back_as_it_was() -> None:
@@ -210,9 +210,9 @@ async def test_a_connection_is_given_back_as_it_was() -> None:
         transport = connection.transport
         assert transport is not None
         before = transport.get_protocol()
-        inlet = inlet_of(response, Taker())
+        reader = reader_of(response, Taker())
         assert transport.get_protocol() is not before
-        await rest_of(inlet)
+        await rest_of(reader)
         assert transport.get_protocol() is before
         assert response.connection is None  # it is free for the next request
 
@@ -224,7 +224,7 @@ def test_it_holds_on_the_loop_that_is_served_with(tmp_path: Path, is_encrypted: 
     async def ask() -> bytes:
         tls = contexts(tmp_path) if is_encrypted else None
         async with response_of(much, tls) as response:
-            return await rest_of(inlet_of(response, take))
+            return await rest_of(reader_of(response, take))
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(ask()) == b""
@@ -233,7 +233,7 @@ def test_it_holds_on_the_loop_that_is_served_with(tmp_path: Path, is_encrypted: 
 
 
 def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return what a server on loopback and its client need for TLS."""
+    """Return the TLS contexts of a server on loopback and its client."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Two processes, each with its routes, before one state store."""
+"""Two processes, each with its own routes, that share a state store."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Callable[[], StateStore]]:
 
 @pytest.fixture
 async def two(opened: Callable[[], StateStore]) -> AsyncIterator[tuple[Routes, Routes]]:
-    """The routes of two processes."""
+    """Return the routes of two processes."""
     one, other = Routes("http://up", PREFIXES), Routes("http://up", PREFIXES)
     async with background(
         SharedCooling(one, opened(), 0.05).run, SharedCooling(other, opened(), 0.05).run

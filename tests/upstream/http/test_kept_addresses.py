@@ -1,4 +1,4 @@
-"""The last good addresses stand in for a resolver that is slow or dead."""
+"""The last good addresses are used when the resolver is slow or dead."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ from upstream.http.kept_addresses import KeptAddresses
 
 
 class Scripted(AbstractResolver):
-    """Answers as it is told: addresses, an error, or not at all."""
+    """Answers as the test says: with addresses, an error, or not at all."""
 
     def __init__(self, *answers):
         self.answers = list(answers)

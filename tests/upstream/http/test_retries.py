@@ -1,4 +1,4 @@
-"""What is worth another try, and after how long."""
+"""Which failures are worth another try, and after what pause."""
 
 import pytest
 

@@ -84,7 +84,7 @@ def test_after_its_time_one_request_at_a_time_tries_a_route_that_failed(clock):
     routes.cool(first)
     clock.now = COOL_SECONDS
     assert roots(routes, 4).count("http://up/a") == 1
-    clock.now += TRIAL_SECONDS  # nothing was heard of the trial
+    clock.now += TRIAL_SECONDS  # the trial was not reported
     assert roots(routes, 4).count("http://up/a") == 1
     routes.recover(first)
     assert roots(routes, 4).count("http://up/a") == 2

@@ -1,4 +1,4 @@
-"""Which credentials the upstream is asked about before something of theirs is stored."""
+"""Which credentials are checked upstream before anything is stored for them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -28,7 +28,7 @@ REFRESH = Credential("a-refresh-token")
 
 
 class Tokens:
-    """Makes callers of credentials; the access token `old` can be renewed."""
+    """Turns credentials into callers; the access token `old` can be renewed."""
 
     def __init__(self) -> None:
         self.access_token = "old"
@@ -44,7 +44,7 @@ class Tokens:
 
 
 class Upstream:
-    """Counts who asks, and fails as it is told."""
+    """Counts the checks, and fails as the test says."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -83,7 +83,7 @@ Make = Callable[[], UpstreamAcceptance]
 
 @pytest.fixture
 def make(state: StateStore, upstream: Upstream, now: list[float]) -> Make:
-    """Make that of another process: only the state store is shared."""
+    """Return the acceptance of another process, which shares only the state store."""
 
     def another() -> UpstreamAcceptance:
         waiting = Gauge("waiting", "", registry=CollectorRegistry())

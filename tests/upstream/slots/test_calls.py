@@ -16,7 +16,7 @@ UNAUTHORIZED = UpstreamRefusedError(Failure(401, "No.", "x", "y"), 401)
 
 
 class Tokens:
-    """Gives the names in turn, the last one for ever."""
+    """Returns the tokens in turn, the last one again and again."""
 
     def __init__(self, *names):
         self.names = list(names)

@@ -1,4 +1,4 @@
-"""Slots of several processes, each a `Leases` with a connection of its own."""
+"""Slots of several processes, each a `Leases` with its own connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -83,7 +83,7 @@ async def test_what_is_held_is_renewed_and_known_to_a_store_that_lost_it(opened:
     state, other = opened(), opened()
     leases = Leases(state, renew_seconds=0.05)
     held = [await acquired(leases), await acquired(leases)]
-    await state.release([lease for lease in held if lease])  # as a store that starts anew
+    await state.release([lease for lease in held if lease])  # as a store that starts empty
     stranger = Lease(leases.lease("a").key, "stranger")
     async with background(leases.run):
         await asyncio.sleep(0.5)

@@ -25,7 +25,7 @@ def queues(
 
 
 class Turns:
-    """Turns of one account that run until they are told to end."""
+    """Turns of one account that run until the test ends them."""
 
     def __init__(self, slots: AccountQueues) -> None:
         self.slots = slots
@@ -113,7 +113,7 @@ async def test_a_slot_given_to_a_caller_that_leaves_at_that_moment_is_handed_on(
     for name in ("one", "two", "three"):
         await turns.begin(name)
     turns.ends["one"].set()
-    await turns.tasks["one"]  # the slot is two's now, which has not woken yet
+    await turns.tasks["one"]  # the slot is now that of "two", which has not woken yet
     turns.tasks["two"].cancel()
     await asyncio.sleep(0.01)
     assert turns.started[-1] == "three"
@@ -125,7 +125,7 @@ async def test_turns_of_one_request_stand_in_line_as_one() -> None:
     await turns.begin("one")
     for name in ("p1", "p2", "p3", "p4"):
         await turns.begin(name, party="p")
-    await turns.begin("two")  # there is room for it: the others wait as one
+    await turns.begin("two")  # there is room for it, since the others count as one
     with pytest.raises(QueueFullError):
         async with turns.slots.slot("a"):
             pass
@@ -170,7 +170,7 @@ OpenQueues = Callable[..., Awaitable[AccountQueues]]
 
 @pytest.fixture
 async def shared(tmp_path: Path) -> AsyncIterator[OpenQueues]:
-    """Make the queues of another process that shares the store."""
+    """Return the queues of another process that shares the store."""
     async with AsyncExitStack() as stack:
 
         async def make(**settings: float) -> AccountQueues:

@@ -1,19 +1,31 @@
-"""What is remembered about tokens: sealed, shared, and the newer of two."""
+"""Tokens that are remembered: sealed, shared, and the newer of two."""
 
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from service.ports import Journal, StateStore
 from service.vocabulary.errors import StorageError
+from service.vocabulary.gateway_keys import Issuer, StoredAccount
+from storage.secrets.account_file import AccountFile
 from storage.secrets.cipher import Cipher
+from storage.secrets.key_file import KeyFile
 from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from upstream.tokens import cache as token_cache
-from upstream.tokens.cache import Exchanged, Known, Refused, Rotated, TokenCache
+from upstream.tokens.cache import (
+    SEALED_PREFIX,
+    Exchanged,
+    Known,
+    Refused,
+    Rotated,
+    TokenCache,
+    TokenStores,
+)
 from upstream.tokens.service import Grant
 
 KEY = "0123456789abcdef"
@@ -46,12 +58,12 @@ def journal(tmp_path: Path) -> FileJournal:
 
 @pytest.fixture
 def cache(state: StateStore, journal: FileJournal, clock: Clock) -> TokenCache:
-    return TokenCache(state, journal, Cipher(b"secret"), clock)
+    return TokenCache(TokenStores(state, journal, Cipher(b"secret")), clock)
 
 
 @pytest.fixture
 def other(state: StateStore, journal: FileJournal, clock: Clock) -> TokenCache:
-    return TokenCache(state, journal, Cipher(b"secret"), clock)
+    return TokenCache(TokenStores(state, journal, Cipher(b"secret")), clock)
 
 
 def stored_bytes(folder: Path) -> bytes:
@@ -120,16 +132,16 @@ async def test_what_cannot_be_read_is_not_there(
     cache: TokenCache, state: StateStore, journal: FileJournal, clock: Clock
 ) -> None:
     await cache.keep(KEY, grant(1, clock))
-    foreign = TokenCache(state, journal, Cipher(b"another secret"), clock)
+    foreign = TokenCache(TokenStores(state, journal, Cipher(b"another secret")), clock)
     assert await foreign.read(KEY) == Known()
     old = Cipher(b"secret").encrypt(b'{"token": "of another version"}')
     await state.set(f"token:access:{KEY}", old)
-    fresh = TokenCache(state, journal, Cipher(b"secret"), clock)
+    fresh = TokenCache(TokenStores(state, journal, Cipher(b"secret")), clock)
     assert await fresh.read(KEY) == Known()
 
 
 class Fickle:
-    """A state store that takes and answers only while it is told to, and counts its writes."""
+    """A state store that works only while the test says so, and counts its writes."""
 
     def __init__(self, state: StateStore) -> None:
         self.state = state
@@ -153,7 +165,7 @@ class Fickle:
 
 
 class KilledError(Exception):
-    """The process ends here."""
+    """Raised where the process is killed."""
 
 
 class NoJournal:
@@ -182,10 +194,10 @@ Make = Callable[..., TokenCache]
 
 @pytest.fixture
 def make(fickle: Fickle, journal: FileJournal, clock: Clock) -> Make:
-    """Make the cache of another process."""
+    """Return the cache of another process."""
 
     def another(journal: Journal = journal) -> TokenCache:
-        return TokenCache(fickle, journal, Cipher(b"secret"), clock)  # type: ignore[arg-type]
+        return TokenCache(TokenStores(fickle, journal, Cipher(b"secret")), clock)  # type: ignore[arg-type]
 
     return another
 
@@ -211,7 +223,7 @@ async def test_what_the_store_did_not_take_is_seen_by_the_processes_of_this_mach
 async def test_a_rotated_token_is_in_the_journal_before_the_store_is_asked(
     make: Make, fickle: Fickle, journal: FileJournal, clock: Clock
 ) -> None:
-    """What a process that is killed then has left is found by the next."""
+    """The next process finds what a killed one has left."""
     seen: list[list[str]] = []
     store = fickle.set
 
@@ -251,7 +263,7 @@ async def test_what_neither_takes_is_told_and_never_forgotten(
 async def test_an_old_token_is_never_put_over_a_newer(
     make: Make, fickle: Fickle, clock: Clock
 ) -> None:
-    """One process waits for the store with its token, and meanwhile another goes on from there."""
+    """One process waits for the store with its token while another one rotates it further."""
     one, other = make(), make()
     fickle.takes = False
     await one.keep(KEY, grant(1, clock, "rotated-1"))
@@ -294,7 +306,7 @@ async def test_what_the_store_has_lost_is_stored_again(
 async def test_tokens_of_earlier_versions_are_told_apart_by_their_moments(
     make: Make, state: StateStore, clock: Clock
 ) -> None:
-    """They are not numbered; nor are those of one that runs beside this one."""
+    """They have no serial, nor have those of an earlier version that runs beside this one."""
     cipher = Cipher(b"secret")
     old = {"refresh_token": "rotated-0", "issued_at": clock.now}
     await state.set(f"token:rotated:{KEY}", cipher.encrypt(json.dumps(old).encode()))
@@ -365,3 +377,63 @@ async def test_nothing_shows_or_logs_a_token(
     stored = stored_bytes(tmp_path)
     assert b"token:access:" in stored
     assert b"canary" not in stored
+
+
+# --- tokens of stored accounts, which are in the file of keys as well ---------------------
+
+ACCOUNT = StoredAccount("mine", "a@b.org", "plus", "id", "user", Issuer.DEMO, "rt-of-a-login", 1)
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> AccountFile:
+    file = KeyFile(tmp_path / "keys.json", Cipher(b"secret")).accounts
+    file.keep(ACCOUNT, msgspec.json.encode(Known(exchanged=Exchanged("of the login", 0, 2e9))))
+    return file
+
+
+@pytest.fixture
+def of_accounts(
+    state: StateStore, journal: FileJournal, accounts: AccountFile, clock: Clock
+) -> Callable[[], TokenCache]:
+    """Makes the cache of another process."""
+    stores = TokenStores(state, journal, Cipher(b"secret"), accounts)
+    return lambda: TokenCache(stores, clock)
+
+
+async def test_the_access_token_of_a_login_needs_no_exchange(
+    of_accounts: Callable[[], TokenCache],
+) -> None:
+    cache = of_accounts()
+    assert await cache.left_behind() == [ACCOUNT.token_key]
+    known = await cache.read(ACCOUNT.token_key)
+    assert known.exchanged is not None
+    assert known.exchanged.access_token == "of the login"
+
+
+async def test_what_the_store_has_lost_comes_back_from_the_file(
+    of_accounts: Callable[[], TokenCache], state: StateStore
+) -> None:
+    key = ACCOUNT.token_key
+    await of_accounts().keep(key, Grant("access", 2e9, "second"))
+    await state.delete(f"{SEALED_PREFIX}rotated:{key}")
+    assert await of_accounts().save(key)
+    assert await state.get(f"{SEALED_PREFIX}rotated:{key}")
+
+
+async def test_what_the_file_has_not_taken_is_brought_there_later(
+    of_accounts: Callable[[], TokenCache], accounts: AccountFile, tmp_path: Path
+) -> None:
+    key, cache, lock = ACCOUNT.token_key, of_accounts(), tmp_path / ".keys.json.lock"
+    lock.unlink()
+    lock.mkdir()
+    await cache.keep(key, Grant("access", 2e9, "second"))
+    assert (cache.unsaved, cache.unfiled) == ([], [key])
+    lock.rmdir()
+    await cache.save(key)
+    assert cache.unfiled == []
+    assert b'"second"' in (await accounts.get(key) or b"")
+    # A copy of the file that is older than the store does not win.
+    await accounts.put(key, b"{}")
+    known = await of_accounts().read_surely(key)
+    assert known.rotated is not None
+    assert known.rotated.refresh_token == "second"

@@ -1,4 +1,4 @@
-"""What the token service of Codex's login is sent, and what of its answers is final."""
+"""Requests to the token service of Codex's login, and which of its answers are final."""
 
 import time
 

@@ -1,7 +1,7 @@
-"""No rotated token is lost, and no token is exchanged twice, whatever becomes of the store.
+"""No rotated token is lost and no token is exchanged twice, whatever happens to the store.
 
-The token service here is as strict as OpenAI's: a token that it has rotated is dead, and its
-second use is refused.
+The token service here is as strict as OpenAI's: a rotated token is dead, and its second use is
+refused.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from tests.full_disk import no_room_for_files
 from tests.redis_server import RedisServer, running_redis
 from tests.upstream.token_services import FakeTokenService, running_token_service
 from upstream.tokens import exchange
-from upstream.tokens.exchange import TokenStores
+from upstream.tokens.cache import TokenStores
 from upstream.tokens.tokens import TokenOptions, Tokens
 
 REFRESH = "refresh-token-of-a-caller"
@@ -34,7 +34,7 @@ KEY = fingerprint(REFRESH)
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a busy database for a moment only."""
+    """Shorten the wait for a busy database."""
     monkeypatch.setattr("storage.state.sqlite.BUSY_SECONDS", 0.2)
     monkeypatch.setattr("storage.state.store.PAUSE_SECONDS", 0.01)
 
@@ -57,7 +57,7 @@ Start = Callable[..., "Worker"]
 
 @pytest.fixture
 async def start(fake: FakeTokenService, tmp_path: Path) -> AsyncIterator[Start]:
-    """Start the Tokens of another process, with a connection of its own to the store."""
+    """Start the Tokens of another process, with its own connection to the store."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
 
@@ -79,7 +79,7 @@ async def start(fake: FakeTokenService, tmp_path: Path) -> AsyncIterator[Start]:
 
 @contextmanager
 def written_to(path: Path) -> Iterator[None]:
-    """Hold the write lock of the database, as a copy or another tool may for a long time."""
+    """Hold the write lock of the database, as a copy or another tool may do for long."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -93,7 +93,7 @@ class Worker:
         self.fake = fake
 
     async def exchange(self) -> None:
-        """Renew the access token until that took an exchange, and not what another one has done."""
+        """Renew the access token until this worker has exchanged it itself."""
         count = len(self.fake.calls)
         caller = await self.tokens.caller(CREDENTIAL)
         while len(self.fake.calls) == count:
@@ -101,7 +101,7 @@ class Worker:
 
 
 def rotated(count: int) -> list[str]:
-    """The tokens of so many exchanges, each of which sent what the one before was given."""
+    """Return the tokens of so many exchanges, each of which sent the token of the one before."""
     return [REFRESH, *(f"rotated-token-number-{number}" for number in range(1, count))]
 
 
@@ -118,7 +118,7 @@ def journal(tmp_path: Path) -> FileJournal:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> FileJournal:
-    """The journal of another machine, with nothing in it."""
+    """Return the empty journal of another machine."""
     return FileJournal(tmp_path / "elsewhere")
 
 
@@ -137,7 +137,7 @@ async def running(worker: Worker) -> AsyncIterator[None]:
 async def test_a_store_that_takes_nothing_during_an_exchange_loses_no_token(
     start: Start, fake: FakeTokenService, tmp_path: Path
 ) -> None:
-    """Issue 12.7: the other worker sent the token that was used up, and so did the next start."""
+    """Issue 12.7: the other worker sent the dead token, and so did the next start."""
     one, other = start(), start()
     await one.exchange()
     await other.tokens.caller(CREDENTIAL)
@@ -218,7 +218,7 @@ async def test_the_next_process_stores_what_one_before_could_not(
 async def test_a_token_that_is_in_one_memory_alone_is_exchanged_nowhere_else(
     start: Start, fake: FakeTokenService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a full disk neither store nor journal takes it: then the lock is kept."""
+    """On a full disk neither store nor journal takes it, so the lock is kept."""
     monkeypatch.setattr(exchange, "LOCK_SECONDS", 0.5)
     one, other = start(), start()
     await one.exchange()
@@ -299,7 +299,7 @@ async def test_without_redis_nothing_is_exchanged_and_all_is_when_it_is_back(
 async def test_redis_that_dies_during_an_exchange_loses_no_token(
     start: Start, fake: FakeTokenService, redis_server: RedisServer
 ) -> None:
-    """It comes back empty: what the processes of this machine know is stored again."""
+    """It comes back empty, and what the processes of this machine know is stored again."""
     redis_server.command("FLUSHALL")
     one, other = start(redis_server.url), start(redis_server.url)
     await one.exchange()
@@ -326,7 +326,7 @@ from service.vocabulary.credentials import Credential
 from storage.secrets.cipher import Cipher
 from storage.state.journal import FileJournal
 from storage.state.store import open_state
-from upstream.tokens.exchange import TokenStores
+from upstream.tokens.cache import TokenStores
 from upstream.tokens.tokens import Tokens
 
 async def main(url, service, token, folder):
@@ -347,7 +347,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 class Process:
-    """A process that renews its token for each line that it is sent."""
+    """A process that renews its token for each line on its standard input."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -396,7 +396,7 @@ async def process(fake: FakeTokenService, tmp_path: Path) -> AsyncIterator[Start
 async def test_a_locked_database_between_two_processes_and_the_next_two(
     process: StartProcess, fake: FakeTokenService, tmp_path: Path
 ) -> None:
-    """As above, in processes of their own, and with both killed before the store takes anything."""
+    """As above, in processes of their own, both killed before the store takes anything."""
     one, other = await process(), await process()
     with written_to(tmp_path / "state.db"):
         await one.renew()
@@ -413,7 +413,7 @@ async def test_a_locked_database_between_two_processes_and_the_next_two(
 async def test_a_process_that_is_killed_while_it_exchanges_hands_on_its_lock(
     process: StartProcess, fake: FakeTokenService
 ) -> None:
-    """What the service decided meanwhile is lost, as the docs say; nobody waits for the dead."""
+    """The service's answer is lost, as documented; no process waits for the dead one."""
     one, other = await process(), await process()
     fake.delay_seconds = 60
     one.ask()

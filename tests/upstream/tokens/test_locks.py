@@ -1,4 +1,4 @@
-"""Who may exchange a token: one at a time, and longer than that if it must be."""
+"""The lock of a token: one holder at a time, and kept for longer if needed."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,7 +22,7 @@ async def state(tmp_path: Path) -> AsyncIterator[StateStore]:
 
 @pytest.fixture
 async def another(tmp_path: Path) -> AsyncIterator[TokenLocks]:
-    """The locks of another process."""
+    """Return the locks of another process."""
     store = open_state(f"sqlite:{tmp_path}/state.db", [].append)
     locks = TokenLocks(store, lambda _key: False)
     yield locks

@@ -1,4 +1,4 @@
-"""What oaiFree's service is sent, and that nothing is without an address."""
+"""Requests to oaiFree's service; without its address nothing is sent."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What OpenAI's own token service is sent."""
+"""Requests to OpenAI's own token service."""
 
 import time
 

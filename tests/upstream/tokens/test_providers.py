@@ -1,4 +1,4 @@
-"""Which token service is asked for the tokens of which upstream."""
+"""Which token service exchanges the tokens of which upstream."""
 
 import pytest
 

@@ -19,7 +19,7 @@ from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from tests.redis_server import RedisServer, running_redis
 from tests.upstream.token_services import FakeTokenService, access_token, running_token_service
-from upstream.tokens.exchange import TokenStores
+from upstream.tokens.cache import TokenStores
 from upstream.tokens.tokens import TokenOptions, Tokens, next_daily
 
 REFRESH = "refresh-token-canary-of-a-caller"
@@ -103,7 +103,7 @@ async def make(
     clock: Clock,
     results: list[str],
 ) -> AsyncIterator[Make]:
-    """Make the Tokens of another process: nothing is shared but the state."""
+    """Return the Tokens of another process, which shares only the state."""
     made: list[Tokens] = []
 
     def another(store: StateStore = state, **options: object) -> Tokens:
@@ -212,7 +212,7 @@ from pathlib import Path
 from storage.secrets.cipher import Cipher
 from storage.state.journal import FileJournal
 from storage.state.store import open_state
-from upstream.tokens.exchange import TokenStores
+from upstream.tokens.cache import TokenStores
 from upstream.tokens.tokens import Tokens
 
 async def main(url, service, token, folder):
@@ -403,7 +403,7 @@ async def test_a_rotated_token_is_sent_in_place_of_the_callers(
 ) -> None:
     fake.is_rotating = True
     await tokens.caller(CREDENTIAL)
-    clock.ahead = 864_001  # the access token is over, the rotated one is not
+    clock.ahead = 864_001  # the access token has expired, the rotated one has not
     await make().caller(CREDENTIAL)
     clock.ahead *= 2
     fake.is_rotating = False

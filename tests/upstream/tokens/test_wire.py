@@ -1,4 +1,4 @@
-"""What all token services have in common: a body, and which answers are final."""
+"""What all token services have in common: the body, and which answers are final."""
 
 import pytest
 

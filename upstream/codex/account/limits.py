@@ -15,10 +15,14 @@ MAX_LIMITS = 32  # of one account
 
 
 class Noted(Struct, frozen=True):
-    """The limits of an account by their names, `""` the general one, and when they were told."""
+    """The limits of an account by their names, `""` the general one, and when they were told.
+
+    `is_again`: the account has them under another name as well.
+    """
 
     limits: Mapping[str, LimitsKnown]
     told_at: float
+    is_again: bool = False
 
 
 class AccountLimits:
@@ -45,11 +49,13 @@ class AccountLimits:
 
     def note(self, caller: Caller, limits: LimitsKnown) -> None:
         """Take limits that were told; what they do not say stays as it was."""
-        for name in self._names.all_of(caller):
+        names = self._names.all_of(caller)
+        for name in names:
             known = dict(noted.limits) if (noted := self._known.pop(name, None)) else {}
             if limits.name in known or len(known) < MAX_LIMITS:
                 known[limits.name] = _joined(known.get(limits.name), limits)
-            self._known[name] = Noted(known, self._clock())  # at the end: the first is the oldest
+            # At the end: the first is the oldest.
+            self._known[name] = Noted(known, self._clock(), is_again=name != names[-1])
             if len(self._known) > MAX_REMEMBERED:
                 del self._known[next(iter(self._known))]
 
@@ -58,7 +64,7 @@ class AccountLimits:
         return [
             max(window.used_percent for window in windows)
             for noted in self._known.values()
-            if (windows := _windows(noted))
+            if not noted.is_again and (windows := _windows(noted))
         ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from service.settings.claude_names import stand_in
 from service.settings.config import Config, default_models
 from service.settings.model_names import undated, unknown_model
 from service.vocabulary.credentials import Caller, account_in
@@ -29,10 +30,14 @@ class Asked(Struct, frozen=True):
 
 
 class CodexNames(Struct, frozen=True):
-    """The operator's names, with what they stand for, and names that stand for the first model."""
+    """The operator's names, with what they stand for, and names that stand for the first model.
+
+    `claude` says what `claude-…` names stand for, by family.
+    """
 
     own: Mapping[str, str]
     usual: frozenset[str]
+    claude: Mapping[str, str] = {}
 
 
 def names_in(config: Config) -> CodexNames:
@@ -50,7 +55,11 @@ def names_in(config: Config) -> CodexNames:
         if row_name in defaults and row.slug == defaults[row_name].slug
         for name in (row_name, *row.aliases)
     }
-    return CodexNames({**own, **config.codex.models}, frozenset(usual - config.codex.models.keys()))
+    return CodexNames(
+        {**own, **config.codex.models},
+        frozenset(usual - config.codex.models.keys()),
+        config.messages.models,
+    )
 
 
 class CodexModels:
@@ -72,6 +81,9 @@ class CodexModels:
             NotFoundError: nobody knows it, or it is of the website.
         """
         listed = await self._lists.models(caller)
+        if name not in self._names.own:
+            shown = [one.model.slug for one in listed or () if one.is_shown]
+            name = stand_in(name, self._names.claude, shown)
         if listed is None:
             return Asked(CodexModel(self._names.own.get(name, name)))
         slugs = {one.model.slug: one.model for one in listed}

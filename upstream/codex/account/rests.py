@@ -89,7 +89,7 @@ def _failure(seconds: float, scope: Scope) -> Failure:
     what = "allowance of pictures" if scope is Scope.PICTURES else "allowance"
     message = (
         f"Rate limit: this account's {what} at the upstream is used up; it begins anew in "
-        f"{max(1, round(seconds / 60))} minutes."
+        f"{_in_words(seconds)}."
     )
     return Failure(
         HTTPStatus.TOO_MANY_REQUESTS,
@@ -99,3 +99,11 @@ def _failure(seconds: float, scope: Scope) -> Failure:
         retry_after_seconds=seconds,
         is_final=True,
     )
+
+
+def _in_words(seconds: float) -> str:
+    for unit, length in (("day", 86_400), ("hour", 3_600)):
+        if seconds >= 2 * length:
+            return f"{round(seconds / length)} {unit}s"
+    minutes = max(1, round(seconds / 60))
+    return "a minute" if minutes == 1 else f"{minutes} minutes"

@@ -20,9 +20,9 @@ from service.upstream_errors.codex_refusals import CodexRefusedError, codex_refu
 from service.vocabulary.credentials import Caller, account_in
 from service.vocabulary.errors import UpstreamError
 from upstream.codex.connection.cookies import AccountCookies
+from upstream.http.answer_body import READ_BYTES
 from upstream.http.backend import MAX_ERROR_BYTES, USER_AGENT, Backend, is_good, may_repeat, pause
 from upstream.http.bodies import long_json_object, read_limited, read_start
-from upstream.http.turn_body import READ_BYTES
 
 MAX_JSON_BYTES = 64 * 1024 * 1024  # ten pictures in base64
 _EVENTS = "text/event-stream"

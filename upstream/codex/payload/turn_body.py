@@ -65,6 +65,7 @@ class CodexTurn(Struct, frozen=True):
         return found
 
 
+# One field of the body after the other.
 def build_turn(request: ChatRequest, source: TurnSource) -> CodexTurn:
     """Return a turn.
 

@@ -16,7 +16,7 @@ from service.vocabulary.events import (
     FunctionArguments,
     ReasoningText,
 )
-from upstream.http.turn_body import TurnBody
+from upstream.http.answer_body import AnswerBody
 
 
 class CodexReceiver:
@@ -25,15 +25,13 @@ class CodexReceiver:
     Args:
         reader: the stage from chunks to events.
         answer: the stage from events to deltas.
-        is_paced: whether texts are passed on in the pieces in which they were sent.
     """
 
-    def __init__(self, reader: ReadCodex, answer: CodexAnswer, *, is_paced: bool) -> None:
+    def __init__(self, reader: ReadCodex, answer: CodexAnswer) -> None:
         self.answer = answer
         self._reader = reader
-        self._is_paced = is_paced
 
-    async def deltas(self, body: TurnBody) -> AsyncGenerator[list[Delta], None]:
+    async def deltas(self, body: AnswerBody) -> AsyncGenerator[list[Delta], None]:
         """Yield what the body brings, one batch a read unless it is paced; the last has its end."""
         async with aclosing(body.chunks(self._progress, _no_patience)) as chunks:
             async for chunk in chunks:
@@ -52,7 +50,7 @@ class CodexReceiver:
         deltas = [delta for event in events for delta in self.answer.feed(event)]
         if not deltas:
             return []
-        return [[delta] for delta in deltas] if self._is_paced else [joined(deltas)]
+        return [[delta] for delta in deltas] if self._reader.is_paced else [joined(deltas)]
 
 
 def joined(deltas: list[Delta]) -> list[Delta]:

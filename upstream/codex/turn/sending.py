@@ -15,8 +15,8 @@ from service.vocabulary.text import well_formed
 from upstream.codex.connection.backend import CodexBackend
 from upstream.codex.payload.turn_body import CodexTurn
 from upstream.codex.turn.turn_states import TurnStates
+from upstream.http.answer_body import READ_BYTES, AnswerBody
 from upstream.http.body_reader import ReadBuffer
-from upstream.http.turn_body import READ_BYTES, TurnBody
 
 PATH = "responses"
 _LITE_HEADER = "x-openai-internal-codex-responses-lite"
@@ -27,7 +27,7 @@ _MAX_KEY_CHARS = 128  # of a session header
 class Opened(Struct, frozen=True):
     """A try that the back end has accepted; `headers` are those of its answer."""
 
-    body: TurnBody
+    body: AnswerBody
     headers: Mapping[str, str]
 
     @property
@@ -72,7 +72,7 @@ class CodexSender:
             data = encoded(turn.body)
         seconds = self._config.first_event_seconds
         response = await self._backend.open(caller, PATH, data, headers, seconds)
-        return Opened(TurnBody(response, self._config, self._buffer), response.headers)
+        return Opened(AnswerBody(response, self._config, self._buffer), response.headers)
 
 
 def encoded(body: dict[str, Any]) -> bytes:

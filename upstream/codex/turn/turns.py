@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from service.files.file_names import without_controls
 from service.observing.metrics import Metrics
 from service.observing.tracing import child_span
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.ports import Lane, TokenExchange, UploadStore
 from service.settings.config import Config
 from service.settings.model_names import is_other_model
@@ -46,7 +46,7 @@ from upstream.codex.turn.repairs import Change, Fault, Repair, Repairs, fault_of
 from upstream.codex.turn.sending import CodexSender, Opened
 from upstream.codex.turn.turn_states import TurnStates
 from upstream.fetching.left_files import located
-from upstream.http.turn_body import TurnBody
+from upstream.http.answer_body import AnswerBody
 from upstream.slots.queueing import AccountQueues
 
 _PICTURES = "image_generation"
@@ -72,7 +72,7 @@ class CodexServices(Struct, frozen=True):
     states: TurnStates
     pictures: AnswerPictures
     metrics: Metrics
-    drift: Drift
+    unknown_events: UnknownEvents
 
 
 class _Turn:
@@ -86,7 +86,7 @@ class _Turn:
         self.caller = caller
         self.payload = payload
         self.scope = scope_of(request)
-        self.body: TurnBody | None = None
+        self.body: AnswerBody | None = None
         self.answering_model: str | None = None
         self.call_ids: list[str] = []
         self.is_closing = False
@@ -97,7 +97,7 @@ class _Turn:
         if self.body is not None:
             self.body.shut_down()
 
-    def read(self, body: TurnBody) -> None:
+    def read(self, body: AnswerBody) -> None:
         """Take the body that is read from now on."""
         self.body = body
         if self.is_closing:
@@ -165,6 +165,8 @@ class CodexTurns:
         self._running.add(turn)
         self._idle.clear()
         self._services.metrics.open_streams.inc()
+        if self._is_closing:
+            turn.shut_down()
 
     def _leave(self, turn: _Turn) -> None:
         if turn.body is not None:
@@ -213,11 +215,9 @@ class CodexTurns:
                     ended = _untold_end(batch, receiver)
                     if told := batch[:-1] if ended else batch:
                         yield told
-            ending = receiver.answer.ending
-            await self._take_limit(turn, ending.limit)
             if ended is None:
                 return
-            fault = fault_of(ended, ending.limit)
+            fault = fault_of(ended, receiver.answer.ending.limit)
             repair = repairs.after(fault) if fault else None
             if fault is None or repair is None:
                 yield [ended]
@@ -260,7 +260,7 @@ class CodexTurns:
         secrets = backend.secrets_of(turn.caller)
         answer = CodexAnswer(backend.clock(), opened.model, turn.payload.names, secrets)
         is_paced = turn.request.is_stream and stream.delay_seconds > 0
-        return CodexReceiver(ReadCodex(secrets), answer, is_paced=is_paced)
+        return CodexReceiver(ReadCodex(secrets, is_paced=is_paced), answer)
 
     async def _received(
         self, turn: _Turn, opened: Opened, receiver: CodexReceiver
@@ -275,11 +275,11 @@ class CodexTurns:
                     self._services.backend.http.accepted(turn.caller)
                 if not any(isinstance(delta, _OWN) for delta in batch):
                     yield batch  # nearly all of them
-                elif passed := [each async for each in self._passed(turn, batch, opened)]:
+                elif passed := [each async for each in self._passed(turn, batch, opened, receiver)]:
                     yield passed
 
     async def _passed(
-        self, turn: _Turn, batch: list[Delta], opened: Opened
+        self, turn: _Turn, batch: list[Delta], opened: Opened, receiver: CodexReceiver
     ) -> AsyncGenerator[Delta, None]:
         services = self._services
         for delta in batch:
@@ -293,12 +293,16 @@ class CodexTurns:
                 case ReasoningEnded(sealed):
                     yield ReasoningEnded(seal(sealed, _sealed_for(turn.caller)))
                     continue
-                case TurnFacts():
-                    turn.answering_model = delta.upstream_model
+                case TurnFacts(upstream_model=model):
+                    turn.answering_model = model
+                    yield structs.replace(delta, cache_key=turn.payload.cache_key)
+                    continue
                 case FunctionCallStarted():
                     turn.call_ids.append(delta.call_id)
                 case TurnEnded():
-                    services.drift.note(delta.counts, delta.samples)
+                    # Now, since the caller may stop reading at the end.
+                    services.unknown_events.note(delta.counts, delta.samples)
+                    await self._take_limit(turn, receiver.answer.ending.limit)
                     await services.states.keep(turn.caller, opened.headers, turn.call_ids)
                 case _:
                     pass

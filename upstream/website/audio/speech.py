@@ -1,4 +1,9 @@
-"""Stored answers as sound (protocol 6.7; implements `service.ports.Speech`)."""
+"""Texts and stored answers as sound (protocol 6.7; implements `service.ports.Speech`).
+
+The website reads aloud only what it has stored, so a text is first repeated by the model in a turn:
+
+    text ──turn──▶ stored message ──GET synthesize──▶ sound, or JSON with a link to it
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -28,8 +33,8 @@ from upstream.website.files.transfers import Transfers
 
 MAX_SOUND_BYTES = 64 * 1024 * 1024  # an hour of speech
 MAX_LINK_BYTES = 64 * 1024
-MIN_HEAD_BYTES = 12  # as much tells the formats apart
-_TAG = b"ID3"  # stands before MP3, and before AAC as well
+MIN_HEAD_BYTES = 12  # enough to tell the formats apart
+_TAG = b"ID3"  # may stand before MP3 and before AAC
 _AAC = "audio/aac"
 _FORMAT_OF = {
     "audio/mpeg": "mp3",
@@ -40,21 +45,21 @@ _FORMAT_OF = {
     "audio/wav": "wav",
     "audio/flac": "flac",
 }
-_CONTAINERS = {"video/mp4": "audio/mp4"}  # which hold sound here
-# Of an upstream that has no such thing, or not for this message.
+_CONTAINERS = {"video/mp4": "audio/mp4"}  # containers that hold only sound here
+# Statuses of an upstream without speech, or without this message.
 _ABSENT = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 _WRONG = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
 class UpstreamSpeech:
-    """Has texts repeated, and answers read aloud.
+    """Has texts repeated by the model, and stored messages read aloud.
 
     Args:
-        turns: what has a text repeated; not those that join, since each reads its own message.
-        calls: for answers that are there already.
+        turns: run the repetitions; not shared turns, since each needs a message of its own.
+        calls: for messages that are stored already.
         backend: for errors.
         transfers: for the bytes.
-        is_temporary: whether turns leave nothing that could be read.
+        is_temporary: whether chats are temporary, so that no message is stored.
     """
 
     def __init__(
@@ -76,7 +81,7 @@ class UpstreamSpeech:
     async def speak(
         self, order: SpeechOrder, credential: Credential
     ) -> AsyncGenerator[Sound, None]:
-        """Open the sound of what was ordered; see the port."""
+        """Open the sound of an order; see the port."""
         async with AsyncExitStack() as stack:
             if order.message is not None:
                 caller = await stack.enter_async_context(self._calls.slot(credential))
@@ -95,7 +100,7 @@ class UpstreamSpeech:
     async def _repeated(
         self, order: SpeechOrder, credential: Credential
     ) -> AsyncGenerator[StoredMessage, None]:
-        """Have the text repeated; the turn stays open, so that it is not hidden before it is read."""
+        """Have the model repeat the text; while the turn is open, its chat is not hidden."""
         if self._is_temporary or order.chat is None:
             raise NotFoundError(
                 "No text can be read aloud here: the upstream reads what it keeps, and the chats "
@@ -113,7 +118,7 @@ class UpstreamSpeech:
     async def _reading(
         self, caller: Caller, message: StoredMessage, order: SpeechOrder
     ) -> AsyncGenerator[Sound, None]:
-        """Open the sound of a message, behind a link or not."""
+        """Open the sound of a message, which comes in the answer itself or behind a link."""
         async with AsyncExitStack() as stack:
             try:
                 response = await stack.enter_async_context(
@@ -139,7 +144,7 @@ class UpstreamSpeech:
 
 
 def _message_of(said: Repetition, order: SpeechOrder) -> StoredMessage:
-    """Return the message that is to be read, or raise why there is none."""
+    """Return the stored message with the repeated text, or raise the reason why there is none."""
     ended = said.ended
     if ended is not None and ended.failure is not None:
         raise UpstreamRefusedError(ended.failure, HTTPStatus.OK)
@@ -165,7 +170,7 @@ def _address(message: StoredMessage, order: SpeechOrder) -> str:
 
 
 def _explained(error: UpstreamRefusedError, order: SpeechOrder) -> Exception:
-    """Return a refusal with what can be done about it."""
+    """Return a refusal as an error that says what can be done about it."""
     if error.upstream_status in _ABSENT and not error.is_page:
         message = (
             "The upstream does not read this message aloud: it has no speech, or no such message "
@@ -185,7 +190,7 @@ def _explained(error: UpstreamRefusedError, order: SpeechOrder) -> Exception:
 async def _sound(
     response: aiohttp.ClientResponse, chunks: AsyncGenerator[bytes, None], order: SpeechOrder
 ) -> Sound:
-    """Return the sound of a body whose beginning shows what it is."""
+    """Return the sound in a body, after its first bytes have shown the format."""
     head = b""
     while len(head) < MIN_HEAD_BYTES and (chunk := await anext(chunks, b"")):
         head += chunk

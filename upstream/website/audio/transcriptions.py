@@ -1,4 +1,4 @@
-"""Recordings as text (protocol 6.7; implements `service.ports.Transcriptions`)."""
+"""Recordings turned into text (protocol 6.7; implements `service.ports.Transcriptions`)."""
 
 import asyncio
 from http import HTTPStatus
@@ -15,7 +15,7 @@ from upstream.fetching.media_types import media_type
 from upstream.http.backend import Backend, FileForm
 from upstream.slots.calls import AccountCalls
 
-_SECONDS = 300.0  # for the way there and the work; the longest recordings have some 25 MB
+_SECONDS = 300.0  # to send and transcribe a recording; the longest have some 25 MB
 _TYPES = {
     "audio/aac": "aac",
     "audio/flac": "flac",
@@ -65,7 +65,7 @@ class UpstreamTranscriptions:
 
 
 async def _form(recording: LocalFile, language: str | None) -> FileForm:
-    """Return what is sent; the name is ours, since the upstream goes by its ending."""
+    """Return the form to send, with a file name of our own: the upstream reads its extension."""
     kind = await asyncio.to_thread(media_type, recording.path, None, "")
     ending = _TYPES.get(kind)
     if ending is None:

@@ -1,4 +1,4 @@
-"""Pictures and files that an answer names: found, fetched, stored and linked (protocol 6.2, 6.3, 6.6).
+"""Pictures and files in an answer: found, fetched, stored and linked (protocol 6.2, 6.3, 6.6).
 
     AssetWanted -> a route that knows it -> its link -> our copy -> AssetReady
 
@@ -32,10 +32,10 @@ from upstream.http.backend import Backend
 from upstream.http.bodies import chunks_within
 from upstream.website.files.transfers import MAX_DOWNLOAD_BYTES, Transfers
 
-MAX_PICTURE_BYTES = 64 * 1024 * 1024  # what is no web format is held in memory, to be made one
+MAX_PICTURE_BYTES = 64 * 1024 * 1024  # a picture is in memory while it is converted for the web
 _RETRY_SECONDS = 10.0  # of pauses in all, while a route answers `retry`
 _FIRST_PAUSE_SECONDS, _LAST_PAUSE_SECONDS = 0.25, 2.0
-_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # in each picture's head, and in no text
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # in the head of every picture, and in no text
 _OTHER_TYPE = "application/octet-stream"
 _log = logging.getLogger("gateway.assets")
 
@@ -59,7 +59,7 @@ class Source(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """A link to a file, and what the upstream calls it."""
+    """A link to a file, and the upstream's name and type of it."""
 
     link: str
     name: str
@@ -67,18 +67,18 @@ class Found(Struct, frozen=True):
 
 
 class UnavailableError(Exception):
-    """A file cannot be had; the text is for the caller."""
+    """A file cannot be fetched; the message is for the caller."""
 
 
 class UpstreamAssets:
-    """Fetches what an answer names and keeps a copy.
+    """Fetches the files of answers and keeps copies.
 
     Args:
         backend: for the routes that give links.
         transfers: for the bytes.
-        blobs: where copies are kept.
+        blobs: keeps the copies.
         hands_out_links: the setting `images.upstream_links`.
-        sign: makes of a copy's path what a link to it ends with.
+        sign: returns the signed end of a link for a copy's path.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class UpstreamAssets:
     async def resolve(
         self, caller: Caller, wanted: AssetWanted, public_url: str, *, needs_copy: bool = False
     ) -> AssetReady:
-        """Return the link, or a record with `problem`; never raises ServiceError."""
+        """Return the asset with its link, or with `problem`; never raises ServiceError."""
         is_copied = needs_copy or not self._hands_out_links or wanted.kind is AssetKind.FILE
         problems: list[str] = []
         for source in sources_of(wanted):
@@ -116,13 +116,13 @@ class UpstreamAssets:
                 return AssetReady(wanted, url="", problem=error.message, fault=error.failure())
             except ServiceError as error:
                 problems.append(_problem_of(error))
-        # That a route does not know the file says less than what another one said.
+        # "Unknown here" from one route says less than another problem from the next.
         problem = next((said for said in problems if said != _ABSENT), _ABSENT)
         _log.warning("A %s of an answer cannot be had: %s", wanted.kind, problem)
         return AssetReady(wanted, url="", problem=problem)
 
     async def _found(self, caller: Caller, source: Source) -> Found:
-        """Ask a route for its link, again while it says `retry`."""
+        """Ask a route for its link, and again while it answers `retry`."""
         pause, left = _FIRST_PAUSE_SECONDS, _RETRY_SECONDS
         while True:
             answer = await self._backend.call(caller, "GET", source.path, params=source.params)
@@ -147,7 +147,7 @@ class UpstreamAssets:
     async def _store_picture(
         self, name: str, chunks: AsyncGenerator[bytes, None], claimed_type: str
     ) -> tuple[str, str]:
-        """Store a picture that browsers show as it comes, any other as a PNG; return name and type."""
+        """Store a picture, as a PNG if browsers cannot show it as it is; return name and type."""
         start = b""
         async for chunk in chunks:
             start += chunk
@@ -174,18 +174,18 @@ class UpstreamAssets:
 
 
 def _is_words(content: bytes) -> bool:
-    """Tell whether this is an error or a page under a good status, or nothing, and no picture."""
+    """Tell whether a body under status 200 is a text (an error, a page) or empty, so no picture."""
     start = content[:HEAD_BYTES]
     return not _BINARY.search(start) and b"<svg" not in start
 
 
 def sources_of(wanted: AssetWanted) -> list[Source]:
-    """Return the routes that may know what is wanted, the likeliest first."""
+    """Return the routes that may know the file, the likeliest first."""
     conversation = quote(well_formed(wanted.conversation_id), safe="")
     pointer = well_formed(wanted.pointer)
     if wanted.kind is AssetKind.FILE:
         path = f"conversation/{conversation}/interpreter/download"
-        # A model may write a link's path as it is in the sandbox, or escaped.
+        # A model may write a path as it is in the sandbox (`a b`) or escaped (`a%20b`).
         spellings = dict.fromkeys((pointer, unquote(pointer)))
         return [
             Source(path, {"message_id": wanted.message_id, "sandbox_path": spelling})
@@ -208,16 +208,16 @@ async def resolve_assets(
     caller: Caller,
     request: ChatRequest,
 ) -> AsyncGenerator[list[Delta], None]:
-    """Put what was fetched in the place of what is wanted; later deltas wait in order.
+    """Replace each AssetWanted by its AssetReady; later deltas wait, so the order stays.
 
-    What stands before it in the batch goes out first. Neighbours, such as the
-    pictures of one message, are fetched side by side.
+    The deltas before it in the batch go out first. Neighbours, such as the pictures of one message,
+    are fetched at the same time.
     """
     resolver = _Resolver(assets, caller, request)
     async with aclosing(deltas):
         async for batch in deltas:
             if not any(isinstance(delta, AssetWanted) for delta in batch):
-                yield batch  # nearly all of them
+                yield batch  # nearly all batches
                 continue
             waiting: list[Delta] = []
             for is_wanted, run in groupby(batch, key=lambda delta: isinstance(delta, AssetWanted)):
@@ -233,7 +233,7 @@ async def resolve_assets(
 
 
 class _Resolver:
-    """Resolves what one turn wants; what it names twice is fetched once."""
+    """Resolves the assets of one turn; one that is named twice is fetched once."""
 
     def __init__(self, assets: Assets, caller: Caller, request: ChatRequest) -> None:
         self._assets = assets
@@ -263,7 +263,7 @@ def _key(wanted: AssetWanted) -> tuple[str, str]:
 async def _after(
     start: bytes, chunks: AsyncGenerator[bytes, None] | None = None
 ) -> AsyncIterator[bytes]:
-    """Yield the start of a body and what follows it, if anything."""
+    """Yield the start of a body, then the rest if there is any."""
     yield start
     if chunks is not None:
         async for chunk in chunks:

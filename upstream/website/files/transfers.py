@@ -1,8 +1,7 @@
-"""Bodies of files, from links that the upstream names and to addresses it gives (protocol 6.1, 6.2).
+"""Downloads and uploads of file bodies, by links that the upstream gives (protocol 6.1, 6.2).
 
-Such links are trusted as the operator trusts the upstream: any address, limited
-by size and time only. The bearer goes to the upstream's own origin and nowhere
-else, through redirects too.
+These links are trusted as the operator trusts the upstream: any address is allowed, with limits on
+size and time. The bearer is sent to the upstream's own origin only, also through redirects.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ from upstream.http.routing import Route
 MAX_REDIRECTS = 5
 MAX_DOWNLOAD_BYTES = 512 * 1024 * 1024  # the largest file that the web client can make or take
 _TOTAL_SECONDS, _SILENT_SECONDS = 600.0, 60.0  # for one body
-# Azure's blob service wants the first; `x-ms-version` is what the web client sends.
+# Azure's blob service requires the first; the web client sends `x-ms-version`.
 _BLOB_HEADERS = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2020-04-08"}
 
 
@@ -55,7 +54,7 @@ class Transfers:
         self._links = Links.of(backend.routes.base_url, host_rewrite)
 
     def address(self, link: str) -> str:
-        """Return a link in full, as the upstream meant it for others: no host rewritten.
+        """Return a link as an absolute URL for callers, without rewriting its host.
 
         Raises:
             UpstreamProtocolError: no usable link.
@@ -68,7 +67,7 @@ class Transfers:
     async def download(
         self, caller: Caller, link: str
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """Open a file by its link; its body is read inside, by `chunks_within`.
+        """Open a file by its link; read its body inside the context, by `chunks_within`.
 
         Raises:
             UpstreamRefusedError: an error status.

@@ -1,8 +1,8 @@
-"""Uploads what callers send, in the upstream's three steps (protocol 6.1; spec 8).
+"""Uploads callers' files in the upstream's three steps (protocol 6.1; spec 8).
 
     announce (POST files) -> put the bytes -> confirm (uploaded) -> wait for the index
 
-A file that this account has uploaded before is confirmed again in place of all that.
+A file that this account has uploaded before is only confirmed again.
 """
 
 import asyncio
@@ -31,12 +31,12 @@ from upstream.http.backend import Backend
 from upstream.website.files.transfers import Transfers
 from upstream.website.payload.attachments import PICTURE_USE_CASE, UploadedFile
 
-_KEEP_SECONDS = 30 * 24 * 3600.0  # each use confirms it anyway
-_INDEX_SECONDS = 60.0  # then the turn goes on without the index, which may still come
+_KEEP_SECONDS = 30 * 24 * 3600.0  # may be long: each use confirms that the file is still there
+_INDEX_SECONDS = 60.0  # then the turn goes on without the index
 _FIRST_POLL_SECONDS, _LAST_POLL_SECONDS = 0.25, 2.0
 
 DOCUMENT_USE_CASE, OTHER_USE_CASE = "my_files", "ace_upload"
-# The documents that the upstream indexes: the seed's list, its spellings included.
+# The documents that the upstream indexes: the seed's list, its misspellings included.
 DOCUMENT_TYPES = frozenset(
     {
         "text/x-php",
@@ -65,14 +65,14 @@ _FAILED_STATES = frozenset({"failed", "error", "cancelled"})
 _log = logging.getLogger("gateway.files")
 
 
-class Files:
+class UpstreamUploads:
     """Uploads files for turns.
 
     Args:
         backend: for the steps.
         transfers: for the bytes.
-        fetcher: gets what callers name.
-        state: remembers what an account has uploaded.
+        fetcher: fetches the files that callers name.
+        state: remembers the files that an account has uploaded.
     """
 
     def __init__(
@@ -111,8 +111,8 @@ class Files:
                 raise _upload_error(part, error) from error
 
     async def _once(self, caller: Caller, wanted: UploadedFile, file: FetchedFile) -> UploadedFile:
-        """Upload a file unless this account has done so; equal files do not race."""
-        account = fingerprint(caller.account)  # as entries of earlier versions are named
+        """Upload a file unless this account has it already; equal files wait for each other."""
+        account = fingerprint(caller.account)  # the name of earlier versions' entries
         key = f"upload:{account}:{file.sha256}:{wanted.use_case}:{wanted.media_type}"
         async with self._locked(key):
             if known := await self._known(caller, key):
@@ -160,13 +160,13 @@ class Files:
         except UpstreamRefusedError as error:
             if error.upstream_status != HTTPStatus.UNAUTHORIZED:
                 raise
-            # No bearer was sent there: this says nothing of the caller's key.
+            # No bearer was sent there, so the refusal does not concern the caller's key.
             raise UnusableFileError("was refused by the upstream's file store") from error
         uploaded = msgspec.structs.replace(wanted, file_id=file_id)
         return await self._confirmed(caller, uploaded)
 
     async def _confirmed(self, caller: Caller, uploaded: UploadedFile) -> UploadedFile:
-        """Tell the upstream that the bytes are there, in the old way or the new one."""
+        """Tell the upstream that the bytes are there, by the older call or else by that of 2026."""
         try:
             answer = await self._confirm(caller, uploaded.file_id)
             is_confirmed = _is_success(answer)
@@ -185,7 +185,7 @@ class Files:
         return await self._backend.call(caller, "POST", path, body={})
 
     async def _processed(self, caller: Caller, uploaded: UploadedFile, reason: str) -> UploadedFile:
-        """Confirm and index in the one step of 2026."""
+        """Confirm and index a file in the one step of 2026."""
         body = {
             "file_id": uploaded.file_id,
             "file_name": uploaded.name,
@@ -203,7 +203,7 @@ class Files:
         return _with_tokens(uploaded, counts[-1] if counts else None)
 
     async def _indexed(self, caller: Caller, uploaded: UploadedFile) -> UploadedFile:
-        """Wait until a document can be searched; one whose index is late is used as it is."""
+        """Wait until a document is searchable; after a minute it is used without its index."""
         path, pause = f"files/{quote(uploaded.file_id, safe='')}", _FIRST_POLL_SECONDS
         deadline = time.monotonic() + _INDEX_SECONDS
         while True:
@@ -225,14 +225,14 @@ class Files:
 
 
 async def _described(file: FetchedFile) -> UploadedFile:
-    """Return the file as it will be announced, its id still missing."""
+    """Return the file as it will be announced, without its id."""
     size = await asyncio.to_thread(picture_size, file.source, file.media_type)
     if size is not None:
         use_case, kind = PICTURE_USE_CASE, file.media_type
     elif file.media_type in DOCUMENT_TYPES:
         use_case, kind = DOCUMENT_USE_CASE, file.media_type
     else:
-        use_case, kind = OTHER_USE_CASE, ""  # python looks for itself
+        use_case, kind = OTHER_USE_CASE, ""  # the model's Python finds out the type itself
     return UploadedFile(
         file_id="",
         name=file.name,

@@ -1,8 +1,9 @@
-"""Public model names and what they stand for (spec 5); implements `Catalogue`."""
+"""Public model names and the models that they stand for (spec 5); implements `Catalogue`."""
 
 import re
 from collections.abc import Mapping
 
+from service.settings.claude_names import stand_in
 from service.settings.config import ModelConfig
 from service.settings.model_names import undated, unknown_model
 from service.vocabulary.credentials import Caller
@@ -11,21 +12,22 @@ from upstream.website.models.gpts import Gpts
 from upstream.website.models.lists import ModelLists
 from upstream.website.payload.turn_body import ResolvedModel
 
-# The upstream dates no model; clients want an integer that stays the same.
+# The upstream gives no creation dates; clients expect an integer that stays the same.
 CREATED = 1_700_000_000
 _OWNER, _GPT_OWNER = "openai", "gpts"
-# What can be a slug; anything else is known to nobody and is not sent anywhere.
+# Names that can be a slug; any other is unknown and not sent upstream.
 _SLUG = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 
 
 class ModelCatalogue:
-    """All names: the table's, the GPTs', and those of each account upstream.
+    """All model names: of the table, of the GPTs, and of each account upstream.
 
     Args:
         models: the table, public name to slug and aliases.
-        is_passthrough: whether an account's own upstream names are passed on.
         gpts: the GPTs.
         lists: the upstream's lists.
+        is_passthrough: whether an account's own upstream names are passed on.
+        claude: what `claude-…` names stand for, by family.
     """
 
     def __init__(
@@ -35,20 +37,26 @@ class ModelCatalogue:
         lists: ModelLists,
         *,
         is_passthrough: bool,
+        claude: Mapping[str, str] | None = None,
     ) -> None:
         self._slugs = {
             name: model.slug for row, model in models.items() for name in (row, *model.aliases)
         }
+        self._claude = claude or {}
         self._gpts = gpts
         self._lists = lists
         self._is_passthrough = is_passthrough
 
+    # Each way to find a name is one branch, tried in order.
     async def resolve(self, name: str, caller: Caller) -> ResolvedModel:
-        """Return what a name stands for; a dated one that nobody knows stands for its base.
+        """Return the model that a name stands for; an unknown dated name stands for its base.
+
+        `gpt-4o-2024-08-06` stands for `gpt-4o` if only that is known.
 
         Raises:
-            NotFoundError: nobody knows it.
+            NotFoundError: the name is unknown.
         """
+        name = name if name in self._slugs else stand_in(name, self._claude)
         if slug := self._slugs.get(name):
             return ResolvedModel(slug)
         if gpt := await self._gpts.resolve(name, caller):
@@ -68,7 +76,7 @@ class ModelCatalogue:
         raise unknown_model(name, (*self._slugs, *self._gpts.names(), *(listed or ())))
 
     async def listing(self, caller: Caller | None) -> list[ModelInfo]:
-        """Return all names, each once; the upstream's own only with a caller and in time."""
+        """Return all names once; with a caller, the upstream's own too if it answers in time."""
         owners = dict.fromkeys(self._slugs, _OWNER)
         owners |= {name: _GPT_OWNER for name in self._gpts.names() if name not in owners}
         if caller is not None and self._is_passthrough:

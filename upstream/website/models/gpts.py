@@ -1,4 +1,4 @@
-"""GPTs by name: their ids, and what is known about them (protocol 6.5; spec 5)."""
+"""GPTs by name: their ids, and the upstream's information about them (protocol 6.5; spec 5)."""
 
 import asyncio
 import logging
@@ -17,10 +17,10 @@ from service.vocabulary.errors import AuthError, ServiceError
 from upstream.http.backend import Backend
 from upstream.website.payload.turn_body import ResolvedModel
 
-# As a model name this works without configuration: `gpt-4-gizmo-g-CFsXuTRfy`.
+# A GPT's id behind this prefix is a model name that needs no setting: `gpt-4-gizmo-g-CFsXuTRfy`.
 NAME_PREFIX = "gpt-4-gizmo-"
 _ID = re.compile(r"(g-p-[0-9a-f]{32}|g-(?!p-)[A-Za-z0-9]+)(?:-.*)?", re.DOTALL)
-# The slug that goes with a GPT: the form of 2023 had one of its own, and the whole object.
+# The slug sent with a GPT's id; the form of 2023 sends another slug and the GPT's whole object.
 _SLUG = "gpt-4o"
 _SLUG_WITH_OBJECT = "gpt-4-gizmo"
 _KEEP_SECONDS = 7 * 24 * 3600.0  # renewed daily; outlives a few days of a dead upstream
@@ -29,7 +29,7 @@ _log = logging.getLogger("gateway.gpts")
 
 
 class GptInformation(Struct, frozen=True):
-    """What the upstream told of a GPT, as it is kept in the state store."""
+    """The upstream's answer about a GPT, as it is kept in the state store."""
 
     gizmo_id: str
     read_at: float
@@ -37,13 +37,16 @@ class GptInformation(Struct, frozen=True):
 
 
 def bare_id(gizmo_id: str) -> str | None:
-    """Return the id without the slug that addresses append to it; None when it is no id."""
+    """Return the id without the slug behind it, None if it is no id.
+
+    `g-CFsXuTRfy-cat-painter` gives `g-CFsXuTRfy`.
+    """
     found = _ID.fullmatch(gizmo_id)
     return found[1] if found else None
 
 
 class Gpts:
-    """The GPTs of the settings, and those that a model name spells out.
+    """The GPTs of the settings, and those named by their id.
 
     Args:
         gpts: by name; an id may have its slug.
@@ -72,19 +75,19 @@ class Gpts:
         self._unreadable: set[str] = set()
 
     def names(self) -> list[str]:
-        """Return the names to list: without those that the key could not read."""
+        """Return the names to list, without GPTs that the key could not read."""
         return [name for name, (gpt, _) in self._gpts.items() if gpt not in self._unreadable]
 
     async def start(self) -> None:
-        """Take what the state store knows, and read what it does not; never fails."""
+        """Load the GPTs' information from the state store and read what is missing; never fails."""
         await self._read_all(is_renewal=False)
 
     async def renew(self) -> None:
-        """Read all information again; never fails. What cannot be read stays as it was."""
+        """Read all information again; never fails, and keeps the old where reading fails."""
         await self._read_all(is_renewal=True)
 
     async def resolve(self, name: str, caller: Caller) -> ResolvedModel | None:
-        """Return the model that a name stands for, None when it is no GPT's."""
+        """Return the model that a name stands for, None if it names no GPT."""
         if name in self._gpts:
             gizmo_id, is_full = self._gpts[name]
             information = await self._information(gizmo_id, caller) if is_full else None
@@ -95,7 +98,7 @@ class Gpts:
         return ResolvedModel(_SLUG, spelled) if spelled else None
 
     async def _information(self, gizmo_id: str, caller: Caller) -> GptInformation | None:
-        """Return what is known, else what the caller may read; a GPT works without it."""
+        """Return the known information, else read it as the caller; None if that fails."""
         known = self._known.get(gizmo_id) or await self._kept(gizmo_id)
         if known is not None:
             return known

@@ -1,4 +1,4 @@
-"""The models that the upstream lists for an account (protocol 6.9), remembered for a while."""
+"""The models that the upstream lists for an account (protocol 6.9), kept for some minutes."""
 
 import asyncio
 import logging
@@ -10,15 +10,15 @@ from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import ServiceError
 from upstream.http.backend import Backend
 
-LONGEST_SECONDS = 600.0  # a list is trusted this long for the names in it
-SHORTEST_SECONDS = 60.0  # and asked for no sooner than this, also after a failure
-_ASK_SECONDS = 5.0  # front ends give the whole list ten
+LONGEST_SECONDS = 600.0  # a list is used this long for names that are in it
+SHORTEST_SECONDS = 60.0  # and is read again no sooner than this, also after a failure
+_ASK_SECONDS = 5.0  # front ends wait ten seconds for the whole list
 _MAX_ACCOUNTS = 1000
 _log = logging.getLogger("gateway.models")
 
 
 class _Entry:
-    """What one account's list was when it was last asked for; `slugs` None: unreadable."""
+    """One account's list as it was last read; `slugs` is None if it could not be read."""
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
@@ -27,7 +27,7 @@ class _Entry:
 
 
 class ModelLists:
-    """Lists by token and account id together (`Caller.account`); concurrent askers share one request."""
+    """Lists by token and account id (`Caller.account`); concurrent readers share a request."""
 
     def __init__(self, backend: Backend, clock: Callable[[], float] = time.monotonic) -> None:
         self._backend = backend
@@ -35,11 +35,12 @@ class ModelLists:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     async def slugs(self, caller: Caller, wanted: str | None = None) -> tuple[str, ...] | None:
-        """Return the account's slugs, None when they cannot be read in time.
+        """Return the account's slugs, None if they cannot be read in time.
 
         Args:
             caller: whose list it is.
-            wanted: a name whose absence makes a list old sooner: it may be a new model's.
+            wanted: a name that should be in the list; without it the list is read again sooner,
+                since the model may be new.
         """
         entry = self._entries.setdefault(caller.account, _Entry())
         self._entries.move_to_end(caller.account)

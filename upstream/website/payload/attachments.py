@@ -1,4 +1,4 @@
-"""A file that is uploaded, and how it stands in a message of the turn (protocol 1.4)."""
+"""An uploaded file, and its JSON in a message of the turn (protocol 1.4)."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ PICTURE_USE_CASE = "multimodal"
 
 
 class UploadedFile(Struct, frozen=True):
-    """A file of the caller that the upstream holds; sizes in bytes and pixels."""
+    """A caller's file that the upstream holds; sizes in bytes and pixels."""
 
     file_id: str
     name: str
@@ -21,11 +21,11 @@ class UploadedFile(Struct, frozen=True):
 
     @property
     def is_picture(self) -> bool:
-        """Whether the model sees it, so that it stands in the text as a pointer."""
+        """Whether the model sees the file, so that the message has a pointer to it."""
         return self.use_case == PICTURE_USE_CASE
 
     def pointer(self) -> dict[str, Any]:
-        """Return the part that stands for a picture."""
+        """Return the message part of a picture: `{"asset_pointer": "sediment://file_a", …}`."""
         scheme = "sediment" if self.file_id.startswith("file_") else "file-service"
         return {
             "content_type": "image_asset_pointer",
@@ -35,7 +35,7 @@ class UploadedFile(Struct, frozen=True):
         }
 
     def attachment(self) -> dict[str, Any]:
-        """Return the entry of `metadata.attachments`; the type goes under both of its names."""
+        """Return the entry of `metadata.attachments`, with each field under both known names."""
         entry = {
             "id": self.file_id,
             "name": self.name,

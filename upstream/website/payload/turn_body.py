@@ -1,7 +1,7 @@
-"""A checked request -> the JSON body of a turn (protocol 1.2, 1.4, 1.6; spec 6.2).
+"""A checked request turned into the JSON body of a turn (protocol 1.2, 1.4, 1.6; spec 6.2).
 
-The history goes whole, in order, one message each with an id made here: the
-upstream echoes what it was sent, and those ids tell echo from answer.
+The whole history is sent in order, each message with an id made here. The upstream echoes what it
+was sent, and these ids tell the echo from the answer.
 """
 
 import time
@@ -12,14 +12,15 @@ from typing import Any
 from msgspec import Struct
 
 from service.vocabulary.events import SentHistory
-from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart
+from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart, Wishes
 from service.vocabulary.text import well_formed
 from upstream.website.payload.attachments import UploadedFile
 
-# A tool's answer has no sender upstream that would be believed, so the user reports it.
+# The upstream accepts no tool results of a caller's functions, so the user reports them as text.
 _TOOL_ROLES = frozenset({"tool", "function"})
 _TOOL_HEADING = "[Tool result]"
-# What the web client always sends; `force_use_sse` keeps the answer off the WebSocket of 2024.
+_EFFORTS = {"high": "extended", "xhigh": "max", "max": "max", "ultra": "max"}
+# The web client always sends these; `force_use_sse` keeps the answer off the WebSocket of 2024.
 _SWITCHES: dict[str, Any] = {
     "action": "next",
     "suggestions": [],
@@ -34,9 +35,9 @@ _SWITCHES: dict[str, Any] = {
 
 
 class ResolvedModel(Struct, frozen=True):
-    """What a public model name stands for upstream.
+    """The upstream model, and perhaps the GPT, behind a public model name.
 
-    `gizmo` is the whole object of the GPT, only when it is to be sent.
+    `gizmo` is the GPT's whole object, if that is to be sent.
     """
 
     slug: str
@@ -45,34 +46,39 @@ class ResolvedModel(Struct, frozen=True):
 
 
 class TurnOptions(Struct, frozen=True):
-    """What the settings add to every turn; the offset has JavaScript's sign."""
+    """The settings' part of every turn; the offset has JavaScript's sign: UTC+1 is -60.
+
+    `takes_effort` says that the account may choose how much the model thinks.
+    """
 
     is_temporary: bool = False
     encodings: tuple[str, ...] = ()
     timezone_offset_min: int = 0
     arkose_token: str | None = None
+    takes_effort: bool = True
 
 
 class TurnPayload(Struct, frozen=True):
-    """The body of a turn, and what to recognise as its echo."""
+    """The body of a turn, and the history by which its echo is recognised."""
 
     body: dict[str, Any]
     sent: SentHistory
 
 
+# One field of the body after the other.
 def build_turn(
     request: ChatRequest,
     model: ResolvedModel,
     uploads: Mapping[str, UploadedFile],
     options: TurnOptions | None = None,
 ) -> TurnPayload:
-    """Return the turn that asks for an answer to the request.
+    """Return the body of the turn that answers the request.
 
     Args:
-        request: what was asked.
-        model: what its model name stands for.
+        request: the caller's.
+        model: the one that its model name stands for.
         uploads: the files of its parts, by the part's path; each part has one.
-        options: what the settings add.
+        options: the settings' part.
     """
     options = options or TurnOptions()
     now = time.time()
@@ -91,8 +97,7 @@ def build_turn(
         body["conversation_id"] = well_formed(request.conversation_id)
     if options.encodings:
         body["supported_encodings"] = list(options.encodings)
-    if options.arkose_token:
-        body["arkose_token"] = options.arkose_token
+    _add_wishes(body, request.wishes, options)
     sent = SentHistory(
         message_ids=frozenset(message["id"] for message in messages),
         assistant_texts=frozenset(
@@ -104,6 +109,23 @@ def build_turn(
         wants_previews=request.wants_previews,
     )
     return TurnPayload(body, sent)
+
+
+def thinking_effort(wishes: Wishes) -> str:
+    """Return the website's word for much effort; for less it has none that all accounts take."""
+    return _EFFORTS.get(wishes.effort, "")
+
+
+def _add_wishes(body: dict[str, Any], wishes: Wishes, options: TurnOptions) -> None:
+    """Say how much is to be thought, and which tool of the website's is to be used; and that it may."""
+    if options.arkose_token:
+        body["arkose_token"] = options.arkose_token
+    if options.takes_effort and (effort := thinking_effort(wishes)):
+        body["thinking_effort"] = effort
+    wanted = {"search": wishes.wants_search, "picture_v2": wishes.wants_picture}
+    if hints := [hint for hint, is_wanted in wanted.items() if is_wanted]:
+        body["system_hints"] = hints
+        body["messages"][-1]["metadata"]["system_hints"] = hints
 
 
 def _message(

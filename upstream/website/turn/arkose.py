@@ -1,4 +1,4 @@
-"""Tokens of the Arkose services that the operator runs (setting `arkose.urls`)."""
+"""Tokens from the Arkose services that the operator runs (setting `arkose.urls`)."""
 
 import asyncio
 import logging
@@ -10,16 +10,16 @@ from service.vocabulary.errors import UpstreamError
 from upstream.http.backend import USER_AGENT
 from upstream.http.bodies import json_object, read_start
 
-_SECONDS = 30.0  # for one service; some have to wait for a person
+_SECONDS = 30.0  # for one service; some wait for a person to solve the puzzle
 _MAX_ANSWER_BYTES = 1024 * 1024
 _log = logging.getLogger("gateway.arkose")
 
 
 class Arkose:
-    """Asks the services in order; the gateway itself solves nothing.
+    """Asks the services in order; the gateway itself solves no puzzle.
 
     Args:
-        urls: of the services, none for no token at all.
+        urls: of the services; without any there is no token.
         session: shared by the process.
         seconds: how long one service may take.
     """
@@ -32,10 +32,10 @@ class Arkose:
         self._seconds = seconds
 
     async def token(self) -> str | None:
-        """Return the first token that a service gives, None when there are no services.
+        """Return the first token that a service gives, None without services.
 
         Raises:
-            UpstreamError: none of them answered with a token.
+            UpstreamError: no service gave a token.
         """
         for place, url in enumerate(self._urls, 1):
             if token := await self._ask(place, url):
@@ -45,7 +45,7 @@ class Arkose:
         raise UpstreamError("No Arkose token service gave a token; please try again later.")
 
     async def _ask(self, place: int, url: str) -> str | None:
-        """Return the token of one service; its address may hold a secret, so it is not logged."""
+        """Return the token of one service, or None. Its address may be secret and is not logged."""
         try:
             async with (
                 asyncio.timeout(self._seconds),

@@ -1,7 +1,7 @@
-"""Opens a turn and yields its raw chunks; the only reader of a turn's body.
+"""Opens turns; the only sender of a turn's request.
 
-All failures of the network end here: before the head as exceptions, after it
-as the `BodyEnd` that the body ended with.
+All failures of the network end here: before the response's head as exceptions, after it as the
+`BodyEnd` of the body.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ from service.vocabulary.errors import (
     UpstreamRefusedError,
     UpstreamUnreachableError,
 )
+from upstream.http.answer_body import READ_BYTES, AnswerBody
 from upstream.http.backend import Backend, is_fault_of_route
 from upstream.http.body_reader import ReadBuffer
 from upstream.http.retries import pause_before_retry
 from upstream.http.routing import Route
-from upstream.http.turn_body import READ_BYTES, TurnBody
 
 
 class TurnClient:
-    """Sends turns, with retries as long as the upstream has sent no event of them."""
+    """Sends turns, and sends them again while the upstream has sent no event."""
 
     def __init__(
         self,
@@ -40,17 +40,17 @@ class TurnClient:
         self._buffer = ReadBuffer(READ_BYTES)
 
     def secrets_of(self, caller: Caller) -> list[str]:
-        """Return what the upstream is sent and errors may not repeat."""
+        """Return the secrets that are sent upstream and must not be repeated in errors."""
         return self._backend.secrets_of(caller)
 
     def accepted(self, caller: Caller) -> None:
-        """Note that the upstream has begun to answer: its status 200 alone may be of an error."""
+        """Note that the upstream has begun to answer; status 200 alone may still be an error."""
         self._backend.accepted(caller)
 
     async def open(
         self, caller: Caller, body: dict[str, Any], headers: dict[str, str] | None = None
-    ) -> TurnBody:
-        """Send a turn and return its body as soon as the upstream has accepted it.
+    ) -> AnswerBody:
+        """Send a turn and return its body once the upstream has accepted it.
 
         Raises:
             UpstreamRefusedError: it answered with an error or a CDN's page.
@@ -79,8 +79,8 @@ class TurnClient:
 
     async def resume(
         self, caller: Caller, conversation_id: str, offset: int, token: str | None
-    ) -> TurnBody:
-        """Open the other body of a handed-off turn (protocol 4.6); one try.
+    ) -> AnswerBody:
+        """Open the other body of a handed-off turn (protocol 4.6), in one try.
 
         Raises:
             UpstreamError: as for `open`.
@@ -97,10 +97,10 @@ class TurnClient:
         caller: Caller,
         data: bytes,
         headers: dict[str, str] | None,
-    ) -> TurnBody:
+    ) -> AnswerBody:
         every = {
             **self._backend.headers_for(caller, accept="text/event-stream"),
-            "Accept-Encoding": "identity",  # a compressed stream would arrive in lumps
+            "Accept-Encoding": "identity",  # a compressed stream would arrive late and in bursts
             "Content-Type": "application/json",
             **(headers or {}),
         }
@@ -118,4 +118,4 @@ class TurnClient:
             is_page = "html" in response.headers.get("Content-Type", "").lower()
             if response.status != HTTPStatus.OK or is_page:
                 raise await self._backend.refusal_of(response, caller)
-        return TurnBody(response, self._config, self._buffer)
+        return AnswerBody(response, self._config, self._buffer)

@@ -1,4 +1,4 @@
-"""What is done with a conversation besides asking: hide it, stop it, read it (protocol 6.4)."""
+"""Calls about a conversation besides its turns: hide it, stop it, read it (protocol 6.4)."""
 
 import asyncio
 import logging
@@ -15,17 +15,16 @@ from service.vocabulary.text import well_formed
 from upstream.http.backend import Backend
 
 MAX_TRIES = 5
-_FIRST_PAUSE_SECONDS = 1.0  # doubles: about a quarter of a minute in all
-_CLOSE_SECONDS = 10.0  # how long work in the background may hold up a shutdown
-_SECONDS = 15.0  # for one call; none of them makes the upstream think
+_FIRST_PAUSE_SECONDS = 1.0  # doubles; 15 seconds in all
+_CLOSE_SECONDS = 10.0  # how long background work may delay a shutdown
+_SECONDS = 15.0  # for one call; none of them runs a model
 _log = logging.getLogger("gateway.conversations")
 
 
 class Conversations:
-    """Works on stored conversations; the background work ends with the context.
+    """Hides, stops and reads stored conversations; background work ends with the context.
 
-    Work on one conversation is done in the order it was asked for, so that one
-    is stopped before it is hidden.
+    Work on one conversation is done in order, so that it is stopped before it is hidden.
     """
 
     def __init__(self, backend: Backend, metrics: Metrics) -> None:
@@ -47,7 +46,7 @@ class Conversations:
         await self.close()
 
     async def close(self, seconds: float = _CLOSE_SECONDS) -> None:
-        """Finish what is under way, without pauses between tries, and cancel what is left."""
+        """Finish the work under way without pauses; cancel what is left after `seconds`."""
         self._closing.set()
         if not self._tasks:
             return
@@ -57,11 +56,11 @@ class Conversations:
         await asyncio.gather(*late, return_exceptions=True)
 
     def hide_later(self, caller: Caller, conversation_id: str) -> None:
-        """Hide the conversation in the background; a failure is retried, then counted."""
+        """Hide the conversation in the background; failures are retried, then counted."""
         self._later(conversation_id, self._hide(caller, conversation_id))
 
     def stop_later(self, caller: Caller, conversation_id: str) -> None:
-        """Stop the answer that is being written, in the background, as well as can be."""
+        """Stop the answer being written, in the background; a failure is only logged."""
         self._later(conversation_id, self._stop(caller, conversation_id))
 
     async def messages_since(
@@ -72,18 +71,17 @@ class Conversations:
         *,
         is_chosen: bool = False,
     ) -> list[dict[str, Any]]:
-        """Return the raw messages that came after those sent, wherever they hang.
+        """Return the raw messages that came after those sent, on all branches.
 
-        A late picture need not be on the way to the current message. If the
-        upstream knows none of the ids, it is what follows the last user message, or all where
-        no user is.
+        A late picture may be on another branch than the current message. If the upstream knows none
+        of the ids, these are the messages after the user's last one, or all without one.
 
         Args:
             caller: whose conversation it is.
             conversation_id: which one.
             sent: ids of the messages that were sent.
-            is_chosen: only those on the way to the current message, if there are any: of two
-                answers the one that counts.
+            is_chosen: only those on the branch of the current message, if there are any; of two
+                answers this is the chosen one.
 
         Raises:
             UpstreamError: it cannot be read.
@@ -108,7 +106,7 @@ class Conversations:
         return list(found.values())
 
     async def tasks(self, caller: Caller) -> list[dict[str, Any]]:
-        """Return the account's tasks as they are: pictures being drawn, and those that failed.
+        """Return the account's raw tasks: pictures being drawn, and those that failed.
 
         Raises:
             UpstreamError: they cannot be read.
@@ -167,7 +165,7 @@ class Conversations:
             _log.info("A conversation could not be stopped: %s", error)
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, but not while the gateway is being stopped."""
+        """Wait, but end the wait when the gateway is stopping."""
         try:
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
@@ -181,7 +179,7 @@ def _nodes(stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def _way(nodes: dict[str, Any], node_id: object) -> list[dict[str, Any]]:
-    """Return the messages from the root to a node; none of a circle, which has no beginning."""
+    """Return the messages from the root to a node, none if the parents form a circle."""
     seen: set[str] = set()
     messages = []
     while isinstance(node_id, str):
@@ -200,7 +198,7 @@ def _way(nodes: dict[str, Any], node_id: object) -> list[dict[str, Any]]:
 def _after(
     way: list[dict[str, Any]], is_sent: Callable[[dict[str, Any]], bool]
 ) -> list[dict[str, Any]] | None:
-    """Return what follows the last message that was sent, None where none was."""
+    """Return the messages after the last one that was sent, None if none was sent."""
     places = [place for place, message in enumerate(way) if is_sent(message)]
     return way[places[-1] + 1 :] if places else None
 
@@ -219,6 +217,6 @@ def _is_gone(error: ServiceError) -> bool:
 
 
 def _may_pass(error: ServiceError) -> bool:
-    """Tell whether another try may succeed: limits and faults pass, refusals stay."""
+    """Tell whether another try may succeed: rate limits and server errors pass, refusals do not."""
     is_server_fault = error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return is_server_fault or error.status == HTTPStatus.TOO_MANY_REQUESTS

@@ -1,9 +1,9 @@
-"""An answer that comes after the stream has ended, from the stored conversation (spec 7.2).
+"""An answer that comes after the stream has ended, read from the stored conversation (spec 7.2).
 
-Long turns are handed off, or said to be complete, while the model still thinks; what it says in the
-end is in the conversation only. It is read again and again, and given out as it grows there:
+Long turns are handed off, or declared complete, while the model is still thinking; the final answer
+is then in the conversation only. The conversation is polled, and its answer passed on as it grows:
 
-    look ─▶ nothing yet ─▶ pause ─▶ look ─▶ half of it ─▶ pause ─▶ look ─▶ all of it ─▶ WAITED
+    poll ─▶ nothing yet ─▶ pause ─▶ poll ─▶ half of it ─▶ pause ─▶ poll ─▶ all of it ─▶ WAITED
 """
 
 from collections.abc import AsyncGenerator
@@ -32,8 +32,8 @@ from service.vocabulary.events import (
 from upstream.website.turn.conversations import Conversations
 from upstream.website.turn.waiting import LAST_PAUSE_SECONDS, Pauses, Wait
 
-# Refusals in a row after which the conversation counts as one that cannot be read. The first may
-# only say that it is not stored yet, so that the next look follows soon.
+# Refusals in a row after which the conversation counts as unreadable. The first may only mean that
+# it is not stored yet, so the next poll follows soon.
 MAX_REFUSALS = 3
 REFUSAL_PAUSE_SECONDS = 0.5
 _PASSING_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
@@ -42,21 +42,21 @@ _PASSING_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus
 async def answer_events(
     conversations: Conversations, caller: Caller, wanted: AnswerWanted, wait: Wait
 ) -> AsyncGenerator[list[UpstreamEvent], None]:
-    """Yield what the conversation gets, as soon as it is seen there, and then that it is all.
+    """Yield the conversation's new and changed messages as they are seen, then the end of the wait.
 
-    It ends with a finished answer to this turn, when nothing changed for too long, at the turn's
-    deadline, or when the conversation cannot be read. What was given out before is recognised by
-    its message ids.
+    The wait ends with a finished answer to this turn, when nothing has changed for too long, at the
+    turn's deadline, or when the conversation cannot be read. Messages that were passed on before
+    are recognised by their ids.
     """
-    looks = _Looks(conversations, caller, wanted, wait.sent)
+    polls = _Polls(conversations, caller, wanted, wait.sent)
     pauses = Pauses(wait)
     changed_at = wait.clock.now()
     while True:
-        if events := await looks.look():
+        if events := await polls.poll():
             changed_at = wait.clock.now()
             yield events
         end = min(changed_at + wait.idle_seconds, wait.deadline)
-        if looks.is_done or not await pauses.until(end, looks.pause_seconds):
+        if polls.is_done or not await pauses.until(end, polls.pause_seconds):
             break
         if wait.closing.is_set():
             yield [BodyEnded(BodyEnd.SHUTDOWN)]
@@ -64,8 +64,8 @@ async def answer_events(
     yield [BodyEnded(BodyEnd.WAITED)]
 
 
-class _Looks:
-    """What was seen of a conversation so far."""
+class _Polls:
+    """The polls of one conversation, and the messages seen so far."""
 
     def __init__(
         self,
@@ -84,11 +84,11 @@ class _Looks:
 
     @property
     def pause_seconds(self) -> float:
-        """How long the pause before the next look may be."""
+        """The longest pause before the next poll."""
         return REFUSAL_PAUSE_SECONDS if self._refusals else LAST_PAUSE_SECONDS
 
-    async def look(self) -> list[UpstreamEvent]:
-        """Return events for all messages that are new or not as they were."""
+    async def poll(self) -> list[UpstreamEvent]:
+        """Read the conversation; return events for all messages that are new or changed."""
         try:
             stored = await self._conversations.messages_since(
                 self._caller, self._wanted.conversation_id, self._sent, is_chosen=True
@@ -110,11 +110,11 @@ class _Looks:
         return events
 
     def _is_last(self, raw: dict[str, Any], messages: list[Message]) -> bool:
-        """Tell whether nothing more will come: by an answer, or since there will be none."""
+        """Tell whether nothing more will come, since the answer is finished or none will follow."""
         if any(is_final_answer(message) or _is_at_limit(message) for message in messages):
             return True
         if any(is_picture_task(message) for message in messages):
-            return True  # pictures are waited for in a way of their own
+            return True  # late_pictures.py waits for pictures
         last = messages[-1]
         is_finished = last.is_finished and kind_of(last) is MessageKind.ANSWER
         is_open = raw.get("end_turn") is False or (not self._wanted.is_over and _says(last))
@@ -132,7 +132,7 @@ def _is_at_limit(message: Message) -> bool:
 
 
 def _is_refusal(error: ServiceError) -> bool:
-    """Tell whether the upstream refused to show a conversation, which seldom passes."""
+    """Tell whether the upstream refuses to show a conversation, for a reason that rarely passes."""
     if not isinstance(error, UpstreamRefusedError):
         return False
     status = error.upstream_status

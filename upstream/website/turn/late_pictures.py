@@ -1,4 +1,4 @@
-"""A picture that is drawn after the stream has ended, from the stored conversation (protocol 8.2b)."""
+"""A picture drawn after the stream has ended, read from the stored conversation (protocol 8.2b)."""
 
 from collections.abc import AsyncGenerator
 
@@ -20,7 +20,7 @@ from upstream.website.turn.conversations import Conversations
 from upstream.website.turn.waiting import Pauses, Wait
 
 MAX_WAIT_SECONDS = 180.0
-_TOOL = "image_gen"  # what comes after a turn that draws is an image tool's, whatever its name
+_TOOL = "image_gen"  # pictures that follow such a turn are an image tool's, under any name
 _NOT_IN_TIME = "The picture did not come in time; it may still appear in the conversation."
 TEMPORARY = (
     "The picture is drawn after the answer has ended, and temporary chats do not store it; "
@@ -29,13 +29,12 @@ TEMPORARY = (
 _NO_WORDS = "no reason was given"
 
 
-async def late_events(
+async def picture_events(
     conversations: Conversations, caller: Caller, wanted: PictureWanted, wait: Wait
 ) -> AsyncGenerator[list[UpstreamEvent], None]:
-    """Yield what the conversation got meanwhile, as soon as its pictures are there.
+    """Yield the conversation's new messages, once its pictures are there or the wait is over.
 
-    Polls that fail are tolerated. What was given out before is recognised by its
-    message ids.
+    Polls that fail are tolerated. Messages that were passed on before are recognised by their ids.
     """
     until = min(wait.clock.now() + MAX_WAIT_SECONDS, wait.deadline)
     polls = _Polls(conversations, caller, wanted, wait.sent)
@@ -44,7 +43,7 @@ async def late_events(
         if wait.closing.is_set():
             yield [BodyEnded(BodyEnd.SHUTDOWN)]
             return
-        await polls.look()
+        await polls.poll()
     events: list[UpstreamEvent] = [MessageSnapshot(message) for message in polls.messages]
     if polls.error is not None and not polls.pictures:
         events.append(UpstreamFault(picture_failure(polls.error or _NO_WORDS), is_body=False))
@@ -52,7 +51,7 @@ async def late_events(
 
 
 class _Polls:
-    """What was found so far."""
+    """The polls of one conversation, and what they have found so far."""
 
     def __init__(
         self,
@@ -72,11 +71,11 @@ class _Polls:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether nothing more will come: all pictures are there, or one failed."""
         return self.error is not None or len(self.pictures) >= max(1, len(self._task_ids))
 
-    async def look(self) -> None:
-        """Read the conversation, and the tasks if the picture is not there."""
+    async def poll(self) -> None:
+        """Read the conversation, and the account's tasks if a picture is still missing."""
         try:
             stored = await self._conversations.messages_since(
                 self._caller, self._conversation_id, self._sent
@@ -100,7 +99,7 @@ class _Polls:
             self.error = errors[-1].text
 
     def _task_error(self, tasks: list[dict[str, object]]) -> str | None:
-        """Return what a failed task of this conversation says (protocol 8.2b)."""
+        """Return the error text of a failed task of this turn, or None (protocol 8.2b)."""
         for task in tasks:
             raw = task.get("image_gen_message")
             message = read_message(raw) if isinstance(raw, dict) else None
@@ -111,5 +110,5 @@ class _Polls:
         return None
 
     def _is_of_turn(self, task_id: object) -> bool:
-        """Return whether a task may be this turn's: an earlier one may have failed as well."""
+        """Tell whether a task may be this turn's; a failed one may be of an earlier turn."""
         return not (self._task_ids and isinstance(task_id, str)) or task_id in self._task_ids

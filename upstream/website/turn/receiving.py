@@ -1,16 +1,17 @@
-"""From the bytes of a turn's bodies to its deltas.
+"""The bytes of a turn's bodies turned into its deltas.
 
-chunk -> Reader -> Answer -> batch ──▶ whoever reads `deltas`
-└────▶ the fast lane, at once, where there is one and while that reader waits
+chunk -> Reader -> Answer -> batch ──▶ the task that reads `deltas`
+└────▶ the fast lane, at once, if there is one and that task is waiting
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
 from service.pipeline.joined import Answer, Reader
 from service.ports import Lane
 from service.vocabulary.events import BodyEnd, BodyEnded, Delta
-from upstream.http.turn_body import TurnBody
+from upstream.http.answer_body import AnswerBody
 
 
 class Receiver:
@@ -19,7 +20,7 @@ class Receiver:
     Args:
         reader: the stages from chunks to events.
         answer: the stages from events to deltas.
-        lane: which text may take, if any.
+        lane: may take text at once; None for no fast lane.
     """
 
     def __init__(self, reader: Reader, answer: Answer, lane: Lane | None) -> None:
@@ -30,17 +31,19 @@ class Receiver:
             lane.begin(reader, answer)
 
     async def deltas(
-        self, body: TurnBody, *, is_resumed: bool = False
+        self, body: AnswerBody, *, is_resumed: bool = False
     ) -> AsyncGenerator[list[Delta], None]:
-        """Yield what a body brings, one batch a read unless it is paced; the last has its end.
+        """Yield the deltas of a body, a batch per read (per event if paced), and its end last.
 
-        A resumed body that ends without an event resumes nothing.
+        A resumed body that ends without an event counts as one that could not be resumed.
         """
         before = self.reader.consumed
         take = None if self._lane is None else self._lane.take
         async with aclosing(body.chunks(self._progress, self._patience, take)) as chunks:
             async for chunk in chunks:
-                for batch in self._batches(chunk):
+                for number, batch in enumerate(self._batches(chunk)):
+                    if number:
+                        await asyncio.sleep(0)  # one event may be long: others come between
                     yield batch
         for batch in self._batches(self._lane.end() if self._lane else b""):
             yield batch
@@ -57,8 +60,20 @@ class Receiver:
         return self.answer.patience_seconds
 
     def _batches(self, chunk: bytes) -> Iterator[list[Delta]]:
-        """Yield what a chunk brings: one batch, or one for each event of a paced answer."""
-        made = [self.answer.feed(event) for event in self.reader.feed(chunk)]
-        if not self.reader.is_paced:
-            made = [[delta for deltas in made for delta in deltas]]
-        yield from filter(None, made)
+        """Yield the deltas of a chunk: one batch, or one per event if the answer is paced.
+
+        A long text full of markers comes in several, so that other tasks can run in between.
+        """
+        made = [] if self._lane is None else self._lane.left()
+        for event in self.reader.feed(chunk):
+            parts = self.answer.parts(event)
+            made += next(parts, [])
+            for part in parts:
+                if made:
+                    yield made
+                made = part
+            if made and self.reader.is_paced:
+                yield made
+                made = []
+        if made:
+            yield made

@@ -1,4 +1,4 @@
-"""Where a handed-off turn goes on: the resumed stream (protocol 4.6)."""
+"""Opens the stream in which a handed-off turn continues (protocol 4.6)."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from service.vocabulary.errors import (
     UpstreamUnreachableError,
 )
 from service.vocabulary.events import ResumeWanted
-from upstream.http.turn_body import TurnBody
+from upstream.http.answer_body import AnswerBody
 from upstream.website.turn.client import TurnClient
 
 # The official client's own figures: at most twelve tries, min(300 * 1.5^n, 5000) ms each.
@@ -23,8 +23,8 @@ _PASSING_STATUSES = (408, 409, 425, 429, 502, 504)
 
 async def open_resumed(
     client: TurnClient, caller: Caller, wanted: ResumeWanted, offset: int
-) -> TurnBody | None:
-    """Return the body in which the turn goes on, None when it cannot be resumed."""
+) -> AnswerBody | None:
+    """Return the body in which the turn continues, None if it cannot be resumed."""
     if wanted.conversation_id is None:
         return None
     for tries in range(MAX_TRIES):
@@ -32,7 +32,7 @@ async def open_resumed(
             return await client.resume(caller, wanted.conversation_id, offset, wanted.token)
         except UpstreamRefusedError as error:
             if error.upstream_status not in _PASSING_STATUSES:
-                return None  # 410: the answer is stored; anything else will not change either
+                return None  # 410: the answer is stored; other refusals are final too
         except UpstreamUnreachableError:
             pass
         except UpstreamTimeoutError:

@@ -2,16 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from http import HTTPStatus
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from service.files.file_names import without_controls
 from service.observing.metrics import Metrics
 from service.observing.tracing import child_span
-from service.observing.unknown_events import Drift
+from service.observing.unknown_events import UnknownEvents
 from service.pipeline.joined import make_answer, make_reader, through
 from service.ports import Assets, Lane, TokenExchange, UploadStore
 from service.settings.config import Config
@@ -32,22 +32,23 @@ from service.vocabulary.events import (
 )
 from service.vocabulary.requests import ChatRequest, FilePart
 from upstream.fetching.left_files import located
-from upstream.http.turn_body import TurnBody
+from upstream.http.answer_body import AnswerBody
 from upstream.slots.queueing import AccountQueues
 from upstream.website.files.assets import resolve_assets
-from upstream.website.files.uploads import Files
+from upstream.website.files.uploads import UpstreamUploads
 from upstream.website.models.catalogue import ModelCatalogue
-from upstream.website.payload.turn_body import TurnOptions, build_turn
+from upstream.website.payload.turn_body import TurnOptions, TurnPayload, build_turn, thinking_effort
 from upstream.website.turn.arkose import Arkose
 from upstream.website.turn.client import TurnClient
 from upstream.website.turn.conversations import Conversations
+from upstream.website.turn.efforts import RefusedEfforts
 from upstream.website.turn.late_answers import answer_events
-from upstream.website.turn.late_pictures import TEMPORARY, late_events
+from upstream.website.turn.late_pictures import TEMPORARY, picture_events
 from upstream.website.turn.receiving import Receiver
 from upstream.website.turn.resume import open_resumed
 from upstream.website.turn.waiting import Clock, LoopClock, Wait
 
-_MAX_MODEL_CHARS = 255  # of a name that the upstream gives, logged
+_MAX_MODEL_CHARS = 255  # of the upstream's model name in the log
 _log = logging.getLogger("gateway.turns")
 
 ARKOSE_HEADER = "Openai-Sentinel-Arkose-Token"
@@ -56,31 +57,32 @@ MAX_HAND_OFFS = 5
 
 
 class TurnServices(Struct, frozen=True):
-    """What a turn is made of; each is described where it is defined."""
+    """The services that a turn uses; each is described where it is defined."""
 
     config: Config
     tokens: TokenExchange
     models: ModelCatalogue
-    files: Files
+    files: UpstreamUploads
     uploads: UploadStore
     arkose: Arkose
     queues: AccountQueues
     client: TurnClient
     assets: Assets
     conversations: Conversations
+    efforts: RefusedEfforts
     metrics: Metrics
-    drift: Drift
+    unknown_events: UnknownEvents
     clock: Clock = LoopClock()
 
 
-# What a turn goes on with after a body.
+# How a turn continues after a body.
 Wanted = ResumeWanted | PictureWanted | AnswerWanted
 
 
 class _Turn:
     """A turn that the upstream has accepted."""
 
-    def __init__(self, caller: Caller, model: str, body: TurnBody, sent: SentHistory) -> None:
+    def __init__(self, caller: Caller, model: str, body: AnswerBody, sent: SentHistory) -> None:
         self.caller = caller
         self.model = model
         self.answering_model: str | None = None
@@ -94,12 +96,12 @@ class _Turn:
         self.closing = asyncio.Event()
 
     def shut_down(self) -> None:
-        """End the turn because this gateway is being stopped."""
+        """End the turn because this gateway is stopping."""
         self.closing.set()
         self.body.shut_down()
 
     def take_wanted(self) -> Wanted | None:
-        """Return what the turn goes on with, once."""
+        """Return how the turn continues, and forget it."""
         wanted, self.wanted = self.wanted, None
         return wanted
 
@@ -117,14 +119,13 @@ class UpstreamTurns:
     async def run(
         self, request: ChatRequest, credential: Credential, lane: Lane | None = None
     ) -> AsyncGenerator[list[Delta], None]:
-        """Yield batches of deltas, the last one a `TurnEnded`; see the port for `lane`.
+        """Yield batches of deltas, the last one with a `TurnEnded`; see the port for `lane`.
 
-        Closing the generator early closes the upstream connection before it
-        returns, and stops the conversation in the background.
+        Closing the generator early closes the upstream connection before it returns, and stops the
+        conversation in the background.
 
         Raises:
-            ServiceError: before the first batch: nothing was sent, or the upstream
-                refused.
+            ServiceError: before the first batch: nothing was sent, or the upstream refused.
         """
         services = self._services
         if self._is_closing:
@@ -146,7 +147,7 @@ class UpstreamTurns:
                 self._leave(turn)
 
     async def drain(self, seconds: float) -> None:
-        """Refuse new turns, wait for those that run, and end what is left after that long."""
+        """Refuse new turns, wait up to `seconds` for those that run, and end the others."""
         self._is_closing = True
         try:
             async with asyncio.timeout(seconds):
@@ -173,6 +174,7 @@ class UpstreamTurns:
             raise refused
         return await self._begin(request, fresh)
 
+    # The steps before the first event, in their order.
     async def _begin(self, request: ChatRequest, caller: Caller) -> _Turn:
         services = self._services
         model = await services.models.resolve(request.model, caller)
@@ -184,18 +186,37 @@ class UpstreamTurns:
         ]
         uploads = await services.files.upload_parts(caller, parts) if parts else {}
         arkose = await services.arkose.token()
+        has_effort = bool(thinking_effort(request.wishes))
+        takes_effort = has_effort and not await services.efforts.has(caller.account)
         options = TurnOptions(
             is_temporary=services.config.conversation.temporary,
             encodings=tuple(services.config.upstream.encodings),
+            takes_effort=takes_effort,
             arkose_token=arkose,
         )
-        payload = build_turn(request, model, uploads, options)
-        headers = {ARKOSE_HEADER: arkose} if arkose else None
-        body = await services.client.open(caller, payload.body, headers)
+        body, payload = await self._open(
+            caller, lambda options: build_turn(request, model, uploads, options), options
+        )
         turn = _Turn(caller, model.slug, body, payload.sent)
         turn.conversation_id = request.conversation_id
         turn.is_paced = request.is_stream and services.config.stream.delay_seconds > 0
         return turn
+
+    async def _open(
+        self, caller: Caller, build: Callable[[TurnOptions], TurnPayload], options: TurnOptions
+    ) -> tuple[AnswerBody, TurnPayload]:
+        """Send a turn; where the account may not say how much is to be thought, once more without."""
+        services, payload = self._services, build(options)
+        headers = {ARKOSE_HEADER: options.arkose_token} if options.arkose_token else None
+        try:
+            return await services.client.open(caller, payload.body, headers), payload
+        except UpstreamRefusedError as error:
+            is_invalid = error.upstream_status == HTTPStatus.UNPROCESSABLE_ENTITY
+            if not is_invalid or not options.takes_effort:
+                raise
+        await services.efforts.note(caller.account)
+        payload = build(structs.replace(options, takes_effort=False))
+        return await services.client.open(caller, payload.body, headers), payload
 
     def _enter(self, turn: _Turn) -> None:
         self._running.add(turn)
@@ -205,7 +226,7 @@ class UpstreamTurns:
             turn.shut_down()
 
     def _leave(self, turn: _Turn) -> None:
-        """Count the turn out, and stop or hide its conversation as configured (spec 6.5)."""
+        """Count the turn out, and stop or hide its conversation as the settings say (spec 6.5)."""
         services = self._services
         self._running.discard(turn)
         if not self._running:
@@ -225,7 +246,7 @@ class UpstreamTurns:
     # --- receiving --------------------------------------------------------------
 
     async def _deltas(self, turn: _Turn, lane: Lane | None) -> AsyncGenerator[list[Delta], None]:
-        """Yield the deltas of a turn, through all the bodies it is handed to."""
+        """Yield the deltas of a turn, through all bodies in which it continues."""
         answer = make_answer(turn.sent, turn.conversation_id)
         secrets = self._services.client.secrets_of(turn.caller)
         reader = make_reader(secrets, is_paced=turn.is_paced)
@@ -244,7 +265,7 @@ class UpstreamTurns:
     async def _followed(
         self, turn: _Turn, wanted: Wanted, receiver: Receiver
     ) -> AsyncGenerator[list[Delta], None]:
-        """Return the deltas with which a turn goes on after its body."""
+        """Return the deltas with which a turn continues after its body."""
         turn.body.close()
         if not isinstance(wanted, ResumeWanted):
             return through(self._later(turn, wanted), receiver.answer)
@@ -262,7 +283,7 @@ class UpstreamTurns:
     def _later(
         self, turn: _Turn, wanted: PictureWanted | AnswerWanted
     ) -> AsyncGenerator[list[UpstreamEvent], None]:
-        """Return the events of what comes later; none for a temporary chat, which is not stored."""
+        """Return the events of a late answer or picture; none for a temporary chat."""
         services, is_picture = self._services, isinstance(wanted, PictureWanted)
         if wanted.conversation_id is None or services.config.conversation.temporary:
             return _only(BodyEnded(BodyEnd.WAITED, TEMPORARY if is_picture else ""))
@@ -274,11 +295,11 @@ class UpstreamTurns:
             clock=services.clock,
         )
         if isinstance(wanted, PictureWanted):
-            return late_events(services.conversations, turn.caller, wanted, wait)
+            return picture_events(services.conversations, turn.caller, wanted, wait)
         return answer_events(services.conversations, turn.caller, wanted, wait)
 
     def _note(self, turn: _Turn, batch: list[Delta]) -> None:
-        """Take what the turn itself needs from a batch."""
+        """Note the parts of a batch that the turn itself needs."""
         for delta in batch:
             match delta:
                 case TurnFacts():
@@ -289,7 +310,7 @@ class UpstreamTurns:
                     turn.wanted = delta
                 case TurnEnded():
                     turn.is_over = True
-                    self._services.drift.note(delta.counts, delta.samples)
+                    self._services.unknown_events.note(delta.counts, delta.samples)
                 case _:
                     pass
 

@@ -1,4 +1,4 @@
-"""Waiting for what a stored conversation gets later: how long, on which clock, and for whom."""
+"""The wait for what a stored conversation gets later: its limits, its clock and its pauses."""
 
 import asyncio
 from typing import Protocol
@@ -10,13 +10,13 @@ _GROWTH = 1.2
 
 
 class Clock(Protocol):
-    """Tells the time and lets it pass."""
+    """A clock that tells the time and lets it pass."""
 
     def now(self) -> float:
-        """Return the seconds since some moment, which never go back."""
+        """Return monotonic seconds."""
 
     async def pause(self, seconds: float, until: asyncio.Event) -> None:
-        """Wait this long, or until the event."""
+        """Wait this long, or until the event is set."""
 
 
 class LoopClock:
@@ -27,7 +27,7 @@ class LoopClock:
         return asyncio.get_running_loop().time()
 
     async def pause(self, seconds: float, until: asyncio.Event) -> None:
-        """Wait this long, or until the event."""
+        """Wait this long, or until the event is set."""
         try:
             async with asyncio.timeout(seconds):
                 await until.wait()
@@ -39,7 +39,7 @@ class Wait(Struct, frozen=True):
     """The wait of one turn.
 
     `sent` has the ids of the messages that the turn sent, `deadline` is a time of `clock`,
-    `closing` tells that this gateway is being stopped, and `idle_seconds` how long nothing may
+    `closing` is set when this gateway is stopping, and `idle_seconds` is how long nothing may
     change.
     """
 
@@ -51,21 +51,21 @@ class Wait(Struct, frozen=True):
 
 
 class Pauses:
-    """The pauses between two looks, which grow; one instance per wait."""
+    """The growing pauses between polls; one instance per wait."""
 
     def __init__(self, wait: Wait) -> None:
         self._wait = wait
         self._seconds = FIRST_PAUSE_SECONDS
 
     async def until(self, end: float, at_most: float = LAST_PAUSE_SECONDS) -> bool:
-        """Wait until the next look is due, which may be the last one, at `end`.
+        """Wait until the next poll is due, which may be the last one, at `end`.
 
         Args:
-            end: when to look for the last time, on the wait's clock.
-            at_most: how long this pause may be, in seconds.
+            end: the time of the last poll, on the wait's clock.
+            at_most: the longest pause, in seconds.
 
         Returns:
-            Whether there was time for another look.
+            Whether there is time for another poll.
         """
         left = end - self._wait.clock.now()
         if left <= 0:

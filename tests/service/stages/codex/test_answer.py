@@ -1,4 +1,4 @@
-"""One turn's deltas, where transcripts are not the shortest way to say it."""
+"""The deltas of one turn, in cases that are shorter here than as transcripts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How a turn ends, and what is counted of it."""
+"""How a turn ends, and what it counts."""
 
 import pytest
 

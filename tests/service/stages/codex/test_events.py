@@ -1,4 +1,4 @@
-"""Frames to events: what is read of odd ones."""
+"""Frames to events, odd frames among them."""
 
 import pytest
 

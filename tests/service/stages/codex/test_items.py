@@ -1,4 +1,4 @@
-"""Items one by one; how they go together is in `test_answer.py`."""
+"""Items one by one; their order in a turn is in `test_answer.py`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Windows of an account, in the three forms in which they are told."""
+"""The windows of an account, in all three forms."""
 
 import pytest
 

@@ -126,6 +126,65 @@ def test_text_at_the_end_of_the_answer_is_told_apart_and_still_in_the_document()
     assert decoder.feed({"p": "/message/content/parts/0", "o": "append", "v": "c"}).text == "c"
 
 
+CODE = {"content_type": "code", "language": "python", "text": "x"}
+THOUGHTS = {"content_type": "thoughts", "thoughts": [{"content": "a"}, {"content": "b"}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "path", "grown"),
+    [
+        (CODE, "/message/content/text", {**CODE, "text": "x = 1"}),
+        (
+            THOUGHTS,
+            "/message/content/thoughts/1/content",
+            {**THOUGHTS, "thoughts": [{"content": "a"}, {"content": "b = 1"}]},
+        ),
+    ],
+)
+def test_text_at_the_end_of_code_and_of_the_last_thought_is_gathered_as_well(
+    content: dict[str, Any], path: str, grown: dict[str, Any]
+) -> None:
+    decoder = DecodeDelta()
+    decoder.feed({"v": {"message": {"id": "m", "content": content}}})
+    assert decoder.feed({"p": path, "o": "append", "v": " ="}) == AnswerGrew("m", " =")
+    assert decoder.feed({"v": " 1"}) == AnswerGrew("m", " 1")
+    assert decoder.growing is None  # what is read faster is answers
+    changed = decoder.feed({"p": "/message/status", "o": "replace", "v": "x"})
+    assert changed.document["message"]["content"] == grown
+
+
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        ({**CODE, "content_type": "text"}, "/message/content/text"),
+        (THOUGHTS, "/message/content/thoughts/0/content"),
+        ({**THOUGHTS, "thoughts": [{"content": ""}]}, "/message/content/thoughts/0/content"),
+        (THOUGHTS, "/message/content/thoughts/1/summary"),
+        (THOUGHTS, "/message/content/thoughts/9/content"),
+        ({"parts": ["a", "b"]}, "/message/content/parts/0"),
+    ],
+)
+def test_text_at_another_place_changes_the_document(content: dict[str, Any], path: str) -> None:
+    decoder = DecodeDelta()
+    decoder.feed({"v": {"message": {"id": "m", "content": content}}})
+    try:
+        changed = decoder.feed({"p": path, "o": "append", "v": "z"})
+    except UpstreamProtocolError:
+        return
+    assert isinstance(changed, DocumentChanged)
+
+
+def test_text_that_goes_on_elsewhere_leaves_what_was_gathered_in_its_place() -> None:
+    decoder = DecodeDelta()
+    decoder.feed({"v": {"message": {"id": "m", "content": THOUGHTS}}})
+    decoder.feed({"p": "/message/content/thoughts/1/content", "o": "append", "v": "1"})
+    decoder.feed({"p": "/message/content/thoughts", "o": "append", "v": [{"content": "c"}]})
+    decoder.feed({"p": "/message/content/thoughts/2/content", "o": "append", "v": "2"})
+    changed = decoder.feed({"p": "/message/content/thoughts/1/content", "o": "append", "v": "3"})
+    thoughts = changed.document["message"]["content"]["thoughts"]
+    assert [each["content"] for each in thoughts] == ["a", "b13", "c2"]
+
+
 def test_documents_given_out_before_do_not_change() -> None:
     decoder = DecodeDelta()
     first = decoder.feed({"v": message("a")}).document

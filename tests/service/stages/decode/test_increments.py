@@ -1,4 +1,4 @@
-"""The recognisers say what the stages behind them would, or nothing."""
+"""The recognisers give the same as the stages behind them, or nothing."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ SPACED = b'event: delta\ndata: {"v": "%b"}\n\n'
 
 
 def readable(body: bytes) -> list[UpstreamEvent]:
-    """Return the events of a v1 body by the stages alone, one frame after the other."""
+    """Return the events of a v1 body by the stages alone, one frame at a time."""
     sse, parse = DecodeSse(), Parse()
     frames: list[Frame] = [*sse.feed(body), *sse.finish()]
     return merged(event for frame in frames for event in parse.feed(frame))
@@ -104,7 +104,7 @@ def test_a_run_is_found_behind_other_events_and_only_between_two() -> None:
 
 
 def pieces() -> Iterator[st.SearchStrategy[bytes]]:
-    """Yield what a v1 stream is made of, and what is nearly that."""
+    """Yield the pieces of a v1 stream, and near misses."""
     texts = st.text(st.sampled_from('ab "\\\n茶😀\u2028\ud83d\ude00{}:,vé'), max_size=6)
     for separators in ((", ", ": "), (",", ":")):
         for is_ascii in (True, False):

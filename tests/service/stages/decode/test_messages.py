@@ -1,4 +1,4 @@
-"""Each row of protocol 2.3 and 2.11 as a message, and what kind of thing it is."""
+"""Each row of protocol 2.3 and 2.11 as a message, and its kind."""
 
 from typing import Any
 
@@ -49,7 +49,8 @@ HIDDEN_TYPES = [
         (made(channel="commentary"), MessageKind.REASONING),
         (made(recipient="python"), MessageKind.TOOL_CALL),
         (made(kind="code", recipient="python", channel="commentary"), MessageKind.TOOL_CALL),
-        (made(kind="code"), MessageKind.TOOL_CALL),
+        (made(kind="code"), MessageKind.CODE),
+        (made(kind="code", channel="analysis"), MessageKind.TOOL_CALL),
         (made(kind="thoughts"), MessageKind.REASONING),
         (made(kind="reasoning_recap"), MessageKind.REASONING),
         (made(metadata={"is_visually_hidden_from_conversation": True}), MessageKind.HIDDEN),

@@ -1,4 +1,4 @@
-"""What each kind of frame is (protocol 3.2, 3.6, 4)."""
+"""The events of each kind of frame (protocol 3.2, 3.6, 4)."""
 
 import json
 from typing import Any

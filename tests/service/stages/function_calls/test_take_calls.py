@@ -4,6 +4,7 @@ from service.stages.function_calls.call_block import CallBlock
 from service.stages.function_calls.call_shapes import WrittenCall
 from service.stages.function_calls.take_calls import TakeCalls
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     Cited,
@@ -66,3 +67,12 @@ def test_a_citation_keeps_its_place_in_text_and_is_text_in_a_call() -> None:
     [block] = taken([AnswerText(f'{head}"'), cited, AnswerText(f'"{tail}')])
     assert isinstance(block, CallBlock)
     assert block.calls[0].arguments == '{"a":"[[1](u)]"}'
+
+
+def test_a_word_of_the_sentence_is_a_word_in_a_call_and_a_block_ends_what_was_held() -> None:
+    head, tail = CALL.split("1")
+    [block] = taken([AnswerText(f'{head}"'), Cited(1, "[A](u)", (), "A"), AnswerText(f'"{tail}')])
+    assert isinstance(block, CallBlock)
+    assert block.calls[0].arguments == '{"a":"A"}'
+    document = AnswerBlock("d", "markdown", CALL, "T", is_document=True)
+    assert taken([AnswerText("<tool"), document]) == [AnswerText("<tool"), document]

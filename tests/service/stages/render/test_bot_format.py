@@ -7,6 +7,7 @@ from msgspec import structs
 
 from service.stages.render.bot_format import ITEMS, RAW, WEB, BotFormat, PictureForm, Render
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     AssetKind,
@@ -82,6 +83,14 @@ CITED = [AnswerText("a "), Cited(1, "[[1](u)]", (Source("u", "t"),))]
         ([Notice(NoticeKind.CONSENT, "Ask.")], *["\nAsk.\n"] * 3),
         ([ToolCallText("t", "", "open"), AnswerText("x")], "\n```\nopen\n```\nx", "x", "x"),
         ([ToolCallText("t", "", "open")], "\n```\nopen\n```\n", "", ""),
+        ([AnswerText("by "), Cited(1, "[A](u)", (), "Ada")], "by [A](u)", *["by Ada"] * 2),
+        ([AnswerBlock("b", "sql", "SELECT 1;")], "\n```sql\nSELECT 1;\n```\n", *["SELECT 1;"] * 2),
+        (
+            [*TWO[:2], AnswerBlock("b", "markdown", "a\n", "T *1*", is_document=True), *TWO[2:]],
+            "one\n**T \\*1\\***\n\n```markdown\na\n```\ntwo",
+            *["one\n\na\n\n\ntwo"] * 2,
+        ),
+        ([AnswerBlock("b", "", "````\n```")], "\n`````\n````\n```\n`````\n", *["````\n```"] * 2),
     ],
 )
 def test_each_piece_is_rendered_as_its_profile_says(
@@ -128,3 +137,9 @@ def test_function_calls_pass_in_every_profile_and_close_the_fence_before_them(
     pieces = render_all(Render(bot_format), [ToolCallText("t", "", "open"), *passed, END])
     assert pieces[-4:-1] == passed
     assert (ContentText("\n```\n") in pieces[:-4]) is bot_format.shows_tools
+
+
+def test_a_mark_that_came_so_far_is_taken_out_and_counted() -> None:
+    render = Render(WEB)
+    assert render_all(render, [AnswerText("a\ue203b")]) == [ContentText("ab")]
+    assert render.removed == 1

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from service.pipeline.usage import count, encoding
 from service.stages.render.limit import MAX_WORD_CHARS, Limit, _settled_end
@@ -21,6 +22,7 @@ from service.vocabulary.rendered import ContentCited, ContentText, Rendered
 
 COMPLETE = TurnEnded(Outcome.COMPLETE, "stop")
 LENGTH = TurnEnded(Outcome.LENGTH, "length")
+STOPPED = TurnEnded(Outcome.COMPLETE, "stop", stop_sequence="END")
 CITED = ContentCited(1, "[[1](https://a.example)]", (Source("https://a.example", "A"),))
 
 
@@ -38,13 +40,13 @@ def text_of(pieces: Iterable[Rendered]) -> str:
 
 def test_the_first_stop_string_cuts_the_text_before_it() -> None:
     out = limited(["one two three", COMPLETE], stop=("three", "two"))
-    assert out == [ContentText("one "), COMPLETE]
+    assert out == [ContentText("one "), structs.replace(COMPLETE, stop_sequence="two")]
 
 
 def test_a_stop_string_is_found_across_pieces() -> None:
     assert limited(["one E", "N", "D two", COMPLETE], stop=("END",)) == [
         ContentText("one "),
-        COMPLETE,
+        STOPPED,
     ]
 
 
@@ -64,7 +66,7 @@ def test_the_shortest_stop_string_wins_where_two_overlap() -> None:
 
 def test_nothing_follows_a_cut() -> None:
     out = limited(["a STOP", "b", ReasoningText("r"), COMPLETE], stop=("STOP",))
-    assert out == [ContentText("a "), COMPLETE]
+    assert out == [ContentText("a "), structs.replace(COMPLETE, stop_sequence="STOP")]
 
 
 def test_a_failure_comes_through_after_what_was_held_back() -> None:
@@ -95,13 +97,17 @@ def test_a_call_follows_the_text_before_it_and_is_gone_with_it() -> None:
         *call,
         COMPLETE,
     ]
-    assert limited(["one EN", *call, "D", COMPLETE], stop=("END",))[-1] == COMPLETE
+    assert limited(["one EN", *call, "D", COMPLETE], stop=("END",))[-1] == STOPPED
     assert limited([*call, COMPLETE], stop=("END",)) == [*call, COMPLETE]
 
 
 def test_a_stop_string_inside_a_citation_cuts_it() -> None:
     out = limited(["a ", CITED, "b", COMPLETE], stop=("https",))
-    assert out == [ContentText("a "), ContentText("[[1]("), COMPLETE]
+    assert out == [
+        ContentText("a "),
+        ContentText("[[1]("),
+        structs.replace(COMPLETE, stop_sequence="https"),
+    ]
 
 
 @pytest.mark.parametrize("max_tokens", [1, 2, 3, 7, 19])
@@ -131,7 +137,7 @@ def test_text_far_from_the_limit_goes_out_at_once() -> None:
 
 
 def test_a_stop_string_before_the_token_limit_is_a_stop() -> None:
-    assert limited(["one two END three", COMPLETE], 3, ("END",))[-1] == COMPLETE
+    assert limited(["one two END three", COMPLETE], 3, ("END",))[-1] == STOPPED
 
 
 def test_the_token_limit_before_a_stop_string_is_a_length() -> None:

@@ -1,4 +1,4 @@
-"""What a turn of the website goes on with, and what it says when it ends."""
+"""How a turn of the website continues, and the words with which it ends."""
 
 import pytest
 
@@ -70,7 +70,7 @@ def test_an_answer_is_awaited_of_a_turn_that_is_over_and_said_nothing(
     for more in (Seen.TEXT, Seen.PICTURE, Seen.MISSED):
         assert turn(*said, seen=known | more).step_after(CLEAN) is None
     assert turn(*said).step_after(CLEAN) is None  # the conversation is not known
-    assert turn(seen=known).step_after(CLEAN) is None  # cut goes before empty
+    assert turn(seen=known).step_after(CLEAN) is None  # the row for cut precedes the one for empty
 
 
 def test_an_answer_is_awaited_of_a_hand_off_that_cannot_be_resumed_whatever_came() -> None:

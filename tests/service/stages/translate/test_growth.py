@@ -55,3 +55,24 @@ def test_half_a_character_that_stays_alone_comes_with_the_last_text() -> None:
     growth = Growth()
     assert growth.replace("a\ud83d") == "a"
     assert growth.replace("a\ud83d", is_final=True) == "\ud83d"
+
+
+def test_a_replay_piece_by_piece_gives_what_goes_beyond_it_and_a_change_is_a_rewrite() -> None:
+    growth = Growth()
+    growth.replace("Hello you")
+    growth.replace("")
+    assert [growth.append(text) for text in ("Hell", "o y", "ou and")] == ["", "", " and"]
+    assert growth.is_level
+    growth.replace("Hello you")
+    assert growth.append(" or") == "or"
+    assert (growth.rewrites, growth.text) == (1, "Hello you or")
+    assert growth.append("!") == "!"
+    assert growth.text == "Hello you or!"
+
+
+def test_half_a_character_within_a_replay() -> None:
+    growth = Growth()
+    growth.replace("a😀b")
+    growth.replace("")
+    assert [growth.append(text) for text in ("a\ud83d", "\ude00", "bc")] == ["", "", "c"]
+    assert growth.rewrites == 0

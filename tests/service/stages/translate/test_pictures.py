@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from service.stages.decode.messages import read_message
-from service.stages.translate.pictures import generated_pictures, result_pictures
-from service.vocabulary.events import Message
+from service.stages.translate.pictures import Pictures, generated_pictures, result_pictures
+from service.vocabulary.events import Message, SentHistory
 
 POINTER = "sediment://file_0000000000000000000000000000abcd"
 
@@ -92,3 +92,28 @@ def test_pictures_of_a_result_are_its_images_only() -> None:
     message = made(part(), metadata={"aggregate_result": {"messages": entries}})
     assert [p.pointer for p in result_pictures(message)] == ["file-service://file-A"]
     assert result_pictures(made(part(), metadata={"aggregate_result": None})) == []
+
+
+def test_a_picture_is_wanted_once_and_never_one_that_was_sent() -> None:
+    pictures = Pictures(SentHistory(file_ids=frozenset({"file_sent"})))
+    done = made(part(**GENERATED))
+    assert [each.pointer for each in pictures.of_message(done, None)] == [POINTER]
+    assert list(pictures.of_message(done, None)) == []
+    assert list(pictures.of_message(made(part("sediment://file_sent", **GENERATED)), None)) == []
+    assert list(pictures.last()) == []
+
+
+def test_a_preview_is_wanted_at_the_end_unless_something_better_came() -> None:
+    pictures = Pictures(SentHistory())
+    preview = made(part("sediment://file_1", **GENERATED), status="in_progress")
+    assert list(pictures.of_message(preview, None)) == []
+    assert [each.pointer for each in pictures.last()] == ["sediment://file_1"]
+    assert list(pictures.last()) == []
+
+
+def test_previews_are_wanted_once_each_where_the_caller_takes_them() -> None:
+    pictures = Pictures(SentHistory(wants_previews=True))
+    preview = made(part("sediment://file_1", **GENERATED), status="in_progress")
+    told = [each for _ in range(2) for each in pictures.of_message(preview, None)]
+    assert [(each.pointer, each.is_preview) for each in told] == [("sediment://file_1", True)]
+    assert [each.is_preview for each in pictures.last()] == [False]

@@ -1,5 +1,72 @@
-from service.stages.decode.messages import MessageKind
-from service.stages.translate.progress import Progress
+"""The progress of messages, and echoes (spec 6.2)."""
+
+from typing import Any
+
+import pytest
+
+from service.stages.decode.messages import MessageKind, read_message
+from service.stages.translate.progress import Echoes, Progress
+from service.vocabulary.events import Message, SentHistory
+
+
+def message(**fields: Any) -> Message:
+    raw = {"id": "m", "author": {"role": "assistant"}, "status": "finished_successfully"}
+    content = {"content_type": "text", "parts": ["Yes."]}
+    read = read_message({**raw, "content": content, **fields})
+    assert read is not None
+    return read
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_first", "is_echo"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"status": "in_progress"}, True, False),
+        ({"metadata": {"message_type": "next"}}, True, False),
+        ({"author": {"role": "user"}}, True, False),
+        ({"id": "h1"}, False, True),
+        ({"id": "i1"}, False, True),
+    ],
+)
+def test_an_echo_is_known_by_its_id_or_as_a_text_that_begins_finished(
+    fields: dict[str, Any], is_first: bool, is_echo: bool
+) -> None:
+    echoes = Echoes(SentHistory(frozenset({"h1"}), frozenset({"Yes."})))
+    echoes.add("i1")
+    assert echoes.has(message(**fields), is_first=is_first) is is_echo
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "is_tool"),
+    [
+        ({}, MessageKind.ANSWER, False),
+        ({"recipient": "web"}, MessageKind.TOOL_CALL, True),
+        ({"author": {"role": "tool"}}, MessageKind.HIDDEN, True),
+        ({"author": {"role": "user"}}, MessageKind.HIDDEN, False),
+        ({"channel": "analysis"}, MessageKind.REASONING, False),
+    ],
+)
+def test_calls_and_what_tools_say_are_of_tools(
+    fields: dict[str, Any], kind: MessageKind, is_tool: bool
+) -> None:
+    progress = Progress()
+    progress.take(message(**fields))
+    assert (progress.kind, progress.is_tool) == (kind, is_tool)
+
+
+def test_an_answer_has_begun_until_something_is_out() -> None:
+    progress = Progress()
+    progress.take(message())
+    assert progress.is_begun
+    progress.has_text = True
+    assert not progress.is_begun
+
+
+def test_a_word_that_is_not_known_is_new_once() -> None:
+    progress = Progress()
+    assert progress.new_words(["a", "b"]) == ["a", "b"]
+    assert progress.new_words(["b", "c"]) == ["c"]
 
 
 def growing() -> Progress:

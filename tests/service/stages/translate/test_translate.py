@@ -3,6 +3,7 @@
 from typing import Any
 
 from service.stages.decode.messages import read_message
+from service.stages.markup.references import ReferencesKnown
 from service.stages.translate.translate import Translate
 from service.vocabulary.events import (
     AnswerStarted,
@@ -23,7 +24,6 @@ from service.vocabulary.events import (
     NoticeKind,
     Outcome,
     ReasoningText,
-    ReferencesKnown,
     ResumeOffered,
     ResumeWanted,
     SentHistory,

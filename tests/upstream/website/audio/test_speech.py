@@ -56,7 +56,7 @@ def repeated(text="Boats float.", kind="mp3"):
 
 
 class Turns:
-    """Says one thing; knows whether it is still open."""
+    """Turns with one answer, which know whether they are still open."""
 
     def __init__(self, *batches):
         self.batches = batches

@@ -48,7 +48,7 @@ def transcriptions(backend):
 
 
 async def parts_of(request, raw):
-    """Return the parts of a body that was read already."""
+    """Return the parts of a body that was already read."""
     boundary = request.headers["Content-Type"].partition("boundary=")[2].encode()
     parts = [part.strip(b"\r\n").partition(b"\r\n\r\n") for part in raw.split(b"--" + boundary)]
     return [(head.decode(), content) for head, _, content in parts if head and head != b"--"]

@@ -86,7 +86,7 @@ def make(backend, blobs):
 
 @pytest.fixture
 def holding(upstream):
-    """An upstream with one body behind a link."""
+    """Return an upstream with one body behind a link."""
     upstream.answers("GET", "/blob/1", (200, drawn()))
     upstream.link = f"{upstream.base}/blob/1?sig=x"
     return upstream
@@ -289,7 +289,7 @@ async def test_a_relative_upstream_link_is_completed(holding, make):
 
 
 class Slow:
-    """Assets that come after a while, or never."""
+    """Assets that are ready after a while, or never."""
 
     def __init__(self):
         self.gate = asyncio.Event()
@@ -405,7 +405,7 @@ async def test_an_interrupted_download_leaves_nothing_stored(holding, make, tmp_
 
 
 async def test_the_demos_pictures_and_files_can_be_had(demo, demo_backend, blobs):
-    """Ask the demo for each, find what it names, and fetch that."""
+    """Ask the demo for each, find what it names, and download that."""
     assets = UpstreamAssets(demo_backend, Transfers(demo_backend), blobs)
     async with ClientSession(headers={"Authorization": f"Bearer {CALLER.access_token}"}) as session:
         for words in ("draw a cat", "make a csv file"):

@@ -22,7 +22,7 @@ CALLER = Caller("token-of-the-caller", "acc-1", "acc-1")
 
 
 class Host:
-    """One origin; remembers what it was asked, by path."""
+    """One origin that remembers the requests to each path."""
 
     def __init__(self):
         self.steps = {}

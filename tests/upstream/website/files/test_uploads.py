@@ -13,13 +13,13 @@ from service.vocabulary.errors import RequestError, UpstreamRefusedError
 from service.vocabulary.requests import FilePart
 from tests.upstream.backends import CALLER, Scripted
 from upstream.fetching.fetch import Fetcher
-from upstream.fetching.names import Names
+from upstream.fetching.host_names import HostNames
 from upstream.website.files import uploads as module
 from upstream.website.files.transfers import Transfers
-from upstream.website.files.uploads import DOCUMENT_TYPES, Files
+from upstream.website.files.uploads import DOCUMENT_TYPES, UpstreamUploads
 
 PATH = "messages[0].content[1].image_url.url"
-# The body of the seed's documented example: any PDF will do.
+# Stands for the file in the seed's documented example; any PDF will do.
 PDF = b"%PDF-1.4\n%bitcoin\n%%EOF\n"
 
 
@@ -43,8 +43,8 @@ def _hasty(monkeypatch):
 def make(state, tmp_path):
     def build(backend):
         config = FetchConfig.model_validate({"allow_private": True})
-        fetcher = Fetcher(config, UpstreamConfig(), Names(config.resolve_seconds), tmp_path)
-        return Files(backend, Transfers(backend), fetcher, state)
+        fetcher = Fetcher(config, UpstreamConfig(), HostNames(config.resolve_seconds), tmp_path)
+        return UpstreamUploads(backend, Transfers(backend), fetcher, state)
 
     return build
 
@@ -56,7 +56,7 @@ def files(make, backend):
 
 @pytest.fixture
 def good(upstream):
-    """An upstream that takes one file, `file-1`."""
+    """Return an upstream that takes one file, `file-1`."""
     link = f"{upstream.base}/blob/1?sig=x"
     upstream.answers(
         "POST", "/backend-api/files", {"status": "success", "upload_url": link, "file_id": "file-1"}
@@ -280,7 +280,7 @@ async def test_a_bug_in_one_upload_is_not_taken_for_the_callers_fault(files, mon
     async def broken(*_args):
         raise LookupError
 
-    monkeypatch.setattr(Files, "_upload", broken)
+    monkeypatch.setattr(UpstreamUploads, "_upload", broken)
     with pytest.raises(ExceptionGroup):
         await files.upload_parts(CALLER, [data_part(png())])
 

@@ -14,13 +14,14 @@ PATH = "/backend-api/models"
 
 @pytest.fixture
 def make(backend, state):
-    def build(*, is_passthrough=True, gpts=None):
+    def build(*, is_passthrough=True, gpts=None, claude=None):
         configs = {name: GptConfig(id=gpt) for name, gpt in (gpts or {}).items()}
         return ModelCatalogue(
             default_models(),
             Gpts(configs, "", backend, state, None),
             ModelLists(backend),
             is_passthrough=is_passthrough,
+            claude=claude,
         )
 
     return build
@@ -42,6 +43,16 @@ def make(backend, state):
 async def test_a_name_of_the_table_stands_for_its_slug_and_asks_nobody(make, upstream, name, slug):
     assert await make().resolve(name, CALLER) == ResolvedModel(slug)
     assert upstream.requests == []
+
+
+async def test_a_name_of_anthropics_stands_for_a_model_in_every_dialect(make):
+    catalogue = make(claude={"opus": "o1-preview"})
+    for name, slug in (
+        ("claude-opus-4-5", "o1-preview"),
+        ("claude-sonnet", "gpt-4o"),
+        ("claude-haiku-4-5", "gpt-4o-mini"),
+    ):
+        assert await catalogue.resolve(name, CALLER) == ResolvedModel(slug)
 
 
 async def test_a_gpt_is_found_by_name_and_by_id(make):

@@ -12,7 +12,7 @@ CLASSIC_PATH = "/backend-api/gizmos/g-YyyyMT9XH"
 
 
 class Tokens:
-    """Exchanges the one key that it knows."""
+    """Exchanges only the one key that it knows."""
 
     def __init__(self, error=None):
         self.error = error

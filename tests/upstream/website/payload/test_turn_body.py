@@ -4,7 +4,14 @@ import msgspec
 import orjson
 import pytest
 
-from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart, Profile, TextPart
+from service.vocabulary.requests import (
+    ChatMessage,
+    ChatRequest,
+    FilePart,
+    Profile,
+    TextPart,
+    Wishes,
+)
 from upstream.website.payload.attachments import UploadedFile
 from upstream.website.payload.turn_body import ResolvedModel, TurnOptions, build_turn
 
@@ -126,3 +133,34 @@ def test_half_a_surrogate_pair_is_replaced_and_a_whole_pair_joined():
     assert turn.body["messages"][0]["content"]["parts"] == ["😀 \ufffd"]
     assert turn.sent.assistant_texts == {"😀 \ufffd"}
     assert orjson.dumps(turn.body)
+
+
+@pytest.mark.parametrize(
+    ("effort", "sent"),
+    [
+        ("", None),
+        ("low", None),
+        ("medium", None),
+        ("high", "extended"),
+        ("xhigh", "max"),
+        ("max", "max"),
+    ],
+)
+def test_much_effort_is_said_in_the_websites_words(effort, sent):
+    asked = request(wishes=Wishes(effort=effort))
+    assert build_turn(asked, MODEL, {}).body.get("thinking_effort") == sent
+    without = build_turn(asked, MODEL, {}, TurnOptions(takes_effort=False)).body
+    assert "thinking_effort" not in without
+
+
+@pytest.mark.parametrize(
+    ("wishes", "hints"),
+    [(Wishes(wants_search=True), ["search"]), (Wishes(wants_picture=True), ["picture_v2"])],
+)
+def test_a_wish_for_a_tool_of_its_own_is_a_hint_at_both_places(wishes, hints):
+    body = build_turn(
+        request(message("system", "s"), message("user", "u"), wishes=wishes), MODEL, {}
+    ).body
+    assert body["system_hints"] == hints
+    assert [one["metadata"].get("system_hints") for one in body["messages"]] == [None, hints]
+    assert "system_hints" not in build_turn(request(), MODEL, {}).body

@@ -1,4 +1,4 @@
-"""Opening and reading a turn, against an upstream that sends exactly what a test wants."""
+"""Opening and reading a turn, from an upstream that sends exactly the bytes of the test."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,17 +24,17 @@ from tests.scripted_upstream import (
     answer,
     scripted_upstream,
 )
+from upstream.http.answer_body import AnswerBody
 from upstream.http.backend import Backend
 from upstream.http.routing import Routes
 from upstream.http.session import make_session
-from upstream.http.turn_body import TurnBody
 from upstream.website.turn.client import TurnClient
 
 CALLER = Caller("fk-token-of-a-caller", "team", "account")
 
 
 class Client:
-    """A turn client, and what it counted."""
+    """A turn client and its counters."""
 
     def __init__(self, client: TurnClient, routes: Routes, retries: Counter) -> None:
         self.client = client
@@ -45,7 +45,7 @@ class Client:
     def retries(self) -> float:
         return self._retries._value.get()
 
-    async def open(self) -> TurnBody:
+    async def open(self) -> AnswerBody:
         return await self.client.open(CALLER, {"model": "m"})
 
 
@@ -66,7 +66,7 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
         yield running
 
 
-async def read(body: TurnBody, patience: float | None = None) -> bytes:
+async def read(body: AnswerBody, patience: float | None = None) -> bytes:
     count = 0
     data = b""
     async with aclosing(body.chunks(lambda: count, lambda: patience)) as chunks:
@@ -76,7 +76,7 @@ async def read(body: TurnBody, patience: float | None = None) -> bytes:
     return data
 
 
-def ended(body: TurnBody) -> BodyEnd | None:
+def ended(body: AnswerBody) -> BodyEnd | None:
     return body.ended.how if body.ended else None
 
 

@@ -148,7 +148,7 @@ async def test_an_id_from_outside_stays_one_step_of_the_path(upstream, backend, 
 
 
 def line(*links, current=""):
-    """Return a stored conversation of (id, parent, role)."""
+    """Return a stored conversation made of (id, parent, role)."""
     nodes = {
         name: {"id": name, "parent": parent, "message": {"id": name, "author": {"role": role}}}
         for name, parent, role in links

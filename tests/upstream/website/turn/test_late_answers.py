@@ -1,4 +1,4 @@
-"""An answer that is stored later, read from a real conversation on a clock of its own."""
+"""An answer that is stored later, read from a real conversation on a manual clock."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -48,7 +48,7 @@ def done(text: str, message_id: str = "a1", **fields: Any) -> Any:
 
 
 def stored(*messages: Any) -> dict[str, Any]:
-    """Return a conversation of an earlier turn, the question, and these messages in a line."""
+    """Return a conversation with an earlier turn, the question, and these messages in a line."""
     line = [
         message("q0", "Before?", "user"),
         done("An answer of before.", "a0"),

@@ -39,7 +39,7 @@ def placeholder(**fields: Any) -> bytes:
 
 
 def stored(*messages: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored conversation of one line."""
+    """Return a stored conversation without branches."""
     ids = ["root", *(message["id"] for message in messages)]
     mapping: dict[str, Any] = {"root": {"id": "root", "message": None, "parent": None}}
     for parent, message in zip(ids, messages, strict=False):

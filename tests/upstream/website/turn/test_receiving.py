@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.pipeline.fast_lane import FastLane
-from service.pipeline.joined import make_answer, make_reader, make_renderer
+from service.pipeline.fast_lane import DIFFERENCE, FastLane
+from service.pipeline.joined import SLICE_CHARS, make_answer, make_reader, make_renderer
 from service.stages.render.bot_format import WEB
 from service.vocabulary.events import (
     AnswerText,
@@ -27,7 +27,7 @@ WORDS = ["It", " is", " tea", ", and", " more"]
 
 
 class Told:
-    """An outlet that is open or not."""
+    """An outlet, open or closed."""
 
     def __init__(self, *, is_open: bool = True) -> None:
         self.is_open = is_open
@@ -92,8 +92,41 @@ async def test_a_paced_answer_has_a_batch_for_each_piece_of_a_read(
                 for batch in [batch async for batch in receiver.deltas(body)]
                 if (text := text_of(batch))
             ]
-    assert texts[True] == ["It", " i", "s tea", ", and", " more"]  # an `s` may begin `sandbox:`
+    assert texts[True] == [
+        "It",
+        " i",
+        "s tea",
+        ", and",
+        " more",
+    ]  # `s` may begin `sandbox:`, so it waits
     assert texts[False] == ["".join(WORDS)]
+
+
+async def test_others_have_their_turn_within_a_long_event(upstream: ScriptedUpstream) -> None:
+    text = "](sandbox:/" * 3_000
+    upstream.scripts.clear()
+    upstream.plays(final(text), DONE)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with opened(upstream) as client:
+        receiver = Receiver(make_reader(), make_answer(SentHistory()), None)
+        batches = receiver.deltas(await client.open())
+        told, before, most = "", 0, 0
+        counting = asyncio.create_task(count())
+        async for batch in batches:
+            most = max(most, len(text_of(batch)))
+            told += text_of(batch)
+            assert turns > before
+            before = turns
+        counting.cancel()
+    assert told == text
+    assert most <= 2 * SLICE_CHARS
 
 
 @pytest.mark.parametrize(("is_resumed", "outcome"), [(True, None), (False, Outcome.CUT)])
@@ -134,3 +167,20 @@ async def test_a_fault_on_the_lane_is_raised_where_the_answer_is_awaited(
         await asyncio.wait_for(
             received(upstream, FastLane(make_renderer(WEB), Broken())), timeout=5
         )
+
+
+async def test_what_the_stages_say_otherwise_is_yielded_before_what_comes(
+    upstream: ScriptedUpstream,
+) -> None:
+    class Wrong(FastLane):
+        def _settle(self) -> None:
+            self._put += ["!"] if self._put else []
+            super()._settle()
+
+    outlet = Told()
+    deltas = await received(upstream, Wrong(make_renderer(WEB), outlet))
+    assert outlet.put_text == "".join(WORDS[1:])
+    assert text_of(deltas) == "It."
+    ended = deltas[-1]
+    assert isinstance(ended, TurnEnded)
+    assert ended.counts == {DIFFERENCE: 1}

@@ -1,4 +1,4 @@
-"""Turns of the assembled program, without its HTTP edge; the edge's contract is tested apart."""
+"""Turns of the assembled program without its HTTP edge, whose contract has its own tests."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from service.vocabulary.errors import (
     UpstreamRefusedError,
 )
 from service.vocabulary.events import AnswerText, Delta, Outcome, TurnEnded
-from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart
+from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart, Wishes
 from tests.scripted_upstream import (
     DONE,
     STALL,
@@ -286,7 +286,7 @@ async def test_anomalies_are_counted_by_kind_and_each_kind_is_logged_once(
         await deltas(app)
         await deltas(app)
         assert sample(app, "gateway_stream_anomalies_total", kind="type brand_new") == 4
-        assert [(each.kind, each.count) for each in app[keys.DRIFT].seen()] == [
+        assert [(each.kind, each.count) for each in app[keys.UNKNOWN_EVENTS].seen()] == [
             ("type brand_new", 4)
         ]
     assert caplog.text.count("something unexpected: type brand_new") == 1
@@ -324,3 +324,25 @@ async def test_a_hostile_name_of_a_model_makes_one_short_line(upstream, tmp_path
     (line,) = [one.getMessage() for one in caplog.records if "answered by" in one.getMessage()]
     assert len(line) < 300
     assert "\n" not in line
+
+
+async def test_an_account_that_may_not_say_how_much_to_think_is_asked_without(
+    upstream, tmp_path
+) -> None:
+    """Spec 6.6: once without after a 422, and without at once from then on."""
+    upstream.plays({"detail": "Invalid conversation body"}, head=Head(422))
+    upstream.plays(final("Hi"), DONE)
+    request = asked(wishes=Wishes(effort="high"))
+    async with program(upstream, tmp_path) as app:
+        assert text(await deltas(app, request)) == "Hi"
+        assert text(await deltas(app, request)) == "Hi"
+    efforts = [turn.body.get("thinking_effort") for turn in upstream.turns]
+    assert efforts == ["extended", None, None]
+
+
+async def test_another_422_is_the_callers(upstream, tmp_path) -> None:
+    upstream.plays({"detail": "Invalid conversation body"}, head=Head(422))
+    async with program(upstream, tmp_path) as app:
+        with pytest.raises(UpstreamRefusedError):
+            await deltas(app)
+        assert len(upstream.turns) == 1

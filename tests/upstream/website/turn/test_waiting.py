@@ -1,4 +1,4 @@
-"""Pauses between looks, and the clocks on which they are taken."""
+"""Pauses between polls, and the clocks that they use."""
 
 import asyncio
 

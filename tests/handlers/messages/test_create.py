@@ -1,0 +1,69 @@
+import pytest
+
+from service.vocabulary.errors import UpstreamRefusedError
+from service.vocabulary.events import AnswerText, Failure, FunctionCallStarted
+from tests.handlers.conftest import Serve
+from tests.handlers.scripted import BEARER, CUT, FACTS, Surroundings
+from tests.message_events import Read
+
+BODY = {
+    "model": "claude-sonnet-4-5",
+    "max_tokens": 100,
+    "messages": [{"role": "user", "content": "Hello"}],
+}
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_an_answer_has_the_name_that_was_asked_for(
+    serve: Serve, around: Surroundings, is_stream: bool
+) -> None:
+    client = await serve()
+    body = {**BODY, "stream": is_stream, "temperature": 0.5}
+    response = await client.post("/v1/messages", json=body, headers=BEARER)
+    message = Read(await response.read()).whole if is_stream else await response.json()
+    assert message["content"] == [{"type": "text", "text": "Hello world"}]
+    assert (message["model"], message["stop_reason"]) == ("claude-sonnet-4-5", "end_turn")
+    assert message["id"].startswith("msg_")
+    assert response.headers["x-ignored-fields"] == "temperature"
+    assert response.headers["request-id"] == response.headers["x-request-id"]
+    [(chat, credential)] = around.turns.requests
+    assert chat.model == "claude-sonnet-4-5"
+    assert credential.token == "fk-test"
+    if not is_stream:
+        assert response.headers["x-upstream-model"] == "gpt-4o-2024"
+        assert response.headers["x-usage-estimated"] == "true"
+
+
+async def test_a_cut_after_the_start_is_told_in_the_stream(
+    serve: Serve, around: Surroundings
+) -> None:
+    around.turns.script = [[FACTS, AnswerText("Half")], [FunctionCallStarted(0, "c", "f")], [CUT]]
+    response = await (await serve()).post(
+        "/v1/messages", json={**BODY, "stream": True}, headers=BEARER
+    )
+    told = Read(await response.read())
+    assert (response.status, told.text, told.kinds) == (200, "Half", ["text", "tool_use"])
+    assert told.error is not None
+    whole = await (await serve()).post("/v1/messages", json=BODY, headers=BEARER)
+    assert (whole.status, (await whole.json())["error"]["partial"]) == (502, "Half")
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_refusal_before_the_start_has_its_status(
+    serve: Serve, around: Surroundings, is_stream: bool
+) -> None:
+    failure = Failure(429, "Wait.", "rate_limit_error", "rate_limit_exceeded", None, 7)
+    around.turns.script = [UpstreamRefusedError(failure, 429)]
+    body = {**BODY, "stream": is_stream}
+    response = await (await serve()).post("/v1/messages", json=body, headers=BEARER)
+    assert (response.status, response.headers["Retry-After"]) == (429, "7")
+    assert (await response.json())["error"] == {"type": "rate_limit_error", "message": "Wait."}
+
+
+async def test_an_unmet_demand_costs_no_more_turns(serve: Serve, around: Surroundings) -> None:
+    """A8 23: the upstream was asked twice already, so the client is told not to ask again."""
+    tool = {"name": "f", "input_schema": {"type": "object"}}
+    body = {**BODY, "tools": [tool], "tool_choice": {"type": "any"}}
+    response = await (await serve()).post("/v1/messages", json=body, headers=BEARER)
+    assert (response.status, response.headers["x-should-retry"]) == (403, "false")
+    assert len(around.turns.requests) == 2

@@ -1,0 +1,68 @@
+"""Who rests until when, in one process and in another."""
+
+import pytest
+
+from service.upstream_errors.codex_refusals import CodexRefusedError
+from service.vocabulary.credentials import Caller
+from tests.scripted_codex import token_of
+from tests.upstream.codex.conftest import NOW
+from upstream.codex.account.names import AccountNames
+from upstream.codex.account.rests import MAX_REST_SECONDS, AccountRests, Scope
+
+ONE = Caller(token_of("acc-1", jti="one"), "acc-1", "one")
+TWO = Caller(token_of("acc-1", jti="two"), "acc-1", "two")
+OTHER = Caller(token_of("acc-2"), "acc-2", "other")
+TEXT, PICTURES = Scope.TEXT, Scope.PICTURES
+
+
+@pytest.fixture
+def now() -> list[float]:
+    return [NOW]
+
+
+@pytest.fixture
+def process(state, now):
+    return lambda: AccountRests(state, AccountNames(lambda _: True), lambda: now[0])
+
+
+async def test_an_account_rests_in_every_process_until_its_time(process, now):
+    here, there = process(), process()
+    await here.rest(ONE, TEXT, NOW + 90)
+    for rests in (here, there):
+        for caller in (ONE, TWO):
+            with pytest.raises(CodexRefusedError, match="2 minutes") as caught:
+                await rests.check(caller, TEXT)
+            failure = caught.value.failure()
+            assert (failure.status, failure.is_final) == (429, True)
+            assert failure.retry_after_seconds == 90
+        await rests.check(OTHER, TEXT)
+        await rests.check(ONE, PICTURES)
+    now[0] += 91
+    for rests in (here, there):
+        assert await rests.until(ONE, TEXT) is None
+
+
+@pytest.mark.parametrize("until", [None, NOW, NOW - 5, NOW + MAX_REST_SECONDS + 1])
+async def test_without_a_time_that_makes_sense_nothing_rests(process, until):
+    rests = process()
+    await rests.rest(ONE, TEXT, until)
+    await rests.check(ONE, TEXT)
+
+
+async def test_what_another_version_has_written_is_no_rest(process, state):
+    rests = process()
+    await rests.rest(ONE, TEXT, NOW + 90)
+    names = AccountNames(lambda _: True)
+    await state.set(f"codex-rest:text:{names.of(ONE)}", b"{}", 90)
+    assert await process().until(ONE, TEXT) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(20, "in a minute"), (600, "10 minutes"), (7200, "2 hours"), (400_000, "5 days")],
+)
+async def test_the_wait_is_told_in_words(process, seconds, told):
+    rests = process()
+    await rests.rest(ONE, PICTURES, NOW + seconds)
+    with pytest.raises(CodexRefusedError, match=f"pictures .*{told}"):
+        await rests.check(ONE, PICTURES)
