@@ -20,7 +20,7 @@ SETTINGS = """
 models: {{gpt-4o: gpt-4o}}
 server: {{host: 127.0.0.1, port: 0}}
 upstream: {{base_url: "{demo}", retries: 0}}
-tokens: {{oaifree_url: "{demo}/api/auth/refresh"}}
+tokens: {{oaifree_url: "{demo}/api/auth/refresh", codex_url: "{demo}/oauth/token"}}
 codex: {{base_url: "{demo}/backend-api/codex"}}
 stream: {{head_seconds: 0.2, keep_alive_seconds: 0.3, keep_alive_chunk_seconds: 0.3}}
 """
@@ -69,9 +69,16 @@ class Place:
         }
 
     def passed(
-        self, client: Client, folder: Path, key: str = ACCESS_TOKEN, model: str = "gpt-4o"
+        self,
+        client: Client,
+        folder: Path,
+        key: str = ACCESS_TOKEN,
+        model: str = "gpt-4o",
+        base: str = "/v1",
     ) -> set[tuple[str, str]]:
         """Run the programs of a client in a folder of theirs; return what passed.
+
+        Key, model and the path of the API are what a program is told.
 
         Raises:
             AssertionError: one of them failed, or tried to reach something beyond loopback.
@@ -81,7 +88,7 @@ class Place:
         (folder / "node_modules").symlink_to(NODE_BIN.parent)
         environ = {
             **self.environ(folder),
-            "OPENAI_BASE_URL": f"{self.address}/v1",
+            "OPENAI_BASE_URL": f"{self.address}{base}",
             "OPENAI_API_KEY": key,
             "MODEL": model,
         }
