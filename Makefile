@@ -17,10 +17,10 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(MIRROR)}" $(BIN)/uv
 INSTALL = $(UV) pip install --quiet --require-hashes --python
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test quick clients system-packages faults lint types fmt golden tables compatibility hostile bench soak fuzz check requirements audit sbom clean
+.PHONY: help install run test quick clients clients-web system-packages faults lint types fmt golden tables compatibility hostile bench soak fuzz check requirements audit sbom clean
 
 help:  ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 install: $(VENV)/.for-tests  ## make .venv with what running and testing need; nothing when up to date
 
@@ -132,6 +132,10 @@ NPM = PATH="$(CURDIR)/$(CLIENTS)/sdk2/bin:$$PATH" npm --prefix $(CLIENTS)/node
 CLIENT_STAMPS := $(addprefix $(VENV)/.for-clients-,node sdk2 sdk3 aider)
 clients: $(CLIENT_STAMPS)
 
+# Pages and bots that take much room: for changes of what is sent, not for each test.
+clients-web: install $(VENV)/.for-clients-astrbot $(VENV)/.for-clients-open-webui system-packages  ## look at answers in Open WebUI and AstrBot, which take 8 GB
+	$(BIN)/python -m pytest --timeout 600 tests/clients/web/check_*.py $(ARGS)
+
 $(VENV)/.for-clients-%: $(CLIENT_LISTS)/%.txt | $(VENV)/.for-uv
 	@echo "into $(CLIENTS)/$*: clients that the tests run" >&2
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(CLIENTS)/$*
@@ -143,7 +147,7 @@ $(VENV)/.for-clients-node: $(NODE_FILES) $(VENV)/.for-clients-sdk2
 	@mkdir -p $(CLIENTS)/node
 	@cp $(NODE_FILES) $(CLIENTS)/node
 	@$(NPM) ci --ignore-scripts --no-audit --no-fund --silent
-	@$(NPM) rebuild --silent opencode-ai
+	@$(NPM) rebuild opencode-ai > /dev/null
 	@touch $@
 
 system-packages:

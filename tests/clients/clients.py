@@ -147,3 +147,15 @@ CODING = (
     ),
 )
 CLIENTS = (*SDK2, *SDK3, *NODE, *CODING)
+# Those of `make clients-web`, which has Open WebUI in a browser, too.
+ASTRBOT = Client(
+    "astrbot",
+    "astrbot",
+    ("astrbot_client.py",),
+    ("whole", "stream", "reasoning", "tools", "cut"),
+    besides=("models",),
+)
+OPEN_WEBUI = Client(
+    "open-webui", "open-webui", (), ("stream", "reasoning", "tools", "cut"), besides=("pictures",)
+)
+WEB = (ASTRBOT, OPEN_WEBUI)

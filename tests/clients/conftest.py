@@ -20,7 +20,7 @@ SETTINGS = """
 models: {{gpt-4o: gpt-4o}}
 server: {{host: 127.0.0.1, port: 0}}
 upstream: {{base_url: "{demo}", retries: 0}}
-tokens: {{oaifree_url: "{demo}/api/auth/refresh"}}
+tokens: {{oaifree_url: "{demo}/api/auth/refresh", codex_url: "{demo}/oauth/token"}}
 codex: {{base_url: "{demo}/backend-api/codex"}}
 stream: {{head_seconds: 0.2, keep_alive_seconds: 0.3, keep_alive_chunk_seconds: 0.3}}
 """
@@ -51,18 +51,13 @@ class Place:
     def close(self) -> None:
         self._gateway.close()
 
-    def passed(
-        self, client: Client, folder: Path, key: str = ACCESS_TOKEN, model: str = "gpt-4o"
-    ) -> set[tuple[str, str]]:
-        """Run the programs of a client in a folder of theirs; return what passed.
+    @property
+    def address(self) -> str:
+        return self._gateway.address()
 
-        Raises:
-            AssertionError: one of them failed, or tried to reach something beyond loopback.
-        """
-        for path in (HERE / "node").glob("*.mjs"):
-            (folder / path.name).write_bytes(path.read_bytes())
-        (folder / "node_modules").symlink_to(NODE_BIN.parent)
-        environ = {
+    def environ(self, folder: Path) -> dict[str, str]:
+        """The surroundings of a program that keeps all that it keeps in a folder."""
+        return {
             **QUIET,
             "PATH": f"{NODE_BIN}:{INSTALLED / 'sdk2' / 'bin'}:/usr/bin:/bin",
             "HOME": str(folder),
@@ -71,7 +66,29 @@ class Place:
             "CODEX_HOME": str(folder / "codex"),
             "DSPY_CACHEDIR": str(folder / "dspy"),
             "LLM_USER_PATH": str(folder / "llm"),
-            "OPENAI_BASE_URL": f"{self._gateway.address()}/v1",
+        }
+
+    def passed(
+        self,
+        client: Client,
+        folder: Path,
+        key: str = ACCESS_TOKEN,
+        model: str = "gpt-4o",
+        base: str = "/v1",
+    ) -> set[tuple[str, str]]:
+        """Run the programs of a client in a folder of theirs; return what passed.
+
+        Key, model and the path of the API are what a program is told.
+
+        Raises:
+            AssertionError: one of them failed, or tried to reach something beyond loopback.
+        """
+        for path in (HERE / "node").glob("*.mjs"):
+            (folder / path.name).write_bytes(path.read_bytes())
+        (folder / "node_modules").symlink_to(NODE_BIN.parent)
+        environ = {
+            **self.environ(folder),
+            "OPENAI_BASE_URL": f"{self.address}{base}",
             "OPENAI_API_KEY": key,
             "MODEL": model,
         }

@@ -38,13 +38,18 @@ class Network(Struct, frozen=True):
     @property
     def strayed(self) -> int:
         """How often programs in it tried to reach something beyond loopback."""
-        if self.pid is None:
-            return 0
-        net = Path(f"/proc/{self.pid}/net")
-        names, counts = re.findall(r"^Ip: (.+)$", (net / "snmp").read_text(), re.MULTILINE)
-        ipv4 = dict(zip(names.split(), counts.split(), strict=True))
-        ipv6 = dict(line.split() for line in (net / "snmp6").read_text().splitlines())
-        return int(ipv4["OutNoRoutes"]) + int(ipv6.get("Ip6OutNoRoutes", 0))
+        ipv6 = dict(line.split() for line in self._table("snmp6").splitlines())
+        return self.strayed_by_ipv4 + int(ipv6.get("Ip6OutNoRoutes", 0))
+
+    @property
+    def strayed_by_ipv4(self) -> int:
+        """Likewise, with names that were looked up and without addresses of IPv6."""
+        rows = re.findall(r"^Ip: (.+)$", self._table("snmp"), re.MULTILINE)
+        return int(dict(zip(*map(str.split, rows), strict=True))["OutNoRoutes"]) if rows else 0
+
+    def _table(self, name: str) -> str:
+        """What the kernel counts in it; nothing where all others are counted as well."""
+        return "" if self.pid is None else Path(f"/proc/{self.pid}/net/{name}").read_text("ascii")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""How clients that cannot be installed here read a stream, by the rules of their own code.
+"""How clients that are not run with each test read a stream, by the rules of their own code.
 
 Each reader takes the bytes of an answer's body and returns what its program would show. They
 were written from what `openai-wire.md` found in those programs, and share no code with ours.

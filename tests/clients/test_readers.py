@@ -1,4 +1,4 @@
-"""Programs that cannot be installed here, by the rules that their own code reads answers by."""
+"""Programs that are not run with each test, by the rules that their own code reads answers by."""
 
 import json
 from io import BytesIO

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from handlers.openapi.endpoints import ENDPOINTS
-from tests.clients.clients import CLIENTS, Client
+from tests.clients.clients import CLIENTS, WEB, Client
 from tests.compatibility.case import Case
 from tests.compatibility.official import calls, shape
 from tests.compatibility.tables import TABLES, Table
@@ -36,7 +36,8 @@ PROGRAMS = """## Programs and libraries
 Each is installed as its users do it, unmodified, and run by `tests/clients` against the gateway with
 the demo upstream behind it, where nothing but loopback can be reached. All that a row says passes, in
 the version that is pinned; `cut` means that an answer which the upstream cut off is an error there,
-streamed and whole, and not a shorter answer.
+streamed and whole, and not a shorter answer. The last two are run by `make clients-web`, Open WebUI
+in a browser. The newest official SDK for Python is what `tests/test_sdk*.py` are written with.
 """
 
 
@@ -63,7 +64,7 @@ def written(answers: Mapping[str, str]) -> str:
         "| package | version | chat | responses | besides |",
         f"|{' --- |' * 5}",
     ]
-    parts += [_client(each) for each in CLIENTS]
+    parts += [_client(each) for each in (*CLIENTS, *WEB)]
     return "\n".join(parts) + "\n"
 
 

@@ -15,6 +15,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),  # root runs it
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
 WAIT_MS = 20_000  # for anything to appear: a loaded machine takes its time
@@ -28,15 +29,18 @@ expect.set_options(timeout=WAIT_MS)
 
 
 @asynccontextmanager
-async def running_chromium() -> AsyncIterator[Browser]:
-    """Start the browser with a fresh profile; skip when there is none."""
+async def running_chromium(wrapper: Path | None = None) -> AsyncIterator[Browser]:
+    """Start the browser with a fresh profile; skip when there is none.
+
+    A wrapper is a program that is started in its place, and starts it.
+    """
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip("chromium is not installed")
     environment = {**os.environ, "HOME": "/tmp"}  # noqa: S108 - only so that it finds one
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=path, args=OPTIONS, env=environment, timeout=60_000
+            executable_path=wrapper or path, args=OPTIONS, env=environment, timeout=60_000
         )
         yield browser
         await browser.close()
