@@ -60,7 +60,7 @@ def check_chat(chat: ChatRequest) -> None:
     assert all(chat.stop), "an empty stop"
     named = ", ".join(chat.ignored_fields)
     assert len(named) <= MAX_FIELDS_CHARS and named.isascii() and named.isprintable()
-    if tried(lambda: _loop().run_until_complete(checked(chat))) is not None:
+    if tried(lambda: _loop().run_until_complete(checked(chat, is_native=False))) is not None:
         told = instructed(chat)
         assert (told.demand is None) == (chat.demand is None)
         _check_turn(told)

@@ -62,7 +62,7 @@ async def test_the_matrix_sees_what_is_wrong(made: Bench) -> None:
 
 
 async def test_the_matrix_sees_what_leaks(made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.faults.matrix.QUIET_SECONDS", 0.2)
+    monkeypatch.setattr("tests.faults.matrix.QUIET_SECONDS", 2.0)
     sockets: list[socket.socket] = []
     good = FaultyUpstream._good
 

@@ -147,6 +147,8 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
     for status in _errors_of(endpoint):
         name = f"{endpoint.error.__name__}{status}"
         responses[str(status)] = {"$ref": f"#/components/responses/{name}"}
+        if endpoint.other_error is not None:
+            responses[str(status)] = _either_error(endpoint.error, endpoint.other_error, status)
     return responses
 
 
@@ -201,6 +203,13 @@ def _errors_of(endpoint: Endpoint) -> list[int]:
     key = _BAD_KEY if endpoint.needs_key is not False else ()
     body = (HTTPStatus.REQUEST_TIMEOUT,) if endpoint.request else ()
     return sorted({int(one) for one in (*endpoint.errors, *admitted, *key, *body)})
+
+
+def _either_error(one: type[Struct], other: type[Struct], status: int) -> dict[str, Any]:
+    """Return the response for a failed request that is told in one of two dialects."""
+    failure = _error(one.__name__, status)
+    schemas = [reference(error.__name__) for error in (one, other)]
+    return failure | {"content": {_JSON: {"schema": {"anyOf": schemas}}}}
 
 
 def _failures(endpoints: Sequence[Endpoint]) -> dict[str, Any]:

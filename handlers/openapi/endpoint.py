@@ -44,7 +44,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     `handler` answers it. `request` names a component, or a form of `forms.py`, beside which
     `json_request` may name a component. `answer` is the record of its JSON, or several; `media` are
     the other types that it may answer with, `events` the record of a streamed event. `errors` are
-    the statuses of failures, `error` their record; `needs_key` None means that a key is optional
+    the statuses of failures, `error` their record and `other_error` that of another dialect; `needs_key` None means that a key is optional
     and extends the answer.
     """
 
@@ -64,6 +64,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[int, ...] = ()
     error: type[Struct] = Error
+    other_error: type[Struct] | None = None
     needs_key: bool | None = True
 
     @property

@@ -269,6 +269,7 @@ ENDPOINTS = (
         answer=(listed.ModelList, messages.ClaudeModelList),
         parameters=(LISTED_FOR, *CLAUDE_PAGE),
         errors=(400,),
+        other_error=messages.MessageError,
         needs_key=None,
     ),
     Endpoint(
@@ -281,6 +282,7 @@ ENDPOINTS = (
         answer=(listed.Model, messages.ClaudeModel),
         parameters=(path_id("The name.", may_have_slashes=True), LISTED_FOR, CLAUDE_VERSION),
         errors=(404,),
+        other_error=messages.MessageError,
         needs_key=None,
     ),
     Endpoint(
