@@ -29,6 +29,8 @@ class Contestant:
 
     def plays(self, load: Load) -> bool:
         """Tell whether the program can read this load: some read one generation only."""
+        if load.play.generation == CODEX:
+            return self.name == GATEWAY
         return not self.target.generation or (load.is_stream and load.play.generation == "v1")
 
     def cpu_seconds(self) -> float:

@@ -41,7 +41,7 @@ def test_the_stages_are_measured_one_by_one() -> None:
 @pytest.mark.whole
 def test_what_is_dear_is_played_before_a_gateway_that_others_use() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "bench.liars", "--scenes", "fence", "refused", "uploads"],
+        [sys.executable, "-m", "bench.hostile", "--scenes", "fence", "refused", "uploads"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -153,7 +153,7 @@ class CodexAnswer:
                     yield from self._item_event(place, event)
 
     def _item_event(self, place: int, event: Event) -> Iterator[Delta]:
-        item = event.item if event.item is not None else {}
+        item = (event.item or {}) if event.type in (_ADDED, _DONE) else {}
         output = self._items.get(place)
         if output is None:
             output = self._made(str(item.get("type") or _KINDS.get(event.type) or ""))

@@ -348,13 +348,13 @@ class Picture:
             yield PictureStarted(self._number)
 
     def feed(self, event: Event) -> Iterator[Delta]:
-        """Yield its state."""
+        """Yield its state, where the event tells of one."""
         step = step_of(event.type)
-        if step != _PREVIEW:
-            yield PictureStep(self._number, step)
-        elif event.partial_image_b64:
+        if step == _PREVIEW and event.partial_image_b64:
             index = event.partial_image_index or 0
             yield PicturePreview(self._number, index, event.partial_image_b64)
+        elif step != _PREVIEW and step in STEPS:
+            yield PictureStep(self._number, step)
 
     def finish(self, item: JsonObject | None) -> Iterator[Delta]:
         """Yield the picture, or its failure."""
@@ -386,8 +386,9 @@ class ToolItem:
             yield ToolItemStarted(self._number, self._item)
 
     def feed(self, event: Event) -> Iterator[Delta]:
-        """Yield its state."""
-        yield ToolItemStep(self._number, step_of(event.type))
+        """Yield its state, where the event tells of one."""
+        if (step := step_of(event.type)) in STEPS:
+            yield ToolItemStep(self._number, step)
 
     def finish(self, item: JsonObject | None) -> Iterator[Delta]:
         """Yield the complete item."""

@@ -89,6 +89,16 @@ def test_a_body_of_words_is_an_error_body_and_a_page_is_not_quoted():
     assert SECRET not in read([f"bad token {SECRET}\n".encode()])["failure"].message
 
 
+def test_a_delta_of_text_is_no_step_of_a_tool_and_names_no_kind_of_item():
+    """Both were found by fuzzing: a run of deltas meant something else than its events."""
+    text = {"type": "response.output_text.delta", "item_id": "x", "output_index": 0, "delta": "a"}
+    tool = {"type": "response.output_item.added", "output_index": 0, "item": {"id": "x"}}
+    found = read([body([tool, text, text])])
+    assert found["items"] == [{"tool": {}, "steps": []}]
+    found = read([body([{**text, "item": {"type": "reasoning"}}])])
+    assert found["items"] == [{"message": "a"}]
+
+
 def test_names_that_were_shortened_are_mapped_back():
     transcript = TRANSCRIPTS["tool"]["events"]
     found = meaning(deltas([body(transcript)], names={"get_time": "get_the_time_of_a_long_name"}))
