@@ -52,7 +52,11 @@ def run(loaded: LoadedConfig, program: Program | None = None) -> int:
     with setup_logging(loaded.config.log) as log:
         for note in loaded.notes:
             _logger.info("%s", note)
-        status = _run(loaded, program)
+        try:
+            status = _run(loaded, program)
+        except Exception:  # else Python writes it to standard error, which may never be read
+            _logger.exception("the gateway ends by a fault")
+            status = 1
     if log.is_stuck:
         os._exit(status)  # the reader of our output is stuck, and must not keep this process alive
     return status
@@ -199,12 +203,13 @@ async def _serve_here(
 
 def _announcement(config: Config, listening: socket.socket) -> Callable[[], None]:
     """Return a function that logs the gateway's address, and with the demo what to try."""
-    base = _base(listening)
+    # Asked now: workers take the socket over before it is announced.
+    base, api = _base(listening), _api(config.server, listening)
 
     def announce() -> None:
         _logger.info("listening on %s (host %s)", base, config.server.host)
         if wants_demo(config):
-            sys.stdout.write(demo_help(base, _api(config.server, listening)))
+            sys.stdout.write(demo_help(base, api))
             sys.stdout.flush()
 
     return announce

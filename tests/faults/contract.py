@@ -37,7 +37,7 @@ def check(endpoint: Endpoint, ending: Ending, got: Got) -> Found:
     """Return what is wrong with an answer."""
     found = Found(list(got.problems))
     if endpoint.name == "messages":
-        ending = for_messages(ending)
+        ending = for_messages(ending, got.text)
     is_in_band = endpoint.is_streamed and (
         ending.code is None or bool(ending.text) or ending.is_late
     )
@@ -76,10 +76,12 @@ _MESSAGE_TYPES = {
 _OVERFLOW, _NO_MODEL, _OVERLOAD = "context_length_exceeded", "model_not_found", "server_overloaded"
 
 
-def for_messages(ending: Ending) -> Ending:
+def for_messages(ending: Ending, told: str) -> Ending:
     """Return how a message ends, by how its turn does: only what was found here is a 400."""
-    if ending.code == "content_policy_violation":  # A9.8: an answer
-        return replace(ending, status=200, code=None, finish="content_filter")
+    if ending.code == "content_policy_violation":  # A9.8: an answer, in the upstream's words
+        words = told if ending.words and ending.words in told else ""
+        text = ending.text or words
+        return replace(ending, status=200, code=None, finish="content_filter", text=text)
     if ending.outcome == "filtered" and not ending.text:
         return replace(ending, text=BLOCKED)  # an answer has something to see
     if ending.code == _OVERFLOW:

@@ -6,6 +6,7 @@ and a timer of c-ares: a name that is never answered delays its own request only
 """
 
 import asyncio
+import re
 import socket
 from ipaddress import ip_address
 from types import TracebackType
@@ -15,6 +16,7 @@ import aiodns
 
 from upstream.http.addresses import Address
 
+_NAME = re.compile(r"[^\x00-\x20\x7f]{1,254}")
 MAX_AT_ONCE = 1000  # a thousand unanswered look-ups take about two megabytes
 TRIES = 2  # within the limit
 
@@ -64,6 +66,8 @@ class HostNames:
         """
         if number := _number(host, port):
             return number
+        if not _NAME.fullmatch(host):
+            raise UnresolvedError
         if self._resolver is None:  # it belongs to a running loop
             self._resolver = aiodns.DNSResolver(**self._settings)
         try:

@@ -36,11 +36,12 @@ async def test_a_name_has_the_addresses_that_the_server_says():
 
 
 async def test_a_name_that_is_never_answered_delays_no_other():
+    # A datagram that found no room at a busy server is sent again soon.
     known = name_server(here_test="203.0.113.7")
-    async with known as server, HostNames(60, **server.settings) as names:
-        asked = [names.addresses(f"silent-{number}.test", 80) for number in range(200)]
+    async with known as server, HostNames(60, **server.settings, timeout=0.5, tries=20) as names:
+        asked = [names.addresses(f"silent-{number}.test", 80) for number in range(50)]
         silent = [asyncio.ensure_future(each) for each in asked]
-        await until(lambda: len(set(server.asked)) == 200, 20)
+        await until(lambda: len(set(server.asked)) == 50, 20)
         assert await names.addresses("here.test", 80)
         assert not any(one.done() for one in silent)
         for one in silent:
@@ -57,8 +58,12 @@ async def test_a_name_that_is_never_answered_ends_in_time():
 
 async def test_look_ups_are_bounded(monkeypatch):
     monkeypatch.setattr(module, "MAX_AT_ONCE", 3)
-    async with name_server() as server, HostNames(0.2, **server.settings) as names:
+    known = name_server()
+    async with known as server, HostNames(60, **server.settings, timeout=0.1, tries=50) as names:
         asked = [names.addresses(f"silent-{number}.test", 80) for number in range(20)]
-        ends = await asyncio.gather(*asked, return_exceptions=True)
-        assert {type(end) for end in ends} == {UnansweredError}
-        assert len(set(server.asked)) <= 3
+        waiting = [asyncio.ensure_future(each) for each in asked]
+        await until(lambda: len(server.asked) > 20, 20)  # each of them again and again
+        assert len(set(server.asked)) == 3
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
