@@ -164,6 +164,21 @@ async def test_tools_of_namespaces_and_custom_ones_are_called_by_their_own_names
     assert "Patched." in ended.output_text
 
 
+@BOTH
+async def test_tools_are_searched_for_by_the_caller_and_then_called(
+    client: AsyncOpenAI, ask: Any
+) -> None:
+    search: Any = {"type": "tool_search", "execution": "client", "parameters": {"type": "object"}}
+    asked = {"role": "user", "content": "Search the tools, and list the folder"}
+    reply = await ask(client, input=[asked], tools=[search])
+    [call] = reply.output
+    assert (call.type, call.execution, call.status) == ("tool_search_call", "client", "completed")
+    found = {"type": "tool_search_output", "call_id": call.call_id, "tools": [FILES]}
+    then = await ask(client, input=[asked, call.to_dict(), found], tools=[search])
+    [listing] = then.output
+    assert (listing.namespace, listing.name) == ("mcp__files", "list_folder")
+
+
 async def test_calls_are_told_in_their_own_events(gateway: Gateway) -> None:
     async with gateway.session.post(
         f"{gateway.url}/v1/responses",

@@ -44,6 +44,8 @@ from handlers.responses.items import (
     InputCall,
     InputCallOutput,
     InputCustomCall,
+    InputFound,
+    InputSearch,
 )
 from handlers.responses.tools import ADDITIONAL_TOOLS
 from service.orders.images import MAX_PICTURES, MAX_PREVIEWS
@@ -180,6 +182,8 @@ _ITEMS = [
     _item("function_call_output", InputCallOutput),
     _item("custom_tool_call", InputCustomCall),
     _item("custom_tool_call_output", InputCallOutput),
+    _item("tool_search_call", InputSearch),
+    _item("tool_search_output", InputFound),
     {
         "properties": {
             "type": {"const": ADDITIONAL_TOOLS},

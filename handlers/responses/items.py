@@ -13,7 +13,7 @@ from handlers.reading.chat_messages import (
     sent_file,
 )
 from handlers.reading.json_body import converted, quoted, refusal
-from handlers.responses.tools import ADDITIONAL_TOOLS
+from handlers.responses.tools import ADDITIONAL_TOOLS, FOUND_TOOLS
 from service.vocabulary.requests import (
     CallPart,
     ChatMessage,
@@ -41,7 +41,7 @@ BY_MODEL = DROPPED | {"reasoning", "image_generation_call", "compaction"}
 REFERENCE = "item_reference"
 SENT = (
     *("message", "function_call", "function_call_output", "custom_tool_call"),
-    *("custom_tool_call_output", ADDITIONAL_TOOLS, REFERENCE),
+    *("custom_tool_call_output", "tool_search_call", FOUND_TOOLS, ADDITIONAL_TOOLS, REFERENCE),
 )
 RESULT_ROLES = ("tool", "function")  # of chat completions; here a result is an item
 PARTS = ("input_text", "input_image", "input_file", "output_text")
@@ -94,6 +94,20 @@ class InputCustomCall(Struct, frozen=True):
     namespace: str | None = None
 
 
+class InputSearch(Struct, frozen=True):
+    """A search for tools that the model made; without a call id it ran where the model does."""
+
+    arguments: dict[str, Any]
+    call_id: str | None = None
+
+
+class InputFound(Struct, frozen=True):
+    """The tools that a search found; they can be called from then on."""
+
+    tools: list[dict[str, Any]]
+    call_id: str | None = None
+
+
 class InputCallOutput(Struct, frozen=True):
     """The result of a call."""
 
@@ -116,7 +130,7 @@ def input_messages(items: list[dict[str, Any]], path: str) -> tuple[ChatMessage,
 
 
 # One branch for each kind of item: a table.
-def _read(item: dict[str, Any], path: str) -> ChatMessage | None:  # noqa: PLR0911 - see above
+def _read(item: dict[str, Any], path: str) -> ChatMessage | None:  # noqa: C901, PLR0911 - see above
     """Return the message for an item, None for one that the answer's text already tells of."""
     match item.get("type", "message"):
         case "message":
@@ -130,14 +144,25 @@ def _read(item: dict[str, Any], path: str) -> ChatMessage | None:  # noqa: PLR09
         case "image_generation_call":
             return _drawn(item, path)
         case "compaction" | "additional_tools":
-            whole = {name: value for name, value in item.items() if name not in ("id", "status")}
-            return ChatMessage("assistant", (ItemPart(whole),))
+            return ChatMessage("assistant", (_whole(item),))
+        case "tool_search_call" | "tool_search_output":
+            return _searched(item, path)
         case str(kind) if kind in DROPPED:
             return None
         case kind:
             choices = ", ".join(f"'{name}'" for name in SENT)
             problem = f"{quoted(str(kind))} is no kind of item that can be sent; use {choices}"
             raise refusal(f"{path}.type", problem)
+
+
+def _searched(item: dict[str, Any], path: str) -> ChatMessage:
+    is_result = item["type"] == FOUND_TOOLS
+    converted(item, InputFound if is_result else InputSearch, path)
+    return ChatMessage("tool" if is_result else "assistant", (_whole(item),))
+
+
+def _whole(item: dict[str, Any]) -> ItemPart:
+    return ItemPart({name: value for name, value in item.items() if name not in ("id", "status")})
 
 
 def _call(item: dict[str, Any], path: str) -> CallPart:

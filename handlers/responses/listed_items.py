@@ -9,6 +9,8 @@ _PREFIXES = {
     "function_call_output": "fco",
     "custom_tool_call": "ctc",
     "custom_tool_call_output": "ctco",
+    "tool_search_call": "tsc",
+    "tool_search_output": "tso",
 }
 # Keys that callers may leave out of a part, by its kind.
 _OF_PARTS: dict[str, dict[str, Any]] = {

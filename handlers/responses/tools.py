@@ -1,4 +1,4 @@
-"""Reads `tools` of a response, and those of its `additional_tools` items, into functions (spec 18).
+"""Reads `tools` of a response, and those of items of its input, into functions (spec 18).
 
 Functions stand by themselves or in a namespace, and a custom tool takes one text in a grammar of
 its own. Upstreams that know neither get plain functions: namespace and name joined by two
@@ -6,6 +6,10 @@ underscores, and a custom tool as a function of one argument with its grammar de
 
     {"type": "namespace", "name": "mcp", "tools": [{"type": "function", "name": "list"}]}  mcp__list
     {"type": "custom", "name": "apply_patch"}                  apply_patch, {"input": "*** Begin …"}
+
+A search for tools that the caller runs is a function as well; what it found are functions from then on:
+
+    {"type": "tool_search", "execution": "client", "parameters": …}        tool_search
 
 The model's own tools are accepted; it decides itself when to use them.
 """
@@ -18,9 +22,10 @@ from msgspec import Struct, structs
 from handlers.reading.demand_fields import NAME, function
 from handlers.reading.json_body import converted, quoted, refusal
 from service.demands.instructions import joined_name
-from service.vocabulary.requests import CUSTOM_INPUT, Function
+from service.vocabulary.requests import CUSTOM_INPUT, TOOL_SEARCH, Function
 
 ADDITIONAL_TOOLS = "additional_tools"
+FOUND_TOOLS = "tool_search_output"
 _BUILT_IN = ("web_search", "code_interpreter", "image_generation")  # and their dated names
 _INPUT_SCHEMA = {
     "type": "object",
@@ -49,6 +54,11 @@ class _CustomTool(Struct, frozen=True):
     format: _Grammar | None = None
 
 
+class _ToolSearch(Struct, frozen=True):
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
 class _Namespace(Struct, frozen=True):
     name: str
     tools: list[dict[str, Any]]
@@ -65,7 +75,7 @@ def all_tools(
     """
     found = [(f"tools[{at}]", tool) for at, tool in enumerate(tools or ())]
     for at, item in enumerate(items):
-        if item.get("type") == ADDITIONAL_TOOLS:
+        if item.get("type") in (ADDITIONAL_TOOLS, FOUND_TOOLS):
             path = f"input[{at}].tools"
             added = converted(item.get("tools"), list[dict[str, Any]], path)
             found += [(f"{path}[{index}]", tool) for index, tool in enumerate(added)]
@@ -77,6 +87,8 @@ def functions_of(
 ) -> list[Function]:
     """Return the functions among the tools, without the model's own tools.
 
+    One that the input adds again, since it was found again, is the one that is known.
+
     Args:
         tools: each with its path.
         is_limited: whether those that the website has not are refused.
@@ -84,7 +96,14 @@ def functions_of(
     Raises:
         RequestError: a tool is wrong, or not supported.
     """
-    return [made for path, tool in tools for made in _functions(tool, path, is_limited=is_limited)]
+    functions: list[Function] = []
+    names: set[str] = set()
+    for path, tool in tools:
+        for made in _functions(tool, path, is_limited=is_limited):
+            if made.name not in names or not path.startswith("input["):
+                functions.append(made)
+            names.add(made.name)
+    return functions
 
 
 def echoed_tool(tool: dict[str, Any]) -> dict[str, Any]:
@@ -105,6 +124,10 @@ def _functions(tool: dict[str, Any], path: str, *, is_limited: bool) -> Iterator
             yield _function(tool, path)
         case "namespace":
             yield from _of_namespace(converted(tool, _Namespace, path), path)
+        case "tool_search" if is_limited and tool.get("execution") == "client":
+            search = converted(tool, _ToolSearch, path)
+            made = function(TOOL_SEARCH, search.parameters, search.description, path)
+            yield structs.replace(made, is_search=True)
         case str(kind):
             if is_limited and not is_built_in(kind):
                 kinds = ("function", "custom", "namespace", *_BUILT_IN)

@@ -90,6 +90,16 @@ class CustomToolCall(Struct, frozen=True, tag_field="type", tag="custom_tool_cal
     namespace: str | UnsetType = UNSET
 
 
+class ToolSearchCall(Struct, frozen=True, tag_field="type", tag="tool_search_call"):
+    """A search for tools that the caller is to run; `arguments` are those of its own schema."""
+
+    id: str
+    status: ItemStatus
+    call_id: str
+    arguments: dict[str, Any]
+    execution: Literal["client"] = "client"
+
+
 class ImageGenerationCall(Struct, frozen=True, tag_field="type", tag="image_generation_call"):
     """A picture; `result` is its content in base64, null while or where there is none."""
 
@@ -117,6 +127,7 @@ OutputItem = (
     | Reasoning
     | ResponseFunctionCall
     | CustomToolCall
+    | ToolSearchCall
     | ImageGenerationCall
     | WebSearchCall
 )

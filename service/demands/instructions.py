@@ -15,6 +15,7 @@ from msgspec import structs
 from service.stages.function_calls.call_block import END_TAG, TAG
 from service.vocabulary.requests import (
     CUSTOM_INPUT,
+    TOOL_SEARCH,
     CallPart,
     ChatMessage,
     ChatRequest,
@@ -104,8 +105,25 @@ def _told(part: Part, names: dict[str, str]) -> Iterator[TextPart | FilePart]:
         case ResultPart(call_id, content, _, name):
             yield TextPart(result_text(call_id, names.get(call_id) or name, part.text))
             yield from (each for each in content if isinstance(each, FilePart))
+        case ItemPart({"type": "tool_search_call", "call_id": str(call_id), **item}):
+            yield TextPart(call_text(call_id, TOOL_SEARCH, json.dumps(item.get("arguments"))))
+        case ItemPart({"type": "tool_search_output", "call_id": str(call_id), **item}):
+            found = ", ".join(_found(item.get("tools"))) or "nothing"
+            yield TextPart(result_text(call_id, TOOL_SEARCH, f"You can now call: {found}"))
         case SealedPart() | DrawnPart() | ItemPart():
             return  # it had no part that can be put into words
+
+
+def _found(tools: Any) -> Iterator[str]:
+    """The names by which the model calls the tools that a search found."""
+    for tool in tools if isinstance(tools, list) else ():
+        match tool:
+            case {"type": "namespace", "name": str(namespace), "tools": [*inner]}:
+                yield from (joined_name(name, namespace) for name in _found(inner))
+            case {"name": str(name)}:
+                yield name
+            case _:
+                continue
 
 
 def joined_name(name: str, namespace: str | None) -> str:

@@ -152,6 +152,8 @@ class Profile(StrEnum):
 
 
 CUSTOM_INPUT = "input"  # the only argument of a custom tool
+TOOL_SEARCH = "tool_search"
+"""The name and kind of the tool by which a model finds tools that it was not told of."""
 
 
 class Function(Struct, frozen=True):
@@ -159,7 +161,8 @@ class Function(Struct, frozen=True):
 
     `name` is what the model calls it by, `path` where that schema stands in the request, for
     errors. One of a namespace has its own name and the namespace beside it. A custom tool takes
-    one text, which the model writes as the argument `CUSTOM_INPUT`. `is_strict` asks for arguments
+    one text, which the model writes as the argument `CUSTOM_INPUT`. `is_search` tells the one that
+    finds more of them, and is called by an item of its own. `is_strict` asks for arguments
     that fit the schema without fail.
     """
 
@@ -170,6 +173,7 @@ class Function(Struct, frozen=True):
     namespace: str = ""
     own_name: str = ""
     is_custom: bool = False
+    is_search: bool = False
     is_strict: bool = False
 
 

@@ -136,7 +136,7 @@ CODING = (
         "@openai/codex",
         "node",
         ("codex_client.py",),
-        responses=("stream", "tools", "WebSocket first", "JSON", "cut"),
+        responses=("stream", "tools", "tool search", "WebSocket first", "JSON", "cut"),
     ),
     Client(
         "opencode-ai",

@@ -17,7 +17,7 @@ from tests.service.program.gateway_process import GatewayProcess
 
 SECONDS = 240  # for the slowest on a machine that is busy
 SETTINGS = """
-models: {{gpt-4o: gpt-4o}}
+models: {{gpt-4o: gpt-4o, gpt-5.5: gpt-4o}}
 server: {{host: 127.0.0.1, port: 0}}
 upstream: {{base_url: "{demo}", retries: 0}}
 tokens: {{oaifree_url: "{demo}/api/auth/refresh", codex_url: "{demo}/oauth/token"}}

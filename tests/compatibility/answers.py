@@ -23,6 +23,9 @@ CUSTOM_CALL = {
     "input": "*** Begin",
 }
 CUSTOM_OUTPUT = {"type": "custom_tool_call_output", "call_id": "call_1", "output": "ahoy 5"}
+SEARCH: dict[str, Any] = {"type": "tool_search", "execution": "client"}
+SEARCH_CALL = {"type": "tool_search_call", "call_id": "call_1", "arguments": {"query": "ahoy 5"}}
+FOUND = {"type": "tool_search_output", "call_id": "call_1", "tools": [NAMESPACE]}
 HELLO = {"role": "user", "content": "Hello"}
 # What a model did by itself, as history: it is told in the text of its answer.
 HISTORY = (
@@ -30,8 +33,13 @@ HISTORY = (
     *("image_generation_call", "code_interpreter_call", "mcp_list_tools", "mcp_call"),
 )
 UNKNOWN_ITEMS = (
-    *("computer_call_output", "tool_search_call", "tool_search_output"),
-    *("configuration_update", "local_shell_call", "local_shell_call_output", "shell_call"),
+    *(
+        "computer_call_output",
+        "configuration_update",
+        "local_shell_call",
+        "local_shell_call_output",
+        "shell_call",
+    ),
     *("shell_call_output", "apply_patch_call", "apply_patch_call_output", "mcp_approval_request"),
     *("mcp_approval_response", "compaction_trigger", "program", "program_output"),
 )
@@ -39,7 +47,7 @@ OWN_TOOLS = ("web_search", "web_search_2025_08_26", "web_search_preview")
 OWN_TOOLS += ("web_search_preview_2025_03_11", "code_interpreter", "image_generation")
 UNKNOWN_TOOLS = (
     *("file_search", "computer", "computer_use_preview", "mcp", "programmatic_tool_calling"),
-    *("local_shell", "shell", "tool_search", "apply_patch"),
+    *("local_shell", "shell", "apply_patch"),
 )
 
 
@@ -173,6 +181,18 @@ RESPONSE_CASES: list[Case] = [
         lambda seen: "ahoy 5" in seen.words,
     ),
     kind(
+        "input[].type: tool_search_call",
+        Verdict.HONOURED,
+        {"input": [HELLO, SEARCH_CALL, FOUND]},
+        lambda seen: "ahoy 5" in seen.words,
+    ),
+    kind(
+        "input[].type: tool_search_output",
+        Verdict.HONOURED,
+        {"input": [HELLO, SEARCH_CALL, FOUND]},
+        lambda seen: "files__add" in seen.words,
+    ),
+    kind(
         "input[].type: additional_tools",
         Verdict.HONOURED,
         {
@@ -226,6 +246,12 @@ RESPONSE_CASES: list[Case] = [
         Verdict.HONOURED,
         {"input": "apply a patch", "tools": [CUSTOM]},
         lambda seen: seen.answer.json["output"][0]["type"] == "custom_tool_call",
+    ),
+    kind(
+        "tools[].type: tool_search",
+        Verdict.HONOURED,
+        {"input": "search the tools", "tools": [SEARCH]},
+        lambda seen: seen.answer.json["output"][0]["type"] == "tool_search_call",
     ),
     kind(
         "tools[].type: namespace",

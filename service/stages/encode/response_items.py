@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, Struct
 from typing_extensions import override  # typing has it from 3.12 on
 
@@ -39,6 +40,7 @@ from service.answers.responses import (
     ResponseAnnotation,
     ResponseFunctionCall,
     SummaryText,
+    ToolSearchCall,
 )
 from service.vocabulary.requests import Function
 from service.vocabulary.text import Pieces
@@ -329,3 +331,30 @@ class CustomCallItem(CallItem):
     @override
     def delta(self, text: str) -> CustomInputDelta:
         return CustomInputDelta(item_id=self.id, output_index=self.index, delta=text)
+
+
+class ToolSearchItem(CallItem):
+    """A search for tools; its arguments stand in the item as an object, and no event has pieces."""
+
+    @override
+    def record(self) -> ToolSearchCall:
+        arguments = self._arguments if self.status == "completed" else {}
+        return ToolSearchCall(self.id, self.status, self._call_id, arguments)
+
+    @property
+    def _arguments(self) -> dict[str, Any]:
+        value = msgspec.json.decode(self.text or "{}")
+        return value if isinstance(value, dict) else {}
+
+    @override
+    def grow(self, text: str) -> Events:
+        self._texts.add(text)
+        return []
+
+    @override
+    def still(self) -> None:
+        return None
+
+    @override
+    def closed(self) -> Events:
+        return [self.done()]

@@ -17,6 +17,7 @@ from service.stages.encode.response_items import (
     Item,
     MessageItem,
     ReasoningItem,
+    ToolSearchItem,
 )
 from service.stages.encode.tool_items import PictureItem, ToolItem
 from service.vocabulary.events import (
@@ -219,6 +220,8 @@ class OutputItems:
             function = Function(
                 *(started.name, ""), namespace=started.namespace, is_custom=started.is_custom
             )
+        if function.is_search:
+            return ToolSearchItem(*self._next("tsc"), started.call_id, function)
         if function.is_custom:
             return CustomCallItem(*self._next("ctc"), started.call_id, function)
         return CallItem(*self._next("fc"), started.call_id, function)

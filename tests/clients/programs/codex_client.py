@@ -42,6 +42,7 @@ args = ["{SERVER}"]
 required = true
 startup_timeout_sec = 60
 """
+KNOWN = "gpt-5.5"
 SCHEMA = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
@@ -61,6 +62,7 @@ def run(question: str, *options: str) -> tuple[int, list[dict]]:
         env={**os.environ, "CODEX_API_KEY": KEY},
         text=True,
         check=False,
+        timeout=60,
     )
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -82,6 +84,13 @@ def tools() -> None:
     call = did["mcp_tool_call"]
     assert (call["server"], call["tool"]) == ("weather", "get_weather")
     assert call["arguments"] == {"city": "Paris"}
+    assert REPORT in did["agent_message"]["text"]
+
+
+def tools_that_it_finds() -> None:
+    """A model that it knows is told of tools only when it searches for them."""
+    did = items("search the tools for the Weather", "-m", KNOWN)  # the demo searches for capitals
+    assert did["mcp_tool_call"]["tool"] == "get_weather"
     assert REPORT in did["agent_message"]["text"]
 
 
@@ -112,6 +121,7 @@ if __name__ == "__main__":
         {
             "responses: stream": stream,
             "responses: tools": tools,
+            "responses: tool search": tools_that_it_finds,
             "responses: WebSocket first": by_web_socket_first,
             "responses: JSON": structured,
             "responses: cut": cut,

@@ -48,6 +48,20 @@ def test_the_tools_of_a_namespace_are_joined_with_its_name() -> None:
     assert "Other agents" not in patch.description
 
 
+def test_a_search_that_the_caller_runs_is_a_function_and_what_it_finds_twice_is_one() -> None:
+    search = {"type": "tool_search", "execution": "client", "parameters": SCHEMA}
+    found = {"type": "tool_search_output", "call_id": "c", "tools": [AGENTS]}
+    tools = all_tools([search], [found, {**found, "tools": [AGENTS, WEATHER]}])
+    made = functions_of(tools, is_limited=True)
+    names = ["tool_search", "agents__spawn", "agents__apply_patch", "get_weather"]
+    assert [function.name for function in made] == names
+    assert [function.is_search for function in made] == [True, False, False, False]
+    assert functions(search, is_limited=False) == []  # the back end has its own
+    with pytest.raises(RequestError) as caught:
+        functions({"type": "tool_search"})
+    assert caught.value.param == "tools[0].type"
+
+
 def test_tools_of_the_input_are_tools_as_well() -> None:
     items = [{"type": "message"}, {"type": "additional_tools", "tools": [PATCH, WEATHER]}]
     assert all_tools([WEATHER], items) == [

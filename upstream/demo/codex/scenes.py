@@ -16,6 +16,7 @@ from upstream.demo.codex.stream import Item, Manner
 from upstream.demo.codex.talk import Talk, Tool
 from upstream.demo.ground.pictures import draw, size_of
 from upstream.demo.ground.samples import Sampler
+from upstream.demo.ground.sums import computed
 from upstream.demo.ground.words import EXCERPT_CHARS, about_talk, meant, quoted
 
 Data = dict[str, Any]
@@ -80,7 +81,9 @@ def say(talk: Talk) -> list[Item]:
         value = Sampler(talk.schema, talk.text).value()
         return [message(json.dumps(value, ensure_ascii=False))]
     head = talk.words("Demo answer: ", "演示回答：")
-    return [message(head + (_about_results(talk) if talk.results else _about_talk(talk)))]
+    if talk.results:
+        return [message(head + _about_results(talk))]
+    return [message(head + (computed(talk.text) or _about_talk(talk)))]
 
 
 def say_cited(talk: Talk) -> list[Item]:

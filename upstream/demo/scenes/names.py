@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from upstream.demo.ground.pictures import size_of
+from upstream.demo.ground.sums import computed
 from upstream.demo.scenes import drawing, obedience, plain
 from upstream.demo.scenes.questions import Attachment
 from upstream.demo.scenes.scene import Scene
@@ -60,7 +61,7 @@ def text_to_repeat(scene: Scene) -> str:
 
 
 def _sum(scene: Scene) -> tuple[str, str]:
-    left, _, total = (plain.computed(scene.question.text) or "6*7=42").partition("=")
+    left, _, total = (computed(scene.question.text) or "6*7=42").partition("=")
     return left, total
 
 

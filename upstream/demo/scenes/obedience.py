@@ -96,13 +96,23 @@ def is_told(history: tuple[Said, ...]) -> bool:
     return bool(told.must_call or place.results or place.complaint or _meant(told, place))
 
 
+def _found(told: Instructions, place: Place) -> list[str]:
+    """Return the function that a question means and a search for tools has just found."""
+    label, _, found = place.results[-1].partition("returned:")
+    names = meant(told.functions, plain_text(place.question))
+    is_search = label.startswith("tool_search ")
+    return [name for name in names if is_search and name in found][:1]
+
+
 def obedient(scene: Scene) -> str:
     """Return the calls or the JSON that are due, or a report of results."""
     told, place = _read(scene)
     names = _meant(told, place)
     if told.must_call and not names:
         names = list(told.functions)[:1]
-    if names and (told.must_call or not place.results):
+    if place.results and not told.must_call:
+        names = _found(told, place)
+    if names:
         return "\n".join(_call(told, name, place) for name in names)
     if told.wants_json:
         value = Sampler(told.schema or ANY_OBJECT, plain_text(place.question)).value()

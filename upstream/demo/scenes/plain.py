@@ -1,23 +1,12 @@
 """Plain answers: about what was asked, in its language, with the talk so far in mind."""
 
-import operator
 import re
-from collections.abc import Callable
-from fractions import Fraction
 
+from upstream.demo.ground.sums import computed
 from upstream.demo.ground.words import about_talk, quoted
 from upstream.demo.scenes.questions import Question
 from upstream.demo.scenes.scene import Scene
 
-OPERATIONS: dict[str, Callable[[Fraction, Fraction], Fraction]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-}
-SIGNS = {"x": "*", "X": "*", "×": "*", "÷": "/"}
-MAX_SUM_CHARS = 40
-_SUM = re.compile(r"(?<![\d./-])(-?\d+(?:\.\d+)?)\s*([-+*/xX×÷])\s*(-?\d+(?:\.\d+)?)(?![\d/-])")
 _ASKS_FIRST = re.compile(r"\bfirst\b|第一(句|个|条|次)|最(先|早|开始)", re.IGNORECASE)
 _ASKS_ABOUT_TALK = re.compile(r"\b(said?|say|asked|ask|message|question)\b|说|问", re.IGNORECASE)
 _ASKS_BEFORE = re.compile(r"\b(before|previous|last)\b|上一|刚才|之前", re.IGNORECASE)
@@ -36,20 +25,6 @@ def answer(scene: Scene) -> str:
     body = computed(question.text) or _remembered(question) or _echo(question)
     gpt = f" (GPT {question.gizmo_id})" if question.gizmo_id else ""
     return question.words("Demo answer: ", "演示回答：") + body + _about_files(scene) + gpt
-
-
-def computed(text: str) -> str:
-    """Return the first sum of a text with its result, or an empty string."""
-    found = _SUM.search(text)
-    if found is None or len(found[0]) > MAX_SUM_CHARS:
-        return ""
-    left, sign, right = found.groups()
-    plain_sign = SIGNS.get(sign, sign)
-    if plain_sign == "/" and not Fraction(right):
-        return f"{left}/{right}=∞"
-    value = OPERATIONS[plain_sign](Fraction(left), Fraction(right))
-    shown = str(value) if value.denominator == 1 else f"{float(value):.10g}"
-    return f"{left}{plain_sign}{right}={shown}"
 
 
 def _remembered(question: Question) -> str:

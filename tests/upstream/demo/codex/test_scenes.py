@@ -57,6 +57,10 @@ async def test_a_plain_answer_is_about_what_was_said(anna: CodexClient) -> None:
     assert chinese.text.startswith("演示回答：你说的是“你好”")
 
 
+async def test_it_can_do_sums(anna: CodexClient) -> None:
+    assert (await anna.ask("What is 6*7?")).text == "Demo answer: 6*7=42"
+
+
 async def test_reasoning_is_shown_and_given_out_to_who_asks(anna: CodexClient) -> None:
     shown = await anna.ask("think about boats", reasoning={"summary": "auto"})
     deltas = shown.deltas("reasoning_summary_text")
