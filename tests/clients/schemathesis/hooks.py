@@ -30,9 +30,21 @@ UNTESTED = ("Idempotency-Key", "ChatGPT-Account-ID")
 IS_POSITIVE = os.environ["MODE"] == "positive"
 MODEL = {"type": "string", "const": "gpt-4o"}  # any other word is an unknown model
 STREAM = {"type": "boolean"}
+# Of Anthropic's dialect, whose other fields and parts are tested by its own SDK.
+TURN = {"type": "object", "properties": {"role": {"const": "user"}, "content": QUESTION}}
+TURN |= {"required": ["role", "content"], "additionalProperties": False}
+TURNS = {"type": "array", "items": TURN, "minItems": 1, "maxItems": 3}
 # What is known of fields here and not in the description: pinned where all of a case is right.
 PINNED: dict[str, Any] = {
-    "ChatCompletionRequest": {"model": MODEL, "stream": STREAM},
+    "ChatCompletionRequest": {"model": MODEL, "stream": STREAM, "temperature": {"enum": [None, 1]}},
+    "ChatCompletionMessage": {"role": {"enum": ["system", "user", "assistant"]}},
+    "MessageRequest": {
+        "model": MODEL,
+        "stream": STREAM,
+        "messages": TURNS,
+        "max_tokens": {"type": "integer", "minimum": 1, "maximum": 1_000},
+    },
+    "MessageTokensRequest": {"model": MODEL, "messages": TURNS},
     "ChatCompletionText": {"text": QUESTION},
     "ChatCompletionImageUrl": {"url": {"type": "string", "const": PICTURE_URL}},
     "ChatCompletionFile": {"file_id": {"type": "string", "const": os.environ["FILE_ID"]}},
@@ -79,6 +91,9 @@ def pin(description: dict[str, Any]) -> None:
     for name, field in (("ChatCompletionMessage", "content"), ("ResponseRequest", "input")):
         choices = schemas[name]["properties"][field]["anyOf"]
         choices[:] = [QUESTION if choice == {"type": "string"} else choice for choice in choices]
+    schemas["ChatCompletionMessage"]["properties"]["content"] = QUESTION
+    for name in ("MessageRequest", "MessageTokensRequest"):
+        schemas[name] |= {"properties": PINNED[name], "additionalProperties": False}
     items = schemas["ResponseRequest"]["properties"]["input"]["items"]
     items["anyOf"] = items["anyOf"][:SAYING]
 
