@@ -30,9 +30,27 @@ UNTESTED = ("Idempotency-Key", "ChatGPT-Account-ID")
 IS_POSITIVE = os.environ["MODE"] == "positive"
 MODEL = {"type": "string", "const": "gpt-4o"}  # any other word is an unknown model
 STREAM = {"type": "boolean"}
+WORD = {"type": "string", "enum": ["true", "false"]}  # the same in a form
 # What is known of fields here and not in the description: pinned where all of a case is right.
+TURN = {
+    "type": "object",
+    "properties": {"role": {"const": "user"}, "content": QUESTION},
+    "required": ["role", "content"],
+    "additionalProperties": False,
+}
+TURNS = {"type": "array", "items": TURN, "minItems": 1, "maxItems": 3}
 PINNED: dict[str, Any] = {
-    "ChatCompletionRequest": {"model": MODEL, "stream": STREAM},
+    "ChatCompletionRequest": {"model": MODEL, "stream": STREAM, "temperature": {"type": "null"}},
+    # A tool's result is of a call that came before it.
+    "ChatCompletionMessage": {"role": {"enum": ["system", "developer", "user", "assistant"]}},
+    # With none to write it asks nobody, and knows no key.
+    "MessageRequest": {
+        "model": MODEL,
+        "stream": STREAM,
+        "messages": TURNS,
+        "max_tokens": {"type": "integer", "minimum": 1},
+    },
+    "MessageTokensRequest": {"model": MODEL, "messages": TURNS},
     "ChatCompletionText": {"text": QUESTION},
     "ChatCompletionImageUrl": {"url": {"type": "string", "const": PICTURE_URL}},
     "ChatCompletionFile": {"file_id": {"type": "string", "const": os.environ["FILE_ID"]}},
@@ -41,8 +59,13 @@ PINNED: dict[str, Any] = {
     "ResponseRequest": {"model": MODEL, "stream": STREAM, "previous_response_id": {"type": "null"}},
     "ImageRequest": {"model": MODEL, "prompt": QUESTION, "size": {"enum": [None, "64x64"]}},
     "SpeechRequest": {"model": MODEL, "input": {"const": "Boats float."}},
-    "ImageEditForm": {"model": MODEL, "prompt": QUESTION, "size": {"const": "64x64"}},
-    "ImageVariationForm": {"model": MODEL, "size": {"const": "64x64"}},
+    "ImageEditForm": {
+        "model": MODEL,
+        "stream": WORD,
+        "prompt": QUESTION,
+        "size": {"const": "64x64"},
+    },
+    "ImageVariationForm": {"model": MODEL, "stream": WORD, "size": {"const": "64x64"}},
 }
 SAYING = 3  # kinds of input items say something: messages, calls and their results
 OPEN = "ListedItem"  # repeats what its caller sent
@@ -74,8 +97,8 @@ def pin(description: dict[str, Any]) -> None:
     for name, schema in schemas.items():
         if name.endswith("Form"):
             schema["additionalProperties"] = False  # names of parts that no form has
-        if PINNED.get(name, {}).get("stream") is STREAM:  # else few would be streamed
-            schema["required"] = sorted({*schema["required"], "model", "stream"})
+        if PINNED.get(name, {}).get("stream") in (STREAM, WORD):  # else few would be streamed
+            schema["required"] = sorted({*schema.get("required", ()), "model", "stream"})
     for name, field in (("ChatCompletionMessage", "content"), ("ResponseRequest", "input")):
         choices = schemas[name]["properties"][field]["anyOf"]
         choices[:] = [QUESTION if choice == {"type": "string"} else choice for choice in choices]
