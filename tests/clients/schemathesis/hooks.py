@@ -31,24 +31,19 @@ IS_POSITIVE = os.environ["MODE"] == "positive"
 MODEL = {"type": "string", "const": "gpt-4o"}  # any other word is an unknown model
 STREAM = {"type": "boolean"}
 WORD = {"type": "string", "enum": ["true", "false"]}  # the same in a form
-# What is known of fields here and not in the description: pinned where all of a case is right.
-TURN = {
-    "type": "object",
-    "properties": {"role": {"const": "user"}, "content": QUESTION},
-    "required": ["role", "content"],
-    "additionalProperties": False,
-}
+# Of Anthropic's dialect, whose other fields and parts are tested by its own SDK.
+TURN = {"type": "object", "properties": {"role": {"const": "user"}, "content": QUESTION}}
+TURN |= {"required": ["role", "content"], "additionalProperties": False}
 TURNS = {"type": "array", "items": TURN, "minItems": 1, "maxItems": 3}
+# What is known of fields here and not in the description: pinned where all of a case is right.
 PINNED: dict[str, Any] = {
-    "ChatCompletionRequest": {"model": MODEL, "stream": STREAM, "temperature": {"type": "null"}},
-    # A tool's result is of a call that came before it.
-    "ChatCompletionMessage": {"role": {"enum": ["system", "developer", "user", "assistant"]}},
-    # With none to write it asks nobody, and knows no key.
+    "ChatCompletionRequest": {"model": MODEL, "stream": STREAM, "temperature": {"enum": [None, 1]}},
+    "ChatCompletionMessage": {"role": {"enum": ["system", "user", "assistant"]}},
     "MessageRequest": {
         "model": MODEL,
         "stream": STREAM,
         "messages": TURNS,
-        "max_tokens": {"type": "integer", "minimum": 1},
+        "max_tokens": {"type": "integer", "minimum": 1, "maximum": 1_000},
     },
     "MessageTokensRequest": {"model": MODEL, "messages": TURNS},
     "ChatCompletionText": {"text": QUESTION},
@@ -102,6 +97,9 @@ def pin(description: dict[str, Any]) -> None:
     for name, field in (("ChatCompletionMessage", "content"), ("ResponseRequest", "input")):
         choices = schemas[name]["properties"][field]["anyOf"]
         choices[:] = [QUESTION if choice == {"type": "string"} else choice for choice in choices]
+    schemas["ChatCompletionMessage"]["properties"]["content"] = QUESTION
+    for name in ("MessageRequest", "MessageTokensRequest"):
+        schemas[name] |= {"properties": PINNED[name], "additionalProperties": False}
     items = schemas["ResponseRequest"]["properties"]["input"]["items"]
     items["anyOf"] = items["anyOf"][:SAYING]
 
