@@ -29,7 +29,7 @@ from service.vocabulary.requests import (
 )
 
 BILLING = "x-anthropic-billing-header:"  # which varies, and would make every prompt a new one
-_ROLES = ("user", "assistant", "system")
+ROLES = ("user", "assistant", "system")
 _ERROR = "Error: "
 
 
@@ -159,8 +159,8 @@ def _turns(messages: Sequence[WireMessage]) -> Iterator[_Turn]:
     turn: _Turn | None = None
     for at, message in enumerate(messages):
         path = f"messages.{at}"
-        if message.role not in _ROLES:
-            choices = ", ".join(f"'{name}'" for name in _ROLES)
+        if message.role not in ROLES:
+            choices = ", ".join(f"'{name}'" for name in ROLES)
             problem = f"{quoted(message.role)} is no role; use one of {choices}"
             raise refusal(f"{path}.role", problem)
         blocks = enumerate(listed(message.content))

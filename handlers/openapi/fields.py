@@ -16,6 +16,8 @@ from handlers.images.edits import MAX_IMAGES, ImageEditFields, ImagePlace
 from handlers.images.fields import FORMATS, ImageFields
 from handlers.messages.fields import MAX_STOPS as MAX_MESSAGE_STOPS
 from handlers.messages.fields import MessageFields, TokenFields
+from handlers.messages.history import ROLES as TURN_ROLES
+from handlers.messages.history import WireMessage as Turn
 from handlers.messages.tools import MAX_TOOLS
 from handlers.reading.chat_fields import ChatFields
 from handlers.reading.chat_messages import (
@@ -365,6 +367,7 @@ FIELDS: dict[type[Struct], Notes] = {
     },
     SpeechFields: _SPEECH,
     WireMessage: _MESSAGE,
+    Turn: {"role": _note("Who speaks; `system` only adds instructions.", enum=list(TURN_ROLES))},
     WireFunction: _FUNCTION,
     WireFile: {
         WHOLE: {

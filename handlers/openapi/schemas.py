@@ -99,16 +99,33 @@ def _as_text(note: Schema) -> Schema:
 
 
 def _components(name: str, record: type[Struct], honoured: Collection[str]) -> dict[str, Schema]:
-    noted = {each.__name__: (each, notes) for each, notes in FIELDS.items()}
+    inside = set(_records_of(msgspec.inspect.type_info(record)))
+    noted = {each.__name__: notes for each, notes in FIELDS.items() if each in inside}
     stem = name.removesuffix("Request")
     _, raw = msgspec.json.schema_components([record], ref_template=f"{COMPONENTS}{{name}}")
     names = {old: name if old == record.__name__ else stem + _own_name(old) for old in raw}
     found = {}
     for old, schema in raw.items():
-        _, notes = noted.get(old, (None, {}))
+        notes = noted.get(old, {})
         ignored = set(record.__struct_fields__) - set(honoured) if old == record.__name__ else set()
         found[names[old]] = _renamed(_with_notes(schema, notes, ignored), names)
     return found
+
+
+def _records_of(kind: msgspec.inspect.Type) -> Iterator[type[Struct]]:
+    """Yield the records of a type: two dialects have different ones of the same name."""
+    match kind:
+        case msgspec.inspect.StructType(cls, fields):
+            yield cls
+            for field in fields:
+                yield from _records_of(field.type)
+        case msgspec.inspect.UnionType(types):
+            for each in types:
+                yield from _records_of(each)
+        case msgspec.inspect.ListType() | msgspec.inspect.VarTupleType():
+            yield from _records_of(kind.item_type)
+        case _:
+            return
 
 
 def _own_name(old: str) -> str:

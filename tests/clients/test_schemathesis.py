@@ -29,7 +29,7 @@ EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "")
 SECONDS = 60 * int(EXAMPLES or 4)
 KEY = "the-only-key-that-is-known"
 BEARER = {"Authorization": f"Bearer {KEY}"}
-QUICK = {"positive": ("fuzzing", "8"), "negative": ("coverage", "1")}
+QUICK = {"positive": ("fuzzing", "16"), "negative": ("coverage", "1")}
 UNHEARD = {"createTranscription"}  # the bytes that stand for all files are a picture
 UNSTREAMED = {
     "createImage",

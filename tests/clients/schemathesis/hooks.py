@@ -30,17 +30,14 @@ UNTESTED = ("Idempotency-Key", "ChatGPT-Account-ID")
 IS_POSITIVE = os.environ["MODE"] == "positive"
 MODEL = {"type": "string", "const": "gpt-4o"}  # any other word is an unknown model
 STREAM = {"type": "boolean"}
-CALM = {
-    name: {"enum": [None, 1]}
-    for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty")
-}
+WORD = {"type": "string", "enum": ["true", "false"]}  # the same in a form
 # Of Anthropic's dialect, whose other fields and parts are tested by its own SDK.
 TURN = {"type": "object", "properties": {"role": {"const": "user"}, "content": QUESTION}}
 TURN |= {"required": ["role", "content"], "additionalProperties": False}
 TURNS = {"type": "array", "items": TURN, "minItems": 1, "maxItems": 3}
 # What is known of fields here and not in the description: pinned where all of a case is right.
 PINNED: dict[str, Any] = {
-    "ChatCompletionRequest": {"model": MODEL, "stream": STREAM, **CALM},
+    "ChatCompletionRequest": {"model": MODEL, "stream": STREAM, "temperature": {"enum": [None, 1]}},
     "ChatCompletionMessage": {"role": {"enum": ["system", "user", "assistant"]}},
     "MessageRequest": {
         "model": MODEL,
@@ -52,25 +49,18 @@ PINNED: dict[str, Any] = {
     "ChatCompletionText": {"text": QUESTION},
     "ChatCompletionImageUrl": {"url": {"type": "string", "const": PICTURE_URL}},
     "ChatCompletionFile": {"file_id": {"type": "string", "const": os.environ["FILE_ID"]}},
-    "CompletionRequest": {"model": MODEL, "stream": STREAM, "prompt": QUESTION, **CALM},
+    "CompletionRequest": {"model": MODEL, "stream": STREAM, "prompt": QUESTION},
     # To any other key, a response to go on from does not exist: that is no refusal of the key.
-    "ResponseRequest": {
-        "model": MODEL,
-        "stream": STREAM,
-        "previous_response_id": {"type": "null"},
-        **CALM,
-    },
+    "ResponseRequest": {"model": MODEL, "stream": STREAM, "previous_response_id": {"type": "null"}},
     "ImageRequest": {"model": MODEL, "prompt": QUESTION, "size": {"enum": [None, "64x64"]}},
     "SpeechRequest": {"model": MODEL, "input": {"const": "Boats float."}},
     "ImageEditForm": {
         "model": MODEL,
+        "stream": WORD,
         "prompt": QUESTION,
         "size": {"const": "64x64"},
     },
-    "ImageVariationForm": {
-        "model": MODEL,
-        "size": {"const": "64x64"},
-    },
+    "ImageVariationForm": {"model": MODEL, "stream": WORD, "size": {"const": "64x64"}},
 }
 SAYING = 3  # kinds of input items say something: messages, calls and their results
 OPEN = "ListedItem"  # repeats what its caller sent
@@ -102,8 +92,8 @@ def pin(description: dict[str, Any]) -> None:
     for name, schema in schemas.items():
         if name.endswith("Form"):
             schema["additionalProperties"] = False  # names of parts that no form has
-        if PINNED.get(name, {}).get("stream") is STREAM:  # else few would be streamed
-            schema["required"] = sorted({*schema["required"], "model", "stream"})
+        if PINNED.get(name, {}).get("stream") in (STREAM, WORD):  # else few would be streamed
+            schema["required"] = sorted({*schema.get("required", ()), "model", "stream"})
     for name, field in (("ChatCompletionMessage", "content"), ("ResponseRequest", "input")):
         choices = schemas[name]["properties"][field]["anyOf"]
         choices[:] = [QUESTION if choice == {"type": "string"} else choice for choice in choices]
