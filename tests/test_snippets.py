@@ -335,6 +335,7 @@ def login(place: Place, snippet: Snippet) -> None:
 @runs("sh", rf"{re.escape(SIGN_IN)} --browser .*")
 def login_by_browser(place: Place, snippet: Snippet) -> None:
     """Sign in as with a browser on another machine, which the demo redirects to any free port."""
+    assert place.gateway.address  # it listens, and its demo answers
     with subprocess.Popen(
         shlex.split(snippet.text),
         cwd=place.checkout.folder,

@@ -1,86 +1,109 @@
-import json
+from typing import Any
 
 import pytest
 
-from handlers.messages.tools import Tools, WireChoice
-from handlers.messages.wishes import WireThinking, cache_key, effort_of, wishes_of
+from handlers.messages.wishes import WireThinking, cache_key, effort_of
 from service.vocabulary.errors import RequestError
-from service.vocabulary.requests import Function, JsonFormat, Wishes
+from service.vocabulary.requests import Wishes
+from tests.handlers.messages.asking import asked
 
-READ = Function("read", "tools[0]", "Reads a file.", {"type": "object", "properties": {"path": {}}})
-STOP = Function("stop", "tools[1]", "", {"type": "object"})
-SEARCH = {"type": "web_search_20250305", "name": "web_search", "allowed_domains": ["a.example"]}
-
-
-def test_a_message_without_tools_asks_for_words_alone() -> None:
-    assert wishes_of(Tools(), (), None, None) == Wishes(summary="auto", is_sealed_wanted=True)
-
-
-def test_tools_go_in_the_order_in_which_they_were_sent_and_searches_behind() -> None:
-    tools = Tools(listed=(READ, STOP), functions=(READ, STOP), is_parallel=False)
-    wishes = wishes_of(tools, (SEARCH,), WireChoice("any"), None)
-    assert [(each["type"], each.get("name")) for each in wishes.tools] == [
-        ("function", "read"),
-        ("function", "stop"),
-        ("web_search", None),
-    ]
-    assert wishes.tools[0]["description"] == "Reads a file."
-    assert wishes.tools[1]["parameters"] == {"type": "object", "properties": {}}
-    assert "description" not in wishes.tools[1]
-    assert wishes.tools[2]["filters"] == {"allowed_domains": ["a.example"]}
-    assert (wishes.tool_choice, wishes.is_parallel) == ("required", False)
+ADD = {"name": "add", "description": "Add.", "input_schema": {"type": "object"}, "strict": True}
+SEARCH = {
+    "type": "web_search_20260318",
+    "name": "web_search",
+    "allowed_domains": ["a.example"],
+    "user_location": {"type": "approximate", "city": "Rome"},
+}
 
 
-def test_a_choice_names_a_function_or_the_search() -> None:
-    tools = Tools(listed=(READ,), functions=(READ,))
-    named = wishes_of(tools, (SEARCH,), WireChoice("tool", name="read"), None)
-    assert named.tool_choice == {"type": "function", "name": "read"}
-    searched = wishes_of(tools, (SEARCH,), WireChoice("tool", name="web_search"), None)
-    assert searched.tool_choice == {"type": "web_search"}
+def wishes(**body: Any) -> Wishes:
+    return asked(**body).chat.wishes
 
 
-def test_a_format_is_a_schema_that_the_gateway_checks() -> None:
-    schema = {"type": "object"}
-    wishes = wishes_of(Tools(), (), None, JsonFormat("output_config.format", schema))
-    assert wishes.format == {
+def test_tools_go_in_their_order_and_searches_behind() -> None:
+    function, search = wishes(tools=[SEARCH, ADD]).tools
+    assert function == {
+        "type": "function",
+        "name": "add",
+        "description": "Add.",
+        "parameters": {"type": "object", "properties": {}},
+        "strict": False,
+    }
+    assert search == {
+        "type": "web_search",
+        "filters": {"allowed_domains": ["a.example"]},
+        "user_location": {"type": "approximate", "city": "Rome"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent", "searches"),
+    [
+        (None, None, False),
+        ({"type": "auto"}, "auto", False),
+        ({"type": "any"}, "required", False),
+        ({"type": "none"}, "none", False),
+        ({"type": "tool", "name": "add"}, {"type": "function", "name": "add"}, False),
+        ({"type": "tool", "name": "web_search"}, {"type": "web_search"}, True),
+    ],
+)
+def test_32_a_choice_is_told_in_the_other_words(
+    choice: dict[str, Any] | None, sent: Any, searches: bool
+) -> None:
+    found = wishes(tools=[SEARCH, ADD], tool_choice=choice)
+    assert (found.tool_choice, found.wants_search) == (sent, searches)
+    assert found.is_parallel is True
+
+
+def test_all_tools_go_along_whatever_may_be_called() -> None:
+    """The upstream's cache lives on it."""
+    only = {"type": "tool", "name": "add", "disable_parallel_tool_use": True}
+    found = wishes(tools=[ADD, {**ADD, "name": "sub"}], tool_choice=only)
+    assert [tool["name"] for tool in found.tools] == ["add", "sub"]
+    assert found.is_parallel is False
+
+
+@pytest.mark.parametrize(
+    ("thinking", "effort", "word"),
+    [
+        (None, None, ""),
+        (None, "max", "max"),
+        (WireThinking("adaptive"), None, "medium"),
+        (WireThinking("adaptive"), "low", "low"),
+        (WireThinking("enabled", 3_999), None, "low"),
+        (WireThinking("enabled", 15_999), None, "medium"),
+        (WireThinking("enabled", 31_999), None, "high"),
+        (WireThinking("enabled", 31_999), "low", "low"),
+        (WireThinking("disabled"), "high", "none"),
+    ],
+)
+def test_effort_is_a_word(thinking: WireThinking | None, effort: str | None, word: str) -> None:
+    assert effort_of(thinking, effort) == word
+
+
+def test_an_unknown_word_of_effort_is_refused() -> None:
+    with pytest.raises(RequestError):
+        effort_of(None, "extreme")
+
+
+def test_a_session_names_a_talk_and_is_not_in_the_name() -> None:
+    """A9.12."""
+    told = '{"device_id": "d", "session_id": "secret-session"}'
+    key = cache_key({"user_id": told}, "Be brief.")
+    assert key == cache_key({"user_id": told.replace('"d"', '"e"')}, "Be brief.")
+    assert key != cache_key({"user_id": "another"}, "Be brief.")
+    assert key != cache_key({"user_id": told}, "Be long.")
+    assert "secret" not in key
+    assert cache_key({"user_id": "plain"}, "") != ""
+    assert cache_key(None, "") == cache_key({"user_id": 1}, "") == ""
+
+
+def test_a_format_is_a_schema_that_this_gateway_checks() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    found = wishes(output_config={"format": {"type": "json_schema", "schema": schema}})
+    assert found.format == {
         "type": "json_schema",
         "name": "answer",
         "schema": schema,
         "strict": False,
     }
-
-
-@pytest.mark.parametrize(
-    ("thinking", "word", "effort"),
-    [
-        (None, None, ""),
-        (None, "high", "high"),
-        (WireThinking("disabled"), "high", "none"),
-        (WireThinking("enabled", 1_024), None, "low"),
-        (WireThinking("enabled", 10_000), None, "medium"),
-        (WireThinking("enabled", 31_999), None, "high"),
-        (WireThinking("enabled", 1_024), "max", "max"),
-        (WireThinking("adaptive"), None, "medium"),
-    ],
-)
-def test_effort_is_the_word_or_the_budget(
-    thinking: WireThinking | None, word: str | None, effort: str
-) -> None:
-    assert effort_of(thinking, word) == effort
-
-
-def test_a_word_that_no_model_knows_is_named() -> None:
-    with pytest.raises(RequestError) as caught:
-        effort_of(None, "much")
-    assert caught.value.param == "output_config.effort"
-
-
-def test_a_session_has_one_name_whatever_stands_beside_it() -> None:
-    def key(user_id: object, instructions: str = "Be kind.") -> str:
-        return cache_key({"user_id": user_id}, instructions)
-
-    session = json.dumps({"device_id": "d", "session_id": "s-1"})
-    assert key(session) == key(json.dumps({"session_id": "s-1", "device_id": "other"}))
-    assert len({key(session), key("s-2"), key(session, "Be brief.")}) == 3
-    assert "s-1" not in key(session)
-    assert cache_key(None, "x") == key("") == key(7) == ""
