@@ -174,26 +174,6 @@ class LimitsKnown(Struct, frozen=True):
     credits_balance: str = ""
 
 
-NativeDelta = (
-    MessageStarted
-    | MessageEnded
-    | TextAnnotated
-    | RefusalText
-    | ReasoningStarted
-    | ReasoningPart
-    | ReasoningEnded
-    | FunctionCallEnded
-    | ToolItemStarted
-    | ToolItemStep
-    | ToolItemEnded
-    | PictureStarted
-    | PictureStep
-    | PicturePreview
-    | PictureMade
-    | PictureFailed
-    | UsageKnown
-    | LimitsKnown
-)
 NativeRendered = (
     MessageStarted
     | MessageEnded
@@ -212,3 +192,4 @@ NativeRendered = (
     | PictureFailed
     | UsageKnown
 )
+NativeDelta = NativeRendered | PictureMade | LimitsKnown  # stored on the way; noted for the account

@@ -1,6 +1,5 @@
 """Calls that make the upstream work but are no turns; they take slots and are drained."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -8,10 +7,44 @@ from typing import TypeVar
 
 from service.ports import TokenExchange
 from service.vocabulary.credentials import Caller, Credential, TokenKind
-from service.vocabulary.errors import ShutdownError, UpstreamRefusedError
+from service.vocabulary.errors import UpstreamRefusedError
 from upstream.slots.queueing import AccountQueues
+from upstream.slots.running import RunningWork
 
 Answer = TypeVar("Answer")
+
+
+class _Call:
+    """One call; it is short, so that a stop waits for it and does not end it."""
+
+    def shut_down(self) -> None:
+        """Go on: the answer is on its way."""
+
+
+async def renewing(
+    tokens: TokenExchange,
+    credential: Credential,
+    caller: Caller,
+    call: Callable[[Caller], Awaitable[Answer]],
+) -> Answer:
+    """Return the result of a call; if the upstream refuses the token, renew it and call again.
+
+    Raises:
+        AuthError: the token cannot be renewed.
+        TokenServiceError: the token service has a passing fault.
+        ServiceError: whatever the call raises.
+    """
+    try:
+        return await call(caller)
+    except UpstreamRefusedError as error:
+        is_renewable = credential.kind is TokenKind.REFRESH
+        if error.upstream_status != HTTPStatus.UNAUTHORIZED or not is_renewable:
+            raise
+        refused = error
+    fresh = await tokens.renew(credential, caller)
+    if fresh.access_token == caller.access_token:
+        raise refused
+    return await call(fresh)
 
 
 class AccountCalls:
@@ -25,10 +58,7 @@ class AccountCalls:
     def __init__(self, tokens: TokenExchange, queues: AccountQueues) -> None:
         self._tokens = tokens
         self._queues = queues
-        self._running = 0
-        self._is_closing = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._running = RunningWork[_Call]()
 
     async def caller(self, credential: Credential) -> Caller:
         """Return the caller of a credential.
@@ -49,46 +79,18 @@ class AccountCalls:
             QueueFullError: too many wait already, or it took too long.
             ShutdownError: this gateway is being stopped.
         """
-        if self._is_closing:
-            raise ShutdownError("This gateway is being stopped; please send the request again.")
-        self._running += 1
-        self._idle.clear()
-        try:
+        self._running.check_open()
+        with self._running.running(_Call()):
             caller = await self.caller(credential)
             async with self._queues.slot(caller.account):
                 yield caller
-        finally:
-            self._running -= 1
-            if not self._running:
-                self._idle.set()
 
     async def renewing(
         self, credential: Credential, caller: Caller, call: Callable[[Caller], Awaitable[Answer]]
     ) -> Answer:
-        """Return the result of a call; if the upstream refuses the token, renew it and call again.
-
-        Raises:
-            AuthError: the token cannot be renewed.
-            TokenServiceError: the token service has a passing fault.
-            ServiceError: whatever the call raises.
-        """
-        try:
-            return await call(caller)
-        except UpstreamRefusedError as error:
-            is_renewable = credential.kind is TokenKind.REFRESH
-            if error.upstream_status != HTTPStatus.UNAUTHORIZED or not is_renewable:
-                raise
-            refused = error
-        fresh = await self._tokens.renew(credential, caller)
-        if fresh.access_token == caller.access_token:
-            raise refused
-        return await call(fresh)
+        """Return the result of a call, made again with a renewed token if need be; see `renewing`."""
+        return await renewing(self._tokens, credential, caller, call)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new calls, and wait up to `seconds` for those that run."""
-        self._is_closing = True
-        try:
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
-        except TimeoutError:
-            return
+        await self._running.drain(seconds)

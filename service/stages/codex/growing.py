@@ -1,6 +1,6 @@
 """The text of an output item, which arrives in pieces and once more as a whole (codex 3)."""
 
-from service.vocabulary.text import Pieces, ends_in_half, join_surrogates
+from service.vocabulary.text import Pieces, common_chars, ends_in_half, join_surrogates
 
 
 class GrowingText:
@@ -44,15 +44,3 @@ class GrowingText:
         self._pieces.add(rest)
         self.chars += len(rest)
         return rest
-
-
-def common_chars(one: str, other: str) -> int:
-    """Return the length of the common beginning of two texts, found by halving."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -26,7 +26,6 @@ from service.vocabulary.credentials import Caller, Credential, TokenKind
 from service.vocabulary.errors import (
     NOT_OFFERED,
     NotFoundError,
-    ShutdownError,
     UpstreamRefusedError,
     UpstreamUnreachableError,
 )
@@ -48,6 +47,7 @@ from upstream.codex.turn.turn_states import TurnStates
 from upstream.fetching.left_files import located
 from upstream.http.answer_body import AnswerBody
 from upstream.slots.queueing import AccountQueues
+from upstream.slots.running import RunningWork
 
 _PICTURES = "image_generation"
 _MAX_MODEL_CHARS = 255
@@ -116,10 +116,7 @@ class CodexTurns:
 
     def __init__(self, services: CodexServices) -> None:
         self._services = services
-        self._running: set[_Turn] = set()
-        self._is_closing = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._running = RunningWork[_Turn]()
 
     async def run(
         self,
@@ -133,9 +130,7 @@ class CodexTurns:
             ServiceError: before the first batch: nothing was sent, or the back end refused.
         """
         services = self._services
-        if self._is_closing:
-            message = "This gateway is being stopped; please send the request again."
-            raise ShutdownError(message)
+        self._running.check_open()
         _refuse_conversation(request)
         caller = await services.tokens.caller(credential)
         await services.rests.check(caller, scope_of(request))
@@ -143,38 +138,21 @@ class CodexTurns:
         async with services.queues.slot(caller.account, request.queue_party), child_span("turn"):
             payload = await self._payload(request, caller)
             turn = _Turn(request, credential, caller, payload)
-            self._enter(turn)
-            try:
-                async with aclosing(self._batches(turn)) as batches:
-                    async for batch in batches:
-                        yield batch
-            finally:
-                self._leave(turn)
+            with self._running.running(turn), services.metrics.open_streams.track_inprogress():
+                try:
+                    async with aclosing(self._batches(turn)) as batches:
+                        async for batch in batches:
+                            yield batch
+                finally:
+                    self._leave(turn)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""
-        self._is_closing = True
-        try:
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
-        except TimeoutError:
-            for turn in self._running:
-                turn.shut_down()
-
-    def _enter(self, turn: _Turn) -> None:
-        self._running.add(turn)
-        self._idle.clear()
-        self._services.metrics.open_streams.inc()
-        if self._is_closing:
-            turn.shut_down()
+        await self._running.drain(seconds)
 
     def _leave(self, turn: _Turn) -> None:
         if turn.body is not None:
             turn.body.close()
-        self._running.discard(turn)
-        if not self._running:
-            self._idle.set()
-        self._services.metrics.open_streams.dec()
         asked, answering = turn.payload.body["model"], turn.answering_model
         if answering and is_other_model(asked, answering):
             answering = without_controls(answering)[:_MAX_MODEL_CHARS]

@@ -16,8 +16,8 @@ from service.pipeline.joined import make_answer, make_reader, through
 from service.ports import Assets, Lane, TokenExchange, UploadStore
 from service.settings.config import Config
 from service.settings.model_names import is_other_model
-from service.vocabulary.credentials import Caller, Credential, TokenKind
-from service.vocabulary.errors import ShutdownError, UpstreamRefusedError
+from service.vocabulary.credentials import Caller, Credential
+from service.vocabulary.errors import UpstreamRefusedError
 from service.vocabulary.events import (
     AnswerWanted,
     BodyEnd,
@@ -33,7 +33,9 @@ from service.vocabulary.events import (
 from service.vocabulary.requests import ChatRequest, FilePart
 from upstream.fetching.left_files import located
 from upstream.http.answer_body import AnswerBody
+from upstream.slots.calls import renewing
 from upstream.slots.queueing import AccountQueues
+from upstream.slots.running import RunningWork
 from upstream.website.files.assets import resolve_assets
 from upstream.website.files.uploads import UpstreamUploads
 from upstream.website.models.catalogue import ModelCatalogue
@@ -111,10 +113,7 @@ class UpstreamTurns:
 
     def __init__(self, services: TurnServices) -> None:
         self._services = services
-        self._running: set[_Turn] = set()
-        self._is_closing = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._running = RunningWork[_Turn]()
 
     async def run(
         self, request: ChatRequest, credential: Credential, lane: Lane | None = None
@@ -128,51 +127,29 @@ class UpstreamTurns:
             ServiceError: before the first batch: nothing was sent, or the upstream refused.
         """
         services = self._services
-        if self._is_closing:
-            message = "This gateway is being stopped; please send the request again."
-            raise ShutdownError(message)
+        self._running.check_open()
         caller = await services.tokens.caller(credential)
         request = await located(request, services.uploads, credential.owner)
         async with services.queues.slot(caller.account, request.queue_party), child_span("turn"):
-            turn = await self._begin_renewing(request, credential, caller)
-            self._enter(turn)
-            try:
-                source = self._deltas(turn, lane)
-                deltas = resolve_assets(source, services.assets, turn.caller, request)
-                async with aclosing(deltas):
-                    async for batch in deltas:
-                        yield batch
-            finally:
-                turn.body.close()
-                self._leave(turn)
+            turn = await renewing(
+                services.tokens, credential, caller, lambda caller: self._begin(request, caller)
+            )
+            with self._running.running(turn), services.metrics.open_streams.track_inprogress():
+                try:
+                    source = self._deltas(turn, lane)
+                    deltas = resolve_assets(source, services.assets, turn.caller, request)
+                    async with aclosing(deltas):
+                        async for batch in deltas:
+                            yield batch
+                finally:
+                    turn.body.close()
+                    self._leave(turn)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait up to `seconds` for those that run, and end the others."""
-        self._is_closing = True
-        try:
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
-        except TimeoutError:
-            for turn in self._running:
-                turn.shut_down()
+        await self._running.drain(seconds)
 
     # --- sending ----------------------------------------------------------------
-
-    async def _begin_renewing(
-        self, request: ChatRequest, credential: Credential, caller: Caller
-    ) -> _Turn:
-        """Begin the turn; if the upstream refuses the token, renew it and try once more."""
-        try:
-            return await self._begin(request, caller)
-        except UpstreamRefusedError as error:
-            is_renewable = credential.kind is TokenKind.REFRESH
-            if error.upstream_status != HTTPStatus.UNAUTHORIZED or not is_renewable:
-                raise
-            refused = error
-        fresh = await self._services.tokens.renew(credential, caller)
-        if fresh.access_token == caller.access_token:
-            raise refused
-        return await self._begin(request, fresh)
 
     # The steps before the first event, in their order.
     async def _begin(self, request: ChatRequest, caller: Caller) -> _Turn:
@@ -218,20 +195,9 @@ class UpstreamTurns:
         payload = build(structs.replace(options, takes_effort=False))
         return await services.client.open(caller, payload.body, headers), payload
 
-    def _enter(self, turn: _Turn) -> None:
-        self._running.add(turn)
-        self._idle.clear()
-        self._services.metrics.open_streams.inc()
-        if self._is_closing:
-            turn.shut_down()
-
     def _leave(self, turn: _Turn) -> None:
         """Count the turn out, and stop or hide its conversation as the settings say (spec 6.5)."""
         services = self._services
-        self._running.discard(turn)
-        if not self._running:
-            self._idle.set()
-        services.metrics.open_streams.dec()
         if turn.answering_model and is_other_model(turn.model, turn.answering_model):
             answering = without_controls(turn.answering_model)[:_MAX_MODEL_CHARS]
             _log.warning("asked for %s, answered by %s", turn.model, answering)

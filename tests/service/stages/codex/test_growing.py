@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.stages.codex.growing import GrowingText, common_chars
+from service.stages.codex.growing import GrowingText
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,3 @@ def test_half_a_character_waits_for_its_other_half_and_is_not_lost_without_one()
     other = GrowingText()
     other.append("a\ud83d")
     assert other.complete("a😀") == "😀"
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "count"),
-    [("", "a", 0), ("abc", "abd", 2), ("abc", "abc", 3), ("ab", "abc", 2), ("xb", "ab", 0)],
-)
-def test_the_common_beginning_ends_where_the_first_difference_is(one, other, count):
-    assert common_chars(one, other) == count
