@@ -3,11 +3,11 @@
 from aiohttp import web
 
 from handlers.about.health import install_checks
+from handlers.background.running import RUNNING, RunningResponses
 from handlers.edge.links import api_base
 from handlers.files.shares import SHARES, Shares
 from handlers.openapi.endpoint import Endpoint
 from handlers.openapi.endpoints import ENDPOINTS
-from handlers.responses.running import RUNNING, RunningResponses
 from service.settings.config import Config
 
 _ROUTES = {"get": web.get, "post": web.post, "delete": web.delete}  # a GET also answers HEAD

@@ -20,8 +20,8 @@ OUTSIDE = {
     "service/ports": {"service/vocabulary"},
     "service/version": set(),
     "handlers/routes": {
-        *("handlers/about", "handlers/edge", "handlers/files", "handlers/openapi"),
-        *("handlers/responses", "service/settings"),
+        *("handlers/about", "handlers/background", "handlers/edge", "handlers/files"),
+        *("handlers/openapi", "service/settings"),
     },
 }
 COMPOSITION = "service/program"

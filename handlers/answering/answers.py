@@ -27,8 +27,10 @@ from service.vocabulary.requests import ChatRequest
 Source = AsyncGenerator[list[Rendered], None]
 
 
-async def rendered(
-    request: web.Request,
+# All that an answer is made of, each named in the docstring.
+async def rendered(  # noqa: PLR0913 - see above
+    app: web.Application,
+    record: Record,
     chat: ChatRequest,
     credential: Credential,
     outlet: Outlet | None = None,
@@ -38,19 +40,20 @@ async def rendered(
     """Join the stages behind a turn; nothing is sent before the first batch is requested.
 
     Args:
-        request: the caller's request.
-        chat: what it asks.
+        app: of the gateway.
+        record: of the request; it learns which stage renders the answer.
+        chat: what is asked.
         credential: the caller's.
         outlet: where the fast lane may send text, if no other stage has to see it.
         is_flat: the dialect has one text and no items.
     """
-    config, demand, turns = request.app[CONFIG], chat.demand, request.app[TURNS]
+    config, demand, turns = app[CONFIG], chat.demand, app[TURNS]
     bot_format = format_for(chat.profile, config.bot_mode)
     encoding = None if chat.max_tokens is None else await loaded_encoding()
     if demand is not None and demand.json_format is not None:
         bot_format = RAW  # pictures and links beside JSON would break it
     render, is_limited = Render(bot_format), encoding is not None or bool(chat.stop)
-    request[RECORD].render = render
+    record.render = render
     lane = None if outlet is None or is_limited else FastLane(render, outlet)
     source = through(turns.run(chat, credential, lane), render)
     if is_flat:

@@ -66,7 +66,9 @@ async def _stream(
     settings = request.app[CONFIG].stream
     wanted = settle if chat.is_usage_wanted else None
     stream = EventStream(request, response, chunks, settings, wanted)
-    failure = await stream.run(await rendered(request, chat, credential, stream), record)
+    failure = await stream.run(
+        await rendered(request.app, record, chat, credential, stream), record
+    )
     if failure is not None:
         return error_response(failure)
     ended = chunks.gathered.ended
@@ -79,7 +81,7 @@ async def _reply(
     request: web.Request, chat: ChatRequest, credential: Credential, meta: ReplyMeta
 ) -> web.Response:
     record, gathered = request[RECORD], Gathered()
-    source = await rendered(request, chat, credential, Collecting(gathered))
+    source = await rendered(request.app, record, chat, credential, Collecting(gathered))
     waited = await collected(source, record, gathered.feed_batch, gathered)
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.partial)

@@ -160,7 +160,9 @@ async def _stream(
 
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     stream = EventStream(request, response, chunks, request.app[CONFIG].stream, settle)
-    failure = await stream.run(await rendered(request, chat, credential, stream), record)
+    failure = await stream.run(
+        await rendered(request.app, record, chat, credential, stream), record
+    )
     return response if failure is None else error_response(failure)
 
 
@@ -168,7 +170,7 @@ async def _reply(
     request: web.Request, asked: _Asked, credential: Credential, meta: ReplyMeta
 ) -> web.Response:
     record, gathered, chat = request[RECORD], Gathered(), asked.chat
-    source = await rendered(request, chat, credential, Collecting(gathered))
+    source = await rendered(request.app, record, chat, credential, Collecting(gathered))
     waited = await collected(source, record, gathered.feed_batch, gathered)
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.content)

@@ -12,7 +12,9 @@ from handlers.edge.headers import CREDENTIAL, choose_credential, sent_credential
 from handlers.edge.record import RECORD
 from service.keys import CONFIG, GATEWAY_KEYS, KEY_LIMITS
 from service.vocabulary.errors import AuthError, KeyScopeError, OverloadedError
-from service.vocabulary.gateway_keys import Granted, is_gateway_key
+from service.vocabulary.gateway_keys import GatewayKey, Granted, is_gateway_key
+
+GATEWAY_KEY = web.RequestKey("GATEWAY_KEY", GatewayKey)  # set for gateway keys only
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -75,6 +77,7 @@ async def admission(request: web.Request, handler: _Handler) -> web.StreamRespon
         if granted is None:
             return await handler(request)
         request[CREDENTIAL] = granted.credential
+        request[GATEWAY_KEY] = granted.key
         request[RECORD].gateway_key = granted.key.id
         async with request.app[KEY_LIMITS].admitted(granted.key):
             return await handler(request)

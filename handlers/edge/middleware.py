@@ -1,8 +1,6 @@
 """The outermost layer: every request gets an id, one log line, and JSON errors (spec 11, 12)."""
 
 import asyncio
-import logging
-import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -24,7 +22,7 @@ from handlers.reading.pending_bodies import PENDING_BODIES, PENDING_FORMS, Pendi
 from service.connections.bad_http import REQUEST_ID
 from service.connections.half_closed import ANSWER_TYPE
 from service.keys import CONFIG, TRACING
-from service.observing.redaction import REDACTED
+from service.observing.faults import log_fault
 from service.observing.tracing import request_span
 from service.vocabulary.errors import (
     MethodNotAllowedError,
@@ -37,7 +35,6 @@ from service.vocabulary.events import Failure, Outcome
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_log = logging.getLogger("gateway.faults")
 _MAX_PATH_CHARS = 200  # of an unknown path that an error quotes
 
 
@@ -101,7 +98,7 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
         message = "The request body ended early, or is not encoded as its headers say."
         return failed(request, RequestError(message).failure())
     except Exception as error:  # noqa: BLE001 - the outermost edge: a bug is logged, the caller gets JSON
-        _log_fault(request, error)
+        log_fault(error, request[RECORD].request_id, secrets_in(request))
         return await _fault_response(request)
 
 
@@ -118,14 +115,6 @@ def _answered_at_once(request: web.Request) -> web.Response | None:
     response = failed(request, UpgradeRequiredError(message).failure())
     response.headers[hdrs.UPGRADE], response.headers[hdrs.CONNECTION] = "websocket", "Upgrade"
     return response
-
-
-def _log_fault(request: web.Request, error: Exception) -> None:
-    """Log a bug with its traceback, redacted, since a library may quote the request in it."""
-    trace = "".join(traceback.format_exception(error)).rstrip()
-    for secret in secrets_in(request):
-        trace = trace.replace(secret, REDACTED)
-    _log.error("unhandled fault in request %s\n%s", request[RECORD].request_id, trace)
 
 
 async def _fault_response(request: web.Request) -> web.StreamResponse:

@@ -21,7 +21,6 @@ REASONS = {
     "chatkit": "the upstream has no workflows",
     "content_provenance_checks": "the upstream examines no pictures for their origin",
     "containers": "code is run by asking for it in a chat",
-    "conversations": "a chat completion goes on with a conversation by its conversation_id",
     "decisions": _AGENTS,
     "edits": _RETIRED,
     "embeddings": "the upstream makes no embeddings",
@@ -56,7 +55,6 @@ OF_ANTHROPIC = {
 # Calls whose last word stands where other calls have an id.
 NO_IDS = {
     "responses/compact": "the upstream shortens a conversation by itself",
-    "responses/input_tokens": "tokens are counted when a request is answered, in its usage",
 }
 _SOCKET = "responses"  # the path where Codex tries a WebSocket first
 

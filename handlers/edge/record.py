@@ -73,14 +73,33 @@ def close_record(request: web.Request, response: web.StreamResponse | None) -> M
     record = request[RECORD]
     seconds = asyncio.get_running_loop().time() - record.received_at
     status = CALLER_GONE if response is None else response.status
-    _count(request, record, status, seconds)
-    chat = record.chat
-    first = record.first_text_at
+    request.app[METRICS].requests.labels(route_of(request), str(status)).inc()
+    _count_turn(request.app, record, seconds)
     fields = {
-        "request_id": record.request_id,
         "method": request.method,
         "path": request.rel_url.raw_path,
         "status": status,
+        "bytes": _size(request, response),
+        **_about_turn(record, seconds),
+    }
+    known = {name: value for name, value in fields.items() if value is not None}
+    _log.info("%s %s %s", request.method, request.rel_url.raw_path, status, extra=known)
+    return known
+
+
+def close_turn(app: web.Application, record: Record, message: str) -> None:
+    """Count a turn that went on without its request, and log a line of its own."""
+    seconds = asyncio.get_running_loop().time() - record.received_at
+    _count_turn(app, record, seconds)
+    fields = _about_turn(record, seconds)
+    known = {name: value for name, value in fields.items() if value is not None}
+    _log.info(message, extra=known)
+
+
+def _about_turn(record: Record, seconds: float) -> dict[str, object]:
+    chat, first = record.chat, record.first_text_at
+    return {
+        "request_id": record.request_id,
         "key": record.gateway_key,
         "upstream": record.upstream,
         "outcome": record.outcome,
@@ -90,18 +109,13 @@ def close_record(request: web.Request, response: web.StreamResponse | None) -> M
         "profile": chat and chat.profile,
         "first_text_ms": None if first is None else round((first - record.received_at) * 1000),
         "total_ms": round(seconds * 1000),
-        "bytes": _size(request, response),
         "prompt_tokens": record.usage and record.usage.prompt_tokens,
         "completion_tokens": record.usage and record.usage.completion_tokens,
     }
-    known = {name: value for name, value in fields.items() if value is not None}
-    _log.info("%s %s %s", request.method, request.rel_url.raw_path, status, extra=known)
-    return known
 
 
-def _count(request: web.Request, record: Record, status: int, seconds: float) -> None:
-    metrics: Metrics = request.app[METRICS]
-    metrics.requests.labels(route_of(request), str(status)).inc()
+def _count_turn(app: web.Application, record: Record, seconds: float) -> None:
+    metrics: Metrics = app[METRICS]
     if record.outcome is not None:
         metrics.outcomes.labels(record.outcome).inc()
         if record.upstream is not None:
@@ -109,7 +123,7 @@ def _count(request: web.Request, record: Record, status: int, seconds: float) ->
     if record.first_text_at is not None:
         metrics.first_token_seconds.observe(record.first_text_at - record.received_at)
     if record.render is not None and record.render.removed:
-        request.app[UNKNOWN_EVENTS].note({REMOVED: record.render.removed}, {})
+        app[UNKNOWN_EVENTS].note({REMOVED: record.render.removed}, {})
     if record.usage is not None:
         metrics.token_seconds.observe(seconds / max(1, record.usage.completion_tokens))
 

@@ -73,7 +73,7 @@ async def _stream(
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     stream = EventStream(request, response, events, request.app[CONFIG].stream, settle)
     failure = await stream.run(
-        await rendered(request, chat, credential, stream, is_flat=False), record
+        await rendered(request.app, record, chat, credential, stream, is_flat=False), record
     )
     if failure is None:
         return response
@@ -87,7 +87,7 @@ async def _reply(
 ) -> web.Response:
     record, reply = request[RECORD], MessageReply(meta)
     gathered, waited = reply.gathered, 0.0
-    source = await rendered(request, chat, credential, is_flat=False)
+    source = await rendered(request.app, record, chat, credential, is_flat=False)
     try:
         waited = await collected(source, record, reply.take_batch, gathered)
     except ServiceError as error:

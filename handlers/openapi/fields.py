@@ -12,6 +12,12 @@ from msgspec import Struct
 
 from handlers.audio.speech import SpeechFields
 from handlers.chat.completions import CompletionFields
+from handlers.conversations.fields import (
+    MAX_ITEMS,
+    ConversationFields,
+    ItemsFields,
+    MetadataFields,
+)
 from handlers.images.edits import MAX_IMAGES, ImageEditFields, ImagePlace
 from handlers.images.fields import FORMATS, ImageFields
 from handlers.messages.fields import MAX_STOPS as MAX_MESSAGE_STOPS
@@ -37,7 +43,8 @@ from handlers.reading.demand_fields import (
     WireFunction,
     WireTool,
 )
-from handlers.responses.fields import MAX_METADATA_PAIRS, ResponseFields
+from handlers.responses.fields import COUNTED, MAX_METADATA_PAIRS, ResponseFields
+from handlers.responses.fields import TokenFields as CountedFields
 from handlers.responses.items import (
     BY_MODEL,
     PARTS,
@@ -75,7 +82,6 @@ _MODEL = _note(
 )
 _LIMIT = "The answer ends after as many tokens; `finish_reason` is then `length`."
 _ONE = _note("Only one choice can be had.", enum=[None, 1])
-_OFF = [{"type": "boolean", "const": False}, {"type": "null"}]
 _STREAM = _note("Answer with server-sent events.")
 _STREAM_OPTIONS = _note("`include_usage` adds an event with the usage before `[DONE]`.")
 _STOP = _note(
@@ -213,13 +219,28 @@ _RESPONSE: Notes = {
     "stream": _STREAM,
     "stream_options": _note("Accepted; its events are as short without it."),
     "store": _note("False: the response is not kept, and cannot be read or gone on from."),
-    "background": _note("Responses are not run in the background.", anyOf=_OFF),
+    "background": _note(
+        "True: answers at once with a response that is queued, and is read, streamed and cancelled "
+        "by its id. It has to be kept."
+    ),
     "metadata": _note("Repeated in the response.", maxProperties=MAX_METADATA_PAIRS),
     "max_output_tokens": _note(
         "The answer ends after as many tokens; the response is then `incomplete`.", minimum=1
     ),
     "truncation": _note("The upstream shortens as it sees fit.", enum=[None, "auto", "disabled"]),
-    "conversation": _note("Conversation objects cannot be had.", type="null"),
+    "conversation": _note(
+        "The id of a conversation of `/v1/conversations`, or an object with it: goes on from its "
+        "items, and adds input and output to them. Not beside `previous_response_id`.",
+        anyOf=[
+            {"type": "string"},
+            {
+                "type": "object",
+                "properties": {"id": {"type": "string", "minLength": 1}},
+                "required": ["id"],
+            },
+            {"type": "null"},
+        ],
+    ),
     "prompt": _note("Prompt templates cannot be had.", type="null"),
     "tools": _note(
         "Functions and custom tools that the model may call, by themselves or in namespaces. It "
@@ -239,6 +260,24 @@ _RESPONSE: Notes = {
     "text": _note("`format` says what the answer has to be, as `response_format` of a chat."),
     "render_profile": _PROFILE,
 }
+_UNCOUNTED = _note("Accepted, and not counted.")
+_COUNTED: Notes = {
+    **dict.fromkeys(ResponseFields.__struct_fields__, _UNCOUNTED),
+    **{name: note for name, note in _RESPONSE.items() if name in COUNTED},
+    "model": _note("Accepted; the count is the same for all."),
+    "input": _note(
+        "A text, or a list of items, as of a response.",
+        items={"type": "object", "anyOf": _ITEMS},
+    ),
+    "prompt": _UNCOUNTED | {"type": "null"},
+    "truncation": _UNCOUNTED | {"enum": _RESPONSE["truncation"]["enum"]},
+}
+_KEPT_ITEMS = _note(
+    "Messages, calls and their results, as in the `input` of a response.",
+    maxItems=MAX_ITEMS,
+    items={"type": "object", "anyOf": _ITEMS},
+)
+_METADATA = _note("Kept with the conversation.", maxProperties=MAX_METADATA_PAIRS)
 _IMAGE: Notes = {
     "prompt": _note("What to draw.", pattern=r"\S"),
     "model": _note("A name of `/v1/models`; without it, the first that can draw."),
@@ -358,6 +397,10 @@ FIELDS: dict[type[Struct], Notes] = {
     ChatFields: _CHAT,
     CompletionFields: _COMPLETION,
     ResponseFields: _RESPONSE,
+    CountedFields: _COUNTED,
+    ConversationFields: {"items": _KEPT_ITEMS, "metadata": _METADATA},
+    MetadataFields: {WHOLE: {"required": ["metadata"]}, "metadata": _METADATA},
+    ItemsFields: {WHOLE: {"required": ["items"]}, "items": {**_KEPT_ITEMS, "minItems": 1}},
     ImageFields: _IMAGE,
     ImageEditFields: _EDIT,
     ImagePlace: {

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from handlers.audio import speech
 from handlers.chat import completions
+from handlers.conversations import fields as conversation_fields
 from handlers.images import edits
 from handlers.images import fields as image_fields
 from handlers.messages import fields as message_fields
@@ -25,6 +26,13 @@ REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
     "ChatCompletionRequest": (chat_fields.ChatFields, chat_fields.HONOURED),
     "CompletionRequest": (completions.CompletionFields, completions.HONOURED),
     "ResponseRequest": (response_fields.ResponseFields, response_fields.HONOURED),
+    "ResponseTokensRequest": (response_fields.TokenFields, response_fields.COUNTED),
+    "ConversationRequest": (
+        conversation_fields.ConversationFields,
+        frozenset({"items", "metadata"}),
+    ),
+    "ConversationUpdateRequest": (conversation_fields.MetadataFields, frozenset({"metadata"})),
+    "ConversationItemsRequest": (conversation_fields.ItemsFields, frozenset({"items"})),
     "MessageRequest": (message_fields.MessageFields, message_fields.HONOURED),
     "MessageTokensRequest": (message_fields.TokenFields, message_fields.COUNTED),
     "ImageRequest": (image_fields.ImageFields, image_fields.HONOURED),

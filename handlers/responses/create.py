@@ -1,64 +1,28 @@
 """`POST /v1/responses`, whole and streamed (openai-wire 8)."""
 
-import logging
 import secrets
 import time
-from contextlib import aclosing, suppress
-from typing import Any
 
-import msgspec
 from aiohttp import web
-from msgspec import Struct, structs
+from msgspec import structs
 
-from handlers.answering.answers import Source, collected, overhead_header, rendered, usage_of
+from handlers.answering.answers import collected, overhead_header
 from handlers.answering.event_stream import EventStream, StreamResponse
-from handlers.answering.picture_content import picture_base64, without_content
+from handlers.background.making import Asked, Making
+from handlers.background.running import RUNNING
+from handlers.background.writing import in_background
 from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import credential_of, reply_headers
 from handlers.edge.json_replies import error_response, json_response
 from handlers.edge.record import RECORD, Record
-from handlers.reading.demand_fields import checked
 from handlers.reading.json_body import read_body
-from handlers.responses.fields import (
-    asked_model,
-    begun_response,
-    ignored_fields,
-    response_chat,
-    response_fields,
-)
-from handlers.responses.history import History
-from handlers.responses.listed_items import input_items
-from handlers.responses.running import RUNNING, Running
-from service.answers.responses import ModelResponse
-from service.keys import ACCEPTANCE, BLOBS, CONFIG, STATE
-from service.pipeline.fast_lane import Outlet
-from service.ports import BlobStore
-from service.settings.config import Config
+from handlers.responses.fields import begun_response, ignored_fields, response_fields
+from handlers.responses.input import Reading, read_input
+from service.keys import CONFIG
 from service.stages.encode.response_output import RESPONSE_PREFIX
-from service.stages.encode.responses import ResponseEvents
-from service.turns.kept_responses import KeepLimits, KeptResponse, KeptResponses
 from service.vocabulary.credentials import Credential
-from service.vocabulary.errors import ServiceError, StorageError
-from service.vocabulary.events import AssetKind
-from service.vocabulary.rendered import AssetLinked, TokenCounts
-from service.vocabulary.requests import ChatRequest
 
-_log = logging.getLogger("gateway.responses")
-_DAY_SECONDS = 86_400.0
 _ID_BYTES = 24
-
-
-class _Asked(Struct, frozen=True):
-    """A response to be made, with its owner and whether it is kept.
-
-    `begun` is the response object before anything has arrived.
-    """
-
-    owner: str
-    is_kept: bool
-    chat: ChatRequest
-    items: list[dict[str, Any]]
-    begun: ModelResponse
 
 
 async def create_response(request: web.Request) -> web.StreamResponse:
@@ -67,144 +31,68 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     Raises:
         ServiceError: the request is wrong, or the turn failed before its first event.
     """
-    config, record = request.app[CONFIG], request[RECORD]
-    credential = credential_of(request)
-    asked = await _read(request, config, credential)
+    credential, record = credential_of(request), request[RECORD]
+    asked = await _read(request, credential)
+    if asked.begun.background:
+        return await in_background(request, asked, credential)
     record.chat = asked.chat
-    demand, is_temporary = asked.chat.demand, config.conversation.temporary
-    functions = demand.functions if demand else ()
-    events = ResponseEvents(
-        asked.begun,
-        functions,
-        is_temporary=is_temporary,
-        shows_sealed=asked.chat.wishes.is_sealed_wanted,
-    )
-    running = Running(events, is_kept=asked.is_kept)
-    with request.app[RUNNING].entered(asked.owner, asked.begun.id, running):
-        answer = _Answer(request, asked, events, running)
-        return await (answer.stream if asked.chat.is_stream else answer.reply)(credential)
+    making = Making(request.app, record, credential, asked)
+    with request.app[RUNNING].entered(asked.owner, asked.begun.id, making.running):
+        answer = _Answer(request, making)
+        return await (answer.stream if asked.chat.is_stream else answer.reply)()
 
 
-def kept_responses(app: web.Application) -> KeptResponses:
-    """Return the store of responses, which keeps each for as long as files are kept."""
-    config = app[CONFIG]
-    sizes = config.responses
-    limits = KeepLimits(
-        config.files.keep_days * _DAY_SECONDS, sizes.max_bytes_per_owner, sizes.max_bytes
-    )
-    return KeptResponses(app[STATE], limits)
-
-
-async def with_pictures(source: Source, blobs: BlobStore, pictures: dict[str, str]) -> Source:
-    """Pass an answer on, and load the content of its pictures before it is encoded."""
-    async with aclosing(source):
-        async for batch in source:
-            for piece in batch:
-                if isinstance(piece, AssetLinked) and piece.kind is AssetKind.PICTURE:
-                    with suppress(StorageError):  # the picture has a link, too
-                        pictures[piece.url] = await picture_base64(blobs, piece.name)
-            yield batch
-
-
-async def _read(request: web.Request, config: Config, credential: Credential) -> _Asked:
-    body = await read_body(request, config.server.max_body_bytes)
+async def _read(request: web.Request, credential: Credential) -> Asked:
+    body = await read_body(request, request.app[CONFIG].server.max_body_bytes)
     fields = response_fields(body)
-    arrival, kept = arrival_of(request), config.conversation
-    is_sent_anew = arrival.is_native or kept.temporary or kept.delete_after_response
-    history = History(kept_responses(request.app), credential.owner, is_sent_anew=is_sent_anew)
+    arrival = arrival_of(request)
     stem = secrets.token_hex(_ID_BYTES)
-    items = await history.resolved(input_items(fields.input or "", stem))
-    previous = None
-    if fields.previous_response_id:
-        previous = await history.previous(fields.previous_response_id)
-    model = asked_model(fields, previous.response["model"] if previous else None)
-    chat = await checked(response_chat(fields, items, arrival, model), is_native=arrival.is_native)
+    given = await read_input(request.app, fields, Reading(arrival, credential, stem))
     ignored = ignored_fields(body, fields, is_native=arrival.is_native)
-    chat = structs.replace(chat, ignored_fields=ignored)
-    return _Asked(
+    model, created_at = given.chat.model, int(time.time())
+    return Asked(
         owner=credential.owner,
         is_kept=fields.is_kept,
-        chat=await history.continued(chat, previous) if previous else chat,
-        items=items,
-        begun=begun_response(fields, f"{RESPONSE_PREFIX}{stem}", model, int(time.time())),
+        chat=structs.replace(given.chat, ignored_fields=ignored),
+        items=given.items,
+        begun=begun_response(fields, f"{RESPONSE_PREFIX}{stem}", model, created_at),
+        conversation=given.conversation,
     )
 
 
 class _Answer:
-    """Writes one response and keeps it."""
+    """Answers with one response while it is made."""
 
-    def __init__(
-        self, request: web.Request, asked: _Asked, events: ResponseEvents, running: Running
-    ) -> None:
+    def __init__(self, request: web.Request, making: Making) -> None:
         self._request = request
-        self._asked = asked
-        self._events = events
-        self._running = running
+        self._making = making
         self._record: Record = request[RECORD]
 
-    async def _source(self, credential: Credential, outlet: Outlet | None = None) -> Source:
-        chat = self._asked.chat
-        source = await rendered(self._request, chat, credential, outlet, is_flat=False)
-        watched = self._running.watch(source)
-        return with_pictures(watched, self._request.app[BLOBS], self._events.pictures)
-
-    async def stream(self, credential: Credential) -> web.StreamResponse:
+    async def stream(self) -> web.StreamResponse:
         """Answer with events."""
-        chat, events = self._asked.chat, self._events
-        response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
+        making, events = self._making, self._making.events
+        ignored = making.asked.chat.ignored_fields
+        response = StreamResponse(reply_headers(ignored_fields=ignored))
         settings = self._request.app[CONFIG].stream
-        stream = EventStream(self._request, response, events, settings, self._settle)
-        failure = await stream.run(await self._source(credential, stream), self._record)
+        stream = EventStream(self._request, response, events, settings, making.settle)
+        failure = await stream.run(await making.source_with_pictures(stream), self._record)
         if failure is not None:
             return error_response(failure)
         if events.status in ("failed", "cancelled"):
-            await self._keep(events.response())
+            await making.keep(events.response())
         return response
 
-    async def reply(self, credential: Credential) -> web.Response:
+    async def reply(self) -> web.Response:
         """Answer with the response object."""
-        chat, events = self._asked.chat, self._events
-        source = await self._source(credential)
+        making, events = self._making, self._making.events
+        source = await making.source_with_pictures()
         waited = await collected(source, self._record, events.take_batch, events.gathered)
         ended = events.gathered.ended
         if ended is not None and ended.failure is not None:
             return error_response(ended.failure, events.gathered.partial)
-        whole = events.response(await self._settle())
+        whole = events.response(await making.settle())
         headers = reply_headers(
-            ignored_fields=chat.ignored_fields,
+            ignored_fields=making.asked.chat.ignored_fields,
             upstream_model=events.gathered.facts.upstream_model,
         )
         return json_response(whole, headers=headers | overhead_header(self._request, waited))
-
-    async def _settle(self) -> TokenCounts:
-        """Count the tokens and keep the answer, before its caller can continue from it."""
-        self._record.usage = counts = await usage_of(self._asked.chat, self._events.gathered)
-        self._events.completed_at = int(time.time())
-        await self._keep(self._events.response(counts))
-        return counts
-
-    async def _keep(self, response: ModelResponse) -> None:
-        if not self._running.is_kept or not await self._is_accepted():
-            return
-        facts = self._events.gathered.facts
-        settings = self._request.app[CONFIG].conversation
-        is_gone = settings.temporary or settings.delete_after_response
-        output = [without_content(item) for item in response.output]
-        kept = KeptResponse(
-            response=msgspec.to_builtins(structs.replace(response, output=output)),
-            input_items=self._asked.items,
-            conversation_id=None if is_gone else facts.conversation_id,
-            message_id=None if is_gone else facts.message_id,
-            sealed=self._events.sealed,
-            cache_key=facts.cache_key,
-        )
-        await kept_responses(self._request.app).keep(self._asked.owner, kept)
-
-    async def _is_accepted(self) -> bool:
-        """Tell whether the upstream accepts the caller's token; otherwise nothing is kept."""
-        try:
-            await self._request.app[ACCEPTANCE].confirm(credential_of(self._request))
-        except ServiceError as error:
-            _log.info("response %s is not kept: %s", self._asked.begun.id, error)
-            return False
-        return True

@@ -5,6 +5,7 @@ on with upstream, since conversations are temporary or hidden afterwards or the 
 at all, the history is sent anew, from what the gateway has kept itself.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import structs
@@ -12,6 +13,7 @@ from msgspec import structs
 from handlers.reading.json_body import quoted, refusal
 from handlers.responses.items import REFERENCE, input_messages
 from service.stages.encode.response_output import response_of
+from service.turns.kept_conversations import KeptConversation
 from service.turns.kept_responses import KeptResponse, KeptResponses
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import ChatMessage, ChatRequest
@@ -68,12 +70,7 @@ class History:
             RequestError: that response cannot be continued.
         """
         if self._is_sent_anew:
-            history = await self._messages(previous)
-            system = tuple(one for one in chat.messages[:1] if one.role == "system")
-            messages = (*system, *history, *chat.messages[len(system) :])
-            key = chat.wishes.cache_key or previous.cache_key
-            wishes = structs.replace(chat.wishes, cache_key=key)
-            return structs.replace(chat, messages=messages, wishes=wishes)
+            return _after(await self._messages(previous), chat, previous.cache_key)
         if previous.conversation_id is None or previous.message_id is None:
             problem = (
                 "that response ended before it was part of a conversation; go on from the one "
@@ -85,6 +82,22 @@ class History:
             conversation_id=previous.conversation_id,
             parent_message_id=previous.message_id,
         )
+
+    def in_conversation(self, chat: ChatRequest, conversation: KeptConversation) -> ChatRequest:
+        """Return the turn as the next one of a conversation.
+
+        Raises:
+            RequestError: an item of the conversation cannot be sent.
+        """
+        is_there = conversation.conversation_id and conversation.message_id
+        if is_there and not self._is_sent_anew:
+            return structs.replace(
+                chat,
+                conversation_id=conversation.conversation_id,
+                parent_message_id=conversation.message_id,
+            )
+        before = input_messages(conversation.whole_items, "conversation.items")
+        return _after(before, chat, conversation.cache_key)
 
     async def _messages(self, last: KeptResponse) -> list[ChatMessage]:
         """Return the messages up to and including a response, without instructions."""
@@ -121,3 +134,11 @@ class History:
         if found is None:
             raise NotFoundError(f"Item with id {quoted(item_id)} not found.", param=path)
         return found
+
+
+def _after(before: Sequence[ChatMessage], chat: ChatRequest, cache_key: str) -> ChatRequest:
+    """Return the turn with earlier messages between its instructions and its input."""
+    system = tuple(one for one in chat.messages[:1] if one.role == "system")
+    messages = (*system, *before, *chat.messages[len(system) :])
+    wishes = structs.replace(chat.wishes, cache_key=chat.wishes.cache_key or cache_key)
+    return structs.replace(chat, messages=messages, wishes=wishes)

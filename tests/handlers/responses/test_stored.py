@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from handlers.responses.create import kept_responses
+from handlers.background.kept import kept_responses
 from service.vocabulary.credentials import read_credential
 from tests.conftest import StartGateway
 from tests.gateway import ACCESS_TOKEN, Gateway
@@ -179,7 +179,7 @@ async def test_input_items_come_in_pages_the_last_first(gateway: Gateway) -> Non
 async def test_input_that_was_too_long_to_keep_is_a_404(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.turns.kept_responses.MAX_KEPT_BYTES", 5_000)
+    monkeypatch.setattr("service.turns.kept_values.MAX_KEPT_BYTES", 5_000)
     response_id = (await made(gateway, "x" * 5_000))["id"]
     assert (await call(gateway, "GET", f"/{response_id}"))[0] == 200
     assert (await call(gateway, "GET", f"/{response_id}/input_items"))[0] == 404

@@ -1,25 +1,38 @@
 """The responses that this process is writing: to be read, cancelled or deleted meanwhile."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import aclosing, contextmanager, suppress
+from typing import Any
 
 from aiohttp import web
 
 from handlers.answering.answers import Source
+from handlers.background.event_log import EventLog
 from service.answers.responses import ModelResponse
 from service.stages.encode.responses import CANCELLED, ResponseEvents
 from service.vocabulary.rendered import Rendered
 
 # How long a cancelled response may take to close its upstream connection and be kept.
 CANCEL_SECONDS = 10.0
+# How long responses in the background may take to be kept once their turns have ended.
+CLOSE_SECONDS = 5.0
 
 
 class Running:
-    """One response that is being written. `is_kept` may still become False."""
+    """One response that is being written. `is_kept` may still become False.
 
-    def __init__(self, events: ResponseEvents, *, is_kept: bool) -> None:
+    Args:
+        events: of the response.
+        is_kept: whether it will be kept.
+        log: of the events, for a response in the background.
+    """
+
+    def __init__(
+        self, events: ResponseEvents, *, is_kept: bool, log: EventLog | None = None
+    ) -> None:
         self.is_kept = is_kept
+        self.log = log
         self.ended = asyncio.Event()
         self._events = events
         self._reading: asyncio.Timeout | None = None
@@ -29,11 +42,15 @@ class Running:
         """Return the response object as it is now."""
         return self._events.response()
 
-    async def cancel(self) -> None:
-        """Cancel it and wait for its end, which a caller that does not read delays."""
+    def stop(self) -> None:
+        """Have it end as cancelled, soon."""
         self._is_cancelled = True
         if self._reading is not None:
             self._reading.reschedule(asyncio.get_running_loop().time())
+
+    async def cancel(self) -> None:
+        """Cancel it and wait for its end, which a caller that does not read delays."""
+        self.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(CANCEL_SECONDS):
                 await self.ended.wait()
@@ -67,6 +84,29 @@ class RunningResponses:
 
     def __init__(self) -> None:
         self._running: dict[tuple[str, str], Running] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None], limit: int) -> bool:
+        """Run what writes a response for a caller that need not wait for it.
+
+        Returns False, and runs nothing, if `limit` of them run already; 0 means no limit.
+        """
+        if limit and len(self._tasks) >= limit:
+            work.close()
+            return False
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def close(self) -> None:
+        """Wait for work that was started, whose turns have ended; cancel what is left."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        left = list(self._tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     @contextmanager
     def entered(self, owner: str, response_id: str, running: Running) -> Iterator[None]:
