@@ -9,7 +9,13 @@ from aiohttp import web
 
 from handlers.answering.event_stream import EventStream, StreamResponse
 from handlers.answering.picture_content import with_content
-from handlers.background.kept import as_response, found_response, kept_events, writers
+from handlers.background.kept import (
+    as_response,
+    found_response,
+    is_written,
+    kept_events,
+    lost_output,
+)
 from handlers.background.running import RUNNING
 from handlers.edge.headers import reply_headers
 from handlers.edge.json_replies import error_response
@@ -18,7 +24,8 @@ from service.keys import BLOBS, CONFIG
 from service.ports import BlobStore
 from service.stages.encode.chat import PING
 from service.stages.encode.gathered import Gathered
-from service.stages.encode.responses import LOST, failure_frame, lost_end
+from service.stages.encode.lost_responses import LOST
+from service.stages.encode.responses import failure_frame
 from service.turns.kept_events import EVENT_END, EventPart
 from service.vocabulary import endings
 from service.vocabulary.errors import NotFoundError
@@ -100,13 +107,11 @@ class Follower:
         pause = FIRST_PAUSE_SECONDS
         while True:
             running = self._app[RUNNING].find(self._owner, self._id)
-            is_written = running is not None or await writers(self._app).is_written(
-                self._owner, self._id
-            )
+            is_alive = await is_written(self._app, self._owner, self._id)
             # Only now: it may have been kept just before its writer ended.
             if (part := await self._events.find(number)) is not None:
                 return part
-            if not is_written:
+            if not is_alive:
                 return await self._end()
             if running is not None and running.log is not None:
                 await running.log.wait(number, LOOK_SECONDS)
@@ -125,7 +130,8 @@ class Follower:
                 "itself, without `stream`."
             )
             raise NotFoundError(message, param="stream", code="events_not_kept")
-        return EventPart(lost_end(as_response(kept), LOST, self._count), is_last=True)
+        output = await lost_output(self._app, self._owner, self._id)
+        return EventPart(output.end(as_response(kept)), is_last=True)
 
 
 class _Replayed:

@@ -1,17 +1,20 @@
 """What of the Responses API is kept for its callers, by the settings of the gateway."""
 
+from contextlib import suppress
+
 from aiohttp import web
-from msgspec import convert, structs
+from msgspec import convert, structs, to_builtins
 
 from handlers.background.running import RUNNING
 from service.answers.responses import ModelResponse, ResponseError
 from service.keys import CONFIG, STATE
-from service.stages.encode.responses import LOST
+from service.stages.encode.lost_responses import LOST, LostOutput
 from service.turns.kept_conversations import KeptConversations
 from service.turns.kept_events import KeptEvents
 from service.turns.kept_responses import KeptResponse, KeptResponses
 from service.turns.kept_values import KeepLimits, KeptValues
 from service.turns.writers import Writers
+from service.vocabulary.errors import LockTimeoutError
 
 _DAY_SECONDS = 86_400.0
 
@@ -51,23 +54,57 @@ async def found_response(app: web.Application, owner: str, response_id: str) -> 
 
     One that is unfinished and that no process writes any more has failed, and is kept so.
     """
+    kept = await kept_responses(app).find(owner, response_id)
+    if kept is None or not kept.is_unfinished or await is_written(app, owner, response_id):
+        return kept
+    return await _without_writer(app, owner, response_id)
+
+
+async def is_written(app: web.Application, owner: str, response_id: str) -> bool:
+    """Tell whether a process writes a response; call it only for one that the owner has.
+
+    Where only waiting can tell that a process has died, the wait begins, and this is true until it
+    is over.
+    """
+    running = app[RUNNING]
+    if running.find(owner, response_id):
+        return True
+    known = writers(app)
+    if not await known.is_held(owner, response_id):
+        return False
+
+    async def outlive() -> None:
+        with suppress(LockTimeoutError):
+            async with known.outliving(owner, response_id):
+                await _without_writer(app, owner, response_id)
+
+    running.watch(owner, response_id, outlive)
+    return True
+
+
+async def _without_writer(
+    app: web.Application, owner: str, response_id: str
+) -> KeptResponse | None:
+    """Return a response that no process writes any more, and keep it as failed if need be."""
     responses = kept_responses(app)
-    kept = await responses.find(owner, response_id)
-    if kept is None or not kept.is_unfinished or app[RUNNING].find(owner, response_id):
-        return kept
-    if await writers(app).is_written(owner, response_id):
-        return kept
     kept = await responses.find(owner, response_id)  # it may have ended meanwhile
     if kept is None or not kept.is_unfinished:
         return kept
-    lost = structs.replace(kept, response=_failed(kept))
+    output = (await lost_output(app, owner, response_id)).items
+    error = structs.asdict(ResponseError(LOST.code or LOST.type, LOST.message))
+    failed = {"status": "failed", "error": error, "output": to_builtins(output)}
+    lost = structs.replace(kept, response={**kept.response, **failed})
     await responses.keep(owner, lost)
     return lost
 
 
-def _failed(kept: KeptResponse) -> dict[str, object]:
-    error = structs.asdict(ResponseError(LOST.code or LOST.type, LOST.message))
-    return {**kept.response, "status": "failed", "error": error}
+async def lost_output(app: web.Application, owner: str, response_id: str) -> LostOutput:
+    """Return the output of a response whose writer is gone, by its events."""
+    output, events, number = LostOutput(), kept_events(app, owner, response_id), 0
+    while (part := await events.find(number)) is not None:
+        output.feed(part.frames)
+        number += 1
+    return output
 
 
 def as_response(kept: KeptResponse) -> ModelResponse:

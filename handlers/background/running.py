@@ -1,7 +1,7 @@
 """The responses that this process is writing: to be read, cancelled or deleted meanwhile."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from typing import Any
 
@@ -85,6 +85,7 @@ class RunningResponses:
     def __init__(self) -> None:
         self._running: dict[tuple[str, str], Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watches: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     def start(self, work: Coroutine[Any, Any, None], limit: int) -> bool:
         """Run what writes a response for a caller that need not wait for it.
@@ -99,11 +100,20 @@ class RunningResponses:
         task.add_done_callback(self._tasks.discard)
         return True
 
+    def watch(
+        self, owner: str, response_id: str, outlive: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Wait for the end of another process's response, unless this process waits already."""
+        key = (owner, response_id)
+        if key not in self._watches:
+            task = self._watches[key] = asyncio.get_running_loop().create_task(outlive())
+            task.add_done_callback(lambda _: self._watches.pop(key, None))
+
     async def close(self) -> None:
         """Wait for work that was started, whose turns have ended; cancel what is left."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
-        left = list(self._tasks)
+        left = [*self._tasks, *self._watches.values()]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

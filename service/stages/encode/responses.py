@@ -44,13 +44,6 @@ CANCELLED_CODE = "response_cancelled"
 CANCELLED = endings.GONE.ended(
     failure=Failure(400, "This response was cancelled.", "invalid_request_error", CANCELLED_CODE)
 )
-# What becomes of a response in the background whose process has died.
-LOST = Failure(
-    500,
-    "The process that wrote this response has died; please send the request again.",
-    "server_error",
-    "process_died",
-)
 _INCOMPLETE: dict[str | None, IncompleteDetails] = {
     "length": IncompleteDetails("max_output_tokens"),
     "content_filter": IncompleteDetails("content_filter"),
@@ -158,7 +151,7 @@ class ResponseEvents:
         closing = b"".join([self._frame(event) for event in self._items.close("incomplete")])
         if self.status == "cancelled":  # it has no event; readers raise at a failed one
             return closing + self._lifecycle(ResponseIncomplete)
-        return closing + self._lifecycle(ResponseFailed) + self._frame(_failure_event(failure))
+        return closing + self._lifecycle(ResponseFailed) + self._frame(failure_event(failure))
 
     def _events(self, batch: Iterable[Rendered]) -> Iterator[NumberedEvent]:
         for piece in _joined(batch):
@@ -189,32 +182,22 @@ class ResponseEvents:
 
     def _frame(self, event: NumberedEvent) -> bytes:
         self._sequence_number += 1
-        return _framed(event, self._sequence_number - 1)
-
-
-def lost_end(response: ModelResponse, failure: Failure, number: int) -> bytes:
-    """Return the last events of a response whose writer is gone.
-
-    Args:
-        response: as it is kept.
-        failure: what became of it.
-        number: of the first of these events.
-    """
-    failed = _framed(ResponseFailed(response=response), number)
-    return failed + _framed(_failure_event(failure), number + 1)
+        return framed(event, self._sequence_number - 1)
 
 
 def failure_frame(failure: Failure, number: int) -> bytes:
     """Return the event of a failure that is not the response's own, with its number."""
-    return _framed(_failure_event(failure), number)
+    return framed(failure_event(failure), number)
 
 
-def _failure_event(failure: Failure) -> ResponseFailure:
+def failure_event(failure: Failure) -> ResponseFailure:
+    """Return the last event of a failed stream."""
     error = error_of(shortened(failure)).error
     return ResponseFailure(code=error.code, message=error.message, error=error)
 
 
-def _framed(event: NumberedEvent, number: int) -> bytes:
+def framed(event: NumberedEvent, number: int) -> bytes:
+    """Return an event with its number, as it is sent."""
     numbered = structs.replace(event, sequence_number=number)
     return b"event: %b\ndata: %b\n\n" % (event.type.encode(), to_json(numbered))
 

@@ -24,21 +24,23 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("redis"))
 
 
-async def test_another_process_sees_who_is_written_and_leaves_notes(url: str) -> None:
+async def test_another_process_sees_what_is_written_and_leaves_notes(url: str) -> None:
     stores = [open_state(url, lambda _: None) for _ in range(2)]
     here, there = (Writers(KeptValues(store, LIMITS)) for store in stores)
-    assert not await there.is_written("me", "resp_1")
+    assert not await there.is_held("me", "resp_1")
     async with here.writing("me", "resp_1"):
-        assert await there.is_written("me", "resp_1")
-        assert await here.is_written("me", "resp_1")
-        assert not await there.is_written("you", "resp_1")
+        assert await there.is_held("me", "resp_1")
+        assert await here.is_held("me", "resp_1")
+        assert not await there.is_held("you", "resp_1")
         assert await here.asked("me", "resp_1") is None
         await there.ask("me", "resp_1", Stop.CANCEL)
         assert await here.asked("me", "resp_1") is Stop.CANCEL
         assert await here.asked("you", "resp_1") is None
         await there.ask("me", "resp_1", Stop.DELETE)
         assert await here.asked("me", "resp_1") is Stop.DELETE
-    assert not await there.is_written("me", "resp_1")
-    assert not await here.is_written("me", "resp_1")
+    assert not await there.is_held("me", "resp_1")
+    assert not await here.is_held("me", "resp_1")
+    async with there.outliving("me", "resp_1"):
+        assert await here.is_held("me", "resp_1")
     for store in stores:
         await store.close()
