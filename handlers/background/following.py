@@ -16,6 +16,7 @@ from handlers.background.kept import (
     kept_events,
     lost_output,
 )
+from handlers.background.lost_output import LOST
 from handlers.background.running import RUNNING
 from handlers.edge.headers import reply_headers
 from handlers.edge.json_replies import error_response
@@ -24,7 +25,6 @@ from service.keys import BLOBS, CONFIG
 from service.ports import BlobStore
 from service.stages.encode.chat import PING
 from service.stages.encode.gathered import Gathered
-from service.stages.encode.lost_responses import LOST
 from service.stages.encode.responses import failure_frame
 from service.turns.kept_events import EVENT_END, EventPart
 from service.vocabulary import endings

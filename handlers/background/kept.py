@@ -5,10 +5,10 @@ from contextlib import suppress
 from aiohttp import web
 from msgspec import convert, structs, to_builtins
 
+from handlers.background.lost_output import LOST, LostOutput
 from handlers.background.running import RUNNING
 from service.answers.responses import ModelResponse, ResponseError
 from service.keys import CONFIG, STATE
-from service.stages.encode.lost_responses import LOST, LostOutput
 from service.turns.kept_conversations import KeptConversations
 from service.turns.kept_events import KeptEvents
 from service.turns.kept_responses import KeptResponse, KeptResponses

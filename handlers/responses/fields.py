@@ -220,7 +220,7 @@ def _refuse_unsupported(fields: ResponseFields) -> None:
     if fields.background and not fields.is_kept:
         problem = "a response in the background has to be kept; leave 'store' out"
         raise refusal("background", problem)
-    if fields.conversation is not None and fields.previous_response_id:
+    if named_conversation(fields) and fields.previous_response_id:
         problem = "a response goes on from one or the other; leave 'previous_response_id' out"
         raise refusal("conversation", problem)
     if fields.prompt is not None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from aiohttp import ClientSession, web
 
-from handlers.background.running import RUNNING
 from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
@@ -87,7 +86,6 @@ def make_app(config: Config) -> web.Application:
             keys_ctx,
             names_ctx,
             upstream_ctx,
-            responses_ctx,
         )
     )
     return app
@@ -298,13 +296,6 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
         async with background(tokens.run, *jobs.at_start):
             yield
             await tokens.close()
-
-
-@asynccontextmanager
-async def responses_ctx(app: web.Application) -> AsyncIterator[None]:
-    """At the end, wait for responses in the background: all that they need is still open."""
-    yield
-    await app[RUNNING].close()
 
 
 _Ask = Callable[[Caller], Awaitable[object]]

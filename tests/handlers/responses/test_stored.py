@@ -153,15 +153,6 @@ async def test_a_deleted_response_is_gone(gateway: Gateway) -> None:
     assert (await call(gateway, "DELETE", f"/{response_id}"))[0] == 404
 
 
-async def test_a_response_cannot_be_streamed_again(gateway: Gateway) -> None:
-    response_id = (await made(gateway))["id"]
-    for wanted in ("true", "True", "1", "yes"):
-        status, body = await call(gateway, "GET", f"/{response_id}?stream={wanted}")
-        assert (status, body["error"]["param"]) == (400, "stream")
-    for wanted in ("", "false", "False"):
-        assert (await call(gateway, "GET", f"/{response_id}?stream={wanted}"))[0] == 200
-
-
 async def test_input_items_come_in_pages_the_last_first(gateway: Gateway) -> None:
     items = [{"role": "user", "content": text} for text in "abc"]
     response_id = (await made(gateway, items))["id"]

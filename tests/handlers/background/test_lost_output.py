@@ -1,6 +1,6 @@
 import json
 
-from service.stages.encode.lost_responses import LostOutput
+from handlers.background.lost_output import LostOutput
 from service.stages.encode.responses import ResponseEvents
 from service.vocabulary.events import FunctionArguments, FunctionCallStarted, Outcome, TurnEnded
 from service.vocabulary.rendered import ContentText
