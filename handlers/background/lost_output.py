@@ -6,6 +6,7 @@ import msgspec
 from msgspec import structs
 
 from service.answers.response_events import (
+    NumberedEvent,
     OutputItemAdded,
     OutputItemDone,
     OutputTextDelta,
@@ -74,5 +75,5 @@ class LostOutput:
         return structs.replace(item, status="incomplete")
 
 
-def _numbered(events: Iterable[ResponseEvent], first: int) -> Iterable[bytes]:
+def _numbered(events: Iterable[NumberedEvent], first: int) -> Iterable[bytes]:
     return (framed(event, number) for number, event in enumerate(events, first))
