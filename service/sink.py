@@ -2,11 +2,10 @@
 
 from typing import Protocol, TypeVar
 
-Item_contra = TypeVar("Item_contra", contravariant=True)
 Item = TypeVar("Item")
 
 
-class Sink(Protocol[Item_contra]):
+class Sink(Protocol[Item]):
     """Where an answer goes, batch by batch, on its way from the upstream to the caller.
 
     Whoever feeds it goes on while `is_ready`, and otherwise awaits `ready` before the next batch
@@ -14,7 +13,7 @@ class Sink(Protocol[Item_contra]):
     fetched; `feed` may run in a callback of the event loop.
     """
 
-    def feed(self, batch: list[Item_contra], /) -> None:
+    def feed(self, batch: list[Item], /) -> None:
         """Take a batch. Never waits, and holds what it cannot pass on yet until `ready`."""
 
     def is_ready(self) -> bool:

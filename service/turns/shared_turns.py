@@ -153,6 +153,7 @@ class _Shared:
         self.digest = digest
         self.size_bytes = 0
         self.is_ended = False
+        self._has_end = False  # its end is kept; the turn has only to tidy up
         self.is_good = True  # it has neither failed nor lost all its followers
         self.error: Exception | None = None
         self._grew = grew
@@ -196,7 +197,11 @@ class _Shared:
         self._trim()
         async with self._news:
             self._news.notify_all()  # it may have been the slowest
-        if not self._followers and self._reader is not None and not self.is_ended:
+        if (
+            not self._followers
+            and self._reader is not None
+            and not (self._has_end or self.is_ended)
+        ):
             self.is_good = False
             self._grew(0)
             self._reader.cancel()
@@ -242,8 +247,9 @@ class _Shared:
     def feed(self, batch: _Batch) -> None:
         """Keep a batch."""
         last, size = batch[-1] if batch else None, _size(batch)
-        if isinstance(last, TurnEnded) and last.failure is not None:
-            self.is_good = False
+        if isinstance(last, TurnEnded):
+            self._has_end = True
+            self.is_good = self.is_good and last.failure is None
         self._batches[self._count] = batch
         self._count += 1
         self.size_bytes += size

@@ -38,16 +38,15 @@ from service.vocabulary.events import BodyEnded
 from upstream.line.answer_body import AnswerBody
 
 Item = TypeVar("Item")
-Item_co = TypeVar("Item_co", covariant=True)
 
 
-class Stages(Protocol[Item_co]):
+class Stages(Protocol[Item]):
     """The stages of one body, which do their work while the batches are iterated."""
 
-    def batches(self, data: bytes, /) -> Iterator[list[Item_co]]:
+    def batches(self, data: bytes, /) -> Iterator[list[Item]]:
         """Yield what a read brings: usually one batch, several if others shall run in between."""
 
-    def end(self, ended: BodyEnded, /) -> Iterator[list[Item_co]]:
+    def end(self, ended: BodyEnded, /) -> Iterator[list[Item]]:
         """Yield what the end of the body brings."""
 
     def progress(self) -> int:
