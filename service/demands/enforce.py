@@ -207,7 +207,8 @@ async def enforced(  # noqa: PLR0913 - a turn, and how it is enforced
         return
     again = _asked_again(chat, first, correction(demand, verdict.problem), is_kept=is_kept)
     sent = tuple(message.text for message in again.messages)
-    await put(sink, [TextSpent(sent, first.held_text)])
+    spent: list[Delta] = [TextSpent(sent, first.held_text)]
+    await put(sink, spent)
     second = _Attempt(demand, sink, holds_text=True)
     await put(sink, await _second(turns, again, second, credential))
 

@@ -198,7 +198,8 @@ class CodexTurns:
             fault = fault_of(passing.untold, receiver.answer.ending.limit)
             repair = repairs.after(fault) if fault else None
             if fault is None or repair is None:
-                await put(sink, [passing.untold])
+                told: list[Delta] = [passing.untold]
+                await put(sink, told)
                 return
             await self._repair(turn, fault, repair)
 
