@@ -47,8 +47,9 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
     """What the caller sent: a token and, for Team accounts, an account id.
 
     For a gateway key these are the token and account id stored with it. `gateway_key` is then the
-    key's hash, `models` are the names that it may ask for (empty: any), and `stored_account` is the
-    id of the account that signed in here, if the key stands for one.
+    key's hash, `models` are the names that it may ask for (empty: any), `stored_account` is the id
+    of the account that signed in here, if the key stands for one, and `sees_account` tells whether
+    the limits of the account may be shown to the caller.
     """
 
     token: str
@@ -56,6 +57,7 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
     gateway_key: str | None = None
     models: tuple[str, ...] = ()
     stored_account: str | None = None
+    sees_account: bool = True
 
     @property
     def bare_token(self) -> str:

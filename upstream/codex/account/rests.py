@@ -2,26 +2,19 @@
 
 import time
 from collections.abc import Callable
-from enum import StrEnum
 from http import HTTPStatus
 
 import msgspec
 
 from service.ports import StateStore
 from service.upstream_errors.codex_refusals import CodexRefusedError, Judged
+from service.vocabulary.allowances import Scope
 from service.vocabulary.credentials import Caller
 from service.vocabulary.events import Failure
 from upstream.codex.account.names import AccountNames
 
 MAX_REST_SECONDS = 40 * 86_400.0  # longer than any window; more is no time that was meant
 MAX_REMEMBERED = 10_000
-
-
-class Scope(StrEnum):
-    """What an allowance is for: words, or pictures, which have one of their own."""
-
-    TEXT = "text"
-    PICTURES = "pictures"
 
 
 class AccountRests:

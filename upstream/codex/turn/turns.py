@@ -22,6 +22,7 @@ from service.settings.model_names import is_other_model
 from service.stages.codex.answer import CodexAnswer
 from service.stages.codex.events import ReadCodex
 from service.upstream_errors.codex_refusals import CodexRefusedError, UsageLimit
+from service.vocabulary.allowances import Scope
 from service.vocabulary.credentials import Caller, Credential, TokenKind
 from service.vocabulary.errors import (
     NOT_OFFERED,
@@ -34,7 +35,7 @@ from service.vocabulary.native import LimitsKnown, PictureMade, ReasoningEnded
 from service.vocabulary.requests import ChatRequest
 from upstream.codex.account.limits import AccountLimits
 from upstream.codex.account.models import CodexModels
-from upstream.codex.account.rests import AccountRests, Scope
+from upstream.codex.account.rests import AccountRests
 from upstream.codex.connection.backend import CodexBackend
 from upstream.codex.payload.sealed import seal, unseal
 from upstream.codex.payload.turn_body import CodexTurn, TurnSource, build_turn

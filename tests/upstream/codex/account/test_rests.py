@@ -3,11 +3,12 @@
 import pytest
 
 from service.upstream_errors.codex_refusals import CodexRefusedError
+from service.vocabulary.allowances import Scope
 from service.vocabulary.credentials import Caller
 from tests.scripted_codex import token_of
 from tests.upstream.codex.conftest import NOW
 from upstream.codex.account.names import AccountNames
-from upstream.codex.account.rests import MAX_REST_SECONDS, AccountRests, Scope
+from upstream.codex.account.rests import MAX_REST_SECONDS, AccountRests
 
 ONE = Caller(token_of("acc-1", jti="one"), "acc-1", "one")
 TWO = Caller(token_of("acc-1", jti="two"), "acc-1", "two")
