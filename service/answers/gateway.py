@@ -91,9 +91,9 @@ class Usage(Struct, frozen=True, kw_only=True, tag_field="object", tag="usage"):
     only, and empty if the key has no budgets.
     """
 
-    plan: str | None | UnsetType = UNSET
+    plan: str | UnsetType | None = UNSET
     windows: list[UsedWindow] | UnsetType = UNSET
-    credits: BoughtCredits | None | UnsetType = UNSET
+    credits: BoughtCredits | UnsetType | None = UNSET
     resting: Resting | UnsetType = UNSET
     key: dict[str, Any] | UnsetType = UNSET
 

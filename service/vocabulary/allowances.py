@@ -1,5 +1,6 @@
 """How much of an account's allowance at its upstream is used, as handlers show it (spec 14.4)."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -32,3 +33,8 @@ class Allowance(Struct, frozen=True):
     windows: tuple[LimitWindow, ...]
     credits: Credits | None
     rests_until: dict[Scope, float | None]
+
+
+def fullest(windows: Sequence[LimitWindow]) -> float:
+    """Return how full, in percent, the fullest window is; 0 where there is none."""
+    return max((window.used_percent for window in windows), default=0.0)

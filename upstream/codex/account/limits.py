@@ -1,11 +1,13 @@
 """How much of an account's allowance is used, as the back end told it last (spec 14.4)."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 
 from msgspec import Struct, structs
 
+from service.observing.metrics import Metrics
 from service.stages.codex.limits import limits_in_headers
 from service.vocabulary.credentials import Caller
 from service.vocabulary.native import LimitsKnown, LimitWindow
@@ -14,6 +16,8 @@ from upstream.codex.account.names import AccountNames
 FRESH_SECONDS = 60.0  # before the back end may be asked again
 MAX_REMEMBERED = 10_000  # accounts
 MAX_LIMITS = 32  # of one account
+SHOW_SECONDS = 10.0  # metrics are seldom read more often
+_GENERAL, _OTHER = ("primary", "secondary"), "other"
 
 
 class Noted(Struct, frozen=True):
@@ -88,9 +92,7 @@ class AccountLimits:
     def windows(self) -> list[tuple[LimitWindow, ...]]:
         """Return the windows of each account as they are now, without its name."""
         now = self._clock()
-        each = (
-            windows_of(noted, now) for noted in self._known.values() if not noted.is_again
-        )
+        each = (windows_of(noted, now) for noted in self._known.values() if not noted.is_again)
         return [windows for windows in each if windows]
 
     def _change(self, caller: Caller, change: Callable[[Noted], Noted]) -> None:
@@ -103,6 +105,18 @@ class AccountLimits:
                 del self._known[next(iter(self._known))]
 
 
+async def show_allowances(limits: AccountLimits, metrics: Metrics) -> None:
+    """Keep the metrics true for as long as this runs; windows begin anew without an event."""
+    while True:
+        most = dict.fromkeys((*_GENERAL, _OTHER), 0.0)
+        for window in chain.from_iterable(limits.windows()):
+            name = window.name if window.name in _GENERAL else _OTHER
+            most[name] = max(most[name], window.used_percent)
+        for name, percent in most.items():
+            metrics.window_used_percent.labels(name).set(percent)
+        await asyncio.sleep(SHOW_SECONDS)
+
+
 def windows_of(noted: Noted, now: float) -> tuple[LimitWindow, ...]:
     """Return all windows, the general ones first; one that has begun anew since is empty."""
     return tuple(
@@ -113,11 +127,6 @@ def windows_of(noted: Noted, now: float) -> tuple[LimitWindow, ...]:
         for limits in sorted(noted.limits.values(), key=lambda limits: limits.name)
         for window in limits.windows
     )
-
-
-def fullest(accounts: Sequence[tuple[LimitWindow, ...]]) -> float:
-    """Return how full, in percent, the fullest window of all is; 0 where there is none."""
-    return max((window.used_percent for window in chain(*accounts)), default=0.0)
 
 
 def _is_over(window: LimitWindow, now: float) -> bool:

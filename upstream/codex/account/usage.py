@@ -1,7 +1,7 @@
 """What is left of an account's allowance: asked for once a minute at most; implements `Allowances`.
 
-    GET ../wham/usage   {"plan_type": "plus", "rate_limit": {"primary_window": {…}}, "credits": {…}}
-    codex-usage:<name>  the answer, in the state store for a minute, for all processes
+GET ../wham/usage   {"plan_type": "plus", "rate_limit": {"primary_window": {…}}, "credits": {…}}
+codex-usage:<name>  the answer, in the state store for a minute, for all processes
 """
 
 import time
@@ -37,16 +37,22 @@ class _Stored(Struct, frozen=True):
     limits: tuple[LimitsKnown, ...]
 
 
+class KnownOfAccounts(Struct, frozen=True):
+    """All that is known of accounts: their names, what is used of their limits, who rests."""
+
+    names: AccountNames
+    limits: AccountLimits
+    rests: AccountRests
+
+
 class CodexAllowances:
     """The allowances of Codex accounts.
 
     Args:
         backend: is asked.
         calls: turns credentials into callers, and renews refused tokens.
-        names: of accounts.
-        limits: what this process knows of them.
-        rests: who rests until when.
         state: what processes share.
+        known: shared with the turns, which learn from each answer.
         clock: seconds since 1970.
     """
 
@@ -54,18 +60,14 @@ class CodexAllowances:
         self,
         backend: CodexBackend,
         calls: AccountCalls,
-        names: AccountNames,
-        limits: AccountLimits,
-        rests: AccountRests,
         state: StateStore,
+        known: KnownOfAccounts,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._backend = backend
         self._calls = calls
-        self._names = names
-        self._limits = limits
-        self._rests = rests
         self._state = state
+        self._names, self._limits, self._rests = known.names, known.limits, known.rests
         self._clock = clock
 
     async def of(self, credential: Credential) -> Allowance:

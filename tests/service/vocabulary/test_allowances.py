@@ -1,0 +1,7 @@
+from service.vocabulary.allowances import fullest
+from service.vocabulary.native import LimitWindow
+
+
+def test_the_fullest_window_counts():
+    assert fullest([LimitWindow("primary", 10.0), LimitWindow("secondary", 70.5)]) == 70.5
+    assert fullest([]) == 0
