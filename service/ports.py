@@ -10,11 +10,10 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from service.vocabulary.allowances import Allowance
 from service.vocabulary.byte_source import Content
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.events import AssetReady, AssetWanted, Delta
-from service.vocabulary.native import LimitWindow
+from service.vocabulary.native import Allowance, LimitWindow
 from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, SpeechOrder, Upload, Used
 
 # A waiting caller asks several times a second; the place of a killed one lapses after this time.

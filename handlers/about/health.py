@@ -30,8 +30,8 @@ from service.observing.readiness import Check, Finding
 from service.observing.unknown_events import UnknownEvents
 from service.ports import Allowances, RouteState
 from service.version import VERSION
-from service.vocabulary.allowances import fullest
 from service.vocabulary.errors import NotFoundError, RequestError
+from service.vocabulary.native import fullest
 
 _CHECKS = web.AppKey("_CHECKS", Mapping[str, Check])
 _STARTED_AT = web.AppKey("_STARTED_AT", float)  # monotonic, in seconds

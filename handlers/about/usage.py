@@ -8,11 +8,10 @@ from msgspec import structs
 
 from handlers.edge.headers import credential_of
 from handlers.edge.json_replies import json_response
-from service.answers.gateway import BoughtCredits, Resting, Usage, UsedWindow
+from service.answers.gateway import AccountUsage, BoughtCredits, Resting, UsedWindow
 from service.keys import ALLOWANCES
-from service.vocabulary.allowances import Allowance, Scope
 from service.vocabulary.errors import NotFoundError
-from service.vocabulary.native import LimitWindow
+from service.vocabulary.native import Allowance, LimitWindow, Scope
 
 
 async def usage(request: web.Request) -> web.Response:
@@ -26,7 +25,7 @@ async def usage(request: web.Request) -> web.Response:
     """
     credential = credential_of(request)
     is_key = credential.gateway_key is not None
-    answer = Usage(key={}) if is_key else Usage()  # no key has budgets yet
+    answer = AccountUsage(key={}) if is_key else AccountUsage()  # no key has budgets yet
     if credential.sees_account:
         try:
             answer = _with_account(answer, await request.app[ALLOWANCES].of(credential))
@@ -46,7 +45,7 @@ def used_windows(windows: Sequence[LimitWindow]) -> list[UsedWindow]:
     ]
 
 
-def _with_account(answer: Usage, allowance: Allowance) -> Usage:
+def _with_account(answer: AccountUsage, allowance: Allowance) -> AccountUsage:
     bought, rests = allowance.credits, allowance.rests_until
     return structs.replace(
         answer,

@@ -28,7 +28,7 @@ GATEWAY_ENDPOINTS = (
         handler=account_usage,
         summary="What is used of the allowance of a Codex account, and of a gateway key's budgets.",
         tag="Gateway",
-        answer=gateway.Usage,
+        answer=gateway.AccountUsage,
         errors=(401, 403, 404, 429, 502, 503, 504),
     ),
     *(

@@ -84,7 +84,7 @@ class Resting(Struct, frozen=True):
     pictures: int | None
 
 
-class Usage(Struct, frozen=True, kw_only=True, tag_field="object", tag="usage"):
+class AccountUsage(Struct, frozen=True, kw_only=True, tag_field="object", tag="usage"):
     """What is used of an account's allowance, and of the budgets of a gateway key.
 
     The account's part is left out for a key that may not see it; `key` is there for gateway keys

@@ -14,11 +14,10 @@ from service.ports import (
     Transcriptions,
     Turns,
 )
-from service.vocabulary.allowances import Allowance
 from service.vocabulary.credentials import Caller, Credential, UpstreamChoice, UpstreamKind
 from service.vocabulary.errors import NOT_OFFERED, NotFoundError
 from service.vocabulary.events import Delta
-from service.vocabulary.native import LimitWindow
+from service.vocabulary.native import Allowance, LimitWindow
 from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, SpeechOrder
 
 

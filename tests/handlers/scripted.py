@@ -17,7 +17,6 @@ from service.observing.unknown_events import UnknownEvents
 from service.pipeline.fast_lane import FastLane
 from service.ports import RouteState
 from service.settings.config import Config, upstream_choice
-from service.vocabulary.allowances import Allowance
 from service.vocabulary.byte_source import Content
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.errors import AuthError, NotFoundError
@@ -30,7 +29,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
-from service.vocabulary.native import LimitWindow
+from service.vocabulary.native import Allowance, LimitWindow
 from service.vocabulary.requests import ChatRequest, ModelInfo
 from storage.files.uploads import FileUploads
 from storage.secrets.link_signer import LinkSigner

@@ -7,11 +7,10 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from service import keys
 from service.turns.key_limits import KeyLimits
-from service.vocabulary.allowances import Allowance, Credits, Scope
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.gateway_keys import KeyTerms
-from service.vocabulary.native import LimitWindow
+from service.vocabulary.native import Allowance, Credits, LimitWindow, Scope
 from storage.secrets.cipher import Cipher
 from storage.secrets.key_file import KeyFile
 from tests.handlers.conftest import Serve

@@ -9,9 +9,9 @@ import msgspec
 from service.observing.metrics import Metrics
 from service.ports import StateStore
 from service.upstream_errors.codex_refusals import CodexRefusedError, Judged
-from service.vocabulary.allowances import Scope
 from service.vocabulary.credentials import Caller
 from service.vocabulary.events import Failure
+from service.vocabulary.native import Scope
 from upstream.codex.account.names import AccountNames
 
 MAX_REST_SECONDS = 40 * 86_400.0  # longer than any window; more is no time that was meant

@@ -14,10 +14,9 @@ from msgspec import Struct
 
 from service.ports import StateStore
 from service.stages.codex.limits import limits_in_usage
-from service.vocabulary.allowances import Allowance, Credits, Scope
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.errors import LockTimeoutError, UpstreamError, UpstreamRefusedError
-from service.vocabulary.native import LimitsKnown, LimitWindow
+from service.vocabulary.native import Allowance, Credits, LimitsKnown, LimitWindow, Scope
 from upstream.codex.account.limits import FRESH_SECONDS, AccountLimits, Noted, windows_of
 from upstream.codex.account.names import AccountNames
 from upstream.codex.account.rests import AccountRests

@@ -22,7 +22,6 @@ from service.settings.model_names import is_other_model
 from service.stages.codex.answer import CodexAnswer
 from service.stages.codex.events import ReadCodex
 from service.upstream_errors.codex_refusals import CodexRefusedError, UsageLimit
-from service.vocabulary.allowances import Scope
 from service.vocabulary.credentials import Caller, Credential, TokenKind
 from service.vocabulary.errors import (
     NOT_OFFERED,
@@ -31,7 +30,7 @@ from service.vocabulary.errors import (
     UpstreamUnreachableError,
 )
 from service.vocabulary.events import Delta, FunctionCallStarted, TurnEnded, TurnFacts
-from service.vocabulary.native import LimitsKnown, PictureMade, ReasoningEnded
+from service.vocabulary.native import LimitsKnown, PictureMade, ReasoningEnded, Scope
 from service.vocabulary.requests import ChatRequest
 from upstream.codex.account.limits import AccountLimits
 from upstream.codex.account.models import CodexModels

@@ -4,8 +4,8 @@ import pytest
 
 from service.observing.metrics import Metrics
 from service.upstream_errors.codex_refusals import CodexRefusedError
-from service.vocabulary.allowances import Scope
 from service.vocabulary.credentials import Caller
+from service.vocabulary.native import Scope
 from tests.scripted_codex import token_of
 from tests.upstream.codex.conftest import NOW
 from upstream.codex.account.names import AccountNames

@@ -7,10 +7,9 @@ from msgspec import structs
 
 from service.observing.metrics import Metrics
 from service.settings.config import CodexConfig
-from service.vocabulary.allowances import Credits, Scope
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.errors import UpstreamError, UpstreamRefusedError
-from service.vocabulary.native import LimitsKnown, LimitWindow
+from service.vocabulary.native import Credits, LimitsKnown, LimitWindow, Scope
 from tests.scripted_codex import token_of
 from tests.upstream.codex.conftest import NOW
 from upstream.codex.account.limits import FRESH_SECONDS, AccountLimits

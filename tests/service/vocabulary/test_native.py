@@ -1,5 +1,4 @@
-from service.vocabulary.allowances import fullest
-from service.vocabulary.native import LimitWindow
+from service.vocabulary.native import LimitWindow, fullest
 
 
 def test_the_fullest_window_counts():
