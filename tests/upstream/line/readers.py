@@ -3,6 +3,7 @@
 import asyncio
 
 from service.vocabulary.events import BodyEnded
+from upstream.line.answer_body import AnswerBody
 
 
 class Reading:
@@ -49,3 +50,12 @@ class TapReading(Reading):
         assert not self.is_over.is_set()
         self.is_clean = is_clean
         self.is_over.set()
+
+
+async def read_body(body: AnswerBody, patience: float | None = None) -> BodyReading:
+    """Read a body to its end, and close it."""
+    reading = BodyReading(patience)
+    body.start(reading)
+    await asyncio.wait_for(reading.is_over.wait(), 10)
+    body.close()
+    return reading

@@ -20,7 +20,7 @@ from tests.scripted_upstream import (
     answer,
     scripted_upstream,
 )
-from tests.upstream.line.readers import BodyReading
+from tests.upstream.line.readers import BodyReading, read_body
 from upstream.http.session import make_session
 from upstream.line.answer_body import AnswerBody
 from upstream.line.tap import tapped_session
@@ -56,14 +56,6 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
         yield running
 
 
-async def read(body: AnswerBody, patience: float | None = None) -> BodyReading:
-    reading = BodyReading(patience)
-    body.start(reading)
-    await asyncio.wait_for(reading.is_over.wait(), 10)
-    body.close()
-    return reading
-
-
 def how(reading: BodyReading) -> BodyEnd | None:
     return reading.ended.how if reading.ended else None
 
@@ -75,7 +67,7 @@ either_way = pytest.mark.parametrize("is_tapped", [True, False])
 async def test_a_whole_body_ends_cleanly(upstream, is_tapped: bool) -> None:
     upstream.plays(answer("Hi"), Pause(0.05), DONE)
     async with opened(upstream, is_tapped=is_tapped) as client:
-        reading = await read(await client.open())
+        reading = await read_body(await client.open())
         assert (reading.data, how(reading)) == (answer("Hi") + DONE, BodyEnd.CLEAN)
 
 
@@ -83,7 +75,7 @@ async def test_a_whole_body_ends_cleanly(upstream, is_tapped: bool) -> None:
 async def test_a_broken_connection_is_a_cut(upstream, is_tapped: bool) -> None:
     upstream.plays(answer("Hi"), Pause(0.05), Abort())
     async with opened(upstream, is_tapped=is_tapped) as client:
-        reading = await read(await client.open())
+        reading = await read_body(await client.open())
         assert (reading.data, how(reading)) == (answer("Hi"), BodyEnd.CUT)
 
 
@@ -92,7 +84,7 @@ async def test_a_broken_connection_is_a_cut(upstream, is_tapped: bool) -> None:
 async def test_a_broken_chunk_is_a_cut(upstream, broken: bytes, is_tapped: bool) -> None:
     upstream.plays(answer("Hi"), Pause(0.05), Raw(broken))
     async with opened(upstream, is_tapped=is_tapped) as client:
-        reading = await read(await client.open())
+        reading = await read_body(await client.open())
         assert reading.data.startswith(answer("Hi"))
         assert how(reading) is BodyEnd.CUT
 
@@ -112,7 +104,7 @@ async def test_silence_ends_the_body_and_closes_the_connection(upstream, steps, 
     async with opened(upstream, **settings) as client:
         body = await client.open()
         started = time.monotonic()
-        assert how(await read(body)) is BodyEnd.SILENT
+        assert how(await read_body(body)) is BodyEnd.SILENT
         assert time.monotonic() - started < 2
         await upstream.turns[0].closed.wait()
 
@@ -122,7 +114,7 @@ async def test_silence_after_a_last_word_is_borne_as_long_as_asked(upstream) -> 
     upstream.plays(answer("Hi"), STALL)
     async with opened(upstream) as client:
         body = await client.open()
-        assert how(await read(body, patience=0.2)) is BodyEnd.SILENT
+        assert how(await read_body(body, patience=0.2)) is BodyEnd.SILENT
 
 
 @pytest.mark.whole
@@ -130,7 +122,7 @@ async def test_events_keep_a_slow_answer_alive(upstream) -> None:
     upstream.plays(*[answer("Hi"), Pause(0.15)] * 5, DONE)
     async with opened(upstream, idle_seconds=0.5, first_event_seconds=0.5) as client:
         body = await client.open()
-        assert how(await read(body)) is BodyEnd.CLEAN
+        assert how(await read_body(body)) is BodyEnd.CLEAN
 
 
 @pytest.mark.whole

@@ -24,7 +24,7 @@ from tests.scripted_upstream import (
     answer,
     scripted_upstream,
 )
-from tests.upstream.line.readers import BodyReading
+from tests.upstream.line.readers import read_body
 from upstream.http.backend import Backend
 from upstream.http.routing import Routes
 from upstream.http.session import make_session
@@ -68,9 +68,7 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
 
 
 async def read(body: AnswerBody) -> bytes:
-    reading = BodyReading()
-    body.start(reading)
-    await asyncio.wait_for(reading.is_over.wait(), 10)
+    reading = await read_body(body)
     assert reading.ended is not None
     assert reading.ended.how is BodyEnd.CLEAN
     return reading.data
