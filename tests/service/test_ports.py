@@ -6,6 +6,7 @@ import pytest
 
 from service import ports
 from service.pipeline.fast_lane import FastLane
+from service.pipeline.joined import Staged
 from storage.files.blobs import FileBlobs, StoredBlob
 from storage.files.uploads import FileUploads
 from storage.secrets.account_file import AccountFile
@@ -35,6 +36,7 @@ IMPLEMENTATIONS = {
     ports.TokenExchange: Tokens,
     ports.Assets: UpstreamAssets,
     ports.Lane: FastLane,
+    ports.DeltaSink: Staged,
     ports.Turns: UpstreamTurns,
     ports.Catalogue: ModelCatalogue,
     ports.Accounts: UpstreamAccounts,
