@@ -4,15 +4,16 @@ import inspect
 
 import pytest
 
+from handlers.answering.answers import _Answering
 from service import ports
 from service.pipeline.fast_lane import FastLane
-from service.pipeline.joined import Staged
 from storage.files.blobs import FileBlobs, StoredBlob
 from storage.files.uploads import FileUploads
 from storage.secrets.account_file import AccountFile
 from storage.secrets.link_signer import LinkSigner
 from storage.state.journal import FileJournal
 from storage.state.store import DegradingStore
+from upstream.codex.account.usage import CodexAllowances
 from upstream.http.probe import UpstreamProbe
 from upstream.http.routing import Routes
 from upstream.slots.acceptance import UpstreamAcceptance
@@ -36,7 +37,8 @@ IMPLEMENTATIONS = {
     ports.TokenExchange: Tokens,
     ports.Assets: UpstreamAssets,
     ports.Lane: FastLane,
-    ports.DeltaSink: Staged,
+    ports.DeltaSink: _Answering,
+    ports.Allowances: CodexAllowances,
     ports.Turns: UpstreamTurns,
     ports.Catalogue: ModelCatalogue,
     ports.Accounts: UpstreamAccounts,
