@@ -98,14 +98,25 @@ def _check_message_error(ending: Ending, got: Got, found: Found, *, is_in_band: 
     _check_words(ending, str(error.get("message")), found)
     if is_in_band:
         return
-    found.expect("Retry-After", got.headers.get("Retry-After"), ending.retry_after)
-    is_long = ending.retry_after is not None and int(ending.retry_after) > LONG_WAIT_SECONDS
+    is_long = _check_wait(ending, got, found)
     is_permanent = ending.status < HTTPStatus.INTERNAL_SERVER_ERROR and ending.status not in (
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.TOO_MANY_REQUESTS,
     )
     is_vain = is_long or is_permanent or ending.status == HTTPStatus.INSUFFICIENT_STORAGE
     found.expect("x-should-retry", got.headers.get("x-should-retry"), "false" if is_vain else None)
+
+
+def _check_wait(ending: Ending, got: Got, found: Found) -> bool:
+    """Look at the wait that is told; return whether asking again is of no use until then."""
+    told = got.headers.get("Retry-After")
+    if ending.rests is not None:
+        is_told = told is not None and 0 < int(told) <= ending.rests
+        found.expect("Retry-After that counts down", (told, is_told), (told, True))
+        return True
+    found.expect("Retry-After", told, ending.retry_after)
+    is_long = ending.retry_after is not None and int(ending.retry_after) > LONG_WAIT_SECONDS
+    return is_long or ending.is_final
 
 
 def _check_words(ending: Ending, message: str, found: Found) -> None:
@@ -130,8 +141,7 @@ def _check_error(
     _check_words(ending, str(error.get("message")), found)
     if is_in_band:
         return
-    found.expect("Retry-After", got.headers.get("Retry-After"), ending.retry_after)
-    is_long = ending.retry_after is not None and int(ending.retry_after) > LONG_WAIT_SECONDS
+    is_long = _check_wait(ending, got, found)
     is_vain = is_long or ending.status == HTTPStatus.INSUFFICIENT_STORAGE
     found.expect("x-should-retry", got.headers.get("x-should-retry"), "false" if is_vain else None)
 

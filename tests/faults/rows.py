@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from tests.faults.endpoints import PICTURES, TEXTS, Endpoint
+from tests.faults.endpoints import CALLS, PICTURES, TEXTS, Endpoint
 from tests.faults.table import (
     CODE,
     CODES,
@@ -98,8 +98,15 @@ class Row:
     texts: tuple[Endpoint, ...] = TEXTS
     pictures: tuple[Endpoint, ...] = PICTURES
 
+    @property
+    def place(self) -> str:
+        """The place of the upstream where the turns are asked for."""
+        return self.turns[0].place
+
     def endpoints(self, turn: GoodTurn) -> tuple[Endpoint, ...]:
         """Return the ways to ask for a turn."""
+        if turn.calls:
+            return CALLS
         return self.pictures if turn.draws else self.texts
 
 
@@ -159,12 +166,12 @@ def refused_with(status: int) -> Callable[[GoodTurn], Iterator[Fault]]:
             if one == status:
                 tries = TRIES if status in (502, 503, 504) else 1
                 ending = verdict(status, shape)
-                yield turn_fault(shape.name, *_refusal(status, shape, ending), tries=tries)
+                yield turn_fault(shape.name, *refusal(status, shape, ending), tries=tries)
 
     return faults
 
 
-def _refusal(status: int, shape: Shape, ending: Ending) -> tuple[tuple[Step, ...], Ending]:
+def refusal(status: int, shape: Shape, ending: Ending) -> tuple[tuple[Step, ...], Ending]:
     """Return the steps of a refusal; `_with_head` puts the head before them."""
     return (_with_head(status, shape),), ending
 
@@ -173,7 +180,7 @@ def _with_head(status: int, shape: Shape) -> Callable[[Turn], Raw]:
     """Return an answer as bytes: some of them no HTTP server would send."""
 
     def made(turn: Turn) -> Raw:
-        body = _bytes(body_of(shape, CODE, _leaking(turn)))
+        body = _bytes(body_of(shape, CODE, leaking(turn)))
         if shape.name == "with a BOM":
             body = b"\xef\xbb\xbf" + body
         length = len(body)
@@ -192,13 +199,13 @@ def _bytes(body: Any) -> bytes:
     return body if isinstance(body, bytes) else orjson.dumps(body)
 
 
-def _leaking(turn: Turn) -> str:
+def leaking(turn: Turn) -> str:
     """Return words that repeat what the upstream was sent, which nobody may see."""
     return f"{SAID}. {turn.headers['Authorization']}"
 
 
 def _body(shape: Shape, code: str, **more: Any) -> Callable[[Turn], bytes]:
-    return lambda turn: _bytes(body_of(shape, code, _leaking(turn), **more))
+    return lambda turn: _bytes(body_of(shape, code, leaking(turn), **more))
 
 
 def _cap(clears_in: int = 7200) -> Callable[[Turn], bytes]:
@@ -284,7 +291,7 @@ def codes(turn: GoodTurn) -> Iterator[Fault]:
 
 def _fault_event(code: str) -> Callable[[Turn], bytes]:
     def made(turn: Turn) -> bytes:
-        error = {"message": None, "conversation_id": "c1", "error": _leaking(turn)}
+        error = {"message": None, "conversation_id": "c1", "error": leaking(turn)}
         return event({**error, "error_code": code})
 
     return made
@@ -300,7 +307,7 @@ def error_events(turn: GoodTurn) -> Iterator[Fault]:
     for name, form in forms.items():
 
         def fault(turn_: Turn, form: Any = form) -> bytes:
-            return event({"message": None, "conversation_id": "c1", **form(_leaking(turn_))})
+            return event({"message": None, "conversation_id": "c1", **form(leaking(turn_))})
 
         told = replace(FAILED, words=SAID)
         for after, last in (("done", DONE), ("closed", SOON), ("cut", Abort()), ("silent", STALL)):
@@ -349,17 +356,19 @@ def cut(turn: GoodTurn) -> Iterator[Fault]:
             yield turn_fault(
                 f"{how} after frame {index}",
                 (*turn.data[: index + 1], *last),
-                ending.after(frame.text, has_picture=frame.has_picture),
+                ending.at(frame),
+                tries=TRIES if frame.is_unseen else 1,
             )
-            text, has_picture = (before.text, before.has_picture) if before else ("", False)
             is_over = before is not None and before.is_end
+            told = ended(turn) if is_over else CUT
             for part, end in (("half", len(frame.data) // 2), ("nearly all", -3)):
                 # A line that lacks nothing but its end is read (protocol 4.1).
                 half = frame.data[:end]
                 yield turn_fault(
                     f"{how} in {part} of frame {index}",
                     (*turn.data[:index], half, *last),
-                    (ended(turn) if is_over else CUT).after(text, has_picture=has_picture),
+                    told.at(before) if before else told,
+                    tries=TRIES if (before or frame).is_unseen else 1,
                 )
 
 
@@ -385,7 +394,7 @@ def silent(turn: GoodTurn) -> Iterator[Fault]:
         yield turn_fault(
             f"after frame {index}",
             (*turn.data[: index + 1], STALL),
-            ending.after(frame.text, has_picture=frame.has_picture).late(),
+            ending.at(frame).late(),
         )
 
 

@@ -12,20 +12,28 @@ DRAWN = "There it is."
 
 @dataclass(frozen=True)
 class Frame:
-    """One event, and what there is after it; `is_end` says that a cut from here on is none."""
+    """One event, and what there is after it; `is_end` says that a cut from here on is none.
+
+    `is_unseen`: no answer has begun upstream, so that the turn may be sent again; `is_begun`: an
+    answer has begun for the caller, though without any text.
+    """
 
     data: bytes
     text: str
     has_picture: bool = False
     is_end: bool = False
+    is_unseen: bool = False
+    is_begun: bool = False
 
 
 @dataclass(frozen=True)
 class GoodTurn:
-    """A turn that ends well."""
+    """A turn that ends well, by `finish`; `place` is that of the upstream where it is asked for."""
 
     name: str
     frames: tuple[Frame, ...]
+    place: str = "turn"
+    finish: str = "stop"
 
     @property
     def text(self) -> str:
@@ -41,6 +49,11 @@ class GoodTurn:
     def draws(self) -> bool:
         """Whether a picture is in it."""
         return self.frames[-1].has_picture
+
+    @property
+    def calls(self) -> bool:
+        """Whether it is a call, and its texts are the arguments."""
+        return self.finish == "tool_calls"
 
     def until(self, text: str) -> tuple[bytes, ...]:
         """Return the events up to the first one after which there is this text."""
