@@ -36,8 +36,8 @@ SLACK_SECONDS = 10.0  # more than a statement waits between reading the clock an
 PURGE_SECONDS = 300.0  # expired rows are invisible at once, so removing them can wait
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_VERSION = 1  # of the schema, kept in the file: opening one that has it takes no write lock
 _SCHEMA = (
-    "PRAGMA journal_mode = WAL",
     "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires_at REAL)",
     "CREATE INDEX IF NOT EXISTS state_expiry ON state (expires_at) WHERE expires_at IS NOT NULL",
     "CREATE TABLE IF NOT EXISTS leases"
@@ -326,13 +326,24 @@ def _lock(descriptor: int, deadline: float) -> None:
 def _check(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would ask for 644
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-        for statement in (*_SCHEMA, *sqlite_shelf.SCHEMA):
-            connection.execute(statement)
+        connection.execute("PRAGMA journal_mode = WAL")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version < _VERSION:
+            _create(connection)
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         error = sqlite3.DatabaseError(verdict)
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise error
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Create what the file lacks of the schema, all of it or nothing."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in (*_SCHEMA, *sqlite_shelf.SCHEMA):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
 
 
 def _move_aside(path: Path) -> None:

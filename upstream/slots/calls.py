@@ -9,16 +9,9 @@ from service.ports import TokenExchange
 from service.vocabulary.credentials import Caller, Credential, TokenKind
 from service.vocabulary.errors import UpstreamRefusedError
 from upstream.slots.queueing import AccountQueues
-from upstream.slots.running import RunningWork
+from upstream.slots.running import RunningWork, Stoppable
 
 Answer = TypeVar("Answer")
-
-
-class _Call:
-    """One call; it is short, so that a stop waits for it and does not end it."""
-
-    def shut_down(self) -> None:
-        """Go on: the answer is on its way."""
 
 
 async def renewing(
@@ -58,7 +51,7 @@ class AccountCalls:
     def __init__(self, tokens: TokenExchange, queues: AccountQueues) -> None:
         self._tokens = tokens
         self._queues = queues
-        self._running = RunningWork[_Call]()
+        self._running = RunningWork[Stoppable]()
 
     async def caller(self, credential: Credential) -> Caller:
         """Return the caller of a credential.
@@ -79,8 +72,7 @@ class AccountCalls:
             QueueFullError: too many wait already, or it took too long.
             ShutdownError: this gateway is being stopped.
         """
-        self._running.check_open()
-        with self._running.running(_Call()):
+        with self._running.admitted():
             caller = await self.caller(credential)
             async with self._queues.slot(caller.account):
                 yield caller

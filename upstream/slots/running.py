@@ -1,7 +1,8 @@
 """What runs for callers now, and how it ends when the gateway stops: turns of any upstream, and calls.
 
-open -- drain(seconds) --> draining: nothing new is let in; what runs goes on
-after `seconds`, what still runs is told to end
+open -- drain(seconds) --> draining: what was let in goes on, and so does a request that had come
+                           before and only now gets here; anything newer is refused
+     -- seconds later --> over: work is told to end, also when it only now begins
 """
 
 import asyncio
@@ -26,40 +27,54 @@ class RunningWork(Generic[Work]):
     """Everything of one kind that runs in this process."""
 
     def __init__(self) -> None:
+        self._admitted = 0
         self._running: set[Work] = set()
-        self._is_draining = False
+        self._drained_at: float | None = None  # on the event loop's clock
+        self._is_over = False
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def check_open(self) -> None:
-        """Check that new work is let in.
+    @contextmanager
+    def admitted(self, received_at: float | None = None) -> Iterator[None]:
+        """Let a request in; a drain waits for the block.
+
+        Args:
+            received_at: when the request came, on the event loop's clock; None counts as now.
 
         Raises:
-            ShutdownError: this gateway is being stopped.
+            ShutdownError: this gateway was being stopped by then.
         """
-        if self._is_draining:
+        if self._drained_at is not None and (
+            received_at is None or received_at >= self._drained_at
+        ):
             raise ShutdownError("This gateway is being stopped; please send the request again.")
+        self._admitted += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._admitted -= 1
+            if not self._admitted:
+                self._idle.set()
 
     @contextmanager
     def running(self, work: Work) -> Iterator[None]:
-        """Count the work while the block runs; work that begins while draining is told to end."""
+        """Hold the work of an admitted request, so that it can be told to end."""
         self._running.add(work)
-        self._idle.clear()
-        if self._is_draining:
+        if self._is_over:
             work.shut_down()
         try:
             yield
         finally:
             self._running.discard(work)
-            if not self._running:
-                self._idle.set()
 
     async def drain(self, seconds: float) -> None:
-        """Let nothing new in, wait up to `seconds` for what runs, and tell the rest to end."""
-        self._is_draining = True
+        """Let nothing new in, wait up to `seconds` for what is in, and tell the rest to end."""
+        self._drained_at = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
         except TimeoutError:
+            self._is_over = True
             for work in self._running:
                 work.shut_down()

@@ -165,6 +165,17 @@ async def test_a_writer_waits_for_another_one(
     assert failures == []
 
 
+async def test_a_store_that_is_opened_while_another_process_writes_can_be_read(
+    opened: Callable[[], StateStore], path: Path, failures: list[str]
+) -> None:
+    await opened().set("key", b"value")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert await opened().get("key") == b"value"
+        other.execute("ROLLBACK")
+    assert failures == []
+
+
 async def test_a_closed_store_is_not_opened_again(path: Path) -> None:
     backend = SqliteBackend(path)
     await backend.set("key", b"1", None)

@@ -14,38 +14,50 @@ class Work:
         self.is_told = True
 
 
-async def test_a_drain_waits_for_all_that_runs_and_lets_nothing_in() -> None:
-    running, one, other = RunningWork[Work](), Work(), Work()
-    running.check_open()
-    with running.running(one):
-        with running.running(other):
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def test_a_drain_waits_for_all_that_was_let_in_and_lets_nothing_newer_in() -> None:
+    running, work = RunningWork[Work](), Work()
+    with running.admitted(now()):
+        with running.admitted(), running.running(work):
             drained = asyncio.ensure_future(running.drain(5))
             await asyncio.sleep(0)
-            with pytest.raises(ShutdownError):
-                running.check_open()
+            for received_at in (None, now()):
+                with pytest.raises(ShutdownError), running.admitted(received_at):
+                    pass
         await asyncio.sleep(0)
         assert not drained.done()
     await asyncio.wait_for(drained, 1)
-    assert not one.is_told
-    assert not other.is_told
+    assert not work.is_told
 
 
-async def test_what_outlasts_the_drain_is_told_to_end() -> None:
-    running, work = RunningWork[Work](), Work()
-    with running.running(work):
+async def test_what_had_come_before_may_still_begin() -> None:
+    running, received_at = RunningWork[Work](), now()
+    await asyncio.sleep(0.01)
+    with running.admitted():
+        drained = asyncio.ensure_future(running.drain(5))
+        await asyncio.sleep(0)
+        late = running.admitted(received_at)
+        late.__enter__()
+    await asyncio.sleep(0)
+    assert not drained.done()
+    late.__exit__(None, None, None)
+    await asyncio.wait_for(drained, 1)
+
+
+async def test_what_outlasts_the_drain_is_told_to_end_and_so_is_what_begins_after_it() -> None:
+    running, work, late = RunningWork[Work](), Work(), Work()
+    with running.admitted(), running.running(work):
         await running.drain(0)
         assert work.is_told
-
-
-async def test_what_begins_in_a_drain_is_told_at_once() -> None:
-    running, work = RunningWork[Work](), Work()
-    await running.drain(5)
-    with running.running(work):
-        assert work.is_told
+        with running.running(late):
+            assert late.is_told
 
 
 async def test_work_that_fails_runs_no_more() -> None:
     running = RunningWork[Work]()
-    with pytest.raises(OSError, match="broke"), running.running(Work()):
+    with pytest.raises(OSError, match="broke"), running.admitted(), running.running(Work()):
         raise OSError("broke")
     await asyncio.wait_for(running.drain(5), 1)

@@ -7,8 +7,8 @@ answer    pictures stored, limits noted          on the way to the caller
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 
 from msgspec import Struct, structs
 
@@ -130,25 +130,33 @@ class CodexTurns:
             ServiceError: before the first batch: nothing was sent, or the back end refused.
         """
         services = self._services
-        self._running.check_open()
-        _refuse_conversation(request)
-        caller = await services.tokens.caller(credential)
-        await services.rests.check(caller, scope_of(request))
-        request = await located(request, services.uploads, credential.owner)
-        async with services.queues.slot(caller.account, request.queue_party), child_span("turn"):
-            payload = await self._payload(request, caller)
-            turn = _Turn(request, credential, caller, payload)
-            with self._running.running(turn), services.metrics.open_streams.track_inprogress():
-                try:
+        with self._running.admitted(request.received_at):
+            _refuse_conversation(request)
+            caller = await services.tokens.caller(credential)
+            await services.rests.check(caller, scope_of(request))
+            request = await located(request, services.uploads, credential.owner)
+            async with (
+                services.queues.slot(caller.account, request.queue_party),
+                child_span("turn"),
+            ):
+                payload = await self._payload(request, caller)
+                turn = _Turn(request, credential, caller, payload)
+                with self._entered(turn):
                     async with aclosing(self._batches(turn)) as batches:
                         async for batch in batches:
                             yield batch
-                finally:
-                    self._leave(turn)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""
         await self._running.drain(seconds)
+
+    @contextmanager
+    def _entered(self, turn: _Turn) -> Iterator[None]:
+        with self._running.running(turn), self._services.metrics.open_streams.track_inprogress():
+            try:
+                yield
+            finally:
+                self._leave(turn)
 
     def _leave(self, turn: _Turn) -> None:
         if turn.body is not None:

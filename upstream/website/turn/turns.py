@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from http import HTTPStatus
 
 from msgspec import Struct, structs
@@ -127,23 +127,22 @@ class UpstreamTurns:
             ServiceError: before the first batch: nothing was sent, or the upstream refused.
         """
         services = self._services
-        self._running.check_open()
-        caller = await services.tokens.caller(credential)
-        request = await located(request, services.uploads, credential.owner)
-        async with services.queues.slot(caller.account, request.queue_party), child_span("turn"):
-            turn = await renewing(
-                services.tokens, credential, caller, lambda caller: self._begin(request, caller)
-            )
-            with self._running.running(turn), services.metrics.open_streams.track_inprogress():
-                try:
+        with self._running.admitted(request.received_at):
+            caller = await services.tokens.caller(credential)
+            request = await located(request, services.uploads, credential.owner)
+            async with (
+                services.queues.slot(caller.account, request.queue_party),
+                child_span("turn"),
+            ):
+                turn = await renewing(
+                    services.tokens, credential, caller, lambda caller: self._begin(request, caller)
+                )
+                with self._entered(turn):
                     source = self._deltas(turn, lane)
                     deltas = resolve_assets(source, services.assets, turn.caller, request)
                     async with aclosing(deltas):
                         async for batch in deltas:
                             yield batch
-                finally:
-                    turn.body.close()
-                    self._leave(turn)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait up to `seconds` for those that run, and end the others."""
@@ -194,6 +193,15 @@ class UpstreamTurns:
         await services.efforts.note(caller.account)
         payload = build(structs.replace(options, takes_effort=False))
         return await services.client.open(caller, payload.body, headers), payload
+
+    @contextmanager
+    def _entered(self, turn: _Turn) -> Iterator[None]:
+        with self._running.running(turn), self._services.metrics.open_streams.track_inprogress():
+            try:
+                yield
+            finally:
+                turn.body.close()
+                self._leave(turn)
 
     def _leave(self, turn: _Turn) -> None:
         """Count the turn out, and stop or hide its conversation as the settings say (spec 6.5)."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec import structs
 
 from service import keys
 from service.vocabulary.credentials import Credential, fingerprint
@@ -94,6 +95,10 @@ async def batches(
 ) -> list[list[Delta]]:
     async with aclosing(app[keys.TURNS].run(request or asked(), credential)) as running:
         return [batch async for batch in running]
+
+
+def newly_asked() -> ChatRequest:
+    return structs.replace(asked(), received_at=asyncio.get_running_loop().time())
 
 
 async def deltas(*arguments: Any, **named: Any) -> list[Delta]:
@@ -447,7 +452,7 @@ async def test_draining_refuses_new_turns_and_ends_the_others_in_time(codex, app
     await asyncio.wait_for(turn, 5)
     assert (text(given), end(given).outcome) == ("Hel", Outcome.SHUTDOWN)
     with pytest.raises(ShutdownError):
-        await deltas(app)
+        await deltas(app, newly_asked())
 
 
 async def test_a_turn_that_began_before_draining_and_is_sent_after_it_ends_at_once(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from msgspec import structs
 
 from service import keys
 from service.program.assembly import make_app
@@ -76,6 +77,10 @@ async def program(
 async def upstream() -> AsyncIterator[ScriptedUpstream]:
     async with scripted_upstream() as running:
         yield running
+
+
+def newly_asked() -> ChatRequest:
+    return structs.replace(asked(), received_at=asyncio.get_running_loop().time())
 
 
 async def deltas(
@@ -262,7 +267,7 @@ async def test_draining_lets_turns_finish_and_refuses_new_ones(upstream, tmp_pat
         draining = asyncio.create_task(app[keys.TURNS].drain(5))
         await asyncio.sleep(0.01)  # it reaches the turns of each upstream
         with pytest.raises(ShutdownError):
-            await deltas(app)
+            await deltas(app, newly_asked())
         assert outcome(await running) is Outcome.COMPLETE
         await asyncio.wait_for(draining, 1)
 
