@@ -109,6 +109,8 @@ _BY_WORDS = (
     (re.compile(r"\bis at capacity\b", re.IGNORECASE), _BUSY),
     (re.compile(r"\bmodel is not supported when using codex\b", re.IGNORECASE), _NO_MODEL),
 )
+# Too large, or too many: so it is whoever says it, the network before the back end included.
+_WHOEVER_SAYS = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS)
 _WAIT = re.compile(r"try again in (\d{1,7}(?:\.\d{1,9})?) ?(ms|s|m)", re.IGNORECASE)
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
@@ -162,13 +164,16 @@ def codex_refusal(
             failure = structs.replace(judged.failure, retry_after_seconds=retry_after(headers))
             judged = structs.replace(judged, failure=failure)
         return CodexRefusedError(judged, status)
-    if is_page(headers, body):
+    if is_page(headers, body) and status not in _WHOEVER_SAYS:
         return CodexRefusedError(Judged(failure_of(_PAGE, Fault(""))), status, is_page=True)
-    words = Fault(body[: 4 * MAX_WORDS_CHARS].decode("utf-8", "replace").strip())
+    said = b"" if is_page(headers, body) else body[: 4 * MAX_WORDS_CHARS]
+    words = Fault(said.decode("utf-8", "replace").strip())
     if status == HTTPStatus.NOT_FOUND and not words.words:
         return CodexRefusedError(Judged(failure_of(_HIDDEN, words)), status, is_page=True)
-    failure = failure_of(verdict_on(status, words, is_json=False), words, secrets)
-    failure = structs.replace(failure, retry_after_seconds=retry_after(headers))
+    is_spent = status == HTTPStatus.PAYMENT_REQUIRED
+    verdict = _SPENT if is_spent else verdict_on(status, words, is_json=False)
+    failure = failure_of(verdict, words, secrets)
+    failure = structs.replace(failure, retry_after_seconds=retry_after(headers), is_final=is_spent)
     return CodexRefusedError(Judged(failure), status)
 
 

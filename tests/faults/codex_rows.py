@@ -9,8 +9,10 @@ from tests.faults.codex_turns import (
     BOTH,
     COMPLETED,
     CREATED,
+    ITEMS,
     SAYING,
     THOUGHT,
+    THOUGHT_OF,
     USAGE,
     happening,
     item_event,
@@ -18,7 +20,7 @@ from tests.faults.codex_turns import (
     response_event,
 )
 from tests.faults.companions import answers, tokens
-from tests.faults.endpoints import CODEX_MODELS, SEALED
+from tests.faults.endpoints import CHATS, CODEX_MODELS, SEALED
 from tests.faults.rows import (
     SOON,
     Row,
@@ -45,24 +47,20 @@ from tests.faults.table import (
     CUT,
     EMPTY,
     EVENTS,
-    FAILED,
     JSON,
     PAGE,
     REFUSED,
     SAID,
     SHAPES,
-    SILENT,
-    TRIES,
     Ending,
     Fault,
     Shape,
-    body_of,
     ended,
     is_page,
     page,
     turn_fault,
 )
-from tests.faults.turns import GoodTurn
+from tests.faults.turns import TRIES, GoodTurn
 from tests.faults.upstream import JSON_HEAD, Script
 from tests.scripted_upstream import STALL, Abort, Head, Pause, Step, Turn
 
@@ -91,7 +89,7 @@ def verdict(status: int, shape: Shape) -> Ending:
     # What the network before the back end says is of no account; only that a body is too large, or
     # that there were too many, is so whoever says it.
     is_network = (is_page(shape) and status not in (413, 429)) or (
-        not shape.is_json and status in (402, 403, 404, 503)
+        not shape.is_json and status in (403, 404, 503)
     )
     ours = (502, code or "upstream_error") if is_network else told.get(status)
     own_status, own_code = ours or (502, code or "upstream_error")
@@ -224,7 +222,7 @@ def limits(turn: GoodTurn) -> Iterator[Fault]:
         yield turn_fault(f"no hour: {name}", (body,), untold, head=Head(429, JSON))
 
 
-_WAITS = {"the past": "1", "beyond all time": "86400"}
+_WAITS = {"the past": "0", "beyond all time": "86400"}
 
 
 def _in_stream(ending: Ending) -> Ending:
@@ -311,15 +309,13 @@ def empty(_turn: GoodTurn) -> Iterator[Fault]:
     yield turn_fault("completed alone", (COMPLETED,), EMPTY)
     yield turn_fault("JSON of nothing", (b"{}",), CUT, head=JSON_HEAD, tries=TRIES)
     blank = message_of("", "added"), message_of("")
-    yield turn_fault("a message of nothing", (CREATED, *blank, COMPLETED), EMPTY)
+    shown = replace(EMPTY, begun=ITEMS)
+    yield turn_fault("a message of nothing", (CREATED, *blank, COMPLETED), shown)
     summary = [{"type": "summary_text", "text": THOUGHT}]
     thought = item_event("done", 0, type="reasoning", id="rs_1", summary=summary)
-    for name, last, ending in (
-        ("completed", COMPLETED, EMPTY),
-        ("cut", Abort(), CUT),
-        ("silent", STALL, SILENT),
-    ):
-        yield turn_fault(f"a thought alone, {name}", (CREATED, thought, SOON, last), ending.late())
+    for name, last, ending in (("completed", COMPLETED, EMPTY), ("cut", Abort(), CUT)):
+        begun = replace(ending, begun=THOUGHT_OF)
+        yield turn_fault(f"a thought alone, {name}", (CREATED, thought, SOON, last), begun)
 
 
 def other_ends(turn: GoodTurn) -> Iterator[Fault]:
@@ -389,8 +385,9 @@ CODEX_ROWS = (
     _row("silent at every event", silent, **_SLOW),
     _row("nothing but keep-alives", pings_only, gateway="hasty", is_slow=True),
     _row("endless event", endless, gateway="hasty", is_slow=True),
-    _row("endless event, fast", endless_fast),
-    _row("giant event", giant),
+    # What is too large is noticed before there is any dialect.
+    _row("endless event, fast", endless_fast, texts=CHATS),
+    _row("giant event", giant, texts=CHATS),
     _row("event flood", flood, **_EACH),
     _row("garbage", garbage, **_EACH),
     _row("wrong encoding", wrong_encoding, **_EACH),

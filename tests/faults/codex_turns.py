@@ -15,6 +15,10 @@ USAGE = {
 }
 THOUGHT = "**Reading**"
 ARGUMENTS = ('{"ci', '{"city": "Pa', '{"city": "Paris 巴', '{"city": "Paris 巴黎 🚢"}')
+ITEMS = frozenset({"responses"})
+"""The dialect that shows an item as soon as there is one, a thought with its first word."""
+THOUGHT_OF = frozenset({"responses", "chat"})
+CALLED = frozenset({"responses", "chat", "messages"})
 KEEP_ALIVE = b'event: keepalive\ndata: {"type":"keepalive"}\n\n'
 
 
@@ -60,8 +64,7 @@ def _said(before: str, after: str) -> bytes:
 
 def _saying() -> GoodTurn:
     grown = [
-        Frame(_said(before, text), text)
-        for before, text in zip(("", *WORDS), WORDS, strict=False)
+        Frame(_said(before, text), text) for before, text in zip(("", *WORDS), WORDS, strict=False)
     ]
     last = WORDS[-1]
     place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
@@ -71,7 +74,7 @@ def _saying() -> GoodTurn:
             Frame(LIMITS, "", is_unseen=True),
             Frame(CREATED, "", is_unseen=True),
             Frame(response_event("in_progress", status="in_progress"), "", is_unseen=True),
-            Frame(message_of("", "added"), ""),
+            Frame(message_of("", "added"), "", begun=ITEMS),
             *grown,
             Frame(KEEP_ALIVE, last),
             Frame(happening("response.output_text.done", **place, text=last), last),
@@ -79,19 +82,24 @@ def _saying() -> GoodTurn:
             Frame(COMPLETED, last, is_end=True),
         ),
         place="codex",
+        again=KEEP_ALIVE,
     )
 
 
 def _calling() -> GoodTurn:
     part = {"item_id": "rs_1", "output_index": 0, "summary_index": 0}
-    thought = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": THOUGHT}]}
+    thought = {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [{"type": "summary_text", "text": THOUGHT}],
+    }
     call = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "get_weather"}
     last = ARGUMENTS[-1]
     grown = [
         Frame(
             _delta("function_call_arguments.delta", "fc_1", 1, text[len(before) :]),
             text,
-            is_begun=True,
+            begun=CALLED,
         )
         for before, text in zip(("", *ARGUMENTS), ARGUMENTS, strict=False)
     ]
@@ -101,14 +109,16 @@ def _calling() -> GoodTurn:
         "call",
         (
             Frame(CREATED, "", is_unseen=True),
-            Frame(item_event("added", 0, **{**thought, "summary": []}), ""),
-            Frame(happening("response.reasoning_summary_part.added", **part, part={}), ""),
-            Frame(summary, "", is_begun=True),
-            Frame(item_event("done", 0, **sealed), "", is_begun=True),
-            Frame(item_event("added", 1, **call, arguments=""), "", is_begun=True),
+            Frame(item_event("added", 0, **{**thought, "summary": []}), "", begun=ITEMS),
+            Frame(
+                happening("response.reasoning_summary_part.added", **part, part={}), "", begun=ITEMS
+            ),
+            Frame(summary, "", begun=THOUGHT_OF),
+            Frame(item_event("done", 0, **sealed), "", begun=THOUGHT_OF),
+            Frame(item_event("added", 1, **call, arguments=""), "", begun=CALLED),
             *grown,
-            Frame(item_event("done", 1, **call, arguments=last), last, is_begun=True),
-            Frame(COMPLETED, last, is_end=True, is_begun=True),
+            Frame(item_event("done", 1, **call, arguments=last), last, begun=CALLED),
+            Frame(COMPLETED, last, is_end=True, begun=CALLED),
         ),
         place="codex",
         finish="tool_calls",

@@ -236,8 +236,8 @@ def read_message_calls(answer: Answer) -> Got:
         deltas = (one.get("delta", {}) for one in events_of(answer.body))
         got.text = "".join(delta.get("partial_json", "") for delta in deltas)
     elif got.error is None:
-        block = answer.json["content"][-1]
-        got.text = json.dumps(block["input"], ensure_ascii=False)
+        calls = (one for one in answer.json["content"] if one["type"] == "tool_use")
+        got.text = "".join(json.dumps(one["input"], ensure_ascii=False) for one in calls)
     return got
 
 

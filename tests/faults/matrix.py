@@ -6,11 +6,13 @@ import logging
 import os
 import re
 import tempfile
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from queue import Queue
 
 import uvloop
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
@@ -49,6 +51,7 @@ class Tally:
     lost_bytes: int = 0
     leaked_secrets: int = 0
     leaked: int = 0
+    seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -191,6 +194,14 @@ class Bench:
 
     # --- one row ------------------------------------------------------------------------
 
+    async def run_timed(self, row: Row | Surrounding, *, is_brief: bool) -> Tally:
+        """Play a whole row of either kind, and note how long it takes."""
+        began = time.monotonic()
+        is_row = isinstance(row, Row)
+        tally = await (self.run(row, is_brief=is_brief) if is_row else self.run_within(row))
+        tally.seconds = time.monotonic() - began
+        return tally
+
     async def run(self, row: Row, *, is_brief: bool = False) -> Tally:
         """Play a whole row, and look for what it leaves.
 
@@ -327,27 +338,33 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - state that is thrown away needs no dis
 
 
 def rows_named(expression: str) -> tuple[list[str], dict[str, str]]:
-    """Return the names of the rows in which an expression is found, and what others are missing."""
+    """Return the names of the rows in which an expression is found, and what others are missing.
+
+    Those that take long without doing much come first, so that others fill their waits.
+    """
     rows = [row for row in ROWS if re.search(expression, row.name)]
+    rows.sort(key=lambda row: isinstance(row, Row) + (isinstance(row, Row) and not row.is_slow))
     missing = {
         row.name: row.missing for row in rows if isinstance(row, Surrounding) and row.missing
     }
     return [row.name for row in rows if row.name not in missing], missing
 
 
-def played(names: list[str], is_brief: bool) -> list[Tally]:
-    """Play these rows one after the other, each with its cases side by side."""
+def played(left: "Queue[str | None]", is_brief: bool) -> list[Tally]:
+    """Play the rows that are left, one after the other, each with its cases side by side.
+
+    Args:
+        left: names of rows; None once for each process that takes them.
+        is_brief: only the first fault of each turn.
+    """
+
+    by_name = {row.name: row for row in ROWS}
 
     async def play(folder: Path) -> list[Tally]:
         async with bench(folder) as made:
             return [
-                await (
-                    made.run(row, is_brief=is_brief)
-                    if isinstance(row, Row)
-                    else made.run_within(row)
-                )
-                for row in ROWS
-                if row.name in names
+                await made.run_timed(by_name[name], is_brief=is_brief)
+                for name in iter(left.get, None)
             ]
 
     with (

@@ -24,7 +24,6 @@ from tests.faults.table import (
     SHAPES,
     SILENT,
     STATUS_OF_CODE,
-    TRIES,
     Ending,
     Fault,
     Shape,
@@ -41,6 +40,7 @@ from tests.faults.turns import (
     PICTURE,
     PING,
     TITLE,
+    TRIES,
     WHOLE,
     GoodTurn,
 )
@@ -333,15 +333,17 @@ def odd_statuses(_turn: GoodTurn) -> Iterator[Fault]:
         yield turn_fault(str(status), ({"detail": SAID},), REFUSED, head=Head(status, JSON))
 
 
-def pages(_turn: GoodTurn) -> Iterator[Fault]:
+def pages(turn: GoodTurn) -> Iterator[Fault]:
     """Bodies under 200 that are no answer."""
     yield turn_fault("page", (page(SAID),), REFUSED, head=Head(200, "text/html"))
-    yield turn_fault("page called plain", (page(SAID),), REFUSED, head=Head(200, PLAIN))
-    yield turn_fault("page called events", (page(SAID),), REFUSED)
+    tries = turn.tries_unread
+    for kind in (PLAIN, EVENTS):
+        head = Head(200, kind)
+        yield turn_fault(f"page called {kind}", (page(SAID),), REFUSED, head=head, tries=tries)
     words = b"The quota has been exceeded."
     for kind in (PLAIN, EVENTS):
         told = replace(REFUSED, words="The quota has been exceeded.")
-        yield turn_fault(f"words as {kind}", (words,), told, head=Head(200, kind))
+        yield turn_fault(f"words as {kind}", (words,), told, head=Head(200, kind), tries=tries)
 
 
 # --- within an answer -------------------------------------------------------------------
@@ -405,7 +407,7 @@ def pings_only(turn: GoodTurn) -> Iterator[Fault]:
         steps = [noise, Pause(0.2)] * 40
         yield turn_fault(f"{name} before an event", (*steps,), SILENT.late())
         yield turn_fault(f"{name} after text", (*some, *steps), SILENT.after(turn.some).late())
-    growing = [turn.until(turn.some)[-1], Pause(0.1)] * 80
+    growing = [turn.again, Pause(0.1)] * 80
     yield turn_fault("too long in all", (*some, *growing), SILENT.after(turn.some).late())
 
 
@@ -423,7 +425,7 @@ def endless_fast(turn: GoodTurn) -> Iterator[Fault]:
     piece = b"x" * (1 << 20)
     steps = (b'data: {"type": "endless", "padding": "', *[piece] * 40, STALL)
     told = replace(FAILED, words="16 MiB")
-    yield turn_fault("fast", steps, told)
+    yield turn_fault("fast", steps, told, tries=turn.tries_unread)
     yield turn_fault("fast, after text", (*turn.until(turn.some), *steps), told.after(turn.some))
 
 
@@ -434,7 +436,7 @@ def giant(turn: GoodTurn) -> Iterator[Fault]:
     lines = b"".join(b"data: " + b"x" * (1 << 20) + b"\n" for _ in range(17)) + b"\n"
     over = b'data: {"padding": "' + b"x" * SIXTEEN_MEBIBYTES + b'"}\n\n'
     for name, large in (("one line", over), ("many lines", lines)):
-        yield turn_fault(name, (large, STALL), told)
+        yield turn_fault(name, (large, STALL), told, tries=turn.tries_unread)
         yield turn_fault(f"{name}, after text", (*some, large, STALL), told.after(text))
     under = event({"type": "large", "padding": "x" * (SIXTEEN_MEBIBYTES - 100)})
     yield turn_fault("just under it", (under, *turn.data), ended(turn))
@@ -462,7 +464,7 @@ def garbage(turn: GoodTurn) -> Iterator[Fault]:
         steps = [step for data in turn.data for step in (data, noise)]
         yield turn_fault(f"noise {number}", (*steps,), ended(turn))
     binary = bytes(range(128, 256)) * 50
-    yield turn_fault("nothing else", (binary,), REFUSED)
+    yield turn_fault("nothing else", (binary,), REFUSED, tries=turn.tries_unread)
     yield turn_fault("after text", (*turn.until(turn.some), b"\n" + binary), CUT.after(turn.some))
     crlf = tuple(data.replace(b"\n", b"\r\n") for data in turn.data)
     yield turn_fault("CRLF", crlf, ended(turn))
@@ -478,13 +480,13 @@ def wrong_encoding(turn: GoodTurn) -> Iterator[Fault]:
     whole = b"".join(turn.data)
     for name in ("gzip", "deflate"):
         head = Head(headers={"Content-Encoding": name})
-        yield turn_fault(f"{name}, but is not", turn.data, CUT, head=head)
+        yield turn_fault(f"{name}, but is not", turn.data, CUT, head=head, tries=turn.tries_unread)
     packed = gzip.compress(whole)
     gzipped = Head(headers={"Content-Encoding": "gzip"})
     yield turn_fault("gzip unasked", (packed,), ended(turn), head=gzipped)
-    yield turn_fault(
-        "gzip with a broken start", (b"\x1f\x8b\x08garbage" + packed,), CUT, head=gzipped
-    )
+    broken = (b"\x1f\x8b\x08garbage" + packed,)
+    tries = turn.tries_unread
+    yield turn_fault("gzip with a broken start", broken, CUT, head=gzipped, tries=tries)
     deflated = Head(headers={"Content-Encoding": "deflate"})
     yield turn_fault("deflate unasked", (zlib.compress(whole),), ended(turn), head=deflated)
     for kind in (f"{EVENTS}; charset=utf-16", PLAIN, "application/octet-stream", "nonsense"):

@@ -13,8 +13,6 @@ from tests.faults.turns import Frame, GoodTurn
 from tests.faults.upstream import Script
 from tests.scripted_upstream import Head, Step
 
-TRIES = 2
-"""Of a turn that may be sent again: the gateways here have `upstream.retries: 1`."""
 JSON, PAGE, PLAIN, EVENTS = "application/json", "text/html", "text/plain", "text/event-stream"
 TYPES = {
     400: "invalid_request_error",
@@ -37,7 +35,8 @@ class Ending:
     """How an answer ends. `code` None: well, by `finish`.
 
     `status` is that of a whole reply; `text` is all of the answer that has arrived, `words` what
-    the error has to quote. `is_late`: the head of a stream is out before anything else is known.
+    the error has to quote. `is_late`: the head of a stream is out before anything else is known, in
+    all dialects or in those that are `begun`.
     `is_final`: callers are told not to ask again; `rests`: `Retry-After` counts down to an hour
     that is told, from so many seconds.
     """
@@ -52,6 +51,7 @@ class Ending:
     param: str | None = None
     retry_after: str | None = None
     is_late: bool = False
+    begun: frozenset[str] = frozenset()
     is_final: bool = False
     rests: int | None = None
 
@@ -61,8 +61,7 @@ class Ending:
 
     def at(self, frame: Frame) -> "Ending":
         """Return the same ending behind a frame."""
-        ending = self.after(frame.text, has_picture=frame.has_picture)
-        return ending.late() if frame.is_begun else ending
+        return replace(self.after(frame.text, has_picture=frame.has_picture), begun=frame.begun)
 
     def late(self) -> "Ending":
         """Return the same ending after the head of a stream."""

@@ -136,7 +136,9 @@ class FaultyUpstream(ScriptedUpstream):
             if script.then and part.count(place) > 1:
                 script = script.then
             # A good stream of this back end has no content type (codex 3).
-            head = Head(content_type="") if place == "codex" and script.head == Head() else script.head
+            head = (
+                Head(content_type="") if place == "codex" and script.head == Head() else script.head
+            )
             return await self._play(request, turn, head, list(script.steps))
 
         return handle
