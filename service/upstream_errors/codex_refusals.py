@@ -15,7 +15,14 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from service.upstream_errors.error_bodies import Fault, fault_of, retry_after, seconds
+from service.upstream_errors.error_bodies import (
+    MAX_WAIT_SECONDS,
+    Fault,
+    fault_of,
+    retry_after,
+    seconds,
+    wait,
+)
 from service.upstream_errors.refusals import (
     MAX_WORDS_CHARS,
     RefusalVerdict,
@@ -195,10 +202,10 @@ def judge(
     if verdict.code == _BROKE and fault.code:  # spec 6.4: a 502 carries the upstream's own code
         failure = structs.replace(failure, code=fault.code)
     resets_at = _resets_at(error, fault, now)
-    wait = None if resets_at is None else max(0.0, resets_at - now)
+    waits = None if resets_at is None else max(0.0, resets_at - now)
     failure = structs.replace(
         failure,
-        retry_after_seconds=wait if verdict.status in _WAITED_FOR else None,
+        retry_after_seconds=waits if verdict.status in _WAITED_FOR else None,
         is_final=verdict in (_SPENT, _NOT_IN_PLAN),
         param="model" if verdict is _NO_MODEL else failure.param,
     )
@@ -246,10 +253,10 @@ def is_error(status: int) -> bool:
 def _resets_at(error: Mapping[str, Any], fault: Fault, now: float) -> float | None:
     """Return the time when a retry makes sense, in seconds since 1970."""
     if (at := seconds(error.get("resets_at"))) is not None:
-        return at
+        return at if at - now <= MAX_WAIT_SECONDS else None
     for key in ("resets_in_seconds", "retry_after_seconds", "retry_after"):
-        if (wait := seconds(error.get(key))) is not None:
-            return now + wait
+        if (told := wait(error.get(key))) is not None:
+            return now + told
     if fault.clears_in_seconds is not None:
         return now + fault.clears_in_seconds
     if found := _WAIT.search(fault.words):

@@ -53,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     names, missing = rows_named(options.row)
     began = time.monotonic()
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")  # of what is imported, which takes its time
     with context.Manager() as manager, context.Pool(options.jobs) as pool:
         left = manager.Queue()
         for name in [*names, *[None] * options.jobs]:

@@ -214,15 +214,12 @@ def limits(turn: GoodTurn) -> Iterator[Fault]:
             _in_stream(told).after(turn.some),
         )
         yield _resting(within)
-    for name, hour in (("words", "soon"), ("the past", 5), ("beyond all time", 1e300)):
+    # Without an hour to rest until, the account does not: one that has passed is asked once more.
+    for name, hour, wait in (("words", "soon", None), ("past", 5, "0"), ("never", 1e300, None)):
         body = _error("usage_limit_reached", resets_at=hour)
-        untold = Ending("refused", 429, "rate_limit_exceeded", words=SAID, is_final=True)
-        if name != "words":
-            untold = replace(untold, retry_after=_WAITS[name])
-        yield turn_fault(f"no hour: {name}", (body,), untold, head=Head(429, JSON))
-
-
-_WAITS = {"the past": "0", "beyond all time": "86400"}
+        untold = replace(LIMITED, words=SAID, is_final=True, rests=None, retry_after=wait)
+        tries = TRIES if name == "past" else 1
+        yield turn_fault(f"no hour: {name}", (body,), untold, head=Head(429, JSON), tries=tries)
 
 
 def _in_stream(ending: Ending) -> Ending:
