@@ -3,13 +3,14 @@
 Implementations live in `upstream/` and `storage/`; `service/program/assembly.py` joins them.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
+from service.sink import Sink
 from service.vocabulary.byte_source import Content
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.events import AssetReady, AssetWanted, Delta
@@ -321,7 +322,7 @@ class Assets(Protocol):
 
 
 class Lane(Protocol):
-    """Sends plain text while the next batch is awaited: `pipeline.fast_lane.FastLane`."""
+    """Sends plain text past the stages: `pipeline.fast_lane.FastLane`."""
 
     @property
     def count(self) -> int:
@@ -340,16 +341,22 @@ class Lane(Protocol):
         """Return the bytes that are left for the stages at the end of a body."""
 
 
+class DeltaSink(Sink[Delta], Protocol):
+    """Takes the deltas of a turn; plain text may take its lane instead."""
+
+    @property
+    def lane(self) -> Lane | None:
+        """The fast lane, None where all has to come through `feed`."""
+
+
 class Turns(Protocol):
     """Runs a turn with the upstream."""
 
-    def run(
-        self, request: ChatRequest, credential: Credential, lane: Lane | None = None
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Yield batches of deltas; the last delta is a `TurnEnded`.
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
+        """Push the deltas of a turn into a sink; the last one is a `TurnEnded`.
 
-        Closing the generator closes the upstream connection before it returns. While a batch is
-        awaited, text may go through the `lane` instead.
+        Returns when the turn has ended or the sink is over. Cancelling it closes the upstream
+        connection before it returns.
 
         Raises:
             ServiceError: before the first batch, any branch: the request was not sent, or
