@@ -4,9 +4,9 @@ import inspect
 
 import pytest
 
-from handlers.answering.answers import _Answering
 from service import ports
 from service.pipeline.fast_lane import FastLane
+from service.turns.shared_turns import _Shared
 from storage.files.blobs import FileBlobs, StoredBlob
 from storage.files.uploads import FileUploads
 from storage.secrets.account_file import AccountFile
@@ -37,7 +37,7 @@ IMPLEMENTATIONS = {
     ports.TokenExchange: Tokens,
     ports.Assets: UpstreamAssets,
     ports.Lane: FastLane,
-    ports.DeltaSink: _Answering,
+    ports.DeltaSink: _Shared,
     ports.Allowances: CodexAllowances,
     ports.Turns: UpstreamTurns,
     ports.Catalogue: ModelCatalogue,
