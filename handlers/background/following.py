@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
@@ -20,9 +20,10 @@ from handlers.background.lost_output import LOST
 from handlers.background.running import RUNNING
 from handlers.edge.headers import reply_headers
 from handlers.edge.json_replies import error_response
-from handlers.edge.record import RECORD, Record
+from handlers.edge.record import RECORD
 from service.keys import BLOBS, CONFIG
 from service.ports import BlobStore
+from service.sink import Sink, put
 from service.stages.encode.chat import PING
 from service.stages.encode.gathered import Gathered
 from service.stages.encode.responses import failure_frame
@@ -51,13 +52,9 @@ async def followed(
     response = StreamResponse(reply_headers())
     stream = EventStream(request, response, events, app[CONFIG].stream, None)
     follower = Follower(app, owner, response_id, after)
-    # A record of its own: the outcome of the turn is counted where the response is written.
-    heard = Record(record.request_id, record.received_at)
-    failure = await stream.run(follower.parts(), heard)
-    if failure is not None:
-        return error_response(failure)
-    record.first_text_at = heard.first_text_at
-    return response
+    failure = await stream.run(follower.push(stream))
+    record.outcome = None  # that of the turn is counted where the response is written
+    return response if failure is None else error_response(failure)
 
 
 class Follower:
@@ -78,8 +75,8 @@ class Follower:
         self._events = kept_events(app, owner, response_id)
         self._count = 0  # of the events before the next part
 
-    async def parts(self) -> AsyncGenerator[list[EventPart], None]:
-        """Yield the events that the caller lacks.
+    async def push(self, sink: Sink[EventPart]) -> None:
+        """Push the events that the caller lacks into a sink.
 
         Raises:
             NotFoundError: the response was deleted, or events of it are not kept.
@@ -91,7 +88,7 @@ class Follower:
             if _PICTURE in frames:
                 frames = await _with_pictures(self._app[BLOBS], frames)
             self._count += part.count
-            yield [EventPart(frames, part.is_last)]
+            await put(sink, [EventPart(frames, part.is_last)])
             if part.is_last:
                 return
             number += 1

@@ -2,14 +2,14 @@
 
 import logging
 import time
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct, structs
 
-from handlers.answering.answers import Source, rendered, usage_of
+from handlers.answering.answers import RenderedSink, answered, usage_of
 from handlers.answering.picture_content import picture_base64, without_content
 from handlers.background.event_log import EventLog
 from handlers.background.kept import kept_conversations, kept_events, kept_responses
@@ -17,7 +17,6 @@ from handlers.background.running import Running
 from handlers.edge.record import Record
 from service.answers.responses import ModelResponse
 from service.keys import ACCEPTANCE, BLOBS, CONFIG
-from service.pipeline.fast_lane import Outlet
 from service.ports import BlobStore
 from service.stages.encode.responses import ResponseEvents
 from service.turns.kept_conversations import KeptConversation
@@ -25,7 +24,7 @@ from service.turns.kept_responses import KeptResponse
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import ServiceError, StorageError
 from service.vocabulary.events import AssetKind
-from service.vocabulary.rendered import AssetLinked, TokenCounts
+from service.vocabulary.rendered import AssetLinked, Rendered, TokenCounts
 from service.vocabulary.requests import ChatRequest
 
 _log = logging.getLogger("gateway.responses")
@@ -74,15 +73,17 @@ class Making:
         self._record = record
         self._credential = credential
 
-    async def source(self, outlet: Outlet | None = None) -> Source:
-        """Return the batches of the turn, until it ends or is cancelled."""
-        chat, credential = self.asked.chat, self._credential
-        source = await rendered(self._app, self._record, chat, credential, outlet, is_flat=False)
-        return self.running.watch(source)
+    async def push(self, sink: RenderedSink, *, has_pictures: bool) -> None:
+        """Push the answer into a sink, until it ends or is cancelled.
 
-    async def source_with_pictures(self, outlet: Outlet | None = None) -> Source:
-        """Return the same, for events and objects that hold their pictures."""
-        return with_pictures(await self.source(outlet), self._app[BLOBS], self.events.pictures)
+        Args:
+            sink: encodes the answer.
+            has_pictures: what it encodes holds the content of its pictures.
+        """
+        app, record, chat = self._app, self._record, self.asked.chat
+        into = WithPictures(sink, app[BLOBS], self.events.pictures) if has_pictures else sink
+        answering = answered(into, app, record, chat, self._credential, is_flat=False)
+        await self.running.run(answering, sink)
 
     async def settle(self) -> TokenCounts:
         """Count the tokens and keep the answer, before its caller can continue from it."""
@@ -145,15 +146,42 @@ class Making:
         return True
 
 
-async def with_pictures(source: Source, blobs: BlobStore, pictures: dict[str, str]) -> Source:
-    """Pass an answer on, and load the content of its pictures before it is encoded."""
-    async with aclosing(source):
-        async for batch in source:
-            for piece in batch:
-                if isinstance(piece, AssetLinked) and piece.kind is AssetKind.PICTURE:
-                    with suppress(StorageError):  # the picture has a link, too
-                        pictures[piece.url] = await picture_base64(blobs, piece.name)
-            yield batch
+class WithPictures:
+    """A sink that loads the content of an answer's pictures before they are encoded."""
+
+    def __init__(self, sink: RenderedSink, blobs: BlobStore, pictures: dict[str, str]) -> None:
+        self.outlet = sink.outlet
+        self.is_over = sink.is_over
+        self._sink = sink
+        self._blobs = blobs
+        self._pictures = pictures
+        self._held: list[Rendered] = []
+
+    def feed(self, batch: list[Rendered]) -> None:
+        """Pass a batch on, or hold it for its pictures."""
+        if self._held or any(_is_picture(piece) for piece in batch):
+            self._held += batch
+        else:
+            self._sink.feed(batch)
+
+    def is_ready(self) -> bool:
+        """Tell whether nothing is held."""
+        return not self._held and self._sink.is_ready()
+
+    async def ready(self) -> None:
+        """Load the pictures of what is held, and pass it on."""
+        held, self._held = self._held, []
+        for piece in held:
+            if isinstance(piece, AssetLinked) and _is_picture(piece):
+                with suppress(StorageError):  # the picture has a link, too
+                    self._pictures[piece.url] = await picture_base64(self._blobs, piece.name)
+        if held:
+            self._sink.feed(held)
+        await self._sink.ready()
+
+
+def _is_picture(piece: Rendered) -> bool:
+    return isinstance(piece, AssetLinked) and piece.kind is AssetKind.PICTURE
 
 
 def _bare(response: ModelResponse) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from aiohttp import web
@@ -24,6 +24,7 @@ from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import OverloadedError, ServiceError, StorageError, UpstreamCutError
 from service.vocabulary.events import Failure
 from service.vocabulary.gateway_keys import GatewayKey
+from service.vocabulary.rendered import Rendered
 
 LOOK_SECONDS = 1.0  # between looks for a note to stop
 _BUSY_SECONDS = 5.0  # of Retry-After
@@ -125,21 +126,16 @@ class _Writer:
 
     async def _read(self, log: EventLog) -> Failure | None:
         """Read the turn to its end; return how it failed."""
-        events = self._making.events
+        gathered = self._making.events.gathered
         try:
-            async with aclosing(await self._making.source()) as source:
-                async for batch in source:
-                    if begin := events.begin():
-                        log.add(begin)
-                        await self._making.keep(events.response())
-                    log.add(events.feed_batch(batch))
-                    if (ended := events.gathered.ended) is not None:
-                        self._record.learn(events.gathered)
-                        return ended.failure
-            raise UpstreamCutError("The answer ended without an end.")
+            await self._making.push(_Logging(self._making, log), has_pictures=False)
+            if gathered.ended is None:
+                raise UpstreamCutError("The answer ended without an end.")
         except ServiceError as error:
             self._record.outcome = outcome_of(error)
             return error.failure()
+        self._record.learn(gathered)
+        return gathered.ended.failure
 
     async def _look_for_notes(self) -> None:
         """Stop the turn when another process has left a note to stop."""
@@ -158,6 +154,40 @@ class _Writer:
         stop = await writers(self._app).asked(owner, response_id)
         if stop is Stop.DELETE or not self._making.running.is_kept:
             await forget_response(self._app, owner, response_id)
+
+
+class _Logging:
+    """The sink of a response in the background: its events go into the log."""
+
+    outlet = None
+
+    def __init__(self, making: Making, log: EventLog) -> None:
+        self._making = making
+        self._events = making.events
+        self._log = log
+        self._has_begun_now = False
+
+    def feed(self, batch: list[Rendered]) -> None:
+        """Take a batch; the first one tells that the response is in progress."""
+        if begin := self._events.begin():
+            self._has_begun_now = True
+            self._log.add(begin)
+        self._log.add(self._events.feed_batch(batch))
+
+    def is_ready(self) -> bool:
+        """Tell whether other processes know that it is in progress."""
+        return not self._has_begun_now
+
+    async def ready(self) -> None:
+        """Tell them, the first time."""
+        if self._has_begun_now:
+            self._has_begun_now = False
+            if not self.is_over():
+                await self._making.keep(self._events.response())
+
+    def is_over(self) -> bool:
+        """Tell whether the answer has ended."""
+        return self._events.gathered.ended is not None
 
 
 @asynccontextmanager

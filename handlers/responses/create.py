@@ -6,7 +6,7 @@ import time
 from aiohttp import web
 from msgspec import structs
 
-from handlers.answering.answers import collected, overhead_header
+from handlers.answering.answers import Collected, collected, overhead_header
 from handlers.answering.event_stream import EventStream, StreamResponse
 from handlers.background.making import Asked, Making
 from handlers.background.running import RUNNING
@@ -75,7 +75,7 @@ class _Answer:
         response = StreamResponse(reply_headers(ignored_fields=ignored))
         settings = self._request.app[CONFIG].stream
         stream = EventStream(self._request, response, events, settings, making.settle)
-        failure = await stream.run(await making.source_with_pictures(stream), self._record)
+        failure = await stream.run(making.push(stream, has_pictures=True))
         if failure is not None:
             return error_response(failure)
         if events.status in ("failed", "cancelled"):
@@ -85,8 +85,8 @@ class _Answer:
     async def reply(self) -> web.Response:
         """Answer with the response object."""
         making, events = self._making, self._making.events
-        source = await making.source_with_pictures()
-        waited = await collected(source, self._record, events.take_batch, events.gathered)
+        answering = making.push(Collected(events.gathered, events.take_batch), has_pictures=True)
+        waited = await collected(answering, events.gathered, self._record)
         ended = events.gathered.ended
         if ended is not None and ended.failure is not None:
             return error_response(ended.failure, events.gathered.partial)

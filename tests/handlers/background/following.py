@@ -51,3 +51,11 @@ def without_comments(stream: bytes) -> bytes:
     """Return a stream without its comments."""
     blocks = stream.split(b"\n\n")
     return b"\n\n".join(block for block in blocks if not block.startswith(b":"))
+
+
+async def outcomes(gateway: Gateway) -> dict[str, float]:
+    """Return the outcomes of turns once there are any: a turn is counted when all is kept."""
+    async with asyncio.timeout(5):
+        while not (found := await gateway.outcomes()):
+            await asyncio.sleep(0.02)
+    return found

@@ -10,7 +10,14 @@ from service.turns.kept_events import KeptEvents
 from service.vocabulary.credentials import read_credential
 from tests.conftest import StartGateway
 from tests.gateway import ACCESS_TOKEN, Gateway
-from tests.handlers.background.following import begun, call, ended, events_of, without_comments
+from tests.handlers.background.following import (
+    begun,
+    call,
+    ended,
+    events_of,
+    outcomes,
+    without_comments,
+)
 from tests.response_events import parsed, text_of
 from tests.scripted_upstream import DONE, Pause, ScriptedUpstream, answer, final
 
@@ -98,4 +105,4 @@ async def test_a_follower_that_leaves_leaves_nothing_behind(gateway: Gateway) ->
     await asyncio.sleep(0.2)
     assert len(asyncio.all_tasks()) <= before
     # Neither the follower nor its leaving is an outcome.
-    assert await gateway.outcomes() == {"complete": 1}
+    assert await outcomes(gateway) == {"complete": 1}

@@ -1,19 +1,20 @@
 """What becomes of an answer while it is made: its pictures, and its place in a conversation."""
 
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
 from handlers.background.kept import kept_conversations, kept_responses
-from handlers.background.making import with_pictures
+from handlers.background.making import WithPictures
+from service.sink import put
 from service.vocabulary.credentials import read_credential
 from service.vocabulary.events import AssetKind
-from service.vocabulary.rendered import AssetLinked, ContentText, Rendered
+from service.vocabulary.rendered import AssetLinked, ContentText
 from tests.conftest import StartGateway
 from tests.gateway import ACCESS_TOKEN, Gateway
 from tests.handlers.background.following import call
 from tests.scripted_upstream import DONE, ScriptedUpstream, final
+from tests.sinks import Kept
 
 OWNER = read_credential(f"Bearer {ACCESS_TOKEN}", None, None).owner
 
@@ -25,22 +26,17 @@ class Blobs:
         return None
 
 
-async def source(*pieces: Rendered) -> AsyncGenerator[list[Rendered], None]:
-    yield list(pieces)
+class Rendering(Kept):
+    outlet = None
 
 
 async def test_a_picture_that_cannot_be_read_has_its_link_alone() -> None:
     found: dict[str, str] = {}
     linked = AssetLinked(AssetKind.PICTURE, "https://a.example/gone.png", "gone.png", "image/png")
-    got = [
-        batch
-        async for batch in with_pictures(
-            source(ContentText("a"), linked),
-            Blobs(),  # type: ignore[arg-type]
-            found,
-        )
-    ]
-    assert got == [[ContentText("a"), linked]]
+    sink = Rendering()
+    loading = WithPictures(sink, Blobs(), found)  # type: ignore[arg-type]
+    await put(loading, [ContentText("a"), linked])
+    assert sink.batches == [[ContentText("a"), linked]]
     assert found == {}
 
 

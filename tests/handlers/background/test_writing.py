@@ -14,6 +14,7 @@ from tests.handlers.background.following import (
     call,
     ended,
     events_of,
+    outcomes,
     without_comments,
 )
 from tests.response_events import check_response, checked, last_response, text_of, types_of
@@ -50,7 +51,7 @@ async def test_it_is_queued_at_once_and_polled_to_its_end_by_another_process(
     assert done["usage"]["output_tokens"] == 3
     assert await call(here, "GET", f"/{queued['id']}") == (200, done)
     assert len(scripted.turns) == 1
-    assert await here.outcomes() == {"complete": 1}
+    assert await outcomes(here) == {"complete": 1}
 
 
 async def test_its_stream_is_the_same_in_every_process_and_from_every_event(
@@ -99,7 +100,7 @@ async def test_it_goes_on_without_its_caller(two: tuple[Gateway, Gateway]) -> No
     response.close()
     done = await ended(there, read.split(b'"id":"')[1].split(b'"')[0].decode())
     assert check_response(done).output_text == "Hello wide world"
-    assert await here.outcomes() == {"complete": 1}
+    assert await outcomes(here) == {"complete": 1}
 
 
 async def test_a_cancel_reaches_the_process_that_writes(
