@@ -14,7 +14,7 @@ import pytest
 
 IN_FULL = 5  # rows of which a failing test shows the traceback; it names the others
 MAX_NAME = 80
-Naming = Callable[[Any], object] | Sequence[str] | None
+Naming = Callable[[Any], object] | Iterable[str] | None
 Test = Callable[..., Any]
 Param = type(pytest.param())
 
@@ -59,12 +59,13 @@ def _rows(names: str | Sequence[str], given: list[Any], ids: Naming) -> list[Row
     fields = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
     if not given:
         raise ValueError(f"no rows of {names}: nothing would be tested")
+    listed = None if ids is None or callable(ids) else list(ids)
     found, is_tuple = [], len(fields) > 1 or not isinstance(names, str)
     for index, one in enumerate(given):
         row = one if isinstance(one, Param) else pytest.param(*(one if is_tuple else (one,)))
         if row.marks:
             raise ValueError(f"row {index} of {names} has marks, which need parametrize")
-        name = str(row.id or _name(index, row.values, ids))
+        name = str(row.id or (listed[index] if listed else _name(index, row.values, ids)))
         found.append(Row(name, dict(zip(fields, row.values, strict=True))))
     return found
 
@@ -72,8 +73,6 @@ def _rows(names: str | Sequence[str], given: list[Any], ids: Naming) -> list[Row
 def _name(index: int, values: Sequence[object], ids: Naming) -> str:
     if callable(ids):
         return "-".join(str(ids(value)) for value in values)
-    if ids is not None:
-        return ids[index]
     text = ", ".join(map(repr, values))
     return text if len(text) <= MAX_NAME else f"{text[:MAX_NAME]}… (row {index})"
 

@@ -44,12 +44,12 @@ def test_every_pair_of_two_sets_of_rows_is_tried() -> None:
     tried = []
 
     @each_row("one", "ab", ids=str.upper)
-    @each_row("two", [1, 2])
+    @each_row("two", [1, 2], ids=("first", "second"))
     def check(one: str, two: int) -> None:
         tried.append((one, two))
         assert (one, two) != ("b", 1)
 
-    assert "--- B / 1\n" in failure(check)
+    assert "--- B / first\n" in failure(check)
     assert tried == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
 
 

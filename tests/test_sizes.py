@@ -9,7 +9,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.rows import each_row
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
@@ -52,7 +52,7 @@ def has_reason(source: str, function: Function) -> bool:
     return source.splitlines()[first - 2].strip().startswith("#")
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@each_row("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_long_function_says_why(path: Path) -> None:
     source = path.read_text("utf-8")
     code = lines_of_code(source)
@@ -64,6 +64,6 @@ def test_a_long_function_says_why(path: Path) -> None:
     assert long == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+@each_row("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_module_is_a_drawer(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= MAX_MODULE_LINES

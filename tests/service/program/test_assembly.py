@@ -17,6 +17,7 @@ from service.program.assembly import background, drain, make_app
 from service.program.runner import DrainingRunner, Program
 from service.settings.config import Config
 from tests.gateway import running_gateway, until
+from tests.rows import each_row
 from tests.scripted_upstream import STALL, Head, answer, scripted_upstream
 
 
@@ -175,7 +176,7 @@ async def test_a_stop_waits_for_a_recording_that_is_written_down(
         await asyncio.wait_for(stop, 5)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("storage", "folder"),
     [
         ({"state": "sqlite:a/b/state.db", "blobs": "file:c"}, "a/b/tokens"),

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from operator import itemgetter
 
 import pytest
 
@@ -9,8 +10,10 @@ from fuzz.targets.pipeline import check_dialects
 from service.vocabulary.events import BodyEnd
 from tests.feeding import FORMATS, Reading, deltas, problems_with, read, sent_history
 from tests.oracle import render
+from tests.rows import each_row
 
 NAMES = render.names()
+SHARES = [NAMES[place : place + 12] for place in range(0, len(NAMES), 12)]  # a few seconds each
 SEEDS = range(3)
 # Cuts are tried at every line end, in every wide character and at this many other
 # places, which differ from body to body: all of them would take minutes.
@@ -47,15 +50,22 @@ def cuts(body: bytes, label: str) -> list[int]:
     return sorted(near - {0, len(body)})
 
 
-@pytest.mark.parametrize(
-    ("profile", "seeds"),
-    [
-        *(("web", range(1)), ("bot", range(1)), ("raw", range(1))),
-        pytest.param("web", SEEDS, marks=pytest.mark.whole),  # what profiles share, in every way
-    ],
-)
-@pytest.mark.parametrize("name", NAMES)
-def test_a_transcript_becomes_what_is_expected_in_every_profile(name, profile, seeds):
+@pytest.mark.parametrize("profile", FORMATS)
+@each_row("name", NAMES)
+def test_a_transcript_becomes_what_is_expected_in_every_profile(name: str, profile: str) -> None:
+    expect(name, profile, range(1))
+
+
+# What profiles share, in every way.
+@pytest.mark.whole
+@pytest.mark.parametrize("names", SHARES, ids=itemgetter(0))
+def test_a_transcript_becomes_what_is_expected_however_it_is_framed_and_fed(
+    names: list[str],
+) -> None:
+    each_row("name", names)(expect)(profile="web", seeds=SEEDS)
+
+
+def expect(name: str, profile: str, seeds: range) -> None:
     transcript = render.load(name)
     wrong = {}
     for label, pieces in bodies(name, seeds):
@@ -78,8 +88,13 @@ def test_a_transcript_becomes_what_is_expected_in_every_profile(name, profile, s
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("name", [n for n in NAMES if not render.load(n).get("by_event")])
-def test_a_transcript_means_the_same_however_it_is_cut(name):
+@pytest.mark.parametrize("names", SHARES, ids=itemgetter(0))
+def test_a_transcript_means_the_same_however_it_is_cut(names: list[str]) -> None:
+    cuttable = [name for name in names if not render.load(name).get("by_event")]
+    each_row("name", cuttable)(expect_the_same_of_every_cut)()
+
+
+def expect_the_same_of_every_cut(name: str) -> None:
     for label, pieces in bodies(name, range(1)):
         body = b"".join(pieces)
         whole = reading(name, [body])
@@ -87,15 +102,15 @@ def test_a_transcript_means_the_same_however_it_is_cut(name):
             assert reading(name, [body[:cut], body[cut:]]) == whole, f"{label} cut at {cut}"
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if not render.load(n).get("unterminated")])
-def test_comments_between_and_after_events_change_nothing(name):
+@each_row("name", [n for n in NAMES if not render.load(n).get("unterminated")])
+def test_comments_between_and_after_events_change_nothing(name: str) -> None:
     for label, pieces in bodies(name, range(1)):
         comment = b": keep-alive\n\n" if "\\r" not in label else b": keep-alive\r\n\r\n"
         noisy = [part for piece in pieces for part in (piece, comment)]
         assert reading(name, noisy) == reading(name, pieces), label
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 def test_every_dialect_tells_a_transcript_the_same_streamed_and_whole(name: str) -> None:
     transcript = render.load(name)
     end = BodyEnd(transcript.get("end", "clean"))

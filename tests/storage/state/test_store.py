@@ -15,6 +15,7 @@ from service.ports import LINE_SECONDS, Bounds, Lease, StateStore
 from service.vocabulary.errors import LockTimeoutError, StorageError
 from storage.state.store import PAUSE_SECONDS, open_state
 from tests.redis_server import RedisServer, running_redis
+from tests.rows import each_row
 
 LEASING = ["acquire", "renew", "release"]
 KINDS = ["sqlite", pytest.param("redis", marks=pytest.mark.needs_redis)]
@@ -507,7 +508,7 @@ async def test_without_its_store_a_process_that_is_alone_holds_locks_by_itself(
     await dead.close()
 
 
-@pytest.mark.parametrize("url", ["sqlite:", "mysql://host", "state.db", "redis://h?colour=red"])
+@each_row("url", ["sqlite:", "mysql://host", "state.db", "redis://h?colour=red"])
 def test_a_url_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"sqlite:PATH|parameter"):
         open_state(url, print)

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from service.vocabulary.errors import UpstreamProtocolError
+from tests.rows import each_row
 from tests.scripted_upstream import Pause, Raw, scripted_upstream
 from upstream.http import bodies
 from upstream.http.bodies import (
@@ -102,9 +103,7 @@ async def test_a_body_that_breaks_while_nobody_reads_is_an_error_of_the_network(
                 await anext(chunks)
 
 
-@pytest.mark.parametrize(
-    ("raw", "found"), [(b'{"a": 1}', {"a": 1}), (b"[1]", None), (b"", None), (b"{", None)]
-)
+@each_row(("raw", "found"), [(b'{"a": 1}', {"a": 1}), (b"[1]", None), (b"", None), (b"{", None)])
 def test_only_an_object_is_an_object(raw, found):
     assert json_object(raw) == found
 
@@ -118,7 +117,7 @@ async def others_meanwhile(work):
     return await task, turns
 
 
-@pytest.mark.parametrize(
+@each_row(
     "value",
     [
         {"mapping": {f"m{index}": {"parts": ["word " * 100, 1, None]} for index in range(10_000)}},

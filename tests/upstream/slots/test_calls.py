@@ -7,6 +7,7 @@ from service.settings.config import UpstreamConfig
 from service.vocabulary.credentials import Caller, read_credential
 from service.vocabulary.errors import QueueFullError, ShutdownError, UpstreamRefusedError
 from service.vocabulary.events import Failure
+from tests.rows import each_row
 from upstream.slots.calls import AccountCalls
 from upstream.slots.queueing import AccountQueues
 
@@ -62,9 +63,7 @@ async def test_a_refused_token_is_renewed_once():
     assert seen == ["a", "b"]
 
 
-@pytest.mark.parametrize(
-    ("credential", "names", "renewed"), [(ACCESS, ("a", "b"), 0), (REFRESH, ("a",), 1)]
-)
+@each_row(("credential", "names", "renewed"), [(ACCESS, ("a", "b"), 0), (REFRESH, ("a",), 1)])
 async def test_what_cannot_be_renewed_is_refused(credential, names, renewed):
     tokens = Tokens(*names)
     seen, call = refusing("a")

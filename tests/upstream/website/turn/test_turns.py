@@ -22,6 +22,7 @@ from service.vocabulary.errors import (
 )
 from service.vocabulary.events import AnswerText, Delta, Outcome, TurnEnded
 from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart, Wishes
+from tests.rows import each_row
 from tests.scripted_upstream import (
     DONE,
     STALL,
@@ -299,7 +300,7 @@ async def test_anomalies_are_counted_by_kind_and_each_kind_is_logged_once(
     assert "My will" not in caplog.text
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("asked_for", "answered", "is_other"),
     [
         ("gpt-4o", "gpt-4o", False),
