@@ -27,7 +27,7 @@ def test_every_transcript_reads_the_same_with_it(name: str) -> None:
     sent, problems = sent_history(transcript), transcript.get("problems")
     end = BodyEnd(transcript.get("end", "clean"))
     for generation in render.generations(transcript):
-        pieces = render.render(transcript, generation, 0, "\n")
+        pieces = render.rendered(name, generation)
         body = b"".join(pieces)
         feedings = [pieces]
         if not transcript.get("by_event"):

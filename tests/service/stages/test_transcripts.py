@@ -1,7 +1,7 @@
 """Every transcript, sent as each stream generation and cut in every way, means the same."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
 
 import pytest
@@ -20,18 +20,18 @@ SEEDS = range(3)
 CUTS = 60
 
 
-def bodies(name: str, seeds: range = SEEDS) -> Iterator[tuple[str, list[bytes]]]:
+def bodies(name: str, seeds: range = SEEDS) -> Iterator[tuple[str, tuple[bytes, ...]]]:
     """Yield every body of a transcript with a name for it, one piece for each step."""
     transcript = render.load(name)
     for generation in render.generations(transcript):
         is_literal = generation in transcript
         for newline in ("\n", "\r\n"):
             for seed in seeds[:1] if is_literal else seeds:
-                pieces = render.render(transcript, generation, seed, newline)
+                pieces = render.rendered(name, generation, seed, newline)
                 yield f"{generation} seed {seed} {newline!r}", pieces
 
 
-def reading(name: str, chunks: list[bytes], profile: str = "web") -> Reading:
+def reading(name: str, chunks: Iterable[bytes], profile: str = "web") -> Reading:
     transcript = render.load(name)
     end = BodyEnd(transcript.get("end", "clean"))
     return read(deltas(chunks, sent_history(transcript), end), profile, transcript.get("problems"))
@@ -70,7 +70,7 @@ def expect(name: str, profile: str, seeds: range) -> None:
     wrong = {}
     for label, pieces in bodies(name, seeds):
         body = b"".join(pieces)
-        feedings = {"by event": pieces}
+        feedings: dict[str, Iterable[bytes]] = {"by event": pieces}
         if seeds is SEEDS:
             feedings["by byte"] = [body[place : place + 1] for place in range(len(body))]
         if not transcript.get("by_event"):
@@ -115,6 +115,6 @@ def test_every_dialect_tells_a_transcript_the_same_streamed_and_whole(name: str)
     transcript = render.load(name)
     end = BodyEnd(transcript.get("end", "clean"))
     for generation in render.generations(transcript):
-        whole = list(deltas(render.render(transcript, generation), sent_history(transcript), end))
+        whole = list(deltas(render.rendered(name, generation), sent_history(transcript), end))
         for profile in FORMATS:
             check_dialects(whole, profile)

@@ -150,7 +150,7 @@ def test_any_stream_says_the_same_with_and_without_it(parts: list[bytes], sizes:
 def test_every_transcript_says_the_same_with_and_without_it(name: str) -> None:
     transcript = render.load(name)
     for generation in render.generations(transcript):
-        parts = render.render(transcript, generation, 0, "\n")
+        parts = render.rendered(name, generation)
         body = b"".join(parts)
         if generation == "v0" or b'"message": {"id"' in body or b'{"message":{"id"' in body:
             continue  # superseded events: how much is said of them depends on the reads
