@@ -10,8 +10,11 @@ from service.observing.unknown_events import UnknownEvents
 from service.ports import (
     Acceptance,
     Accounts,
+    Allowances,
     BlobStore,
+    CallLog,
     Catalogue,
+    KeyBudgets,
     LinkSigner,
     Reachable,
     RouteStates,
@@ -38,12 +41,15 @@ BLOBS = web.AppKey("BLOBS", BlobStore)
 UPLOADS = web.AppKey("UPLOADS", UploadStore)
 LINKS = web.AppKey("LINKS", LinkSigner)
 GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)
+KEY_BUDGETS = web.AppKey("KEY_BUDGETS", KeyBudgets)
+CALL_LOG = web.AppKey("CALL_LOG", CallLog)
 KEY_LIMITS = web.AppKey("KEY_LIMITS", KeyLimits)
 TURNS = web.AppKey("TURNS", Turns)
 SPEECH = web.AppKey("SPEECH", Speech)
 TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
+ALLOWANCES = web.AppKey("ALLOWANCES", Allowances)
 TRACING = web.AppKey("TRACING", Tracing)  # missing without traces
 UPSTREAM = web.AppKey("UPSTREAM", Reachable)
 ROUTES = web.AppKey("ROUTES", RouteStates)
