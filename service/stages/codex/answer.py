@@ -262,7 +262,7 @@ class CodexAnswer:
             yield known
 
     def _flush(self, *, is_broken: bool = False) -> Iterator[Delta]:
-        """End all items that are still open, in order; a broken turn leaves its calls open.
+        """End all items that are still open, in order; a broken turn leaves calls and tools open.
 
         Agents run a call as soon as it has ended, and half of one is none.
         """
@@ -272,7 +272,7 @@ class CodexAnswer:
                 break
             yield from self._finished(self._speaking, None)
         for place, item in self._items.items():
-            if place not in self._done and not (is_broken and isinstance(item, Call)):
+            if place not in self._done and not (is_broken and isinstance(item, Call | ToolItem)):
                 yield from self._finished(place, None)
 
     def _named(self, response: Mapping[str, Any]) -> Iterator[Delta]:
