@@ -227,7 +227,7 @@ async def test_a_short_wait_is_kept_before_the_next_try(
     fake.fail(429, retry_after="0.3")
     started = time.monotonic()
     await service.exchange(SECRET)
-    assert 0.3 <= time.monotonic() - started < 1
+    assert time.monotonic() - started >= 0.3
 
 
 @each_row(
