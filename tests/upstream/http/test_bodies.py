@@ -85,7 +85,7 @@ async def test_a_body_that_breaks_ends_also_where_the_parser_tells_nobody(backen
         upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
         for read in (read_start, read_limited):
             url = f"{upstream.url}/backend-api/conversation"
-            async with asyncio.timeout(5), backend.session.post(url, json={}) as response:
+            async with asyncio.timeout(20), backend.session.post(url, json={}) as response:
                 with pytest.raises(aiohttp.ClientPayloadError):
                     await read(response, 1000)
 
@@ -95,7 +95,7 @@ async def test_a_body_that_breaks_while_nobody_reads_is_an_error_of_the_network(
     async with scripted_upstream() as upstream:
         upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
         url = f"{upstream.url}/backend-api/conversation"
-        async with asyncio.timeout(5), backend.session.post(url, json={}) as response:
+        async with asyncio.timeout(20), backend.session.post(url, json={}) as response:
             chunks = chunks_within(response, 1000)
             assert await anext(chunks) == b"x" * 10
             await asyncio.sleep(0.3)
