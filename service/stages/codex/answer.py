@@ -21,6 +21,7 @@ from service.stages.codex.items import (
     ToolItem,
     is_count,
     step_of,
+    word_in,
 )
 from service.stages.codex.limits import limits_in_event
 from service.vocabulary.endings import Seen
@@ -67,6 +68,7 @@ class CodexAnswer:
         model: the model that answers, if the head of the answer named it.
         names: the caller's names of tools by the names that were sent.
         secrets: tokens that errors may not quote even if the back end repeats them.
+        counts_pictures: the tokens of the tool that draws are part of the usage.
     """
 
     def __init__(
@@ -75,8 +77,11 @@ class CodexAnswer:
         model: str = "",
         names: Mapping[str, str] | None = None,
         secrets: Collection[str] = (),
+        *,
+        counts_pictures: bool = False,
     ) -> None:
         self.ending = CodexEnding(now, secrets)
+        self._counts_pictures = counts_pictures
         self._model = model[:_MAX_MODEL_CHARS]
         self._is_model_told = False
         self._is_model_sure = bool(model)
@@ -257,9 +262,12 @@ class CodexAnswer:
             if is_placed or self._place_of(event) is not None:
                 yield from self._routed(event)
         yield from self._flush()
-        usage = response.get("usage")
-        if isinstance(usage, dict) and (known := usage_in(usage)) is not None:
-            yield known
+        if tier := word_in(response, "service_tier"):
+            yield TurnFacts(upstream_model=self._model or None, service_tier=tier)
+        if (known := usage_in(response.get("usage"))) is not None:
+            tools = response.get("tool_usage")
+            drawn = usage_in(tools.get("image_gen")) if isinstance(tools, dict) else None
+            yield known + drawn if drawn and self._counts_pictures else known
 
     def _flush(self) -> Iterator[Delta]:
         """End all items that are still open, in order."""
@@ -283,8 +291,10 @@ class CodexAnswer:
             yield TurnFacts(upstream_model=self._model)
 
 
-def usage_in(usage: Mapping[str, Any]) -> UsageKnown | None:
+def usage_in(usage: object) -> UsageKnown | None:
     """Return the tokens of a `usage` object, None if it is not one."""
+    if not isinstance(usage, dict):
+        return None
     prompt, answer = usage.get("input_tokens"), usage.get("output_tokens")
     if not is_count(prompt) or not is_count(answer):
         return None
@@ -293,6 +303,7 @@ def usage_in(usage: Mapping[str, Any]) -> UsageKnown | None:
         answer,
         cached_tokens=_detail(usage, "input_tokens_details", "cached_tokens"),
         reasoning_tokens=_detail(usage, "output_tokens_details", "reasoning_tokens"),
+        picture_tokens=_detail(usage, "input_tokens_details", "image_tokens"),
     )
 
 

@@ -88,11 +88,11 @@ def _answer(body: dict[str, Any]) -> dict[str, Any]:
 
 def _events(kind: str, body: dict[str, Any]) -> Iterator[Event]:
     told = {"created_at": int(time.time()), **_shown(body)}
-    for number, step in enumerate(range(body.get("partial_images") or 0, 0, -1)):
-        partial = {"b64_json": _picture(body, step=step), "partial_image_index": number}
-        yield Event({"type": f"{kind}.partial_image", **partial, **told})
     for number in range(body.get("n") or 1):
-        whole = {"b64_json": _picture(body, number), "usage": _usage(body)}
+        for place, step in enumerate(range(body.get("partial_images") or 0, 0, -1)):
+            partial = {"b64_json": _picture(body, number, step), "partial_image_index": place}
+            yield Event({"type": f"{kind}.partial_image", **partial, **told})
+        whole = {"b64_json": _picture(body, number), "usage": _usage({**body, "n": 1})}
         yield Event({"type": f"{kind}.completed", **whole, **told})
 
 
