@@ -248,6 +248,16 @@ class UploadStore(Protocol):
         """Delete the owner's file of this id; return whether there was one."""
 
 
+class Sealer(Protocol):
+    """Encrypts small values that callers keep for this gateway."""
+
+    def encrypt(self, value: bytes) -> bytes:
+        """Return the value sealed, in ASCII: without the secret it can be neither read nor forged."""
+
+    def decrypt(self, sealed: bytes) -> bytes | None:
+        """Return the opened value, or None if it was sealed with a foreign secret or changed."""
+
+
 class LinkSigner(Protocol):
     """Signs links to stored pictures and files, which may expire (spec 3, `files.link_seconds`)."""
 

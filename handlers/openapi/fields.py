@@ -37,7 +37,7 @@ from handlers.reading.demand_fields import (
     WireFunction,
     WireTool,
 )
-from handlers.responses.fields import MAX_METADATA_PAIRS, ResponseFields
+from handlers.responses.fields import MAX_METADATA_PAIRS, CompactFields, ResponseFields
 from handlers.responses.items import (
     BY_MODEL,
     PARTS,
@@ -239,6 +239,9 @@ _RESPONSE: Notes = {
     "text": _note("`format` says what the answer has to be, as `response_format` of a chat."),
     "render_profile": _PROFILE,
 }
+_COMPACT: Notes = {
+    name: _RESPONSE[name] for name in ("model", "input", "instructions", "previous_response_id")
+}
 _IMAGE: Notes = {
     "prompt": _note("What to draw.", pattern=r"\S"),
     "model": _note("A name of `/v1/models`; without it, the first that can draw."),
@@ -358,6 +361,7 @@ FIELDS: dict[type[Struct], Notes] = {
     ChatFields: _CHAT,
     CompletionFields: _COMPLETION,
     ResponseFields: _RESPONSE,
+    CompactFields: _COMPACT,
     ImageFields: _IMAGE,
     ImageEditFields: _EDIT,
     ImagePlace: {

@@ -89,6 +89,26 @@ def response_fields(body: bytes) -> ResponseFields:
     return fields
 
 
+class CompactFields(ResponseFields, frozen=True, kw_only=True):
+    """The body of a request to compact a conversation; other fields are accepted and not read."""
+
+
+COMPACTED = frozenset(("model", "input", "instructions", "previous_response_id"))
+
+
+def compact_fields(body: bytes) -> CompactFields:
+    """Return the fields of a body.
+
+    Raises:
+        RequestError: it is not JSON, a field is wrong, or it asks for a stream.
+    """
+    fields = decode_json(body, CompactFields)
+    _refuse_unsupported(fields)
+    if fields.stream:
+        raise refusal("stream", "a compaction is answered in one piece; leave 'stream' out")
+    return fields
+
+
 def ignored_fields(
     body: bytes, fields: ResponseFields, *, is_native: bool = False
 ) -> tuple[str, ...]:
@@ -127,7 +147,7 @@ def response_chat(
         RequestError: an item or the profile is wrong.
     """
     messages = input_messages(items, "input")
-    if not told_history(messages):
+    if items and not told_history(messages):
         raise refusal("input", "it holds nothing to answer; send at least one message")
     if fields.instructions:
         messages = (ChatMessage("system", (TextPart(fields.instructions),)), *messages)

@@ -144,7 +144,7 @@ def _read(item: dict[str, Any], path: str) -> ChatMessage | None:  # noqa: C901,
         case "image_generation_call":
             return _drawn(item, path)
         case "compaction" | "additional_tools":
-            return ChatMessage("assistant", (_whole(item),))
+            return ChatMessage("assistant", (_whole(item, path),))
         case "tool_search_call" | "tool_search_output":
             return _searched(item, path)
         case str(kind) if kind in DROPPED:
@@ -158,11 +158,12 @@ def _read(item: dict[str, Any], path: str) -> ChatMessage | None:  # noqa: C901,
 def _searched(item: dict[str, Any], path: str) -> ChatMessage:
     is_result = item["type"] == FOUND_TOOLS
     converted(item, InputFound if is_result else InputSearch, path)
-    return ChatMessage("tool" if is_result else "assistant", (_whole(item),))
+    return ChatMessage("tool" if is_result else "assistant", (_whole(item, path),))
 
 
-def _whole(item: dict[str, Any]) -> ItemPart:
-    return ItemPart({name: value for name, value in item.items() if name not in ("id", "status")})
+def _whole(item: dict[str, Any], path: str) -> ItemPart:
+    kept = {name: value for name, value in item.items() if name not in ("id", "status")}
+    return ItemPart(kept, path)
 
 
 def _call(item: dict[str, Any], path: str) -> CallPart:

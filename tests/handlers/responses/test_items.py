@@ -207,7 +207,7 @@ def test_items_keep_what_only_some_upstreams_can_read() -> None:
         ResultPart("c", (TextPart("ok"),), "input[2]", is_custom=True),
         DrawnPart(FilePart("input[3].result", data_url=drawn)),
         DrawnPart(FilePart("input[4].url", url="http://gw/i.png")),
-        ItemPart({"type": "compaction", "encrypted_content": "x"}),
+        ItemPart({"type": "compaction", "encrypted_content": "x"}, "input[6]"),
         TextPart("On it."),
     ]
     assert read[-1].phase == "commentary"

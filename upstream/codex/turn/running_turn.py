@@ -1,11 +1,13 @@
 """The state of a turn through all its tries."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from service.stages.codex.ending import CodexEnding
 from service.vocabulary.credentials import Caller, Credential
-from service.vocabulary.errors import ServiceError
+from service.vocabulary.errors import ServiceError, ShutdownError
 from service.vocabulary.events import TurnEnded
 from service.vocabulary.native import UsageKnown
 from service.vocabulary.requests import ChatRequest
@@ -49,6 +51,7 @@ class RunningTurn:
         self.answering_model: str | None = None
         self.call_ids: list[str] = []
         self.is_closing = False
+        self._waiting: asyncio.Timeout | None = None  # for an answer in one piece
         self._pictures_left = 0
         self._used = UsageKnown(0, 0)
         if by_tool is None:
@@ -59,6 +62,26 @@ class RunningTurn:
         self.is_closing = True
         if self.body is not None:
             self.body.shut_down()
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """Wait inside the block for an answer that comes in one piece.
+
+        Raises:
+            ShutdownError: this gateway is being stopped.
+        """
+        try:
+            async with asyncio.timeout(0 if self.is_closing else None) as self._waiting:
+                yield
+        except TimeoutError:
+            if not self.is_closing:
+                raise
+            message = "This gateway is being stopped; please send the request again."
+            raise ShutdownError(message) from None
+        finally:
+            self._waiting = None
 
     def read(self, body: AnswerBody) -> None:
         """Take the body that is read from now on."""

@@ -80,7 +80,8 @@ class CodexTries:
 
     async def _asked(self, turn: RunningTurn) -> AsyncGenerator[list[Delta], None]:
         """Yield the deltas of an answer that is one object."""
-        answer = await self._parts.sender.ask(turn.caller, turn.payload)
+        async with turn.waiting():
+            answer = await self._parts.sender.ask(turn.caller, turn.payload)
         body = answer.body or {}
         if turn.payload.path.startswith(IMAGES):
             stage = self._drawn(turn)

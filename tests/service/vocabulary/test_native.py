@@ -1,0 +1,16 @@
+"""Token counts of the upstream's own add up, and can be divided."""
+
+from service.vocabulary.native import UsageKnown
+
+ONE = UsageKnown(7, 5, cached_tokens=3, reasoning_tokens=2, picture_tokens=1)
+
+
+def test_counts_are_added_and_taken_away_one_by_one() -> None:
+    assert ONE + ONE == UsageKnown(14, 10, 6, 4, 2)
+    assert ONE + ONE - ONE == ONE
+
+
+def test_shares_add_up_to_the_whole() -> None:
+    assert UsageKnown(7, 6).shares(3) == [UsageKnown(3, 2), UsageKnown(2, 2), UsageKnown(2, 2)]
+    for number in (1, 2, 4):
+        assert sum(ONE.shares(number), UsageKnown(0, 0)) == ONE
