@@ -26,7 +26,14 @@ from service.stages.codex.items import (
 from service.stages.codex.limits import limits_in_event
 from service.vocabulary.endings import Seen
 from service.vocabulary.events import BodyEnded, Delta, TurnFacts, Unknown
-from service.vocabulary.native import UsageKnown
+from service.vocabulary.native import (
+    FunctionCallEnded,
+    MessageEnded,
+    PictureFailed,
+    ReasoningEnded,
+    ToolItemEnded,
+    UsageKnown,
+)
 
 MAX_ITEMS = 999  # per turn: the ids of items have three digits for their places
 _MAX_MODEL_CHARS = 256  # of a name, kept
@@ -58,6 +65,10 @@ _NAMING = ("response.created", "response.in_progress", "response.queued")
 # Known events that are not passed on: clients break on events outside of the API (codex 3).
 _SILENT = frozenset({"keepalive", "response.metadata"})
 _PRIVATE = ("codex.", "responsesapi.")
+
+
+_TEXT_ENDS = (MessageEnded, ReasoningEnded)
+_ENDS = (*_TEXT_ENDS, FunctionCallEnded, ToolItemEnded, PictureFailed)
 
 
 class CodexAnswer:
@@ -104,7 +115,7 @@ class CodexAnswer:
             case Unknown():
                 self.ending.count(event)
             case BodyEnded():
-                yield from self._flush()
+                yield from self._break_off()
                 yield self.ending.unfinished(event)
 
     # One branch for each kind of event: a table, split only at the cost of finding a kind.
@@ -239,17 +250,17 @@ class CodexAnswer:
                 yield self.ending.completed()
 
     def _incomplete(self, response: JsonObject) -> Iterator[Delta]:
-        yield from self._last_words(response)
+        yield from self._last_words(response, is_whole=False)
         details = response.get("incomplete_details")
         yield self.ending.incomplete(details.get("reason") if isinstance(details, dict) else None)
 
     def _failed(self, event: Event) -> Iterator[Delta]:
         yield from self._named(event.response or {})
-        yield from self._flush()
+        yield from self._break_off()
         error = (event.response or {}).get("error")
         yield self.ending.failed(Event(event.type, error=error) if error else event)
 
-    def _last_words(self, response: JsonObject) -> Iterator[Delta]:
+    def _last_words(self, response: JsonObject, *, is_whole: bool = True) -> Iterator[Delta]:
         """Yield what only the last event contains, and everything that waits."""
         yield from self._named(response)
         output = response.get("output")
@@ -261,13 +272,20 @@ class CodexAnswer:
             event = Event(_DONE, output_index=index, item=item)
             if is_placed or self._place_of(event) is not None:
                 yield from self._routed(event)
-        yield from self._flush()
+        yield from self._flush() if is_whole else self._break_off()
         if tier := word_in(response, "service_tier"):
             yield TurnFacts(upstream_model=self._model or None, service_tier=tier)
         if (known := usage_in(response.get("usage"))) is not None:
             tools = response.get("tool_usage")
             drawn = usage_in(tools.get("image_gen")) if isinstance(tools, dict) else None
             yield known + drawn if drawn and self._counts_pictures else known
+
+    def _break_off(self) -> Iterator[Delta]:
+        """Yield what is left of all items that are still open, but not that they are complete."""
+        for delta in self._flush():
+            # Text that is followed by another has to end before it.
+            if not isinstance(delta, _ENDS) or (self._waiting and isinstance(delta, _TEXT_ENDS)):
+                yield delta
 
     def _flush(self) -> Iterator[Delta]:
         """End all items that are still open, in order."""

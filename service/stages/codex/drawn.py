@@ -8,13 +8,12 @@
 The end is confirmed by the number of pictures, since no event says it: fewer are a cut.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator
 
 from service.stages.codex.answer import usage_in
 from service.stages.codex.ending import CodexEnding
 from service.stages.codex.events import CodexEvent, Event, unknown_event
-from service.stages.codex.items import PICTURE_DETAILS, word_in
+from service.stages.codex.items import PICTURE_DETAILS, JsonObject, word_in
 from service.vocabulary.endings import Seen
 from service.vocabulary.events import BodyEnded, Delta, Unknown
 from service.vocabulary.native import PictureFacts, PictureMade, PicturePreview
@@ -50,7 +49,7 @@ class DrawnPictures:
             case BodyEnded():
                 yield self.ending.unfinished(event)
 
-    def whole(self, body: Mapping[str, Any]) -> Iterator[Delta]:
+    def whole(self, body: JsonObject) -> Iterator[Delta]:
         """Yield the deltas of an answer in one piece; without any picture it is empty."""
         listed = body.get("data")
         for entry in listed if isinstance(listed, list) else ():
@@ -80,7 +79,7 @@ class DrawnPictures:
         else:
             self.ending.count(unknown_event(event))
 
-    def _picture(self, content: str, told: Mapping[str, Any]) -> PictureMade:
+    def _picture(self, content: str, told: JsonObject) -> PictureMade:
         details = {name: word for name in PICTURE_DETAILS if (word := word_in(told, name))}
         prompt = told.get("revised_prompt")
         facts = PictureFacts(self._made, details)

@@ -6,7 +6,7 @@ ONE = UsageKnown(7, 5, cached_tokens=3, reasoning_tokens=2, picture_tokens=1)
 
 
 def test_counts_are_added_and_taken_away_one_by_one() -> None:
-    assert ONE + ONE == UsageKnown(14, 10, 6, 4, 2)
+    assert UsageKnown(14, 10, 6, 4, 2) == ONE + ONE
     assert ONE + ONE - ONE == ONE
 
 

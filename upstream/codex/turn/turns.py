@@ -143,7 +143,7 @@ class CodexTurns:
 
         async def by_tool() -> CodexTurn | None:
             first = await services.models.first(caller)
-            return first and drawn_by(first)
+            return None if first is None else drawn_by(first)
 
         if painter.model is not None:
             return RunningTurn(request, credential, caller, drawn_by(painter.model))
