@@ -10,12 +10,14 @@ from service.observing.unknown_events import UnknownEvents
 from service.ports import (
     Acceptance,
     Accounts,
+    Allowances,
     BlobStore,
+    CallLog,
     Catalogue,
+    KeyBudgets,
     LinkSigner,
     Reachable,
     RouteStates,
-    Sealer,
     Speech,
     StateStore,
     TokenExchange,
@@ -25,6 +27,7 @@ from service.ports import (
 )
 from service.settings.config import Config
 from service.turns.key_limits import KeyLimits
+from service.turns.summaries import Sealer
 from service.vocabulary.credentials import UpstreamChoice
 from service.vocabulary.gateway_keys import GatewayKeys
 
@@ -40,12 +43,15 @@ UPLOADS = web.AppKey("UPLOADS", UploadStore)
 LINKS = web.AppKey("LINKS", LinkSigner)
 SEALER = web.AppKey("SEALER", Sealer)
 GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)
+KEY_BUDGETS = web.AppKey("KEY_BUDGETS", KeyBudgets)
+CALL_LOG = web.AppKey("CALL_LOG", CallLog)
 KEY_LIMITS = web.AppKey("KEY_LIMITS", KeyLimits)
 TURNS = web.AppKey("TURNS", Turns)
 SPEECH = web.AppKey("SPEECH", Speech)
 TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
+ALLOWANCES = web.AppKey("ALLOWANCES", Allowances)
 TRACING = web.AppKey("TRACING", Tracing)  # missing without traces
 UPSTREAM = web.AppKey("UPSTREAM", Reachable)
 ROUTES = web.AppKey("ROUTES", RouteStates)

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from msgspec import structs
 
-from handlers.answering.answers import collected, overhead_header, rendered, usage_of
+from handlers.answering.answers import Collected, answered, collected, overhead_header, usage_of
 from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import credential_of, reply_headers
 from handlers.edge.json_replies import error_response, json_response
@@ -77,8 +77,9 @@ async def compact_response(request: web.Request) -> web.Response:
     told = _natively if arrival.is_native else _in_words
     record.chat = chat = structs.replace(told(given.chat), ignored_fields=ignored)
     making = _Compacting()
-    source = await rendered(request, chat, credential, is_flat=not arrival.is_native)
-    waited = await collected(source, record, making.take, making.gathered)
+    sink = Collected(making.gathered, making.take)
+    answering = answered(sink, request, chat, credential, is_flat=not arrival.is_native)
+    waited = await collected(answering, making.gathered, record)
     ended = making.gathered.ended
     if ended is not None and ended.failure is not None:
         return error_response(ended.failure)

@@ -6,12 +6,11 @@ Nothing is stored here. The model is told the summary in words where the item co
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import structs
 
-from service.ports import Sealer
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import ChatMessage, ChatRequest, ItemPart, TextPart
 from service.vocabulary.wire import to_json
@@ -25,6 +24,16 @@ SUMMARY_REQUEST = (
 TOLD = "Our conversation so far was long, and is given as this summary of it:"
 MAX_SEALED_CHARS = 1024 * 1024  # of one that comes back; a summary is a few pages
 _OPENING = "summary:"
+
+
+class Sealer(Protocol):
+    """Encrypts small values that callers keep for this gateway."""
+
+    def encrypt(self, value: bytes) -> bytes:
+        """Return the value sealed, in ASCII: without the secret it can be neither read nor forged."""
+
+    def decrypt(self, sealed: bytes) -> bytes | None:
+        """Return the opened value, or None if it was sealed with a foreign secret or changed."""
 
 
 def sealed_summary(sealer: Sealer, owner: str, text: str) -> str:

@@ -14,12 +14,11 @@ from service import keys
 from service.demands.imitated_turns import ImitatedTurns
 from service.observing.metrics import Metrics
 from service.observing.unknown_events import UnknownEvents
-from service.pipeline.fast_lane import FastLane
-from service.ports import RouteState
+from service.ports import DeltaSink, RouteState
 from service.settings.config import Config, upstream_choice
 from service.vocabulary.byte_source import Content
 from service.vocabulary.credentials import Caller, Credential
-from service.vocabulary.errors import AuthError
+from service.vocabulary.errors import AuthError, NotFoundError
 from service.vocabulary.events import (
     AnswerStarted,
     AnswerText,
@@ -29,10 +28,12 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.vocabulary.native import Allowance, LimitWindow
 from service.vocabulary.requests import ChatRequest, ModelInfo
 from storage.files.uploads import FileUploads
 from storage.secrets.cipher import Cipher
 from storage.secrets.link_signer import LinkSigner
+from tests.sinks import pushed
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 FACTS = TurnFacts("conv-1", "msg-1", "gpt-4o-2024")
@@ -60,10 +61,11 @@ class ScriptedTurns:
     requests: list[tuple[ChatRequest, Credential]] = field(default_factory=list)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def run(
-        self, request: ChatRequest, credential: Credential, _lane: FastLane | None = None
-    ) -> AsyncGenerator[list[Delta], None]:
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
         self.requests.append((request, credential))
+        await pushed(self.batches(), sink)
+
+    async def batches(self) -> AsyncGenerator[list[Delta], None]:
         try:
             for step in self.script:
                 if isinstance(step, BaseException):
@@ -103,6 +105,8 @@ class Surroundings:
     waits: float = 0
     asked: int = 0  # how often the upstream was asked
     folder: Path = Path("unused")  # for uploads of callers
+    allowance: Allowance | NotFoundError | None = None
+    known_windows: list[tuple[LimitWindow, ...]] = field(default_factory=list)
     speech: Any = None
     transcriptions: Any = None
 
@@ -127,6 +131,16 @@ class Surroundings:
 
     async def by_plan(self, caller: Caller) -> dict[str, list[str]]:
         return {"plus": [caller.account], "team": []}
+
+    async def of(self, credential: Credential) -> Allowance:
+        await self.caller(credential)
+        if isinstance(self.allowance, NotFoundError):
+            raise self.allowance
+        assert self.allowance is not None
+        return self.allowance
+
+    def known(self) -> list[tuple[LimitWindow, ...]]:
+        return self.known_windows
 
     async def state_is_alive(self) -> bool:
         await asyncio.sleep(self.waits)
@@ -172,6 +186,7 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.CATALOGUE] = around
     app[keys.TOKENS] = around
     app[keys.ACCOUNTS] = around
+    app[keys.ALLOWANCES] = around
     app[keys.ACCEPTANCE] = around
     app[keys.UPSTREAM] = _Upstream(around.problem_of_upstream)
     app[keys.STATE] = _State(around.state_is_alive)

@@ -34,6 +34,8 @@ from service.vocabulary.errors import (
 )
 from upstream.http.bodies import json_object, long_json_object, read_limited, read_start
 from upstream.http.routing import Route, Routes
+from upstream.http.session import proxy_of
+from upstream.line.tap import tapped_session
 
 USER_AGENT = f"backend-to-v1/{VERSION}"
 MAX_JSON_BYTES = 64 * 1024 * 1024  # a stored conversation of hundreds of turns
@@ -88,7 +90,7 @@ class Backend:
     Args:
         config: how it is reached.
         routes: shared with the turns, so that both learn of a broken prefix.
-        session: shared by the process.
+        session: shared by the process; `streams` sends turns over the same connections.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Backend:
     ) -> None:
         self.routes = routes
         self.session = session
+        self.streams = tapped_session(session, proxy_of(config))
         self.retries = config.retries
         self.connect_seconds = config.connect_seconds
         self._throttled = Throttled()

@@ -1,21 +1,23 @@
 """Each credential meets its own upstream, and what only one has is refused to the other."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
 
+from service.ports import DeltaSink
 from service.turns.chosen import (
     ChosenAccounts,
     ChosenCatalogue,
     ChosenTurns,
+    CodexOnlyAllowances,
     WebsiteSpeech,
     WebsiteTranscriptions,
 )
 from service.vocabulary.credentials import Caller, Credential, UpstreamChoice, UpstreamKind
 from service.vocabulary.errors import NOT_OFFERED, AuthError, NotFoundError
-from service.vocabulary.events import Delta, Outcome, TurnEnded
+from service.vocabulary.events import Outcome, TurnEnded
 from service.vocabulary.requests import ModelInfo
+from tests.sinks import Kept
 
 WEBSITE, CODEX = UpstreamKind.WEBSITE, UpstreamKind.CODEX
 CHOICE = UpstreamChoice("the client")
@@ -30,8 +32,8 @@ class Upstream:
         self.name = name
         self.drained: list[float] = []
 
-    async def run(self, *_: object) -> AsyncGenerator[list[Delta], None]:
-        yield [TurnEnded(Outcome.COMPLETE, self.name)]
+    async def run(self, _request: object, _credential: object, sink: DeltaSink) -> None:
+        sink.feed([TurnEnded(Outcome.COMPLETE, self.name)])
 
     async def drain(self, seconds: float) -> None:
         await asyncio.sleep(0)
@@ -60,20 +62,21 @@ def caller(kind: UpstreamKind) -> Caller:
 async def test_a_turn_goes_to_the_upstream_of_its_credential():
     turns = ChosenTurns(CHOICE, UPSTREAMS)
     for credential, name in ((OF_WEBSITE, "website"), (OF_CODEX, "codex")):
-        batches = [batch async for batch in turns.run(None, credential)]
-        assert batches == [[TurnEnded(Outcome.COMPLETE, name)]]
+        sink = Kept()
+        await turns.run(None, credential, sink)
+        assert sink.batches == [[TurnEnded(Outcome.COMPLETE, name)]]
     await turns.drain(3)
     assert [upstream.drained for upstream in UPSTREAMS.values()] == [[3], [3]]
 
 
-def test_an_upstream_that_is_not_there_takes_no_credential():
+async def test_an_upstream_that_is_not_there_takes_no_credential():
     choice = UpstreamChoice("the client", taken=frozenset({CODEX}))
     turns = ChosenTurns(choice, {CODEX: UPSTREAMS[CODEX]})
     with pytest.raises(AuthError, match="Codex's login only"):
-        turns.run(None, OF_WEBSITE)
+        await turns.run(None, OF_WEBSITE, Kept())
     choice = UpstreamChoice("the client", taken=frozenset({WEBSITE}))
     with pytest.raises(AuthError, match="no accounts of Codex's login"):
-        ChosenTurns(choice, {WEBSITE: UPSTREAMS[WEBSITE]}).run(None, OF_CODEX)
+        await ChosenTurns(choice, {WEBSITE: UPSTREAMS[WEBSITE]}).run(None, OF_CODEX, Kept())
 
 
 async def test_models_and_accounts_are_those_of_the_callers_upstream():
@@ -98,3 +101,20 @@ async def test_sound_is_of_the_website():
         await transcriptions.transcribe(None, None, OF_CODEX)
     with pytest.raises(NotFoundError):
         WebsiteSpeech(CHOICE, None).speak(None, OF_WEBSITE)
+
+
+async def test_allowances_are_of_codex_accounts_alone():
+    class Allowances:
+        async def of(self, credential: Credential) -> str:
+            return f"of {credential.token}"
+
+        def known(self) -> list[str]:
+            return ["windows"]
+
+    of_both, of_one = CodexOnlyAllowances(CHOICE, Allowances()), CodexOnlyAllowances(CHOICE, None)
+    assert await of_both.of(OF_CODEX) == "of codex:rt_one"
+    assert (of_both.known(), of_one.known()) == (["windows"], ())
+    for allowances, credential in ((of_both, OF_WEBSITE), (of_one, OF_CODEX)):
+        with pytest.raises(NotFoundError) as caught:
+            await allowances.of(credential)
+        assert caught.value.code == NOT_OFFERED

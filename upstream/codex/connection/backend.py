@@ -19,13 +19,18 @@ from service.upstream_errors.codex_refusals import CodexRefusedError, codex_refu
 from service.vocabulary.credentials import Caller, account_in
 from service.vocabulary.errors import UpstreamError
 from upstream.codex.connection.cookies import AccountCookies
-from upstream.http.answer_body import READ_BYTES
 from upstream.http.backend import MAX_ERROR_BYTES, USER_AGENT, Backend, is_good, may_repeat, pause
 from upstream.http.bodies import long_json_object, read_limited, read_start
 
 MAX_JSON_BYTES = 64 * 1024 * 1024  # ten pictures in base64
 _EVENTS = "text/event-stream"
 _JSON = "application/json"
+# Beside good answers, those that only a good credential gets.
+_OF_ACCOUNTS = (
+    HTTPStatus.NOT_MODIFIED,
+    HTTPStatus.PAYMENT_REQUIRED,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
 
 Watch = Callable[[Caller, Mapping[str, str]], None]
 
@@ -102,7 +107,12 @@ class CodexBackend:
         return yarl.URL(f"{root}/{path}")
 
     def heard(self, caller: Caller, response: aiohttp.ClientResponse) -> None:
-        """Take what the head of an answer says: cookies, and whatever others look for."""
+        """Take what the head of an answer says: cookies, and whatever others look for.
+
+        Nothing is kept of one that does not show that the credential is good.
+        """
+        if not is_good(response.status) and response.status not in _OF_ACCOUNTS:
+            return
         self._cookies.take(caller.account, response.headers.getall("Set-Cookie", ()))
         for watch in self._watches:
             watch(caller, response.headers)
@@ -147,12 +157,11 @@ class CodexBackend:
         }
         route = self.http.routes.pick()
         async with self.http.connecting(route), asyncio.timeout(seconds):
-            response = await self.http.session.post(
+            response = await self.http.streams.post(
                 self.url(path),
                 data=data,
                 headers=every,
                 allow_redirects=False,
-                read_bufsize=READ_BYTES,
             )
             self.heard(caller, response)
             is_page = "html" in response.headers.get("Content-Type", "").lower()

@@ -9,11 +9,10 @@ from service.stages.codex.ending import CodexEnding
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.errors import ServiceError, ShutdownError
 from service.vocabulary.events import TurnEnded
-from service.vocabulary.native import UsageKnown
+from service.vocabulary.native import Scope, UsageKnown
 from service.vocabulary.requests import ChatRequest
-from upstream.codex.account.rests import Scope
 from upstream.codex.payload.turn_body import DRAWING, CodexTurn
-from upstream.http.answer_body import AnswerBody
+from upstream.line.answer_body import AnswerBody
 
 ByTool = Callable[[], Awaitable[CodexTurn | None]]
 """Makes the turn that draws with a model's tool, where the account has such a model."""

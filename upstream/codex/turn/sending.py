@@ -15,8 +15,7 @@ from service.vocabulary.text import well_formed
 from upstream.codex.connection.backend import Answer, Call, CodexBackend
 from upstream.codex.payload.turn_body import IMAGES, CodexTurn
 from upstream.codex.turn.turn_states import TurnStates
-from upstream.http.answer_body import READ_BYTES, AnswerBody
-from upstream.http.body_reader import ReadBuffer
+from upstream.line.answer_body import AnswerBody
 
 _LITE_HEADER = "x-openai-internal-codex-responses-lite"
 _MODEL_HEADER = "openai-model"
@@ -58,7 +57,6 @@ class CodexSender:
         self._patient = config.model_copy(update=least)
         self._backend = backend
         self._states = states
-        self._buffer = ReadBuffer(READ_BYTES)
 
     async def open(self, caller: Caller, turn: CodexTurn) -> Opened:
         """Send a turn once, and return its body as soon as the back end has accepted it.
@@ -73,7 +71,7 @@ class CodexSender:
         response = await self._backend.open(
             caller, turn.path, data, headers, config.first_event_seconds
         )
-        return Opened(AnswerBody(response, config, self._buffer), response.headers)
+        return Opened(AnswerBody(response, config), response.headers)
 
     async def ask(self, caller: Caller, turn: CodexTurn) -> Answer:
         """Send a turn once whose answer is one JSON object, and return that.

@@ -7,16 +7,17 @@ answer    pictures stored, limits noted               on the way to the caller
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from msgspec import Struct, structs
 
 from service.files.file_names import without_controls
 from service.observing.metrics import Metrics
 from service.observing.tracing import child_span
-from service.ports import Lane, TokenExchange, UploadStore
+from service.ports import DeltaSink, TokenExchange, UploadStore
 from service.settings.model_names import is_other_model
+from service.sink import put
 from service.upstream_errors.codex_refusals import CodexRefusedError
 from service.vocabulary.credentials import Caller, Credential, TokenKind
 from service.vocabulary.errors import (
@@ -25,7 +26,7 @@ from service.vocabulary.errors import (
     UpstreamRefusedError,
     UpstreamUnreachableError,
 )
-from service.vocabulary.events import Delta, TurnEnded
+from service.vocabulary.events import Delta
 from service.vocabulary.requests import ChatRequest, PictureOrder
 from upstream.codex.account.models import CodexModels
 from upstream.codex.account.rests import AccountRests
@@ -67,13 +68,8 @@ class CodexTurns:
         self._services = services
         self._running = RunningWork[RunningTurn]()
 
-    async def run(
-        self,
-        request: ChatRequest,
-        credential: Credential,
-        lane: Lane | None = None,  # noqa: ARG002 - no text takes it here
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Yield batches of deltas, the last one a `TurnEnded`; see the port.
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
+        """Push the deltas of a turn into the sink, the last one a `TurnEnded`; see the port.
 
         Raises:
             ServiceError: before the first batch: nothing was sent, or the back end refused.
@@ -90,9 +86,8 @@ class CodexTurns:
             ):
                 turn = await self._prepared(request, credential, caller)
                 with self._entered(turn):
-                    async with aclosing(self._batches(turn)) as batches:
-                        async for batch in batches:
-                            yield batch
+                    while await self._push(turn, sink) and not sink.is_over():
+                        pass  # a model draws with its tool, one picture each time
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""
@@ -152,21 +147,8 @@ class CodexTurns:
 
     # --- trying -----------------------------------------------------------------
 
-    async def _batches(self, turn: RunningTurn) -> AsyncGenerator[list[Delta], None]:
-        """Yield the deltas of a turn; a model draws with its tool as often as pictures are wanted."""
-        is_over = False
-        while not is_over:
-            is_over = True
-            async with aclosing(self._answer(turn)) as batches:
-                async for batch in batches:
-                    told, last = batch, batch[-1]
-                    if isinstance(last, TurnEnded) and turn.goes_on(last):
-                        told, is_over = batch[:-1], False
-                    if told:
-                        yield told
-
-    async def _answer(self, turn: RunningTurn) -> AsyncGenerator[list[Delta], None]:
-        """Yield the deltas of the first try that brings an answer, or of the last one."""
+    async def _push(self, turn: RunningTurn, sink: DeltaSink) -> bool:
+        """Push the first try that brings an answer, or the last one; tell whether more is to come."""
         repairs = Repairs(
             self._services.retries,
             can_renew=turn.credential.kind is TokenKind.REFRESH,
@@ -174,24 +156,20 @@ class CodexTurns:
             is_order=turn.by_tool is not None,
         )
         while True:
-            ended: TurnEnded | None = None
             try:
-                async with aclosing(self._services.tries.batches(turn)) as batches:
-                    async for batch in batches:
-                        ended = _untold_end(batch, turn)
-                        if told := batch[:-1] if ended else batch:
-                            yield told
+                tried = await self._services.tries.push(turn, sink)
             except (UpstreamUnreachableError, UpstreamRefusedError) as error:
                 await self._take_limit(turn, error)
                 await self._repair(turn, error, repairs.after(error))
                 continue
-            if ended is None:
-                return
-            fault = fault_of(ended, turn.ending.limit if turn.ending else None)
+            if tried.untold is None:
+                return tried.goes_on
+            fault = fault_of(tried.untold, turn.ending.limit if turn.ending else None)
             repair = repairs.after(fault) if fault else None
             if fault is None or repair is None:
-                yield [ended]
-                return
+                told: list[Delta] = [tried.untold]
+                await put(sink, told)
+                return False
             await self._repair(turn, fault, repair)
 
     async def _repair(self, turn: RunningTurn, fault: Fault, repair: Repair | None) -> None:
@@ -236,14 +214,6 @@ def _naming_field(fault: Fault, turn: RunningTurn) -> Fault:
     if turn.by_tool is not None and isinstance(fault, CodexRefusedError):
         fault.param = fault.param or fault.upstream_param or None
     return fault
-
-
-def _untold_end(batch: list[Delta], turn: RunningTurn) -> TurnEnded | None:
-    """Return the failed end of a try of which nothing has been told, so that another may follow."""
-    last = batch[-1]
-    if not isinstance(last, TurnEnded) or turn.ending is None or turn.ending.has_items:
-        return None
-    return last if last.failure else None
 
 
 def _refuse_conversation(request: ChatRequest) -> None:

@@ -8,10 +8,9 @@ import pytest
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.errors import RequestError, ShutdownError
 from service.vocabulary.events import Failure, Outcome, TurnEnded
-from service.vocabulary.native import UsageKnown
+from service.vocabulary.native import Scope, UsageKnown
 from service.vocabulary.requests import PictureOrder
 from tests.upstream.codex.turn.test_turns import asked
-from upstream.codex.account.rests import Scope
 from upstream.codex.payload.turn_body import CodexTurn
 from upstream.codex.turn.running_turn import RunningTurn, scope_of
 
