@@ -9,14 +9,14 @@ _SIZE = re.compile(r"auto|[1-9]\d{1,4}x[1-9]\d{1,4}", re.ASCII)
 _MAX_COMPRESSION = 100
 # The former words for a quality, of models before those that draw here.
 _FORMER = {"standard": "medium", "hd": "high"}
-_CHOICES = {
+CHOICES = {
     "quality": ("auto", "low", "medium", "high", "xhigh", "max"),
     "background": ("auto", "opaque", "transparent"),
     "output_format": ("png", "jpeg", "webp"),
     "moderation": ("auto", "low"),
     "input_fidelity": ("low", "high"),
 }
-OPTIONS = frozenset({*_CHOICES, "output_compression"})
+OPTIONS = frozenset({*CHOICES, "output_compression"})
 
 
 class Asked(Protocol):
@@ -44,7 +44,7 @@ def options_of(fields: Asked, *, is_edit: bool) -> dict[str, str | int]:
     found: dict[str, str | int] = {}
     if fields.size is not None and fields.size.strip():
         found["size"] = _size(fields.size.strip())
-    for name, known in _CHOICES.items():
+    for name, known in CHOICES.items():
         value = getattr(fields, name)
         if value is not None and value != "":
             found[name] = _choice(name, value, known)
