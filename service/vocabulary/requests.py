@@ -210,8 +210,9 @@ class Wishes(Struct, frozen=True):
 
     Tools, choice and format are as they were sent, in that API's form; what an upstream cannot do
     of it is among the request's ignored fields. A text is empty, and a value None, where nothing
-    was asked for. `is_sealed_wanted`: the caller takes sealed reasoning along. `wants_search` and
-    `wants_picture`: an answer without is none, which an upstream of its own tools can be hinted at.
+    was asked for. `is_sealed_wanted`: the caller takes sealed reasoning along; `included` are other parts of
+    items to be told, by that API's names. `wants_search` and `wants_picture`: an answer without is
+    none, which an upstream of its own tools can be hinted at.
     """
 
     tools: tuple[dict[str, Any], ...] = ()
@@ -224,6 +225,7 @@ class Wishes(Struct, frozen=True):
     service_tier: str = ""
     cache_key: str = ""
     is_sealed_wanted: bool = False
+    included: tuple[str, ...] = ()
     wants_search: bool = False
     wants_picture: bool = False
 

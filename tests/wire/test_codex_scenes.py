@@ -51,7 +51,7 @@ class Party:
         if dialect == "chat":
             messages = [{"role": "user", "content": text}]
             path, given = "chat/completions", {"messages": messages}
-            nested = [{"type": "function", "function": tool} for tool in body.pop("tools", ())]
+            nested = [_nested(tool) for tool in body.pop("tools", ())]
             body |= {"tools": nested} if nested else {}
             if body.get("stream"):
                 body["stream_options"] = {"include_usage": True}
@@ -101,6 +101,11 @@ async def party_at(folder: Path, **upstream: Any) -> AsyncIterator[Party]:
 async def party(tmp_path: Path) -> AsyncIterator[Party]:
     async with party_at(tmp_path) as running:
         yield running
+
+
+def _nested(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return a tool in the form of chats; only functions have another one there."""
+    return {"type": "function", "function": tool} if tool["type"] == "function" else tool
 
 
 class Meaning(Struct):
@@ -243,9 +248,9 @@ async def test_a_scene_is_told_in_each_dialect_as_it_was_played(party: Party, sc
     for dialect, streamed in COMBINATIONS:
         extras = dict(EXTRAS.get(scene, {}))
         if dialect == "chat":
-            # A chat has functions only, and its own field for searches.
+            # A chat has no custom tools, and its own field for searches.
             extras = {"web_search_options": {}} if scene == "search" else extras
-            extras = extras if scene in ("tool", "search") else {}
+            extras = {} if scene == "patch" else extras
         else:
             extras["reasoning"] = {"summary": "auto"}
         answer = await party.ask(dialect, f"/scene {scene}", stream=bool(streamed), **extras)

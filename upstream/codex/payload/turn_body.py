@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import ChatRequest, Wishes
 from upstream.codex.payload.items import History, InlineFile, Item, history_of
 from upstream.codex.payload.model import CodexModel, nearest_effort
@@ -20,7 +21,14 @@ IMAGES = "images/"  # where the paths of orders of pictures begin
 DRAWING = "image_generation"  # the tool that draws
 INCLUDED = "reasoning.encrypted_content"
 _COMPACTED = ("model", "instructions", "input", "tools", "parallel_tool_calls", "reasoning", "text")
-_TIERS = {"fast": "priority", "auto": "default"}
+# What a caller may ask for, and the word that the back end has for it.
+_TIERS = {
+    "auto": "default",
+    "default": "default",
+    "fast": "priority",
+    "flex": "flex",
+    "priority": "priority",
+}
 _JSON_OBJECT = "json_object"
 _SAY_JSON = "Answer with JSON."  # the back end refuses the format unless the word was said
 _KEY_CHARS = 32
@@ -65,7 +73,8 @@ class CodexTurn(Struct, frozen=True):
     @property
     def is_drawing(self) -> bool:
         """Whether a picture may come of it, which takes minutes."""
-        tools = self.body.get("tools", ())
+        beside = [tool for item in self._items for tool in item.get("tools", ())]
+        tools = [*self.body.get("tools", ()), *beside]
         return self.path.startswith(IMAGES) or any(tool.get("type") == DRAWING for tool in tools)
 
     @property
@@ -99,7 +108,7 @@ def build_turn(request: ChatRequest, source: TurnSource) -> CodexTurn:
     """Return a turn.
 
     Raises:
-        RequestError: the history or a tool cannot be sent.
+        RequestError: the history or a tool cannot be sent, or there is no such tier.
     """
     wishes, model = request.wishes, source.model
     history = history_of(request.messages, source.files, source.unseal)
@@ -113,12 +122,12 @@ def build_turn(request: ChatRequest, source: TurnSource) -> CodexTurn:
         **_reasoning(wishes, model),
         "store": False,
         "stream": True,
-        "include": [INCLUDED],
+        "include": [INCLUDED, *wishes.included],
         "prompt_cache_key": key,
         **_text(wishes),
     }
     if wishes.service_tier:
-        body["service_tier"] = _TIERS.get(wishes.service_tier, wishes.service_tier)
+        body["service_tier"] = _tier(wishes.service_tier)
     has_files = bool(source.files)
     return CodexTurn(_with_json(body), key, model.is_lite, tools.names, has_files=has_files)
 
@@ -167,6 +176,14 @@ def _reasoning(wishes: Wishes, model: CodexModel) -> dict[str, Any]:
     if model.is_lite:
         reasoning["context"] = "all_turns"
     return {"reasoning": reasoning} if reasoning else {}
+
+
+def _tier(asked: str) -> str:
+    if asked not in _TIERS:
+        choices = ", ".join(f"'{word}'" for word in _TIERS)
+        message = f"service_tier: this is no tier of Codex accounts; use one of {choices}."
+        raise RequestError(message, param="service_tier")
+    return _TIERS[asked]
 
 
 def _text(wishes: Wishes) -> dict[str, Any]:
