@@ -281,7 +281,10 @@ class CodexAnswer:
             yield known + drawn if drawn and self._counts_pictures else known
 
     def _break_off(self) -> Iterator[Delta]:
-        """Yield what is left of all items that are still open, but not that they are complete."""
+        """Yield what is left of all items that are still open, but not that they are complete.
+
+        Agents run a call as soon as it has ended, and half of one is none.
+        """
         for delta in self._flush():
             # Text that is followed by another has to end before it.
             if not isinstance(delta, _ENDS) or (self._waiting and isinstance(delta, _TEXT_ENDS)):

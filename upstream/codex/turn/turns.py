@@ -211,9 +211,8 @@ def _source(model: CodexModel, caller: Caller, files: dict[str, InlineFile]) -> 
 
 def _naming_field(fault: Fault, turn: RunningTurn) -> Fault:
     """Return a fault with the field that the back end names, if it is the caller's own."""
-    if turn.by_tool is not None and isinstance(fault, CodexRefusedError):
-        fault.param = fault.param or fault.upstream_param or None
-    return fault
+    is_order = turn.by_tool is not None  # whose fields are OpenAI's
+    return fault.naming_field() if is_order and isinstance(fault, CodexRefusedError) else fault
 
 
 def _refuse_conversation(request: ChatRequest) -> None:
