@@ -14,7 +14,7 @@ from handlers.reading.common_fields import (
 from handlers.reading.json_body import decode_json, given_names, quoted, refusal
 from handlers.reading.wish_fields import is_much
 from handlers.responses.demand_fields import WireDemand, demand_of, echoed_text
-from handlers.responses.items import input_messages
+from handlers.responses.items import check_native, input_messages
 from handlers.responses.tools import echoed_tool
 from handlers.responses.wishes import WireWishes, wishes_of
 from service.answers.responses import ModelResponse
@@ -147,6 +147,8 @@ def response_chat(
         RequestError: an item or the profile is wrong.
     """
     messages = input_messages(items, "input")
+    if not arrival.is_native:
+        check_native(messages)
     if items and not told_history(messages):
         raise refusal("input", "it holds nothing to answer; send at least one message")
     if fields.instructions:

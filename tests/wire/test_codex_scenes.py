@@ -301,6 +301,18 @@ async def test_what_is_sent_is_what_the_back_end_takes_and_nothing_else(party: P
     assert turn["headers"]["chatgpt-account-id"]
 
 
+async def test_a_lite_model_is_asked_in_its_own_form(party: Party) -> None:
+    for dialect, streamed in COMBINATIONS:
+        for extras in ({}, {"tools": TOOLS}):
+            body = {"stream": bool(streamed), "model": "gpt-5.6-sol", **extras}
+            answer = await party.ask(dialect, "/scene tool" if extras else "Hello", **body)
+            assert answer.status == 200, answer.body
+            sent = await party.sent()
+            assert not {"tools", "instructions"} & sent.keys()
+            assert (sent["input"][0]["type"] == "additional_tools") is bool(extras)
+    assert (await party.stats())["complaints"] == {}
+
+
 # --- ends that are no success ---------------------------------------------------------
 
 

@@ -97,7 +97,7 @@ class CodexTurn(Struct, frozen=True):
         """The ids of the calls whose results are what the turn ends with."""
         found: list[str] = []
         for item in reversed(self._items):
-            if not str(item.get("type")).endswith("_call_output"):
+            if not str(item.get("type")).endswith("_output") or "call_id" not in item:
                 break
             found.append(item["call_id"])
         return found
@@ -161,7 +161,7 @@ def _lite(history: History, tools: Tools) -> dict[str, Any]:
 
 def _choice(wishes: Wishes, tools: Tools, *, is_lite: bool) -> dict[str, Any]:
     if not tools.tools:
-        return {}
+        return {"parallel_tool_calls": False} if is_lite else {}
     is_parallel = wishes.is_parallel is not False and not is_lite
     chosen = {} if tools.choice is None else {"tool_choice": tools.choice}
     return {**chosen, "parallel_tool_calls": is_parallel}

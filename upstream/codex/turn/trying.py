@@ -136,7 +136,7 @@ class CodexTries:
         return [delta for delta in passed if delta is not None]
 
     # One branch for each kind of delta: a table.
-    async def _looked_at(  # noqa: C901, PLR0911 - see above
+    async def _looked_at(  # noqa: C901, PLR0911, PLR0912 - see above
         self, turn: RunningTurn, delta: Delta, headers: Mapping[str, str]
     ) -> Delta | None:
         """Return a delta as the caller gets it, None for one that is not a caller's."""
@@ -155,6 +155,8 @@ class CodexTries:
             case ToolItemEnded(number, {"type": "compaction", "encrypted_content": str(text)}):
                 item = {**delta.item, "encrypted_content": seal(text, account)}
                 return ToolItemEnded(number, item)
+            case ToolItemEnded(item={"call_id": str(call_id)}):  # the caller brings its result
+                turn.call_ids.append(call_id)
             case UsageKnown():
                 return turn.used(delta)
             case TurnFacts(upstream_model=model):

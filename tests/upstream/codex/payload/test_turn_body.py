@@ -135,6 +135,12 @@ def test_a_lite_model_gets_tools_and_instructions_among_the_items():
     assert made.body["parallel_tool_calls"] is False
 
 
+def test_a_lite_model_calls_one_at_a_time_even_without_tools():
+    source = TurnSource(CodexModel("gpt-6-lite", is_lite=True), "acc", {}, str)
+    assert build_turn(chat(), source).body["parallel_tool_calls"] is False
+    assert "parallel_tool_calls" not in turn(chat()).body
+
+
 def test_a_model_without_summaries_is_not_asked_for_any():
     model = CodexModel("m", has_summaries=False)
     assert "reasoning" not in turn(chat(summary="auto"), model).body

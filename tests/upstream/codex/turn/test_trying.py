@@ -191,6 +191,19 @@ async def test_a_caller_that_leaves_and_a_stop_close_an_order(codex, app) -> Non
         await stopped
 
 
+async def test_the_state_of_a_turn_goes_back_with_the_results_of_other_tools(codex, app) -> None:
+    item = {"type": "local_shell_call", "call_id": "c1", "action": {"command": ["ls"]}}
+    codex.plays(created(), added(item), done(item), completed(), x_codex_turn_state="state-1")
+    codex.plays(*says("Hello"))
+    await deltas(app)
+    output = {"type": "local_shell_call_output", "call_id": "c1", "output": "a.txt"}
+    await deltas(
+        app, asked(TextPart("a"), ItemPart(item, "input[1]"), ItemPart(output, "input[2]"))
+    )
+    states = [post.headers.get("x-codex-turn-state") for post in codex.posts]
+    assert states == [None, "state-1"]
+
+
 # --- compactions ------------------------------------------------------------------------
 
 
