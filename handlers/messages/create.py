@@ -107,7 +107,11 @@ async def _reply(
 
 async def _listing(request: web.Request, credential: Credential) -> list[ModelInfo]:
     """Return the models of an account, which the names of this dialect stand for."""
-    caller = await request.app[TOKENS].caller(credential)
+    try:
+        caller = await request.app[TOKENS].caller(credential)
+    except ServiceError as error:  # the turn ends before it is asked for
+        request[RECORD].outcome = endings.outcome_of(error)
+        raise
     return await request.app[CATALOGUE].listing(caller)
 
 

@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ class Backend:
     Args:
         config: how it is reached.
         routes: shared with the turns, so that both learn of a broken prefix.
-        session: shared by the process; `streams` sends turns over the same connections.
+        session: shared by the process.
     """
 
     def __init__(
@@ -98,13 +99,18 @@ class Backend:
     ) -> None:
         self.routes = routes
         self.session = session
-        self.streams = tapped_session(session, proxy_of(config))
+        self._proxy = proxy_of(config)
         self.retries = config.retries
         self.connect_seconds = config.connect_seconds
         self._throttled = Throttled()
         self._on_accepted: list[Callable[[Caller], None]] = []
         self._headers = config.headers
         self._secrets = [v for v in config.headers.values() if len(v) >= _MIN_SECRET_CHARS]
+
+    @cached_property
+    def streams(self) -> aiohttp.ClientSession:
+        """The session that sends turns, over the same connections."""
+        return tapped_session(self.session, self._proxy)
 
     def watch(self, on_accepted: Callable[[Caller], None]) -> None:
         """Register a callback for each caller whom the upstream has answered successfully."""
