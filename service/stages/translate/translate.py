@@ -64,7 +64,6 @@ from service.vocabulary.events import (
 _NAMED = Seen.EVENTS | Seen.CONVERSATION
 _LATE_TOOL = "image_gen"  # during the wait for a picture, every tool message is an image tool's
 _NOT_DRAWN = "The upstream could not draw the picture. It said: "
-
 _CONSENT = (
     "This GPT wants to use an action ({who}) and asks for your consent, which cannot be "
     "given through this API; allow it once on the website."
