@@ -11,6 +11,7 @@ from service.observing.unknown_events import UnknownEvents
 from service.ports import (
     Acceptance,
     Accounts,
+    Allowances,
     BlobStore,
     CallLog,
     Catalogue,
@@ -50,6 +51,7 @@ SPEECH = web.AppKey("SPEECH", Speech)
 TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
+ALLOWANCES = web.AppKey("ALLOWANCES", Allowances)
 TRACING = web.AppKey("TRACING", Tracing)  # missing without traces
 UPSTREAM = web.AppKey("UPSTREAM", Reachable)
 ROUTES = web.AppKey("ROUTES", RouteStates)

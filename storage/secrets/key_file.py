@@ -148,9 +148,7 @@ class KeyFile:
     def _credential(self, key: GatewayKey) -> Credential:
         sealed = self._open(key)
         if sealed.stored_account is None:
-            return Credential(
-                sealed.token, sealed.account_id, key.digest, key.models, budgets=key.budgets
-            )
+            return _credential(key, sealed.token, sealed.account_id)
         account = self.accounts.find(sealed.stored_account)
         if account is None:
             message = f"{WRONG_KEY} The account that this key stood for was removed; {SIGN_IN}"
@@ -162,10 +160,7 @@ class KeyFile:
                 f"{SIGN_IN}"
             )
             raise AuthError(message)
-        account_id = account.account_id or None
-        return Credential(
-            account.token, account_id, key.digest, key.models, account.id, key.budgets
-        )
+        return _credential(key, account.token, account.account_id or None, account.id)
 
     def _open(self, key: GatewayKey) -> _Sealed:
         if (found := self._opened.get(key.id)) is not None:
@@ -214,6 +209,20 @@ class KeyFile:
     def _renewed_key(self, key: GatewayKey) -> GatewayKey | None:
         sealed = self._cipher.renewed(key.credential.encode())
         return structs.replace(key, credential=sealed.decode()) if sealed is not None else None
+
+
+def _credential(
+    key: GatewayKey, token: str, account_id: str | None, stored_account: str | None = None
+) -> Credential:
+    return Credential(
+        token,
+        account_id,
+        gateway_key=key.digest,
+        models=key.models,
+        stored_account=stored_account,
+        sees_account=key.shows_account,
+        budgets=key.budgets,
+    )
 
 
 def _chosen(keys: Sequence[GatewayKey], which: str) -> GatewayKey:
