@@ -121,7 +121,9 @@ class HeldBudgets:
         self._changed: set[str] = set()
         self._has_changed = asyncio.Event()
         self._is_cut_off = False  # the store did not answer the last time
-        self._charged: OrderedDict[str, float] = OrderedDict()  # answers that may be sent again, until when
+        self._charged: OrderedDict[str, float] = (
+            OrderedDict()
+        )  # answers that may be sent again, until when
         self._flushing: asyncio.Future[None] | None = None
 
     @asynccontextmanager
@@ -151,16 +153,27 @@ class HeldBudgets:
             return
         self._change(credential, Change(now, tokens=tokens))
 
+    async def of(self, credential: Credential) -> tuple[BudgetUse, ...]:
+        """Return the use of each budget of a credential's key; see the port."""
+        budgets = {_name_of(credential.gateway_key or ""): credential.budgets}
+        return next(iter((await self._uses(budgets)).values()), ())
+
     async def uses(self, keys: Collection[GatewayKey]) -> Mapping[str, tuple[BudgetUse, ...]]:
         """Return the use of each budget of these keys; see the port."""
-        wanted = {key.digest[:_KEY_CHARS]: key for key in keys if key.budgets != NO_BUDGETS}
+        ids = {_name_of(key.digest): key.id for key in keys}
+        uses = await self._uses({_name_of(key.digest): key.budgets for key in keys})
+        return {ids[name]: each for name, each in uses.items()}
+
+    async def _uses(self, budgets: Mapping[str, Budgets]) -> dict[str, tuple[BudgetUse, ...]]:
+        """Return the uses by name, without those that have no budget."""
+        wanted = {name: each for name, each in budgets.items() if each != NO_BUDGETS}
         stored = await self._state.spent(wanted) if wanted else {}
         uses, now = {}, self._clock()
-        for name, key in wanted.items():
+        for name, each in wanted.items():
             held = self._held.get(name) or _Held()
             spent = _copy(held.spent if stored is None else stored.get(name, {}))
-            take(spent, budget_step(key.budgets, now, held.waiting()))
-            uses[key.id] = uses_of(key.budgets, spent, now)
+            take(spent, budget_step(each, now, held.waiting()))
+            uses[name] = uses_of(each, spent, now)
         return uses
 
     async def run(self) -> None:
@@ -193,7 +206,7 @@ class HeldBudgets:
 
     async def _let_in(self, credential: Credential) -> float:
         """Count a turn, and return when; it is given back if the caller leaves meanwhile."""
-        name = (credential.gateway_key or "")[:_KEY_CHARS]
+        name = _name_of(credential.gateway_key or "")
         held = self._known(name, credential.budgets)
         at = self._clock()
         step = asyncio.ensure_future(self._step(name, held, asking=True, at=at))
@@ -246,7 +259,7 @@ class HeldBudgets:
     # --- what waits ------------------------------------------------------------------------
 
     def _change(self, credential: Credential, change: Change) -> None:
-        name = (credential.gateway_key or "")[:_KEY_CHARS]
+        name = _name_of(credential.gateway_key or "")
         self._known(name, credential.budgets).change(change)
         self._note(name)
 
@@ -267,6 +280,11 @@ class HeldBudgets:
         for name in list(self._held)[: max(0, len(self._held) - MAX_KEYS)]:
             if not self._held[name].changes:
                 del self._held[name]
+
+
+def _name_of(digest: str) -> str:
+    """Return the name of a key's budgets in the store."""
+    return digest[:_KEY_CHARS]
 
 
 def _copy(spent: Spent) -> Spent:

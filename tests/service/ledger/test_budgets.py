@@ -15,9 +15,9 @@ from service.ports import StateStore
 from service.vocabulary.credentials import Budgets, Credential
 from service.vocabulary.errors import KeyLimitError
 from service.vocabulary.gateway_keys import GatewayKey, digest_of, new_key
-from service.vocabulary.ledger.budgets import BudgetStep, Spent, Taken, take
 from service.vocabulary.ledger.sent import note_sent
 from storage.state.store import open_state
+from tests.ledger import BudgetMemory
 from tests.redis_server import running_redis
 
 NOW = 1_796_040_000.0
@@ -30,31 +30,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-class Memory:
-    """A store that can be switched off, or be slow."""
-
-    def __init__(self) -> None:
-        self.kept: dict[str, Spent] = {}
-        self.is_on = True
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.has_steps = asyncio.Event()
-        self.steps = 0
-
-    async def spend(self, key: str, step: BudgetStep) -> Taken | None:
-        self.steps += 1
-        self.has_steps.set()
-        if not self.is_on:
-            return None
-        spent = self.kept.setdefault(key, {})
-        is_let_in = take(spent, step)
-        await self.gate.wait()
-        return Taken({window: dict(each) for window, each in spent.items()}, is_let_in)
-
-    async def spent(self, keys: list[str]) -> dict[str, Spent] | None:
-        return {key: self.kept[key] for key in keys if key in self.kept} if self.is_on else None
 
 
 def made(**limits: int) -> tuple[GatewayKey, Credential]:
@@ -81,8 +56,8 @@ async def used(held: HeldBudgets, key: GatewayKey) -> list[int]:
 
 
 @pytest.fixture
-def store() -> Memory:
-    return Memory()
+def store() -> BudgetMemory:
+    return BudgetMemory()
 
 
 @pytest.fixture
@@ -91,23 +66,24 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def held(store: Memory, clock: Clock) -> HeldBudgets:
+def held(store: BudgetMemory, clock: Clock) -> HeldBudgets:
     return HeldBudgets(store, clock)  # type: ignore[arg-type]  # two methods of a store
 
 
 async def test_a_key_without_a_budget_never_asks_the_store(
-    held: HeldBudgets, store: Memory
+    held: HeldBudgets, store: BudgetMemory
 ) -> None:
     key, credential = made()
     assert await turn(held, credential)
     held.charge(credential, 1_000_000)
     assert await held.uses([key]) == {}
+    assert await held.of(credential) == await held.of(Credential("a-token")) == ()
     await held.close()
     assert store.steps == 0
 
 
 async def test_a_turn_is_one_round_trip_that_takes_what_waits_along(
-    held: HeldBudgets, store: Memory
+    held: HeldBudgets, store: BudgetMemory
 ) -> None:
     key, credential = made(requests_per_day=3, tokens_per_day=100)
     for number in range(1, 4):
@@ -115,6 +91,7 @@ async def test_a_turn_is_one_round_trip_that_takes_what_waits_along(
         assert store.steps == number
         held.charge(credential, 10)
     assert await used(held, key) == [3, 30]
+    assert [use.used for use in await held.of(credential)] == [3, 30]
     assert not await turn(held, credential)
     await held.close()
     assert store.steps == 4  # the refused one took the last tokens along
@@ -160,7 +137,7 @@ async def test_what_did_not_go_upstream_is_given_back(held: HeldBudgets) -> None
 
 
 async def test_a_caller_that_leaves_while_it_is_let_in_gets_its_turn_back(
-    held: HeldBudgets, store: Memory
+    held: HeldBudgets, store: BudgetMemory
 ) -> None:
     key, credential = made(requests_per_day=1)
     store.gate.clear()
@@ -190,7 +167,7 @@ async def test_an_answer_that_is_sent_again_is_charged_once(
 
 
 async def test_without_the_store_each_process_goes_on_with_what_it_knew(
-    held: HeldBudgets, store: Memory, clock: Clock, caplog: pytest.LogCaptureFixture
+    held: HeldBudgets, store: BudgetMemory, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = HeldBudgets(store, clock)  # type: ignore[arg-type]  # two methods of a store
     key, credential = made(requests_per_day=4)
@@ -211,7 +188,7 @@ async def test_without_the_store_each_process_goes_on_with_what_it_knew(
 
 
 async def test_a_long_outage_keeps_a_bounded_number_of_changes(
-    held: HeldBudgets, store: Memory, clock: Clock
+    held: HeldBudgets, store: BudgetMemory, clock: Clock
 ) -> None:
     key, credential = made(requests_per_week=100_000)
     store.is_on = False
@@ -226,7 +203,7 @@ async def test_a_long_outage_keeps_a_bounded_number_of_changes(
 
 
 async def test_changes_are_stored_in_the_background(
-    held: HeldBudgets, store: Memory, monkeypatch: pytest.MonkeyPatch
+    held: HeldBudgets, store: BudgetMemory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FLUSH_SECONDS", 0.0)
     key, credential = made(tokens_per_day=5)
@@ -267,7 +244,7 @@ def test_with_a_store_no_window_ever_has_more_turns_than_its_budget(
 
 
 async def _no_more_than(steps: list[tuple[int, str, float]], limit: int) -> None:
-    clock, store = Clock(), Memory()
+    clock, store = Clock(), BudgetMemory()
     processes = [HeldBudgets(store, clock) for _ in range(3)]  # type: ignore[arg-type]  # two methods of a store
     _, credential = made(requests_per_5_hours=limit)
     sent: list[float] = []

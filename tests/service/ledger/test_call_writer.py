@@ -1,7 +1,7 @@
 """Calls on their way into the log, whatever the store does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -9,39 +9,11 @@ import pytest
 from service.ledger import call_writer
 from service.ledger.call_writer import CallWriter
 from service.observing.metrics import Metrics
-from service.vocabulary.errors import StorageError
-from service.vocabulary.ledger.calls import Call, CallLimits, Dialect, Trimmed
+from service.vocabulary.ledger.calls import Call, CallLimits, Dialect
 from service.vocabulary.rendered import TokenCounts
+from tests.ledger import CallMemory
 
 LIMITS = CallLimits(30, 1 << 30)
-
-
-class Store:
-    """Keeps what it gets, if it works."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[Call]] = []
-        self.trims = 0
-        self.is_full = False
-        self.news = asyncio.Condition()
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    @property
-    def ids(self) -> list[str]:
-        return [call.request_id for batch in self.batches for call in batch]
-
-    async def write(self, calls: Sequence[Call]) -> None:
-        await self.gate.wait()
-        if self.is_full:
-            raise StorageError("the disk is full")
-        async with self.news:
-            self.batches.append(list(calls))
-            self.news.notify_all()
-
-    async def trim(self, _limits: CallLimits) -> Trimmed:
-        self.trims += 1
-        return Trimmed(1, len(self.ids), 1000)
 
 
 def call(number: int, bodies: str | None = None) -> Call:
@@ -63,8 +35,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def store() -> Store:
-    return Store()
+def store() -> CallMemory:
+    return CallMemory()
 
 
 @pytest.fixture
@@ -73,7 +45,7 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def writer(store: Store, metrics: Metrics) -> CallWriter:
+def writer(store: CallMemory, metrics: Metrics) -> CallWriter:
     return CallWriter(store, LIMITS, metrics)  # type: ignore[arg-type]  # only its writing half
 
 
@@ -88,7 +60,7 @@ async def running(writer: CallWriter) -> AsyncIterator[None]:
         await writer.close()
 
 
-async def until(store: Store, number: int) -> None:
+async def until(store: CallMemory, number: int) -> None:
     """Wait until the store has so many calls."""
     async with asyncio.timeout(10), store.news:
         await store.news.wait_for(lambda: len(store.ids) >= number)
@@ -100,7 +72,7 @@ def lost(metrics: Metrics, reason: str = "store") -> float:
 
 
 async def test_calls_are_written_in_their_order_and_in_batches(
-    writer: CallWriter, store: Store
+    writer: CallWriter, store: CallMemory
 ) -> None:
     for number in range(1_200):
         writer.note(call(number))
@@ -112,7 +84,7 @@ async def test_calls_are_written_in_their_order_and_in_batches(
 
 
 async def test_calls_wait_for_a_store_that_fails_and_none_is_written_twice(
-    writer: CallWriter, store: Store, metrics: Metrics, caplog: pytest.LogCaptureFixture
+    writer: CallWriter, store: CallMemory, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.is_full = True
     async with running(writer):
@@ -129,7 +101,7 @@ async def test_calls_wait_for_a_store_that_fails_and_none_is_written_twice(
 
 @pytest.mark.parametrize("bodies", [None, "x" * 1_000])
 async def test_what_waits_is_bounded_and_the_rest_is_lost_and_counted(
-    store: Store, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, bodies: str | None
+    store: CallMemory, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, bodies: str | None
 ) -> None:
     if bodies is None:
         monkeypatch.setattr(call_writer, "MAX_WAITING", 10)
@@ -150,7 +122,7 @@ async def test_what_waits_is_bounded_and_the_rest_is_lost_and_counted(
 
 
 async def test_at_the_end_what_cannot_be_written_is_counted(
-    writer: CallWriter, store: Store, metrics: Metrics, caplog: pytest.LogCaptureFixture
+    writer: CallWriter, store: CallMemory, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.is_full = True
     async with running(writer):
@@ -161,7 +133,7 @@ async def test_at_the_end_what_cannot_be_written_is_counted(
 
 
 async def test_a_store_that_hangs_delays_the_end_by_a_bounded_time(
-    writer: CallWriter, store: Store, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+    writer: CallWriter, store: CallMemory, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(call_writer, "CLOSE_SECONDS", 0.05)
     store.gate.clear()
@@ -174,7 +146,7 @@ async def test_a_store_that_hangs_delays_the_end_by_a_bounded_time(
 
 
 async def test_of_callers_whom_nobody_knows_few_calls_are_kept(
-    writer: CallWriter, store: Store, metrics: Metrics
+    writer: CallWriter, store: CallMemory, metrics: Metrics
 ) -> None:
     async with running(writer):
         for number in range(500):
@@ -186,7 +158,7 @@ async def test_of_callers_whom_nobody_knows_few_calls_are_kept(
 
 
 async def test_tokens_of_an_answer_that_was_cut_are_counted_later(
-    writer: CallWriter, store: Store
+    writer: CallWriter, store: CallMemory
 ) -> None:
     async def counted() -> TokenCounts:
         return TokenCounts(3, 4, 1)
@@ -207,7 +179,7 @@ async def test_tokens_of_an_answer_that_was_cut_are_counted_later(
 
 
 async def test_the_log_is_looked_through_at_times_and_after_much(
-    store: Store, metrics: Metrics
+    store: CallMemory, metrics: Metrics
 ) -> None:
     writer = CallWriter(store, CallLimits(30, 2_500_000), metrics)  # type: ignore[arg-type]  # only its writing half
     async with running(writer):

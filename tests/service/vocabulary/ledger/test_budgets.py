@@ -110,9 +110,7 @@ def test_a_clock_that_was_far_ahead_leaves_nothing() -> None:
     budgets = Budgets(requests_per_5_hours=1, requests_per_day=1, requests_per_month=1)
     assert let_in(spent, budgets, NOVEMBER + 90 * 24 * HOUR)
     assert let_in(spent, budgets, NOVEMBER)
-    assert all(
-        begin <= NOVEMBER + SLACK_SECONDS for buckets in spent.values() for begin in buckets
-    )
+    assert all(begin <= NOVEMBER + SLACK_SECONDS for buckets in spent.values() for begin in buckets)
 
 
 def test_a_machine_whose_clock_is_behind_does_not_undo_the_next_day() -> None:
