@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from service.program.commands.cli import main
-from service.vocabulary.credentials import Credential
+from service.vocabulary.credentials import Budgets, Credential
 from storage.secrets.cipher import Cipher, load_or_create_secret
 from storage.secrets.key_file import KeyFile
 
@@ -58,17 +59,25 @@ def store(folder: Path) -> KeyFile:
 @pytest.mark.whole
 def test_a_key_is_made_shown_once_listed_and_revoked(keys, tmp_path: Path) -> None:
     limits = ("--requests-per-minute", "30", "--concurrent-requests", "2", "--model", "gpt-4o")
+    limits += ("--requests-per-day", "100", "--tokens-per-5-hours", "5000")
     added = keys("add", "my bot", *limits, given=f"{TOKEN},team-1\n")
     assert added.returncode == 0, added.stderr
     key = added.stdout.strip()
     granted = store(tmp_path).find(key)
-    assert granted.credential == Credential(TOKEN, "team-1", granted.key.digest, ("gpt-4o",))
+    budgets = Budgets(requests_per_day=100, tokens_per_5_hours=5000)
+    assert structs.replace(granted.credential, budgets=Budgets()) == Credential(
+        TOKEN, "team-1", granted.key.digest, ("gpt-4o",)
+    )
+    assert granted.credential.budgets == granted.key.budgets == budgets
     assert (granted.key.requests_per_minute, granted.key.concurrent_requests) == (30, 2)
     listed = keys("list").stdout
     head, line = listed.splitlines()
-    assert head.split() == ["id", "name", "made", "a", "minute", "at", "once", "account", "models"]
+    assert head.split() == [
+        *("id", "name", "made", "a", "minute", "at", "once", "account", "models", "budgets"),
+    ]
     assert line.split()[:3] == [key[6:14], "my", "bot"]
-    assert line.split()[-5:] == ["30", "2", "a", "token", "gpt-4o"]
+    assert line.split()[-10:-4] == ["30", "2", "a", "token", "gpt-4o", "100"]
+    assert line.endswith("100 requests per day, 5000 tokens per 5 hours")
     for secret in (TOKEN, "team-1", key[14:], granted.key.digest):
         assert secret not in listed + added.stderr
     revoked = keys("revoke", "my bot")
