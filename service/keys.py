@@ -5,6 +5,7 @@ import asyncio
 from aiohttp import web
 
 from service.ledger.call_writer import CallWriter
+from service.ledger.ports import CallLog, KeyBudgets
 from service.observing.metrics import Metrics
 from service.observing.tracing import Tracing
 from service.observing.unknown_events import UnknownEvents
@@ -13,9 +14,7 @@ from service.ports import (
     Accounts,
     Allowances,
     BlobStore,
-    CallLog,
     Catalogue,
-    KeyBudgets,
     LinkSigner,
     Reachable,
     RouteStates,

@@ -13,7 +13,7 @@ from aiohttp import ClientSession
 from prometheus_client.parser import text_string_to_metric_families
 
 from service import keys
-from service.ports import CallLog
+from service.ledger.ports import CallLog
 from service.vocabulary.credentials import Credential
 from service.vocabulary.gateway_keys import KeyTerms
 from service.vocabulary.ledger.calls import FIRST_TOKEN_MS, Call, CallFilter, Group, TotalsFilter
