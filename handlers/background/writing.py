@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from handlers.answering.answers import watch_usage
 from handlers.background.event_log import EventLog
 from handlers.background.following import followed
 from handlers.background.kept import forget_response, writers
@@ -45,13 +46,14 @@ async def in_background(
     await app[ACCEPTANCE].confirm(credential)
     record = Record(request[RECORD].request_id, request[RECORD].received_at)
     record.upstream, record.gateway_key = request[RECORD].upstream, request[RECORD].gateway_key
-    record.chat = asked.chat
+    record.credential, record.chat = credential, asked.chat
     writer = _Writer(app, record, credential, asked, request.get(GATEWAY_KEY))
     limit = app[CONFIG].server.max_requests
     if not app[RUNNING].start(writer.run(), limit):
         message = "The server has too many responses in the background; please try again shortly."
         raise OverloadedError(message, retry_after_seconds=_BUSY_SECONDS)
     await asyncio.shield(writer.begun)  # it goes on if the caller leaves
+    request[RECORD].goes_on = True
     if asked.chat.is_stream:
         return await followed(request, asked.owner, asked.begun.id)
     headers = reply_headers(ignored_fields=asked.chat.ignored_fields)
@@ -127,6 +129,7 @@ class _Writer:
     async def _read(self, log: EventLog) -> Failure | None:
         """Read the turn to its end; return how it failed."""
         gathered = self._making.events.gathered
+        watch_usage(self._record, gathered)
         try:
             await self._making.push(_Logging(self._making, log), has_pictures=False)
             if gathered.ended is None:

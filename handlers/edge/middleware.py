@@ -14,7 +14,7 @@ from handlers.edge.dialects import (
 from handlers.edge.dialects import failed, is_of_another_dialect, speaks_messages
 from handlers.edge.headers import request_id_of, secrets_in
 from handlers.edge.links import api_base
-from handlers.edge.not_offered import is_no_id, is_socket, reason_for
+from handlers.edge.not_offered import is_socket, reason_for
 from handlers.edge.record import RECORD, Record, close_record, route_of
 from handlers.edge.slow_bodies import in_time
 from handlers.reading.json_body import body_size_error
@@ -136,8 +136,6 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
     failure: Failure
     base = api_base(request.app[CONFIG].server)
     reason = reason_for(request.path, base)
-    if is_no_id(request.path, base):
-        error = web.HTTPNotFound()
     match error:
         case web.HTTPNotFound():
             message = (

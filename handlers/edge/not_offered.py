@@ -52,15 +52,11 @@ OF_ANTHROPIC = {
     "messages/batches": "the upstream takes one turn at a time; use /v1/messages",
     "organizations": _OWN_KEYS,
 }
-# Calls whose last word stands where other calls have an id.
-NO_IDS = {
-    "responses/compact": "the upstream shortens a conversation by itself",
-}
 _SOCKET = "responses"  # the path where Codex tries a WebSocket first
 
 
 def reason_for(path: str, base: str) -> str | None:
-    """Return why a path of the official API is not offered, or None for any other path.
+    """Return the reason for which a path of the official API is not offered, None for other paths.
 
     Args:
         path: the request's, without its query.
@@ -68,13 +64,8 @@ def reason_for(path: str, base: str) -> str | None:
     """
     parts = _below(path, base).split("/")
     names = (parts[0], "/".join(parts[:2]))
-    known = REASONS | PARTS | OF_ANTHROPIC | NO_IDS
+    known = REASONS | PARTS | OF_ANTHROPIC
     return next((known[name] for name in reversed(names) if name in known), None)
-
-
-def is_no_id(path: str, base: str) -> bool:
-    """Tell whether a path is a call that is not offered, although it looks like one with an id."""
-    return _below(path, base) in NO_IDS
 
 
 def is_socket(method: str, path: str, base: str) -> bool:

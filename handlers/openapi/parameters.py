@@ -1,7 +1,7 @@
 """Parameters and error statuses that several rows of the table share."""
 
 from handlers.openapi.endpoint import Parameter
-from handlers.openapi.fields import PROFILE_PATTERN
+from handlers.openapi.notes import PROFILE_PATTERN
 
 # The possible errors of a request that needs an answer of the upstream: the gateway's own, and
 # those that refusals of the upstream become.

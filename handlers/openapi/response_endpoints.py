@@ -1,5 +1,6 @@
 """The endpoints of the Responses API, and of the conversations that responses are part of."""
 
+from handlers.compaction.compact import compact_response
 from handlers.conversations.conversations import (
     create_conversation,
     delete_conversation,
@@ -107,6 +108,18 @@ RESPONSE_ENDPOINTS = (
         answer=responses.InputItemList,
         parameters=(RESPONSE_ID, AFTER, page_limit(20, 100), ORDER),
         errors=KEPT_ERRORS,
+    ),
+    Endpoint(
+        method="post",
+        path="/v1/responses/compact",
+        id="compactResponse",
+        handler=compact_response,
+        summary="Make items that stand for a long conversation.",
+        tag="Responses",
+        request="CompactRequest",
+        answer=responses.CompactedResponse,
+        parameters=FOR_TURNS,
+        errors=TURN_ERRORS,
     ),
     Endpoint(
         method="post",

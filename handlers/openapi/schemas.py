@@ -13,7 +13,8 @@ from handlers.conversations import fields as conversation_fields
 from handlers.images import edits
 from handlers.images import fields as image_fields
 from handlers.messages import fields as message_fields
-from handlers.openapi.fields import COMPONENTS, FIELDS, WHOLE, Schema
+from handlers.openapi.fields import FIELDS
+from handlers.openapi.notes import COMPONENTS, WHOLE, Schema
 from handlers.reading import chat_fields
 from handlers.responses import fields as response_fields
 
@@ -33,6 +34,7 @@ REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
     ),
     "ConversationUpdateRequest": (conversation_fields.MetadataFields, frozenset({"metadata"})),
     "ConversationItemsRequest": (conversation_fields.ItemsFields, frozenset({"items"})),
+    "CompactRequest": (response_fields.CompactFields, response_fields.COMPACTED),
     "MessageRequest": (message_fields.MessageFields, message_fields.HONOURED),
     "MessageTokensRequest": (message_fields.TokenFields, message_fields.COUNTED),
     "ImageRequest": (image_fields.ImageFields, image_fields.HONOURED),

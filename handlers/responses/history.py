@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import structs
 
 from handlers.reading.json_body import quoted, refusal
-from handlers.responses.items import REFERENCE, input_messages
+from handlers.responses.items import KNOWN, REFERENCE, input_messages
 from service.stages.encode.response_output import response_of
 from service.turns.kept_conversations import KeptConversation
 from service.turns.kept_responses import KeptResponse, KeptResponses
@@ -96,7 +96,8 @@ class History:
                 conversation_id=conversation.conversation_id,
                 parent_message_id=conversation.message_id,
             )
-        before = input_messages(conversation.whole_items, "conversation.items")
+        items = [item for item in conversation.whole_items if item.get("type") in KNOWN]
+        before = input_messages(items, "conversation.items")
         return _after(before, chat, conversation.cache_key)
 
     async def _messages(self, last: KeptResponse) -> list[ChatMessage]:
@@ -112,7 +113,9 @@ class History:
                 problem = "the input before it was over the limit of what is kept; send it anew"
                 raise refusal("previous_response_id", problem)
             messages += input_messages(kept.input_items, f"previous[{at}].input")
-            messages += input_messages(kept.whole_output, f"previous[{at}].output")
+            # A newer back end may make items that nobody can send.
+            output = [item for item in kept.whole_output if item.get("type") in KNOWN]
+            messages += input_messages(output, f"previous[{at}].output")
         return messages
 
     async def _referred(

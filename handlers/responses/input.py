@@ -12,8 +12,9 @@ from handlers.reading.json_body import quoted
 from handlers.responses.fields import ResponseFields, asked_model, named_conversation, response_chat
 from handlers.responses.history import History
 from handlers.responses.listed_items import input_items
-from service.keys import CONFIG
+from service.keys import CONFIG, SEALER
 from service.turns.kept_conversations import KeptConversation
+from service.turns.summaries import with_summaries
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import ChatRequest
@@ -49,7 +50,7 @@ async def read_input(app: web.Application, fields: ResponseFields, reading: Read
         reading.is_whole,
     )
     history = History(kept_responses(app), owner, is_sent_anew=any(is_sent_anew))
-    items = await history.resolved(input_items(fields.input or "", reading.stem))
+    items = await history.resolved(input_items(fields.input or [], reading.stem))
     previous = conversation = None
     if fields.previous_response_id:
         previous = await history.previous(fields.previous_response_id)
@@ -63,6 +64,7 @@ async def read_input(app: web.Application, fields: ResponseFields, reading: Read
         chat = await history.continued(chat, previous)
     if conversation is not None:
         chat = history.in_conversation(chat, conversation)
+    chat = with_summaries(chat, app[SEALER], owner, is_native=arrival.is_native)
     return Input(items, chat, conversation)
 
 

@@ -47,6 +47,7 @@ from openai.types.responses import (
     ToolParam,
     input_item_list_params,
     input_token_count_params,
+    response_compact_params,
     response_create_params,
     response_retrieve_params,
 )
@@ -92,6 +93,7 @@ FIELDS: dict[str, list[str]] = {
         *_kinds(ToolParam, "tools[].type"),
         *_kinds(ResponseFormatTextConfigParam, "text.format.type"),
     ],
+    "POST /responses/compact": _fields(response_compact_params.ResponseCompactParams),
     "GET /responses/{response_id}": _fields(
         response_retrieve_params.ResponseRetrieveParamsStreaming
     ),

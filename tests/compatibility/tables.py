@@ -9,6 +9,8 @@ from typing import Any
 from tests.compatibility.answers import (
     ADD,
     ADD_CASES,
+    COMPACT,
+    COMPACT_CASES,
     CONVERSATION_CASES,
     CONVERSATION_ITEM_CASES,
     COUNT_INPUT,
@@ -77,6 +79,7 @@ TABLES = (
     Table("chat", "POST /chat/completions", "json", CHAT, CHAT_CASES),
     Table("completions", "POST /completions", "json", COMPLETION, COMPLETION_CASES),
     Table("responses", "POST /responses", "json", RESPONSE, RESPONSE_CASES),
+    Table("compact", "POST /responses/compact", "json", COMPACT, COMPACT_CASES),
     Table(
         "response",
         "GET /responses/{response_id}",

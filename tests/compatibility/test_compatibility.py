@@ -55,6 +55,8 @@ class Bench:
         made = await self.call("POST", "/responses", json={**body, "background": True})
         self.ids["{background}"] = made.json["id"]
         await self.call("GET", f"/responses/{made.json['id']}?stream=true")  # to its end
+        compacted = (await self.call("POST", "/responses/compact", json=body)).json
+        self.ids["{compaction}"] = compacted["output"][-1]["encrypted_content"]
 
     async def call(self, method: str, path: str, **given: Any) -> Answer:
         if "form" in given:

@@ -5,11 +5,12 @@ import pytest
 from aiohttp import web
 from openai import AsyncOpenAI
 
-from handlers.edge.not_offered import NO_IDS, PARTS, REASONS, reason_for
+from handlers.edge.not_offered import PARTS, REASONS, reason_for
 from handlers.routes import add_routes
 from service.settings.config import Config
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import BEARER
+from tests.rows import each_row
 
 # Clients read more into these than is meant (openai-wire 3).
 LOADED = re.compile(
@@ -43,7 +44,7 @@ async def test_what_is_below_it_says_the_same(serve: Serve) -> None:
     assert message.startswith("There is no /v1/threads/thread_1/runs here: what the upstream keeps")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("path", "base", "is_known"),
     [
         ("/v1/embeddings", "", True),
@@ -74,7 +75,7 @@ def test_nothing_that_is_here_is_said_to_be_missing() -> None:
 
 
 def test_no_reason_is_taken_for_another_error() -> None:
-    reasons = (REASONS | PARTS | NO_IDS).values()
+    reasons = (REASONS | PARTS).values()
     assert [reason for reason in reasons if LOADED.search(reason)] == []
 
 
@@ -84,7 +85,6 @@ def test_no_reason_is_taken_for_another_error() -> None:
         ("GET", "chat/completions", 405, "chat/completions"),
         ("GET", "chat/completions/chatcmpl-1", 404, "chat/completions"),
         ("DELETE", "models/gpt-4o", 405, "models"),
-        ("POST", "responses/compact", 404, "responses/compact"),
     ],
 )
 async def test_calls_that_are_missing_beside_others_say_why(
@@ -94,7 +94,7 @@ async def test_calls_that_are_missing_beside_others_say_why(
     response = await client.request(method, f"/v1/{path}", headers=BEARER, json={})
     assert response.status == status
     error = (await response.json())["error"]
-    assert error["message"].endswith(f": {(PARTS | NO_IDS)[part]}.")
+    assert error["message"].endswith(f": {PARTS[part]}.")
     assert ("Allow" in response.headers) is (status == 405)
 
 
