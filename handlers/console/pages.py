@@ -154,6 +154,8 @@ def _index(config: Config) -> Index:
     base = api_base(config.server)
     links = {
         "chat_completions": f"{base}/v1/chat/completions",
+        "responses": f"{base}/v1/responses",
+        "messages": f"{base}/v1/messages",
         "models": f"{base}/v1/models",
         "files": f"{base}/v1/files",
         "account_ids": f"{base}/getAccountID",
