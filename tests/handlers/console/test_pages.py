@@ -119,7 +119,7 @@ def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:
 # --- its parts ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(assets()), ids=str)
+@each_row("path", sorted(assets()), ids=str)
 async def test_each_part_is_served_as_what_it_is(client: TestClient, path: str) -> None:
     if path == "index.html":
         return
