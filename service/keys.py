@@ -4,6 +4,8 @@ import asyncio
 
 from aiohttp import web
 
+from service.admin.admin_key import AdminKey
+from service.admin.ports import ManagedKeys, SignIns
 from service.observing.metrics import Metrics
 from service.observing.tracing import Tracing
 from service.observing.unknown_events import UnknownEvents
@@ -44,6 +46,9 @@ SPEECH = web.AppKey("SPEECH", Speech)
 TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
+ADMIN_KEY = web.AppKey("ADMIN_KEY", AdminKey)  # missing without one, as are the next two
+MANAGED_KEYS = web.AppKey("MANAGED_KEYS", ManagedKeys)
+SIGN_INS = web.AppKey("SIGN_INS", SignIns)
 TRACING = web.AppKey("TRACING", Tracing)  # missing without traces
 UPSTREAM = web.AppKey("UPSTREAM", Reachable)
 ROUTES = web.AppKey("ROUTES", RouteStates)

@@ -46,22 +46,34 @@ class SignIn(Struct, frozen=True):
 
 
 class SignIns(Protocol):
-    """Sign-ins that the operator begins, and that end in the background."""
+    """Signing accounts in and out; a sign-in ends in the background."""
 
     async def begin(self, name: str | None) -> SignIn:
-        """Begin one; `name` is for the account, None keeps the one it has or makes one.
+        """Begin a sign-in; `name` is for the account, None keeps the one it has or makes one.
 
         Raises:
             RequestError: another account has the name.
             QueueFullError: too many are waiting.
             UpstreamError: the issuer gives no code.
+            StorageError: the state store or the file of keys fails.
         """
 
     async def find(self, sign_in_id: str) -> SignIn | None:
         """Return a sign-in as it is now, None if there is none or it ended long ago."""
 
     async def end(self, sign_in_id: str) -> None:
-        """End one that is waiting; whoever types its code in later is not signed in."""
+        """End a sign-in that is waiting; whoever types its code in later is not signed in."""
+
+    async def is_over(self, account: StoredAccount) -> bool:
+        """Tell whether an account's login is known to have ended, so that it has to sign in again."""
+
+    async def remove(self, account: StoredAccount, *, keeps_tokens: bool) -> None:
+        """Revoke an account's tokens unless they are kept, and remove the account; its keys stay.
+
+        Raises:
+            UpstreamError: the tokens could not be revoked, and nothing was removed.
+            StorageError: the file of keys cannot be read or written.
+        """
 
 
 class ManagedAccounts(Protocol):
@@ -79,18 +91,6 @@ class ManagedAccounts(Protocol):
 
         Raises:
             StorageError: they cannot be read.
-        """
-
-
-class AccountRemoval(Protocol):
-    """Ends the logins of accounts."""
-
-    async def remove(self, account: StoredAccount, *, keeps_tokens: bool) -> None:
-        """Revoke an account's tokens unless they are kept, and remove the account; its keys stay.
-
-        Raises:
-            UpstreamError: the tokens could not be revoked, and nothing was removed.
-            StorageError: the file of keys cannot be read or written.
         """
 
 

@@ -115,8 +115,13 @@ class DeviceSignIns:
         if (task := self._tasks.get(sign_in_id)) is not None:
             task.cancel()
 
+    async def is_over(self, account: StoredAccount) -> bool:
+        """Tell whether an account's login is known to have ended."""
+        refused = (await self._accounts.known(account)).refused
+        return refused is not None and refused.stands(self._clock())
+
     async def remove(self, account: StoredAccount, *, keeps_tokens: bool) -> None:
-        """Remove an account; see the port `AccountRemoval`."""
+        """Remove an account; see the port."""
         if not keeps_tokens:
             try:
                 await self._accounts.end(account, self._issuer)
