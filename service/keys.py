@@ -13,7 +13,9 @@ from service.ports import (
     Acceptance,
     Accounts,
     BlobStore,
+    CallLog,
     Catalogue,
+    KeyBudgets,
     LinkSigner,
     Reachable,
     RouteStates,
@@ -40,6 +42,8 @@ BLOBS = web.AppKey("BLOBS", BlobStore)
 UPLOADS = web.AppKey("UPLOADS", UploadStore)
 LINKS = web.AppKey("LINKS", LinkSigner)
 GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)
+KEY_BUDGETS = web.AppKey("KEY_BUDGETS", KeyBudgets)
+CALL_LOG = web.AppKey("CALL_LOG", CallLog)
 KEY_LIMITS = web.AppKey("KEY_LIMITS", KeyLimits)
 TURNS = web.AppKey("TURNS", Turns)
 SPEECH = web.AppKey("SPEECH", Speech)

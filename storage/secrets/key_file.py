@@ -185,13 +185,17 @@ class KeyFile:
     def _credential(self, key: GatewayKey) -> Credential:
         sealed = self._open(key)
         if sealed.stored_account is None:
-            return Credential(sealed.token, sealed.account_id, key.digest, key.models)
+            return Credential(
+                sealed.token, sealed.account_id, key.digest, key.models, budgets=key.budgets
+            )
         account = self.accounts.find(sealed.stored_account)
         if account is None:
             message = f"{WRONG_KEY} The account that this key stood for was removed; {SIGN_IN}"
             raise AuthError(message)
         credential = self.credential_of(account)
-        return structs.replace(credential, gateway_key=key.digest, models=key.models)
+        return structs.replace(
+            credential, gateway_key=key.digest, models=key.models, budgets=key.budgets
+        )
 
     def _open(self, key: GatewayKey) -> _Sealed:
         if (found := self._opened.get(key.id)) is not None:
@@ -218,6 +222,7 @@ class KeyFile:
             concurrent_requests=terms.concurrent_requests,
             models=terms.models,
             shows_account=terms.shows_account,
+            budgets=terms.budgets,
         )
 
         def changed(document: KeysDocument) -> KeysDocument:
