@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 from aiohttp import web
 
-from handlers.edge.admin_paths import is_admin_request
 from handlers.edge.headers import CREDENTIAL, choose_credential, sent_credentials
+from handlers.edge.links import is_admin_request
 from handlers.edge.record import RECORD
 from service.keys import CONFIG, GATEWAY_KEYS, KEY_LIMITS
 from service.vocabulary.errors import AuthError, KeyScopeError, OverloadedError

@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from aiohttp import hdrs, web
 
-from handlers.edge.admin_paths import is_admin_request
 from handlers.edge.admission import Handler, install_admission
 from handlers.edge.cors import add_origin, is_preflight, preflight_response
 from handlers.edge.dialects import (
@@ -15,7 +14,7 @@ from handlers.edge.dialects import (
 )
 from handlers.edge.dialects import failed, is_of_another_dialect, speaks_messages
 from handlers.edge.headers import request_id_of, secrets_in
-from handlers.edge.links import api_base
+from handlers.edge.links import api_base, is_admin_request
 from handlers.edge.not_offered import is_no_id, is_socket, reason_for
 from handlers.edge.record import RECORD, Record, close_record, route_of
 from handlers.edge.slow_bodies import in_time

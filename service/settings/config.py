@@ -68,7 +68,7 @@ class ServerConfig(_Section):
     max_body_bytes: types.PositiveCount = 32 * MIB
     max_upload_bytes: types.PositiveCount = 512 * MIB
     max_pending_body_bytes: types.PositiveCount = 256 * MIB
-    admin_key: SecretStr = SecretStr("")
+    admin_key: types.Secret = SecretStr("")
     cors_origins: types.Origins = ("*",)
     max_requests: types.Count = 2000
     keys_file: Annotated[types.Text, AfterValidator(lambda path: path or KEYS_FILE)] = KEYS_FILE

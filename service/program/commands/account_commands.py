@@ -8,9 +8,9 @@ import asyncio
 import sys
 import time
 
-from service.program.assembly import open_key_file, open_tokens
 from service.program.commands.key_commands import FAILED
 from service.program.commands.sign_in import SignInPlace, keys_of, open_issuer, sign_in_place
+from service.program.kept import open_key_file, open_tokens
 from service.settings.config import Config
 from service.vocabulary.errors import ServiceError
 from service.vocabulary.gateway_keys import StoredAccount

@@ -9,7 +9,7 @@ import getpass
 import sys
 import time
 
-from service.program.assembly import open_key_file
+from service.program.kept import open_key_file
 from service.settings.config import Config
 from service.vocabulary.credentials import Credential, read_credential
 from service.vocabulary.errors import AuthError, StorageError

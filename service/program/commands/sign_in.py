@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import aiohttp
 from msgspec import Struct
 
-from service.program.assembly import open_key_file, open_tokens
 from service.program.demo_child import pointed_at, told_demo
+from service.program.kept import issuer_of, open_key_file, open_tokens
 from service.settings.config import Config, wants_codex_demo
 from service.vocabulary.credentials import Caller, UpstreamKind
 from service.vocabulary.gateway_keys import Issuer, KeyTerms, StoredAccount
@@ -43,7 +43,7 @@ class SignInPlace(Struct, frozen=True):
     @property
     def issuer(self) -> Issuer:
         """The issuer of the accounts."""
-        return Issuer.DEMO if self.config.is_codex_demo else Issuer.OPENAI
+        return issuer_of(self.config)
 
 
 class KeptAccount(Struct, frozen=True):
