@@ -12,6 +12,7 @@ from service.observing.unknown_events import UnknownEvents
 from service.ports import (
     Acceptance,
     Accounts,
+    Allowances,
     BlobStore,
     CallLog,
     Catalogue,
@@ -50,6 +51,7 @@ SPEECH = web.AppKey("SPEECH", Speech)
 TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
+ALLOWANCES = web.AppKey("ALLOWANCES", Allowances)
 ADMIN_KEY = web.AppKey("ADMIN_KEY", AdminKey)  # missing without one, as are the next two
 MANAGED_KEYS = web.AppKey("MANAGED_KEYS", ManagedKeys)
 SIGN_INS = web.AppKey("SIGN_INS", SignIns)

@@ -24,6 +24,7 @@ from service.vocabulary.ledger.calls import (
     TotalsFilter,
     Trimmed,
 )
+from service.vocabulary.native import Allowance, LimitWindow
 from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, SpeechOrder, Upload, Used
 
 # A waiting caller asks several times a second; the place of a killed one lapses after this time.
@@ -418,6 +419,21 @@ class Accounts(Protocol):
         Raises:
             UpstreamError: the upstream refused or broke.
         """
+
+
+class Allowances(Protocol):
+    """What is left of the allowances of accounts (spec 14.4)."""
+
+    async def of(self, credential: Credential) -> Allowance:
+        """Return the allowance of a credential's account.
+
+        Raises:
+            NotFoundError: the account's upstream has no allowances.
+            ServiceError: as for a turn.
+        """
+
+    def known(self) -> Sequence[tuple[LimitWindow, ...]]:
+        """Return the windows of each account that this process knows, without its name."""
 
 
 class RouteState(Struct, frozen=True):

@@ -132,6 +132,8 @@ class ScriptedCodex:
         self.url = ""
         self.posts: list[Post] = []
         self.lists: list[web.Request] = []
+        self.usages: list[web.Request] = []
+        self.usage: tuple[int, Any] = (200, {})
         self.exchanged: list[Any] = []
         self.models: list[Event] = list(MODELS)
         self.models_status = 200
@@ -158,6 +160,7 @@ class ScriptedCodex:
         app = web.Application(client_max_size=1 << 27)
         app.router.add_post(f"{BASE}/{{path:.*}}", self._post)
         app.router.add_get(f"{BASE}/models", self._models)
+        app.router.add_get("/backend-api/wham/usage", self._usage)
         app.router.add_post("/oauth/token", self._exchange)
         return app
 
@@ -197,6 +200,11 @@ class ScriptedCodex:
         if request.headers.get("If-None-Match") == self.etag:
             return web.Response(status=304)
         return web.json_response({"models": self.models}, headers={"ETag": self.etag})
+
+    async def _usage(self, request: web.Request) -> web.Response:
+        self.usages.append(request)
+        status, answer = self.usage
+        return web.json_response(answer, status=status)
 
     async def _exchange(self, request: web.Request) -> web.Response:
         raw = await request.read()

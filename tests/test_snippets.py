@@ -22,10 +22,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 import yaml
 from anthropic import Anthropic
 
+from service.answers.gateway import AccountUsage
 from service.settings.config import load_config
 from tests.checkout import Checkout, Started
 from tests.clients.readers import READERS
@@ -194,6 +196,8 @@ def curl(place: Place, snippet: Snippet) -> None:
     said = place.checkout.run(command.replace("curl ", "curl -sS ", 1))
     if "/v1/models" in command:
         assert "gpt-4o" in [model["id"] for model in json.loads(said)["data"]]
+    elif "/v1/usage" in command:
+        assert json.loads(said).keys() == json.loads(usage_example()).keys()
     elif '"stream":true' in command:
         assert READERS["NextChat"](said.encode()).text.startswith("Demo")
         assert said.endswith("data: [DONE]\n\n")
@@ -256,7 +260,17 @@ def client_image(place: Place, snippet: Snippet) -> None:
     assert READERS[reader](said).text.startswith("Demo")
 
 
-@runs("json")
+def usage_example() -> str:
+    return next(one.text for one in SNIPPETS if one.text.startswith('{"object": "usage"'))
+
+
+@runs("json", r'(?s)\{"object": "usage".*')
+def usage(_place: Place, snippet: Snippet) -> None:
+    told = msgspec.json.decode(snippet.text, type=AccountUsage)
+    assert msgspec.to_builtins(told) == json.loads(snippet.text)
+
+
+@runs("json", r'(?s)(?!\{"object": "usage").*')
 def cow_agent(place: Place, snippet: Snippet) -> None:
     given = json.loads(snippet.text)
     assert set(given) == {"bot_type", "model", "custom_api_base", "custom_api_key"}

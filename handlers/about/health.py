@@ -6,23 +6,37 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from heapq import nlargest
 
 from aiohttp import hdrs, web
 from msgspec import structs
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from handlers.about.usage import used_windows
 from handlers.edge.json_replies import json_response
 from service.answers import gateway
-from service.keys import BLOBS, CONFIG, DRAINING, METRICS, ROUTES, STATE, UNKNOWN_EVENTS, UPSTREAM
+from service.keys import (
+    ALLOWANCES,
+    BLOBS,
+    CONFIG,
+    DRAINING,
+    METRICS,
+    ROUTES,
+    STATE,
+    UNKNOWN_EVENTS,
+    UPSTREAM,
+)
 from service.observing.readiness import Check, Finding
 from service.observing.unknown_events import UnknownEvents
-from service.ports import RouteState
+from service.ports import Allowances, RouteState
 from service.version import VERSION
 from service.vocabulary.errors import NotFoundError, RequestError
+from service.vocabulary.native import fullest
 
 _CHECKS = web.AppKey("_CHECKS", Mapping[str, Check])
 _STARTED_AT = web.AppKey("_STARTED_AT", float)  # monotonic, in seconds
 _GATEWAY = "gateway"  # the name of this process among the parts of `/readyz`
+_MAX_ACCOUNTS = 100
 
 
 def install_checks(app: web.Application) -> None:
@@ -63,7 +77,8 @@ async def readyz(request: web.Request) -> web.Response:
 
     `?exclude=<part>`, which may be repeated, leaves a part out: a failure of what all gateways
     share should not take every one of them out of service. `?verbose` adds the time that each part
-    took, the state of each route to the upstream, and the unknown events of the upstream.
+    took, the state of each route to the upstream, the windows of the hundred accounts that have used most, and
+    the unknown events of the upstream.
 
     Raises:
         RequestError: there is no such part to leave out.
@@ -82,6 +97,7 @@ async def readyz(request: web.Request) -> web.Response:
             uptime_seconds=round(time.monotonic() - request.app[_STARTED_AT], 1),
             parts={part: _in_full(finding) for part, finding in findings.items()},
             routes=[_route(state) for state in request.app[ROUTES].states()],
+            accounts=_accounts(request.app[ALLOWANCES]),
             drift=_unknown_events(request.app[UNKNOWN_EVENTS]),
         )
     return json_response(body, status=200 if is_ready else 503)
@@ -112,6 +128,11 @@ def _in_full(finding: Finding) -> gateway.Part:
 
 def _route(route: RouteState) -> gateway.RouteStatus:
     return gateway.RouteStatus(route.index, route.state, round(route.cooling_seconds, 1))
+
+
+def _accounts(allowances: Allowances) -> list[gateway.AccountWindows]:
+    known = nlargest(_MAX_ACCOUNTS, allowances.known(), key=fullest)
+    return [gateway.AccountWindows(used_windows(windows)) for windows in known]
 
 
 def _unknown_events(unknown_events: UnknownEvents) -> gateway.UnknownEventList:

@@ -3,6 +3,7 @@
 from handlers.about.accounts import account_ids
 from handlers.about.billing import subscription, usage
 from handlers.about.health import healthz, metrics, readyz
+from handlers.about.usage import usage as account_usage
 from handlers.console.pages import asset, root
 from handlers.files.media import file, image
 from handlers.openapi.endpoint import Endpoint, Parameter, Place
@@ -19,6 +20,16 @@ GATEWAY_ENDPOINTS = (
         tag="Gateway",
         answer=dict[str, list[str]],
         errors=(401, 403, 429, 502, 503, 504),
+    ),
+    Endpoint(
+        method="get",
+        path="/v1/usage",
+        id="getUsage",
+        handler=account_usage,
+        summary="What is used of the allowance of a Codex account, and of a gateway key's budgets.",
+        tag="Gateway",
+        answer=gateway.AccountUsage,
+        errors=(401, 403, 404, 429, 502, 503, 504),
     ),
     *(
         Endpoint(

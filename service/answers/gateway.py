@@ -60,6 +60,50 @@ class UnknownEventList(Struct, frozen=True):
     kinds: list[UnknownKind]
 
 
+class UsedWindow(Struct, frozen=True):
+    """One window of an account's allowance; `resets_at` in seconds since 1970, null if unknown."""
+
+    name: str
+    used_percent: float
+    window_minutes: int | None
+    resets_at: int | None
+
+
+class BoughtCredits(Struct, frozen=True):
+    """The credits of an account; `balance` is the upstream's own text."""
+
+    has_credits: bool
+    unlimited: bool
+    balance: str
+
+
+class Resting(Struct, frozen=True):
+    """Until when the account is sent no requests, in seconds since 1970; null if it does not rest."""
+
+    text: int | None
+    pictures: int | None
+
+
+class AccountUsage(Struct, frozen=True, kw_only=True, tag_field="object", tag="usage"):
+    """What is used of an account's allowance, and of the budgets of a gateway key.
+
+    The account's part is left out for a key that may not see it; `key` is there for gateway keys
+    only, and empty if the key has no budgets.
+    """
+
+    plan: str | UnsetType | None = UNSET
+    windows: list[UsedWindow] | UnsetType = UNSET
+    credits: BoughtCredits | UnsetType | None = UNSET
+    resting: Resting | UnsetType = UNSET
+    key: dict[str, Any] | UnsetType = UNSET
+
+
+class AccountWindows(Struct, frozen=True):
+    """The windows of one account, which is not named."""
+
+    windows: list[UsedWindow]
+
+
 class Readiness(Struct, frozen=True, kw_only=True):
     """Whether requests can be served now; `checks` has `ok` or the problem of each part."""
 
@@ -70,6 +114,7 @@ class Readiness(Struct, frozen=True, kw_only=True):
     uptime_seconds: float | UnsetType = UNSET
     parts: dict[str, Part] | UnsetType = UNSET
     routes: list[RouteStatus] | UnsetType = UNSET
+    accounts: list[AccountWindows] | UnsetType = UNSET
     drift: UnknownEventList | UnsetType = UNSET
 
 

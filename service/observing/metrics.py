@@ -58,6 +58,26 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self.window_used_percent = Gauge(
+            "gateway_account_window_used_percent",
+            "How much the account that used most has used: of the primary and the secondary window, "
+            "and of any other limit.",
+            ["window"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.limits_reached = Counter(
+            "gateway_account_limits_reached",
+            "Times that an account's allowance was used up.",
+            ["scope"],
+            registry=registry,
+        )
+        self.resting_refusals = Counter(
+            "gateway_account_resting_refusals",
+            "Requests that were refused here because their account rests.",
+            ["scope"],
+            registry=registry,
+        )
         self.refreshes = Counter(
             "gateway_token_refreshes", "Token exchanges.", ["result"], registry=registry
         )

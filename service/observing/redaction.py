@@ -14,8 +14,11 @@ _PATTERNS = (
     re.compile(r"(?i)\b(bearer\s+)[^\s\"'\\,;<>]+"),
     # An assignment, as written in code, JSON (escaped or not), a form or a query.
     re.compile(
-        rf"(?i)({_NAMES}\\*[\"']?\s*[:=]>?\s*\\*(?:[bru]{{0,2}}[\"'])?(?:basic\s+)?)"
-        r"(?!bearer\b)[^\s\"'\\,;&<>)}]+"
+        rf"(?i)({_NAMES}\\*[\"']?\s*[:=]>?\s*(?P<slashes>\\{{1,8}})?(?:[bru]{{0,2}}(?P<quote>[\"']))?(?:basic\s+)?)"
+        r"(?!bearer\b)"
+        # Up to the quote that was opened, spaces too; else one word.
+        r"(?(quote)(?(slashes)(?:(?!(?P=slashes)(?P=quote))[^\n])+|(?:\\.|(?!(?P=quote))[^\\\n])+)"
+        r"|[^\s\"'\\,;&<>)}]+)"
     ),
     re.compile(r"(://)[^/\s@\"']*(?=@)"),  # the user and password of an address
     re.compile(r"\b()(?:fk|pk|sk|rt)[-_][A-Za-z0-9_-]{16,}"),

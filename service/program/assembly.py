@@ -35,6 +35,7 @@ from service.turns.chosen import (
     ChosenAccounts,
     ChosenCatalogue,
     ChosenTurns,
+    CodexOnlyAllowances,
     WebsiteSpeech,
     WebsiteTranscriptions,
 )
@@ -276,6 +277,7 @@ async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
             upstreams[UpstreamKind.CODEX] = codex_parts(shared, routes[UpstreamKind.CODEX])
         for kind, parts in upstreams.items():
             asks[kind] = parts.ask
+            jobs.at_start.extend(parts.jobs)
             parts.backend.watch(shared.acceptance.note)
         _join(app, shared, upstreams, website)
         async with background(tokens.run, *jobs.at_start):
@@ -340,6 +342,8 @@ def _join(
         {kind: parts.catalogue for kind, parts in upstreams.items()}
     )
     app[keys.ACCOUNTS] = ChosenAccounts({kind: parts.accounts for kind, parts in upstreams.items()})
+    codex = upstreams.get(UpstreamKind.CODEX)
+    app[keys.ALLOWANCES] = CodexOnlyAllowances(choice, codex.allowances if codex else None)
     app[keys.UPSTREAM] = next(iter(upstreams.values())).probe
     speech = transcriptions = None
     if website is not None:

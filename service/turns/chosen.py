@@ -1,11 +1,12 @@
 """Ports over both upstreams: each call goes to the upstream of its credential (spec 14.1)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from service.ports import (
     Accounts,
+    Allowances,
     Catalogue,
     Lane,
     Sound,
@@ -16,6 +17,7 @@ from service.ports import (
 from service.vocabulary.credentials import Caller, Credential, UpstreamChoice, UpstreamKind
 from service.vocabulary.errors import NOT_OFFERED, NotFoundError
 from service.vocabulary.events import Delta
+from service.vocabulary.native import Allowance, LimitWindow
 from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, SpeechOrder
 
 
@@ -69,6 +71,40 @@ class ChosenAccounts:
     async def by_plan(self, caller: Caller) -> dict[str, list[str]]:
         """Return account ids by plan type; see the port."""
         return await self._accounts[caller.upstream].by_plan(caller)
+
+
+class CodexOnlyAllowances:
+    """Allowances, which only Codex's back end tells; implements `service.ports.Allowances`.
+
+    Args:
+        choice: picks the upstream.
+        allowances: of Codex accounts, None if this gateway serves none.
+    """
+
+    def __init__(self, choice: UpstreamChoice, allowances: Allowances | None) -> None:
+        self._choice = choice
+        self._allowances = allowances
+
+    async def of(self, credential: Credential) -> Allowance:
+        """Return the allowance of a credential's account; see the port.
+
+        Raises:
+            NotFoundError: it is an account of the website.
+        """
+        if (
+            self._choice.upstream_of(credential) is not UpstreamKind.CODEX
+            or self._allowances is None
+        ):
+            message = (
+                "How much of its allowance is used is told of accounts of Codex's login; an account "
+                "of the website's login has no such figures."
+            )
+            raise NotFoundError(message, code=NOT_OFFERED)
+        return await self._allowances.of(credential)
+
+    def known(self) -> Sequence[tuple[LimitWindow, ...]]:
+        """Return the windows of each account that this process knows, without its name."""
+        return () if self._allowances is None else self._allowances.known()
 
 
 class WebsiteSpeech:

@@ -64,7 +64,8 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
 
     For a gateway key these are the token and account id stored with it. `gateway_key` is then the
     key's hash, `models` are the names that it may ask for (empty: any), `stored_account` is the id
-    of the account that signed in here, if the key stands for one, and `budgets` are the key's.
+    of the account that signed in here, if the key stands for one, `sees_account` tells whether the
+    limits of the account may be shown to the caller, and `budgets` are the key's.
     """
 
     token: str
@@ -72,6 +73,7 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
     gateway_key: str | None = None
     models: tuple[str, ...] = ()
     stored_account: str | None = None
+    sees_account: bool = True
     budgets: Budgets = NO_BUDGETS
 
     @property

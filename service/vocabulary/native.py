@@ -1,4 +1,4 @@
-"""Deltas of answers made of typed items, which only Codex's back end sends (codex 3).
+"""What only Codex's back end has: deltas of answers made of typed items, and allowances (codex 3, 4).
 
     CodexEvent -> Delta -> Rendered
 
@@ -7,6 +7,7 @@ as `AssetReady`, and `LimitsKnown` is for the gateway itself. An answer with the
 each of its items; the website's answers are text, which each dialect cuts into items itself.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -193,3 +194,35 @@ NativeRendered = (
     | UsageKnown
 )
 NativeDelta = NativeRendered | PictureMade | LimitsKnown  # stored on the way; noted for the account
+
+
+class Scope(StrEnum):
+    """What an allowance is for: words, or pictures, which have one of their own."""
+
+    TEXT = "text"
+    PICTURES = "pictures"
+
+
+class Credits(Struct, frozen=True):
+    """Credits that were bought; `balance` is the upstream's own text."""
+
+    has_credits: bool
+    is_unlimited: bool
+    balance: str
+
+
+class Allowance(Struct, frozen=True):
+    """An account's plan and windows, and until when it rests, in seconds since 1970.
+
+    Windows of an additional limit are named with it, such as `image_gen:primary`.
+    """
+
+    plan: str
+    windows: tuple[LimitWindow, ...]
+    credits: Credits | None
+    rests_until: dict[Scope, float | None]
+
+
+def fullest(windows: Sequence[LimitWindow]) -> float:
+    """Return how full, in percent, the fullest window is; 0 where there is none."""
+    return max((window.used_percent for window in windows), default=0.0)

@@ -185,17 +185,12 @@ class KeyFile:
     def _credential(self, key: GatewayKey) -> Credential:
         sealed = self._open(key)
         if sealed.stored_account is None:
-            return Credential(
-                sealed.token, sealed.account_id, key.digest, key.models, budgets=key.budgets
-            )
+            return _granted(key, Credential(sealed.token, sealed.account_id))
         account = self.accounts.find(sealed.stored_account)
         if account is None:
             message = f"{WRONG_KEY} The account that this key stood for was removed; {SIGN_IN}"
             raise AuthError(message)
-        credential = self.credential_of(account)
-        return structs.replace(
-            credential, gateway_key=key.digest, models=key.models, budgets=key.budgets
-        )
+        return _granted(key, self.credential_of(account))
 
     def _open(self, key: GatewayKey) -> _Sealed:
         if (found := self._opened.get(key.id)) is not None:
@@ -242,6 +237,17 @@ class KeyFile:
     def _renewed_key(self, key: GatewayKey) -> GatewayKey | None:
         sealed = self._cipher.renewed(key.credential.encode())
         return structs.replace(key, credential=sealed.decode()) if sealed is not None else None
+
+
+def _granted(key: GatewayKey, credential: Credential) -> Credential:
+    """Return a credential as the key's holder uses it."""
+    return structs.replace(
+        credential,
+        gateway_key=key.digest,
+        models=key.models,
+        sees_account=key.shows_account,
+        budgets=key.budgets,
+    )
 
 
 def _refuse_taken(keys: Sequence[GatewayKey], name: str) -> None:

@@ -19,7 +19,7 @@ from service.ports import RouteState
 from service.settings.config import Config, upstream_choice
 from service.vocabulary.byte_source import Content
 from service.vocabulary.credentials import Caller, Credential
-from service.vocabulary.errors import AuthError
+from service.vocabulary.errors import AuthError, NotFoundError
 from service.vocabulary.events import (
     AnswerStarted,
     AnswerText,
@@ -29,6 +29,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.vocabulary.native import Allowance, LimitWindow
 from service.vocabulary.requests import ChatRequest, ModelInfo
 from storage.files.uploads import FileUploads
 from storage.secrets.link_signer import LinkSigner
@@ -102,6 +103,8 @@ class Surroundings:
     waits: float = 0
     asked: int = 0  # how often the upstream was asked
     folder: Path = Path("unused")  # for uploads of callers
+    allowance: Allowance | NotFoundError | None = None
+    known_windows: list[tuple[LimitWindow, ...]] = field(default_factory=list)
     speech: Any = None
     transcriptions: Any = None
 
@@ -126,6 +129,16 @@ class Surroundings:
 
     async def by_plan(self, caller: Caller) -> dict[str, list[str]]:
         return {"plus": [caller.account], "team": []}
+
+    async def of(self, credential: Credential) -> Allowance:
+        await self.caller(credential)
+        if isinstance(self.allowance, NotFoundError):
+            raise self.allowance
+        assert self.allowance is not None
+        return self.allowance
+
+    def known(self) -> list[tuple[LimitWindow, ...]]:
+        return self.known_windows
 
     async def state_is_alive(self) -> bool:
         await asyncio.sleep(self.waits)
@@ -170,6 +183,7 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.CATALOGUE] = around
     app[keys.TOKENS] = around
     app[keys.ACCOUNTS] = around
+    app[keys.ALLOWANCES] = around
     app[keys.ACCEPTANCE] = around
     app[keys.UPSTREAM] = _Upstream(around.problem_of_upstream)
     app[keys.STATE] = _State(around.state_is_alive)

@@ -1,12 +1,15 @@
 """Assembles the parts that talk to Codex's back end."""
 
+from functools import partial
+
 from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
 from upstream.codex.account.catalogue import CodexLists
-from upstream.codex.account.limits import AccountLimits
+from upstream.codex.account.limits import AccountLimits, show_allowances
 from upstream.codex.account.models import CodexModels, names_in
 from upstream.codex.account.names import AccountNames
 from upstream.codex.account.plans import CodexAccounts
 from upstream.codex.account.rests import AccountRests
+from upstream.codex.account.usage import CodexAllowances, KnownOfAccounts
 from upstream.codex.connection.backend import CodexBackend
 from upstream.codex.turn.inline_files import InlineFiles
 from upstream.codex.turn.pictures import AnswerPictures
@@ -26,21 +29,31 @@ def codex_parts(shared: SharedParts, routes: Routes) -> UpstreamParts:
     backend = CodexBackend(config.codex, Backend(upstream, routes, shared.session))
     lists = CodexLists(backend, config.codex.client_version)
     models = CodexModels(names_in(config), lists)
+    known = _known_of_accounts(shared, backend)
     return UpstreamParts(
         backend=backend.http,
         routes=routes,
-        turns=CodexTurns(_services(shared, backend, models)),
+        turns=CodexTurns(_services(shared, backend, models, known)),
         catalogue=models,
         accounts=CodexAccounts(),
         ask=lists.ask,
         probe=UpstreamProbe(backend.http, "models"),
+        allowances=CodexAllowances(backend, shared.calls, shared.state, known),
+        jobs=(partial(show_allowances, known.limits, shared.metrics),),
     )
 
 
-def _services(shared: SharedParts, backend: CodexBackend, models: CodexModels) -> CodexServices:
-    config, names = shared.config, AccountNames(shared.acceptance.is_known)
-    limits, states = AccountLimits(names), TurnStates(shared.state)
+def _known_of_accounts(shared: SharedParts, backend: CodexBackend) -> KnownOfAccounts:
+    names = AccountNames(shared.acceptance.is_known)
+    limits = AccountLimits(names)
     backend.watch(limits.hear)
+    return KnownOfAccounts(names, limits, AccountRests(shared.state, names, shared.metrics))
+
+
+def _services(
+    shared: SharedParts, backend: CodexBackend, models: CodexModels, known: KnownOfAccounts
+) -> CodexServices:
+    config, states = shared.config, TurnStates(shared.state)
     return CodexServices(
         config=config,
         tokens=shared.tokens,
@@ -50,8 +63,8 @@ def _services(shared: SharedParts, backend: CodexBackend, models: CodexModels) -
         files=InlineFiles(shared.fetcher, shared.blobs),
         uploads=shared.uploads,
         queues=shared.queues,
-        rests=AccountRests(shared.state, names),
-        limits=limits,
+        rests=known.rests,
+        limits=known.limits,
         states=states,
         pictures=AnswerPictures(shared.blobs, shared.links.signed),
         metrics=shared.metrics,

@@ -1,6 +1,7 @@
 """The parts that both upstreams are built from, and the parts that each provides."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from aiohttp import ClientSession
 from msgspec import Struct
@@ -9,6 +10,7 @@ from service.observing.metrics import Metrics
 from service.observing.unknown_events import UnknownEvents
 from service.ports import (
     Accounts,
+    Allowances,
     BlobStore,
     Catalogue,
     LinkSigner,
@@ -47,7 +49,11 @@ class SharedParts(Struct, frozen=True):
 
 
 class UpstreamParts(Struct, frozen=True):
-    """The parts that an upstream provides; `ask` is any cheap call that needs a good token."""
+    """The parts that an upstream provides.
+
+    `ask` is any cheap call that needs a good token, `jobs` run beside the application;
+    `allowances` is None where the upstream tells none.
+    """
 
     backend: Backend
     routes: Routes
@@ -56,3 +62,5 @@ class UpstreamParts(Struct, frozen=True):
     accounts: Accounts
     ask: Callable[[Caller], Awaitable[object]]
     probe: Reachable
+    allowances: Allowances | None = None
+    jobs: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()

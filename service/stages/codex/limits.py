@@ -45,15 +45,9 @@ def limits_in_event(event: Event) -> LimitsKnown | None:
     ]
     if not windows and event.credits is None:
         return None
-    name = event.metered_limit_name or event.limit_name or ""
-    return _with_credits(
-        LimitsKnown(
-            tuple(windows),
-            "" if name == _GENERAL else _word(name),
-            plan=_word(event.plan_type),
-        ),
-        event.credits or {},
-    )
+    name = _name(event.metered_limit_name or event.limit_name)
+    known = LimitsKnown(tuple(windows), name, plan=_word(event.plan_type))
+    return _with_credits(known, event.credits or {})
 
 
 def limits_in_usage(answer: Mapping[str, Any], now: float) -> list[LimitsKnown]:
@@ -63,7 +57,9 @@ def limits_in_usage(answer: Mapping[str, Any], now: float) -> list[LimitsKnown]:
     found = [_with_credits(general, paid if isinstance(paid, dict) else {})]
     further = answer.get("additional_rate_limits")
     for entry in further[:MAX_LIMITS] if isinstance(further, list) else ():
-        if isinstance(entry, dict) and (name := _word(entry.get("limit_name"))):
+        if not isinstance(entry, dict):
+            continue
+        if name := _name(entry.get("metered_feature") or entry.get("limit_name")):
             windows = _windows_of(entry.get("rate_limit"), now)
             found.append(LimitsKnown(windows, name, plan=plan))
     return found
@@ -81,10 +77,9 @@ def _family(told: Mapping[str, str], name: str, now: float) -> LimitsKnown:
             resets_at = now + after if at is None and after is not None else at
             windows.append(LimitWindow(which, used, _whole(minutes), resets_at))
     is_general = name == _GENERAL
-    called = "" if is_general else _word(told.get(f"x-{name}-limit-name")) or name
     return LimitsKnown(
         tuple(windows),
-        called,
+        _name(name),
         plan=_word(told.get("x-codex-plan-type")),
         has_credits=_flag(told.get("x-codex-credits-has-credits")) if is_general else None,
         is_unlimited=_flag(told.get("x-codex-credits-unlimited")) if is_general else None,
@@ -154,6 +149,15 @@ def _flag(value: object) -> bool | None:
     """Return the truth value of True, False, 1 or 0, as text in any case or not as text."""
     word = str(value).strip().lower()
     return True if word in _TRUE else False if word in _FALSE else None
+
+
+def _name(value: object) -> str:
+    """Return the name of a limit, the same from each of its forms; empty for the general one.
+
+    Headers write `image-gen` what others write `image_gen`.
+    """
+    name = _word(value).replace("-", "_")
+    return "" if name == _GENERAL else name
 
 
 def _word(value: object) -> str:

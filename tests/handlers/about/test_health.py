@@ -7,6 +7,7 @@ from service import keys
 from service.observing import readiness
 from service.ports import RouteState
 from service.version import VERSION
+from service.vocabulary.native import LimitWindow
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import Surroundings
 
@@ -115,6 +116,19 @@ async def test_verbose_tells_what_was_not_known_and_since_when(serve: Serve) -> 
     assert kind["first"] <= kind["last"]
     assert "will" not in json.dumps(body)
     assert "drift" not in await (await client.get("/readyz")).json()
+
+
+async def test_verbose_tells_the_fullest_windows_first_and_of_no_more_than_a_hundred(
+    serve: Serve, around: Surroundings
+) -> None:
+    around.known_windows = [
+        (LimitWindow("primary", float(percent), 300, 1_738_880_000.0),) for percent in range(150)
+    ]
+    client = await serve()
+    accounts = (await (await client.get("/readyz?verbose")).json())["accounts"]
+    assert [account["windows"][0]["used_percent"] for account in accounts] == [*range(149, 49, -1)]
+    assert accounts[0].keys() == {"windows"}
+    assert "accounts" not in await (await client.get("/readyz")).json()
 
 
 async def test_metrics_are_in_the_text_format(serve: Serve) -> None:

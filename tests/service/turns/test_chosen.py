@@ -9,6 +9,7 @@ from service.turns.chosen import (
     ChosenAccounts,
     ChosenCatalogue,
     ChosenTurns,
+    CodexOnlyAllowances,
     WebsiteSpeech,
     WebsiteTranscriptions,
 )
@@ -98,3 +99,20 @@ async def test_sound_is_of_the_website():
         await transcriptions.transcribe(None, None, OF_CODEX)
     with pytest.raises(NotFoundError):
         WebsiteSpeech(CHOICE, None).speak(None, OF_WEBSITE)
+
+
+async def test_allowances_are_of_codex_accounts_alone():
+    class Allowances:
+        async def of(self, credential: Credential) -> str:
+            return f"of {credential.token}"
+
+        def known(self) -> list[str]:
+            return ["windows"]
+
+    of_both, of_one = CodexOnlyAllowances(CHOICE, Allowances()), CodexOnlyAllowances(CHOICE, None)
+    assert await of_both.of(OF_CODEX) == "of codex:rt_one"
+    assert (of_both.known(), of_one.known()) == (["windows"], ())
+    for allowances, credential in ((of_both, OF_WEBSITE), (of_one, OF_CODEX)):
+        with pytest.raises(NotFoundError) as caught:
+            await allowances.of(credential)
+        assert caught.value.code == NOT_OFFERED

@@ -2,26 +2,20 @@
 
 import time
 from collections.abc import Callable
-from enum import StrEnum
 from http import HTTPStatus
 
 import msgspec
 
+from service.observing.metrics import Metrics
 from service.ports import StateStore
 from service.upstream_errors.codex_refusals import CodexRefusedError, Judged
 from service.vocabulary.credentials import Caller
 from service.vocabulary.events import Failure
+from service.vocabulary.native import Scope
 from upstream.codex.account.names import AccountNames
 
 MAX_REST_SECONDS = 40 * 86_400.0  # longer than any window; more is no time that was meant
 MAX_REMEMBERED = 10_000
-
-
-class Scope(StrEnum):
-    """What an allowance is for: words, or pictures, which have one of their own."""
-
-    TEXT = "text"
-    PICTURES = "pictures"
 
 
 class AccountRests:
@@ -30,14 +24,20 @@ class AccountRests:
     Args:
         state: what processes share.
         names: of accounts.
+        metrics: counts limits that were reached, and requests refused here for them.
         clock: seconds since 1970.
     """
 
     def __init__(
-        self, state: StateStore, names: AccountNames, clock: Callable[[], float] = time.time
+        self,
+        state: StateStore,
+        names: AccountNames,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._state = state
         self._names = names
+        self._metrics = metrics
         self._clock = clock
         self._until: dict[tuple[str, Scope], float] = {}  # what this process knows
 
@@ -49,6 +49,7 @@ class AccountRests:
         """
         until = await self.until(caller, scope)
         if until is not None:
+            self._metrics.resting_refusals.labels(scope).inc()
             raise CodexRefusedError(
                 Judged(_failure(until - self._clock(), scope)), HTTPStatus.TOO_MANY_REQUESTS
             )
@@ -63,7 +64,8 @@ class AccountRests:
         return until if until > self._clock() else None
 
     async def rest(self, caller: Caller, scope: Scope, until: float | None) -> None:
-        """Let the account rest; without a time nobody knows for how long, so it does not."""
+        """Let the account rest; without a time it is not known for how long, so it does not."""
+        self._metrics.limits_reached.labels(scope).inc()
         now = self._clock()
         if until is None or not 0 < until - now <= MAX_REST_SECONDS:
             return

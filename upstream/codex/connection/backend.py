@@ -27,6 +27,12 @@ from upstream.http.bodies import long_json_object, read_limited, read_start
 MAX_JSON_BYTES = 64 * 1024 * 1024  # ten pictures in base64
 _EVENTS = "text/event-stream"
 _JSON = "application/json"
+# Beside good answers, those that only a good credential gets.
+_OF_ACCOUNTS = (
+    HTTPStatus.NOT_MODIFIED,
+    HTTPStatus.PAYMENT_REQUIRED,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
 
 Watch = Callable[[Caller, Mapping[str, str]], None]
 
@@ -100,7 +106,12 @@ class CodexBackend:
         return yarl.URL(f"{root}/{path}")
 
     def heard(self, caller: Caller, response: aiohttp.ClientResponse) -> None:
-        """Take what the head of an answer says: cookies, and whatever others look for."""
+        """Take what the head of an answer says: cookies, and whatever others look for.
+
+        Nothing is kept of one that does not show that the credential is good.
+        """
+        if not is_good(response.status) and response.status not in _OF_ACCOUNTS:
+            return
         self._cookies.take(caller.account, response.headers.getall("Set-Cookie", ()))
         for watch in self._watches:
             watch(caller, response.headers)

@@ -30,11 +30,11 @@ from service.vocabulary.errors import (
     UpstreamUnreachableError,
 )
 from service.vocabulary.events import Delta, FunctionCallStarted, TurnEnded, TurnFacts
-from service.vocabulary.native import LimitsKnown, PictureMade, ReasoningEnded
+from service.vocabulary.native import LimitsKnown, PictureMade, ReasoningEnded, Scope
 from service.vocabulary.requests import ChatRequest
 from upstream.codex.account.limits import AccountLimits
 from upstream.codex.account.models import CodexModels
-from upstream.codex.account.rests import AccountRests, Scope
+from upstream.codex.account.rests import AccountRests
 from upstream.codex.connection.backend import CodexBackend
 from upstream.codex.payload.sealed import seal, unseal
 from upstream.codex.payload.turn_body import CodexTurn, TurnSource, build_turn

@@ -1,6 +1,7 @@
 """The whole gateway before the demo's Codex: what each endpoint does with such an account."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -310,6 +311,25 @@ async def test_an_account_rests_after_its_limit_and_the_back_end_is_left_alone(a
     assert drawn["output"][0]["type"] == "image_generation_call"
     other = await asker.chat("hello", token="codex:eve-pro~1")
     assert other.status == 200
+
+
+async def test_the_windows_of_the_account_are_told_to_who_may_see_them(asker) -> None:
+    for text in ("hello", "/fault limit 90"):
+        await asker.chat(text)
+    async with asker.gateway.session.get(
+        f"{asker.gateway.url}/v1/usage", headers={"Authorization": f"Bearer {TOKEN}"}
+    ) as response:
+        usage = await response.json()
+    windows = {one["name"]: one for one in usage["windows"]}
+    assert windows.keys() == {"primary", "secondary", "image_gen:primary"}
+    assert (usage["plan"], windows["primary"]["used_percent"]) == ("plus", 100.0)
+    assert windows["secondary"]["window_minutes"] == 7 * 24 * 60
+    assert 0 < usage["resting"]["text"] - time.time() <= 91
+    assert usage["resting"]["pictures"] is None
+    async with asker.gateway.session.get(f"{asker.gateway.url}/readyz?verbose") as response:
+        assert (await response.json())["accounts"] == [{"windows": usage["windows"]}]
+    asked = (await asker.at_demo("stats"))["by_status"]
+    assert asked["/backend-api/wham/usage 200"] == 1
 
 
 async def test_a_token_that_ended_is_renewed_and_a_spent_one_is_told(asker) -> None:

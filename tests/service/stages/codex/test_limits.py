@@ -41,7 +41,7 @@ GENERAL = LimitsKnown(
 def test_headers_tell_all_limits_the_general_one_first():
     general, other = limits_in_headers(HEADERS, NOW)
     assert general == GENERAL
-    assert other == LimitsKnown((LimitWindow("primary", 100.0),), "Bengal", plan="plus")
+    assert other == LimitsKnown((LimitWindow("primary", 100.0),), "codex_bengalfox", plan="plus")
 
 
 def test_an_event_tells_one_limit():
@@ -71,12 +71,15 @@ def test_the_answer_of_usage_tells_all_limits():
         "reset_after_seconds": 10,
         "reset_at": 1738890000,
     }
+    limit = {"primary_window": window}
     answer = {
         "plan_type": "plus",
         "rate_limit": {"allowed": True, "primary_window": window, "secondary_window": None},
         "credits": {"has_credits": False, "unlimited": False, "balance": "0"},
         "additional_rate_limits": [
-            {"limit_name": "images", "rate_limit": {"primary_window": window}}
+            {"limit_name": "Pictures", "metered_feature": "image_gen", "rate_limit": limit},
+            {"limit_name": "other", "rate_limit": limit},
+            {"rate_limit": limit},
         ],
     }
     primary = LimitWindow("primary", 12.5, 300, 1738890000.0)
@@ -84,8 +87,25 @@ def test_the_answer_of_usage_tells_all_limits():
         LimitsKnown(
             (primary,), plan="plus", has_credits=False, is_unlimited=False, credits_balance="0"
         ),
-        LimitsKnown((primary,), "images", plan="plus"),
+        LimitsKnown((primary,), "image_gen", plan="plus"),
+        LimitsKnown((primary,), "other", plan="plus"),
     ]
+
+
+def test_a_limit_has_one_name_in_all_forms():
+    headers = {"x-image-gen-primary-used-percent": "1", "x-image-gen-limit-name": "Pictures"}
+    entry = {"limit_name": "Pictures", "metered_feature": "image_gen", "rate_limit": {}}
+    event = Event(
+        rate_limits={"primary": {"used_percent": 1}},
+        metered_limit_name="image_gen",
+        limit_name="Pictures",
+    )
+    names = [
+        limits_in_headers(headers, NOW)[0].name,
+        limits_in_usage({"additional_rate_limits": [entry]}, NOW)[1].name,
+        limits_in_event(event).name,
+    ]
+    assert names == ["image_gen"] * 3
 
 
 @pytest.mark.parametrize("odd", ["", "many", "nan", "inf", None])

@@ -2,12 +2,14 @@
 
 import pytest
 
+from service.observing.metrics import Metrics
 from service.upstream_errors.codex_refusals import CodexRefusedError
 from service.vocabulary.credentials import Caller
+from service.vocabulary.native import Scope
 from tests.scripted_codex import token_of
 from tests.upstream.codex.conftest import NOW
 from upstream.codex.account.names import AccountNames
-from upstream.codex.account.rests import MAX_REST_SECONDS, AccountRests, Scope
+from upstream.codex.account.rests import MAX_REST_SECONDS, AccountRests
 
 ONE = Caller(token_of("acc-1", jti="one"), "acc-1", "one")
 TWO = Caller(token_of("acc-1", jti="two"), "acc-1", "two")
@@ -21,11 +23,16 @@ def now() -> list[float]:
 
 
 @pytest.fixture
-def process(state, now):
-    return lambda: AccountRests(state, AccountNames(lambda _: True), lambda: now[0])
+def metrics() -> Metrics:
+    return Metrics()
 
 
-async def test_an_account_rests_in_every_process_until_its_time(process, now):
+@pytest.fixture
+def process(state, metrics, now):
+    return lambda: AccountRests(state, AccountNames(lambda _: True), metrics, lambda: now[0])
+
+
+async def test_an_account_rests_in_every_process_until_its_time(process, metrics, now):
     here, there = process(), process()
     await here.rest(ONE, TEXT, NOW + 90)
     for rests in (here, there):
@@ -40,6 +47,9 @@ async def test_an_account_rests_in_every_process_until_its_time(process, now):
     now[0] += 91
     for rests in (here, there):
         assert await rests.until(ONE, TEXT) is None
+    count = metrics.registry.get_sample_value
+    assert count("gateway_account_limits_reached_total", {"scope": "text"}) == 1
+    assert count("gateway_account_resting_refusals_total", {"scope": "text"}) == 4
 
 
 @pytest.mark.parametrize("until", [None, NOW, NOW - 5, NOW + MAX_REST_SECONDS + 1])
