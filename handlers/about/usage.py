@@ -28,7 +28,7 @@ async def usage(request: web.Request) -> web.Response:
     answer = AccountUsage(key={}) if is_key else AccountUsage()  # no key has budgets yet
     if credential.sees_account:
         try:
-            answer = _with_account(answer, await request.app[ALLOWANCES].of(credential))
+            answer = with_account(answer, await request.app[ALLOWANCES].of(credential))
         except NotFoundError:
             if not is_key:
                 raise
@@ -45,7 +45,8 @@ def used_windows(windows: Sequence[LimitWindow]) -> list[UsedWindow]:
     ]
 
 
-def _with_account(answer: AccountUsage, allowance: Allowance) -> AccountUsage:
+def with_account(answer: AccountUsage, allowance: Allowance) -> AccountUsage:
+    """Return the answer with the account's part."""
     bought, rests = allowance.credits, allowance.rests_until
     return structs.replace(
         answer,

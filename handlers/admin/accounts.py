@@ -6,13 +6,15 @@ import math
 from aiohttp import web
 from msgspec import Struct
 
+from handlers.about.usage import with_account
 from handlers.admin.fields import flag_in, name_of, read_fields
 from handlers.edge.json_replies import json_response
 from service.admin.ports import SignIn
 from service.answers import admin
-from service.keys import CHOICE, MANAGED_KEYS, SIGN_INS
+from service.answers.gateway import AccountUsage
+from service.keys import ALLOWANCES, CHOICE, MANAGED_KEYS, SIGN_INS
 from service.vocabulary.credentials import UpstreamKind
-from service.vocabulary.errors import AuthError, NotFoundError
+from service.vocabulary.errors import AuthError, NotFoundError, RequestError
 from service.vocabulary.gateway_keys import StoredAccount
 
 _OFF = "codex.base_url is empty: set it, so that this gateway has the upstream of such accounts."
@@ -32,6 +34,24 @@ async def list_accounts(request: web.Request) -> web.Response:
     """
     accounts = request.app[MANAGED_KEYS].accounts.listing()
     return json_response(admin.AccountList([await _shown(request, each) for each in accounts]))
+
+
+async def account_usage(request: web.Request) -> web.Response:
+    """Answer what is used of an account's allowance.
+
+    Raises:
+        NotFoundError: there is no such account, or its upstream has no allowances.
+        RequestError: it signed in at an issuer that this gateway does not speak to, or its login
+            has ended: no other key would help, so it is no 401.
+        TokenServiceError: the token service has a passing fault.
+        UpstreamError: the upstream refused or broke, and nothing is known of the account.
+    """
+    try:
+        credential = request.app[MANAGED_KEYS].credential_of(account_of(request))
+        allowance = await request.app[ALLOWANCES].of(credential)
+    except AuthError as error:
+        raise RequestError(error.message, code="signed_out") from error
+    return json_response(with_account(AccountUsage(), allowance))
 
 
 async def remove_account(request: web.Request) -> web.Response:

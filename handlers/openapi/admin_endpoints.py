@@ -4,6 +4,7 @@ from enum import StrEnum
 from functools import partial
 
 from handlers.admin.accounts import (
+    account_usage,
     begin_sign_in,
     end_sign_in,
     get_sign_in,
@@ -16,7 +17,7 @@ from handlers.admin.fields import MAX_SECONDS
 from handlers.admin.keys import add_key, change_key, list_keys, revoke_key
 from handlers.openapi.endpoint import Endpoint, Parameter, Place
 from handlers.openapi.parameters import page_limit, path_id
-from service.answers import admin
+from service.answers import admin, gateway
 from service.vocabulary.credentials import UpstreamKind
 from service.vocabulary.events import Outcome
 from service.vocabulary.ledger.calls import MAX_PAGE, Dialect, Group, Step
@@ -59,6 +60,16 @@ ADMIN_ENDPOINTS = (
         handler=for_admin(list_accounts),
         summary="The accounts that signed in.",
         answer=admin.AccountList,
+    ),
+    _Row(
+        method="get",
+        path="/admin/accounts/{id}/usage",
+        id="getAccountUsage",
+        handler=for_admin(account_usage),
+        summary="What is used of an account's allowance.",
+        answer=gateway.AccountUsage,
+        parameters=(_ACCOUNT_ID,),
+        errors=(400, 404, 502, 503, 504),
     ),
     _Row(
         method="delete",

@@ -6,6 +6,7 @@ import { date, moment, percent, until } from "./format.js";
 import { ask, badge, button, failure, heading, loading, meter, nothing, text } from "./parts.js";
 import { signInDialog } from "./sign_in.js";
 
+const DAY_MINUTES = 1440;
 const STATES = { signed_in: "good", over: "bad", elsewhere: "warn" };
 
 export class Accounts {
@@ -132,9 +133,13 @@ function shownWindow({ name, used_percent: used, window_minutes: minutes, resets
   );
 }
 
+/** Return the name of a window, which is `primary`, or `code_review:primary` of a further limit. */
 function windowName(name, minutes) {
   if (!minutes) return name;
-  if (minutes % 10080 === 0) return t("admin.window.weeks", { count: minutes / 10080 });
-  if (minutes % 1440 === 0) return t("admin.window.days", { count: minutes / 1440 });
-  return t("admin.window.hours", { count: Math.round(minutes / 6) / 10 });
+  const [limit] = name.includes(":") ? name.split(":") : [""];
+  const isDays = minutes % DAY_MINUTES === 0;
+  const length = isDays
+    ? t("admin.window.days", { count: minutes / DAY_MINUTES })
+    : t("admin.window.hours", { count: Math.round(minutes / 6) / 10 });
+  return limit ? `${length} · ${limit}` : length;
 }

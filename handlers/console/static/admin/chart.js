@@ -5,11 +5,11 @@ import { text } from "./parts.js";
 
 const HEIGHT = 190;
 const LEFT = 46;
-const RIGHT = 6;
+const RIGHT = 14;
 const TOP = 10;
 const BOTTOM = 24;
 const TICKS = 4;
-const LABEL_WIDTH = 62;
+const LABEL_WIDTH = 64;
 
 function svg(tag, attributes = {}, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -100,11 +100,11 @@ export class Chart {
   }
 
   #labels() {
-    const { inner, slot } = this.geometry;
+    const { inner } = this.geometry;
     const every = Math.max(1, Math.ceil(this.steps.length / Math.max(1, Math.floor(inner / LABEL_WIDTH))));
     const last = this.steps.length - 1;
     return this.steps.flatMap(({ label }, at) =>
-      (last - at) % every ? [] : [svg("text", { class: "tick", x: this.#middle(at), y: HEIGHT - 6, "text-anchor": at === last && slot < LABEL_WIDTH ? "end" : "middle" }, label)],
+      (last - at) % every ? [] : [svg("text", { class: "tick", x: this.#middle(at), y: HEIGHT - 6, "text-anchor": "middle" }, label)],
     );
   }
 

@@ -71,11 +71,11 @@ export function day(seconds) {
 
 /** Return how long it is until then: 2 h 13 min. */
 export function until(seconds, now = Date.now() / 1000) {
-  const left = Math.max(0, seconds - now);
-  if (left < MINUTE) return t("admin.soon");
-  if (left < HOUR) return t("admin.minutes", { minutes: Math.round(left / MINUTE) });
-  if (left < DAY) return t("admin.hours", { hours: Math.floor(left / HOUR), minutes: Math.round((left % HOUR) / MINUTE) });
-  return t("admin.days", { days: Math.floor(left / DAY), hours: Math.round((left % DAY) / HOUR) });
+  const left = Math.ceil(Math.max(0, seconds - now) / MINUTE) * MINUTE;
+  if (left <= MINUTE) return t("admin.soon");
+  if (left < HOUR) return t("admin.minutes", { minutes: left / MINUTE });
+  if (left < DAY) return t("admin.hours", { hours: Math.floor(left / HOUR), minutes: (left % HOUR) / MINUTE });
+  return t("admin.days", { days: Math.floor(left / DAY), hours: Math.floor((left % DAY) / HOUR) });
 }
 
 /** Return minutes and seconds that are left: 14:32. */

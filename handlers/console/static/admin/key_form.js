@@ -30,7 +30,7 @@ export function keyDialog({ key = null, accounts = [], account = "", send }) {
 }
 
 function keyForm({ key, accounts, account }, close) {
-  const name = make("input", { id: "key-name", name: "name", required: true, maxLength: 64, autocomplete: "off", spellcheck: false, value: key?.name ?? "" });
+  const name = make("input", { id: "key-name", name: "name", required: true, autofocus: true, maxLength: 64, autocomplete: "off", spellcheck: false, value: key?.name ?? "" });
   const models = make("input", { id: "key-models", name: "models", autocomplete: "off", spellcheck: false, value: key?.models.join(", ") ?? "" });
   const shows = make("input", { type: "checkbox", id: "key-shows", name: "shows_account", checked: key?.shows_account ?? false });
   const problem = make("p", { className: "problem form-problem", role: "alert", hidden: true });

@@ -82,13 +82,12 @@ export class Keys {
     if (key.concurrent_requests) parts.push(t("admin.limit.once", { count: whole(key.concurrent_requests) }));
     if (key.models.length) parts.push(t("admin.limit.models", { names: key.models.join(", ") }));
     if (key.shows_account) parts.push(t("admin.limit.shows"));
+    if (!parts.length && key.used.length) return "";
     return make("p", { className: "hint" }, parts.join(" · ") || t("admin.limit.none"));
   }
 
   #budgets(key) {
-    const holder = make("div", { className: "windows" }, ...key.used.map(shownBudget));
-    if (!key.used.length) holder.append(text("p", "admin.budget.none", {}, { className: "hint" }));
-    return holder;
+    return make("div", { className: "windows" }, ...key.used.map(shownBudget));
   }
 
   #month(key) {
@@ -130,9 +129,11 @@ function shownBudget({ unit, window, limit, used, renews_at: renews }) {
 /** Show a key that was made: the only time that it is seen. */
 function showSecret({ key, secret }) {
   const fill = (box, close) => {
+    box.addEventListener("cancel", (event) => event.preventDefault()); // Escape would lose it
     const shown = make("output", { className: "secret-shown mono" }, secret);
+    const copy = Object.assign(copyButton(() => secret), { autofocus: true });
     const done = button("admin.done", close, { look: "primary" });
-    const body = make("div", { className: "dialog-body" }, text("p", "admin.key.once"), make("div", { className: "code-line" }, shown, copyButton(() => secret)), text("p", "admin.key.once.hint", {}, { className: "hint" }));
+    const body = make("div", { className: "dialog-body" }, text("p", "admin.key.once"), make("div", { className: "code-line" }, shown, copy), text("p", "admin.key.once.hint", {}, { className: "hint" }));
     box.append(body, make("div", { className: "dialog-foot" }, done));
   };
   dialog(setText(make("h2"), "admin.key.made", { name: key.name }), fill);

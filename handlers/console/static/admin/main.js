@@ -58,7 +58,7 @@ class Pages {
     try {
       await page.refresh();
     } catch (error) {
-      askForKey(error.message); // the key is not taken any more
+      askForKey(wrongKey(error)); // it is not taken any more
     }
   }
 
@@ -85,6 +85,11 @@ function askForKey(problem = "") {
   byId("admin-key").focus();
 }
 
+function wrongKey({ status, message, retryAfter }) {
+  if (status === 401) return t("admin.gate.wrong");
+  return status === 429 ? t("admin.gate.often", { seconds: retryAfter }) : message;
+}
+
 function openPages(pages) {
   byId("gate").hidden = true;
   byId("pages").hidden = byId("lock").hidden = false;
@@ -106,7 +111,7 @@ function addGate(api, pages) {
       byId("content").focus();
     } catch (error) {
       api.use("");
-      askForKey(error.message);
+      askForKey(wrongKey(error));
     }
   });
   byId("show-admin-key").addEventListener("click", (event) => {

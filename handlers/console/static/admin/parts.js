@@ -110,7 +110,7 @@ export function ask(title, lines, action) {
         agreed = true;
         close();
       }, { look: "danger" });
-      const no = button("admin.cancel", close);
+      const no = Object.assign(button("admin.cancel", close), { autofocus: true });
       box.append(make("div", { className: "dialog-body" }, ...lines), make("div", { className: "dialog-foot" }, no, yes));
     };
     dialog(title, fill, () => resolve(agreed));

@@ -23,7 +23,7 @@ class SignIn {
 
   fill(box, close) {
     this.close = close;
-    const name = make("input", { id: "sign-in-name", name: "name", maxLength: 64, autocomplete: "off", spellcheck: false });
+    const name = make("input", { id: "sign-in-name", name: "name", autofocus: true, maxLength: 64, autocomplete: "off", spellcheck: false });
     const problem = make("p", { className: "problem form-problem", role: "alert", hidden: true });
     const submit = Object.assign(text("button", "admin.sign_in.begin"), { type: "submit", className: "primary" });
     const form = make("form", { className: "dialog-body" }, text("p", "admin.sign_in.hint"), field("admin.sign_in.name", name, "admin.sign_in.name.hint"), problem, make("div", { className: "dialog-foot" }, button("admin.cancel", close), submit));
