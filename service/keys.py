@@ -6,6 +6,7 @@ from aiohttp import web
 
 from service.admin.admin_key import AdminKey
 from service.admin.ports import ManagedKeys, SignIns
+from service.ledger.call_writer import CallWriter
 from service.observing.metrics import Metrics
 from service.observing.tracing import Tracing
 from service.observing.unknown_events import UnknownEvents
@@ -44,6 +45,7 @@ UPLOADS = web.AppKey("UPLOADS", UploadStore)
 LINKS = web.AppKey("LINKS", LinkSigner)
 GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)
 KEY_BUDGETS = web.AppKey("KEY_BUDGETS", KeyBudgets)
+CALL_WRITER = web.AppKey("CALL_WRITER", CallWriter)
 CALL_LOG = web.AppKey("CALL_LOG", CallLog)
 KEY_LIMITS = web.AppKey("KEY_LIMITS", KeyLimits)
 TURNS = web.AppKey("TURNS", Turns)

@@ -14,7 +14,7 @@ from service.vocabulary.byte_source import Content
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.events import AssetReady, AssetWanted, Delta
 from service.vocabulary.gateway_keys import GatewayKey
-from service.vocabulary.ledger.budgets import BudgetUse
+from service.vocabulary.ledger.budgets import BudgetStep, BudgetUse, Spent, Taken
 from service.vocabulary.ledger.calls import (
     Call,
     CallFilter,
@@ -57,7 +57,7 @@ class StateStore(Protocol):
     """Small shared values with an expiry (spec 10). Values are bytes of typed JSON.
 
     A dead store degrades: `get` returns None, `set` False, `delete`, `renew` and `release` do
-    nothing, `add` and `acquire` return True; each failure is logged once a minute and counted. Only
+    nothing, `add` and `acquire` return True, `spend` and `spent` None; each failure is logged once a minute and counted. Only
     `fetch` and `lock` raise for a store that is down.
     """
 
@@ -128,6 +128,19 @@ class StateStore(Protocol):
 
     async def release(self, leases: Collection[Lease]) -> None:
         """Give places back, or leave the queue."""
+
+    async def spend(self, key: str, step: BudgetStep) -> Taken | None:
+        """Do one step on the counts of a budget, alone among all processes.
+
+        Returns:
+            The counts after it, or None if the store does not answer.
+        """
+
+    async def spent(self, keys: Collection[str]) -> Mapping[str, Spent] | None:
+        """Return the counts of these budgets, without those that have none.
+
+        None if the store does not answer.
+        """
 
     async def is_alive(self) -> bool:
         """Tell whether the store answers now."""
@@ -456,6 +469,12 @@ class RouteStates(Protocol):
 
 class KeyBudgets(Protocol):
     """What gateway keys have used of their budgets."""
+
+    def charge(self, credential: Credential, tokens: int, once: str = "") -> None:
+        """Count the tokens of an answer, if the credential is that of a key with a budget.
+
+        `once` names an answer that several requests may get, but which is counted once.
+        """
 
     async def uses(self, keys: Collection[GatewayKey]) -> Mapping[str, tuple[BudgetUse, ...]]:
         """Return the use of each budget that a key has, by the key's id.

@@ -78,6 +78,18 @@ async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:
     return await measure(prompt, "".join(answer), gathered.reasoning)
 
 
+def watch_usage(record: Record, gathered: Gathered) -> None:
+    """Let the tokens of an answer be counted even if it does not come to its end."""
+
+    async def so_far() -> TokenCounts | None:
+        has_begun = gathered.content or gathered.reasoning or gathered.calls or gathered.spent
+        if record.chat is None or not has_begun:
+            return None
+        return await usage_of(record.chat, gathered)
+
+    record.gathered, record.count = gathered, so_far
+
+
 class Collecting:
     """The outlet of an answer that is collected before any of it is sent."""
 
@@ -115,6 +127,7 @@ async def collected(
     """
     loop = asyncio.get_running_loop()
     asked_at = loop.time()
+    watch_usage(record, gathered)
     try:
         async with aclosing(source):
             async for batch in source:

@@ -39,6 +39,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import StreamWriter
 from typing_extensions import override
 
+from handlers.answering.answers import watch_usage
 from handlers.edge.record import Record
 from service.settings.config import StreamConfig
 from service.stages.encode.chat import PING
@@ -156,6 +157,7 @@ class EventStream(Generic[Piece]):
         Returns:
             The failure, if nothing was written yet and the caller can get its true status.
         """
+        watch_usage(record, self._events.gathered)
         head_at = record.received_at + self._settings.head_seconds
         async with asyncio.TaskGroup() as self._group:
             loop = asyncio.get_running_loop()

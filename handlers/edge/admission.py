@@ -76,7 +76,8 @@ async def admission(request: web.Request, handler: Handler) -> web.StreamRespons
         if granted is None:
             return await handler(request)
         request[CREDENTIAL] = granted.credential
-        request[RECORD].gateway_key = granted.key.id
+        record = request[RECORD]
+        record.gateway_key, record.credential = granted.key.id, granted.credential
         async with request.app[KEY_LIMITS].admitted(granted.key):
             return await handler(request)
 

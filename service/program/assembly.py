@@ -13,6 +13,7 @@ from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
 from service.admin.admin_key import AdminKey
+from service.ledger.budgeted_turns import BudgetedTranscriptions, BudgetedTurns
 from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
 from service.observing.unknown_events import UnknownEvents
@@ -27,6 +28,7 @@ from service.program.kept import (
     secret_of,
     token_stores,
 )
+from service.program.ledger import BUDGETS, budgets_ctx, calls_ctx
 from service.program.upstreams.codex import codex_parts
 from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
 from service.program.upstreams.website import Website, open_website
@@ -94,6 +96,8 @@ def make_app(config: Config) -> web.Application:
             blobs_ctx,
             sharing_ctx,
             keys_ctx,
+            budgets_ctx,
+            calls_ctx,
             names_ctx,
             upstream_ctx,
             admin_ctx,
@@ -336,7 +340,8 @@ def _join(
     """Put the parts that handlers need into the application, joined over both upstreams."""
     choice = app[keys.CHOICE]
     chosen = ChosenTurns(choice, {kind: parts.turns for kind, parts in upstreams.items()})
-    turns = PermittedTurns(chosen)
+    budgets = app[BUDGETS]
+    turns = PermittedTurns(BudgetedTurns(chosen, budgets))
     app[keys.TURNS] = SharedTurns(turns)
     app[keys.CATALOGUE] = ChosenCatalogue(
         {kind: parts.catalogue for kind, parts in upstreams.items()}
@@ -349,7 +354,9 @@ def _join(
     if website is not None:
         speech, transcriptions = website.speech(shared, turns), website.transcriptions(shared)
     app[keys.SPEECH] = WebsiteSpeech(choice, speech)
-    app[keys.TRANSCRIPTIONS] = WebsiteTranscriptions(choice, transcriptions)
+    app[keys.TRANSCRIPTIONS] = BudgetedTranscriptions(
+        WebsiteTranscriptions(choice, transcriptions), budgets
+    )
 
 
 @asynccontextmanager

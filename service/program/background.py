@@ -1,4 +1,4 @@
-"""Work beside the application, which ends with it."""
+"""Runs jobs beside the application."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Work beside the application."""
+"""Jobs beside the application."""
 
 import asyncio
 

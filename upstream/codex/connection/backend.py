@@ -155,7 +155,7 @@ class CodexBackend:
             **headers,
         }
         route = self.http.routes.pick()
-        async with self.http.connecting(route), asyncio.timeout(seconds):
+        async with self.http.connecting(route, is_counted=True), asyncio.timeout(seconds):
             response = await self.http.session.post(
                 self.url(path),
                 data=data,
