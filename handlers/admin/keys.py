@@ -175,7 +175,7 @@ async def _shown(request: web.Request, keys: Sequence[GatewayKey]) -> list[admin
             concurrent_requests=key.concurrent_requests,
             models=list(key.models),
             shows_account=key.shows_account,
-            budgets=key.budgets,
+            budgets={name: limit for name, limit in structs.asdict(key.budgets).items() if limit},
             used=[used_budget(use) for use in uses.get(key.id, ())],
         )
         for key in keys

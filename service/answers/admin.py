@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from service.vocabulary.credentials import Budgets, UpstreamKind
+from service.vocabulary.credentials import UpstreamKind
 from service.vocabulary.events import Outcome
 from service.vocabulary.gateway_keys import Issuer
 from service.vocabulary.ledger.budgets import Unit, Window
@@ -71,8 +71,8 @@ class UsedBudget(Struct, frozen=True):
 class Key(Struct, frozen=True, kw_only=True, tag_field="object", tag="key"):
     """A gateway key; a limit of 0 means no limit, and empty `models` mean any.
 
-    `account` is the id of the account that it stands for, null for a token. `used` has the
-    budgets that are set.
+    `account` is the id of the account that it stands for, null for a token. `budgets` has those
+    that are set by their names, `used` what is used of them.
     """
 
     id: str
@@ -83,7 +83,7 @@ class Key(Struct, frozen=True, kw_only=True, tag_field="object", tag="key"):
     concurrent_requests: int
     models: list[str]
     shows_account: bool
-    budgets: Budgets
+    budgets: dict[str, int]
     used: list[UsedBudget]
 
 
