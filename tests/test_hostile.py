@@ -22,6 +22,7 @@ from tests.hostile.addresses import PORT
 from tests.hostile.bodies import MAX_BODY_BYTES
 from tests.hostile.case import RESPONSES, Hostile, Played, Wire, short
 from tests.hostile.document import ASKED, PATH, PLAYED, SECTIONS, SENT, page
+from tests.hostile.operator import ADMIN_KEY
 from tests.scripted_upstream import ScriptedUpstream, scripted_upstream
 from tests.upstream.trap import running_trap
 
@@ -128,6 +129,7 @@ async def bench_in(folder: Path) -> AsyncIterator[tuple[Bench, list[Any]]]:
     """Run a bench, and note who connects to the port to which no request may be sent."""
     keys = folder / "keys.json"
     server = {
+        "admin_key": ADMIN_KEY,
         "keys_file": str(keys),
         "max_body_bytes": MAX_BODY_BYTES,
         "max_upload_bytes": 1_000_000,
