@@ -476,6 +476,9 @@ class KeyBudgets(Protocol):
         `once` names an answer that several requests may get, but which is counted once.
         """
 
+    async def of(self, credential: Credential) -> tuple[BudgetUse, ...]:
+        """Return the use of each budget of the key that a credential is of; none if it has none."""
+
     async def uses(self, keys: Collection[GatewayKey]) -> Mapping[str, tuple[BudgetUse, ...]]:
         """Return the use of each budget that a key has, by the key's id.
 

@@ -42,6 +42,7 @@ FLUSH_SECONDS = 0.1
 ONCE_SECONDS = 60.0  # for which an answer may be sent again, see `service/turns/shared_turns.py`
 PAUSE_SECONDS = 1.0  # after a failure of the store
 MAX_KEYS = 10_000  # whose counts are remembered
+MAX_CHANGES = 50  # of one step
 MAX_MINUTES = 400  # of changes that wait for the store; more than the sliding window has
 _MINUTE = 60
 _KEY_CHARS = 32  # of a key's hash, which names its budgets in the store
@@ -50,31 +51,59 @@ _log = logging.getLogger("gateway.budgets")
 
 
 class _Held:
-    """What this process knows of one key: counts of the store, and changes that it has not got."""
+    """What this process knows of one key: counts of the store, and changes that it has not got.
+
+    `alone` has both together; it is kept while the store does not answer.
+    """
 
     def __init__(self) -> None:
         self.spent: Spent = {}
         self.changes: dict[int, Counts] = {}  # by minute, in seconds since 1970
+        self.alone: Spent | None = None
         self.budgets = NO_BUDGETS
 
     def change(self, change: Change) -> None:
-        """Add a change; the oldest of too many become later ones."""
+        """Add a change."""
+        self._put(change)
+        if self.alone is not None:
+            take(self.alone, budget_step(NO_BUDGETS, change.at, [change]))
+
+    def give_back(self, changes: list[Change]) -> None:
+        """Take changes back that the store did not get."""
+        for change in changes:
+            self._put(change)
+
+    def waiting(self) -> list[Change]:
+        """Return the changes."""
+        return [Change(at, each.requests, each.tokens) for at, each in self.changes.items()]
+
+    def some(self) -> list[Change]:
+        """Return the first of the changes and forget them."""
+        some = self.waiting()[:MAX_CHANGES]
+        for change in some:
+            del self.changes[int(change.at)]
+        return some
+
+    def let_in_alone(self, now: float, *, asking: bool) -> Taken:
+        """Do a step without the store, which has none of the changes."""
+        if self.alone is None:
+            self.alone = _copy(self.spent)
+            take(self.alone, budget_step(NO_BUDGETS, now, self.waiting()))
+        step = budget_step(self.budgets, now, asking=asking)
+        is_let_in = take(self.alone, step)
+        if is_let_in:
+            self._put(Change(now, requests=1))
+        return Taken(self.alone, is_let_in)
+
+    def _put(self, change: Change) -> None:
+        """Add a change to those of its minute; the oldest of too many minutes becomes a later one."""
         minute = int(change.at) // _MINUTE * _MINUTE
         old = self.changes.get(minute, Counts())
         self.changes[minute] = Counts(old.requests + change.requests, old.tokens + change.tokens)
         if len(self.changes) > MAX_MINUTES:
             first, second = sorted(self.changes)[:2]
             oldest = self.changes.pop(first)
-            self.change(Change(second, oldest.requests, oldest.tokens))
-
-    def waiting(self) -> list[Change]:
-        """Return the changes."""
-        return [Change(at, each.requests, each.tokens) for at, each in self.changes.items()]
-
-    def taken_changes(self) -> list[Change]:
-        """Return the changes and forget them."""
-        changes, self.changes = self.waiting(), {}
-        return changes
+            self._put(Change(second, oldest.requests, oldest.tokens))
 
 
 class HeldBudgets:
@@ -92,7 +121,9 @@ class HeldBudgets:
         self._changed: set[str] = set()
         self._has_changed = asyncio.Event()
         self._is_cut_off = False  # the store did not answer the last time
-        self._charged: dict[str, float] = {}  # answers that may be sent again, until when
+        self._charged: OrderedDict[str, float] = (
+            OrderedDict()
+        )  # answers that may be sent again, until when
         self._flushing: asyncio.Future[None] | None = None
 
     @asynccontextmanager
@@ -122,16 +153,27 @@ class HeldBudgets:
             return
         self._change(credential, Change(now, tokens=tokens))
 
+    async def of(self, credential: Credential) -> tuple[BudgetUse, ...]:
+        """Return the use of each budget of a credential's key; see the port."""
+        budgets = {_name_of(credential.gateway_key or ""): credential.budgets}
+        return next(iter((await self._uses(budgets)).values()), ())
+
     async def uses(self, keys: Collection[GatewayKey]) -> Mapping[str, tuple[BudgetUse, ...]]:
         """Return the use of each budget of these keys; see the port."""
-        wanted = {key.digest[:_KEY_CHARS]: key for key in keys if key.budgets != NO_BUDGETS}
+        ids = {_name_of(key.digest): key.id for key in keys}
+        uses = await self._uses({_name_of(key.digest): key.budgets for key in keys})
+        return {ids[name]: each for name, each in uses.items()}
+
+    async def _uses(self, budgets: Mapping[str, Budgets]) -> dict[str, tuple[BudgetUse, ...]]:
+        """Return the uses by name, without those that have no budget."""
+        wanted = {name: each for name, each in budgets.items() if each != NO_BUDGETS}
         stored = await self._state.spent(wanted) if wanted else {}
         uses, now = {}, self._clock()
-        for name, key in wanted.items():
+        for name, each in wanted.items():
             held = self._held.get(name) or _Held()
             spent = _copy(held.spent if stored is None else stored.get(name, {}))
-            take(spent, budget_step(key.budgets, now, held.waiting()))
-            uses[key.id] = uses_of(key.budgets, spent, now)
+            take(spent, budget_step(each, now, held.waiting()))
+            uses[name] = uses_of(each, spent, now)
         return uses
 
     async def run(self) -> None:
@@ -145,10 +187,12 @@ class HeldBudgets:
             await asyncio.shield(self._flushing)
 
     async def close(self) -> None:
-        """Store what waits."""
+        """Store what waits, unless the store does not answer."""
         if self._flushing is not None:
             await self._flushing
-        await self._flush()
+        self._is_cut_off = False
+        while self._changed and not self._is_cut_off:
+            await self._flush()
 
     async def _flush(self) -> None:
         """Store all changes; what the store does not take waits on."""
@@ -162,7 +206,7 @@ class HeldBudgets:
 
     async def _let_in(self, credential: Credential) -> float:
         """Count a turn, and return when; it is given back if the caller leaves meanwhile."""
-        name = (credential.gateway_key or "")[:_KEY_CHARS]
+        name = _name_of(credential.gateway_key or "")
         held = self._known(name, credential.budgets)
         at = self._clock()
         step = asyncio.ensure_future(self._step(name, held, asking=True, at=at))
@@ -184,21 +228,18 @@ class HeldBudgets:
     ) -> Taken:
         """Do a step with all changes that wait, in the store or else in this process."""
         now = self._clock() if at is None else at
-        changes = held.taken_changes()
+        changes = held.some()
         step = budget_step(held.budgets, now, changes, asking=asking)
         taken = await self._state.spend(name, step)
         self._report(is_cut_off=taken is None)
-        if taken is not None:
-            held.spent = taken.spent
-            return taken
-        for change in changes:
-            held.change(change)
-        spent = _copy(held.spent)
-        is_let_in = take(spent, budget_step(held.budgets, now, held.waiting(), asking=asking))
-        if is_let_in:
-            held.change(Change(now, requests=1))
-        self._note(name)
-        return Taken(spent, is_let_in)
+        if taken is None:
+            held.give_back(changes)
+            taken = held.let_in_alone(now, asking=asking)
+        else:
+            held.spent, held.alone = taken.spent, None
+        if held.changes:
+            self._note(name)
+        return taken
 
     def _report(self, *, is_cut_off: bool) -> None:
         if is_cut_off and not self._is_cut_off:
@@ -209,16 +250,16 @@ class HeldBudgets:
 
     def _is_first(self, name: str, now: float) -> bool:
         """Tell whether an answer of this name was not charged lately."""
-        for old in [old for old, until in self._charged.items() if until <= now]:
-            del self._charged[old]
-        is_first = name not in self._charged
+        while self._charged and next(iter(self._charged.values())) <= now:
+            self._charged.popitem(last=False)
+        is_first = self._charged.pop(name, None) is None
         self._charged[name] = now + ONCE_SECONDS
         return is_first
 
     # --- what waits ------------------------------------------------------------------------
 
     def _change(self, credential: Credential, change: Change) -> None:
-        name = (credential.gateway_key or "")[:_KEY_CHARS]
+        name = _name_of(credential.gateway_key or "")
         self._known(name, credential.budgets).change(change)
         self._note(name)
 
@@ -239,6 +280,11 @@ class HeldBudgets:
         for name in list(self._held)[: max(0, len(self._held) - MAX_KEYS)]:
             if not self._held[name].changes:
                 del self._held[name]
+
+
+def _name_of(digest: str) -> str:
+    """Return the name of a key's budgets in the store."""
+    return digest[:_KEY_CHARS]
 
 
 def _copy(spent: Spent) -> Spent:

@@ -44,7 +44,11 @@ async def calls_ctx(app: web.Application) -> AsyncIterator[None]:
 
 def open_calls(config: Config) -> CallStore:
     """Return the log of calls, where the state is kept; it connects at first use."""
+    path = calls_file(config)
+    return RedisCalls(config.storage.state) if path is None else SqliteCalls(path)
+
+
+def calls_file(config: Config) -> Path | None:
+    """Return the file of the log of calls, None if it is in Redis."""
     kind, _, path = config.storage.state.partition(":")
-    if kind == "sqlite":
-        return SqliteCalls(Path(path).with_name(CALLS_FILE))
-    return RedisCalls(config.storage.state)
+    return Path(path).with_name(CALLS_FILE) if kind == "sqlite" else None

@@ -111,14 +111,17 @@ class RedisCalls:
         """Return at most `limit` calls, the newest first; see the port."""
         place = None if after is None else place_in(after)
         found: list[tuple[Place, Call]] = []
-        looked_at = 0
+        offset = looked_at = 0
         while looked_at < MAX_LOOKED_AT:
-            chunk = await self._chunk(wanted, place, looked_at)
-            looked_at += len(chunk)
+            chunk = await self._chunk(wanted, place, offset)
+            offset += len(chunk)
             for member in chunk:
                 call = msgspec.json.decode(member[_NUMBER_DIGITS:], type=Call)
                 here = Place(call.at_ms, int(member[:_NUMBER_DIGITS]))
-                if (place is None or here < place) and _is_wanted(call, wanted):
+                if place is not None and here >= place:
+                    continue  # of the same millisecond, and told before
+                looked_at += 1
+                if _is_wanted(call, wanted):
                     found.append((here, call))
             if len(found) > limit or len(chunk) < _CHUNK:
                 break

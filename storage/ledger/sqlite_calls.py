@@ -8,6 +8,7 @@ no question holds the file up. Pages of the file that are free after a removal a
 disk.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -79,8 +80,8 @@ _REMOVE = (
     "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE at_ms < ? ORDER BY at_ms LIMIT ?)"
     " RETURNING 1"
 )
-_SIZE = (
-    "SELECT (page_count - freelist_count) * page_size"
+_PAGES = (
+    "SELECT page_count, freelist_count, page_size"
     " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
 )
 _FOR_EVER = 1 << 62
@@ -148,13 +149,17 @@ class SqliteCalls:
             removed += number
         await self._written.rows("DELETE FROM sums WHERE hour < ?", (until_ms // 1000,))
         allowed = limits.max_bytes * 9 // 10 - 2 * _WAL_BYTES
-        while (size := await self._size()) > allowed:
-            number = await self._remove(_FOR_EVER, _MAX_REMOVED)
+        while True:
+            size, kept = await self._size(), await self._number()
+            if size <= allowed:
+                break
+            excess = math.ceil(kept * (size - allowed) / size)
+            number = await self._remove(_FOR_EVER, min(excess, _MAX_REMOVED))
             removed += number
             if not number and not await self._remove_sums():
                 break
-        await self._written.rows("PRAGMA incremental_vacuum")
-        [[kept]] = await self._written.rows("SELECT count(*) FROM calls")
+        if await self._size(with_free=True) > allowed:  # the limit was larger before
+            await self._written.shrink()
         return Trimmed(removed, kept, size)
 
     async def close(self) -> None:
@@ -162,9 +167,14 @@ class SqliteCalls:
         await self._read.close()
         await self._written.close()
 
-    async def _size(self) -> int:
-        [[size]] = await self._written.rows(_SIZE)
-        return int(size)
+    async def _size(self, *, with_free: bool = False) -> int:
+        """Return the bytes of the file's pages."""
+        [[pages, free, page_bytes]] = await self._written.rows(_PAGES)
+        return int((pages if with_free else pages - free) * page_bytes)
+
+    async def _number(self) -> int:
+        [[number]] = await self._written.rows("SELECT count(*) FROM calls")
+        return int(number)
 
     async def _remove(self, until_ms: int, limit: int) -> int:
         return len(await self._written.rows(_REMOVE, (until_ms, limit)))

@@ -140,6 +140,22 @@ class SqliteFile:
                 await self._drop(connection)
             raise
 
+    async def shrink(self) -> None:
+        """Give the free pages of a file with `auto_vacuum` back to the disk.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        try:
+            connection = await self._connected()
+            # As a script, since Python steps a statement without columns only once: one page.
+            await connection.executescript(
+                "PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE);"
+            )
+        except (sqlite3.Error, ValueError, OSError) as exc:
+            message = f"SQLite: {exc}"
+            raise StorageError(message) from exc
+
     async def close(self) -> None:
         """Close the file for good; a late call cannot open it again."""
         self._is_closed = True
@@ -239,10 +255,12 @@ def _lock(descriptor: int, deadline: float) -> None:
 def _check(path: Path, schema: Schema, *, is_checked: bool) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would ask for 644
     with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-        for setting in (*schema.first_settings, "PRAGMA journal_mode = WAL"):
-            connection.execute(setting)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version < schema.version:
+        is_behind = version < schema.version
+        for setting in schema.first_settings if is_behind else ():
+            connection.execute(setting)
+        connection.execute("PRAGMA journal_mode = WAL")
+        if is_behind:
             _create(connection, schema)
         verdict = "ok"
         if is_checked:

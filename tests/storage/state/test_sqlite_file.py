@@ -14,6 +14,10 @@ SCHEMA = Schema(1, ("CREATE TABLE IF NOT EXISTS words (word TEXT UNIQUE)",))
 ADD = "INSERT INTO words VALUES (?)"
 
 
+def moved_aside(path: Path) -> list[Path]:
+    return list(path.parent.glob(f"{path.name}.corrupt-*[0-9]"))
+
+
 async def words(file: SqliteFile) -> list[str]:
     return [word for (word,) in await file.rows("SELECT word FROM words ORDER BY word")]
 
@@ -76,5 +80,5 @@ async def test_a_file_that_is_not_checked_when_opened_is_so_after_it_met_damage(
     assert "is corrupt" in caplog.text
     await file.write(((ADD, [("a",)]),))
     assert await words(file) == ["a"]
-    assert len(list(tmp_path.glob("a.db.corrupt-*[0-9]"))) == 1
+    assert len(moved_aside(path)) == 1
     await file.close()
