@@ -157,7 +157,8 @@ async def test_from_signing_in_to_a_key_that_is_used_up(
         await _enter(console, words)
         await _sign_in(console, words)
         secret = await _make_key(console)
-        answers = [await gateway.chat(token=secret, model="gpt-6-sol") for _ in range(BUDGET + 1)]
+        ask = {"token": secret, "model": "gpt-6-sol", "stream": True}
+        answers = [await gateway.chat(**ask) for _ in range(BUDGET + 1)]
         assert [answer.status for answer in answers] == [200] * BUDGET + [429]
         await logged(gateway, BUDGET + 1)
         await _see_key(console, words)
@@ -258,6 +259,7 @@ async def _see_charts(console: Console) -> None:
     charts = console["#page-overview .charts .chart:has(svg)"]
     await expect(charts).to_have_count(4)
     await expect(charts.first.locator("svg rect[class^=tone]")).not_to_have_count(0)
+    await expect(charts.last.locator("circle")).not_to_have_count(0)
     await charts.first.locator("summary").click()
     row = charts.first.locator("tbody tr").last
     await expect(row.locator("td").first).to_have_text(str(BUDGET + 1))

@@ -245,6 +245,8 @@ MADE = {
     "admin.account.": ("signed_in", "over", "elsewhere", "over.hint", "elsewhere.hint"),
     "admin.resting.": ("text", "pictures"),
     "admin.range.": ("hours", "week", "month"),
+    "admin.hours.": ("whole",),
+    "admin.days.": ("whole",),
     "admin.ending.": ("complete", "filtered", "refused", "broken", "abandoned"),
     "admin.within.": ("hour", "day", "week", "month"),
     "admin.outcome.": tuple(Outcome),

@@ -74,8 +74,9 @@ export function until(seconds, now = Date.now() / 1000) {
   const left = Math.ceil(Math.max(0, seconds - now) / MINUTE) * MINUTE;
   if (left <= MINUTE) return t("admin.soon");
   if (left < HOUR) return t("admin.minutes", { minutes: left / MINUTE });
-  if (left < DAY) return t("admin.hours", { hours: Math.floor(left / HOUR), minutes: (left % HOUR) / MINUTE });
-  return t("admin.days", { days: Math.floor(left / DAY), hours: Math.floor((left % DAY) / HOUR) });
+  const [unit, name, below] = left < DAY ? [HOUR, "admin.hours", MINUTE] : [DAY, "admin.days", HOUR];
+  const [count, rest] = [Math.floor(left / unit), Math.floor((left % unit) / below)];
+  return rest ? t(name, { count, rest }) : t(`${name}.whole`, { count });
 }
 
 /** Return minutes and seconds that are left: 14:32. */

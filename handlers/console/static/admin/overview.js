@@ -132,9 +132,10 @@ export class Overview {
     });
     const broken = sums(outcomes.data.filter(({ group }) => ENDINGS.broken.includes(group))).calls;
     this.charts.outcomes.show({ figure: t("admin.of.broken", { count: whole(broken) }), steps: named, series: this.#callsByEnding(places) });
+    const half = firstTokenAt(0.5, all.counts, bounds);
     const times = (share) => each.map((one) => firstTokenAt(share, one.counts, bounds));
     this.charts.first.show({
-      figure: t("admin.of.first", { time: duration(firstTokenAt(0.5, all.counts, bounds)) }),
+      figure: half === null ? t("admin.of.first.none") : t("admin.of.first", { time: duration(half) }),
       steps: named,
       series: [
         { label: t("admin.first.half"), tone: "a", values: times(0.5) },
