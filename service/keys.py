@@ -7,6 +7,7 @@ from aiohttp import web
 from service.admin.admin_key import AdminKey
 from service.admin.ports import ManagedKeys, SignIns
 from service.ledger.call_writer import CallWriter
+from service.ledger.ports import CallLog, KeyBudgets
 from service.observing.metrics import Metrics
 from service.observing.tracing import Tracing
 from service.observing.unknown_events import UnknownEvents
@@ -15,9 +16,7 @@ from service.ports import (
     Accounts,
     Allowances,
     BlobStore,
-    CallLog,
     Catalogue,
-    KeyBudgets,
     LinkSigner,
     Reachable,
     RouteStates,

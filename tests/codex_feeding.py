@@ -169,7 +169,9 @@ def meaning(produced: Iterable[Delta]) -> dict[str, Any]:  # noqa: C901, PLR0912
             case _:
                 raise AssertionError(delta)
     assert "end" in found, "no end"
-    assert all(call.pop("done", False) for call in calls.values()), "a call without an end"
+    ends = [call.pop("done", False) for call in calls.values()]
+    # A turn that broke may leave calls open: half a call is none.
+    assert all(ends) or found.get("failure"), "a call without an end"
     kept = ("message", "reasoning", "arguments", "picture", "tool")
     found["items"] = [
         {key: value for key, value in item.items() if value or key in kept}

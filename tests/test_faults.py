@@ -107,5 +107,5 @@ def test_lost_bytes_are_counted_from_the_first_difference() -> None:
 
 
 def test_the_table_has_a_sum() -> None:
-    lines = table([Tally("a", 2, 1, 7), Tally("b", 3, 3)]).splitlines()
-    assert lines[-1].split() == ["all", "2", "5", "4", "7", "0", "0"]
+    lines = table([Tally("a", 2, 1, 7, seconds=1.2), Tally("b", 3, 3, seconds=2.1)]).splitlines()
+    assert lines[-1].split() == ["all", "2", "5", "4", "7", "0", "0", "3"]

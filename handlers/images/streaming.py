@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
@@ -13,6 +12,7 @@ from handlers.edge.record import RECORD
 from handlers.images.drawing import Drawn, counted, draw_all, picture_of
 from service.keys import BLOBS, CONFIG
 from service.orders.images import Drawing, ImageOrder, joined_content
+from service.sink import Sink, put
 from service.stages.encode.images import ImageEvents, ImagePiece, PictureShown
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import StorageError
@@ -32,7 +32,7 @@ async def stream_pictures(
     stream = EventStream(request, response, events, settings, pictures.settle)
     async with asyncio.TaskGroup() as group:
         drawing = group.create_task(pictures.draw())
-        failure = await stream.run(pictures.pieces(), request[RECORD])
+        failure = await stream.run(pictures.push(stream))
         drawing.cancel()  # it has ended, or its caller has left
     return response if failure is None else error_response(failure, pictures.partial)
 
@@ -54,10 +54,10 @@ class _Pictures:
         """The text beside an order without pictures."""
         return joined_content(self._drawn.drawings) if self._drawn else ""
 
-    async def pieces(self) -> AsyncGenerator[list[ImagePiece], None]:
-        """Yield the pieces that `draw` makes; the last batch has the end."""
-        while True:
-            yield await self._ready.get()
+    async def push(self, sink: Sink[ImagePiece]) -> None:
+        """Push the pieces that `draw` makes; the last batch has the end."""
+        while not sink.is_over():
+            await put(sink, await self._ready.get())
 
     async def settle(self) -> None:
         """Count the tokens of the order, for the log."""

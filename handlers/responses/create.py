@@ -3,14 +3,21 @@
 import logging
 import secrets
 import time
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct, structs
 
-from handlers.answering.answers import Source, collected, overhead_header, rendered, usage_of
+from handlers.answering.answers import (
+    Collected,
+    RenderedSink,
+    answered,
+    collected,
+    overhead_header,
+    usage_of,
+)
 from handlers.answering.event_stream import EventStream, StreamResponse
 from handlers.answering.picture_content import picture_base64, without_content
 from handlers.edge.arrivals import arrival_of
@@ -31,7 +38,6 @@ from handlers.responses.listed_items import input_items
 from handlers.responses.running import RUNNING, Running
 from service.answers.responses import ModelResponse
 from service.keys import ACCEPTANCE, BLOBS, CONFIG, STATE
-from service.pipeline.fast_lane import Outlet
 from service.ports import BlobStore
 from service.settings.config import Config
 from service.stages.encode.response_output import RESPONSE_PREFIX
@@ -40,7 +46,7 @@ from service.turns.kept_responses import KeepLimits, KeptResponse, KeptResponses
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import ServiceError, StorageError
 from service.vocabulary.events import AssetKind
-from service.vocabulary.rendered import AssetLinked, TokenCounts
+from service.vocabulary.rendered import AssetLinked, Rendered, TokenCounts
 from service.vocabulary.requests import ChatRequest
 
 _log = logging.getLogger("gateway.responses")
@@ -95,15 +101,42 @@ def kept_responses(app: web.Application) -> KeptResponses:
     return KeptResponses(app[STATE], limits)
 
 
-async def with_pictures(source: Source, blobs: BlobStore, pictures: dict[str, str]) -> Source:
-    """Pass an answer on, and load the content of its pictures before it is encoded."""
-    async with aclosing(source):
-        async for batch in source:
-            for piece in batch:
-                if isinstance(piece, AssetLinked) and piece.kind is AssetKind.PICTURE:
-                    with suppress(StorageError):  # the picture has a link, too
-                        pictures[piece.url] = await picture_base64(blobs, piece.name)
-            yield batch
+class WithPictures:
+    """A sink that loads the content of an answer's pictures before they are encoded."""
+
+    def __init__(self, sink: RenderedSink, blobs: BlobStore, pictures: dict[str, str]) -> None:
+        self.outlet = sink.outlet
+        self.is_over = sink.is_over
+        self._sink = sink
+        self._blobs = blobs
+        self._pictures = pictures
+        self._held: list[Rendered] = []
+
+    def feed(self, batch: list[Rendered]) -> None:
+        """Pass a batch on, or hold it for its pictures."""
+        if self._held or any(_is_picture(piece) for piece in batch):
+            self._held += batch
+        else:
+            self._sink.feed(batch)
+
+    def is_ready(self) -> bool:
+        """Tell whether nothing is held."""
+        return not self._held and self._sink.is_ready()
+
+    async def ready(self) -> None:
+        """Load the pictures of what is held, and pass it on."""
+        held, self._held = self._held, []
+        for piece in held:
+            if isinstance(piece, AssetLinked) and _is_picture(piece):
+                with suppress(StorageError):  # the picture has a link, too
+                    self._pictures[piece.url] = await picture_base64(self._blobs, piece.name)
+        if held:
+            self._sink.feed(held)
+        await self._sink.ready()
+
+
+def _is_picture(piece: Rendered) -> bool:
+    return isinstance(piece, AssetLinked) and piece.kind is AssetKind.PICTURE
 
 
 async def _read(request: web.Request, config: Config, credential: Credential) -> _Asked:
@@ -142,11 +175,12 @@ class _Answer:
         self._running = running
         self._record: Record = request[RECORD]
 
-    async def _source(self, credential: Credential, outlet: Outlet | None = None) -> Source:
-        chat = self._asked.chat
-        source = await rendered(self._request, chat, credential, outlet, is_flat=False)
-        watched = self._running.watch(source)
-        return with_pictures(watched, self._request.app[BLOBS], self._events.pictures)
+    async def _push(self, sink: RenderedSink, credential: Credential) -> None:
+        """Push the answer into a sink, until it ends or is cancelled."""
+        chat, blobs = self._asked.chat, self._request.app[BLOBS]
+        loading = WithPictures(sink, blobs, self._events.pictures)
+        answering = answered(loading, self._request, chat, credential, is_flat=False)
+        await self._running.run(answering, sink)
 
     async def stream(self, credential: Credential) -> web.StreamResponse:
         """Answer with events."""
@@ -154,7 +188,7 @@ class _Answer:
         response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
         settings = self._request.app[CONFIG].stream
         stream = EventStream(self._request, response, events, settings, self._settle)
-        failure = await stream.run(await self._source(credential, stream), self._record)
+        failure = await stream.run(self._push(stream, credential))
         if failure is not None:
             return error_response(failure)
         if events.status in ("failed", "cancelled"):
@@ -164,8 +198,8 @@ class _Answer:
     async def reply(self, credential: Credential) -> web.Response:
         """Answer with the response object."""
         chat, events = self._asked.chat, self._events
-        source = await self._source(credential)
-        waited = await collected(source, self._record, events.take_batch, events.gathered)
+        sink = Collected(events.gathered, events.take_batch)
+        waited = await collected(self._push(sink, credential), events.gathered, self._record)
         ended = events.gathered.ended
         if ended is not None and ended.failure is not None:
             return error_response(ended.failure, events.gathered.partial)

@@ -1,12 +1,8 @@
 """Counts turns, and recordings to transcribe, against the budgets of their gateway key."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 from service.ledger.budgets import HeldBudgets
-from service.ports import Lane, Transcriptions, Turns
-from service.vocabulary.credentials import NO_BUDGETS, Credential
-from service.vocabulary.events import Delta
+from service.ports import DeltaSink, Transcriptions, Turns
+from service.vocabulary.credentials import Credential
 from service.vocabulary.requests import ChatRequest, LocalFile
 
 
@@ -17,30 +13,18 @@ class BudgetedTurns:
         self._turns = turns
         self._budgets = budgets
 
-    def run(
-        self, request: ChatRequest, credential: Credential, lane: Lane | None = None
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Return the batches of the turn; see the port.
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
+        """Push the turn into the sink; see the port.
 
-        The generator raises a KeyLimitError if a budget of the key is used up.
+        Raises:
+            KeyLimitError: a budget of the key is used up.
         """
-        if credential.budgets == NO_BUDGETS:
-            return self._turns.run(request, credential, lane)
-        return self._counted(request, credential, lane)
+        async with self._budgets.turn(credential):
+            await self._turns.run(request, credential, sink)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""
         await self._turns.drain(seconds)
-
-    async def _counted(
-        self, request: ChatRequest, credential: Credential, lane: Lane | None
-    ) -> AsyncGenerator[list[Delta], None]:
-        async with (
-            self._budgets.turn(credential),
-            aclosing(self._turns.run(request, credential, lane)) as batches,
-        ):
-            async for batch in batches:
-                yield batch
 
 
 class BudgetedTranscriptions:

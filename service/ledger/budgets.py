@@ -21,7 +21,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
-from service.ports import StateStore
+from service.ledger.ports import BudgetStore
 from service.vocabulary.credentials import NO_BUDGETS, Budgets, Credential
 from service.vocabulary.errors import KeyLimitError
 from service.vocabulary.gateway_keys import GatewayKey
@@ -107,14 +107,14 @@ class _Held:
 
 
 class HeldBudgets:
-    """Lets turns in while their key has something left; implements `service.ports.KeyBudgets`.
+    """Lets turns in while their key has something left; implements `service.ledger.ports.KeyBudgets`.
 
     Args:
         state: the store that processes share.
         clock: seconds since 1970.
     """
 
-    def __init__(self, state: StateStore, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, state: BudgetStore, clock: Callable[[], float] = time.time) -> None:
         self._state = state
         self._clock = clock
         self._held: OrderedDict[str, _Held] = OrderedDict()

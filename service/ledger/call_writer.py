@@ -24,9 +24,9 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct, structs
 
+from service.ledger.ports import CallStore
 from service.observing.metrics import Metrics
 from service.observing.throttled import Throttled
-from service.ports import CallStore
 from service.vocabulary.errors import StorageError
 from service.vocabulary.ledger.calls import Call, CallLimits
 from service.vocabulary.rendered import TokenCounts

@@ -32,7 +32,7 @@ should make of it the text that was sent, to the letter. If they differ, the sta
 difference is counted, the lane is closed for the rest of the turn, and the caller gets the part of
 their text that was not sent yet (`left`).
 
-*Order is kept.* The lane sends only while `Outlet.is_ready`: the caller has been sent all that came
+*Order is kept.* The lane sends only while `Outlet.is_open`: the caller has been sent all that came
 before, and reads it. While it is not, chunks take the usual way, which waits for a slow caller.
 The lane itself never waits, since it runs inside a callback.
 
@@ -59,7 +59,7 @@ MAX_TAIL_BYTES = 64 * 1024  # of an incomplete event; the stages have their own 
 class Outlet(Protocol):
     """The destination of the answer's text in this process."""
 
-    def is_ready(self) -> bool:
+    def is_open(self) -> bool:
         """Tell whether `put` may be called now."""
 
     def put(self, text: str, /) -> None:
@@ -136,7 +136,7 @@ class FastLane:
         recogniser = self._recogniser
         if recogniser is None:
             recogniser = self._recogniser = self._begin_run(chunk)
-        if recogniser is None or not self._outlet.is_ready():
+        if recogniser is None or not self._outlet.is_open():
             return self._leave(chunk)
         run = recogniser.read(chunk)
         text = self._held + run.text if run else ""

@@ -28,7 +28,7 @@ from service.program.kept import (
     secret_of,
     token_stores,
 )
-from service.program.ledger import BUDGETS, budgets_ctx, calls_ctx
+from service.program.ledger import BUDGET_STORE, BUDGETS, budgets_ctx, calls_ctx
 from service.program.upstreams.codex import codex_parts
 from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
 from service.program.upstreams.website import Website, open_website
@@ -157,7 +157,7 @@ async def state_ctx(app: web.Application) -> AsyncIterator[None]:
         lambda kind: metrics.state_failures.labels(kind).inc(),
         is_alone=_is_alone(app[keys.CONFIG]),
     )
-    app[keys.STATE] = state
+    app[keys.STATE] = app[BUDGET_STORE] = state
 
     async def renew() -> None:
         number = await state.rewrite(SEALED_PREFIX, cipher.renewed)

@@ -9,7 +9,7 @@ from aiohttp import web
 from service import keys
 from service.ledger.budgets import HeldBudgets
 from service.ledger.call_writer import CallWriter
-from service.ports import CallStore
+from service.ledger.ports import BudgetStore, CallStore
 from service.program.background import background
 from service.settings.config import Config
 from service.vocabulary.ledger.calls import CallLimits
@@ -17,13 +17,14 @@ from storage.ledger.redis_calls import RedisCalls
 from storage.ledger.sqlite_calls import SqliteCalls
 
 BUDGETS = web.AppKey("BUDGETS", HeldBudgets)
+BUDGET_STORE = web.AppKey("BUDGET_STORE", BudgetStore)
 CALLS_FILE = "calls.db"  # beside the file of the state
 
 
 @asynccontextmanager
 async def budgets_ctx(app: web.Application) -> AsyncIterator[None]:
     """Hold the budgets of keys; at the end, store what was used last."""
-    app[keys.KEY_BUDGETS] = app[BUDGETS] = budgets = HeldBudgets(app[keys.STATE])
+    app[keys.KEY_BUDGETS] = app[BUDGETS] = budgets = HeldBudgets(app[BUDGET_STORE])
     async with background(budgets.run):
         yield
     await budgets.close()

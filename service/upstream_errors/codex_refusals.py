@@ -15,7 +15,14 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from service.upstream_errors.error_bodies import Fault, fault_of, retry_after, seconds
+from service.upstream_errors.error_bodies import (
+    MAX_WAIT_SECONDS,
+    Fault,
+    fault_of,
+    retry_after,
+    seconds,
+    wait,
+)
 from service.upstream_errors.refusals import (
     MAX_WORDS_CHARS,
     RefusalVerdict,
@@ -109,6 +116,8 @@ _BY_WORDS = (
     (re.compile(r"\bis at capacity\b", re.IGNORECASE), _BUSY),
     (re.compile(r"\bmodel is not supported when using codex\b", re.IGNORECASE), _NO_MODEL),
 )
+# Too large, or too many: so it is whoever says it, the network before the back end included.
+_WHOEVER_SAYS = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS)
 _WAIT = re.compile(r"try again in (\d{1,7}(?:\.\d{1,9})?) ?(ms|s|m)", re.IGNORECASE)
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
@@ -162,13 +171,16 @@ def codex_refusal(
             failure = structs.replace(judged.failure, retry_after_seconds=retry_after(headers))
             judged = structs.replace(judged, failure=failure)
         return CodexRefusedError(judged, status)
-    if is_page(headers, body):
+    if is_page(headers, body) and status not in _WHOEVER_SAYS:
         return CodexRefusedError(Judged(failure_of(_PAGE, Fault(""))), status, is_page=True)
-    words = Fault(body[: 4 * MAX_WORDS_CHARS].decode("utf-8", "replace").strip())
+    said = b"" if is_page(headers, body) else body[: 4 * MAX_WORDS_CHARS]
+    words = Fault(said.decode("utf-8", "replace").strip())
     if status == HTTPStatus.NOT_FOUND and not words.words:
         return CodexRefusedError(Judged(failure_of(_HIDDEN, words)), status, is_page=True)
-    failure = failure_of(verdict_on(status, words, is_json=False), words, secrets)
-    failure = structs.replace(failure, retry_after_seconds=retry_after(headers))
+    is_spent = status == HTTPStatus.PAYMENT_REQUIRED
+    verdict = _SPENT if is_spent else verdict_on(status, words, is_json=False)
+    failure = failure_of(verdict, words, secrets)
+    failure = structs.replace(failure, retry_after_seconds=retry_after(headers), is_final=is_spent)
     return CodexRefusedError(Judged(failure), status)
 
 
@@ -190,10 +202,10 @@ def judge(
     if verdict.code == _BROKE and fault.code:  # spec 6.4: a 502 carries the upstream's own code
         failure = structs.replace(failure, code=fault.code)
     resets_at = _resets_at(error, fault, now)
-    wait = None if resets_at is None else max(0.0, resets_at - now)
+    waits = None if resets_at is None else max(0.0, resets_at - now)
     failure = structs.replace(
         failure,
-        retry_after_seconds=wait if verdict.status in _WAITED_FOR else None,
+        retry_after_seconds=waits if verdict.status in _WAITED_FOR else None,
         is_final=verdict in (_SPENT, _NOT_IN_PLAN),
         param="model" if verdict is _NO_MODEL else failure.param,
     )
@@ -241,10 +253,10 @@ def is_error(status: int) -> bool:
 def _resets_at(error: Mapping[str, Any], fault: Fault, now: float) -> float | None:
     """Return the time when a retry makes sense, in seconds since 1970."""
     if (at := seconds(error.get("resets_at"))) is not None:
-        return at
+        return at if at - now <= MAX_WAIT_SECONDS else None
     for key in ("resets_in_seconds", "retry_after_seconds", "retry_after"):
-        if (wait := seconds(error.get(key))) is not None:
-            return now + wait
+        if (told := wait(error.get(key))) is not None:
+            return now + told
     if fault.clears_in_seconds is not None:
         return now + fault.clears_in_seconds
     if found := _WAIT.search(fault.words):

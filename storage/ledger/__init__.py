@@ -1,4 +1,4 @@
 """The log of calls and their sums: SQLite and Redis behind one port.
 
-It may import `service/ports`, `service/vocabulary`, `storage/state`.
+It may import `service/vocabulary`, `storage/state`.
 """

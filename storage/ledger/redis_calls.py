@@ -81,7 +81,7 @@ return {{removed, left, size}}
 
 
 class RedisCalls:
-    """The log in the server that `url` names; implements `service.ports.CallStore`.
+    """The log in the server that `url` names; implements `service.ledger.ports.CallStore`.
 
     Args:
         url: of the server.

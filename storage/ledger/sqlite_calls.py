@@ -88,7 +88,7 @@ _FOR_EVER = 1 << 62
 
 
 class SqliteCalls:
-    """The log in the file at `path`; implements `service.ports.CallStore`.
+    """The log in the file at `path`; implements `service.ledger.ports.CallStore`.
 
     Args:
         path: of the file, which need not exist yet.

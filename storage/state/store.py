@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from service.ports import Bounds, Lease, StateStore
+from service.ports import Bounds, Lease
 from service.vocabulary.errors import LockTimeoutError, StorageError
 from service.vocabulary.ledger.budgets import BudgetStep, Spent, Taken
 from storage.state.redis import RedisBackend
@@ -100,7 +100,7 @@ class Backend(Protocol):
 
 def open_state(
     url: str, on_failure: Callable[[str], None], *, is_alone: bool = False
-) -> StateStore:
+) -> "DegradingStore":
     """Return the store that `url` names; it connects at first use.
 
     Args:
@@ -123,7 +123,10 @@ def open_state(
 
 
 class DegradingStore:
-    """A StateStore that answers in place of a dead backend; the port says with what."""
+    """A store that answers in place of a dead backend; the ports say with what.
+
+    It implements `service.ports.StateStore` and `service.ledger.ports.BudgetStore`.
+    """
 
     def __init__(
         self, backend: Backend, on_failure: Callable[[str], None], *, is_alone: bool = False

@@ -16,8 +16,7 @@ from service.ledger.budgets import HeldBudgets
 from service.ledger.call_writer import CallWriter
 from service.observing.metrics import Metrics
 from service.observing.unknown_events import UnknownEvents
-from service.pipeline.fast_lane import FastLane
-from service.ports import RouteState
+from service.ports import DeltaSink, RouteState
 from service.settings.config import Config, upstream_choice
 from service.vocabulary.byte_source import Content
 from service.vocabulary.credentials import Caller, Credential
@@ -37,6 +36,7 @@ from service.vocabulary.requests import ChatRequest, ModelInfo
 from storage.files.uploads import FileUploads
 from storage.secrets.link_signer import LinkSigner
 from tests.ledger import BudgetMemory, CallMemory
+from tests.sinks import pushed
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 FACTS = TurnFacts("conv-1", "msg-1", "gpt-4o-2024")
@@ -64,10 +64,11 @@ class ScriptedTurns:
     requests: list[tuple[ChatRequest, Credential]] = field(default_factory=list)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def run(
-        self, request: ChatRequest, credential: Credential, _lane: FastLane | None = None
-    ) -> AsyncGenerator[list[Delta], None]:
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
         self.requests.append((request, credential))
+        await pushed(self.batches(), sink)
+
+    async def batches(self) -> AsyncGenerator[list[Delta], None]:
         try:
             for step in self.script:
                 if isinstance(step, BaseException):

@@ -6,12 +6,14 @@ import pytest
 
 from service import ports
 from service.pipeline.fast_lane import FastLane
+from service.turns.shared_turns import _Shared
 from storage.files.blobs import FileBlobs, StoredBlob
 from storage.files.uploads import FileUploads
 from storage.secrets.account_file import AccountFile
 from storage.secrets.link_signer import LinkSigner
 from storage.state.journal import FileJournal
 from storage.state.store import DegradingStore
+from upstream.codex.account.usage import CodexAllowances
 from upstream.http.probe import UpstreamProbe
 from upstream.http.routing import Routes
 from upstream.slots.acceptance import UpstreamAcceptance
@@ -35,6 +37,8 @@ IMPLEMENTATIONS = {
     ports.TokenExchange: Tokens,
     ports.Assets: UpstreamAssets,
     ports.Lane: FastLane,
+    ports.DeltaSink: _Shared,
+    ports.Allowances: CodexAllowances,
     ports.Turns: UpstreamTurns,
     ports.Catalogue: ModelCatalogue,
     ports.Accounts: UpstreamAccounts,

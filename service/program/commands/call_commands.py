@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from service.ports import CallStore
+from service.ledger.ports import CallStore
 from service.program.ledger import calls_file, open_calls
 from service.settings.config import Config
 from service.vocabulary.errors import StorageError

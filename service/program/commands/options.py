@@ -175,6 +175,7 @@ def _describe_add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_limits(add)
 
 
+# Longer than the budget: one option after the other.
 def _add_limits(add: argparse.ArgumentParser) -> None:
     add.add_argument(
         "--requests-per-minute",

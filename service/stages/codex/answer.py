@@ -99,7 +99,7 @@ class CodexAnswer:
             case Unknown():
                 self.ending.count(event)
             case BodyEnded():
-                yield from self._flush()
+                yield from self._flush(is_broken=True)
                 yield self.ending.unfinished(event)
 
     # One branch for each kind of event: a table, split only at the cost of finding a kind.
@@ -240,7 +240,7 @@ class CodexAnswer:
 
     def _failed(self, event: Event) -> Iterator[Delta]:
         yield from self._named(event.response or {})
-        yield from self._flush()
+        yield from self._flush(is_broken=True)
         error = (event.response or {}).get("error")
         yield self.ending.failed(Event(event.type, error=error) if error else event)
 
@@ -261,15 +261,18 @@ class CodexAnswer:
         if isinstance(usage, dict) and (known := usage_in(usage)) is not None:
             yield known
 
-    def _flush(self) -> Iterator[Delta]:
-        """End all items that are still open, in order."""
+    def _flush(self, *, is_broken: bool = False) -> Iterator[Delta]:
+        """End all items that are still open, in order; a broken turn leaves its calls open.
+
+        Agents run a call as soon as it has ended, and half of one is none.
+        """
         while True:
             yield from self._go_on()
             if self._speaking is None:
                 break
             yield from self._finished(self._speaking, None)
-        for place in self._items:
-            if place not in self._done:
+        for place, item in self._items.items():
+            if place not in self._done and not (is_broken and isinstance(item, Call)):
                 yield from self._finished(place, None)
 
     def _named(self, response: Mapping[str, Any]) -> Iterator[Delta]:

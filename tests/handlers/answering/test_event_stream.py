@@ -1,7 +1,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import openai
@@ -319,15 +319,15 @@ async def test_a_caller_that_asks_to_close_is_told_so(serve: Serve) -> None:
 @pytest.mark.whole
 async def test_a_caller_that_stalls_pauses_the_turn(serve: Serve, around: Surroundings) -> None:
     sent = 0
-    real_run = around.turns.run
+    scripted = around.turns.batches
 
-    async def counting(*args: Any) -> AsyncIterator[Any]:
+    async def counting() -> AsyncGenerator[Any, None]:
         nonlocal sent
-        async for batch in real_run(*args):
+        async for batch in scripted():
             sent += 1
             yield batch
 
-    around.turns.run = counting
+    around.turns.batches = counting
     around.turns.script = says(*["x" * 60_000] * 1_000)
     client = await serve()
     response = await ask(client)

@@ -48,10 +48,10 @@ class Drawing(ScriptedTurns):
 
     contents: list[list[bytes]] = field(default_factory=list)
 
-    def run(self, request: Any, credential: Any, _lane: Any = None) -> Any:
+    async def run(self, request: Any, credential: Any, sink: Any) -> None:
         parts = [part for part in request.messages[0].parts if isinstance(part, FilePart)]
         self.contents.append([part.local.path.read_bytes() for part in parts if part.local])
-        return super().run(request, credential)
+        await super().run(request, credential, sink)
 
 
 @pytest.fixture

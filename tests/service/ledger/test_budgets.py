@@ -67,7 +67,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def held(store: BudgetMemory, clock: Clock) -> HeldBudgets:
-    return HeldBudgets(store, clock)  # type: ignore[arg-type]  # two methods of a store
+    return HeldBudgets(store, clock)
 
 
 async def test_a_key_without_a_budget_never_asks_the_store(
@@ -169,7 +169,7 @@ async def test_an_answer_that_is_sent_again_is_charged_once(
 async def test_without_the_store_each_process_goes_on_with_what_it_knew(
     held: HeldBudgets, store: BudgetMemory, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    other = HeldBudgets(store, clock)  # type: ignore[arg-type]  # two methods of a store
+    other = HeldBudgets(store, clock)
     key, credential = made(requests_per_day=4)
     assert await turn(held, credential)
     assert await turn(other, credential)
@@ -212,7 +212,7 @@ async def test_changes_are_stored_in_the_background(
     async with asyncio.timeout(10):
         await store.has_steps.wait()
     running.cancel()
-    other = HeldBudgets(store, lambda: NOW)  # type: ignore[arg-type]  # two methods of a store
+    other = HeldBudgets(store, lambda: NOW)
     assert await used(other, key) == [5]
     assert not await turn(other, credential)
 
@@ -245,7 +245,7 @@ def test_with_a_store_no_window_ever_has_more_turns_than_its_budget(
 
 async def _no_more_than(steps: list[tuple[int, str, float]], limit: int) -> None:
     clock, store = Clock(), BudgetMemory()
-    processes = [HeldBudgets(store, clock) for _ in range(3)]  # type: ignore[arg-type]  # two methods of a store
+    processes = [HeldBudgets(store, clock) for _ in range(3)]
     _, credential = made(requests_per_5_hours=limit)
     sent: list[float] = []
     for number, kind, pause in steps:

@@ -1,8 +1,8 @@
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
-from service.pipeline.joined import SLICE_CHARS, make_answer, make_reader, merged, through
+from service.pipeline.joined import SLICE_CHARS, Staged, make_answer, make_reader, merged
 from service.stages.decode.sse import MAX_EVENT_BYTES
 from service.vocabulary.events import (
     AnswerText,
@@ -16,6 +16,7 @@ from service.vocabulary.events import (
     TextAppended,
 )
 from tests.scripted_upstream import DONE, answer, event, final
+from tests.sinks import Kept
 
 
 class Repeat:
@@ -25,34 +26,15 @@ class Repeat:
         yield from [item] * item
 
 
-async def numbers(closed: list[bool]) -> AsyncGenerator[list[int], None]:
-    try:
-        yield [1, 0, 2]
-        yield [0]
-        yield [3]
-    finally:
-        closed.append(True)
-
-
-async def test_a_lifted_stage_keeps_batches_and_leaves_empty_ones_out() -> None:
-    assert [b async for b in through(numbers([]), Repeat())] == [[1, 2, 2], [3, 3, 3]]
-
-
-async def test_closing_a_lifted_stage_closes_its_source() -> None:
-    closed: list[bool] = []
-    lifted = through(numbers(closed), Repeat())
-    await anext(lifted)
-    await lifted.aclose()
-    assert closed == [True]
-
-
-async def test_an_error_of_the_source_comes_through() -> None:
-    async def broken() -> AsyncGenerator[list[int], None]:
-        yield [1]
-        raise OSError("of the test")
-
-    with pytest.raises(OSError, match="of the test"):
-        [b async for b in through(broken(), Repeat())]
+async def test_stages_keep_batches_and_leave_empty_ones_out() -> None:
+    kept = Kept()
+    sink = Staged[int](kept, Repeat(), Repeat())
+    for batch in ([1, 0, 2], [0], [3]):
+        assert sink.is_ready()
+        sink.feed(batch)
+    await sink.ready()
+    assert kept.batches == [[1, 2, 2, 2, 2], [3] * 9]
+    assert not sink.is_over()
 
 
 def test_consumed_counts_as_the_offset_of_a_resume_does() -> None:

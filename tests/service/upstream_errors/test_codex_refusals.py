@@ -61,6 +61,33 @@ def test_a_page_and_an_empty_404_are_one_sentence_and_the_fault_of_the_way():
         assert "upstream.proxy" in error.message
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(413, (400, "context_length_exceeded")), (429, (429, "rate_limit_exceeded"))],
+)
+def test_too_large_and_too_many_are_so_whoever_says_it(status, told):
+    page = b"<!DOCTYPE html><html><body>nginx</body></html>"
+    error = refused(status, page, {"Content-Type": "text/html"})
+    assert (error.failure().status, error.failure().code) == told
+    assert "<" not in error.failure().message
+    assert "nginx" not in error.failure().message
+    assert not error.is_page
+
+
+@pytest.mark.parametrize("body", [b"Payment required", b""])
+def test_a_402_without_json_is_final_too(body):
+    failure = refused(402, body, {"Content-Type": "text/plain"}).failure()
+    assert (failure.status, failure.code, failure.is_final) == (429, "rate_limit_exceeded", True)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"resets_at": 1e300}, {"resets_in_seconds": 1e300}, {"clears_in": 41 * 86_400}]
+)
+def test_a_wait_beyond_all_windows_was_not_meant(fields):
+    error = refused(429, {"error": {"type": "usage_limit_reached", **fields}})
+    assert error.failure().retry_after_seconds is None
+
+
 def test_a_used_up_allowance_says_until_when_and_that_asking_is_in_vain():
     body = {"error": {"type": "usage_limit_reached", "resets_at": NOW + 3600, "plan_type": "plus"}}
     error = refused(429, body)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from service.ports import CallStore
+from service.ledger.ports import CallStore
 from service.vocabulary.credentials import UpstreamKind
 from service.vocabulary.events import Outcome
 from service.vocabulary.ledger.calls import (

@@ -20,7 +20,6 @@ from service.upstream_errors.codex_refusals import CodexRefusedError, codex_refu
 from service.vocabulary.credentials import Caller, account_in
 from service.vocabulary.errors import UpstreamError
 from upstream.codex.connection.cookies import AccountCookies
-from upstream.http.answer_body import READ_BYTES
 from upstream.http.backend import MAX_ERROR_BYTES, USER_AGENT, Backend, is_good, may_repeat, pause
 from upstream.http.bodies import long_json_object, read_limited, read_start
 
@@ -156,12 +155,11 @@ class CodexBackend:
         }
         route = self.http.routes.pick()
         async with self.http.connecting(route, is_counted=True), asyncio.timeout(seconds):
-            response = await self.http.session.post(
+            response = await self.http.streams.post(
                 self.url(path),
                 data=data,
                 headers=every,
                 allow_redirects=False,
-                read_bufsize=READ_BYTES,
             )
             self.heard(caller, response)
             is_page = "html" in response.headers.get("Content-Type", "").lower()

@@ -15,8 +15,7 @@ from service.vocabulary.text import well_formed
 from upstream.codex.connection.backend import CodexBackend
 from upstream.codex.payload.turn_body import CodexTurn
 from upstream.codex.turn.turn_states import TurnStates
-from upstream.http.answer_body import READ_BYTES, AnswerBody
-from upstream.http.body_reader import ReadBuffer
+from upstream.line.answer_body import AnswerBody
 
 PATH = "responses"
 _LITE_HEADER = "x-openai-internal-codex-responses-lite"
@@ -49,7 +48,6 @@ class CodexSender:
         self._config = config
         self._backend = backend
         self._states = states
-        self._buffer = ReadBuffer(READ_BYTES)
 
     async def open(self, caller: Caller, turn: CodexTurn) -> Opened:
         """Send a turn once, and return its body as soon as the back end has accepted it.
@@ -72,7 +70,7 @@ class CodexSender:
             data = encoded(turn.body)
         seconds = self._config.first_event_seconds
         response = await self._backend.open(caller, PATH, data, headers, seconds)
-        return Opened(AnswerBody(response, self._config, self._buffer), response.headers)
+        return Opened(AnswerBody(response, self._config), response.headers)
 
 
 def encoded(body: dict[str, Any]) -> bytes:

@@ -7,8 +7,8 @@ answer    pictures stored, limits noted          on the way to the caller
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from msgspec import Struct, structs
 
@@ -16,9 +16,10 @@ from service.files.file_names import without_controls
 from service.observing.metrics import Metrics
 from service.observing.tracing import child_span
 from service.observing.unknown_events import UnknownEvents
-from service.ports import Lane, TokenExchange, UploadStore
+from service.ports import DeltaSink, TokenExchange, UploadStore
 from service.settings.config import Config
 from service.settings.model_names import is_other_model
+from service.sink import put
 from service.stages.codex.answer import CodexAnswer
 from service.stages.codex.events import ReadCodex
 from service.upstream_errors.codex_refusals import CodexRefusedError, UsageLimit
@@ -45,7 +46,8 @@ from upstream.codex.turn.repairs import Change, Fault, Repair, Repairs, fault_of
 from upstream.codex.turn.sending import CodexSender, Opened
 from upstream.codex.turn.turn_states import TurnStates
 from upstream.fetching.left_files import located
-from upstream.http.answer_body import AnswerBody
+from upstream.line.answer_body import AnswerBody
+from upstream.line.line import Line
 from upstream.slots.queueing import AccountQueues
 from upstream.slots.running import RunningWork
 
@@ -118,13 +120,8 @@ class CodexTurns:
         self._services = services
         self._running = RunningWork[_Turn]()
 
-    async def run(
-        self,
-        request: ChatRequest,
-        credential: Credential,
-        lane: Lane | None = None,  # noqa: ARG002 - no text takes it here
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Yield batches of deltas, the last one a `TurnEnded`; see the port.
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
+        """Push the deltas of a turn into the sink, the last one a `TurnEnded`; see the port.
 
         Raises:
             ServiceError: before the first batch: nothing was sent, or the back end refused.
@@ -142,9 +139,7 @@ class CodexTurns:
                 payload = await self._payload(request, caller)
                 turn = _Turn(request, credential, caller, payload)
                 with self._entered(turn):
-                    async with aclosing(self._batches(turn)) as batches:
-                        async for batch in batches:
-                            yield batch
+                    await self._push(turn, sink)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""
@@ -179,8 +174,8 @@ class CodexTurns:
         source = TurnSource(asked.model, account, files, lambda text: unseal(text, account))
         return build_turn(request, source)
 
-    async def _batches(self, turn: _Turn) -> AsyncGenerator[list[Delta], None]:
-        """Yield the deltas of the first try that brings an answer, or of the last one."""
+    async def _push(self, turn: _Turn, sink: DeltaSink) -> None:
+        """Push the first try that brings an answer, or the last one."""
         repairs = Repairs(
             self._services.config.upstream.retries,
             can_renew=turn.credential.kind is TokenKind.REFRESH,
@@ -194,19 +189,17 @@ class CodexTurns:
                     await self._take_limit(turn, error.limit)
                 await self._repair(turn, error, repairs.after(error))
                 continue
+            turn.read(opened.body)
             receiver = self._receiver(turn, opened)
-            ended: TurnEnded | None = None
-            async with aclosing(self._received(turn, opened, receiver)) as batches:
-                async for batch in batches:
-                    ended = _untold_end(batch, receiver)
-                    if told := batch[:-1] if ended else batch:
-                        yield told
-            if ended is None:
+            passing = _Passing(self, turn, opened, receiver.answer, sink)
+            await Line(opened.body, receiver, passing).run()
+            if passing.untold is None:
                 return
-            fault = fault_of(ended, receiver.answer.ending.limit)
+            fault = fault_of(passing.untold, receiver.answer.ending.limit)
             repair = repairs.after(fault) if fault else None
             if fault is None or repair is None:
-                yield [ended]
+                told: list[Delta] = [passing.untold]
+                await put(sink, told)
                 return
             await self._repair(turn, fault, repair)
 
@@ -248,58 +241,89 @@ class CodexTurns:
         is_paced = turn.request.is_stream and stream.delay_seconds > 0
         return CodexReceiver(ReadCodex(secrets, is_paced=is_paced), answer)
 
-    async def _received(
-        self, turn: _Turn, opened: Opened, receiver: CodexReceiver
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Yield the deltas of a try as the caller gets them."""
-        turn.read(opened.body)
-        is_accepted = False
-        async with aclosing(receiver.deltas(opened.body)) as batches:
-            async for batch in batches:
-                if not is_accepted and not isinstance(batch[0], TurnEnded):
-                    is_accepted = True  # status 200 alone may be of an error
-                    self._services.backend.http.accepted(turn.caller)
-                if not any(isinstance(delta, _OWN) for delta in batch):
-                    yield batch  # nearly all of them
-                elif passed := [each async for each in self._passed(turn, batch, opened, receiver)]:
-                    yield passed
+    def accepted(self, turn: _Turn) -> None:
+        """Note that the back end has begun to answer; status 200 alone may be of an error."""
+        self._services.backend.http.accepted(turn.caller)
 
-    async def _passed(
-        self, turn: _Turn, batch: list[Delta], opened: Opened, receiver: CodexReceiver
-    ) -> AsyncGenerator[Delta, None]:
-        services = self._services
+    async def passed(
+        self, turn: _Turn, batch: list[Delta], opened: Opened, limit: UsageLimit | None
+    ) -> list[Delta]:
+        """Return a batch as the caller gets it, and note what the turn itself needs."""
+        services, passed = self._services, list[Delta]()
         for delta in batch:
             match delta:
                 case LimitsKnown():
                     services.limits.note(turn.caller, delta)
                     continue
                 case PictureMade():
-                    yield await services.pictures.kept(delta, turn.request.public_url)
+                    passed.append(await services.pictures.kept(delta, turn.request.public_url))
                     continue
                 case ReasoningEnded(sealed):
-                    yield ReasoningEnded(seal(sealed, _sealed_for(turn.caller)))
+                    passed.append(ReasoningEnded(seal(sealed, _sealed_for(turn.caller))))
                     continue
                 case TurnFacts(upstream_model=model):
                     turn.answering_model = model
-                    yield structs.replace(delta, cache_key=turn.payload.cache_key)
+                    passed.append(structs.replace(delta, cache_key=turn.payload.cache_key))
                     continue
                 case FunctionCallStarted():
                     turn.call_ids.append(delta.call_id)
                 case TurnEnded():
                     # Now, since the caller may stop reading at the end.
                     services.unknown_events.note(delta.counts, delta.samples)
-                    await self._take_limit(turn, receiver.answer.ending.limit)
+                    await self._take_limit(turn, limit)
                     await services.states.keep(turn.caller, opened.headers, turn.call_ids)
                 case _:
                     pass
-            yield delta
+            passed.append(delta)
+        return passed
 
 
-def _untold_end(batch: list[Delta], receiver: CodexReceiver) -> TurnEnded | None:
-    """Return the failed end of a try of which nothing has been told, so that another may follow."""
-    last = batch[-1]
-    is_untold = isinstance(last, TurnEnded) and not receiver.answer.ending.has_items
-    return last if is_untold and isinstance(last, TurnEnded) and last.failure else None
+class _Passing:
+    """A sink for one try: its own batches it holds for a task, all others pass at once.
+
+    `untold` is the failed end of a try of which nothing was told, so that another may follow.
+    """
+
+    def __init__(
+        self, turns: CodexTurns, turn: _Turn, opened: Opened, answer: CodexAnswer, sink: DeltaSink
+    ) -> None:
+        self.untold: TurnEnded | None = None
+        self._turns = turns
+        self._turn = turn
+        self._opened = opened
+        self._answer = answer
+        self._sink = sink
+        self._held: list[Delta] = []
+        self._is_accepted = False
+        self._has_ended = False
+
+    def feed(self, batch: list[Delta]) -> None:
+        if not self._is_accepted and not isinstance(batch[0], TurnEnded):
+            self._is_accepted = True
+            self._turns.accepted(self._turn)
+        if self._held or any(isinstance(delta, _OWN) for delta in batch):
+            self._held += batch
+        else:
+            self._sink.feed(batch)  # nearly all of them
+
+    def is_ready(self) -> bool:
+        return not self._held and self._sink.is_ready()
+
+    async def ready(self) -> None:
+        held, self._held = self._held, []
+        limit = self._answer.ending.limit
+        passed = await self._turns.passed(self._turn, held, self._opened, limit) if held else []
+        if passed and isinstance(last := passed[-1], TurnEnded):
+            self._has_ended = True
+            if last.failure is not None and not self._answer.ending.has_items:
+                self.untold = last
+                del passed[-1]
+        if passed:
+            await put(self._sink, passed)
+        await self._sink.ready()
+
+    def is_over(self) -> bool:
+        return self._sink.is_over() or (self._has_ended and not self._held)
 
 
 def _sealed_for(caller: Caller) -> str:

@@ -55,6 +55,7 @@ from tests.scripted_codex import (
     token_of,
 )
 from tests.scripted_upstream import STALL, Abort, Pause
+from tests.sinks import pulled
 from upstream.codex.payload.sealed import seal
 from upstream.codex.payload.tools import short_name
 
@@ -93,7 +94,7 @@ def asked(*parts: Part, model: str = "gpt-6-sol", **fields: Any) -> ChatRequest:
 async def batches(
     app: web.Application, request: ChatRequest | None = None, credential: Credential = ACCESS
 ) -> list[list[Delta]]:
-    async with aclosing(app[keys.TURNS].run(request or asked(), credential)) as running:
+    async with aclosing(pulled(app[keys.TURNS], request or asked(), credential)) as running:
         return [batch async for batch in running]
 
 
@@ -427,7 +428,7 @@ async def test_an_answer_shows_that_the_credential_is_good_and_an_error_does_not
 
 async def test_a_caller_that_leaves_closes_the_connection(codex, app) -> None:
     codex.plays(created(), *message("Hel"), STALL)
-    async with aclosing(app[keys.TURNS].run(asked(), ACCESS)) as running:
+    async with aclosing(pulled(app[keys.TURNS], asked(), ACCESS)) as running:
         async for batch in running:
             if any(isinstance(delta, AnswerText) for delta in batch):
                 break
@@ -441,7 +442,7 @@ async def test_draining_refuses_new_turns_and_ends_the_others_in_time(codex, app
     begun = asyncio.Event()
 
     async def run() -> None:
-        async with aclosing(app[keys.TURNS].run(asked(), ACCESS)) as running:
+        async with aclosing(pulled(app[keys.TURNS], asked(), ACCESS)) as running:
             async for batch in running:
                 given.extend(batch)
                 begun.set()

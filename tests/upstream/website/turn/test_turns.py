@@ -34,6 +34,7 @@ from tests.scripted_upstream import (
     final,
     scripted_upstream,
 )
+from tests.sinks import pulled
 from upstream.website.turn.turns import MAX_HAND_OFFS, is_other_model
 
 CREDENTIAL = Credential("a-refresh-token")
@@ -86,7 +87,7 @@ def newly_asked() -> ChatRequest:
 async def deltas(
     app: web.Application, request: ChatRequest | None = None, credential: Credential = PASSED
 ) -> list[Delta]:
-    async with aclosing(app[keys.TURNS].run(request or asked(), credential)) as batches:
+    async with aclosing(pulled(app[keys.TURNS], request or asked(), credential)) as batches:
         return [delta async for batch in batches for delta in batch]
 
 
@@ -143,7 +144,7 @@ async def test_a_turn_that_is_left_stops_its_conversation_and_closes_its_connect
 ) -> None:
     upstream.plays(answer("Hel"), STALL)
     async with program(upstream, tmp_path, conversation={"delete_after_response": True}) as app:
-        async with aclosing(app[keys.TURNS].run(asked(), PASSED)) as batches:
+        async with aclosing(pulled(app[keys.TURNS], asked(), PASSED)) as batches:
             await anext(batches)
         await asyncio.wait_for(upstream.turns[0].closed.wait(), 1)
     assert (upstream.stopped, upstream.hidden) == (["c1"], ["c1"])
