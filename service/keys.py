@@ -29,6 +29,7 @@ from service.ports import (
 )
 from service.settings.config import Config
 from service.turns.key_limits import KeyLimits
+from service.turns.summaries import Sealer
 from service.vocabulary.credentials import UpstreamChoice
 from service.vocabulary.gateway_keys import GatewayKeys
 
@@ -42,6 +43,7 @@ TOKENS = web.AppKey("TOKENS", TokenExchange)
 BLOBS = web.AppKey("BLOBS", BlobStore)
 UPLOADS = web.AppKey("UPLOADS", UploadStore)
 LINKS = web.AppKey("LINKS", LinkSigner)
+SEALER = web.AppKey("SEALER", Sealer)
 GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)
 KEY_BUDGETS = web.AppKey("KEY_BUDGETS", KeyBudgets)
 CALL_WRITER = web.AppKey("CALL_WRITER", CallWriter)

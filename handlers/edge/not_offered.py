@@ -55,7 +55,6 @@ OF_ANTHROPIC = {
 }
 # Calls whose last word stands where other calls have an id.
 NO_IDS = {
-    "responses/compact": "the upstream shortens a conversation by itself",
     "responses/input_tokens": "tokens are counted when a request is answered, in its usage",
 }
 _SOCKET = "responses"  # the path where Codex tries a WebSocket first

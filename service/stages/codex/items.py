@@ -49,7 +49,7 @@ _PREVIEW = "partial_image"
 STEPS = frozenset(
     {"in_progress", "searching", "generating", "interpreting", "completed", "failed", _PREVIEW}
 )
-_PICTURE_DETAILS = ("size", "quality", "background", "output_format")
+PICTURE_DETAILS = ("size", "quality", "background", "output_format")
 
 JsonObject = dict[str, Any]
 
@@ -363,7 +363,7 @@ class Picture:
         if not isinstance(content, str) or not content:
             yield PictureFailed(self._number)
             return
-        details = {name: value for name in _PICTURE_DETAILS if (value := word_in(item, name))}
+        details = {name: value for name in PICTURE_DETAILS if (value := word_in(item, name))}
         facts = PictureFacts(self._number, details)
         yield PictureMade(facts, content, prompt if isinstance(prompt, str) else "")
 

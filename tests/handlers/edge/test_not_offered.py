@@ -84,7 +84,6 @@ def test_no_reason_is_taken_for_another_error() -> None:
         ("GET", "chat/completions", 405, "chat/completions"),
         ("GET", "chat/completions/chatcmpl-1", 404, "chat/completions"),
         ("DELETE", "models/gpt-4o", 405, "models"),
-        ("POST", "responses/compact", 404, "responses/compact"),
         ("POST", "responses/input_tokens", 404, "responses/input_tokens"),
     ],
 )

@@ -136,3 +136,11 @@ def test_another_word_of_effort_is_refused():
     with pytest.raises(RequestError, match="'very'") as caught:
         wishes(reasoning_effort="very")
     assert caught.value.param == "reasoning_effort"
+
+
+def test_the_tool_that_draws_goes_as_it_was_sent_and_may_be_demanded():
+    draw = {"type": "image_generation", "size": "1024x1024", "quality": "low"}
+    found = wishes(tools=[*TOOLS, draw], tool_choice={"type": "image_generation"})
+    assert found.tools == (ADDED, TOLD_NOW, draw)
+    assert (found.tool_choice, found.wants_picture) == ({"type": "image_generation"}, True)
+    assert not wishes(tools=[draw]).wants_picture

@@ -66,3 +66,11 @@ def test_an_effort_that_is_none_is_refused():
 )
 def test_what_is_sealed_is_for_those_who_include_it(include, is_wanted):
     assert wishes(include=include).is_sealed_wanted is is_wanted
+
+
+def test_what_else_of_searches_is_included_goes_to_the_upstream_and_unknown_words_nowhere():
+    sources = "web_search_call.action.sources"
+    assert wishes(include=["message.output_text.logprobs", sources]).included == (sources,)
+    with pytest.raises(RequestError, match="nonsense") as caught:
+        wishes(include=[sources, "nonsense"])
+    assert caught.value.param == "include[1]"

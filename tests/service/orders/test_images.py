@@ -97,6 +97,7 @@ def test_the_reply_is_the_text_without_the_pictures_links() -> None:
         input_tokens_details=ImageInputTokens(text_tokens=3, image_tokens=0),
         output_tokens=4,
         total_tokens=7,
+        estimated=True,
     )
 
 
@@ -105,7 +106,7 @@ def test_a_preview_is_no_picture() -> None:
     preview = structs.replace(made, wanted=structs.replace(made.wanted, is_preview=True))
     lost = structs.replace(preview, url="", problem="It is gone.")
     drawing = drawn(preview, lost, made, END)
-    assert (drawing.previews, drawing.pictures) == ([preview], [made])
+    assert (drawing.assets, drawing.pictures) == ([preview, made], [made])
     assert drawn(preview, AnswerText("No."), END).failure is not None
 
 

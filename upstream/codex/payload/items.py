@@ -113,10 +113,22 @@ def _other(
                 yield {"type": "reasoning", "summary": told, "encrypted_content": content}
         case DrawnPart(file) if file.path in files:  # else it is gone
             yield _message("user", [_content(file, files, "user")], "")
+        case ItemPart({"type": "compaction", "encrypted_content": str(sealed)}, path):
+            yield _compaction(unseal(sealed), path)
         case ItemPart(item):
             yield item
         case _:
             return
+
+
+def _compaction(content: str, path: str) -> Item:
+    if not content:
+        message = (
+            f"{path}: this compaction was made for another account, which alone can read it; send "
+            "the messages that it stands for."
+        )
+        raise RequestError(message, param=path)
+    return {"type": "compaction", "encrypted_content": content}
 
 
 def _content(part: TextPart | FilePart, files: Mapping[str, InlineFile], role: str) -> Item:

@@ -39,7 +39,7 @@ def test_previews_and_pictures_are_the_sdk_s_events(
     stream = events.feed_batch(
         [
             PictureShown(PICTURE, "png", preview=0),
-            PictureShown(PICTURE, "webp", COUNTS),
+            PictureShown(PICTURE, "webp", {"size": "512x512"}, COUNTS),
             TurnFacts("c", "m", "slug"),
             TurnEnded(Outcome.COMPLETE, "stop"),
         ]
@@ -47,7 +47,8 @@ def test_previews_and_pictures_are_the_sdk_s_events(
     partial, completed = told(stream + events.finish(None))
     for event in (partial, completed):
         TypeAdapter(official).validate_python(event, strict=True)
-        assert (event["size"], event["b64_json"]) == ("1024x1024", "aGk=")
+        assert event["b64_json"] == "aGk="
+    assert [event["size"] for event in (partial, completed)] == ["1024x1024", "512x512"]
     assert (partial["type"], partial["partial_image_index"]) == (f"{kind}.partial_image", 0)
     assert (completed["type"], completed["output_format"]) == (f"{kind}.completed", "webp")
     assert completed["usage"]["total_tokens"] == 7
