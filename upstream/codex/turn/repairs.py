@@ -64,6 +64,8 @@ class Repairs:
         if fault.code == UNSEALABLE and self._has_sealed:
             self._has_sealed = False
             return Repair(Change.UNSEALED)
+        if isinstance(fault, UpstreamRefusedError) and fault.failure().is_final:
+            return None  # an account at its limit rests, however short the time is
         pause = pause_before_retry(fault, self._tries + 1)
         if pause is None or self._tries >= self._left:
             return None
