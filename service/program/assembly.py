@@ -17,6 +17,7 @@ from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
 from service.observing.unknown_events import UnknownEvents
 from service.pipeline.usage import loaded_encoding
+from service.program.preloading import preload
 from service.program.upstreams.codex import codex_parts
 from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
 from service.program.upstreams.website import Website, open_website
@@ -103,6 +104,7 @@ def prepare(config: Config) -> None:
     except StorageError as error:
         hint = f"Make {SECRET_FILE.parent}/ writable, or set tokens.secret."
         raise StorageError(f"{error.message}. {hint}") from error
+    preload(config)
 
 
 async def drain(app: web.Application, seconds: float) -> None:
