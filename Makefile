@@ -35,7 +35,7 @@ quick: install  ## run the tests that need no client, browser, server or wait: u
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not whole" $(ARGS)
 
 faults: install  ## play every fault against every endpoint, and print a table of what came of it
-	$(BIN)/python -m tests.faults --jobs 2 $(ARGS)
+	$(BIN)/python -m tests.faults $(ARGS)
 
 lint: install  ## look for mistakes, and for files that are not formatted
 	$(BIN)/ruff check .

@@ -12,7 +12,9 @@ from service.ports import (
     Accounts,
     Allowances,
     BlobStore,
+    CallLog,
     Catalogue,
+    KeyBudgets,
     LinkSigner,
     Reachable,
     RouteStates,
@@ -25,6 +27,7 @@ from service.ports import (
 )
 from service.settings.config import Config
 from service.turns.key_limits import KeyLimits
+from service.turns.summaries import Sealer
 from service.vocabulary.credentials import UpstreamChoice
 from service.vocabulary.gateway_keys import GatewayKeys
 
@@ -38,7 +41,10 @@ TOKENS = web.AppKey("TOKENS", TokenExchange)
 BLOBS = web.AppKey("BLOBS", BlobStore)
 UPLOADS = web.AppKey("UPLOADS", UploadStore)
 LINKS = web.AppKey("LINKS", LinkSigner)
+SEALER = web.AppKey("SEALER", Sealer)
 GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)
+KEY_BUDGETS = web.AppKey("KEY_BUDGETS", KeyBudgets)
+CALL_LOG = web.AppKey("CALL_LOG", CallLog)
 KEY_LIMITS = web.AppKey("KEY_LIMITS", KeyLimits)
 TURNS = web.AppKey("TURNS", Turns)
 SPEECH = web.AppKey("SPEECH", Speech)

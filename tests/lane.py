@@ -29,7 +29,7 @@ class Drive:
         self.heard: list[Rendered] = []
         self.gathered = Gathered()
         self.put_texts: list[str] = []
-        self.is_open = True
+        self.is_reading = True
         self.reader = make_reader()
         self.answer = make_answer(sent or SentHistory())
         self.assets = AnswerAssets(problems or {})
@@ -39,8 +39,8 @@ class Drive:
 
     # The outlet.
 
-    def is_ready(self) -> bool:
-        return self.is_open
+    def is_open(self) -> bool:
+        return self.is_reading
 
     def put(self, text: str) -> None:
         assert text

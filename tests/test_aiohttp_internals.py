@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
 from aiohttp.http_writer import StreamWriter
 from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
@@ -188,60 +189,107 @@ async def test_a_body_tells_how_much_of_it_waits_to_be_read() -> None:
     assert waiting == [5, 0]
 
 
-async def test_a_writer_that_does_not_drain_is_done_in_one_step() -> None:
-    is_done: list[bool] = []
+async def test_a_chunk_may_be_written_past_the_writer_between_head_and_end() -> None:
+    sizes: list[int] = []
+    is_writable: list[bool] = []
 
     async def write(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         response.enable_chunked_encoding()
         await response.prepare(request)
+        await response.write(b"head, ")
         assert isinstance(request.writer, StreamWriter)
-        writing = request.writer.write(b"text", drain=False)
-        with pytest.raises(StopIteration):
-            writing.send(None)
-        is_done.append(request.protocol.connected and not request.protocol.writing_paused)
+        assert request.protocol.transport is not None
+        before = request.writer.output_size
+        request.writer.output_size += len(b"4\r\ntext\r\n")
+        request.protocol.transport.write(b"4\r\ntext\r\n")
+        is_writable.append(not request.protocol.writing_paused)
+        await response.write_eof(b", end")
+        sizes.append(request.writer.output_size - before)
         return response
 
     async with serving(write) as port, asking(port) as response:
-        assert await response.read() == b"text"
-    assert is_done == [True]
+        assert await response.read() == b"head, text, end"
+    assert sizes == [len(b"4\r\ntext\r\n5\r\n, end\r\n0\r\n\r\n")]
+    assert is_writable == [True]
 
 
-async def test_a_clients_connection_lets_another_protocol_read_and_hand_on() -> None:
-    may_go_on = asyncio.Event()
+async def test_a_request_class_may_read_a_body_past_aiohttp_and_make_up_its_end() -> None:
     told: list[bytes] = []
-
-    async def write(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Length": "10"})
-        await response.prepare(request)
-        await response.write(b"first")
-        await may_go_on.wait()
-        await response.write(b"later")
-        return response
+    transports: list[asyncio.Transport] = []
+    ended = asyncio.Event()
 
     class Tap(asyncio.Protocol):
-        def __init__(self, protocol: asyncio.Protocol) -> None:
+        def __init__(self, transport: asyncio.Transport, protocol: ResponseHandler) -> None:
+            self.transport = transport
             self.protocol = protocol
+            transport.set_protocol(self)
 
         @override
         def data_received(self, data: bytes) -> None:
-            told.append(data)
-            self.protocol.data_received(data)
+            head, found, body = data.partition(b"\r\n\r\n")
+            if not told:
+                self.protocol.data_received(head + found)
+                told.append(head)
+            else:
+                body = data
+            told.append(body)
+            if b"0\r\n\r\n" in body:
+                self.transport.set_protocol(self.protocol)
+                self.protocol.data_received(b"0\r\n\r\n")
+                ended.set()
+
+    class Request(aiohttp.ClientRequest):
+        @override
+        async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+            assert conn.transport is not None
+            assert conn.protocol is not None
+            transports.append(conn.transport)
+            if len(transports) == 1:
+                Tap(conn.transport, conn.protocol)
+            return await super().send(conn)
+
+    async def write(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        await response.write_eof(b"text")
+        return response
+
+    async with (
+        serving(write) as port,
+        aiohttp.ClientSession(request_class=Request) as session,
+    ):
+        async with session.get(f"http://127.0.0.1:{port}/") as response:
+            await ended.wait()
+            assert response.connection is None  # given back by the end that was made up
+            assert await response.read() == b""
+        assert b"".join(told[1:]) == b"4\r\ntext\r\n0\r\n\r\n"
+        async with session.get(f"http://127.0.0.1:{port}/") as response:
+            assert await response.read() == b"text"
+    assert transports[0] is transports[1]
+
+
+async def test_a_malformed_chunk_leaves_a_reader_waiting_on_a_connection_that_is_gone() -> None:
+    async def write(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        await response.write(b"text")
+        await asyncio.sleep(0.05)
+        assert request.transport is not None
+        request.transport.write(b"zz\r\n")
+        await asyncio.sleep(0.2)
+        return response
 
     async with serving(write) as port, asking(port) as response:
-        assert await response.content.read(5) == b"first"
-        assert response.connection is not None
-        transport = response.connection.transport
-        assert transport is not None
-        protocol = transport.get_protocol()
-        assert isinstance(protocol, ResponseHandler)
-        transport.set_protocol(Tap(protocol))
-        may_go_on.set()
-        assert await response.content.read(5) == b"later"
-        assert response.content.read_nowait() == b""
+        assert await response.content.readany() == b"text"
+        connection = response.connection
+        assert connection is not None
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(response.content.readany(), 0.3)
         assert response.content.exception() is None
-        transport.set_protocol(protocol)
-    assert told == [b"later"]
+        assert connection.transport is None
 
 
 def test_the_page_names_each_test_and_the_version_that_is_pinned() -> None:

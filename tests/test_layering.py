@@ -17,7 +17,8 @@ OUTSIDE = {
         *("service/observing", "service/ports", "service/settings"),
         *("service/turns", "service/vocabulary"),
     },
-    "service/ports": {"service/vocabulary"},
+    "service/ports": {"service/sink", "service/vocabulary"},
+    "service/sink": set(),
     "service/version": set(),
     "handlers/routes": {
         *("handlers/about", "handlers/edge", "handlers/files", "handlers/openapi"),

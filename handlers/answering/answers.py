@@ -1,8 +1,8 @@
 """Joins the stages behind one answer; every dialect of text encodes its result."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 from aiohttp import web
 
@@ -12,8 +12,9 @@ from handlers.edge.record import RECORD, Record
 from service.demands.instructions import instructed
 from service.keys import CONFIG, METRICS, TURNS
 from service.pipeline.fast_lane import FastLane, Outlet
-from service.pipeline.joined import through
+from service.pipeline.joined import Stage, Staged
 from service.pipeline.usage import loaded_encoding, measure
+from service.sink import Sink
 from service.stages.encode.gathered import Gathered
 from service.stages.render.bot_format import RAW, Render
 from service.stages.render.flat import Flatten
@@ -21,55 +22,69 @@ from service.stages.render.limit import Limit
 from service.vocabulary.credentials import Credential
 from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError, UpstreamCutError
+from service.vocabulary.events import Delta
+from service.vocabulary.native import UsageKnown
 from service.vocabulary.rendered import Rendered, TokenCounts
 from service.vocabulary.requests import ChatRequest
 
-Source = AsyncGenerator[list[Rendered], None]
+
+class RenderedSink(Sink[Rendered], Protocol):
+    """Takes a rendered answer; plain text may come by `put` instead, through the fast lane."""
+
+    @property
+    def outlet(self) -> Outlet | None:
+        """Where the fast lane sends text; None where all has to come through `feed`."""
 
 
-async def rendered(
+class _Answering(Staged[Delta]):
+    """The stages of an answer, and the lane beside them, if no other stage has to see the text."""
+
+    def __init__(self, sink: RenderedSink, lane: FastLane | None, *stages: Stage[Any, Any]) -> None:
+        super().__init__(sink, *stages)
+        self.lane = lane
+
+
+async def answered(
+    sink: RenderedSink,
     request: web.Request,
     chat: ChatRequest,
     credential: Credential,
-    outlet: Outlet | None = None,
     *,
     is_flat: bool = True,
-) -> Source:
-    """Join the stages behind a turn; nothing is sent before the first batch is requested.
+) -> None:
+    """Run a turn, and push its answer through the stages into a sink.
 
     Args:
+        sink: takes the rendered answer.
         request: the caller's request.
         chat: what it asks.
         credential: the caller's.
-        outlet: where the fast lane may send text, if no other stage has to see it.
         is_flat: the dialect has one text and no items.
+
+    Raises:
+        ServiceError: the turn failed before its first batch.
     """
-    config, demand, turns = request.app[CONFIG], chat.demand, request.app[TURNS]
+    config, demand = request.app[CONFIG], chat.demand
     bot_format = format_for(chat.profile, config.bot_mode)
-    encoding = None if chat.max_tokens is None else await loaded_encoding()
     if demand is not None and demand.json_format is not None:
         bot_format = RAW  # pictures and links beside JSON would break it
-    render, is_limited = Render(bot_format), encoding is not None or bool(chat.stop)
+    render = Render(bot_format)
     request[RECORD].render = render
-    lane = None if outlet is None or is_limited else FastLane(render, outlet)
-    source = through(turns.run(chat, credential, lane), render)
+    stages: list[Stage[Any, Any]] = [render]
     if is_flat:
-        source = through(source, Flatten())
-    if not is_limited:
-        return source
-    return through(source, Limit(chat.max_tokens, chat.stop, encoding))
+        stages.append(Flatten())
+    lane = None if sink.outlet is None else FastLane(render, sink.outlet)
+    if chat.max_tokens is not None or chat.stop:
+        encoding = None if chat.max_tokens is None else await loaded_encoding()
+        stages.append(Limit(chat.max_tokens, chat.stop, encoding))
+        lane = None
+    await request.app[TURNS].run(chat, credential, _Answering(sink, lane, *stages))
 
 
 async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:
     """Return the upstream's token counts, else an estimate from the texts."""
-    if (told := gathered.usage) is not None:
-        return TokenCounts(
-            told.prompt_tokens,
-            told.completion_tokens,
-            told.reasoning_tokens,
-            told.cached_tokens,
-            is_estimated=False,
-        )
+    if gathered.usage is not None:
+        return counts_of(gathered.usage)
     spent = gathered.spent
     prompt = [message.text for message in instructed(chat).messages]
     prompt += [text for each in spent for text in each.sent]
@@ -78,14 +93,48 @@ async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:
     return await measure(prompt, "".join(answer), gathered.reasoning)
 
 
-class Collecting:
-    """The outlet of an answer that is collected before any of it is sent."""
+def counts_of(told: UsageKnown) -> TokenCounts:
+    """Return the upstream's own token counts."""
+    return TokenCounts(
+        told.prompt_tokens,
+        told.completion_tokens,
+        told.reasoning_tokens,
+        told.cached_tokens,
+        is_estimated=False,
+        picture_tokens=told.picture_tokens,
+    )
 
-    def __init__(self, gathered: Gathered) -> None:
-        self._gathered = gathered
+
+class Collected:
+    """A sink for an answer of which nothing is sent before its end; never full.
+
+    Args:
+        gathered: the sum of the batches.
+        take: called with each batch; None: `gathered` takes them, and the fast lane is open.
+    """
+
+    def __init__(
+        self, gathered: Gathered, take: Callable[[list[Rendered]], None] | None = None
+    ) -> None:
+        self.gathered = gathered
+        self.feed = take or gathered.feed_batch
+        self.outlet = self if take is None else None
 
     def is_ready(self) -> bool:
-        """Return True, since nothing can hold text up."""
+        """Return True, since nothing can hold an answer up."""
+        return True
+
+    async def ready(self) -> None:
+        """Return at once."""
+
+    def is_over(self) -> bool:
+        """Tell whether the answer has ended."""
+        return self.gathered.ended is not None
+
+    # The outlet of the fast lane.
+
+    def is_open(self) -> bool:
+        """Return True, likewise."""
         return True
 
     def put(self, text: str) -> None:
@@ -93,19 +142,16 @@ class Collecting:
 
     def gather(self, pieces: list[Rendered]) -> None:
         """Take pieces of the answer."""
-        self._gathered.feed_batch(pieces)
+        self.gathered.feed_batch(pieces)
 
 
-async def collected(
-    source: Source, record: Record, take: Callable[[list[Rendered]], None], gathered: Gathered
-) -> float:
-    """Read an answer to its end, and note in the record how it ended.
+async def collected(answering: Awaitable[None], gathered: Gathered, record: Record) -> float:
+    """Wait for an answer that is collected, and note in the record how it ended.
 
     Args:
-        source: the batches of the answer.
+        answering: pushes the answer.
+        gathered: the sum of what was pushed.
         record: of the request.
-        take: called with each batch.
-        gathered: the sum of the batches taken.
 
     Returns:
         The seconds spent waiting for the upstream.
@@ -116,16 +162,14 @@ async def collected(
     loop = asyncio.get_running_loop()
     asked_at = loop.time()
     try:
-        async with aclosing(source):
-            async for batch in source:
-                take(batch)
-                if gathered.ended is not None:
-                    record.learn(gathered)
-                    return loop.time() - asked_at
-        raise UpstreamCutError("The answer ended without an end.")
+        await answering
+        if gathered.ended is None:
+            raise UpstreamCutError("The answer ended without an end.")
     except ServiceError as error:
         record.outcome = outcome_of(error)
         raise
+    record.learn(gathered)
+    return loop.time() - asked_at
 
 
 def overhead_header(request: web.Request, waited: float) -> dict[str, str]:

@@ -3,13 +3,21 @@
 Theory of operation
 -------------------
 
+An `EventStream` is the last sink of the line (`upstream/line/line.py`). A batch that is fed becomes
+events, and one `transport.write`, in the callback that brought its bytes:
+
+| state | a batch | next |
+| --- | --- | --- |
+| head not sent | its events are held; then `ready` sends the head and them, in one write | open |
+| open, caller reads | is written at once, in a chunk of our own making | open, or full |
+| open, caller is full | comes only after `ready`, which waits until the caller has read | open |
+| ended | its events are held, for the last write | closed by `run` |
+
 *The head.* An error has its true HTTP status until the head is sent; afterwards it is an event of
 the stream. So the head waits for the first text, but no longer than `head_seconds`, after which
 proxies would give up. A failure before it is returned by `run`, for a plain error reply.
 
-*Text.* One batch is one write, and nothing else is done per batch: no timer is set or cancelled.
-The fast lane writes through the same object (`is_ready`, `put`, `gather`), from a callback, past
-all batches. Only the counter `_writes` tells a silence that there was text.
+*The fast lane* writes through the same object (`is_open`, `put`, `gather`), past the stages.
 
 *Keep-alives.* In a silence two kinds are due, each at its own interval: a comment, which keeps
 proxies and read timers content, and an event without content, for clients that count events.
@@ -18,28 +26,30 @@ proxies and read timers content, and an event without content, for clients that 
 
 One timer looks every quarter of the shorter interval. If text was written since the last look, or
 if the caller is not reading, the silence begins anew: keep-alives for a caller that does not read
-would only pile up. A task is made only when a keep-alive is due; if its connection is broken, it
-says nothing, because the writer of text will notice and end the answer.
+would only pile up.
 
-*Slow callers.* `UNSENT_BYTES` may be on their way to the caller, counting the kernel. Beyond that a
-write waits, then the stages, then the read of the upstream. So a slow caller costs little memory.
+*Slow callers.* `UNSENT_BYTES` may be on their way to the caller, counting the kernel. Beyond that
+the stream is not ready, so the line stops the read of the upstream. So a slow caller costs little
+memory.
 
 *The end.* The last text and the end are one write, which also ends the body, because some clients
 close the connection at `[DONE]`. After it nothing may be written, so the timer stops before.
+
+*Past aiohttp.* Head and end are written by aiohttp. What lies between goes to its transport
+directly: its own `write` is a coroutine, and there is no task to wait in. Its count of bytes is kept.
 """
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import aclosing, suppress
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import StreamWriter
 from typing_extensions import override
 
-from handlers.edge.record import Record
+from handlers.edge.record import RECORD, Record
 from service.settings.config import StreamConfig
 from service.stages.encode.chat import PING
 from service.stages.encode.gathered import Gathered
@@ -114,7 +124,7 @@ Settle = Callable[[], Awaitable[TokenCounts | None]]
 
 
 class EventStream(Generic[Piece]):
-    """Writes one answer; call `run` once. It is also the `Outlet` of the fast lane.
+    """Writes one answer; call `run` once. It is a sink, and the `Outlet` of the fast lane.
 
     Args:
         request: the caller's; its record learns when the first text was sent.
@@ -136,99 +146,124 @@ class EventStream(Generic[Piece]):
         self._request = request
         self._response = response
         self._events = events
+        self._gathered = events.gathered
         self._settings = settings
         self._settle = settle
+        self._record: Record = request[RECORD]
         self._is_open = False
         self._opening = asyncio.Lock()
         self._protocol = request.protocol
-        writer = request.writer
-        self._writer = writer if isinstance(writer, StreamWriter) else None  # None: no fast lane
+        self._writer = request.writer
+        self._held = b""  # events that are not written yet
+        self._is_pausing = False  # a pause is due before the next text
         self._writes = 0  # writes of text so far
-        self._group: asyncio.TaskGroup | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._beside: asyncio.Task[None] | None = None
+        self._heading: asyncio.Task[None] | None = None
 
-    async def run(
-        self, source: AsyncGenerator[list[Piece], None], record: Record
-    ) -> Failure | None:
-        """Write the answer to its end; a caller that leaves ends it and closes the source.
+    async def run(self, answering: Awaitable[None]) -> Failure | None:
+        """Write the answer to its end; a caller that leaves ends it by cancelling.
+
+        Args:
+            answering: pushes the answer into this stream.
 
         Returns:
             The failure, if nothing was written yet and the caller can get its true status.
         """
-        head_at = record.received_at + self._settings.head_seconds
-        async with asyncio.TaskGroup() as self._group:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(head_at, self._at_head_time, record)
-            try:
-                return await self._write_all(source, record)
-            finally:
-                self._stop_looking()
-
-    async def _write_all(
-        self, source: AsyncGenerator[list[Piece], None], record: Record
-    ) -> Failure | None:
-        gathered = self._events.gathered
+        head_at = self._record.received_at + self._settings.head_seconds
+        self._timer = asyncio.get_running_loop().call_at(head_at, self._at_head_time)
         try:
-            async with aclosing(source):
-                async for batch in source:
-                    frames = self._events.feed_batch(batch)
-                    if gathered.ended is not None:
-                        record.learn(gathered)
-                        return await self._finish(frames, gathered.ended, record)
-                    if frames:
-                        await self._write(frames, record)
-            raise UpstreamCutError("The answer ended without an end.")
+            return await self._write_all(answering)
+        finally:
+            await self._stop_looking()
+
+    async def _write_all(self, answering: Awaitable[None]) -> Failure | None:
+        gathered, record = self._gathered, self._record
+        try:
+            await answering
+            if gathered.ended is None:
+                raise UpstreamCutError("The answer ended without an end.")
+            record.learn(gathered)
+            return await self._finish(gathered.ended)
         except ServiceError as error:
             record.outcome = outcome_of(error)
-            return await self._fail(b"", error.failure(), record)
+            return await self._fail(error.failure())
         except ConnectionError:
             record.abandon()
             return None
 
-    async def _write(self, frames: bytes, record: Record) -> None:
-        if not self._writes:
-            record.first_text_at = asyncio.get_running_loop().time()
-            frames = await self._open(record) + frames
-        self._writes += 1
-        await self._put(frames)
-        if self._settings.delay_seconds:
-            await asyncio.sleep(self._settings.delay_seconds)
+    # The sink, for the line.
 
-    async def _put(self, data: bytes) -> None:
-        """Write, then wait while the caller does not read what was written before."""
-        await self._response.write(data)
-        if self._request.protocol.writing_paused:  # `write` itself waits only above 64 KiB
-            await self._request.writer.drain()
-
-    # The methods of `Outlet`, for the fast lane.
+    def feed(self, batch: list[Piece]) -> None:
+        """Write the events of a batch, or hold them while the head or the end is to come."""
+        frames = self._events.feed_batch(batch)
+        if not frames:
+            return
+        if self._is_open and self._gathered.ended is None:
+            self._write(frames)
+        else:
+            self._held += frames
 
     def is_ready(self) -> bool:
-        """Tell whether text can be written without waiting: the head is sent, the caller reads."""
-        protocol = self._protocol
-        return (
-            self._writes > 0
-            and self._writer is not None
-            and protocol.connected
-            and not protocol.writing_paused
-            and not self._settings.delay_seconds
-        )
+        """Tell whether nothing is held, and the caller reads."""
+        return not self._held and not self._is_pausing and not self._protocol.writing_paused
+
+    async def ready(self) -> None:
+        """Send the head if there is text for it, and wait for a slow caller, or for the pause."""
+        if self._held and not self.is_over():
+            frames, self._held = self._held, b""
+            self._count_write()
+            await self._response.write(await self._open() + frames)
+        if self._protocol.writing_paused:  # `write` itself waits only above 64 KiB
+            await self._writer.drain()
+        if self._is_pausing:
+            self._is_pausing = False
+            await asyncio.sleep(self._settings.delay_seconds)
+
+    def is_over(self) -> bool:
+        """Tell whether the answer has ended."""
+        return self._gathered.ended is not None
+
+    # The outlet of the fast lane.
+
+    @property
+    def outlet(self) -> "EventStream[Piece] | None":
+        """This stream, unless its text is to come in the pieces and at the pace of the settings."""
+        return None if self._settings.delay_seconds else self
+
+    def is_open(self) -> bool:
+        """Tell whether text can be written at once: the head is sent, the caller reads."""
+        return self._is_open and not self._protocol.writing_paused
 
     def put(self, text: str) -> None:
-        """Write text; only called while `is_ready`."""
-        self._writes += 1
-        self._put_at_once(self._events.text(text))
-
-    def _put_at_once(self, data: bytes) -> None:
-        """Write, but do not drain. The next ordinary write does, and notices a closed connection."""
-        if self._writer is not None:
-            writing = self._writer.write(data, drain=False)
-            with suppress(StopIteration, ConnectionError):
-                writing.send(None)
+        """Write text; only called while `is_open`."""
+        self._write(self._events.text(text))
 
     def gather(self, pieces: list[Rendered]) -> None:
         """Note the pieces of text that was put."""
         self._events.gather(pieces)
+
+    # --- writing ----------------------------------------------------------------
+
+    def _write(self, frames: bytes) -> None:
+        """Write events of text in one chunk."""
+        self._count_write()
+        self._send(frames)
+
+    def _count_write(self) -> None:
+        if not self._writes:
+            self._record.first_text_at = asyncio.get_running_loop().time()
+        self._writes += 1
+        self._is_pausing = self._settings.delay_seconds > 0
+
+    def _send(self, data: bytes) -> None:
+        """Write to the transport; a caller who has left is noticed by whoever waits."""
+        transport = self._protocol.transport
+        if transport is None or transport.is_closing():
+            return
+        if self._response.chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self._writer.output_size += len(data)
+        transport.write(data)
 
     def _limit_buffers(self) -> None:
         """Keep the buffers for the caller small: a slow one shall slow the upstream down."""
@@ -240,17 +275,51 @@ class EventStream(Generic[Piece]):
             with suppress(OSError):  # a Unix socket, or a system without the option
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
-    async def _open(self, record: Record) -> bytes:
-        """Send the head unless it is sent; return the bytes that must be written first."""
+    async def _open(self) -> bytes:
+        """Prepare the head unless it is sent; return the bytes that must be written first."""
         async with self._opening:
             if self._is_open:
                 return b""
             await self._response.prepare(self._request)
             self._limit_buffers()
-            record.stream, record.fail = self._response, self._events.fail
-            self._is_open = True
+            self._record.stream, self._record.fail = self._response, self._events.fail
             self._watch_silence()
+            self._is_open = True
             return self._events.opening
+
+    async def _finish(self, ended: TurnEnded) -> Failure | None:
+        """Write the last text and the end, in one write that also ends the body."""
+        if ended.failure is not None:
+            return await self._fail(ended.failure)
+        counts = None
+        if self._settle is not None:
+            if self._held:  # so that text does not wait for token counts
+                frames, self._held = self._held, b""
+                self._count_write()
+                await self._response.write(await self._open() + frames)
+            counts = await self._settle()
+        await self._close(self._events.finish(counts))
+        return None
+
+    async def _fail(self, failure: Failure) -> Failure | None:
+        async with self._opening:
+            is_untold = not self._is_open and not self._held
+        if is_untold:
+            return failure
+        with suppress(ConnectionError):
+            await self._close(self._events.fail(failure))
+        return None
+
+    async def _close(self, end: bytes) -> None:
+        """Write the end and close the body at once: some clients leave at `[DONE]` (openai-wire 1)."""
+        frames, self._held = self._held, b""
+        if frames and self._record.first_text_at is None:
+            self._record.first_text_at = asyncio.get_running_loop().time()
+        last = await self._open() + frames + end
+        await self._stop_looking()  # nothing may be written after the end
+        await self._response.write_eof(last)
+
+    # --- keep-alives: a timer, and a task only for the head ---------------------
 
     def _watch_silence(self) -> None:
         if self._timer is not None:
@@ -260,44 +329,13 @@ class EventStream(Generic[Piece]):
         if silence.pause_seconds:
             self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
 
-    async def _finish(self, frames: bytes, ended: TurnEnded, record: Record) -> Failure | None:
-        """Write the last text and the end, in one write that also ends the body."""
-        if ended.failure is not None:
-            return await self._fail(frames, ended.failure, record)
-        counts = None
-        if self._settle is not None:
-            if frames:
-                await self._write(frames, record)  # so that text does not wait for token counts
-                frames = b""
-            counts = await self._settle()
-        await self._close(frames, self._events.finish(counts), record)
-        return None
+    def _at_head_time(self) -> None:
+        self._heading = asyncio.get_running_loop().create_task(self._send_head())
 
-    async def _fail(self, frames: bytes, failure: Failure, record: Record) -> Failure | None:
-        async with self._opening:
-            is_untold = not self._is_open and not frames
-        if is_untold:
-            return failure
-        with suppress(ConnectionError):
-            await self._close(frames, self._events.fail(failure), record)
-        return None
-
-    async def _close(self, frames: bytes, end: bytes, record: Record) -> None:
-        """Write the end and close the body at once: some clients leave at `[DONE]` (openai-wire 1)."""
-        if frames and record.first_text_at is None:
-            record.first_text_at = asyncio.get_running_loop().time()
-        last = await self._open(record) + frames + end
-        self._stop_looking()  # nothing may be written after the end
-        await self._response.write_eof(last)
-
-    # --- keep-alives: a timer, and a task only when one is due ------------------------------
-
-    def _at_head_time(self, record: Record) -> None:
-        self._do(self._send_head(record))
-
-    async def _send_head(self, record: Record) -> None:
-        if opening := await self._open(record):
-            await self._response.write(opening + PING)
+    async def _send_head(self) -> None:
+        with suppress(ConnectionError):  # whoever writes text handles a broken connection
+            if opening := await self._open():
+                await self._response.write(opening + PING)
 
     def _look(self, silence: "_Silence") -> None:
         """Send a keep-alive if one is due, and look again later."""
@@ -307,25 +345,16 @@ class EventStream(Generic[Piece]):
         if due := silence.due(loop.time(), self._writes, is_quiet=is_quiet):
             comment = PING if COMMENT in due else b""
             chunk = self._events.keep_alive() if CHUNK in due else b""  # some dialects number them
-            self._put_at_once(comment + chunk)  # no event of the answer may come between
+            self._send(comment + chunk)  # no event of the answer may come between
         self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a task beside the writer of text, which is the one to handle a broken connection."""
-
-        async def doing() -> None:
-            with suppress(ConnectionError):
-                await work
-
-        if self._group is not None:
-            self._beside = self._group.create_task(doing())
-
-    def _stop_looking(self) -> None:
+    async def _stop_looking(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._beside is not None:
-            self._beside.cancel()
-        self._timer = self._beside = self._group = None  # they refer to the answer
+        if self._heading is not None:
+            self._heading.cancel()
+            await asyncio.wait({self._heading})
+        self._timer = self._heading = None  # they refer to the answer
 
 
 COMMENT, CHUNK = "comment", "chunk"  # for proxies and read timers; for clients that count events

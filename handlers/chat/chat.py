@@ -6,7 +6,7 @@ import time
 
 from aiohttp import web
 
-from handlers.answering.answers import Collecting, collected, overhead_header, rendered, usage_of
+from handlers.answering.answers import Collected, answered, collected, overhead_header, usage_of
 from handlers.answering.event_stream import EventStream, StreamResponse
 from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import credential_of, reply_headers
@@ -66,7 +66,7 @@ async def _stream(
     settings = request.app[CONFIG].stream
     wanted = settle if chat.is_usage_wanted else None
     stream = EventStream(request, response, chunks, settings, wanted)
-    failure = await stream.run(await rendered(request, chat, credential, stream), record)
+    failure = await stream.run(answered(stream, request, chat, credential))
     if failure is not None:
         return error_response(failure)
     ended = chunks.gathered.ended
@@ -79,8 +79,8 @@ async def _reply(
     request: web.Request, chat: ChatRequest, credential: Credential, meta: ReplyMeta
 ) -> web.Response:
     record, gathered = request[RECORD], Gathered()
-    source = await rendered(request, chat, credential, Collecting(gathered))
-    waited = await collected(source, record, gathered.feed_batch, gathered)
+    answering = answered(Collected(gathered), request, chat, credential)
+    waited = await collected(answering, gathered, record)
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.partial)
     record.usage = await usage_of(chat, gathered)

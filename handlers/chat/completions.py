@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct
 
-from handlers.answering.answers import Collecting, collected, overhead_header, rendered, usage_of
+from handlers.answering.answers import Collected, answered, collected, overhead_header, usage_of
 from handlers.answering.event_stream import EventStream, StreamResponse
 from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import credential_of, reply_headers
@@ -160,7 +160,7 @@ async def _stream(
 
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     stream = EventStream(request, response, chunks, request.app[CONFIG].stream, settle)
-    failure = await stream.run(await rendered(request, chat, credential, stream), record)
+    failure = await stream.run(answered(stream, request, chat, credential))
     return response if failure is None else error_response(failure)
 
 
@@ -168,8 +168,8 @@ async def _reply(
     request: web.Request, asked: _Asked, credential: Credential, meta: ReplyMeta
 ) -> web.Response:
     record, gathered, chat = request[RECORD], Gathered(), asked.chat
-    source = await rendered(request, chat, credential, Collecting(gathered))
-    waited = await collected(source, record, gathered.feed_batch, gathered)
+    answering = answered(Collected(gathered), request, chat, credential)
+    waited = await collected(answering, gathered, record)
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.content)
     record.usage = await usage_of(chat, gathered)

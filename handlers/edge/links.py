@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from aiohttp import web
@@ -93,13 +93,19 @@ def _forwarded(headers: Mapping[str, str]) -> dict[str, str]:
 def _is_trusted(remote: str | None, server: ServerConfig) -> bool:
     if not remote:
         return True  # a Unix socket, which only the operator's programs can open
+    return _is_within(remote, server.trusted_proxies)
+
+
+@lru_cache(maxsize=4096)
+def _is_within(remote: str, trusted: tuple[str, ...]) -> bool:
+    """Tell whether an address is of these networks; cached, as a caller asks more than once."""
     try:
         address = ip_address(remote)
     except ValueError:
         return False
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
-    return any(address in network for network in _networks(server.trusted_proxies))
+    return any(address in network for network in _networks(trusted))
 
 
 @cache

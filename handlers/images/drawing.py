@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 
 from aiohttp import web
 from msgspec import UNSET, Struct
 
+from handlers.answering.answers import counts_of
 from handlers.answering.picture_content import picture_base64
 from handlers.edge.profiles import format_for
 from service.answers.images import Picture
@@ -18,7 +18,8 @@ from service.settings.config import Config
 from service.vocabulary.credentials import Credential
 from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError, UpstreamCutError
-from service.vocabulary.events import AssetReady, Failure, Outcome
+from service.vocabulary.events import AssetReady, Delta, Failure, Outcome
+from service.vocabulary.native import UsageKnown
 from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
 
@@ -97,15 +98,38 @@ async def _draw_one(
     config: Config = request.app[CONFIG]
     drawing = Drawing(format_for(chat.profile, config.bot_mode))
     try:
-        async with aclosing(request.app[TURNS].run(chat, credential)) as deltas:
-            async for batch in deltas:
-                drawing.feed_batch(batch)
-                await watch(drawing)
-                if drawing.gathered.ended is not None:
-                    return drawing
-        return UpstreamCutError("The answer ended without an end.")
+        await request.app[TURNS].run(chat, credential, _Watched(drawing, watch))
     except ServiceError as error:
         return error
+    if drawing.gathered.ended is None:
+        return UpstreamCutError("The answer ended without an end.")
+    return drawing
+
+
+class _Watched:
+    """A sink for the deltas of a drawing, which shows its progress after each batch."""
+
+    lane = None
+
+    def __init__(self, drawing: Drawing, watch: Watch) -> None:
+        self._drawing = drawing
+        self._watch = watch
+        self._has_news = False
+
+    def feed(self, batch: list[Delta]) -> None:
+        self._drawing.feed_batch(batch)
+        self._has_news = True
+
+    def is_ready(self) -> bool:
+        return not self._has_news
+
+    async def ready(self) -> None:
+        if self._has_news:
+            self._has_news = False
+            await self._watch(self._drawing)
+
+    def is_over(self) -> bool:
+        return self._drawing.gathered.ended is not None and not self._has_news
 
 
 async def picture_of(blobs: BlobStore, ready: AssetReady, *, is_base64: bool) -> Picture:
@@ -122,7 +146,10 @@ async def picture_of(blobs: BlobStore, ready: AssetReady, *, is_base64: bool) ->
 
 
 async def counted(order: ImageOrder, made: list[Drawing]) -> TokenCounts:
-    """Count the tokens of these turns, sent and received."""
+    """Return the tokens of these turns as the upstream tells them, else an estimate from the texts."""
+    told = [usage for drawing in made if (usage := drawing.gathered.usage) is not None]
+    if told:
+        return counts_of(sum(told, UsageKnown(0, 0)))
     content = "\n".join(drawing.gathered.content for drawing in made)
     reasoning = "\n".join(drawing.gathered.reasoning for drawing in made)
     return await measure([order.text] * len(made), content, reasoning)

@@ -4,7 +4,7 @@ import secrets
 
 from aiohttp import web
 
-from handlers.answering.answers import collected, overhead_header, rendered, usage_of
+from handlers.answering.answers import Collected, answered, collected, overhead_header, usage_of
 from handlers.answering.event_stream import EventStream, StreamResponse
 from handlers.edge.arrivals import arrival_of
 from handlers.edge.dialects import failed
@@ -72,9 +72,7 @@ async def _stream(
 
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     stream = EventStream(request, response, events, request.app[CONFIG].stream, settle)
-    failure = await stream.run(
-        await rendered(request, chat, credential, stream, is_flat=False), record
-    )
+    failure = await stream.run(answered(stream, request, chat, credential, is_flat=False))
     if failure is None:
         return response
     if failure.code in REFUSAL_CODES:
@@ -87,9 +85,10 @@ async def _reply(
 ) -> web.Response:
     record, reply = request[RECORD], MessageReply(meta)
     gathered, waited = reply.gathered, 0.0
-    source = await rendered(request, chat, credential, is_flat=False)
+    sink = Collected(gathered, reply.take_batch)
+    answering = answered(sink, request, chat, credential, is_flat=False)
     try:
-        waited = await collected(source, record, reply.take_batch, gathered)
+        waited = await collected(answering, gathered, record)
     except ServiceError as error:
         gathered.feed(_ended(error.failure()))
     if (failure := reply.failure) is not None:
@@ -108,7 +107,11 @@ async def _reply(
 
 async def _listing(request: web.Request, credential: Credential) -> list[ModelInfo]:
     """Return the models of an account, which the names of this dialect stand for."""
-    caller = await request.app[TOKENS].caller(credential)
+    try:
+        caller = await request.app[TOKENS].caller(credential)
+    except ServiceError as error:  # the turn ends before it is asked for
+        request[RECORD].outcome = endings.outcome_of(error)
+        raise
     return await request.app[CATALOGUE].listing(caller)
 
 

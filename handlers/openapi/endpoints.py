@@ -13,6 +13,7 @@ from handlers.audio.speech import speech
 from handlers.audio.transcriptions import transcriptions
 from handlers.chat.chat import chat_completions
 from handlers.chat.completions import completions
+from handlers.compaction.compact import compact_response
 from handlers.edge.links import api_base
 from handlers.files.files import create_file, delete_file, file_content, get_file, list_files
 from handlers.images.edits import image_edits, image_variations
@@ -109,6 +110,18 @@ ENDPOINTS = (
         request="ResponseRequest",
         answer=responses.ModelResponse,
         events=response_events.ResponseEvent,
+        parameters=FOR_TURNS,
+        errors=TURN_ERRORS,
+    ),
+    Endpoint(
+        method="post",
+        path="/v1/responses/compact",
+        id="compactResponse",
+        handler=compact_response,
+        summary="Make items that stand for a long conversation.",
+        tag="Responses",
+        request="CompactRequest",
+        answer=responses.CompactedResponse,
         parameters=FOR_TURNS,
         errors=TURN_ERRORS,
     ),

@@ -25,6 +25,7 @@ REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
     "ChatCompletionRequest": (chat_fields.ChatFields, chat_fields.HONOURED),
     "CompletionRequest": (completions.CompletionFields, completions.HONOURED),
     "ResponseRequest": (response_fields.ResponseFields, response_fields.HONOURED),
+    "CompactRequest": (response_fields.CompactFields, response_fields.COMPACTED),
     "MessageRequest": (message_fields.MessageFields, message_fields.HONOURED),
     "MessageTokensRequest": (message_fields.TokenFields, message_fields.COUNTED),
     "ImageRequest": (image_fields.ImageFields, image_fields.HONOURED),

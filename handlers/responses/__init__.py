@@ -2,5 +2,5 @@
 
 It may import `handlers/answering`, `handlers/edge`, `handlers/reading`, `service/answers`,
 `service/demands`, `service/keys`, `service/pipeline`, `service/ports`, `service/settings`,
-`service/stages/encode`, `service/turns`, `service/vocabulary`.
+`service/sink`, `service/stages/encode`, `service/turns`, `service/vocabulary`.
 """

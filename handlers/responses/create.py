@@ -3,48 +3,45 @@
 import logging
 import secrets
 import time
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct, structs
 
-from handlers.answering.answers import Source, collected, overhead_header, rendered, usage_of
+from handlers.answering.answers import (
+    Collected,
+    RenderedSink,
+    answered,
+    collected,
+    overhead_header,
+    usage_of,
+)
 from handlers.answering.event_stream import EventStream, StreamResponse
 from handlers.answering.picture_content import picture_base64, without_content
 from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import credential_of, reply_headers
 from handlers.edge.json_replies import error_response, json_response
 from handlers.edge.record import RECORD, Record
-from handlers.reading.demand_fields import checked
 from handlers.reading.json_body import read_body
-from handlers.responses.fields import (
-    asked_model,
-    begun_response,
-    ignored_fields,
-    response_chat,
-    response_fields,
-)
-from handlers.responses.history import History
-from handlers.responses.listed_items import input_items
+from handlers.responses.fields import begun_response, ignored_fields, response_fields
+from handlers.responses.history import kept_responses
+from handlers.responses.input import Reading, read_input
 from handlers.responses.running import RUNNING, Running
 from service.answers.responses import ModelResponse
-from service.keys import ACCEPTANCE, BLOBS, CONFIG, STATE
-from service.pipeline.fast_lane import Outlet
+from service.keys import ACCEPTANCE, BLOBS, CONFIG
 from service.ports import BlobStore
-from service.settings.config import Config
 from service.stages.encode.response_output import RESPONSE_PREFIX
 from service.stages.encode.responses import ResponseEvents
-from service.turns.kept_responses import KeepLimits, KeptResponse, KeptResponses
+from service.turns.kept_responses import KeptResponse
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import ServiceError, StorageError
 from service.vocabulary.events import AssetKind
-from service.vocabulary.rendered import AssetLinked, TokenCounts
+from service.vocabulary.rendered import AssetLinked, Rendered, TokenCounts
 from service.vocabulary.requests import ChatRequest
 
 _log = logging.getLogger("gateway.responses")
-_DAY_SECONDS = 86_400.0
 _ID_BYTES = 24
 
 
@@ -69,7 +66,7 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     """
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
-    asked = await _read(request, config, credential)
+    asked = await _read(request, credential)
     record.chat = asked.chat
     demand, is_temporary = asked.chat.demand, config.conversation.temporary
     functions = demand.functions if demand else ()
@@ -85,48 +82,58 @@ async def create_response(request: web.Request) -> web.StreamResponse:
         return await (answer.stream if asked.chat.is_stream else answer.reply)(credential)
 
 
-def kept_responses(app: web.Application) -> KeptResponses:
-    """Return the store of responses, which keeps each for as long as files are kept."""
-    config = app[CONFIG]
-    sizes = config.responses
-    limits = KeepLimits(
-        config.files.keep_days * _DAY_SECONDS, sizes.max_bytes_per_owner, sizes.max_bytes
-    )
-    return KeptResponses(app[STATE], limits)
+class WithPictures:
+    """A sink that loads the content of an answer's pictures before they are encoded."""
+
+    def __init__(self, sink: RenderedSink, blobs: BlobStore, pictures: dict[str, str]) -> None:
+        self.outlet = sink.outlet
+        self.is_over = sink.is_over
+        self._sink = sink
+        self._blobs = blobs
+        self._pictures = pictures
+        self._held: list[Rendered] = []
+
+    def feed(self, batch: list[Rendered]) -> None:
+        """Pass a batch on, or hold it for its pictures."""
+        if self._held or any(_is_picture(piece) for piece in batch):
+            self._held += batch
+        else:
+            self._sink.feed(batch)
+
+    def is_ready(self) -> bool:
+        """Tell whether nothing is held."""
+        return not self._held and self._sink.is_ready()
+
+    async def ready(self) -> None:
+        """Load the pictures of what is held, and pass it on."""
+        held, self._held = self._held, []
+        for piece in held:
+            if isinstance(piece, AssetLinked) and _is_picture(piece):
+                with suppress(StorageError):  # the picture has a link, too
+                    self._pictures[piece.url] = await picture_base64(self._blobs, piece.name)
+        if held:
+            self._sink.feed(held)
+        await self._sink.ready()
 
 
-async def with_pictures(source: Source, blobs: BlobStore, pictures: dict[str, str]) -> Source:
-    """Pass an answer on, and load the content of its pictures before it is encoded."""
-    async with aclosing(source):
-        async for batch in source:
-            for piece in batch:
-                if isinstance(piece, AssetLinked) and piece.kind is AssetKind.PICTURE:
-                    with suppress(StorageError):  # the picture has a link, too
-                        pictures[piece.url] = await picture_base64(blobs, piece.name)
-            yield batch
+def _is_picture(piece: Rendered) -> bool:
+    return isinstance(piece, AssetLinked) and piece.kind is AssetKind.PICTURE
 
 
-async def _read(request: web.Request, config: Config, credential: Credential) -> _Asked:
-    body = await read_body(request, config.server.max_body_bytes)
+async def _read(request: web.Request, credential: Credential) -> _Asked:
+    body = await read_body(request, request.app[CONFIG].server.max_body_bytes)
     fields = response_fields(body)
-    arrival, kept = arrival_of(request), config.conversation
-    is_sent_anew = arrival.is_native or kept.temporary or kept.delete_after_response
-    history = History(kept_responses(request.app), credential.owner, is_sent_anew=is_sent_anew)
+    arrival = arrival_of(request)
     stem = secrets.token_hex(_ID_BYTES)
-    items = await history.resolved(input_items(fields.input or "", stem))
-    previous = None
-    if fields.previous_response_id:
-        previous = await history.previous(fields.previous_response_id)
-    model = asked_model(fields, previous.response["model"] if previous else None)
-    chat = await checked(response_chat(fields, items, arrival, model), is_native=arrival.is_native)
+    given = await read_input(request.app, fields, Reading(arrival, credential, stem))
     ignored = ignored_fields(body, fields, is_native=arrival.is_native)
-    chat = structs.replace(chat, ignored_fields=ignored)
+    model, created_at = given.chat.model, int(time.time())
     return _Asked(
         owner=credential.owner,
         is_kept=fields.is_kept,
-        chat=await history.continued(chat, previous) if previous else chat,
-        items=items,
-        begun=begun_response(fields, f"{RESPONSE_PREFIX}{stem}", model, int(time.time())),
+        chat=structs.replace(given.chat, ignored_fields=ignored),
+        items=given.items,
+        begun=begun_response(fields, f"{RESPONSE_PREFIX}{stem}", model, created_at),
     )
 
 
@@ -142,11 +149,12 @@ class _Answer:
         self._running = running
         self._record: Record = request[RECORD]
 
-    async def _source(self, credential: Credential, outlet: Outlet | None = None) -> Source:
-        chat = self._asked.chat
-        source = await rendered(self._request, chat, credential, outlet, is_flat=False)
-        watched = self._running.watch(source)
-        return with_pictures(watched, self._request.app[BLOBS], self._events.pictures)
+    async def _push(self, sink: RenderedSink, credential: Credential) -> None:
+        """Push the answer into a sink, until it ends or is cancelled."""
+        chat, blobs = self._asked.chat, self._request.app[BLOBS]
+        loading = WithPictures(sink, blobs, self._events.pictures)
+        answering = answered(loading, self._request, chat, credential, is_flat=False)
+        await self._running.run(answering, sink)
 
     async def stream(self, credential: Credential) -> web.StreamResponse:
         """Answer with events."""
@@ -154,7 +162,7 @@ class _Answer:
         response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
         settings = self._request.app[CONFIG].stream
         stream = EventStream(self._request, response, events, settings, self._settle)
-        failure = await stream.run(await self._source(credential, stream), self._record)
+        failure = await stream.run(self._push(stream, credential))
         if failure is not None:
             return error_response(failure)
         if events.status in ("failed", "cancelled"):
@@ -164,8 +172,8 @@ class _Answer:
     async def reply(self, credential: Credential) -> web.Response:
         """Answer with the response object."""
         chat, events = self._asked.chat, self._events
-        source = await self._source(credential)
-        waited = await collected(source, self._record, events.take_batch, events.gathered)
+        sink = Collected(events.gathered, events.take_batch)
+        waited = await collected(self._push(sink, credential), events.gathered, self._record)
         ended = events.gathered.ended
         if ended is not None and ended.failure is not None:
             return error_response(ended.failure, events.gathered.partial)

@@ -1,13 +1,13 @@
 """The responses that this process is writing: to be read, cancelled or deleted meanwhile."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager, suppress
 
 from aiohttp import web
 
-from handlers.answering.answers import Source
 from service.answers.responses import ModelResponse
+from service.sink import Sink
 from service.stages.encode.responses import CANCELLED, ResponseEvents
 from service.vocabulary.rendered import Rendered
 
@@ -38,26 +38,16 @@ class Running:
             async with asyncio.timeout(CANCEL_SECONDS):
                 await self.ended.wait()
 
-    async def watch(self, source: Source) -> Source:
-        """Yield the batches of an answer until it ends or is cancelled."""
-        async with aclosing(source):
-            while not self._is_cancelled:
-                batch = await self._next(source)
-                if batch is None:
-                    return
-                if batch:
-                    yield batch
-        yield [CANCELLED]
-
-    async def _next(self, source: Source) -> list[Rendered] | None:
-        """Return the next batch, an empty one for a cancelled read, None at the end."""
+    async def run(self, answering: Awaitable[None], sink: Sink[Rendered]) -> None:
+        """Push an answer until it ends or is cancelled, which is then its end."""
         try:
-            async with asyncio.timeout(None) as self._reading:
-                return await anext(source, None)
+            async with asyncio.timeout(0 if self._is_cancelled else None) as self._reading:
+                await answering
         except TimeoutError:
             if not self._is_cancelled:
                 raise
-            return []
+            if not sink.is_over():
+                sink.feed([CANCELLED])
         finally:
             self._reading = None
 

@@ -11,14 +11,14 @@ import asyncio
 import json
 import secrets
 import string
-from collections.abc import AsyncGenerator, Collection, Sequence
-from contextlib import aclosing
+from collections.abc import Collection, Sequence
 
 from msgspec import structs
 
 from service.demands.instructions import correction
 from service.demands.verdict import Verdict, judge
-from service.ports import Turns
+from service.ports import DeltaSink, Turns
+from service.sink import put
 from service.stages.function_calls.call_block import CallBlock
 from service.stages.function_calls.call_shapes import WrittenCall
 from service.stages.function_calls.take_calls import TakeCalls
@@ -48,12 +48,18 @@ _PAGES = Cited | CitationResolved
 
 
 class _Attempt:
-    """One answer while it arrives, split into what is sent at once and what is held."""
+    """One answer while it arrives: a sink that passes on what is sent at once, and holds the rest."""
 
-    def __init__(self, demand: Demand, *, holds_text: bool) -> None:
+    lane = None
+
+    def __init__(self, demand: Demand, sink: DeltaSink, *, holds_text: bool) -> None:
+        self.is_ready = sink.is_ready
+        self.ready = sink.ready
+        self.is_over = sink.is_over
+        self._sink = sink
         self.ended: TurnEnded | None = None
         self.facts = TurnFacts()
-        self._demand = demand
+        self.demand = demand
         self._holds_text = holds_text
         self._take = TakeCalls([function.name for function in demand.functions])
         self._held: list[Delta | CallBlock] = []
@@ -80,16 +86,17 @@ class _Attempt:
         held = [piece for piece in self._held if isinstance(piece, AnswerText | Cited | CallBlock)]
         return "".join(piece.text for piece in held)
 
-    def feed_batch(self, batch: Sequence[Delta]) -> list[Delta]:
-        """Return the deltas to send at once; hold the others."""
+    def feed(self, batch: list[Delta]) -> None:
+        """Pass on the deltas to send at once; hold the others."""
         out: list[Delta] = []
         for delta in (each for received in batch for each in _as_text(received)):
-            if not self._demand.functions:
+            if not self.demand.functions:
                 self._sort(delta, out)
                 continue
             for piece in self._take.feed(delta):
                 self._sort(piece, out)
-        return out
+        if out:
+            self._sink.feed(out)
 
     def _sort(self, piece: Delta | CallBlock, out: list[Delta]) -> None:
         if isinstance(piece, AnswerText | Cited | CallBlock):
@@ -111,7 +118,7 @@ class _Attempt:
 
     async def verdict(self) -> Verdict:
         """Judge the complete answer, in a thread."""
-        return await asyncio.to_thread(judge, self._demand, self.blocks, self._messages())
+        return await asyncio.to_thread(judge, self.demand, self.blocks, self._messages())
 
     def _messages(self) -> list[str]:
         messages: list[list[str]] = [[]]
@@ -140,9 +147,9 @@ class _Attempt:
             return [AnswerText(verdict.json_text), *pages, *self._end("stop")]
         if not verdict.calls:
             return [*words, *self._end("stop")]
-        if self._demand.json_format is not None:
+        if self.demand.json_format is not None:
             words = []  # text beside calls is not JSON, and would be mistaken for it
-        custom = {function.name for function in self._demand.functions if function.is_custom}
+        custom = {function.name for function in self.demand.functions if function.is_custom}
         return [*words, *_calls(verdict.calls, custom), *self._end("tool_calls")]
 
     def _end(self, finish_reason: str) -> list[Delta]:
@@ -163,65 +170,63 @@ def _without_words(piece: Delta) -> Delta:
     return structs.replace(piece, words="") if isinstance(piece, Cited) else piece
 
 
-async def enforced(
-    turns: Turns, chat: ChatRequest, demand: Demand, credential: Credential, *, is_kept: bool
-) -> AsyncGenerator[list[Delta], None]:
-    """Yield an answer that meets the demand, or one that ends in a failure.
+async def enforced(  # noqa: PLR0913 - a turn, and how it is enforced
+    turns: Turns,
+    chat: ChatRequest,
+    demand: Demand,
+    credential: Credential,
+    sink: DeltaSink,
+    *,
+    is_kept: bool,
+) -> None:
+    """Push an answer that meets the demand, or one that ends in a failure.
 
     Args:
         turns: runs the turn, and a second one if needed.
         chat: the request, with instructions for the demand.
         demand: what the answer has to meet.
         credential: the caller's.
+        sink: takes the answer.
         is_kept: whether the upstream keeps the conversation, so that it can go on.
 
     Raises:
         ServiceError: before the first batch, as `turns` does.
     """
     holds_text = demand.must_call or demand.json_format is not None
-    first = _Attempt(demand, holds_text=holds_text)
-    async with aclosing(turns.run(chat, credential)) as batches:
-        async for batch in batches:
-            if out := first.feed_batch(batch):
-                yield out
+    first = _Attempt(demand, sink, holds_text=holds_text)
+    await turns.run(chat, credential, first)
     if not first.is_complete:
-        yield first.released()
+        await put(sink, first.released())
         return
     verdict = await first.verdict()
     if not verdict.problem:
-        yield first.accepted(verdict)
+        await put(sink, first.accepted(verdict))
         return
     if verdict.is_hopeless:
-        yield _failed(demand, verdict, first.held_text)
+        await put(sink, _failed(demand, verdict, first.held_text))
         return
     again = _asked_again(chat, first, correction(demand, verdict.problem), is_kept=is_kept)
-    yield [TextSpent(tuple(message.text for message in again.messages), first.held_text)]
-    async with aclosing(_second(turns, again, demand, credential)) as batches:
-        async for batch in batches:
-            yield batch
+    sent = tuple(message.text for message in again.messages)
+    spent: list[Delta] = [TextSpent(sent, first.held_text)]
+    await put(sink, spent)
+    second = _Attempt(demand, sink, holds_text=True)
+    await put(sink, await _second(turns, again, second, credential))
 
 
 async def _second(
-    turns: Turns, again: ChatRequest, demand: Demand, credential: Credential
-) -> AsyncGenerator[list[Delta], None]:
-    """Yield the second answer; if it fails to begin, yield that failure as its end."""
-    second = _Attempt(demand, holds_text=True)
+    turns: Turns, again: ChatRequest, second: _Attempt, credential: Credential
+) -> list[Delta]:
+    """Push a second answer, and return its end; a failure to begin is one."""
     try:
-        async with aclosing(turns.run(again, credential)) as batches:
-            async for batch in batches:
-                if out := second.feed_batch(batch):
-                    yield out
+        await turns.run(again, credential, second)
     except ServiceError as error:
-        yield [endings.UNMET.ended(failure=error.failure())]
-        return
+        return [endings.UNMET.ended(failure=error.failure())]
     if not second.is_complete:
-        yield second.released()
-        return
+        return second.released()
     verdict = await second.verdict()
     if verdict.problem:
-        yield _failed(demand, verdict, second.held_text)
-    else:
-        yield second.accepted(verdict)
+        return _failed(second.demand, verdict, second.held_text)
+    return second.accepted(verdict)
 
 
 def _asked_again(chat: ChatRequest, first: _Attempt, text: str, *, is_kept: bool) -> ChatRequest:

@@ -1,12 +1,9 @@
 """Adds functions and JSON formats to an upstream without them, by instructions and checks."""
 
-from collections.abc import AsyncGenerator
-
 from service.demands.enforce import enforced
 from service.demands.instructions import instructed
-from service.ports import Lane, Turns
+from service.ports import DeltaSink, Turns
 from service.vocabulary.credentials import Credential
-from service.vocabulary.events import Delta
 from service.vocabulary.requests import ChatRequest
 
 
@@ -22,17 +19,17 @@ class ImitatedTurns:
         self._turns = turns
         self._is_kept = is_kept
 
-    def run(
-        self, request: ChatRequest, credential: Credential, lane: Lane | None = None
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Return the batches of the turn; see the port.
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
+        """Push the turn into the sink; see the port.
 
         An answer with a demand does not use the lane, since it is checked before it is sent.
         """
         told = instructed(request)
         if request.demand is None:
-            return self._turns.run(told, credential, lane)
-        return enforced(self._turns, told, request.demand, credential, is_kept=self._is_kept)
+            await self._turns.run(told, credential, sink)
+        else:
+            demand, is_kept = request.demand, self._is_kept
+            await enforced(self._turns, told, demand, credential, sink, is_kept=is_kept)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""

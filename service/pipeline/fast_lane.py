@@ -10,8 +10,8 @@ Nearly every event of an answer says the same: "and this text, too". For example
 
     data: {"v": " sat on the mat"}
 
-The usual way takes such an event through tasks, generators and half a dozen stages. The lane
-recognises it by its bytes, inside the callback that brings the chunk, and sends its text at once.
+The usual way takes such an event through half a dozen stages. The lane recognises it by its bytes,
+in the same callback, and sends its text at once.
 
 *The stages define what an answer says; the lane only predicts it.* It predicts one case: a visible
 message is growing, and all that happens is that it grows further. Three parts agree on that before
@@ -32,8 +32,8 @@ should make of it the text that was sent, to the letter. If they differ, the sta
 difference is counted, the lane is closed for the rest of the turn, and the caller gets the part of
 their text that was not sent yet (`left`).
 
-*Order is kept.* The lane sends only while `Outlet.is_ready`: the caller has been sent all that came
-before, and reads it. While it is not, chunks take the usual way, which waits for a slow caller.
+*Order is kept.* The lane sends only while `Outlet.is_open`: the caller has been sent all that came
+before, and reads it. While it is not, chunks take the usual way, which is stopped for a slow caller.
 The lane itself never waits, since it runs inside a callback.
 
 *It is bounded.* At most `SETTLE_EVENTS` events, `SETTLE_CHARS` characters and `MAX_TAIL_BYTES` bytes
@@ -59,7 +59,7 @@ MAX_TAIL_BYTES = 64 * 1024  # of an incomplete event; the stages have their own 
 class Outlet(Protocol):
     """The destination of the answer's text in this process."""
 
-    def is_ready(self) -> bool:
+    def is_open(self) -> bool:
         """Tell whether `put` may be called now."""
 
     def put(self, text: str, /) -> None:
@@ -136,7 +136,7 @@ class FastLane:
         recogniser = self._recogniser
         if recogniser is None:
             recogniser = self._recogniser = self._begin_run(chunk)
-        if recogniser is None or not self._outlet.is_ready():
+        if recogniser is None or not self._outlet.is_open():
             return self._leave(chunk)
         run = recogniser.read(chunk)
         text = self._held + run.text if run else ""

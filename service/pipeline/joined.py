@@ -1,4 +1,4 @@
-"""The line of stages, and the one async generator that runs a stage over batches.
+"""The line of stages, and the sink that runs stages over batches.
 
 Beside it runs `service/pipeline/fast_lane.py`, for text that needs none of this.
 
@@ -10,12 +10,12 @@ becomes one write to the caller.
           -> [bot format, limit]     -> Rendered -> encode
 """
 
-from collections.abc import AsyncGenerator, Collection, Iterable, Iterator
-from contextlib import aclosing
-from typing import Protocol, TypeVar
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
+from service.sink import Sink
 from service.stages.decode.increments import (
     Deltas,
     Run,
@@ -244,7 +244,7 @@ class Answer:
 
 
 def _takes_long(text: str) -> bool:
-    """Return whether a text has to be looked into, and has very much to look at."""
+    """Tell whether a text is long and may hold markers, so that reading it takes long."""
     return len(text) > SLICE_CHARS and plain_chars(text) < 0
 
 
@@ -268,15 +268,25 @@ def make_renderer(bot_format: BotFormat) -> Render:
     return Render(bot_format)
 
 
-Item = TypeVar("Item")
-Product = TypeVar("Product")
+class Staged(Generic[In_contra]):
+    """A sink with stages before it; batches that became empty are not passed on.
 
+    Args:
+        sink: takes what the last stage makes.
+        stages: in their order; each takes what the one before it makes.
+    """
 
-async def through(
-    source: AsyncGenerator[list[Item], None], stage: Stage[Item, Product]
-) -> AsyncGenerator[list[Product], None]:
-    """Run a stage over batches; batches that became empty are not passed on."""
-    async with aclosing(source):
-        async for batch in source:
-            if produced := [piece for item in batch for piece in stage.feed(item)]:
-                yield produced
+    def __init__(self, sink: Sink[Any], *stages: Stage[Any, Any]) -> None:
+        self.is_ready = sink.is_ready
+        self.ready = sink.ready
+        self.is_over = sink.is_over
+        self._sink = sink
+        self._stages = [stage.feed for stage in stages]
+
+    def feed(self, batch: list[In_contra]) -> None:
+        """Pass on what the stages make of a batch."""
+        made: list[Any] = batch
+        for feed in self._stages:
+            made = [piece for item in made for piece in feed(item)]
+        if made:
+            self._sink.feed(made)

@@ -131,7 +131,7 @@ async def secret_ctx(app: web.Application) -> AsyncIterator[None]:
     """Read the secret; build from it the encryption of tokens and the signer of links."""
     config = app[keys.CONFIG]
     secret, old = await asyncio.to_thread(_secret, config), _old_secrets(config)
-    app[_CIPHER] = Cipher(secret, old)
+    app[_CIPHER] = app[keys.SEALER] = Cipher(secret, old)
     app[keys.LINKS] = LinkSigner(secret, config.files.link_seconds, old)
     yield
 

@@ -1,14 +1,14 @@
 """Ports over both upstreams: each call goes to the upstream of its credential (spec 14.1)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from service.ports import (
     Accounts,
     Allowances,
     Catalogue,
-    Lane,
+    DeltaSink,
     Sound,
     Speech,
     Transcriptions,
@@ -16,7 +16,6 @@ from service.ports import (
 )
 from service.vocabulary.credentials import Caller, Credential, UpstreamChoice, UpstreamKind
 from service.vocabulary.errors import NOT_OFFERED, NotFoundError
-from service.vocabulary.events import Delta
 from service.vocabulary.native import Allowance, LimitWindow
 from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, SpeechOrder
 
@@ -33,15 +32,13 @@ class ChosenTurns:
         self._choice = choice
         self._turns = turns
 
-    def run(
-        self, request: ChatRequest, credential: Credential, lane: Lane | None = None
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Return the batches of the turn; see the port.
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
+        """Push the turn into the sink; see the port.
 
         Raises:
             AuthError: this gateway does not have the upstream of this credential.
         """
-        return self._turns[self._choice.upstream_of(credential)].run(request, credential, lane)
+        await self._turns[self._choice.upstream_of(credential)].run(request, credential, sink)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""

@@ -1,10 +1,7 @@
 """Refuses turns of models that the caller's gateway key may not use."""
 
-from collections.abc import AsyncGenerator
-
-from service.ports import Lane, Turns
+from service.ports import DeltaSink, Turns
 from service.vocabulary.credentials import Credential
-from service.vocabulary.events import Delta
 from service.vocabulary.gateway_keys import check_model
 from service.vocabulary.requests import ChatRequest
 
@@ -15,16 +12,14 @@ class PermittedTurns:
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
 
-    def run(
-        self, request: ChatRequest, credential: Credential, lane: Lane | None = None
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Return the batches of the turn; see the port.
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
+        """Push the turn into the sink; see the port.
 
         Raises:
             NotFoundError: the key may not use this model.
         """
         check_model(credential.models, request.asked_model or request.model)
-        return self._turns.run(request, credential, lane)
+        await self._turns.run(request, credential, sink)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""

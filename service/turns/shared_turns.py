@@ -23,13 +23,14 @@ not seen, and reads ahead of that one only.
 import asyncio
 import hashlib
 import sys
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import msgspec
 from msgspec import structs
 
-from service.ports import Lane, Turns
+from service.ports import DeltaSink, Turns
+from service.sink import put
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import RequestError
 from service.vocabulary.events import Delta, TurnEnded
@@ -61,34 +62,33 @@ class SharedTurns:
         self._shared: dict[_Key, _Shared] = {}  # turns that can be joined, the oldest first
         self._bytes = 0
 
-    def run(
-        self, request: ChatRequest, credential: Credential, lane: Lane | None = None
-    ) -> AsyncGenerator[_Batch, None]:
-        """Return the batches of the turn, shared if its key is known; see the port.
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
+        """Push the turn into the sink, shared if its key is known; see the port.
 
-        A shared turn does not use the lane, since all of it is kept for later callers. The
-        generator raises a RequestError if the key stands for another request.
+        A shared turn does not use the lane, since all of it is kept for later callers.
+
+        Raises:
+            RequestError: the key stands for another request.
         """
         parts = (part for message in request.messages for part in message.parts)
         # Received files are deleted with the request that brought them.
         has_files = any(isinstance(part, FilePart) and part.local for part in parts)
         if not request.idempotency_key or has_files:
-            return self._turns.run(request, credential, lane)
-        return self._followed(request, credential)
+            await self._turns.run(request, credential, sink)
+        else:
+            await self._follow(request, credential, sink)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""
         await self._turns.drain(seconds)
 
-    async def _followed(
-        self, request: ChatRequest, credential: Credential
-    ) -> AsyncGenerator[_Batch, None]:
-        """Yield every batch from the first one on; the turn ends when its last follower leaves."""
+    async def _follow(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
+        """Push every batch from the first one on; the turn ends when its last follower leaves."""
         shared = self._joined(request, credential, await _digest(request))
         follower = shared.enter()
         try:
-            while await shared.has_batch(follower):
-                yield shared.take(follower)
+            while not sink.is_over() and await shared.has_batch(follower):
+                await put(sink, shared.take(follower))
         finally:
             await shared.leave(follower)
         if shared.error is not None:
@@ -98,8 +98,9 @@ class SharedTurns:
         key = (credential.owner, request.idempotency_key)
         shared = self._shared.get(key)
         if shared is None:
-            source = self._turns.run(request, credential)
-            shared = self._shared[key] = _Shared(digest, source, lambda size: self._grew(key, size))
+            shared = _Shared(digest, lambda size: self._grew(key, size))
+            shared.start(self._turns.run(request, credential, shared))
+            self._shared[key] = shared
         elif shared.digest != digest:
             message = "Idempotency-Key: this key was used for another request; send a new one."
             raise RequestError(message, param="Idempotency-Key")
@@ -139,24 +140,23 @@ class _Follower:
 
 
 class _Shared:
-    """One turn and its batches; read by one task, followed by any number.
+    """One turn and its batches; a sink that is fed by one task, followed by any number.
 
     Args:
         digest: of the request.
-        source: the turn's batches.
         grew: called with the number of bytes by which it grew, or shrank (negative).
     """
 
-    def __init__(
-        self, digest: str, source: AsyncGenerator[_Batch, None], grew: Callable[[int], None]
-    ) -> None:
+    lane = None
+
+    def __init__(self, digest: str, grew: Callable[[int], None]) -> None:
         self.digest = digest
         self.size_bytes = 0
         self.is_ended = False
+        self._has_end = False  # its end is kept; the turn has only to tidy up
         self.is_good = True  # it has neither failed nor lost all its followers
         self.error: Exception | None = None
         self._grew = grew
-        self._source = source
         self._is_closed = False
         self._batches: dict[int, _Batch] = {}  # by number, from `_first` up to `_count`
         self._first = self._count = 0
@@ -165,10 +165,12 @@ class _Shared:
         self._followers: set[_Follower] = set()
         self._reader: asyncio.Task[None] | None = None
 
+    def start(self, turn: Coroutine[Any, Any, None]) -> None:
+        """Run the turn that feeds this."""
+        self._reader = asyncio.get_running_loop().create_task(self._run(turn))
+
     def enter(self) -> _Follower:
         """Return a new follower, which starts at the first batch."""
-        if self._reader is None:
-            self._reader = asyncio.get_running_loop().create_task(self._read())
         follower = _Follower()
         self._followers.add(follower)
         return follower
@@ -195,7 +197,11 @@ class _Shared:
         self._trim()
         async with self._news:
             self._news.notify_all()  # it may have been the slowest
-        if not self._followers and self._reader is not None and not self.is_ended:
+        if (
+            not self._followers
+            and self._reader is not None
+            and not (self._has_end or self.is_ended)
+        ):
             self.is_good = False
             self._grew(0)
             self._reader.cancel()
@@ -224,11 +230,9 @@ class _Shared:
         taken = self._slowest() if self._is_closed else self._furthest
         return self._count - taken >= MAX_AHEAD
 
-    async def _read(self) -> None:
+    async def _run(self, turn: Coroutine[Any, Any, None]) -> None:
         try:
-            async with aclosing(self._source):
-                async for batch in self._source:
-                    await self._add(batch)
+            await turn
         except Exception as error:  # noqa: BLE001 - whatever it is, each follower raises it
             self.error = error
             self.is_good = False
@@ -238,17 +242,32 @@ class _Shared:
             async with self._news:
                 self._news.notify_all()
 
-    async def _add(self, batch: _Batch) -> None:
+    # The sink, for the turn.
+
+    def feed(self, batch: _Batch) -> None:
+        """Keep a batch."""
         last, size = batch[-1] if batch else None, _size(batch)
-        if isinstance(last, TurnEnded) and last.failure is not None:
-            self.is_good = False
+        if isinstance(last, TurnEnded):
+            self._has_end = True
+            self.is_good = self.is_good and last.failure is None
+        self._batches[self._count] = batch
+        self._count += 1
+        self.size_bytes += size
+        self._grew(size)
+
+    def is_ready(self) -> bool:
+        """Return False: the followers have to be told of each batch."""
+        return False
+
+    async def ready(self) -> None:
+        """Tell the followers, and wait while they are behind."""
         async with self._news:
-            self._batches[self._count] = batch
-            self._count += 1
-            self.size_bytes += size
-            self._grew(size)
             self._news.notify_all()
             await self._news.wait_for(lambda: not self._is_ahead())
+
+    def is_over(self) -> bool:
+        """Return False: what a follower does not want, the next one may."""
+        return False
 
 
 def _size(batch: _Batch) -> int:

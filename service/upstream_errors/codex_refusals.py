@@ -15,7 +15,14 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from service.upstream_errors.error_bodies import Fault, fault_of, retry_after, seconds
+from service.upstream_errors.error_bodies import (
+    MAX_WAIT_SECONDS,
+    Fault,
+    fault_of,
+    retry_after,
+    seconds,
+    wait,
+)
 from service.upstream_errors.refusals import (
     MAX_WORDS_CHARS,
     RefusalVerdict,
@@ -30,6 +37,7 @@ from service.vocabulary.events import Failure
 
 _INVALID, _BROKE, _LIMIT = "invalid_request_error", "upstream_error", "rate_limit_error"
 USAGE_LIMIT = "usage_limit_reached"
+_MAX_PARAM_CHARS = 64
 UNSEALABLE = "invalid_encrypted_content"
 
 _OVERFLOW = RefusalVerdict(
@@ -109,6 +117,8 @@ _BY_WORDS = (
     (re.compile(r"\bis at capacity\b", re.IGNORECASE), _BUSY),
     (re.compile(r"\bmodel is not supported when using codex\b", re.IGNORECASE), _NO_MODEL),
 )
+# Too large, or too many: so it is whoever says it, the network before the back end included.
+_WHOEVER_SAYS = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS)
 _WAIT = re.compile(r"try again in (\d{1,7}(?:\.\d{1,9})?) ?(ms|s|m)", re.IGNORECASE)
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
@@ -120,10 +130,14 @@ class UsageLimit(Struct, frozen=True):
 
 
 class Judged(Struct, frozen=True):
-    """An error as the caller sees it, and the account's limit if that was the reason."""
+    """An error as the caller sees it, and the account's limit if that was the reason.
+
+    `upstream_param` is the field of the gateway's own request that the back end names.
+    """
 
     failure: Failure
     limit: UsageLimit | None = None
+    upstream_param: str = ""
 
 
 class CodexRefusedError(UpstreamRefusedError):
@@ -137,6 +151,15 @@ class CodexRefusedError(UpstreamRefusedError):
         status = judged.failure.status if is_busy else upstream_status
         super().__init__(judged.failure, status, is_page=is_page)
         self.limit = judged.limit
+        self.upstream_param = judged.upstream_param
+
+    def naming_field(self) -> "CodexRefusedError":
+        """Return it with the field that the back end names, where that is the caller's own."""
+        failure = self.failure()
+        if failure.param or not self.upstream_param:
+            return self
+        named = structs.replace(failure, param=self.upstream_param)
+        return CodexRefusedError(Judged(named, self.limit), self.upstream_status)
 
 
 def codex_refusal(
@@ -162,13 +185,16 @@ def codex_refusal(
             failure = structs.replace(judged.failure, retry_after_seconds=retry_after(headers))
             judged = structs.replace(judged, failure=failure)
         return CodexRefusedError(judged, status)
-    if is_page(headers, body):
+    if is_page(headers, body) and status not in _WHOEVER_SAYS:
         return CodexRefusedError(Judged(failure_of(_PAGE, Fault(""))), status, is_page=True)
-    words = Fault(body[: 4 * MAX_WORDS_CHARS].decode("utf-8", "replace").strip())
+    said = b"" if is_page(headers, body) else body[: 4 * MAX_WORDS_CHARS]
+    words = Fault(said.decode("utf-8", "replace").strip())
     if status == HTTPStatus.NOT_FOUND and not words.words:
         return CodexRefusedError(Judged(failure_of(_HIDDEN, words)), status, is_page=True)
-    failure = failure_of(verdict_on(status, words, is_json=False), words, secrets)
-    failure = structs.replace(failure, retry_after_seconds=retry_after(headers))
+    is_spent = status == HTTPStatus.PAYMENT_REQUIRED
+    verdict = _SPENT if is_spent else verdict_on(status, words, is_json=False)
+    failure = failure_of(verdict, words, secrets)
+    failure = structs.replace(failure, retry_after_seconds=retry_after(headers), is_final=is_spent)
     return CodexRefusedError(Judged(failure), status)
 
 
@@ -190,15 +216,20 @@ def judge(
     if verdict.code == _BROKE and fault.code:  # spec 6.4: a 502 carries the upstream's own code
         failure = structs.replace(failure, code=fault.code)
     resets_at = _resets_at(error, fault, now)
-    wait = None if resets_at is None else max(0.0, resets_at - now)
+    waits = None if resets_at is None else max(0.0, resets_at - now)
     failure = structs.replace(
         failure,
-        retry_after_seconds=wait if verdict.status in _WAITED_FOR else None,
+        retry_after_seconds=waits if verdict.status in _WAITED_FOR else None,
         is_final=verdict in (_SPENT, _NOT_IN_PLAN),
         param="model" if verdict is _NO_MODEL else failure.param,
     )
     is_limit = verdict is _SPENT and fault.code == USAGE_LIMIT
-    return Judged(failure, UsageLimit(resets_at) if is_limit else None)
+    named = error.get("param")
+    return Judged(
+        failure,
+        UsageLimit(resets_at) if is_limit else None,
+        named[:_MAX_PARAM_CHARS] if isinstance(named, str) else "",
+    )
 
 
 _WAITED_FOR = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
@@ -241,10 +272,10 @@ def is_error(status: int) -> bool:
 def _resets_at(error: Mapping[str, Any], fault: Fault, now: float) -> float | None:
     """Return the time when a retry makes sense, in seconds since 1970."""
     if (at := seconds(error.get("resets_at"))) is not None:
-        return at
+        return at if at - now <= MAX_WAIT_SECONDS else None
     for key in ("resets_in_seconds", "retry_after_seconds", "retry_after"):
-        if (wait := seconds(error.get(key))) is not None:
-            return now + wait
+        if (told := wait(error.get(key))) is not None:
+            return now + told
     if fault.clears_in_seconds is not None:
         return now + fault.clears_in_seconds
     if found := _WAIT.search(fault.words):

@@ -9,6 +9,9 @@ from typing import Any
 
 from msgspec import Struct
 
+MAX_WAIT_SECONDS = (
+    40 * 86_400.0
+)  # longer than any window of an account; more is no time that was meant
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -30,7 +33,7 @@ def fault_of(obj: Mapping[str, Any]) -> Fault:
         (w for source in (*sources[:4], obj.get("message")) if (w := _words_in(source))), ""
     )
     clears = next(
-        (s for source in sources if (s := seconds(_at(source, "clears_in"))) is not None), None
+        (s for source in sources if (s := wait(_at(source, "clears_in"))) is not None), None
     )
     return Fault(words, code, clears)
 
@@ -79,14 +82,20 @@ def seconds(value: object) -> float | None:
     return max(0.0, float(value))
 
 
+def wait(value: object) -> float | None:
+    """Read a wait in seconds as `seconds` does; None for more than any that was meant."""
+    told = seconds(value)
+    return told if told is None or told <= MAX_WAIT_SECONDS else None
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds of `Retry-After`, which may be a number or an HTTP date."""
     value = next((v for name, v in headers.items() if name.lower() == "retry-after"), None)
     if value is None:
         return None
-    if (wait := seconds(value)) is not None:
-        return wait
+    if (told := seconds(value)) is not None:
+        return wait(told)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+        return wait(email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError):
         return None

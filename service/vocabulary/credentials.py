@@ -44,13 +44,29 @@ class UpstreamKind(StrEnum):
     CODEX = "codex"
 
 
+class Budgets(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How many requests and tokens a gateway key may use in which time (spec 17); 0 is no limit."""
+
+    requests_per_5_hours: int = 0
+    requests_per_day: int = 0
+    requests_per_week: int = 0
+    requests_per_month: int = 0
+    tokens_per_5_hours: int = 0
+    tokens_per_day: int = 0
+    tokens_per_week: int = 0
+    tokens_per_month: int = 0
+
+
+NO_BUDGETS = Budgets()
+
+
 class Credential(Struct, frozen=True, repr_omit_defaults=True):
     """What the caller sent: a token and, for Team accounts, an account id.
 
     For a gateway key these are the token and account id stored with it. `gateway_key` is then the
     key's hash, `models` are the names that it may ask for (empty: any), `stored_account` is the id
-    of the account that signed in here, if the key stands for one, and `sees_account` tells whether
-    the limits of the account may be shown to the caller.
+    of the account that signed in here, if the key stands for one, `sees_account` tells whether the
+    limits of the account may be shown to the caller, and `budgets` are the key's.
     """
 
     token: str
@@ -59,6 +75,7 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
     models: tuple[str, ...] = ()
     stored_account: str | None = None
     sees_account: bool = True
+    budgets: Budgets = NO_BUDGETS
 
     @property
     def bare_token(self) -> str:

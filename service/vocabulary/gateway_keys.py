@@ -16,7 +16,14 @@ from typing import Protocol
 from msgspec import Struct
 from typing_extensions import override
 
-from service.vocabulary.credentials import CODEX_PREFIX, Credential, UpstreamKind, fingerprint
+from service.vocabulary.credentials import (
+    CODEX_PREFIX,
+    NO_BUDGETS,
+    Budgets,
+    Credential,
+    UpstreamKind,
+    fingerprint,
+)
 from service.vocabulary.credentials import GATEWAY_KEY_PREFIX as PREFIX
 from service.vocabulary.errors import NotFoundError
 
@@ -47,6 +54,7 @@ class GatewayKey(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     concurrent_requests: int = 0
     models: tuple[str, ...] = ()
     shows_account: bool = False
+    budgets: Budgets = NO_BUDGETS
 
 
 class KeyTerms(Struct, frozen=True):
@@ -57,6 +65,7 @@ class KeyTerms(Struct, frozen=True):
     concurrent_requests: int = 0
     models: tuple[str, ...] = ()
     shows_account: bool = False
+    budgets: Budgets = NO_BUDGETS
 
 
 class Granted(Struct, frozen=True):

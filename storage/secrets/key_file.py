@@ -187,6 +187,7 @@ class KeyFile:
             concurrent_requests=terms.concurrent_requests,
             models=terms.models,
             shows_account=terms.shows_account,
+            budgets=terms.budgets,
         )
 
         def changed(document: KeysDocument) -> KeysDocument:
@@ -220,6 +221,7 @@ def _credential(
         models=key.models,
         stored_account=stored_account,
         sees_account=key.shows_account,
+        budgets=key.budgets,
     )
 
 

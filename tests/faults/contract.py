@@ -38,8 +38,8 @@ def check(endpoint: Endpoint, ending: Ending, got: Got) -> Found:
     found = Found(list(got.problems))
     if endpoint.name == "messages":
         ending = for_messages(ending, got.text)
-    is_in_band = endpoint.is_streamed and (
-        ending.code is None or bool(ending.text) or ending.is_late
+    is_in_band = endpoint.is_streamed and bool(
+        ending.code is None or ending.text or ending.is_late or endpoint.name in ending.begun
     )
     found.expect("is a stream", got.is_stream, is_in_band)
     found.expect("status", got.status, 200 if is_in_band else ending.status)
@@ -73,12 +73,14 @@ _MESSAGE_TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-_OVERFLOW, _NO_MODEL, _OVERLOAD = "context_length_exceeded", "model_not_found", "server_overloaded"
+_OVERFLOW, _NO_MODEL = "context_length_exceeded", "model_not_found"
+_OVERLOADS = ("server_overloaded", "server_is_overloaded", "slow_down")
+_REFUSALS = ("content_policy_violation", "invalid_prompt", "cyber_policy")
 
 
 def for_messages(ending: Ending, told: str) -> Ending:
     """Return how a message ends, by how its turn does: only what was found here is a 400."""
-    if ending.code == "content_policy_violation":  # A9.8: an answer, in the upstream's words
+    if ending.code in _REFUSALS:  # A9.8: an answer, in the upstream's words
         words = told if ending.words and ending.words in told else ""
         text = ending.text or words
         return replace(ending, status=200, code=None, finish="content_filter", text=text)
@@ -89,7 +91,7 @@ def for_messages(ending: Ending, told: str) -> Ending:
     is_upstreams = ending.status == HTTPStatus.BAD_REQUEST and ending.param is None
     if is_upstreams or (ending.status == HTTPStatus.NOT_FOUND and ending.code != _NO_MODEL):
         return replace(ending, status=403)
-    return replace(ending, status=529) if ending.code == _OVERLOAD else ending
+    return replace(ending, status=529) if ending.code in _OVERLOADS else ending
 
 
 def _check_message_error(ending: Ending, got: Got, found: Found, *, is_in_band: bool) -> None:
@@ -98,14 +100,25 @@ def _check_message_error(ending: Ending, got: Got, found: Found, *, is_in_band: 
     _check_words(ending, str(error.get("message")), found)
     if is_in_band:
         return
-    found.expect("Retry-After", got.headers.get("Retry-After"), ending.retry_after)
-    is_long = ending.retry_after is not None and int(ending.retry_after) > LONG_WAIT_SECONDS
+    is_long = _check_wait(ending, got, found)
     is_permanent = ending.status < HTTPStatus.INTERNAL_SERVER_ERROR and ending.status not in (
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.TOO_MANY_REQUESTS,
     )
     is_vain = is_long or is_permanent or ending.status == HTTPStatus.INSUFFICIENT_STORAGE
     found.expect("x-should-retry", got.headers.get("x-should-retry"), "false" if is_vain else None)
+
+
+def _check_wait(ending: Ending, got: Got, found: Found) -> bool:
+    """Look at the wait that is told; return whether asking again is of no use until then."""
+    told = got.headers.get("Retry-After")
+    if ending.rests is not None:
+        is_told = told is not None and 0 < int(told) <= ending.rests
+        found.expect("Retry-After that counts down", (told, is_told), (told, True))
+        return True
+    found.expect("Retry-After", told, ending.retry_after)
+    is_long = ending.retry_after is not None and int(ending.retry_after) > LONG_WAIT_SECONDS
+    return is_long or ending.is_final
 
 
 def _check_words(ending: Ending, message: str, found: Found) -> None:
@@ -130,8 +143,7 @@ def _check_error(
     _check_words(ending, str(error.get("message")), found)
     if is_in_band:
         return
-    found.expect("Retry-After", got.headers.get("Retry-After"), ending.retry_after)
-    is_long = ending.retry_after is not None and int(ending.retry_after) > LONG_WAIT_SECONDS
+    is_long = _check_wait(ending, got, found)
     is_vain = is_long or ending.status == HTTPStatus.INSUFFICIENT_STORAGE
     found.expect("x-should-retry", got.headers.get("x-should-retry"), "false" if is_vain else None)
 

@@ -1,9 +1,10 @@
 """The ways to call the gateway, and what of each answer the contract speaks of."""
 
 import base64
+import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Any
 
@@ -11,7 +12,7 @@ from aiohttp import FormData
 
 from tests.faults.upstream import PNG
 from tests.gateway import Answer
-from tests.message_events import Read
+from tests.message_events import Read, events_of
 from tests.response_events import parsed, text_of
 
 MISSING = "<no picture>"
@@ -50,6 +51,7 @@ class Endpoint:
     read: Callable[[Answer], Got]
     draws: bool = False
     sends: bool = False
+    calls: bool = False
     has_outcome: bool = True
     param: str | None = None
     method: str = "POST"
@@ -164,7 +166,12 @@ def _read_object(response: dict[str, Any], got: Got) -> None:
 
 
 # What the ends of a message are called elsewhere.
-_MESSAGE_ENDS = {"end_turn": "stop", "max_tokens": "length", "refusal": "content_filter"}
+_MESSAGE_ENDS = {
+    "end_turn": "stop",
+    "max_tokens": "length",
+    "refusal": "content_filter",
+    "tool_use": "tool_calls",
+}
 
 
 def read_message(answer: Answer) -> Got:
@@ -187,6 +194,50 @@ def read_message(answer: Answer) -> Got:
         return got
     got.text = "".join(one["text"] for one in message["content"] if one["type"] == "text")
     got.end = _MESSAGE_ENDS.get(message["stop_reason"])
+    return got
+
+
+def read_calls(answer: Answer) -> Got:
+    """Read a chat completion that is a call; its text is the arguments."""
+    got = _got(answer)
+    if got.is_stream:
+        return _read_chunks(answer, got, lambda choice: _arguments(choice["delta"]))
+    if got.error is None:
+        choice = answer.json["choices"][0]
+        got.text, got.end = _arguments(choice["message"]), choice["finish_reason"]
+    return got
+
+
+def _arguments(said: dict[str, Any]) -> str:
+    return "".join(call["function"].get("arguments", "") for call in said.get("tool_calls") or ())
+
+
+def read_response_calls(answer: Answer) -> Got:
+    """Read a response that is a call."""
+    got = read_response(answer)
+    kind = "function_call"
+    if got.is_stream:
+        events = parsed(answer.body)
+        deltas = (one for one in events if one["type"] == f"response.{kind}_arguments.delta")
+        got.text = "".join(one["delta"] for one in deltas)
+        answered = events[-1].get("response", {})
+    else:
+        answered = answer.json
+        got.text = "".join(one.get("arguments", "") for one in answered.get("output", ()))
+    if got.end == "stop" and answered["output"][-1]["type"] == kind:
+        got.end = "tool_calls"
+    return got
+
+
+def read_message_calls(answer: Answer) -> Got:
+    """Read a message that is a call."""
+    got = read_message(answer)
+    if got.is_stream:
+        deltas = (one.get("delta", {}) for one in events_of(answer.body))
+        got.text = "".join(delta.get("partial_json", "") for delta in deltas)
+    elif got.error is None:
+        calls = (one for one in answer.json["content"] if one["type"] == "tool_use")
+        got.text = "".join(json.dumps(one["input"], ensure_ascii=False) for one in calls)
     return got
 
 
@@ -274,6 +325,38 @@ TEXTS = (
     ),
     *_both("completions", "/v1/completions", read_completion, model="gpt-4o", prompt=QUESTION),
 )
+_SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
+_WEATHER = {"name": "get_weather", "parameters": _SCHEMA}
+CALLS = tuple(
+    replace(endpoint, calls=True)
+    for endpoint in (
+        *_both(
+            "chat",
+            _CHAT,
+            read_calls,
+            model="gpt-4o",
+            messages=[{"role": "user", "content": QUESTION}],
+            tools=[{"type": "function", "function": _WEATHER}],
+        ),
+        *_both(
+            "responses",
+            "/v1/responses",
+            read_response_calls,
+            model="gpt-4o",
+            input=QUESTION,
+            tools=[{"type": "function", **_WEATHER}],
+        ),
+        *_both(
+            "messages",
+            "/v1/messages",
+            read_message_calls,
+            model="gpt-4o",
+            max_tokens=100_000,
+            messages=[{"role": "user", "content": QUESTION}],
+            tools=[{"name": "get_weather", "input_schema": _SCHEMA}],
+        ),
+    )
+)
 _ORDER = {"model": "gpt-4o", "prompt": "two boats"}
 PICTURES = (
     Endpoint(
@@ -326,6 +409,17 @@ MODELS = (
     Endpoint(
         "models", "whole", "/v1/models/gpt-4o", dict, read_models, has_outcome=False, method="GET"
     ),
+)
+CODEX_MODELS = (
+    Endpoint("models", "whole", "/v1/models", dict, read_object, has_outcome=False, method="GET"),
+)
+_THOUGHT = {"type": "reasoning", "summary": [], "encrypted_content": "gAAAAof-another-account"}
+SEALED = _both(
+    "responses",
+    "/v1/responses",
+    read_response,
+    model="gpt-4o",
+    input=[_THOUGHT, {"role": "user", "content": QUESTION}],
 )
 FILES = (
     Endpoint(

@@ -47,7 +47,11 @@ async def gateways(
         found = {}
         for name, (address, how, stream) in names.items():
             (place := folder / name.replace(" ", "-")).mkdir()
-            running = running_gateway(address, place, upstream=how, stream=stream, **settings)
+            codex = {"base_url": f"{address}/backend-api/codex"}
+            tokens = {"codex_url": f"{address}/oauth/token"}
+            running = running_gateway(
+                address, place, upstream=how, stream=stream, codex=codex, tokens=tokens, **settings
+            )
             found[name] = await stack.enter_async_context(running)
         yield found
 

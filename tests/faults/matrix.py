@@ -6,32 +6,28 @@ import logging
 import os
 import re
 import tempfile
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stderr
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from queue import Queue
 
 import uvloop
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
+from tests.faults.codex_rows import CODEX_ROWS
+from tests.faults.codex_turns import SAYING
 from tests.faults.companions import COMPANION_ROWS
 from tests.faults.contract import Found, check, for_pictures
-from tests.faults.endpoints import CHATS, FILES, PICTURES, TEXTS, Endpoint, Got
+from tests.faults.endpoints import CALLS, CHATS, FILES, PICTURES, TEXTS, Endpoint, Got
 from tests.faults.gateways import UNREACHABLE, gateways
 from tests.faults.rows import TURN_ROWS, Row
 from tests.faults.surroundings import SURROUNDINGS, RemoteGateway, Surrounding
 from tests.faults.table import COMPLETE, Ending, Fault
 from tests.faults.turns import WHOLE, GoodTurn
-from tests.faults.upstream import (
-    ACCESS_MARK,
-    NEW_MARK,
-    REFRESH_MARK,
-    FaultyUpstream,
-    Part,
-    Script,
-    faulty_upstream,
-)
+from tests.faults.upstream import MARKS, FaultyUpstream, Part, Script, faulty_upstream
 from tests.gateway import Gateway, read, until
 from tests.test_secrets_stay import Records, found_in, logged
 
@@ -41,8 +37,7 @@ CLOSE_SECONDS = 1.0  # spec 6.4
 QUIET_SECONDS = 8.0
 POOLED = 10
 """Connections that a store may have more after a row; a leak of each request would be more."""
-MARKS = (ACCESS_MARK, REFRESH_MARK, NEW_MARK)
-GOOD = Script(WHOLE.data)
+GOOD = {"turn": Script(WHOLE.data), "codex": Script(SAYING.data)}
 REQUEST_ID = "x-request-id"
 
 
@@ -56,6 +51,7 @@ class Tally:
     lost_bytes: int = 0
     leaked_secrets: int = 0
     leaked: int = 0
+    seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -168,7 +164,7 @@ class Bench:
         """Play a fault on each endpoint for one caller, then ask something that works."""
         gateway, results = self.gateways[row.gateway], []
         part = self._caller(row, fault, endpoints)
-        token = part.refresh_token if row.is_refreshing else part.access_token
+        token = part.token(row.place, is_refreshing=row.is_refreshing)
         async with self.gate:
             for endpoint in endpoints:
                 found = await self.play(gateway, endpoint, fault, part, token=token)
@@ -176,25 +172,35 @@ class Bench:
                 results.append((name, found))
                 outcomes[ending_for(fault, endpoint).outcome] += endpoint.has_outcome
             if row.gateway not in UNREACHABLE:
-                part.scripts = {"turn": GOOD}
-                again = Fault("again", {}, COMPLETE.after(WHOLE.text))
-                token = part.access_token if fault.is_deadly else token
+                part.scripts = dict(GOOD)
+                again = Fault("again", {}, fault.afterwards or COMPLETE.after(WHOLE.text))
+                if fault.afterwards:
+                    again = replace(again, visits={row.place: 0, "codex refresh": 0})
+                token = part.token(row.place) if fault.is_deadly else token
                 found = await self.play(gateway, CHATS[1], again, part, token=token)
                 results[-1][1].problems += [f"afterwards, {one}" for one in found.problems]
-                outcomes["complete"] += 1
+                outcomes[again.ending.outcome] += 1
         return results
 
     async def warm_up(self, gateway: Gateway) -> None:
         """Ask for everything at once, so that what is opened at a first call is open."""
-        part = self.upstream.part({"turn": GOOD})
+        part = self.upstream.part(GOOD)
         await gateway.metrics()
-        asked = (
-            self.ask(gateway, endpoint, part.access_token, "warm-up")
-            for endpoint in (*TEXTS, *PICTURES, *FILES)
+        asked = [(endpoint, "turn") for endpoint in (*TEXTS, *PICTURES, *FILES)]
+        asked += [(endpoint, "codex") for endpoint in (*TEXTS, *CALLS)]
+        await asyncio.gather(
+            *(self.ask(gateway, one, part.token(place), "warm-up") for one, place in asked)
         )
-        await asyncio.gather(*asked)
 
     # --- one row ------------------------------------------------------------------------
+
+    async def run_timed(self, row: Row | Surrounding, *, is_brief: bool) -> Tally:
+        """Play a whole row of either kind, and note how long it takes."""
+        began = time.monotonic()
+        is_row = isinstance(row, Row)
+        tally = await (self.run(row, is_brief=is_brief) if is_row else self.run_within(row))
+        tally.seconds = time.monotonic() - began
+        return tally
 
     async def run(self, row: Row, *, is_brief: bool = False) -> Tally:
         """Play a whole row, and look for what it leaves.
@@ -211,7 +217,7 @@ class Bench:
         plays = []
         for turn in row.turns:
             for fault in list(row.faults(turn))[: 1 if is_brief else None]:
-                named = replace(fault, name=f"{turn.name}, {fault.name}")
+                named = replace(fault.at(turn.place), name=f"{turn.name}, {fault.name}")
                 plays += [(named, some) for some in _callers(row, turn)]
         results = await asyncio.gather(
             *(self.play_all(row, fault, some, outcomes) for fault, some in plays)
@@ -270,6 +276,13 @@ class Bench:
             line = next((one for one in self.records.lines if mark in one), "encoded somewhere")
             tally.problems.append(f"a token was logged: {line[:500]}")
 
+    async def look_at_files(self, tally: Tally) -> None:
+        """Look for tokens in clear in all that is kept: state, logs, pictures and files."""
+        for path in [path for path in self.folder.rglob("*") if path.is_file()]:
+            for mark in found_in(await asyncio.to_thread(path.read_bytes), MARKS):
+                tally.leaked_secrets += 1
+                tally.problems.append(f"{mark} is kept in {path.relative_to(self.folder)}")
+
 
 def _held(pid: int | None) -> tuple[int, int]:
     """Return how many tasks there are here, and how many open files and sockets."""
@@ -286,6 +299,8 @@ def ending_for(fault: Fault, endpoint: Endpoint) -> Ending:
     ending = fault.ending_of(endpoint)
     if not endpoint.has_outcome:
         ending = replace(ending, text="", has_picture=False)
+    if endpoint.calls and not endpoint.is_streamed and ending.code:
+        ending = replace(ending, text="")  # an error has a partial text, and no partial call
     if endpoint.sends and ending.param:
         ending = replace(ending, param=endpoint.param)
     return for_pictures(ending) if endpoint in PICTURES else ending
@@ -325,33 +340,42 @@ async def bench(folder: Path) -> AsyncIterator[Bench]:
 
 # --- all of it --------------------------------------------------------------------------
 
-ROWS = (*TURN_ROWS, *COMPANION_ROWS, *SURROUNDINGS)
+ROWS = (*TURN_ROWS, *CODEX_ROWS, *COMPANION_ROWS, *SURROUNDINGS)
 MEMORY = Path("/dev/shm")  # noqa: S108 - state that is thrown away needs no disk
 
 
 def rows_named(expression: str) -> tuple[list[str], dict[str, str]]:
-    """Return the names of the rows in which an expression is found, and what others are missing."""
+    """Return the names of the rows in which an expression is found, and what others are missing.
+
+    Those that take long without doing much come first, so that others fill their waits.
+    """
     rows = [row for row in ROWS if re.search(expression, row.name)]
+    rows.sort(key=lambda row: isinstance(row, Row) + (isinstance(row, Row) and not row.is_slow))
     missing = {
         row.name: row.missing for row in rows if isinstance(row, Surrounding) and row.missing
     }
     return [row.name for row in rows if row.name not in missing], missing
 
 
-def played(names: list[str], is_brief: bool) -> list[Tally]:
-    """Play these rows one after the other, each with its cases side by side."""
+def played(left: "Queue[str | None]", is_brief: bool) -> list[Tally]:
+    """Play the rows that are left, one after the other, each with its cases side by side.
+
+    Args:
+        left: names of rows; None once for each process that takes them.
+        is_brief: only the first fault of each turn.
+    """
+
+    by_name = {row.name: row for row in ROWS}
 
     async def play(folder: Path) -> list[Tally]:
         async with bench(folder) as made:
-            return [
-                await (
-                    made.run(row, is_brief=is_brief)
-                    if isinstance(row, Row)
-                    else made.run_within(row)
-                )
-                for row in ROWS
-                if row.name in names
+            tallies = [
+                await made.run_timed(by_name[name], is_brief=is_brief)
+                for name in iter(left.get, None)
             ]
+            if tallies:
+                await made.look_at_files(tallies[-1])
+            return tallies
 
     with (
         tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name,

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from tests.faults.endpoints import PICTURES, TEXTS, Endpoint
+from tests.faults.endpoints import CALLS, PICTURES, TEXTS, Endpoint
 from tests.faults.table import (
     CODE,
     CODES,
@@ -24,7 +24,6 @@ from tests.faults.table import (
     SHAPES,
     SILENT,
     STATUS_OF_CODE,
-    TRIES,
     Ending,
     Fault,
     Shape,
@@ -41,6 +40,7 @@ from tests.faults.turns import (
     PICTURE,
     PING,
     TITLE,
+    TRIES,
     WHOLE,
     GoodTurn,
 )
@@ -98,8 +98,15 @@ class Row:
     texts: tuple[Endpoint, ...] = TEXTS
     pictures: tuple[Endpoint, ...] = PICTURES
 
+    @property
+    def place(self) -> str:
+        """The place of the upstream where the turns are asked for."""
+        return self.turns[0].place
+
     def endpoints(self, turn: GoodTurn) -> tuple[Endpoint, ...]:
         """Return the ways to ask for a turn."""
+        if turn.calls:
+            return CALLS
         return self.pictures if turn.draws else self.texts
 
 
@@ -159,12 +166,12 @@ def refused_with(status: int) -> Callable[[GoodTurn], Iterator[Fault]]:
             if one == status:
                 tries = TRIES if status in (502, 503, 504) else 1
                 ending = verdict(status, shape)
-                yield turn_fault(shape.name, *_refusal(status, shape, ending), tries=tries)
+                yield turn_fault(shape.name, *refusal(status, shape, ending), tries=tries)
 
     return faults
 
 
-def _refusal(status: int, shape: Shape, ending: Ending) -> tuple[tuple[Step, ...], Ending]:
+def refusal(status: int, shape: Shape, ending: Ending) -> tuple[tuple[Step, ...], Ending]:
     """Return the steps of a refusal; `_with_head` puts the head before them."""
     return (_with_head(status, shape),), ending
 
@@ -173,7 +180,7 @@ def _with_head(status: int, shape: Shape) -> Callable[[Turn], Raw]:
     """Return an answer as bytes: some of them no HTTP server would send."""
 
     def made(turn: Turn) -> Raw:
-        body = _bytes(body_of(shape, CODE, _leaking(turn)))
+        body = _bytes(body_of(shape, CODE, leaking(turn)))
         if shape.name == "with a BOM":
             body = b"\xef\xbb\xbf" + body
         length = len(body)
@@ -192,13 +199,13 @@ def _bytes(body: Any) -> bytes:
     return body if isinstance(body, bytes) else orjson.dumps(body)
 
 
-def _leaking(turn: Turn) -> str:
+def leaking(turn: Turn) -> str:
     """Return words that repeat what the upstream was sent, which nobody may see."""
     return f"{SAID}. {turn.headers['Authorization']}"
 
 
 def _body(shape: Shape, code: str, **more: Any) -> Callable[[Turn], bytes]:
-    return lambda turn: _bytes(body_of(shape, code, _leaking(turn), **more))
+    return lambda turn: _bytes(body_of(shape, code, leaking(turn), **more))
 
 
 def _cap(clears_in: int = 7200) -> Callable[[Turn], bytes]:
@@ -284,7 +291,7 @@ def codes(turn: GoodTurn) -> Iterator[Fault]:
 
 def _fault_event(code: str) -> Callable[[Turn], bytes]:
     def made(turn: Turn) -> bytes:
-        error = {"message": None, "conversation_id": "c1", "error": _leaking(turn)}
+        error = {"message": None, "conversation_id": "c1", "error": leaking(turn)}
         return event({**error, "error_code": code})
 
     return made
@@ -300,7 +307,7 @@ def error_events(turn: GoodTurn) -> Iterator[Fault]:
     for name, form in forms.items():
 
         def fault(turn_: Turn, form: Any = form) -> bytes:
-            return event({"message": None, "conversation_id": "c1", **form(_leaking(turn_))})
+            return event({"message": None, "conversation_id": "c1", **form(leaking(turn_))})
 
         told = replace(FAILED, words=SAID)
         for after, last in (("done", DONE), ("closed", SOON), ("cut", Abort()), ("silent", STALL)):
@@ -326,15 +333,17 @@ def odd_statuses(_turn: GoodTurn) -> Iterator[Fault]:
         yield turn_fault(str(status), ({"detail": SAID},), REFUSED, head=Head(status, JSON))
 
 
-def pages(_turn: GoodTurn) -> Iterator[Fault]:
+def pages(turn: GoodTurn) -> Iterator[Fault]:
     """Bodies under 200 that are no answer."""
     yield turn_fault("page", (page(SAID),), REFUSED, head=Head(200, "text/html"))
-    yield turn_fault("page called plain", (page(SAID),), REFUSED, head=Head(200, PLAIN))
-    yield turn_fault("page called events", (page(SAID),), REFUSED)
+    tries = turn.tries_unread
+    for kind in (PLAIN, EVENTS):
+        head = Head(200, kind)
+        yield turn_fault(f"page called {kind}", (page(SAID),), REFUSED, head=head, tries=tries)
     words = b"The quota has been exceeded."
     for kind in (PLAIN, EVENTS):
         told = replace(REFUSED, words="The quota has been exceeded.")
-        yield turn_fault(f"words as {kind}", (words,), told, head=Head(200, kind))
+        yield turn_fault(f"words as {kind}", (words,), told, head=Head(200, kind), tries=tries)
 
 
 # --- within an answer -------------------------------------------------------------------
@@ -349,17 +358,19 @@ def cut(turn: GoodTurn) -> Iterator[Fault]:
             yield turn_fault(
                 f"{how} after frame {index}",
                 (*turn.data[: index + 1], *last),
-                ending.after(frame.text, has_picture=frame.has_picture),
+                ending.at(frame),
+                tries=TRIES if frame.is_unseen else 1,
             )
-            text, has_picture = (before.text, before.has_picture) if before else ("", False)
             is_over = before is not None and before.is_end
+            told = ended(turn) if is_over else CUT
             for part, end in (("half", len(frame.data) // 2), ("nearly all", -3)):
                 # A line that lacks nothing but its end is read (protocol 4.1).
                 half = frame.data[:end]
                 yield turn_fault(
                     f"{how} in {part} of frame {index}",
                     (*turn.data[:index], half, *last),
-                    (ended(turn) if is_over else CUT).after(text, has_picture=has_picture),
+                    told.at(before) if before else told,
+                    tries=TRIES if (before or frame).is_unseen else 1,
                 )
 
 
@@ -385,7 +396,7 @@ def silent(turn: GoodTurn) -> Iterator[Fault]:
         yield turn_fault(
             f"after frame {index}",
             (*turn.data[: index + 1], STALL),
-            ending.after(frame.text, has_picture=frame.has_picture).late(),
+            ending.at(frame).late(),
         )
 
 
@@ -396,7 +407,7 @@ def pings_only(turn: GoodTurn) -> Iterator[Fault]:
         steps = [noise, Pause(0.2)] * 40
         yield turn_fault(f"{name} before an event", (*steps,), SILENT.late())
         yield turn_fault(f"{name} after text", (*some, *steps), SILENT.after(turn.some).late())
-    growing = [turn.until(turn.some)[-1], Pause(0.1)] * 80
+    growing = [turn.again, Pause(0.1)] * 80
     yield turn_fault("too long in all", (*some, *growing), SILENT.after(turn.some).late())
 
 
@@ -414,7 +425,7 @@ def endless_fast(turn: GoodTurn) -> Iterator[Fault]:
     piece = b"x" * (1 << 20)
     steps = (b'data: {"type": "endless", "padding": "', *[piece] * 40, STALL)
     told = replace(FAILED, words="16 MiB")
-    yield turn_fault("fast", steps, told)
+    yield turn_fault("fast", steps, told, tries=turn.tries_unread)
     yield turn_fault("fast, after text", (*turn.until(turn.some), *steps), told.after(turn.some))
 
 
@@ -425,7 +436,7 @@ def giant(turn: GoodTurn) -> Iterator[Fault]:
     lines = b"".join(b"data: " + b"x" * (1 << 20) + b"\n" for _ in range(17)) + b"\n"
     over = b'data: {"padding": "' + b"x" * SIXTEEN_MEBIBYTES + b'"}\n\n'
     for name, large in (("one line", over), ("many lines", lines)):
-        yield turn_fault(name, (large, STALL), told)
+        yield turn_fault(name, (large, STALL), told, tries=turn.tries_unread)
         yield turn_fault(f"{name}, after text", (*some, large, STALL), told.after(text))
     under = event({"type": "large", "padding": "x" * (SIXTEEN_MEBIBYTES - 100)})
     yield turn_fault("just under it", (under, *turn.data), ended(turn))
@@ -453,7 +464,7 @@ def garbage(turn: GoodTurn) -> Iterator[Fault]:
         steps = [step for data in turn.data for step in (data, noise)]
         yield turn_fault(f"noise {number}", (*steps,), ended(turn))
     binary = bytes(range(128, 256)) * 50
-    yield turn_fault("nothing else", (binary,), REFUSED)
+    yield turn_fault("nothing else", (binary,), REFUSED, tries=turn.tries_unread)
     yield turn_fault("after text", (*turn.until(turn.some), b"\n" + binary), CUT.after(turn.some))
     crlf = tuple(data.replace(b"\n", b"\r\n") for data in turn.data)
     yield turn_fault("CRLF", crlf, ended(turn))
@@ -469,13 +480,13 @@ def wrong_encoding(turn: GoodTurn) -> Iterator[Fault]:
     whole = b"".join(turn.data)
     for name in ("gzip", "deflate"):
         head = Head(headers={"Content-Encoding": name})
-        yield turn_fault(f"{name}, but is not", turn.data, CUT, head=head)
+        yield turn_fault(f"{name}, but is not", turn.data, CUT, head=head, tries=turn.tries_unread)
     packed = gzip.compress(whole)
     gzipped = Head(headers={"Content-Encoding": "gzip"})
     yield turn_fault("gzip unasked", (packed,), ended(turn), head=gzipped)
-    yield turn_fault(
-        "gzip with a broken start", (b"\x1f\x8b\x08garbage" + packed,), CUT, head=gzipped
-    )
+    broken = (b"\x1f\x8b\x08garbage" + packed,)
+    tries = turn.tries_unread
+    yield turn_fault("gzip with a broken start", broken, CUT, head=gzipped, tries=tries)
     deflated = Head(headers={"Content-Encoding": "deflate"})
     yield turn_fault("deflate unasked", (zlib.compress(whole),), ended(turn), head=deflated)
     for kind in (f"{EVENTS}; charset=utf-16", PLAIN, "application/octet-stream", "nonsense"):

@@ -6,15 +6,13 @@ ways to ask by `tests.faults.matrix`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.faults.endpoints import Endpoint
-from tests.faults.turns import GoodTurn
+from tests.faults.turns import Frame, GoodTurn
 from tests.faults.upstream import Script
 from tests.scripted_upstream import Head, Step
 
-TRIES = 2
-"""Of a turn that may be sent again: the gateways here have `upstream.retries: 1`."""
 JSON, PAGE, PLAIN, EVENTS = "application/json", "text/html", "text/plain", "text/event-stream"
 TYPES = {
     400: "invalid_request_error",
@@ -29,12 +27,18 @@ TYPES = {
 }
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
 class Ending:
     """How an answer ends. `code` None: well, by `finish`.
 
     `status` is that of a whole reply; `text` is all of the answer that has arrived, `words` what
-    the error has to quote. `is_late`: the head of a stream is out before anything else is known.
+    the error has to quote. `is_late`: the head of a stream is out before anything else is known, in
+    all dialects or in those that are `begun`.
+    `is_final`: callers are told not to ask again; `rests`: `Retry-After` counts down to an hour
+    that is told, from so many seconds.
     """
 
     outcome: str
@@ -47,10 +51,17 @@ class Ending:
     param: str | None = None
     retry_after: str | None = None
     is_late: bool = False
+    begun: frozenset[str] = frozenset()
+    is_final: bool = False
+    rests: int | None = None
 
     def after(self, text: str, *, has_picture: bool = False) -> "Ending":
         """Return the same ending after so much of an answer."""
         return replace(self, text=text, has_picture=has_picture)
+
+    def at(self, frame: Frame) -> "Ending":
+        """Return the same ending behind a frame."""
+        return replace(self.after(frame.text, has_picture=frame.has_picture), begun=frame.begun)
 
     def late(self) -> "Ending":
         """Return the same ending after the head of a stream."""
@@ -70,7 +81,8 @@ class Fault:
     """One fault: what is played where, and how the answer ends.
 
     `visits` says how often a place is asked; `sending` is how it ends for those who send a file,
-    if that is another way, and `is_deadly` that the token is of no use from then on.
+    if that is another way, and `is_deadly` that the token is of no use from then on. `afterwards`
+    is how the next good turn ends, if it is not asked for upstream.
     """
 
     name: str
@@ -79,6 +91,15 @@ class Fault:
     visits: Mapping[str, int] = field(default_factory=dict)
     sending: Ending | None = None
     is_deadly: bool = False
+    afterwards: Ending | None = None
+
+    def at(self, place: str) -> "Fault":
+        """Return the same fault of a turn that is asked for at another place."""
+
+        def moved(by_place: Mapping[str, T]) -> dict[str, T]:
+            return {place if name == "turn" else name: it for name, it in by_place.items()}
+
+        return replace(self, scripts=moved(self.scripts), visits=moved(self.visits))
 
     def ending_of(self, endpoint: Endpoint) -> Ending:
         """Return how it ends for one way to ask."""
@@ -101,7 +122,7 @@ def turn_fault(
 
 def ended(turn: GoodTurn) -> Ending:
     """Return how a good turn ends."""
-    return COMPLETE.after(turn.text, has_picture=turn.draws)
+    return replace(COMPLETE, finish=turn.finish).after(turn.text, has_picture=turn.draws)
 
 
 # --- error bodies in every shape of protocol 4.2 ----------------------------------------

@@ -5,6 +5,8 @@ from typing import Any
 
 from tests.scripted_upstream import DONE, answer, event, final
 
+TRIES = 2
+"""Of a turn that may be sent again: the gateways here have `upstream.retries: 1`."""
 WORDS = ("Hel", "Hello, wor", "Hello, world: 你好", "Hello, world: 你好 🚢 and the end.")
 DRAWING = "I am drawing it now."
 DRAWN = "There it is."
@@ -12,20 +14,32 @@ DRAWN = "There it is."
 
 @dataclass(frozen=True)
 class Frame:
-    """One event, and what there is after it; `is_end` says that a cut from here on is none."""
+    """One event, and what there is after it; `is_end` says that a cut from here on is none.
+
+    `is_unseen`: no answer has begun upstream, so that the turn may be sent again; `begun`: dialects
+    in which one has begun for the caller, though without any text.
+    """
 
     data: bytes
     text: str
     has_picture: bool = False
     is_end: bool = False
+    is_unseen: bool = False
+    begun: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class GoodTurn:
-    """A turn that ends well."""
+    """A turn that ends well, by `finish`; `place` is that of the upstream where it is asked for.
+
+    `again` is an event that may come any number of times in the midst of it.
+    """
 
     name: str
     frames: tuple[Frame, ...]
+    place: str = "turn"
+    finish: str = "stop"
+    again: bytes = b""
 
     @property
     def text(self) -> str:
@@ -41,6 +55,16 @@ class GoodTurn:
     def draws(self) -> bool:
         """Whether a picture is in it."""
         return self.frames[-1].has_picture
+
+    @property
+    def calls(self) -> bool:
+        """Whether it is a call, and its texts are the arguments."""
+        return self.finish == "tool_calls"
+
+    @property
+    def tries_unread(self) -> int:
+        """How often it is sent when of its answer nothing could be read."""
+        return TRIES if self.place == "codex" else 1
 
     def until(self, text: str) -> tuple[bytes, ...]:
         """Return the events up to the first one after which there is this text."""
@@ -74,6 +98,7 @@ def _whole() -> GoodTurn:
             Frame(COMPLETED, last, is_end=True),
             Frame(DONE, last, is_end=True),
         ),
+        again=answer(WORDS[0]),
     )
 
 

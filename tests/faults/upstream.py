@@ -11,16 +11,18 @@ import orjson
 from aiohttp import web
 from PIL import Image
 
+from tests.scripted_codex import token_of
 from tests.scripted_upstream import Head, ScriptedUpstream, Step, Turn
 
 # A multiple of three letters each, so that they stay one run of letters in base64 as well.
-ACCESS_MARK, REFRESH_MARK, NEW_MARK = (
+MARKS = ACCESS_MARK, REFRESH_MARK, NEW_MARK, ROTATED_MARK = (
     "fk-canaryAccessTokenOfFaultRun",
     "canaryRefreshTokenOfFaultRuns0",
     "canaryExchangedTokenOfFaultRun",
+    "canaryRotatedTokenOfFaultRuns0",
 )
 JSON_HEAD = Head(content_type="application/json")
-_KEY = re.compile(r"(\d{6})$")
+_KEY = re.compile(r"(\d{6})\"?}?$")
 _ROUTES = (
     ("POST", "backend-api/conversation", "turn"),
     ("POST", "backend-api/f/conversation/resume", "resume"),
@@ -38,6 +40,9 @@ _ROUTES = (
     ("GET", "backend-api/conversation/{id}/interpreter/download", "link"),
     ("GET", "blob/{key}", "bytes"),
     ("POST", "api/auth/refresh", "refresh"),
+    ("POST", "backend-api/codex/responses", "codex"),
+    ("GET", "backend-api/codex/models", "codex models"),
+    ("POST", "oauth/token", "codex refresh"),
 )
 
 
@@ -53,10 +58,11 @@ PNG = png()
 
 @dataclass(frozen=True)
 class Script:
-    """What is answered at one place."""
+    """What is answered at one place; `then` is for all visits but the first."""
 
     steps: tuple[Step, ...]
     head: Head = field(default_factory=Head)
+    then: "Script | None" = None
 
 
 @dataclass
@@ -76,6 +82,18 @@ class Part:
     def refresh_token(self) -> str:
         """The token of a caller that has to exchange it."""
         return f"{REFRESH_MARK}{self.key}"
+
+    def token(self, place: str, *, is_refreshing: bool = False) -> str:
+        """The credential that is sent for turns of a place."""
+        if place != "codex":
+            return self.refresh_token if is_refreshing else self.access_token
+        return f"codex:{self.refresh_token}" if is_refreshing else self.codex_token()
+
+    def codex_token(self, mark: str = ACCESS_MARK) -> str:
+        """Return an access token of Codex's login, with a canary for a signature."""
+        told = token_of(f"account-{self.key}", jti=str(self.count("codex refresh")))
+        claims, _, _ = told.rpartition(".")
+        return f"{claims}.{mark}{self.key}"
 
     def count(self, place: str) -> int:
         """Return how often a place was asked."""
@@ -115,7 +133,13 @@ class FaultyUpstream(ScriptedUpstream):
             turn = Turn(orjson.loads(raw) if is_json else {}, dict(request.headers), request.path)
             part.visits.setdefault(place, []).append(turn)
             script = part.scripts.get(place) or self._good(place, part)
-            return await self._play(request, turn, script.head, list(script.steps))
+            if script.then and part.count(place) > 1:
+                script = script.then
+            # A good stream of this back end has no content type (codex 3).
+            head = (
+                Head(content_type="") if place == "codex" and script.head == Head() else script.head
+            )
+            return await self._play(request, turn, head, list(script.steps))
 
         return handle
 
@@ -133,6 +157,12 @@ class FaultyUpstream(ScriptedUpstream):
             "models": {"models": [{"slug": "gpt-4o"}, {"slug": "gpt-9-of-the-account"}]},
             "accounts": {"accounts": {}},
             "refresh": {"access_token": f"{NEW_MARK}{part.key}", "expires_in": 86400},
+            "codex models": {"models": [{"slug": "gpt-4o", "visibility": "list"}]},
+            "codex refresh": {
+                "access_token": part.codex_token(NEW_MARK),
+                "refresh_token": f"{ROTATED_MARK}{part.key}",
+                "expires_in": 86400,
+            },
             "confirm": {"status": "success"},
             "stop": {"status": "success"},
         }
@@ -143,6 +173,8 @@ class FaultyUpstream(ScriptedUpstream):
 
 async def _close_after(_request: web.Request, response: web.StreamResponse) -> None:
     response.headers["Connection"] = "close"
+    if not response.headers.get("Content-Type"):
+        response.headers.pop("Content-Type", None)
     response.force_close()
 
 

@@ -14,8 +14,7 @@ from service import keys
 from service.demands.imitated_turns import ImitatedTurns
 from service.observing.metrics import Metrics
 from service.observing.unknown_events import UnknownEvents
-from service.pipeline.fast_lane import FastLane
-from service.ports import RouteState
+from service.ports import DeltaSink, RouteState
 from service.settings.config import Config, upstream_choice
 from service.vocabulary.byte_source import Content
 from service.vocabulary.credentials import Caller, Credential
@@ -32,7 +31,9 @@ from service.vocabulary.events import (
 from service.vocabulary.native import Allowance, LimitWindow
 from service.vocabulary.requests import ChatRequest, ModelInfo
 from storage.files.uploads import FileUploads
+from storage.secrets.cipher import Cipher
 from storage.secrets.link_signer import LinkSigner
+from tests.sinks import pushed
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 FACTS = TurnFacts("conv-1", "msg-1", "gpt-4o-2024")
@@ -60,10 +61,11 @@ class ScriptedTurns:
     requests: list[tuple[ChatRequest, Credential]] = field(default_factory=list)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def run(
-        self, request: ChatRequest, credential: Credential, _lane: FastLane | None = None
-    ) -> AsyncGenerator[list[Delta], None]:
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
         self.requests.append((request, credential))
+        await pushed(self.batches(), sink)
+
+    async def batches(self) -> AsyncGenerator[list[Delta], None]:
         try:
             for step in self.script:
                 if isinstance(step, BaseException):
@@ -177,6 +179,7 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.BLOBS] = around
     app[keys.UPLOADS] = FileUploads(around.folder)
     app[keys.LINKS] = LinkSigner(SECRET, config.files.link_seconds)
+    app[keys.SEALER] = Cipher(SECRET)
     app[keys.CHOICE] = upstream_choice(config.tokens)
     app[keys.SPEECH] = around.speech
     app[keys.TRANSCRIPTIONS] = around.transcriptions

@@ -2,16 +2,17 @@
 
 import inspect
 
-import pytest
-
 from service import ports
 from service.pipeline.fast_lane import FastLane
+from service.turns.shared_turns import _Shared
 from storage.files.blobs import FileBlobs, StoredBlob
 from storage.files.uploads import FileUploads
 from storage.secrets.account_file import AccountFile
 from storage.secrets.link_signer import LinkSigner
 from storage.state.journal import FileJournal
 from storage.state.store import DegradingStore
+from tests.rows import each_row
+from upstream.codex.account.usage import CodexAllowances
 from upstream.http.probe import UpstreamProbe
 from upstream.http.routing import Routes
 from upstream.slots.acceptance import UpstreamAcceptance
@@ -35,6 +36,8 @@ IMPLEMENTATIONS = {
     ports.TokenExchange: Tokens,
     ports.Assets: UpstreamAssets,
     ports.Lane: FastLane,
+    ports.DeltaSink: _Shared,
+    ports.Allowances: CodexAllowances,
     ports.Turns: UpstreamTurns,
     ports.Catalogue: ModelCatalogue,
     ports.Accounts: UpstreamAccounts,
@@ -56,9 +59,7 @@ def test_every_port_has_an_implementation() -> None:
     assert protocols == set(IMPLEMENTATIONS)
 
 
-@pytest.mark.parametrize(
-    ("port", "implementation"), IMPLEMENTATIONS.items(), ids=lambda each: each.__name__
-)
+@each_row(("port", "implementation"), IMPLEMENTATIONS.items(), ids=lambda each: each.__name__)
 def test_it_takes_what_the_port_promises(port: type, implementation: type) -> None:
     for name, promised in inspect.getmembers(port, inspect.isfunction):
         if not name.startswith("_"):

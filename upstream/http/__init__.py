@@ -1,5 +1,5 @@
 """Calls to an upstream: session, routes, cool-downs, limits of bodies.
 
 It may import `service/observing`, `service/ports`, `service/settings`, `service/upstream_errors`,
-`service/version`, `service/vocabulary`.
+`service/version`, `service/vocabulary`, `upstream/line`.
 """

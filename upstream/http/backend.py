@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ from service.vocabulary.errors import (
 )
 from upstream.http.bodies import json_object, long_json_object, read_limited, read_start
 from upstream.http.routing import Route, Routes
+from upstream.http.session import proxy_of
+from upstream.line.tap import tapped_session
 
 USER_AGENT = f"backend-to-v1/{VERSION}"
 MAX_JSON_BYTES = 64 * 1024 * 1024  # a stored conversation of hundreds of turns
@@ -96,12 +99,18 @@ class Backend:
     ) -> None:
         self.routes = routes
         self.session = session
+        self._proxy = proxy_of(config)
         self.retries = config.retries
         self.connect_seconds = config.connect_seconds
         self._throttled = Throttled()
         self._on_accepted: list[Callable[[Caller], None]] = []
         self._headers = config.headers
         self._secrets = [v for v in config.headers.values() if len(v) >= _MIN_SECRET_CHARS]
+
+    @cached_property
+    def streams(self) -> aiohttp.ClientSession:
+        """The session that sends turns, over the same connections."""
+        return tapped_session(self.session, self._proxy)
 
     def watch(self, on_accepted: Callable[[Caller], None]) -> None:
         """Register a callback for each caller whom the upstream has answered successfully."""

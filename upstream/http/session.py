@@ -27,10 +27,15 @@ def make_session(config: UpstreamConfig) -> aiohttp.ClientSession:
     )
     return aiohttp.ClientSession(
         connector=connector,
-        proxy=config.proxy if config.proxy and not _is_socks(config) else None,
+        proxy=proxy_of(config),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_seconds),
         cookie_jar=aiohttp.DummyCookieJar(),
     )
+
+
+def proxy_of(config: UpstreamConfig) -> str | None:
+    """Return the proxy that sessions are told; one of SOCKS is the connector's."""
+    return config.proxy if config.proxy and not _is_socks(config) else None
 
 
 async def tls_context(config: UpstreamConfig, host: str) -> ssl.SSLContext | bool:

@@ -44,12 +44,16 @@ class Run(Struct, frozen=True, gc=False):
 
 def runs_in(chunk: bytes) -> Iterator[Run]:
     """Yield the runs of a chunk; whoever takes one has to know that it begins an event there."""
-    for found in _RUN.finditer(chunk) if len(chunk) >= MIN_RUN_BYTES else ():
-        start, end = found.span()
-        if start and chunk[start - 1 : start] != b"\n":
-            continue  # within a line
-        if (run := _read(chunk, start, end)) is not None:
+    # Bytes are searched for a run's beginning far faster than the expression would look for one, and
+    # a picture has none.
+    start = chunk.find(_HEAD) if len(chunk) >= MIN_RUN_BYTES else -1
+    while start >= 0:
+        found = _RUN.match(chunk, start)
+        end = found.end() if found else start + len(_HEAD)
+        is_within_line = start > 0 and chunk[start - 1 : start] != b"\n"
+        if found and not is_within_line and (run := _read(chunk, start, end)) is not None:
             yield run
+        start = chunk.find(_HEAD, end)
 
 
 def _read(chunk: bytes, start: int, end: int) -> Run | None:

@@ -1,7 +1,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import openai
@@ -59,7 +59,7 @@ class Wire:
         )
         started = time.perf_counter()
         try:
-            while chunk := await asyncio.wait_for(reader.read(1_000_000), 5):
+            while chunk := await asyncio.wait_for(reader.read(1_000_000), 20):
                 self.arrivals.append((time.perf_counter() - started, chunk))
                 if version == "1.1" and chunk.endswith(b"\r\n0\r\n\r\n"):
                     break
@@ -319,15 +319,15 @@ async def test_a_caller_that_asks_to_close_is_told_so(serve: Serve) -> None:
 @pytest.mark.whole
 async def test_a_caller_that_stalls_pauses_the_turn(serve: Serve, around: Surroundings) -> None:
     sent = 0
-    real_run = around.turns.run
+    scripted = around.turns.batches
 
-    async def counting(*args: Any) -> AsyncIterator[Any]:
+    async def counting() -> AsyncGenerator[Any, None]:
         nonlocal sent
-        async for batch in real_run(*args):
+        async for batch in scripted():
             sent += 1
             yield batch
 
-    around.turns.run = counting
+    around.turns.batches = counting
     around.turns.script = says(*["x" * 60_000] * 1_000)
     client = await serve()
     response = await ask(client)
@@ -336,7 +336,7 @@ async def test_a_caller_that_stalls_pauses_the_turn(serve: Serve, around: Surrou
     await asyncio.sleep(0.2)
     assert sent == paused_at < 900
     response.close()
-    await asyncio.wait_for(around.turns.closed.wait(), 1)
+    await asyncio.wait_for(around.turns.closed.wait(), 20)
 
 
 async def test_no_task_is_left_behind(serve: Serve, around: Surroundings) -> None:
@@ -348,7 +348,7 @@ async def test_no_task_is_left_behind(serve: Serve, around: Surroundings) -> Non
     around.turns.script = [*says("Hello")[:-1], asyncio.Event()]
     response = await ask(client)
     response.close()
-    await asyncio.wait_for(around.turns.closed.wait(), 1)
+    await asyncio.wait_for(around.turns.closed.wait(), 20)
     await asyncio.sleep(0.05)
     assert len(asyncio.all_tasks()) <= before
 

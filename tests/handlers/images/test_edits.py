@@ -8,7 +8,8 @@ import pytest
 from aiohttp import FormData
 from PIL import Image
 
-from handlers.images.edits import MASK_WORDS, MAX_IMAGES, VARIATION_WORDS
+from handlers.images.edits import MAX_IMAGES, VARIATION_WORDS
+from handlers.images.fields import MASK_WORDS
 from service.settings.config import DEFAULT_PROMPT_PREFIX
 from service.vocabulary.events import AssetKind, AssetReady, AssetWanted
 from service.vocabulary.requests import FilePart
@@ -48,10 +49,10 @@ class Drawing(ScriptedTurns):
 
     contents: list[list[bytes]] = field(default_factory=list)
 
-    def run(self, request: Any, credential: Any, _lane: Any = None) -> Any:
+    async def run(self, request: Any, credential: Any, sink: Any) -> None:
         parts = [part for part in request.messages[0].parts if isinstance(part, FilePart)]
         self.contents.append([part.local.path.read_bytes() for part in parts if part.local])
-        return super().run(request, credential)
+        await super().run(request, credential, sink)
 
 
 @pytest.fixture

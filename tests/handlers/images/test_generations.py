@@ -10,6 +10,7 @@ from PIL import Image, ImageChops
 
 from service import keys
 from service.settings.config import DEFAULT_PROMPT_PREFIX
+from service.sink import put
 from service.vocabulary.errors import QueueFullError
 from service.vocabulary.events import (
     AnswerStarted,
@@ -179,11 +180,11 @@ class _Differing:
     def __init__(self, *scripts: list[Any]) -> None:
         self.scripts = list(scripts)
 
-    async def run(self, _request: Any, _credential: Any, _lane: Any = None) -> Any:
+    async def run(self, _request: Any, _credential: Any, sink: Any) -> None:
         for step in self.scripts.pop(0):
             if isinstance(step, BaseException):
                 raise step
-            yield step
+            await put(sink, step)
 
 
 @pytest.mark.parametrize(
@@ -219,15 +220,15 @@ async def test_turns_run_side_by_side(serve: Serve, around: Surroundings) -> Non
     class Meeting:
         started = 0
 
-        async def run(self, _request: Any, _credential: Any, _lane: Any = None) -> Any:
+        async def run(self, _request: Any, _credential: Any, sink: Any) -> None:
             self.started += 1
             if self.started == 3:
                 both.set()
             await both.wait()
-            yield [PICTURE, END]
+            await put(sink, [PICTURE, END])
 
     around.turns = Meeting()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert len((await (await order(await serve(), n=3)).json())["data"]) == 3
 
 
@@ -282,7 +283,7 @@ async def test_a_caller_who_leaves_ends_the_turns(
     await asyncio.sleep(0.15)
     waiting.cancel()
     await client.session.close()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         await around.turns.closed.wait()
     metrics = client.server.app[keys.METRICS]
     abandoned = metrics.outcomes.labels("abandoned")

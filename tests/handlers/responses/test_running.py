@@ -1,13 +1,14 @@
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
 
 from handlers.responses.running import Running, RunningResponses
+from service.sink import put
 from service.stages.encode.responses import CANCELLED, ResponseEvents
 from service.vocabulary.events import Outcome, TurnEnded
-from service.vocabulary.rendered import ContentText, Rendered
+from service.vocabulary.rendered import ContentText
 from tests.response_events import begun
+from tests.sinks import Kept
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 
@@ -16,61 +17,64 @@ def running() -> Running:
     return Running(ResponseEvents(begun()), is_kept=True)
 
 
-async def batches(
-    closed: asyncio.Event, stall: bool = False
-) -> AsyncGenerator[list[Rendered], None]:
+async def answering(sink: Kept, closed: asyncio.Event, *, stalls: bool = False) -> None:
     try:
-        yield [ContentText("a")]
-        if stall:
+        await put(sink, [ContentText("a")])
+        if stalls:
             await asyncio.sleep(3600)
-        yield [END]
+        await put(sink, [END])
     finally:
         closed.set()
 
 
 async def test_an_answer_that_nobody_cancels_passes_as_it_is() -> None:
-    closed = asyncio.Event()
-    got = [batch async for batch in running().watch(batches(closed))]
-    assert got == [[ContentText("a")], [END]]
+    closed, sink = asyncio.Event(), Kept()
+    await running().run(answering(sink, closed), sink)
+    assert sink.batches == [[ContentText("a")], [END]]
     assert closed.is_set()
 
 
 async def test_a_cancelled_answer_ends_while_it_waits_and_closes_its_source() -> None:
-    closed, begun, one = asyncio.Event(), asyncio.Event(), running()
-    got = []
+    closed, one, sink = asyncio.Event(), running(), Kept()
 
-    async def read() -> None:
-        async for batch in one.watch(batches(closed, stall=True)):
-            got.append(batch)
-            begun.set()
+    async def write() -> None:
+        await one.run(answering(sink, closed, stalls=True), sink)
         one.ended.set()
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        group.create_task(read())
-        await begun.wait()
-        await asyncio.sleep(0)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(write())
+        await asyncio.sleep(0.01)
         await one.cancel()
-    assert got == [[ContentText("a")], [CANCELLED]]
+    assert sink.batches == [[ContentText("a")], [CANCELLED]]
     assert closed.is_set()
 
 
-async def test_a_cancelled_answer_ends_before_its_next_read() -> None:
-    closed, one = asyncio.Event(), running()
-    source = one.watch(batches(closed))
-    assert await anext(source) == [ContentText("a")]
+async def test_an_answer_that_was_cancelled_before_it_began_has_that_end() -> None:
+    closed, one, sink = asyncio.Event(), running(), Kept()
     one.ended.set()
     await one.cancel()
-    assert [batch async for batch in source] == [[CANCELLED]]
-    assert closed.is_set()
+    await one.run(answering(sink, closed, stalls=True), sink)
+    assert sink.batches[-1] == [CANCELLED]
+
+
+async def test_an_answer_that_has_ended_is_not_cancelled_any_more() -> None:
+    class Over(Kept):
+        def is_over(self) -> bool:
+            return bool(self.batches)
+
+    closed, one, sink = asyncio.Event(), running(), Over()
+    one.ended.set()
+    await one.cancel()
+    await one.run(answering(sink, closed, stalls=True), sink)
+    assert sink.batches == [[ContentText("a")]]
 
 
 async def test_a_timeout_of_the_answer_itself_is_not_taken_for_a_cancel() -> None:
-    async def broken() -> AsyncGenerator[list[Rendered], None]:
+    async def broken() -> None:
         raise TimeoutError
-        yield []
 
     with pytest.raises(TimeoutError):
-        await anext(running().watch(broken()))
+        await running().run(broken(), Kept())
 
 
 async def test_a_cancel_does_not_wait_forever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,13 @@
 """Enforced demands: the answer is checked and asked for once more, over scripted turns."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 import pytest
 
 from service.demands.enforce import enforced
+from service.ports import DeltaSink
+from service.sink import put
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import QueueFullError, ServiceError
 from service.vocabulary.events import (
@@ -35,6 +36,8 @@ from service.vocabulary.requests import (
     Profile,
     TextPart,
 )
+from tests.rows import each_row
+from tests.sinks import Kept
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 CUT = TurnEnded(Outcome.CUT, None, Failure(502, "It was cut.", "upstream_error", "upstream_cut"))
@@ -59,9 +62,7 @@ class Turns:
     requests: list[ChatRequest] = field(default_factory=list)
     closed: int = 0
 
-    async def run(
-        self, request: ChatRequest, credential: Credential
-    ) -> AsyncGenerator[list[Delta], None]:
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
         assert credential.token == "fk-x"
         self.requests.append(request)
         script = self.scripts[len(self.requests) - 1]
@@ -69,7 +70,7 @@ class Turns:
             if isinstance(script, ServiceError):
                 raise script
             for batch in script:
-                yield batch
+                await put(sink, batch)
         finally:
             self.closed += 1
 
@@ -96,8 +97,9 @@ async def answered(
         received_at=0,
         demand=demand,
     )
-    answer = enforced(turns, chat, demand, Credential("fk-x"), is_kept=is_kept)
-    batches = [batch async for batch in answer]
+    sink = Kept()
+    await enforced(turns, chat, demand, Credential("fk-x"), sink, is_kept=is_kept)
+    batches = sink.batches
     assert turns.closed == len(turns.requests)
     aside = (TurnFacts, AnswerStarted, TextSpent)
     return batches, [piece for batch in batches for piece in batch if not isinstance(piece, aside)]
@@ -148,7 +150,7 @@ async def test_a_correction_takes_the_history_along_where_nothing_is_kept() -> N
     assert (said.role, said.text) == ("assistant", f"See.{BAD}")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("demand", "text", "code"),
     [
         (CALLING, BAD, "tool_use_failed"),
@@ -216,7 +218,7 @@ async def test_calls_or_json_as_the_model_sees_fit() -> None:
     assert pieces == [AnswerText("{}"), END]
 
 
-@pytest.mark.parametrize("end", [CUT, LENGTH])
+@each_row("end", [CUT, LENGTH])
 async def test_what_was_held_of_an_answer_that_did_not_end_is_text(end: TurnEnded) -> None:
     for demand, text in ((WRITING, '{"a": '), (CALLING, CALL)):
         turns = Turns([says(text, end=end)])

@@ -16,6 +16,7 @@ from service.vocabulary.requests import (
     TextPart,
 )
 from tests.handlers.scripted import ScriptedTurns, says
+from tests.sinks import Kept
 
 CHAT = ChatRequest(
     request_id="r",
@@ -36,8 +37,7 @@ CHAT = ChatRequest(
 async def asked(chat: ChatRequest, script=None) -> list[ChatRequest]:
     turns = ScriptedTurns(script=script or says("Hi"))
     imitated = ImitatedTurns(turns, is_kept=True)
-    async for _ in imitated.run(chat, Credential("fk-x")):
-        pass
+    await imitated.run(chat, Credential("fk-x"), Kept())
     return [request for request, _ in turns.requests]
 
 

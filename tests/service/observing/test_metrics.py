@@ -13,7 +13,17 @@ async def test_one_process_counts_for_itself_and_shows_all_it_counts() -> None:
 
 
 def test_no_label_can_name_a_user() -> None:
-    allowed = {"route", "status", "outcome", "result", "kind", "store", "upstream"}
+    allowed = {
+        "route",
+        "status",
+        "outcome",
+        "result",
+        "kind",
+        "store",
+        "upstream",
+        "window",
+        "scope",
+    }
     for metric in vars(Metrics()).values():
         assert set(getattr(metric, "_labelnames", ())) <= allowed
 

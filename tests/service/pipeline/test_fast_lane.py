@@ -12,6 +12,7 @@ from tests.chance import FAST, SIZES, chopped
 from tests.feeding import deltas, read, sent_history
 from tests.lane import Drive, driven
 from tests.oracle import render
+from tests.rows import each_row
 from tests.service.stages.test_properties import crowd, turn
 
 PATH = "/message/content/parts/0"
@@ -20,13 +21,13 @@ PATH = "/message/content/parts/0"
 # --- the same as without it -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", render.names())
+@each_row("name", render.names())
 def test_every_transcript_reads_the_same_with_it(name: str) -> None:
     transcript = render.load(name)
     sent, problems = sent_history(transcript), transcript.get("problems")
     end = BodyEnd(transcript.get("end", "clean"))
     for generation in render.generations(transcript):
-        pieces = render.render(transcript, generation, 0, "\n")
+        pieces = render.rendered(name, generation)
         body = b"".join(pieces)
         feedings = [pieces]
         if not transcript.get("by_event"):
@@ -150,9 +151,9 @@ def test_markers_and_all_that_follows_an_open_one_take_the_usual_way(
 
 def test_a_caller_that_does_not_read_closes_it(on_the_way: tuple[Drive, Any]) -> None:
     drive, more = on_the_way
-    drive.is_open = False
+    drive.is_reading = False
     assert not drive.feed(more("is "))
-    drive.is_open = True
+    drive.is_reading = True
     assert drive.feed(more("tea"))
     assert drive.put_texts == ["tea"]
     assert drive.end().content == "It is tea"
@@ -172,7 +173,7 @@ def test_text_before_something_else_in_one_read_goes_first() -> None:
     assert drive.put_texts == ["is "]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "changes",
     [
         {"status": "finished_successfully"},
@@ -211,7 +212,7 @@ def test_nothing_takes_it_before_there_is_an_answer() -> None:
     assert not drive.feed(event({"type": "message_marker"}))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("told", "heard"),
     [
         ([AnswerText("is green")], "It is teagreen"),

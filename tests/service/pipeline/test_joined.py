@@ -1,8 +1,6 @@
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
-import pytest
-
-from service.pipeline.joined import SLICE_CHARS, make_answer, make_reader, merged, through
+from service.pipeline.joined import SLICE_CHARS, Staged, make_answer, make_reader, merged
 from service.stages.decode.sse import MAX_EVENT_BYTES
 from service.vocabulary.events import (
     AnswerText,
@@ -15,7 +13,9 @@ from service.vocabulary.events import (
     StreamCompleted,
     TextAppended,
 )
+from tests.rows import each_row
 from tests.scripted_upstream import DONE, answer, event, final
+from tests.sinks import Kept
 
 
 class Repeat:
@@ -25,34 +25,15 @@ class Repeat:
         yield from [item] * item
 
 
-async def numbers(closed: list[bool]) -> AsyncGenerator[list[int], None]:
-    try:
-        yield [1, 0, 2]
-        yield [0]
-        yield [3]
-    finally:
-        closed.append(True)
-
-
-async def test_a_lifted_stage_keeps_batches_and_leaves_empty_ones_out() -> None:
-    assert [b async for b in through(numbers([]), Repeat())] == [[1, 2, 2], [3, 3, 3]]
-
-
-async def test_closing_a_lifted_stage_closes_its_source() -> None:
-    closed: list[bool] = []
-    lifted = through(numbers(closed), Repeat())
-    await anext(lifted)
-    await lifted.aclose()
-    assert closed == [True]
-
-
-async def test_an_error_of_the_source_comes_through() -> None:
-    async def broken() -> AsyncGenerator[list[int], None]:
-        yield [1]
-        raise OSError("of the test")
-
-    with pytest.raises(OSError, match="of the test"):
-        [b async for b in through(broken(), Repeat())]
+async def test_stages_keep_batches_and_leave_empty_ones_out() -> None:
+    kept = Kept()
+    sink = Staged[int](kept, Repeat(), Repeat())
+    for batch in ([1, 0, 2], [0], [3]):
+        assert sink.is_ready()
+        sink.feed(batch)
+    await sink.ready()
+    assert kept.batches == [[1, 2, 2, 2, 2], [3] * 9]
+    assert not sink.is_over()
 
 
 def test_consumed_counts_as_the_offset_of_a_resume_does() -> None:
@@ -100,7 +81,7 @@ def test_the_end_completes_what_was_left_open_and_comes_last() -> None:
     assert reader.end(end) == [StreamCompleted(), end]
 
 
-@pytest.mark.parametrize("end", [b"", b"\n"])
+@each_row("end", [b"", b"\n"])
 def test_a_done_whose_line_is_not_closed_is_the_end_and_no_second_one_follows(end: bytes) -> None:
     reader = make_reader()
     assert reader.feed(DONE.rstrip(b"\n") + end) == []
@@ -137,7 +118,7 @@ def test_neighbouring_increments_of_one_read_become_one() -> None:
 MARKED = "a \ue200cite\ue202x\ue201 [b](sandbox:/c) "
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "least"),
     [("plain " * SLICE_CHARS, 1), (MARKED, 1), (MARKED * SLICE_CHARS, len(MARKED))],
 )

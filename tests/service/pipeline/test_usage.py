@@ -19,11 +19,10 @@ from service.pipeline.usage import (
 )
 from service.vocabulary.rendered import TokenCounts
 from tests.documents import ROOT
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
-    ("text", "tokens"), [("", 0), ("hello world", 2), ("<|endoftext|>", 7), ("a" * 8, 1)]
-)
+@each_row(("text", "tokens"), [("", 0), ("hello world", 2), ("<|endoftext|>", 7), ("a" * 8, 1)])
 def test_counts_are_those_of_o200k(text: str, tokens: int) -> None:
     assert count(text) == tokens
 

@@ -1,10 +1,10 @@
 """Each credential meets its own upstream, and what only one has is refused to the other."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 
 import pytest
 
+from service.ports import DeltaSink
 from service.turns.chosen import (
     ChosenAccounts,
     ChosenCatalogue,
@@ -15,8 +15,9 @@ from service.turns.chosen import (
 )
 from service.vocabulary.credentials import Caller, Credential, UpstreamChoice, UpstreamKind
 from service.vocabulary.errors import NOT_OFFERED, AuthError, NotFoundError
-from service.vocabulary.events import Delta, Outcome, TurnEnded
+from service.vocabulary.events import Outcome, TurnEnded
 from service.vocabulary.requests import ModelInfo
+from tests.sinks import Kept
 
 WEBSITE, CODEX = UpstreamKind.WEBSITE, UpstreamKind.CODEX
 CHOICE = UpstreamChoice("the client")
@@ -31,8 +32,8 @@ class Upstream:
         self.name = name
         self.drained: list[float] = []
 
-    async def run(self, *_: object) -> AsyncGenerator[list[Delta], None]:
-        yield [TurnEnded(Outcome.COMPLETE, self.name)]
+    async def run(self, _request: object, _credential: object, sink: DeltaSink) -> None:
+        sink.feed([TurnEnded(Outcome.COMPLETE, self.name)])
 
     async def drain(self, seconds: float) -> None:
         await asyncio.sleep(0)
@@ -61,20 +62,21 @@ def caller(kind: UpstreamKind) -> Caller:
 async def test_a_turn_goes_to_the_upstream_of_its_credential():
     turns = ChosenTurns(CHOICE, UPSTREAMS)
     for credential, name in ((OF_WEBSITE, "website"), (OF_CODEX, "codex")):
-        batches = [batch async for batch in turns.run(None, credential)]
-        assert batches == [[TurnEnded(Outcome.COMPLETE, name)]]
+        sink = Kept()
+        await turns.run(None, credential, sink)
+        assert sink.batches == [[TurnEnded(Outcome.COMPLETE, name)]]
     await turns.drain(3)
     assert [upstream.drained for upstream in UPSTREAMS.values()] == [[3], [3]]
 
 
-def test_an_upstream_that_is_not_there_takes_no_credential():
+async def test_an_upstream_that_is_not_there_takes_no_credential():
     choice = UpstreamChoice("the client", taken=frozenset({CODEX}))
     turns = ChosenTurns(choice, {CODEX: UPSTREAMS[CODEX]})
     with pytest.raises(AuthError, match="Codex's login only"):
-        turns.run(None, OF_WEBSITE)
+        await turns.run(None, OF_WEBSITE, Kept())
     choice = UpstreamChoice("the client", taken=frozenset({WEBSITE}))
     with pytest.raises(AuthError, match="no accounts of Codex's login"):
-        ChosenTurns(choice, {WEBSITE: UPSTREAMS[WEBSITE]}).run(None, OF_CODEX)
+        await ChosenTurns(choice, {WEBSITE: UPSTREAMS[WEBSITE]}).run(None, OF_CODEX, Kept())
 
 
 async def test_models_and_accounts_are_those_of_the_callers_upstream():

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from service.ports import DeltaSink
 from service.turns import shared_turns
 from service.turns.shared_turns import SharedTurns
 from service.vocabulary.credentials import Credential
@@ -21,6 +22,8 @@ from service.vocabulary.requests import (
     TextPart,
 )
 from tests.gateway import until
+from tests.rows import each_row
+from tests.sinks import pulled, pushed
 
 ADA, BOB = Credential("fk-ada"), Credential("fk-bob")
 END = TurnEnded(Outcome.COMPLETE, "stop")
@@ -48,9 +51,10 @@ class Counted:
         self.closed = 0
         self.given = 0
 
-    async def run(
-        self, _request: ChatRequest, _credential: Credential, _lane: object = None
-    ) -> AsyncGenerator[list[Delta], None]:
+    async def run(self, _request: ChatRequest, _credential: Credential, sink: DeltaSink) -> None:
+        await pushed(self.batches(), sink)
+
+    async def batches(self) -> AsyncGenerator[list[Delta], None]:
         self.begun += 1
         try:
             for step in self.script:
@@ -71,7 +75,7 @@ def keyed(key: str = "k", **changes: Any) -> ChatRequest:
 
 
 async def told(turns: SharedTurns, request: ChatRequest, who: Credential = ADA) -> list[Delta]:
-    async with aclosing(turns.run(request, who)) as batches:
+    async with aclosing(pulled(turns, request, who)) as batches:
         return [delta async for batch in batches for delta in batch]
 
 
@@ -109,7 +113,7 @@ async def test_the_turn_outlasts_its_first_caller_but_not_its_last() -> None:
     inner = Counted()
     inner.gate.clear()
     turns = SharedTurns(inner)
-    first, second = turns.run(keyed(), ADA), turns.run(keyed(), ADA)
+    first, second = pulled(turns, keyed(), ADA), pulled(turns, keyed(), ADA)
     assert await anext(first) == await anext(second) == [AnswerText("a")]
     await first.aclose()
     assert inner.closed == 0
@@ -120,7 +124,7 @@ async def test_the_turn_outlasts_its_first_caller_but_not_its_last() -> None:
     assert inner.begun == 2
 
 
-@pytest.mark.parametrize("failure", [UpstreamUnreachableError("no"), [AnswerText("a"), CUT]])
+@each_row("failure", [UpstreamUnreachableError("no"), [AnswerText("a"), CUT]])
 async def test_a_failure_is_everybody_s_and_asking_again_is_a_new_try(failure: Any) -> None:
     inner = Counted(failure)
     turns = SharedTurns(inner)
@@ -135,7 +139,7 @@ async def test_a_failure_is_everybody_s_and_asking_again_is_a_new_try(failure: A
 
 async def test_a_slow_caller_slows_the_upstream() -> None:
     inner = Counted(*[[AnswerText(str(n))] for n in range(100)], [END])
-    batches = SharedTurns(inner).run(keyed(), ADA)
+    batches = pulled(SharedTurns(inner), keyed(), ADA)
     for _ in range(3):
         await anext(batches)
     await asyncio.sleep(0.05)
@@ -213,7 +217,7 @@ async def test_an_answer_that_grows_too_long_is_seen_whole_by_those_who_joined_a
     async def slow() -> list[Delta]:
         nonlocal most
         found: list[Delta] = []
-        async for batch in turns.run(keyed(), ADA):
+        async for batch in pulled(turns, keyed(), ADA):
             found += batch
             most = max(most, turns._bytes)
             await asyncio.sleep(0.0001)
@@ -231,7 +235,7 @@ async def test_who_leaves_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(shared_turns, "MAX_ANSWER_BYTES", 10_000)
     inner = Counted(*[[AnswerText("x" * 100)] for _ in range(100)], [END])
     turns = SharedTurns(inner)
-    stalled = turns.run(keyed(), ADA)
+    stalled = pulled(turns, keyed(), ADA)
     await anext(stalled)
     other = asyncio.ensure_future(told(turns, keyed()))
     await until(lambda: not turns._shared)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from service.upstream_errors.codex_refusals import codex_refusal, judge
+from tests.rows import each_row
 
 NOW = 1_738_880_000.0
 JSON = {"Content-Type": "application/json"}
@@ -15,7 +16,7 @@ def refused(status: int, body: object, headers: dict[str, str] = JSON):
     return codex_refusal(status, headers, data, NOW, ["a-secret-token"])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "body", "expected"),
     [
         (400, {"detail": "Unsupported parameter: seed"}, (400, "invalid_request")),
@@ -61,6 +62,33 @@ def test_a_page_and_an_empty_404_are_one_sentence_and_the_fault_of_the_way():
         assert "upstream.proxy" in error.message
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(413, (400, "context_length_exceeded")), (429, (429, "rate_limit_exceeded"))],
+)
+def test_too_large_and_too_many_are_so_whoever_says_it(status, told):
+    page = b"<!DOCTYPE html><html><body>nginx</body></html>"
+    error = refused(status, page, {"Content-Type": "text/html"})
+    assert (error.failure().status, error.failure().code) == told
+    assert "<" not in error.failure().message
+    assert "nginx" not in error.failure().message
+    assert not error.is_page
+
+
+@pytest.mark.parametrize("body", [b"Payment required", b""])
+def test_a_402_without_json_is_final_too(body):
+    failure = refused(402, body, {"Content-Type": "text/plain"}).failure()
+    assert (failure.status, failure.code, failure.is_final) == (429, "rate_limit_exceeded", True)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"resets_at": 1e300}, {"resets_in_seconds": 1e300}, {"clears_in": 41 * 86_400}]
+)
+def test_a_wait_beyond_all_windows_was_not_meant(fields):
+    error = refused(429, {"error": {"type": "usage_limit_reached", **fields}})
+    assert error.failure().retry_after_seconds is None
+
+
 def test_a_used_up_allowance_says_until_when_and_that_asking_is_in_vain():
     body = {"error": {"type": "usage_limit_reached", "resets_at": NOW + 3600, "plan_type": "plus"}}
     error = refused(429, body)
@@ -70,7 +98,7 @@ def test_a_used_up_allowance_says_until_when_and_that_asking_is_in_vain():
     assert error.failure().is_final
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "seconds"),
     [
         ({"resets_in_seconds": 40}, 40),
@@ -96,7 +124,7 @@ def test_a_header_tells_the_wait_where_the_body_does_not():
     assert refused(400, {"detail": "Never"}, headers).retry_after_seconds is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("code", "status"),
     [
         ("context_length_exceeded", 400),
@@ -126,7 +154,7 @@ def test_a_failure_keeps_the_code_that_nothing_is_known_of():
     assert judge({"message": "Oh."}, NOW).failure.code == "upstream_error"
 
 
-@pytest.mark.parametrize("where", ["status", "status_code"])
+@each_row("where", ["status", "status_code"])
 def test_a_status_inside_a_stream_counts(where):
     judged = judge({"type": "error", "error": {"message": "Gone."}, where: 402}, NOW)
     assert (judged.failure.status, judged.failure.is_final) == (429, True)
@@ -145,6 +173,6 @@ def test_no_secret_and_no_token_is_quoted():
     assert "eyJ" not in error.message
 
 
-@pytest.mark.parametrize("body", [[], {"error": None}, {"detail": [{"msg": "m"}]}, "words", 3])
+@each_row("body", [[], {"error": None}, {"detail": [{"msg": "m"}]}, "words", 3])
 def test_any_shape_is_read(body):
     assert refused(400, body).status == 400

@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct
 
 from service.vocabulary.credentials import Caller
-from service.vocabulary.errors import ServiceError
+from service.vocabulary.errors import ServiceError, UpstreamProtocolError
 from upstream.codex.connection.backend import Answer, Call, CodexBackend
 from upstream.codex.payload.model import CodexModel
 
@@ -106,9 +106,12 @@ class CodexLists:
         params = {"client_version": self._version}
         call = Call("GET", "models", params=params, headers=known, seconds=_ASK_SECONDS)
         answer = await self._backend.call(caller, call)
-        entry.ask_at = self._clock() + FRESH_SECONDS
         if answer.body is not None:
-            entry.models, entry.etag = _models_in(answer), answer.headers.get("ETag", "")
+            models = _models_in(answer)
+            if not models:  # of which every name would be wrong: it is no list
+                raise UpstreamProtocolError("The upstream's list of models has no model.")
+            entry.models, entry.etag = models, answer.headers.get("ETag", "")
+        entry.ask_at = self._clock() + FRESH_SECONDS
 
 
 def _models_in(answer: Answer) -> tuple[ListedModel, ...]:

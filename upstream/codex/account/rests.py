@@ -9,12 +9,12 @@ import msgspec
 from service.observing.metrics import Metrics
 from service.ports import StateStore
 from service.upstream_errors.codex_refusals import CodexRefusedError, Judged
+from service.upstream_errors.error_bodies import MAX_WAIT_SECONDS
 from service.vocabulary.credentials import Caller
 from service.vocabulary.events import Failure
 from service.vocabulary.native import Scope
 from upstream.codex.account.names import AccountNames
 
-MAX_REST_SECONDS = 40 * 86_400.0  # longer than any window; more is no time that was meant
 MAX_REMEMBERED = 10_000
 
 
@@ -67,7 +67,7 @@ class AccountRests:
         """Let the account rest; without a time it is not known for how long, so it does not."""
         self._metrics.limits_reached.labels(scope).inc()
         now = self._clock()
-        if until is None or not 0 < until - now <= MAX_REST_SECONDS:
+        if until is None or not 0 < until - now <= MAX_WAIT_SECONDS:
             return
         for name in self._names.all_of(caller):
             self._until[name, scope] = until

@@ -1,22 +1,20 @@
-"""From the bytes of a turn of Codex's back end to its deltas.
+"""From the bytes of a turn of Codex's back end to its deltas: its stages of the line.
 
-chunk -> ReadCodex -> CodexAnswer -> batch
+bytes -> ReadCodex -> CodexAnswer, or DrawnPictures -> batch
 """
 
-from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator
 
 from service.stages.codex.answer import CodexAnswer
+from service.stages.codex.drawn import DrawnPictures
 from service.stages.codex.events import CodexEvent, ReadCodex
 from service.vocabulary.events import (
     AnswerText,
-    BodyEnd,
     BodyEnded,
     Delta,
     FunctionArguments,
     ReasoningText,
 )
-from upstream.http.answer_body import AnswerBody
 
 
 class CodexReceiver:
@@ -27,30 +25,34 @@ class CodexReceiver:
         answer: the stage from events to deltas.
     """
 
-    def __init__(self, reader: ReadCodex, answer: CodexAnswer) -> None:
+    def __init__(self, reader: ReadCodex, answer: CodexAnswer | DrawnPictures) -> None:
         self.answer = answer
         self._reader = reader
 
-    async def deltas(self, body: AnswerBody) -> AsyncGenerator[list[Delta], None]:
-        """Yield what the body brings, one batch a read unless it is paced; the last has its end."""
-        async with aclosing(body.chunks(self._progress, _no_patience)) as chunks:
-            async for chunk in chunks:
-                for batch in self._batches(self._reader.feed(chunk)):
-                    yield batch
-                if self.answer.ending.state.is_over:
-                    return
-        ended = body.ended or BodyEnded(BodyEnd.CUT)
-        for batch in self._batches(self._reader.end(ended)):
-            yield batch
+    def batches(self, data: bytes) -> Iterator[list[Delta]]:
+        """Yield what a read brings, in one batch unless it is paced."""
+        return self._batches(self._reader.feed(data))
 
-    def _progress(self) -> int:
+    def end(self, ended: BodyEnded) -> Iterator[list[Delta]]:
+        """Yield what the end of the body brings."""
+        return self._batches(self._reader.end(ended))
+
+    def progress(self) -> int:
+        """Return the number of events read so far."""
         return self._reader.consumed
 
-    def _batches(self, events: Iterable[CodexEvent]) -> Iterable[list[Delta]]:
+    def patience(self) -> None:
+        """Return None: silence ends a turn after the usual seconds only."""
+
+    def _batches(self, events: Iterable[CodexEvent]) -> Iterator[list[Delta]]:
         deltas = [delta for event in events for delta in self.answer.feed(event)]
         if not deltas:
-            return []
-        return [[delta] for delta in deltas] if self._reader.is_paced else [joined(deltas)]
+            return
+        if not self._reader.is_paced:
+            yield joined(deltas)
+            return
+        for delta in deltas:
+            yield [delta]
 
 
 def joined(deltas: list[Delta]) -> list[Delta]:
@@ -84,7 +86,3 @@ def _close(kept: list[Delta], texts: list[str]) -> None:
         case _:
             pass
     texts.clear()
-
-
-def _no_patience() -> None:
-    return None

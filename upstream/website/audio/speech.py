@@ -5,6 +5,7 @@ The website reads aloud only what it has stored, so a text is first repeated by 
     text ──turn──▶ stored message ──GET synthesize──▶ sound, or JSON with a link to it
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from http import HTTPStatus
@@ -24,6 +25,7 @@ from service.vocabulary.errors import (
     UpstreamProtocolError,
     UpstreamRefusedError,
 )
+from service.vocabulary.events import Delta
 from service.vocabulary.requests import SpeechOrder, StoredMessage
 from upstream.fetching.media_types import media_type
 from upstream.http.backend import Backend
@@ -106,13 +108,19 @@ class UpstreamSpeech:
                 "No text can be read aloud here: the upstream reads what it keeps, and the chats "
                 "of this server are temporary (setting conversation.temporary)."
             )
-        said = Repetition()
-        async with aclosing(self._turns.run(order.chat, credential)) as batches:
-            async for batch in batches:
-                said.feed_batch(batch)
-                if said.ended is not None:
-                    break
-            yield _message_of(said, order)
+        listening = _Listening()
+        turn = asyncio.get_running_loop().create_task(
+            self._turns.run(order.chat, credential, listening)
+        )
+        turn.add_done_callback(listening.stop)
+        try:
+            await listening.ended.wait()
+            if turn.done():
+                turn.result()
+            yield _message_of(listening.said, order)
+        finally:
+            turn.cancel()
+            await asyncio.wait({turn})
 
     @asynccontextmanager
     async def _reading(
@@ -141,6 +149,35 @@ class UpstreamSpeech:
         if isinstance(link, str) and link:
             return link
         raise self._backend.refused(response.status, response.headers, raw, caller)
+
+
+class _Listening:
+    """A sink that keeps what is said, and the turn open once it has ended."""
+
+    lane = None
+
+    def __init__(self) -> None:
+        self.said = Repetition()
+        self.ended = asyncio.Event()
+
+    def feed(self, batch: list[Delta]) -> None:
+        self.said.feed_batch(batch)
+        if self.said.ended is not None:
+            self.ended.set()
+
+    def is_ready(self) -> bool:
+        return not self.ended.is_set()
+
+    async def ready(self) -> None:
+        if self.ended.is_set():
+            await asyncio.get_running_loop().create_future()  # until the turn is cancelled
+
+    def is_over(self) -> bool:
+        return False
+
+    def stop(self, turn: asyncio.Task[None]) -> None:
+        del turn
+        self.ended.set()
 
 
 def _message_of(said: Repetition, order: SpeechOrder) -> StoredMessage:

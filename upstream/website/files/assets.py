@@ -2,7 +2,7 @@
 
     AssetWanted -> a route that knows it -> its link -> our copy -> AssetReady
 
-Implements `Assets`; `resolve_assets` is the stage that uses it.
+Implements `Assets`; `ResolvedAssets` is the sink that uses it.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from msgspec import Struct, structs
 
 from service.observing.tracing import child_span
 from service.ports import Assets, BlobStore
+from service.sink import Sink, put
 from service.upstream_errors.refusals import quoted
 from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import ServiceError, StorageError, UpstreamRefusedError
@@ -202,34 +203,51 @@ def sources_of(wanted: AssetWanted) -> list[Source]:
     return [attachment, newer, classic] if conversation else [newer, classic]
 
 
-async def resolve_assets(
-    deltas: AsyncGenerator[list[Delta], None],
-    assets: Assets,
-    caller: Caller,
-    request: ChatRequest,
-) -> AsyncGenerator[list[Delta], None]:
-    """Replace each AssetWanted by its AssetReady; later deltas wait, so the order stays.
+class ResolvedAssets:
+    """A sink that replaces each AssetWanted by its AssetReady, and passes the rest on.
 
-    The deltas before it in the batch go out first. Neighbours, such as the pictures of one message,
-    are fetched at the same time.
+    A batch with one is held until `ready` has fetched it; what was before it in the batch goes out
+    first. Neighbours, such as the pictures of one message, are fetched at the same time.
     """
-    resolver = _Resolver(assets, caller, request)
-    async with aclosing(deltas):
-        async for batch in deltas:
-            if not any(isinstance(delta, AssetWanted) for delta in batch):
-                yield batch  # nearly all batches
+
+    def __init__(
+        self, sink: Sink[Delta], assets: Assets, caller: Caller, request: ChatRequest
+    ) -> None:
+        self.is_over = sink.is_over
+        self._sink = sink
+        self._resolver = _Resolver(assets, caller, request)
+        self._held: list[Delta] = []
+
+    def feed(self, batch: list[Delta]) -> None:
+        """Pass a batch on, or hold it."""
+        for delta in batch:
+            if isinstance(delta, AssetWanted):
+                self._held += batch
+                return
+        if self._held:
+            self._held += batch
+        else:
+            self._sink.feed(batch)
+
+    def is_ready(self) -> bool:
+        """Tell whether nothing is held."""
+        return not self._held and self._sink.is_ready()
+
+    async def ready(self) -> None:
+        """Fetch what is wanted, and pass on what is held."""
+        waiting: list[Delta] = []
+        held, self._held = self._held, []
+        for is_wanted, run in groupby(held, key=lambda delta: isinstance(delta, AssetWanted)):
+            if not is_wanted:
+                waiting += run
                 continue
-            waiting: list[Delta] = []
-            for is_wanted, run in groupby(batch, key=lambda delta: isinstance(delta, AssetWanted)):
-                if not is_wanted:
-                    waiting += run
-                    continue
-                if waiting:
-                    yield waiting
-                wanted = [delta for delta in run if isinstance(delta, AssetWanted)]
-                waiting = [*await resolver.all(wanted)]
             if waiting:
-                yield waiting
+                await put(self._sink, waiting)
+            wanted = [delta for delta in run if isinstance(delta, AssetWanted)]
+            waiting = [*await self._resolver.all(wanted)]
+        if waiting:
+            await put(self._sink, waiting)
+        await self._sink.ready()
 
 
 class _Resolver:

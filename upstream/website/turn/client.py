@@ -17,11 +17,10 @@ from service.vocabulary.errors import (
     UpstreamRefusedError,
     UpstreamUnreachableError,
 )
-from upstream.http.answer_body import READ_BYTES, AnswerBody
 from upstream.http.backend import Backend, is_fault_of_route
-from upstream.http.body_reader import ReadBuffer
 from upstream.http.retries import pause_before_retry
 from upstream.http.routing import Route
+from upstream.line.answer_body import AnswerBody
 
 
 class TurnClient:
@@ -37,7 +36,6 @@ class TurnClient:
         self._backend = backend
         self._routes = backend.routes
         self._retries = retries
-        self._buffer = ReadBuffer(READ_BYTES)
 
     def secrets_of(self, caller: Caller) -> list[str]:
         """Return the secrets that are sent upstream and must not be repeated in errors."""
@@ -108,14 +106,13 @@ class TurnClient:
             self._backend.connecting(route),
             asyncio.timeout(self._config.first_event_seconds),
         ):
-            response = await self._backend.session.post(
+            response = await self._backend.streams.post(
                 route.url(path),
                 data=data,
                 headers=every,
                 allow_redirects=False,
-                read_bufsize=READ_BYTES,
             )
             is_page = "html" in response.headers.get("Content-Type", "").lower()
             if response.status != HTTPStatus.OK or is_page:
                 raise await self._backend.refusal_of(response, caller)
-        return AnswerBody(response, self._config, self._buffer)
+        return AnswerBody(response, self._config)

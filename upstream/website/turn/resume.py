@@ -10,7 +10,7 @@ from service.vocabulary.errors import (
     UpstreamUnreachableError,
 )
 from service.vocabulary.events import ResumeWanted
-from upstream.http.answer_body import AnswerBody
+from upstream.line.answer_body import AnswerBody
 from upstream.website.turn.client import TurnClient
 
 # The official client's own figures: at most twelve tries, min(300 * 1.5^n, 5000) ms each.

@@ -12,10 +12,11 @@ from service.files.file_names import without_controls
 from service.observing.metrics import Metrics
 from service.observing.tracing import child_span
 from service.observing.unknown_events import UnknownEvents
-from service.pipeline.joined import make_answer, make_reader, through
-from service.ports import Assets, Lane, TokenExchange, UploadStore
+from service.pipeline.joined import make_answer, make_reader
+from service.ports import Assets, DeltaSink, TokenExchange, UploadStore
 from service.settings.config import Config
 from service.settings.model_names import is_other_model
+from service.sink import put
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.errors import UpstreamRefusedError
 from service.vocabulary.events import (
@@ -32,11 +33,12 @@ from service.vocabulary.events import (
 )
 from service.vocabulary.requests import ChatRequest, FilePart
 from upstream.fetching.left_files import located
-from upstream.http.answer_body import AnswerBody
+from upstream.line.answer_body import AnswerBody
+from upstream.line.line import Line
 from upstream.slots.calls import renewing
 from upstream.slots.queueing import AccountQueues
 from upstream.slots.running import RunningWork
-from upstream.website.files.assets import resolve_assets
+from upstream.website.files.assets import ResolvedAssets
 from upstream.website.files.uploads import UpstreamUploads
 from upstream.website.models.catalogue import ModelCatalogue
 from upstream.website.payload.turn_body import TurnOptions, TurnPayload, build_turn, thinking_effort
@@ -79,6 +81,8 @@ class TurnServices(Struct, frozen=True):
 
 # How a turn continues after a body.
 Wanted = ResumeWanted | PictureWanted | AnswerWanted
+# What a turn has to look at itself.
+_NOTED = (TurnFacts, ResumeWanted, PictureWanted, AnswerWanted, TurnEnded)
 
 
 class _Turn:
@@ -94,7 +98,7 @@ class _Turn:
         self.wanted: Wanted | None = None
         self.resumes = 0
         self.is_paced = False
-        self.is_over = False
+        self.has_ended = False
         self.closing = asyncio.Event()
 
     def shut_down(self) -> None:
@@ -103,9 +107,34 @@ class _Turn:
         self.body.shut_down()
 
     def take_wanted(self) -> Wanted | None:
-        """Return how the turn continues, and forget it."""
+        """Return the wanted continuation of the turn, and forget it."""
         wanted, self.wanted = self.wanted, None
         return wanted
+
+
+class _Noting:
+    """A sink that shows its turn what passes; over when the turn has ended or is to continue."""
+
+    def __init__(
+        self, turn: _Turn, note: Callable[[_Turn, Delta], None], sink: ResolvedAssets
+    ) -> None:
+        self.is_ready = sink.is_ready
+        self.ready = sink.ready
+        self._turn = turn
+        self._note = note
+        self._sink = sink
+
+    def feed(self, batch: list[Delta]) -> None:
+        for delta in batch:
+            if isinstance(delta, _NOTED):
+                self._note(self._turn, delta)
+        self._sink.feed(batch)
+
+    def is_over(self) -> bool:
+        turn = self._turn
+        if turn.has_ended or turn.wanted is not None:
+            return self._sink.is_ready() or self._sink.is_over()
+        return self._sink.is_over()
 
 
 class UpstreamTurns:
@@ -115,13 +144,11 @@ class UpstreamTurns:
         self._services = services
         self._running = RunningWork[_Turn]()
 
-    async def run(
-        self, request: ChatRequest, credential: Credential, lane: Lane | None = None
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Yield batches of deltas, the last one with a `TurnEnded`; see the port for `lane`.
+    async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
+        """Push the deltas of a turn into the sink, the last one a `TurnEnded`; see the port.
 
-        Closing the generator early closes the upstream connection before it returns, and stops the
-        conversation in the background.
+        Cancelling it, or a sink that is over, closes the upstream connection before it returns, and
+        stops the conversation in the background.
 
         Raises:
             ServiceError: before the first batch: nothing was sent, or the upstream refused.
@@ -138,11 +165,8 @@ class UpstreamTurns:
                     services.tokens, credential, caller, lambda caller: self._begin(request, caller)
                 )
                 with self._entered(turn):
-                    source = self._deltas(turn, lane)
-                    deltas = resolve_assets(source, services.assets, turn.caller, request)
-                    async with aclosing(deltas):
-                        async for batch in deltas:
-                            yield batch
+                    assets = ResolvedAssets(sink, services.assets, turn.caller, request)
+                    await self._push(turn, _Noting(turn, self._note, assets), sink)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait up to `seconds` for those that run, and end the others."""
@@ -211,7 +235,7 @@ class UpstreamTurns:
             _log.warning("asked for %s, answered by %s", turn.model, answering)
         if turn.conversation_id is None:
             return
-        if not turn.is_over:
+        if not turn.has_ended:
             services.conversations.stop_later(turn.caller, turn.conversation_id)
         settings = services.config.conversation
         if settings.delete_after_response and not settings.temporary:
@@ -219,40 +243,38 @@ class UpstreamTurns:
 
     # --- receiving --------------------------------------------------------------
 
-    async def _deltas(self, turn: _Turn, lane: Lane | None) -> AsyncGenerator[list[Delta], None]:
-        """Yield the deltas of a turn, through all bodies in which it continues."""
+    async def _push(self, turn: _Turn, sink: _Noting, outlet: DeltaSink) -> None:
+        """Push the deltas of a turn, through all bodies in which it continues."""
         answer = make_answer(turn.sent, turn.conversation_id)
         secrets = self._services.client.secrets_of(turn.caller)
         reader = make_reader(secrets, is_paced=turn.is_paced)
-        receiver = Receiver(reader, answer, lane)
-        source: AsyncGenerator[list[Delta], None] | None = receiver.deltas(turn.body)
-        while source is not None:
-            async with aclosing(source) as deltas:
-                async for batch in deltas:
-                    self._note(turn, batch)
-                    yield batch
-                    if turn.is_over or turn.wanted is not None:
+        receiver = Receiver(reader, answer, outlet.lane)
+        await Line(turn.body, receiver, sink).run()
+        while (wanted := turn.take_wanted()) is not None and not outlet.is_over():
+            if isinstance(wanted, ResumeWanted):
+                await self._resume(turn, wanted, receiver, sink)
+                continue
+            async with aclosing(self._later(turn, wanted)) as batches:
+                async for events in batches:
+                    await put(sink, [delta for event in events for delta in answer.feed(event)])
+                    if sink.is_over():
                         break
-            wanted = turn.take_wanted()
-            source = None if wanted is None else await self._followed(turn, wanted, receiver)
 
-    async def _followed(
-        self, turn: _Turn, wanted: Wanted, receiver: Receiver
-    ) -> AsyncGenerator[list[Delta], None]:
-        """Return the deltas with which a turn continues after its body."""
-        turn.body.close()
-        if not isinstance(wanted, ResumeWanted):
-            return through(self._later(turn, wanted), receiver.answer)
+    async def _resume(
+        self, turn: _Turn, wanted: ResumeWanted, receiver: Receiver, sink: _Noting
+    ) -> None:
+        """Push the body in which a handed-off turn continues, if it can be had."""
         body = None
         if turn.resumes < MAX_HAND_OFFS:
             turn.resumes += 1
             consumed = receiver.reader.consumed
             body = await open_resumed(self._services.client, turn.caller, wanted, consumed)
         if body is None:
-            return through(_only(BodyEnded(BodyEnd.UNRESUMED)), receiver.answer)
-        receiver.reader.follow()
+            await put(sink, receiver.answer.feed(BodyEnded(BodyEnd.UNRESUMED)))
+            return
+        receiver.follow()
         turn.body = body
-        return receiver.deltas(body, is_resumed=True)
+        await Line(body, receiver, sink).run()
 
     def _later(
         self, turn: _Turn, wanted: PictureWanted | AnswerWanted
@@ -272,21 +294,20 @@ class UpstreamTurns:
             return picture_events(services.conversations, turn.caller, wanted, wait)
         return answer_events(services.conversations, turn.caller, wanted, wait)
 
-    def _note(self, turn: _Turn, batch: list[Delta]) -> None:
-        """Note the parts of a batch that the turn itself needs."""
-        for delta in batch:
-            match delta:
-                case TurnFacts():
-                    self._services.client.accepted(turn.caller)
-                    turn.conversation_id = delta.conversation_id
-                    turn.answering_model = delta.upstream_model
-                case ResumeWanted() | PictureWanted() | AnswerWanted():
-                    turn.wanted = delta
-                case TurnEnded():
-                    turn.is_over = True
-                    self._services.unknown_events.note(delta.counts, delta.samples)
-                case _:
-                    pass
+    def _note(self, turn: _Turn, delta: Delta) -> None:
+        """Note a delta that the turn itself needs."""
+        match delta:
+            case TurnFacts():
+                self._services.client.accepted(turn.caller)
+                turn.conversation_id = delta.conversation_id
+                turn.answering_model = delta.upstream_model
+            case ResumeWanted() | PictureWanted() | AnswerWanted():
+                turn.wanted = delta
+            case TurnEnded():
+                turn.has_ended = True
+                self._services.unknown_events.note(delta.counts, delta.samples)
+            case _:
+                pass
 
 
 async def _only(event: UpstreamEvent) -> AsyncGenerator[list[UpstreamEvent], None]:

@@ -62,7 +62,9 @@ def test_a_key_is_made_shown_once_listed_and_revoked(keys, tmp_path: Path) -> No
     assert added.returncode == 0, added.stderr
     key = added.stdout.strip()
     granted = store(tmp_path).find(key)
-    assert granted.credential == Credential(TOKEN, "team-1", granted.key.digest, ("gpt-4o",))
+    assert granted.credential == Credential(
+        TOKEN, "team-1", granted.key.digest, ("gpt-4o",), sees_account=False
+    )
     assert (granted.key.requests_per_minute, granted.key.concurrent_requests) == (30, 2)
     listed = keys("list").stdout
     head, line = listed.splitlines()

@@ -1,12 +1,18 @@
 """The deltas of one turn, in cases that are shorter here than as transcripts."""
 
-import pytest
-
 from service.stages.codex.answer import CodexAnswer, usage_in
 from service.stages.codex.events import Event
-from service.vocabulary.events import BodyEnd, BodyEnded, Outcome, TurnEnded, TurnFacts
-from service.vocabulary.native import UsageKnown
+from service.vocabulary.events import (
+    BodyEnd,
+    BodyEnded,
+    FunctionArguments,
+    Outcome,
+    TurnEnded,
+    TurnFacts,
+)
+from service.vocabulary.native import FunctionCallEnded, UsageKnown
 from tests.codex_feeding import NOW
+from tests.rows import each_row
 
 COMPLETED = Event("response.completed", response={"model": "gpt-6-luna"})
 
@@ -35,7 +41,7 @@ def test_it_tells_whether_an_item_had_begun_and_what_an_allowance_was_left():
     assert answer.ending.limit.resets_at == NOW + 60
 
 
-@pytest.mark.parametrize(
+@each_row(
     "usage",
     [{}, {"input_tokens": 1}, {"input_tokens": -1, "output_tokens": 1}, {"input_tokens": "1"}],
 )
@@ -46,3 +52,23 @@ def test_what_counts_no_tokens_is_no_usage(usage):
 def test_details_of_usage_may_be_missing_or_odd():
     usage = {"input_tokens": 3, "output_tokens": 2, "input_tokens_details": [], "x": 1}
     assert usage_in(usage) == UsageKnown(3, 2)
+
+
+@each_row(
+    "last",
+    [
+        BodyEnded(BodyEnd.CUT),
+        Event("response.failed", response={"error": {"code": "server_error", "message": "No."}}),
+    ],
+)
+def test_half_a_call_is_left_open_by_a_turn_that_breaks(last):
+    call = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f"}
+    answer = CodexAnswer(NOW)
+    events = (
+        Event("response.output_item.added", output_index=0, item=call),
+        Event("response.function_call_arguments.delta", item_id="fc_1", delta='{"ci'),
+    )
+    deltas = [delta for event in (*events, last) for delta in answer.feed(event)]
+    assert FunctionArguments(0, '{"ci') in deltas
+    assert not [delta for delta in deltas if isinstance(delta, FunctionCallEnded)]
+    assert isinstance(deltas[-1], TurnEnded)

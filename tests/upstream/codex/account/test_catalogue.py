@@ -80,4 +80,12 @@ async def test_one_who_wants_to_know_now_is_told_of_a_refusal(codex, lists):
 async def test_whatever_a_list_holds_it_is_read(codex, lists, entries):
     codex.models = entries
     found = await lists.models(CALLER)
-    assert [one.model.slug for one in found] == (["m"] if entries and "m" in str(entries) else [])
+    assert [one.model.slug for one in found or ()] == (["m"] if "'m'" in str(entries) else [])
+
+
+async def test_a_list_of_no_model_is_none_at_all(codex, lists, now):
+    good = await lists.models(CALLER)
+    codex.etag, codex.models = '"two"', []
+    now[0] = FRESH_SECONDS
+    assert await lists.models(CALLER) == good
+    assert await lists.models(OTHER) is None

@@ -4,12 +4,13 @@ import pytest
 
 from service.observing.metrics import Metrics
 from service.upstream_errors.codex_refusals import CodexRefusedError
+from service.upstream_errors.error_bodies import MAX_WAIT_SECONDS
 from service.vocabulary.credentials import Caller
 from service.vocabulary.native import Scope
 from tests.scripted_codex import token_of
 from tests.upstream.codex.conftest import NOW
 from upstream.codex.account.names import AccountNames
-from upstream.codex.account.rests import MAX_REST_SECONDS, AccountRests
+from upstream.codex.account.rests import AccountRests
 
 ONE = Caller(token_of("acc-1", jti="one"), "acc-1", "one")
 TWO = Caller(token_of("acc-1", jti="two"), "acc-1", "two")
@@ -52,7 +53,7 @@ async def test_an_account_rests_in_every_process_until_its_time(process, metrics
     assert count("gateway_account_resting_refusals_total", {"scope": "text"}) == 4
 
 
-@pytest.mark.parametrize("until", [None, NOW, NOW - 5, NOW + MAX_REST_SECONDS + 1])
+@pytest.mark.parametrize("until", [None, NOW, NOW - 5, NOW + MAX_WAIT_SECONDS + 1])
 async def test_without_a_time_that_makes_sense_nothing_rests(process, until):
     rests = process()
     await rests.rest(ONE, TEXT, until)

@@ -2,16 +2,19 @@
 
 import pytest
 
+from service.settings.config import UpstreamConfig
 from service.upstream_errors.codex_refusals import CodexRefusedError
 from service.vocabulary.credentials import Caller
 from service.vocabulary.errors import UpstreamUnreachableError
 from tests.scripted_codex import ScriptedCodex, token_of
 from tests.scripted_upstream import Abort
+from tests.upstream.line.readers import read_body
 from upstream.codex.connection.backend import Call, CodexBackend
+from upstream.line.answer_body import AnswerBody
 
 CALLER = Caller(token_of("acc-1"), "acc-1", "a")
 MODELS = Call("GET", "models", params={"client_version": "9"})
-DRAW = Call("POST", "images/generations", body={"prompt": "a boat"})
+DRAW = Call("POST", "images/generations", data=b'{"prompt":"a boat"}')
 FEDRAMP = {
     "chatgpt_account_id": "acc-1",
     "chatgpt_account_is_fedramp": True,
@@ -84,7 +87,7 @@ async def test_what_is_no_good_object_is_a_refusal_under_any_status(codex, backe
 async def test_a_stream_needs_no_content_type(codex, backend) -> None:
     codex.plays(b"data: {}\n\n")
     response = await backend.open(CALLER, "responses", b"{}", {"x": "y"}, 5)
-    assert await response.read() == b"data: {}\n\n"
+    assert (await read_body(AnswerBody(response, UpstreamConfig()))).data == b"data: {}\n\n"
     assert codex.posts[0].headers["x"] == "y"
     assert codex.posts[0].headers["Accept-Encoding"] == "identity"
 

@@ -56,6 +56,7 @@ from tests.scripted_codex import (
     token_of,
 )
 from tests.scripted_upstream import STALL, Abort, Pause
+from tests.sinks import pulled
 from upstream.codex.payload.sealed import seal
 from upstream.codex.payload.tools import short_name
 
@@ -94,7 +95,7 @@ def asked(*parts: Part, model: str = "gpt-6-sol", **fields: Any) -> ChatRequest:
 async def batches(
     app: web.Application, request: ChatRequest | None = None, credential: Credential = ACCESS
 ) -> list[list[Delta]]:
-    async with aclosing(app[keys.TURNS].run(request or asked(), credential)) as running:
+    async with aclosing(pulled(app[keys.TURNS], request or asked(), credential)) as running:
         return [batch async for batch in running]
 
 
@@ -437,11 +438,11 @@ async def test_an_answer_shows_that_the_credential_is_good_and_an_error_does_not
 
 async def test_a_caller_that_leaves_closes_the_connection(codex, app) -> None:
     codex.plays(created(), *message("Hel"), STALL)
-    async with aclosing(app[keys.TURNS].run(asked(), ACCESS)) as running:
+    async with aclosing(pulled(app[keys.TURNS], asked(), ACCESS)) as running:
         async for batch in running:
             if any(isinstance(delta, AnswerText) for delta in batch):
                 break
-    await asyncio.wait_for(codex.posts[0].closed.wait(), 2)
+    await asyncio.wait_for(codex.posts[0].closed.wait(), 20)
     assert sample(app, "gateway_open_streams") == 0
 
 
@@ -451,15 +452,15 @@ async def test_draining_refuses_new_turns_and_ends_the_others_in_time(codex, app
     begun = asyncio.Event()
 
     async def run() -> None:
-        async with aclosing(app[keys.TURNS].run(asked(), ACCESS)) as running:
+        async with aclosing(pulled(app[keys.TURNS], asked(), ACCESS)) as running:
             async for batch in running:
                 given.extend(batch)
                 begun.set()
 
     turn = asyncio.create_task(run())
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 20)
     await app[keys.TURNS].drain(0.05)
-    await asyncio.wait_for(turn, 5)
+    await asyncio.wait_for(turn, 20)
     assert (text(given), end(given).outcome) == ("Hel", Outcome.SHUTDOWN)
     with pytest.raises(ShutdownError):
         await deltas(app, newly_asked())
@@ -474,7 +475,7 @@ async def test_a_turn_that_began_before_draining_and_is_sent_after_it_ends_at_on
     await until(lambda: codex.lists)
     await app[keys.TURNS].drain(0.05)
     codex.held.set()
-    assert end(await asyncio.wait_for(turn, 5)).outcome is Outcome.SHUTDOWN
+    assert end(await asyncio.wait_for(turn, 20)).outcome is Outcome.SHUTDOWN
 
 
 async def test_tokens_stand_in_no_log_and_no_error(codex, app, caplog) -> None:

@@ -5,6 +5,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Gauge
 
 from service.settings.config import UpstreamConfig
+from service.sink import put
 from service.vocabulary.credentials import read_credential
 from service.vocabulary.errors import (
     EmptyResponseError,
@@ -62,11 +63,11 @@ class Turns:
         self.batches = batches
         self.is_open = False
 
-    async def run(self, _request, _credential):
+    async def run(self, _request, _credential, sink):
         self.is_open = True
         try:
             for batch in self.batches:
-                yield batch
+                await put(sink, batch)
         finally:
             self.is_open = False
 

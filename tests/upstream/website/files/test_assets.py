@@ -1,12 +1,11 @@
 import asyncio
 import io
 import re
-from contextlib import aclosing
 
 import pytest
-from aiohttp import ClientSession, web
 from PIL import Image
 
+from service.sink import put
 from service.vocabulary.byte_source import read_all
 from service.vocabulary.errors import StorageFullError
 from service.vocabulary.events import (
@@ -20,9 +19,10 @@ from service.vocabulary.events import (
 )
 from service.vocabulary.requests import ChatRequest, Profile
 from storage.files.blobs import FileBlobs
+from tests.sinks import Kept
 from tests.upstream.backends import CALLER
 from upstream.website.files import assets as module
-from upstream.website.files.assets import UpstreamAssets, resolve_assets, sources_of
+from upstream.website.files.assets import ResolvedAssets, UpstreamAssets, sources_of
 from upstream.website.files.transfers import Transfers
 
 NATIVE = "file_" + "0a" * 16
@@ -311,145 +311,55 @@ class Slow:
 END = TurnEnded(Outcome.COMPLETE, "stop")
 
 
+def resolved(assets: Slow) -> tuple[ResolvedAssets, Kept]:
+    kept = Kept()
+    return ResolvedAssets(kept, assets, CALLER, ASKED), kept
+
+
 async def test_what_stands_before_goes_out_at_once_and_what_comes_after_waits_in_order():
-    closed = []
-
-    async def source():
-        try:
-            yield [AnswerText("a"), picture("1"), picture("2"), AnswerText("b"), picture("3")]
-            yield [END]
-        finally:
-            closed.append(True)
-
     assets = Slow()
-    batches = resolve_assets(source(), assets, CALLER, ASKED)
-    assert await anext(batches) == [AnswerText("a")]
-    waiting = asyncio.ensure_future(anext(batches))
+    sink, kept = resolved(assets)
+    sink.feed([AnswerText("a"), picture("1"), picture("2"), AnswerText("b"), picture("3")])
+    assert not sink.is_ready()
+    waiting = asyncio.ensure_future(put(sink, [END]))
     await asyncio.sleep(0.01)
-    assert not waiting.done()
+    assert kept.batches == [[AnswerText("a")]]
     assert assets.most == 2
     assets.gate.set()
-    rest = [await waiting, *[batch async for batch in batches]]
-    urls = [[getattr(delta, "url", delta) for delta in batch] for batch in rest]
+    await waiting
+    urls = [[getattr(delta, "url", delta) for delta in batch] for batch in kept.batches[1:]]
     account = CALLER.account
     assert urls == [
         [f"u/{account}/1", f"u/{account}/2", AnswerText("b")],
         [f"u/{account}/3"],
         [END],
     ]
-    assert closed == [True]
 
 
 async def test_what_is_named_twice_is_fetched_once():
-    async def source():
-        yield [picture("1"), picture("1"), AnswerText("b"), picture("1"), END]
-
     assets = Slow()
     assets.gate.set()
-    batches = [batch async for batch in resolve_assets(source(), assets, CALLER, ASKED)]
-    ready = [delta for batch in batches for delta in batch if isinstance(delta, AssetReady)]
+    sink, kept = resolved(assets)
+    await put(sink, [picture("1"), picture("1"), AnswerText("b"), picture("1"), END])
+    ready = [delta for batch in kept.batches for delta in batch if isinstance(delta, AssetReady)]
     assert len(ready) == 3
     assert assets.asked == ["1"]
 
 
-async def test_a_batch_without_assets_passes_as_it_is():
+def test_a_batch_without_assets_passes_at_once_as_it_is():
     batch = [AnswerText("a"), END]
+    sink, kept = resolved(Slow())
+    sink.feed(batch)
+    assert sink.is_ready()
+    assert kept.batches == [batch]
 
-    async def source():
-        yield batch
 
-    assert [b async for b in resolve_assets(source(), Slow(), CALLER, ASKED)] == [batch]
-
-
-async def test_leaving_early_cancels_the_fetch_and_closes_the_source():
-    closed = []
-
-    async def source():
-        try:
-            yield [picture("1"), picture("2")]
-        finally:
-            closed.append(True)
-
+async def test_leaving_early_cancels_the_fetch():
     assets = Slow()
-
-    async def read():
-        async with aclosing(resolve_assets(source(), assets, CALLER, ASKED)) as batches:
-            async for _ in batches:
-                pass
-
-    task = asyncio.ensure_future(read())
+    sink, _ = resolved(assets)
+    task = asyncio.ensure_future(put(sink, [picture("1"), picture("2")]))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert closed == [True]
     assert assets.running == 0
-
-
-async def test_an_interrupted_download_leaves_nothing_stored(holding, make, tmp_path):
-    async def endless(request):
-        response = web.StreamResponse()
-        await response.prepare(request)
-        while True:
-            await response.write(b"x" * 100)
-            await asyncio.sleep(0.001)
-
-    holding.answers("GET", "/blob/1", endless)
-    holding.answers("GET", SANDBOX, success(holding))
-    task = asyncio.ensure_future(make().resolve(CALLER, file("/mnt/data/x.csv"), GATEWAY))
-    await asyncio.sleep(0.1)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert [path for path in (tmp_path / "data").rglob("*") if path.is_file()] == []
-
-
-async def test_the_demos_pictures_and_files_can_be_had(demo, demo_backend, blobs):
-    """Ask the demo for each, find what it names, and download that."""
-    assets = UpstreamAssets(demo_backend, Transfers(demo_backend), blobs)
-    async with ClientSession(headers={"Authorization": f"Bearer {CALLER.access_token}"}) as session:
-        for words in ("draw a cat", "make a csv file"):
-            wanted = await _named_by_the_demo(session, demo, words)
-            ready = await assets.resolve(CALLER, wanted, GATEWAY)
-            assert ready.problem == "", words
-            assert await content_of(blobs, ready.url.split("/")[-2], ready)
-        async with session.get(f"{demo}/demo/stats") as response:
-            stats = await response.json()
-    assert stats["bearer_on_foreign_download"] == 0
-
-
-async def _named_by_the_demo(session, demo, words):
-    body = {
-        "action": "next",
-        "model": "gpt-4o",
-        "parent_message_id": "p",
-        "messages": [
-            {
-                "id": "u-1",
-                "author": {"role": "user"},
-                "content": {"content_type": "text", "parts": [words]},
-            }
-        ],
-    }
-    async with session.post(f"{demo}/backend-api/conversation", json=body) as response:
-        text = await response.text()
-    conversation = _first(r'"conversation_id": ?"([^"]+)"', text)
-    async with session.get(f"{demo}/backend-api/conversation/{conversation}") as response:
-        nodes = (await response.json())["mapping"]
-    for node_id, node in nodes.items():
-        message = node.get("message") or {}
-        for part in message.get("content", {}).get("parts", []):
-            if isinstance(part, dict) and "asset_pointer" in part:
-                return AssetWanted(AssetKind.PICTURE, part["asset_pointer"], conversation, node_id)
-            if (
-                isinstance(part, str)
-                and "(sandbox:" in part
-                and message["author"]["role"] != "user"
-            ):
-                path = _first(r"\(sandbox:([^)]+)\)", part)
-                return AssetWanted(AssetKind.FILE, path, conversation, node_id, LinkForm.TARGET)
-    raise AssertionError(text)
-
-
-def _first(pattern, text):
-    return re.search(pattern, text)[1]

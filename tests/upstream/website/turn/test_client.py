@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
@@ -24,10 +24,11 @@ from tests.scripted_upstream import (
     answer,
     scripted_upstream,
 )
-from upstream.http.answer_body import AnswerBody
+from tests.upstream.line.readers import read_body
 from upstream.http.backend import Backend
 from upstream.http.routing import Routes
 from upstream.http.session import make_session
+from upstream.line.answer_body import AnswerBody
 from upstream.website.turn.client import TurnClient
 
 CALLER = Caller("fk-token-of-a-caller", "team", "account")
@@ -66,18 +67,11 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
         yield running
 
 
-async def read(body: AnswerBody, patience: float | None = None) -> bytes:
-    count = 0
-    data = b""
-    async with aclosing(body.chunks(lambda: count, lambda: patience)) as chunks:
-        async for chunk in chunks:
-            data += chunk
-            count += 0 if chunk.startswith(b":") else 1
-    return data
-
-
-def ended(body: AnswerBody) -> BodyEnd | None:
-    return body.ended.how if body.ended else None
+async def read(body: AnswerBody) -> bytes:
+    reading = await read_body(body)
+    assert reading.ended is not None
+    assert reading.ended.how is BodyEnd.CLEAN
+    return reading.data
 
 
 async def test_a_turn_carries_the_caller_and_yields_the_body_as_it_is(upstream) -> None:
@@ -85,7 +79,6 @@ async def test_a_turn_carries_the_caller_and_yields_the_body_as_it_is(upstream) 
     async with opened(upstream, headers={"X-Key": "k"}) as client:
         body = await client.open()
         assert await read(body) == answer("Hi") + DONE
-        assert ended(body) is BodyEnd.CLEAN
     headers = upstream.turns[0].headers
     assert headers["Authorization"] == "Bearer fk-token-of-a-caller"
     assert headers["ChatGPT-Account-ID"] == "team"

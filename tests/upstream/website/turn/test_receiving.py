@@ -20,7 +20,9 @@ from service.vocabulary.events import (
 )
 from service.vocabulary.rendered import Rendered
 from tests.scripted_upstream import DONE, Pause, ScriptedUpstream, answer, final, scripted_upstream
+from tests.sinks import Kept
 from tests.upstream.website.turn.test_client import opened
+from upstream.line.line import Line
 from upstream.website.turn.receiving import Receiver
 
 WORDS = ["It", " is", " tea", ", and", " more"]
@@ -30,12 +32,12 @@ class Told:
     """An outlet, open or closed."""
 
     def __init__(self, *, is_open: bool = True) -> None:
-        self.is_open = is_open
+        self._is_open = is_open
         self.put_text = ""
         self.gathered: list[Rendered] = []
 
-    def is_ready(self) -> bool:
-        return self.is_open
+    def is_open(self) -> bool:
+        return self._is_open
 
     def put(self, text: str) -> None:
         self.put_text += text
@@ -56,9 +58,10 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
 
 async def received(upstream: ScriptedUpstream, lane: FastLane | None) -> list[Delta]:
     async with opened(upstream) as client:
-        body = await client.open()
+        body, kept = await client.open(), Kept()
         receiver = Receiver(make_reader(), make_answer(SentHistory()), lane)
-        return [delta async for batch in receiver.deltas(body) for delta in batch]
+        await Line(body, receiver, kept).run()
+        return [delta for batch in kept.batches for delta in batch]
 
 
 def text_of(deltas: list[Delta]) -> str:
@@ -86,12 +89,9 @@ async def test_a_paced_answer_has_a_batch_for_each_piece_of_a_read(
         async with opened(upstream) as client:
             body = await client.open()
             reader = make_reader(is_paced=is_paced)
-            receiver = Receiver(reader, make_answer(SentHistory()), None)
-            texts[is_paced] = [
-                text
-                for batch in [batch async for batch in receiver.deltas(body)]
-                if (text := text_of(batch))
-            ]
+            receiver, kept = Receiver(reader, make_answer(SentHistory()), None), Kept()
+            await Line(body, receiver, kept).run()
+            texts[is_paced] = [text for batch in kept.batches if (text := text_of(batch))]
     assert texts[True] == [
         "It",
         " i",
@@ -116,15 +116,13 @@ async def test_others_have_their_turn_within_a_long_event(upstream: ScriptedUpst
 
     async with opened(upstream) as client:
         receiver = Receiver(make_reader(), make_answer(SentHistory()), None)
-        batches = receiver.deltas(await client.open())
-        told, before, most = "", 0, 0
+        sink = Kept()
         counting = asyncio.create_task(count())
-        async for batch in batches:
-            most = max(most, len(text_of(batch)))
-            told += text_of(batch)
-            assert turns > before
-            before = turns
+        await Line(await client.open(), receiver, sink).run()
         counting.cancel()
+    told = "".join(map(text_of, sink.batches))
+    most = max(len(text_of(batch)) for batch in sink.batches)
+    assert turns >= len(sink.batches) - 1
     assert told == text
     assert most <= 2 * SLICE_CHARS
 
@@ -138,9 +136,11 @@ async def test_a_resumed_body_of_nothing_is_not_the_end(
     async with opened(upstream) as client:
         stages = make_answer(SentHistory())
         stages.feed(ConversationNamed("c1"))
-        receiver = Receiver(make_reader(), stages, None)
-        body = await client.open()
-        deltas = [d async for batch in receiver.deltas(body, is_resumed=is_resumed) for d in batch]
+        receiver, kept = Receiver(make_reader(), stages, None), Kept()
+        if is_resumed:
+            receiver.follow()
+        await Line(await client.open(), receiver, kept).run()
+        deltas = [delta for batch in kept.batches for delta in batch]
     ended = [delta.outcome for delta in deltas if isinstance(delta, TurnEnded)]
     assert ended == ([outcome] if outcome else [])
     assert (AnswerWanted("c1", is_over=False) in deltas) is is_resumed

@@ -1,0 +1,111 @@
+r"""Decodes the chunked transfer coding (RFC 9112, 7.1). Pure.
+
+5\r\nhello\r\n0\r\n\r\n      ->  hello
+"""
+
+import re
+from enum import Enum, auto
+
+MAX_LINE_BYTES = 4096  # of a chunk's size with its extensions, and of all trailers together
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
+_LINE_END = b"\r\n"
+
+
+class _Next(Enum):
+    SIZE = auto()
+    DATA = auto()
+    DATA_END = auto()  # the line end after a chunk's data
+    TRAILER = auto()
+    NOTHING = auto()
+
+
+class _BrokenError(Exception):
+    pass
+
+
+class ChunkedBody:
+    """One body; `rest` has the bytes behind its end.
+
+    `is_broken` when what came last is no chunk: nothing more can be read.
+    """
+
+    def __init__(self) -> None:
+        self.rest = b""
+        self.is_broken = False
+        self._next = _Next.SIZE
+        self._left = 0  # bytes of data that the current chunk still lacks
+        self._held = b""  # an incomplete line
+        self._trailer_bytes = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last chunk and the trailers have been read."""
+        return self._next is _Next.NOTHING
+
+    def feed(self, data: bytes) -> bytes:
+        """Return the data of a read, the pieces of several chunks joined."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        elif self._next is _Next.SIZE and (found := _SIZE.match(data)) is not None:
+            # Nearly always a read is one whole chunk.
+            start, size = found.end(), int(found[1], 16)
+            if size and start + size + 2 == len(data) and data.endswith(_LINE_END):
+                return data[start:-2]
+        pieces: list[bytes] = []
+        at = 0
+        try:
+            while at < len(data) and self._next is not _Next.NOTHING and not self._held:
+                at = self._step(data, at, pieces)
+        except _BrokenError:
+            self.is_broken = True
+        if self.is_complete:
+            self.rest += data[at:]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _step(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+        """Read one part of the coding, and return the place behind it."""
+        match self._next:
+            case _Next.DATA:
+                piece = data[at : at + self._left]
+                pieces.append(piece)
+                self._left -= len(piece)
+                if not self._left:
+                    self._next = _Next.DATA_END
+                return at + len(piece)
+            case _Next.DATA_END:
+                if not data.startswith(_LINE_END, at):
+                    return self._hold(data, at, len(_LINE_END))
+                self._next = _Next.SIZE
+                return at + len(_LINE_END)
+            case _Next.SIZE:
+                found = _SIZE.match(data, at)
+                if found is None:
+                    return self._hold(data, at, MAX_LINE_BYTES)
+                self._left = int(found[1], 16)
+                self._next = _Next.DATA if self._left else _Next.TRAILER
+                return found.end()
+            case _:
+                return self._trailer(data, at)
+
+    def _trailer(self, data: bytes, at: int) -> int:
+        """Skip a trailer; the empty line behind them ends the body."""
+        end = data.find(_LINE_END, at)
+        if end < 0:
+            return self._hold(data, at, MAX_LINE_BYTES - self._trailer_bytes)
+        if end == at:
+            self._next = _Next.NOTHING
+        self._trailer_bytes += end - at
+        if self._trailer_bytes > MAX_LINE_BYTES:
+            raise _BrokenError
+        return end + len(_LINE_END)
+
+    def _hold(self, data: bytes, at: int, max_bytes: int) -> int:
+        """Keep an incomplete line for the next read, unless it can be none."""
+        line = data[at:]
+        is_whole = b"\n" in line or (
+            self._next is _Next.DATA_END and not _LINE_END.startswith(line)
+        )
+        if is_whole or len(line) > max_bytes:
+            raise _BrokenError
+        self._held = line
+        return len(data)

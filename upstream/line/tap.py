@@ -1,0 +1,242 @@
+"""Reads the body of an answer in the callback that brings its bytes, on aiohttp's connection.
+
+Theory of operation
+-------------------
+
+aiohttp makes the connection: names, TLS, proxies, the pool, the request and the head of the answer
+are its own. Its reader of bodies wakes a task for each read, which for an answer of thousands of
+small chunks is most of the cost. So a `Tap` takes the place of aiohttp's protocol on the transport
+before the request goes out (`request_class`, which aiohttp documents), and lets it see the head and
+the end of the body, but not what lies between:
+
+    transport ──▶ Tap ── head ────────────────▶ aiohttp's protocol ──▶ ClientResponse
+                   ├─── ChunkedBody ──▶ receiver.on_bytes
+                   └─── a last chunk, made up ─▶ aiohttp's protocol ──▶ the pool
+
+aiohttp's parser is so always in a known state: within an empty body, then at its end.
+
+*What is tapped:* status 200 in HTTP/1.1, chunked, without a content coding, and no web page. With any
+other head the tap gives its place back at once, and aiohttp reads the body as ever.
+
+*Before a receiver is attached,* which happens when the task that sent the request has the response,
+bytes are kept, at most `MAX_EARLY_BYTES` and one read more; then reading pauses.
+
+*Reads* go into one buffer of the event loop. A read that fills it is followed by a pause of one
+round of the event loop, so that a flood does not keep others from running.
+"""
+
+import asyncio
+import re
+from typing import Protocol
+
+import aiohttp
+from aiohttp.connector import Connection
+from typing_extensions import override
+
+from upstream.line.chunked import ChunkedBody
+
+READ_BYTES = 64 * 1024
+MAX_EARLY_BYTES = 64 * 1024
+_MAX_HEAD_BYTES = 64 * 1024  # more than aiohttp takes; it refuses such a head
+_HEAD_END = b"\r\n\r\n"
+_INFORMATIONAL = re.compile(rb"HTTP/1\.1 1\d\d")
+_GOOD = b"HTTP/1.1 200"
+_CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n")
+_OTHER = re.compile(rb"(?i)\r\ncontent-(?:encoding:|type:[^\r\n]*html)")
+
+
+class Receiver(Protocol):
+    """Gets a body as it arrives. Neither method raises."""
+
+    def on_bytes(self, data: bytes, /) -> None:
+        """Take the next bytes."""
+
+    def on_end(self, *, is_clean: bool) -> None:
+        """Note the end of the body; unless `is_clean`, more of it was to come."""
+
+
+class Tap(asyncio.BufferedProtocol):
+    """Stands between a transport and aiohttp's protocol for one answer."""
+
+    def __init__(
+        self, transport: asyncio.Transport, protocol: asyncio.Protocol, view: memoryview
+    ) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._view = view
+        self._head = b""
+        self._body: ChunkedBody | None = None  # once the head is read, if the body is tapped
+        self._early: list[bytes] = []
+        self._receiver: Receiver | None = None
+        self._ended: bool | None = None  # whether cleanly
+        self._is_held = False  # by the receiver, or because too much came too early
+        transport.set_protocol(self)
+
+    @property
+    def is_tapping(self) -> bool:
+        """Whether the body comes through here and not through aiohttp's reader."""
+        return self._body is not None
+
+    def attach(self, receiver: Receiver) -> None:
+        """Give the receiver all that has arrived, and from now on everything at once."""
+        self._receiver = receiver
+        early, self._early = b"".join(self._early), []
+        self.resume()
+        if early:
+            receiver.on_bytes(early)
+        if self._ended is not None:
+            receiver.on_end(is_clean=self._ended)
+
+    def detach(self) -> None:
+        """Give the receiver nothing more."""
+        self._receiver = None
+
+    def pause(self) -> None:
+        """Stop reading."""
+        self._is_held = True
+        if self._ended is None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Go on reading."""
+        if self._is_held:
+            self._is_held = False
+            if self._ended is None:
+                self._transport.resume_reading()
+
+    # --- the transport's callbacks ----------------------------------------------
+
+    @override
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._view
+
+    @override
+    def buffer_updated(self, nbytes: int) -> None:
+        data = bytes(self._view[:nbytes])
+        if self._body is None:
+            self._take_head(data)
+        else:
+            self._take_body(self._body, data)
+        if nbytes == len(self._view) and not self._is_held and self._ended is None:
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    @override
+    def eof_received(self) -> bool | None:
+        return self._protocol.eof_received()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(is_clean=False)
+        self._protocol.connection_lost(exc)
+
+    @override
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    @override
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+
+    # --- head, body, end --------------------------------------------------------
+
+    def _take_head(self, data: bytes) -> None:
+        data = self._head + data
+        self._head = b""
+        end = data.find(_HEAD_END)
+        if end < 0 and len(data) <= _MAX_HEAD_BYTES:
+            self._head = data
+            return
+        size = end + len(_HEAD_END)
+        if end >= 0 and _INFORMATIONAL.match(data):
+            self._protocol.data_received(data[:size])
+            if len(data) > size:
+                self._take_head(data[size:])
+        elif end >= 0 and _is_tapped(data[:size]):
+            self._body = ChunkedBody()
+            self._protocol.data_received(data[:size])
+            if len(data) > size:
+                self._take_body(self._body, data[size:])
+        else:
+            self._leave()
+            self._protocol.data_received(data)
+
+    def _take_body(self, body: ChunkedBody, data: bytes) -> None:
+        if self._ended is not None:
+            return
+        piece = body.feed(data)
+        if piece and self._receiver is not None:
+            self._receiver.on_bytes(piece)
+        elif piece:
+            self._early.append(piece)
+            if sum(map(len, self._early)) > MAX_EARLY_BYTES:
+                self.pause()
+        if body.is_broken:
+            self._end(is_clean=False)
+            self._transport.abort()
+        elif body.is_complete and self._ended is None:
+            self._leave()
+            # Bytes behind the end make aiohttp close the connection.
+            self._protocol.data_received(b"0\r\n\r\n" + body.rest)
+            self._end(is_clean=True)
+
+    def _end(self, *, is_clean: bool) -> None:
+        if self._ended is None:
+            self._ended = is_clean
+            if self._receiver is not None and self._body is not None:
+                self._receiver.on_end(is_clean=is_clean)
+
+    def _leave(self) -> None:
+        """Let the transport call aiohttp's protocol again, which may give it to the pool now."""
+        if self._is_held:
+            self._transport.resume_reading()
+        if self._transport.get_protocol() is self:
+            self._transport.set_protocol(self._protocol)
+
+    def _go_on(self) -> None:
+        """Read on after a full read, unless somebody holds the connection or it is gone."""
+        if not self._is_held and self._transport.get_protocol() is self:
+            self._transport.resume_reading()
+
+
+def _is_tapped(head: bytes) -> bool:
+    """Tell whether a head begins a body that is read here."""
+    return head.startswith(_GOOD) and bool(_CHUNKED.search(head)) and not _OTHER.search(head)
+
+
+class TappedResponse(aiohttp.ClientResponse):
+    """A response whose body may come through a tap."""
+
+    tap: Tap | None = None
+
+
+def tapped_session(session: aiohttp.ClientSession, proxy: str | None) -> aiohttp.ClientSession:
+    """Return a session over the same connections, whose answers have taps.
+
+    It needs no closing of its own, since the connections are the other session's.
+    """
+    view = memoryview(bytearray(READ_BYTES))
+
+    class TappedRequest(aiohttp.ClientRequest):
+        """A request that puts a tap on its connection before it goes out."""
+
+        @override
+        async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+            transport, protocol = conn.transport, conn.protocol
+            tap = None
+            if transport is not None and protocol is not None:
+                tap = Tap(transport, protocol, view)
+            response = await super().send(conn)
+            if isinstance(response, TappedResponse):
+                response.tap = tap
+            return response
+
+    return aiohttp.ClientSession(
+        connector=session.connector,
+        connector_owner=False,
+        request_class=TappedRequest,
+        response_class=TappedResponse,
+        proxy=proxy,
+        timeout=session.timeout,
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
