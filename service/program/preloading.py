@@ -26,6 +26,7 @@ def preload(config: Config) -> None:
 def _modules(config: Config) -> Iterator[str]:
     if not config.storage.state.startswith("sqlite:"):
         yield "storage.state.redis"
+        yield "storage.ledger.redis_calls"
     if config.storage.blobs.startswith("s3:"):
         yield "storage.files.bucket_blobs"
         yield "storage.files.bucket_uploads"

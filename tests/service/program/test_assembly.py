@@ -13,7 +13,7 @@ from aiohttp import FormData, web
 
 from service import keys
 from service.program import assembly
-from service.program.assembly import background, drain, make_app
+from service.program.assembly import drain, make_app
 from service.program.runner import DrainingRunner, Program
 from service.settings.config import Config
 from tests.gateway import running_gateway, until
@@ -123,27 +123,6 @@ async def test_without_a_secret_one_is_made_and_kept(
         await runner.cleanup()
     (secret,) = (tmp_path / "data").glob("*.key")
     assert secret.stat().st_mode & 0o777 == 0o600
-
-
-async def test_a_background_job_that_fails_is_logged_and_costs_nothing_else(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    ended: list[str] = []
-
-    async def broken() -> None:
-        raise ValueError("of the test")
-
-    async def steady() -> None:
-        try:
-            await asyncio.sleep(60)
-        finally:
-            ended.append("steady")
-
-    async with background(broken, steady):
-        await asyncio.sleep(0.01)
-        assert ended == []
-    assert ended == ["steady"]
-    assert "a background job failed" in caplog.text
 
 
 @pytest.mark.whole
