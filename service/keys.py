@@ -4,6 +4,10 @@ import asyncio
 
 from aiohttp import web
 
+from service.admin.admin_key import AdminKey
+from service.admin.ports import ManagedKeys, SignIns
+from service.ledger.call_writer import CallWriter
+from service.ledger.ports import CallLog, KeyBudgets
 from service.observing.metrics import Metrics
 from service.observing.tracing import Tracing
 from service.observing.unknown_events import UnknownEvents
@@ -12,9 +16,7 @@ from service.ports import (
     Accounts,
     Allowances,
     BlobStore,
-    CallLog,
     Catalogue,
-    KeyBudgets,
     LinkSigner,
     Reachable,
     RouteStates,
@@ -44,6 +46,7 @@ LINKS = web.AppKey("LINKS", LinkSigner)
 SEALER = web.AppKey("SEALER", Sealer)
 GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)
 KEY_BUDGETS = web.AppKey("KEY_BUDGETS", KeyBudgets)
+CALL_WRITER = web.AppKey("CALL_WRITER", CallWriter)
 CALL_LOG = web.AppKey("CALL_LOG", CallLog)
 KEY_LIMITS = web.AppKey("KEY_LIMITS", KeyLimits)
 TURNS = web.AppKey("TURNS", Turns)
@@ -52,6 +55,9 @@ TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
 ALLOWANCES = web.AppKey("ALLOWANCES", Allowances)
+ADMIN_KEY = web.AppKey("ADMIN_KEY", AdminKey)  # missing without one, as are the next two
+MANAGED_KEYS = web.AppKey("MANAGED_KEYS", ManagedKeys)
+SIGN_INS = web.AppKey("SIGN_INS", SignIns)
 TRACING = web.AppKey("TRACING", Tracing)  # missing without traces
 UPSTREAM = web.AppKey("UPSTREAM", Reachable)
 ROUTES = web.AppKey("ROUTES", RouteStates)

@@ -61,6 +61,11 @@ def test_every_port_has_an_implementation() -> None:
 
 @each_row(("port", "implementation"), IMPLEMENTATIONS.items(), ids=lambda each: each.__name__)
 def test_it_takes_what_the_port_promises(port: type, implementation: type) -> None:
+    assert_takes_as_promised(port, implementation)
+
+
+def assert_takes_as_promised(port: type, implementation: type) -> None:
+    """Compare the parameters of each method of a port with those of an implementation."""
     for name, promised in inspect.getmembers(port, inspect.isfunction):
         if not name.startswith("_"):
             given = inspect.signature(getattr(implementation, name)).parameters

@@ -12,12 +12,10 @@ import pytest
 from aiohttp import FormData, web
 
 from service import keys
-from service.program import assembly
-from service.program.assembly import background, drain, make_app
+from service.program.assembly import drain, make_app
 from service.program.runner import DrainingRunner, Program
 from service.settings.config import Config
 from tests.gateway import running_gateway, until
-from tests.rows import each_row
 from tests.scripted_upstream import STALL, Head, answer, scripted_upstream
 
 
@@ -125,27 +123,6 @@ async def test_without_a_secret_one_is_made_and_kept(
     assert secret.stat().st_mode & 0o777 == 0o600
 
 
-async def test_a_background_job_that_fails_is_logged_and_costs_nothing_else(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    ended: list[str] = []
-
-    async def broken() -> None:
-        raise ValueError("of the test")
-
-    async def steady() -> None:
-        try:
-            await asyncio.sleep(60)
-        finally:
-            ended.append("steady")
-
-    async with background(broken, steady):
-        await asyncio.sleep(0.01)
-        assert ended == []
-    assert ended == ["steady"]
-    assert "a background job failed" in caplog.text
-
-
 @pytest.mark.whole
 async def test_a_stop_waits_for_a_recording_that_is_written_down(
     tmp_path: Path, aiohttp_raw_server: Any
@@ -174,17 +151,3 @@ async def test_a_stop_waits_for_a_recording_that_is_written_down(
         async with await work as response:
             assert await response.json() == {"text": "Boats float."}
         await asyncio.wait_for(stop, 20)
-
-
-@each_row(
-    ("storage", "folder"),
-    [
-        ({"state": "sqlite:a/b/state.db", "blobs": "file:c"}, "a/b/tokens"),
-        ({"state": "redis://h", "blobs": "file:c"}, "c/tokens"),
-        ({"state": "redis://h", "blobs": "s3://bucket/x"}, "data/tokens"),
-    ],
-)
-def test_rotated_tokens_are_on_their_way_beside_what_else_is_kept(
-    storage: dict[str, str], folder: str
-) -> None:
-    assert assembly._journal_folder(Config(storage=storage)) == Path(folder)

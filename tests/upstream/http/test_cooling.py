@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.ports import StateStore
-from service.program.assembly import background
+from service.program.background import background
 from storage.state.store import open_state
 from tests.gateway import until
 from upstream.http.cooling import SharedCooling, state_key

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.ports import Lease, StateStore
-from service.program.assembly import background
+from service.program.background import background
 from storage.state.store import open_state
 from tests.gateway import until
 from tests.redis_server import RedisServer, running_redis

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from service.program.assembly import background
+from service.program.background import background
 from service.settings.config import UpstreamConfig
 from service.vocabulary.errors import QueueFullError
 from storage.state.store import open_state

@@ -36,7 +36,7 @@ KEY = fingerprint(REFRESH)
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the wait for a busy database."""
-    monkeypatch.setattr("storage.state.sqlite.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("storage.state.sqlite_file.BUSY_SECONDS", 0.2)
     monkeypatch.setattr("storage.state.store.PAUSE_SECONDS", 0.01)
 
 

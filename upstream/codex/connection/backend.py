@@ -156,7 +156,7 @@ class CodexBackend:
             **headers,
         }
         route = self.http.routes.pick()
-        async with self.http.connecting(route), asyncio.timeout(seconds):
+        async with self.http.connecting(route, is_counted=True), asyncio.timeout(seconds):
             response = await self.http.streams.post(
                 self.url(path),
                 data=data,

@@ -52,6 +52,7 @@ def test_a_call_without_a_call_id_is_known_by_its_own():
         {"type": "url_citation", "start_index": -1, "end_index": 1, "url": "https://e.org"},
         {"type": "url_citation", "start_index": True, "end_index": 1, "url": "https://e.org"},
         {"type": "url_citation", "start_index": 0, "end_index": 1, "url": ""},
+        {"type": "url_citation", "start_index": 0, "end_index": 1, "url": "javascript:alert(1)"},
     ],
 )
 def test_a_citation_that_names_no_page_or_place_is_none(annotation):
