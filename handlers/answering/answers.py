@@ -93,18 +93,6 @@ async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:
     return await measure(prompt, "".join(answer), gathered.reasoning)
 
 
-def watch_usage(record: Record, gathered: Gathered) -> None:
-    """Let the tokens of an answer be counted even if it does not come to its end."""
-
-    async def so_far() -> TokenCounts | None:
-        has_begun = gathered.content or gathered.reasoning or gathered.calls or gathered.spent
-        if record.chat is None or not has_begun:
-            return None
-        return await usage_of(record.chat, gathered)
-
-    record.gathered, record.count = gathered, so_far
-
-
 def counts_of(told: UsageKnown) -> TokenCounts:
     """Return the upstream's own token counts."""
     return TokenCounts(
@@ -115,6 +103,18 @@ def counts_of(told: UsageKnown) -> TokenCounts:
         is_estimated=False,
         picture_tokens=told.picture_tokens,
     )
+
+
+def watch_usage(record: Record, gathered: Gathered) -> None:
+    """Let the tokens of an answer be counted even if it does not come to its end."""
+
+    async def so_far() -> TokenCounts | None:
+        has_begun = gathered.content or gathered.reasoning or gathered.calls or gathered.spent
+        if record.chat is None or not has_begun:
+            return None
+        return await usage_of(record.chat, gathered)
+
+    record.gathered, record.count = gathered, so_far
 
 
 class Collected:

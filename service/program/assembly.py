@@ -29,6 +29,7 @@ from service.program.kept import (
     token_stores,
 )
 from service.program.ledger import BUDGET_STORE, BUDGETS, budgets_ctx, calls_ctx
+from service.program.preloading import preload
 from service.program.upstreams.codex import codex_parts
 from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
 from service.program.upstreams.website import Website, open_website
@@ -117,6 +118,7 @@ def prepare(config: Config) -> None:
     except StorageError as error:
         hint = f"Make {SECRET_FILE.parent}/ writable, or set tokens.secret."
         raise StorageError(f"{error.message}. {hint}") from error
+    preload(config)
 
 
 async def drain(app: web.Application, seconds: float) -> None:

@@ -22,7 +22,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
 from service.settings import types
@@ -263,14 +262,16 @@ def default_models() -> dict[str, ModelConfig]:
     }
 
 
-class Config(BaseSettings):
+class Config(BaseModel):
     """All settings. `gpts` is the content of `gpts_file`; `path` the file that was read.
 
     `is_demo` and `is_codex_demo` tell that the address of the website, or of Codex's back end, was
     replaced by that of the built-in demo.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
+    )
 
     server: ServerConfig = ServerConfig()
     log: LogConfig = LogConfig()
@@ -299,20 +300,6 @@ class Config(BaseSettings):
     path: Path | None = None
     is_demo: bool = False
     is_codex_demo: bool = False
-
-    @override
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Accept only the values passed in, since `load_config` reads the environment itself."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
 
 # Fields with what was read; they are not settings.

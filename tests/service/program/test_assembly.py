@@ -143,11 +143,11 @@ async def test_a_stop_waits_for_a_recording_that_is_written_down(
         headers = {"Authorization": "Bearer fk-x"}
         url = f"{gateway.url}/v1/audio/transcriptions"
         work = asyncio.ensure_future(gateway.session.post(url, data=form, headers=headers))
-        await asyncio.wait_for(asked.wait(), 5)
+        await asyncio.wait_for(asked.wait(), 20)
         stop = asyncio.ensure_future(gateway.stop())
         await until(gateway.app[keys.DRAINING].is_set)
         assert [work.done(), stop.done()] == [False, False]
         answered.set()
         async with await work as response:
             assert await response.json() == {"text": "Boats float."}
-        await asyncio.wait_for(stop, 5)
+        await asyncio.wait_for(stop, 20)

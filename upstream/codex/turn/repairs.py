@@ -66,7 +66,7 @@ class Repairs:
         self._is_order = is_order
 
     def after(self, fault: Fault) -> Repair | None:
-        """Return what to try after a fault, None if nothing is worth it; each is returned once."""
+        """Return the repair to try after a fault, None if none is worth it; each is returned once."""
         status = fault.upstream_status if isinstance(fault, UpstreamRefusedError) else None
         if status == HTTPStatus.UNAUTHORIZED and self._can_renew:
             self._can_renew = False
@@ -77,6 +77,8 @@ class Repairs:
         if self._is_order and is_no_way(fault):
             self._is_order = False
             return Repair(Change.BY_TOOL)
+        if isinstance(fault, UpstreamRefusedError) and fault.failure().is_final:
+            return None  # an account at its limit rests, however short the time is
         pause = pause_before_retry(fault, self._tries + 1)
         if pause is None or self._tries >= self._left:
             return None
