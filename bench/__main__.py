@@ -1,11 +1,12 @@
 """Measures the gateway beside the floor and its rivals, and prints the table of goals.
 
-    python -m bench [--quick] [--rounds 3] [--only "v1 paced"] [--without textbook]
-                    [--workers 1]
+    python -m bench [--quick | --crowd] [--rounds 3] [--only "v1 paced"] [--without textbook]
+                    [--workers 1] [--record]
 
 Every program is a process of its own. The measured one has one CPU, everything else another. The
 programs take turns, with the floor before and after each, so that other load on the machine affects
-both. If BENCH_PEER_DIR names a virtual environment with LiteLLM, its proxy takes part (see
+both. At the end comes the table of goals, beside the figures that were committed last; `--record`
+makes this run's figures the last ones. If BENCH_PEER_DIR names a virtual environment with LiteLLM, its proxy takes part (see
 `bench/peers.py`). The exit status is 1 if the gateway lost a token.
 """
 
@@ -20,10 +21,11 @@ from pathlib import Path
 
 import uvloop
 
+from bench.goals import figures_of, goals_table, last_figures, record
 from bench.peers import peers
 from bench.processes import Contestant, gateway, pin, rival, spare_cpus, stub
 from bench.report import Round, lost, table
-from bench.scenarios import FULL, QUICK, Scenario, measured
+from bench.scenarios import CROWD, FULL, QUICK, Scenario, measured
 
 
 async def _play(
@@ -46,10 +48,10 @@ async def _play(
 
 
 async def _measure(options: argparse.Namespace) -> int:
-    chosen = QUICK if options.quick else FULL
+    chosen = CROWD if options.crowd else QUICK if options.quick else FULL
     scenarios = [one for one in chosen if options.only in one.name]
     theirs, ours = spare_cpus()
-    losses = 0
+    played: dict[str, dict[str, list[Round]]] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(stub(ours))
@@ -61,10 +63,13 @@ async def _measure(options: argparse.Namespace) -> int:
         pin(ours)
         print(_machine(), flush=True)
         for scenario in scenarios:
-            rounds = await _play(scenario, floor, others, options.rounds)
+            rounds = played[scenario.name] = await _play(scenario, floor, others, options.rounds)
             print(table(scenario, rounds), flush=True)
-            losses += lost(played for name, played in rounds.items() if name == "gateway")
-    return 1 if losses else 0
+    figures = figures_of(played)
+    print(goals_table(figures, last_figures()), flush=True)
+    if options.record:
+        record(figures)
+    return 1 if lost(rounds["gateway"] for rounds in played.values()) else 0
 
 
 def _machine() -> str:
@@ -85,9 +90,11 @@ def main() -> None:
     """Read the options and measure."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few small scenarios, one round")
+    parser.add_argument("--crowd", action="store_true", help="5,000 streams; with --workers 2")
     parser.add_argument("--rounds", type=int, help="of each scenario; 3, or 1 with --quick")
     parser.add_argument("--only", default="", help="scenarios whose name holds this")
     parser.add_argument("--without", action="append", default=[], help="a rival to leave out")
+    parser.add_argument("--record", action="store_true", help="keep the figures to compare with")
     parser.add_argument("--workers", type=int, default=1, help="of the gateway")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 3)

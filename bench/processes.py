@@ -143,6 +143,7 @@ def gateway_environ(upstream: str) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "GATEWAY_SERVER__HOST": "127.0.0.1",
         "GATEWAY_SERVER__PORT": "0",
+        "GATEWAY_SERVER__MAX_REQUESTS": "6000",  # of a process; the crowd is 5,000
         "GATEWAY_UPSTREAM__BASE_URL": upstream,
         "GATEWAY_FETCH__ALLOW_PRIVATE": "true",  # the files to fetch are on loopback too
         "GATEWAY_TOKENS__OAIFREE_URL": f"{upstream}/api/auth/refresh",
@@ -183,7 +184,7 @@ def _announced(said: Path, process: subprocess.Popen[bytes]) -> str:
     while process.poll() is None and time.monotonic() < until:
         if found := re.search(r"listening on (http://\S+)", said.read_text("utf-8")):
             return found[1]
-        time.sleep(0.05)
+        time.sleep(0.02)
     message = f"the gateway did not start: {said.read_text('utf-8')}"
     raise RuntimeError(message)
 

@@ -3,7 +3,7 @@
     python -m bench.soak [--minutes 10] [--callers 4] [--redis] [--quick]
 
 There are two gateways, each a process of its own with a demo upstream, one for each generation of
-the stream. First every scene is played once. What the gateway holds after that, when it is idle, is
+the stream. Half as many callers again have accounts of Codex's login. First every scene is played once. What the gateway holds after that, when it is idle, is
 what it may hold at the end: descriptors, sockets, tasks, temporary files, open turns. Memory (PSS)
 may grow by a tenth between the first and the last quarter of the time under load.
 """
@@ -29,7 +29,8 @@ from aiohttp import ClientSession, ClientTimeout
 from msgspec import Struct
 
 from bench.processes import proportional
-from bench.soak_scenes import SCENES, Caller, WrongError
+from bench.soak_codex import CODEX_SCENES
+from bench.soak_scenes import SCENES, Caller, Scene, WrongError
 
 MEBIBYTE = 1024 * 1024
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +40,7 @@ START_SECONDS, QUIET_SECONDS, SAMPLE_SECONDS, LINE_SECONDS = 60.0, 60.0, 1.0, 15
 SCENE_SECONDS = 60.0
 SETTLED_SECONDS = 20.0  # longer than an idle connection is kept
 REFRESH_TOKEN, ACCESS_TOKEN = "rt-soak-{number}", "fk-soak-{number}"
+CODEX_TOKEN = "codex:soak-{number}-plus"  # noqa: S105 - the demo's
 SETTINGS = {
     "GATEWAY_SERVER__HOST": "127.0.0.1",
     "GATEWAY_SERVER__PORT": "0",
@@ -158,6 +160,8 @@ async def gateway(
         **settings,
         "GATEWAY_UPSTREAM__BASE_URL": upstream,
         "GATEWAY_TOKENS__OAIFREE_URL": f"{upstream}/api/auth/refresh",
+        "GATEWAY_CODEX__BASE_URL": f"{upstream}/backend-api/codex",
+        "GATEWAY_TOKENS__CODEX_URL": f"{upstream}/oauth/token",
         "GATEWAY_STORAGE__STATE": state,
         "SOAK_TASKS": str(folder / "tasks.txt"),
         "TMPDIR": str(folder / "tmp"),
@@ -187,12 +191,12 @@ async def redis(folder: Path) -> AsyncIterator[str]:
 # --- load -------------------------------------------------------------------------------
 
 
-async def play(watched: Watched, name: str, caller: Caller) -> None:
+async def play(watched: Watched, name: str, scene: Scene, caller: Caller) -> None:
     """Play one scene and note its result."""
     began = time.monotonic()
     try:
         async with asyncio.timeout(SCENE_SECONDS):
-            await SCENES[name](caller)
+            await scene(caller)
     except TimeoutError:
         watched.wrong[name] += 1
         watched.problems.append(f"{name}: no end after {SCENE_SECONDS:g} s")
@@ -202,16 +206,33 @@ async def play(watched: Watched, name: str, caller: Caller) -> None:
     watched.seconds[name].append(time.monotonic() - began)
 
 
-async def call(watched: Watched, number: int, scenes: list[str], until: float) -> None:
+def tokens(options: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """Return the tokens of the callers of the website, and those of accounts of Codex's login."""
+    kinds = (ACCESS_TOKEN, REFRESH_TOKEN)
+    website = [kinds[number % 2].format(number=number) for number in range(options.callers)]
+    codex = [CODEX_TOKEN.format(number=number) for number in range((options.callers + 1) // 2)]
+    return website, codex
+
+
+def shares(options: argparse.Namespace, *, is_whole: bool) -> list[tuple[str, dict[str, Scene]]]:
+    """Return each caller's token and scenes: all of its kind, or a part so that each is in one."""
+    found = []
+    for kind, scenes in zip(tokens(options), (SCENES, CODEX_SCENES), strict=True):
+        for number, token in enumerate(kind):
+            names = list(scenes) if is_whole else list(scenes)[number :: len(kind)]
+            found.append((token, {name: scenes[name] for name in names}))
+    return found
+
+
+async def call(watched: Watched, token: str, scenes: dict[str, Scene], until: float) -> None:
     """Play all scenes in random order, once or until `until`, each round on new connections."""
-    chance, names = random.Random(number), list(scenes)
-    kind = REFRESH_TOKEN if number % 2 else ACCESS_TOKEN
-    headers = {"Authorization": f"Bearer {kind.format(number=number)}"}
+    chance, names = random.Random(token), list(scenes)
+    headers = {"Authorization": f"Bearer {token}"}
     while True:
         chance.shuffle(names)
         async with ClientSession(headers=headers, timeout=ClientTimeout(None)) as session:
             for name in names:
-                await play(watched, name, Caller(session, watched.address, chance))
+                await play(watched, name, scenes[name], Caller(session, watched.address, chance))
                 if time.monotonic() >= until > 0:
                     return
         if not until:
@@ -239,16 +260,15 @@ async def soak(watched: Watched, options: argparse.Namespace) -> None:
     """Warm up, apply the load, and compare what is held before and after."""
     print(f"{watched.folder.name}: each scene once, to warm up", flush=True)
     async with asyncio.TaskGroup() as group:
-        for number in range(options.callers):
-            share = list(SCENES)[number :: options.callers]
-            group.create_task(call(watched, number, share, 0))
+        for token, scenes in shares(options, is_whole=False):
+            group.create_task(call(watched, token, scenes, 0))
     before = await quiet(watched, None, options.settled)
     until = time.monotonic() + options.minutes * 60
     async with asyncio.TaskGroup() as group:
         sampler = group.create_task(sample(watched))
         callers = [
-            group.create_task(call(watched, number, list(SCENES), until))
-            for number in range(options.callers)
+            group.create_task(call(watched, token, scenes, until))
+            for token, scenes in shares(options, is_whole=True)
         ]
         await asyncio.wait(callers)
         sampler.cancel()

@@ -90,7 +90,8 @@ def _whole(status: int, body: dict[str, Any]) -> Reply:
         return Reply(status, str(error["code"]), error.get("partial", ""))
     choice = body["choices"][0]
     links = [link["url"] for name in ("x_images", "x_files") for link in body.get(name, ())]
-    return Reply(status, choice["finish_reason"], " ".join([choice["message"]["content"], *links]))
+    text = choice["message"]["content"] or ""  # none in a refusal
+    return Reply(status, choice["finish_reason"], " ".join([text, *links]))
 
 
 def _streamed(status: int, body: str) -> Reply:

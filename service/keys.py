@@ -4,6 +4,8 @@ import asyncio
 
 from aiohttp import web
 
+from service.admin.admin_key import AdminKey
+from service.admin.ports import ManagedKeys, SignIns
 from service.ledger.call_writer import CallWriter
 from service.ledger.ports import CallLog, KeyBudgets
 from service.observing.metrics import Metrics
@@ -27,6 +29,7 @@ from service.ports import (
 )
 from service.settings.config import Config
 from service.turns.key_limits import KeyLimits
+from service.turns.summaries import Sealer
 from service.vocabulary.credentials import UpstreamChoice
 from service.vocabulary.gateway_keys import GatewayKeys
 
@@ -40,6 +43,7 @@ TOKENS = web.AppKey("TOKENS", TokenExchange)
 BLOBS = web.AppKey("BLOBS", BlobStore)
 UPLOADS = web.AppKey("UPLOADS", UploadStore)
 LINKS = web.AppKey("LINKS", LinkSigner)
+SEALER = web.AppKey("SEALER", Sealer)
 GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)
 KEY_BUDGETS = web.AppKey("KEY_BUDGETS", KeyBudgets)
 CALL_WRITER = web.AppKey("CALL_WRITER", CallWriter)
@@ -51,6 +55,9 @@ TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
 ALLOWANCES = web.AppKey("ALLOWANCES", Allowances)
+ADMIN_KEY = web.AppKey("ADMIN_KEY", AdminKey)  # missing without one, as are the next two
+MANAGED_KEYS = web.AppKey("MANAGED_KEYS", ManagedKeys)
+SIGN_INS = web.AppKey("SIGN_INS", SignIns)
 TRACING = web.AppKey("TRACING", Tracing)  # missing without traces
 UPSTREAM = web.AppKey("UPSTREAM", Reachable)
 ROUTES = web.AppKey("ROUTES", RouteStates)

@@ -40,7 +40,7 @@ class Reachable(Protocol):
     """A part whose state `/readyz` reports."""
 
     async def problem(self) -> str | None:
-        """Return why the part cannot be used now, in one sentence, or None."""
+        """Return the reason for which the part cannot be used now, in one sentence, or None."""
 
 
 class StateStore(Protocol):

@@ -16,7 +16,7 @@ from tests.faults.matrix import ROWS, Bench, Tally, bench, rows_named
 from tests.faults.rows import Row
 from tests.faults.table import COMPLETE, CUT, Fault, turn_fault
 from tests.faults.turns import WHOLE, GoodTurn
-from tests.faults.upstream import ACCESS_MARK, FaultyUpstream, Part, Script
+from tests.faults.upstream import ACCESS_MARK, ROTATED_MARK, FaultyUpstream, Part, Script
 from tests.scripted_upstream import STALL
 
 SOME = WHOLE.until(WHOLE.some)
@@ -61,7 +61,9 @@ async def test_the_matrix_sees_what_is_wrong(made: Bench) -> None:
     assert told(again, "calls of turn: 1, not 2")
 
 
-async def test_the_matrix_sees_what_leaks(made: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_matrix_sees_what_leaks(
+    made: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tests.faults.matrix.QUIET_SECONDS", 2.0)
     sockets: list[socket.socket] = []
     good = FaultyUpstream._good
@@ -81,6 +83,9 @@ async def test_the_matrix_sees_what_leaks(made: Bench, monkeypatch: pytest.Monke
     assert told(tally, "no answer that can be read: TimeoutError")
     assert tally.leaked == len(sockets) == 6  # of the two calls that stop a conversation
     assert tally.leaked_secrets == 1
+    (tmp_path / "kept.db").write_text(f"{ROTATED_MARK}000001", "utf-8")
+    await made.look_at_files(tally)
+    assert told(tally, f"{ROTATED_MARK} is kept in kept.db")
     for one in sockets:
         one.close()
 

@@ -17,12 +17,16 @@ from service.vocabulary.credentials import Credential
 from service.vocabulary.gateway_keys import KeyTerms
 from storage.secrets.cipher import Cipher
 from storage.secrets.key_file import KeyFile
+from tests.faults.upstream import Part, Script, faulty_upstream
 from tests.gateway import ACCESS_TOKEN, SECRET, Answer, Gateway, read, running_demo, running_gateway
 from tests.hostile.addresses import PORT
 from tests.hostile.bodies import MAX_BODY_BYTES
-from tests.hostile.case import RESPONSES, Hostile, Played, Wire, short
+from tests.hostile.case import RESPONSES, Hostile, Played, Section, Wire, short
+from tests.hostile.codex_upstreams import CODEX
 from tests.hostile.document import ASKED, PATH, PLAYED, SECTIONS, SENT, page
-from tests.scripted_upstream import ScriptedUpstream, scripted_upstream
+from tests.hostile.operator import ADMIN_KEY
+from tests.hostile.upstreams import UPSTREAM
+from tests.scripted_upstream import Head
 from tests.upstream.trap import running_trap
 
 IS_WRITING = os.environ.get("WRITE_HOSTILE") == "true"
@@ -128,6 +132,7 @@ async def bench_in(folder: Path) -> AsyncIterator[tuple[Bench, list[Any]]]:
     """Run a bench, and note who connects to the port to which no request may be sent."""
     keys = folder / "keys.json"
     server = {
+        "admin_key": ADMIN_KEY,
         "keys_file": str(keys),
         "max_body_bytes": MAX_BODY_BYTES,
         "max_upload_bytes": 1_000_000,
@@ -184,26 +189,35 @@ async def test_each_hostile_connection_gets_its_answer(tmp_path: Path) -> None:
     assert wrong == {}, "\n".join(map(str, wrong.items()))
 
 
-async def played(row: Played, gateway: Gateway, upstream: ScriptedUpstream) -> Answer:
-    upstream.scripts.clear()
-    upstream.plays(*row.steps, head=replace(row.head))
-    answer = await gateway.chat()
-    good = next(one for section in PLAYED for one in section.rows if isinstance(one, Played))
-    upstream.scripts.clear()
-    upstream.plays(*good.steps)
-    assert (await gateway.chat()).text == good.text, row.name
+PLACES = {UPSTREAM.title: "turn", CODEX.title: "codex"}
+"""Where the upstream of `tests.faults` plays the rows of a section."""
+
+
+async def played(section: Section, row: Played, gateway: Gateway, part: Part) -> Answer:
+    """Play a row for a caller, and after it what is good."""
+    place = PLACES[section.title]
+    gone = {"link": Script(({"detail": "none"},), Head(404, "application/json"))}
+    part.scripts = {place: Script(row.steps, replace(row.head)), **gone}
+    answer = await gateway.chat(token=part.token(place))
+    good = next(one for one in section.rows if isinstance(one, Played))
+    part.scripts = {place: Script(good.steps)}
+    assert (await gateway.chat(token=part.token(place))).text == good.text, row.name
     return answer
 
 
 async def test_each_hostile_answer_of_the_upstream_becomes_what_it_should(tmp_path: Path) -> None:
-    rows = [row for section in PLAYED for row in section.rows if isinstance(row, Played)]
+    rows = [(section, row) for section in PLAYED for row in section.rows if isinstance(row, Played)]
     wrong = {}
-    async with (
-        scripted_upstream() as upstream,
-        running_gateway(upstream.url, tmp_path, upstream={"retries": 0}) as gateway,
-    ):
-        for row in rows:
-            answer = await played(row, gateway, upstream)
+    async with faulty_upstream() as upstream:
+        settings = {
+            "upstream": {"retries": 0},
+            "codex": {"base_url": f"{upstream.url}/backend-api/codex"},
+        }
+        async with running_gateway(upstream.url, tmp_path, **settings) as gateway:
+            answers = [
+                (row, await played(section, row, gateway, upstream.part())) for section, row in rows
+            ]
+        for row, answer in answers:
             status, code, _ = seen_of(answer, row.name)
             if (status, code, answer.text) != (row.status, row.code, row.text):
                 wrong[row.name] = (status, code, short(answer.text), answer.body[:300])

@@ -23,6 +23,7 @@ from service.vocabulary.credentials import Credential
 from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError, UpstreamCutError
 from service.vocabulary.events import Delta
+from service.vocabulary.native import UsageKnown
 from service.vocabulary.rendered import Rendered, TokenCounts
 from service.vocabulary.requests import ChatRequest
 
@@ -82,20 +83,26 @@ async def answered(
 
 async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:
     """Return the upstream's token counts, else an estimate from the texts."""
-    if (told := gathered.usage) is not None:
-        return TokenCounts(
-            told.prompt_tokens,
-            told.completion_tokens,
-            told.reasoning_tokens,
-            told.cached_tokens,
-            is_estimated=False,
-        )
+    if gathered.usage is not None:
+        return counts_of(gathered.usage)
     spent = gathered.spent
     prompt = [message.text for message in instructed(chat).messages]
     prompt += [text for each in spent for text in each.sent]
     answer = [gathered.content, *(f"{call.name}{call.arguments}" for call in gathered.calls)]
     answer += [each.received for each in spent]
     return await measure(prompt, "".join(answer), gathered.reasoning)
+
+
+def counts_of(told: UsageKnown) -> TokenCounts:
+    """Return the upstream's own token counts."""
+    return TokenCounts(
+        told.prompt_tokens,
+        told.completion_tokens,
+        told.reasoning_tokens,
+        told.cached_tokens,
+        is_estimated=False,
+        picture_tokens=told.picture_tokens,
+    )
 
 
 def watch_usage(record: Record, gathered: Gathered) -> None:

@@ -55,14 +55,13 @@ OF_ANTHROPIC = {
 }
 # Calls whose last word stands where other calls have an id.
 NO_IDS = {
-    "responses/compact": "the upstream shortens a conversation by itself",
     "responses/input_tokens": "tokens are counted when a request is answered, in its usage",
 }
 _SOCKET = "responses"  # the path where Codex tries a WebSocket first
 
 
 def reason_for(path: str, base: str) -> str | None:
-    """Return why a path of the official API is not offered, or None for any other path.
+    """Return the reason for which a path of the official API is not offered, None for other paths.
 
     Args:
         path: the request's, without its query.

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from msgspec import UNSET, Struct
 
+from handlers.answering.answers import counts_of
 from handlers.answering.picture_content import picture_base64
 from handlers.edge.profiles import format_for
 from service.answers.images import Picture
@@ -18,6 +19,7 @@ from service.vocabulary.credentials import Credential
 from service.vocabulary.endings import outcome_of
 from service.vocabulary.errors import ServiceError, UpstreamCutError
 from service.vocabulary.events import AssetReady, Delta, Failure, Outcome
+from service.vocabulary.native import UsageKnown
 from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
 
@@ -144,7 +146,10 @@ async def picture_of(blobs: BlobStore, ready: AssetReady, *, is_base64: bool) ->
 
 
 async def counted(order: ImageOrder, made: list[Drawing]) -> TokenCounts:
-    """Count the tokens of these turns, sent and received."""
+    """Return the tokens of these turns as the upstream tells them, else an estimate from the texts."""
+    told = [usage for drawing in made if (usage := drawing.gathered.usage) is not None]
+    if told:
+        return counts_of(sum(told, UsageKnown(0, 0)))
     content = "\n".join(drawing.gathered.content for drawing in made)
     reasoning = "\n".join(drawing.gathered.reasoning for drawing in made)
     return await measure([order.text] * len(made), content, reasoning)

@@ -2,17 +2,17 @@
 
 The website has neither, so a turn is asked to draw with the pictures attached. A mask is attached
 as one more picture, with words that explain it. The model heeds them like any other words; nothing
-enforces the mask.
+enforces the mask. Codex's back end has edits, with a mask of its own; a variation is an edit there.
 """
 
 import re
 
 from aiohttp import web
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import credential_of
-from handlers.images.fields import HONOURED, ImageFields, make_order
+from handlers.images.fields import HONOURED, ImageFields, Sources, make_order
 from handlers.images.generations import draw
 from handlers.reading.chat_messages import kept_file, located_file
 from handlers.reading.common_fields import Arrival
@@ -24,16 +24,13 @@ from service.settings.config import Config
 from service.vocabulary.requests import FilePart, LocalFile
 
 MAX_IMAGES = 16  # OpenAI's own limit
-MASK_WORDS = (
-    "The last of the attached pictures is a mask, not a picture to draw: change only what lies "
-    "where the mask is transparent or white, and keep all the rest as it is."
-)
 VARIATION_WORDS = (
     "Draw a variation of the attached picture: the same subject in the same style, but not a copy."
 )
 _IMAGE = "image"
 _IMAGE_NAME = re.compile(r"image(?:\[\d{0,2}\])?", re.ASCII)
 _MASK = "mask"
+_OPTIONS = ("quality", "background", "output_format", "moderation", "input_fidelity")
 _NUMBER = re.compile(r"-?\d{1,9}", re.ASCII)
 _STARTS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"RIFF")
 _WEBP = b"WEBP"
@@ -82,11 +79,9 @@ def read_edit(body: bytes, arrival: Arrival, config: Config) -> ImageOrder:
         problem = f"expected 1 to {MAX_IMAGES} pictures, got {len(fields.images)}"
         raise refusal("images", problem)
     files = [_placed(place, f"images[{at}]") for at, place in enumerate(fields.images)]
-    if fields.mask is not None:
-        files.append(_placed(fields.mask, _MASK))
-        fields = structs.replace(fields, prompt=f"{fields.prompt}\n\n{MASK_WORDS}")
+    mask = None if fields.mask is None else _placed(fields.mask, _MASK)
     given = [name for name in given_names(body) if name not in EDIT_HONOURED - HONOURED]
-    return make_order(fields, arrival, config, given=given, files=tuple(files))
+    return make_order(fields, arrival, config, given=given, sources=Sources(tuple(files), mask))
 
 
 def _placed(place: ImagePlace, path: str) -> FilePart:
@@ -113,9 +108,11 @@ async def _drawn(request: web.Request, *, may_have_mask: bool) -> web.StreamResp
     credential = credential_of(request)
     directory = request.app[UPLOADS].incoming
     async with open_form(request, directory, config.server.max_upload_bytes) as form:
-        prompt, files = _edit(form) if may_have_mask else _variation(form)
+        files, arrival = _images(form), arrival_of(request)
+        has_mask = may_have_mask and _MASK in form.files
+        mask = FilePart(_MASK, local=_picture(_MASK, form.file(_MASK))) if has_mask else None
         fields = ImageFields(
-            prompt=prompt,
+            prompt=_prompt(form) if may_have_mask else _variation(form, files),
             model=form.text("model") or None,
             n=_number(form, "n"),
             size=form.text("size"),
@@ -123,28 +120,25 @@ async def _drawn(request: web.Request, *, may_have_mask: bool) -> web.StreamResp
             render_profile=form.text("render_profile"),
             stream=_is_true(form, "stream"),
             partial_images=_number(form, "partial_images"),
+            output_compression=_number(form, "output_compression"),
+            **{name: form.text(name) for name in _OPTIONS},
         )
-        order = make_order(fields, arrival_of(request), config, given=form.fields, files=files)
+        order = make_order(fields, arrival, config, given=form.fields, sources=Sources(files, mask))
         return await draw(request, credential, order)
 
 
-def _edit(form: Form) -> tuple[str, tuple[FilePart, ...]]:
+def _prompt(form: Form) -> str:
     prompt = form.text("prompt")
     if not prompt or not prompt.strip():
         raise refusal("prompt", "this field is required; say what to change")
-    images = _images(form)
-    if _MASK not in form.files:
-        return prompt, images
-    mask = FilePart(_MASK, local=_picture(_MASK, form.file(_MASK)))
-    return f"{prompt}\n\n{MASK_WORDS}", (*images, mask)
+    return prompt
 
 
-def _variation(form: Form) -> tuple[str, tuple[FilePart, ...]]:
-    images = _images(form)
+def _variation(form: Form, images: tuple[FilePart, ...]) -> str:
     if len(images) > 1:
         raise refusal(_IMAGE, "a variation is made of one picture")
     prompt = form.text("prompt") or ""  # OpenAI has none here; who sends one means it
-    return f"{VARIATION_WORDS}\n{prompt}".rstrip(), images
+    return f"{VARIATION_WORDS}\n{prompt}".rstrip()
 
 
 def _images(form: Form) -> tuple[FilePart, ...]:

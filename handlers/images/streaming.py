@@ -1,22 +1,29 @@
-"""Answers an image order with events: each picture is sent when its turn has ended (spec 9)."""
+"""Answers an image order with events (spec 9, 14.3).
+
+A picture is sent once its tokens are known: when its turn has ended, or told them before.
+"""
 
 import asyncio
 import time
+from itertools import takewhile
 
 from aiohttp import web
 
+from handlers.answering.answers import counts_of
 from handlers.answering.event_stream import EventStream, StreamResponse
 from handlers.edge.headers import reply_headers
 from handlers.edge.json_replies import error_response
 from handlers.edge.record import RECORD
 from handlers.images.drawing import Drawn, counted, draw_all, picture_of
 from service.keys import BLOBS, CONFIG
-from service.orders.images import Drawing, ImageOrder, joined_content
+from service.orders.images import Drawing, ImageOrder, details_of, joined_content
 from service.sink import Sink, put
 from service.stages.encode.images import ImageEvents, ImagePiece, PictureShown
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import StorageError
 from service.vocabulary.events import AssetReady, Outcome, TurnEnded
+from service.vocabulary.native import UsageKnown
+from service.vocabulary.rendered import TokenCounts
 
 _DEFAULT_FORMAT = "png"
 
@@ -37,6 +44,15 @@ async def stream_pictures(
     return response if failure is None else error_response(failure, pictures.partial)
 
 
+class _Shown:
+    """What of one turn was sent: so many assets, previews among them, for these tokens."""
+
+    def __init__(self) -> None:
+        self.assets = 0
+        self.previews = 0
+        self.usage: UsageKnown | None = None
+
+
 class _Pictures:
     """The pictures of one order, as they arrive."""
 
@@ -45,7 +61,7 @@ class _Pictures:
         self._credential = credential
         self._order = order
         self._drawn: Drawn | None = None
-        self._shown: dict[Drawing, int] = {}  # previews sent, by turn
+        self._shown: dict[Drawing, _Shown] = {}  # what was sent, by turn
         # A queue of one: turns wait for a caller that reads slowly.
         self._ready: asyncio.Queue[list[ImagePiece]] = asyncio.Queue(1)
 
@@ -74,25 +90,42 @@ class _Pictures:
         await self._ready.put([*facts, ended])
 
     async def _watch(self, drawing: Drawing) -> None:
-        """Send new previews, and the pictures of a turn that has ended."""
-        shown = self._shown.get(drawing, 0)
-        for number, ready in enumerate(drawing.previews[: self._order.previews]):
-            if number >= shown:
-                self._shown[drawing] = number + 1
-                await self._send(ready, number, None)
-        if drawing.gathered.ended is None:
-            return
-        for ready in drawing.pictures:
-            await self._send(ready, None, drawing)
+        """Send new previews, and the pictures whose tokens are known, in their order."""
+        shown = self._shown.setdefault(drawing, _Shown())
+        assets, usage = drawing.assets[shown.assets :], drawing.gathered.usage
+        if drawing.gathered.ended is None and usage == shown.usage:
+            assets = list(takewhile(lambda ready: ready.wanted.is_preview, assets))
+        number = sum(not ready.wanted.is_preview for ready in assets)
+        shares = iter(await self._shares(drawing, number) if number else ())
+        for ready in assets:
+            shown.assets += 1
+            if not ready.wanted.is_preview:
+                await self._send(ready, next(shares))
+                continue
+            facts = ready.wanted.facts
+            preview = facts.preview if facts else shown.previews
+            shown.previews += 1
+            if preview < self._order.previews:
+                await self._send(ready, preview=preview)
 
-    async def _send(self, ready: AssetReady, preview: int | None, drawing: Drawing | None) -> None:
+    async def _shares(self, drawing: Drawing, number: int) -> list[TokenCounts]:
+        """Return the tokens of each of `number` new pictures, shared out from the turn's usage."""
+        shown, told = self._shown[drawing], drawing.gathered.usage
+        if told is None:
+            return [await counted(self._order, [drawing])] * number
+        new = told if shown.usage is None else told - shown.usage
+        shown.usage = told
+        return [counts_of(part) for part in new.shares(number)]
+
+    async def _send(
+        self, ready: AssetReady, counts: TokenCounts | None = None, preview: int | None = None
+    ) -> None:
         blobs, kind = self._request.app[BLOBS], ready.media_type.partition("/")[2]
         try:
             picture = await picture_of(blobs, ready, is_base64=self._order.is_base64)
         except StorageError:
-            if drawing is None:
+            if counts is None:
                 return  # a lost preview does no harm
             raise
-        counts = await counted(self._order, [drawing]) if drawing else None
-        shown = PictureShown(picture, kind or _DEFAULT_FORMAT, counts, preview)
+        shown = PictureShown(picture, kind or _DEFAULT_FORMAT, details_of(ready), counts, preview)
         await self._ready.put([shown])

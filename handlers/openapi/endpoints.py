@@ -13,12 +13,14 @@ from handlers.audio.speech import speech
 from handlers.audio.transcriptions import transcriptions
 from handlers.chat.chat import chat_completions
 from handlers.chat.completions import completions
+from handlers.compaction.compact import compact_response
 from handlers.edge.links import api_base
 from handlers.files.files import create_file, delete_file, file_content, get_file, list_files
 from handlers.images.edits import image_edits, image_variations
 from handlers.images.generations import image_generations
 from handlers.messages.count_tokens import count_tokens
 from handlers.messages.create import create_message
+from handlers.openapi.admin_endpoints import ADMIN_ENDPOINTS
 from handlers.openapi.document import described, made_document
 from handlers.openapi.endpoint import Body, Endpoint, Parameter, Place
 from handlers.openapi.gateway_endpoints import GATEWAY_ENDPOINTS
@@ -62,14 +64,26 @@ PATH = "/openapi.json"
 
 
 @cache
-def document(base: str) -> dict[str, Any]:
-    """Return the description without an address; `base` is the part before `/v1`."""
-    return made_document(ENDPOINTS, base)
+def document(base: str, *, has_admin: bool = False) -> dict[str, Any]:
+    """Return the description without an address.
+
+    Args:
+        base: the part before `/v1`.
+        has_admin: whether there is an admin key.
+    """
+    return made_document(endpoints(has_admin=has_admin), base)
 
 
 async def description(request: web.Request) -> web.Response:
     """Answer with the description, with the address that this caller uses."""
-    return described(request, document(api_base(request.app[CONFIG].server)))
+    server = request.app[CONFIG].server
+    has_admin = bool(server.admin_key.get_secret_value())
+    return described(request, document(api_base(server), has_admin=has_admin))
+
+
+def endpoints(*, has_admin: bool) -> tuple[Endpoint, ...]:
+    """Return the rows that hold; without an admin key there are no routes below `/admin/`."""
+    return (*ENDPOINTS, *(ADMIN_ENDPOINTS if has_admin else ()))
 
 
 ENDPOINTS = (
@@ -109,6 +123,18 @@ ENDPOINTS = (
         request="ResponseRequest",
         answer=responses.ModelResponse,
         events=response_events.ResponseEvent,
+        parameters=FOR_TURNS,
+        errors=TURN_ERRORS,
+    ),
+    Endpoint(
+        method="post",
+        path="/v1/responses/compact",
+        id="compactResponse",
+        handler=compact_response,
+        summary="Make items that stand for a long conversation.",
+        tag="Responses",
+        request="CompactRequest",
+        answer=responses.CompactedResponse,
         parameters=FOR_TURNS,
         errors=TURN_ERRORS,
     ),

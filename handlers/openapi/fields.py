@@ -14,11 +14,13 @@ from handlers.audio.speech import SpeechFields
 from handlers.chat.completions import CompletionFields
 from handlers.images.edits import MAX_IMAGES, ImageEditFields, ImagePlace
 from handlers.images.fields import FORMATS, ImageFields
+from handlers.images.options import CHOICES
 from handlers.messages.fields import MAX_STOPS as MAX_MESSAGE_STOPS
 from handlers.messages.fields import MessageFields, TokenFields
 from handlers.messages.history import ROLES as TURN_ROLES
 from handlers.messages.history import WireMessage as Turn
 from handlers.messages.tools import MAX_TOOLS
+from handlers.openapi.admin_fields import ADMIN_FIELDS
 from handlers.reading.chat_fields import ChatFields
 from handlers.reading.chat_messages import (
     FILE_ID,
@@ -37,7 +39,7 @@ from handlers.reading.demand_fields import (
     WireFunction,
     WireTool,
 )
-from handlers.responses.fields import MAX_METADATA_PAIRS, ResponseFields
+from handlers.responses.fields import MAX_METADATA_PAIRS, CompactFields, ResponseFields
 from handlers.responses.items import (
     BY_MODEL,
     PARTS,
@@ -66,6 +68,11 @@ PROFILE_PATTERN = "^({})?$".format(
 
 def _note(description: str, **demands: Any) -> Schema:
     return {"description": description, **demands}
+
+
+def _option(words: str) -> Schema:
+    """Return the note on a setting of pictures that one upstream takes."""
+    return _note(f"Accepted; the website has no such setting. On Codex accounts: {words}.")
 
 
 _MODEL = _note(
@@ -239,11 +246,16 @@ _RESPONSE: Notes = {
     "text": _note("`format` says what the answer has to be, as `response_format` of a chat."),
     "render_profile": _PROFILE,
 }
+_COMPACT: Notes = {
+    name: _RESPONSE[name] for name in ("model", "input", "instructions", "previous_response_id")
+}
 _IMAGE: Notes = {
     "prompt": _note("What to draw.", pattern=r"\S"),
     "model": _note("A name of `/v1/models`; without it, the first that can draw."),
-    "n": _note("How many pictures; each is a turn of its own.", minimum=1, maximum=MAX_PICTURES),
-    "size": _note("Such as `1024x1024`, or `auto`; the model is told, and heeds it as it likes."),
+    "n": _note("How many pictures.", minimum=1, maximum=MAX_PICTURES),
+    "size": _note(
+        "Such as `1024x1024`, or `auto`; the website's model is told, and heeds it as it likes."
+    ),
     "response_format": _note(
         "Links, or the pictures themselves; by the model's name without it.",
         enum=[None, "", *FORMATS],
@@ -255,6 +267,8 @@ _IMAGE: Notes = {
         minimum=0,
         maximum=MAX_PREVIEWS,
     ),
+    **{name: _option(", ".join(f"`{word}`" for word in words)) for name, words in CHOICES.items()},
+    "output_compression": _option("0 to 100 percent"),
 }
 _EDIT: Notes = {
     **_IMAGE,
@@ -353,11 +367,13 @@ _ASKED: Notes = {
 }
 
 FIELDS: dict[type[Struct], Notes] = {
+    **ADMIN_FIELDS,
     MessageFields: _ASKED,
     TokenFields: _SHARED,
     ChatFields: _CHAT,
     CompletionFields: _COMPLETION,
     ResponseFields: _RESPONSE,
+    CompactFields: _COMPACT,
     ImageFields: _IMAGE,
     ImageEditFields: _EDIT,
     ImagePlace: {

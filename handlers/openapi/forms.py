@@ -7,6 +7,7 @@ from handlers.audio.transcriptions import FORMATS, LANGUAGE
 from handlers.files.files import EXPIRES_AFTER_SECONDS, PURPOSE
 from handlers.images.edits import MAX_IMAGES
 from handlers.images.fields import HONOURED, ImageFields
+from handlers.images.options import OPTIONS
 from handlers.openapi.schemas import form_schema
 
 Schema = dict[str, Any]
@@ -25,7 +26,7 @@ _PICTURE = _file("A PNG, JPEG, GIF or WebP picture.")
 
 
 def _pictures(files: Mapping[str, Schema], required: list[str]) -> Schema:
-    return {**form_schema(ImageFields, HONOURED, files), "required": required}
+    return {**form_schema(ImageFields, HONOURED | OPTIONS, files), "required": required}
 
 
 FORMS: Mapping[str, Schema] = {

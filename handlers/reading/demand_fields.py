@@ -12,12 +12,14 @@ from typing import Any
 from msgspec import Struct
 
 from handlers.reading.json_body import quoted, refusal
-from service.demands.json_schemas import SchemaError, check_schema
+from service.demands.schema_errors import SchemaError
 from service.demands.strict_schemas import check_strict
 from service.vocabulary.requests import ChatRequest, Demand, Function, JsonFormat
 
 MAX_FUNCTIONS = 128  # as OpenAI has it
 NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+DRAWING = "image_generation"
+"""The upstream's own tool that draws, in the form of the Responses API."""
 _NO_ARGUMENTS: dict[str, Any] = {"type": "object", "properties": {}}
 
 
@@ -31,10 +33,16 @@ class WireFunction(Struct, frozen=True):
 
 
 class WireTool(Struct, frozen=True):
-    """An entry of `tools`."""
+    """An entry of `tools`: a function, or the upstream's own tool that draws, with its options."""
 
     type: str
     function: WireFunction | None = None
+    model: str | None = None
+    size: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    moderation: str | None = None
 
 
 class _Named(Struct, frozen=True):
@@ -90,7 +98,7 @@ class Choice(Struct, frozen=True):
 
 
 def demand_of(fields: WireDemand) -> Demand | None:
-    """Return what a chat completion demands, or None.
+    """Return the demand of a chat completion, or None.
 
     Raises:
         RequestError: a field is wrong, or asks for something unsupported.
@@ -98,8 +106,14 @@ def demand_of(fields: WireDemand) -> Demand | None:
     json_format = _json_format(fields.response_format)
     is_legacy = bool(fields.functions) and not fields.tools
     if not is_legacy:
-        functions = [_tool(tool, f"tools[{at}]") for at, tool in enumerate(fields.tools or ())]
+        functions = [
+            _tool(tool, f"tools[{at}]")
+            for at, tool in enumerate(fields.tools or ())
+            if tool.type != DRAWING
+        ]
         choice, where = _tool_choice(fields.tool_choice), "tool_choice"
+        if fields.tools and not functions:
+            choice = Choice(may_call=choice.may_call)  # a use of the tool that draws
     else:
         named = enumerate(fields.functions or ())
         functions = [_function(each, f"functions[{at}]", "") for at, each in named]
@@ -164,6 +178,8 @@ async def checked(chat: ChatRequest, *, is_native: bool) -> ChatRequest:
 
 
 def _check_schemas(demand: Demand, *, is_native: bool) -> None:
+    from service.demands.json_schemas import check_schema  # noqa: PLC0415 - see there
+
     schemas = [(each.path, each.parameters, each.is_strict) for each in demand.functions]
     wanted = demand.json_format
     if wanted is not None and wanted.schema is not None:
@@ -233,6 +249,8 @@ def _tool_choice(choice: str | WireChoice | None) -> Choice:
             return Choice(must_call=True)
         case WireChoice(type="function", function=_Named(name)):
             return Choice(must_call=True, only=(name,))
+        case WireChoice(type=kind) if kind == DRAWING:
+            return Choice()
         case WireChoice(type="allowed_tools", allowed_tools=_Allowed(tools, mode)):
             only = tuple(allowed_name(tool, at) for at, tool in enumerate(tools))
             return Choice(must_call=mode == "required", only=only)

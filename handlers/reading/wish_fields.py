@@ -7,13 +7,15 @@
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from handlers.reading.demand_fields import (
+    DRAWING,
     WireChoice,
     WireDemand,
     WireFormat,
     WireFunction,
+    WireTool,
     allowed_name,
 )
 from handlers.reading.json_body import quoted, refusal
@@ -66,9 +68,7 @@ def wishes_of(fields: WireWishes) -> Wishes:
         RequestError: no model knows a level that was sent.
     """
     is_legacy = bool(fields.functions) and not fields.tools
-    functions = [
-        _function(tool.function) for tool in fields.tools or () if tool.function is not None
-    ]
+    functions = [tool for sent in fields.tools or () if (tool := _tool(sent)) is not None]
     if is_legacy:
         functions = [_function(each) for each in fields.functions or ()]
     searches = [] if fields.web_search_options is None else [_search(fields.web_search_options)]
@@ -83,7 +83,18 @@ def wishes_of(fields: WireWishes) -> Wishes:
         service_tier=fields.service_tier or "",
         cache_key=fields.prompt_cache_key or "",
         wants_search=bool(searches),
+        wants_picture=isinstance(fields.tool_choice, WireChoice)
+        and fields.tool_choice.type == DRAWING,
     )
+
+
+def _tool(sent: WireTool) -> dict[str, Any] | None:
+    """Return a tool in the flat form, None for a kind that is refused elsewhere."""
+    if sent.function is not None:
+        return _function(sent.function)
+    if sent.type != DRAWING:
+        return None
+    return {name: value for name, value in structs.asdict(sent).items() if value is not None}
 
 
 def _function(sent: WireFunction) -> dict[str, Any]:
@@ -115,6 +126,8 @@ def _choice(choice: str | WireChoice | None) -> str | dict[str, Any] | None:
         return choice
     if choice.function is not None:
         return {"type": "function", "name": choice.function.name}
+    if choice.type == DRAWING:
+        return {"type": DRAWING}
     if choice.allowed_tools is None:
         return None
     names = [allowed_name(tool, at) for at, tool in enumerate(choice.allowed_tools.tools)]

@@ -24,25 +24,17 @@ from handlers.edge.arrivals import arrival_of
 from handlers.edge.headers import credential_of, reply_headers
 from handlers.edge.json_replies import error_response, json_response
 from handlers.edge.record import RECORD, Record
-from handlers.reading.demand_fields import checked
 from handlers.reading.json_body import read_body
-from handlers.responses.fields import (
-    asked_model,
-    begun_response,
-    ignored_fields,
-    response_chat,
-    response_fields,
-)
-from handlers.responses.history import History
-from handlers.responses.listed_items import input_items
+from handlers.responses.fields import begun_response, ignored_fields, response_fields
+from handlers.responses.history import kept_responses
+from handlers.responses.input import Reading, read_input
 from handlers.responses.running import RUNNING, Running
 from service.answers.responses import ModelResponse
-from service.keys import ACCEPTANCE, BLOBS, CONFIG, STATE
+from service.keys import ACCEPTANCE, BLOBS, CONFIG
 from service.ports import BlobStore
-from service.settings.config import Config
 from service.stages.encode.response_output import RESPONSE_PREFIX
 from service.stages.encode.responses import ResponseEvents
-from service.turns.kept_responses import KeepLimits, KeptResponse, KeptResponses
+from service.turns.kept_responses import KeptResponse
 from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import ServiceError, StorageError
 from service.vocabulary.events import AssetKind
@@ -50,7 +42,6 @@ from service.vocabulary.rendered import AssetLinked, Rendered, TokenCounts
 from service.vocabulary.requests import ChatRequest
 
 _log = logging.getLogger("gateway.responses")
-_DAY_SECONDS = 86_400.0
 _ID_BYTES = 24
 
 
@@ -75,7 +66,7 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     """
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
-    asked = await _read(request, config, credential)
+    asked = await _read(request, credential)
     record.chat = asked.chat
     demand, is_temporary = asked.chat.demand, config.conversation.temporary
     functions = demand.functions if demand else ()
@@ -89,16 +80,6 @@ async def create_response(request: web.Request) -> web.StreamResponse:
     with request.app[RUNNING].entered(asked.owner, asked.begun.id, running):
         answer = _Answer(request, asked, events, running)
         return await (answer.stream if asked.chat.is_stream else answer.reply)(credential)
-
-
-def kept_responses(app: web.Application) -> KeptResponses:
-    """Return the store of responses, which keeps each for as long as files are kept."""
-    config = app[CONFIG]
-    sizes = config.responses
-    limits = KeepLimits(
-        config.files.keep_days * _DAY_SECONDS, sizes.max_bytes_per_owner, sizes.max_bytes
-    )
-    return KeptResponses(app[STATE], limits)
 
 
 class WithPictures:
@@ -139,27 +120,20 @@ def _is_picture(piece: Rendered) -> bool:
     return isinstance(piece, AssetLinked) and piece.kind is AssetKind.PICTURE
 
 
-async def _read(request: web.Request, config: Config, credential: Credential) -> _Asked:
-    body = await read_body(request, config.server.max_body_bytes)
+async def _read(request: web.Request, credential: Credential) -> _Asked:
+    body = await read_body(request, request.app[CONFIG].server.max_body_bytes)
     fields = response_fields(body)
-    arrival, kept = arrival_of(request), config.conversation
-    is_sent_anew = arrival.is_native or kept.temporary or kept.delete_after_response
-    history = History(kept_responses(request.app), credential.owner, is_sent_anew=is_sent_anew)
+    arrival = arrival_of(request)
     stem = secrets.token_hex(_ID_BYTES)
-    items = await history.resolved(input_items(fields.input or "", stem))
-    previous = None
-    if fields.previous_response_id:
-        previous = await history.previous(fields.previous_response_id)
-    model = asked_model(fields, previous.response["model"] if previous else None)
-    chat = await checked(response_chat(fields, items, arrival, model), is_native=arrival.is_native)
+    given = await read_input(request.app, fields, Reading(arrival, credential, stem))
     ignored = ignored_fields(body, fields, is_native=arrival.is_native)
-    chat = structs.replace(chat, ignored_fields=ignored)
+    model, created_at = given.chat.model, int(time.time())
     return _Asked(
         owner=credential.owner,
         is_kept=fields.is_kept,
-        chat=await history.continued(chat, previous) if previous else chat,
-        items=items,
-        begun=begun_response(fields, f"{RESPONSE_PREFIX}{stem}", model, int(time.time())),
+        chat=structs.replace(given.chat, ignored_fields=ignored),
+        items=given.items,
+        begun=begun_response(fields, f"{RESPONSE_PREFIX}{stem}", model, created_at),
     )
 
 

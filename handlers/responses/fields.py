@@ -14,7 +14,7 @@ from handlers.reading.common_fields import (
 from handlers.reading.json_body import decode_json, given_names, quoted, refusal
 from handlers.reading.wish_fields import is_much
 from handlers.responses.demand_fields import WireDemand, demand_of, echoed_text
-from handlers.responses.items import input_messages
+from handlers.responses.items import check_native, input_messages
 from handlers.responses.tools import echoed_tool
 from handlers.responses.wishes import WireWishes, wishes_of
 from service.answers.responses import ModelResponse
@@ -89,6 +89,26 @@ def response_fields(body: bytes) -> ResponseFields:
     return fields
 
 
+class CompactFields(ResponseFields, frozen=True, kw_only=True):
+    """The body of a request to compact a conversation; other fields are accepted and not read."""
+
+
+COMPACTED = frozenset(("model", "input", "instructions", "previous_response_id"))
+
+
+def compact_fields(body: bytes) -> CompactFields:
+    """Return the fields of a body.
+
+    Raises:
+        RequestError: it is not JSON, a field is wrong, or it asks for a stream.
+    """
+    fields = decode_json(body, CompactFields)
+    _refuse_unsupported(fields)
+    if fields.stream:
+        raise refusal("stream", "a compaction is answered in one piece; leave 'stream' out")
+    return fields
+
+
 def ignored_fields(
     body: bytes, fields: ResponseFields, *, is_native: bool = False
 ) -> tuple[str, ...]:
@@ -127,7 +147,9 @@ def response_chat(
         RequestError: an item or the profile is wrong.
     """
     messages = input_messages(items, "input")
-    if not told_history(messages):
+    if not arrival.is_native:
+        check_native(messages)
+    if items and not told_history(messages):
         raise refusal("input", "it holds nothing to answer; send at least one message")
     if fields.instructions:
         messages = (ChatMessage("system", (TextPart(fields.instructions),)), *messages)

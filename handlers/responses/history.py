@@ -7,16 +7,29 @@ at all, the history is sent anew, from what the gateway has kept itself.
 
 from typing import Any
 
+from aiohttp import web
 from msgspec import structs
 
 from handlers.reading.json_body import quoted, refusal
-from handlers.responses.items import REFERENCE, input_messages
+from handlers.responses.items import KNOWN, REFERENCE, input_messages
+from service.keys import CONFIG, STATE
 from service.stages.encode.response_output import response_of
-from service.turns.kept_responses import KeptResponse, KeptResponses
+from service.turns.kept_responses import KeepLimits, KeptResponse, KeptResponses
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import ChatMessage, ChatRequest
 
+_DAY_SECONDS = 86_400.0
 MAX_CHAIN = 200  # responses that are sent again; a longer conversation exceeds any context
+
+
+def kept_responses(app: web.Application) -> KeptResponses:
+    """Return the store of responses, which keeps each for as long as files are kept."""
+    config = app[CONFIG]
+    sizes = config.responses
+    limits = KeepLimits(
+        config.files.keep_days * _DAY_SECONDS, sizes.max_bytes_per_owner, sizes.max_bytes
+    )
+    return KeptResponses(app[STATE], limits)
 
 
 class History:
@@ -99,7 +112,9 @@ class History:
                 problem = "the input before it was over the limit of what is kept; send it anew"
                 raise refusal("previous_response_id", problem)
             messages += input_messages(kept.input_items, f"previous[{at}].input")
-            messages += input_messages(kept.whole_output, f"previous[{at}].output")
+            # A newer back end may make items that nobody can send.
+            output = [item for item in kept.whole_output if item.get("type") in KNOWN]
+            messages += input_messages(output, f"previous[{at}].output")
         return messages
 
     async def _referred(

@@ -1,5 +1,6 @@
 """Turns the input items of a response into messages (openai-wire 8)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from handlers.reading.chat_messages import (
 )
 from handlers.reading.json_body import converted, quoted, refusal
 from handlers.responses.tools import ADDITIONAL_TOOLS, FOUND_TOOLS
+from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import (
     CallPart,
     ChatMessage,
@@ -39,10 +41,13 @@ DROPPED = frozenset(
 # The same, and items that some upstreams accept back.
 BY_MODEL = DROPPED | {"reasoning", "image_generation_call", "compaction"}
 REFERENCE = "item_reference"
+# Items of tools that only a back end of the Responses API has.
+NATIVE = ("local_shell_call", "local_shell_call_output")
 SENT = (
     *("message", "function_call", "function_call_output", "custom_tool_call"),
     *("custom_tool_call_output", "tool_search_call", FOUND_TOOLS, ADDITIONAL_TOOLS, REFERENCE),
 )
+KNOWN = frozenset((*BY_MODEL, *SENT, *NATIVE))
 RESULT_ROLES = ("tool", "function")  # of chat completions; here a result is an item
 PARTS = ("input_text", "input_image", "input_file", "output_text")
 
@@ -144,25 +149,45 @@ def _read(item: dict[str, Any], path: str) -> ChatMessage | None:  # noqa: C901,
         case "image_generation_call":
             return _drawn(item, path)
         case "compaction" | "additional_tools":
-            return ChatMessage("assistant", (_whole(item),))
+            return ChatMessage("assistant", (_whole(item, path),))
         case "tool_search_call" | "tool_search_output":
             return _searched(item, path)
+        case "local_shell_call" | "local_shell_call_output" as kind:
+            role = "tool" if kind.endswith("_output") else "assistant"
+            return ChatMessage(role, (_whole(item, path),))
         case str(kind) if kind in DROPPED:
             return None
         case kind:
-            choices = ", ".join(f"'{name}'" for name in SENT)
-            problem = f"{quoted(str(kind))} is no kind of item that can be sent; use {choices}"
-            raise refusal(f"{path}.type", problem)
+            raise unknown_item(str(kind), path)
+
+
+def unknown_item(kind: str, path: str) -> RequestError:
+    """Return the error for an item of a kind that cannot be sent."""
+    choices = ", ".join(f"'{name}'" for name in SENT)
+    problem = f"{quoted(kind)} is no kind of item that can be sent; use {choices}"
+    return refusal(f"{path}.type", problem)
+
+
+def check_native(messages: Iterable[ChatMessage]) -> None:
+    """Pass messages that an upstream without such tools can be told.
+
+    Raises:
+        RequestError: there is an item of one of those tools.
+    """
+    for part in (part for message in messages for part in message.parts):
+        if isinstance(part, ItemPart) and part.item.get("type") in NATIVE:
+            raise unknown_item(str(part.item["type"]), part.path)
 
 
 def _searched(item: dict[str, Any], path: str) -> ChatMessage:
     is_result = item["type"] == FOUND_TOOLS
     converted(item, InputFound if is_result else InputSearch, path)
-    return ChatMessage("tool" if is_result else "assistant", (_whole(item),))
+    return ChatMessage("tool" if is_result else "assistant", (_whole(item, path),))
 
 
-def _whole(item: dict[str, Any]) -> ItemPart:
-    return ItemPart({name: value for name, value in item.items() if name not in ("id", "status")})
+def _whole(item: dict[str, Any], path: str) -> ItemPart:
+    kept = {name: value for name, value in item.items() if name not in ("id", "status")}
+    return ItemPart(kept, path)
 
 
 def _call(item: dict[str, Any], path: str) -> CallPart:

@@ -11,6 +11,7 @@ _PREFIXES = {
     "custom_tool_call_output": "ctco",
     "tool_search_call": "tsc",
     "tool_search_output": "tso",
+    "compaction": "cmp",
 }
 # Keys that callers may leave out of a part, by its kind.
 _OF_PARTS: dict[str, dict[str, Any]] = {

@@ -14,7 +14,7 @@ from handlers.edge.headers import credential_of
 from handlers.edge.json_replies import json_response
 from handlers.reading.json_body import quoted, refusal
 from handlers.reading.paging import in_order, page_of
-from handlers.responses.create import kept_responses
+from handlers.responses.history import kept_responses
 from handlers.responses.listed_items import input_items
 from handlers.responses.running import RUNNING, Running
 from service.answers.responses import DeletedResponse, InputItemList, ModelResponse

@@ -4,12 +4,20 @@ from typing import Any
 
 from msgspec import Struct
 
-from handlers.reading.json_body import converted
+from handlers.reading.json_body import converted, quoted, refusal
 from handlers.reading.wish_fields import effort_word
 from handlers.responses.demand_fields import TextOptions, WireDemand
 from service.vocabulary.requests import Wishes
 
 SEALED = "reasoning.encrypted_content"
+# What can be told of searches besides what always is.
+OF_SEARCHES = ("web_search_call.action.sources", "web_search_call.results")
+INCLUDED = (
+    *(SEALED, *OF_SEARCHES, "code_interpreter_call.outputs", "file_search_call.results"),
+    *("computer_call_output.output.image_url", "message.input_image.image_url"),
+    "message.output_text.logprobs",
+)
+_INCLUDABLE = ", ".join(f"'{name}'" for name in INCLUDED)
 
 
 class ReasoningOptions(Struct, frozen=True):
@@ -33,8 +41,12 @@ def wishes_of(fields: WireWishes) -> Wishes:
     """Return the wishes of a response.
 
     Raises:
-        RequestError: no model knows a level that was sent.
+        RequestError: no model knows a level that was sent, or something unknown is to be included.
     """
+    for at, name in enumerate(fields.include or ()):
+        if name not in INCLUDED:
+            problem = f"{quoted(name)} is nothing that can be included; use {_INCLUDABLE}"
+            raise refusal(f"include[{at}]", problem)
     reasoning = converted(fields.reasoning or {}, ReasoningOptions, "reasoning")
     text = converted(fields.text or {}, TextOptions, "text")
     wanted = (fields.text or {}).get("format")
@@ -49,6 +61,7 @@ def wishes_of(fields: WireWishes) -> Wishes:
         service_tier=fields.service_tier or "",
         cache_key=fields.prompt_cache_key or "",
         is_sealed_wanted=SEALED in (fields.include or ()),
+        included=tuple(name for name in OF_SEARCHES if name in (fields.include or ())),
         wants_search=_chosen(fields).startswith("web_search"),
         wants_picture=_chosen(fields) == "image_generation",
     )

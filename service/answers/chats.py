@@ -22,11 +22,12 @@ class Link(Struct, frozen=True):
 class TurnNames(Struct, frozen=True, kw_only=True):
     """The first fields of every answer: OpenAI's `id` and `model`, and the gateway's own names.
 
-    Each of the gateway's own is sent where it is known.
+    Each of the gateway's own is sent where it is known, and so is OpenAI's `service_tier`.
     """
 
     id: str
     model: str
+    service_tier: str | UnsetType = UNSET
     upstream_model: str | UnsetType = UNSET
     conversation_id: str | UnsetType = UNSET
     message_id: str | UnsetType = UNSET

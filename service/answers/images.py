@@ -23,22 +23,29 @@ class ImageInputTokens(Struct, frozen=True):
 
 
 class ImageUsage(Struct, frozen=True, kw_only=True):
-    """Token counts, estimated by the gateway."""
+    """Token counts; `estimated` by the gateway where the upstream tells none."""
 
     input_tokens: int
     input_tokens_details: ImageInputTokens
     output_tokens: int
     total_tokens: int
-    estimated: Literal[True] = True
+    estimated: Literal[True] | UnsetType = UNSET
 
 
 class Images(Struct, frozen=True):
-    """The pictures, and in `reply` the text of the model beside them."""
+    """The pictures, and in `reply` the text of the model beside them.
+
+    Their size, quality, … are as the upstream tells them; one that draws in a chat tells none.
+    """
 
     created: int
     data: list[Picture]
     reply: str
     usage: ImageUsage
+    size: str | UnsetType = UNSET
+    quality: str | UnsetType = UNSET
+    background: str | UnsetType = UNSET
+    output_format: str | UnsetType = UNSET
 
 
 class _Drawn(Picture, frozen=True, kw_only=True, tag_field="type"):

@@ -205,13 +205,6 @@ class ModelResponse(TurnNames, frozen=True, kw_only=True, tag_field="object", ta
     user: str | None = None
 
 
-class DeletedResponse(Struct, frozen=True, tag_field="object", tag="response"):
-    """The confirmation that a response was deleted."""
-
-    id: str
-    deleted: Literal[True] = True
-
-
 # An item of a listed input: the fields that its caller sent, and those that a caller may leave out.
 ListedItem = Annotated[
     dict[str, Any],
@@ -226,6 +219,26 @@ ListedItem = Annotated[
         }
     ),
 ]
+
+
+class CompactedResponse(Struct, frozen=True, tag_field="object", tag="response.compaction"):
+    """Items that stand for a conversation, to be sent in place of it.
+
+    The last one is of type `compaction`; its `encrypted_content` is for the gateway or its upstream
+    alone.
+    """
+
+    id: str
+    created_at: int
+    output: list[ListedItem]
+    usage: ResponseUsage
+
+
+class DeletedResponse(Struct, frozen=True, tag_field="object", tag="response"):
+    """The confirmation that a response was deleted."""
+
+    id: str
+    deleted: Literal[True] = True
 
 
 class InputItemList(Struct, frozen=True, tag_field="object", tag="list"):

@@ -22,11 +22,19 @@ from service.vocabulary.events import (
     Outcome,
 )
 from service.vocabulary.rendered import TokenCounts
-from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart, Profile, TextPart
+from service.vocabulary.requests import (
+    ChatMessage,
+    ChatRequest,
+    FilePart,
+    PictureOrder,
+    Profile,
+    TextPart,
+)
 
 MAX_PICTURES = 10  # per order; each picture is a turn of its own
 MAX_PREVIEWS = 3  # of one picture
 DEFAULT_SIZE, OPEN_SIZE = "1024x1024", "auto"  # OpenAI's defaults: of dall-e, and of gpt-image
+DEFAULT_IMAGE_MODEL = "gpt-image-2"  # of an upstream with image models (codex 5)
 
 # Names built into clients. Where the model table has no such row they mean "any model that draws".
 _IMAGE_MODEL = re.compile(r"(?:dall-e|gpt-image|chatgpt-image)(?:-|$)")
@@ -51,9 +59,10 @@ _POLICY = re.compile(r"(?i)polic(?:y|ies)|guidelines|not allowed|moderation")
 class ImageOrder(Struct, frozen=True):
     """A checked order of pictures; `text` is the message of each turn.
 
-    There are `count` turns, which queue as one `queue_party`; `is_base64` asks for the content of
-    the pictures in the reply; `previews` is how many previews of each are sent. The other fields
-    are those of `ChatRequest`.
+    There are `count` turns, which queue as one `queue_party`, or a single one where the upstream
+    takes the order as the `picture` that it is; `is_base64` asks for the content of the pictures in
+    the reply; `previews` is how many previews of each are sent. The other fields are those of
+    `ChatRequest`.
     """
 
     request_id: str
@@ -73,12 +82,13 @@ class ImageOrder(Struct, frozen=True):
     ignored_fields: tuple[str, ...] = ()
     idempotency_key: str = ""
     asked_model: str = ""
+    picture: PictureOrder | None = None
 
     @property
     def turns(self) -> list[ChatRequest]:
-        """The turns that draw, one for each picture; they differ in their idempotency keys only."""
-        key = self.idempotency_key
-        keys = [f"{key} {index}" if key else "" for index in range(self.count)]
+        """The turns that draw; they differ in their idempotency keys only."""
+        key, count = self.idempotency_key, 1 if self.picture else self.count
+        keys = [f"{key} {index}" if key else "" for index in range(count)]
         return [structs.replace(self.chat, idempotency_key=one) for one in keys]
 
     @property
@@ -98,6 +108,7 @@ class ImageOrder(Struct, frozen=True):
             asked_model=self.asked_model,
             queue_party=self.queue_party,
             wants_previews=self.previews > 0,
+            picture=self.picture,
         )
 
 
@@ -133,6 +144,20 @@ def drawing_model(
     return next((name for name in able if name in allowed), next(iter([*able, *models]), "auto"))
 
 
+def image_model(asked: str | None, allowed: Sequence[str] = ()) -> str:
+    """Return the image model for an upstream that has several: the one asked for, else the default.
+
+    Args:
+        asked: the caller's name for it, if any; those of other image models mean the default.
+        allowed: the names that the caller's key may use, if it may not use all.
+    """
+    if asked is not None and (asked.startswith("gpt-image-") or not _IMAGE_MODEL.match(asked)):
+        return asked
+    if asked is not None or not allowed or DEFAULT_IMAGE_MODEL in allowed:
+        return DEFAULT_IMAGE_MODEL
+    return next((name for name in allowed if _IMAGE_MODEL.match(name)), allowed[0])
+
+
 def _is_gpt_image(model: str) -> bool:
     return model.startswith(("gpt-image", "chatgpt-image"))
 
@@ -142,8 +167,7 @@ class Drawing:
 
     def __init__(self, bot_format: BotFormat) -> None:
         self.gathered = Gathered()
-        self.pictures: list[AssetReady] = []
-        self.previews: list[AssetReady] = []
+        self.assets: list[AssetReady] = []  # previews and pictures, in order
         self._words = Gathered()
         self._render = Render(structs.replace(bot_format, pictures=PictureForm.NONE))
         self._render_words = Render(RAW)
@@ -154,18 +178,21 @@ class Drawing:
     def feed_batch(self, batch: Iterable[Delta]) -> None:
         """Take one batch of the turn."""
         for delta in batch:
-            if isinstance(delta, AssetReady) and delta.wanted.is_preview:
-                self.previews += [delta] if delta.url else []
-                continue
             if isinstance(delta, AssetReady) and delta.wanted.kind is AssetKind.PICTURE:
-                if delta.url:
-                    self.pictures.append(delta)
+                self.assets += [delta] if delta.url else []
+                if delta.wanted.is_preview:
+                    continue
                 self._problem = self._problem or delta.problem
                 self._fault = self._fault or delta.fault
             elif isinstance(delta, Notice) and delta.kind is NoticeKind.TOOL_ERROR:
                 self._tool_error = delta.text
             self.gathered.feed_batch(self._render.feed(delta))
             self._words.feed_batch(self._render_words.feed(delta))
+
+    @property
+    def pictures(self) -> list[AssetReady]:
+        """The pictures, without previews."""
+        return [ready for ready in self.assets if not ready.wanted.is_preview]
 
     @property
     def failure(self) -> Failure | None:
@@ -238,4 +265,12 @@ def images_reply(
     drawings: Sequence[Drawing], data: Sequence[Picture], created: int, counts: TokenCounts
 ) -> Images:
     """Return the reply: the pictures, and the text beside them; `created` in seconds."""
-    return Images(created, list(data), joined_content(drawings), image_usage(counts))
+    pictures = [picture for drawing in drawings for picture in drawing.pictures]
+    details = details_of(pictures[0]) if pictures else {}
+    return Images(created, list(data), joined_content(drawings), image_usage(counts), **details)
+
+
+def details_of(picture: AssetReady) -> dict[str, str]:
+    """Return the size, quality, … of a picture, as far as its upstream tells them."""
+    facts = picture.wanted.facts
+    return dict(facts.details) if facts else {}

@@ -10,8 +10,8 @@ Nearly every event of an answer says the same: "and this text, too". For example
 
     data: {"v": " sat on the mat"}
 
-The usual way takes such an event through tasks, generators and half a dozen stages. The lane
-recognises it by its bytes, inside the callback that brings the chunk, and sends its text at once.
+The usual way takes such an event through half a dozen stages. The lane recognises it by its bytes,
+in the same callback, and sends its text at once.
 
 *The stages define what an answer says; the lane only predicts it.* It predicts one case: a visible
 message is growing, and all that happens is that it grows further. Three parts agree on that before
@@ -33,7 +33,7 @@ difference is counted, the lane is closed for the rest of the turn, and the call
 their text that was not sent yet (`left`).
 
 *Order is kept.* The lane sends only while `Outlet.is_open`: the caller has been sent all that came
-before, and reads it. While it is not, chunks take the usual way, which waits for a slow caller.
+before, and reads it. While it is not, chunks take the usual way, which is stopped for a slow caller.
 The lane itself never waits, since it runs inside a callback.
 
 *It is bounded.* At most `SETTLE_EVENTS` events, `SETTLE_CHARS` characters and `MAX_TAIL_BYTES` bytes

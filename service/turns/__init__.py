@@ -1,4 +1,4 @@
-"""Layers around the port `Turns`; limits of keys and kept responses.
+"""Layers around the port `Turns`; limits of keys, kept responses, sealed summaries.
 
 It may import `service/pipeline`, `service/ports`, `service/sink`, `service/vocabulary`.
 """

@@ -37,6 +37,7 @@ from service.vocabulary.events import Failure
 
 _INVALID, _BROKE, _LIMIT = "invalid_request_error", "upstream_error", "rate_limit_error"
 USAGE_LIMIT = "usage_limit_reached"
+_MAX_PARAM_CHARS = 64
 UNSEALABLE = "invalid_encrypted_content"
 
 _OVERFLOW = RefusalVerdict(
@@ -129,10 +130,14 @@ class UsageLimit(Struct, frozen=True):
 
 
 class Judged(Struct, frozen=True):
-    """An error as the caller sees it, and the account's limit if that was the reason."""
+    """An error as the caller sees it, and the account's limit if that was the reason.
+
+    `upstream_param` is the field of the gateway's own request that the back end names.
+    """
 
     failure: Failure
     limit: UsageLimit | None = None
+    upstream_param: str = ""
 
 
 class CodexRefusedError(UpstreamRefusedError):
@@ -146,6 +151,15 @@ class CodexRefusedError(UpstreamRefusedError):
         status = judged.failure.status if is_busy else upstream_status
         super().__init__(judged.failure, status, is_page=is_page)
         self.limit = judged.limit
+        self.upstream_param = judged.upstream_param
+
+    def naming_field(self) -> "CodexRefusedError":
+        """Return it with the field that the back end names, where that is the caller's own."""
+        failure = self.failure()
+        if failure.param or not self.upstream_param:
+            return self
+        named = structs.replace(failure, param=self.upstream_param)
+        return CodexRefusedError(Judged(named, self.limit), self.upstream_status)
 
 
 def codex_refusal(
@@ -210,7 +224,12 @@ def judge(
         param="model" if verdict is _NO_MODEL else failure.param,
     )
     is_limit = verdict is _SPENT and fault.code == USAGE_LIMIT
-    return Judged(failure, UsageLimit(resets_at) if is_limit else None)
+    named = error.get("param")
+    return Judged(
+        failure,
+        UsageLimit(resets_at) if is_limit else None,
+        named[:_MAX_PARAM_CHARS] if isinstance(named, str) else "",
+    )
 
 
 _WAITED_FOR = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)

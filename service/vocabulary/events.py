@@ -367,12 +367,16 @@ class Outcome(StrEnum):
 
 
 class TurnFacts(Struct, frozen=True, gc=False):
-    """What is known of the turn besides its text; `cache_key` is the talk's in the upstream's cache."""
+    """What is known of the turn besides its text.
+
+    `cache_key` is the talk's in the upstream's cache; `service_tier` is the one that the turn got.
+    """
 
     conversation_id: str | None = None
     message_id: str | None = None
     upstream_model: str | None = None
     cache_key: str = ""
+    service_tier: str = ""
 
 
 class ResumeWanted(Struct, frozen=True):

@@ -7,11 +7,12 @@ as `AssetReady`, and `LimitsKnown` is for the gateway itself. An answer with the
 each of its items; the website's answers are text, which each dialect cuts into items itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from operator import add, sub
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 
 class MessagePhase(StrEnum):
@@ -119,10 +120,14 @@ class PicturePreview(Struct, frozen=True, gc=False):
 
 
 class PictureFacts(Struct, frozen=True):
-    """The number of a picture within its answer, and its size, quality, … as far as known."""
+    """The number of a picture within its answer, and its size, quality, … as far as known.
+
+    `preview` is the number of a preview among those of the picture.
+    """
 
     number: int
     details: dict[str, str] = {}
+    preview: int = 0
 
 
 class PictureMade(Struct, frozen=True):
@@ -142,13 +147,34 @@ class PictureFailed(Struct, frozen=True, gc=False):
 class UsageKnown(Struct, frozen=True, gc=False):
     """The upstream's own token counts.
 
-    Cached tokens are part of the prompt's, reasoning tokens part of the answer's.
+    Cached tokens and those of pictures are part of the prompt's, reasoning tokens part of the
+    answer's.
     """
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
     reasoning_tokens: int = 0
+    picture_tokens: int = 0
+
+    def __add__(self, other: "UsageKnown") -> "UsageKnown":
+        """Return the sum, for a turn of several requests."""
+        return self._joined(other, add)
+
+    def __sub__(self, other: "UsageKnown") -> "UsageKnown":
+        """Return the usage that was added since the other."""
+        return self._joined(other, sub)
+
+    def shares(self, number: int) -> list["UsageKnown"]:
+        """Return equal parts that add up to it; the first ones have what cannot be divided."""
+        parts = [
+            [count // number + (at < count % number) for count in structs.astuple(self)]
+            for at in range(number)
+        ]
+        return [UsageKnown(*part) for part in parts]
+
+    def _joined(self, other: "UsageKnown", join: Callable[[int, int], int]) -> "UsageKnown":
+        return UsageKnown(*map(join, structs.astuple(self), structs.astuple(other)))
 
 
 class LimitWindow(Struct, frozen=True, gc=False):
@@ -224,5 +250,5 @@ class Allowance(Struct, frozen=True):
 
 
 def fullest(windows: Sequence[LimitWindow]) -> float:
-    """Return how full, in percent, the fullest window is; 0 where there is none."""
+    """Return the percentage of the fullest window that is used; 0 where there is none."""
     return max((window.used_percent for window in windows), default=0.0)

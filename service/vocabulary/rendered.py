@@ -49,7 +49,8 @@ class AssetLinked(Struct, frozen=True):
 class TokenCounts(Struct, frozen=True):
     """The tokens of one request and its answer; `reasoning_tokens` are part of the answer's.
 
-    `cached_tokens` are part of the prompt's. `is_estimated`: they were counted by the gateway.
+    `cached_tokens` and `picture_tokens` are part of the prompt's. `is_estimated`: they were counted
+    by the gateway.
     """
 
     prompt_tokens: int
@@ -57,6 +58,7 @@ class TokenCounts(Struct, frozen=True):
     reasoning_tokens: int
     cached_tokens: int = 0
     is_estimated: bool = True
+    picture_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:

@@ -117,9 +117,13 @@ class DrawnPart(Struct, frozen=True):
 
 
 class ItemPart(Struct, frozen=True):
-    """An item, without its id, that only a back end of the Responses API understands."""
+    """An item, without its id, that only a back end of the Responses API understands.
+
+    `path` as in `FilePart`.
+    """
 
     item: dict[str, Any]
+    path: str = ""
 
 
 Part = TextPart | FilePart | CallPart | ResultPart | SealedPart | DrawnPart | ItemPart
@@ -206,8 +210,9 @@ class Wishes(Struct, frozen=True):
 
     Tools, choice and format are as they were sent, in that API's form; what an upstream cannot do
     of it is among the request's ignored fields. A text is empty, and a value None, where nothing
-    was asked for. `is_sealed_wanted`: the caller takes sealed reasoning along. `wants_search` and
-    `wants_picture`: an answer without is none, which an upstream of its own tools can be hinted at.
+    was asked for. `is_sealed_wanted`: the caller takes sealed reasoning along; `included` are other parts of
+    items to be told, by that API's names. `wants_search` and `wants_picture`: an answer without is
+    none, which an upstream of its own tools can be hinted at.
     """
 
     tools: tuple[dict[str, Any], ...] = ()
@@ -220,8 +225,24 @@ class Wishes(Struct, frozen=True):
     service_tier: str = ""
     cache_key: str = ""
     is_sealed_wanted: bool = False
+    included: tuple[str, ...] = ()
     wants_search: bool = False
     wants_picture: bool = False
+
+
+class PictureOrder(Struct, frozen=True):
+    """Pictures to draw, for an upstream that takes such orders apart from chats (codex 5).
+
+    `prompt` is the caller's. The request's only message says the same to a model that draws with a
+    tool, and has the pictures to draw from; the one whose path is `mask_path` is the mask. `options`
+    are size, quality, … by OpenAI's names; `previews` is how many precede each picture.
+    """
+
+    prompt: str
+    count: int = 1
+    options: dict[str, str | int] = {}
+    mask_path: str = ""
+    previews: int = 0
 
 
 class ChatRequest(Struct, frozen=True):
@@ -233,7 +254,9 @@ class ChatRequest(Struct, frozen=True):
     one `queue_party` take one place in the queue for the account's slots. `wants_previews` asks for
     pictures before they are done. `demand` is checked against the answer of an upstream that must
     be told of it in words; `wishes` are the same and more for an upstream that supports them.
-    `asked_model` is the caller's own name where `model` replaces it, as for `tts-1`.
+    `asked_model` is the caller's own name where `model` replaces it, as for `tts-1`. With `picture`
+    the turn draws, and with `is_compaction` it makes items that stand for the history, on an
+    upstream that can.
     """
 
     request_id: str
@@ -256,6 +279,8 @@ class ChatRequest(Struct, frozen=True):
     demand: Demand | None = None
     wishes: Wishes = Wishes()
     asked_model: str = ""
+    picture: PictureOrder | None = None
+    is_compaction: bool = False
 
 
 class ModelInfo(Struct, frozen=True):

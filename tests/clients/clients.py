@@ -16,11 +16,17 @@ HERE = Path(__file__).parent
 INSTALLED = HERE.parents[1] / ".venv" / "clients"
 NODE_BIN = INSTALLED / "node" / "node_modules" / ".bin"
 BASIC = ("whole", "stream", "tools", "JSON", "cut")
+IN_BOTH = ("chat, responses: whole, stream, tools, JSON, cut",)
+# Where a program shows the pieces of a call: on this upstream they come as they are made.
+AS_MADE = (*IN_BOTH, "chat, responses: calls as made")
 PASSED = re.compile(r"^passed (?:(.+): )?(.+)$", re.MULTILINE)
 
 
 class Client(Struct, frozen=True):
-    """A package, the programs that use it, and the environment of `.venv/clients` that has it."""
+    """A package, the programs that use it, and the environment of `.venv/clients` that has it.
+
+    `codex` has what passes on an account of Codex's login, too, as a program names it.
+    """
 
     package: str
     place: str
@@ -28,12 +34,18 @@ class Client(Struct, frozen=True):
     chat: tuple[str, ...] = ()
     responses: tuple[str, ...] = ()
     besides: tuple[str, ...] = ()
+    codex: tuple[str, ...] = ()
 
     @property
     def features(self) -> set[tuple[str, str]]:
         """All that has to pass, each with its dialect."""
         rows = {"chat": self.chat, "responses": self.responses, "": self.besides}
         return {(dialect, each) for dialect, features in rows.items() for each in features}
+
+    @property
+    def codex_features(self) -> set[tuple[str, str]]:
+        """All that has to pass on an account of Codex's login."""
+        return {pair for name in self.codex for pair in passed(f"passed {name}")}
 
     @property
     def registry(self) -> str:
@@ -104,9 +116,10 @@ SDK3 = (
         ("langchain_client.py",),
         (*BASIC, "silence", "picture", "errors"),
         BASIC,
+        codex=(*AS_MADE, "chat: picture, errors"),
     ),
     Client("llm", "sdk3", ("llm_client.py",), ("whole", "stream", "errors", "cut")),
-    Client("openai-agents", "sdk3", ("openai_agents_client.py",), BASIC, BASIC),
+    Client("openai-agents", "sdk3", ("openai_agents_client.py",), BASIC, BASIC, codex=AS_MADE),
     Client("pydantic-ai-slim", "sdk3", ("pydantic_ai_client.py",), BASIC, BASIC),
     Client("haystack-ai", "sdk3", ("haystack_client.py",), BASIC, BASIC),
     Client("dspy", "sdk3", ("dspy_client.py",), BASIC, ("whole", "tools", "JSON", "cut")),
@@ -115,6 +128,7 @@ SDK3 = (
         "sdk3",
         ("smolagents_client.py",),
         ("whole", "stream", "tools", "code", "cut"),
+        codex=("chat: whole, stream, tools, code, cut",),
     ),
 )
 NODE = (
@@ -126,17 +140,27 @@ NODE = (
         ("conversation", "tools", "JSON", "cut"),
         ("models", "pictures", "streamed pictures", "files", "speech", "recordings"),
     ),
-    Client("ai", "node", ("ai.mjs",), BASIC, BASIC, ("pictures", "sounds")),
-    Client("@openai/agents", "node", ("agents.mjs",), BASIC, BASIC),
-    Client("@langchain/openai", "node", ("langchain.mjs",), BASIC, BASIC),
+    Client("ai", "node", ("ai.mjs",), BASIC, BASIC, ("pictures", "sounds"), codex=AS_MADE),
+    Client("@openai/agents", "node", ("agents.mjs",), BASIC, BASIC, codex=AS_MADE),
+    Client("@langchain/openai", "node", ("langchain.mjs",), BASIC, BASIC, codex=IN_BOTH),
 )
 CODING = (
-    Client("aider-chat", "aider", ("aider_client.py",), ("whole", "stream", "edit", "cut")),
+    Client(
+        "aider-chat",
+        "aider",
+        ("aider_client.py",),
+        ("whole", "stream", "edit", "cut"),
+        codex=("chat: whole, stream, edit, cut",),
+    ),
     Client(
         "@openai/codex",
         "node",
         ("codex_client.py",),
         responses=("stream", "tools", "tool search", "WebSocket first", "JSON", "cut"),
+        codex=(
+            "responses: stream, tools, tool search, WebSocket first, JSON, cut",
+            "responses: code, patch, picture",
+        ),
     ),
     Client(
         "opencode-ai",
@@ -144,6 +168,7 @@ CODING = (
         ("opencode_client.py",),
         ("stream", "tools", "cut"),
         ("stream", "tools", "cut"),
+        codex=("chat, responses: stream, tools, cut",),
     ),
 )
 CLIENTS = (*SDK2, *SDK3, *NODE, *CODING)

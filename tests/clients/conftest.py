@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ models: {{gpt-4o: gpt-4o, gpt-5.5: gpt-4o}}
 server: {{host: 127.0.0.1, port: 0}}
 upstream: {{base_url: "{demo}", retries: 0}}
 tokens: {{oaifree_url: "{demo}/api/auth/refresh", codex_url: "{demo}/oauth/token"}}
-codex: {{base_url: "{demo}/backend-api/codex"}}
+codex: {{base_url: "{demo}/backend-api/codex", models: {{gpt-5.5: gpt-5.5}}}}
 stream: {{head_seconds: 0.2, keep_alive_seconds: 0.3, keep_alive_chunk_seconds: 0.3}}
 """
 # What these programs would send elsewhere, or look for there, without being asked to.
@@ -72,13 +72,15 @@ class Place:
         self,
         client: Client,
         folder: Path,
+        *,
         key: str = ACCESS_TOKEN,
         model: str = "gpt-4o",
         base: str = "/v1",
+        features: set[tuple[str, str]] | None = None,
     ) -> set[tuple[str, str]]:
         """Run the programs of a client in a folder of theirs; return what passed.
 
-        Key, model and the path of the API are what a program is told.
+        Key, model, the path of the API and the features to try are what a program is told.
 
         Raises:
             AssertionError: one of them failed, or tried to reach something beyond loopback.
@@ -91,6 +93,7 @@ class Place:
             "OPENAI_BASE_URL": f"{self.address}{base}",
             "OPENAI_API_KEY": key,
             "MODEL": model,
+            "FEATURES": "\n".join(": ".join(pair) for pair in features or client.features),
         }
         before = self.network.strayed
         said = [self._run(client.command(each), folder, environ) for each in client.programs]
@@ -119,11 +122,17 @@ class Place:
         return said
 
 
-@pytest.fixture(scope="session")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """One gateway for all clients that a process of the tests runs, one after the other."""
-    folder = tmp_path_factory.mktemp("gateway")
-    with network() as apart, running_demo_process(before=apart.entering) as demo:
+@contextmanager
+def placed(folder: Path, *options: str) -> Iterator[Place]:
+    """Run a gateway in a folder, before a demo with these options, for the time of the block."""
+    with network() as apart, running_demo_process(*options, before=apart.entering) as demo:
         made = Place(folder, demo, apart)
         yield made
         made.close()
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One gateway for all clients that a process of the tests runs, one after the other."""
+    with placed(tmp_path_factory.mktemp("gateway")) as made:
+        yield made

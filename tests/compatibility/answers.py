@@ -29,7 +29,7 @@ FOUND = {"type": "tool_search_output", "call_id": "call_1", "tools": [NAMESPACE]
 HELLO = {"role": "user", "content": "Hello"}
 # What a model did by itself, as history: it is told in the text of its answer.
 HISTORY = (
-    *("file_search_call", "computer_call", "web_search_call", "reasoning", "compaction"),
+    *("file_search_call", "computer_call", "web_search_call", "reasoning"),
     *("image_generation_call", "code_interpreter_call", "mcp_list_tools", "mcp_call"),
 )
 UNKNOWN_ITEMS = (
@@ -204,6 +204,12 @@ RESPONSE_CASES: list[Case] = [
         lambda seen: names(seen) == ["get_weather", "add"],
     ),
     kind(
+        "input[].type: compaction",
+        Verdict.HONOURED,
+        {"input": [{"type": "compaction", "encrypted_content": "{compaction}"}, HELLO]},
+        lambda seen: "given as this summary" in seen.words,
+    ),
+    kind(
         "input[].type: item_reference",
         Verdict.HONOURED,
         {"input": [{"type": "item_reference", "id": "{item}"}, HELLO]},
@@ -297,4 +303,25 @@ INPUT_ITEM_CASES: list[Case] = [
     honoured("limit", "1", lambda seen: len(seen.answer.json["data"]) == 1),
     honoured("order", "asc", lambda seen: "first" in json.dumps(seen.answer.json["data"][0])),
     ignored("include", "message.output_text.logprobs", is_silent=True),
+]
+
+COMPACT: dict[str, Any] = {"model": "gpt-4o", "input": "Hello"}
+COMPACT_CASES: list[Case] = [
+    honoured("model", "gpt-4o-mini", lambda seen: seen.turn["model"] == "gpt-4o-mini"),
+    honoured("input", "Ahoy", lambda seen: "Ahoy" in seen.words),
+    refused("input", []),
+    honoured("instructions", "Be brief", lambda seen: "Be brief" in seen.words),
+    honoured(
+        "previous_response_id", "{response}", lambda seen: bool(seen.turn.get("conversation_id"))
+    ),
+    *(
+        ignored(name, value)
+        for name, value in {
+            "image": {"detail": "low"},
+            "prompt_cache_key": "a",
+            "prompt_cache_options": {"mode": "explicit"},
+            "prompt_cache_retention": "24h",
+            "service_tier": "flex",
+        }.items()
+    ),
 ]

@@ -37,7 +37,9 @@ Each is installed as its users do it, unmodified, and run by `tests/clients` aga
 the demo upstream behind it, where nothing but loopback can be reached. All that a row says passes, in
 the version that is pinned; `cut` means that an answer which the upstream cut off is an error there,
 streamed and whole, and not a shorter answer. The last two are run by `make clients-web`, Open WebUI
-in a browser. The newest official SDK for Python is what `tests/test_sdk*.py` are written with.
+in a browser. The last column is what passes on an account of Codex's login as well; `calls as made`
+means that the arguments of a call come in pieces, as they are made. The newest official SDK for Python
+is what `tests/test_sdk*.py` are written with.
 """
 
 
@@ -61,8 +63,8 @@ def written(answers: Mapping[str, str]) -> str:
     parts += [
         "",
         PROGRAMS,
-        "| package | version | chat | responses | besides |",
-        f"|{' --- |' * 5}",
+        "| package | version | chat | responses | besides | on a Codex account |",
+        f"|{' --- |' * 6}",
     ]
     parts += [_client(each) for each in (*CLIENTS, *WEB)]
     return "\n".join(parts) + "\n"
@@ -109,5 +111,6 @@ def _row(case: Case, name: str) -> str:
 
 def _client(client: Client) -> str:
     name = f"`{client.package}` ({client.registry})"
-    kinds = (", ".join(each) for each in (client.chat, client.responses, client.besides))
+    features = (client.chat, client.responses, client.besides)
+    kinds = [*(", ".join(each) for each in features), "; ".join(client.codex)]
     return f"| {' | '.join([name, client.version, *kinds])} |"

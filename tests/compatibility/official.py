@@ -40,6 +40,7 @@ from openai.types.responses import (
     ResponseInputItemParam,
     ToolParam,
     input_item_list_params,
+    response_compact_params,
     response_create_params,
     response_retrieve_params,
 )
@@ -85,6 +86,7 @@ FIELDS: dict[str, list[str]] = {
         *_kinds(ToolParam, "tools[].type"),
         *_kinds(ResponseFormatTextConfigParam, "text.format.type"),
     ],
+    "POST /responses/compact": _fields(response_compact_params.ResponseCompactParams),
     "GET /responses/{response_id}": _fields(
         response_retrieve_params.ResponseRetrieveParamsStreaming
     ),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.compatibility.answers import (
+    COMPACT,
+    COMPACT_CASES,
     INPUT_ITEM_CASES,
     RESPONSE,
     RESPONSE_CASES,
@@ -69,6 +71,7 @@ TABLES = (
     Table("chat", "POST /chat/completions", "json", CHAT, CHAT_CASES),
     Table("completions", "POST /completions", "json", COMPLETION, COMPLETION_CASES),
     Table("responses", "POST /responses", "json", RESPONSE, RESPONSE_CASES),
+    Table("compact", "POST /responses/compact", "json", COMPACT, COMPACT_CASES),
     Table(
         "response",
         "GET /responses/{response_id}",

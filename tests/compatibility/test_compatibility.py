@@ -37,7 +37,7 @@ class Bench:
         self.plain: dict[str, Seen] = {}  # what comes of a table's own request, by its call
 
     async def prepare(self) -> None:
-        """Leave two files and a response of two items, for cases that name them."""
+        """Leave two files, a response of two items and a compaction, for cases that name them."""
         for purpose in ("assistants", "user_data"):
             form = {"purpose": purpose, "file": File(b"boats float", "boats.txt")}
             self.ids["{file}"] = (await self.call("POST", "/files", form=form)).json["id"]
@@ -47,6 +47,8 @@ class Bench:
         path = f"/responses/{self.ids['{response}']}/input_items"
         listed = (await self.call("GET", path)).json
         self.ids["{item}"] = self.ids["{last_item}"] = listed["first_id"]
+        compacted = (await self.call("POST", "/responses/compact", json=body)).json
+        self.ids["{compaction}"] = compacted["output"][-1]["encrypted_content"]
 
     async def call(self, method: str, path: str, **given: Any) -> Answer:
         if "form" in given:

@@ -276,6 +276,13 @@ class Bench:
             line = next((one for one in self.records.lines if mark in one), "encoded somewhere")
             tally.problems.append(f"a token was logged: {line[:500]}")
 
+    async def look_at_files(self, tally: Tally) -> None:
+        """Look for tokens in clear in all that is kept: state, logs, pictures and files."""
+        for path in [path for path in self.folder.rglob("*") if path.is_file()]:
+            for mark in found_in(await asyncio.to_thread(path.read_bytes), MARKS):
+                tally.leaked_secrets += 1
+                tally.problems.append(f"{mark} is kept in {path.relative_to(self.folder)}")
+
 
 def _held(pid: int | None) -> tuple[int, int]:
     """Return how many tasks there are here, and how many open files and sockets."""
@@ -362,10 +369,13 @@ def played(left: "Queue[str | None]", is_brief: bool) -> list[Tally]:
 
     async def play(folder: Path) -> list[Tally]:
         async with bench(folder) as made:
-            return [
+            tallies = [
                 await made.run_timed(by_name[name], is_brief=is_brief)
                 for name in iter(left.get, None)
             ]
+            if tallies:
+                await made.look_at_files(tallies[-1])
+            return tallies
 
     with (
         tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name,

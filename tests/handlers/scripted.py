@@ -34,6 +34,7 @@ from service.vocabulary.ledger.calls import CallLimits
 from service.vocabulary.native import Allowance, LimitWindow
 from service.vocabulary.requests import ChatRequest, ModelInfo
 from storage.files.uploads import FileUploads
+from storage.secrets.cipher import Cipher
 from storage.secrets.link_signer import LinkSigner
 from tests.ledger import BudgetMemory, CallMemory
 from tests.sinks import pushed
@@ -183,6 +184,7 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.BLOBS] = around
     app[keys.UPLOADS] = FileUploads(around.folder)
     app[keys.LINKS] = LinkSigner(SECRET, config.files.link_seconds)
+    app[keys.SEALER] = Cipher(SECRET)
     app[keys.CHOICE] = upstream_choice(config.tokens)
     app[keys.SPEECH] = around.speech
     app[keys.TRANSCRIPTIONS] = around.transcriptions

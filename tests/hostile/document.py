@@ -6,18 +6,20 @@ from pathlib import Path
 from tests.hostile.addresses import ADDRESSES
 from tests.hostile.bodies import BODIES, PACKED
 from tests.hostile.case import Hostile, Played, Section, Wire
+from tests.hostile.codex_upstreams import CODEX
 from tests.hostile.connections import NOT_HTTP, SMUGGLED
 from tests.hostile.fields import CREATED, DEMANDS, FIELDS, PARTS, PICTURES, SPOKEN
 from tests.hostile.forms import FORMS
+from tests.hostile.operator import OPERATOR
 from tests.hostile.places import CREDENTIALS, PATHS, STRANGERS
 from tests.hostile.upstreams import UPSTREAM
 
 ASKED = (
     BODIES, PACKED, FIELDS, DEMANDS, PARTS, ADDRESSES, CREATED, PICTURES, SPOKEN, FORMS, PATHS,
-    STRANGERS, CREDENTIALS,
+    STRANGERS, CREDENTIALS, OPERATOR,
 )  # fmt: skip
 SENT = (NOT_HTTP, SMUGGLED)
-PLAYED = (UPSTREAM,)
+PLAYED = (UPSTREAM, CODEX)
 SECTIONS: tuple[Section, ...] = (*ASKED, *SENT, *PLAYED)
 
 # A place has a bracket, a dot or a line below; an address a colon.

@@ -26,7 +26,7 @@ class BodyReader(Protocol):
         """Note how the body ended."""
 
     def progress(self) -> int:
-        """Return how many events have been read so far."""
+        """Return the number of events read so far."""
 
     def patience(self) -> float | None:
         """Return the seconds of silence allowed from now on, None for the usual."""
@@ -75,10 +75,8 @@ class AnswerBody:
             self._untapped = self._loop.create_task(self._read_untapped())
 
     def pause(self) -> None:
-        """Read nothing more for now."""
+        """Read nothing more for now, apart from what is on its way: one read at most."""
         self._may_read.clear()
-        if self._tap is not None:
-            self._tap.pause()
 
     def resume(self) -> None:
         """Read on."""
@@ -102,6 +100,9 @@ class AnswerBody:
         """Pass bytes on."""
         if self._reader is not None and self._ended is None:
             self._reader.on_bytes(data)
+        # Only now, since a pause is mostly over before anything arrives.
+        if self._tap is not None and not self._may_read.is_set():
+            self._tap.pause()
 
     def on_end(self, *, is_clean: bool) -> None:
         """Note that the connection has brought all that it will."""

@@ -12,8 +12,8 @@ task meanwhile waits on one future.
 *What cannot be done in a callback* is done by that task: a file is fetched, the head of the answer
 is sent, a slow caller is waited for, a stage has much to do. All of these look alike here: the sink
 `is_ready` no more, or there is another batch of the same read. Then the line is handed over to the
-task, and back when the task has worked off what there was. Handing over pauses the connection, so
-order is kept without a queue: there is one who feeds the sink at any time.
+task, and back when the task has worked off what there was. Meanwhile nothing more is read, so order
+is kept without a queue: there is one who feeds the sink at any time.
 
 | state | who feeds the sink | bytes that arrive | ends | next |
 | --- | --- | --- | --- | --- |
@@ -50,7 +50,7 @@ class Stages(Protocol[Item]):
         """Yield what the end of the body brings."""
 
     def progress(self) -> int:
-        """Return how many events have been read so far."""
+        """Return the number of events read so far."""
 
     def patience(self) -> float | None:
         """Return the seconds of silence allowed from now on, None for the usual."""

@@ -14,6 +14,7 @@ from upstream.codex.connection.backend import CodexBackend
 from upstream.codex.turn.inline_files import InlineFiles
 from upstream.codex.turn.pictures import AnswerPictures
 from upstream.codex.turn.sending import CodexSender
+from upstream.codex.turn.trying import CodexTries, TryParts
 from upstream.codex.turn.turn_states import TurnStates
 from upstream.codex.turn.turns import CodexServices, CodexTurns
 from upstream.http.backend import Backend
@@ -54,19 +55,24 @@ def _services(
     shared: SharedParts, backend: CodexBackend, models: CodexModels, known: KnownOfAccounts
 ) -> CodexServices:
     config, states = shared.config, TurnStates(shared.state)
-    return CodexServices(
-        config=config,
-        tokens=shared.tokens,
+    parts = TryParts(
         backend=backend,
         sender=CodexSender(config.upstream, backend, states),
+        rests=known.rests,
+        limits=known.limits,
+        states=states,
+        pictures=AnswerPictures(shared.blobs, shared.links.signed),
+        unknown_events=shared.unknown_events,
+        stream=config.stream,
+    )
+    return CodexServices(
+        retries=config.upstream.retries,
+        tokens=shared.tokens,
         models=models,
         files=InlineFiles(shared.fetcher, shared.blobs),
         uploads=shared.uploads,
         queues=shared.queues,
         rests=known.rests,
-        limits=known.limits,
-        states=states,
-        pictures=AnswerPictures(shared.blobs, shared.links.signed),
+        tries=CodexTries(parts),
         metrics=shared.metrics,
-        unknown_events=shared.unknown_events,
     )

@@ -21,11 +21,19 @@ from service.stages.codex.items import (
     ToolItem,
     is_count,
     step_of,
+    word_in,
 )
 from service.stages.codex.limits import limits_in_event
 from service.vocabulary.endings import Seen
 from service.vocabulary.events import BodyEnded, Delta, TurnFacts, Unknown
-from service.vocabulary.native import UsageKnown
+from service.vocabulary.native import (
+    FunctionCallEnded,
+    MessageEnded,
+    PictureFailed,
+    ReasoningEnded,
+    ToolItemEnded,
+    UsageKnown,
+)
 
 MAX_ITEMS = 999  # per turn: the ids of items have three digits for their places
 _MAX_MODEL_CHARS = 256  # of a name, kept
@@ -59,6 +67,10 @@ _SILENT = frozenset({"keepalive", "response.metadata"})
 _PRIVATE = ("codex.", "responsesapi.")
 
 
+_TEXT_ENDS = (MessageEnded, ReasoningEnded)
+_ENDS = (*_TEXT_ENDS, FunctionCallEnded, ToolItemEnded, PictureFailed)
+
+
 class CodexAnswer:
     """The stage from events to deltas; one instance per turn.
 
@@ -67,6 +79,7 @@ class CodexAnswer:
         model: the model that answers, if the head of the answer named it.
         names: the caller's names of tools by the names that were sent.
         secrets: tokens that errors may not quote even if the back end repeats them.
+        counts_pictures: the tokens of the tool that draws are part of the usage.
     """
 
     def __init__(
@@ -75,8 +88,11 @@ class CodexAnswer:
         model: str = "",
         names: Mapping[str, str] | None = None,
         secrets: Collection[str] = (),
+        *,
+        counts_pictures: bool = False,
     ) -> None:
         self.ending = CodexEnding(now, secrets)
+        self._counts_pictures = counts_pictures
         self._model = model[:_MAX_MODEL_CHARS]
         self._is_model_told = False
         self._is_model_sure = bool(model)
@@ -99,7 +115,7 @@ class CodexAnswer:
             case Unknown():
                 self.ending.count(event)
             case BodyEnded():
-                yield from self._flush(is_broken=True)
+                yield from self._break_off()
                 yield self.ending.unfinished(event)
 
     # One branch for each kind of event: a table, split only at the cost of finding a kind.
@@ -234,17 +250,17 @@ class CodexAnswer:
                 yield self.ending.completed()
 
     def _incomplete(self, response: JsonObject) -> Iterator[Delta]:
-        yield from self._last_words(response)
+        yield from self._last_words(response, is_whole=False)
         details = response.get("incomplete_details")
         yield self.ending.incomplete(details.get("reason") if isinstance(details, dict) else None)
 
     def _failed(self, event: Event) -> Iterator[Delta]:
         yield from self._named(event.response or {})
-        yield from self._flush(is_broken=True)
+        yield from self._break_off()
         error = (event.response or {}).get("error")
         yield self.ending.failed(Event(event.type, error=error) if error else event)
 
-    def _last_words(self, response: JsonObject) -> Iterator[Delta]:
+    def _last_words(self, response: JsonObject, *, is_whole: bool = True) -> Iterator[Delta]:
         """Yield what only the last event contains, and everything that waits."""
         yield from self._named(response)
         output = response.get("output")
@@ -256,23 +272,33 @@ class CodexAnswer:
             event = Event(_DONE, output_index=index, item=item)
             if is_placed or self._place_of(event) is not None:
                 yield from self._routed(event)
-        yield from self._flush()
-        usage = response.get("usage")
-        if isinstance(usage, dict) and (known := usage_in(usage)) is not None:
-            yield known
+        yield from self._flush() if is_whole else self._break_off()
+        if tier := word_in(response, "service_tier"):
+            yield TurnFacts(upstream_model=self._model or None, service_tier=tier)
+        if (known := usage_in(response.get("usage"))) is not None:
+            tools = response.get("tool_usage")
+            drawn = usage_in(tools.get("image_gen")) if isinstance(tools, dict) else None
+            yield known + drawn if drawn and self._counts_pictures else known
 
-    def _flush(self, *, is_broken: bool = False) -> Iterator[Delta]:
-        """End all items that are still open, in order; a broken turn leaves its calls open.
+    def _break_off(self) -> Iterator[Delta]:
+        """Yield what is left of all items that are still open, but not that they are complete.
 
         Agents run a call as soon as it has ended, and half of one is none.
         """
+        for delta in self._flush():
+            # Text that is followed by another has to end before it.
+            if not isinstance(delta, _ENDS) or (self._waiting and isinstance(delta, _TEXT_ENDS)):
+                yield delta
+
+    def _flush(self) -> Iterator[Delta]:
+        """End all items that are still open, in order."""
         while True:
             yield from self._go_on()
             if self._speaking is None:
                 break
             yield from self._finished(self._speaking, None)
-        for place, item in self._items.items():
-            if place not in self._done and not (is_broken and isinstance(item, Call)):
+        for place in self._items:
+            if place not in self._done:
                 yield from self._finished(place, None)
 
     def _named(self, response: Mapping[str, Any]) -> Iterator[Delta]:
@@ -286,8 +312,10 @@ class CodexAnswer:
             yield TurnFacts(upstream_model=self._model)
 
 
-def usage_in(usage: Mapping[str, Any]) -> UsageKnown | None:
+def usage_in(usage: object) -> UsageKnown | None:
     """Return the tokens of a `usage` object, None if it is not one."""
+    if not isinstance(usage, dict):
+        return None
     prompt, answer = usage.get("input_tokens"), usage.get("output_tokens")
     if not is_count(prompt) or not is_count(answer):
         return None
@@ -296,6 +324,7 @@ def usage_in(usage: Mapping[str, Any]) -> UsageKnown | None:
         answer,
         cached_tokens=_detail(usage, "input_tokens_details", "cached_tokens"),
         reasoning_tokens=_detail(usage, "output_tokens_details", "reasoning_tokens"),
+        picture_tokens=_detail(usage, "input_tokens_details", "image_tokens"),
     )
 
 

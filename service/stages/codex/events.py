@@ -44,6 +44,15 @@ class Event(Struct, frozen=True):
     annotation: dict[str, Any] | None = None
     partial_image_b64: str | None = None
     partial_image_index: int | None = None
+    # Of pictures that are drawn by an order of their own:
+    b64_json: str | None = None
+    revised_prompt: str | None = None
+    data: list[Any] | None = None
+    usage: dict[str, Any] | None = None
+    size: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
     response: dict[str, Any] | None = None
     object: str | None = None
     error: Any = None
@@ -75,7 +84,8 @@ _OF_ERRORS = (
     *("status", "status_code", "resets_at", "resets_in_seconds"),
 )
 _DECODER = msgspec.json.Decoder(Event)
-_OBJECTS = frozenset({"item", "annotation", "response", "rate_limits", "credits"})
+_OBJECTS = frozenset({"item", "annotation", "response", "rate_limits", "credits", "usage"})
+_LISTS = frozenset({"data"})
 _NUMBERS = frozenset({"output_index", "content_index", "summary_index", "partial_image_index"})
 _ANYTHING = frozenset(_OF_ERRORS) - {"type"}
 
@@ -176,6 +186,8 @@ def _loosely(value: dict[str, Any]) -> Event:
         given = value.get(name)
         if name in _OBJECTS:
             is_fit = isinstance(given, dict)
+        elif name in _LISTS:
+            is_fit = isinstance(given, list)
         elif name in _NUMBERS:
             is_fit = isinstance(given, int) and not isinstance(given, bool)
         else:

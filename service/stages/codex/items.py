@@ -43,13 +43,14 @@ from service.vocabulary.native import (
 )
 
 MAX_PARTS = 1_000  # of one item; no real answer has more
+_WEB = ("http://", "https://")
 _MAX_WORD_CHARS = 64  # of a phase, a status, a size
 # The last word of an event's name is the state of a tool; this one brings a preview.
 _PREVIEW = "partial_image"
 STEPS = frozenset(
     {"in_progress", "searching", "generating", "interpreting", "completed", "failed", _PREVIEW}
 )
-_PICTURE_DETAILS = ("size", "quality", "background", "output_format")
+PICTURE_DETAILS = ("size", "quality", "background", "output_format")
 
 JsonObject = dict[str, Any]
 
@@ -177,7 +178,9 @@ class Message:
         """Yield a citation of a page, once; offsets are code points of the part."""
         start, end = annotation.get("start_index"), annotation.get("end_index")
         url, title = annotation.get("url"), annotation.get("title")
-        if annotation.get("type") != "url_citation" or not isinstance(url, str) or not url:
+        if annotation.get("type") != "url_citation" or not isinstance(url, str):
+            return
+        if not url.lower().startswith(_WEB):  # clients make a link of it
             return
         if not is_count(start) or not is_count(end) or start > end:
             return
@@ -363,7 +366,7 @@ class Picture:
         if not isinstance(content, str) or not content:
             yield PictureFailed(self._number)
             return
-        details = {name: value for name in _PICTURE_DETAILS if (value := word_in(item, name))}
+        details = {name: value for name in PICTURE_DETAILS if (value := word_in(item, name))}
         facts = PictureFacts(self._number, details)
         yield PictureMade(facts, content, prompt if isinstance(prompt, str) else "")
 

@@ -145,10 +145,11 @@ class Gathered:
         Args:
             is_temporary: the upstream keeps no conversation, so its ids are not sent.
         """
-        known = {"upstream_model": self.facts.upstream_model}
+        facts = self.facts
+        known = {"upstream_model": facts.upstream_model, "service_tier": facts.service_tier}
         if not is_temporary:
-            known["conversation_id"] = self.facts.conversation_id
-            known["message_id"] = self.facts.message_id
+            known["conversation_id"] = facts.conversation_id
+            known["message_id"] = facts.message_id
         return {
             name: value for name, value in known.items() if value and len(value) <= _MAX_FACT_CHARS
         }

@@ -7,7 +7,7 @@ data: {"type":"image_generation.completed","b64_json":"iVBO…","created_at":170
 from collections.abc import Iterable
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, structs
 
 from service.answers.images import (
     EditCompleted,
@@ -27,13 +27,15 @@ from service.vocabulary.wire import error_of, shortened, to_json
 
 
 class PictureShown(Struct, frozen=True):
-    """A picture to send: a finished one with the tokens of its turn, or a numbered preview.
+    """A picture to send: a finished one with the tokens that it took, or a numbered preview.
 
-    `format` is the last word of its media type, such as `png`.
+    `format` is the last word of its media type, such as `png`; `details` are its size, quality, …
+    as far as known.
     """
 
     picture: Picture
     format: str
+    details: dict[str, str] = {}
     counts: TokenCounts | None = None
     preview: int | None = None
 
@@ -46,7 +48,7 @@ class ImageEvents:
 
     Args:
         created: the time of the order, in seconds since 1970.
-        size: as requested.
+        size: as requested; a picture may have another one.
         is_edit: pictures were made from others.
     """
 
@@ -95,6 +97,7 @@ class ImageEvents:
             **structs.asdict(shown.picture),
             "created_at": self._created,
             "size": self._size,
+            **shown.details,
             "output_format": shown.format,
         }
         if shown.counts is None:
@@ -109,9 +112,12 @@ def image_usage(counts: TokenCounts) -> ImageUsage:
     """Return the `usage` of pictures."""
     return ImageUsage(
         input_tokens=counts.prompt_tokens,
-        input_tokens_details=ImageInputTokens(counts.prompt_tokens),
+        input_tokens_details=ImageInputTokens(
+            counts.prompt_tokens - counts.picture_tokens, counts.picture_tokens
+        ),
         output_tokens=counts.completion_tokens,
         total_tokens=counts.total_tokens,
+        estimated=True if counts.is_estimated else UNSET,
     )
 
 

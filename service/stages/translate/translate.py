@@ -61,9 +61,9 @@ from service.vocabulary.events import (
     WebSocketHandOff,
 )
 
+_NAMED = Seen.EVENTS | Seen.CONVERSATION
 _LATE_TOOL = "image_gen"  # during the wait for a picture, every tool message is an image tool's
 _NOT_DRAWN = "The upstream could not draw the picture. It said: "
-
 _CONSENT = (
     "This GPT wants to use an action ({who}) and asks for your consent, which cannot be "
     "given through this API; allow it once on the website."
@@ -166,7 +166,7 @@ class Translate:
         message_id: str | None = None,
         upstream_model: str | None = None,
     ) -> Iterator[Delta]:
-        self._turn.see(Seen.EVENTS if conversation_id is None else Seen.EVENTS | Seen.CONVERSATION)
+        self._turn.see(Seen.EVENTS if conversation_id is None else _NAMED)
         facts = TurnFacts(
             conversation_id or self._facts.conversation_id,
             message_id or self._facts.message_id,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { Agent, OpenAIProvider, Runner, tool } from "@openai/agents";
 import { z } from "zod";
-import { apiKey, baseURL, CUT, failureOf, model, passes, PLAIN, REPORT, TRIP, WEATHER } from "./asking.mjs";
+import { apiKey, baseURL, comeAsMade, CUT, failureOf, model, passes, PLAIN, REPORT, TRIP, WEATHER } from "./asking.mjs";
 
 function speaking(dialect) {
   const modelProvider = new OpenAIProvider({ apiKey, baseURL, useResponses: dialect === "responses" });
@@ -41,6 +41,19 @@ function speaking(dialect) {
       assert.match((await collected(reporter, WEATHER)).finalOutput, /19 degrees/);
       assert.deepEqual(asked, ["Paris", "Paris"]);
     },
+    [`${dialect}: calls as made`]: () => comeAsMade(async () => {
+      const result = await runner.run(reporter, WEATHER, { stream: true });
+      const pieces = [];
+      for await (const { type, data } of result) {
+        if (type !== "raw_model_stream_event" || data.type !== "model") continue;
+        const { event } = data; // as it came, in either dialect
+        const calls = event.choices?.[0]?.delta?.tool_calls ?? [];
+        pieces.push(...calls.map((call) => call.function?.arguments ?? ""));
+        if (event.type === "response.function_call_arguments.delta") pieces.push(event.delta);
+      }
+      await result.completed;
+      return pieces;
+    }),
     [`${dialect}: JSON`]: async () => {
       const outputType = z.object({ city: z.string(), days: z.number().int() });
       const planner = new Agent({ name: "Planner", instructions: "Plan.", outputType });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createOpenAI } from "@ai-sdk/openai";
 import { generateImage, generateSpeech, generateText, Output, stepCountIs, streamText, tool, transcribe } from "ai";
 import { z } from "zod";
-import { apiKey, baseURL, CUT, failureOf, model, passes, PLAIN, REPORT, TRIP, WEATHER } from "./asking.mjs";
+import { apiKey, baseURL, comeAsMade, CUT, failureOf, model, passes, PLAIN, REPORT, TRIP, WEATHER } from "./asking.mjs";
 
 const openai = createOpenAI({ baseURL, apiKey });
 const quick = { maxRetries: 0 };
@@ -50,6 +50,13 @@ function speaking(language, dialect) {
       assert.deepEqual(streamed.steps, [["tool-call", "tool-result"], ["text"]]); // no empty text before
       assert.deepEqual(asked, ["Paris", "Paris"]);
     },
+    [`${dialect}: calls as made`]: () => comeAsMade(async () => {
+      const pieces = [];
+      for await (const part of streamText({ ...quick, ...withTools }).fullStream) {
+        if (part.type === "tool-input-delta") pieces.push(part.delta);
+      }
+      return pieces;
+    }),
     [`${dialect}: JSON`]: async () => {
       const output = Output.object({ schema: z.object({ city: z.string(), days: z.number().int() }) });
       const answer = await generateText({ ...quick, model: language, prompt: TRIP, output });

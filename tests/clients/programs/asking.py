@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import itertools
 import os
 from collections.abc import AsyncIterable, Awaitable, Callable
 
@@ -12,23 +13,48 @@ MODEL = os.environ["MODEL"]
 PLAIN = "What is 6*7?"
 WEATHER = "What is the weather in Paris?"
 TRIP = "Plan 3 days in Rome"
+FEATURES = set(os.environ["FEATURES"].splitlines())
+"""Those to try: `chat: stream`, or `: models` for what is of no dialect."""
+TRIES = 20
 CUT = "long 100 /fault cut 5"
 REPORT = "19 degrees, windy"
 
 Feature = Callable[[], None] | Callable[[], Awaitable[None]]
 
 
+def is_wanted(name: str) -> bool:
+    """Tell whether any of what `chat, responses: whole, stream` names is to be tried."""
+    dialects, _, features = name.rpartition(": ")
+    names = itertools.product(dialects.split(", "), features.split(", "))
+    return any(": ".join(pair) in FEATURES for pair in names)
+
+
 def passes(features: dict[str, Feature]) -> None:
-    """Run each feature, and say its name once it has passed; all in one event loop."""
+    """Run each feature that is wanted, and say its name once it has passed; all in one event loop."""
 
     async def run() -> None:
         for name, feature in features.items():
+            if not is_wanted(name):
+                continue
             result = feature()
             if inspect.isawaitable(result):
                 await result
             print(f"\npassed {name}", flush=True)  # what a client says may not end its line
 
     asyncio.run(run())
+
+
+async def come_as_made(made: Callable[[], Awaitable[list[str]]]) -> None:
+    """Hold the pieces of the arguments of a call, which are more than one.
+
+    A busy machine may read all at once what came one after the other, so there are several tries.
+    """
+    for _ in range(TRIES):
+        pieces = [piece for piece in await made() if piece]
+        assert "".join(pieces) == '{"city": "Paris"}'
+        if len(pieces) > 1:
+            return
+    raise AssertionError("the call came in one piece each time")
 
 
 def failing(work: Callable[[], object], kind: type[Exception] = Exception) -> Exception:

@@ -1,9 +1,10 @@
-"""Codex's command line: a question, a tool of a server that it is given, a schema, and a cut."""
+"""Codex's command line: questions, tools of a server that it is given, a patch, a schema, and a cut."""
 
 import json
 import os
 import subprocess
 import sys
+from base64 import b64decode
 from pathlib import Path
 
 from asking import BASE, CUT, KEY, MODEL, PLAIN, REPORT, TRIP, WEATHER, passes
@@ -42,7 +43,15 @@ args = ["{SERVER}"]
 required = true
 startup_timeout_sec = 60
 """
-KNOWN = "gpt-5.5"
+# Of those that it knows, one searches for tools and one calls them by a program.
+KNOWN, PROGRAMMING = "gpt-5.5", "gpt-6-sol"
+CODE = """/scene patch
+
+---
+const found = ALL_TOOLS.find(({ name }) => name.includes("weather"));
+text(JSON.stringify(await tools[found.name]({ city: "Paris" })));
+---"""
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 SCHEMA = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
@@ -94,6 +103,23 @@ def tools_that_it_finds() -> None:
     assert REPORT in did["agent_message"]["text"]
 
 
+def tools_by_a_program() -> None:
+    assert REPORT in items(CODE, "-m", PROGRAMMING)["agent_message"]["text"]
+
+
+def patch() -> None:
+    (change,) = items("/scene patch", "-m", KNOWN)["file_change"]["changes"]
+    assert change["kind"] == "add"
+    assert Path("demo.txt").read_text("utf-8") == "Written by the demo.\n"
+
+
+def picture() -> None:
+    file = Path("pixel.png")
+    file.write_bytes(b64decode(PICTURE))
+    text = items("/scene plain What is in it?", f"--image={file}")["agent_message"]["text"]
+    assert "You sent image/png" in text, text
+
+
 def by_web_socket_first() -> None:
     """Its own provider, which asks by WebSocket until it is told that there is none."""
     own = ("-c", "model_provider=openai", "-c", f"openai_base_url={BASE}")
@@ -122,6 +148,9 @@ if __name__ == "__main__":
             "responses: stream": stream,
             "responses: tools": tools,
             "responses: tool search": tools_that_it_finds,
+            "responses: code": tools_by_a_program,
+            "responses: patch": patch,
+            "responses: picture": picture,
             "responses: WebSocket first": by_web_socket_first,
             "responses: JSON": structured,
             "responses: cut": cut,

@@ -10,7 +10,17 @@ from agents import (
     function_tool,
     set_tracing_disabled,
 )
-from asking import CUT, MODEL, PLAIN, REPORT, TRIP, WEATHER, failing_later, passes
+from asking import (
+    CUT,
+    MODEL,
+    PLAIN,
+    REPORT,
+    TRIP,
+    WEATHER,
+    come_as_made,
+    failing_later,
+    passes,
+)
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
@@ -30,6 +40,16 @@ async def collected(agent: Agent, question: str, config: RunConfig) -> tuple[str
         if event.type == "raw_response_event" and event.data.type == "response.output_text.delta":
             text += event.data.delta
     return text, result.final_output
+
+
+async def pieces_of_calls(agent: Agent, config: RunConfig) -> list[str]:
+    result = Runner.run_streamed(agent, WEATHER, run_config=config)
+    kind = "response.function_call_arguments.delta"
+    return [
+        event.data.delta
+        async for event in result.stream_events()
+        if event.type == "raw_response_event" and event.data.type == kind
+    ]
 
 
 def speaking(dialect: str, model: Model) -> dict:
@@ -75,6 +95,9 @@ def speaking(dialect: str, model: Model) -> dict:
         f"{dialect}: whole": whole,
         f"{dialect}: stream": stream,
         f"{dialect}: tools": tools,
+        f"{dialect}: calls as made": lambda: come_as_made(
+            lambda: pieces_of_calls(reporter, config)
+        ),
         f"{dialect}: JSON": structured,
         f"{dialect}: cut": cut,
     }

@@ -8,7 +8,8 @@ import pytest
 from aiohttp import FormData
 from PIL import Image
 
-from handlers.images.edits import MASK_WORDS, MAX_IMAGES, VARIATION_WORDS
+from handlers.images.edits import MAX_IMAGES, VARIATION_WORDS
+from handlers.images.fields import MASK_WORDS
 from service.settings.config import DEFAULT_PROMPT_PREFIX
 from service.vocabulary.events import AssetKind, AssetReady, AssetWanted
 from service.vocabulary.requests import FilePart

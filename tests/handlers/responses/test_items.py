@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from handlers.responses.items import input_messages
+from handlers.responses.items import check_native, input_messages
 from service.demands.instructions import call_text, result_text, told_history
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import (
@@ -16,6 +16,7 @@ from service.vocabulary.requests import (
     SealedPart,
     TextPart,
 )
+from tests.rows import each_row
 
 PNG = "data:image/png;base64,aGk="
 
@@ -33,7 +34,7 @@ def parts(*given: dict[str, Any]) -> tuple[Part, ...]:
     return message.parts
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("role", "sent_as"),
     [("user", "user"), ("assistant", "assistant"), ("system", "system"), ("developer", "system")],
 )
@@ -132,7 +133,7 @@ WRONG_ITEMS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("item", "param"),
     WRONG_ITEMS,
 )
@@ -159,7 +160,7 @@ WRONG_PARTS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("part", "param"),
     WRONG_PARTS,
 )
@@ -207,9 +208,25 @@ def test_items_keep_what_only_some_upstreams_can_read() -> None:
         ResultPart("c", (TextPart("ok"),), "input[2]", is_custom=True),
         DrawnPart(FilePart("input[3].result", data_url=drawn)),
         DrawnPart(FilePart("input[4].url", url="http://gw/i.png")),
-        ItemPart({"type": "compaction", "encrypted_content": "x"}),
+        ItemPart({"type": "compaction", "encrypted_content": "x"}, "input[6]"),
         TextPart("On it."),
     ]
     assert read[-1].phase == "commentary"
     assert [message.text for message in told_history(read)][-1] == "On it."
     assert len(told_history(read)) == 3
+
+
+def test_items_of_tools_of_one_upstream_alone_pass_whole_and_are_refused_for_the_other() -> None:
+    call = {"type": "local_shell_call", "call_id": "c1", "action": {"command": ["ls"]}}
+    output = {"type": "local_shell_call_output", "call_id": "c1", "output": "a.txt"}
+    given = [{"id": "lsh_1", "status": "completed", **call}, output]
+    messages = input_messages(given, "input")
+    assert [message.role for message in messages] == ["assistant", "tool"]
+    assert [message.parts for message in messages] == [
+        (ItemPart(call, "input[0]"),),
+        (ItemPart(output, "input[1]"),),
+    ]
+    with pytest.raises(RequestError) as caught:
+        check_native(messages)
+    assert caught.value.param == "input[0].type"
+    check_native(input_messages([{"role": "user", "content": "Hi"}], "input"))

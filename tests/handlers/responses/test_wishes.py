@@ -8,6 +8,7 @@ import pytest
 from handlers.responses.wishes import WireWishes, wishes_of
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import Wishes
+from tests.rows import each_row
 
 TOOL = {"type": "function", "name": "f", "parameters": {}, "anything": 1}
 
@@ -40,7 +41,7 @@ def test_format_verbosity_and_words_are_as_they_were_sent():
     assert (found.service_tier, found.cache_key) == ("flex", "k")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("reasoning", "effort", "summary"),
     [
         (None, "", None),
@@ -60,9 +61,17 @@ def test_an_effort_that_is_none_is_refused():
     assert caught.value.param == "reasoning.effort"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("include", "is_wanted"),
     [(None, False), (["file_search_call.results"], False), (["reasoning.encrypted_content"], True)],
 )
 def test_what_is_sealed_is_for_those_who_include_it(include, is_wanted):
     assert wishes(include=include).is_sealed_wanted is is_wanted
+
+
+def test_what_else_of_searches_is_included_goes_to_the_upstream_and_unknown_words_nowhere():
+    sources = "web_search_call.action.sources"
+    assert wishes(include=["message.output_text.logprobs", sources]).included == (sources,)
+    with pytest.raises(RequestError, match="nonsense") as caught:
+        wishes(include=[sources, "nonsense"])
+    assert caught.value.param == "include[1]"

@@ -2,15 +2,14 @@
 
 import inspect
 
-import pytest
-
 from service.ledger import ports
 from service.ledger.budgets import HeldBudgets
 from storage.ledger.redis_calls import RedisCalls
 from storage.ledger.sqlite_calls import SqliteCalls
 from storage.state.store import DegradingStore
 from tests.ledger import BudgetMemory
-from tests.service.test_ports import test_it_takes_what_the_port_promises as takes_as_promised
+from tests.rows import each_row
+from tests.service.test_ports import assert_takes_as_promised
 
 IMPLEMENTATIONS = [
     (ports.BudgetStore, DegradingStore),
@@ -31,6 +30,6 @@ def test_every_port_has_an_implementation() -> None:
     assert protocols == {port for port, _ in IMPLEMENTATIONS}
 
 
-@pytest.mark.parametrize(("port", "implementation"), IMPLEMENTATIONS)
+@each_row(("port", "implementation"), IMPLEMENTATIONS)
 def test_it_takes_what_the_port_promises(port: type, implementation: type) -> None:
-    takes_as_promised(port, implementation)
+    assert_takes_as_promised(port, implementation)

@@ -1,4 +1,3 @@
-import pytest
 from msgspec import structs
 
 from service.answers.images import ImageInputTokens, ImageUsage, Picture
@@ -26,6 +25,7 @@ from service.vocabulary.events import (
     TurnEnded,
 )
 from service.vocabulary.rendered import TokenCounts
+from tests.rows import each_row
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 LIMIT = "ChatGPTAgentToolRateLimitException: You have hit the plan limit."
@@ -97,6 +97,7 @@ def test_the_reply_is_the_text_without_the_pictures_links() -> None:
         input_tokens_details=ImageInputTokens(text_tokens=3, image_tokens=0),
         output_tokens=4,
         total_tokens=7,
+        estimated=True,
     )
 
 
@@ -105,7 +106,7 @@ def test_a_preview_is_no_picture() -> None:
     preview = structs.replace(made, wanted=structs.replace(made.wanted, is_preview=True))
     lost = structs.replace(preview, url="", problem="It is gone.")
     drawing = drawn(preview, lost, made, END)
-    assert (drawing.previews, drawing.pictures) == ([preview], [made])
+    assert (drawing.assets, drawing.pictures) == ([preview, made], [made])
     assert drawn(preview, AnswerText("No."), END).failure is not None
 
 
@@ -122,7 +123,7 @@ def test_words_instead_of_a_picture_are_a_refusal_with_these_words() -> None:
     assert failure.type == "invalid_request_error"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("words", "wait"),
     [
         ("You've hit the rate limit for image generation. Try again in 3 minutes.", 180),
@@ -138,7 +139,7 @@ def test_a_limit_that_the_model_tells_in_words_is_a_429(words: str, wait: float 
     assert words in failure.message
 
 
-@pytest.mark.parametrize(
+@each_row(
     "words",
     [
         "I can't draw that: our policies limit what may be shown of real people.",
@@ -180,7 +181,7 @@ def test_a_tool_s_error_goes_before_what_the_model_says_of_it() -> None:
     assert (failure.status, failure.code) == (429, "rate_limit_exceeded")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("words", "status"),
     [
         (LIMIT, 429),
@@ -195,7 +196,7 @@ def test_a_tool_s_words_tell_whose_fault_it_was(words: str, status: int) -> None
     assert words in failure.message
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "ended", "outcome"),
     [
         (400, Outcome.COMPLETE, Outcome.REFUSED),

@@ -1,12 +1,12 @@
 """What may be shown of a setting."""
 
-import pytest
 from pydantic import SecretStr
 
 from service.settings.masks import MASK, masked, shown
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "value", "expected"),
     [
         ("secret", "x", MASK),
@@ -14,6 +14,7 @@ from service.settings.masks import MASK, masked, shown
         ("gpts_key", SecretStr("x"), MASK),
         ("gpts_key", SecretStr(""), SecretStr("")),
         ("old_secrets", (SecretStr("x"), "y"), (MASK, MASK)),
+        ("admin_key", SecretStr("x"), MASK),
         ("old_secrets", (), ()),
         ("headers", {"A": "b"}, {"A": MASK}),
         ("upstream", {"headers": {"A": "b"}, "retries": 2}, {"headers": {"A": MASK}, "retries": 2}),
@@ -35,7 +36,7 @@ def test_an_error_quotes_one_short_line():
     assert "\n" not in shown("log.path", "a\nb")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "setting", ["upstream.headers.X", "tokens.secret", "tokens.old_secrets[0]", "gpts_key[0]"]
 )
 def test_an_error_quotes_nothing_of_a_secret(setting):

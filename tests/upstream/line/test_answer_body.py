@@ -127,20 +127,21 @@ async def test_events_keep_a_slow_answer_alive(upstream) -> None:
 
 @pytest.mark.whole
 @either_way
-async def test_a_pause_is_not_the_upstreams_silence_and_brings_nothing(
+async def test_a_pause_is_not_the_upstreams_silence_and_brings_one_read_at_most(
     upstream, is_tapped: bool
 ) -> None:
-    upstream.plays(answer("Hi"), Pause(0.05), answer("Hi, you"), DONE)
+    more = [step for _ in range(5) for step in (Pause(0.05), answer("Hi, you"))]
+    upstream.plays(answer("Hi"), *more, DONE)
     async with opened(upstream, is_tapped=is_tapped, idle_seconds=0.2) as client:
         body, reading = await client.open(), BodyReading()
         body.start(reading)
         await reading.has_some.wait()
         body.pause()
         await asyncio.sleep(0.5)
-        assert reading.data == answer("Hi")
+        assert len(reading.pieces) <= 2
         body.resume()
         await reading.is_over.wait()
-        assert reading.data == answer("Hi") + answer("Hi, you") + DONE
+        assert reading.data == answer("Hi") + answer("Hi, you") * 5 + DONE
         assert how(reading) is BodyEnd.CLEAN
 
 

@@ -8,7 +8,7 @@ from service.settings.claude_names import stand_in
 from service.settings.config import Config, default_models
 from service.settings.model_names import undated, unknown_model
 from service.vocabulary.credentials import Caller, account_in
-from service.vocabulary.errors import NOT_OFFERED, NotFoundError
+from service.vocabulary.errors import NOT_OFFERED, NotFoundError, RequestError
 from service.vocabulary.requests import ModelInfo
 from upstream.codex.account.catalogue import CodexLists, ListedModel
 from upstream.codex.payload.model import EFFORT_WORDS, CodexModel
@@ -27,6 +27,13 @@ class Asked(Struct, frozen=True):
 
     model: CodexModel
     effort: str = ""
+
+
+class Painter(Struct, frozen=True):
+    """What draws: an image model, or else a model of text with its tool."""
+
+    image_model: str = ""
+    model: CodexModel | None = None
 
 
 class CodexNames(Struct, frozen=True):
@@ -75,11 +82,14 @@ class CodexModels:
         self._lists = lists
 
     async def resolve(self, name: str, caller: Caller) -> Asked:
-        """Return what a name stands for; where no list can be had, the back end decides.
+        """Return the model that a name stands for; where no list can be had, the back end decides.
 
         Raises:
             NotFoundError: nobody knows it, or it is of the website.
+            RequestError: it is an image model, which answers nothing.
         """
+        if self._slug(name).startswith(IMAGE_PREFIX):
+            raise _only_draws(name)
         listed = await self._lists.models(caller)
         if name not in self._names.own:
             shown = [one.model.slug for one in listed or () if one.is_shown]
@@ -113,6 +123,21 @@ class CodexModels:
             return Asked(first)
         return None
 
+    async def painter(self, name: str, caller: Caller) -> Painter:
+        """Return the model that draws for a name in an order of pictures.
+
+        Raises:
+            NotFoundError: as for `resolve`.
+        """
+        slug = self._slug(name)
+        if slug.startswith(IMAGE_PREFIX):
+            return Painter(image_model=slug)
+        return Painter(model=(await self.resolve(name, caller)).model)
+
+    def _slug(self, name: str) -> str:
+        """Return the slug behind a name of the operator's; any other name is its own slug."""
+        return self._names.own.get(name, name)
+
     async def first(self, caller: Caller) -> CodexModel | None:
         """Return the first model that is listed for an account, None where none is."""
         return first_shown(await self._lists.models(caller) or ())
@@ -134,6 +159,15 @@ class CodexModels:
 def first_shown(listed: Sequence[ListedModel]) -> CodexModel | None:
     """Return the first model that may be shown."""
     return next((one.model for one in listed if one.is_shown), None)
+
+
+def _only_draws(name: str) -> RequestError:
+    message = (
+        f"model: '{name[:100]}' draws pictures and answers nothing else. Send its orders to "
+        "/v1/images/generations, or offer a model of text the tool image_generation in "
+        "/v1/responses."
+    )
+    return RequestError(message, param="model")
 
 
 def _info(listed: ListedModel) -> ModelInfo:

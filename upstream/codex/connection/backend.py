@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import Any
 
 import aiohttp
-import orjson
 import yarl
 from msgspec import Struct
 
@@ -45,11 +44,14 @@ class Answer(Struct, frozen=True):
 
 
 class Call(Struct, frozen=True):
-    """One call: `path` stands below the base, or beside its last part where it begins with `../`."""
+    """One call: `path` stands below the base, or beside its last part where it begins with `../`.
+
+    `data` is JSON.
+    """
 
     method: str
     path: str
-    body: object | None = None
+    data: bytes | None = None
     params: Mapping[str, str] = {}
     headers: Mapping[str, str] = {}
     seconds: float = 30
@@ -94,7 +96,7 @@ class CodexBackend:
         return headers
 
     def secrets_of(self, caller: Caller) -> list[str]:
-        """Return what the back end is sent and errors may not repeat."""
+        """Return the secrets that the back end is sent and errors may not repeat."""
         return [caller.access_token]
 
     def url(self, path: str) -> yarl.URL:
@@ -169,7 +171,7 @@ class CodexBackend:
         return response
 
     async def call(self, caller: Caller, call: Call) -> Answer:
-        """Return what a call is answered with; a GET that fails for a passing reason is sent again.
+        """Make a call and return its answer; only a GET is sent again after a passing fault.
 
         Raises:
             CodexRefusedError: an error status, or an answer that is no JSON object.
@@ -177,22 +179,22 @@ class CodexBackend:
             UpstreamTimeoutError: no answer in time.
             UpstreamUnreachableError: no connection, or it broke.
         """
-        is_safe = call.method == "GET"
+        most = self.http.retries if call.method == "GET" else 0
         tries = 0
         while True:
             tries += 1
             try:
                 return await self._attempt(caller, call)
             except UpstreamError as error:
-                if tries > self.http.retries or not may_repeat(error, is_safe=is_safe):
+                if tries > most or not may_repeat(error, is_safe=True):
                     raise
             await pause(tries)
 
     async def _attempt(self, caller: Caller, call: Call) -> Answer:
         route, url = self.http.routes.pick(), self.url(call.path)
         data = None
-        if call.body is not None:
-            data = aiohttp.BytesPayload(orjson.dumps(call.body), content_type=_JSON)
+        if call.data is not None:
+            data = aiohttp.BytesPayload(call.data, content_type=_JSON)
         async with (
             self.http.connecting(route),
             asyncio.timeout(call.seconds),

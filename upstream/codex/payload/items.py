@@ -69,7 +69,7 @@ def history_of(
 
 
 def _is_instruction(message: ChatMessage) -> bool:
-    """Return whether a message that stands at the beginning can be an instruction: it is only words."""
+    """Tell whether a leading message can be an instruction: it is a system message of text alone."""
     return message.role == "system" and all(isinstance(part, TextPart) for part in message.parts)
 
 
@@ -113,10 +113,22 @@ def _other(
                 yield {"type": "reasoning", "summary": told, "encrypted_content": content}
         case DrawnPart(file) if file.path in files:  # else it is gone
             yield _message("user", [_content(file, files, "user")], "")
+        case ItemPart({"type": "compaction", "encrypted_content": str(sealed)}, path):
+            yield _compaction(unseal(sealed), path)
         case ItemPart(item):
             yield item
         case _:
             return
+
+
+def _compaction(content: str, path: str) -> Item:
+    if not content:
+        message = (
+            f"{path}: this compaction was made for another account, which alone can read it; send "
+            "the messages that it stands for."
+        )
+        raise RequestError(message, param=path)
+    return {"type": "compaction", "encrypted_content": content}
 
 
 def _content(part: TextPart | FilePart, files: Mapping[str, InlineFile], role: str) -> Item:

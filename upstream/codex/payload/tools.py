@@ -58,7 +58,7 @@ def _tool(tool: JsonObject, path: str, names: dict[str, str]) -> JsonObject:
         return {**tool, "type": _SEARCH}
     if kind not in _NATIVE:
         known = ", ".join(f"'{name}'" for name in sorted({*_NATIVE, _SEARCH}))
-        message = f"{path}.type: this account's tools are not supported of this kind; use {known}."
+        message = f"{path}.type: a Codex account has no tools of this kind; use {known}."
         raise RequestError(message, code="unsupported_parameter", param=f"{path}.type")
     if kind == "namespace":
         inner = tool.get("tools")

@@ -29,7 +29,9 @@ class AnswerPictures:
         self._blobs = blobs
         self._sign = sign
 
-    async def kept(self, made: PictureMade, public_url: str) -> AssetReady:
+    async def kept(
+        self, made: PictureMade, public_url: str, *, is_preview: bool = False
+    ) -> AssetReady:
         """Return the link to a picture, or why there is none; never raises ServiceError."""
         wanted = AssetWanted(
             AssetKind.PICTURE,
@@ -37,6 +39,7 @@ class AnswerPictures:
             conversation_id="",
             message_id="",
             revised_prompt=made.revised_prompt or None,
+            is_preview=is_preview,
             facts=made.facts,
         )
         picture = await asyncio.to_thread(_picture, made.content)

@@ -1,11 +1,12 @@
 """From the bytes of a turn of Codex's back end to its deltas: its stages of the line.
 
-bytes -> ReadCodex -> CodexAnswer -> batch
+bytes -> ReadCodex -> CodexAnswer, or DrawnPictures -> batch
 """
 
 from collections.abc import Iterable, Iterator
 
 from service.stages.codex.answer import CodexAnswer
+from service.stages.codex.drawn import DrawnPictures
 from service.stages.codex.events import CodexEvent, ReadCodex
 from service.vocabulary.events import (
     AnswerText,
@@ -24,7 +25,7 @@ class CodexReceiver:
         answer: the stage from events to deltas.
     """
 
-    def __init__(self, reader: ReadCodex, answer: CodexAnswer) -> None:
+    def __init__(self, reader: ReadCodex, answer: CodexAnswer | DrawnPictures) -> None:
         self.answer = answer
         self._reader = reader
 
@@ -37,7 +38,7 @@ class CodexReceiver:
         return self._batches(self._reader.end(ended))
 
     def progress(self) -> int:
-        """Return how many events have been read so far."""
+        """Return the number of events read so far."""
         return self._reader.consumed
 
     def patience(self) -> None:

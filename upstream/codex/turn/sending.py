@@ -1,4 +1,4 @@
-"""Sends a try of a turn to Codex's back end (codex 2.2)."""
+"""Sends a try of a turn to Codex's back end (codex 2.1, 2.2)."""
 
 import asyncio
 import json
@@ -12,15 +12,17 @@ from msgspec import Struct
 from service.settings.config import UpstreamConfig
 from service.vocabulary.credentials import Caller
 from service.vocabulary.text import well_formed
-from upstream.codex.connection.backend import CodexBackend
-from upstream.codex.payload.turn_body import CodexTurn
+from upstream.codex.connection.backend import Answer, Call, CodexBackend
+from upstream.codex.payload.turn_body import IMAGES, CodexTurn
 from upstream.codex.turn.turn_states import TurnStates
 from upstream.line.answer_body import AnswerBody
 
-PATH = "responses"
 _LITE_HEADER = "x-openai-internal-codex-responses-lite"
 _MODEL_HEADER = "openai-model"
 _MAX_KEY_CHARS = 128  # of a session header
+DRAWING_SECONDS = (
+    300.0  # a picture takes up to 130 (codex 5); Codex itself waits that long (codex 3)
+)
 
 
 class Opened(Struct, frozen=True):
@@ -38,6 +40,8 @@ class Opened(Struct, frozen=True):
 class CodexSender:
     """Posts turns.
 
+    A turn that may draw is given `DRAWING_SECONDS` at the least where others are given up as silent.
+
     Args:
         config: how long to wait for what.
         backend: is called.
@@ -46,6 +50,11 @@ class CodexSender:
 
     def __init__(self, config: UpstreamConfig, backend: CodexBackend, states: TurnStates) -> None:
         self._config = config
+        least = {
+            "first_event_seconds": max(config.first_event_seconds, DRAWING_SECONDS),
+            "idle_seconds": max(config.idle_seconds, DRAWING_SECONDS),
+        }
+        self._patient = config.model_copy(update=least)
         self._backend = backend
         self._states = states
 
@@ -57,20 +66,46 @@ class CodexSender:
             UpstreamUnreachableError: no connection, or it broke.
             UpstreamTimeoutError: it did not answer in time.
         """
+        config = self._config_for(turn)
+        headers, data = await self._headers(caller, turn), await _data(turn)
+        response = await self._backend.open(
+            caller, turn.path, data, headers, config.first_event_seconds
+        )
+        return Opened(AnswerBody(response, config), response.headers)
+
+    async def ask(self, caller: Caller, turn: CodexTurn) -> Answer:
+        """Send a turn once whose answer is one JSON object, and return that.
+
+        Raises:
+            CodexRefusedError: it answered with an error, or with no JSON object.
+            UpstreamProtocolError: the answer is over the size that is read.
+            UpstreamUnreachableError: no connection, or it broke.
+            UpstreamTimeoutError: it did not answer in time.
+        """
+        headers, data = await self._headers(caller, turn), await _data(turn)
+        seconds = self._config_for(turn).first_event_seconds
+        call = Call("POST", turn.path, data, headers=headers, seconds=seconds)
+        return await self._backend.call(caller, call)
+
+    def _config_for(self, turn: CodexTurn) -> UpstreamConfig:
+        return self._patient if turn.is_drawing else self._config
+
+    async def _headers(self, caller: Caller, turn: CodexTurn) -> dict[str, str]:
+        if turn.path.startswith(IMAGES):
+            return {}  # it belongs to no talk
         session = _session(turn.cache_key)
-        headers = {
+        return {
             "session_id": session,
             "session-id": session,
             **({_LITE_HEADER: "true"} if turn.is_lite else {}),
             **await self._states.headers(caller, turn.answered_calls),
         }
-        if turn.has_files:  # that may be tens of megabytes
-            data = await asyncio.to_thread(encoded, turn.body)
-        else:
-            data = encoded(turn.body)
-        seconds = self._config.first_event_seconds
-        response = await self._backend.open(caller, PATH, data, headers, seconds)
-        return Opened(AnswerBody(response, self._config), response.headers)
+
+
+async def _data(turn: CodexTurn) -> bytes:
+    if turn.has_files:  # that may be tens of megabytes
+        return await asyncio.to_thread(encoded, turn.body)
+    return encoded(turn.body)
 
 
 def encoded(body: dict[str, Any]) -> bytes:

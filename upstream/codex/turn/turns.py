@@ -1,8 +1,8 @@
 """One turn with Codex's back end, from the caller's credential to the last delta (port `Turns`).
 
-prepare   model, files, body                     once
-try       POST responses -> deltas               again while nothing of an answer has come
-answer    pictures stored, limits noted          on the way to the caller
+prepare   model, files, body                          once
+try       POST responses, images/… -> deltas          again while nothing of an answer has come
+answer    pictures stored, limits noted               on the way to the caller
 """
 
 import asyncio
@@ -15,14 +15,10 @@ from msgspec import Struct, structs
 from service.files.file_names import without_controls
 from service.observing.metrics import Metrics
 from service.observing.tracing import child_span
-from service.observing.unknown_events import UnknownEvents
 from service.ports import DeltaSink, TokenExchange, UploadStore
-from service.settings.config import Config
 from service.settings.model_names import is_other_model
 from service.sink import put
-from service.stages.codex.answer import CodexAnswer
-from service.stages.codex.events import ReadCodex
-from service.upstream_errors.codex_refusals import CodexRefusedError, UsageLimit
+from service.upstream_errors.codex_refusals import CodexRefusedError
 from service.vocabulary.credentials import Caller, Credential, TokenKind
 from service.vocabulary.errors import (
     NOT_OFFERED,
@@ -30,87 +26,40 @@ from service.vocabulary.errors import (
     UpstreamRefusedError,
     UpstreamUnreachableError,
 )
-from service.vocabulary.events import Delta, FunctionCallStarted, TurnEnded, TurnFacts
-from service.vocabulary.native import LimitsKnown, PictureMade, ReasoningEnded, Scope
-from service.vocabulary.requests import ChatRequest
-from upstream.codex.account.limits import AccountLimits
+from service.vocabulary.events import Delta
+from service.vocabulary.requests import ChatRequest, PictureOrder
 from upstream.codex.account.models import CodexModels
 from upstream.codex.account.rests import AccountRests
-from upstream.codex.connection.backend import CodexBackend
-from upstream.codex.payload.sealed import seal, unseal
-from upstream.codex.payload.turn_body import CodexTurn, TurnSource, build_turn
+from upstream.codex.payload.items import InlineFile
+from upstream.codex.payload.model import CodexModel
+from upstream.codex.payload.picture_body import picture_turn, told_to_draw
+from upstream.codex.payload.sealed import unseal
+from upstream.codex.payload.turn_body import CodexTurn, TurnSource, build_turn, compact_turn
 from upstream.codex.turn.inline_files import InlineFiles
-from upstream.codex.turn.pictures import AnswerPictures
-from upstream.codex.turn.receiving import CodexReceiver
 from upstream.codex.turn.repairs import Change, Fault, Repair, Repairs, fault_of
-from upstream.codex.turn.sending import CodexSender, Opened
-from upstream.codex.turn.turn_states import TurnStates
+from upstream.codex.turn.running_turn import RunningTurn, scope_of
+from upstream.codex.turn.trying import CodexTries, sealed_for
 from upstream.fetching.left_files import located
-from upstream.line.answer_body import AnswerBody
-from upstream.line.line import Line
 from upstream.slots.queueing import AccountQueues
 from upstream.slots.running import RunningWork
 
-_PICTURES = "image_generation"
 _MAX_MODEL_CHARS = 255
-# What a turn has to look at itself before a caller gets it.
-_OWN = (LimitsKnown, PictureMade, ReasoningEnded, TurnFacts, FunctionCallStarted, TurnEnded)
+_IN_LINE_SECONDS = 0.01  # a slot that is free takes less
 _log = logging.getLogger("gateway.turns")
 
 
 class CodexServices(Struct, frozen=True):
     """What a turn is made of; each is described where it is defined."""
 
-    config: Config
+    retries: int
     tokens: TokenExchange
-    backend: CodexBackend
-    sender: CodexSender
     models: CodexModels
     files: InlineFiles
     uploads: UploadStore
     queues: AccountQueues
     rests: AccountRests
-    limits: AccountLimits
-    states: TurnStates
-    pictures: AnswerPictures
+    tries: CodexTries
     metrics: Metrics
-    unknown_events: UnknownEvents
-
-
-class _Turn:
-    """One turn, through all its tries."""
-
-    def __init__(
-        self, request: ChatRequest, credential: Credential, caller: Caller, payload: CodexTurn
-    ) -> None:
-        self.request = request
-        self.credential = credential
-        self.caller = caller
-        self.payload = payload
-        self.scope = scope_of(request)
-        self.body: AnswerBody | None = None
-        self.answering_model: str | None = None
-        self.call_ids: list[str] = []
-        self.is_closing = False
-
-    def shut_down(self) -> None:
-        """End the turn because this gateway is being stopped."""
-        self.is_closing = True
-        if self.body is not None:
-            self.body.shut_down()
-
-    def read(self, body: AnswerBody) -> None:
-        """Take the body that is read from now on."""
-        self.body = body
-        if self.is_closing:
-            body.shut_down()
-
-
-def scope_of(request: ChatRequest) -> Scope:
-    """Return which allowance a turn is taken from: what was asked for decides."""
-    choice = request.wishes.tool_choice
-    is_picture = isinstance(choice, dict) and choice.get("type") == _PICTURES
-    return Scope.PICTURES if is_picture else Scope.TEXT
 
 
 class CodexTurns:
@@ -118,7 +67,7 @@ class CodexTurns:
 
     def __init__(self, services: CodexServices) -> None:
         self._services = services
-        self._running = RunningWork[_Turn]()
+        self._running = RunningWork[RunningTurn]()
 
     async def run(self, request: ChatRequest, credential: Credential, sink: DeltaSink) -> None:
         """Push the deltas of a turn into the sink, the last one a `TurnEnded`; see the port.
@@ -132,78 +81,104 @@ class CodexTurns:
             caller = await services.tokens.caller(credential)
             await services.rests.check(caller, scope_of(request))
             request = await located(request, services.uploads, credential.owner)
+            loop = asyncio.get_running_loop()
+            asked_at = loop.time()
             async with (
                 services.queues.slot(caller.account, request.queue_party),
                 child_span("turn"),
             ):
-                payload = await self._payload(request, caller)
-                turn = _Turn(request, credential, caller, payload)
+                if loop.time() - asked_at > _IN_LINE_SECONDS:
+                    # Those before it may have come to the limit.
+                    await services.rests.check(caller, scope_of(request))
+                turn = await self._prepared(request, credential, caller)
                 with self._entered(turn):
-                    await self._push(turn, sink)
+                    while await self._push(turn, sink) and not sink.is_over():
+                        pass  # a model draws with its tool, one picture each time
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""
         await self._running.drain(seconds)
 
     @contextmanager
-    def _entered(self, turn: _Turn) -> Iterator[None]:
+    def _entered(self, turn: RunningTurn) -> Iterator[None]:
         with self._running.running(turn), self._services.metrics.open_streams.track_inprogress():
             try:
                 yield
             finally:
                 self._leave(turn)
 
-    def _leave(self, turn: _Turn) -> None:
+    def _leave(self, turn: RunningTurn) -> None:
         if turn.body is not None:
             turn.body.close()
-        asked, answering = turn.payload.body["model"], turn.answering_model
+        asked, answering = turn.payload.model, turn.answering_model
         if answering and is_other_model(asked, answering):
             answering = without_controls(answering)[:_MAX_MODEL_CHARS]
             _log.warning("asked for %s, answered by %s", asked, answering)
 
-    # --- sending ----------------------------------------------------------------
+    # --- preparing --------------------------------------------------------------
 
-    async def _payload(self, request: ChatRequest, caller: Caller) -> CodexTurn:
-        services = self._services
-        asked = await services.models.resolve(request.model, caller)
+    async def _prepared(
+        self, request: ChatRequest, credential: Credential, caller: Caller
+    ) -> RunningTurn:
+        if (order := request.picture) is not None:
+            return await self._ordered(request, order, credential, caller)
+        asked = await self._services.models.resolve(request.model, caller)
         if asked.effort and not request.wishes.effort:
             wishes = structs.replace(request.wishes, effort=asked.effort)
             request = structs.replace(request, wishes=wishes)
-        files = await services.files.of(request)
-        account = _sealed_for(caller)
-        source = TurnSource(asked.model, account, files, lambda text: unseal(text, account))
-        return build_turn(request, source)
+        source = _source(asked.model, caller, await self._services.files.of(request))
+        build = compact_turn if request.is_compaction else build_turn
+        return RunningTurn(request, credential, caller, build(request, source))
 
-    async def _push(self, turn: _Turn, sink: DeltaSink) -> None:
-        """Push the first try that brings an answer, or the last one."""
+    async def _ordered(
+        self, request: ChatRequest, order: PictureOrder, credential: Credential, caller: Caller
+    ) -> RunningTurn:
+        """Prepare an order of pictures, and the other way to draw where it may not be accepted."""
+        services = self._services
+        painter = await services.models.painter(request.model, caller)
+        files = await services.files.of(request)
+
+        def drawn_by(model: CodexModel) -> CodexTurn:
+            told = told_to_draw(request, order, painter.image_model)
+            return build_turn(told, _source(model, caller, files))
+
+        async def by_tool() -> CodexTurn | None:
+            first = await services.models.first(caller)
+            return None if first is None else drawn_by(first)
+
+        if painter.model is not None:
+            return RunningTurn(request, credential, caller, drawn_by(painter.model))
+        payload = picture_turn(request, order, painter.image_model, files)
+        return RunningTurn(request, credential, caller, payload, by_tool)
+
+    # --- trying -----------------------------------------------------------------
+
+    async def _push(self, turn: RunningTurn, sink: DeltaSink) -> bool:
+        """Push the first try that brings an answer, or the last one; tell whether more is to come."""
         repairs = Repairs(
-            self._services.config.upstream.retries,
+            self._services.retries,
             can_renew=turn.credential.kind is TokenKind.REFRESH,
             has_sealed=turn.payload.has_sealed,
+            is_order=turn.by_tool is not None,
         )
         while True:
             try:
-                opened = await self._services.sender.open(turn.caller, turn.payload)
+                tried = await self._services.tries.push(turn, sink)
             except (UpstreamUnreachableError, UpstreamRefusedError) as error:
-                if isinstance(error, CodexRefusedError):
-                    await self._take_limit(turn, error.limit)
+                await self._take_limit(turn, error)
                 await self._repair(turn, error, repairs.after(error))
                 continue
-            turn.read(opened.body)
-            receiver = self._receiver(turn, opened)
-            passing = _Passing(self, turn, opened, receiver.answer, sink)
-            await Line(opened.body, receiver, passing).run()
-            if passing.untold is None:
-                return
-            fault = fault_of(passing.untold, receiver.answer.ending.limit)
+            if tried.untold is None:
+                return tried.goes_on
+            fault = fault_of(tried.untold, turn.ending.limit if turn.ending else None)
             repair = repairs.after(fault) if fault else None
             if fault is None or repair is None:
-                told: list[Delta] = [passing.untold]
+                told: list[Delta] = [tried.untold]
                 await put(sink, told)
-                return
+                return False
             await self._repair(turn, fault, repair)
 
-    async def _repair(self, turn: _Turn, fault: Fault, repair: Repair | None) -> None:
+    async def _repair(self, turn: RunningTurn, fault: Fault, repair: Repair | None) -> None:
         """Prepare the next try.
 
         Raises:
@@ -212,7 +187,7 @@ class CodexTurns:
             TokenServiceError: the token service has a passing fault.
         """
         if repair is None:
-            raise fault
+            raise _naming_field(fault, turn)
         if turn.body is not None:
             turn.body.close()
         match repair.change:
@@ -223,112 +198,27 @@ class CodexTurns:
                 turn.caller = fresh
             case Change.UNSEALED:
                 turn.payload = turn.payload.without_sealed()
+            case Change.BY_TOOL:
+                await turn.draw_by_tool(fault)
             case Change.NOTHING:
                 self._services.metrics.upstream_retries.inc()
                 await asyncio.sleep(repair.pause)
 
-    async def _take_limit(self, turn: _Turn, limit: UsageLimit | None) -> None:
+    async def _take_limit(self, turn: RunningTurn, error: Fault) -> None:
         """Let the account rest if nothing is left of what the turn is taken from."""
-        if limit is not None:
-            await self._services.rests.rest(turn.caller, turn.scope, limit.resets_at)
-
-    # --- receiving --------------------------------------------------------------
-
-    def _receiver(self, turn: _Turn, opened: Opened) -> CodexReceiver:
-        backend, stream = self._services.backend, self._services.config.stream
-        secrets = backend.secrets_of(turn.caller)
-        answer = CodexAnswer(backend.clock(), opened.model, turn.payload.names, secrets)
-        is_paced = turn.request.is_stream and stream.delay_seconds > 0
-        return CodexReceiver(ReadCodex(secrets, is_paced=is_paced), answer)
-
-    def accepted(self, turn: _Turn) -> None:
-        """Note that the back end has begun to answer; status 200 alone may be of an error."""
-        self._services.backend.http.accepted(turn.caller)
-
-    async def passed(
-        self, turn: _Turn, batch: list[Delta], opened: Opened, limit: UsageLimit | None
-    ) -> list[Delta]:
-        """Return a batch as the caller gets it, and note what the turn itself needs."""
-        services, passed = self._services, list[Delta]()
-        for delta in batch:
-            match delta:
-                case LimitsKnown():
-                    services.limits.note(turn.caller, delta)
-                    continue
-                case PictureMade():
-                    passed.append(await services.pictures.kept(delta, turn.request.public_url))
-                    continue
-                case ReasoningEnded(sealed):
-                    passed.append(ReasoningEnded(seal(sealed, _sealed_for(turn.caller))))
-                    continue
-                case TurnFacts(upstream_model=model):
-                    turn.answering_model = model
-                    passed.append(structs.replace(delta, cache_key=turn.payload.cache_key))
-                    continue
-                case FunctionCallStarted():
-                    turn.call_ids.append(delta.call_id)
-                case TurnEnded():
-                    # Now, since the caller may stop reading at the end.
-                    services.unknown_events.note(delta.counts, delta.samples)
-                    await self._take_limit(turn, limit)
-                    await services.states.keep(turn.caller, opened.headers, turn.call_ids)
-                case _:
-                    pass
-            passed.append(delta)
-        return passed
+        if isinstance(error, CodexRefusedError) and error.limit is not None:
+            await self._services.rests.rest(turn.caller, turn.scope, error.limit.resets_at)
 
 
-class _Passing:
-    """A sink for one try: its own batches it holds for a task, all others pass at once.
-
-    `untold` is the failed end of a try of which nothing was told, so that another may follow.
-    """
-
-    def __init__(
-        self, turns: CodexTurns, turn: _Turn, opened: Opened, answer: CodexAnswer, sink: DeltaSink
-    ) -> None:
-        self.untold: TurnEnded | None = None
-        self._turns = turns
-        self._turn = turn
-        self._opened = opened
-        self._answer = answer
-        self._sink = sink
-        self._held: list[Delta] = []
-        self._is_accepted = False
-        self._has_ended = False
-
-    def feed(self, batch: list[Delta]) -> None:
-        if not self._is_accepted and not isinstance(batch[0], TurnEnded):
-            self._is_accepted = True
-            self._turns.accepted(self._turn)
-        if self._held or any(isinstance(delta, _OWN) for delta in batch):
-            self._held += batch
-        else:
-            self._sink.feed(batch)  # nearly all of them
-
-    def is_ready(self) -> bool:
-        return not self._held and self._sink.is_ready()
-
-    async def ready(self) -> None:
-        held, self._held = self._held, []
-        limit = self._answer.ending.limit
-        passed = await self._turns.passed(self._turn, held, self._opened, limit) if held else []
-        if passed and isinstance(last := passed[-1], TurnEnded):
-            self._has_ended = True
-            if last.failure is not None and not self._answer.ending.has_items:
-                self.untold = last
-                del passed[-1]
-        if passed:
-            await put(self._sink, passed)
-        await self._sink.ready()
-
-    def is_over(self) -> bool:
-        return self._sink.is_over() or (self._has_ended and not self._held)
+def _source(model: CodexModel, caller: Caller, files: dict[str, InlineFile]) -> TurnSource:
+    account = sealed_for(caller)
+    return TurnSource(model, account, files, lambda text: unseal(text, account))
 
 
-def _sealed_for(caller: Caller) -> str:
-    """Return the name under which reasoning is sealed: of the account, else of its credential."""
-    return caller.account_id or caller.account
+def _naming_field(fault: Fault, turn: RunningTurn) -> Fault:
+    """Return a fault with the field that the back end names, if it is the caller's own."""
+    is_order = turn.by_tool is not None  # whose fields are OpenAI's
+    return fault.naming_field() if is_order and isinstance(fault, CodexRefusedError) else fault
 
 
 def _refuse_conversation(request: ChatRequest) -> None:

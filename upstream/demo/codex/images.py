@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from upstream.demo.codex.faults import answer_instead, check_rest, find_fault
+from upstream.demo.codex.faults import answer_instead, check_rest, delay_of, find_fault
 from upstream.demo.codex.login import Handle
 from upstream.demo.codex.plans import LIMITS
 from upstream.demo.codex.scenes import MAX_PARTIALS, TOKENS_OF_A_PICTURE, fitted, picture
@@ -16,12 +16,13 @@ from upstream.demo.codex.stats import CALLER, STATS
 from upstream.demo.codex.stream import Event, send
 from upstream.demo.codex.talk import count_words
 from upstream.demo.codex.validator import invalid, read_body
-from upstream.demo.ground.delivery import HEAD, Piece
+from upstream.demo.ground.delivery import ABORT, END, HEAD, STALL, Piece
 from upstream.demo.ground.options import OPTIONS
 from upstream.demo.ground.words import Fault, plain_text, read_commands
 
 MAX_SENT = 5
 DRAWING_BEATS = 25
+_BREAKS = {"cut": ABORT, "close": END, "stall": STALL}
 _FIELDS = {
     *("prompt", "model", "n", "size", "quality", "background", "output_format", "moderation"),
     *("output_compression", "input_fidelity", "partial_images", "stream", "mask", "images"),
@@ -55,14 +56,27 @@ def draws(kind: str) -> Handle:
         limits.spend(caller, "pictures")
         if body.get("stream"):
             events = await asyncio.to_thread(lambda: list(_events(kind, body)))
-            pieces = [Piece(event.as_bytes(), beats=DRAWING_BEATS) for event in events]
-            return await send(request, limits.headers(caller), [HEAD, *pieces], has_type=False)
+            pieces = _pieces(events, fault)
+            return await send(request, limits.headers(caller), pieces, has_type=False)
         raw = orjson.dumps(await asyncio.to_thread(_answer, body))
-        await asyncio.sleep(DRAWING_BEATS * request.app[OPTIONS].delay_seconds)
+        with request.app[STATS].streams.opened(caller.account_id):
+            beats = DRAWING_BEATS * request.app[OPTIONS].delay_seconds
+            await asyncio.sleep(beats + delay_of(fault, "slow"))
         headers = limits.headers(caller)
         return web.Response(body=raw, content_type="application/json", headers=headers)
 
     return post_order
+
+
+def _pieces(events: list[Event], fault: Fault) -> Iterator[Piece]:
+    """Yield a stream, which breaks off after as many events as its fault says."""
+    yield Piece(seconds=delay_of(fault, "slow"))
+    yield HEAD
+    is_whole = fault.name not in _BREAKS
+    for event in events if is_whole else events[: int(fault.number(0))]:
+        yield Piece(event.as_bytes(), beats=DRAWING_BEATS)
+    if not is_whole:
+        yield _BREAKS[fault.name]
 
 
 def _validate(body: dict[str, Any], *, needs_pictures: bool) -> None:
@@ -88,11 +102,11 @@ def _answer(body: dict[str, Any]) -> dict[str, Any]:
 
 def _events(kind: str, body: dict[str, Any]) -> Iterator[Event]:
     told = {"created_at": int(time.time()), **_shown(body)}
-    for number, step in enumerate(range(body.get("partial_images") or 0, 0, -1)):
-        partial = {"b64_json": _picture(body, step=step), "partial_image_index": number}
-        yield Event({"type": f"{kind}.partial_image", **partial, **told})
     for number in range(body.get("n") or 1):
-        whole = {"b64_json": _picture(body, number), "usage": _usage(body)}
+        for place, step in enumerate(range(body.get("partial_images") or 0, 0, -1)):
+            partial = {"b64_json": _picture(body, number, step), "partial_image_index": place}
+            yield Event({"type": f"{kind}.partial_image", **partial, **told})
+        whole = {"b64_json": _picture(body, number), "usage": _usage({**body, "n": 1})}
         yield Event({"type": f"{kind}.completed", **whole, **told})
 
 

@@ -17,7 +17,7 @@ from upstream.demo.codex.talk import Talk, Tool
 from upstream.demo.ground.pictures import draw, size_of
 from upstream.demo.ground.samples import Sampler
 from upstream.demo.ground.sums import computed
-from upstream.demo.ground.words import EXCERPT_CHARS, about_talk, meant, quoted
+from upstream.demo.ground.words import EXCERPT_CHARS, about_talk, between_lines, meant, quoted
 
 Data = dict[str, Any]
 Part = Callable[[Talk], list[Item]]
@@ -26,6 +26,7 @@ QUOTED_RESULT_CHARS = 2_000
 MAX_PIXELS = 1536 * 1024
 """About what the real pictures are capped at; larger orders come out smaller (X5)."""
 MAX_PARTIALS = 3
+FOUND_TOOLS = 8
 TOKENS_OF_A_PICTURE = 1_000
 MIB = 1024 * 1024
 MOST_MIB = 64
@@ -171,8 +172,22 @@ def work(talk: Talk) -> list[Item]:
     return [message(f"Demo: {word}")]
 
 
+def search_tools(talk: Talk) -> list[Item]:
+    """Search among the tools that the caller has not told of yet; the caller runs the search."""
+    how = {"status": "completed", "execution": "client"}
+    arguments = {"query": talk.text[:EXCERPT_CHARS], "limit": FOUND_TOOLS}
+    call_id = f"call_{secrets.token_hex(16)}"
+    return [Item(_item("tsc", "tool_search_call", **how, call_id=call_id, arguments=arguments))]
+
+
+def repeat(talk: Talk) -> list[Item]:
+    """Say the text that a question has between lines."""
+    nothing = talk.words("Demo: there is nothing to repeat.", "演示：没有可以重复的内容。")
+    return [message(between_lines(talk.text) or nothing)]
+
+
 def patch(talk: Talk) -> list[Item]:
-    """Write a file by a custom tool, whose input is free text."""
+    """Write a file by a custom tool, whose input is free text, or give it the text between lines."""
     custom = next((tool for tool in talk.tools if tool.kind == "custom"), None)
     return say(talk) if custom is None or talk.results else [call(custom, talk)]
 
@@ -211,7 +226,7 @@ def call(tool: Tool, talk: Talk, command: str = "") -> Item:
     if tool.namespace:
         done["namespace"] = tool.namespace
     if tool.kind == "custom":
-        text = _PATCH if "patch" in tool.name else talk.text
+        text = between_lines(talk.text) or (_PATCH if "patch" in tool.name else talk.text)
         return Item(_item("ctc", "custom_tool_call", **done, input=text))
     arguments = Sampler({"type": "object", **tool.schema}, talk.text).value()
     if command:
@@ -266,8 +281,8 @@ def _about_talk(talk: Talk) -> str:
 
 
 def _meant(talk: Talk) -> list[Tool]:
-    """Return the tools to call now, the best first; none once there are results."""
-    if talk.choice == "none" or talk.results:
+    """Return the tools to call now, the best first; none once there are results, but tools found."""
+    if talk.choice == "none" or (talk.results and not talk.has_found):
         return []
     if named := [tool for tool in talk.tools if tool.name == talk.choice]:
         return named
@@ -329,6 +344,8 @@ SCENES = {
     "only-commentary": Scene((_COMMENT,)),
     "search": Scene((search, say_cited), r"\bsearch\b|\bnews\b|搜索|新闻", "web_search"),
     "image": Scene((draw_picture, say), r"\b(draw|paint|sketch)\b|画", "image_generation"),
+    "tool-search": Scene((search_tools,), r"\bsearch the tools\b|搜索工具", "tool_search"),
+    "repeat": Scene((repeat,), r"^\W*repeat\b.{0,80}\bword for word\b|^\W*逐字重复"),
     "refusal": Scene((_REFUSAL,)),
     "safety-buffering": Scene((say,), first=(_REVIEW,), is_held_back=True),
     "u2028": Scene((said(_LINE_ENDS, _LINE_ENDS),)),

@@ -11,6 +11,7 @@ from upstream.demo.codex.accounts import Caller, unseal
 from upstream.demo.ground.words import Commands, is_chinese, plain_text, read_commands
 
 _WORD = re.compile(r"[\u4e00-\u9fff]|[^\W_\u4e00-\u9fff]+")
+_FOUND = "tool_search_output"
 _TOOL_KINDS = {"function", "custom", "local_shell"}
 
 
@@ -35,6 +36,8 @@ class Talk(msgspec.Struct, frozen=True, kw_only=True):
     """Role and text of all messages; instructions are of role `system`."""
     results: tuple[str, ...] = ()
     """Outputs of calls since the last user message."""
+    has_found: bool = False
+    """Whether the last of them has tools that were searched for."""
     sent: tuple[str, ...] = ()
     """The pictures and files of the last user message, each in some words."""
     tools: tuple[Tool, ...] = ()
@@ -71,6 +74,7 @@ def read_talk(body: dict[str, Any], caller: Caller) -> Talk:
         text=plain_text(raw),
         said=tuple(_said(body, caller)),
         results=tuple(_results(items[last + 1 :])),
+        has_found=bool(items) and items[-1].get("type") == _FOUND,
         sent=tuple(_sent(items[last])) if users else (),
         tools=tuple(_tools(offered_tools(body))),
         built_in=frozenset(offered) - _TOOL_KINDS - {"namespace"},
@@ -86,10 +90,10 @@ def read_talk(body: dict[str, Any], caller: Caller) -> Talk:
 
 
 def offered_tools(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the tools of a body and those of its `additional_tools` items."""
+    """Yield the tools of a body, and those of its items that were added or found later."""
     yield from body.get("tools") or ()
     for item in body.get("input") or ():
-        if item.get("type") == "additional_tools":
+        if item.get("type") in ("additional_tools", _FOUND):
             yield from item.get("tools") or ()
 
 
@@ -103,7 +107,7 @@ def message_text(item: dict[str, Any]) -> str:
 
 
 def count_words(value: object) -> int:
-    """Return how many words a text or the JSON of a value has, as a stand-in for tokens."""
+    """Count the words of a text or of a value's JSON, as a stand-in for tokens."""
     return len(_WORD.findall(value if isinstance(value, str) else orjson.dumps(value).decode()))
 
 

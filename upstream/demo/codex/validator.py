@@ -43,6 +43,8 @@ _ITEMS: dict[str, tuple[str, str]] = {
     "local_shell_call_output": ("call_id output", "status"),
     "web_search_call": ("action", "status"),
     "compaction": ("encrypted_content", ""),
+    "tool_search_call": ("call_id arguments", "execution status"),
+    "tool_search_output": ("call_id tools", "execution status"),
     "additional_tools": ("tools", "role"),
 }
 """The fields of each kind of item: those that it must have, and those that it may have."""
@@ -186,7 +188,7 @@ def _check_items(order: Order) -> None:
         if kind == "message":
             _check_value(item["role"], f"{where}.role", _PARTS)
             _check_parts(order, item["content"], _PARTS[item["role"]], f"{where}.content")
-        elif kind.endswith("_output"):
+        elif "output" in must:
             _check_parts(order, item["output"], _OUTPUT_PARTS, f"{where}.output")
         elif "encrypted_content" in must:
             _check_sealed(order, str(item["encrypted_content"]))
@@ -238,9 +240,9 @@ def _check_calls(order: Order) -> None:
     ]
     calls = {call_id: kind for call_id, kind in kinds if kind.endswith("_call")}
     answered = {
-        call_id: kind.removesuffix("_output")
+        call_id: kind.removesuffix("_output").removesuffix("_call") + "_call"
         for call_id, kind in kinds
-        if kind.endswith("_call_output")
+        if kind.endswith("_output")
     }
     for call_id, kind in calls.items():
         if answered.get(call_id) != kind:

@@ -19,6 +19,7 @@ _COMMAND = re.compile(
     r"(?P<numbers>(?:[ \t]+\d{1,9}(?:\.\d{1,9})?(?!\w))*)"
     r"|scene\s+(?P<scene>[A-Za-z0-9][A-Za-z0-9_-]*)|mark\s+(?P<mark>[A-Za-z0-9_-]{1,64}))"
 )
+_BETWEEN_LINES = re.compile(r"(?:\A|\n\s*\n)(\S+)\n(.*)\n(\S+)\s*\Z", re.DOTALL)
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 
@@ -58,6 +59,12 @@ def read_commands(text: str) -> Commands:
 def plain_text(text: str) -> str:
     """Return a text without commands to the demo."""
     return _COMMAND.sub("", text).strip()
+
+
+def between_lines(text: str) -> str:
+    """Return the text between the first and the last line of the last paragraphs, if any."""
+    found = _BETWEEN_LINES.search(text)
+    return found[2] if found else ""
 
 
 def is_chinese(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from upstream.demo.ground.pictures import size_of
 from upstream.demo.ground.sums import computed
+from upstream.demo.ground.words import between_lines
 from upstream.demo.scenes import drawing, obedience, plain
 from upstream.demo.scenes.questions import Attachment
 from upstream.demo.scenes.scene import Scene
@@ -21,7 +22,6 @@ ENGLISH = (
     " build small boats and tell each other long stories until the evening comes"
 )
 CHINESE = "演示上游写着一条河流经过安静的小镇人们造船讲故事直到夜晚来临"
-_BETWEEN_LINES = re.compile(r"\n\s*\n(\S+)\n(.*)\n(\S+)\s*\Z", re.DOTALL)
 _COUNT = re.compile(r"long\s+(\d+)|(\d+)\s*(?:tokens|字)", re.IGNORECASE)
 _FILE_NAME = re.compile(r"[\w-]+\.(?:csv|txt|json|md|html|xlsx|pdf|zip)\b", re.ASCII)
 _UNSENT = Attachment("file-DemoDemoDemoDemoDemoDemo", "")
@@ -52,12 +52,11 @@ def essay(scene: Scene) -> list[str]:
 
 
 def text_to_repeat(scene: Scene) -> str:
-    """Return what stands between the first and the last line of the last paragraphs."""
-    between = _BETWEEN_LINES.search(scene.question.raw_text)
+    """Return the text that a question has between lines, or that there is none."""
     nothing = scene.question.words(
         "Demo: there is nothing to repeat.", "演示：没有可以重复的内容。"
     )
-    return between[2] if between else nothing
+    return between_lines(scene.question.raw_text) or nothing
 
 
 def _sum(scene: Scene) -> tuple[str, str]:

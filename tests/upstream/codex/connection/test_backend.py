@@ -14,7 +14,7 @@ from upstream.line.answer_body import AnswerBody
 
 CALLER = Caller(token_of("acc-1"), "acc-1", "a")
 MODELS = Call("GET", "models", params={"client_version": "9"})
-DRAW = Call("POST", "images/generations", body={"prompt": "a boat"})
+DRAW = Call("POST", "images/generations", data=b'{"prompt":"a boat"}')
 FEDRAMP = {
     "chatgpt_account_id": "acc-1",
     "chatgpt_account_is_fedramp": True,

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import (
     CallPart,
     ChatMessage,
@@ -14,8 +15,9 @@ from service.vocabulary.requests import (
     TextPart,
     Wishes,
 )
+from tests.rows import each_row
 from upstream.codex.payload.model import CodexModel
-from upstream.codex.payload.turn_body import CodexTurn, TurnSource, build_turn
+from upstream.codex.payload.turn_body import CodexTurn, TurnSource, build_turn, compact_turn
 
 MODEL = CodexModel("gpt-6-sol", ("low", "medium", "high"))
 HI = ChatMessage("user", (TextPart("Hi"),))
@@ -94,7 +96,7 @@ def test_wishes_go_as_they_were_meant():
     assert (body["service_tier"], body["prompt_cache_key"]) == ("priority", "a talk")
 
 
-@pytest.mark.parametrize(("asked", "sent"), [("auto", "default"), ("flex", "flex"), ("", None)])
+@each_row(("asked", "sent"), [("auto", "default"), ("flex", "flex"), ("", None)])
 def test_tiers_have_the_back_ends_names(asked, sent):
     assert turn(chat(service_tier=asked)).body.get("service_tier") == sent
 
@@ -134,6 +136,12 @@ def test_a_lite_model_gets_tools_and_instructions_among_the_items():
     assert made.body["parallel_tool_calls"] is False
 
 
+def test_a_lite_model_calls_one_at_a_time_even_without_tools():
+    source = TurnSource(CodexModel("gpt-6-lite", is_lite=True), "acc", {}, str)
+    assert build_turn(chat(), source).body["parallel_tool_calls"] is False
+    assert "parallel_tool_calls" not in turn(chat()).body
+
+
 def test_a_model_without_summaries_is_not_asked_for_any():
     model = CodexModel("m", has_summaries=False)
     assert "reasoning" not in turn(chat(summary="auto"), model).body
@@ -162,3 +170,31 @@ def test_it_knows_which_calls_it_brings_the_results_of():
     made = turn(chat(HI, *history, *results[1:]))
     assert set(made.answered_calls) == {"c2", "c3"}
     assert turn(chat(HI, *history, *results[1:], HI)).answered_calls == []
+
+
+def test_an_unknown_tier_is_refused_by_name():
+    with pytest.raises(RequestError, match="'priority'") as caught:
+        turn(chat(service_tier="bogus"))
+    assert caught.value.param == "service_tier"
+
+
+def test_what_else_is_to_be_included_is_asked_for():
+    sources = "web_search_call.action.sources"
+    assert turn(chat(included=(sources,))).body["include"][1:] == [sources]
+
+
+def test_a_turn_that_may_draw_is_known_by_its_tools():
+    assert not turn(chat(tools=({"type": "web_search"},))).is_drawing
+    draws = chat(tools=({"type": "image_generation"},))
+    assert turn(draws).is_drawing
+    lite = TurnSource(CodexModel("gpt-6-lite", is_lite=True), "acc", {}, str)
+    assert build_turn(draws, lite).is_drawing
+
+
+def test_a_compaction_has_fewer_fields():
+    source = TurnSource(CodexModel("gpt-6-sol"), "acc", {}, str)
+    found = compact_turn(chat(service_tier="fast", effort="low", verbosity="low"), source)
+    assert found.path == "responses/compact"
+    names = {"model", "instructions", "input", "tools", "parallel_tool_calls", "reasoning", "text"}
+    assert found.body.keys() == names
+    assert not found.is_streamed

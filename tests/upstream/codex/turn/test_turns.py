@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -323,6 +324,15 @@ async def test_an_account_with_nothing_left_rests(codex, app, is_in_stream) -> N
     assert text(await deltas(app, asked(wishes=DRAW))) == "Hello"  # pictures rest by themselves
 
 
+async def test_turns_that_stood_in_line_meanwhile_are_not_sent(codex, tmp_path) -> None:
+    refusal = json.dumps({"error": LIMIT | {"resets_in_seconds": 2}}).encode()
+    codex.plays(Pause(0.1), refusal, status=429, content_type="application/json")
+    async with codex_program(codex, tmp_path, upstream={"streams_per_account": 1}) as app:
+        ends = await asyncio.gather(*(deltas(app) for _ in range(5)), return_exceptions=True)
+    assert [getattr(end, "status", end) for end in ends] == [429] * 5
+    assert len(codex.posts) == 1
+
+
 async def test_pictures_rest_by_what_was_asked_for(codex, app) -> None:
     codex.refuses(429, error=LIMIT)
     codex.plays(*says("Hello"))
@@ -432,7 +442,7 @@ async def test_a_caller_that_leaves_closes_the_connection(codex, app) -> None:
         async for batch in running:
             if any(isinstance(delta, AnswerText) for delta in batch):
                 break
-    await asyncio.wait_for(codex.posts[0].closed.wait(), 2)
+    await asyncio.wait_for(codex.posts[0].closed.wait(), 20)
     assert sample(app, "gateway_open_streams") == 0
 
 
@@ -448,9 +458,9 @@ async def test_draining_refuses_new_turns_and_ends_the_others_in_time(codex, app
                 begun.set()
 
     turn = asyncio.create_task(run())
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 20)
     await app[keys.TURNS].drain(0.05)
-    await asyncio.wait_for(turn, 5)
+    await asyncio.wait_for(turn, 20)
     assert (text(given), end(given).outcome) == ("Hel", Outcome.SHUTDOWN)
     with pytest.raises(ShutdownError):
         await deltas(app, newly_asked())
@@ -465,7 +475,7 @@ async def test_a_turn_that_began_before_draining_and_is_sent_after_it_ends_at_on
     await until(lambda: codex.lists)
     await app[keys.TURNS].drain(0.05)
     codex.held.set()
-    assert end(await asyncio.wait_for(turn, 5)).outcome is Outcome.SHUTDOWN
+    assert end(await asyncio.wait_for(turn, 20)).outcome is Outcome.SHUTDOWN
 
 
 async def test_tokens_stand_in_no_log_and_no_error(codex, app, caplog) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.rows import each_row
 from tests.upstream.demo.codex.client import Answer, CodexClient, function, output, user
 from upstream.demo.codex.accounts import PLANS, unseal
 from upstream.demo.codex.faults import REFUSED, STREAM_FAULTS
@@ -39,7 +40,7 @@ async def test_every_scene_is_a_whole_stream(anna: CodexClient, scene: str) -> N
     added = [one["item"]["id"] for one in answer.events if one["type"].endswith("item.added")]
     assert added == [item["id"] for item in answer.items]
     assert bool(answer.last["response"]["output"]) == (scene == "full-completed")
-    if scene not in {"tool", "agent", "empty", "refusal"}:
+    if scene not in {"tool", "agent", "tool-search", "empty", "refusal"}:
         assert answer.text.startswith("Demo")
     assert (await anna.stats())["by_play"] == {scene: 1}
 
@@ -125,6 +126,37 @@ async def test_a_custom_tool_gets_free_text(anna: CodexClient) -> None:
     assert first.items[0]["input"].startswith("*** Begin Patch\n")
     assert "".join(first.deltas("custom_tool_call_input")) == first.items[0]["input"]
     assert "done" in last.text
+    (told, _) = await run(anna, "/scene patch\n\n---\ntext(6*7)\n---", ["42"], tools=tools)
+    assert told.items[0]["input"] == "text(6*7)"
+
+
+async def test_a_text_is_said_again_word_for_word(anna: CodexClient) -> None:
+    assert (await anna.ask("Please /scene repeat\n\n---\n<a>\n b\n---")).text == "<a>\n b"
+
+
+async def test_tools_that_were_found_are_called(anna: CodexClient) -> None:
+    search = {"type": "tool_search", "execution": "client", "description": "", "parameters": {}}
+    question = user("search the tools for the weather")
+    first = await anna.ask("", input=[question], tools=[search])
+    (call,) = first.items
+    assert (call["type"], call["execution"]) == ("tool_search_call", "client")
+    sent = {name: value for name, value in call.items() if name != "id"}
+    unanswered = await anna.ask("", input=[question, sent], tools=[search])
+    assert unanswered.status == 400
+    found = {
+        "type": "tool_search_output",
+        "call_id": call["call_id"],
+        "execution": "client",
+        "tools": [
+            {"type": "namespace", "name": "sky", "tools": [function("get_weather", city=STRING)]}
+        ],
+    }
+    second = await anna.ask("", input=[question, sent, found], tools=[search])
+    (called,) = second.items
+    assert (called["namespace"], called["name"]) == ("sky", "get_weather")
+    items = [question, sent, found, *output(called, "19 degrees")]
+    last = await anna.ask("", input=items, tools=[search])
+    assert "19 degrees" in last.text
 
 
 @pytest.mark.parametrize(
@@ -246,7 +278,7 @@ async def test_a_scene_that_is_not_known_is_told(anna: CodexClient) -> None:
     assert "safety-buffering" in answer.text
 
 
-@pytest.mark.parametrize("page", ["docs/demo.md", "docs/demo.zh-CN.md"])
+@each_row("page", ["docs/demo.md", "docs/demo.zh-CN.md"])
 def test_the_pages_name_all_that_can_be_asked_for(page: str) -> None:
     text = (Path(__file__).parents[4] / page).read_text("utf-8").partition("## Codex")[2]
     told = {word for code in re.findall(r"`([^`]+)`", text) for word in re.split("[ :]", code)}
