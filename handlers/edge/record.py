@@ -195,10 +195,10 @@ def _call_of(
         upstream=record.upstream,
         outcome=record.outcome,
         first_token_ms=None if first is None else math.ceil((first - record.received_at) * 1000),
-        prompt_tokens=counts and counts.prompt_tokens,
-        completion_tokens=counts and counts.completion_tokens,
-        cached_tokens=counts and counts.cached_tokens,
-        reasoning_tokens=counts and counts.reasoning_tokens,
+        prompt_tokens=None if counts is None else counts.prompt_tokens,
+        completion_tokens=None if counts is None else counts.completion_tokens,
+        cached_tokens=None if counts is None else counts.cached_tokens,
+        reasoning_tokens=None if counts is None else counts.reasoning_tokens,
         is_estimated=counts is not None and counts.is_estimated,
     )
 
