@@ -1,6 +1,6 @@
 """Measures the gateway beside the floor and its rivals, and prints the table of goals.
 
-    python -m bench [--quick] [--rounds 3] [--only "v1 paced"] [--without textbook]
+    python -m bench [--quick | --crowd] [--rounds 3] [--only "v1 paced"] [--without textbook]
                     [--workers 1] [--record]
 
 Every program is a process of its own. The measured one has one CPU, everything else another. The
@@ -25,7 +25,7 @@ from bench.goals import figures_of, goals_table, last_figures, record
 from bench.peers import peers
 from bench.processes import Contestant, gateway, pin, rival, spare_cpus, stub
 from bench.report import Round, lost, table
-from bench.scenarios import FULL, QUICK, Scenario, measured
+from bench.scenarios import CROWD, FULL, QUICK, Scenario, measured
 
 
 async def _play(
@@ -48,7 +48,7 @@ async def _play(
 
 
 async def _measure(options: argparse.Namespace) -> int:
-    chosen = QUICK if options.quick else FULL
+    chosen = CROWD if options.crowd else QUICK if options.quick else FULL
     scenarios = [one for one in chosen if options.only in one.name]
     theirs, ours = spare_cpus()
     played: dict[str, dict[str, list[Round]]] = {}
@@ -90,6 +90,7 @@ def main() -> None:
     """Read the options and measure."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a few small scenarios, one round")
+    parser.add_argument("--crowd", action="store_true", help="5,000 streams; with --workers 2")
     parser.add_argument("--rounds", type=int, help="of each scenario; 3, or 1 with --quick")
     parser.add_argument("--only", default="", help="scenarios whose name holds this")
     parser.add_argument("--without", action="append", default=[], help="a rival to leave out")

@@ -50,7 +50,7 @@ def token() -> bytes:
 
 
 def age_microseconds(stamp: bytes) -> int:
-    """Return how long ago a token with this stamp was sent.
+    """Return the microseconds since a token with this stamp was sent.
 
     Raises:
         ValueError: it is no stamp, since the read ended inside it.

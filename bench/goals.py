@@ -78,7 +78,7 @@ def _plain(scenario: str, value: _Value) -> Callable[[Played], float | None]:
 
 
 def _added(scenario: str, value: _Value) -> Callable[[Played], float | None]:
-    """Return what the gateway adds to the floor's figure."""
+    """Return a function for the difference between the gateway's figure and the floor's."""
 
     def found(played: Played) -> float | None:
         ours = _median(played, scenario, _GATEWAY, value)
@@ -89,7 +89,7 @@ def _added(scenario: str, value: _Value) -> Callable[[Played], float | None]:
 
 
 def _against(rival: str, scenario: str) -> Callable[[Played], float | None]:
-    """Return how many times the CPU of the gateway a rival takes for a token."""
+    """Return a function for the ratio of a rival's CPU per token to the gateway's."""
 
     def found(played: Played) -> float | None:
         ours = _median(played, scenario, _GATEWAY, _cpu)

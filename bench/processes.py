@@ -143,6 +143,7 @@ def gateway_environ(upstream: str) -> dict[str, str]:
         "PYTHONPATH": str(ROOT),
         "GATEWAY_SERVER__HOST": "127.0.0.1",
         "GATEWAY_SERVER__PORT": "0",
+        "GATEWAY_SERVER__MAX_REQUESTS": "6000",  # of a process; the crowd is 5,000
         "GATEWAY_UPSTREAM__BASE_URL": upstream,
         "GATEWAY_FETCH__ALLOW_PRIVATE": "true",  # the files to fetch are on loopback too
         "GATEWAY_TOKENS__OAIFREE_URL": f"{upstream}/api/auth/refresh",

@@ -11,6 +11,7 @@ from bench.processes import Contestant
 
 EVENTS_PER_READ = 8  # events of a busy upstream that arrive in one read
 PACE_MICROSECONDS = 20_000
+CROWD_PACE_MICROSECONDS = 2_000_000
 WARM_TOKENS = 5
 
 
@@ -65,6 +66,14 @@ FULL = (
     Scenario("whole replies, v1, 50 tokens, 16", _whole(50, 60)),
     Scenario("whole replies, v1, 200 tokens, 16", _whole(200, 40)),
     Scenario("v1 paced, 100 tokens, 1000 streams", _paced("v1", 100, 1000), is_memory=True),
+)
+# As many streams as two workers are to carry, paced so that stub and load generator can, too.
+CROWD = (
+    Scenario(
+        "v1 paced, 20 tokens, 5000 streams",
+        Load(Play("v1", 20, 1, CROWD_PACE_MICROSECONDS), 5000, 1),
+        is_memory=True,
+    ),
 )
 QUICK = (
     Scenario("v1 burst, 200 tokens, 16 streams", _burst("v1", 200, 16, 2)),

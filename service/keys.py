@@ -4,6 +4,8 @@ import asyncio
 
 from aiohttp import web
 
+from service.ledger.call_writer import CallWriter
+from service.ledger.ports import CallLog, KeyBudgets
 from service.observing.metrics import Metrics
 from service.observing.tracing import Tracing
 from service.observing.unknown_events import UnknownEvents
@@ -12,9 +14,7 @@ from service.ports import (
     Accounts,
     Allowances,
     BlobStore,
-    CallLog,
     Catalogue,
-    KeyBudgets,
     LinkSigner,
     Reachable,
     RouteStates,
@@ -44,6 +44,7 @@ LINKS = web.AppKey("LINKS", LinkSigner)
 SEALER = web.AppKey("SEALER", Sealer)
 GATEWAY_KEYS = web.AppKey("GATEWAY_KEYS", GatewayKeys)
 KEY_BUDGETS = web.AppKey("KEY_BUDGETS", KeyBudgets)
+CALL_WRITER = web.AppKey("CALL_WRITER", CallWriter)
 CALL_LOG = web.AppKey("CALL_LOG", CallLog)
 KEY_LIMITS = web.AppKey("KEY_LIMITS", KeyLimits)
 TURNS = web.AppKey("TURNS", Turns)

@@ -14,17 +14,6 @@ from service.sink import Sink
 from service.vocabulary.byte_source import Content
 from service.vocabulary.credentials import Caller, Credential
 from service.vocabulary.events import AssetReady, AssetWanted, Delta
-from service.vocabulary.gateway_keys import GatewayKey
-from service.vocabulary.ledger.budgets import BudgetUse
-from service.vocabulary.ledger.calls import (
-    Call,
-    CallFilter,
-    CallLimits,
-    CallPage,
-    CallTotal,
-    TotalsFilter,
-    Trimmed,
-)
 from service.vocabulary.native import Allowance, LimitWindow
 from service.vocabulary.requests import ChatRequest, LocalFile, ModelInfo, SpeechOrder, Upload, Used
 
@@ -51,7 +40,7 @@ class Reachable(Protocol):
     """A part whose state `/readyz` reports."""
 
     async def problem(self) -> str | None:
-        """Return why the part cannot be used now, in one sentence, or None."""
+        """Return the reason for which the part cannot be used now, in one sentence, or None."""
 
 
 class StateStore(Protocol):
@@ -459,51 +448,3 @@ class RouteStates(Protocol):
 
     def states(self) -> Sequence[RouteState]:
         """Return the state of each route, in the order of the setting."""
-
-
-class KeyBudgets(Protocol):
-    """What gateway keys have used of their budgets."""
-
-    async def uses(self, keys: Collection[GatewayKey]) -> Mapping[str, tuple[BudgetUse, ...]]:
-        """Return the use of each budget that a key has, by the key's id.
-
-        Keys without a budget are left out. It asks the store once for all of them; if the store
-        does not answer, it tells what this process has counted.
-        """
-
-
-class CallLog(Protocol):
-    """The log of calls, for those who look at it (spec 17)."""
-
-    async def page(self, wanted: CallFilter, limit: int, after: str | None = None) -> CallPage:
-        """Return at most `limit` calls, the newest first.
-
-        Args:
-            wanted: which calls.
-            limit: 1 to `MAX_PAGE`.
-            after: `next` of the page before; None for the first one.
-
-        Raises:
-            ValueError: `after` was not given out by this log.
-            StorageError: the log cannot be read.
-        """
-
-    async def totals(self, wanted: TotalsFilter) -> tuple[CallTotal, ...]:
-        """Return the sums by step and group, the oldest step first; empty steps are left out.
-
-        Raises:
-            StorageError: the log cannot be read.
-        """
-
-
-class CallStore(CallLog, Protocol):
-    """Where the log of calls is kept, shared by all processes. Every method may raise StorageError."""
-
-    async def write(self, calls: Sequence[Call]) -> None:
-        """Add calls and their sums, all of them or none."""
-
-    async def trim(self, limits: CallLimits) -> Trimmed:
-        """Remove the oldest calls and sums until the log is within its limits."""
-
-    async def close(self) -> None:
-        """Close connections and files."""

@@ -1,5 +1,6 @@
 """Fixtures of all tests (the gateway and its upstreams), and the hooks that check skips."""
 
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,7 +19,15 @@ __all__ = [  # pytest finds them here
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
 ]
+# What is collected stays to the end, so the collector of garbage would look through it in vain.
+gc.disable()
 StartGateway = Callable[..., Awaitable[Gateway]]
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage be collected again, and leave what is there now out of it."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

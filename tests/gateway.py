@@ -211,8 +211,8 @@ async def running_demo(options: DemoOptions | None = None) -> AsyncIterator[str]
         await runner.cleanup()
 
 
-async def until(is_true: Callable[[], Any], seconds: float = 2) -> None:
-    """Wait for something that happens after an answer.
+async def until(is_true: Callable[[], Any], seconds: float = 30) -> None:
+    """Wait for something that happens after an answer, as long as a busy machine may take.
 
     Raises:
         TimeoutError: it did not happen.

@@ -5,13 +5,12 @@ deltas, indexes without a gap, one open block at a time, and exactly one start, 
 stop.
 """
 
+import functools
 import json
 from typing import Any
 
-from anthropic.types import Message, RawMessageStreamEvent
 from pydantic import TypeAdapter
 
-EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
 DELTAS = {
     "text": {"text_delta": "text"},
     "thinking": {"thinking_delta": "thinking", "signature_delta": "signature"},
@@ -44,6 +43,17 @@ def events_of(body: bytes) -> list[dict[str, Any]]:
     return events
 
 
+@functools.cache
+def types_of_the_sdk() -> tuple[TypeAdapter[Any], TypeAdapter[Any]]:
+    """Return what validates an event and a whole message.
+
+    The SDK takes seconds to import, so only the process that reads a stream imports it.
+    """
+    from anthropic.types import Message, RawMessageStreamEvent  # noqa: PLC0415 - see above
+
+    return TypeAdapter(RawMessageStreamEvent), TypeAdapter(Message)
+
+
 class Read:
     """A stream, read strictly; `error` is that of a failed one."""
 
@@ -63,7 +73,7 @@ class Read:
             self._take(event)
         assert self.is_stopped is (self.error is None)  # A8 14, 17
         if self.is_stopped:
-            Message.model_validate(self.whole)
+            types_of_the_sdk()[1].validate_python(self.whole)
 
     @property
     def kinds(self) -> list[str]:
@@ -82,7 +92,7 @@ class Read:
     def _take(self, event: dict[str, Any]) -> None:  # noqa: C901 - see above
         kind = event["type"]
         if kind not in ("ping", "error"):
-            EVENT.validate_python(event, strict=False)
+            types_of_the_sdk()[0].validate_python(event, strict=False)
         match kind:
             case "message_start":
                 assert not self.message

@@ -1,6 +1,7 @@
 """The rooms of ARCHITECTURE.md and the imports of each module, for the tests that compare them."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ def table() -> dict[str, Room]:
     }
 
 
+@functools.cache
 def modules() -> dict[str, ast.Module]:
     """Return the modules of the four packages as paths: `service/stages/decode/sse`."""
     found = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

@@ -262,7 +262,7 @@ async def test_an_answer_that_ends_well(
         check_good_stream(got)
     else:
         check_good_reply(got)
-    await asyncio.wait_for(scripted.turns[0].closed.wait(), 1)
+    await asyncio.wait_for(scripted.turns[0].closed.wait(), 20)
     await check_outcome(gateway, row.outcome, caplog, 200)
 
 
@@ -309,7 +309,7 @@ async def test_an_answer_that_fails(
     check_error(got, row)
     if is_late:
         check_failed_stream(got)
-    await asyncio.wait_for(scripted.turns[0].closed.wait(), 1)
+    await asyncio.wait_for(scripted.turns[0].closed.wait(), 20)
     await check_outcome(gateway, row.outcome, caplog, got.status)
 
 

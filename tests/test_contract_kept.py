@@ -33,7 +33,7 @@ HIDING = {"delete_after_response": True}
 async def body_until(response: Any, wanted: bytes) -> bytes:
     """Read a stream until it has this text."""
     body = b""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         while wanted not in body:
             piece = await response.content.readany()
             assert piece, body
@@ -52,8 +52,9 @@ async def test_the_head_goes_out_with_a_keep_alive_when_the_upstream_takes_its_t
     began = time.monotonic()
     async with gateway.open_chat(stream=True) as response:
         first = await body_until(response, PING)
-        assert 0.15 < time.monotonic() - began < 0.5
+        assert time.monotonic() - began > 0.15
         assert ROLE in first
+        assert b"Hello" not in first
         assert first.endswith(PING)
         rest = await read(response)
     assert rest.text == "Hello"
@@ -68,7 +69,7 @@ async def test_the_head_waits_for_the_verdict_and_not_for_its_time(
     began = time.monotonic()
     async with gateway.open_chat(stream=True) as response:
         await body_until(response, b"Hello")
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 15
 
 
 async def test_silences_are_filled_with_comments_and_empty_deltas(
@@ -135,7 +136,7 @@ def counted(gateway: Gateway) -> dict[str, float]:
 
 async def abandoned(gateway: Gateway, scripted: ScriptedUpstream) -> None:
     """Check that an abandoned turn ends, upstream and in the metrics."""
-    await asyncio.wait_for(scripted.turns[0].closed.wait(), 1)
+    await asyncio.wait_for(scripted.turns[0].closed.wait(), 20)
     await until(lambda: counted(gateway) == {"abandoned": 1.0})
     assert "gateway_open_streams 0.0" in await gateway.metrics()
 
@@ -226,7 +227,7 @@ async def test_a_turn_that_we_end_is_stopped_upstream(
     gateway = await start_gateway(scripted.url)
     got = await gateway.chat(stream=stream, **body)
     assert (got.status, got.error) == (200, None)
-    await asyncio.wait_for(scripted.turns[0].closed.wait(), 1)
+    await asyncio.wait_for(scripted.turns[0].closed.wait(), 20)
     await until(lambda: scripted.stopped == ["c1"])
 
 
@@ -250,7 +251,7 @@ async def test_an_answer_that_outlasts_the_draining_ends_with_an_error(
     assert (got.text, got.finish) == (text, None)
     assert (got.error["code"], got.error["type"]) == ("server_shutdown", "server_error")
     assert b"[DONE]" not in got.body
-    await asyncio.wait_for(scripted.turns[0].closed.wait(), 1)
+    await asyncio.wait_for(scripted.turns[0].closed.wait(), 20)
     assert counted(gateway) == {"shutdown": 1.0}
 
 
@@ -259,12 +260,11 @@ async def test_an_answer_that_ends_while_draining_is_whole(
     stream: bool, scripted: ScriptedUpstream, start_gateway: StartGateway
 ) -> None:
     scripted.plays(answer("Hel"), Pause(0.4), final("Hello"), DONE)
-    gateway = await start_gateway(scripted.url, server={"drain_seconds": 5})
+    gateway = await start_gateway(scripted.url, server={"drain_seconds": 60})
     asking = asyncio.ensure_future(gateway.chat(stream=stream))
     await until(lambda: scripted.turns)
-    began = time.monotonic()
-    await gateway.stop()
-    assert time.monotonic() - began < 2
+    async with asyncio.timeout(20):
+        await gateway.stop()
     got = await asking
     assert (got.status, got.text, got.finish) == (200, "Hello", "stop")
 

@@ -215,7 +215,7 @@ async def test_a_caller_that_leaves_ends_the_turn(
     async with open_response(gateway, stream=True) as response:
         assert await response.content.readany()
         response.close()
-    await asyncio.wait_for(scripted.turns[0].closed.wait(), 2)
+    await asyncio.wait_for(scripted.turns[0].closed.wait(), 20)
     await until(lambda: scripted.stopped == ["c1"])
     assert await gateway.outcomes() == {"abandoned": 1}
 

@@ -14,7 +14,7 @@ MAX_MODULES = 12  # of a room, its __init__ apart
 OUTSIDE = {
     "service/__main__": {"service/program/commands"},
     "service/keys": {
-        *("service/observing", "service/ports", "service/settings"),
+        *("service/ledger", "service/observing", "service/ports", "service/settings"),
         *("service/turns", "service/vocabulary"),
     },
     "service/ports": {"service/sink", "service/vocabulary"},

@@ -27,6 +27,7 @@ from tests.documents import (
     read_manual,
     translated,
 )
+from tests.rows import each_row
 from upstream.demo.ground.words import read_commands
 from upstream.demo.scenes.faults import FAULT_NAMES
 from upstream.demo.scenes.scenarios import PATTERNS, SCENARIOS
@@ -43,7 +44,7 @@ def readme(request: pytest.FixtureRequest) -> Document:
 # --- both languages -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", PAGES)
+@each_row("page", PAGES)
 def test_both_languages_have_the_same_headings_tables_lists_and_blocks(page: str) -> None:
     mark = re.compile(r"#+ |```|\| |- ")
     english, chinese = (
@@ -53,7 +54,7 @@ def test_both_languages_have_the_same_headings_tables_lists_and_blocks(page: str
     assert english == chinese
 
 
-@pytest.mark.parametrize("page", PAGES)
+@each_row("page", PAGES)
 def test_both_languages_name_the_same_things(page: str) -> None:
     """Names of settings, codes, routes and fields; messages to the demo differ by language."""
     name = re.compile(r"(DELETE |GET |POST )?/?[\w./{}-]*[_./][\w./{}-]*")

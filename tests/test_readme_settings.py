@@ -9,6 +9,7 @@ from service.settings.config import SETTINGS, Config, default_models, load_confi
 from service.settings.environment import SEED_NAMES as SEED_VARIABLES
 from service.settings.seed_names import SEED_NAMES, translate
 from tests.documents import READMES, ROOT, Document, Row, bare, code_words, read_manual
+from tests.rows import each_row
 
 NO_VALUE = ("models", "tokens.secret")  # the first has a table of its own, the second is null
 
@@ -23,7 +24,7 @@ def rows(readme: Document) -> dict[str, Row]:
     return {bare(row[0]): row for row in readme.table("`server.port`")}
 
 
-@pytest.mark.parametrize("language", PAGES)
+@each_row("language", PAGES)
 def test_the_table_is_the_one_that_make_tables_writes(language: str) -> None:
     assert (ROOT / "docs" / PAGES[language]).read_text("utf-8") == page(language)
 

@@ -105,7 +105,7 @@ async def test_sound_goes_out_while_it_comes_in(start_gateway: StartGateway) -> 
         assert times[-1] - times[0] > 0.2
         assert response.headers["Transfer-Encoding"] == "chunked"
         # The chat exists while it is read aloud, and is hidden afterwards.
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not (seen := await stats(address, gateway))["hidden"]:  # noqa: ASYNC110 - of another process
                 await asyncio.sleep(0.02)
         assert len(seen["hidden"]) == 1

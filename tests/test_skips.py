@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.rows import each_row
 from tests.skips import EXPECTED_FAILURES, SKIPS, problem_of_failure, problem_of_skip
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -90,7 +91,7 @@ def test_a_problem_says_which_reason_and_where_the_part_comes_from() -> None:
     assert "some bug" in (problem_of_failure("some bug") or "")
 
 
-@pytest.mark.parametrize("reason", SKIPS)
+@each_row("reason", SKIPS)
 def test_each_reason_is_given_somewhere(reason: str) -> None:
     here = (Path(__file__), Path(__file__).with_name("skips.py"))
     assert any(reason in text for path, text in SOURCES.items() if path not in here)

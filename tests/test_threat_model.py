@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-import pytest
+from tests.rows import each_row
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "docs" / "threat-model.md").read_text("utf-8")
@@ -12,7 +12,7 @@ NAMED = sorted(
 )
 
 
-@pytest.mark.parametrize("name", NAMED)
+@each_row("name", NAMED)
 def test_a_file_that_the_threat_model_names_exists(name: str) -> None:
     assert (ROOT / name).exists()
 

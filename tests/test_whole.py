@@ -5,10 +5,11 @@ import re
 import pytest
 
 from tests import whole
+from tests.rows import each_row
 from tests.whole import FIXTURES, FOLDER, FOLDERS, READ, is_place_of_the_whole
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("place", "is_whole"),
     [
         ("test_sdk.py", True),

@@ -8,8 +8,8 @@ from msgspec import structs
 
 from handlers.edge.headers import credential_of
 from handlers.edge.json_replies import json_response
-from service.answers.gateway import AccountUsage, BoughtCredits, Resting, UsedWindow
-from service.keys import ALLOWANCES
+from service.answers.gateway import AccountUsage, BoughtCredits, Resting, UsedBudget, UsedWindow
+from service.keys import ALLOWANCES, KEY_BUDGETS
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.native import Allowance, LimitWindow, Scope
 
@@ -25,7 +25,11 @@ async def usage(request: web.Request) -> web.Response:
     """
     credential = credential_of(request)
     is_key = credential.gateway_key is not None
-    answer = AccountUsage(key={}) if is_key else AccountUsage()  # no key has budgets yet
+    answer = AccountUsage()
+    if is_key:
+        uses = await request.app[KEY_BUDGETS].of(credential)
+        budgets = {use.name: UsedBudget(use.limit, use.used, use.renews_at) for use in uses}
+        answer = AccountUsage(key=budgets)
     if credential.sees_account:
         try:
             answer = _with_account(answer, await request.app[ALLOWANCES].of(credential))

@@ -105,6 +105,18 @@ def counts_of(told: UsageKnown) -> TokenCounts:
     )
 
 
+def watch_usage(record: Record, gathered: Gathered) -> None:
+    """Let the tokens of an answer be counted even if it does not come to its end."""
+
+    async def so_far() -> TokenCounts | None:
+        has_begun = gathered.content or gathered.reasoning or gathered.calls or gathered.spent
+        if record.chat is None or not has_begun:
+            return None
+        return await usage_of(record.chat, gathered)
+
+    record.gathered, record.count = gathered, so_far
+
+
 class Collected:
     """A sink for an answer of which nothing is sent before its end; never full.
 
@@ -161,6 +173,7 @@ async def collected(answering: Awaitable[None], gathered: Gathered, record: Reco
     """
     loop = asyncio.get_running_loop()
     asked_at = loop.time()
+    watch_usage(record, gathered)
     try:
         await answering
         if gathered.ended is None:

@@ -49,6 +49,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from typing_extensions import override
 
+from handlers.answering.answers import watch_usage
 from handlers.edge.record import RECORD, Record
 from service.settings.config import StreamConfig
 from service.stages.encode.chat import PING
@@ -169,6 +170,7 @@ class EventStream(Generic[Piece]):
         Returns:
             The failure, if nothing was written yet and the caller can get its true status.
         """
+        watch_usage(self._record, self._gathered)
         head_at = self._record.received_at + self._settings.head_seconds
         self._timer = asyncio.get_running_loop().call_at(head_at, self._at_head_time)
         try:

@@ -75,7 +75,8 @@ async def admission(request: web.Request, handler: _Handler) -> web.StreamRespon
         if granted is None:
             return await handler(request)
         request[CREDENTIAL] = granted.credential
-        request[RECORD].gateway_key = granted.key.id
+        record = request[RECORD]
+        record.gateway_key, record.credential = granted.key.id, granted.credential
         async with request.app[KEY_LIMITS].admitted(granted.key):
             return await handler(request)
 

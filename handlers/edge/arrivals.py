@@ -23,7 +23,8 @@ def arrival_of(request: web.Request) -> Arrival:
         RequestError: its idempotency key is malformed.
     """
     config, record, granted = request.app[CONFIG], request[RECORD], request.get(CREDENTIAL)
-    record.upstream = request.app[CHOICE].upstream_of(credential_of(request))
+    record.credential = credential_of(request)
+    record.upstream = request.app[CHOICE].upstream_of(record.credential)
     return Arrival(
         request_id=record.request_id,
         received_at=record.received_at,

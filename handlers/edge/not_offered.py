@@ -61,7 +61,7 @@ _SOCKET = "responses"  # the path where Codex tries a WebSocket first
 
 
 def reason_for(path: str, base: str) -> str | None:
-    """Return why a path of the official API is not offered, or None for any other path.
+    """Return the reason for which a path of the official API is not offered, None for other paths.
 
     Args:
         path: the request's, without its query.

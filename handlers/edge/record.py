@@ -2,22 +2,46 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from msgspec import structs
 
-from service.keys import METRICS, UNKNOWN_EVENTS
+from service.keys import CALL_WRITER, CONFIG, KEY_BUDGETS, METRICS, UNKNOWN_EVENTS
 from service.observing.metrics import Metrics
+from service.observing.redaction import redact
 from service.stages.encode.gathered import Gathered
 from service.stages.render.bot_format import Render
 from service.stages.render.guard import REMOVED
-from service.vocabulary.credentials import UpstreamKind
+from service.vocabulary.credentials import Credential, UpstreamKind
 from service.vocabulary.events import Failure, Outcome
+from service.vocabulary.ledger.calls import Call, Dialect
 from service.vocabulary.rendered import TokenCounts
 from service.vocabulary.requests import ChatRequest
-from service.vocabulary.wire import error_frame
+from service.vocabulary.text import well_formed
+from service.vocabulary.wire import error_frame, to_json
 
 CALLER_GONE = 499  # nginx's status for it; never sent
+_MAX_MODEL_CHARS = 255  # of a name in the log of calls
+_MAX_BODY_CHARS = 32 * 1024  # of the texts of a request, and of its answer
+_ACCOUNT_CHARS = 16  # of an account's hash there
+_UNKNOWN_CALLER = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+# The paths whose requests are calls, after the prefix of `server.api_prefix`.
+_DIALECTS = {
+    "/v1/chat/completions": Dialect.CHAT,
+    "/v1/completions": Dialect.COMPLETIONS,
+    "/v1/responses": Dialect.RESPONSES,
+    "/v1/messages": Dialect.MESSAGES,
+    "/v1/images/generations": Dialect.IMAGES,
+    "/v1/images/edits": Dialect.IMAGES,
+    "/v1/images/variations": Dialect.IMAGES,
+    "/v1/audio/speech": Dialect.SPEECH,
+    "/v1/audio/transcriptions": Dialect.TRANSCRIPTIONS,
+}
 
 _log = logging.getLogger("gateway.access")
 
@@ -27,17 +51,21 @@ class Record:
 
     Times are of the event loop's clock, in seconds. `gateway_key` is the id of the key. `stream` is
     the response whose head has been sent, and `fail` makes the event that ends it with a failure.
+    `gathered` is the answer so far, and `count` counts its tokens if it does not come to its end.
     """
 
     def __init__(self, request_id: str, received_at: float) -> None:
         self.request_id = request_id
         self.received_at = received_at
         self.gateway_key: str | None = None
+        self.credential: Credential | None = None
         self.upstream: UpstreamKind | None = None
         self.chat: ChatRequest | None = None
         self.outcome: Outcome | None = None
         self.upstream_model: str | None = None
         self.usage: TokenCounts | None = None
+        self.count: Callable[[], Awaitable[TokenCounts | None]] | None = None
+        self.gathered: Gathered | None = None
         self.first_text_at: float | None = None
         self.render: Render | None = None  # the stage that rendered the answer
         self.stream: web.StreamResponse | None = None
@@ -74,6 +102,7 @@ def close_record(request: web.Request, response: web.StreamResponse | None) -> M
     seconds = asyncio.get_running_loop().time() - record.received_at
     status = CALLER_GONE if response is None else response.status
     _count(request, record, status, seconds)
+    _keep(request, record, status, seconds, _size(request, response))
     chat = record.chat
     first = record.first_text_at
     fields = {
@@ -112,6 +141,101 @@ def _count(request: web.Request, record: Record, status: int, seconds: float) ->
         request.app[UNKNOWN_EVENTS].note({REMOVED: record.render.removed}, {})
     if record.usage is not None:
         metrics.token_seconds.observe(seconds / max(1, record.usage.completion_tokens))
+
+
+def _keep(
+    request: web.Request, record: Record, status: int, seconds: float, size_bytes: int
+) -> None:
+    """Put a call into the log of calls, and its tokens on its key's budget."""
+    dialect = _dialect_of(route_of(request))
+    if dialect is None or request.method != hdrs.METH_POST:
+        return
+    known = record.gateway_key or (record.outcome and status not in _UNKNOWN_CALLER)
+    counts, count = record.usage, None
+    if counts is not None:
+        _charge(request, record, counts)
+    elif record.outcome is not None and record.count is not None:
+        count = _charging(request, record, record.count)
+    call = _call_of(record, dialect, status, seconds, size_bytes)
+    if request.app[CONFIG].calls.keep_bodies:
+        call = structs.replace(call, bodies=_bodies_of(record))
+    request.app[CALL_WRITER].note(call, count, is_known=bool(known))
+
+
+def _call_of(
+    record: Record, dialect: Dialect, status: int, seconds: float, size_bytes: int
+) -> Call:
+    chat, counts, first = record.chat, record.usage, record.first_text_at
+    return Call(
+        at_ms=int((time.time() - seconds) * 1000),
+        request_id=record.request_id,
+        dialect=dialect,
+        status=status,
+        total_ms=math.ceil(seconds * 1000),
+        bytes=size_bytes,
+        key=record.gateway_key,
+        account=record.credential and record.credential.account[:_ACCOUNT_CHARS],
+        model=chat and _name(chat.asked_model or chat.model),
+        upstream_model=record.upstream_model and _name(record.upstream_model),
+        upstream=record.upstream,
+        outcome=record.outcome,
+        first_token_ms=None if first is None else math.ceil((first - record.received_at) * 1000),
+        prompt_tokens=counts and counts.prompt_tokens,
+        completion_tokens=counts and counts.completion_tokens,
+        cached_tokens=counts and counts.cached_tokens,
+        reasoning_tokens=counts and counts.reasoning_tokens,
+        is_estimated=counts is not None and counts.is_estimated,
+    )
+
+
+def _bodies_of(record: Record) -> str | None:
+    """Return the texts of a request and its answer as JSON, without what looks like a secret.
+
+    For example `{"request": [{"role": "user", "text": "Hi"}], "answer": "Hello!"}`.
+    """
+    if record.chat is None:
+        return None
+    left, asked = _MAX_BODY_CHARS, []
+    for message in record.chat.messages:
+        text = message.text[:left]
+        left -= len(text)
+        asked.append({"role": message.role, "text": redact(text)})
+        if not left:
+            break
+    answer = record.gathered.content[:_MAX_BODY_CHARS] if record.gathered else ""
+    return to_json({"request": asked, "answer": redact(answer)}).decode()
+
+
+def _name(text: str) -> str:
+    """Return a model's name as it is kept: of bounded length, and writable."""
+    return well_formed(text[:_MAX_MODEL_CHARS])
+
+
+def _charge(request: web.Request, record: Record, counts: TokenCounts) -> None:
+    if record.credential is not None:
+        once = record.chat.idempotency_key if record.chat else ""
+        request.app[KEY_BUDGETS].charge(record.credential, counts.total_tokens, once)
+
+
+def _charging(
+    request: web.Request, record: Record, count: Callable[[], Awaitable[TokenCounts | None]]
+) -> Callable[[], Awaitable[TokenCounts | None]]:
+    """Return a count of tokens that also charges them."""
+
+    async def counted() -> TokenCounts | None:
+        counts = await count()
+        if counts is not None:
+            _charge(request, record, counts)
+        return counts
+
+    return counted
+
+
+@cache
+def _dialect_of(route: str) -> Dialect | None:
+    """Return the API of a route, None for one whose requests are no calls."""
+    _, found, rest = route.rpartition("/v1/")
+    return _DIALECTS.get(found + rest)
 
 
 def _size(request: web.Request, response: web.StreamResponse | None) -> int:

@@ -134,7 +134,7 @@ def _purpose(form: Form) -> str:
 
 
 def _keep_seconds(form: Form, config: Config) -> float:
-    """Return how long the file is kept: as requested, at most `files.keep_days`."""
+    """Return the seconds for which the file is kept: as requested, at most `files.keep_days`."""
     longest = float(config.files.keep_days * _DAY_SECONDS)
     asked = form.text(EXPIRES_AFTER_SECONDS)
     if asked is None:

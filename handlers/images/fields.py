@@ -151,7 +151,7 @@ def make_order(
 
 
 def _words(fields: ImageFields, sources: Sources) -> str:
-    """Return what a model of text is told to draw."""
+    """Return the prompt for a text model that draws."""
     return fields.prompt if sources.mask is None else f"{fields.prompt}\n\n{MASK_WORDS}"
 
 

@@ -109,7 +109,7 @@ class _Pictures:
                 await self._send(ready, preview=preview)
 
     async def _shares(self, drawing: Drawing, number: int) -> list[TokenCounts]:
-        """Return what each of so many new pictures of a turn took, of tokens that were told or all."""
+        """Return the tokens of each of `number` new pictures, shared out from the turn's usage."""
         shown, told = self._shown[drawing], drawing.gathered.usage
         if told is None:
             return [await counted(self._order, [drawing])] * number

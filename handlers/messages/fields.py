@@ -98,7 +98,7 @@ class Asked(Struct, frozen=True):
 
 
 def asked_message(body: bytes, arrival: Arrival) -> Asked:
-    """Return what is asked for.
+    """Read a request of the Messages dialect.
 
     Raises:
         RequestError: it is no JSON, a field is wrong, or it asks for what cannot be had.
@@ -214,6 +214,6 @@ def _thinking(wanted: WireThinking | None) -> Thinking:
 
 
 def _query(messages: tuple[ChatMessage, ...]) -> str:
-    """Return what a search is shown to be for: what the user has asked last, in short."""
+    """Return the query that a search is shown with: the user's last words, shortened."""
     asked = next((each.text for each in reversed(messages) if each.role == "user"), "")
     return " ".join(asked.split())[:_MAX_QUERY_CHARS]

@@ -68,7 +68,7 @@ _Turn = tuple[str, list[_Placed]]
 
 
 def system_message(system: Blocks | None) -> ChatMessage | None:
-    """Return what the model is told before all messages; None if that is nothing.
+    """Return the system prompt as the first message; None if it is empty.
 
     Raises:
         RequestError: a block is no text.

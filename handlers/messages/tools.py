@@ -94,7 +94,7 @@ class Tools(Struct, frozen=True):
 def tools_of(
     sent: Sequence[dict[str, Any]], choice: WireChoice | None, loaded: Collection[str]
 ) -> Tools:
-    """Return what may be called.
+    """Return the tools that may be called.
 
     Args:
         sent: the tools as they were sent.

@@ -40,7 +40,7 @@ def wishes_of(
     choice: WireChoice | None,
     json_format: JsonFormat | None,
 ) -> Wishes:
-    """Return what is asked for of tools and form.
+    """Return the wishes about tools and the form of the answer.
 
     Args:
         tools: that may be called.
@@ -59,7 +59,7 @@ def wishes_of(
 
 
 def effort_of(thinking: WireThinking | None, effort: str | None) -> str:
-    """Return how much is to be thought; empty where nothing was said.
+    """Return the effort of reasoning as a word; empty where nothing was said.
 
     Raises:
         RequestError: no model knows this word.

@@ -98,7 +98,7 @@ class Choice(Struct, frozen=True):
 
 
 def demand_of(fields: WireDemand) -> Demand | None:
-    """Return what a chat completion demands, or None.
+    """Return the demand of a chat completion, or None.
 
     Raises:
         RequestError: a field is wrong, or asks for something unsupported.

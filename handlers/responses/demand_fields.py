@@ -42,7 +42,7 @@ class WireDemand(Struct, frozen=True, kw_only=True):
 def demand_of(
     fields: WireDemand, items: Sequence[Mapping[str, Any]] = (), *, is_native: bool = False
 ) -> Demand | None:
-    """Return what a response demands, or None.
+    """Return the demand of a response, or None.
 
     Args:
         fields: of the request.

@@ -6,7 +6,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 
 class Subscription(Struct, frozen=True, tag_field="object", tag="billing_subscription"):
-    """An unlimited subscription, in the form that balance buttons read."""
+    """The budget of a key, or none, in the form that balance buttons read."""
 
     has_payment_method: bool
     soft_limit_usd: float
@@ -16,7 +16,7 @@ class Subscription(Struct, frozen=True, tag_field="object", tag="billing_subscri
 
 
 class BilledUsage(Struct, frozen=True, tag_field="object", tag="list"):
-    """A usage of zero."""
+    """What is used of it, in hundredths."""
 
     daily_costs: list[Any] = []
     total_usage: float = 0
@@ -84,18 +84,26 @@ class Resting(Struct, frozen=True):
     pictures: int | None
 
 
+class UsedBudget(Struct, frozen=True):
+    """One budget of a gateway key; `renews_at` in seconds since 1970, null while none is used."""
+
+    limit: int
+    used: int
+    renews_at: int | None
+
+
 class AccountUsage(Struct, frozen=True, kw_only=True, tag_field="object", tag="usage"):
     """What is used of an account's allowance, and of the budgets of a gateway key.
 
     The account's part is left out for a key that may not see it; `key` is there for gateway keys
-    only, and empty if the key has no budgets.
+    only: its budgets by name, such as `requests_per_day`.
     """
 
     plan: str | UnsetType | None = UNSET
     windows: list[UsedWindow] | UnsetType = UNSET
     credits: BoughtCredits | UnsetType | None = UNSET
     resting: Resting | UnsetType = UNSET
-    key: dict[str, Any] | UnsetType = UNSET
+    key: dict[str, UsedBudget] | UnsetType = UNSET
 
 
 class AccountWindows(Struct, frozen=True):

@@ -111,6 +111,29 @@ class Metrics:
         self.state_failures = Counter(
             "gateway_state_failures", "Failures of the state store.", ["kind"], registry=registry
         )
+        self.calls_lost = Counter(
+            "gateway_calls_lost",
+            "Calls that are not in the log of calls, by why.",
+            ["reason"],
+            registry=registry,
+        )
+        self.calls_kept = Gauge(
+            "gateway_calls_kept",
+            "Calls in the log of calls, when it was looked through last.",
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self.calls_bytes = Gauge(
+            "gateway_calls_bytes",
+            "Bytes of the log of calls, when it was looked through last.",
+            registry=registry,
+            multiprocess_mode="livemostrecent",
+        )
+        self.calls_removed = Counter(
+            "gateway_calls_removed",
+            "Calls that were removed from the log of calls, since it is bounded.",
+            registry=registry,
+        )
         self.store_files = _of_store("gateway_store_files", "Stored files", registry)
         self.store_bytes = _of_store("gateway_store_bytes", "Bytes of stored files", registry)
         self.store_removed_files = Counter(

@@ -145,7 +145,7 @@ def drawing_model(
 
 
 def image_model(asked: str | None, allowed: Sequence[str] = ()) -> str:
-    """Return what draws on an upstream with image models: what was asked for, else the default.
+    """Return the image model for an upstream that has several: the one asked for, else the default.
 
     Args:
         asked: the caller's name for it, if any; those of other image models mean the default.

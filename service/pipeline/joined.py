@@ -244,7 +244,7 @@ class Answer:
 
 
 def _takes_long(text: str) -> bool:
-    """Return whether a text has to be looked into, and has very much to look at."""
+    """Tell whether a text is long and may hold markers, so that reading it takes long."""
     return len(text) > SLICE_CHARS and plain_chars(text) < 0
 
 

@@ -13,10 +13,13 @@ from aiohttp import ClientSession, web
 from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
+from service.ledger.budgeted_turns import BudgetedTranscriptions, BudgetedTurns
 from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
 from service.observing.unknown_events import UnknownEvents
 from service.pipeline.usage import loaded_encoding
+from service.program.background import background
+from service.program.ledger import BUDGET_STORE, BUDGETS, budgets_ctx, calls_ctx
 from service.program.upstreams.codex import codex_parts
 from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
 from service.program.upstreams.website import Website, open_website
@@ -85,6 +88,8 @@ def make_app(config: Config) -> web.Application:
             blobs_ctx,
             sharing_ctx,
             keys_ctx,
+            budgets_ctx,
+            calls_ctx,
             names_ctx,
             upstream_ctx,
         )
@@ -143,7 +148,7 @@ async def state_ctx(app: web.Application) -> AsyncIterator[None]:
         lambda kind: metrics.state_failures.labels(kind).inc(),
         is_alone=_is_alone(app[keys.CONFIG]),
     )
-    app[keys.STATE] = state
+    app[keys.STATE] = app[BUDGET_STORE] = state
 
     async def renew() -> None:
         number = await state.rewrite(SEALED_PREFIX, cipher.renewed)
@@ -351,7 +356,8 @@ def _join(
     """Put the parts that handlers need into the application, joined over both upstreams."""
     choice = app[keys.CHOICE]
     chosen = ChosenTurns(choice, {kind: parts.turns for kind, parts in upstreams.items()})
-    turns = PermittedTurns(chosen)
+    budgets = app[BUDGETS]
+    turns = PermittedTurns(BudgetedTurns(chosen, budgets))
     app[keys.TURNS] = SharedTurns(turns)
     app[keys.CATALOGUE] = ChosenCatalogue(
         {kind: parts.catalogue for kind, parts in upstreams.items()}
@@ -364,7 +370,9 @@ def _join(
     if website is not None:
         speech, transcriptions = website.speech(shared, turns), website.transcriptions(shared)
     app[keys.SPEECH] = WebsiteSpeech(choice, speech)
-    app[keys.TRANSCRIPTIONS] = WebsiteTranscriptions(choice, transcriptions)
+    app[keys.TRANSCRIPTIONS] = BudgetedTranscriptions(
+        WebsiteTranscriptions(choice, transcriptions), budgets
+    )
 
 
 def _tokens(
@@ -382,24 +390,6 @@ def _tokens(
     return Tokens(config.tokens, session, stores, options)
 
 
-@asynccontextmanager
-async def background(*jobs: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Run jobs beside the application; they are cancelled and awaited at the end.
-
-    It is not a TaskGroup, because there a failed job would end the whole process.
-    """
-    loop = asyncio.get_running_loop()
-    tasks = [loop.create_task(job()) for job in jobs]
-    for task in tasks:
-        task.add_done_callback(_log_failure)
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 def _count_failures(routes: Routes, metrics: Metrics) -> None:
     def count(route: Route, is_failing: bool) -> None:
         metrics.failing_routes.labels(str(route.index)).set(is_failing)
@@ -408,11 +398,6 @@ def _count_failures(routes: Routes, metrics: Metrics) -> None:
     for route in routes.all:
         count(route, is_failing=False)
     routes.watch(count)
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.error("a background job failed", exc_info=error)
 
 
 def _is_alone(config: Config) -> bool:

@@ -63,7 +63,7 @@ class Replay(Struct, frozen=True):
 
 
 def replay(capture: bytes) -> Replay:
-    """Return what the stages make of a capture; nothing is sent or fetched."""
+    """Run a capture through the stages; nothing is sent or fetched."""
     line = _Stages()
     steps = [line.feed(block) for block in blocks(body_of(capture))]
     steps += line.finish()

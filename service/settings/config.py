@@ -241,6 +241,14 @@ class MetricsConfig(_Section):
     enabled: types.Flag = True
 
 
+class CallsConfig(_Section):
+    """The log of calls (spec 17); bodies are the texts of requests and answers."""
+
+    keep_days: types.PositiveCount = 30
+    max_bytes: types.LogBytes = GIB
+    keep_bodies: types.Flag = False
+
+
 def default_models() -> dict[str, ModelConfig]:
     """Return the default model table of spec 5: public name to slug, with aliases."""
     return {
@@ -285,6 +293,7 @@ class Config(BaseSettings):
     bot_mode: BotModeConfig = BotModeConfig()
     storage: StorageConfig = StorageConfig()
     metrics: MetricsConfig = MetricsConfig()
+    calls: CallsConfig = CallsConfig()
     gpts: dict[types.Name, GptConfig] = Field(default_factory=dict)
     path: Path | None = None
     is_demo: bool = False

@@ -243,6 +243,7 @@ Flag = Annotated[bool, BeforeValidator(flag)]
 Port = Annotated[int, _whole(0, 65535)]
 Count = Annotated[int, _whole(0)]
 PositiveCount = Annotated[int, _whole(1)]
+LogBytes = Annotated[int, _whole(16 * 1024 * 1024)]  # with less, the file's own needs fill it
 Seconds = Annotated[float, _seconds(may_be_zero=False)]
 SecondsOrZero = Annotated[float, _seconds(may_be_zero=True)]
 ClockTime = Annotated[str, BeforeValidator(_clock)]

@@ -226,7 +226,7 @@ def is_route_fault(error: UpstreamRefusedError) -> bool:
 
 
 def verdict_on(status: int, fault: Fault, *, is_json: bool = True) -> RefusalVerdict:
-    """Return how a refusal with this status and these words is told to the caller."""
+    """Return the verdict for the caller on a refusal with this status and these words."""
     if fault.clears_in_seconds is not None:
         return _LIMITED
     is_status_plain = status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS)

@@ -5,10 +5,10 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import jwt
-from msgspec import Struct
+from msgspec import Meta, Struct
 from typing_extensions import override
 
 from service.vocabulary.errors import WRONG_KEY, AuthError
@@ -43,17 +43,20 @@ class UpstreamKind(StrEnum):
     CODEX = "codex"
 
 
+Limit = Annotated[int, Meta(ge=0, le=10**12)]  # Lua adds up larger numbers wrongly
+
+
 class Budgets(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How many requests and tokens a gateway key may use in which time (spec 17); 0 is no limit."""
 
-    requests_per_5_hours: int = 0
-    requests_per_day: int = 0
-    requests_per_week: int = 0
-    requests_per_month: int = 0
-    tokens_per_5_hours: int = 0
-    tokens_per_day: int = 0
-    tokens_per_week: int = 0
-    tokens_per_month: int = 0
+    requests_per_5_hours: Limit = 0
+    requests_per_day: Limit = 0
+    requests_per_week: Limit = 0
+    requests_per_month: Limit = 0
+    tokens_per_5_hours: Limit = 0
+    tokens_per_day: Limit = 0
+    tokens_per_week: Limit = 0
+    tokens_per_month: Limit = 0
 
 
 NO_BUDGETS = Budgets()

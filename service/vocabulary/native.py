@@ -162,7 +162,7 @@ class UsageKnown(Struct, frozen=True, gc=False):
         return self._joined(other, add)
 
     def __sub__(self, other: "UsageKnown") -> "UsageKnown":
-        """Return what came after the other."""
+        """Return the usage that was added since the other."""
         return self._joined(other, sub)
 
     def shares(self, number: int) -> list["UsageKnown"]:
@@ -250,5 +250,5 @@ class Allowance(Struct, frozen=True):
 
 
 def fullest(windows: Sequence[LimitWindow]) -> float:
-    """Return how full, in percent, the fullest window is; 0 where there is none."""
+    """Return the percentage of the fullest window that is used; 0 where there is none."""
     return max((window.used_percent for window in windows), default=0.0)

@@ -18,6 +18,8 @@ from redis.exceptions import RedisError
 
 from service.ports import LINE_SECONDS, Bounds, Lease
 from service.vocabulary.errors import StorageError
+from service.vocabulary.ledger.budgets import BudgetStep, Spent, Taken
+from storage.state.redis_budgets import RedisBudgets
 from storage.state.redis_lock import LockScripts, RedisLock
 from storage.state.redis_shelf import Shelf
 
@@ -84,6 +86,21 @@ return 1
 _T = TypeVar("_T")
 
 
+def open_client(url: str) -> Redis:
+    """Return a client of the server that `url` names; it connects at first use.
+
+    Raises:
+        ValueError: the URL has an unknown parameter.
+    """
+    retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
+    pool = BlockingConnectionPool.from_url(url, **_DEFAULTS, retry=retry)
+    try:
+        pool.connection_class(**pool.connection_kwargs)  # checks parameters, connects nowhere
+    except (TypeError, RedisError):
+        raise ValueError("The query of the Redis URL has an unknown parameter.") from None
+    return Redis.from_pool(pool)
+
+
 class RedisBackend:
     """State in the server that `url` names; its query may set parameters of the connection pool.
 
@@ -92,32 +109,27 @@ class RedisBackend:
     """
 
     def __init__(self, url: str) -> None:
-        retry = Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
-        pool = BlockingConnectionPool.from_url(url, **_DEFAULTS, retry=retry)
-        try:
-            pool.connection_class(**pool.connection_kwargs)  # checks parameters, connects nowhere
-        except (TypeError, RedisError):
-            raise ValueError("The query of the Redis URL has an unknown parameter.") from None
-        self._client = Redis.from_pool(pool)
+        self._client = open_client(url)
         self._acquire = self._client.register_script(_ACQUIRE)
         self._renew = self._client.register_script(_RENEW)
         self._release = self._client.register_script(_RELEASE)
         self._replace = self._client.register_script(_REPLACE)
-        self._locks = LockScripts(self._client, _answer)
-        self._shelf = Shelf(self._client, KEY_PREFIX, _answer)
+        self._locks = LockScripts(self._client, answer)
+        self._shelf = Shelf(self._client, KEY_PREFIX, answer)
+        self._budgets = RedisBudgets(self._client, KEY_PREFIX, answer)
 
     async def get(self, key: str) -> bytes | None:
         """Return the value, or None when absent or expired."""
-        value = await _answer(self._client.get(KEY_PREFIX + key))
+        value = await answer(self._client.get(KEY_PREFIX + key))
         return value if isinstance(value, bytes) else None
 
     async def set(self, key: str, value: bytes, ttl_seconds: float | None) -> None:
         """Store the value for `ttl_seconds` or for good."""
-        await _answer(self._client.set(KEY_PREFIX + key, value, px=_expiry(ttl_seconds)))
+        await answer(self._client.set(KEY_PREFIX + key, value, px=_expiry(ttl_seconds)))
 
     async def delete(self, key: str) -> None:
         """Forget the value, if any."""
-        await _answer(self._client.delete(KEY_PREFIX + key))
+        await answer(self._client.delete(KEY_PREFIX + key))
 
     async def keep(self, key: str, value: bytes, ttl_seconds: float, bounds: Bounds) -> None:
         """Store a value for an owner, dropping the oldest values until it fits."""
@@ -130,21 +142,21 @@ class RedisBackend:
     async def add(self, key: str, value: bytes, ttl_seconds: float | None) -> bool:
         """Store the value if there is none; return whether it was stored."""
         px = _expiry(ttl_seconds)
-        return bool(await _answer(self._client.set(KEY_PREFIX + key, value, nx=True, px=px)))
+        return bool(await answer(self._client.set(KEY_PREFIX + key, value, nx=True, px=px)))
 
     async def rewrite(self, prefix: str, change: Callable[[bytes], bytes | None]) -> int:
         """Change the values of all keys with this prefix; return how many were changed."""
         number, cursor, match = 0, 0, f"{KEY_PREFIX}{prefix}*"
         while True:
-            cursor, keys = await _answer(self._client.scan(cursor, match, count=100))
+            cursor, keys = await answer(self._client.scan(cursor, match, count=100))
             for key in keys:
-                value = await _answer(self._client.get(key))
+                value = await answer(self._client.get(key))
                 if not isinstance(key, bytes) or not isinstance(value, bytes):
                     continue  # it has just expired
                 changed = change(value)
                 if changed is not None:
                     script = self._replace(keys=[key], args=[value, changed])
-                    number += int(await _answer(script))
+                    number += int(await answer(script))
             if not cursor:
                 return number
 
@@ -158,7 +170,7 @@ class RedisBackend:
         """Take or prolong a place, or wait in line for it; return whether it is held."""
         seconds = (ttl_seconds, waited_seconds, LINE_SECONDS)
         arguments: list[str | int] = [lease.holder, limit, *(_milliseconds(one) for one in seconds)]
-        return bool(await _answer(self._acquire(keys=_keys([lease]), args=arguments)))
+        return bool(await answer(self._acquire(keys=_keys([lease]), args=arguments)))
 
     async def renew(self, leases: Collection[Lease], ttl_seconds: float) -> None:
         """Hold the places for `ttl_seconds` from now, also those that Redis has lost."""
@@ -166,20 +178,28 @@ class RedisBackend:
             _milliseconds(ttl_seconds),
             *(lease.holder for lease in leases),
         ]
-        await _answer(self._renew(keys=_keys(leases), args=arguments))
+        await answer(self._renew(keys=_keys(leases), args=arguments))
 
     async def release(self, leases: Collection[Lease]) -> None:
         """Delete the leases, held or waiting."""
         holders = [lease.holder for lease in leases]
-        await _answer(self._release(keys=_keys(leases), args=holders))
+        await answer(self._release(keys=_keys(leases), args=holders))
+
+    async def spend(self, key: str, step: BudgetStep) -> Taken:
+        """Do a step on the counts of a budget, and return them."""
+        return await self._budgets.spend(key, step)
+
+    async def spent(self, keys: Collection[str]) -> dict[str, Spent]:
+        """Return the counts of budgets, without those that have none."""
+        return await self._budgets.spent(keys)
 
     async def ping(self) -> None:
         """Send PING and wait for the reply."""
-        await _answer(self._client.ping())
+        await answer(self._client.ping())
 
     async def close(self) -> None:
         """Close all connections."""
-        await _answer(self._client.aclose())
+        await answer(self._client.aclose())
 
 
 def _keys(leases: Collection[Lease]) -> list[str]:
@@ -194,7 +214,12 @@ def _expiry(ttl_seconds: float | None) -> int | None:
     return None if ttl_seconds is None else _milliseconds(ttl_seconds)
 
 
-async def _answer(call: Awaitable[_T]) -> _T:
+async def answer(call: Awaitable[_T]) -> _T:
+    """Return the result of a call.
+
+    Raises:
+        StorageError: the server answers with an error, or not in time.
+    """
     try:
         async with asyncio.timeout(CALL_SECONDS):
             return await call

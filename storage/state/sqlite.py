@@ -9,34 +9,19 @@ It starts anew with the machine, so a lease that begins in the future was left f
 start.
 """
 
-import asyncio
-import fcntl
 import json
-import logging
-import os
-import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
-
-import aiosqlite
-from typing_extensions import override
 
 from service.ports import LINE_SECONDS, Bounds, Lease
-from service.vocabulary.errors import StorageError
-from storage.state import sqlite_shelf
+from service.vocabulary.ledger.budgets import BudgetStep, Spent, Taken
+from storage.state import sqlite_budgets, sqlite_shelf
 from storage.state.file_lock import FileLock
+from storage.state.sqlite_file import Schema, SqliteFile
 
-logger = logging.getLogger(__name__)
-
-BUSY_SECONDS = 3.0  # a writer holds the file for milliseconds; this bridges a slow checkpoint
 SLACK_SECONDS = 10.0  # more than a statement waits between reading the clock and being run
 PURGE_SECONDS = 300.0  # expired rows are invisible at once, so removing them can wait
-_PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
-_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_VERSION = 1  # of the schema, kept in the file: opening one that has it takes no write lock
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires_at REAL)",
     "CREATE INDEX IF NOT EXISTS state_expiry ON state (expires_at) WHERE expires_at IS NOT NULL",
@@ -85,37 +70,11 @@ _RELEASE = (
 )
 
 _PURGE_LEASES = "DELETE FROM leases WHERE expires_at <= ? OR since > ?"
-
-Parameters = tuple[Any, ...] | dict[str, Any]
-
-
-class _Replaced(sqlite3.OperationalError):
-    """Another process has replaced the open file by a new one."""
-
-
-class _Watched(sqlite3.Connection):
-    """A connection that notices when the file under its name is replaced.
-
-    It checks before each statement, in the thread that runs it, so a disk that hangs blocks nothing
-    else.
-    """
-
-    def __init__(self, database: str, **options: Any) -> None:
-        super().__init__(database, **options)
-        self._path = Path(database)
-        self._identity = _identity(self._path)
-
-    @override
-    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-        """Run one statement.
-
-        Raises:
-            _Replaced: the file under this name is another one.
-            sqlite3.Error: SQLite cannot run it.
-        """
-        if _identity(self._path) != self._identity:
-            raise _Replaced("the file was replaced")
-        return super().execute(sql, parameters)
+_ALL = Schema(
+    2,
+    (*_SCHEMA, *sqlite_shelf.SCHEMA, *sqlite_budgets.SCHEMA),
+    functions=sqlite_budgets.FUNCTIONS,
+)
 
 
 class SqliteBackend:
@@ -123,9 +82,8 @@ class SqliteBackend:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection: aiosqlite.Connection | None = None
-        self._opening = asyncio.Lock()
-        self._is_closed = False
+        self._file = SqliteFile(path, _ALL)
+        self._rows = self._file.rows
         self._purge_at = -PURGE_SECONDS  # of the monotonic clock
 
     async def get(self, key: str) -> bytes | None:
@@ -200,15 +158,22 @@ class SqliteBackend:
         """Delete the leases, held or waiting."""
         await self._rows(_RELEASE, (_pairs(leases),))
 
+    async def spend(self, key: str, step: BudgetStep) -> Taken:
+        """Do a step on the counts of a budget, and return them."""
+        await self._purge()
+        return await sqlite_budgets.spend(self._rows, key, step)
+
+    async def spent(self, keys: Collection[str]) -> dict[str, Spent]:
+        """Return the counts of budgets, without those that have none."""
+        return await sqlite_budgets.spent(self._rows, keys)
+
     async def ping(self) -> None:
         """Read the table."""
         await self._rows(_GET, ("", time.time()))
 
     async def close(self) -> None:
         """Close the file for good; a late call cannot open it again."""
-        self._is_closed = True
-        async with self._opening:
-            await self._disconnect()
+        await self._file.close()
 
     async def _purge(self) -> None:
         """Remove expired rows, at most every `PURGE_SECONDS`."""
@@ -218,56 +183,7 @@ class SqliteBackend:
         self._purge_at = now + PURGE_SECONDS
         await self._rows("DELETE FROM state WHERE expires_at <= ?", (time.time(),))
         await self._rows(_PURGE_LEASES, (now, now + SLACK_SECONDS))
-
-    async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
-        """Run one statement; reopen a broken connection or a replaced file and try once more."""
-        try:
-            connection = await self._connected()
-            try:
-                return list(await connection.execute_fetchall(sql, parameters))
-            except (sqlite3.Error, ValueError) as exc:
-                # A ValueError says that another statement closed the connection meanwhile.
-                if getattr(exc, "sqlite_errorcode", 0) & 0xFF in _PASSING:
-                    raise
-                await self._drop(connection)
-            connection = await self._connected()
-            return list(await connection.execute_fetchall(sql, parameters))
-        except (sqlite3.Error, ValueError, OSError) as exc:
-            message = f"SQLite: {exc}"
-            raise StorageError(message) from exc
-
-    async def _connected(self) -> aiosqlite.Connection:
-        if self._connection is not None:
-            return self._connection
-        async with self._opening:
-            if self._connection is None:
-                self._connection = await self._connect()
-            return self._connection
-
-    async def _connect(self) -> aiosqlite.Connection:
-        if self._is_closed:
-            raise ValueError("closed")
-        await asyncio.to_thread(_prepare, self._path)
-        connection = await aiosqlite.connect(
-            str(self._path), timeout=BUSY_SECONDS, isolation_level=None, factory=_Watched
-        )
-        try:
-            await connection.execute_fetchall("PRAGMA synchronous = NORMAL")
-        except BaseException:
-            await connection.close()
-            raise
-        return connection
-
-    async def _drop(self, connection: aiosqlite.Connection) -> None:
-        async with self._opening:
-            if self._connection is connection:
-                await self._disconnect()
-
-    async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sqlite3.Error, ValueError):  # it is closed because it may be broken
-                await connection.close()
+        await self._rows(sqlite_budgets.PURGE, (time.time(),))
 
 
 def _pairs(leases: Collection[Lease]) -> str:
@@ -276,79 +192,3 @@ def _pairs(leases: Collection[Lease]) -> str:
 
 def _expiry(ttl_seconds: float | None) -> float | None:
     return None if ttl_seconds is None else time.time() + ttl_seconds
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _prepare(path: Path) -> None:
-    """Create or repair the file, one process at a time. Blocks."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _exclusive(path):
-        try:
-            _check(path)
-        except sqlite3.DatabaseError as exc:
-            if exc.sqlite_errorcode & 0xFF not in _CORRUPT:
-                raise
-            logger.warning("the state file %s is corrupt (%s) and starts anew", path, exc)
-            _move_aside(path)
-            _check(path)
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Hold a file lock: two processes must not switch to WAL or replace the file at once."""
-    descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        _lock(descriptor, time.monotonic() + BUSY_SECONDS)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, deadline: float) -> None:
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-        else:
-            return
-
-
-def _check(path: Path) -> None:
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite would ask for 644
-    with closing(sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version < _VERSION:
-            _create(connection)
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        error = sqlite3.DatabaseError(verdict)
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    """Create what the file lacks of the schema, all of it or nothing."""
-    with connection:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in (*_SCHEMA, *sqlite_shelf.SCHEMA):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
-
-
-def _move_aside(path: Path) -> None:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.replace(path.with_name(f"{path.name}.corrupt-{stamp}{suffix}"))

@@ -12,10 +12,11 @@ any time, whichever statement removes a value.
 
 import json
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from service.ports import Bounds
+from storage.state.sqlite_file import Rows
 
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS shelf (key TEXT PRIMARY KEY, owner TEXT NOT NULL,"
@@ -55,8 +56,6 @@ _PURGE = "DELETE FROM state WHERE expires_at <= ?"
 _DROP = "DELETE FROM state WHERE key IN (SELECT value FROM json_each(?))"
 # Also rows without a value, left by a process that died in between.
 _DROP_REST = "DELETE FROM shelf WHERE key IN (SELECT value FROM json_each(?))"
-
-Rows = Callable[[str, tuple[Any, ...]], Awaitable[list[Any]]]
 
 
 async def make_room(rows: Rows, key: str, size_bytes: int, bounds: Bounds) -> None:

@@ -10,15 +10,16 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from service.ports import Bounds, Lease, StateStore
+from service.ports import Bounds, Lease
 from service.vocabulary.errors import LockTimeoutError, StorageError
+from service.vocabulary.ledger.budgets import BudgetStep, Spent, Taken
 from storage.state.redis import RedisBackend
 from storage.state.sqlite import SqliteBackend
 
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 CALL_SECONDS = 5.0  # longer than the backends' own limits; ends calls to a disk that hangs
 PAUSE_SECONDS = 1.0  # a backend that failed is not asked again for this long
 LOG_SECONDS = 60.0
+_READS = ("get", "spent")
 FIRST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.01, 0.2  # between tries to take a lock
 
 _T = TypeVar("_T")
@@ -83,6 +85,12 @@ class Backend(Protocol):
     async def release(self, leases: Collection[Lease]) -> None:
         """Delete the leases, held or waiting."""
 
+    async def spend(self, key: str, step: BudgetStep) -> Taken:
+        """Do a step on the counts of a budget, and return them."""
+
+    async def spent(self, keys: Collection[str]) -> Mapping[str, Spent]:
+        """Return the counts of budgets, without those that have none."""
+
     async def ping(self) -> None:
         """Raise StorageError if the store does not answer."""
 
@@ -92,13 +100,13 @@ class Backend(Protocol):
 
 def open_state(
     url: str, on_failure: Callable[[str], None], *, is_alone: bool = False
-) -> StateStore:
+) -> "DegradingStore":
     """Return the store that `url` names; it connects at first use.
 
     Args:
         url: `sqlite:PATH`, `redis://…`, `rediss://…` or `unix://…`.
         on_failure: called with the operation (`get`, `set`, `delete`, `add`, `rewrite`,
-            `lock`, `unlock`, `acquire`, `renew`, `release`) each time one was answered
+            `lock`, `unlock`, `acquire`, `renew`, `release`, `spend`, `spent`) each time one was answered
             without the store.
         is_alone: no other process uses this store, so a lock that the store cannot give is held
             within this process alone.
@@ -115,7 +123,10 @@ def open_state(
 
 
 class DegradingStore:
-    """A StateStore that answers in place of a dead backend; the port says with what."""
+    """A store that answers in place of a dead backend; the ports say with what.
+
+    It implements `service.ports.StateStore` and `service.ledger.ports.BudgetStore`.
+    """
 
     def __init__(
         self, backend: Backend, on_failure: Callable[[str], None], *, is_alone: bool = False
@@ -206,6 +217,14 @@ class DegradingStore:
         """Give places back, or leave the line."""
         await self._or_fallback("release", partial(self._backend.release, leases), None)
 
+    async def spend(self, key: str, step: BudgetStep) -> Taken | None:
+        """Do a step on the counts of a budget; return None if the backend is dead."""
+        return await self._or_fallback("spend", partial(self._backend.spend, key, step), None)
+
+    async def spent(self, keys: Collection[str]) -> Mapping[str, Spent] | None:
+        """Return the counts of budgets, None if the backend is dead."""
+        return await self._or_fallback("spent", partial(self._backend.spent, keys), None)
+
     async def is_alive(self) -> bool:
         """Tell whether the backend answers now."""
         try:
@@ -223,7 +242,7 @@ class DegradingStore:
             logger.warning("the state store did not close: %s", exc)
 
     async def _or_fallback(self, kind: str, call: Callable[[], Awaitable[_T]], fallback: _T) -> _T:
-        until = self._no_reads_until if kind == "get" else self._no_writes_until
+        until = self._no_reads_until if kind in _READS else self._no_writes_until
         if time.monotonic() < until:
             self._on_failure(kind)
             return fallback
@@ -238,7 +257,7 @@ class DegradingStore:
         """Pause writes after any failure, reads after a failed read; a full disk can be read."""
         now = time.monotonic()
         self._no_writes_until = now + PAUSE_SECONDS
-        if kind == "get":
+        if kind in _READS:
             self._no_reads_until = now + PAUSE_SECONDS
         self._report(kind, exc)
 

@@ -12,6 +12,8 @@ from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
 from service.demands.imitated_turns import ImitatedTurns
+from service.ledger.budgets import HeldBudgets
+from service.ledger.call_writer import CallWriter
 from service.observing.metrics import Metrics
 from service.observing.unknown_events import UnknownEvents
 from service.ports import DeltaSink, RouteState
@@ -28,11 +30,13 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
+from service.vocabulary.ledger.calls import CallLimits
 from service.vocabulary.native import Allowance, LimitWindow
 from service.vocabulary.requests import ChatRequest, ModelInfo
 from storage.files.uploads import FileUploads
 from storage.secrets.cipher import Cipher
 from storage.secrets.link_signer import LinkSigner
+from tests.ledger import BudgetMemory, CallMemory
 from tests.sinks import pushed
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
@@ -109,6 +113,7 @@ class Surroundings:
     known_windows: list[tuple[LimitWindow, ...]] = field(default_factory=list)
     speech: Any = None
     transcriptions: Any = None
+    budgets: HeldBudgets = field(default_factory=lambda: HeldBudgets(BudgetMemory()))
 
     async def find(self, folder: str, name: str) -> StoredBlob | None:
         return self.blobs.get((folder, name))
@@ -192,6 +197,8 @@ def make_gateway(around: Surroundings, **settings: Any) -> web.Application:
     app[keys.STATE] = _State(around.state_is_alive)
     app[keys.ROUTES] = around
     app[keys.DRAINING] = asyncio.Event()
+    app[keys.KEY_BUDGETS] = around.budgets
+    app[keys.CALL_WRITER] = CallWriter(CallMemory(), CallLimits(1, 1), metrics)
     install_edge(app)
     add_routes(app, config)
     return app

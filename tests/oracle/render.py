@@ -76,6 +76,12 @@ def render(
     return [piece.replace("\n", newline).encode() for piece in pieces if piece]
 
 
+@functools.cache
+def rendered(name: str, generation: str, seed: int = 0, newline: str = "\n") -> tuple[bytes, ...]:
+    """Return the body of a transcript with a name, made once."""
+    return tuple(render(load(name), generation, seed, newline))
+
+
 def dumps(value: Any, rng: random.Random) -> str:
     """Return JSON on one line, lone surrogates always escaped (they are not UTF-8)."""
     separators = rng.choice([(",", ":"), (", ", ": ")])

@@ -2,8 +2,6 @@
 
 import inspect
 
-import pytest
-
 from service import ports
 from service.pipeline.fast_lane import FastLane
 from service.turns.shared_turns import _Shared
@@ -13,6 +11,7 @@ from storage.secrets.account_file import AccountFile
 from storage.secrets.link_signer import LinkSigner
 from storage.state.journal import FileJournal
 from storage.state.store import DegradingStore
+from tests.rows import each_row
 from upstream.codex.account.usage import CodexAllowances
 from upstream.http.probe import UpstreamProbe
 from upstream.http.routing import Routes
@@ -60,10 +59,13 @@ def test_every_port_has_an_implementation() -> None:
     assert protocols == set(IMPLEMENTATIONS)
 
 
-@pytest.mark.parametrize(
-    ("port", "implementation"), IMPLEMENTATIONS.items(), ids=lambda each: each.__name__
-)
+@each_row(("port", "implementation"), IMPLEMENTATIONS.items(), ids=lambda each: each.__name__)
 def test_it_takes_what_the_port_promises(port: type, implementation: type) -> None:
+    assert_takes_as_promised(port, implementation)
+
+
+def assert_takes_as_promised(port: type, implementation: type) -> None:
+    """Compare the parameters of each method of a port with those of an implementation."""
     for name, promised in inspect.getmembers(port, inspect.isfunction):
         if not name.startswith("_"):
             given = inspect.signature(getattr(implementation, name)).parameters

@@ -6,10 +6,10 @@ from importlib.metadata import metadata, version
 from pathlib import Path
 from typing import Any
 
-import pytest
 from packaging.markers import Marker
 
 from supply.licences import licence_of, page_of, without_registries
+from tests.rows import each_row
 
 ROOT = Path(__file__).resolve().parents[2]
 BILL: dict[str, Any] = json.loads((ROOT / "docs" / "sbom.json").read_bytes())
@@ -68,7 +68,7 @@ def test_the_page_is_that_of_the_bill() -> None:
     assert page_of(BILL) == PAGE
 
 
-@pytest.mark.parametrize("name", sorted(BILLED))
+@each_row("name", sorted(BILLED))
 def test_a_licence_is_the_one_that_is_installed(name: str) -> None:
     if name in OLD_PYTHONS:
         return

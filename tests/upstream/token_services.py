@@ -32,6 +32,8 @@ class FakeTokenService:
         self.clock: Callable[[], float] = time.time
         self.life_seconds = 864_000.0
         self.delay_seconds = 0.0
+        self.may_answer = asyncio.Event()  # cleared: calls are taken, and wait
+        self.may_answer.set()
         self.is_rotating = False
         self.is_strict = False  # True: a rotated token is dead
         self.answers: list[web.Response | None] = []  # given first; None cuts the connection
@@ -66,6 +68,7 @@ class FakeTokenService:
         call = dict(await request.post() if is_form else await request.json())
         self.calls.append(call)
         await asyncio.sleep(self.delay_seconds)
+        await self.may_answer.wait()
         if self.answers:
             answer = self.answers.pop(0)
             if answer is None and request.transport is not None:

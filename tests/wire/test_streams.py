@@ -235,6 +235,6 @@ async def test_rule_46_a_caller_that_leaves_releases_all(
     async with gateway.open_chat(stream=True) as response:
         await response.content.readany()
         response.close()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         await scripted.turns[0].closed.wait()
     assert "gateway_open_streams 0.0" in await gateway.metrics()

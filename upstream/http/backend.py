@@ -33,6 +33,7 @@ from service.vocabulary.errors import (
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
+from service.vocabulary.ledger.sent import note_sent
 from upstream.http.bodies import json_object, long_json_object, read_limited, read_start
 from upstream.http.routing import Route, Routes
 from upstream.http.session import proxy_of
@@ -71,7 +72,10 @@ class FileForm(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """One call: `path` is below `backend-api/`; `is_safe`: sending it twice does no harm."""
+    """One call: `path` is below `backend-api/`; `is_safe`: sending it twice does no harm.
+
+    `is_counted`: it is counted against the budget of a gateway key.
+    """
 
     method: str
     path: str
@@ -79,6 +83,7 @@ class Request(Struct, frozen=True):
     params: Mapping[str, str]
     seconds: float
     is_safe: bool = False
+    is_counted: bool = False
 
 
 class NoConnectionError(UpstreamUnreachableError):
@@ -192,7 +197,8 @@ class Backend:
         Raises:
             UpstreamError: as for `call`.
         """
-        return await self._call(caller, Request("POST", path, form, {}, seconds, is_safe=True))
+        request = Request("POST", path, form, {}, seconds, is_safe=True, is_counted=True)
+        return await self._call(caller, request)
 
     async def call_events(
         self, caller: Caller, path: str, body: object, seconds: float = 60
@@ -241,7 +247,7 @@ class Backend:
         headers = self.headers_for(caller)
         async with (
             _opened(request.body) as data,
-            self.connecting(route),
+            self.connecting(route, is_counted=request.is_counted),
             asyncio.timeout(request.seconds),
             self.session.request(
                 request.method,
@@ -266,16 +272,24 @@ class Backend:
             self.routes.recover(route)
 
     @asynccontextmanager
-    async def connecting(self, route: Route | None = None) -> AsyncGenerator[None, None]:
+    async def connecting(
+        self, route: Route | None = None, *, is_counted: bool = False
+    ) -> AsyncGenerator[None, None]:
         """Translate errors of the connection, and cool its route down if it broke.
+
+        Args:
+            route: that is taken.
+            is_counted: what is sent over the connection counts against the key's budget.
 
         Raises:
             UpstreamUnreachableError: no connection was made, or it broke.
             UpstreamTimeoutError: it was too slow.
         """
+        is_sent = is_counted
         try:
             yield
         except (aiohttp.ConnectionTimeoutError, *_CONNECTOR_ERRORS) as error:
+            is_sent = False
             self._broke(route, error)
             raise NoConnectionError(
                 "No connection to the upstream could be made; please try again later."
@@ -289,6 +303,9 @@ class Backend:
             raise UpstreamUnreachableError(
                 "The connection to the upstream broke; please try again later."
             ) from error
+        finally:
+            if is_sent:
+                note_sent()
 
     def _broke(self, route: Route | None, error: Exception) -> None:
         if self._throttled.is_due(type(error).__name__):

@@ -36,7 +36,7 @@ class UpstreamProbe:
         self._problem: str | None = None
 
     async def problem(self) -> str | None:
-        """Return why the upstream cannot be used now, or None; remembered for `FRESH_SECONDS`."""
+        """Return the reason for which the upstream cannot be used now, or None; kept for `FRESH_SECONDS`."""
         now = self._clock()
         if self._asked_at is None or now - self._asked_at > FRESH_SECONDS:
             self._problem = await self._ask()

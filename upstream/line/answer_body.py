@@ -26,7 +26,7 @@ class BodyReader(Protocol):
         """Note how the body ended."""
 
     def progress(self) -> int:
-        """Return how many events have been read so far."""
+        """Return the number of events read so far."""
 
     def patience(self) -> float | None:
         """Return the seconds of silence allowed from now on, None for the usual."""

@@ -50,7 +50,7 @@ class Stages(Protocol[Item]):
         """Yield what the end of the body brings."""
 
     def progress(self) -> int:
-        """Return how many events have been read so far."""
+        """Return the number of events read so far."""
 
     def patience(self) -> float | None:
         """Return the seconds of silence allowed from now on, None for the usual."""

@@ -93,7 +93,7 @@ class DeviceLogin:
         )
 
     async def wait(self, code: DeviceCode, on_wait: Callable[[float], None]) -> AuthorizationCode:
-        """Return what the typed-in code is good for.
+        """Wait until the code is typed in, and return the authorization code for it.
 
         Args:
             code: that was shown.

@@ -234,7 +234,7 @@ class TokenCache:
     # --- one token ----------------------------------------------------------------
 
     async def _read(self, key: str, get: Callable[[str], Awaitable[bytes | None]]) -> "_Found":
-        """Return what is known in each place, and the newest of all."""
+        """Read the tokens known in each place, and the newest of all."""
         mine = self.known(key)
         left = self._opened(await self._journal.get(key), Known) or Known()
         stored = Known(

@@ -45,10 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(options: argparse.Namespace, config: Config) -> int:
     # Imported here, since a start does not need it.
-    from service.program.commands import account_commands, key_commands, login_command  # noqa: PLC0415
+    from service.program.commands import (  # noqa: PLC0415
+        account_commands,
+        call_commands,
+        key_commands,
+        login_command,
+    )
 
     runs = {
         "accounts": account_commands.run,
+        "calls": call_commands.run,
         "keys": key_commands.run,
         "login": login_command.run,
     }

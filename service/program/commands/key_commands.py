@@ -9,16 +9,18 @@ import getpass
 import sys
 import time
 
+from msgspec import structs
+
 from service.program.assembly import open_key_file
 from service.settings.config import Config
-from service.vocabulary.credentials import Credential, read_credential
+from service.vocabulary.credentials import Budgets, Credential, read_credential
 from service.vocabulary.errors import AuthError, StorageError
 from service.vocabulary.gateway_keys import KeyTerms, is_gateway_key
 from storage.secrets.key_file import KeyFile
 
 FAILED = 1
-_COLUMNS = "{:<10}{:<20}{:<18}{:<12}{:<12}{:<20}{}\n"
-_HEADS = ("id", "name", "made", "a minute", "at once", "account", "models")
+_COLUMNS = "{:<10}{:<20}{:<18}{:<12}{:<12}{:<20}{:<20}{}\n"
+_HEADS = ("id", "name", "made", "a minute", "at once", "account", "models", "budgets")
 
 
 def run(options: argparse.Namespace, config: Config) -> int:
@@ -45,6 +47,7 @@ def _add(options: argparse.Namespace, file: KeyFile) -> None:
         concurrent_requests=options.concurrent_requests,
         models=tuple(options.model),
         shows_account=options.shows_account,
+        budgets=Budgets(**{name: getattr(options, name) for name in Budgets.__struct_fields__}),
     )
     if options.account:
         key = file.add_for_account(terms, file.accounts.named(options.account))
@@ -74,4 +77,15 @@ def _list(file: KeyFile) -> None:
         models = ", ".join(key.models) or "any"
         account_id = file.account_of(key)
         account = "a token" if account_id is None else names.get(account_id, "removed")
-        sys.stdout.write(_COLUMNS.format(key.id, key.name, made, often, many, account, models))
+        shown = (key.id, key.name, made, often, many, account, models, _budgets(key.budgets))
+        sys.stdout.write(_COLUMNS.format(*shown))
+
+
+def _budgets(budgets: Budgets) -> str:
+    """Return the budgets of a key in words: `100 requests per day, 5000 tokens per 5 hours`."""
+    words = [
+        f"{number} {name.replace('_', ' ')}"
+        for name, number in structs.asdict(budgets).items()
+        if number
+    ]
+    return ", ".join(words) or "any"

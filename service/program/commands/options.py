@@ -1,12 +1,27 @@
 """The options of the command line; imports no command, so that each loads only what it needs."""
 
 import argparse
+import re
+import time
+from datetime import datetime
 from pathlib import Path
 
 from service.version import VERSION
+from service.vocabulary.events import Outcome
 from service.vocabulary.gateway_keys import is_gateway_key
+from service.vocabulary.ledger.budgets import Unit, Window, setting
 
 _MAX_NAME_CHARS = 64
+_MAX_NUMBER = 10**12  # of a limit
+_MAX_SHOWN = 100_000  # calls
+_AGO = re.compile(r"(\d{1,6})([mhdw])")
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_WINDOWS = {
+    Window.FIVE_HOURS: "any 5 hours",
+    Window.DAY: "a day of UTC",
+    Window.WEEK: "a week from Monday",
+    Window.MONTH: "a month of the calendar",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     _add_login(commands)
     _add_accounts(commands)
     _add_keys(commands)
+    _add_calls(commands)
     _add_captures(whole)
     whole.add_argument("--version", action="version", version=f"backend-to-v1 {VERSION}")
     return whole
@@ -114,6 +130,31 @@ def _add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     revoke.add_argument("which", metavar="ID_OR_NAME")
 
 
+def _add_calls(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the `calls` command to the parser."""
+    parser = commands.add_parser(
+        "calls",
+        help="the log of calls, the newest first",
+        description="The log of calls, the newest first: who asked for what, how it ended, how "
+        "long it took, and its tokens.",
+    )
+    parser.add_argument("--key", metavar="ID_OR_NAME", help="calls of one gateway key")
+    parser.add_argument("--model", metavar="NAME", help="calls that asked for this model")
+    parser.add_argument("--outcome", choices=[*Outcome], metavar="WORD", type=Outcome)
+    parser.add_argument("--status", metavar="N", type=_positive, help="the HTTP status")
+    for name, what in (("--since", "not before"), ("--until", "before")):
+        parser.add_argument(
+            name,
+            metavar="TIME",
+            type=_moment,
+            help=f"{what} a time, as 2026-11-30 or 2026-11-30T12:00, or so long ago: 90m, 12h, 7d",
+        )
+    parser.add_argument(
+        "--limit", metavar="N", type=_shown_calls, default=50, help="so many at most (default: 50)"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
 def _describe_add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     add = verbs.add_parser(
         "add",
@@ -134,6 +175,7 @@ def _describe_add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_limits(add)
 
 
+# Longer than the budget: one option after the other.
 def _add_limits(add: argparse.ArgumentParser) -> None:
     add.add_argument(
         "--requests-per-minute",
@@ -149,6 +191,15 @@ def _add_limits(add: argparse.ArgumentParser) -> None:
         default=0,
         help="at once (default: no limit)",
     )
+    for unit in Unit:
+        for window, words in _WINDOWS.items():
+            add.add_argument(
+                f"--{setting(unit, window).replace('_', '-')}",
+                metavar="N",
+                type=_positive,
+                default=0,
+                help=f"{unit} in {words} (default: no limit)",
+            )
     add.add_argument(
         "--model",
         metavar="NAME",
@@ -175,6 +226,25 @@ def _name(text: str) -> str:
 
 
 def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:20]) <= _MAX_NUMBER:
         raise argparse.ArgumentTypeError("must be a whole number of 1 or more")
     return int(text)
+
+
+def _shown_calls(text: str) -> int:
+    number = _positive(text)
+    if number > _MAX_SHOWN:
+        message = f"must be at most {_MAX_SHOWN}"
+        raise argparse.ArgumentTypeError(message)
+    return number
+
+
+def _moment(text: str) -> int:
+    """Return a time in milliseconds since 1970; one without a zone is local."""
+    if ago := _AGO.fullmatch(text):
+        return int((time.time() - int(ago[1]) * _SECONDS[ago[2]]) * 1000)
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        message = "must be a time such as 2026-11-30T12:00, or so long ago: 90m, 12h, 7d"
+        raise argparse.ArgumentTypeError(message) from None

@@ -70,7 +70,7 @@ _NUMBERED_START = re.compile(r"【(?:\d{1,6}(?::\d{0,6})?(?:†[^【】\n]{0,300
 
 
 def plain_chars(text: str) -> int:
-    """Return how many characters can be sent now, the rest being held; -1 if not all is plain."""
+    """Return the number of characters that can be sent now, the rest being held; -1 if not all is plain."""
     if text.isascii() and text[-1:] not in _LAST_OF_START and ":" not in text:
         return len(text)  # most texts, cheaper than a search
     stop = _STOP.search(text)
@@ -190,7 +190,7 @@ class Markers:
         self._last = text[at - 1 : at] or self._last
 
     def _at_stop(self, text: str, at: int, *, is_end: bool) -> _Step | None:
-        """Return what happens with the text at a stop, None while it has to wait."""
+        """Return the step to take at a character that may open a marker, None while it has to wait."""
         first = text[at]
         if first == MARKER_OPEN:
             return self._private_use(text, at, is_end=is_end)

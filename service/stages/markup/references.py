@@ -150,7 +150,7 @@ def changed_part(
 
 
 def _common(size: int, is_same: Callable[[int, int], bool]) -> int:
-    """Return how many of the first `size` places are equal, by halving."""
+    """Return the number of equal places at the start of the first `size`, by halving."""
     low, high = 0, size
     while low < high:
         middle = (low + high + 1) // 2

@@ -160,7 +160,7 @@ def _utf8_size(text: str) -> int:
 
 
 def _chars_of_bytes(text: str, size: int) -> int:
-    """Return how many characters from the start of the text fit into `size` bytes."""
+    """Return the number of characters from the start of the text that fit into `size` bytes."""
     if text.isascii():
         return min(len(text), size)
     encoded = tokenizable(text[:size]).encode()[:size]

@@ -141,7 +141,7 @@ class TurnSoFar(TurnState):
     # --- going on ---------------------------------------------------------------
 
     def step_after(self, body: BodyEnded) -> Step | None:
-        """Return how the turn continues after the end of a body, None: it ends."""
+        """Return the step by which the turn continues after a body, None if the turn ends."""
         return next(
             (
                 step

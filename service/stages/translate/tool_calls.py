@@ -48,7 +48,7 @@ Search = ToolItemStarted | ToolItemStep | ToolItemEnded
 
 
 def use_of(message: Message) -> Use:
-    """Return how a call is shown; unknown tools are hidden like the website's own."""
+    """Return the form in which a call is shown; unknown tools are hidden like the website's own."""
     name = message.recipient
     if name in (_CREATE, _UPDATE):
         return Use.DOCUMENT

@@ -8,8 +8,12 @@ from service.vocabulary.credentials import UpstreamKind
 from service.vocabulary.events import Outcome
 
 MAX_PAGE = 500  # calls of one page
-# Upper bounds in milliseconds of the counted times to the first token; the last count is above all.
-FIRST_TOKEN_MS = (100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000)
+# Upper bounds of the counted times to the first token, as of the metric; the last count is above
+# all.
+FIRST_TOKEN_MS = (
+    *(50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000),
+    *(60_000, 120_000, 300_000, 600_000),
+)
 
 
 class Dialect(StrEnum):
@@ -25,12 +29,12 @@ class Dialect(StrEnum):
 
 
 class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One call; it has no text of the caller's or the model's, and no secret.
+    """One call, without any secret; `bodies` are the texts, if the settings want them kept.
 
     `at_ms` is when it came, in milliseconds since 1970. `key` is the id of a gateway key, `account`
     a hash. `outcome` is None where no turn was asked for: the request was refused here. Tokens are
     None while unknown; `cached_tokens` are part of the prompt's, `reasoning_tokens` of the
-    answer's. `bytes` is the size of the answer as it was sent.
+    answer's. `bytes` is the size of the answer as it was sent, and times are rounded up.
     """
 
     at_ms: int
@@ -51,6 +55,7 @@ class Call(Struct, frozen=True, kw_only=True, omit_defaults=True):
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     is_estimated: bool = False
+    bodies: str | None = None
 
 
 class CallFilter(Struct, frozen=True, kw_only=True):

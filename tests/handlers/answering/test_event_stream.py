@@ -59,7 +59,7 @@ class Wire:
         )
         started = time.perf_counter()
         try:
-            while chunk := await asyncio.wait_for(reader.read(1_000_000), 5):
+            while chunk := await asyncio.wait_for(reader.read(1_000_000), 20):
                 self.arrivals.append((time.perf_counter() - started, chunk))
                 if version == "1.1" and chunk.endswith(b"\r\n0\r\n\r\n"):
                     break
@@ -336,7 +336,7 @@ async def test_a_caller_that_stalls_pauses_the_turn(serve: Serve, around: Surrou
     await asyncio.sleep(0.2)
     assert sent == paused_at < 900
     response.close()
-    await asyncio.wait_for(around.turns.closed.wait(), 1)
+    await asyncio.wait_for(around.turns.closed.wait(), 20)
 
 
 async def test_no_task_is_left_behind(serve: Serve, around: Surroundings) -> None:
@@ -348,7 +348,7 @@ async def test_no_task_is_left_behind(serve: Serve, around: Surroundings) -> Non
     around.turns.script = [*says("Hello")[:-1], asyncio.Event()]
     response = await ask(client)
     response.close()
-    await asyncio.wait_for(around.turns.closed.wait(), 1)
+    await asyncio.wait_for(around.turns.closed.wait(), 20)
     await asyncio.sleep(0.05)
     assert len(asyncio.all_tasks()) <= before
 

@@ -195,7 +195,7 @@ async def test_a_caller_that_leaves_closes_the_sound(
     with caplog.at_level(logging.INFO, "gateway.access"):
         async with client.post(PATH, json=BODY, headers=BEARER) as response:
             await response.content.readany()
-        await asyncio.wait_for(speech.closed.wait(), 5)
+        await asyncio.wait_for(speech.closed.wait(), 20)
         await until(lambda: any(record.name == "gateway.access" for record in caplog.records))
     line: Any = caplog.records[-1]
     assert (line.outcome, line.status) == ("abandoned", CALLER_GONE)

@@ -214,7 +214,7 @@ async def test_limits_end_the_turn(serve: Serve, around: Surroundings, stream: b
             found = choice["message"]["content"]
             assert choice["finish_reason"] == reason
         assert found == text
-        await asyncio.wait_for(around.turns.closed.wait(), 1)
+        await asyncio.wait_for(around.turns.closed.wait(), 20)
 
 
 async def test_the_profile_is_chosen_by_settings_header_and_field(
@@ -258,7 +258,7 @@ async def test_a_caller_that_leaves_closes_the_turn(
     around.turns.script = [*says("Hello")[:-1], asyncio.Event()]
     client = await serve()
     await leave_after(0.2, ask(client, stream=stream))
-    await asyncio.wait_for(around.turns.closed.wait(), 1)
+    await asyncio.wait_for(around.turns.closed.wait(), 20)
     await asyncio.sleep(0.01)
     assert counted(client, "abandoned") == 1
     assert [(r.status, r.outcome) for r in caplog.records] == [(200 if False else 499, "abandoned")]

@@ -7,6 +7,7 @@ from aiohttp.test_utils import TestClient
 from handlers.console.pages import STATIC, assets, content_policy, prefers_page
 from tests.handlers.conftest import Serve
 from tests.handlers.console.vendored import VENDOR, listed, sha256
+from tests.rows import each_row
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 OWN = sorted(path for path in STATIC.rglob("*") if path.is_file() and VENDOR not in path.parents)
@@ -61,7 +62,7 @@ async def test_the_json_names_no_metrics_that_are_off(serve: Serve) -> None:
     assert "metrics" not in (await (await client.get("/")).json())["links"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("accept", "is_page"),
     [
         (BROWSER, True),
@@ -218,7 +219,7 @@ def _places(text: str) -> set[str]:
     return set(re.findall(r"\{\w+\}", text))
 
 
-@pytest.mark.parametrize("name", listed())
+@each_row("name", listed())
 def test_a_library_is_the_copy_that_it_is_said_to_be(name: str) -> None:
     entry = listed()[name]
     assert sha256((VENDOR / name).read_bytes()) == entry["sha256"]
@@ -229,6 +230,6 @@ def test_every_library_is_listed() -> None:
     assert {path.name for path in VENDOR.glob("*.js")} == set(listed())
 
 
-@pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
+@each_row("path", OWN, ids=lambda path: path.name)
 def test_each_file_is_short_enough_to_read(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 300

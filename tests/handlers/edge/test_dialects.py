@@ -6,11 +6,12 @@ from service.keys import CONFIG
 from service.settings.config import Config
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import BEARER
+from tests.rows import each_row
 
 VERSION = {"anthropic-version": "2023-06-01"}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("path", "is_versioned", "is_theirs"),
     [
         ("/v1/messages", False, True),

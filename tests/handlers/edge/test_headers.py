@@ -5,6 +5,7 @@ from aiohttp.test_utils import make_mocked_request
 from handlers.edge.headers import credential_of, reply_headers, request_id_of, retry_headers
 from service.vocabulary.errors import AuthError, StorageError, StorageFullError
 from service.vocabulary.events import Failure
+from tests.rows import each_row
 
 
 def request(**headers: str) -> web.Request:
@@ -36,7 +37,7 @@ def test_a_name_of_the_upstream_makes_no_header_that_clients_do_not_take() -> No
     assert value == "m" * 255
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("seconds", "headers"),
     [
         (None, {}),

@@ -1,8 +1,8 @@
-import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from handlers.edge.links import api_base, caller_address, public_url
 from service.settings.config import ServerConfig
+from tests.rows import each_row
 
 
 def url(
@@ -13,9 +13,7 @@ def url(
     return public_url(request, ServerConfig(**(settings or {})))
 
 
-@pytest.mark.parametrize(
-    ("prefix", "base"), [("", ""), ("secret", "/secret"), ("/a/b/", "/a/b"), ("/", "")]
-)
+@each_row(("prefix", "base"), [("", ""), ("secret", "/secret"), ("/a/b/", "/a/b"), ("/", "")])
 def test_the_api_is_under_its_prefix(prefix: str, base: str) -> None:
     assert api_base(ServerConfig(api_prefix=prefix)) == base
 
@@ -32,13 +30,13 @@ def test_the_requests_host_is_next() -> None:
     assert url(Host="[::1]:33333") == "http://[::1]:33333"
 
 
-@pytest.mark.parametrize("host", ["a b", 'a"><script>', "a/b", "user@evil", "", "a:b", "x" * 300])
+@each_row("host", ["a b", 'a"><script>', "a/b", "user@evil", "", "a:b", "x" * 300])
 def test_a_host_that_is_none_is_not_repeated(host: str) -> None:
     assert url(Host=host) == "http://localhost:33333"
     assert url(Host="gw.example", X_Forwarded_Host=host) == "http://gw.example"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("headers", "expected"),
     [
         ({"X_Forwarded_Proto": "https"}, "https://gw.example"),
@@ -60,7 +58,7 @@ def test_a_trusted_proxy_tells_the_callers_address(headers: dict[str, str], expe
     assert url(Host="gw.example", **headers) == expected
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("remote", "is_trusted"),
     [
         ("127.0.0.1", True),
@@ -85,7 +83,7 @@ def test_the_trusted_networks_are_a_setting() -> None:
     assert url("127.0.0.1", settings, **headers) == "http://gw.example"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("remote", "headers", "address"),
     [
         ("8.8.8.8", {}, "8.8.8.8"),

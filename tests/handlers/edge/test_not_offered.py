@@ -10,6 +10,7 @@ from handlers.routes import add_routes
 from service.settings.config import Config
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import BEARER
+from tests.rows import each_row
 
 # Clients read more into these than is meant (openai-wire 3).
 LOADED = re.compile(
@@ -43,7 +44,7 @@ async def test_what_is_below_it_says_the_same(serve: Serve) -> None:
     assert message.startswith("There is no /v1/threads/thread_1/runs here: what the upstream keeps")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("path", "base", "is_known"),
     [
         ("/v1/embeddings", "", True),

@@ -1,9 +1,8 @@
-import pytest
-
 from handlers.edge.profiles import default_profile, format_for
 from service.settings.config import BotModeConfig
 from service.stages.render.bot_format import ITEMS, RAW, WEB, PictureForm
 from service.vocabulary.requests import Profile
+from tests.rows import each_row
 
 
 def test_the_servers_profile_is_bot_when_bot_mode_is_on() -> None:
@@ -18,7 +17,7 @@ def test_web_and_raw_do_not_follow_the_settings() -> None:
     assert format_for(Profile.ITEMS, everything) == ITEMS
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("markdown", "plain", "form"),
     [
         (False, False, PictureForm.NONE),

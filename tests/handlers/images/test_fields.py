@@ -9,6 +9,7 @@ from service.orders.images import ImageOrder
 from service.settings.config import DEFAULT_PROMPT_PREFIX, Config
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import Profile, TextPart
+from tests.rows import each_row
 
 ARRIVAL = Arrival(
     request_id="r", received_at=0.0, public_url="http://gw", default_profile=Profile.WEB
@@ -28,7 +29,7 @@ def test_the_text_is_prefix_prompt_and_size() -> None:
     assert read(settings={"images": {"prompt_prefix": "Draw."}}).text.startswith("Draw.\nprompt:A")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("model", "size"),
     [(None, "1024x1024"), ("dall-e-3", "1024x1024"), ("gpt-image-1", "auto"), ("gpt-4o", None)],
 )
@@ -36,7 +37,7 @@ def test_without_a_size_it_is_openai_s_default(model: str | None, size: str | No
     assert read(model=model, size=None).text.endswith(f"\nsize:{size or '1024x1024'}")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "is_base64"),
     [
         ({}, False),
@@ -66,7 +67,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "param", "words"),
     WRONG_FIELDS,
 )

@@ -228,7 +228,7 @@ async def test_turns_run_side_by_side(serve: Serve, around: Surroundings) -> Non
             await put(sink, [PICTURE, END])
 
     around.turns = Meeting()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert len((await (await order(await serve(), n=3)).json())["data"]) == 3
 
 
@@ -283,7 +283,7 @@ async def test_a_caller_who_leaves_ends_the_turns(
     await asyncio.sleep(0.15)
     waiting.cancel()
     await client.session.close()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         await around.turns.closed.wait()
     metrics = client.server.app[keys.METRICS]
     abandoned = metrics.outcomes.labels("abandoned")

@@ -93,5 +93,5 @@ async def test_a_caller_that_leaves_ends_its_turns(serve: Serve, around: Surroun
     client = await serve(stream={"head_seconds": 0.01, "keep_alive_seconds": 0.02})
     response = await order(client, stream=True, n=2)
     response.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await around.turns.closed.wait()

@@ -6,6 +6,7 @@ import pytest
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import FilePart, TextPart
 from tests.handlers.messages.asking import PICTURE, PIXEL, last
+from tests.rows import each_row
 
 PDF = base64.b64encode(b"%PDF-1.4\n%%EOF\n").decode()
 
@@ -39,7 +40,7 @@ def test_a_document_goes_as_a_file_or_as_its_text() -> None:
     assert url.url == "https://a.example/b.pdf"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("block", "place"),
     [
         ({"type": "image"}, "source"),

@@ -6,6 +6,7 @@ from service.stages.encode.message_blocks import Thinking
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import JsonFormat, Profile
 from tests.handlers.messages.asking import asked
+from tests.rows import each_row
 
 SCHEMA = {"type": "object", "properties": {}}
 
@@ -26,7 +27,7 @@ def test_the_fields_of_a_turn() -> None:
     assert found.demand is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("thinking", "wanted"),
     [
         (None, Thinking()),
@@ -41,7 +42,7 @@ def test_27_thoughts_are_shown_as_asked(thinking: dict[str, Any] | None, wanted:
     assert asked(thinking=thinking).thinking == wanted
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "path"),
     [
         (
@@ -57,7 +58,7 @@ def test_33_a_format_is_demanded(body: dict[str, Any], path: str) -> None:
     assert found.json_format == JsonFormat(f"{path}.schema", SCHEMA)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "place"),
     [
         ({"thread": {"type": "create"}}, "thread"),

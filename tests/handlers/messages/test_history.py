@@ -7,6 +7,7 @@ from service.stages.encode.message_ids import tool_use_id
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import FilePart
 from tests.handlers.messages.asking import HELLO, PICTURE, asked, last, told
+from tests.rows import each_row
 
 A, B = (tool_use_id(f"call_{name}", "msg_00000000", 0) for name in "ab")
 CALLS = {
@@ -34,7 +35,7 @@ def user(*content: dict[str, Any]) -> dict[str, Any]:
 RESULTS = [("tool", "read (call_b) returned:\nB"), ("tool", "read (call_a) returned:\nA")]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "turns",
     [
         [user(result(B, "B"), result(A, "A"), text("one"), text("two"))],
@@ -55,7 +56,7 @@ def test_29_results_stand_behind_their_calls_and_the_rest_in_order(
     ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("given", "words", "files"),
     [
         (result(A, "plain"), "plain", 0),
@@ -99,7 +100,7 @@ def test_a_result_without_its_call_is_refused_by_its_place() -> None:
     assert refused.value.param == "messages.1.content.0.tool_use_id"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "block",
     [
         {"type": "thinking", "thinking": "x", "signature": "y"},
@@ -127,7 +128,7 @@ def test_pages_of_an_earlier_search_are_told() -> None:
     assert said == ("assistant", "A (https://a.example)")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("messages", "place"),
     [
         ([{"role": "tool", "content": "x"}], "messages.0.role"),

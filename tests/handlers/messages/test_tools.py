@@ -7,6 +7,7 @@ from service.demands.json_schemas import check_schema
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import Demand
 from tests.handlers.messages.asking import HELLO, asked
+from tests.rows import each_row
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "title": "A"}
 ADD = {"type": "custom", "name": "add", "input_schema": SCHEMA, "eager_input_streaming": True}
@@ -30,7 +31,7 @@ def test_a_tool_is_a_function_with_its_schema_as_it_is() -> None:
     assert list(function.parameters) == list(SCHEMA)
 
 
-@pytest.mark.parametrize("kind", PUBLISHED)
+@each_row("kind", PUBLISHED)
 def test_a_tool_of_the_callers_side_has_its_published_schema(kind: str) -> None:
     [function] = demand(tools=[{"type": kind, "name": "its_name"}]).functions
     assert function.parameters["properties"]["command"]
@@ -38,7 +39,7 @@ def test_a_tool_of_the_callers_side_has_its_published_schema(kind: str) -> None:
     check_schema(function.parameters)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "kind",
     [
         *("web_fetch_20250910", "code_execution_20250825", "tool_search_tool_bm25_20251119"),
@@ -73,7 +74,7 @@ def test_31_a_deferred_tool_is_hidden_until_it_was_shown() -> None:
     assert names(tools=tools, messages=history) == ["edit", "plain"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("choice", "may_call", "must_call", "is_parallel"),
     [
         (None, ["add", "sub"], False, True),
@@ -101,7 +102,7 @@ def test_a_search_is_no_function_and_may_be_the_only_tool() -> None:
     assert asked(tools=[ADD]).search_query == ""
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "place"),
     [
         ({"tools": [{"name": "a"}]}, "tools.0.input_schema"),

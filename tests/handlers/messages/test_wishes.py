@@ -6,6 +6,7 @@ from handlers.messages.wishes import WireThinking, cache_key, effort_of
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import Wishes
 from tests.handlers.messages.asking import asked
+from tests.rows import each_row
 
 ADD = {"name": "add", "description": "Add.", "input_schema": {"type": "object"}, "strict": True}
 SEARCH = {
@@ -36,7 +37,7 @@ def test_tools_go_in_their_order_and_searches_behind() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("choice", "sent", "searches"),
     [
         (None, None, False),
@@ -63,7 +64,7 @@ def test_all_tools_go_along_whatever_may_be_called() -> None:
     assert found.is_parallel is False
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("thinking", "effort", "word"),
     [
         (None, None, ""),

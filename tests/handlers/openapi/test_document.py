@@ -1,13 +1,13 @@
 from collections import Counter
 from typing import Any
 
-import pytest
 from jsonschema import Draft202012Validator
 
 from handlers.edge.not_offered import REASONS
 from handlers.openapi.endpoints import ENDPOINTS, document
 from handlers.openapi.schemas import references_in
 from tests.handlers.conftest import Serve
+from tests.rows import each_row
 
 BASES = ("", "/secret")
 
@@ -38,7 +38,7 @@ async def test_under_a_prefix_it_is_in_both_places(serve: Serve) -> None:
         assert "/v1/chat/completions" not in body["paths"]
 
 
-@pytest.mark.parametrize("base", BASES)
+@each_row("base", BASES)
 def test_every_reference_leads_somewhere(base: str) -> None:
     whole = document(base)
     assert set(references_in(whole)) <= set(whole["components"]["schemas"])
@@ -65,7 +65,7 @@ def test_every_component_is_used_and_is_json_schema() -> None:
         Draft202012Validator.check_schema(schema)
 
 
-@pytest.mark.parametrize("base", BASES)
+@each_row("base", BASES)
 def test_every_operation_has_a_name_of_its_own(base: str) -> None:
     names = Counter(each["operationId"] for each in operations(base))
     assert max(names.values()) == 1

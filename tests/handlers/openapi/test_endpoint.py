@@ -1,7 +1,6 @@
-import pytest
-
 from handlers.about.health import healthz
 from handlers.openapi.endpoint import Body, Endpoint, Parameter, Place
+from tests.rows import each_row
 
 
 def endpoint(place: Place) -> Endpoint:
@@ -22,7 +21,7 @@ def test_no_two_parameters_share_a_schema() -> None:
     assert one.schema is not two.schema
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("place", "base", "places"),
     [
         (Place.API, "", [("/x", "")]),

@@ -2,19 +2,19 @@
 
 import re
 
-import pytest
 from msgspec import Struct
 
 from handlers.openapi.fields import FIELDS, PROFILE_PATTERN, WHOLE
 from handlers.openapi.schemas import REQUESTS
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize("record", FIELDS, ids=lambda record: record.__name__)
+@each_row("record", FIELDS, ids=lambda record: record.__name__)
 def test_every_note_is_on_a_field_that_the_reader_has(record: type[Struct]) -> None:
     assert set(FIELDS[record]) - {WHOLE} <= set(record.__struct_fields__)
 
 
-@pytest.mark.parametrize("name", REQUESTS)
+@each_row("name", REQUESTS)
 def test_every_field_with_an_effect_is_explained(name: str) -> None:
     record, honoured = REQUESTS[name]
     assert honoured <= set(FIELDS[record])
@@ -22,15 +22,13 @@ def test_every_field_with_an_effect_is_explained(name: str) -> None:
         assert FIELDS[record][field]["description"].endswith((".", ";"))
 
 
-@pytest.mark.parametrize("name", REQUESTS)
+@each_row("name", REQUESTS)
 def test_what_the_reader_ignores_is_said_to_be_accepted(name: str) -> None:
     record, honoured = REQUESTS[name]
     for field in set(FIELDS[record]) - honoured - {WHOLE}:
         assert FIELDS[record][field]["description"].startswith("Accepted"), field
 
 
-@pytest.mark.parametrize(
-    ("text", "is_profile"), [("web", True), ("BOT", True), ("", True), ("webs", False)]
-)
+@each_row(("text", "is_profile"), [("web", True), ("BOT", True), ("", True), ("webs", False)])
 def test_a_profile_may_be_written_in_any_case(text: str, is_profile: bool) -> None:
     assert bool(re.search(PROFILE_PATTERN, text)) is is_profile

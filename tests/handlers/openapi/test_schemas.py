@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import msgspec
-import pytest
 from jsonschema import Draft202012Validator
 from msgspec import Struct
 
@@ -18,6 +17,7 @@ from handlers.openapi.schemas import (
     spelled_out,
 )
 from handlers.reading.json_body import decode_json
+from tests.rows import each_row
 
 COMPONENTS = request_components()
 
@@ -27,7 +27,7 @@ def is_described(name: str, body: Any) -> bool:
     return Draft202012Validator(schema).is_valid(body)
 
 
-@pytest.mark.parametrize("name", REQUESTS)
+@each_row("name", REQUESTS)
 def test_a_request_has_the_fields_of_its_reader(name: str) -> None:
     record, honoured = REQUESTS[name]
     properties = COMPONENTS[name]["properties"]
@@ -77,12 +77,12 @@ CASES: list[tuple[str, Any, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "body", "is_right"), CASES)
+@each_row(("name", "body", "is_right"), CASES)
 def test_what_a_reader_demands_is_in_the_description(name: str, body: Any, is_right: bool) -> None:
     assert is_described(name, body) is is_right
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "body"),
     [(name, body) for name, body, is_right in CASES if name in REQUESTS and is_right],
 )

@@ -7,6 +7,7 @@ from handlers.reading.chat_fields import ChatFields, chat_request
 from handlers.reading.common_fields import Arrival
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import ChatRequest, Profile
+from tests.rows import each_row
 
 ARRIVAL = Arrival("req-1", 12.5, "https://gateway.example", Profile.WEB)
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -40,7 +41,7 @@ def test_a_small_request_gets_the_defaults() -> None:
     assert (request.max_tokens, request.stop, request.ignored_fields) == (None, (), ())
 
 
-@pytest.mark.parametrize("missing", ["model", "messages"])
+@each_row("missing", ["model", "messages"])
 def test_a_missing_field_is_named(missing: str) -> None:
     body = {"model": "m", "messages": HELLO}
     del body[missing]
@@ -53,7 +54,7 @@ def test_no_messages_are_refused() -> None:
     assert refused(messages=[]).param == "messages"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "field",
     [*sorted(set(ChatFields.__struct_fields__) - {"model", "messages"}), "x_vendor"],
 )
@@ -61,7 +62,7 @@ def test_an_explicit_null_is_as_good_as_nothing(field: str) -> None:
     assert asked(**{field: None}) == asked()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("field", "value"),
     [
         ("stream", "true"),
@@ -105,12 +106,12 @@ def test_ignored_fields_that_were_given_are_named_in_order() -> None:
     assert request.ignored_fields == ("top_p", "temperature", "logprobs", "x_vendor")
 
 
-@pytest.mark.parametrize("n", [0, 2, -1])
+@each_row("n", [0, 2, -1])
 def test_only_one_choice_can_be_had(n: int) -> None:
     assert refused(n=n).param == "n"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "param"),
     [
         ({"temperature": 2.1}, "temperature"),
@@ -147,8 +148,8 @@ def test_the_smaller_token_limit_holds() -> None:
     assert asked(max_tokens=5, max_completion_tokens=3).max_tokens == 3
 
 
-@pytest.mark.parametrize("limit", [0, -5])
-@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+@each_row("limit", [0, -5])
+@each_row("field", ["max_tokens", "max_completion_tokens"])
 def test_a_token_limit_is_one_or_more(field: str, limit: int) -> None:
     assert refused(**{field: limit}).param == field
 

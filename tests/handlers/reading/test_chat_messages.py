@@ -9,6 +9,7 @@ from handlers.reading.json_body import decode_json
 from service.demands.instructions import told_history
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import ChatMessage, FilePart, Part, TextPart
+from tests.rows import each_row
 
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
 
@@ -34,7 +35,7 @@ def refused(message: dict[str, Any]) -> RequestError:
     return caught.value
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sent", "role"),
     [
         ("system", "system"),
@@ -49,7 +50,7 @@ def test_roles_become_those_of_the_upstream(sent: str, role: str) -> None:
     assert read({"role": sent, "content": "x"}) == ChatMessage(role, (TextPart("x"),))
 
 
-@pytest.mark.parametrize("role", ["User", "", "critic", "x" * 1_000])
+@each_row("role", ["User", "", "critic", "x" * 1_000])
 def test_an_unknown_role_names_the_choices(role: str) -> None:
     error = refused({"role": role, "content": "x"})
     assert error.param == "messages[0].role"
@@ -63,14 +64,14 @@ def test_unknown_keys_are_accepted() -> None:
     assert read({**message, "content": content}).text == "x"
 
 
-@pytest.mark.parametrize("role", ["assistant", "tool", "function"])
-@pytest.mark.parametrize("message", [{"content": None}, {}, {"content": []}])
+@each_row("role", ["assistant", "tool", "function"])
+@each_row("message", [{"content": None}, {}, {"content": []}])
 def test_a_call_or_a_result_may_be_silent(role: str, message: dict[str, Any]) -> None:
     assert read({"role": role, **message}).parts == ()
 
 
-@pytest.mark.parametrize("role", ["user", "system"])
-@pytest.mark.parametrize("message", [{"content": None}, {}, {"content": []}])
+@each_row("role", ["user", "system"])
+@each_row("message", [{"content": None}, {}, {"content": []}])
 def test_others_say_something(role: str, message: dict[str, Any]) -> None:
     assert refused({"role": role, **message}).param == "messages[0].content"
 
@@ -94,7 +95,7 @@ def test_lone_surrogates_are_kept() -> None:
 URL_PATH = "messages[0].content[0].image_url.url"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "found"),
     [
         (PIXEL, FilePart(URL_PATH, data_url=PIXEL, detail="low")),
@@ -129,7 +130,7 @@ WRONG_ADDRESSES: list[str] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     WRONG_ADDRESSES,
 )
@@ -164,7 +165,7 @@ WRONG_FILES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("file", "param"),
     WRONG_FILES,
 )
@@ -193,7 +194,7 @@ WRONG_CONTENTS: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("content", "param"),
     WRONG_CONTENTS,
 )
@@ -247,7 +248,7 @@ def test_the_form_before_tools_is_told_in_the_same_words() -> None:
     ]
 
 
-@pytest.mark.parametrize("call_id", [None, ""])
+@each_row("call_id", [None, ""])
 def test_a_tool_s_result_names_its_call(call_id: str | None) -> None:
     with pytest.raises(RequestError) as caught:
         texts({"role": "tool", "tool_call_id": call_id, "content": "noon"})

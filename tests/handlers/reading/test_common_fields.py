@@ -7,9 +7,10 @@ from handlers.reading.common_fields import RANGES, Arrival, check_ranges
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import Profile
 from tests.handlers.reading.test_chat_fields import asked, refused
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize("model", ["", "  ", "m" * 256, "a\nb", "\ud800", None, 4])
+@each_row("model", ["", "  ", "m" * 256, "a\nb", "\ud800", None, 4])
 def test_a_model_is_a_short_printable_name(model: object) -> None:
     assert refused(model=model).param == "model"
 
@@ -18,7 +19,7 @@ def test_ignored_fields_are_named_in_bounded_number() -> None:
     assert len(asked(**{f"x{at}": 1 for at in range(1_000)}).ignored_fields) == 32
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("stop", "read"),
     [
         ("END", ("END",)),
@@ -33,7 +34,7 @@ def test_stop_is_a_string_or_a_list(stop: object, read: tuple[str, ...]) -> None
     assert asked(stop=stop).stop == read
 
 
-@pytest.mark.parametrize("stop", [[str(at) for at in range(17)], "x" * 513])
+@each_row("stop", [[str(at) for at in range(17)], "x" * 513])
 def test_stop_is_bounded(stop: object) -> None:
     assert refused(stop=stop).param == "stop"
 
@@ -71,7 +72,7 @@ class _Numbers(Struct):
     frequency_penalty: float | None = None
 
 
-@pytest.mark.parametrize("name", RANGES)
+@each_row("name", RANGES)
 def test_a_number_outside_of_what_openai_takes_is_refused(name: str) -> None:
     least, most = RANGES[name]
     for value in (None, least, most, (least + most) / 2):

@@ -19,6 +19,7 @@ from service.vocabulary.requests import (
 )
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import BEARER, Surroundings, says
+from tests.rows import each_row
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 ADD = {"name": "add", "description": "Adds.", "parameters": SCHEMA, "strict": True}
@@ -44,7 +45,7 @@ def names(**fields: Any) -> list[str]:
     return [function.name for function in found.functions]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "fields",
     [
         {},
@@ -113,7 +114,7 @@ def test_a_format_is_an_object_or_a_schema() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["schema", "value"])
+@each_row("name", ["schema", "value"])
 def test_a_schema_beside_a_json_object_is_demanded(name: str) -> None:
     found = demand(response_format={"type": "json_object", name: SCHEMA})
     assert found == Demand(json_format=JsonFormat(f"response_format.{name}", SCHEMA))
@@ -160,7 +161,7 @@ WRONG_DEMANDS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "param"),
     WRONG_DEMANDS,
 )
@@ -224,7 +225,7 @@ SCHEMAS: list[tuple[dict[str, Any], str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "param"),
     SCHEMAS,
 )

@@ -6,6 +6,7 @@ from msgspec import Struct
 from handlers.reading.json_body import converted, decode_json, given_names, quoted
 from service.vocabulary.errors import RequestError
 from tests.handlers.conftest import Serve
+from tests.rows import each_row
 
 
 class Inner(Struct):
@@ -27,7 +28,7 @@ def refused(body: bytes) -> RequestError:
     return caught.value
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "param", "problem"),
     [
         (b"{}", "text", "text: this field is required."),
@@ -58,7 +59,7 @@ def test_a_wrong_shape_names_the_path_and_what_was_expected(
     assert (error.param, error.message) == (param, problem)
 
 
-@pytest.mark.parametrize("size", ["5.0", "5e0", "50E-1", "5.000"])
+@each_row("size", ["5.0", "5e0", "50E-1", "5.000"])
 def test_an_integer_may_be_written_with_a_point(size: str) -> None:
     body = f'{{"text":"","inner":{{"size":{size}}},"ratio":2.0}}'.encode()
     read = decode_json(body, Shape)
@@ -67,7 +68,7 @@ def test_an_integer_may_be_written_with_a_point(size: str) -> None:
     assert isinstance(read.inner.size, int)
 
 
-@pytest.mark.parametrize("size", ["5.5", "1e-3", "1e300", "9007199254740994.0"])
+@each_row("size", ["5.5", "1e-3", "1e300", "9007199254740994.0"])
 def test_what_is_no_integer_stays_none(size: str) -> None:
     error = refused(f'{{"text":"","inner":{{"size":{size}}}}}'.encode())
     assert (error.param, error.message) == (
@@ -80,12 +81,12 @@ def test_a_number_is_held_to_its_range_beside_an_integer_with_a_point() -> None:
     assert "out of range" in refused(b'{"text":"","inner":{"size":5.0},"ratio":1e999}').message
 
 
-@pytest.mark.parametrize("body", [b"", b"  \n", b"\xef\xbb\xbf"])
+@each_row("body", [b"", b"  \n", b"\xef\xbb\xbf"])
 def test_an_empty_body_says_so(body: bytes) -> None:
     assert "empty" in refused(body).message
 
 
-@pytest.mark.parametrize(
+@each_row(
     "body",
     [b"{", b"text=hello", b'{"text":"a"} x', b'{"text":NaN}', b"{'text': 'a'}", b'{"text":"\\ud8'],
 )
@@ -97,8 +98,8 @@ def test_what_is_not_utf_8_says_so() -> None:
     assert "UTF-8" in refused(b'{"text":"\xff"}').message
 
 
-@pytest.mark.parametrize("field", [b"text", b"other"])
-@pytest.mark.parametrize("text", [b"", b'"\\ud800",'])
+@each_row("field", [b"text", b"other"])
+@each_row("text", [b"", b'"\\ud800",'])
 def test_a_body_that_is_nested_without_end_is_refused(field: bytes, text: bytes) -> None:
     nested = b'{"a":[%b1],"%b":%b%b}' % (text, field, b"[" * 100_000, b"]" * 100_000)
     assert refused(nested).status == 400
@@ -113,7 +114,7 @@ def test_a_wrong_shape_beside_a_lone_surrogate_names_its_path_too() -> None:
     assert error.param == "inner.size"
 
 
-@pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])
+@each_row("constant", [b"NaN", b"Infinity", b"-Infinity"])
 def test_constants_that_json_does_not_have_are_refused_beside_a_lone_surrogate(
     constant: bytes,
 ) -> None:

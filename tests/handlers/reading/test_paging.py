@@ -2,6 +2,7 @@ import pytest
 
 from handlers.reading.paging import Page, in_order, page_of
 from service.vocabulary.errors import RequestError
+from tests.rows import each_row
 
 ENTRIES = list("abcde")
 
@@ -32,7 +33,7 @@ def test_a_page_has_its_default_size() -> None:
     assert paged({}, 3).data == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "two", "1.5", "", "９"])
+@each_row("limit", ["0", "101", "-1", "two", "1.5", "", "９"])
 def test_a_limit_that_is_none_is_refused(limit: str) -> None:
     with pytest.raises(RequestError) as caught:
         paged({"limit": limit})

@@ -8,6 +8,7 @@ import pytest
 from handlers.reading.wish_fields import EFFORTS, WireWishes, wishes_of
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import Wishes
+from tests.rows import each_row
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 ADD = {"name": "add", "description": "Adds.", "parameters": SCHEMA, "strict": True}
@@ -35,7 +36,7 @@ def test_functions_are_flat_in_their_order_and_strict_only_if_said():
     assert wishes(tools=TOOLS[::-1]).tools == (TOLD_NOW, ADDED)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("choice", "told"),
     [
         (None, None),
@@ -69,7 +70,7 @@ def test_the_form_before_tools_calls_one_at_a_time():
     assert wishes(tools=TOOLS, functions=[ADD], parallel_tool_calls=True).is_parallel is True
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wanted", "told"),
     [
         ({"type": "text"}, None),
@@ -97,7 +98,7 @@ def test_a_format_is_flat(wanted, told):
     assert wishes(response_format=wanted).format == told
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("options", "told"),
     [
         ({}, {}),
@@ -127,7 +128,7 @@ def test_words_are_passed_on():
     assert (found.service_tier, found.cache_key) == ("fast", "k")
 
 
-@pytest.mark.parametrize("word", EFFORTS)
+@each_row("word", EFFORTS)
 def test_every_word_of_effort_that_some_model_knows_is_one(word):
     assert wishes(reasoning_effort=word).effort == word
 

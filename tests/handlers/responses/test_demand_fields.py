@@ -6,6 +6,7 @@ import pytest
 from handlers.responses.demand_fields import WireDemand, demand_of
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import Demand, Function, JsonFormat
+from tests.rows import each_row
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}}
 WEATHER: dict[str, Any] = {
@@ -47,7 +48,7 @@ def test_functions_are_offered() -> None:
     assert not demand.is_legacy
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("choice", "offered", "must_call"),
     [
         ("auto", ["get_weather", "add"], False),
@@ -72,7 +73,7 @@ def test_the_choice_says_which_may_and_whether_one_must(
     assert (demand is not None and demand.must_call) == must_call
 
 
-@pytest.mark.parametrize(
+@each_row(
     "kind",
     ["web_search", "web_search_preview", "web_search_2025_08_26", "code_interpreter"],
 )
@@ -101,7 +102,7 @@ def test_json_is_demanded() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "param"),
     [
         ({"tools": [{"type": "file_search"}]}, "tools[0].type"),

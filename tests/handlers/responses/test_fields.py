@@ -17,6 +17,7 @@ from handlers.responses.listed_items import input_items
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import ChatRequest, Profile
 from tests.open_responses import check_open_response
+from tests.rows import each_row
 
 ARRIVAL = Arrival("req_1", 1.0, "http://gate.example", Profile.WEB)
 LEAST: dict[str, Any] = {"model": "gpt-4o", "input": "Hello"}
@@ -85,7 +86,7 @@ WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "param"),
     WRONG_FIELDS,
 )

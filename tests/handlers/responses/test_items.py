@@ -16,6 +16,7 @@ from service.vocabulary.requests import (
     SealedPart,
     TextPart,
 )
+from tests.rows import each_row
 
 PNG = "data:image/png;base64,aGk="
 
@@ -33,7 +34,7 @@ def parts(*given: dict[str, Any]) -> tuple[Part, ...]:
     return message.parts
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("role", "sent_as"),
     [("user", "user"), ("assistant", "assistant"), ("system", "system"), ("developer", "system")],
 )
@@ -132,7 +133,7 @@ WRONG_ITEMS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("item", "param"),
     WRONG_ITEMS,
 )
@@ -159,7 +160,7 @@ WRONG_PARTS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("part", "param"),
     WRONG_PARTS,
 )

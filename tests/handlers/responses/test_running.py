@@ -41,7 +41,7 @@ async def test_a_cancelled_answer_ends_while_it_waits_and_closes_its_source() ->
         await one.run(answering(sink, closed, stalls=True), sink)
         one.ended.set()
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         group.create_task(write())
         await asyncio.sleep(0.01)
         await one.cancel()

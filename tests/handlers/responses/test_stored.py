@@ -43,7 +43,7 @@ class Stream:
         self.body = b""
 
     async def until(self, wanted: bytes) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while wanted not in self.body:
                 self.body += await self.response.content.readany()
 

@@ -5,6 +5,7 @@ import pytest
 from handlers.responses.tools import all_tools, echoed_tool, functions_of, is_built_in, joined_name
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import Function
+from tests.rows import each_row
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}}
 WEATHER: dict[str, Any] = {"type": "function", "name": "get_weather", "parameters": SCHEMA}
@@ -74,7 +75,7 @@ def test_tools_of_the_input_are_tools_as_well() -> None:
     assert caught.value.param == "input[0].tools"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("tool", "param"),
     [
         ({"type": "custom"}, "tools[0].name"),

@@ -8,6 +8,7 @@ import pytest
 from handlers.responses.wishes import WireWishes, wishes_of
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import Wishes
+from tests.rows import each_row
 
 TOOL = {"type": "function", "name": "f", "parameters": {}, "anything": 1}
 
@@ -40,7 +41,7 @@ def test_format_verbosity_and_words_are_as_they_were_sent():
     assert (found.service_tier, found.cache_key) == ("flex", "k")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("reasoning", "effort", "summary"),
     [
         (None, "", None),
@@ -60,7 +61,7 @@ def test_an_effort_that_is_none_is_refused():
     assert caught.value.param == "reasoning.effort"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("include", "is_wanted"),
     [(None, False), (["file_search_call.results"], False), (["reasoning.encrypted_content"], True)],
 )

@@ -5,6 +5,7 @@ import json
 import logging
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from service.connections import bad_http
 from service.observing.metrics import Metrics
 from service.program.runner import DrainingRunner, Program
 from service.settings.config import Config
+from tests.jumping import on_jumping_clock
+from tests.rows import each_row
 from tests.service.program.gateway_process import GatewayProcess
 
 SECRET = "a-token-of-a-caller"
@@ -34,6 +37,9 @@ MALFORMED = {
 class Server:
     def __init__(self, runner: DrainingRunner) -> None:
         self.runner = runner
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(*self.runner.addresses[0][:2])
 
     async def raw(self, request: str) -> tuple[int, dict[str, str], bytes]:
         """Send bytes; return status, headers and body of the answer that ends the connection."""
@@ -55,8 +61,8 @@ async def said_by(host: str, port: int, request: str) -> tuple[int, dict[str, st
 TUNNEL = "CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
+@asynccontextmanager
+async def serving() -> AsyncIterator[Server]:
     async def hello(_request: web.Request) -> web.Response:
         return web.Response(text="hello")
 
@@ -82,6 +88,12 @@ async def server() -> AsyncIterator[Server]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield Server(runner)
     await runner.cleanup()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with serving() as running:
+        yield running
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -137,39 +149,36 @@ async def test_a_good_request_is_none_of_its_business(server: Server) -> None:
     assert (status, body) == (200, b"hello")
 
 
-@pytest.mark.whole
-@pytest.mark.parametrize("sent", ["", "G", "GET / HTTP/1.1\r\nHost: x\r\nA: b"])
-async def test_a_head_that_does_not_end_is_given_up(
-    server: Server, sent: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bad_http, "HEAD_SECONDS", 0.3)
-    reader, writer = await asyncio.open_connection(*server.runner.addresses[0][:2])
-    async with asyncio.timeout(5):
-        for byte in sent.encode():
-            writer.write(bytes([byte]))
-            await asyncio.sleep(0.001)
-        assert await reader.read() == b""
-    writer.close()
-    text = await server.runner.app[keys.METRICS].exposition()
+@each_row("sent", ["", "G", "GET / HTTP/1.1\r\nHost: x\r\nA: b"])
+@on_jumping_clock
+async def test_a_head_that_does_not_end_is_given_up(sent: str) -> None:
+    async with serving() as server:
+        reader, writer = await server.connect()
+        async with asyncio.timeout(bad_http.HEAD_SECONDS + 1):
+            for byte in sent.encode():
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.001)
+            assert await reader.read() == b""
+        writer.close()
+        text = await server.runner.app[keys.METRICS].exposition()
     assert b'gateway_requests_total{route="malformed",status="408"} 1.0' in text
 
 
-async def test_a_second_head_that_does_not_end_is_given_up_and_one_that_never_came_is_not(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bad_http, "HEAD_SECONDS", 0.2)
-    connections = [await asyncio.open_connection(*server.runner.addresses[0][:2]) for _ in range(2)]
-    for reader, writer in connections:
-        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert b"hello" in await reader.readuntil(b"hello")
-    (slow, slow_writer), (idle, idle_writer) = connections
-    slow_writer.write(b"GET / HT")
-    async with asyncio.timeout(5):
-        assert await slow.read() == b""
-    idle_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    assert b"hello" in await idle.read()
-    for _, writer in connections:
-        writer.close()
+@on_jumping_clock
+async def test_a_second_head_that_does_not_end_is_given_up_and_one_that_never_came_is_not() -> None:
+    async with serving() as server:
+        connections = [await server.connect() for _ in range(2)]
+        for reader, writer in connections:
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"hello" in await reader.readuntil(b"hello")
+        (slow, slow_writer), (idle, idle_writer) = connections
+        slow_writer.write(b"GET / HT")
+        async with asyncio.timeout(bad_http.HEAD_SECONDS + 1):
+            assert await slow.read() == b""
+        idle_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"hello" in await idle.read()
+        for _, writer in connections:
+            writer.close()
 
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -177,7 +186,7 @@ POST = b"POST /size HTTP/1.1\r\nHost: x\r\n"
 SIZED, CHUNKED = POST + b"Content-Length: 3\r\n\r\n", POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.mark.parametrize(
+@each_row(
     "pieces",
     [
         [GET + b"GET / HT"],
@@ -189,21 +198,22 @@ SIZED, CHUNKED = POST + b"Content-Length: 3\r\n\r\n", POST + b"Transfer-Encoding
         [CHUNKED, b"3\r\nabc\r\n", b"0\r\n\r\n" + b"POST / HTTP/1.1\r\nHo"],
     ],
 )
+@on_jumping_clock
 async def test_a_head_that_begins_behind_a_request_is_given_up_after_the_answer(
-    server: Server, pieces: list[bytes], monkeypatch: pytest.MonkeyPatch
+    pieces: list[bytes],
 ) -> None:
-    monkeypatch.setattr(bad_http, "HEAD_SECONDS", 0.3)
-    reader, writer = await asyncio.open_connection(*server.runner.addresses[0][:2])
-    for piece in pieces:
-        writer.write(piece)
-        await asyncio.sleep(0.02)
-    async with asyncio.timeout(10):
-        answers = await reader.read()  # to the end of the connection
+    async with serving() as server:
+        reader, writer = await server.connect()
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0.02)
+        async with asyncio.timeout(bad_http.HEAD_SECONDS + 1):
+            answers = await reader.read()  # to the end of the connection
+        writer.close()
     assert answers.count(b"200 OK") == max(1, b"".join(pieces).count(GET))
-    writer.close()
 
 
-@pytest.mark.parametrize(
+@each_row(
     "pieces",
     [
         [GET],
@@ -218,19 +228,18 @@ async def test_a_head_that_begins_behind_a_request_is_given_up_after_the_answer(
         [CHUNKED, b"3\r\nabc\r\n0\r\n\r", b"\n"],
     ],
 )
-async def test_a_connection_on_which_nothing_has_begun_stays_open(
-    server: Server, pieces: list[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bad_http, "HEAD_SECONDS", 0.2)
-    reader, writer = await asyncio.open_connection(*server.runner.addresses[0][:2])
-    for piece in pieces:
-        writer.write(piece)
-        await asyncio.sleep(0.02)
-    await asyncio.sleep(0.5)
-    writer.write(GET.replace(b"Host: x", b"Host: x\r\nConnection: close"))
-    async with asyncio.timeout(10):
-        assert (await reader.read()).count(b"200 OK") >= 2
-    writer.close()
+@on_jumping_clock
+async def test_a_connection_on_which_nothing_has_begun_stays_open(pieces: list[bytes]) -> None:
+    async with serving() as server:
+        reader, writer = await server.connect()
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(2 * bad_http.HEAD_SECONDS)
+        writer.write(GET.replace(b"Host: x", b"Host: x\r\nConnection: close"))
+        async with asyncio.timeout(10):
+            assert (await reader.read()).count(b"200 OK") >= 2
+        writer.close()
 
 
 @pytest.mark.whole
@@ -239,7 +248,7 @@ async def test_the_rest_of_a_packed_body_that_was_refused_is_not_unpacked(server
     head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}"
     reader, writer = await asyncio.open_connection(*server.runner.addresses[0][:2])
     writer.write(head.encode() + b"\r\n\r\n" + bomb[:-100])
-    async with asyncio.timeout(5):  # otherwise it would wait for the last bytes
+    async with asyncio.timeout(20):  # otherwise it would wait for the last bytes
         assert b" 405 " in await reader.readuntil(b"\r\n")
         await reader.read()
     writer.close()

@@ -3,8 +3,8 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-import pytest
 from aiohttp import web
 
 from service import keys
@@ -14,6 +14,8 @@ from service.observing.metrics import Metrics
 from service.program.runner import DrainingRunner, Program
 from service.settings.config import Config
 from tests.gateway import until
+from tests.jumping import on_jumping_clock
+from tests.rows import each_row
 
 HEAD = "{method} {path} HTTP/{version}\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
 
@@ -59,8 +61,8 @@ class Server:
         return caller
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
+@asynccontextmanager
+async def serving() -> AsyncIterator[Server]:
     made = Server()
 
     def make_app(_config: Config) -> web.Application:
@@ -91,58 +93,68 @@ async def read_all(caller: socket.socket) -> bytes:
     return found
 
 
-@pytest.mark.parametrize("seconds", [0, 1.2], ids=["at once", "after questions"])
-@pytest.mark.parametrize(("path", "end"), [("/whole", b"hello"), ("/stream", b"data: 2\n\n")])
+@each_row("seconds", [0, 1.2], ids=["at once", "after questions"])
+@each_row(("path", "end"), [("/whole", b"hello"), ("/stream", b"data: 2\n\n")])
+@on_jumping_clock
 async def test_a_caller_that_sends_no_more_gets_its_answer(
-    server: Server, path: str, end: bytes, seconds: float
+    path: str, end: bytes, seconds: float
 ) -> None:
-    caller = await server.connect(path)
-    caller.shutdown(socket.SHUT_WR)
-    await asyncio.sleep(seconds)
-    server.may_answer.set()
-    answer = await read_all(caller)
-    if seconds and path == "/whole":
-        assert answer.startswith(half_closed.CONTINUE)
-        answer = answer.removeprefix(half_closed.CONTINUE)
-    assert answer.startswith(b"HTTP/1.1 200 OK")
-    assert end in answer
-    assert (half_closed.COMMENT in answer) is (seconds > 0 and path == "/stream")
-    assert server.given_up == 0
+    async with serving() as server:
+        caller = await server.connect(path)
+        caller.shutdown(socket.SHUT_WR)
+        await asyncio.sleep(seconds)
+        server.may_answer.set()
+        answer = await read_all(caller)
+        if seconds and path == "/whole":
+            assert answer.startswith(half_closed.CONTINUE)
+            answer = answer.removeprefix(half_closed.CONTINUE)
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert end in answer
+        assert (half_closed.COMMENT in answer) is (seconds > 0 and path == "/stream")
+        assert server.given_up == 0
 
 
-@pytest.mark.parametrize("path", ["/whole", "/stream"])
-async def test_a_caller_that_has_left_is_given_up(server: Server, path: str) -> None:
-    caller = await server.connect(path)
-    if path == "/stream":
-        await asyncio.get_running_loop().sock_recv(caller, 65536)  # else its end is a reset
-    caller.close()
-    await until(lambda: server.given_up == 1, 5)
+@each_row("path", ["/whole", "/stream"])
+@on_jumping_clock
+async def test_a_caller_that_has_left_is_given_up(path: str) -> None:
+    async with serving() as server:
+        caller = await server.connect(path)
+        if path == "/stream":
+            await asyncio.get_running_loop().sock_recv(caller, 65536)  # else its end is a reset
+        caller.close()
+        await until(lambda: server.given_up == 1, 60)
 
 
-async def test_an_old_caller_cannot_be_asked_and_counts_as_gone(server: Server) -> None:
-    caller = await server.connect("/whole", version="1.0")
-    caller.shutdown(socket.SHUT_WR)
-    await until(lambda: server.given_up == 1, 5)
-    caller.close()
+@on_jumping_clock
+async def test_an_old_caller_cannot_be_asked_and_counts_as_gone() -> None:
+    async with serving() as server:
+        caller = await server.connect("/whole", version="1.0")
+        caller.shutdown(socket.SHUT_WR)
+        await until(lambda: server.given_up == 1, 60)
+        caller.close()
 
 
-async def test_a_body_that_ends_early_is_no_request(server: Server) -> None:
-    caller = socket.create_connection(server.address)
-    caller.setblocking(False)
-    head = HEAD.format(path="/whole", version="1.1", method="POST", length=10)
-    caller.sendall(head.encode() + b"abc")
-    caller.shutdown(socket.SHUT_WR)
-    assert b"200" not in await read_all(caller)
-    assert server.asked == 0
+@on_jumping_clock
+async def test_a_body_that_ends_early_is_no_request() -> None:
+    async with serving() as server:
+        caller = socket.create_connection(server.address)
+        caller.setblocking(False)
+        head = HEAD.format(path="/whole", version="1.1", method="POST", length=10)
+        caller.sendall(head.encode() + b"abc")
+        caller.shutdown(socket.SHUT_WR)
+        assert b"200" not in await read_all(caller)
+        assert server.asked == 0
 
 
-async def test_requests_that_were_sent_before_the_end_are_all_answered(server: Server) -> None:
-    server.may_answer.set()
-    caller = socket.create_connection(server.address)
-    caller.setblocking(False)
-    head = HEAD.format(path="/whole", version="1.1", method="GET", length=0)
-    caller.sendall(head.encode() * 3)
-    caller.shutdown(socket.SHUT_WR)
-    answers = await read_all(caller)
-    assert answers.count(b"hello") == 3
-    assert answers.count(b"Connection: close") == 1
+@on_jumping_clock
+async def test_requests_that_were_sent_before_the_end_are_all_answered() -> None:
+    async with serving() as server:
+        server.may_answer.set()
+        caller = socket.create_connection(server.address)
+        caller.setblocking(False)
+        head = HEAD.format(path="/whole", version="1.1", method="GET", length=0)
+        caller.sendall(head.encode() * 3)
+        caller.shutdown(socket.SHUT_WR)
+        answers = await read_all(caller)
+        assert answers.count(b"hello") == 3
+        assert answers.count(b"Connection: close") == 1

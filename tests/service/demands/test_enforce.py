@@ -36,6 +36,7 @@ from service.vocabulary.requests import (
     Profile,
     TextPart,
 )
+from tests.rows import each_row
 from tests.sinks import Kept
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
@@ -149,7 +150,7 @@ async def test_a_correction_takes_the_history_along_where_nothing_is_kept() -> N
     assert (said.role, said.text) == ("assistant", f"See.{BAD}")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("demand", "text", "code"),
     [
         (CALLING, BAD, "tool_use_failed"),
@@ -217,7 +218,7 @@ async def test_calls_or_json_as_the_model_sees_fit() -> None:
     assert pieces == [AnswerText("{}"), END]
 
 
-@pytest.mark.parametrize("end", [CUT, LENGTH])
+@each_row("end", [CUT, LENGTH])
 async def test_what_was_held_of_an_answer_that_did_not_end_is_text(end: TurnEnded) -> None:
     for demand, text in ((WRITING, '{"a": '), (CALLING, CALL)):
         turns = Turns([says(text, end=end)])

@@ -13,6 +13,7 @@ from service.demands.json_schemas import (
     check_schema,
     problem_with,
 )
+from tests.rows import each_row
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
@@ -30,7 +31,7 @@ def doubling(levels: int) -> dict[str, Any]:
     return {"$ref": "#/$defs/a0", "$defs": {**steps, f"a{levels}": {}}}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("schema", "place"),
     [
         ({"type": "text"}, ".type"),
@@ -64,7 +65,7 @@ def test_what_is_no_usable_schema_is_refused_with_its_place(
     assert caught.value.problem
 
 
-@pytest.mark.parametrize(
+@each_row(
     "schema",
     [
         {},
@@ -85,7 +86,7 @@ def test_a_valid_schema_passes(schema: dict[str, Any]) -> None:
     check_schema(schema)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("schema", "value", "problem"),
     [
         (CITY, {"city": "Paris"}, ""),
@@ -136,7 +137,7 @@ def test_a_value_that_is_nested_too_deep_is_an_error_and_no_crash() -> None:
         problem_with(value, {"properties": {"n": {"$ref": "#"}}})
 
 
-@pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "(a*)*b", "((a{1,50}){1,50}){1,50}$"])
+@each_row("pattern", ["^(a+)+$", "^(a|a)*$", "(a*)*b", "((a{1,50}){1,50}){1,50}$"])
 def test_a_pattern_takes_no_time(pattern: str) -> None:
     text = "a" * 5_000 + "!"
     check_schema({"pattern": pattern})
@@ -151,7 +152,7 @@ def test_too_many_unique_items_are_an_error() -> None:
         problem_with(list(range(MAX_UNIQUE_ITEMS + 1)), schema)
 
 
-@pytest.mark.parametrize("identifier", ["https://x.example/s#/$defs/a", "#a", "s#a"])
+@each_row("identifier", ["https://x.example/s#/$defs/a", "#a", "s#a"])
 def test_an_id_with_a_fragment_is_no_error_of_the_schema(identifier: str) -> None:
     schema = {
         "$id": identifier,

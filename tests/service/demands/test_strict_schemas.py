@@ -12,6 +12,7 @@ from service.demands.strict_schemas import (
     MAX_PROPERTIES,
     check_strict,
 )
+from tests.rows import each_row
 
 
 def an_object(**properties: Any) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def nested(levels: int) -> dict[str, Any]:
     return schema
 
 
-@pytest.mark.parametrize(
+@each_row(
     "schema",
     [
         an_object(),
@@ -50,7 +51,7 @@ def test_what_the_guide_shows_is_taken(schema):
     check_strict(schema)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("schema", "place"),
     [
         (TEXT, ""),

@@ -1,12 +1,11 @@
 from collections.abc import Callable
 
-import pytest
-
 from service.demands.verdict import Verdict, judge
 from service.stages.function_calls.call_block import CallBlock
 from service.stages.function_calls.call_shapes import WrittenCall
 from service.vocabulary.requests import Demand, Function, JsonFormat
 from tests.growth import MOST, growth
+from tests.rows import each_row
 
 NUMBER = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 ADD = Function("add", "tools[0].function.parameters", "", NUMBER)
@@ -26,7 +25,7 @@ def test_calls_that_fit_are_accepted() -> None:
     assert judge(CALLING, [block(GOOD), block(now)], []) == Verdict((GOOD, now))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("blocks", "problem"),
     [
         ([block(WrittenCall("fly", "{}"))], "there is no function 'fly', but there is: add, now"),
@@ -55,7 +54,7 @@ def test_only_the_first_call_counts_where_one_at_a_time_was_asked_for() -> None:
     assert judge(one, [block(GOOD), block(WrittenCall("fly", "{}"))], []).calls == (GOOD,)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "messages",
     [
         ['{"a": 1}'],
@@ -70,7 +69,7 @@ def test_json_is_found_where_models_put_it(messages: list[str]) -> None:
     assert judge(ANY, [], messages) == Verdict(json_text='{"a": 1}')
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("demand", "messages", "problem"),
     [
         (ANY, [], "it is empty"),
@@ -95,7 +94,7 @@ def test_a_schema_that_cannot_be_checked_against_makes_it_hopeless() -> None:
     assert judge(endless, [], ["{}"]).is_hopeless
 
 
-@pytest.mark.parametrize(
+@each_row(
     "answer",
     [
         lambda size: "```json\n{" + " " * size,

@@ -7,9 +7,10 @@ import pytest
 
 from service.files.disk import on_disk
 from service.vocabulary.errors import StorageError, StorageFullError
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+@each_row("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 def test_no_room_is_a_507_that_says_so(number: int) -> None:
     with pytest.raises(StorageFullError) as caught, on_disk():
         raise OSError(number, os.strerror(number), "/data/images/name.part")
@@ -18,7 +19,7 @@ def test_no_room_is_a_507_that_says_so(number: int) -> None:
     assert "/data" not in caught.value.message
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EIO, errno.ENOTDIR])
+@each_row("number", [errno.EACCES, errno.EROFS, errno.EIO, errno.ENOTDIR])
 def test_anything_else_of_a_disk_is_a_500(number: int) -> None:
     with pytest.raises(StorageError) as caught, on_disk():
         raise OSError(number, os.strerror(number), "/data/images/name.part")

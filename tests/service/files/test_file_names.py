@@ -1,9 +1,8 @@
-import pytest
-
 from service.files.file_names import MAX_NAME_CHARS, last_step, shown_name, without_controls
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("written", "name"),
     [
         ("photo.png", "photo.png"),

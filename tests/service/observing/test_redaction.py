@@ -1,13 +1,12 @@
 """The last defence against secrets in a log."""
 
-import pytest
-
 from service.observing.redaction import SECRET_NAME, redact
+from tests.rows import each_row
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl-_"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "expected"),
     [
         (f"token {JWT}!", "token [redacted]!"),
@@ -39,11 +38,11 @@ def test_what_looks_like_a_secret_is_replaced(text, expected):
     assert redact(text) == expected
 
 
-@pytest.mark.parametrize("name", ["refresh_token", "upstream_authorization", "token", "api_key"])
+@each_row("name", ["refresh_token", "upstream_authorization", "token", "api_key"])
 def test_names_that_hold_secrets(name):
     assert SECRET_NAME.fullmatch(name)
 
 
-@pytest.mark.parametrize("name", ["tokens", "completion_tokens", "model", "request_id"])
+@each_row("name", ["tokens", "completion_tokens", "model", "request_id"])
 def test_names_that_hold_none(name):
     assert not SECRET_NAME.fullmatch(name)

@@ -12,6 +12,7 @@ from service.observing.unknown_events import (
     UnknownEvents,
     outline,
 )
+from tests.rows import each_row
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def test_kinds_beyond_a_hundred_are_one(unknown_events: UnknownEvents) -> None:
     assert (counted(unknown_events, "type 3"), counted(unknown_events, OTHER)) == (2, 21)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sample", "expected"),
     [
         ("Internal server error 500", "xxxxxxxx xxxxxx xxxxx 000"),

@@ -1,4 +1,3 @@
-import pytest
 from msgspec import structs
 
 from service.answers.images import ImageInputTokens, ImageUsage, Picture
@@ -26,6 +25,7 @@ from service.vocabulary.events import (
     TurnEnded,
 )
 from service.vocabulary.rendered import TokenCounts
+from tests.rows import each_row
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 LIMIT = "ChatGPTAgentToolRateLimitException: You have hit the plan limit."
@@ -123,7 +123,7 @@ def test_words_instead_of_a_picture_are_a_refusal_with_these_words() -> None:
     assert failure.type == "invalid_request_error"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("words", "wait"),
     [
         ("You've hit the rate limit for image generation. Try again in 3 minutes.", 180),
@@ -139,7 +139,7 @@ def test_a_limit_that_the_model_tells_in_words_is_a_429(words: str, wait: float 
     assert words in failure.message
 
 
-@pytest.mark.parametrize(
+@each_row(
     "words",
     [
         "I can't draw that: our policies limit what may be shown of real people.",
@@ -181,7 +181,7 @@ def test_a_tool_s_error_goes_before_what_the_model_says_of_it() -> None:
     assert (failure.status, failure.code) == (429, "rate_limit_exceeded")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("words", "status"),
     [
         (LIMIT, 429),
@@ -196,7 +196,7 @@ def test_a_tool_s_words_tell_whose_fault_it_was(words: str, status: int) -> None
     assert words in failure.message
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "ended", "outcome"),
     [
         (400, Outcome.COMPLETE, Outcome.REFUSED),

@@ -1,5 +1,3 @@
-import pytest
-
 from service.orders.speech import (
     UPSTREAM_VOICES,
     VOICES,
@@ -18,11 +16,12 @@ from service.vocabulary.events import (
     TurnFacts,
 )
 from service.vocabulary.requests import StoredMessage
+from tests.rows import each_row
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("said", "wanted", "is_same"),
     [
         ("Boats float.", "Boats float.", True),
@@ -46,7 +45,7 @@ def test_the_model_is_told_to_repeat_and_where_the_text_is() -> None:
     assert told.endswith("\n\n<text>\nDraw a cat.\n\nNow.\n</text>")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("asked", "model"),
     [
         (None, "gpt-3.5-turbo"),

@@ -12,6 +12,7 @@ from tests.chance import FAST, SIZES, chopped
 from tests.feeding import deltas, read, sent_history
 from tests.lane import Drive, driven
 from tests.oracle import render
+from tests.rows import each_row
 from tests.service.stages.test_properties import crowd, turn
 
 PATH = "/message/content/parts/0"
@@ -20,13 +21,13 @@ PATH = "/message/content/parts/0"
 # --- the same as without it -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", render.names())
+@each_row("name", render.names())
 def test_every_transcript_reads_the_same_with_it(name: str) -> None:
     transcript = render.load(name)
     sent, problems = sent_history(transcript), transcript.get("problems")
     end = BodyEnd(transcript.get("end", "clean"))
     for generation in render.generations(transcript):
-        pieces = render.render(transcript, generation, 0, "\n")
+        pieces = render.rendered(name, generation)
         body = b"".join(pieces)
         feedings = [pieces]
         if not transcript.get("by_event"):
@@ -172,7 +173,7 @@ def test_text_before_something_else_in_one_read_goes_first() -> None:
     assert drive.put_texts == ["is "]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "changes",
     [
         {"status": "finished_successfully"},
@@ -211,7 +212,7 @@ def test_nothing_takes_it_before_there_is_an_answer() -> None:
     assert not drive.feed(event({"type": "message_marker"}))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("told", "heard"),
     [
         ([AnswerText("is green")], "It is teagreen"),

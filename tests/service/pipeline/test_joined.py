@@ -1,7 +1,5 @@
 from collections.abc import Iterable, Iterator
 
-import pytest
-
 from service.pipeline.joined import SLICE_CHARS, Staged, make_answer, make_reader, merged
 from service.stages.decode.sse import MAX_EVENT_BYTES
 from service.vocabulary.events import (
@@ -15,6 +13,7 @@ from service.vocabulary.events import (
     StreamCompleted,
     TextAppended,
 )
+from tests.rows import each_row
 from tests.scripted_upstream import DONE, answer, event, final
 from tests.sinks import Kept
 
@@ -82,7 +81,7 @@ def test_the_end_completes_what_was_left_open_and_comes_last() -> None:
     assert reader.end(end) == [StreamCompleted(), end]
 
 
-@pytest.mark.parametrize("end", [b"", b"\n"])
+@each_row("end", [b"", b"\n"])
 def test_a_done_whose_line_is_not_closed_is_the_end_and_no_second_one_follows(end: bytes) -> None:
     reader = make_reader()
     assert reader.feed(DONE.rstrip(b"\n") + end) == []
@@ -119,7 +118,7 @@ def test_neighbouring_increments_of_one_read_become_one() -> None:
 MARKED = "a \ue200cite\ue202x\ue201 [b](sandbox:/c) "
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "least"),
     [("plain " * SLICE_CHARS, 1), (MARKED, 1), (MARKED * SLICE_CHARS, len(MARKED))],
 )

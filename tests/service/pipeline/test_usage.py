@@ -6,11 +6,10 @@ import pytest
 from service.pipeline import usage
 from service.pipeline.usage import MESSAGE_TOKENS, REPLY_TOKENS, count, measure
 from service.vocabulary.rendered import TokenCounts
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
-    ("text", "tokens"), [("", 0), ("hello world", 2), ("<|endoftext|>", 7), ("a" * 8, 1)]
-)
+@each_row(("text", "tokens"), [("", 0), ("hello world", 2), ("<|endoftext|>", 7), ("a" * 8, 1)])
 def test_counts_are_those_of_o200k(text: str, tokens: int) -> None:
     assert count(text) == tokens
 

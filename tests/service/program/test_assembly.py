@@ -13,10 +13,11 @@ from aiohttp import FormData, web
 
 from service import keys
 from service.program import assembly
-from service.program.assembly import background, drain, make_app
+from service.program.assembly import drain, make_app
 from service.program.runner import DrainingRunner, Program
 from service.settings.config import Config
 from tests.gateway import running_gateway, until
+from tests.rows import each_row
 from tests.scripted_upstream import STALL, Head, answer, scripted_upstream
 
 
@@ -124,27 +125,6 @@ async def test_without_a_secret_one_is_made_and_kept(
     assert secret.stat().st_mode & 0o777 == 0o600
 
 
-async def test_a_background_job_that_fails_is_logged_and_costs_nothing_else(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    ended: list[str] = []
-
-    async def broken() -> None:
-        raise ValueError("of the test")
-
-    async def steady() -> None:
-        try:
-            await asyncio.sleep(60)
-        finally:
-            ended.append("steady")
-
-    async with background(broken, steady):
-        await asyncio.sleep(0.01)
-        assert ended == []
-    assert ended == ["steady"]
-    assert "a background job failed" in caplog.text
-
-
 @pytest.mark.whole
 async def test_a_stop_waits_for_a_recording_that_is_written_down(
     tmp_path: Path, aiohttp_raw_server: Any
@@ -165,17 +145,17 @@ async def test_a_stop_waits_for_a_recording_that_is_written_down(
         headers = {"Authorization": "Bearer fk-x"}
         url = f"{gateway.url}/v1/audio/transcriptions"
         work = asyncio.ensure_future(gateway.session.post(url, data=form, headers=headers))
-        await asyncio.wait_for(asked.wait(), 5)
+        await asyncio.wait_for(asked.wait(), 20)
         stop = asyncio.ensure_future(gateway.stop())
         await until(gateway.app[keys.DRAINING].is_set)
         assert [work.done(), stop.done()] == [False, False]
         answered.set()
         async with await work as response:
             assert await response.json() == {"text": "Boats float."}
-        await asyncio.wait_for(stop, 5)
+        await asyncio.wait_for(stop, 20)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("storage", "folder"),
     [
         ({"state": "sqlite:a/b/state.db", "blobs": "file:c"}, "a/b/tokens"),

@@ -1,9 +1,8 @@
-import pytest
-
 from service.recordings.captures import blocks, body_of, lines_of
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("capture", "body"),
     [
         (b'data: {"a":1}\n\n', b'data: {"a":1}\n\n'),
@@ -25,7 +24,7 @@ def test_lines_of_json_are_events_and_all_else_is_a_body(capture: bytes, body: b
     assert body_of(capture) == body
 
 
-@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@each_row("end", [b"\n", b"\r\n", b"\r"])
 def test_a_body_is_cut_behind_its_empty_lines(end: bytes) -> None:
     body = end.join([b"event: a", b"data: 1", b"", b": note", b"", b"data: 2"])
     cut = list(blocks(body))

@@ -2,12 +2,12 @@ import json
 import string
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.recordings.pseudonyms import Cipher
 from tests.chance import FAST
+from tests.rows import each_row
 
 KEY = b"0123456789abcdef"
 TEXTS = st.text(
@@ -48,7 +48,7 @@ def test_another_key_gives_another_text_and_none_is_drawn() -> None:
     assert len({Cipher(key).of("conversation") for key in (KEY, b"x" * 16, None, None)}) == 4
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "](sandbox:/",

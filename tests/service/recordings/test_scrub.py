@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from service.recordings.scrub import is_kept, scrub
 from service.vocabulary.events import ConversationNamed, MessageSnapshot, ResumeOffered
 from tests.chance import FAST
 from tests.oracle import render
+from tests.rows import each_row
 from tests.service.stages.test_properties import JSON_TOKENS, crowd, turn
 
 KEY = b"0123456789abcdef"
@@ -110,11 +110,11 @@ def is_looked_for(word: str) -> bool:
     return any(each.startswith(word) for each in LOOKED_FOR)
 
 
-@pytest.mark.parametrize("name", render.names())
+@each_row("name", render.names())
 def test_a_scrubbed_transcript_means_the_same_and_says_nothing(name: str) -> None:
     transcript = render.load(name)
     for generation in render.generations(transcript):
-        body = b"".join(render.render(transcript, generation))
+        body = b"".join(render.rendered(name, generation))
         told = scrub(body, KEY)
         before = replay(body)
         assert shape(replay(told)) == shape(before)
@@ -138,7 +138,7 @@ def test_scrubbing_garbage_never_raises(tokens: list[str]) -> None:
     assert told.count(b"\n\n") == body.count(b"\n\n")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("before", "after"),
     [
         (b"data: [DONE]\r\n\r\n", b"data: [DONE]\r\n\r\n"),
@@ -173,7 +173,7 @@ def test_a_name_that_an_action_carries_is_nobodys_website() -> None:
     assert told["recipient"] == "python"
 
 
-@pytest.mark.parametrize("name", ["https://ada.example.org/will", "eyJhbGciOiJIUzI1NiJ9", "Ada L."])
+@each_row("name", ["https://ada.example.org/will", "eyJhbGciOiJIUzI1NiJ9", "Ada L."])
 def test_what_stands_where_words_of_the_protocol_do_is_no_exception(name: str) -> None:
     body = json.dumps({"type": "x", "status": name, "title": name, "user": {name: 1}})
     told = json.loads(scrub(body.encode(), KEY))

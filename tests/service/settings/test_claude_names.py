@@ -1,9 +1,8 @@
-import pytest
-
 from service.settings.claude_names import CLAUDE_MODELS, stand_in
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "family"),
     [
         ("claude-opus-4-5-20251101", "opus"),
@@ -20,7 +19,7 @@ def test_a_name_stands_for_the_model_of_its_family(name: str, family: str) -> No
     assert stand_in(name, {"default": "other"}) == "other"
 
 
-@pytest.mark.parametrize(("name", "plain"), [("gpt-4o", "gpt-4o"), ("gpt-5.5[1m]", "gpt-5.5")])
+@each_row(("name", "plain"), [("gpt-4o", "gpt-4o"), ("gpt-5.5[1m]", "gpt-5.5")])
 def test_another_name_stands_for_itself(name: str, plain: str) -> None:
     assert stand_in(name, {"default": "other"}) == plain
 

@@ -9,6 +9,7 @@ import yaml
 
 from service.settings.config import SETTINGS, Config, LoadedConfig, UpstreamConfig, load_config
 from service.settings.problems import ConfigError
+from tests.rows import each_row
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -68,7 +69,7 @@ def test_the_shipped_gpts_file_is_read_and_empty():
     assert load_config(ROOT / "config.yaml", {}).config.gpts == {}
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "server:\n", "server:\n  port: ~\n", "{}"])
+@each_row("text", ["", "# nothing\n", "server:\n", "server:\n  port: ~\n", "{}"])
 def test_a_file_that_sets_nothing_is_as_good_as_none(text):
     assert same_settings(load(text).config, Config())
 
@@ -115,7 +116,7 @@ def test_the_environment_of_the_process_is_not_read_unless_asked(monkeypatch):
 # --- what is written in many ways ----------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "setting", "expected"),
     [
         ("server: {port: '8080'}", "server.port", 8080),
@@ -149,7 +150,7 @@ def test_a_value_is_read_as_its_setting_means_it(text, setting, expected):
 # --- errors ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "line"),
     [
         ("upstream: {bas_url: x}", "upstream.bas_url: no such setting; the nearest is upstream.base_url"),
@@ -235,7 +236,7 @@ def test_a_file_that_is_not_text_is_an_error():
 # --- secrets -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "tokens: {secret: [hunter2]}",
@@ -360,7 +361,7 @@ def test_an_error_names_the_variable():
     ]
 
 
-@pytest.mark.parametrize("setting", SETTINGS)
+@each_row("setting", SETTINGS)
 def test_every_setting_can_be_given_by_environment(setting):
     default = Config().model_dump(mode="json")
     for part in setting.split("."):

@@ -1,12 +1,12 @@
 """What may be shown of a setting."""
 
-import pytest
 from pydantic import SecretStr
 
 from service.settings.masks import MASK, masked, shown
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "value", "expected"),
     [
         ("secret", "x", MASK),
@@ -35,7 +35,7 @@ def test_an_error_quotes_one_short_line():
     assert "\n" not in shown("log.path", "a\nb")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "setting", ["upstream.headers.X", "tokens.secret", "tokens.old_secrets[0]", "gpts_key[0]"]
 )
 def test_an_error_quotes_nothing_of_a_secret(setting):

@@ -1,8 +1,7 @@
 """Which row owns a public model name."""
 
-import pytest
-
 from service.settings.model_names import ModelRow, laid_over, undated, used_twice
+from tests.rows import each_row
 
 DEFAULTS = {
     "a": ModelRow("slug-a", ("a2", "a3")),
@@ -52,7 +51,7 @@ def test_each_second_use_is_one_line():
     ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "base"),
     [
         ("gpt-4o-2024-08-06", "gpt-4o"),

@@ -1,13 +1,12 @@
 """The lines about bad settings."""
 
-import pytest
-
 from service.settings.problems import ConfigError, both_ways, dotted, nearest, unknown, wrong
+from tests.rows import each_row
 
 NAMES = ["server.port", "server.host", "upstream.base_url", "log.level", "log_level"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "expected"),
     [
         ("server.prot", "server.port"),

@@ -1,8 +1,7 @@
 """Trees of settings before they are checked."""
 
-import pytest
-
 from service.settings.tree import Reading, merged
+from tests.rows import each_row
 
 
 def test_a_setting_is_put_into_its_section():
@@ -26,7 +25,7 @@ def test_a_section_that_is_no_mapping_is_left_for_the_check():
     assert reading.problems == []
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("base", "over", "expected"),
     [
         ({}, {"a": {"b": 1}}, {"a": {"b": 1}}),

@@ -3,25 +3,26 @@
 import pytest
 
 from service.settings.types import flag, is_address, items, mapping
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize("value", [True, "true", " True ", "yes", "on", "1"])
+@each_row("value", [True, "true", " True ", "yes", "on", "1"])
 def test_words_for_true(value):
     assert flag(value) is True
 
 
-@pytest.mark.parametrize("value", [False, "false", "FALSE", "no", "off", "0"])
+@each_row("value", [False, "false", "FALSE", "no", "off", "0"])
 def test_words_for_false(value):
     assert flag(value) is False
 
 
-@pytest.mark.parametrize("value", ["", "maybe", None, 2])
+@each_row("value", ["", "maybe", None, 2])
 def test_other_words_are_neither(value):
     with pytest.raises(ValueError, match="must be true or false"):
         flag(value)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "expected"),
     [
         ("", ()),
@@ -37,7 +38,7 @@ def test_lists_in_all_their_forms(value, expected):
     assert items(value) == expected
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, 7, None, "[a", [["a"]]])
+@each_row("value", [{"a": 1}, 7, None, "[a", [["a"]]])
 def test_what_is_no_list(value):
     with pytest.raises(ValueError, match="must be a"):
         items(value)
@@ -51,7 +52,7 @@ def test_mappings_in_all_their_forms():
         mapping("a=1")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "is_one"),
     [
         ("https://a.org", True),

@@ -22,6 +22,7 @@ from tests.chance import FAST, SIZES, chopped
 from tests.codex_feeding import SECRET, body, deltas, meaning
 from tests.oracle import codex
 from tests.response_events import begun, checked, last_response
+from tests.rows import each_row
 
 META = ReplyMeta("chatcmpl-1", 1, "m", "fp")
 FOLDER = Path(__file__).parents[2] / "transcripts" / "codex"
@@ -40,7 +41,7 @@ def bytes_of(transcript: dict[str, Any]) -> bytes:
     return body(transcript["events"])
 
 
-@pytest.mark.parametrize("name", sorted(TRANSCRIPTS))
+@each_row("name", sorted(TRANSCRIPTS))
 def test_a_transcript_means_what_is_expected(name):
     transcript = TRANSCRIPTS[name]
     expect, found = transcript["expect"], read([bytes_of(transcript)])
@@ -54,7 +55,7 @@ def test_a_transcript_means_what_is_expected(name):
         assert told == expect["limits"]
 
 
-@pytest.mark.parametrize("name", sorted(TRANSCRIPTS))
+@each_row("name", sorted(TRANSCRIPTS))
 def test_a_transcript_means_the_same_however_it_is_cut_and_framed(name):
     transcript = TRANSCRIPTS[name]
     whole = bytes_of(transcript)
@@ -70,7 +71,7 @@ def test_a_transcript_means_the_same_however_it_is_cut_and_framed(name):
         assert read([noisy]) == expected
 
 
-@pytest.mark.parametrize("end", [BodyEnd.CUT, BodyEnd.SILENT, BodyEnd.SHUTDOWN, BodyEnd.BROKEN])
+@each_row("end", [BodyEnd.CUT, BodyEnd.SILENT, BodyEnd.SHUTDOWN, BodyEnd.BROKEN])
 def test_what_came_before_the_end_of_a_body_is_told_before_it(end):
     chunk = body(TRANSCRIPTS["side-by-side"]["events"][:6])
     found = read([chunk], end)

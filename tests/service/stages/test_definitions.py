@@ -15,6 +15,7 @@ from tests.chance import FAST, SIZES, chopped
 from tests.feeding import deltas, read
 from tests.oracle import sse
 from tests.oracle.delta_v1 import MISSING, Definition, DeltaError, UndefinedError, whole
+from tests.rows import each_row
 
 MIB = 1024 * 1024
 
@@ -66,7 +67,7 @@ def test_an_event_of_just_under_16_mib_is_accepted(chunk_bytes):
     assert len(reading.content) == len(text)
 
 
-@pytest.mark.parametrize("chunk_bytes", [64 * 1024, 32 * MIB])
+@each_row("chunk_bytes", [64 * 1024, 32 * MIB])
 def test_an_event_over_16_mib_ends_the_turn_after_what_came_before(chunk_bytes):
     message = {"id": "a1", "author": {"role": "assistant"}, "status": "in_progress"}
     message |= {"content": {"content_type": "text", "parts": ["Hello"]}}

@@ -14,6 +14,7 @@ from tests.feeding import deltas, read, sent_history
 from tests.oracle import render
 from tests.oracle.growth import Growth
 from tests.oracle.text import answer_text, content, is_visible
+from tests.rows import each_row
 
 # --- whole turns ----------------------------------------------------------------
 
@@ -305,7 +306,7 @@ def test_a_field_of_an_unexpected_type_never_raises(data, name, generation):
         read(deltas([b"\n".join(lines)], sent_history(transcript)), profile)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "line",
     [
         pytest.param('data: {"a":' + "[" * 100_000, id="deep and open"),

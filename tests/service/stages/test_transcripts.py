@@ -1,7 +1,8 @@
 """Every transcript, sent as each stream generation and cut in every way, means the same."""
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
 
 import pytest
 
@@ -9,26 +10,28 @@ from fuzz.targets.pipeline import check_dialects
 from service.vocabulary.events import BodyEnd
 from tests.feeding import FORMATS, Reading, deltas, problems_with, read, sent_history
 from tests.oracle import render
+from tests.rows import each_row
 
 NAMES = render.names()
+SHARES = [NAMES[place : place + 12] for place in range(0, len(NAMES), 12)]  # a few seconds each
 SEEDS = range(3)
 # Cuts are tried at every line end, in every wide character and at this many other
 # places, which differ from body to body: all of them would take minutes.
 CUTS = 60
 
 
-def bodies(name: str, seeds: range = SEEDS) -> Iterator[tuple[str, list[bytes]]]:
+def bodies(name: str, seeds: range = SEEDS) -> Iterator[tuple[str, tuple[bytes, ...]]]:
     """Yield every body of a transcript with a name for it, one piece for each step."""
     transcript = render.load(name)
     for generation in render.generations(transcript):
         is_literal = generation in transcript
         for newline in ("\n", "\r\n"):
             for seed in seeds[:1] if is_literal else seeds:
-                pieces = render.render(transcript, generation, seed, newline)
+                pieces = render.rendered(name, generation, seed, newline)
                 yield f"{generation} seed {seed} {newline!r}", pieces
 
 
-def reading(name: str, chunks: list[bytes], profile: str = "web") -> Reading:
+def reading(name: str, chunks: Iterable[bytes], profile: str = "web") -> Reading:
     transcript = render.load(name)
     end = BodyEnd(transcript.get("end", "clean"))
     return read(deltas(chunks, sent_history(transcript), end), profile, transcript.get("problems"))
@@ -47,20 +50,27 @@ def cuts(body: bytes, label: str) -> list[int]:
     return sorted(near - {0, len(body)})
 
 
-@pytest.mark.parametrize(
-    ("profile", "seeds"),
-    [
-        *(("web", range(1)), ("bot", range(1)), ("raw", range(1))),
-        pytest.param("web", SEEDS, marks=pytest.mark.whole),  # what profiles share, in every way
-    ],
-)
-@pytest.mark.parametrize("name", NAMES)
-def test_a_transcript_becomes_what_is_expected_in_every_profile(name, profile, seeds):
+@pytest.mark.parametrize("profile", FORMATS)
+@each_row("name", NAMES)
+def test_a_transcript_becomes_what_is_expected_in_every_profile(name: str, profile: str) -> None:
+    expect(name, profile, range(1))
+
+
+# What profiles share, in every way.
+@pytest.mark.whole
+@pytest.mark.parametrize("names", SHARES, ids=itemgetter(0))
+def test_a_transcript_becomes_what_is_expected_however_it_is_framed_and_fed(
+    names: list[str],
+) -> None:
+    each_row("name", names)(expect)(profile="web", seeds=SEEDS)
+
+
+def expect(name: str, profile: str, seeds: range) -> None:
     transcript = render.load(name)
     wrong = {}
     for label, pieces in bodies(name, seeds):
         body = b"".join(pieces)
-        feedings = {"by event": pieces}
+        feedings: dict[str, Iterable[bytes]] = {"by event": pieces}
         if seeds is SEEDS:
             feedings["by byte"] = [body[place : place + 1] for place in range(len(body))]
         if not transcript.get("by_event"):
@@ -78,8 +88,13 @@ def test_a_transcript_becomes_what_is_expected_in_every_profile(name, profile, s
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("name", [n for n in NAMES if not render.load(n).get("by_event")])
-def test_a_transcript_means_the_same_however_it_is_cut(name):
+@pytest.mark.parametrize("names", SHARES, ids=itemgetter(0))
+def test_a_transcript_means_the_same_however_it_is_cut(names: list[str]) -> None:
+    cuttable = [name for name in names if not render.load(name).get("by_event")]
+    each_row("name", cuttable)(expect_the_same_of_every_cut)()
+
+
+def expect_the_same_of_every_cut(name: str) -> None:
     for label, pieces in bodies(name, range(1)):
         body = b"".join(pieces)
         whole = reading(name, [body])
@@ -87,19 +102,19 @@ def test_a_transcript_means_the_same_however_it_is_cut(name):
             assert reading(name, [body[:cut], body[cut:]]) == whole, f"{label} cut at {cut}"
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if not render.load(n).get("unterminated")])
-def test_comments_between_and_after_events_change_nothing(name):
+@each_row("name", [n for n in NAMES if not render.load(n).get("unterminated")])
+def test_comments_between_and_after_events_change_nothing(name: str) -> None:
     for label, pieces in bodies(name, range(1)):
         comment = b": keep-alive\n\n" if "\\r" not in label else b": keep-alive\r\n\r\n"
         noisy = [part for piece in pieces for part in (piece, comment)]
         assert reading(name, noisy) == reading(name, pieces), label
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_row("name", NAMES)
 def test_every_dialect_tells_a_transcript_the_same_streamed_and_whole(name: str) -> None:
     transcript = render.load(name)
     end = BodyEnd(transcript.get("end", "clean"))
     for generation in render.generations(transcript):
-        whole = list(deltas(render.render(transcript, generation), sent_history(transcript), end))
+        whole = list(deltas(render.rendered(name, generation), sent_history(transcript), end))
         for profile in FORMATS:
             check_dialects(whole, profile)

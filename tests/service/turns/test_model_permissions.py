@@ -8,6 +8,7 @@ from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import ChatRequest, Profile
 from tests.handlers.scripted import ScriptedTurns
+from tests.rows import each_row
 from tests.sinks import Kept
 
 
@@ -42,7 +43,7 @@ async def test_the_name_that_was_asked_for_counts_and_not_what_stands_in_for_it(
         )
 
 
-@pytest.mark.parametrize("model", ["gpt-4", "GPT-4O", "gpt-4o ", "gpt-4o-mini", "", "x" * 9999])
+@each_row("model", ["gpt-4", "GPT-4O", "gpt-4o ", "gpt-4o-mini", "", "x" * 9999])
 async def test_for_another_model_nothing_is_run(model: str) -> None:
     turns = ScriptedTurns()
     credential = Credential("token", models=("gpt-4o",))

@@ -22,6 +22,7 @@ from service.vocabulary.requests import (
     TextPart,
 )
 from tests.gateway import until
+from tests.rows import each_row
 from tests.sinks import pulled, pushed
 
 ADA, BOB = Credential("fk-ada"), Credential("fk-bob")
@@ -123,7 +124,7 @@ async def test_the_turn_outlasts_its_first_caller_but_not_its_last() -> None:
     assert inner.begun == 2
 
 
-@pytest.mark.parametrize("failure", [UpstreamUnreachableError("no"), [AnswerText("a"), CUT]])
+@each_row("failure", [UpstreamUnreachableError("no"), [AnswerText("a"), CUT]])
 async def test_a_failure_is_everybody_s_and_asking_again_is_a_new_try(failure: Any) -> None:
     inner = Counted(failure)
     turns = SharedTurns(inner)

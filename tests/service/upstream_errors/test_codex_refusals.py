@@ -5,6 +5,7 @@ import json
 import pytest
 
 from service.upstream_errors.codex_refusals import codex_refusal, judge
+from tests.rows import each_row
 
 NOW = 1_738_880_000.0
 JSON = {"Content-Type": "application/json"}
@@ -15,7 +16,7 @@ def refused(status: int, body: object, headers: dict[str, str] = JSON):
     return codex_refusal(status, headers, data, NOW, ["a-secret-token"])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "body", "expected"),
     [
         (400, {"detail": "Unsupported parameter: seed"}, (400, "invalid_request")),
@@ -97,7 +98,7 @@ def test_a_used_up_allowance_says_until_when_and_that_asking_is_in_vain():
     assert error.failure().is_final
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "seconds"),
     [
         ({"resets_in_seconds": 40}, 40),
@@ -123,7 +124,7 @@ def test_a_header_tells_the_wait_where_the_body_does_not():
     assert refused(400, {"detail": "Never"}, headers).retry_after_seconds is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("code", "status"),
     [
         ("context_length_exceeded", 400),
@@ -153,7 +154,7 @@ def test_a_failure_keeps_the_code_that_nothing_is_known_of():
     assert judge({"message": "Oh."}, NOW).failure.code == "upstream_error"
 
 
-@pytest.mark.parametrize("where", ["status", "status_code"])
+@each_row("where", ["status", "status_code"])
 def test_a_status_inside_a_stream_counts(where):
     judged = judge({"type": "error", "error": {"message": "Gone."}, where: 402}, NOW)
     assert (judged.failure.status, judged.failure.is_final) == (429, True)
@@ -172,6 +173,6 @@ def test_no_secret_and_no_token_is_quoted():
     assert "eyJ" not in error.message
 
 
-@pytest.mark.parametrize("body", [[], {"error": None}, {"detail": [{"msg": "m"}]}, "words", 3])
+@each_row("body", [[], {"error": None}, {"detail": [{"msg": "m"}]}, "words", 3])
 def test_any_shape_is_read(body):
     assert refused(400, body).status == 400

@@ -1,9 +1,8 @@
-import pytest
-
 from service.upstream_errors.error_bodies import fault_of
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("body", "words", "code"),
     [
         ({"detail": "plain words"}, "plain words", None),
@@ -32,6 +31,6 @@ def test_every_shape_of_an_error_object_is_read(body, words, code):
     assert (fault.words, fault.code) == (words, code)
 
 
-@pytest.mark.parametrize("clears_in", [True, "soon", None, [], float("1e400")])
+@each_row("clears_in", [True, "soon", None, [], float("1e400")])
 def test_a_clears_in_that_is_no_number_is_no_limit(clears_in):
     assert fault_of({"detail": {"clears_in": clears_in}}).clears_in_seconds is None

@@ -3,7 +3,6 @@ import re
 import time
 
 import orjson
-import pytest
 
 from service.upstream_errors.refusals import (
     MAX_WORDS_CHARS,
@@ -12,6 +11,7 @@ from service.upstream_errors.refusals import (
     refusal,
     without_secrets,
 )
+from tests.rows import each_row
 
 JSON = {"Content-Type": "application/json"}
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -24,7 +24,7 @@ def refused(status, body, headers=JSON, secrets=()):
     return refusal(status, headers, raw, secrets)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "body", "expected", "code"),
     [
         (401, {"detail": {"message": "expired", "code": "token_expired"}}, 401, "invalid_api_key"),
@@ -80,8 +80,8 @@ def test_each_answer_takes_the_status_and_code_that_the_caller_should_see(
     assert error.upstream_status == status
 
 
-@pytest.mark.parametrize("status", [200, 401, 403, 404, 500, 503])
-@pytest.mark.parametrize(
+@each_row("status", [200, 401, 403, 404, 500, 503])
+@each_row(
     ("headers", "body"),
     [
         (HTML, b"<html><title>Just a moment...</title>secret page</html>"),
@@ -152,8 +152,8 @@ def test_an_overflow_says_the_phrases_that_clients_look_for():
         assert phrase in message
 
 
-@pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 409, 413, 422, 429, 500, 503])
-@pytest.mark.parametrize("body", [b"", b"{}", b"<html>", b'{"detail":{"code":"model_not_found"}}'])
+@each_row("status", [200, 302, 400, 401, 403, 404, 409, 413, 422, 429, 500, 503])
+@each_row("body", [b"", b"{}", b"<html>", b'{"detail":{"code":"model_not_found"}}'])
 def test_our_own_sentences_keep_to_the_phrases(status, body):
     error = refused(status, body)
     text = error.message.lower()
@@ -186,7 +186,7 @@ def test_an_error_event_with_a_known_code_takes_its_status():
     assert fault_failure({"error": {"code": "conversation_deleted"}}).status == 404
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("words", "left"),
     [
         ("it was secret-of-mine, twice: secret-of-mine.", "it was ***, twice: ***."),

@@ -12,11 +12,12 @@ from service.vocabulary.credentials import (
     read_credential,
 )
 from service.vocabulary.errors import AuthError
+from tests.rows import each_row
 
 JWT = "eyJhbGciOi.eyJleHAiOj.c2ln"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("authorization", "api_key", "account", "credential"),
     [
         ("Bearer tok", None, None, Credential("tok")),
@@ -35,7 +36,7 @@ def test_headers_are_read_as_documented(authorization, api_key, account, credent
     assert read_credential(authorization, api_key, account) == credential
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("authorization", "account"),
     [
         (None, None),
@@ -59,7 +60,7 @@ def test_what_is_no_credential_is_a_401_that_shows_no_part_of_it(authorization, 
         assert word not in caught.value.message
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("token", "kind"),
     [
         (JWT, TokenKind.ACCESS),
@@ -99,7 +100,7 @@ def test_an_account_is_a_token_together_with_its_account_id() -> None:
     assert with_key.owner != Credential("t", "a").owner
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("authorization", "account"),
     [
         ('Bearer "sk-gw-abc"', None),
@@ -133,7 +134,7 @@ def token(**claims: object) -> str:
     return made
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("sent", "takes_refresh", "kind"),
     [
         (token(client_id=CLIENT), False, "codex"),
@@ -175,9 +176,7 @@ def test_an_access_token_says_whose_it_is():
     assert account_in(made) == TokenAccount("acc-1", "plus", is_fedramp=True)
 
 
-@pytest.mark.parametrize(
-    "claim", [None, 3, {}, {"chatgpt_account_id": "a\nb", "chatgpt_plan_type": 3}]
-)
+@each_row("claim", [None, 3, {}, {"chatgpt_account_id": "a\nb", "chatgpt_plan_type": 3}])
 def test_what_a_token_does_not_say_well_it_does_not_say(claim):
     assert account_in(token(**{"https://api.openai.com/auth": claim})) == TokenAccount()
     assert account_in("rt_opaque") == TokenAccount()

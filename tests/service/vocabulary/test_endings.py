@@ -2,8 +2,6 @@
 
 from itertools import product
 
-import pytest
-
 from service.vocabulary import endings
 from service.vocabulary.endings import (
     ANY_PHASE,
@@ -34,6 +32,7 @@ from service.vocabulary.errors import (
     UpstreamUnreachableError,
 )
 from service.vocabulary.events import BodyEnd, Failure, Outcome
+from tests.rows import each_row
 
 CLOSED: tuple[Closed, ...] = (*BodyEnd, *Closing)
 THINGS = (Seen.TEXT, Seen.PICTURE, Seen.CALL, Seen.REFUSAL, Seen.ITEM)
@@ -70,8 +69,8 @@ def test_each_row_says_one_thing_to_the_caller() -> None:
         assert (told.failure is None) is (row.finish_reason is not None)
 
 
-@pytest.mark.parametrize("phase", sorted(ENDED))
-@pytest.mark.parametrize("how", list(BodyEnd))
+@each_row("phase", sorted(ENDED))
+@each_row("how", list(BodyEnd))
 def test_what_was_said_to_be_all_is_all_however_the_body_ends(phase: Phase, how: BodyEnd) -> None:
     assert ending(how, phase) is endings.EMPTY
     assert ending(how, phase, Seen.REASONING, Seen.EVENTS) is endings.EMPTY
@@ -82,13 +81,13 @@ def test_what_was_said_to_be_all_is_all_however_the_body_ends(phase: Phase, how:
     assert ending(how, phase, Seen.CALL, Seen.LIMIT) is endings.LENGTH
 
 
-@pytest.mark.parametrize("thing", THINGS)
+@each_row("thing", THINGS)
 def test_what_a_caller_can_see_is_never_empty(thing: Seen) -> None:
     assert thing & VISIBLE
     assert ending(BodyEnd.CLEAN, Phase.CONFIRMED, thing).finish_reason in ("stop", "tool_calls")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("how", "row", "status", "code"),
     [
         (BodyEnd.CLEAN, endings.CUT, 502, "upstream_cut"),
@@ -100,8 +99,8 @@ def test_what_a_caller_can_see_is_never_empty(thing: Seen) -> None:
         (BodyEnd.SHUTDOWN, endings.SHUTDOWN, 503, "server_shutdown"),
     ],
 )
-@pytest.mark.parametrize("phase", [Phase.OPEN, Phase.HANDED_OFF])
-@pytest.mark.parametrize("seen", [Seen.EVENTS, Seen.TEXT, Seen.PICTURE, Seen.REASONING])
+@each_row("phase", [Phase.OPEN, Phase.HANDED_OFF])
+@each_row("seen", [Seen.EVENTS, Seen.TEXT, Seen.PICTURE, Seen.REASONING])
 def test_without_a_word_of_the_end_it_is_an_error_whatever_came(  # noqa: PLR0917 - the table
     phase: Phase, seen: Seen, how: BodyEnd, row: endings.Ending, status: int, code: str
 ) -> None:
@@ -118,7 +117,7 @@ def test_plain_words_in_place_of_an_answer_are_a_refusal() -> None:
     assert ending(BodyEnd.CLEAN, Phase.OPEN, Seen.WORDS, Seen.EVENTS) is endings.CUT
 
 
-@pytest.mark.parametrize("phase", sorted(ANY_PHASE))
+@each_row("phase", sorted(ANY_PHASE))
 def test_what_closes_a_turn_by_itself_does_so_in_every_phase(phase: Phase) -> None:
     assert ending(Closing.BLOCKED, phase, Seen.TEXT) is endings.BLOCKED
     assert ending(Closing.CONSENT, phase) is endings.CONSENT
@@ -162,7 +161,7 @@ def test_what_was_seen_can_turn_out_otherwise() -> None:
     assert state.seen is Seen.TEXT
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "outcome"),
     [
         (AuthError("x"), Outcome.REFUSED),

@@ -2,6 +2,7 @@ import msgspec
 import pytest
 
 from service.vocabulary.events import Message, ResumeOffered, ResumeWanted, TextAppended
+from tests.rows import each_row
 
 
 def test_records_cannot_be_changed() -> None:
@@ -13,7 +14,7 @@ def test_the_credential_of_a_resume_is_not_shown() -> None:
     assert "secret" not in repr([ResumeOffered("secret"), ResumeWanted("c", "secret")])
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "is_finished"),
     [("in_progress", False), ("", False), ("finished_successfully", True), ("blocked", True)],
 )

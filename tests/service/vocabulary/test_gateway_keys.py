@@ -3,7 +3,6 @@
 import hashlib
 import re
 
-import pytest
 from msgspec import structs
 
 from service.vocabulary.credentials import (
@@ -24,6 +23,7 @@ from service.vocabulary.gateway_keys import (
     key_id,
     new_key,
 )
+from tests.rows import each_row
 
 
 def test_a_key_is_new_each_time_and_can_be_sent() -> None:
@@ -36,12 +36,12 @@ def test_a_key_is_new_each_time_and_can_be_sent() -> None:
         assert key_id(key) == key[6:14]
 
 
-@pytest.mark.parametrize("text", ["", "sk-gw", "sk-x", "eyJhb", "fk-gw-abcdefgh", "SK-GW-abc"])
+@each_row("text", ["", "sk-gw", "sk-x", "eyJhb", "fk-gw-abcdefgh", "SK-GW-abc"])
 def test_other_credentials_are_no_gateway_keys(text: str) -> None:
     assert not is_gateway_key(text)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "change",
     [lambda key: key[:-1], lambda key: f"{key}a", lambda key: key[:-1] + "-", lambda _: "sk-gw-"],
 )
@@ -55,7 +55,7 @@ def test_a_digest_is_the_sha_256() -> None:
     assert digest_of("abc") == hashlib.sha256(b"abc").hexdigest()
 
 
-@pytest.mark.parametrize("text", [f'"{PREFIX}x"', PREFIX.upper(), f"a{PREFIX}", PREFIX])
+@each_row("text", [f'"{PREFIX}x"', PREFIX.upper(), f"a{PREFIX}", PREFIX])
 def test_a_key_is_known_whatever_is_around_it(text: str) -> None:
     assert holds_gateway_key(text)
 
@@ -93,7 +93,7 @@ def test_another_login_is_the_same_account_and_another_person_s_is_not() -> None
         assert structs.replace(ACCOUNT, **changed).id != ACCOUNT.id
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("email", "shown"),
     [
         ("anna@example.org", "a***@example.org"),

@@ -1,12 +1,12 @@
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.vocabulary.json_values import SLICE_BYTES, counted
 from tests.growth import MOST, growth
+from tests.rows import each_row
 
 
 def number_of(text: bytes, slice_bytes: int = SLICE_BYTES) -> int:
@@ -36,7 +36,7 @@ def test_values_are_counted_wherever_the_text_is_cut(value: Any, size: int, asci
     assert number_of(text, size) == values_in(value)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "count"),
     [
         (b"", 0),
@@ -50,7 +50,7 @@ def test_structure_within_strings_does_not_count(text: bytes, count: int) -> Non
     assert number_of(text) == count
 
 
-@pytest.mark.parametrize("fragment", [b"[],", b'"', b'"",', b'\\"', b"\\", b'"\\', b"{", b" "])
+@each_row("fragment", [b"[],", b'"', b'"",', b'\\"', b"\\", b'"\\', b"{", b" "])
 def test_the_time_to_count_grows_with_the_text(fragment: bytes) -> None:
     assert growth(lambda size: number_of(fragment * size), 200_000) < MOST
 

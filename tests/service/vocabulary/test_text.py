@@ -1,5 +1,3 @@
-import pytest
-
 from service.vocabulary.text import (
     Pieces,
     common_chars,
@@ -11,9 +9,10 @@ from service.vocabulary.text import (
     well_formed,
     without_private_use,
 )
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "joined"),
     [
         ("plain", "plain"),
@@ -35,7 +34,7 @@ def test_a_high_half_at_the_end_is_seen_and_nothing_else() -> None:
     assert not any(ends_in_half(text) for text in ("", "a", "😀", "\ude00", "\ud83dx"))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "units", "left"),
     [
         ("hello", 2, "he"),
@@ -59,7 +58,7 @@ def test_pieces_are_what_was_added() -> None:
     assert Pieces().joined() == ""
 
 
-@pytest.mark.parametrize("read_words", [1, 7, 999, 1_000, 1_001, 2_500])
+@each_row("read_words", [1, 7, 999, 1_000, 1_001, 2_500])
 def test_pieces_hold_the_string_of_each_read_and_no_copy(read_words: int) -> None:
     pieces, shared = Pieces(), []
     pieces.add("before ")
@@ -83,13 +82,13 @@ def test_pieces_share_nothing_but_their_end() -> None:
     assert pieces.joined() == "one two "
 
 
-@pytest.mark.parametrize("text", ["", "a", "茶\ud83d", "\ud83d\ude00", "a\ud83d"])
-@pytest.mark.parametrize("more", ["", "b", "\ude00b", "\ud83d\ude00", "\ud83d"])
+@each_row("text", ["", "a", "茶\ud83d", "\ud83d\ude00", "a\ud83d"])
+@each_row("more", ["", "b", "\ude00b", "\ud83d\ude00", "\ud83d"])
 def test_a_longer_text_is_as_if_it_had_come_at_once(text: str, more: str) -> None:
     assert lengthened(join_surrogates(text), more) == join_surrogates(text + more)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("one", "other", "chars"),
     [("", "", 0), ("abc", "abd", 2), ("abc", "abc", 3), ("abc", "ab", 2), ("x", "abc", 0)],
 )

@@ -2,10 +2,10 @@ import json
 from typing import Any
 
 import msgspec
-import pytest
 
 from service.vocabulary.events import Failure
 from service.vocabulary.wire import Error, ErrorDetails, error_frame, error_of, to_json
+from tests.rows import each_row
 
 MAX_LINE_BYTES = 65_535
 
@@ -19,7 +19,7 @@ def sent(event: bytes) -> Any:
     return json.loads(line.removeprefix("data: "))
 
 
-@pytest.mark.parametrize("character", ["\u0085", "\u2028", "\u2029", "\ud83d", "\n", "\r"])
+@each_row("character", ["\u0085", "\u2028", "\u2029", "\ud83d", "\n", "\r"])
 def test_what_some_readers_stumble_over_is_escaped(character: str) -> None:
     encoded = to_json([f"é{character}x"])
     assert len(encoded.decode().splitlines()) == 1

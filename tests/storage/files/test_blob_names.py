@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from storage.files.blob_names import checked_folder, is_inline, is_name, new_name, type_of
+from tests.rows import each_row
 
 
 def test_a_new_name_is_one_of_ours_and_has_the_type_it_was_made_for() -> None:
@@ -25,9 +26,7 @@ def test_a_name_has_128_random_bits() -> None:
     assert len(list(zip(*names, strict=True))) == 32 + len(".png")
 
 
-@pytest.mark.parametrize(
-    "name", ["", "a.png", "0" * 32 + "/a", f".{'0' * 32}.part", "0" * 32 + "\n"]
-)
+@each_row("name", ["", "a.png", "0" * 32 + "/a", f".{'0' * 32}.part", "0" * 32 + "\n"])
 def test_other_names_are_not_ours(name: str) -> None:
     assert not is_name("images", name)
 

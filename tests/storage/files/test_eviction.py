@@ -12,6 +12,7 @@ from service.vocabulary.errors import StorageFullError
 from storage.files.eviction import Newcomer, SharedSpace, evicted, owner_of
 from storage.files.retention import KeptFile
 from tests.growth import MOST, growth
+from tests.rows import each_row
 
 NOW = 10_000.0
 
@@ -101,7 +102,7 @@ def test_nobody_loses_to_one_who_then_holds_more(
     assert left.total() + size <= max_bytes or not gone
 
 
-@pytest.mark.parametrize("owners", [1, 1000])
+@each_row("owners", [1, 1000])
 def test_the_time_grows_with_the_files(owners: int) -> None:
     def work(size: int) -> None:
         found = [

@@ -18,6 +18,7 @@ from storage.files.upload_records import (
     new_upload,
     newest_first,
 )
+from tests.rows import each_row
 
 FILE = LocalFile(Path("x"), "a.txt", "text/plain", 5, "digest")
 
@@ -32,7 +33,7 @@ def test_an_id_cannot_be_guessed() -> None:
         assert max(seen.values()) < 150
 
 
-@pytest.mark.parametrize("name", ["", "..", "incoming", "A" * 32, "a" * 31, "a" * 32 + "\n"])
+@each_row("name", ["", "..", "incoming", "A" * 32, "a" * 31, "a" * 32 + "\n"])
 def test_what_is_no_owner_is_refused(name: str) -> None:
     assert not is_owner(name)
     with pytest.raises(ValueError, match="owner"):

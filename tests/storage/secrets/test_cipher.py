@@ -8,9 +8,10 @@ import pytest
 
 from service.vocabulary.errors import StorageError
 from storage.secrets.cipher import Cipher, load_or_create_secret
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize("secret", [b"x", b"secret", bytes(range(256)) * 10])
+@each_row("secret", [b"x", b"secret", bytes(range(256)) * 10])
 def test_any_secret_opens_what_it_sealed(secret: bytes) -> None:
     for value in (b"", b"token", bytes(range(256))):
         sealed = Cipher(secret).encrypt(value)

@@ -10,6 +10,7 @@ import pytest
 from storage.secrets import link_signer
 from storage.secrets.cipher import Cipher, derived_key
 from storage.secrets.link_signer import LinkSigner
+from tests.rows import each_row
 
 PATH = "images/0123456789abcdef0123456789abcdef.png"
 
@@ -48,7 +49,7 @@ def test_a_link_is_good_for_its_own_file_only() -> None:
         assert signer.seconds_left(other, query) == 0
 
 
-@pytest.mark.parametrize(
+@each_row(
     "change",
     [
         {"e": "99999999999"},

@@ -15,6 +15,7 @@ from service.ports import LINE_SECONDS, Bounds, Lease, StateStore
 from service.vocabulary.errors import LockTimeoutError, StorageError
 from storage.state.store import PAUSE_SECONDS, open_state
 from tests.redis_server import RedisServer, running_redis
+from tests.rows import each_row
 
 LEASING = ["acquire", "renew", "release"]
 KINDS = ["sqlite", pytest.param("redis", marks=pytest.mark.needs_redis)]
@@ -179,7 +180,7 @@ async def test_a_lock_lets_one_in_at_a_time_within_and_across_stores(
 
 
 async def test_two_names_are_two_locks_and_no_lock_is_a_value(store: StateStore) -> None:
-    async with asyncio.timeout(2), store.lock("one", 10, 10), store.lock("two", 10, 10):
+    async with asyncio.timeout(9), store.lock("one", 10, 10), store.lock("two", 10, 10):
         assert await store.get("one") is None
         assert await store.add("one", b"")
 
@@ -190,7 +191,7 @@ async def test_the_error_of_the_holder_goes_through_and_frees_the_lock(
     with pytest.raises(LookupError, match="mine"):
         async with opened().lock("key", 10, 10):
             raise LookupError("mine")
-    async with asyncio.timeout(2), opened().lock("key", 10, 10):
+    async with asyncio.timeout(9), opened().lock("key", 10, 10):
         pass
 
 
@@ -201,7 +202,7 @@ async def test_a_lock_is_prolonged_while_it_is_held(opened: Callable[[], StateSt
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5), two.lock("key", 0.15, 10):
                 pytest.fail("two holders")
-    async with asyncio.timeout(2), two.lock("key", 0.15, 10):
+    async with asyncio.timeout(9), two.lock("key", 0.15, 10):
         pass
 
 
@@ -215,7 +216,7 @@ async def test_a_waiter_that_was_cancelled_leaves_no_lock_behind(
                 async with asyncio.timeout(0.05), store.lock("key", 10, 10):
                     pytest.fail("two holders")
     for store in (one, two):
-        async with asyncio.timeout(2), store.lock("key", 10, 10):
+        async with asyncio.timeout(9), store.lock("key", 10, 10):
             pass
 
 
@@ -507,7 +508,7 @@ async def test_without_its_store_a_process_that_is_alone_holds_locks_by_itself(
     await dead.close()
 
 
-@pytest.mark.parametrize("url", ["sqlite:", "mysql://host", "state.db", "redis://h?colour=red"])
+@each_row("url", ["sqlite:", "mysql://host", "state.db", "redis://h?colour=red"])
 def test_a_url_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"sqlite:PATH|parameter"):
         open_state(url, print)

@@ -1,9 +1,10 @@
 import pytest
 
+from tests.rows import each_row
 from upstream.fetching.data_urls import DataUrl, DataUrlError, decode
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "content", "kind"),
     [
         ("data:image/png;base64,aGk=", b"hi", "image/png"),
@@ -22,7 +23,7 @@ def test_a_data_url_is_decoded(url, content, kind):
     assert decode(url, 100) == DataUrl(content, kind)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     [
         "data:image/png;base64",
@@ -44,7 +45,7 @@ def test_a_damaged_data_url_is_an_error(url):
         decode(url, 100)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "url",
     ["data:;base64," + "QUFB" * 34, "data:;base64," + "QUFB" * 33 + "QUE=", "data:," + "x" * 101],
 )

@@ -1,9 +1,8 @@
-import pytest
-
+from tests.rows import each_row
 from upstream.fetching.file_names import disposition_name, safe_name
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("written", "kind", "name"),
     [
         ("photo.png", "image/png", "photo.png"),
@@ -30,7 +29,7 @@ def test_a_long_name_keeps_its_ending():
     assert name.endswith(".pdf")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("header", "name"),
     [
         (None, ""),

@@ -7,11 +7,12 @@ import pytest
 
 from tests.gateway import until
 from tests.name_server import name_server
+from tests.rows import each_row
 from upstream.fetching import host_names as module
 from upstream.fetching.host_names import HostNames, UnansweredError, UnresolvedError
 
 
-@pytest.mark.parametrize(
+@each_row(
     "spelling",
     ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0x7f.1", "017700000001"],
 )
@@ -21,7 +22,7 @@ async def test_every_spelling_of_an_address_is_that_address_and_is_not_looked_up
         assert server.asked == []
 
 
-@pytest.mark.parametrize("name", ["gone.test", "a" * 300, "", "bad host", "\x00", "\udc80"])
+@each_row("name", ["gone.test", "a" * 300, "", "bad host", "\x00", "\udc80"])
 async def test_a_name_that_leads_nowhere_is_an_error(name):
     async with name_server(gone_test="") as server, HostNames(5, **server.settings) as names:
         with pytest.raises(UnresolvedError):

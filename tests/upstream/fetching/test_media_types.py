@@ -3,6 +3,7 @@ import zipfile
 
 import pytest
 
+from tests.rows import each_row
 from upstream.fetching.media_types import extension, media_type
 
 OFFICE = "application/vnd.openxmlformats-officedocument"
@@ -75,7 +76,7 @@ def test_an_old_office_file_is_told_by_its_name():
     assert media_type(start, None, "a.XLS") == "application/vnd.ms-excel"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("content", "claimed", "kind"),
     [
         (b"text", "text/markdown; charset=utf-8", "text/markdown"),

@@ -4,6 +4,7 @@ from itertools import product
 import pytest
 from PIL import Image
 
+from tests.rows import each_row
 from upstream.fetching import pictures
 from upstream.fetching.pictures import PICTURE_TYPES, PictureSize, picture_size, web_picture
 
@@ -22,15 +23,13 @@ def test_a_whole_picture_has_a_size(kind, tmp_path):
     assert picture_size(content, kind) == picture_size(path, kind) == PictureSize(64, 48)
 
 
-@pytest.mark.parametrize(
-    ("kind", "cut"), list(product(("image/png", "image/jpeg"), (0.1, 0.5, 0.9)))
-)
+@each_row(("kind", "cut"), list(product(("image/png", "image/jpeg"), (0.1, 0.5, 0.9))))
 def test_a_cut_picture_is_broken(kind, cut):
     content = picture(PICTURE_TYPES[kind])
     assert picture_size(content[: int(len(content) * cut)], kind) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("content", "kind"),
     [
         (b"", "image/png"),
@@ -55,20 +54,20 @@ def test_a_picture_over_the_pixel_limit_is_not_unpacked(monkeypatch):
     assert picture_size(bomb.getvalue(), "image/png") is None
 
 
-@pytest.mark.parametrize("kind", PICTURE_TYPES)
+@each_row("kind", PICTURE_TYPES)
 def test_a_web_picture_is_handed_out_as_it_is_whatever_was_claimed(kind):
     content = picture(PICTURE_TYPES[kind])
     assert web_picture(content, "application/octet-stream") == (content, kind)
 
 
-@pytest.mark.parametrize("image_format", ["BMP", "TIFF"])
+@each_row("image_format", ["BMP", "TIFF"])
 def test_another_picture_becomes_a_png(image_format):
     content, kind = web_picture(picture(image_format), "image/bmp")
     assert kind == "image/png"
     assert picture_size(content, kind) == PictureSize(64, 48)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("claimed", "kind"),
     [("image/webp", "image/webp"), ("text/html", "image/png"), ("", "image/png")],
 )

@@ -1,11 +1,10 @@
 from ipaddress import ip_address
 
-import pytest
-
+from tests.rows import each_row
 from upstream.http.addresses import is_public
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "0.0.0.0",  # noqa: S104 - nothing is bound to it here
@@ -24,7 +23,7 @@ def test_an_address_that_is_not_of_the_open_internet_is_not_public(text):
     assert not is_public(ip_address(text))
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     ["1.1.1.1", "8.8.8.8", "93.184.216.34", "100.128.0.1", "172.32.0.1", "2606:4700::1111",
      "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1"],

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from service.vocabulary.errors import UpstreamProtocolError
+from tests.rows import each_row
 from tests.scripted_upstream import Pause, Raw, scripted_upstream
 from upstream.http import bodies
 from upstream.http.bodies import (
@@ -84,7 +85,7 @@ async def test_a_body_that_breaks_ends_also_where_the_parser_tells_nobody(backen
         upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
         for read in (read_start, read_limited):
             url = f"{upstream.url}/backend-api/conversation"
-            async with asyncio.timeout(5), backend.session.post(url, json={}) as response:
+            async with asyncio.timeout(20), backend.session.post(url, json={}) as response:
                 with pytest.raises(aiohttp.ClientPayloadError):
                     await read(response, 1000)
 
@@ -94,7 +95,7 @@ async def test_a_body_that_breaks_while_nobody_reads_is_an_error_of_the_network(
     async with scripted_upstream() as upstream:
         upstream.plays(b"x" * 10, Pause(0.05), Raw(b"zz\r\nx\r\n"))
         url = f"{upstream.url}/backend-api/conversation"
-        async with asyncio.timeout(5), backend.session.post(url, json={}) as response:
+        async with asyncio.timeout(20), backend.session.post(url, json={}) as response:
             chunks = chunks_within(response, 1000)
             assert await anext(chunks) == b"x" * 10
             await asyncio.sleep(0.3)
@@ -102,9 +103,7 @@ async def test_a_body_that_breaks_while_nobody_reads_is_an_error_of_the_network(
                 await anext(chunks)
 
 
-@pytest.mark.parametrize(
-    ("raw", "found"), [(b'{"a": 1}', {"a": 1}), (b"[1]", None), (b"", None), (b"{", None)]
-)
+@each_row(("raw", "found"), [(b'{"a": 1}', {"a": 1}), (b"[1]", None), (b"", None), (b"{", None)])
 def test_only_an_object_is_an_object(raw, found):
     assert json_object(raw) == found
 
@@ -118,7 +117,7 @@ async def others_meanwhile(work):
     return await task, turns
 
 
-@pytest.mark.parametrize(
+@each_row(
     "value",
     [
         {"mapping": {f"m{index}": {"parts": ["word " * 100, 1, None]} for index in range(10_000)}},

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.ports import StateStore
-from service.program.assembly import background
+from service.program.background import background
 from storage.state.store import open_state
 from tests.gateway import until
 from upstream.http.cooling import SharedCooling, state_key
@@ -110,7 +110,7 @@ async def test_one_route_alone_is_no_news(opened: Callable[[], StateStore]) -> N
     routes, state = Routes("http://up", ["alone"]), opened()
     cooling = SharedCooling(routes, state, 0.02)
     routes.cool(routes.all[0])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await cooling.run()
     assert await state.get(state_key(routes.all[0])) is None
 

@@ -2,6 +2,7 @@ import pytest
 import yarl
 
 from service.vocabulary.errors import UpstreamProtocolError
+from tests.rows import each_row
 from upstream.http.links import Links
 
 ROOT = "http://up.example:8080/prefix-1234"
@@ -13,7 +14,7 @@ def located(link, *, rewrite=None, root=ROOT, base="http://up.example:8080", ref
     return str(found.url), found.is_own
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("link", "url", "is_own"),
     [
         (SIGNED, SIGNED, False),
@@ -68,7 +69,7 @@ def test_a_relative_redirect_belongs_to_the_address_that_sent_it():
     assert located("/c", referrer=referrer) == ("https://cdn.example/c", False)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "link", ["ftp://x/y", "file:///etc/passwd", "data:text/plain,x", "javascript:1", "http://", "http://[::1", "http://a:99999/"]
 )  # fmt: skip
 def test_a_link_of_another_kind_is_a_fault_of_the_upstream(link):

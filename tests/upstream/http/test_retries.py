@@ -1,9 +1,8 @@
 """Which failures are worth another try, and after what pause."""
 
-import pytest
-
 from service.vocabulary.errors import UpstreamRefusedError, UpstreamUnreachableError
 from service.vocabulary.events import Failure
+from tests.rows import each_row
 from upstream.http.retries import pause_before_retry
 
 
@@ -12,7 +11,7 @@ def refused(status: int, wait: float | None = None, upstream_status: int | None 
     return UpstreamRefusedError(failure, upstream_status or status)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("error", "is_tried"),
     [
         (UpstreamUnreachableError("Gone."), True),

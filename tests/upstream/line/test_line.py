@@ -113,7 +113,7 @@ class Played:
         return self.sink.words
 
     async def over(self) -> list[str]:
-        await asyncio.wait_for(self.running, 5)
+        await asyncio.wait_for(self.running, 20)
         assert self.body.is_closed
         return self.sink.words
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.ports import Lease, StateStore
-from service.program.assembly import background
+from service.program.background import background
 from storage.state.store import open_state
 from tests.gateway import until
 from tests.redis_server import RedisServer, running_redis
@@ -55,7 +55,7 @@ async def test_what_one_process_gives_back_another_gets(opened: Open) -> None:
     assert not await two.acquire(refused, LIMIT, 0)
     async with background(one.run):
         one.give_back(first)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await two.wait(refused, LIMIT, asyncio.get_running_loop().time())
 
 
@@ -74,7 +74,7 @@ async def test_who_waits_here_need_not_ask_again_to_hear_of_a_slot_freed_here(
     async with background(leases.run):
         assert held[0]
         leases.give_back(held[0])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await waiting
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from service.program.assembly import background
+from service.program.background import background
 from service.settings.config import UpstreamConfig
 from service.vocabulary.errors import QueueFullError
 from storage.state.store import open_state
@@ -228,7 +228,7 @@ async def test_waiting_too_long_for_another_process_is_refused_and_leaves_the_li
         async with two.slots.slot("a"):
             pass
     await one.end("a")
-    async with asyncio.timeout(1), one.slots.slot("a"):
+    async with asyncio.timeout(20), one.slots.slot("a"):
         pass
 
 

@@ -22,14 +22,14 @@ async def test_a_drain_waits_for_all_that_was_let_in_and_lets_nothing_newer_in()
     running, work = RunningWork[Work](), Work()
     with running.admitted(now()):
         with running.admitted(), running.running(work):
-            drained = asyncio.ensure_future(running.drain(5))
+            drained = asyncio.ensure_future(running.drain(60))
             await asyncio.sleep(0)
             for received_at in (None, now()):
                 with pytest.raises(ShutdownError), running.admitted(received_at):
                     pass
         await asyncio.sleep(0)
         assert not drained.done()
-    await asyncio.wait_for(drained, 1)
+    await asyncio.wait_for(drained, 20)
     assert not work.is_told
 
 
@@ -37,14 +37,14 @@ async def test_what_had_come_before_may_still_begin() -> None:
     running, received_at = RunningWork[Work](), now()
     await asyncio.sleep(0.01)
     with running.admitted():
-        drained = asyncio.ensure_future(running.drain(5))
+        drained = asyncio.ensure_future(running.drain(60))
         await asyncio.sleep(0)
         late = running.admitted(received_at)
         late.__enter__()
     await asyncio.sleep(0)
     assert not drained.done()
     late.__exit__(None, None, None)
-    await asyncio.wait_for(drained, 1)
+    await asyncio.wait_for(drained, 20)
 
 
 async def test_what_outlasts_the_drain_is_told_to_end_and_so_is_what_begins_after_it() -> None:
@@ -60,4 +60,4 @@ async def test_work_that_fails_runs_no_more() -> None:
     running = RunningWork[Work]()
     with pytest.raises(OSError, match="broke"), running.admitted(), running.running(Work()):
         raise OSError("broke")
-    await asyncio.wait_for(running.drain(5), 1)
+    await asyncio.wait_for(running.drain(60), 20)

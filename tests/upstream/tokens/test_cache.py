@@ -16,6 +16,7 @@ from storage.secrets.cipher import Cipher
 from storage.secrets.key_file import KeyFile
 from storage.state.journal import FileJournal
 from storage.state.store import open_state
+from tests.rows import each_row
 from upstream.tokens import cache as token_cache
 from upstream.tokens.cache import (
     SEALED_PREFIX,
@@ -342,7 +343,7 @@ async def test_memory_is_bounded(
     assert (await cache.read("00000000")).exchanged is not None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("life", "margin", "last"),
     [
         (10_000, 3600, 6400),
@@ -358,7 +359,7 @@ def test_the_margin_shrinks_with_a_short_life(life: float, margin: float, last: 
     assert not exchanged.is_fresh(last, margin)
 
 
-@pytest.mark.parametrize("life", [10, 3600, 7200, 864_000])
+@each_row("life", [10, 3600, 7200, 864_000])
 def test_a_token_just_issued_is_fresh_for_any_lead(life: float) -> None:
     assert Exchanged("a", 0, life).is_fresh(0, 3600, lead=86400)
 

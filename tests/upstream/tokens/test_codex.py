@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 
 from service.settings.config import TokensConfig
+from tests.rows import each_row
 from tests.upstream.token_services import running_token_service
 from upstream.tokens.codex import CodexWire
 from upstream.tokens.service import TokenRefusedError, TokenService
@@ -28,7 +29,7 @@ async def test_it_gets_the_json_of_the_command_line() -> None:
     assert wire.missing == ""
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "answer", "seconds"),
     [
         (401, {"error": {"code": "refresh_token_reused"}}, 3600),

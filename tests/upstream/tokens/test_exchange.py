@@ -7,6 +7,7 @@ refused.
 import asyncio
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
@@ -35,7 +36,7 @@ KEY = fingerprint(REFRESH)
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the wait for a busy database."""
-    monkeypatch.setattr("storage.state.sqlite.BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("storage.state.sqlite_file.BUSY_SECONDS", 0.2)
     monkeypatch.setattr("storage.state.store.PAUSE_SECONDS", 0.01)
 
 
@@ -62,14 +63,16 @@ async def start(fake: FakeTokenService, tmp_path: Path) -> AsyncIterator[Start]:
         session = await stack.enter_async_context(aiohttp.ClientSession())
 
         def another(
-            url: str = f"sqlite:{tmp_path}/state.db", journal: Journal | None = None
+            url: str = f"sqlite:{tmp_path}/state.db",
+            journal: Journal | None = None,
+            clock: Callable[[], float] = time.time,
         ) -> Worker:
             state = open_state(url, [].append)
             stack.push_async_callback(state.close)
             stores = TokenStores(
                 state, journal or FileJournal(tmp_path / "tokens"), Cipher(b"secret")
             )
-            options = TokenOptions(retry_pause_seconds=0.01)
+            options = TokenOptions(retry_pause_seconds=0.01, clock=clock)
             tokens = Tokens(fake.config, session, stores, options)
             stack.push_async_callback(tokens.close)
             return Worker(tokens, fake)
@@ -257,11 +260,13 @@ async def test_a_good_access_token_is_used_while_its_refresh_waits(
 ) -> None:
     monkeypatch.setattr(exchange, "AHEAD_LOCK_SECONDS", 0.05)
     fake.life_seconds = 2
-    tokens = start().tokens
+    now = [time.time()]
+    fake.clock = lambda: now[0]
+    tokens = start(clock=fake.clock).tokens
     first = await tokens.caller(CREDENTIAL)
     state = open_state(f"sqlite:{tmp_path}/state.db", [].append)
     async with state.lock(f"token:{KEY}", 15, 1):
-        await asyncio.sleep(1.5)  # the last quarter of its life has begun
+        now[0] += 1.5  # the last quarter of its life has begun
         assert await tokens.caller(CREDENTIAL) == first
     await state.close()
     assert len(fake.calls) == 1
@@ -393,6 +398,7 @@ async def process(fake: FakeTokenService, tmp_path: Path) -> AsyncIterator[Start
         await one.process.communicate()
 
 
+@pytest.mark.whole
 async def test_a_locked_database_between_two_processes_and_the_next_two(
     process: StartProcess, fake: FakeTokenService, tmp_path: Path
 ) -> None:
@@ -410,6 +416,7 @@ async def test_a_locked_database_between_two_processes_and_the_next_two(
     assert fake.tokens_seen == rotated(4)
 
 
+@pytest.mark.whole
 async def test_a_process_that_is_killed_while_it_exchanges_hands_on_its_lock(
     process: StartProcess, fake: FakeTokenService
 ) -> None:

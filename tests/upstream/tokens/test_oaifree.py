@@ -3,9 +3,9 @@
 import time
 
 import aiohttp
-import pytest
 
 from service.settings.config import TokensConfig
+from tests.rows import each_row
 from tests.upstream.token_services import running_token_service
 from upstream.tokens.oaifree import OaifreeWire
 from upstream.tokens.service import TokenService
@@ -21,9 +21,7 @@ async def test_it_gets_a_form_with_the_token_alone() -> None:
     assert fake.content_types == ["application/x-www-form-urlencoded"]
 
 
-@pytest.mark.parametrize(
-    ("url", "missing"), [("", "tokens.oaifree_url"), ("https://example.org/refresh", "")]
-)
+@each_row(("url", "missing"), [("", "tokens.oaifree_url"), ("https://example.org/refresh", "")])
 def test_without_an_address_the_setting_is_named(url: str, missing: str) -> None:
     assert OaifreeWire(TokensConfig(oaifree_url=url)).missing == missing
 

@@ -1,16 +1,15 @@
 """Which token service exchanges the tokens of which upstream."""
 
-import pytest
-
 from service.settings.config import TokensConfig
 from service.vocabulary.credentials import UpstreamKind
+from tests.rows import each_row
 from upstream.tokens.codex import CodexWire
 from upstream.tokens.oaifree import OaifreeWire
 from upstream.tokens.openai import OpenaiWire
 from upstream.tokens.providers import wires_of
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("provider", "website"),
     [("oaifree", OaifreeWire), ("openai", OpenaiWire), ("codex", OaifreeWire)],
 )

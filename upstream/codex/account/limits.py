@@ -47,7 +47,7 @@ class AccountLimits:
         self._known: dict[str, Noted] = {}
 
     def of(self, caller: Caller) -> Noted | None:
-        """Return what is known of an account, None where nothing was told."""
+        """Return the limits known of an account, None where nothing was told."""
         return self._known.get(self._names.of(caller))
 
     def is_fresh(self, caller: Caller) -> bool:

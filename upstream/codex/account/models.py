@@ -82,7 +82,7 @@ class CodexModels:
         self._lists = lists
 
     async def resolve(self, name: str, caller: Caller) -> Asked:
-        """Return what a name stands for; where no list can be had, the back end decides.
+        """Return the model that a name stands for; where no list can be had, the back end decides.
 
         Raises:
             NotFoundError: nobody knows it, or it is of the website.
@@ -124,7 +124,7 @@ class CodexModels:
         return None
 
     async def painter(self, name: str, caller: Caller) -> Painter:
-        """Return what a name stands for in an order of pictures.
+        """Return the model that draws for a name in an order of pictures.
 
         Raises:
             NotFoundError: as for `resolve`.
@@ -135,7 +135,7 @@ class CodexModels:
         return Painter(model=(await self.resolve(name, caller)).model)
 
     def _slug(self, name: str) -> str:
-        """Return what the operator's name stands for; any other name stands for itself."""
+        """Return the slug behind a name of the operator's; any other name is its own slug."""
         return self._names.own.get(name, name)
 
     async def first(self, caller: Caller) -> CodexModel | None:

@@ -29,7 +29,10 @@ class AccountNames:
 
 
 def shared_name(caller: Caller) -> str:
-    """Return what credentials share whose own tokens name one account, else the credential's."""
+    """Return the name of the account in the access token, else the credential's own name.
+
+    All credentials whose tokens name the same account share it.
+    """
     named = account_in(caller.access_token).account_id
     if not named or named != caller.account_id:
         return caller.account

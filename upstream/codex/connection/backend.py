@@ -96,7 +96,7 @@ class CodexBackend:
         return headers
 
     def secrets_of(self, caller: Caller) -> list[str]:
-        """Return what the back end is sent and errors may not repeat."""
+        """Return the secrets that the back end is sent and errors may not repeat."""
         return [caller.access_token]
 
     def url(self, path: str) -> yarl.URL:
@@ -156,7 +156,7 @@ class CodexBackend:
             **headers,
         }
         route = self.http.routes.pick()
-        async with self.http.connecting(route), asyncio.timeout(seconds):
+        async with self.http.connecting(route, is_counted=True), asyncio.timeout(seconds):
             response = await self.http.streams.post(
                 self.url(path),
                 data=data,
@@ -171,7 +171,7 @@ class CodexBackend:
         return response
 
     async def call(self, caller: Caller, call: Call) -> Answer:
-        """Return what a call is answered with; only a GET is sent again after a passing fault.
+        """Make a call and return its answer; only a GET is sent again after a passing fault.
 
         Raises:
             CodexRefusedError: an error status, or an answer that is no JSON object.

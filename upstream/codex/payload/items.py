@@ -69,7 +69,7 @@ def history_of(
 
 
 def _is_instruction(message: ChatMessage) -> bool:
-    """Return whether a message that stands at the beginning can be an instruction: it is only words."""
+    """Tell whether a leading message can be an instruction: it is a system message of text alone."""
     return message.role == "system" and all(isinstance(part, TextPart) for part in message.parts)
 
 

@@ -13,12 +13,12 @@ _HASH_CHARS = 16
 
 
 def seal(content: str, account: str) -> str:
-    """Return what the back end gave, in an envelope; nothing of nothing."""
+    """Put the back end's encrypted reasoning into an envelope that names the account; empty stays empty."""
     return f"{_OPENING}{_name_of(account)}:{content}" if content else ""
 
 
 def unseal(text: str, account: str) -> str:
-    """Return what the back end gave this account, or something without an envelope; else nothing."""
+    """Take reasoning out of its envelope; empty if it is another account's. Without an envelope it stays as it is."""
     if not text.startswith(_OPENING):
         return text
     name, _, content = text.removeprefix(_OPENING).partition(":")

@@ -150,7 +150,7 @@ def _plain(history: History, tools: Tools) -> dict[str, Any]:
 
 
 def _lite(history: History, tools: Tools) -> dict[str, Any]:
-    """Return what a model of the lite form takes: instructions and tools among the items."""
+    """Return the input for a model of the lite form: instructions and tools are items."""
     items: list[Item] = []
     if tools.tools:
         items.append({"type": "additional_tools", "role": "developer", "tools": tools.tools})

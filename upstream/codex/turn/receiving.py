@@ -38,7 +38,7 @@ class CodexReceiver:
         return self._batches(self._reader.end(ended))
 
     def progress(self) -> int:
-        """Return how many events have been read so far."""
+        """Return the number of events read so far."""
         return self._reader.consumed
 
     def patience(self) -> None:

@@ -66,7 +66,7 @@ class Repairs:
         self._is_order = is_order
 
     def after(self, fault: Fault) -> Repair | None:
-        """Return what to try after a fault, None if nothing is worth it; each is returned once."""
+        """Return the repair to try after a fault, None if none is worth it; each is returned once."""
         status = fault.upstream_status if isinstance(fault, UpstreamRefusedError) else None
         if status == HTTPStatus.UNAUTHORIZED and self._can_renew:
             self._can_renew = False

@@ -138,7 +138,7 @@ class Accounts:
         self._ended_up_to = (self._serial, code)
 
     def caller(self, bearer: str, account_id: str) -> Caller:
-        """Return who an access token and an account header speak for.
+        """Return the caller that an access token and an account header name.
 
         Raises:
             Refusal: 401, it is expired, revoked or no access token at all (X4).

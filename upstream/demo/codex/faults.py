@@ -41,7 +41,7 @@ def find_fault(request: web.Request, fault: Fault, talk: object) -> Fault:
 
 
 def answer_instead(request: web.Request, caller: Caller, fault: Fault) -> web.Response | None:
-    """Return what stands in the answer's place, or None.
+    """Return the response that stands in the answer's place, or None.
 
     Raises:
         Refusal: for the faults that are error answers.
@@ -77,7 +77,7 @@ def failure(code: str, **more: Any) -> dict[str, Any]:
 
 
 def deltas_before(fault: Fault) -> int | None:
-    """Return how many deltas come before a fault; None: all."""
+    """Return the number of deltas before a fault; None: all."""
     is_early = fault.name in BREAKS or fault.numbers
     return int(fault.number(0)) if is_early and fault.name not in DELAYS else None
 
@@ -88,7 +88,7 @@ def delay_of(fault: Fault, name: str) -> float:
 
 
 def ending_of(fault: Fault) -> Ending:
-    """Return how a stream with a fault ends; the status of the answer is 200 all the same."""
+    """Return the ending of a stream with a fault; the status of the answer is 200 all the same."""
     error = failure(fault.variant or "server_error")
     flat = {name: error[name] for name in ("code", "message", "param")}  # the event has a type
     if (fault.name, fault.variant) == ("failed", "402"):

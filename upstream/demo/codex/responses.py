@@ -240,7 +240,7 @@ def _piece(scene: Scene, event: Event, *, is_crlf: bool) -> Piece:
 
 
 def _readable(part: Any) -> Any:
-    """Return what words are counted of: not the base64 of pictures and files."""
+    """Return the text whose words are counted: not the base64 of pictures and files."""
     if not isinstance(part, dict):
         return part or ""
     fields = ("name", "arguments", "input")

@@ -107,7 +107,7 @@ def message_text(item: dict[str, Any]) -> str:
 
 
 def count_words(value: object) -> int:
-    """Return how many words a text or the JSON of a value has, as a stand-in for tokens."""
+    """Count the words of a text or of a value's JSON, as a stand-in for tokens."""
     return len(_WORD.findall(value if isinstance(value, str) else orjson.dumps(value).decode()))
 
 

@@ -40,7 +40,7 @@ def claims_about(account_id: str, plan: str, times: tuple[float, float], **more:
 
 
 def claims_of(token: str) -> Claims:
-    """Return what a token says, nothing if it cannot be read."""
+    """Return the claims of a token, none if it cannot be read."""
     payload = [*token.split("."), "", ""][1]
     try:
         claims = orjson.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

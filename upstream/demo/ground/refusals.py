@@ -45,7 +45,7 @@ Table = Mapping[str, Instead]
 
 
 def answer_instead(table: Table, fault: Fault, names: Names) -> web.Response | None:
-    """Return what a table has for a fault, or None.
+    """Return the response that a table has for a fault, or None.
 
     Raises:
         Refusal: for JSON with another status than 200.

@@ -33,7 +33,7 @@ class Play(msgspec.Struct):
 
 
 def seen(request: web.Request, shown: tuple[str, ...]) -> dict[str, Any]:
-    """Return what is told of a request, and those of its headers that may be shown."""
+    """Return the record of a request, with those of its headers that may be shown."""
     headers = {name: request.headers[name] for name in shown if name in request.headers}
     told = {"at": round(time.time(), 3), "method": request.method, "path": request.path}
     return {**told, "headers": headers}

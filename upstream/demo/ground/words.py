@@ -62,7 +62,7 @@ def plain_text(text: str) -> str:
 
 
 def between_lines(text: str) -> str:
-    """Return what stands between the first and the last line of the last paragraphs, if anything."""
+    """Return the text between the first and the last line of the last paragraphs, if any."""
     found = _BETWEEN_LINES.search(text)
     return found[2] if found else ""
 

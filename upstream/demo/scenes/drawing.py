@@ -18,13 +18,13 @@ _COUNT = re.compile(
 
 
 def prompt_of(text: str) -> str:
-    """Return what is to be drawn."""
+    """Return the prompt of a drawing."""
     found = _PROMPT.search(text)
     return found[1].strip() if found else text
 
 
 def count_of(text: str) -> int:
-    """Return how many pictures are to be drawn."""
+    """Return the number of pictures to draw."""
     found = _COUNT.search(text)
     return min(MAX_PICTURES, int(found[1] or found[2])) if found else 1
 

@@ -66,7 +66,7 @@ class Files:
         return self._keep(stored).id
 
     def is_first_ask(self, message_id: str, path: str) -> bool:
-        """Return whether this sandbox path is asked for the first time."""
+        """Tell whether this sandbox path is asked for the first time."""
         is_first = (message_id, path) not in self._asked_paths
         self._asked_paths.add((message_id, path))
         return is_first

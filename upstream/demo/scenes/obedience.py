@@ -46,7 +46,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def read_instructions(history: tuple[Said, ...]) -> Instructions:
-    """Return what the system messages say: the last one counts that says anything of the kind."""
+    """Return the instructions of the last system message that has any."""
     read = [_read_told(one.text) for one in history if one.role in {"system", "critic"}]
     return next((told for told in reversed(read) if told != Instructions()), Instructions())
 
@@ -124,7 +124,7 @@ def obedient(scene: Scene) -> str:
 
 
 def slip(scene: Scene) -> str:
-    """Return what is wrong at first, and right when told so."""
+    """Answer wrongly at first, and rightly after a complaint."""
     told, place = _read(scene)
     is_due = told.functions or told.wants_json
     is_first = is_due and not place.complaint and not place.results

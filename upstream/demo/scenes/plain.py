@@ -28,7 +28,7 @@ def answer(scene: Scene) -> str:
 
 
 def _remembered(question: Question) -> str:
-    """Return what a question about the talk wants to know, or an empty string."""
+    """Answer a question about the talk so far; empty if it is none."""
     text, words = question.text, question.words
     earlier = [said.text for said in question.history[:-1] if said.role == "user"]
     if _ASKS_NAME.search(text):

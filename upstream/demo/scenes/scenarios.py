@@ -104,7 +104,7 @@ def conversation_details(model: str) -> dict[str, Any]:
 
 
 def _manner(question: str) -> str:
-    """Return how a question wants its instructions to be taken; reports do not repeat it."""
+    """Return the manner in which a question wants its instructions followed; reports leave it out."""
     asked = read_commands(question).scene
     manners = ("slip", "disobedient")
     found = (name for name in manners if asked == name or PATTERNS[name].search(question))

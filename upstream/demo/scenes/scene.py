@@ -59,7 +59,7 @@ class Scene:
         return str(begun[-1].message["id"] if begun else self._parent_id)
 
     def script(self, scenario: str) -> Script:
-        """Return what was written."""
+        """Return the steps written so far as a script."""
         return Script(self.conversation_id, scenario, tuple(self.steps))
 
     def message(self, role: str, *, text: str = "", **fields: Any) -> Message:

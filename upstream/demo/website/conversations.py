@@ -120,7 +120,7 @@ class Conversations:
         return found if found and found.owner == owner else None
 
     def visible(self, owner: str) -> list[Conversation]:
-        """Return what the account's list shows, newest first."""
+        """Return the conversations in the account's list, newest first."""
         shown = [
             one
             for one in self._by_id.values()

@@ -83,7 +83,7 @@ async def post_recording(request: web.Request) -> web.Response:
 
 
 def _text(request: web.Request) -> str:
-    """Return what a message says, or refuse."""
+    """Return the text of an assistant's message, or refuse."""
     query = request.query
     conversation = request.app[CONVERSATIONS].open(request[OWNER], query.get("conversation_id", ""))
     message = conversation.mapping.get(query.get("message_id", ""), {}).get("message")

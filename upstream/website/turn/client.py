@@ -103,7 +103,7 @@ class TurnClient:
             **(headers or {}),
         }
         async with (
-            self._backend.connecting(route),
+            self._backend.connecting(route, is_counted=True),
             asyncio.timeout(self._config.first_event_seconds),
         ):
             response = await self._backend.streams.post(

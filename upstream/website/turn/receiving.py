@@ -60,7 +60,7 @@ class Receiver:
             yield batch
 
     def progress(self) -> int:
-        """Return how many events have been read so far."""
+        """Return the number of events read so far."""
         return self.reader.consumed + (self._lane.count if self._lane else 0)
 
     def patience(self) -> float | None:

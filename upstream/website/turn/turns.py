@@ -107,7 +107,7 @@ class _Turn:
         self.body.shut_down()
 
     def take_wanted(self) -> Wanted | None:
-        """Return how the turn continues, and forget it."""
+        """Return the wanted continuation of the turn, and forget it."""
         wanted, self.wanted = self.wanted, None
         return wanted
 

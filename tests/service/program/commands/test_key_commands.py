@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.program.commands.cli import main
-from service.vocabulary.credentials import Credential
+from service.vocabulary.credentials import Budgets, Credential
 from storage.secrets.cipher import Cipher, load_or_create_secret
 from storage.secrets.key_file import KeyFile
 
@@ -58,19 +58,31 @@ def store(folder: Path) -> KeyFile:
 @pytest.mark.whole
 def test_a_key_is_made_shown_once_listed_and_revoked(keys, tmp_path: Path) -> None:
     limits = ("--requests-per-minute", "30", "--concurrent-requests", "2", "--model", "gpt-4o")
+    limits += ("--requests-per-day", "100", "--tokens-per-5-hours", "5000")
     added = keys("add", "my bot", *limits, given=f"{TOKEN},team-1\n")
     assert added.returncode == 0, added.stderr
     key = added.stdout.strip()
     granted = store(tmp_path).find(key)
+    budgets = Budgets(requests_per_day=100, tokens_per_5_hours=5000)
     assert granted.credential == Credential(
-        TOKEN, "team-1", granted.key.digest, ("gpt-4o",), sees_account=False
+        TOKEN,
+        "team-1",
+        granted.key.digest,
+        ("gpt-4o",),
+        sees_account=False,
+        budgets=budgets,
     )
+    assert granted.key.budgets == budgets
     assert (granted.key.requests_per_minute, granted.key.concurrent_requests) == (30, 2)
     listed = keys("list").stdout
     head, line = listed.splitlines()
-    assert head.split() == ["id", "name", "made", "a", "minute", "at", "once", "account", "models"]
+    assert head.split() == [
+        *("id", "name", "made", "a", "minute", "at", "once", "account", "models", "budgets"),
+    ]
     assert line.split()[:3] == [key[6:14], "my", "bot"]
-    assert line.split()[-5:] == ["30", "2", "a", "token", "gpt-4o"]
+    told = "100 requests per day, 5000 tokens per 5 hours"
+    assert line.removesuffix(told).split()[-5:] == ["30", "2", "a", "token", "gpt-4o"]
+    assert line.endswith(told)
     for secret in (TOKEN, "team-1", key[14:], granted.key.digest):
         assert secret not in listed + added.stderr
     revoked = keys("revoke", "my bot")
@@ -111,6 +123,7 @@ def test_what_cannot_be_done_is_one_line_and_status_one(
         ("add", "sk-gw-abc"),
         ("add", "bot", "--requests-per-minute", "0"),
         ("add", "bot", "--concurrent-requests", "some"),
+        *(("add", "bot", "--tokens-per-week", number) for number in ("0", "-1", "x", "1.5", "٣")),
         ("add", "bot", "a-token-as-an-argument"),
         ("revoke",),
     ],

@@ -3,9 +3,10 @@
 import pytest
 
 from service.program.commands.options import parser
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("typed", "read"),
     [
         ("login", {"command": "login", "name": None, "browser": False}),

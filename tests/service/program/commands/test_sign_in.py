@@ -8,10 +8,11 @@ from service.program.commands.sign_in import sign_in_place
 from service.program.demo_child import RunningDemo, told
 from service.settings.config import Config
 from service.vocabulary.gateway_keys import Issuer
+from tests.rows import each_row
 from upstream.login.issuer import LoginError
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("server", "api"),
     [
         ({}, "http://127.0.0.1:33333/v1"),

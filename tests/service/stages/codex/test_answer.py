@@ -1,7 +1,5 @@
 """The deltas of one turn, in cases that are shorter here than as transcripts."""
 
-import pytest
-
 from service.stages.codex.answer import CodexAnswer, usage_in
 from service.stages.codex.events import Event
 from service.vocabulary.events import (
@@ -14,6 +12,7 @@ from service.vocabulary.events import (
 )
 from service.vocabulary.native import FunctionCallEnded, UsageKnown
 from tests.codex_feeding import NOW
+from tests.rows import each_row
 
 COMPLETED = Event("response.completed", response={"model": "gpt-6-luna"})
 
@@ -42,7 +41,7 @@ def test_it_tells_whether_an_item_had_begun_and_what_an_allowance_was_left():
     assert answer.ending.limit.resets_at == NOW + 60
 
 
-@pytest.mark.parametrize(
+@each_row(
     "usage",
     [{}, {"input_tokens": 1}, {"input_tokens": -1, "output_tokens": 1}, {"input_tokens": "1"}],
 )
@@ -55,7 +54,7 @@ def test_details_of_usage_may_be_missing_or_odd():
     assert usage_in(usage) == UsageKnown(3, 2)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "last",
     [
         BodyEnded(BodyEnd.CUT),

@@ -1,15 +1,14 @@
 """How a turn ends, and what it counts."""
 
-import pytest
-
 from service.stages.codex.ending import MAX_KINDS, CodexEnding
 from service.stages.codex.events import Event
 from service.vocabulary.endings import Seen
 from service.vocabulary.events import BodyEnd, BodyEnded, Outcome, Unknown
 from tests.codex_feeding import NOW
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("seen", "outcome", "reason"),
     [
         (Seen.TEXT, Outcome.COMPLETE, "stop"),
@@ -25,7 +24,7 @@ def test_a_last_event_ends_the_answer(seen, outcome, reason):
     assert (ended.outcome, ended.finish_reason) == (outcome, reason)
 
 
-@pytest.mark.parametrize("reason", ["max_output_tokens", "brand_new", None, 3])
+@each_row("reason", ["max_output_tokens", "brand_new", None, 3])
 def test_an_incomplete_answer_is_too_long_unless_it_was_filtered(reason):
     ending = CodexEnding(NOW)
     ending.state.see(Seen.TEXT)

@@ -1,9 +1,8 @@
 """Frames to events, odd frames among them."""
 
-import pytest
-
 from service.stages.codex.events import Event, ReadCodex, unknown_event
 from service.vocabulary.events import BodyEnd, BodyEnded, Unknown
+from tests.rows import each_row
 
 
 def read(*chunks: bytes):
@@ -12,7 +11,7 @@ def read(*chunks: bytes):
     return reader, events + reader.end(BodyEnded(BodyEnd.CLEAN))[:-1]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "data",
     [
         b'{"type":"x","delta":"Hi"}',

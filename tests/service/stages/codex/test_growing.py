@@ -1,11 +1,10 @@
 """Text in pieces and then whole; transcripts of whole turns are in `test_codex.py` above the room."""
 
-import pytest
-
 from service.stages.codex.growing import GrowingText
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("pieces", "whole", "rest", "is_rewritten"),
     [
         (["Hel", "lo"], "Hello", "", False),

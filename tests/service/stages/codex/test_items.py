@@ -1,7 +1,5 @@
 """Items one by one; their order in a turn is in `test_answer.py`."""
 
-import pytest
-
 from service.stages.codex.events import Event
 from service.stages.codex.items import Call, Message, Picture, Reasoning, ToolItem
 from service.vocabulary.events import FunctionArguments, FunctionCallStarted
@@ -15,9 +13,10 @@ from service.vocabulary.native import (
     ToolItemEnded,
     ToolItemStarted,
 )
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize("item", [None, {}, {"content": 3}, {"content": [3, {"text": []}]}])
+@each_row("item", [None, {}, {"content": 3}, {"content": [3, {"text": []}]}])
 def test_an_item_of_any_shape_begins_and_ends(item):
     assert list(Message().finish(item)) == [MessageStarted(), MessageEnded()]
     assert list(Reasoning().finish(item)) == [ReasoningStarted(), ReasoningEnded()]
@@ -44,7 +43,7 @@ def test_a_call_without_a_call_id_is_known_by_its_own():
     assert list(call.finish(None)) == [FunctionArguments(3, "{}"), FunctionCallEnded(3)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "annotation",
     [
         {},

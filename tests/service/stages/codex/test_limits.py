@@ -1,7 +1,5 @@
 """The windows of an account, in all three forms."""
 
-import pytest
-
 from service.stages.codex.events import Event
 from service.stages.codex.limits import (
     MAX_LIMITS,
@@ -10,6 +8,7 @@ from service.stages.codex.limits import (
     limits_in_usage,
 )
 from service.vocabulary.native import LimitsKnown, LimitWindow
+from tests.rows import each_row
 
 NOW = 1_738_880_000.0
 HEADERS = {
@@ -108,7 +107,7 @@ def test_a_limit_has_one_name_in_all_forms():
     assert names == ["image_gen"] * 3
 
 
-@pytest.mark.parametrize("odd", ["", "many", "nan", "inf", None])
+@each_row("odd", ["", "many", "nan", "inf", None])
 def test_what_is_no_number_is_no_window(odd):
     headers = {} if odd is None else {"x-codex-primary-used-percent": odd}
     assert all(not limits.windows for limits in limits_in_headers(headers, NOW))

@@ -3,11 +3,10 @@
 import json
 from typing import Any
 
-import pytest
-
 from service.stages.codex.events import Event, ReadCodex
 from service.stages.codex.runs import MIN_RUN_BYTES, runs_in
 from tests.codex_feeding import body
+from tests.rows import each_row
 
 TEXT = "response.output_text.delta"
 
@@ -43,7 +42,7 @@ def test_a_reader_joins_what_one_read_brings_and_counts_each():
     assert len(texts(paced.feed(body([STARTED, *WORDS])))) == 5
 
 
-@pytest.mark.parametrize("size", [1, 3, 50, 200, 301, 1000])
+@each_row("size", [1, 3, 50, 200, 301, 1000])
 def test_a_run_that_is_cut_is_read_all_the_same(size):
     whole = body([STARTED, *WORDS, STARTED, *WORDS, *WORDS])
     reader = ReadCodex()
@@ -54,7 +53,7 @@ def test_a_run_that_is_cut_is_read_all_the_same(size):
     assert reader.consumed == 17
 
 
-@pytest.mark.parametrize(
+@each_row(
     "whole",
     [
         body([*WORDS, delta("x", "msg_2")]),

@@ -15,11 +15,12 @@ from service.stages.decode.delta_v1 import (
     merge,
 )
 from service.vocabulary.errors import UpstreamProtocolError
+from tests.rows import each_row
 
 ROOT = {"a": [1, 2], "s": "xy", "n": None, "o": {"k": 1}}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("path", "operation", "value", "expected"),
     [
         ("", "add", 1, 1),
@@ -60,7 +61,7 @@ def test_an_operation_gives_the_document_of_the_table(
     assert repr(ROOT) == before
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("path", "operation", "value"),
     [
         ("/a/x", "add", 1),
@@ -96,7 +97,7 @@ def test_patches_in_patches_are_applied_up_to_a_depth() -> None:
         apply(ROOT, "", "patch", nested(MAX_PATCH_DEPTH + 1))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("old", "value", "expected"),
     [(1, 2, 2), ("a", 1, "a1"), ("a", None, "anull"), ({}, "x", "x"), ([], {}, [{}])],
 )
@@ -104,7 +105,7 @@ def test_merging_unlike_things_takes_the_new_one(old: Any, value: Any, expected:
     assert merge(old, value) == expected
 
 
-@pytest.mark.parametrize("bad", [{"c": "0"}, {"c": True}, {"p": 1}, {"o": "move"}, {"o": []}])
+@each_row("bad", [{"c": "0"}, {"c": True}, {"p": 1}, {"o": "move"}, {"o": []}])
 def test_a_delta_with_a_field_of_a_wrong_type_is_a_protocol_error(bad: dict[str, Any]) -> None:
     with pytest.raises(UpstreamProtocolError):
         DecodeDelta().feed(bad)
@@ -130,7 +131,7 @@ CODE = {"content_type": "code", "language": "python", "text": "x"}
 THOUGHTS = {"content_type": "thoughts", "thoughts": [{"content": "a"}, {"content": "b"}]}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("content", "path", "grown"),
     [
         (CODE, "/message/content/text", {**CODE, "text": "x = 1"}),
@@ -153,7 +154,7 @@ def test_text_at_the_end_of_code_and_of_the_last_thought_is_gathered_as_well(
     assert changed.document["message"]["content"] == grown
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("content", "path"),
     [
         ({**CODE, "content_type": "text"}, "/message/content/text"),
@@ -212,7 +213,7 @@ def test_a_failed_operation_leaves_the_document_as_it_was() -> None:
     assert changed.document["message"]["content"] == {"parts": ["a"]}
 
 
-@pytest.mark.parametrize("bad", [{"o": "splice"}, {"p": 1}, {"c": "x"}, {"o": ["add"]}])
+@each_row("bad", [{"o": "splice"}, {"p": 1}, {"c": "x"}, {"o": ["add"]}])
 def test_what_follows_a_bad_field_is_not_taken_for_what_was_before_it(bad: dict[str, Any]) -> None:
     decoder = DecodeDelta()
     decoder.feed({"p": "/s", "o": "append", "v": "a"})

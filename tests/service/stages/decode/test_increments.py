@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from service.stages.decode.sse import DecodeSse
 from service.vocabulary.events import Frame, TextAppended, UpstreamEvent
 from tests.chance import FAST, SIZES, chopped
 from tests.oracle import render
+from tests.rows import each_row
 
 PATH = "/message/content/parts/0"
 MESSAGE = {"id": "a1", "author": {"role": "assistant"}, "content": {"parts": [""]}}
@@ -73,7 +73,7 @@ def test_what_may_become_another_one_is_known_by_its_beginning() -> None:
         assert not deltas.may_begin(begin)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "chunk",
     [
         b"",
@@ -146,11 +146,11 @@ def test_any_stream_says_the_same_with_and_without_it(parts: list[bytes], sizes:
         assert shortened(chunks) == expected
 
 
-@pytest.mark.parametrize("name", render.names())
+@each_row("name", render.names())
 def test_every_transcript_says_the_same_with_and_without_it(name: str) -> None:
     transcript = render.load(name)
     for generation in render.generations(transcript):
-        parts = render.render(transcript, generation, 0, "\n")
+        parts = render.rendered(name, generation)
         body = b"".join(parts)
         if generation == "v0" or b'"message": {"id"' in body or b'{"message":{"id"' in body:
             continue  # superseded events: how much is said of them depends on the reads
@@ -205,7 +205,7 @@ def test_an_event_whose_end_is_passed_is_left_to_the_stages() -> None:
     assert snapshots.read(more) == Run("and more", 1, len(more), more)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "data",
     [
         snapshot("another"),

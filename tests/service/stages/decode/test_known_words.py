@@ -1,12 +1,11 @@
 import json
 from typing import Any
 
-import pytest
-
 from service.stages.decode.known_words import plain_word, sketch, sketch_of, unknown_words
 from service.stages.decode.messages import read_message
 from tests.oracle import render
 from tests.oracle.growth import Growth
+from tests.rows import each_row
 
 
 def words(**fields: Any) -> list[str]:
@@ -22,7 +21,7 @@ def words(**fields: Any) -> list[str]:
     return unknown_words(message)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "expected"),
     [
         ({}, []),
@@ -73,7 +72,7 @@ def test_all_that_transcripts_name_is_known_but_for_what_is_new_on_purpose() -> 
     }
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("word", "expected"),
     [
         ("hologram", "hologram"),

@@ -1,11 +1,10 @@
 """JSON that strict readers refuse."""
 
-import pytest
-
 from service.stages.decode.loose_json import UNREADABLE, loose_json
+from tests.rows import each_row
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("data", "value"),
     [
         (b'{"a":1}', {"a": 1}),

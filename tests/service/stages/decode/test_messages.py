@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from service.stages.decode.messages import (
     MessageKind,
     answering_model,
@@ -19,6 +17,7 @@ from service.stages.decode.messages import (
     result_text,
 )
 from service.vocabulary.events import Message
+from tests.rows import each_row
 
 
 def made(role: str = "assistant", kind: str = "text", **fields: Any) -> Message:
@@ -38,7 +37,7 @@ HIDDEN_TYPES = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("message", "kind"),
     [
         (made(), MessageKind.ANSWER),
@@ -73,7 +72,7 @@ def test_kind_follows_from_role_recipient_channel_and_type(
     assert kind_of(message) is kind
 
 
-@pytest.mark.parametrize(
+@each_row(
     "raw",
     [
         {"id": "m"},
@@ -106,7 +105,7 @@ def test_the_text_of_a_call_is_its_source_or_its_parts() -> None:
     assert call_text(made(recipient="web", content={"text": "never this"})) == "hi"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("language", "shown"),
     [("python", "python"), ("c++", "c++"), ("unknown", ""), (None, ""), ("a b", ""), ("`", "")],
 )

@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import pytest
-
 from service.stages.decode.parse import Parse
 from service.vocabulary.events import (
     ConversationNamed,
@@ -23,6 +21,7 @@ from service.vocabulary.events import (
     UpstreamFault,
     WebSocketHandOff,
 )
+from tests.rows import each_row
 
 
 def parsed(*given: Any, name: str = "") -> list[UpstreamEvent]:
@@ -43,7 +42,7 @@ V1 = [
 ]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "event"),
     [
         ({"type": "message_stream_complete"}, StreamCompleted()),
@@ -74,7 +73,7 @@ def test_each_kind_of_frame_is_one_event(value: Any, event: UpstreamEvent) -> No
     assert parsed(value) == [event]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "value",
     [
         b"",
@@ -113,7 +112,7 @@ def test_the_encoding_header_starts_afresh() -> None:
     assert parsed(*V1, grow, *V1, grow)[1] == parsed(*V1, grow)[1]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("delta", "kind"),
     [
         (b'{"o":"move"}', "operation move"),
@@ -147,7 +146,7 @@ def test_the_conversation_is_named_once_and_again_when_it_changes() -> None:
     assert events == [ConversationNamed("c1"), ConversationNamed("c2")]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "status", "code", "is_body"),
     [
         ({"message": None, "error": "boom"}, 502, "upstream_error", False),
@@ -190,7 +189,7 @@ def test_deeply_nested_garbage_is_counted() -> None:
     assert parsed(b'{"a":' * 100_000)[0] == Unknown("not json", ('{"a":' * 40))
 
 
-@pytest.mark.parametrize(
+@each_row(
     "frame",
     [
         Frame("", b"no to secret-of-mine", stray=True),
@@ -208,7 +207,7 @@ def test_what_is_quoted_holds_no_secret(frame: Frame) -> None:
     assert "secret-of-mine" not in str(event)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("data", "expected"),
     [
         (b'{"secret-of-mine":1}', Unknown("object", '{"***": 0}')),

@@ -4,6 +4,7 @@ import pytest
 
 from service.stages.decode.sse import DecodeSse
 from service.vocabulary.events import Frame
+from tests.rows import each_row
 
 CASES = [
     pytest.param(
@@ -51,7 +52,7 @@ def decoded(chunks: list[bytes], decoder: DecodeSse | None = None) -> list[Frame
     return [*frames, *decoder.finish()]
 
 
-@pytest.mark.parametrize(("body", "frames"), CASES)
+@each_row(("body", "frames"), CASES)
 def test_a_body_becomes_frames_however_it_is_cut(body: bytes, frames: list[Frame]) -> None:
     assert decoded([body]) == frames
     assert decoded([body[i : i + 1] for i in range(len(body))]) == frames

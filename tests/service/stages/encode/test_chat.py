@@ -1,7 +1,6 @@
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +26,7 @@ from service.vocabulary.rendered import (
     TokenCounts,
 )
 from service.vocabulary.wire import to_json
+from tests.rows import each_row
 
 META = ReplyMeta("chatcmpl-1", 1_700_000_000, "gpt-4o", "fp_1")
 END = TurnEnded(Outcome.COMPLETE, "stop")
@@ -124,7 +124,7 @@ def test_a_batch_without_text_is_no_bytes() -> None:
     assert ChatChunks(META).feed_batch([TurnFacts("c"), ContentCited(1, "", (A,)), END]) == b""
 
 
-@pytest.mark.parametrize("character", ["a", "你", "\x00", "😀", "\ud800", '"', "\u2028"])
+@each_row("character", ["a", "你", "\x00", "😀", "\ud800", '"', "\u2028"])
 def test_a_long_text_is_split_into_lines_under_64_kib(character: str) -> None:
     text = character * 100_000
     found = deltas([[ContentText(text)]])
@@ -329,7 +329,7 @@ def test_a_caller_of_the_old_form_gets_a_function_call() -> None:
     assert "tool_calls" not in str(chunks)
 
 
-@pytest.mark.parametrize("character", ["a", '"', "你", "😀", "\\", "\x00", "\ud800"])
+@each_row("character", ["a", '"', "你", "😀", "\\", "\x00", "\ud800"])
 def test_long_arguments_are_split_into_lines_under_64_kib(character: str) -> None:
     text = json.dumps({"a": character * 50_000}, ensure_ascii=False)
     found = deltas([[FunctionCallStarted(0, "c", "f"), FunctionArguments(0, text)]])

@@ -1,8 +1,6 @@
 import json
 from typing import Any
 
-import pytest
-
 from service.stages.encode.chat import ReplyMeta
 from service.stages.encode.completions import CompletionChunks, completion
 from service.stages.encode.gathered import Gathered
@@ -22,6 +20,7 @@ from service.vocabulary.rendered import (
     TokenCounts,
 )
 from service.vocabulary.wire import to_json
+from tests.rows import each_row
 
 META = ReplyMeta("cmpl-1", 1_700_000_000, "gpt-4o", "fp_1")
 END = TurnEnded(Outcome.COMPLETE, "stop")
@@ -103,7 +102,7 @@ def test_long_texts_and_echoes_are_split() -> None:
     assert text_of(streamed([[ContentText(long), END]], long)) == long + long
 
 
-@pytest.mark.parametrize("reason", ["length", "content_filter"])
+@each_row("reason", ["length", "content_filter"])
 def test_the_reason_is_told(reason: str) -> None:
     ended = TurnEnded(Outcome.LENGTH, reason)
     assert streamed([[ContentText("x"), ended]])[-1]["choices"][0]["finish_reason"] == reason

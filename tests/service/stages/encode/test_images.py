@@ -1,7 +1,6 @@
 import json
 from typing import Any
 
-import pytest
 from openai.types.image_edit_stream_event import ImageEditStreamEvent
 from openai.types.image_gen_stream_event import ImageGenStreamEvent
 from pydantic import TypeAdapter
@@ -10,6 +9,7 @@ from service.answers.images import Picture
 from service.stages.encode.images import ImageEvents, PictureShown
 from service.vocabulary.events import Failure, Outcome, TurnEnded, TurnFacts
 from service.vocabulary.rendered import TokenCounts
+from tests.rows import each_row
 
 PICTURE = Picture(b64_json="aGk=", revised_prompt="a cat")
 COUNTS = TokenCounts(3, 4, 0)
@@ -31,7 +31,7 @@ def told(stream: bytes) -> list[dict[str, Any]]:
     return events
 
 
-@pytest.mark.parametrize(("kind", "is_edit", "official"), KINDS)
+@each_row(("kind", "is_edit", "official"), KINDS)
 def test_previews_and_pictures_are_the_sdk_s_events(
     kind: str, is_edit: bool, official: Any
 ) -> None:

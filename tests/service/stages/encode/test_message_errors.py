@@ -1,5 +1,3 @@
-import pytest
-
 from service.stages.encode.message_errors import (
     as_message_failure,
     is_permanent,
@@ -8,13 +6,14 @@ from service.stages.encode.message_errors import (
 )
 from service.vocabulary.errors import OverloadedError
 from service.vocabulary.events import Failure
+from tests.rows import each_row
 
 
 def failure(status: int, code: str | None = None, param: str | None = None) -> Failure:
     return Failure(status, "words", "some_error", code, param)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "kind"),
     [
         (400, "invalid_request_error"),
@@ -41,7 +40,7 @@ def test_an_overload_has_a_status_of_its_own() -> None:
     assert (told.status, told.type) == (529, "overloaded_error")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("before", "status"),
     [
         (failure(400), 403),  # the upstream's: clients would vary a 400 and retry it

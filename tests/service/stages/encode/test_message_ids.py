@@ -1,6 +1,5 @@
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from service.stages.encode.message_ids import (
     tool_use_id,
     upstream_call_id,
 )
+from tests.rows import each_row
 
 ALLOWED = re.compile(r"^[a-zA-Z0-9_-]+$")
 
@@ -27,14 +27,14 @@ def test_10_one_call_id_of_two_answers_is_two_ids() -> None:
     assert len(ids) == 1000
 
 
-@pytest.mark.parametrize(
+@each_row(
     "foreign", ["toolu_01A09q90qw90lq917835lq9", "call_abc|weird", "", "toolu_!!-x00000000", "a-x1"]
 )
 def test_a_callers_own_id_stays_as_it_is(foreign: str) -> None:
     assert upstream_call_id(foreign) == foreign
 
 
-@pytest.mark.parametrize("signature", ["", "EqQBCkYIBxgC", "YmFja2VuZC10by12MTo"])
+@each_row("signature", ["", "EqQBCkYIBxgC", "YmFja2VuZC10by12MTo"])
 def test_28_a_foreign_signature_holds_nothing(signature: str) -> None:
     assert sealed_in(signature) == ""
     assert sealed_in(signature_of("gAAAA")) == "gAAAA"

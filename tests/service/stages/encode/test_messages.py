@@ -1,7 +1,5 @@
 import json
 
-import pytest
-
 from service.stages.encode.message_blocks import Thinking
 from service.stages.encode.message_ids import SIGNATURE_PREFIX, upstream_call_id
 from service.stages.encode.messages import MessageEvents, MessageMeta, MessageReply
@@ -18,6 +16,7 @@ from service.vocabulary.events import (
 from service.vocabulary.rendered import ContentCited, ContentText, Rendered, TokenCounts
 from service.vocabulary.wire import to_json
 from tests.message_events import Read
+from tests.rows import each_row
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 CALLED = TurnEnded(Outcome.COMPLETE, "tool_calls")
@@ -59,8 +58,8 @@ def streamed(batches: list[list[Rendered]], about: MessageMeta | None = None) ->
     return Read(b"".join([*parts, events.finish(COUNTS)]))
 
 
-@pytest.mark.parametrize("thinking", [Thinking(), THOUGHT, HIDDEN])
-@pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
+@each_row("thinking", [Thinking(), THOUGHT, HIDDEN])
+@each_row("scene", SCENES.values(), ids=SCENES)
 def test_25_the_whole_reply_is_what_the_stream_adds_up_to(
     scene: list[list[Rendered]], thinking: Thinking
 ) -> None:
@@ -77,7 +76,7 @@ def test_the_blocks_of_a_message_are_in_order() -> None:
     assert streamed(SCENES["text"]).text == "Hello\u2028"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("scene", "reason"),
     [
         ("text", "end_turn"),
@@ -102,7 +101,7 @@ def test_26_white_space_alone_is_no_block() -> None:
     assert streamed([[ContentText(" \n")], [ContentText("a"), END]]).text == " \na"
 
 
-@pytest.mark.parametrize("said", [[], [ContentText(" ")], [ReasoningText("Hm.")]])
+@each_row("said", [[], [ContentText(" ")], [ReasoningText("Hm.")]])
 def test_26_an_answer_with_nothing_to_see_is_an_error(said: list[Rendered]) -> None:
     assert streamed([[*said, END]]).error is not None
     reply = MessageReply(meta())
@@ -135,7 +134,7 @@ def test_16_usage_is_told_twice_and_adds_up() -> None:
     assert (usage["input_tokens"] + cached, usage["output_tokens"]) == (5, 7)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("said", "stops"),
     [
         ([], 0),
@@ -176,7 +175,7 @@ def test_22_too_long_a_prompt_is_told_in_words_that_clients_act_on() -> None:
     assert error["error"]["message"].startswith("prompt is too long: 128001 tokens > 128000 max")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("thinking", "kind", "delta"),
     [(Thinking(), "text", "text_delta"), (THOUGHT, "thinking", "thinking_delta")],
 )

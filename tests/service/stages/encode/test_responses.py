@@ -39,6 +39,7 @@ from tests.response_events import (
     text_of,
     types_of,
 )
+from tests.rows import each_row
 
 BEGUN = begun(metadata={"a": "b"})
 END = TurnEnded(Outcome.COMPLETE, "stop")
@@ -287,9 +288,7 @@ def test_function_calls_are_items_with_their_arguments() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("ending", "reason"), [(LENGTH, "max_output_tokens"), (FILTERED, "content_filter")]
-)
+@each_row(("ending", "reason"), [(LENGTH, "max_output_tokens"), (FILTERED, "content_filter")])
 def test_an_answer_that_was_ended_is_incomplete(ending: TurnEnded, reason: str) -> None:
     events = streamed([ContentText("Half")], [ending])
     assert events[-1]["type"] == "response.incomplete"
@@ -387,7 +386,7 @@ def test_neighbouring_texts_share_an_event() -> None:
     assert [e["delta"] for e in events if e["type"].endswith("text.delta")] == ["ab", "c"]
 
 
-@pytest.mark.parametrize("text", ["x" * 200_000, "😀" * 40_000, "\ud83d" * 20_000])
+@each_row("text", ["x" * 200_000, "😀" * 40_000, "\ud83d" * 20_000])
 def test_long_text_is_split_into_lines_that_every_reader_takes(text: str) -> None:
     pieces: list[Rendered] = [ReasoningText(text), ContentText(text)]
     events = parsed(stream([[*pieces, END]]))
@@ -402,7 +401,7 @@ def test_a_long_echo_is_left_out_of_the_events() -> None:
     assert ResponseEvents(long).response().instructions == "x" * 100_000
 
 
-@pytest.mark.parametrize("character", ["\u0085", "\u2028", "\u2029"])
+@each_row("character", ["\u0085", "\u2028", "\u2029"])
 def test_line_separators_are_escaped(character: str) -> None:
     raw = stream([[ContentText(f"é{character}x"), END]])
     assert character.encode() not in raw

@@ -1,9 +1,8 @@
 """The marks of one block; whole texts are in `test_call_text.py`."""
 
-import pytest
-
 from service.stages.function_calls.call_block import Block, CallBlock, Opening, PlainText
 from service.stages.function_calls.call_shapes import WrittenCall
+from tests.rows import each_row
 
 TAGGED = Opening(0, is_tagged=True, has_fence=False)
 FENCED = Opening(0, is_tagged=False, has_fence=True)
@@ -35,7 +34,7 @@ def test_a_fence_ends_with_its_closing_line() -> None:
     assert read(f"{text}\nmore", FENCED, is_final=False)[0] == len(text)
 
 
-@pytest.mark.parametrize("mark", ["<", "</tool_", "`", " ", ""])
+@each_row("mark", ["<", "</tool_", "`", " ", ""])
 def test_a_block_waits_while_a_mark_may_grow(mark: str) -> None:
     block = Block("", TAGGED, frozenset())
     assert block.feed(CALL + mark, 0, is_final=False) == len(CALL)

@@ -10,12 +10,13 @@ from service.stages.function_calls.call_shapes import (
     decode,
     is_call,
 )
+from tests.rows import each_row
 
 ADD = {"name": "add", "arguments": {"a": 1}}
 WRITTEN = WrittenCall("add", '{"a":1}')
 
 
-@pytest.mark.parametrize(
+@each_row(
     "value",
     [
         ADD,
@@ -35,7 +36,7 @@ def test_every_shape_is_the_same_call(value: Any) -> None:
     assert is_call(value, {"add"})
 
 
-@pytest.mark.parametrize(
+@each_row(
     "value",
     [
         *(1, "add", None, [], {}, {"name": "sub", "arguments": {}}, {"name": "add"}, [ADD, 1]),
@@ -47,7 +48,7 @@ def test_other_json_by_itself_is_no_call(value: Any) -> None:
     assert not is_call(value, {"add"})
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("value", "problem"),
     [
         (1, "no object"),
@@ -68,7 +69,7 @@ def test_absent_arguments_are_none() -> None:
         assert calls_in(value) == [WrittenCall("now", "{}")]
 
 
-@pytest.mark.parametrize("text", ["{", "{'a': 1}", "NaN", '{"a": 1}}', "1" * 5_000])
+@each_row("text", ["{", "{'a': 1}", "NaN", '{"a": 1}}', "1" * 5_000])
 def test_text_that_is_no_json_is_refused(text: str) -> None:
     with pytest.raises(ShapeError, match="cannot be read"):
         decode(text)

@@ -11,6 +11,7 @@ from service.stages.function_calls.call_block import CallBlock, PlainText
 from service.stages.function_calls.call_shapes import WrittenCall
 from service.stages.function_calls.call_text import FindCalls
 from tests.oracle import call_text as oracle
+from tests.rows import each_row
 
 NAMES = ("add", "get_weather")
 ADD = WrittenCall("add", '{"a":1}')
@@ -168,19 +169,19 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@each_row("name", CASES)
 def test_calls_are_told_from_text(name: str) -> None:
     text, plain, calls = CASES[name]
     assert found([text]) == (plain, calls, [])
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@each_row("name", BROKEN)
 def test_a_call_that_cannot_be_read_is_a_problem_and_no_text(name: str) -> None:
     plain, calls, problems = found([BROKEN[name]])
     assert (plain, calls, len(problems)) == ("", [], 1)
 
 
-@pytest.mark.parametrize("name", [*CASES, *BROKEN])
+@each_row("name", [*CASES, *BROKEN])
 def test_the_cuts_do_not_matter(name: str) -> None:
     text = CASES[name][0] if name in CASES else BROKEN[name][:200]
     whole = found([text])

@@ -1,8 +1,7 @@
 """Markup of the website's page (spec 7.2), whole and in pieces."""
 
-import pytest
-
 from service.stages.markup.directives import Directives, Found, is_incomplete
+from tests.rows import each_row
 
 CITED = ":contentReference[oaicite:0]"
 
@@ -11,7 +10,7 @@ def at_citation(text: str, *, is_end: bool = False) -> Found:
     return Directives().at_citation(text, 0, is_end=is_end)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "found"),
     [
         (CITED + "{index=0} x", (37, False)),
@@ -29,7 +28,7 @@ def test_a_citation_is_markup_as_far_as_it_is_whole(text: str, found: Found) -> 
     assert at_citation(text) == found
 
 
-@pytest.mark.parametrize("text", [CITED, CITED + "{ind", CITED[:-1]])
+@each_row("text", [CITED, CITED + "{ind", CITED[:-1]])
 def test_at_the_end_of_a_message_what_has_begun_is_markup(text: str) -> None:
     assert at_citation(text, is_end=True) == (len(text), False)
 
@@ -37,7 +36,7 @@ def test_at_the_end_of_a_message_what_has_begun_is_markup(text: str) -> None:
 OPENING = ':::writing{variant="email"}\n'
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "found"),
     [
         (OPENING + "Dear", (28, False)),
@@ -57,7 +56,7 @@ def test_a_block_begins_with_a_line_of_its_own(text: str, found: Found) -> None:
     assert Directives().at_fence(text, 0, is_end=False) == found
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "found"),
     [
         (":::\nx", (4, False)),

@@ -1,10 +1,9 @@
 """The replacements of markers (spec 7.2)."""
 
-import pytest
-
 from service.stages.decode.messages import read_message
 from service.stages.markup.labels import shown_at
 from service.stages.markup.references import ReadReferences, Reference
+from tests.rows import each_row
 
 ADA = '\ue200entity\ue202["people", "Ada Example", 0]\ue201'
 URL = "\ue200url\ue202Boat Manual\ue202turn0search0\ue201"
@@ -21,7 +20,7 @@ def reference(marker: str, **fields: object) -> Reference:
     return known.references[0]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("marker", "words"),
     [
         (ADA, "Ada Example"),
@@ -53,7 +52,7 @@ def test_without_a_reference_a_marker_is_what_it_says_itself(marker: str, words:
     assert (shown.text, shown.words, shown.sources) == (words, words, ())
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("marker", "fields", "text", "words"),
     [
         (ADA, {"alt": ADA, "name": "Ada"}, "Ada", "Ada"),

@@ -1,8 +1,7 @@
 """The ends of sandbox links (protocol 5.5)."""
 
-import pytest
-
 from service.stages.markup.links import BARE, MAX_PATH_CHARS, TARGET, LinkEnds, without_sentence_end
+from tests.rows import each_row
 
 START = len(TARGET)
 
@@ -13,7 +12,7 @@ def ends(text: str) -> LinkEnds:
     return links
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "end"),
     [
         ("](sandbox:/a)", 12),
@@ -32,7 +31,7 @@ def test_a_target_ends_with_the_parenthesis_that_closes_it(text: str, end: int |
     assert ends("x" + text).of_target(1) == (end + 1 if end else end)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "end"),
     [
         ("sandbox:/a b", 10),

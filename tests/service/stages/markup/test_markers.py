@@ -3,8 +3,6 @@
 import itertools
 from collections.abc import Iterable
 
-import pytest
-
 from service.stages.markup.markers import MAX_QUEUED_CHARS, Markers, plain_chars
 from service.stages.markup.private_use import MAX_MARKER_CHARS
 from service.stages.markup.references import Reference, ReferencesKnown
@@ -22,6 +20,7 @@ from service.vocabulary.events import (
     ToolCallText,
     TurnFacts,
 )
+from tests.rows import each_row
 
 END = ToolCallText("t", "", "")  # any next visible piece
 PAGE = Source("https://e.org/", "E")
@@ -59,7 +58,7 @@ def shown(deltas: Iterable[Delta | ReferencesKnown]) -> str:
 KNOWN = ReferencesKnown("m", (numbered(11), marked()))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "expected"),
     [
         ("a【11†source】b", "a[[11](https://e.org/)]b"),
@@ -226,8 +225,8 @@ PIECES = [
 PIECES += ["sandbox:/", "x", "茶", "【1†a】", "\ue200", "\ue206", "a]b", "\n", ""]
 
 
-@pytest.mark.parametrize("last", PIECES)
-@pytest.mark.parametrize("first", PIECES)
+@each_row("last", PIECES)
+@each_row("first", PIECES)
 def test_plain_text_is_what_goes_out_at_once_and_unchanged(first: str, last: str) -> None:
     text = first + last
     markers = Markers()
@@ -250,7 +249,7 @@ LINKS = [
 ]
 
 
-@pytest.mark.parametrize("text", LINKS)
+@each_row("text", LINKS)
 def test_what_is_too_long_for_a_marker_is_so_however_the_text_is_cut(text: str) -> None:
     whole = shown([AnswerText(text)])
     for size in (1, 7, 1030):

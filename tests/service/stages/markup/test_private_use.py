@@ -1,5 +1,3 @@
-import pytest
-
 from service.stages.markup.private_use import (
     MAX_JSON_MARKER_CHARS,
     MAX_MARKER_CHARS,
@@ -7,6 +5,7 @@ from service.stages.markup.private_use import (
     marker_end,
     without_markers,
 )
+from tests.rows import each_row
 
 CASES = [
     ("plain 【1†s】", "plain 【1†s】"),
@@ -18,7 +17,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "shown"), CASES)
+@each_row(("text", "shown"), CASES)
 def test_markers_go_however_the_text_is_cut(text: str, shown: str) -> None:
     assert without_markers(text) == shown
     strip = StripMarkers()
@@ -33,7 +32,7 @@ def test_a_marker_that_never_ends_is_let_go_after_a_while() -> None:
 LONG = "x" * (MAX_MARKER_CHARS + 10)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "shown"),
     [
         (f"a\ue200cite\ue202{LONG}\ue201b", f"acite{LONG}b"),
@@ -52,7 +51,7 @@ def test_a_marker_with_json_may_be_longer_than_others_however_the_text_is_cut(
     assert "".join(strip.feed(text[at : at + 7]) for at in range(0, len(text), 7)) == shown
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "end"),
     [
         ("\ue200a\ue201b", (3, True)),

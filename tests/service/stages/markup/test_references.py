@@ -14,6 +14,7 @@ from service.stages.markup.references import (
     changed_part,
 )
 from service.vocabulary.events import Message, Source
+from tests.rows import each_row
 
 
 def message(metadata: dict[str, Any]) -> Message:
@@ -55,7 +56,7 @@ def test_an_invalid_citation_is_left_out() -> None:
     assert read_references({"citations": [citation(invalid_reason="gone")]}) == ()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "text", "is_complete"),
     [
         ({"alt": "([E](https://e.org/))"}, "([E](https://e.org/))", True),
@@ -84,7 +85,7 @@ def test_sources_are_named_once_each() -> None:
     assert reference.sources == (Source("a", "A"), Source("b", "b"))
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("url", "found"),
     [
         ("HTTPS://e.org/a_(b)?c=d:e#f", "HTTPS://e.org/a_(b)?c=d:e#f"),
@@ -110,9 +111,7 @@ def test_a_title_ends_no_link() -> None:
     assert reference.text == "[a] (javascript:alert(1)) [b](https://e.org/)"
 
 
-@pytest.mark.parametrize(
-    "odd", [None, {}, "x", [1, None], [{}], [{"metadata": 3, "start_ix": "1"}]]
-)
+@each_row("odd", [None, {}, "x", [1, None], [{}], [{"metadata": 3, "start_ix": "1"}]])
 def test_odd_shapes_never_raise(odd: Any) -> None:
     read_references({"citations": odd, "content_references": odd})
 
@@ -132,7 +131,7 @@ def test_a_reference_has_a_limited_number_of_pages_and_a_message_of_references()
     assert len(known[0].sources) == MAX_SOURCES
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "text"),
     [
         ({"alt": "\ue200x\ue201"}, "[E](https://e.org/)"),
@@ -180,8 +179,8 @@ def test_references_that_are_the_same_again_are_not_told() -> None:
     assert [each.references for each in reading.known(message({}))] == [()]
 
 
-@pytest.mark.parametrize("old", [[], [1], [1, 2, 3, 4], [1, 1, 1]])
-@pytest.mark.parametrize("new", [[], [1], [2, 3], [1, 2, 9, 4], [1, 2, 3, 4, 5], [1, 1], [0, 1, 2]])
+@each_row("old", [[], [1], [1, 2, 3, 4], [1, 1, 1]])
+@each_row("new", [[], [1], [2, 3], [1, 2, 9, 4], [1, 2, 3, 4, 5], [1, 1], [0, 1, 2]])
 def test_what_differs_of_two_lists_is_all_that_has_to_change(
     old: list[int], new: list[int]
 ) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-import pytest
 from msgspec import structs
 
 from service.stages.render.bot_format import ITEMS, RAW, WEB, BotFormat, PictureForm, Render
@@ -29,6 +28,7 @@ from service.vocabulary.events import (
     TurnEnded,
 )
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from tests.rows import each_row
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 BOT = ITEMS  # with nothing switched on
@@ -57,7 +57,7 @@ CALL = [ToolCallText("t", "python", "x = 1\n"), ToolCallText("t", "python", "y",
 CITED = [AnswerText("a "), Cited(1, "[[1](u)]", (Source("u", "t"),))]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("deltas", "web", "bot", "raw"),
     [
         (TWO, "one\n\ntwo", "one\n\ntwo", "one\n\ntwo"),
@@ -125,7 +125,7 @@ def test_reasoning_passes_and_closes_nothing() -> None:
     assert text == "\n```python\nx = 1\ny\n```\n"
 
 
-@pytest.mark.parametrize("bot_format", [WEB, BOT, RAW])
+@each_row("bot_format", [WEB, BOT, RAW])
 def test_function_calls_pass_in_every_profile_and_close_the_fence_before_them(
     bot_format: BotFormat,
 ) -> None:

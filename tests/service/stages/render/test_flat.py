@@ -1,7 +1,5 @@
 """An answer of items as one text; whole turns are in `tests/service/stages/test_codex.py`."""
 
-import pytest
-
 from service.stages.render.flat import Flatten
 from service.vocabulary.events import (
     AssetKind,
@@ -21,6 +19,7 @@ from service.vocabulary.native import (
     TextAnnotated,
 )
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from tests.rows import each_row
 
 END = TurnEnded(Outcome.COMPLETE, "stop")
 CUT = TurnEnded(Outcome.CUT, None, Failure(502, "Cut.", "upstream_error", "upstream_cut"))
@@ -71,7 +70,7 @@ def test_words_on_the_way_are_reasoning():
     assert flat(*SAID, *answer, END) == [ReasoningText("On it."), ContentText("42"), END]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "other",
     [
         FunctionCallStarted(0, "c", "f"),

@@ -1,7 +1,5 @@
 """Nothing from U+E200 to U+E206 leaves (spec 7.2)."""
 
-import pytest
-
 from service.stages.render.guard import Guard
 from service.vocabulary.events import (
     AssetKind,
@@ -18,11 +16,12 @@ from service.vocabulary.events import (
 )
 from service.vocabulary.native import ToolItemEnded
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from tests.rows import each_row
 
 X = "a\ue200b\ue206"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("piece", "cleaned", "removed"),
     [
         (ContentText(X), ContentText("ab"), 2),
@@ -53,7 +52,7 @@ def test_every_text_of_a_piece_loses_its_marks_and_they_are_counted(
     assert guard.removed == removed
 
 
-@pytest.mark.parametrize(
+@each_row(
     "piece",
     [
         ContentText("plain"),

@@ -1,7 +1,6 @@
 import random
 from collections.abc import Iterable
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -19,6 +18,7 @@ from service.vocabulary.events import (
     TurnFacts,
 )
 from service.vocabulary.rendered import ContentCited, ContentText, Rendered
+from tests.rows import each_row
 
 COMPLETE = TurnEnded(Outcome.COMPLETE, "stop")
 LENGTH = TurnEnded(Outcome.LENGTH, "length")
@@ -110,7 +110,7 @@ def test_a_stop_string_inside_a_citation_cuts_it() -> None:
     ]
 
 
-@pytest.mark.parametrize("max_tokens", [1, 2, 3, 7, 19])
+@each_row("max_tokens", [1, 2, 3, 7, 19])
 def test_a_text_is_cut_after_exactly_that_many_tokens(max_tokens: int) -> None:
     text = "The quick brown fox, unbelievably, jumps over the lazy dog's antidisestablishment. " * 2
     out = limited([text, COMPLETE], max_tokens)
@@ -145,7 +145,7 @@ def test_the_token_limit_before_a_stop_string_is_a_length() -> None:
     assert (text_of(out), out[-1]) == ("one two", LENGTH)
 
 
-@pytest.mark.parametrize("text", ["a" * 50_000, "=" * 50_000, "你好" * 20_000, "1" * 50_000])
+@each_row("text", ["a" * 50_000, "=" * 50_000, "你好" * 20_000, "1" * 50_000])
 def test_a_run_without_a_break_is_cut_long_before_its_end(text: str) -> None:
     limit = Limit(100, (), encoding())
     pieces = (ContentText(text[at : at + 50]) for at in range(0, len(text), 50))

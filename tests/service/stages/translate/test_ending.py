@@ -1,7 +1,5 @@
 """How a turn of the website continues, and the words with which it ends."""
 
-import pytest
-
 from service.stages.translate.ending import (
     GOES_ON,
     MAX_KINDS,
@@ -12,6 +10,7 @@ from service.stages.translate.ending import (
 from service.upstream_errors.refusals import PAGE_SENTENCE
 from service.vocabulary.endings import Closing, Phase, Seen, Word
 from service.vocabulary.events import BodyEnd, BodyEnded, Failure, Outcome, TurnEnded
+from tests.rows import each_row
 
 CLEAN, UNRESUMED = BodyEnded(BodyEnd.CLEAN), BodyEnded(BodyEnd.UNRESUMED)
 
@@ -42,7 +41,7 @@ def test_a_hand_off_is_followed_after_a_body_that_ended_and_after_no_other() -> 
     assert turn(Word.HAND_OFF, Word.END_TURN, seen=Seen.TEXT).step_after(CLEAN) is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("how", "is_awaited"),
     [
         (BodyEnd.CLEAN, True),
@@ -60,7 +59,7 @@ def test_a_picture_is_awaited_unless_the_turn_is_broken(how: BodyEnd, is_awaited
     assert drawing.step_after(BodyEnded(how)) is None
 
 
-@pytest.mark.parametrize("said", [(Word.CONFIRMATION,), (Word.END_TURN,)])
+@each_row("said", [(Word.CONFIRMATION,), (Word.END_TURN,)])
 def test_an_answer_is_awaited_of_a_turn_that_is_over_and_said_nothing(
     said: tuple[Word, ...],
 ) -> None:
@@ -131,7 +130,7 @@ def test_the_upstream_s_limit_is_length_unless_a_later_message_ends_otherwise() 
         assert other.ended(CLEAN).finish_reason == "stop"
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("seen", "outcome", "code"),
     [(Seen(0), Outcome.REFUSED, "upstream_error"), (Seen.EVENTS, Outcome.CUT, "upstream_cut")],
 )
@@ -152,7 +151,7 @@ def test_they_are_not_in_the_error_of_an_answer_that_was_under_way() -> None:
     assert "said" not in message(made.ended(CLEAN))
 
 
-@pytest.mark.parametrize("start", ['{"message": {"id": "a', '["a', '"v'])
+@each_row("start", ['{"message": {"id": "a', '["a', '"v'])
 def test_the_half_of_an_event_is_no_words_but_a_cut(start: str) -> None:
     made = turn(seen=Seen(0))
     made.count_unknown("not json", start)
@@ -161,7 +160,7 @@ def test_the_half_of_an_event_is_no_words_but_a_cut(start: str) -> None:
     assert "said" not in message(end)
 
 
-@pytest.mark.parametrize("page", ["<!DOCTYPE html><title>Just a moment...", " <html>", "<?xml?>"])
+@each_row("page", ["<!DOCTYPE html><title>Just a moment...", " <html>", "<?xml?>"])
 def test_a_page_is_one_sentence_whatever_it_is_called(page: str) -> None:
     for heard, outcome in (((), Outcome.REFUSED), ((Word.CONFIRMATION,), Outcome.EMPTY)):
         made = turn(*heard, seen=Seen(0))

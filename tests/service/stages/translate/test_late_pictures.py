@@ -1,7 +1,5 @@
 from typing import Any
 
-import pytest
-
 from service.stages.translate.late_pictures import (
     IMAGE_GEN,
     MAX_NOTICE_CHARS,
@@ -11,6 +9,7 @@ from service.stages.translate.late_pictures import (
 )
 from service.vocabulary.endings import Seen, TurnState, Word
 from service.vocabulary.events import Message
+from tests.rows import each_row
 
 ARGUMENTS = '{"size":"1920x1088","n":1}'
 SIGNS: list[dict[str, Any]] = [
@@ -70,8 +69,8 @@ def drawing(use_case: str = IMAGE_GEN) -> LatePictures:
     return late
 
 
-@pytest.mark.parametrize("role", ["tool", "assistant"])
-@pytest.mark.parametrize("metadata", SIGNS)
+@each_row("role", ["tool", "assistant"])
+@each_row("metadata", SIGNS)
 def test_a_task_that_a_message_tells_of_is_enough(role: str, metadata: dict[str, Any]) -> None:
     late = LatePictures()
     assert not is_pending(late, Word.CONFIRMATION)
@@ -97,7 +96,7 @@ def test_a_call_counts_in_a_turn_that_draws_and_says_nothing() -> None:
     assert not is_pending(late, seen=Seen.TEXT)
 
 
-@pytest.mark.parametrize("use_case", ["image gen", "image_gen", "Image Gen"])
+@each_row("use_case", ["image gen", "image_gen", "Image Gen"])
 def test_the_use_case_alone_counts_in_a_turn_that_is_over_without_a_last_word(
     use_case: str,
 ) -> None:
@@ -126,7 +125,7 @@ def test_a_tool_that_failed_is_not_awaited() -> None:
 # --- notices --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", NOTICES)
+@each_row("text", NOTICES)
 def test_a_queue_notice_is_no_answer_of_a_turn_that_draws(text: str) -> None:
     assert is_queue_notice(text)
     late = drawing()
@@ -140,7 +139,7 @@ def test_a_queue_notice_is_no_answer_of_a_turn_that_draws(text: str) -> None:
     assert LatePictures().hold("a", text, is_finished=True) == text
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     [
         "Here is your picture.",
@@ -182,7 +181,7 @@ def test_what_is_held_as_a_notice_may_turn_out_as_an_answer() -> None:
 # --- arguments ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "expected"),
     [
         (ARGUMENTS, True),
@@ -198,7 +197,7 @@ def test_arguments_are_told_from_json_answers(text: str, expected: bool) -> None
     assert is_tool_arguments(text) is expected
 
 
-@pytest.mark.parametrize("pieces", [[ARGUMENTS], list(ARGUMENTS), ["{", '"si', ARGUMENTS[4:]]])
+@each_row("pieces", [[ARGUMENTS], list(ARGUMENTS), ["{", '"si', ARGUMENTS[4:]]])
 def test_arguments_are_held_however_they_are_cut(pieces: list[str]) -> None:
     late = LatePictures()
     text = ""
@@ -218,7 +217,7 @@ def test_arguments_are_dropped_when_the_picture_came() -> None:
     assert late.release(has_picture=True) == []
 
 
-@pytest.mark.parametrize("text", ["Hello", "{}x", '{"name": 1', "{1", '{"sized', ' {"size"'])
+@each_row("text", ["Hello", "{}x", '{"name": 1', "{1", '{"sized', ' {"size"'])
 def test_what_cannot_be_arguments_goes_out_at_once(text: str) -> None:
     assert LatePictures().hold("a", text, is_finished=False) == text
 

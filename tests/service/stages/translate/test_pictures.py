@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import pytest
-
 from service.stages.decode.messages import read_message
 from service.stages.translate.pictures import Pictures, generated_pictures, result_pictures
 from service.vocabulary.events import Message, SentHistory
+from tests.rows import each_row
 
 POINTER = "sediment://file_0000000000000000000000000000abcd"
 
@@ -31,7 +30,7 @@ def part(pointer: str = POINTER, **fields: Any) -> dict[str, Any]:
 GENERATED = {"metadata": {"generation": {"height": 1024}}, "height": 1024, "width": 512}
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("message", "recipient"),
     [
         (made(part(metadata={"dalle": {"prompt": ""}})), None),
@@ -47,7 +46,7 @@ def test_any_one_sign_makes_an_output_picture(message: Message, recipient: str |
     assert [p.pointer for p in generated_pictures(message, recipient)] == [POINTER]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "message",
     [
         made(part()),
@@ -69,7 +68,7 @@ def test_what_follows_the_id_is_cut_off() -> None:
     assert (picture.width, picture.height) == (512, 1024)
 
 
-@pytest.mark.parametrize(("prompt", "revised"), [("A cat", "A cat"), ("", None), (None, None)])
+@each_row(("prompt", "revised"), [("A cat", "A cat"), ("", None), (None, None)])
 def test_the_revised_prompt_is_dalle_s_if_it_has_one(prompt: Any, revised: str | None) -> None:
     (picture,) = generated_pictures(made(part(metadata={"dalle": {"prompt": prompt}})), None)
     assert picture.revised_prompt == revised

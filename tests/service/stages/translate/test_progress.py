@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import pytest
-
 from service.stages.decode.messages import MessageKind, read_message
 from service.stages.translate.progress import Echoes, Progress
 from service.vocabulary.events import Message, SentHistory
+from tests.rows import each_row
 
 
 def message(**fields: Any) -> Message:
@@ -17,7 +16,7 @@ def message(**fields: Any) -> Message:
     return read
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "is_first", "is_echo"),
     [
         ({}, True, True),
@@ -37,7 +36,7 @@ def test_an_echo_is_known_by_its_id_or_as_a_text_that_begins_finished(
     assert echoes.has(message(**fields), is_first=is_first) is is_echo
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "kind", "is_tool"),
     [
         ({}, MessageKind.ANSWER, False),

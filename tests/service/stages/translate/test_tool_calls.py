@@ -3,8 +3,6 @@
 import json
 from typing import Any
 
-import pytest
-
 from service.stages.decode.messages import read_message
 from service.stages.translate.progress import Progress, Use
 from service.stages.translate.tool_calls import (
@@ -17,6 +15,7 @@ from service.stages.translate.tool_calls import (
 )
 from service.vocabulary.events import AnswerBlock, Message, ToolCallText
 from service.vocabulary.native import ToolItemEnded, ToolItemStarted, ToolItemStep
+from tests.rows import each_row
 
 CREATE, UPDATE = "canmore.create_textdoc", "canmore.update_textdoc"
 PLUGIN = {"invoked_plugin": {"namespace": "x"}}
@@ -31,7 +30,7 @@ def call(recipient: str, text: str = "", **fields: Any) -> Message:
     return read
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("recipient", "metadata", "use"),
     [
         *((name, {}, Use.SHOWN) for name in ("python", "dalle.text2im", "browser", "all")),
@@ -92,7 +91,7 @@ SONG = '{"name":" Song\\n2","type":"document","content":"Row\\n\\"a\\""}'
 SNAKE = '{"name":"S","type":"code/python","content":"x"}'
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("calls", "title", "language", "text"),
     [
         ([(CREATE, SONG)], "Song 2", "markdown", 'Row\n"a"'),
@@ -125,9 +124,7 @@ def test_a_document_is_what_its_call_says_as_far_as_it_came(
     assert document(*calls) == AnswerBlock("k", language, text, title, is_document=True)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "3", '{"q":1}', '{"content":3}', '{"content":', "[" * 5000]
-)
+@each_row("text", ["", "[]", "3", '{"q":1}', '{"content":3}', '{"content":', "[" * 5000])
 def test_a_call_that_holds_no_document_is_none(text: str) -> None:
     assert document((CREATE, text)) is None
     assert document((UPDATE, text)) is None
@@ -141,7 +138,7 @@ def test_a_call_of_an_unknown_tool_is_a_block_only_once_it_is_known_to_be_an_act
     assert list(calls.whole(message, progress)) == [ToolCallText("k", "json", "{}", is_last=True)]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("recipient", "text", "queries"),
     [
         (

@@ -1,13 +1,12 @@
 """The account of a credential, by its plan."""
 
-import pytest
-
 from service.vocabulary.credentials import Caller
+from tests.rows import each_row
 from tests.scripted_codex import token_of
 from upstream.codex.account.plans import CodexAccounts
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("token", "plans"),
     [
         (token_of("acc-1", "plus"), {"plus": ["acc-1"], "team": []}),

@@ -13,6 +13,7 @@ from service.vocabulary.requests import (
     SealedPart,
     TextPart,
 )
+from tests.rows import each_row
 from upstream.codex.payload.items import InlineFile, history_of
 
 PICTURE, PAPER = FilePart("p0", data_url="x"), FilePart("p1", url="http://a")
@@ -112,7 +113,7 @@ def test_the_form_before_tools_gets_ids_by_its_places():
     assert [item["call_id"] for item in history.items] == ["call_0", "call_0", "call_1", "call_1"]
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("messages", "param", "words"),
     [
         (

@@ -1,13 +1,12 @@
 """Words of effort, and what a model makes of them (spec 14.3)."""
 
-import pytest
-
+from tests.rows import each_row
 from upstream.codex.payload.model import nearest_effort
 
 LEVELS = ("low", "medium", "high")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("asked", "known", "told"),
     [
         ("high", LEVELS, "high"),

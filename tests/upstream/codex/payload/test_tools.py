@@ -3,6 +3,7 @@
 import pytest
 
 from service.vocabulary.errors import RequestError
+from tests.rows import each_row
 from upstream.codex.payload.tools import MAX_NAME_CHARS, native_tools, short_name
 
 LONG = "a_tool_with_a_name_" + "x" * 80
@@ -22,7 +23,7 @@ def test_tools_go_as_they_were_sent_and_in_their_order():
     assert (sent.choice, sent.names) == ("required", {})
 
 
-@pytest.mark.parametrize("kind", ["web_search", "web_search_preview", "web_search_2025_08_26"])
+@each_row("kind", ["web_search", "web_search_preview", "web_search_2025_08_26"])
 def test_a_search_has_one_name(kind):
     tool = {"type": kind, "search_context_size": "low", "filters": {"allowed_domains": ["a"]}}
     sent = native_tools([tool], {"type": kind})
@@ -30,7 +31,7 @@ def test_a_search_has_one_name(kind):
     assert sent.choice == {"type": "web_search"}
 
 
-@pytest.mark.parametrize("kind", ["file_search", "code_interpreter", "computer_use_preview", None])
+@each_row("kind", ["file_search", "code_interpreter", "computer_use_preview", None])
 def test_what_the_back_end_has_not_is_refused_by_its_place(kind):
     with pytest.raises(RequestError) as caught:
         native_tools([{"type": "function", "name": "f"}, {"type": kind}], None)

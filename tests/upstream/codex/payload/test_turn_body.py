@@ -15,6 +15,7 @@ from service.vocabulary.requests import (
     TextPart,
     Wishes,
 )
+from tests.rows import each_row
 from upstream.codex.payload.model import CodexModel
 from upstream.codex.payload.turn_body import CodexTurn, TurnSource, build_turn, compact_turn
 
@@ -95,7 +96,7 @@ def test_wishes_go_as_they_were_meant():
     assert (body["service_tier"], body["prompt_cache_key"]) == ("priority", "a talk")
 
 
-@pytest.mark.parametrize(("asked", "sent"), [("auto", "default"), ("flex", "flex"), ("", None)])
+@each_row(("asked", "sent"), [("auto", "default"), ("flex", "flex"), ("", None)])
 def test_tiers_have_the_back_ends_names(asked, sent):
     assert turn(chat(service_tier=asked)).body.get("service_tier") == sent
 

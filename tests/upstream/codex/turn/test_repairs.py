@@ -1,10 +1,9 @@
 """What is tried again, how often, and what is changed for it."""
 
-import pytest
-
 from service.upstream_errors.codex_refusals import CodexRefusedError, Judged, UsageLimit
 from service.vocabulary.errors import UpstreamUnreachableError
 from service.vocabulary.events import Failure, Outcome, TurnEnded
+from tests.rows import each_row
 from upstream.codex.turn.repairs import Change, Repairs, fault_of
 
 
@@ -30,7 +29,7 @@ def test_each_repair_is_tried_once_and_a_pause_as_often_as_set():
     assert changes(repairs, refused(502), refused(502)) == [Change.NOTHING, None]
 
 
-@pytest.mark.parametrize(
+@each_row(
     "fault",
     [
         *(refused(400), refused(402), refused(403), refused(404), refused(429)),

@@ -432,7 +432,7 @@ async def test_a_caller_that_leaves_closes_the_connection(codex, app) -> None:
         async for batch in running:
             if any(isinstance(delta, AnswerText) for delta in batch):
                 break
-    await asyncio.wait_for(codex.posts[0].closed.wait(), 2)
+    await asyncio.wait_for(codex.posts[0].closed.wait(), 20)
     assert sample(app, "gateway_open_streams") == 0
 
 
@@ -448,9 +448,9 @@ async def test_draining_refuses_new_turns_and_ends_the_others_in_time(codex, app
                 begun.set()
 
     turn = asyncio.create_task(run())
-    await asyncio.wait_for(begun.wait(), 5)
+    await asyncio.wait_for(begun.wait(), 20)
     await app[keys.TURNS].drain(0.05)
-    await asyncio.wait_for(turn, 5)
+    await asyncio.wait_for(turn, 20)
     assert (text(given), end(given).outcome) == ("Hel", Outcome.SHUTDOWN)
     with pytest.raises(ShutdownError):
         await deltas(app, newly_asked())
@@ -465,7 +465,7 @@ async def test_a_turn_that_began_before_draining_and_is_sent_after_it_ends_at_on
     await until(lambda: codex.lists)
     await app[keys.TURNS].drain(0.05)
     codex.held.set()
-    assert end(await asyncio.wait_for(turn, 5)).outcome is Outcome.SHUTDOWN
+    assert end(await asyncio.wait_for(turn, 20)).outcome is Outcome.SHUTDOWN
 
 
 async def test_tokens_stand_in_no_log_and_no_error(codex, app, caplog) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.rows import each_row
 from tests.upstream.demo.codex.client import Answer, CodexClient, function, output, user
 from upstream.demo.codex.accounts import PLANS, unseal
 from upstream.demo.codex.faults import REFUSED, STREAM_FAULTS
@@ -277,7 +278,7 @@ async def test_a_scene_that_is_not_known_is_told(anna: CodexClient) -> None:
     assert "safety-buffering" in answer.text
 
 
-@pytest.mark.parametrize("page", ["docs/demo.md", "docs/demo.zh-CN.md"])
+@each_row("page", ["docs/demo.md", "docs/demo.zh-CN.md"])
 def test_the_pages_name_all_that_can_be_asked_for(page: str) -> None:
     text = (Path(__file__).parents[4] / page).read_text("utf-8").partition("## Codex")[2]
     told = {word for code in re.findall(r"`([^`]+)`", text) for word in re.split("[ :]", code)}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.rows import each_row
 from tests.upstream.demo.codex.client import RESPONSES, CodexClient, body_of
 from upstream.demo.codex.stream import Ending, Event, Item, Manner, Reply, events_of, pieces_of
 
@@ -59,7 +60,7 @@ def test_a_message_comes_in_this_order() -> None:
     assert events[-1].data["response"]["output"] == []
 
 
-@pytest.mark.parametrize("item", [MESSAGE, REASONING, SEARCH, PICTURE, CUSTOM, call(1)])
+@each_row("item", [MESSAGE, REASONING, SEARCH, PICTURE, CUSTOM, call(1)])
 def test_every_item_is_added_and_done_as_itself(item: Item) -> None:
     events = played((item,))
     own = [event.data for event in events if event.data.get("item_id")]
@@ -78,7 +79,7 @@ def test_parallel_calls_take_turns() -> None:
         assert "".join(one["delta"] for one in deltas) == call(number).done["arguments"]
 
 
-@pytest.mark.parametrize(("manner", "count"), [("late", 0), ("one", 1), ("pieces", 5)])
+@each_row(("manner", "count"), [("late", 0), ("one", 1), ("pieces", 5)])
 def test_a_manner_decides_how_many_deltas_there_are(manner: Manner, count: int) -> None:
     events = played((MESSAGE,), manner=manner)
     assert sum(event.is_delta for event in events) == count
@@ -94,7 +95,7 @@ def test_partial_pictures_come_first() -> None:
     assert events[2].data["item"]["result"] is None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("ending", "last"),
     [
         (Ending("failed", {"code": "x"}), "failed"),

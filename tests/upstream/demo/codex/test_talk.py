@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import pytest
-
+from tests.rows import each_row
 from tests.upstream.demo.codex.client import body_of, function, output, user
 from upstream.demo.codex.accounts import Caller, seal
 from upstream.demo.codex.talk import Talk, Tool, count_words, read_talk
@@ -51,7 +50,7 @@ def test_tools_come_out_of_namespaces_and_items() -> None:
     assert talk.tools[1] == Tool("custom", "patch")
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("choice", "read"),
     [
         (None, "auto"),

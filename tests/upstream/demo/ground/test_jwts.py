@@ -1,7 +1,6 @@
 """Tokens of three parts."""
 
-import pytest
-
+from tests.rows import each_row
 from upstream.demo.ground.jwts import base64url, claims_of, is_expired, make_jwt
 
 
@@ -12,7 +11,7 @@ def test_a_token_says_what_it_was_made_of() -> None:
     assert make_jwt({"sub": "me", "exp": 10}) != token
 
 
-@pytest.mark.parametrize("token", ["", "a", "a.b.c", "a.W10.c", "a.eyJ.c"])
+@each_row("token", ["", "a", "a.b.c", "a.W10.c", "a.eyJ.c"])
 def test_what_cannot_be_read_says_nothing(token: str) -> None:
     assert claims_of(token) == {}
 

@@ -2,9 +2,9 @@
 
 from io import BytesIO
 
-import pytest
 from PIL import Image
 
+from tests.rows import each_row
 from upstream.demo.ground.pictures import draw, size_of
 
 
@@ -16,7 +16,7 @@ def test_a_picture_is_a_png_of_its_size_that_depends_on_the_prompt() -> None:
     assert draw("一只狗", 200, 100) != picture
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("prompt", "size"),
     [
         ("a cat", (1024, 1024)),

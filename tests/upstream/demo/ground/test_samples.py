@@ -1,8 +1,8 @@
 from typing import Any
 
-import pytest
 from jsonschema import Draft202012Validator
 
+from tests.rows import each_row
 from upstream.demo.ground.samples import Sampler
 
 SCHEMAS: list[dict[str, Any]] = [
@@ -24,7 +24,7 @@ SCHEMAS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("schema", SCHEMAS, ids=str)
+@each_row("schema", SCHEMAS, ids=str)
 def test_a_value_fits_its_schema(schema: dict[str, Any]) -> None:
     value = Sampler(schema, "Go to Paris for 3 days").value()
     assert list(Draft202012Validator(schema).iter_errors(value)) == []

@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+from tests.rows import each_row
 from upstream.demo.ground.sounds import MAX_LYRICS_BYTES, lyrics_of, speak
 
 TEXT = "Boats float. 船会漂浮。"
@@ -24,8 +25,8 @@ def without_tag(recording: bytes) -> bytes:
     return recording[10 + size :]
 
 
-@pytest.mark.parametrize("name", ["mp3", "aac", "opus"])
-@pytest.mark.parametrize("text", [TEXT, "x", TEXT * 60])
+@each_row("name", ["mp3", "aac", "opus"])
+@each_row("text", [TEXT, "x", TEXT * 60])
 def test_a_recording_knows_its_text(name: str, text: str) -> None:
     assert lyrics_of(content(text, name)) == text
 
@@ -34,7 +35,7 @@ def test_there_are_three_formats() -> None:
     assert [speak(TEXT, name) for name in ("wav", "flac", "pcm", "")] == [None] * 4
 
 
-@pytest.mark.parametrize("other", [b"", b"RIFF", b"ID3", b"OggS", b"ID3\x04\x00\x00" + bytes(40)])
+@each_row("other", [b"", b"RIFF", b"ID3", b"OggS", b"ID3\x04\x00\x00" + bytes(40)])
 def test_other_recordings_have_no_text(other: bytes) -> None:
     assert lyrics_of(other) == ""
 

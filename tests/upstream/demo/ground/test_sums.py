@@ -1,11 +1,10 @@
 """Sums in what was said."""
 
-import pytest
-
+from tests.rows import each_row
 from upstream.demo.ground.sums import computed
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "result"),
     [
         ("What is 12 + 30?", "12+30=42"),

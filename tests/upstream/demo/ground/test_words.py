@@ -1,7 +1,6 @@
 """What is read out of texts."""
 
-import pytest
-
+from tests.rows import each_row
 from upstream.demo.ground.words import (
     EXCERPT_CHARS,
     KEPT_ONCE,
@@ -17,7 +16,7 @@ from upstream.demo.ground.words import (
 )
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("text", "fault"),
     [
         ("/fault cut 3", Fault("cut", "", (3.0,))),

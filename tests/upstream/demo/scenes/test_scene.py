@@ -1,7 +1,6 @@
 """The moves that scenarios are made of."""
 
-import pytest
-
+from tests.rows import each_row
 from tests.upstream.demo.conftest import Asker, user
 from upstream.demo.scenes.files import Files
 from upstream.demo.scenes.questions import Question
@@ -13,7 +12,7 @@ def scene(text: str = "hello") -> Scene:
     return Scene(Question(owner="me", text=text, raw_text=text, sent=(), model="m"), "c", Files())
 
 
-@pytest.mark.parametrize(
+@each_row(
     "text",
     ["", "one two", "  lead and trail \n", "a\n\n- b  c", "你好，世界！ mixed 文字", "x" * 50],
 )

@@ -3,8 +3,7 @@
 import itertools
 import json
 
-import pytest
-
+from tests.rows import each_row
 from tests.upstream.demo.conftest import Asker
 from upstream.demo.scenes.script import TEXT_PATH, Begin, Change, Grow, Note, Script, Wait
 from upstream.demo.scenes.stream import dump, render, with_crlf
@@ -63,7 +62,7 @@ def test_lines_may_end_in_crlf() -> None:
     assert body.startswith(b'event: delta_encoding\r\ndata: "v1"\r\n\r\n')
 
 
-@pytest.mark.parametrize(("text", "raw"), [("é", '"é"'.encode()), ("\ud83d", b'"\\ud83d"')])
+@each_row(("text", "raw"), [("é", '"é"'.encode()), ("\ud83d", b'"\\ud83d"')])
 def test_text_is_utf_8_where_it_can_be(text: str, raw: bytes) -> None:
     assert dump(text) == raw
 

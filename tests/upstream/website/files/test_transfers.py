@@ -261,8 +261,8 @@ async def test_a_cancelled_download_closes_its_connection(own, transfers):
                 pass
 
     task = asyncio.ensure_future(read())
-    await asyncio.wait_for(started.wait(), 2)
+    await asyncio.wait_for(started.wait(), 20)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(closed.wait(), 2)
+    await asyncio.wait_for(closed.wait(), 20)

@@ -3,6 +3,7 @@ import pytest
 
 from service.settings.config import GptConfig
 from service.vocabulary.errors import AuthError, TokenServiceError
+from tests.rows import each_row
 from tests.upstream.backends import CALLER
 from upstream.website.models.gpts import GptInformation, Gpts, bare_id
 from upstream.website.payload.turn_body import ResolvedModel
@@ -34,7 +35,7 @@ def make(backend, state):
     return build
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("written", "bare"),
     [
         ("g-CFsXuTRfy", "g-CFsXuTRfy"),

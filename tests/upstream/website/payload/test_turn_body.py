@@ -2,7 +2,6 @@ import uuid
 
 import msgspec
 import orjson
-import pytest
 
 from service.vocabulary.requests import (
     ChatMessage,
@@ -12,6 +11,7 @@ from service.vocabulary.requests import (
     TextPart,
     Wishes,
 )
+from tests.rows import each_row
 from upstream.website.payload.attachments import UploadedFile
 from upstream.website.payload.turn_body import ResolvedModel, TurnOptions, build_turn
 
@@ -71,7 +71,7 @@ def test_two_turns_share_no_id():
     assert not first.sent.message_ids & second.sent.message_ids
 
 
-@pytest.mark.parametrize("role", ["tool", "function"])
+@each_row("role", ["tool", "function"])
 def test_what_a_tool_answered_is_reported_by_the_user(role):
     (only,) = build_turn(request(message(role, "42")), MODEL, {}).body["messages"]
     assert only["author"]["role"] == "user"
@@ -135,7 +135,7 @@ def test_half_a_surrogate_pair_is_replaced_and_a_whole_pair_joined():
     assert orjson.dumps(turn.body)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("effort", "sent"),
     [
         ("", None),
@@ -153,7 +153,7 @@ def test_much_effort_is_said_in_the_websites_words(effort, sent):
     assert "thinking_effort" not in without
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("wishes", "hints"),
     [(Wishes(wants_search=True), ["search"]), (Wishes(wants_picture=True), ["picture_v2"])],
 )

@@ -71,25 +71,26 @@ async def test_a_conversation_that_is_gone_needs_no_hiding(upstream, backend, me
 
 
 async def test_closing_does_not_wait_for_pauses_but_makes_the_last_tries(
-    upstream, backend, metrics
+    upstream, backend, metrics, monkeypatch
 ):
+    monkeypatch.setattr("upstream.website.turn.conversations._FIRST_PAUSE_SECONDS", 60)
     upstream.answers("PATCH", PATH, (500, {}), {"success": True})
     conversations = Conversations(backend, metrics)
     conversations.hide_later(CALLER, "c-1")
-    async with asyncio.timeout(0.9):  # the first pause alone is a second
+    async with asyncio.timeout(20):  # the first pause alone is a minute
         await conversations.close()
     assert len(upstream.requests) == 2
 
 
 async def test_closing_waits_only_so_long(upstream, backend, metrics):
     async def silent(_request):
-        await asyncio.sleep(5)
+        await asyncio.sleep(60)
         return web.Response()
 
     upstream.answers("PATCH", PATH, silent)
     conversations = Conversations(backend, metrics)
     conversations.hide_later(CALLER, "c-1")
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         await conversations.close(0.1)
 
 

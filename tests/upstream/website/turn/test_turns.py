@@ -22,6 +22,7 @@ from service.vocabulary.errors import (
 )
 from service.vocabulary.events import AnswerText, Delta, Outcome, TurnEnded
 from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart, Wishes
+from tests.rows import each_row
 from tests.scripted_upstream import (
     DONE,
     STALL,
@@ -146,7 +147,7 @@ async def test_a_turn_that_is_left_stops_its_conversation_and_closes_its_connect
     async with program(upstream, tmp_path, conversation={"delete_after_response": True}) as app:
         async with aclosing(pulled(app[keys.TURNS], asked(), PASSED)) as batches:
             await anext(batches)
-        await asyncio.wait_for(upstream.turns[0].closed.wait(), 1)
+        await asyncio.wait_for(upstream.turns[0].closed.wait(), 20)
     assert (upstream.stopped, upstream.hidden) == (["c1"], ["c1"])
 
 
@@ -265,12 +266,12 @@ async def test_draining_lets_turns_finish_and_refuses_new_ones(upstream, tmp_pat
     async with program(upstream, tmp_path) as app:
         running = asyncio.create_task(deltas(app))
         await asyncio.sleep(0.1)
-        draining = asyncio.create_task(app[keys.TURNS].drain(5))
+        draining = asyncio.create_task(app[keys.TURNS].drain(60))
         await asyncio.sleep(0.01)  # it reaches the turns of each upstream
         with pytest.raises(ShutdownError):
             await deltas(app, newly_asked())
         assert outcome(await running) is Outcome.COMPLETE
-        await asyncio.wait_for(draining, 1)
+        await asyncio.wait_for(draining, 20)
 
 
 async def test_draining_ends_what_is_left_with_what_had_arrived(upstream, tmp_path) -> None:
@@ -300,7 +301,7 @@ async def test_anomalies_are_counted_by_kind_and_each_kind_is_logged_once(
     assert "My will" not in caplog.text
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("asked_for", "answered", "is_other"),
     [
         ("gpt-4o", "gpt-4o", False),
