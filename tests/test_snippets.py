@@ -344,6 +344,18 @@ def old_service(place: Place, snippet: Snippet) -> None:
         assert "read `upstream_base_url` as `upstream.base_url`" in gateway.said
 
 
+@runs("sh", r"GATEWAY_SERVER__ADMIN_KEY=\S+ make run")
+def admin_key(place: Place, snippet: Snippet) -> None:
+    key = snippet.text.partition("=")[2].partition(" ")[0]
+    with place.checkout.started(snippet.text, GATEWAY_UPSTREAM__BASE_URL=place.demo) as gateway:
+        headers = {"Authorization": f"Bearer {key}"}
+        host = gateway.address.removeprefix("http://")
+        with closing(http.client.HTTPConnection(host, timeout=30)) as connection:
+            connection.request("GET", "/admin/accounts", headers=headers)
+            assert json.load(connection.getresponse())["object"] == "list"
+        assert b"admin" in fetch(f"{gateway.address}/console/admin").read()
+
+
 SIGN_IN = ".venv/bin/python -m service login"
 
 

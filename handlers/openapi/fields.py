@@ -20,6 +20,7 @@ from handlers.messages.fields import MessageFields, TokenFields
 from handlers.messages.history import ROLES as TURN_ROLES
 from handlers.messages.history import WireMessage as Turn
 from handlers.messages.tools import MAX_TOOLS
+from handlers.openapi.admin_fields import ADMIN_FIELDS
 from handlers.reading.chat_fields import ChatFields
 from handlers.reading.chat_messages import (
     FILE_ID,
@@ -366,6 +367,7 @@ _ASKED: Notes = {
 }
 
 FIELDS: dict[type[Struct], Notes] = {
+    **ADMIN_FIELDS,
     MessageFields: _ASKED,
     TokenFields: _SHARED,
     ChatFields: _CHAT,

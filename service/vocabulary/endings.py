@@ -48,6 +48,7 @@ from msgspec import Struct
 from service.vocabulary.errors import (
     AuthError,
     EmptyResponseError,
+    KeyLimitError,
     QueueFullError,
     RequestError,
     ServiceError,
@@ -301,7 +302,8 @@ CUT = Ending(
 # --- not decided by this table -----------------------------------------------------------
 
 REFUSED = Ending(
-    outcome=Outcome.REFUSED, raised=(UpstreamRefusedError, QueueFullError, AuthError, RequestError)
+    outcome=Outcome.REFUSED,
+    raised=(UpstreamRefusedError, QueueFullError, KeyLimitError, AuthError, RequestError),
 )
 UNMET = Ending(outcome=Outcome.FAILED)  # the second answer did not meet the caller's demand either
 GONE = Ending(outcome=Outcome.ABANDONED)
