@@ -333,6 +333,18 @@ def old_service(place: Place, snippet: Snippet) -> None:
         assert "read `upstream_base_url` as `upstream.base_url`" in gateway.said
 
 
+@runs("sh", r"GATEWAY_SERVER__ADMIN_KEY=\S+ make run")
+def admin_key(place: Place, snippet: Snippet) -> None:
+    key = snippet.text.partition("=")[2].partition(" ")[0]
+    with place.checkout.started(snippet.text, GATEWAY_UPSTREAM__BASE_URL=place.demo) as gateway:
+        headers = {"Authorization": f"Bearer {key}"}
+        host = gateway.address.removeprefix("http://")
+        with closing(http.client.HTTPConnection(host, timeout=30)) as connection:
+            connection.request("GET", "/admin/accounts", headers=headers)
+            assert json.load(connection.getresponse())["object"] == "list"
+        assert b"admin" in fetch(f"{gateway.address}/console/admin").read()
+
+
 SIGN_IN = ".venv/bin/python -m service login"
 
 
@@ -377,6 +389,16 @@ def accounts(place: Place, snippet: Snippet) -> None:
     said = place.checkout.run(snippet.text, **here)
     words = {"keys": "sk-gw-", "list": "d***@example.org", "show": "plus", "remove": "removed"}
     assert any(word in said for verb, word in words.items() if verb in snippet.text.split())
+
+
+@runs("sh", r"\.venv/bin/python -m service calls .*")
+def calls(place: Place, snippet: Snippet) -> None:
+    with place.checkout.started("python -m service", GATEWAY_UPSTREAM__BASE_URL=place.demo) as one:
+        place.ask(one.address)
+    said = place.checkout.run(snippet.text)
+    assert said == ("" if "--json" in snippet.text else "no such calls\n")
+    everything = snippet.text.partition(" --")[0]
+    assert "complete" in place.checkout.run(everything)
 
 
 @runs("sh", r"\.venv/bin/python -m service keys (add|list|revoke)( (?!phone ).*)?")

@@ -67,6 +67,7 @@ class ServerConfig(_Section):
     max_body_bytes: types.PositiveCount = 32 * MIB
     max_upload_bytes: types.PositiveCount = 512 * MIB
     max_pending_body_bytes: types.PositiveCount = 256 * MIB
+    admin_key: types.Secret = SecretStr("")
     cors_origins: types.Origins = ("*",)
     max_requests: types.Count = 2000
     keys_file: Annotated[types.Text, AfterValidator(lambda path: path or KEYS_FILE)] = KEYS_FILE
@@ -390,6 +391,9 @@ def _with_models(
         problems.append(
             "codex.base_url: there is no upstream at all; upstream.base_url is none, too"
         )
+    server = config.server
+    if server.admin_key.get_secret_value() and server.api_prefix.partition("/")[0] == "admin":
+        problems.append("server.api_prefix: with server.admin_key set, /admin/ is taken")
     if problems:
         raise ConfigError(problems)
     table = laid_over(defaults, explicit, file.replaced, config.gpts)
