@@ -32,6 +32,7 @@ from handlers.reading.chat_messages import (
 )
 from handlers.reading.common_fields import MAX_MODEL_CHARS, MAX_STOP_CHARS, MAX_STOPS, UPSTREAM_ID
 from handlers.reading.demand_fields import (
+    DRAWING,
     MAX_FUNCTIONS,
     NAME,
     WireChoice,
@@ -404,9 +405,19 @@ FIELDS: dict[type[Struct], Notes] = {
         "detail": _note("Accepted, and has no effect."),
     },
     WireTool: {
-        WHOLE: {"required": ["type", "function"]},
-        "type": _note("Functions only.", const="function"),
-        "function": _note("Required.", type="object"),
+        WHOLE: {
+            "required": ["type"],
+            "anyOf": [
+                {"properties": {"type": {"const": "function"}}, "required": ["function"]},
+                {"properties": {"type": {"const": DRAWING}}},
+            ],
+        },
+        "type": _note("A function, or the tool that draws.", enum=["function", DRAWING]),
+        "function": _note("Required of a function.", type="object"),
+        **{
+            name: _note(f"Of `{DRAWING}`, on Codex accounts.")
+            for name in WireTool.__struct_fields__[2:]
+        },
     },
     WireFormat: {
         "type": _note("What the answer has to be.", enum=["text", "json_object", "json_schema"]),

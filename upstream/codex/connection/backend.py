@@ -77,7 +77,7 @@ class CodexBackend:
         self._watches: list[Watch] = []
 
     def watch(self, watch: Watch) -> None:
-        """Tell this one of the headers of each answer, with whom it was for."""
+        """Call this function with the headers of each answer and its caller."""
         self._watches.append(watch)
 
     def headers_for(self, caller: Caller, accept: str = _JSON) -> dict[str, str]:
