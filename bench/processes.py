@@ -184,7 +184,7 @@ def _announced(said: Path, process: subprocess.Popen[bytes]) -> str:
     while process.poll() is None and time.monotonic() < until:
         if found := re.search(r"listening on (http://\S+)", said.read_text("utf-8")):
             return found[1]
-        time.sleep(0.05)
+        time.sleep(0.02)
     message = f"the gateway did not start: {said.read_text('utf-8')}"
     raise RuntimeError(message)
 

@@ -7,7 +7,7 @@ from handlers.background.running import RUNNING, RunningResponses
 from handlers.edge.links import api_base
 from handlers.files.shares import SHARES, Shares
 from handlers.openapi.endpoint import Endpoint
-from handlers.openapi.endpoints import ENDPOINTS
+from handlers.openapi.endpoints import endpoints
 from service.settings.config import Config
 
 _ROUTES = {"get": web.get, "post": web.post, "delete": web.delete}  # a GET also answers HEAD
@@ -20,7 +20,7 @@ def add_routes(app: web.Application, config: Config) -> None:
     app.on_shutdown.append(_close_responses)
     app[SHARES] = Shares(config.files.max_store_bytes)
     base = api_base(config.server)
-    for endpoint in ENDPOINTS:
+    for endpoint in endpoints(has_admin=bool(config.server.admin_key.get_secret_value())):
         for path, _ in endpoint.places(base):
             app.router.add_routes(
                 [_ROUTES[endpoint.method](_pattern(path, endpoint), endpoint.handler)]

@@ -4,6 +4,8 @@ import asyncio
 
 from aiohttp import web
 
+from service.admin.admin_key import AdminKey
+from service.admin.ports import ManagedKeys, SignIns
 from service.ledger.call_writer import CallWriter
 from service.ledger.ports import CallLog, KeyBudgets
 from service.observing.metrics import Metrics
@@ -53,6 +55,9 @@ TRANSCRIPTIONS = web.AppKey("TRANSCRIPTIONS", Transcriptions)
 CATALOGUE = web.AppKey("CATALOGUE", Catalogue)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
 ALLOWANCES = web.AppKey("ALLOWANCES", Allowances)
+ADMIN_KEY = web.AppKey("ADMIN_KEY", AdminKey)  # missing without one, as are the next two
+MANAGED_KEYS = web.AppKey("MANAGED_KEYS", ManagedKeys)
+SIGN_INS = web.AppKey("SIGN_INS", SignIns)
 TRACING = web.AppKey("TRACING", Tracing)  # missing without traces
 UPSTREAM = web.AppKey("UPSTREAM", Reachable)
 ROUTES = web.AppKey("ROUTES", RouteStates)

@@ -32,6 +32,7 @@ from tests.hostile.case import (
 )
 from tests.hostile.codex_upstreams import CODEX
 from tests.hostile.document import ASKED, PATH, PLAYED, SECTIONS, SENT, page
+from tests.hostile.operator import ADMIN_KEY
 from tests.hostile.upstreams import UPSTREAM
 from tests.scripted_upstream import Head
 from tests.upstream.trap import running_trap
@@ -144,6 +145,7 @@ async def bench_in(folder: Path) -> AsyncIterator[tuple[Bench, list[Any]]]:
     """Run a bench, and note who connects to the port to which no request may be sent."""
     keys = folder / "keys.json"
     server = {
+        "admin_key": ADMIN_KEY,
         "keys_file": str(keys),
         "max_body_bytes": MAX_BODY_BYTES,
         "max_upload_bytes": 1_000_000,

@@ -14,8 +14,8 @@ MAX_MODULES = 12  # of a room, its __init__ apart
 OUTSIDE = {
     "service/__main__": {"service/program/commands"},
     "service/keys": {
-        *("service/ledger", "service/observing", "service/ports", "service/settings"),
-        *("service/turns", "service/vocabulary"),
+        *("service/admin", "service/ledger", "service/observing", "service/ports"),
+        *("service/settings", "service/turns", "service/vocabulary"),
     },
     "service/ports": {"service/sink", "service/vocabulary"},
     "service/sink": set(),

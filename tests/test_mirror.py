@@ -11,7 +11,11 @@ SOURCES = {
 }
 
 
-OF_WHOLE_ROOMS = {"tests/service/test_main.py", "tests/handlers/console/test_in_browser.py"}
+OF_WHOLE_ROOMS = {
+    "tests/service/test_main.py",
+    "tests/handlers/console/test_admin_in_browser.py",
+    "tests/handlers/console/test_in_browser.py",
+}
 
 
 def has_behaviour(tree: ast.Module) -> bool:

@@ -85,7 +85,7 @@ def test_the_curl_lines_are_those_that_the_start_prints(readme: Document) -> Non
 @pytest.fixture
 def routes() -> set[str]:
     app = web.Application()
-    add_routes(app, Config())
+    add_routes(app, Config(server={"admin_key": "of the operator"}))
     named = {f"{r.method} {r.resource.canonical}" for r in app.router.routes() if r.resource}
     return {route for route in named if not route.startswith("HEAD")}
 

@@ -41,9 +41,10 @@ ACCOUNT = "canary-account-0007"
 SECRET = "canarySecretThatEncryptsState08"
 GPTS_KEY = "canaryKeyThatReadsGptInfo0009"
 PROXY_KEY = "canaryKeyOfTheProxyInFront0010"
+ADMIN_KEY = "canaryKeyOfTheOperator00000012"
 REDIS_PASSWORD = "canaryRedisPassword00000000011"
 TOKENS = (REFRESH, ROTATED, DEAD, ACCESS, EXCHANGED, JWT)
-CANARIES = (*TOKENS, ACCOUNT, SECRET, GPTS_KEY, PROXY_KEY, REDIS_PASSWORD)
+CANARIES = (*TOKENS, ACCOUNT, SECRET, GPTS_KEY, PROXY_KEY, ADMIN_KEY, REDIS_PASSWORD)
 
 
 def forms(secret: str) -> set[bytes]:
@@ -363,14 +364,15 @@ async def test_no_route_tells_a_secret_whoever_asks(tmp_path: Path) -> None:
         async with leaky_upstream() as upstream:
             upstream.plays(final("Hi"), DONE)
             settings = settings_with_canaries(upstream.url, f"sqlite:{tmp_path}/state.db")
-            server = {"keys_file": str(tmp_path / "keys.json")}
+            server = {"keys_file": str(tmp_path / "keys.json"), "admin_key": ADMIN_KEY}
             async with running_gateway(
                 upstream.url, tmp_path, server=server, **settings
             ) as gateway:
                 asked = routes_of(gateway)
-                assert len(asked) > 30
-                for token in (key, revoked, REFRESH, ACCESS):
-                    for method, path in asked:
+                assert len(asked) > 40
+                of_operator = [one for one in asked if one[1].startswith("/admin/")]
+                for token in (key, revoked, REFRESH, ACCESS, ADMIN_KEY):
+                    for method, path in of_operator if token == ADMIN_KEY else asked:
                         answers.append(await ask_route(gateway, method, path, token))
     assert {one.status for one in answers} >= {200, 400, 401, 403, 404}
     assert 500 not in {one.status for one in answers}

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from service.program.assembly import open_key_file
+from service.program.kept import open_key_file
 from service.settings.config import load_config
 from tests.demo_process import running_demo_process
 from tests.service.program.gateway_process import ROOT, GatewayProcess, fetch

@@ -32,7 +32,7 @@ async def usage(request: web.Request) -> web.Response:
         answer = AccountUsage(key=budgets)
     if credential.sees_account:
         try:
-            answer = _with_account(answer, await request.app[ALLOWANCES].of(credential))
+            answer = with_account(answer, await request.app[ALLOWANCES].of(credential))
         except NotFoundError:
             if not is_key:
                 raise
@@ -49,7 +49,8 @@ def used_windows(windows: Sequence[LimitWindow]) -> list[UsedWindow]:
     ]
 
 
-def _with_account(answer: AccountUsage, allowance: Allowance) -> AccountUsage:
+def with_account(answer: AccountUsage, allowance: Allowance) -> AccountUsage:
+    """Return the answer with the account's part."""
     bought, rests = allowance.credits, allowance.rests_until
     return structs.replace(
         answer,

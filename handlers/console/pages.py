@@ -1,7 +1,8 @@
-"""`GET /` and `GET /console/{path}`: the console, a page that needs only this gateway.
+"""`GET /` and `GET /console/{path}`: the console, whose pages need only this gateway.
 
 Programs that ask for `/` get JSON; a request that accepts `text/html`, as browsers do, gets the
-page.
+page. `/console/admin` is the page of the operator; without an admin key it and its parts are not
+there.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from service.version import VERSION
 
 STATIC = Path(__file__).parent / "static"
 PAGE = "index.html"
+ADMIN, ADMIN_PAGE = "admin", "admin/page.html"  # the page's address, and its file
 _MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -74,8 +76,7 @@ async def root(request: web.Request) -> web.Response:
     """Answer browsers with the page, and all others with the index in JSON."""
     config = request.app[CONFIG]
     if prefers_page(request.headers.get(hdrs.ACCEPT, "")):
-        response = await _sent(request, PAGE)
-        response.headers["Content-Security-Policy"] = content_policy(config.server.public_url)
+        response = await _page(request, PAGE)
     else:
         response = json_response(_index(config), headers={hdrs.CACHE_CONTROL: "no-cache"})
     response.headers.add(hdrs.VARY, hdrs.ACCEPT)
@@ -89,9 +90,11 @@ async def asset(request: web.Request) -> web.Response:
         HTTPNotFound: there is no such file.
     """
     path = request.match_info["path"]
-    if path == PAGE:  # it is served at `/` only, with its policy
+    if path in (PAGE, ADMIN_PAGE):  # they have addresses of their own, with their policy
         raise web.HTTPNotFound
-    return await _sent(request, path)
+    if path.partition("/")[0] == ADMIN and not _has_admin(request.app[CONFIG]):
+        raise web.HTTPNotFound
+    return await (_page(request, ADMIN_PAGE) if path == ADMIN else _sent(request, path))
 
 
 def prefers_page(accept: str) -> bool:
@@ -124,6 +127,17 @@ def content_policy(public_url: str) -> str:
             "trusted-types dompurify",
         )
     )
+
+
+async def _page(request: web.Request, path: str) -> web.Response:
+    response = await _sent(request, path)
+    public_url = request.app[CONFIG].server.public_url
+    response.headers["Content-Security-Policy"] = content_policy(public_url)
+    return response
+
+
+def _has_admin(config: Config) -> bool:
+    return bool(config.server.admin_key.get_secret_value())
 
 
 def _origin(public_url: str) -> str:
@@ -165,6 +179,8 @@ def _index(config: Config) -> Index:
     }
     if config.metrics.enabled:
         links["metrics"] = "/metrics"
+    if _has_admin(config):
+        links["admin"] = f"/console/{ADMIN}"
     return Index(
         name="backend-to-v1",
         version=VERSION,

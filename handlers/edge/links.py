@@ -1,4 +1,4 @@
-"""The gateway's own addresses: its API, and links to pictures and files (spec 3)."""
+"""The gateway's own addresses: its API, the operator's routes, and links to files (spec 3)."""
 
 import re
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 
 from aiohttp import web
 
+from service.keys import CONFIG
 from service.settings.config import ServerConfig
 
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
@@ -14,6 +15,7 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 _PAIR = re.compile(r'(?i)(?:^|;)\s*(proto|host)\s*=\s*(?:"([^"]*)"|([^;,"\s]+))')
 _FOR = re.compile(r'(?i)(?:^|[;,])\s*for\s*=\s*(?:"([^"]*)"|([^;,"\s]+))')
 _MAX_PROXIES = 16
+_BELOW_ADMIN = "/admin/"
 _IPV6_BITS = 64  # the network of one customer
 _FIRST = re.compile(r'(?:[^",]|"[^"]*")*')
 
@@ -22,6 +24,13 @@ def api_base(server: ServerConfig) -> str:
     """Return the part before `/v1` in the API's paths: empty, or a slash and the prefix."""
     prefix = server.api_prefix.strip("/")
     return f"/{prefix}" if prefix else ""
+
+
+def is_admin_request(request: web.Request) -> bool:
+    """Tell whether a request is for the operator's routes; without an admin key none is."""
+    if not request.path.startswith(_BELOW_ADMIN):
+        return False
+    return bool(request.app[CONFIG].server.admin_key.get_secret_value())
 
 
 def public_url(request: web.Request, server: ServerConfig) -> str:

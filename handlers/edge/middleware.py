@@ -1,19 +1,20 @@
 """The outermost layer: every request gets an id, one log line, and JSON errors (spec 11, 12)."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from aiohttp import hdrs, web
 
-from handlers.edge.admission import install_admission
+from handlers.edge.admission import Handler, install_admission
 from handlers.edge.cors import add_origin, is_preflight, preflight_response
 from handlers.edge.dialects import (
     REQUEST_ID as MESSAGE_REQUEST_ID,
 )
 from handlers.edge.dialects import failed, is_of_another_dialect, speaks_messages
 from handlers.edge.headers import request_id_of, secrets_in
-from handlers.edge.links import api_base
+from handlers.edge.links import api_base, is_admin_request
 from handlers.edge.not_offered import is_socket, reason_for
 from handlers.edge.record import RECORD, Record, close_record, route_of
 from handlers.edge.slow_bodies import in_time
@@ -35,6 +36,7 @@ from service.vocabulary.events import Failure, Outcome
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_log = logging.getLogger("gateway.faults")
 _MAX_PATH_CHARS = 200  # of an unknown path that an error quotes
 
 
@@ -59,11 +61,12 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     # A cache on the way must not serve one key's answer to the next; shared caches know the header
     # Authorization, but not api-key.
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
-    add_origin(request, response, request.app[CONFIG].server.cors_origins)
+    if not is_admin_request(request):  # those are for pages of this origin only
+        add_origin(request, response, request.app[CONFIG].server.cors_origins)
 
 
 @web.middleware
-async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
+async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer a request, whatever happens, and log it; a cancellation is logged and passed on."""
     received_at = asyncio.get_running_loop().time()
     request[RECORD] = record = Record(request_id_of(request), received_at)
@@ -84,7 +87,7 @@ async def edge(request: web.Request, handler: _Handler) -> web.StreamResponse:
     return response
 
 
-async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     if (early := _answered_at_once(request)) is not None:
         return early
     try:
@@ -104,7 +107,7 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
 
 def _answered_at_once(request: web.Request) -> web.Response | None:
     """Answer what needs no key: a preflight, or a request for a WebSocket, which is not offered."""
-    if is_preflight(request):
+    if is_preflight(request) and not is_admin_request(request):
         return preflight_response(request)
     if is_of_another_dialect(request):
         message = "Files are left here by OpenAI's API only; send them in the message itself."

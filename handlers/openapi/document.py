@@ -39,6 +39,14 @@ _BESIDE = {
     500: "This server met an unexpected fault, or one of its stores failed.",
 }
 _KEYS: list[dict[str, list[str]]] = [{"bearer": []}, {"apiKey": []}, {"xApiKey": []}]
+_ADMIN_KEYS: list[dict[str, list[str]]] = [{"adminKey": []}]
+_ADMIN_SCHEME = {
+    "adminKey": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The operator's key, `server.admin_key`.",
+    }
+}
 _SCHEMES: dict[str, dict[str, str]] = {
     "bearer": {
         "type": "http",
@@ -105,7 +113,7 @@ def _operation(endpoint: Endpoint, suffix: str) -> dict[str, Any]:
         "operationId": f"{endpoint.id}{suffix}",
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
-        "security": {True: _KEYS, None: [*_KEYS, {}], False: []}[endpoint.needs_key],
+        "security": _security(endpoint),
         "responses": _responses(endpoint),
     }
     if endpoint.parameters:
@@ -116,6 +124,12 @@ def _operation(endpoint: Endpoint, suffix: str) -> dict[str, Any]:
             content[Body.JSON.value] = {"schema": reference(endpoint.json_request)}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
+    if endpoint.is_for_admin:
+        return _ADMIN_KEYS
+    return {True: _KEYS, None: [*_KEYS, {}], False: []}[endpoint.needs_key]
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
@@ -186,14 +200,17 @@ def _components(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
             *endpoint.answers,
             *([endpoint.events] if endpoint.events else []),
         ]
+    requests = {endpoint.request for endpoint in endpoints}
+    requests |= {endpoint.json_request for endpoint in endpoints}
+    has_admin = any(endpoint.is_for_admin for endpoint in endpoints)
     return {
-        "schemas": {**request_components(), **FORMS, **answer_components(records)},
+        "schemas": {**request_components(requests), **FORMS, **answer_components(records)},
         "responses": _failures(endpoints),
         "headers": {
             name: {"description": text, "schema": {"type": "string"}}
             for name, text in _HEADERS.items()
         },
-        "securitySchemes": _SCHEMES,
+        "securitySchemes": {**_SCHEMES, **(_ADMIN_SCHEME if has_admin else {})},
     }
 
 

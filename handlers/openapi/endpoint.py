@@ -1,15 +1,14 @@
 """The records that a row of the table of endpoints is made of."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
-from aiohttp import web
 from msgspec import Struct, field
 
+from handlers.edge.admission import Handler
 from service.vocabulary.wire import Error
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Schema = dict[str, Any]
 
 
@@ -45,7 +44,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     `json_request` may name a component. `answer` is the record of its JSON, or several; `media` are
     the other types that it may answer with, `events` the record of a streamed event. `errors` are
     the statuses of failures, `error` their record and `other_error` that of another dialect; `needs_key` None means that a key is optional
-    and extends the answer.
+    and extends the answer; `is_for_admin` that it is the operator's key which is needed.
     """
 
     method: str
@@ -66,6 +65,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     error: type[Struct] = Error
     other_error: type[Struct] | None = None
     needs_key: bool | None = True
+    is_for_admin: bool = False
 
     @property
     def answers(self) -> tuple[Any, ...]:

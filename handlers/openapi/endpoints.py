@@ -19,6 +19,7 @@ from handlers.images.edits import image_edits, image_variations
 from handlers.images.generations import image_generations
 from handlers.messages.count_tokens import count_tokens
 from handlers.messages.create import create_message
+from handlers.openapi.admin_endpoints import ADMIN_ENDPOINTS
 from handlers.openapi.document import described, made_document
 from handlers.openapi.endpoint import Body, Endpoint, Parameter, Place
 from handlers.openapi.gateway_endpoints import GATEWAY_ENDPOINTS
@@ -46,14 +47,26 @@ PATH = "/openapi.json"
 
 
 @cache
-def document(base: str) -> dict[str, Any]:
-    """Return the description without an address; `base` is the part before `/v1`."""
-    return made_document(ENDPOINTS, base)
+def document(base: str, *, has_admin: bool = False) -> dict[str, Any]:
+    """Return the description without an address.
+
+    Args:
+        base: the part before `/v1`.
+        has_admin: whether there is an admin key.
+    """
+    return made_document(endpoints(has_admin=has_admin), base)
 
 
 async def description(request: web.Request) -> web.Response:
     """Answer with the description, with the address that this caller uses."""
-    return described(request, document(api_base(request.app[CONFIG].server)))
+    server = request.app[CONFIG].server
+    has_admin = bool(server.admin_key.get_secret_value())
+    return described(request, document(api_base(server), has_admin=has_admin))
+
+
+def endpoints(*, has_admin: bool) -> tuple[Endpoint, ...]:
+    """Return the rows that hold; without an admin key there are no routes below `/admin/`."""
+    return (*ENDPOINTS, *(ADMIN_ENDPOINTS if has_admin else ()))
 
 
 ENDPOINTS = (

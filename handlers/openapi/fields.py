@@ -7,6 +7,9 @@ record as a whole.
 
 from msgspec import Struct
 
+from handlers.admin.accounts import SignInFields
+from handlers.admin.fields import MAX_NAME_CHARS
+from handlers.admin.keys import BudgetFields, KeyChangeFields, NewKeyFields
 from handlers.audio.speech import SpeechFields
 from handlers.chat.completions import CompletionFields
 from handlers.images.edits import MAX_IMAGES, ImageEditFields, ImagePlace
@@ -42,6 +45,7 @@ from handlers.reading.chat_messages import (
 )
 from handlers.reading.common_fields import MAX_MODEL_CHARS, MAX_STOP_CHARS, MAX_STOPS, UPSTREAM_ID
 from handlers.reading.demand_fields import (
+    DRAWING,
     NAME,
     WireChoice,
     WireFormat,
@@ -242,7 +246,43 @@ _ASKED: Notes = {
     ),
 }
 
+_LIMITS_OF_KEYS: Notes = {
+    "name": {"description": "What it is called.", "minLength": 1, "maxLength": MAX_NAME_CHARS},
+    "requests_per_minute": {"description": "Requests a minute; 0 is no limit."},
+    "concurrent_requests": {"description": "Requests at once; 0 is no limit."},
+    "models": {"description": "The models that it may ask for; empty: any."},
+    "shows_account": {"description": "Whether its holder sees the account's limits."},
+    "budgets": {"description": "Requests and tokens for a time; without one there is no limit."},
+}
+_BUDGET = "{unit} that may be used in {window}; null is no limit."
+_WINDOWS = {
+    "5_hours": "any five hours",
+    "day": "a day of UTC",
+    "week": "a week from Monday, in UTC",
+    "month": "a month of the calendar, in UTC",
+}
+_ADMIN_FIELDS: dict[type[Struct], Notes] = {
+    SignInFields: {
+        "name": {
+            "description": "What the account is called; without it a name is made.",
+            "maxLength": MAX_NAME_CHARS,
+        }
+    },
+    NewKeyFields: {
+        **_LIMITS_OF_KEYS,
+        "account": {"description": "The id of the account that it stands for."},
+    },
+    KeyChangeFields: _LIMITS_OF_KEYS,
+    BudgetFields: {
+        f"{unit}_per_{name}": {"description": _BUDGET.format(unit=unit.title(), window=window)}
+        for unit in ("requests", "tokens")
+        for name, window in _WINDOWS.items()
+    },
+}
+
+
 FIELDS: dict[type[Struct], Notes] = {
+    **_ADMIN_FIELDS,
     MessageFields: _ASKED,
     TokenFields: _SHARED,
     ChatFields: _CHAT,
@@ -278,9 +318,19 @@ FIELDS: dict[type[Struct], Notes] = {
         "detail": note("Accepted, and has no effect."),
     },
     WireTool: {
-        WHOLE: {"required": ["type", "function"]},
-        "type": note("Functions only.", const="function"),
-        "function": note("Required.", type="object"),
+        WHOLE: {
+            "required": ["type"],
+            "anyOf": [
+                {"properties": {"type": {"const": "function"}}, "required": ["function"]},
+                {"properties": {"type": {"const": DRAWING}}},
+            ],
+        },
+        "type": note("A function, or the tool that draws.", enum=["function", DRAWING]),
+        "function": note("Required of a function.", type="object"),
+        **{
+            name: note(f"Of `{DRAWING}`, on Codex accounts.")
+            for name in WireTool.__struct_fields__[2:]
+        },
     },
     WireFormat: {
         "type": note("What the answer has to be.", enum=["text", "json_object", "json_schema"]),

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from handlers.admin import accounts
+from handlers.admin import keys as admin_keys
 from handlers.audio import speech
 from handlers.chat import completions
 from handlers.conversations import fields as conversation_fields
@@ -22,6 +24,11 @@ _OWN_NAME = re.compile(r"(?:.*\.)?_?(?:Wire)?(\w+)")
 _TYPES = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
 _IGNORED = "Accepted, and has no effect; `x-ignored-fields` of the answer names it."
 
+_OF_ADMIN: Mapping[str, type[Struct]] = {
+    "SignInRequest": accounts.SignInFields,
+    "NewKeyRequest": admin_keys.NewKeyFields,
+    "KeyChangeRequest": admin_keys.KeyChangeFields,
+}
 # The name of each request, its record, and the fields that have an effect.
 REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
     "ChatCompletionRequest": (chat_fields.ChatFields, chat_fields.HONOURED),
@@ -40,6 +47,7 @@ REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
     "ImageRequest": (image_fields.ImageFields, image_fields.HONOURED),
     "ImageEditRequest": (edits.ImageEditFields, edits.EDIT_HONOURED),
     "SpeechRequest": (speech.SpeechFields, speech.HONOURED),
+    **{name: (record, frozenset(record.__struct_fields__)) for name, record in _OF_ADMIN.items()},
 }
 
 
@@ -71,14 +79,15 @@ def _always_sent(schema: Schema) -> Schema:
     return {**schema, "properties": properties, "required": needed}
 
 
-def request_components() -> dict[str, Schema]:
-    """Return the schemas of all requests, with the notes of `fields.py`.
+def request_components(wanted: Collection[str | None]) -> dict[str, Schema]:
+    """Return the schemas of the wanted requests, with the notes of `fields.py`.
 
     Parts of a request are named after it, since readers of two dialects have parts of one name.
     """
     found: dict[str, Schema] = {}
     for name, (record, honoured) in REQUESTS.items():
-        found |= _components(name, record, honoured)
+        if name in wanted:
+            found |= _components(name, record, honoured)
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from handlers.reading.json_body import quoted, refusal
-from service.demands.json_schemas import SchemaError, check_schema
+from service.demands.schema_errors import SchemaError
 from service.demands.strict_schemas import check_strict
 from service.vocabulary.requests import ChatRequest, Demand, Function, JsonFormat
 
@@ -178,6 +178,8 @@ async def checked(chat: ChatRequest, *, is_native: bool) -> ChatRequest:
 
 
 def _check_schemas(demand: Demand, *, is_native: bool) -> None:
+    from service.demands.json_schemas import check_schema  # noqa: PLC0415 - see there
+
     schemas = [(each.path, each.parameters, each.is_strict) for each in demand.functions]
     wanted = demand.json_format
     if wanted is not None and wanted.schema is not None:

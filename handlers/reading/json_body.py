@@ -28,6 +28,7 @@ _BOM = b"\xef\xbb\xbf"
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _REPORT = re.compile(r"(?s)(.*?)(?: - at `(?:.* in )?\$\.?(.*)`)?")
 _EXPECTED = re.compile(r"Expected `([^`]*)`.*, got `([^`]*)`")
+_OUT_OF_RANGE = re.compile(r"Expected `int` (>=|<=) (-?\d+)")
 _FLOAT = "got `float`"
 _MAX_EXACT = 2**53  # above it, a float is not exact
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
@@ -221,6 +222,10 @@ def _problem(error: msgspec.ValidationError) -> tuple[str, str]:
     if missing := _MISSING.match(report):
         path = f"{path}.{missing[1]}".lstrip(".")
         problem = "this field is required"
+    elif bound := _OUT_OF_RANGE.match(report):
+        problem = (
+            f"expected a whole number of {'at least' if bound[1] == '>=' else 'at most'} {bound[2]}"
+        )
     elif expected := _EXPECTED.match(report):
         wanted = [_NAMES.get(name, name) for name in expected[1].split(" | ")]
         got = _NAMES.get(expected[2], expected[2])

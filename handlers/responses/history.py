@@ -113,7 +113,7 @@ class History:
                 problem = "the input before it was over the limit of what is kept; send it anew"
                 raise refusal("previous_response_id", problem)
             messages += input_messages(kept.input_items, f"previous[{at}].input")
-            # A newer back end may make items that nobody can send.
+            # A newer back end may make items that a request cannot carry.
             output = [item for item in kept.whole_output if item.get("type") in KNOWN]
             messages += input_messages(output, f"previous[{at}].output")
         return messages

@@ -7,6 +7,8 @@ long is an error, never a wait.
 
 A pattern that cannot be matched in linear time, such as one with look-around or back references, is
 not checked: refusing it would refuse all tools of some callers.
+
+This module is imported with the first schema: the libraries take 3 MiB and a tenth of a second.
 """
 
 import json
@@ -27,6 +29,8 @@ from referencing import Resource
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import specification_with
 
+from service.demands.schema_errors import SchemaError
+
 MAX_SCHEMA_BYTES = 256 * 1024
 MAX_DEPTH = 100  # of arrays and objects in a schema
 MAX_PATTERN_CHARS = 1_000
@@ -38,15 +42,6 @@ _KNOWN_SCHEMAS = 256  # remembered with their result: callers repeat their schem
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _DATA = frozenset({"const", "enum", "default", "examples", "example"})  # hold values, not schemas
 _Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
-
-
-class SchemaError(ValueError):
-    """A schema cannot be used; `place` is the faulty part, such as `.properties.x`."""
-
-    def __init__(self, place: str, problem: str) -> None:
-        super().__init__(problem)
-        self.place = place
-        self.problem = problem
 
 
 class _Budget(threading.local):

@@ -7,7 +7,7 @@ properties as required and allow no others, some keywords that are none of it, a
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from service.demands.json_schemas import SchemaError
+from service.demands.schema_errors import SchemaError
 
 MAX_LEVELS = 10  # of objects and arrays within each other
 MAX_PROPERTIES = 5_000

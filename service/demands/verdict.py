@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from msgspec import Struct
 
-from service.demands.json_schemas import SchemaError, problem_with
+from service.demands.schema_errors import SchemaError
 from service.stages.function_calls.call_block import CallBlock
 from service.stages.function_calls.call_shapes import WrittenCall
 from service.vocabulary.requests import Demand, JsonFormat
@@ -59,7 +59,7 @@ def _judged_calls(demand: Demand, blocks: Sequence[CallBlock]) -> Verdict:
         if (function := functions.get(call.name)) is None:
             names = ", ".join(list(functions)[:_MAX_NAMED])
             problems.append(f"there is no function {call.name[:100]!r}, but there is: {names}")
-        elif misfit := problem_with(json.loads(call.arguments), function.parameters):
+        elif misfit := _problem_with(json.loads(call.arguments), function.parameters):
             problems.append(f"the arguments of {call.name} do not fit: {misfit}")
     return Verdict(problem="; ".join(problems)) if problems else Verdict(tuple(calls))
 
@@ -89,8 +89,14 @@ def _candidates(messages: Sequence[str]) -> list[str]:
 def _misfit(value: Any, wanted: JsonFormat) -> str:
     if wanted.schema is None:
         return "" if isinstance(value, dict) else "the JSON is no object"
-    misfit = problem_with(value, wanted.schema)
+    misfit = _problem_with(value, wanted.schema)
     return f"the JSON does not fit the schema: {misfit}" if misfit else ""
+
+
+def _problem_with(value: Any, schema: Mapping[str, Any]) -> str:
+    from service.demands.json_schemas import problem_with  # noqa: PLC0415 - see there
+
+    return problem_with(value, schema)
 
 
 def _no_constant(name: str) -> NoReturn:

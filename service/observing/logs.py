@@ -49,10 +49,13 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         stamp = f"{_second(int(record.created))},{int(record.msecs):03}"
         parts = [f"{stamp} {record.levelname} {record.name}: {redact(record.getMessage())}"]
-        parts += [f"{name}={_text_value(value)}" for name, value in _extra(record).items()]
+        parts += [f"{name}={_text_value(value)}" for name, value in _extra(record)]
         if trace := _trace(self, record):
             parts.append(trace)
-        return _writable(_BREAKS.sub(_escaped, " ".join(parts)))
+        line = " ".join(parts)
+        if line.isascii() and line.isprintable():
+            return line  # nearly all of them
+        return _writable(_BREAKS.sub(_escaped, line))
 
 
 class JsonFormatter(logging.Formatter):
@@ -68,7 +71,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": _writable(redact(record.getMessage())),
         }
-        for name, value in _extra(record).items():
+        for name, value in _extra(record):
             entry.setdefault(name, _writable(value) if isinstance(value, str) else value)
         if trace := _trace(self, record):
             entry["traceback"] = _writable(trace)
@@ -185,14 +188,12 @@ def setup_logging(config: LogConfig) -> Iterator[LogWriter]:
             handler.close()
 
 
-def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the fields passed to the logger as `extra`, without secrets."""
+def _extra(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
+    """Yield the fields passed to the logger as `extra`, without secrets."""
     fields: Mapping[str, Any] = vars(record)
-    return {
-        name: REDACTED if _is_secret(name) and value else _clean(value)
-        for name, value in fields.items()
-        if name not in _OWN_FIELDS
-    }
+    for name, value in fields.items():
+        if name not in _OWN_FIELDS:
+            yield name, REDACTED if _is_secret(name) and value else _clean(value)
 
 
 @lru_cache(maxsize=2)
@@ -212,6 +213,8 @@ def _clean(value: object) -> object:
 
 
 def _text_value(value: object) -> str:
+    if type(value) is int:
+        return str(value)
     text = "-" if value is None or value == "" else str(value)
     return text if _PLAIN_VALUE.fullmatch(text) else orjson.dumps(_writable(text)).decode()
 

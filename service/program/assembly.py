@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession, web
@@ -13,13 +12,24 @@ from aiohttp import ClientSession, web
 from handlers.edge.middleware import install_edge
 from handlers.routes import add_routes
 from service import keys
+from service.admin.admin_key import AdminKey
 from service.ledger.budgeted_turns import BudgetedTranscriptions, BudgetedTurns
 from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
 from service.observing.unknown_events import UnknownEvents
 from service.pipeline.usage import loaded_encoding
 from service.program.background import background
+from service.program.kept import (
+    DATA,
+    SECRET_FILE,
+    issuer_of,
+    key_file,
+    old_secrets,
+    secret_of,
+    token_stores,
+)
 from service.program.ledger import BUDGET_STORE, BUDGETS, budgets_ctx, calls_ctx
+from service.program.preloading import preload
 from service.program.upstreams.codex import codex_parts
 from service.program.upstreams.shared_parts import SharedParts, UpstreamParts
 from service.program.upstreams.website import Website, open_website
@@ -37,24 +47,25 @@ from service.turns.model_permissions import PermittedTurns
 from service.turns.shared_turns import SharedTurns
 from service.vocabulary.credentials import Caller, UpstreamKind
 from service.vocabulary.errors import StorageError
-from service.vocabulary.gateway_keys import Issuer
 from storage.files.retention import Swept
 from storage.files.stores import Stores
-from storage.secrets.cipher import Cipher, load_or_create_secret
+from storage.secrets.cipher import Cipher
 from storage.secrets.key_file import KeyFile
 from storage.secrets.link_signer import LinkSigner
-from storage.state.journal import FileJournal
 from storage.state.store import open_state
 from upstream.fetching.fetch import Fetcher
 from upstream.fetching.host_names import HostNames
 from upstream.http.cooling import SharedCooling
 from upstream.http.routing import Route, Routes
 from upstream.http.session import make_session
+from upstream.login.accounts import LoginAccounts
+from upstream.login.issuer import LoginIssuer
+from upstream.login.sign_ins import DeviceSignIns
 from upstream.slots.acceptance import UpstreamAcceptance
 from upstream.slots.calls import AccountCalls
 from upstream.slots.leases import Leases
 from upstream.slots.queueing import AccountQueues
-from upstream.tokens.cache import SEALED_PREFIX, TokenCache, TokenStores
+from upstream.tokens.cache import SEALED_PREFIX, TokenCache
 from upstream.tokens.tokens import TokenOptions, Tokens
 
 _log = logging.getLogger("gateway.app")
@@ -65,8 +76,6 @@ _ROUTES = web.AppKey("_ROUTES", dict[UpstreamKind, Routes])
 _LEASES = web.AppKey("_LEASES", Leases)
 _CALLS = web.AppKey("_CALLS", AccountCalls)
 _NAMES = web.AppKey("_NAMES", HostNames)
-DATA = Path("data")
-SECRET_FILE = DATA / "secret.key"
 SWEEP_SECONDS = 3600.0  # retention is counted in days
 
 
@@ -92,6 +101,7 @@ def make_app(config: Config) -> web.Application:
             calls_ctx,
             names_ctx,
             upstream_ctx,
+            admin_ctx,
         )
     )
     return app
@@ -104,10 +114,11 @@ def prepare(config: Config) -> None:
         StorageError: the secret cannot be read or created; the message says what to change.
     """
     try:
-        _secret(config)
+        secret_of(config)
     except StorageError as error:
         hint = f"Make {SECRET_FILE.parent}/ writable, or set tokens.secret."
         raise StorageError(f"{error.message}. {hint}") from error
+    preload(config)
 
 
 async def drain(app: web.Application, seconds: float) -> None:
@@ -133,7 +144,7 @@ async def tracing_ctx(app: web.Application) -> AsyncIterator[None]:
 async def secret_ctx(app: web.Application) -> AsyncIterator[None]:
     """Read the secret; build from it the encryption of tokens and the signer of links."""
     config = app[keys.CONFIG]
-    secret, old = await asyncio.to_thread(_secret, config), _old_secrets(config)
+    secret, old = await asyncio.to_thread(secret_of, config), old_secrets(config)
     app[_CIPHER] = app[keys.SEALER] = Cipher(secret, old)
     app[keys.LINKS] = LinkSigner(secret, config.files.link_seconds, old)
     yield
@@ -225,7 +236,7 @@ def _routes(config: Config) -> dict[UpstreamKind, Routes]:
 async def keys_ctx(app: web.Application) -> AsyncIterator[None]:
     """Read gateway keys, also from a file that is created later."""
     leases = app.get(_LEASES)
-    app[keys.GATEWAY_KEYS] = app[_KEY_FILE] = file = _key_file(app[keys.CONFIG], app[_CIPHER])
+    app[keys.GATEWAY_KEYS] = app[_KEY_FILE] = file = key_file(app[keys.CONFIG], app[_CIPHER])
     await asyncio.to_thread(_renew_key_file, file)
     app[keys.KEY_LIMITS] = KeyLimits(app[keys.STATE] if leases else None, leases)
     yield
@@ -240,31 +251,6 @@ def _renew_key_file(file: KeyFile) -> None:
     else:
         if number:
             _log.info("%d gateway keys and accounts were encrypted anew", number)
-
-
-def open_key_file(config: Config) -> KeyFile:
-    """Return the file of gateway keys and accounts, for commands that write it. Blocks.
-
-    Raises:
-        StorageError: the secret cannot be read or created.
-    """
-    return _key_file(config, _cipher(config))
-
-
-def _key_file(config: Config, cipher: Cipher) -> KeyFile:
-    issuer = Issuer.DEMO if config.is_codex_demo else Issuer.OPENAI
-    return KeyFile(Path(config.server.keys_file), cipher, issuer)
-
-
-@asynccontextmanager
-async def open_tokens(config: Config) -> AsyncIterator[TokenCache]:
-    """Open the stored tokens of accounts, for the commands that sign in and out."""
-    state = open_state(config.storage.state, lambda _: None, is_alone=False)
-    journal, accounts = FileJournal(_journal_folder(config)), open_key_file(config).accounts
-    try:
-        yield TokenCache(TokenStores(state, journal, _cipher(config), accounts), time.time)
-    finally:
-        await state.close()
 
 
 @asynccontextmanager
@@ -375,6 +361,28 @@ def _join(
     )
 
 
+@asynccontextmanager
+async def admin_ctx(app: web.Application) -> AsyncIterator[None]:
+    """Open what the operator manages, if there is an admin key."""
+    config, file = app[keys.CONFIG], app[_KEY_FILE]
+    key = config.server.admin_key.get_secret_value()
+    if not key:
+        yield
+        return
+    app[keys.ADMIN_KEY], app[keys.MANAGED_KEYS] = AdminKey(key, app[keys.STATE]), file
+    cache = TokenCache(
+        token_stores(config, app[keys.STATE], app[_CIPHER], app[_KEY_FILE]), time.time
+    )
+    accounts = LoginAccounts(file.accounts, cache, issuer_of(config))
+    async with make_session(config.upstream) as session:
+        issuer = LoginIssuer(config.tokens, session)
+        app[keys.SIGN_INS] = sign_ins = DeviceSignIns(
+            issuer, accounts, app[keys.STATE], app[_CIPHER]
+        )
+        async with background(sign_ins.run):
+            yield
+
+
 def _tokens(
     app: web.Application, session: ClientSession, renewals: list[Callable[[], Awaitable[None]]]
 ) -> Tokens:
@@ -385,9 +393,12 @@ def _tokens(
         is_demo=config.is_demo,
         taken=kinds_taken(config),
     )
-    journal, accounts = FileJournal(_journal_folder(config)), app[_KEY_FILE].accounts
-    stores = TokenStores(app[keys.STATE], journal, app[_CIPHER], accounts)
-    return Tokens(config.tokens, session, stores, options)
+    return Tokens(
+        config.tokens,
+        session,
+        token_stores(config, app[keys.STATE], app[_CIPHER], app[_KEY_FILE]),
+        options,
+    )
 
 
 def _count_failures(routes: Routes, metrics: Metrics) -> None:
@@ -403,29 +414,3 @@ def _count_failures(routes: Routes, metrics: Metrics) -> None:
 def _is_alone(config: Config) -> bool:
     """Tell whether this is the only process, with a state file of its own and no peers."""
     return config.server.workers == 1 and config.storage.state.startswith("sqlite:")
-
-
-def _journal_folder(config: Config) -> Path:
-    """Return the folder of the journal, where rotated tokens wait for the store."""
-    for place in (config.storage.state, config.storage.blobs):
-        kind, _, path = place.partition(":")
-        if kind in ("sqlite", "file"):
-            return (Path(path).parent if kind == "sqlite" else Path(path)) / "tokens"
-    return DATA / "tokens"
-
-
-def _secret(config: Config) -> bytes:
-    """Return the secret of the settings, or the one stored in `data/`."""
-    given = config.tokens.secret
-    if given is not None and given.get_secret_value():
-        return given.get_secret_value().encode()
-    return load_or_create_secret(SECRET_FILE)
-
-
-def _cipher(config: Config) -> Cipher:
-    return Cipher(_secret(config), _old_secrets(config))
-
-
-def _old_secrets(config: Config) -> list[bytes]:
-    """Return the secrets that may still protect stored values."""
-    return [old.get_secret_value().encode() for old in config.tokens.old_secrets]

@@ -18,7 +18,6 @@ from service.observing.shared_metrics import shared_metrics
 from service.program.core_dumps import forbid_core_dumps
 from service.program.demo_child import DemoError, RunningDemo, demo_upstream, pointed_at, told
 from service.program.runner import DrainingRunner, Program
-from service.program.workers import run_workers
 from service.settings.config import (
     Config,
     LoadedConfig,
@@ -82,6 +81,8 @@ def _run(loaded: LoadedConfig, program: Program | None) -> int:
             return 1
         announce = _announcement(loaded.config, sockets[0])
         if config.server.workers > 1:
+            from service.program.workers import run_workers  # noqa: PLC0415 - gunicorn, else unused
+
             stack.enter_context(shared_metrics())
             return run_workers(Settings(config, demo).current, program, sockets, announce)
         return _serve(config, program, sockets, announce)

@@ -13,7 +13,6 @@ from service.ledger.ports import BudgetStore, CallStore
 from service.program.background import background
 from service.settings.config import Config
 from service.vocabulary.ledger.calls import CallLimits
-from storage.ledger.redis_calls import RedisCalls
 from storage.ledger.sqlite_calls import SqliteCalls
 
 BUDGETS = web.AppKey("BUDGETS", HeldBudgets)
@@ -46,7 +45,11 @@ async def calls_ctx(app: web.Application) -> AsyncIterator[None]:
 def open_calls(config: Config) -> CallStore:
     """Return the log of calls, where the state is kept; it connects at first use."""
     path = calls_file(config)
-    return RedisCalls(config.storage.state) if path is None else SqliteCalls(path)
+    if path is not None:
+        return SqliteCalls(path)
+    from storage.ledger.redis_calls import RedisCalls  # noqa: PLC0415 - see `preloading.py`
+
+    return RedisCalls(config.storage.state)
 
 
 def calls_file(config: Config) -> Path | None:

@@ -22,7 +22,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
 from service.settings import types
@@ -68,6 +67,7 @@ class ServerConfig(_Section):
     max_body_bytes: types.PositiveCount = 32 * MIB
     max_upload_bytes: types.PositiveCount = 512 * MIB
     max_pending_body_bytes: types.PositiveCount = 256 * MIB
+    admin_key: types.Secret = SecretStr("")
     cors_origins: types.Origins = ("*",)
     max_requests: types.Count = 2000
     keys_file: Annotated[types.Text, AfterValidator(lambda path: path or KEYS_FILE)] = KEYS_FILE
@@ -262,14 +262,16 @@ def default_models() -> dict[str, ModelConfig]:
     }
 
 
-class Config(BaseSettings):
+class Config(BaseModel):
     """All settings. `gpts` is the content of `gpts_file`; `path` the file that was read.
 
     `is_demo` and `is_codex_demo` tell that the address of the website, or of Codex's back end, was
     replaced by that of the built-in demo.
     """
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, validate_default=True
+    )
 
     server: ServerConfig = ServerConfig()
     log: LogConfig = LogConfig()
@@ -298,20 +300,6 @@ class Config(BaseSettings):
     path: Path | None = None
     is_demo: bool = False
     is_codex_demo: bool = False
-
-    @override
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Accept only the values passed in, since `load_config` reads the environment itself."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
 
 # Fields with what was read; they are not settings.
@@ -403,6 +391,9 @@ def _with_models(
         problems.append(
             "codex.base_url: there is no upstream at all; upstream.base_url is none, too"
         )
+    server = config.server
+    if server.admin_key.get_secret_value() and server.api_prefix.partition("/")[0] == "admin":
+        problems.append("server.api_prefix: with server.admin_key set, /admin/ is taken")
     if problems:
         raise ConfigError(problems)
     table = laid_over(defaults, explicit, file.replaced, config.gpts)

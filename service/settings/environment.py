@@ -24,7 +24,7 @@ _INJECTED = re.compile(
     r"GATEWAY_(SERVICE_(HOST|PORT\w*)=.*|PORT(_\d+_(TCP|UDP))?=(tcp|udp)://.*|PORT_\d+_(TCP|UDP)_\w+=.*)"
 )
 _SECRETS = (
-    *("tokens.secret", "tokens.old_secrets", "gpts_key"),
+    *("tokens.secret", "tokens.old_secrets", "gpts_key", "server.admin_key"),
     *("storage.state", "upstream.proxy", "upstream.headers"),
 )
 _MAPPINGS = ("models", "upstream.headers", "files.host_rewrite")

@@ -5,7 +5,7 @@ import re
 from pydantic import SecretStr
 
 MASK = "******"
-_SECRETS = frozenset({"secret", "gpts_key"})
+_SECRETS = frozenset({"secret", "gpts_key", "admin_key"})
 _SECRET_LISTS = frozenset({"old_secrets"})
 _SECRET_VALUES = frozenset({"headers"})  # mappings whose keys may be shown, but not their values
 _ADDRESSES = frozenset({"state", "blobs", "proxy", "base_url"})  # may contain a password

@@ -237,6 +237,10 @@ def _optional_secret(value: object) -> object:
     return None if value == "" else value
 
 
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
 Text = Annotated[str, BeforeValidator(_text)]
 Name = Annotated[str, BeforeValidator(_filled)]
 Flag = Annotated[bool, BeforeValidator(flag)]
@@ -252,6 +256,7 @@ LogFormat = Annotated[str, _word("text", "json")]
 Provider = Annotated[Literal["oaifree", "openai", "codex"], _word("oaifree", "openai", "codex")]
 GizmoId = Annotated[str, BeforeValidator(_gizmo_id)]
 OptionalSecret = Annotated[SecretStr | None, BeforeValidator(_optional_secret)]
+Secret = Annotated[SecretStr, BeforeValidator(_stripped)]
 Encoding = Annotated[str, _word("v1")]
 TurnPath = Annotated[
     str,

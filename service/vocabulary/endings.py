@@ -48,6 +48,7 @@ from msgspec import Struct
 from service.vocabulary.errors import (
     AuthError,
     EmptyResponseError,
+    KeyLimitError,
     QueueFullError,
     RequestError,
     ServiceError,
@@ -301,7 +302,8 @@ CUT = Ending(
 # --- not decided by this table -----------------------------------------------------------
 
 REFUSED = Ending(
-    outcome=Outcome.REFUSED, raised=(UpstreamRefusedError, QueueFullError, AuthError, RequestError)
+    outcome=Outcome.REFUSED,
+    raised=(UpstreamRefusedError, QueueFullError, KeyLimitError, AuthError, RequestError),
 )
 UNMET = Ending(outcome=Outcome.FAILED)  # the second answer did not meet the caller's demand either
 GONE = Ending(outcome=Outcome.ABANDONED)
@@ -320,7 +322,7 @@ def outcome_of(error: ServiceError) -> Outcome:
 
 
 class TurnState:
-    """How far one turn has come, and what it has shown.
+    """The progress of one turn, and the kinds of output shown.
 
     Any stage may read `phase` and `seen`; only these methods change them.
     """

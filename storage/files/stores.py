@@ -1,13 +1,15 @@
 """The stores of pictures, files and uploads, chosen by the setting `storage.blobs`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from storage.files.blobs import FileBlobs
-from storage.files.bucket import Bucket
-from storage.files.bucket_blobs import BucketBlobs
-from storage.files.bucket_uploads import BucketUploads
 from storage.files.retention import Swept
 from storage.files.uploads import FileUploads
+
+if TYPE_CHECKING:
+    from storage.files.bucket_blobs import BucketBlobs
+    from storage.files.bucket_uploads import BucketUploads
 
 _FILE, _S3 = "file:", "s3://"
 
@@ -50,6 +52,11 @@ class Stores:
 
 def _shared(
     address: str, blobs: FileBlobs, uploads: FileUploads
-) -> tuple[BucketBlobs, BucketUploads]:
+) -> "tuple[BucketBlobs, BucketUploads]":
+    # Imported here, since a store on disk needs none of their 2 MiB.
+    from storage.files.bucket import Bucket  # noqa: PLC0415
+    from storage.files.bucket_blobs import BucketBlobs  # noqa: PLC0415
+    from storage.files.bucket_uploads import BucketUploads  # noqa: PLC0415
+
     bucket = Bucket(address)
     return BucketBlobs(bucket, blobs), BucketUploads(bucket, uploads.incoming)

@@ -89,6 +89,22 @@ class KeyFile:
         """
         return self._open(key).stored_account
 
+    def credential_of(self, account: StoredAccount) -> Credential:
+        """Return the credential of a stored account.
+
+        Raises:
+            AuthError: another issuer signed it in than this gateway speaks to.
+        """
+        if account.issuer is not self._issuer:
+            message = (
+                f"{WRONG_KEY} The account that this key stands for signed in at "
+                f"{_ISSUERS[account.issuer]}, and this gateway speaks to {_ISSUERS[self._issuer]}; "
+                f"{SIGN_IN}"
+            )
+            raise AuthError(message)
+        account_id = account.account_id or None
+        return Credential(account.token, account_id, stored_account=account.id)
+
     def add(self, terms: KeyTerms, credential: Credential) -> str:
         """Make a key for a credential and return its text, which is stored nowhere. Blocks.
 
@@ -106,6 +122,27 @@ class KeyFile:
         digest = digest_of(text := new_key())
         self._add(text, terms, _Sealed(digest, "", None, account.id))
         return text
+
+    def change(self, key_id: str, terms: KeyTerms) -> GatewayKey:
+        """Give the key with this id other terms and return its record. Blocks.
+
+        Raises:
+            ValueError: there is no such key, or another one has the name.
+            StorageError: the file cannot be read or written.
+        """
+        found: list[GatewayKey] = []
+
+        def changed(document: KeysDocument) -> KeysDocument:
+            old = _chosen(document.keys, key_id)
+            others = [key for key in document.keys if key is not old]
+            _refuse_taken(others, terms.name)
+            new = structs.replace(old, **structs.asdict(terms))
+            found.append(new)
+            keys = tuple(new if key is old else key for key in document.keys)
+            return structs.replace(document, keys=keys)
+
+        self._document.change(changed)
+        return found[0]
 
     def revoke(self, which: str) -> GatewayKey:
         """Remove the key with this id or name and return its record. Blocks.
@@ -148,19 +185,12 @@ class KeyFile:
     def _credential(self, key: GatewayKey) -> Credential:
         sealed = self._open(key)
         if sealed.stored_account is None:
-            return _credential(key, sealed.token, sealed.account_id)
+            return _granted(key, Credential(sealed.token, sealed.account_id))
         account = self.accounts.find(sealed.stored_account)
         if account is None:
             message = f"{WRONG_KEY} The account that this key stood for was removed; {SIGN_IN}"
             raise AuthError(message)
-        if account.issuer is not self._issuer:
-            message = (
-                f"{WRONG_KEY} The account that this key stands for signed in at "
-                f"{_ISSUERS[account.issuer]}, and this gateway speaks to {_ISSUERS[self._issuer]}; "
-                f"{SIGN_IN}"
-            )
-            raise AuthError(message)
-        return _credential(key, account.token, account.account_id or None, account.id)
+        return _granted(key, self.credential_of(account))
 
     def _open(self, key: GatewayKey) -> _Sealed:
         if (found := self._opened.get(key.id)) is not None:
@@ -191,9 +221,7 @@ class KeyFile:
         )
 
         def changed(document: KeysDocument) -> KeysDocument:
-            if any(other.name == terms.name for other in document.keys):
-                message = f"there is a key '{terms.name}' already"
-                raise ValueError(message)
+            _refuse_taken(document.keys, terms.name)
             return structs.replace(document, keys=(*document.keys, key))
 
         self._document.change(changed)
@@ -211,18 +239,21 @@ class KeyFile:
         return structs.replace(key, credential=sealed.decode()) if sealed is not None else None
 
 
-def _credential(
-    key: GatewayKey, token: str, account_id: str | None, stored_account: str | None = None
-) -> Credential:
-    return Credential(
-        token,
-        account_id,
+def _granted(key: GatewayKey, credential: Credential) -> Credential:
+    """Return a credential as the key's holder uses it."""
+    return structs.replace(
+        credential,
         gateway_key=key.digest,
         models=key.models,
-        stored_account=stored_account,
         sees_account=key.shows_account,
         budgets=key.budgets,
     )
+
+
+def _refuse_taken(keys: Sequence[GatewayKey], name: str) -> None:
+    if any(key.name == name for key in keys):
+        message = f"there is a key '{name}' already"
+        raise ValueError(message)
 
 
 def _chosen(keys: Sequence[GatewayKey], which: str) -> GatewayKey:

@@ -20,7 +20,6 @@ from weakref import WeakValueDictionary
 from service.ports import Bounds, Lease
 from service.vocabulary.errors import LockTimeoutError, StorageError
 from service.vocabulary.ledger.budgets import BudgetStep, Spent, Taken
-from storage.state.redis import RedisBackend
 from storage.state.sqlite import SqliteBackend
 
 logger = logging.getLogger(__name__)
@@ -118,6 +117,8 @@ def open_state(
     if scheme == "sqlite" and rest:
         return DegradingStore(SqliteBackend(Path(rest)), on_failure, is_alone=is_alone)
     if scheme in ("redis", "rediss", "unix"):
+        from storage.state.redis import RedisBackend  # noqa: PLC0415 - 8 MiB of code
+
         return DegradingStore(RedisBackend(url), on_failure, is_alone=is_alone)
     raise ValueError("The state store must be sqlite:PATH, redis://…, rediss://… or unix://….")
 

@@ -10,12 +10,13 @@ from tests.hostile.codex_upstreams import CODEX
 from tests.hostile.connections import NOT_HTTP, SMUGGLED
 from tests.hostile.fields import CREATED, DEMANDS, FIELDS, PARTS, PICTURES, SPOKEN
 from tests.hostile.forms import FORMS
+from tests.hostile.operator import OPERATOR
 from tests.hostile.places import CREDENTIALS, PATHS, STRANGERS
 from tests.hostile.upstreams import UPSTREAM
 
 ASKED = (
     BODIES, PACKED, FIELDS, DEMANDS, PARTS, ADDRESSES, CREATED, PICTURES, SPOKEN, FORMS, PATHS,
-    STRANGERS, CREDENTIALS,
+    STRANGERS, CREDENTIALS, OPERATOR,
 )  # fmt: skip
 SENT = (NOT_HTTP, SMUGGLED)
 PLAYED = (UPSTREAM, CODEX)

@@ -1,10 +1,10 @@
 """Pictures: the size of those that callers send, the format of those handed out (spec 8, 9)."""
 
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
 from msgspec import Struct
-from PIL import Image, UnidentifiedImageError
 
 from upstream.fetching.media_types import media_type
 
@@ -26,16 +26,6 @@ class PictureSize(Struct, frozen=True):
     height: int
 
 
-# Pillow raises SyntaxError for a broken PNG. Its warning about many pixels is far above our own
-# limit, and an error where warnings are errors.
-_UNREADABLE = (
-    UnidentifiedImageError,
-    OSError,
-    ValueError,
-    SyntaxError,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
 _PNG = "image/png"
 
 
@@ -49,7 +39,7 @@ def picture_size(source: bytes | Path, kind: str) -> PictureSize | None:
         return None
     try:
         return _size(source, image_format)
-    except _UNREADABLE:
+    except _unreadable():
         return None
 
 
@@ -62,6 +52,8 @@ def web_picture(content: bytes, claimed_type: str) -> tuple[bytes, str]:
     kind = media_type(content, None, "")
     if kind in PICTURE_TYPES:
         return content, kind
+    from PIL import Image  # noqa: PLC0415 - see `_unreadable`
+
     try:
         with Image.open(BytesIO(content)) as image:
             if image.width * image.height <= MAX_PIXELS:
@@ -69,12 +61,33 @@ def web_picture(content: bytes, claimed_type: str) -> tuple[bytes, str]:
                 mode = "RGBA" if image.has_transparency_data else "RGB"
                 image.convert(mode).save(converted, "PNG")
                 return converted.getvalue(), _PNG
-    except _UNREADABLE:
+    except _unreadable():
         pass
     return content, claimed_type if claimed_type in PICTURE_TYPES else _PNG
 
 
+@cache
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Return the errors of Pillow, which is imported with the first picture, for its memory.
+
+    It raises SyntaxError for a broken PNG. Its warning about many pixels is far above our own limit,
+    and an error where warnings are errors.
+    """
+    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
+
+    return (
+        UnidentifiedImageError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    )
+
+
 def _size(source: bytes | Path, image_format: str) -> PictureSize | None:
+    from PIL import Image  # noqa: PLC0415 - see `_unreadable`
+
     file = BytesIO(source) if isinstance(source, bytes) else source
     with Image.open(file, formats=(image_format,)) as image:
         width, height = image.size

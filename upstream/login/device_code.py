@@ -32,9 +32,9 @@ _EXPIRED = "expired_token"
 
 _OFF = (
     "Sign-in by device code is switched off: switch it on in ChatGPT under Settings > Security (in "
-    "a workspace its admin has to), or run this with --browser."
+    "a workspace its admin has to), or sign in with `python -m service login --browser`."
 )
-_TOO_OLD = "The code was not typed in within 15 minutes and is no longer good: run this again."
+_TOO_OLD = "The code was not typed in within 15 minutes and is no longer good: sign in again."
 
 
 class DeviceCode(Struct, frozen=True):
@@ -100,7 +100,7 @@ class DeviceLogin:
             on_wait: told, before each pause, for how many seconds the code is good yet.
 
         Raises:
-            LoginError: it was denied, nobody typed it in, or the service is out of order.
+            LoginError: it was denied or not typed in in time, or the service is out of order.
         """
         faults = 0
         while (left := code.expires_at - self._clock()) > 0:
@@ -132,7 +132,7 @@ class DeviceLogin:
         if answer.is_good:
             return self._code_in(answer)
         if code_in(answer.fields) == _DENIED:
-            raise LoginError("The sign-in was denied: run this again, and allow it in the browser.")
+            raise LoginError("The sign-in was denied: sign in again, and allow it in the browser.")
         if code_in(answer.fields) == _EXPIRED or answer.status == HTTPStatus.GONE:
             raise LoginError(_TOO_OLD)
         if answer.is_passing:
@@ -149,7 +149,7 @@ class DeviceLogin:
 def _out_of_order(issuer: LoginIssuer, answer: IssuerAnswer) -> str:
     return (
         f"{issuer.origin} answered the sign-in with status {answer.status} and no code: "
-        "run this again later."
+        "try again later."
     )
 
 

@@ -72,7 +72,7 @@ async def redeem(
         reason = f" ({word})" if word.isidentifier() and len(word) <= _MAX_CODE_CHARS else ""
         message = (
             f"{issuer.origin} gave no tokens for the sign-in, but status {answer.status}{reason}: "
-            "run this again."
+            "sign in again."
         )
         raise LoginError(message)
     return _signed_in(grant, grant.refresh_token, answer.text("id_token"))

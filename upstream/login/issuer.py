@@ -108,7 +108,7 @@ class LoginIssuer:
             reason = str(error) or "it does not answer in time"
             message = (
                 f"{self.origin} cannot be reached ({reason}): check the network and "
-                "upstream.proxy, then run this again."
+                "upstream.proxy, then try again."
             )
             raise UnreachableError(message) from error
         return IssuerAnswer(response.status, json_object(raw) or {})

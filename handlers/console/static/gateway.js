@@ -3,7 +3,8 @@
 import { t } from "./i18n.js";
 import { createParser } from "./vendor/eventsource-parser.js";
 
-const BASE = new URL(".", document.baseURI); // a proxy may serve all of it below a path
+// A proxy may serve all of it below a path; a page below the root says where that is.
+const BASE = new URL(document.documentElement.dataset.root ?? ".", document.baseURI);
 const KEY = /^[\x21-\x7e]+$/; // no header carries anything else
 
 /** A request that failed: the error object of the gateway, and what its headers say. */
@@ -42,7 +43,8 @@ async function ask(path, options = {}) {
   }
 }
 
-async function json(path, options) {
+/** Return the JSON of a reply; one that is no success is a GatewayError. */
+export async function json(path, options) {
   const response = await ask(path, options);
   if (!response.ok) throw await GatewayError.of(response);
   return response.json();

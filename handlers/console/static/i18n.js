@@ -13,6 +13,16 @@ function chosen() {
   return navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
 }
 
+/** Add the texts of a page. */
+export function addTexts(texts) {
+  Object.assign(STRINGS, texts);
+}
+
+/** Return the language of the page as browsers name it. */
+export function locale() {
+  return LANGUAGES[language];
+}
+
 /** Return the text of that name in the language of the page. */
 export function t(name, values = {}) {
   return STRINGS[name][language].replace(/\{(\w+)\}/g, (_, key) => String(values[key]));

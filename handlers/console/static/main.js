@@ -1,20 +1,18 @@
 // Puts the console together, and carries a message through it.
 
 import { Answer } from "./answer.js";
+import { addAppearance } from "./appearance.js";
 import { Attachments } from "./attachments.js";
 import { Composer } from "./composer.js";
 import { DIALECTS } from "./dialects.js";
 import { byId, make, oncePerFrame } from "./elements.js";
 import { address, Gateway, GatewayError } from "./gateway.js";
-import { setLabel, switchLanguage, t, translate } from "./i18n.js";
+import { t, translate } from "./i18n.js";
 import { Inspector } from "./inspector.js";
 import { allowPicturesFrom } from "./markdown.js";
-import { read, write } from "./preferences.js";
 import { Setup } from "./setup.js";
 import { State } from "./state.js";
 import { Transcript } from "./transcript.js";
-
-const THEMES = ["auto", "light", "dark"];
 
 /** Tell those who do not see the page. */
 function say(text) {
@@ -180,24 +178,11 @@ function showView(name) {
     button.setAttribute("aria-pressed", String(button.value === name));
 }
 
-function showTheme(theme) {
-  if (theme === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = theme;
-  setLabel(byId("theme"), `theme.${theme}`);
-}
-
 function addControls() {
   for (const button of document.querySelectorAll("#views button"))
     button.addEventListener("click", () => showView(button.value));
   byId("summary-button").addEventListener("click", () => showView("setup"));
-  byId("language").addEventListener("click", switchLanguage);
-  let theme = THEMES.includes(read("theme")) ? read("theme") : "auto";
-  showTheme(theme);
-  byId("theme").addEventListener("click", () => {
-    theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
-    write("theme", theme);
-    showTheme(theme);
-  });
+  addAppearance();
 }
 
 async function start() {
@@ -205,8 +190,9 @@ async function start() {
   addControls();
   showView("chat");
   const gateway = new Gateway();
-  const { version, picture_origin: pictures } = await gateway.open();
+  const { version, picture_origin: pictures, links } = await gateway.open();
   byId("version").textContent = version;
+  byId("admin").hidden = !links.admin;
   allowPicturesFrom(pictures);
   const page = new Console(gateway);
   page.state = new State(gateway);

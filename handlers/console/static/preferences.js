@@ -25,13 +25,13 @@ export function write(name, value) {
   attempt(() => localStorage.setItem(PREFIX + name, value));
 }
 
-/** Return the key of this tab, or "". */
-export function readKey() {
-  return attempt(() => sessionStorage.getItem(KEY)) ?? unstored.get(KEY) ?? "";
+/** Return a key of this tab, or "". */
+export function readKey(name = KEY) {
+  return attempt(() => sessionStorage.getItem(name)) ?? unstored.get(name) ?? "";
 }
 
-/** Remember the key until this tab is closed. */
-export function writeKey(value) {
-  unstored.set(KEY, value);
-  attempt(() => sessionStorage.setItem(KEY, value));
+/** Remember a key until this tab is closed. */
+export function writeKey(value, name = KEY) {
+  unstored.set(name, value);
+  attempt(() => sessionStorage.setItem(name, value));
 }

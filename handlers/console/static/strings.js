@@ -7,6 +7,7 @@ export const STRINGS = {
   "theme.light": { en: "Colours: light", zh: "配色：浅色" },
   "theme.dark": { en: "Colours: dark", zh: "配色：深色" },
 
+  "admin.link": { en: "Admin", zh: "管理" },
   "skip": { en: "Skip to the message box", zh: "跳到输入框" },
   "views": { en: "Views", zh: "视图" },
   "view.setup": { en: "Setup", zh: "设置" },

@@ -8,16 +8,16 @@ import asyncio
 import sys
 import time
 
-from service.program.assembly import open_key_file, open_tokens
 from service.program.commands.key_commands import FAILED
 from service.program.commands.sign_in import SignInPlace, keys_of, open_issuer, sign_in_place
+from service.program.kept import open_key_file, open_tokens
 from service.settings.config import Config
 from service.vocabulary.errors import ServiceError
-from service.vocabulary.gateway_keys import Issuer, StoredAccount
+from service.vocabulary.gateway_keys import StoredAccount
 from storage.secrets.key_file import KeyFile
-from upstream.login.exchange import revoke
+from upstream.login.accounts import LoginAccounts
 from upstream.login.issuer import LoginError
-from upstream.tokens.cache import Known
+from upstream.tokens.cache import Known, TokenCache
 
 _COLUMNS = "{:<20}{:<28}{:<12}{:<10}{:<18}{}\n"
 _HEADS = ("name", "address", "plan", "at", "signed in", "keys")
@@ -69,10 +69,7 @@ def _show(config: Config, file: KeyFile, account: StoredAccount) -> None:
 def _remove(options: argparse.Namespace, config: Config, file: KeyFile) -> None:
     account = file.accounts.named(options.name)
     names = keys_of(file, account)
-    if not options.keep_tokens:
-        asyncio.run(_revoke(config, account))
-    file.accounts.remove(account.id)
-    asyncio.run(_forget(config, account))
+    asyncio.run(_end(config, file, account, keeps_tokens=options.keep_tokens))
     sys.stdout.write(f"removed {account.name} ({account.masked_email})\n")
     if names and (options.yes or _is_agreed(names)):
         for name in names:
@@ -89,39 +86,34 @@ def _is_agreed(names: tuple[str, ...]) -> bool:
     return answer in ("y", "yes")
 
 
-async def _revoke(config: Config, account: StoredAccount) -> None:
-    """End the login, by the refresh token that is valid now.
+async def _end(
+    config: Config, file: KeyFile, account: StoredAccount, *, keeps_tokens: bool
+) -> None:
+    """Remove an account, and end its login unless its tokens are kept.
 
     Raises:
-        LoginError: it says what to do instead.
+        LoginError: the login could not be ended, and nothing was removed.
     """
-    known = await _known(config, account)
-    current = known.rotated.refresh_token if known.rotated else account.refresh_token
-    try:
-        async with open_issuer(_place_of(config, account)) as (issuer, _):
-            await revoke(issuer, current)
-    except LoginError as error:
-        message = f"{error} Nothing was removed; {_HERE_ONLY}."
-        raise LoginError(message) from error
+    async with open_tokens(config) as tokens:
+        if not keeps_tokens:
+            try:
+                await _revoke(sign_in_place(config), file, tokens, account)
+            except LoginError as error:
+                message = f"{error} Nothing was removed; {_HERE_ONLY}."
+                raise LoginError(message) from error
+        await LoginAccounts(file.accounts, tokens, account.issuer).remove(account)
 
 
-def _place_of(config: Config, account: StoredAccount) -> SignInPlace:
-    place = sign_in_place(config)
-    if place.issuer is not account.issuer:
-        where = "the built-in demo" if account.issuer is Issuer.DEMO else "OpenAI"
-        message = f"It signed in at {where}, which is not where these settings lead."
-        raise LoginError(message)
-    return place
+async def _revoke(
+    place: SignInPlace, file: KeyFile, tokens: TokenCache, account: StoredAccount
+) -> None:
+    async with open_issuer(place) as (issuer, _):
+        await LoginAccounts(file.accounts, tokens, place.issuer).end(account, issuer)
 
 
 async def _known(config: Config, account: StoredAccount) -> Known:
     async with open_tokens(config) as tokens:
         return await tokens.read(account.token_key)
-
-
-async def _forget(config: Config, account: StoredAccount) -> None:
-    async with open_tokens(config) as tokens:
-        await tokens.forget(account.token_key)
 
 
 def _moment(seconds: float) -> str:

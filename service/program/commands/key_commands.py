@@ -11,7 +11,7 @@ import time
 
 from msgspec import structs
 
-from service.program.assembly import open_key_file
+from service.program.kept import open_key_file
 from service.settings.config import Config
 from service.vocabulary.credentials import Budgets, Credential, read_credential
 from service.vocabulary.errors import AuthError, StorageError

@@ -1,15 +1,13 @@
 """The parts that every sign-in shares: the issuer, the stored account, its key, a model."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
-import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from service.program.assembly import open_key_file, open_tokens
 from service.program.demo_child import pointed_at, told_demo
+from service.program.kept import issuer_of, open_key_file, open_tokens
 from service.settings.config import Config, wants_codex_demo
 from service.vocabulary.credentials import Caller, UpstreamKind
 from service.vocabulary.gateway_keys import Issuer, KeyTerms, StoredAccount
@@ -20,11 +18,10 @@ from upstream.codex.connection.backend import CodexBackend
 from upstream.http.backend import Backend
 from upstream.http.routing import Routes
 from upstream.http.session import make_session
+from upstream.login.accounts import LoginAccounts, TakenNameError, free_name
 from upstream.login.exchange import SignedIn
 from upstream.login.issuer import LoginError, LoginIssuer
-from upstream.tokens.cache import Exchanged, Known
 
-DEFAULT_NAME = "codex"
 _HOSTS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - recognised, not bound
 _NO_DEMO = (
     "The settings say that the built-in demo answers, and no gateway runs it in this directory: "
@@ -46,7 +43,7 @@ class SignInPlace(Struct, frozen=True):
     @property
     def issuer(self) -> Issuer:
         """The issuer of the accounts."""
-        return Issuer.DEMO if self.config.is_codex_demo else Issuer.OPENAI
+        return issuer_of(self.config)
 
 
 class KeptAccount(Struct, frozen=True):
@@ -94,23 +91,19 @@ async def keep_account(place: SignInPlace, signed_in: SignedIn, name: str | None
         StorageError: the file of keys cannot be read or written.
         ValueError: another account has the name.
     """
-    file, account = open_key_file(place.config), _account(place, signed_in)
-    earlier = file.accounts.find(account.id)
-    taken = {one.name for one in file.accounts.listing() if one.id != account.id}
-    if name in taken:
-        message = (
-            f"another account has the name '{name}': run this again with another --name, or remove "
-            f"that account first (accounts remove {name})"
-        )
-        raise ValueError(message)
-    named = name or (earlier.name if earlier else _free(DEFAULT_NAME, taken))
-    account = structs.replace(account, name=named)
-    file.accounts.keep(account, msgspec.json.encode(_known(signed_in)))
-    if earlier is not None and earlier.token_key != account.token_key:
-        async with open_tokens(place.config) as tokens:
-            await tokens.forget(earlier.token_key)
+    file = open_key_file(place.config)
+    async with open_tokens(place.config) as tokens:
+        accounts = LoginAccounts(file.accounts, tokens, place.issuer)
+        try:
+            account = await accounts.keep(signed_in, name)
+        except TakenNameError as error:
+            message = (
+                f"{error}: run this again with another --name, or remove "
+                f"that account first (accounts remove {name})"
+            )
+            raise ValueError(message) from error
     earlier_keys = keys_of(file, account)
-    key_name = _free(named, {key.name for key in file.listing()})
+    key_name = free_name(account.name, {key.name for key in file.listing()})
     key = file.add_for_account(KeyTerms(key_name, shows_account=True), account)
     return KeptAccount(account, key, earlier_keys)
 
@@ -131,30 +124,6 @@ async def first_model(
     caller = Caller(signed_in.grant.access_token, account_id, "sign-in", UpstreamKind.CODEX)
     model = first_shown(await lists.models(caller) or ())
     return model.slug if model else None
-
-
-def _account(place: SignInPlace, signed_in: SignedIn) -> StoredAccount:
-    return StoredAccount(
-        name="",
-        email=signed_in.email,
-        plan=signed_in.account.plan,
-        account_id=signed_in.account.account_id,
-        user_id=signed_in.user_id,
-        issuer=place.issuer,
-        refresh_token=signed_in.refresh_token,
-        created_at=int(time.time()),
-    )
-
-
-def _known(signed_in: SignedIn) -> Known:
-    grant = signed_in.grant
-    return Known(exchanged=Exchanged(grant.access_token, time.time(), grant.expires_at))
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """Return the name, or the first of `name-2`, `name-3`, … that is free."""
-    numbered = (f"{name}-{number}" for number in range(2, len(taken) + 3))
-    return next(one for one in (name, *numbered) if one not in taken)
 
 
 def _api(config: Config) -> str:

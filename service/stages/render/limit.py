@@ -28,7 +28,7 @@ from service.vocabulary.native import NativeRendered
 from service.vocabulary.rendered import ContentCited, ContentText, Rendered
 
 # o200k never joins a letter or digit with one of these: tokens before such a place are final.
-_BREAK = re.compile(r"(?<=[^\W_])(?=[\s,.;:!?()\"，。、；：！？（）“”])")
+BREAK = re.compile(r"(?<=[^\W_])(?=[\s,.;:!?()\"，。、；：！？（）“”])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # A text of this size is counted at once: 5 ms on the event loop.
 BLOCK_CHARS = 64_000
@@ -148,7 +148,7 @@ def _settled_end(tail: str, start: int, *, is_final: bool) -> int:
     if is_final and limit == len(tail):
         return limit
     last = start
-    for found in _BREAK.finditer(tail, start, limit):
+    for found in BREAK.finditer(tail, start, limit):
         last = found.start()
     if last == start and limit - start >= MAX_WORD_CHARS:
         last = start + MAX_WORD_CHARS

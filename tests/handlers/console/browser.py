@@ -140,9 +140,9 @@ class Console:
 
 @asynccontextmanager
 async def opened(
-    browser: Browser, url: str, look: Look | None = None, **options: Any
+    browser: Browser, url: str, look: Look | None = None, path: str = "", **options: Any
 ) -> AsyncIterator[Console]:
-    """Open the console in a context of its own: nothing is remembered from other tests."""
+    """Open a page in a context of its own: nothing is remembered from other tests."""
     look = look or Look()
     context = await browser.new_context(
         viewport={"width": look.width, "height": 844 if look.is_phone else 900},
@@ -168,9 +168,10 @@ async def opened(
     page.on("pageerror", lambda error: console.errors.append(f"exception: {error}"))
     context.on("request", lambda request: requested(request.url))
     await page.add_init_script(REPORTS)
-    await page.goto(f"{url}/")
+    await page.goto(f"{url}/{path}")
     await expect(console["html"]).to_have_attribute("data-ready", "")
-    await expect(console["#model option"]).not_to_have_count(0)
+    if not path:
+        await expect(console["#model option"]).not_to_have_count(0)
     try:
         yield console
     finally:

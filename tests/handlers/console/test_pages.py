@@ -5,12 +5,14 @@ import pytest
 from aiohttp.test_utils import TestClient
 
 from handlers.console.pages import STATIC, assets, content_policy, prefers_page
+from service.vocabulary.events import Outcome
 from tests.handlers.conftest import Serve
 from tests.handlers.console.vendored import VENDOR, listed, sha256
 from tests.rows import each_row
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 OWN = sorted(path for path in STATIC.rglob("*") if path.is_file() and VENDOR not in path.parents)
+PAGES = [path for path in OWN if path.suffix == ".html"]
 SCRIPTS = [path for path in OWN if path.suffix == ".js"]
 
 
@@ -109,19 +111,53 @@ async def test_pictures_may_also_come_from_the_public_address(serve: Serve) -> N
 
 
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:
-    page = (STATIC / "index.html").read_text("utf-8")
-    assert re.findall(r"<script(?![^>]* src=)|<style| style=| on\w+=|javascript:", page) == []
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        assert re.findall(r"<script(?![^>]* src=)|<style| style=| on\w+=|javascript:", text) == []
     for path in OWN:
         addresses = set(re.findall(r"https?://[^\s\"'`)]+", path.read_text("utf-8")))
         assert addresses <= {"http://www.w3.org/2000/svg"}, path
 
 
+# --- the page of the operator ----------------------------------------------------------
+
+
+async def test_with_an_admin_key_there_is_a_page_and_a_link_to_it(serve: Serve) -> None:
+    client = await serve(server={"admin_key": "of the operator"})
+    index = await (await client.get("/")).json()
+    response = await client.get(index["links"]["admin"])
+    assert (response.status, response.content_type) == (200, "text/html")
+    page = await client.get("/", headers={"Accept": BROWSER})
+    policy = "Content-Security-Policy"
+    assert response.headers[policy] == page.headers[policy]
+    assert "default-src 'none'" in response.headers[policy]
+    assert "of the operator" not in await response.text()
+
+
+async def test_without_an_admin_key_neither_page_nor_parts_are_there(client: TestClient) -> None:
+    parts = [path for path in assets() if path.startswith("admin/")]
+    assert len(parts) > 10
+    for path in ("admin", "admin/", *parts):
+        response = await client.get(f"/console/{path}", headers={"Accept": BROWSER})
+        assert response.status == 404, path
+        assert (await response.json())["error"][
+            "message"
+        ] == f"There is nothing at /console/{path}."
+
+
 # --- its parts ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(assets()), ids=str)
-async def test_each_part_is_served_as_what_it_is(client: TestClient, path: str) -> None:
-    if path == "index.html":
+@pytest.fixture
+async def with_admin_key(serve: Serve) -> TestClient:
+    return await serve(server={"admin_key": "of the operator"})
+
+
+@each_row("path", sorted(assets()), ids=str)
+async def test_each_part_is_served_as_what_it_is(with_admin_key: TestClient, path: str) -> None:
+    client = with_admin_key
+    if path.endswith(".html"):
+        assert (await client.get(f"/console/{path}")).status == 404  # pages have other addresses
         return
     response = await client.get(f"/console/{path}")
     assert response.status == 200
@@ -177,12 +213,12 @@ async def test_a_head_has_no_body(client: TestClient) -> None:
 
 def test_every_file_that_is_imported_is_there() -> None:
     for path in SCRIPTS:
-        for name in re.findall(r'from "(\./[^"]+)"', path.read_text("utf-8")):
+        for name in re.findall(r'from "(\.\.?/[^"]+)"', path.read_text("utf-8")):
             assert (path.parent / name).is_file(), f"{path.name} imports {name}"
 
 
 def test_every_text_is_in_both_languages_and_used() -> None:
-    source = (STATIC / "strings.js").read_text("utf-8")
+    source = "".join(path.read_text("utf-8") for path in OWN if path.name == "strings.js")
     texts = re.findall(
         r'^  "([\w.]+)": \{\s*en: "(.+)",\s*zh: "(.+)",?\s*\},$', source, re.MULTILINE
     )
@@ -213,6 +249,23 @@ MADE = {
     "theme.": ("auto", "light", "dark"),
     "state.": ("ready", "not_ready", "unreachable"),
     "state.part.": ("gateway", "upstream", "state", "blobs"),
+    "admin.account.": ("signed_in", "over", "elsewhere", "over.hint", "elsewhere.hint"),
+    "admin.resting.": ("text", "pictures"),
+    "admin.range.": ("hours", "week", "month"),
+    "admin.hours.": ("whole",),
+    "admin.days.": ("whole",),
+    "admin.ending.": ("complete", "filtered", "refused", "broken", "abandoned"),
+    "admin.within.": ("hour", "day", "week", "month"),
+    "admin.outcome.": tuple(Outcome),
+    "admin.column.": (
+        *("time", "key", "model", "dialect", "outcome", "first", "total", "tokens", "bytes"),
+    ),
+    "admin.filter.": ("range", "key", "outcome", "dialect", "model", "status"),
+    "admin.any.": ("model", "status"),
+    "admin.unit.": ("requests", "tokens"),
+    "admin.window.": ("five_hours", "day", "week", "month"),
+    "admin.budget.requests.": ("hours", "day", "week", "month"),
+    "admin.budget.tokens.": ("hours", "day", "week", "month"),
 }
 
 

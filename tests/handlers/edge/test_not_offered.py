@@ -3,6 +3,7 @@ import re
 import openai
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient
 from openai import AsyncOpenAI
 
 from handlers.edge.not_offered import PARTS, REASONS, reason_for
@@ -18,12 +19,16 @@ LOADED = re.compile(
 )
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH", "HEAD"])
-@pytest.mark.parametrize("path", sorted(REASONS))
+@pytest.fixture
+async def client(serve: Serve) -> TestClient:
+    return await serve()
+
+
+@each_row("method", ["GET", "POST", "DELETE", "PATCH", "HEAD"])
+@each_row("path", sorted(REASONS))
 async def test_a_part_that_is_not_here_says_why_as_json(
-    serve: Serve, path: str, method: str
+    client: TestClient, path: str, method: str
 ) -> None:
-    client = await serve()
     response = await client.request(method, f"/v1/{path}", headers=BEARER, json={})
     assert response.status == 404
     assert response.content_type == "application/json"

@@ -19,7 +19,7 @@ from handlers.openapi.schemas import (
 from handlers.reading.json_body import decode_json
 from tests.rows import each_row
 
-COMPONENTS = request_components()
+COMPONENTS = request_components(REQUESTS)
 
 
 def is_described(name: str, body: Any) -> bool:

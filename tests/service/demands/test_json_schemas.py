@@ -9,10 +9,10 @@ from service.demands.json_schemas import (
     MAX_DEPTH,
     MAX_SCHEMA_BYTES,
     MAX_UNIQUE_ITEMS,
-    SchemaError,
     check_schema,
     problem_with,
 )
+from service.demands.schema_errors import SchemaError
 from tests.rows import each_row
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.demands.json_schemas import SchemaError
+from service.demands.schema_errors import SchemaError
 from service.demands.strict_schemas import (
     MAX_ENUM_VALUES,
     MAX_LEVELS,

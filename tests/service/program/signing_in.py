@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from service.program.assembly import open_key_file
 from service.program.commands.cli import main
+from service.program.kept import open_key_file
 from service.settings.config import load_config
 from storage.secrets.key_file import KeyFile
 from tests.service.program.gateway_process import fetch

@@ -12,12 +12,10 @@ import pytest
 from aiohttp import FormData, web
 
 from service import keys
-from service.program import assembly
 from service.program.assembly import drain, make_app
 from service.program.runner import DrainingRunner, Program
 from service.settings.config import Config
 from tests.gateway import running_gateway, until
-from tests.rows import each_row
 from tests.scripted_upstream import STALL, Head, answer, scripted_upstream
 
 
@@ -153,17 +151,3 @@ async def test_a_stop_waits_for_a_recording_that_is_written_down(
         async with await work as response:
             assert await response.json() == {"text": "Boats float."}
         await asyncio.wait_for(stop, 20)
-
-
-@each_row(
-    ("storage", "folder"),
-    [
-        ({"state": "sqlite:a/b/state.db", "blobs": "file:c"}, "a/b/tokens"),
-        ({"state": "redis://h", "blobs": "file:c"}, "c/tokens"),
-        ({"state": "redis://h", "blobs": "s3://bucket/x"}, "data/tokens"),
-    ],
-)
-def test_rotated_tokens_are_on_their_way_beside_what_else_is_kept(
-    storage: dict[str, str], folder: str
-) -> None:
-    assert assembly._journal_folder(Config(storage=storage)) == Path(folder)

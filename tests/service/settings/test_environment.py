@@ -76,6 +76,7 @@ def test_the_seeds_variable_goes_before_its_file():
         ("TOKENS__SECRET", "s3cret"),
         ("TOKENS__OLD_SECRETS", "s3cret,older"),
         ("GPTS_KEY", "s3cret"),
+        ("SERVER__ADMIN_KEY", "s3cret"),
         ("STORAGE__STATE", "redis://:s3cret@h:1/0"),
         ("UPSTREAM__PROXY", "http://u:s3cret@h:1"),
         ("UPSTREAM__HEADERS", '{"X-Key": "s3cret"}'),

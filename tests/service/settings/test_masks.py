@@ -14,6 +14,7 @@ from tests.rows import each_row
         ("gpts_key", SecretStr("x"), MASK),
         ("gpts_key", SecretStr(""), SecretStr("")),
         ("old_secrets", (SecretStr("x"), "y"), (MASK, MASK)),
+        ("admin_key", SecretStr("x"), MASK),
         ("old_secrets", (), ()),
         ("headers", {"A": "b"}, {"A": MASK}),
         ("upstream", {"headers": {"A": "b"}, "retries": 2}, {"headers": {"A": MASK}, "retries": 2}),

@@ -69,10 +69,10 @@ async def test_a_code_is_shown_asked_for_and_exchanged(
 @pytest.mark.parametrize(
     ("outcome", "told"),
     [
-        ("denied", "was denied: run this again, and allow it"),
-        ("expired", "no longer good: run this again"),
+        ("denied", "was denied: sign in again, and allow it"),
+        ("expired", "no longer good: sign in again"),
         ("off", "switched off: switch it on in ChatGPT under Settings > Security"),
-        ("never", "not typed in within 15 minutes and is no longer good: run this again"),
+        ("never", "not typed in within 15 minutes and is no longer good: sign in again"),
     ],
 )
 async def test_a_sign_in_that_fails_says_why_and_what_to_do(

@@ -59,7 +59,7 @@ async def test_a_login_that_is_revoked_exchanges_nothing_more(
 
 
 async def test_a_wrong_code_is_a_sentence_without_it(issuer: LoginIssuer) -> None:
-    with pytest.raises(LoginError, match=r"status 400 \(invalid_grant\): run this again") as caught:
+    with pytest.raises(LoginError, match=r"status 400 \(invalid_grant\): sign in again") as caught:
         await redeem(issuer, CODE)
     assert "a-code" not in str(caught.value)
 

@@ -77,6 +77,8 @@ class Repairs:
         if self._is_order and is_no_way(fault):
             self._is_order = False
             return Repair(Change.BY_TOOL)
+        if isinstance(fault, UpstreamRefusedError) and fault.failure().is_final:
+            return None  # an account at its limit rests, however short the time is
         pause = pause_before_retry(fault, self._tries + 1)
         if pause is None or self._tries >= self._left:
             return None

@@ -1,6 +1,7 @@
 """What a plan gives: the models of its catalogue (X5) and the windows of its limits (X4)."""
 
 import hashlib
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Literal
@@ -140,7 +141,8 @@ class Limits:
 
     def rest(self, caller: Caller, kind: Kind, seconds: float) -> None:
         """Let an account be at its limit."""
-        self._of(caller).rests_until[kind] = self._clock() + seconds
+        # A whole second, so that it ends when callers are told that it does.
+        self._of(caller).rests_until[kind] = math.floor(self._clock() + seconds)
 
     def is_resting(self, caller: Caller, kind: Kind) -> bool:
         """Tell whether an account is at its limit."""

@@ -88,8 +88,8 @@ def test_accounts_are_told_apart_and_a_name_is_one_account_s(
 @pytest.mark.parametrize(
     ("outcome", "told"),
     [
-        ("denied", "The sign-in was denied: run this again"),
-        ("expired", "is no longer good: run this again"),
+        ("denied", "The sign-in was denied: sign in again"),
+        ("expired", "is no longer good: sign in again"),
         ("off", "switched off: switch it on in ChatGPT under Settings > Security"),
     ],
 )

@@ -195,6 +195,15 @@ def test_of_several_only_the_last_is_looked_into() -> None:
     assert snapshots.read(run) == Run("bc", 2, len(run), as_event(snapshot("abc")))
 
 
+def test_if_the_last_one_is_written_otherwise_the_one_before_it_ends_the_run() -> None:
+    snapshots = snapshots_like(snapshot("a"), "a")
+    assert snapshots is not None
+    grown = as_event(snapshot("ab")) + as_event(snapshot("abc"))
+    finished = as_event(snapshot("abcd", "finished_successfully"))
+    assert snapshots.read(grown + finished) == Run("bc", 2, len(grown), as_event(snapshot("abc")))
+    assert snapshots.read(finished) is None
+
+
 def test_an_event_whose_end_is_passed_is_left_to_the_stages() -> None:
     text = "a long text " * 20
     snapshots = snapshots_like(snapshot(text), text)

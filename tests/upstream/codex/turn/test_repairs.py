@@ -7,8 +7,10 @@ from tests.rows import each_row
 from upstream.codex.turn.repairs import Change, Repairs, fault_of
 
 
-def refused(status: int, code: str = "x", wait: float | None = None) -> CodexRefusedError:
-    failure = Failure(status, "No.", "t", code, retry_after_seconds=wait)
+def refused(
+    status: int, code: str = "x", wait: float | None = None, *, is_final: bool = False
+) -> CodexRefusedError:
+    failure = Failure(status, "No.", "t", code, retry_after_seconds=wait, is_final=is_final)
     return CodexRefusedError(Judged(failure), status)
 
 
@@ -33,7 +35,7 @@ def test_each_repair_is_tried_once_and_a_pause_as_often_as_set():
     "fault",
     [
         *(refused(400), refused(402), refused(403), refused(404), refused(429)),
-        *(refused(429, wait=60), refused(503, wait=60)),
+        *(refused(429, wait=60), refused(503, wait=60), refused(429, wait=1, is_final=True)),
     ],
 )
 def test_what_does_not_pass_soon_is_not_tried_again(fault):

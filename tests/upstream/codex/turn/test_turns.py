@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -321,6 +322,15 @@ async def test_an_account_with_nothing_left_rests(codex, app, is_in_stream) -> N
     assert len(codex.posts) == 1
     assert text(await deltas(app, credential=Credential(token_of("acc-2")))) == "Hello"
     assert text(await deltas(app, asked(wishes=DRAW))) == "Hello"  # pictures rest by themselves
+
+
+async def test_turns_that_stood_in_line_meanwhile_are_not_sent(codex, tmp_path) -> None:
+    refusal = json.dumps({"error": LIMIT | {"resets_in_seconds": 2}}).encode()
+    codex.plays(Pause(0.1), refusal, status=429, content_type="application/json")
+    async with codex_program(codex, tmp_path, upstream={"streams_per_account": 1}) as app:
+        ends = await asyncio.gather(*(deltas(app) for _ in range(5)), return_exceptions=True)
+    assert [getattr(end, "status", end) for end in ends] == [429] * 5
+    assert len(codex.posts) == 1
 
 
 async def test_pictures_rest_by_what_was_asked_for(codex, app) -> None:

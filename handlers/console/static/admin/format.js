@@ -1,0 +1,86 @@
+// Numbers, times and sizes as people of the page's language read them.
+
+import { locale, t } from "../i18n.js";
+
+const MINUTE = 60;
+const HOUR = 3600;
+const DAY = 86400;
+
+/** Return a whole number: 12,345. */
+export function whole(value) {
+  return value.toLocaleString(locale());
+}
+
+/** Return a number in few characters: 12.3K. */
+export function short(value) {
+  return Intl.NumberFormat(locale(), { notation: "compact", maximumFractionDigits: value < 1000 ? 0 : 1 }).format(value);
+}
+
+/** Return a time in milliseconds: 340 ms, 2.4 s. */
+export function duration(ms) {
+  if (ms === null || ms === undefined) return "–";
+  if (ms < 1000) return t("admin.ms", { value: Math.round(ms) });
+  const digits = ms < 10_000 ? 1 : 0;
+  const value = (ms / 1000).toLocaleString(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return t("admin.s", { value });
+}
+
+/** Return a size in bytes. */
+export function size(bytes) {
+  const units = ["byte", "kilobyte", "megabyte", "gigabyte"];
+  let value = bytes;
+  let unit = 0;
+  for (; value >= 1000 && unit < units.length - 1; unit += 1) value /= 1000;
+  const digits = unit && value < 10 ? 1 : 0;
+  return Intl.NumberFormat(locale(), { style: "unit", unit: units[unit], unitDisplay: unit ? "short" : "narrow", maximumFractionDigits: digits }).format(value);
+}
+
+/** Return a share: 42 %. */
+export function percent(share) {
+  return share.toLocaleString(locale(), { style: "percent", maximumFractionDigits: 0 });
+}
+
+function formatted(seconds, options) {
+  return new Date(seconds * 1000).toLocaleString(locale(), options);
+}
+
+/** Return day and time, in the time zone of the browser. */
+export function moment(seconds) {
+  return formatted(seconds, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+}
+
+/** Return day and time with the seconds. */
+export function exactly(seconds) {
+  return formatted(seconds, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+}
+
+/** Return the year, month and day. */
+export function date(seconds) {
+  return formatted(seconds, { year: "numeric", month: "short", day: "numeric" });
+}
+
+/** Return an hour of the day: 14:00. */
+export function hour(seconds) {
+  return formatted(seconds, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+}
+
+/** Return a day; days of totals are those of UTC. */
+export function day(seconds) {
+  return formatted(seconds, { month: "short", day: "numeric", timeZone: "UTC" });
+}
+
+/** Return how long it is until then: 2 h 13 min. */
+export function until(seconds, now = Date.now() / 1000) {
+  const left = Math.ceil(Math.max(0, seconds - now) / MINUTE) * MINUTE;
+  if (left <= MINUTE) return t("admin.soon");
+  if (left < HOUR) return t("admin.minutes", { minutes: left / MINUTE });
+  const [unit, name, below] = left < DAY ? [HOUR, "admin.hours", MINUTE] : [DAY, "admin.days", HOUR];
+  const [count, rest] = [Math.floor(left / unit), Math.floor((left % unit) / below)];
+  return rest ? t(name, { count, rest }) : t(`${name}.whole`, { count });
+}
+
+/** Return minutes and seconds that are left: 14:32. */
+export function clock(seconds, now = Date.now() / 1000) {
+  const left = Math.max(0, Math.floor(seconds - now));
+  return `${Math.floor(left / MINUTE)}:${String(left % MINUTE).padStart(2, "0")}`;
+}
