@@ -35,6 +35,7 @@ _DIALECTS = {
     "/v1/chat/completions": Dialect.CHAT,
     "/v1/completions": Dialect.COMPLETIONS,
     "/v1/responses": Dialect.RESPONSES,
+    "/v1/responses/compact": Dialect.RESPONSES,
     "/v1/messages": Dialect.MESSAGES,
     "/v1/images/generations": Dialect.IMAGES,
     "/v1/images/edits": Dialect.IMAGES,

@@ -40,7 +40,12 @@ from handlers.reading.demand_fields import (
     WireFunction,
     WireTool,
 )
-from handlers.responses.fields import MAX_METADATA_PAIRS, CompactFields, ResponseFields
+from handlers.responses.fields import (
+    COMPACTED,
+    MAX_METADATA_PAIRS,
+    CompactFields,
+    ResponseFields,
+)
 from handlers.responses.items import (
     BY_MODEL,
     PARTS,
@@ -248,7 +253,8 @@ _RESPONSE: Notes = {
     "render_profile": _PROFILE,
 }
 _COMPACT: Notes = {
-    name: _RESPONSE[name] for name in ("model", "input", "instructions", "previous_response_id")
+    WHOLE: {"anyOf": [{"required": ["input"]}, {"required": ["previous_response_id"]}]},
+    **{name: _RESPONSE[name] for name in sorted(COMPACTED)},
 }
 _IMAGE: Notes = {
     "prompt": _note("What to draw.", pattern=r"\S"),
