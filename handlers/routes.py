@@ -6,11 +6,11 @@ from collections.abc import Collection
 from aiohttp import web
 
 from handlers.about.health import install_checks
+from handlers.background.running import RUNNING, RunningResponses
 from handlers.edge.links import api_base
 from handlers.files.shares import SHARES, Shares
 from handlers.openapi.endpoint import Endpoint
 from handlers.openapi.endpoints import endpoints
-from handlers.responses.running import RUNNING, RunningResponses
 from service.settings.config import Config
 
 _ROUTES = {"get": web.get, "post": web.post, "delete": web.delete}  # a GET also answers HEAD
@@ -20,6 +20,7 @@ def add_routes(app: web.Application, config: Config) -> None:
     """Add all routes, and the objects that handlers share."""
     install_checks(app)
     app[RUNNING] = RunningResponses()
+    app.on_shutdown.append(_close_responses)
     app[SHARES] = Shares(config.files.max_store_bytes)
     base = api_base(config.server)
     every = endpoints(has_admin=bool(config.server.admin_key.get_secret_value()))
@@ -41,6 +42,11 @@ def _without_words(pattern: str, paths: Collection[str]) -> str:
     if last != "{id}" or not words:
         return pattern
     return f"{stem}/{{id:(?!(?:{'|'.join(map(re.escape, words))})$)[^/]+}}"
+
+
+async def _close_responses(app: web.Application) -> None:
+    """Wait for responses in the background, whose turns have ended, while the store is open."""
+    await app[RUNNING].close()
 
 
 def _pattern(path: str, endpoint: Endpoint) -> str:
