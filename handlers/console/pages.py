@@ -170,6 +170,7 @@ def _index(config: Config) -> Index:
         "chat_completions": f"{base}/v1/chat/completions",
         "models": f"{base}/v1/models",
         "files": f"{base}/v1/files",
+        "usage": f"{base}/v1/usage",
         "account_ids": f"{base}/getAccountID",
         "health": "/healthz",
         "readiness": "/readyz",
