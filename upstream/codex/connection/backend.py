@@ -46,7 +46,7 @@ class Answer(Struct, frozen=True):
 class Call(Struct, frozen=True):
     """One call: `path` stands below the base, or beside its last part where it begins with `../`.
 
-    `data` is JSON.
+    `data` is JSON. `is_counted`: it counts against the budget of a gateway key.
     """
 
     method: str
@@ -55,6 +55,7 @@ class Call(Struct, frozen=True):
     params: Mapping[str, str] = {}
     headers: Mapping[str, str] = {}
     seconds: float = 30
+    is_counted: bool = False
 
 
 class CodexBackend:
@@ -196,7 +197,7 @@ class CodexBackend:
         if call.data is not None:
             data = aiohttp.BytesPayload(call.data, content_type=_JSON)
         async with (
-            self.http.connecting(route),
+            self.http.connecting(route, is_counted=call.is_counted),
             asyncio.timeout(call.seconds),
             self.http.session.request(
                 call.method,
