@@ -166,6 +166,7 @@ async def cost_of_a_turn(folder: Path, number: int = 5_000) -> tuple[float, floa
     return steps / number, cpu / number, wall / number
 
 
+# Long, since each figure is printed where it is measured.
 async def measure(options: argparse.Namespace, folder: Path) -> int:
     """Print all figures; return how many goals are missed."""
     log = SqliteCalls(folder / "calls.db", lambda: NOW_MS / 1000)
