@@ -32,7 +32,7 @@ test:  ## run every test; brings clients first, and redis-server, nginx and chro
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 quick: install  ## run the tests that need no client, browser, server or wait: under half a minute
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not whole" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not whole" --hypothesis-profile quick $(ARGS)
 
 faults: install  ## play every fault against every endpoint, and print a table of what came of it
 	$(BIN)/python -m tests.faults $(ARGS)

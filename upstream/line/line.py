@@ -1,4 +1,4 @@
-"""The line that pushes: from the bytes of a body, through its stages, to whoever takes the answer.
+"""The line that pushes: from the bytes of a body, through its stages, into the sink of the answer.
 
 Theory of operation
 -------------------
@@ -19,7 +19,7 @@ is kept without a queue: there is one who feeds the sink at any time.
 | --- | --- | --- | --- | --- |
 | flowing | the callback | are fed at once | when the sink is not ready, after one batch of several, at the body's end, or with a fault | handed over |
 | handed over | the task | stay in the kernel; those that were on their way wait in `_late` | when all is fed and the sink is ready | flowing, or over |
-| over | nobody | are not read | | |
+| over | | are not read | | |
 
 It is over when the sink is, or when the end of the body has been fed. Then `run` returns, and the
 connection is closed unless the body was complete. A fault of a stage is raised by `run`.

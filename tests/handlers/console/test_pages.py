@@ -148,9 +148,14 @@ async def test_without_an_admin_key_neither_page_nor_parts_are_there(client: Tes
 # --- its parts ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(assets()), ids=str)
-async def test_each_part_is_served_as_what_it_is(serve: Serve, path: str) -> None:
-    client = await serve(server={"admin_key": "of the operator"})
+@pytest.fixture
+async def with_admin_key(serve: Serve) -> TestClient:
+    return await serve(server={"admin_key": "of the operator"})
+
+
+@each_row("path", sorted(assets()), ids=str)
+async def test_each_part_is_served_as_what_it_is(with_admin_key: TestClient, path: str) -> None:
+    client = with_admin_key
     if path.endswith(".html"):
         assert (await client.get(f"/console/{path}")).status == 404  # pages have other addresses
         return

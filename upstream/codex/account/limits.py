@@ -61,7 +61,7 @@ class AccountLimits:
             self.note(caller, limits)
 
     def note(self, caller: Caller, limits: LimitsKnown) -> None:
-        """Take limits that were told; what they do not say stays as it was."""
+        """Merge newly told limits into those known."""
 
         def noted(before: Noted) -> Noted:
             known = dict(before.limits)
