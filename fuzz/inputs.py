@@ -5,11 +5,28 @@ The body is not encoded, so seeds and findings are readable and transcripts can 
 
 import functools
 import random
+from typing import NamedTuple
 
 from tests.oracle import render
 
 CHOICE_BYTES = 2
 MAX_PIECES = 400
+
+
+class Input(NamedTuple):
+    """A beginning, the fragment to repeat, and an end."""
+
+    begin: str
+    unit: str
+    end: str
+
+    def text(self, repeats: int) -> str:
+        """Return the whole text with so many repeats."""
+        return self.begin + self.unit * repeats + self.end
+
+    def pieces(self, repeats: int) -> list[str]:
+        """Return the text cut between the repeats."""
+        return [self.begin, *([self.unit] * repeats), self.end]
 
 
 def split(data: bytes) -> tuple[int, bytes]:

@@ -3,11 +3,11 @@
 from aiohttp import web
 
 from handlers.about.health import install_checks
+from handlers.background.running import RUNNING, RunningResponses
 from handlers.edge.links import api_base
 from handlers.files.shares import SHARES, Shares
 from handlers.openapi.endpoint import Endpoint
 from handlers.openapi.endpoints import endpoints
-from handlers.responses.running import RUNNING, RunningResponses
 from service.settings.config import Config
 
 _ROUTES = {"get": web.get, "post": web.post, "delete": web.delete}  # a GET also answers HEAD
@@ -17,6 +17,7 @@ def add_routes(app: web.Application, config: Config) -> None:
     """Add all routes, and the objects that handlers share."""
     install_checks(app)
     app[RUNNING] = RunningResponses()
+    app.on_shutdown.append(_close_responses)
     app[SHARES] = Shares(config.files.max_store_bytes)
     base = api_base(config.server)
     for endpoint in endpoints(has_admin=bool(config.server.admin_key.get_secret_value())):
@@ -24,6 +25,11 @@ def add_routes(app: web.Application, config: Config) -> None:
             app.router.add_routes(
                 [_ROUTES[endpoint.method](_pattern(path, endpoint), endpoint.handler)]
             )
+
+
+async def _close_responses(app: web.Application) -> None:
+    """Wait for responses in the background, whose turns have ended, while the store is open."""
+    await app[RUNNING].close()
 
 
 def _pattern(path: str, endpoint: Endpoint) -> str:

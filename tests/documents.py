@@ -10,7 +10,7 @@ READMES = ("README.md", "README.zh-CN.md")
 # Pages in English with a translation beside them; a README and its pages are a manual.
 PAGES = (
     *("README.md", "docs/accounts.md", "docs/admin.md", "docs/api.md", "docs/settings.md"),
-    *("docs/operations.md", "docs/demo.md"),
+    *("docs/operations.md", "docs/demo.md", "docs/clients.md", "docs/moving-over.md"),
 )
 Row = tuple[str, ...]
 

@@ -74,10 +74,16 @@ ONCE_SLOW = (
     *("whole-links", "whole-bare-links", "by_letter-links", "demanded-blanks", "refused-tokens"),
     *("cited-words", "cited_late-words", "taken_back-words", "called-code"),
 )
+OF_CODEX = [name for name in linear.seeds() if name.startswith("codex_")]
 
 
 @pytest.mark.parametrize("name", ONCE_SLOW)
 def test_what_once_grew_faster_than_its_input_is_linear(name: str) -> None:
+    linear.check(linear.seeds()[name])
+
+
+@pytest.mark.parametrize("name", OF_CODEX)
+def test_bodies_of_codex_s_back_end_are_read_in_linear_time(name: str) -> None:
     linear.check(linear.seeds()[name])
 
 

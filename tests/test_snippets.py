@@ -31,6 +31,7 @@ from service.answers.gateway import AccountUsage
 from service.settings.config import load_config
 from tests.checkout import Checkout, Started
 from tests.clients.readers import READERS
+from tests.clients.test_documented import documented
 from tests.demo_process import running_demo_process, stats_of
 from tests.documents import READMES, ROOT, code_words, manual_pages, read_document
 from tests.nginx_server import running_nginx
@@ -205,10 +206,20 @@ def curl(place: Place, snippet: Snippet) -> None:
         assert json.loads(said)["choices"][0]["finish_reason"] == "stop"
 
 
-@runs("python")
+@runs("toml")
+@runs("js")
+@runs("json", r'(?s).*"provider":.*')
+@runs("python", r"(?s).*from agents import.*")
+@runs("sh", r"(codex exec|opencode run|aider) .*")
+def agent(_place: Place, snippet: Snippet) -> None:
+    """See that tests/clients/test_documented.py runs it, where nothing but loopback can be reached."""
+    assert snippet in documented(snippet.document)
+
+
+@runs("python", r"(?s)(?!.*from agents import).*")
 def python(place: Place, snippet: Snippet) -> None:
     """Run a Python example; those of one language are one program, so earlier ones run first."""
-    of_language = [one for one in SNIPPETS if one.language == "python" and _is_same(one, snippet)]
+    of_language = [one for one in SNIPPETS if claims(one) == [python] and _is_same(one, snippet)]
     for one in of_language[: of_language.index(snippet) + 1]:
         if one not in place.printed:
             place.printed[one] = _printed(place, one)
@@ -270,7 +281,7 @@ def usage(_place: Place, snippet: Snippet) -> None:
     assert msgspec.to_builtins(told) == json.loads(snippet.text)
 
 
-@runs("json", r'(?s)(?!\{"object": "usage").*')
+@runs("json", r'(?s)(?!\{"object": "usage")(?!.*"provider":).*')
 def cow_agent(place: Place, snippet: Snippet) -> None:
     given = json.loads(snippet.text)
     assert set(given) == {"bot_type", "model", "custom_api_base", "custom_api_key"}

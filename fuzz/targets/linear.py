@@ -12,7 +12,9 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from fuzz import codex_bodies
 from fuzz.costs import check_linear
+from fuzz.inputs import Input
 from fuzz.requests import ARRIVAL, tried
 from fuzz.targets import multipart
 from handlers.reading.chat_fields import chat_request
@@ -50,22 +52,6 @@ SECRET = "a-refresh-token-that-is-long-enough"  # noqa: S105 - it is nobody's
 NAMES = ("add", "get_weather")
 STOPS = ("END", "aaab", "](", "\n\n", "xyxyxz")
 ANSWER_PATH, CODE_PATH = "/message/content/parts/0", "/message/content/text"
-
-
-class Input(NamedTuple):
-    """A beginning, the fragment to repeat, and an end."""
-
-    begin: str
-    unit: str
-    end: str
-
-    def text(self, repeats: int) -> str:
-        """Return the whole text with so many repeats."""
-        return self.begin + self.unit * repeats + self.end
-
-    def pieces(self, repeats: int) -> list[str]:
-        """Return the text cut between the repeats."""
-        return [self.begin, *([self.unit] * repeats), self.end]
 
 
 # --- an answer of the upstream ----------------------------------------------------
@@ -308,6 +294,14 @@ PARSERS = (
     Parser(refused, 200_000),
     Parser(filled, 200_000),
     Parser(replayed, 20_000),
+    Parser(codex_bodies.codex_text, 200_000, 16_000),
+    Parser(codex_bodies.codex_run, 200_000, 16_000),
+    Parser(codex_bodies.codex_late, 200_000),
+    Parser(codex_bodies.codex_call, 200_000, 16_000),
+    Parser(codex_bodies.codex_parts, 200_000, 8_000),
+    Parser(codex_bodies.codex_items, 200_000, 8_000),
+    Parser(codex_bodies.codex_cited, 200_000, 8_000),
+    Parser(codex_bodies.codex_frames, 400_000),
 )
 
 
@@ -368,7 +362,8 @@ _OF_OTHERS: dict[Callable[[Input, int], Callable[[], object]], dict[str, str]] =
 def seeds() -> dict[str, bytes]:
     """Return inputs that once cost too much, and similar ones, for the parsers concerned."""
     places = {parser.work: number for number, parser in enumerate(PARSERS)}
-    given = {work: dict(_OF_ANSWERS) for work in (whole, by_piece, by_letter, by_lane)} | _OF_OTHERS
+    of_answers = {work: dict(_OF_ANSWERS) for work in (whole, by_piece, by_letter, by_lane)}
+    given = of_answers | _OF_OTHERS | codex_bodies.SEEDS
     return {
         f"{work.__name__}-{name}": bytes([places[work]]) + text.encode()
         for work, texts in given.items()

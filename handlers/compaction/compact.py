@@ -78,7 +78,7 @@ async def compact_response(request: web.Request) -> web.Response:
     record.chat = chat = structs.replace(told(given.chat), ignored_fields=ignored)
     making = _Compacting()
     sink = Collected(making.gathered, making.take)
-    answering = answered(sink, request, chat, credential, is_flat=not arrival.is_native)
+    answering = answered(sink, request.app, record, chat, credential, is_flat=not arrival.is_native)
     waited = await collected(answering, making.gathered, record)
     ended = making.gathered.ended
     if ended is not None and ended.failure is not None:

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -96,11 +96,16 @@ class Place:
             "FEATURES": "\n".join(": ".join(pair) for pair in features or client.features),
         }
         before = self.network.strayed
-        said = [self._run(client.command(each), folder, environ) for each in client.programs]
+        said = [self.run(client.command(each), folder, environ) for each in client.programs]
         assert self.network.strayed == before, "it tried to reach something beyond loopback"
         return {each for one in said for each in passed(one)}
 
-    def _run(self, command: tuple[Path, ...], folder: Path, environ: dict[str, str]) -> str:
+    def run(self, command: Sequence[str | Path], folder: Path, environ: dict[str, str]) -> str:
+        """Run a command in a folder, and return what it says.
+
+        Raises:
+            AssertionError: its status is not 0.
+        """
         output = folder / "output.txt"
         with output.open("w+b") as file:
             process = subprocess.Popen(

@@ -53,12 +53,13 @@ def main() -> None:
     options = parser.parse_args()
     names, missing = rows_named(options.row)
     began = time.monotonic()
+    jobs = max(1, min(options.jobs, len(names)))
     context = multiprocessing.get_context("fork")  # of what is imported, which takes its time
-    with context.Manager() as manager, context.Pool(options.jobs) as pool:
+    with context.Manager() as manager, context.Pool(jobs) as pool:
         left = manager.Queue()
-        for name in [*names, *[None] * options.jobs]:
+        for name in [*names, *[None] * jobs]:
             left.put(name)
-        each = [(left, options.brief)] * options.jobs
+        each = [(left, options.brief)] * jobs
         tallies = [one for some in pool.starmap(played, each, chunksize=1) for one in some]
     order = {row.name: index for index, row in enumerate(ROWS)}
     tallies.sort(key=lambda tally: order[tally.row])
@@ -68,7 +69,7 @@ def main() -> None:
     for name, what in missing.items():
         print(f"NOT PLAYED {name}: {what} is not installed")
     print(table(tallies))
-    print(f"{time.monotonic() - began:.0f} seconds in {options.jobs} processes")
+    print(f"{time.monotonic() - began:.0f} seconds in {jobs} processes")
     is_incomplete = bool(missing) and os.environ.get("CI") == "true"
     raise SystemExit(is_incomplete or any(not tally.is_clean for tally in tallies))
 

@@ -250,6 +250,22 @@ def read_images(answer: Answer) -> Got:
     return got
 
 
+def read_order(answer: Answer) -> Got:
+    """Read an order of pictures that nothing is said to."""
+    got = read_images(answer)
+    got.text = ""
+    return got
+
+
+def read_compaction(answer: Answer) -> Got:
+    """Read items that stand for a history."""
+    got = _got(answer)
+    if got.error is None:
+        (item,) = answer.json["output"]
+        got.end = "stop" if item["encrypted_content"] else None
+    return got
+
+
 def read_drawn(answer: Answer) -> Got:
     """Read a chat in which a picture is missing; what stands in its place is `MISSING`."""
     got = read_chat(answer)
@@ -409,6 +425,20 @@ MODELS = (
     Endpoint(
         "models", "whole", "/v1/models/gpt-4o", dict, read_models, has_outcome=False, method="GET"
     ),
+)
+_BOATS = {"model": "gpt-image-2", "prompt": "two boats"}
+CODEX_ORDERS = Endpoint(
+    "orders", "whole", "/v1/images/generations", _json(**_BOATS), read_order, draws=True
+)
+CODEX_EDITS = Endpoint(
+    "edits", "whole", "/v1/images/edits", _form("image", **_BOATS), read_order, draws=True
+)
+CODEX_COMPACT = Endpoint(
+    "compact",
+    "whole",
+    "/v1/responses/compact",
+    _json(model="gpt-4o", input=QUESTION),
+    read_compaction,
 )
 CODEX_MODELS = (
     Endpoint("models", "whole", "/v1/models", dict, read_object, has_outcome=False, method="GET"),

@@ -17,6 +17,7 @@ from queue import Queue
 import uvloop
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
+from tests.faults.codex_orders import ORDER_ROWS
 from tests.faults.codex_rows import CODEX_ROWS
 from tests.faults.codex_turns import SAYING
 from tests.faults.companions import COMPANION_ROWS
@@ -340,7 +341,7 @@ async def bench(folder: Path) -> AsyncIterator[Bench]:
 
 # --- all of it --------------------------------------------------------------------------
 
-ROWS = (*TURN_ROWS, *CODEX_ROWS, *COMPANION_ROWS, *SURROUNDINGS)
+ROWS = (*TURN_ROWS, *CODEX_ROWS, *ORDER_ROWS, *COMPANION_ROWS, *SURROUNDINGS)
 MEMORY = Path("/dev/shm")  # noqa: S108 - state that is thrown away needs no disk
 
 

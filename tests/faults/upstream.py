@@ -41,6 +41,9 @@ _ROUTES = (
     ("GET", "blob/{key}", "bytes"),
     ("POST", "api/auth/refresh", "refresh"),
     ("POST", "backend-api/codex/responses", "codex"),
+    ("POST", "backend-api/codex/images/generations", "codex images"),
+    ("POST", "backend-api/codex/images/edits", "codex edits"),
+    ("POST", "backend-api/codex/responses/compact", "codex compact"),
     ("GET", "backend-api/codex/models", "codex models"),
     ("POST", "oauth/token", "codex refresh"),
 )
@@ -85,7 +88,7 @@ class Part:
 
     def token(self, place: str, *, is_refreshing: bool = False) -> str:
         """The credential that is sent for turns of a place."""
-        if place != "codex":
+        if not place.startswith("codex"):
             return self.refresh_token if is_refreshing else self.access_token
         return f"codex:{self.refresh_token}" if is_refreshing else self.codex_token()
 

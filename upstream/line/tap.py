@@ -35,7 +35,7 @@ from typing_extensions import override
 
 from upstream.line.chunked import ChunkedBody
 
-READ_BYTES = 64 * 1024
+READ_BYTES = 128 * 1024
 MAX_EARLY_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 64 * 1024  # more than aiohttp takes; it refuses such a head
 _HEAD_END = b"\r\n\r\n"
