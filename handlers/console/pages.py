@@ -172,6 +172,7 @@ def _index(config: Config) -> Index:
         "messages": f"{base}/v1/messages",
         "models": f"{base}/v1/models",
         "files": f"{base}/v1/files",
+        "usage": f"{base}/v1/usage",
         "account_ids": f"{base}/getAccountID",
         "health": "/healthz",
         "readiness": "/readyz",

@@ -93,6 +93,11 @@ export class Gateway {
     return response.ok ? response.text() : "";
   }
 
+  /** Return what is used of the allowance of the key's account. */
+  async usage() {
+    return json(this.index.links.usage, { headers: this.authorization });
+  }
+
   /** Return the entries of the model list. */
   async models() {
     return (await json(this.index.links.models, { headers: this.authorization })).data;

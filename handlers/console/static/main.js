@@ -27,7 +27,7 @@ class Console {
     this.controller = null;
     this.lastRequest = null;
     this.inspector = new Inspector();
-    this.setup = new Setup(gateway, () => this.showRequest());
+    this.setup = new Setup(gateway, { onChange: () => this.showRequest(), onModels: (models) => this.state?.showAllowanceOf(models) });
     this.attachments = new Attachments({
       list: byId("files"),
       gateway,

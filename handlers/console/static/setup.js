@@ -10,9 +10,10 @@ const PROFILES = ["web", "bot", "raw"];
 const KEY_PAUSE_MS = 600;
 
 export class Setup {
-  constructor(gateway, onChange) {
+  constructor(gateway, { onChange, onModels }) {
     this.gateway = gateway;
     this.onChange = onChange;
+    this.onModels = onModels;
     this.key = byId("key");
     this.select = byId("model");
     this.name = byId("model-name");
@@ -114,6 +115,7 @@ export class Setup {
     try {
       const models = await this.gateway.models();
       this.#show(models);
+      this.onModels(models);
       note.hidden = this.gateway.hasKey;
       setText(note, "models.public");
     } catch (error) {

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -421,6 +422,38 @@ async def test_state_and_figures_are_shown(console: Console) -> None:
     await expect(console["[data-figure=answers]"]).not_to_have_text("0")
     await expect(console["[data-figure=first]"]).to_contain_text(" s")
     await expect(console["#models button"]).not_to_have_count(0)
+
+
+async def test_the_windows_of_a_codex_account_are_bars(chromium: Browser, tmp_path: Path) -> None:
+    async with (
+        running_demo() as demo,
+        running_gateway(
+            demo,
+            tmp_path,
+            codex={"base_url": f"{demo}/backend-api/codex"},
+            tokens={"codex_url": f"{demo}/oauth/token"},
+        ) as gateway,
+        opened(chromium, gateway.url, Look(390, "light", "zh")) as console,
+    ):
+        await console.view("setup")
+        await console["#key"].fill("codex:ada-pro~1")
+        bars = console["#windows [role=meter]"]
+        await expect(bars).to_have_count(3)
+        await expect(console["#plan"]).to_have_text("pro")
+        await expect(console["#windows"]).to_contain_text("重新开始")
+        await expect(bars.first).to_have_attribute("aria-label", re.compile("5 小时：已用"))
+        await expect(bars.first).to_have_attribute("aria-valuenow", "0")
+        await console["#language"].click()
+        await expect(bars.first).to_have_attribute("aria-label", re.compile("5 hours: .* used"))
+        await console.give_key("codex:ada-pro~1")
+        await console.ask("/fault limit 90")
+        await console.view("setup")
+        await expect(console["#windows .problem"]).to_contain_text("Used up: rests for")
+        await expect(bars.first).to_have_attribute("data-level", "full")
+        assert not await console.is_too_wide()
+        await console["#key"].fill("demo")
+        await expect(console["#usage"]).to_be_hidden()
+        assert await console.problems(expected=("status of 429",)) == []
 
 
 async def test_what_of_the_upstream_is_not_known_is_shown(
