@@ -13,6 +13,7 @@ from handlers.responses.history import History
 from handlers.responses.input import kept_conversation, unknown_conversation
 from handlers.responses.items import input_messages
 from handlers.responses.listed_items import input_items
+from handlers.responses.tools import all_tools
 from service.turns.kept_conversations import Change, KeptConversation
 
 _ID_BYTES = 24
@@ -57,4 +58,5 @@ async def checked_items(request: web.Request, given: list[dict[str, Any]]) -> li
     history = History(kept_responses(request.app), owner, is_sent_anew=True)
     items = await history.resolved(listed)
     input_messages(items, "items")
+    all_tools(None, items)
     return items

@@ -30,12 +30,12 @@ class ItemsFields(Struct, frozen=True):
 
 
 def conversation_fields(body: bytes) -> ConversationFields:
-    """Return what a new conversation begins with; an empty body is an empty one.
+    """Return what a new conversation begins with.
 
     Raises:
         RequestError: a field is wrong.
     """
-    fields = decode_json(body or b"{}", ConversationFields)
+    fields = decode_json(body, ConversationFields)
     check_metadata(fields.metadata or {})
     _check_number(fields.items or [])
     return fields

@@ -58,7 +58,7 @@ def _item(kind: str, record: type[Struct]) -> Schema:
 _ITEMS = [
     {
         "properties": {
-            "type": {"const": "message"},
+            "type": {"enum": [None, "message"]},
             "role": {"enum": [role for role in ROLES if role not in RESULT_ROLES]},
             "content": {
                 "anyOf": [

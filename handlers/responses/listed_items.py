@@ -32,7 +32,7 @@ def input_items(given: str | list[dict[str, Any]], stem: str) -> list[dict[str, 
 
 
 def _listed(item: dict[str, Any], item_id: str) -> dict[str, Any]:
-    kind = str(item.get("type", "message"))
+    kind = "message" if item.get("type") is None else str(item["type"])
     prefix = _PREFIXES.get(kind, "item")
     listed = {"id": f"{prefix}_{item_id}", "status": "completed", **_without_nulls(item)}
     if kind == "message":

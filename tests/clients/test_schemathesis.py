@@ -72,7 +72,7 @@ async def environ(gateway: Gateway, tmp_path: Path) -> dict[str, str]:
     """What `hooks.py` reads: a file and a response that are there, and where to count answers."""
     form = FormData({"purpose": "user_data"})
     form.add_field("file", b"boats float", filename="boats.txt")
-    asked = {"model": "gpt-4o", "input": "think about boats"}
+    asked = {"model": "gpt-4o", "input": "think about boats", "background": True}
     ids = {}
     for name, given in (("files", {"data": form}), ("responses", {"json": asked})):
         url = f"{gateway.url}/v1/{name}"

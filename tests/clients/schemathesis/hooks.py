@@ -53,7 +53,17 @@ PINNED: dict[str, Any] = {
     "ChatCompletionFile": {"file_id": {"type": "string", "const": os.environ["FILE_ID"]}},
     "CompletionRequest": {"model": MODEL, "stream": STREAM, "prompt": QUESTION},
     # To any other key, a response to go on from does not exist: that is no refusal of the key.
-    "ResponseRequest": {"model": MODEL, "stream": STREAM, "previous_response_id": {"type": "null"}},
+    "ResponseRequest": {
+        "model": MODEL,
+        "stream": STREAM,
+        "background": {"enum": [None, False]},
+        "previous_response_id": {"type": "null"},
+        "conversation": {"type": "null"},
+    },
+    "ResponseTokensRequest": {
+        "previous_response_id": {"type": "null"},
+        "conversation": {"type": "null"},
+    },
     "CompactRequest": {
         "model": MODEL,
         "input": QUESTION,
