@@ -1,13 +1,16 @@
 """The application's routes, made from the table of endpoints (spec 3, `server.api_prefix`)."""
 
+import re
+from collections.abc import Collection
+
 from aiohttp import web
 
 from handlers.about.health import install_checks
+from handlers.background.running import RUNNING, RunningResponses
 from handlers.edge.links import api_base
 from handlers.files.shares import SHARES, Shares
 from handlers.openapi.endpoint import Endpoint
 from handlers.openapi.endpoints import endpoints
-from handlers.responses.running import RUNNING, RunningResponses
 from service.settings.config import Config
 
 _ROUTES = {"get": web.get, "post": web.post, "delete": web.delete}  # a GET also answers HEAD
@@ -17,13 +20,33 @@ def add_routes(app: web.Application, config: Config) -> None:
     """Add all routes, and the objects that handlers share."""
     install_checks(app)
     app[RUNNING] = RunningResponses()
+    app.on_shutdown.append(_close_responses)
     app[SHARES] = Shares(config.files.max_store_bytes)
     base = api_base(config.server)
-    for endpoint in endpoints(has_admin=bool(config.server.admin_key.get_secret_value())):
+    every = endpoints(has_admin=bool(config.server.admin_key.get_secret_value()))
+    paths = {path for endpoint in every for path, _ in endpoint.places(base)}
+    for endpoint in every:
         for path, _ in endpoint.places(base):
-            app.router.add_routes(
-                [_ROUTES[endpoint.method](_pattern(path, endpoint), endpoint.handler)]
-            )
+            pattern = _without_words(_pattern(path, endpoint), paths)
+            app.router.add_routes([_ROUTES[endpoint.method](pattern, endpoint.handler)])
+
+
+def _without_words(pattern: str, paths: Collection[str]) -> str:
+    """Return a pattern whose id is no word of another path, which takes other methods.
+
+    For example `/v1/responses/{id:(?!(?:compact)$)[^/]+}`, beside `/v1/responses/compact`.
+    """
+    stem, _, last = pattern.rpartition("/")
+    siblings = (path.rpartition("/") for path in paths)
+    words = sorted(word for folder, _, word in siblings if folder == stem and "{" not in word)
+    if last != "{id}" or not words:
+        return pattern
+    return f"{stem}/{{id:(?!(?:{'|'.join(map(re.escape, words))})$)[^/]+}}"
+
+
+async def _close_responses(app: web.Application) -> None:
+    """Wait for responses in the background, whose turns have ended, while the store is open."""
+    await app[RUNNING].close()
 
 
 def _pattern(path: str, endpoint: Endpoint) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.gateway import Gateway, running_demo, running_gateway
 from tests.scripted_upstream import ScriptedUpstream, scripted_upstream
@@ -21,6 +22,7 @@ __all__ = [  # pytest finds them here
 ]
 # What is collected stays to the end, so the collector of garbage would look through it in vain.
 gc.disable()
+settings.register_profile("quick")  # `tests/chance.py` tries fewer examples in it
 StartGateway = Callable[..., Awaitable[Gateway]]
 
 

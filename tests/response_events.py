@@ -60,7 +60,9 @@ def checked(stream: bytes) -> list[Event]:
     """Return the events of a whole stream, after checking everything that its readers rely on."""
     events = parsed(stream)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
-    assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
+    first = [event["type"] for event in events[:2]]
+    is_background = events[0]["response"]["background"]
+    assert first == ["response.created", f"response.{'queued' if is_background else 'in_progress'}"]
     last = events[-1]["type"]
     assert last in ("response.completed", "response.incomplete", "error")
     assert (last == "error") is ("response.failed" in {event["type"] for event in events[:-1]})

@@ -72,6 +72,21 @@ def test_the_stages_are_measured_one_by_one() -> None:
 
 
 @pytest.mark.whole
+def test_the_log_of_calls_is_measured() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.calls", "--calls", "2000", "--max-bytes", "16777216"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert "2,000 calls of 30 days" in done.stdout, done.stderr
+    assert "trimmed to" in done.stdout
+    assert "a turn with a budget: 1.00 round trips" in done.stdout
+
+
+@pytest.mark.whole
 def test_what_is_dear_is_played_before_a_gateway_that_others_use() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench.hostile", "--scenes", "fence", "refused", "uploads"],

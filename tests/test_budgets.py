@@ -69,9 +69,9 @@ def addresses(request: pytest.FixtureRequest, demo: str, tmp_path: Path) -> Iter
         yield [process.address() for process in started]
 
 
-def made_key(folder: Path, **budgets: int) -> str:
+def made_key(folder: Path, token: str = TOKEN, **budgets: int) -> str:
     file = KeyFile(folder / "keys.json", Cipher(SECRET.encode()))
-    return file.add(KeyTerms("bot", budgets=Budgets(**budgets)), Credential(TOKEN))
+    return file.add(KeyTerms("bot", budgets=Budgets(**budgets)), Credential(token))
 
 
 async def ask(address: str, key: str, text: str = "6*7") -> int:
@@ -117,7 +117,15 @@ async def test_two_hundred_requests_at_once_let_exactly_a_hundred_through(
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running_demo() as address, running_gateway(address, tmp_path) as gateway:
+    async with (
+        running_demo() as address,
+        running_gateway(
+            address,
+            tmp_path,
+            codex={"base_url": f"{address}/backend-api/codex"},
+            tokens={"codex_url": f"{address}/oauth/token"},
+        ) as gateway,
+    ):
         yield gateway
 
 
@@ -197,6 +205,28 @@ def lose(path: Path) -> None:
     for file in path.parent.glob(f"{path.name}*"):
         file.unlink()
     path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/images/generations", {"prompt": "a boat"}),
+        ("/v1/responses/compact", {"model": "gpt-5.5", "input": "Hello"}),
+        ("/v1/responses", {"model": "gpt-5.5", "input": "Hello", "stream": True}),
+    ],
+)
+async def test_whatever_a_codex_account_is_asked_for_counts(
+    gateway: Gateway, tmp_path: Path, path: str, body: dict[str, Any]
+) -> None:
+    key = made_key(tmp_path, "codex:demo", requests_per_day=1, tokens_per_day=10**6)
+    headers = {"Authorization": f"Bearer {key}"}
+    for expected in (200, 429):
+        async with gateway.session.post(gateway.url + path, json=body, headers=headers) as answer:
+            said = await answer.text()
+            assert answer.status == expected, said
+    usage = await usage_of(gateway.url, key)
+    assert usage["requests_per_day"]["used"] == 1
+    assert usage["tokens_per_day"]["used"] > 0
 
 
 async def test_a_store_that_goes_away_costs_no_answer_and_no_budget(

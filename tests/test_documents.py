@@ -59,7 +59,7 @@ def test_every_variable_is_that_of_a_setting(document: Document) -> None:
 def test_every_dotted_name_of_a_section_is_a_setting(document: Document) -> None:
     sections = {name.partition(".")[0] for name in SETTINGS}
     for name in re.findall(r"`([a-z_]+\.[a-z_]+)(?=[`:])", document.prose):
-        if name.partition(".")[0] in sections and not name.endswith(".py"):
+        if name.partition(".")[0] in sections and not name.endswith((".py", ".db")):
             assert name in (*SETTINGS, *SEED_NAMES, *REMOVED)
 
 

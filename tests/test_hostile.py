@@ -21,7 +21,15 @@ from tests.faults.upstream import Part, Script, faulty_upstream
 from tests.gateway import ACCESS_TOKEN, SECRET, Answer, Gateway, read, running_demo, running_gateway
 from tests.hostile.addresses import PORT
 from tests.hostile.bodies import MAX_BODY_BYTES
-from tests.hostile.case import RESPONSES, Hostile, Played, Section, Wire, short
+from tests.hostile.case import (
+    CONVERSATIONS,
+    RESPONSES,
+    Hostile,
+    Played,
+    Section,
+    Wire,
+    short,
+)
 from tests.hostile.codex_upstreams import CODEX
 from tests.hostile.document import ASKED, PATH, PLAYED, SECTIONS, SENT, page
 from tests.hostile.operator import ADMIN_KEY
@@ -45,7 +53,7 @@ class Bench:
         self.free = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def prepare(self, keys: KeyFile, port: int) -> None:
-        """Leave a file, a response, a picture and keys of another caller."""
+        """Leave a file, a response, a conversation, a picture and keys of another caller."""
         form = FormData({"purpose": "user_data"})
         form.add_field("file", b"boats float", filename="boats.txt")
         response = {"model": "gpt-4o", "input": "My name is Ada."}
@@ -56,10 +64,15 @@ class Bench:
         stored = Credential(ACCESS_TOKEN)
         revoked = keys.add(KeyTerms("revoked"), stored)
         keys.revoke("revoked")
+        talk = await self.own(CONVERSATIONS, json={})
+        items = {"items": [{"role": "user", "content": "My name is Ada."}]}
+        said = await self.own(f"{CONVERSATIONS}/{talk['id']}/items", json=items)
         self.words = {
             PORT: str(port),
             "{file}": (await self.own("/v1/files", data=form))["id"],
             "{response}": (await self.own(RESPONSES, json=response))["id"],
+            "{conversation}": talk["id"],
+            "{said}": said["first_id"],
             "{unsigned}": name,
             "{later}": f"{name}?e={int(expiry) + 1000}&s={signature}",
             "{other}": f"images/a{name[7:]}?e={expiry}&s={signature}",
@@ -85,7 +98,7 @@ class Bench:
         given = {"Authorization": f"Bearer {ACCESS_TOKEN}", **row.headers}
         headers = {name: self.filled(one) for name, one in given.items() if one is not None}
         body = row.body
-        if b"{port}" in body or b"{response}" in body:
+        if any(word in body for word in (b"{port}", b"{response}", b"{conversation}")):
             body = self.filled(body.decode()).encode()
         url = URL(self.gateway.url + self.filled(row.path), encoded=True)
         async with (

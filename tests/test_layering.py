@@ -21,8 +21,8 @@ OUTSIDE = {
     "service/sink": set(),
     "service/version": set(),
     "handlers/routes": {
-        *("handlers/about", "handlers/edge", "handlers/files", "handlers/openapi"),
-        *("handlers/responses", "service/settings"),
+        *("handlers/about", "handlers/background", "handlers/edge", "handlers/files"),
+        *("handlers/openapi", "service/settings"),
     },
 }
 COMPOSITION = "service/program"

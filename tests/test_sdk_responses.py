@@ -145,7 +145,45 @@ async def test_a_refusal_is_the_exception_of_its_status(client: AsyncOpenAI) -> 
     with pytest.raises(openai.NotFoundError):
         await client.responses.create(model="gpt-4o", input="x", previous_response_id="resp_x")
     with pytest.raises(openai.BadRequestError):
-        await client.responses.create(model="gpt-4o", input="x", background=True)
+        await client.responses.create(model="gpt-4o", input="x", background=True, store=False)
+
+
+async def test_a_response_in_the_background_is_polled_streamed_and_cancelled(
+    client: AsyncOpenAI,
+) -> None:
+    response = await client.responses.create(model="gpt-4o", input="Hello", background=True)
+    assert response.status == "queued"
+    while response.status in ("queued", "in_progress"):
+        await asyncio.sleep(0.05)
+        response = await client.responses.retrieve(response.id)
+    assert response.output_text.startswith("Demo answer")
+    stream = await client.responses.retrieve(response.id, stream=True, starting_after=1)
+    events = [event async for event in stream]
+    assert events[0].sequence_number == 2
+    assert events[-1].type == "response.completed"
+    slow = await client.responses.create(model="gpt-4o", input="/fault stall 3", background=True)
+    assert (await client.responses.cancel(slow.id)).status == "cancelled"
+
+
+async def test_a_conversation_is_gone_on_with(client: AsyncOpenAI) -> None:
+    hello = {"role": "user", "content": "My name is Ahoy.", "type": "message"}
+    conversation = await client.conversations.create(items=[hello])  # type: ignore[list-item]
+    answer = await client.responses.create(
+        model="gpt-4o", input="Hello", conversation=conversation.id
+    )
+    assert answer.conversation is not None
+    assert answer.conversation.id == conversation.id
+    items = [item async for item in client.conversations.items.list(conversation.id, order="asc")]
+    assert [item.type for item in items] == ["message"] * 3
+    counted = await client.responses.input_tokens.count(
+        model="gpt-4o", input="Hello", conversation=conversation.id
+    )
+    alone = await client.responses.input_tokens.count(model="gpt-4o", input="Hello")
+    assert counted.input_tokens > alone.input_tokens > 0
+    await client.conversations.items.delete(items[0].id or "", conversation_id=conversation.id)
+    assert (await client.conversations.delete(conversation.id)).deleted
+    with pytest.raises(openai.NotFoundError):
+        await client.conversations.retrieve(conversation.id)
 
 
 async def test_a_cut_stream_ends_with_the_text_that_came_and_raises(client: AsyncOpenAI) -> None:

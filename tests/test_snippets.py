@@ -402,6 +402,16 @@ def accounts(place: Place, snippet: Snippet) -> None:
     assert any(word in said for verb, word in words.items() if verb in snippet.text.split())
 
 
+@runs("sh", r"\.venv/bin/python -m service calls .*")
+def calls(place: Place, snippet: Snippet) -> None:
+    with place.checkout.started("python -m service", GATEWAY_UPSTREAM__BASE_URL=place.demo) as one:
+        place.ask(one.address)
+    said = place.checkout.run(snippet.text)
+    assert said == ("" if "--json" in snippet.text else "no such calls\n")
+    everything = snippet.text.partition(" --")[0]
+    assert "complete" in place.checkout.run(everything)
+
+
 @runs("sh", r"\.venv/bin/python -m service keys (add|list|revoke)( (?!phone ).*)?")
 def gateway_keys(place: Place, snippet: Snippet) -> None:
     """Run each line with its own file of keys, after the line that adds one."""

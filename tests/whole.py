@@ -5,6 +5,7 @@ A test of the whole needs a client, a browser, a server, another process or a wa
 do not import modules that have no other tests, since importing takes most of the time.
 """
 
+import functools
 import re
 from pathlib import Path
 
@@ -24,10 +25,14 @@ QUICK = "not whole"
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the whole that are not marked."""
+    """Mark the tests of the whole that are not marked, and begin with their modules.
+
+    Those take longest, so that no worker is left with one when the others have nothing more to do.
+    """
     for item in items:
         if is_place_of_the_whole(item.path) or takes_the_whole(item):
             item.add_marker("whole")
+    items.sort(key=lambda item: not is_place_of_the_whole(item.path))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -36,6 +41,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if is_quick and is_place_of_the_whole(collection_path) else None
 
 
+@functools.cache
 def is_place_of_the_whole(path: Path) -> bool:
     """Tell whether all tests of a module or folder are of the whole."""
     if not path.is_relative_to(FOLDER) or path == FOLDER:

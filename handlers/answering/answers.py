@@ -44,9 +44,11 @@ class _Answering(Staged[Delta]):
         self.lane = lane
 
 
-async def answered(
+# All that an answer is made of, each named in the docstring.
+async def answered(  # noqa: PLR0913 - see above
     sink: RenderedSink,
-    request: web.Request,
+    app: web.Application,
+    record: Record,
     chat: ChatRequest,
     credential: Credential,
     *,
@@ -56,20 +58,21 @@ async def answered(
 
     Args:
         sink: takes the rendered answer.
-        request: the caller's request.
-        chat: what it asks.
+        app: of the gateway.
+        record: of the request; it learns which stage renders the answer.
+        chat: what is asked.
         credential: the caller's.
         is_flat: the dialect has one text and no items.
 
     Raises:
         ServiceError: the turn failed before its first batch.
     """
-    config, demand = request.app[CONFIG], chat.demand
+    config, demand = app[CONFIG], chat.demand
     bot_format = format_for(chat.profile, config.bot_mode)
     if demand is not None and demand.json_format is not None:
         bot_format = RAW  # pictures and links beside JSON would break it
     render = Render(bot_format)
-    request[RECORD].render = render
+    record.render = render
     stages: list[Stage[Any, Any]] = [render]
     if is_flat:
         stages.append(Flatten())
@@ -78,7 +81,7 @@ async def answered(
         encoding = None if chat.max_tokens is None else await loaded_encoding()
         stages.append(Limit(chat.max_tokens, chat.stop, encoding))
         lane = None
-    await request.app[TURNS].run(chat, credential, _Answering(sink, lane, *stages))
+    await app[TURNS].run(chat, credential, _Answering(sink, lane, *stages))
 
 
 async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:

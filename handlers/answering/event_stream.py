@@ -258,7 +258,7 @@ class EventStream(Generic[Piece]):
         self._is_pausing = self._settings.delay_seconds > 0
 
     def _send(self, data: bytes) -> None:
-        """Write to the transport; a caller who has left is noticed by whoever waits."""
+        """Write to the transport; a caller who has left is noticed at the next wait."""
         transport = self._protocol.transport
         if transport is None or transport.is_closing():
             return

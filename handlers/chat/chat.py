@@ -66,7 +66,7 @@ async def _stream(
     settings = request.app[CONFIG].stream
     wanted = settle if chat.is_usage_wanted else None
     stream = EventStream(request, response, chunks, settings, wanted)
-    failure = await stream.run(answered(stream, request, chat, credential))
+    failure = await stream.run(answered(stream, request.app, record, chat, credential))
     if failure is not None:
         return error_response(failure)
     ended = chunks.gathered.ended
@@ -79,7 +79,7 @@ async def _reply(
     request: web.Request, chat: ChatRequest, credential: Credential, meta: ReplyMeta
 ) -> web.Response:
     record, gathered = request[RECORD], Gathered()
-    answering = answered(Collected(gathered), request, chat, credential)
+    answering = answered(Collected(gathered), request.app, record, chat, credential)
     waited = await collected(answering, gathered, record)
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.partial)

@@ -160,7 +160,7 @@ async def _stream(
 
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     stream = EventStream(request, response, chunks, request.app[CONFIG].stream, settle)
-    failure = await stream.run(answered(stream, request, chat, credential))
+    failure = await stream.run(answered(stream, request.app, record, chat, credential))
     return response if failure is None else error_response(failure)
 
 
@@ -168,7 +168,7 @@ async def _reply(
     request: web.Request, asked: _Asked, credential: Credential, meta: ReplyMeta
 ) -> web.Response:
     record, gathered, chat = request[RECORD], Gathered(), asked.chat
-    answering = answered(Collected(gathered), request, chat, credential)
+    answering = answered(Collected(gathered), request.app, record, chat, credential)
     waited = await collected(answering, gathered, record)
     if gathered.ended is not None and gathered.ended.failure is not None:
         return error_response(gathered.ended.failure, gathered.content)

@@ -13,7 +13,9 @@ from handlers.edge.links import is_admin_request
 from handlers.edge.record import RECORD
 from service.keys import CONFIG, GATEWAY_KEYS, KEY_LIMITS
 from service.vocabulary.errors import AuthError, KeyScopeError, OverloadedError
-from service.vocabulary.gateway_keys import Granted, is_gateway_key
+from service.vocabulary.gateway_keys import GatewayKey, Granted, is_gateway_key
+
+GATEWAY_KEY = web.RequestKey("GATEWAY_KEY", GatewayKey)  # set for gateway keys only
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -76,6 +78,7 @@ async def admission(request: web.Request, handler: Handler) -> web.StreamRespons
         if granted is None:
             return await handler(request)
         request[CREDENTIAL] = granted.credential
+        request[GATEWAY_KEY] = granted.key
         record = request[RECORD]
         record.gateway_key, record.credential = granted.key.id, granted.credential
         async with request.app[KEY_LIMITS].admitted(granted.key):

@@ -54,7 +54,7 @@ def credential_of(request: web.Request) -> Credential:
 
 
 def choose_credential(request: web.Request, sent: Credential) -> None:
-    """Use this one of the credentials that were sent."""
+    """Choose this credential for the request."""
     request[_CHOSEN] = sent
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-import traceback
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from aiohttp import hdrs, web
@@ -15,7 +15,7 @@ from handlers.edge.dialects import (
 from handlers.edge.dialects import failed, is_of_another_dialect, speaks_messages
 from handlers.edge.headers import request_id_of, secrets_in
 from handlers.edge.links import api_base, is_admin_request
-from handlers.edge.not_offered import is_no_id, is_socket, reason_for
+from handlers.edge.not_offered import is_socket, reason_for
 from handlers.edge.record import RECORD, Record, close_record, route_of
 from handlers.edge.slow_bodies import in_time
 from handlers.reading.json_body import body_size_error
@@ -23,7 +23,7 @@ from handlers.reading.pending_bodies import PENDING_BODIES, PENDING_FORMS, Pendi
 from service.connections.bad_http import REQUEST_ID
 from service.connections.half_closed import ANSWER_TYPE
 from service.keys import CONFIG, TRACING
-from service.observing.redaction import REDACTED
+from service.observing.faults import log_fault
 from service.observing.tracing import request_span
 from service.vocabulary.errors import (
     MethodNotAllowedError,
@@ -33,6 +33,8 @@ from service.vocabulary.errors import (
     UpgradeRequiredError,
 )
 from service.vocabulary.events import Failure, Outcome
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger("gateway.faults")
 _MAX_PATH_CHARS = 200  # of an unknown path that an error quotes
@@ -99,7 +101,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         message = "The request body ended early, or is not encoded as its headers say."
         return failed(request, RequestError(message).failure())
     except Exception as error:  # noqa: BLE001 - the outermost edge: a bug is logged, the caller gets JSON
-        _log_fault(request, error)
+        log_fault(error, request[RECORD].request_id, secrets_in(request))
         return await _fault_response(request)
 
 
@@ -116,14 +118,6 @@ def _answered_at_once(request: web.Request) -> web.Response | None:
     response = failed(request, UpgradeRequiredError(message).failure())
     response.headers[hdrs.UPGRADE], response.headers[hdrs.CONNECTION] = "websocket", "Upgrade"
     return response
-
-
-def _log_fault(request: web.Request, error: Exception) -> None:
-    """Log a bug with its traceback, redacted, since a library may quote the request in it."""
-    trace = "".join(traceback.format_exception(error)).rstrip()
-    for secret in secrets_in(request):
-        trace = trace.replace(secret, REDACTED)
-    _log.error("unhandled fault in request %s\n%s", request[RECORD].request_id, trace)
 
 
 async def _fault_response(request: web.Request) -> web.StreamResponse:
@@ -145,8 +139,6 @@ def _http_error(request: web.Request, error: web.HTTPException) -> web.Response:
     failure: Failure
     base = api_base(request.app[CONFIG].server)
     reason = reason_for(request.path, base)
-    if is_no_id(request.path, base):
-        error = web.HTTPNotFound()
     match error:
         case web.HTTPNotFound():
             message = (

@@ -21,7 +21,6 @@ REASONS = {
     "chatkit": "the upstream has no workflows",
     "content_provenance_checks": "the upstream examines no pictures for their origin",
     "containers": "code is run by asking for it in a chat",
-    "conversations": "a chat completion goes on with a conversation by its conversation_id",
     "decisions": _AGENTS,
     "edits": _RETIRED,
     "embeddings": "the upstream makes no embeddings",
@@ -53,10 +52,6 @@ OF_ANTHROPIC = {
     "messages/batches": "the upstream takes one turn at a time; use /v1/messages",
     "organizations": _OWN_KEYS,
 }
-# Calls whose last word stands where other calls have an id.
-NO_IDS = {
-    "responses/input_tokens": "tokens are counted when a request is answered, in its usage",
-}
 _SOCKET = "responses"  # the path where Codex tries a WebSocket first
 
 
@@ -69,13 +64,8 @@ def reason_for(path: str, base: str) -> str | None:
     """
     parts = _below(path, base).split("/")
     names = (parts[0], "/".join(parts[:2]))
-    known = REASONS | PARTS | OF_ANTHROPIC | NO_IDS
+    known = REASONS | PARTS | OF_ANTHROPIC
     return next((known[name] for name in reversed(names) if name in known), None)
-
-
-def is_no_id(path: str, base: str) -> bool:
-    """Tell whether a path is a call that is not offered, although it looks like one with an id."""
-    return _below(path, base) in NO_IDS
 
 
 def is_socket(method: str, path: str, base: str) -> bool:

@@ -35,6 +35,7 @@ _DIALECTS = {
     "/v1/chat/completions": Dialect.CHAT,
     "/v1/completions": Dialect.COMPLETIONS,
     "/v1/responses": Dialect.RESPONSES,
+    "/v1/responses/compact": Dialect.RESPONSES,
     "/v1/messages": Dialect.MESSAGES,
     "/v1/images/generations": Dialect.IMAGES,
     "/v1/images/edits": Dialect.IMAGES,
@@ -51,12 +52,14 @@ class Record:
 
     Times are of the event loop's clock, in seconds. `gateway_key` is the id of the key. `stream` is
     the response whose head has been sent, and `fail` makes the event that ends it with a failure.
+    `goes_on` tells that the turn goes on without the request, and has a record of its own.
     `gathered` is the answer so far, and `count` counts its tokens if it does not come to its end.
     """
 
     def __init__(self, request_id: str, received_at: float) -> None:
         self.request_id = request_id
         self.received_at = received_at
+        self.goes_on = False
         self.gateway_key: str | None = None
         self.credential: Credential | None = None
         self.upstream: UpstreamKind | None = None
@@ -101,15 +104,38 @@ def close_record(request: web.Request, response: web.StreamResponse | None) -> M
     record = request[RECORD]
     seconds = asyncio.get_running_loop().time() - record.received_at
     status = CALLER_GONE if response is None else response.status
-    _count(request, record, status, seconds)
-    _keep(request, record, status, seconds, _size(request, response))
-    chat = record.chat
-    first = record.first_text_at
+    app, size_bytes = request.app, _size(request, response)
+    app[METRICS].requests.labels(route_of(request), str(status)).inc()
+    _count_turn(app, record, seconds)
+    dialect = _dialect_of(route_of(request))
+    if dialect is not None and request.method == hdrs.METH_POST and not record.goes_on:
+        _keep(app, record, _call_of(record, dialect, status, seconds, size_bytes))
     fields = {
-        "request_id": record.request_id,
         "method": request.method,
         "path": request.rel_url.raw_path,
         "status": status,
+        "bytes": size_bytes,
+        **_about_turn(record, seconds),
+    }
+    known = {name: value for name, value in fields.items() if value is not None}
+    _log.info("%s %s %s", request.method, request.rel_url.raw_path, status, extra=known)
+    return known
+
+
+def close_turn(app: web.Application, record: Record, message: str) -> None:
+    """Count a response whose turn went on without its request, and log a line of its own."""
+    seconds = asyncio.get_running_loop().time() - record.received_at
+    _count_turn(app, record, seconds)
+    _keep(app, record, _call_of(record, Dialect.RESPONSES, HTTPStatus.OK, seconds, 0))
+    fields = _about_turn(record, seconds)
+    known = {name: value for name, value in fields.items() if value is not None}
+    _log.info(message, extra=known)
+
+
+def _about_turn(record: Record, seconds: float) -> dict[str, object]:
+    chat, first = record.chat, record.first_text_at
+    return {
+        "request_id": record.request_id,
         "key": record.gateway_key,
         "upstream": record.upstream,
         "outcome": record.outcome,
@@ -119,18 +145,13 @@ def close_record(request: web.Request, response: web.StreamResponse | None) -> M
         "profile": chat and chat.profile,
         "first_text_ms": None if first is None else round((first - record.received_at) * 1000),
         "total_ms": round(seconds * 1000),
-        "bytes": _size(request, response),
         "prompt_tokens": record.usage and record.usage.prompt_tokens,
         "completion_tokens": record.usage and record.usage.completion_tokens,
     }
-    known = {name: value for name, value in fields.items() if value is not None}
-    _log.info("%s %s %s", request.method, request.rel_url.raw_path, status, extra=known)
-    return known
 
 
-def _count(request: web.Request, record: Record, status: int, seconds: float) -> None:
-    metrics: Metrics = request.app[METRICS]
-    metrics.requests.labels(route_of(request), str(status)).inc()
+def _count_turn(app: web.Application, record: Record, seconds: float) -> None:
+    metrics: Metrics = app[METRICS]
     if record.outcome is not None:
         metrics.outcomes.labels(record.outcome).inc()
         if record.upstream is not None:
@@ -138,28 +159,22 @@ def _count(request: web.Request, record: Record, status: int, seconds: float) ->
     if record.first_text_at is not None:
         metrics.first_token_seconds.observe(record.first_text_at - record.received_at)
     if record.render is not None and record.render.removed:
-        request.app[UNKNOWN_EVENTS].note({REMOVED: record.render.removed}, {})
+        app[UNKNOWN_EVENTS].note({REMOVED: record.render.removed}, {})
     if record.usage is not None:
         metrics.token_seconds.observe(seconds / max(1, record.usage.completion_tokens))
 
 
-def _keep(
-    request: web.Request, record: Record, status: int, seconds: float, size_bytes: int
-) -> None:
+def _keep(app: web.Application, record: Record, call: Call) -> None:
     """Put a call into the log of calls, and its tokens on its key's budget."""
-    dialect = _dialect_of(route_of(request))
-    if dialect is None or request.method != hdrs.METH_POST:
-        return
-    known = record.gateway_key or (record.outcome and status not in _UNKNOWN_CALLER)
+    known = record.gateway_key or (record.outcome and call.status not in _UNKNOWN_CALLER)
     counts, count = record.usage, None
     if counts is not None:
-        _charge(request, record, counts)
+        _charge(app, record, counts)
     elif record.outcome is not None and record.count is not None:
-        count = _charging(request, record, record.count)
-    call = _call_of(record, dialect, status, seconds, size_bytes)
-    if request.app[CONFIG].calls.keep_bodies:
+        count = _charging(app, record, record.count)
+    if app[CONFIG].calls.keep_bodies:
         call = structs.replace(call, bodies=_bodies_of(record))
-    request.app[CALL_WRITER].note(call, count, is_known=bool(known))
+    app[CALL_WRITER].note(call, count, is_known=bool(known))
 
 
 def _call_of(
@@ -174,16 +189,16 @@ def _call_of(
         total_ms=math.ceil(seconds * 1000),
         bytes=size_bytes,
         key=record.gateway_key,
-        account=record.credential and record.credential.account[:_ACCOUNT_CHARS],
-        model=chat and _name(chat.asked_model or chat.model),
+        account=None if record.credential is None else record.credential.account[:_ACCOUNT_CHARS],
+        model=None if chat is None else _name(chat.asked_model or chat.model),
         upstream_model=record.upstream_model and _name(record.upstream_model),
         upstream=record.upstream,
         outcome=record.outcome,
         first_token_ms=None if first is None else math.ceil((first - record.received_at) * 1000),
-        prompt_tokens=counts and counts.prompt_tokens,
-        completion_tokens=counts and counts.completion_tokens,
-        cached_tokens=counts and counts.cached_tokens,
-        reasoning_tokens=counts and counts.reasoning_tokens,
+        prompt_tokens=None if counts is None else counts.prompt_tokens,
+        completion_tokens=None if counts is None else counts.completion_tokens,
+        cached_tokens=None if counts is None else counts.cached_tokens,
+        reasoning_tokens=None if counts is None else counts.reasoning_tokens,
         is_estimated=counts is not None and counts.is_estimated,
     )
 
@@ -211,21 +226,21 @@ def _name(text: str) -> str:
     return well_formed(text[:_MAX_MODEL_CHARS])
 
 
-def _charge(request: web.Request, record: Record, counts: TokenCounts) -> None:
+def _charge(app: web.Application, record: Record, counts: TokenCounts) -> None:
     if record.credential is not None:
         once = record.chat.idempotency_key if record.chat else ""
-        request.app[KEY_BUDGETS].charge(record.credential, counts.total_tokens, once)
+        app[KEY_BUDGETS].charge(record.credential, counts.total_tokens, once)
 
 
 def _charging(
-    request: web.Request, record: Record, count: Callable[[], Awaitable[TokenCounts | None]]
+    app: web.Application, record: Record, count: Callable[[], Awaitable[TokenCounts | None]]
 ) -> Callable[[], Awaitable[TokenCounts | None]]:
     """Return a count of tokens that also charges them."""
 
     async def counted() -> TokenCounts | None:
         counts = await count()
         if counts is not None:
-            _charge(request, record, counts)
+            _charge(app, record, counts)
         return counts
 
     return counted

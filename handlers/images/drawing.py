@@ -94,7 +94,7 @@ async def draw_all(
 async def _draw_one(
     request: web.Request, credential: Credential, chat: ChatRequest, watch: Watch
 ) -> Result:
-    """Return the drawing of one turn; an error is a result too, so that it does not end the others."""
+    """Return the drawing of one turn, or its error, so that the others go on."""
     config: Config = request.app[CONFIG]
     drawing = Drawing(format_for(chat.profile, config.bot_mode))
     try:

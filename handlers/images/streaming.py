@@ -45,7 +45,7 @@ async def stream_pictures(
 
 
 class _Shown:
-    """What of one turn was sent: so many assets, previews among them, for these tokens."""
+    """The assets of one turn sent so far, previews included, and the tokens counted for them."""
 
     def __init__(self) -> None:
         self.assets = 0

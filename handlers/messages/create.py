@@ -72,7 +72,9 @@ async def _stream(
 
     response = StreamResponse(reply_headers(ignored_fields=chat.ignored_fields))
     stream = EventStream(request, response, events, request.app[CONFIG].stream, settle)
-    failure = await stream.run(answered(stream, request, chat, credential, is_flat=False))
+    failure = await stream.run(
+        answered(stream, request.app, record, chat, credential, is_flat=False)
+    )
     if failure is None:
         return response
     if failure.code in REFUSAL_CODES:
@@ -86,7 +88,7 @@ async def _reply(
     record, reply = request[RECORD], MessageReply(meta)
     gathered, waited = reply.gathered, 0.0
     sink = Collected(gathered, reply.take_batch)
-    answering = answered(sink, request, chat, credential, is_flat=False)
+    answering = answered(sink, request.app, record, chat, credential, is_flat=False)
     try:
         waited = await collected(answering, gathered, record)
     except ServiceError as error:

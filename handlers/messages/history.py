@@ -155,7 +155,7 @@ def referenced_tools(messages: Sequence[WireMessage]) -> frozenset[str]:
 
 
 def _turns(messages: Sequence[WireMessage]) -> Iterator[_Turn]:
-    """Yield the turns, those of one role as one."""
+    """Yield the turns; neighbours of one role are merged."""
     turn: _Turn | None = None
     for at, message in enumerate(messages):
         path = f"messages.{at}"
@@ -216,7 +216,7 @@ def _of_answer(block: dict[str, Any], path: str, calls: _Calls) -> Iterator[Part
 
 
 def _question(blocks: Sequence[_Placed], calls: _Calls) -> Iterator[ChatMessage]:
-    """Yield the results of a turn, and then what else it says."""
+    """Yield the tool results of a turn, then its other content."""
     others: list[Part] = []
     for path, block in blocks:
         if kind_of(block, path) == "tool_result":

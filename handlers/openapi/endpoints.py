@@ -13,7 +13,6 @@ from handlers.audio.speech import speech
 from handlers.audio.transcriptions import transcriptions
 from handlers.chat.chat import chat_completions
 from handlers.chat.completions import completions
-from handlers.compaction.compact import compact_response
 from handlers.edge.links import api_base
 from handlers.files.files import create_file, delete_file, file_content, get_file, list_files
 from handlers.images.edits import image_edits, image_variations
@@ -32,32 +31,16 @@ from handlers.openapi.parameters import (
     COUNT_ERRORS,
     FILE_ID,
     FOR_TURNS,
-    KEPT_ERRORS,
     LISTED_FOR,
     MESSAGE_ERRORS,
     ORDER,
-    RESPONSE_ID,
     TURN_ERRORS,
     UPLOAD_ERRORS,
     page_limit,
     path_id,
 )
-from handlers.responses.create import create_response
-from handlers.responses.stored import (
-    cancel_response,
-    delete_response,
-    get_response,
-    list_input_items,
-)
-from service.answers import (
-    chats,
-    images,
-    listed,
-    messages,
-    response_events,
-    responses,
-    sound,
-)
+from handlers.openapi.response_endpoints import RESPONSE_ENDPOINTS
+from service.answers import chats, images, listed, messages, sound
 from service.keys import CONFIG
 
 PATH = "/openapi.json"
@@ -113,83 +96,7 @@ ENDPOINTS = (
         parameters=FOR_TURNS,
         errors=TURN_ERRORS,
     ),
-    Endpoint(
-        method="post",
-        path="/v1/responses",
-        id="createResponse",
-        handler=create_response,
-        summary="Answer an input, and keep the answer for going on from it.",
-        tag="Responses",
-        request="ResponseRequest",
-        answer=responses.ModelResponse,
-        events=response_events.ResponseEvent,
-        parameters=FOR_TURNS,
-        errors=TURN_ERRORS,
-    ),
-    Endpoint(
-        method="post",
-        path="/v1/responses/compact",
-        id="compactResponse",
-        handler=compact_response,
-        summary="Make items that stand for a long conversation.",
-        tag="Responses",
-        request="CompactRequest",
-        answer=responses.CompactedResponse,
-        parameters=FOR_TURNS,
-        errors=TURN_ERRORS,
-    ),
-    Endpoint(
-        method="get",
-        path="/v1/responses/{id}",
-        id="getResponse",
-        handler=get_response,
-        summary="A response as it is now.",
-        tag="Responses",
-        answer=responses.ModelResponse,
-        parameters=(
-            RESPONSE_ID,
-            Parameter(
-                "stream",
-                "query",
-                "A response can be streamed only when it is created.",
-                {"type": "string", "pattern": "^([Ff][Aa][Ll][Ss][Ee])?$"},
-            ),
-        ),
-        errors=KEPT_ERRORS,
-    ),
-    Endpoint(
-        method="delete",
-        path="/v1/responses/{id}",
-        id="deleteResponse",
-        handler=delete_response,
-        summary="Forget a response.",
-        tag="Responses",
-        answer=responses.DeletedResponse,
-        parameters=(RESPONSE_ID,),
-        errors=KEPT_ERRORS,
-    ),
-    Endpoint(
-        method="post",
-        path="/v1/responses/{id}/cancel",
-        id="cancelResponse",
-        handler=cancel_response,
-        summary="End a response that is being written.",
-        tag="Responses",
-        answer=responses.ModelResponse,
-        parameters=(RESPONSE_ID,),
-        errors=KEPT_ERRORS,
-    ),
-    Endpoint(
-        method="get",
-        path="/v1/responses/{id}/input_items",
-        id="listInputItems",
-        handler=list_input_items,
-        summary="What a response was asked for, the last item first.",
-        tag="Responses",
-        answer=responses.InputItemList,
-        parameters=(RESPONSE_ID, AFTER, page_limit(20, 100), ORDER),
-        errors=KEPT_ERRORS,
-    ),
+    *RESPONSE_ENDPOINTS,
     Endpoint(
         method="post",
         path="/v1/messages",

@@ -1,7 +1,7 @@
 """Parameters and error statuses that several rows of the table share."""
 
 from handlers.openapi.endpoint import Parameter
-from handlers.openapi.fields import PROFILE_PATTERN
+from handlers.openapi.notes import PROFILE_PATTERN
 
 # The possible errors of a request that needs an answer of the upstream: the gateway's own, and
 # those that refusals of the upstream become.
@@ -10,6 +10,9 @@ TURN_ERRORS = (400, 401, 403, 404, 413, 429, 500, 502, 503, 504, 507)
 MESSAGE_ERRORS = (*TURN_ERRORS, 529)
 COUNT_ERRORS = (400, 401, 413, 529)
 KEPT_ERRORS = (400, 401, 404, 500)
+# Of what is counted here, and of what is kept for a caller whom the upstream has accepted.
+COUNTED_ERRORS = (400, 401, 404, 413)
+CHANGE_ERRORS = (400, 401, 403, 404, 413, 429, 500, 503)
 UPLOAD_ERRORS = (400, 401, 413, 500, 503, 507)
 
 AFTER = Parameter("after", "query", "The id of the last entry that is known already.")
@@ -71,3 +74,5 @@ def path_id(description: str, name: str = "id", *, may_have_slashes: bool = Fals
 
 FILE_ID = path_id("The id of a file.")
 RESPONSE_ID = path_id("The id of a response.")
+CONVERSATION_ID = path_id("The id of a conversation.")
+ITEM_ID = path_id("The id of an item.", "item_id")

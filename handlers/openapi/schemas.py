@@ -11,10 +11,12 @@ from handlers.admin import accounts
 from handlers.admin import keys as admin_keys
 from handlers.audio import speech
 from handlers.chat import completions
+from handlers.conversations import fields as conversation_fields
 from handlers.images import edits
 from handlers.images import fields as image_fields
 from handlers.messages import fields as message_fields
-from handlers.openapi.fields import COMPONENTS, FIELDS, WHOLE, Schema
+from handlers.openapi.fields import FIELDS
+from handlers.openapi.notes import COMPONENTS, WHOLE, Schema
 from handlers.reading import chat_fields
 from handlers.responses import fields as response_fields
 
@@ -32,6 +34,13 @@ REQUESTS: Mapping[str, tuple[type[Struct], frozenset[str]]] = {
     "ChatCompletionRequest": (chat_fields.ChatFields, chat_fields.HONOURED),
     "CompletionRequest": (completions.CompletionFields, completions.HONOURED),
     "ResponseRequest": (response_fields.ResponseFields, response_fields.HONOURED),
+    "ResponseTokensRequest": (response_fields.TokenFields, response_fields.COUNTED),
+    "ConversationRequest": (
+        conversation_fields.ConversationFields,
+        frozenset({"items", "metadata"}),
+    ),
+    "ConversationUpdateRequest": (conversation_fields.MetadataFields, frozenset({"metadata"})),
+    "ConversationItemsRequest": (conversation_fields.ItemsFields, frozenset({"items"})),
     "CompactRequest": (response_fields.CompactFields, response_fields.COMPACTED),
     "MessageRequest": (message_fields.MessageFields, message_fields.HONOURED),
     "MessageTokensRequest": (message_fields.TokenFields, message_fields.COUNTED),

@@ -17,11 +17,14 @@ from handlers.responses.demand_fields import WireDemand, demand_of, echoed_text
 from handlers.responses.items import check_native, input_messages
 from handlers.responses.tools import echoed_tool
 from handlers.responses.wishes import WireWishes, wishes_of
-from service.answers.responses import ModelResponse
+from service.answers.responses import ModelResponse, NamedConversation
 from service.demands.instructions import told_history
 from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart
 
 MAX_METADATA_PAIRS, MAX_METADATA_KEY_CHARS, MAX_METADATA_VALUE_CHARS = 16, 64, 512  # OpenAI's own
+
+
+ANY_MODEL = "gpt-4o"  # for counting, which is the same for all
 
 
 class _Inert(WireWishes, frozen=True, kw_only=True):
@@ -51,7 +54,7 @@ class ResponseFields(_Inert, frozen=True, kw_only=True):
     metadata: dict[str, str] | None = None
     max_output_tokens: int | None = None
     truncation: str | None = None
-    conversation: Any = None
+    conversation: str | dict[str, Any] | None = None
     prompt: Any = None
     render_profile: str | None = None
 
@@ -81,7 +84,7 @@ def response_fields(body: bytes) -> ResponseFields:
     """
     fields = decode_json(body, ResponseFields)
     _refuse_unsupported(fields)
-    _check_metadata(fields.metadata or {})
+    check_metadata(fields.metadata or {})
     if not fields.input:
         raise refusal("input", "this field is required; send a string or a list of items")
     if fields.max_output_tokens is not None and fields.max_output_tokens < 1:
@@ -89,24 +92,57 @@ def response_fields(body: bytes) -> ResponseFields:
     return fields
 
 
-class CompactFields(ResponseFields, frozen=True, kw_only=True):
-    """The body of a request to compact a conversation; other fields are accepted and not read."""
+class TokenFields(ResponseFields, frozen=True, kw_only=True):
+    """The body of a request to count an input; fields of no length are accepted and not read."""
+
+
+COUNTED = frozenset(
+    {
+        *("conversation", "input", "instructions", "previous_response_id"),
+        *("text", "tool_choice", "tools"),
+    }
+)
+
+
+def token_fields(body: bytes) -> TokenFields:
+    """Return the fields of a body to count.
+
+    Raises:
+        RequestError: it is not JSON, or a field is wrong.
+    """
+    fields = decode_json(body, TokenFields)
+    _refuse_unsupported(fields)
+    return structs.replace(fields, model=fields.model or ANY_MODEL)
+
+
+class CompactFields(WireWishes, frozen=True, kw_only=True):
+    """The body of a request to compact a conversation."""
+
+    model: str | None = None
+    input: str | list[dict[str, Any]] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    stream: bool | None = None
 
 
 COMPACTED = frozenset(("model", "input", "instructions", "previous_response_id"))
+# What Codex's back end is told besides (codex 2.1).
+COMPACTED_NATIVELY = COMPACTED | {
+    *("tools", "parallel_tool_calls", "reasoning", "text", "prompt_cache_key")
+}
 
 
-def compact_fields(body: bytes) -> CompactFields:
-    """Return the fields of a body.
+def compact_fields(body: bytes, *, is_native: bool) -> ResponseFields:
+    """Return the fields of a body that have an effect.
 
     Raises:
         RequestError: it is not JSON, a field is wrong, or it asks for a stream.
     """
-    fields = decode_json(body, CompactFields)
-    _refuse_unsupported(fields)
-    if fields.stream:
+    sent = decode_json(body, CompactFields)
+    if sent.stream:
         raise refusal("stream", "a compaction is answered in one piece; leave 'stream' out")
-    return fields
+    names = COMPACTED_NATIVELY if is_native else COMPACTED
+    return ResponseFields(**{name: getattr(sent, name) for name in names})
 
 
 def ignored_fields(
@@ -117,6 +153,21 @@ def ignored_fields(
     much = {"reasoning"} if is_much(wishes_of(fields).effort) else set()
     honoured = HONOURED | (_NATIVE if is_native else much)
     return ignored_names(given_names(body), honoured - inert)
+
+
+def named_conversation(fields: ResponseFields) -> str:
+    """Return the id of the conversation that the response is to be part of; empty for none.
+
+    Raises:
+        RequestError: it has another form.
+    """
+    match fields.conversation:
+        case None:
+            return ""
+        case str(name) | {"id": str(name)} if name:
+            return name
+        case _:
+            raise refusal("conversation", "expected the id of a conversation, or {'id': …}")
 
 
 def asked_model(fields: ResponseFields, previous: str | None) -> str:
@@ -182,8 +233,10 @@ def begun_response(
 ) -> ModelResponse:
     """Return the response object before anything has arrived, with the repeated request fields."""
     given = {name: getattr(fields, name) for name in _ECHOED}
+    conversation = named_conversation(fields)
     return ModelResponse(
         id=response_id,
+        conversation=NamedConversation(conversation) if conversation else None,
         model=model,
         created_at=created_at,
         reasoning={"effort": None, "summary": None, **(fields.reasoning or {})},
@@ -196,10 +249,11 @@ def begun_response(
 def _refuse_unsupported(fields: ResponseFields) -> None:
     """Refuse fields that must not be ignored, because the caller would misread the answer."""
     check_ranges(fields)
-    if fields.background:
-        raise refusal("background", "responses are not run in the background; stream them instead")
-    if fields.conversation is not None:
-        problem = "conversation objects are not available; go on by 'previous_response_id'"
+    if fields.background and not fields.is_kept:
+        problem = "a response in the background has to be kept; leave 'store' out"
+        raise refusal("background", problem)
+    if named_conversation(fields) and fields.previous_response_id:
+        problem = "a response goes on from one or the other; leave 'previous_response_id' out"
         raise refusal("conversation", problem)
     if fields.prompt is not None:
         raise refusal("prompt", "prompt templates are not available; send 'instructions'")
@@ -207,7 +261,8 @@ def _refuse_unsupported(fields: ResponseFields) -> None:
         raise refusal("truncation", f"{quoted(fields.truncation)} is neither 'auto' nor 'disabled'")
 
 
-def _check_metadata(metadata: dict[str, str]) -> None:
+def check_metadata(metadata: dict[str, str]) -> None:
+    """Raise a RequestError if there are more pairs, or longer ones, than OpenAI allows."""
     if len(metadata) > MAX_METADATA_PAIRS:
         raise refusal("metadata", f"expected up to {MAX_METADATA_PAIRS} pairs")
     for key, value in metadata.items():

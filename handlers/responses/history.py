@@ -5,31 +5,20 @@ on with upstream, since conversations are temporary or hidden afterwards or the 
 at all, the history is sent anew, from what the gateway has kept itself.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from aiohttp import web
 from msgspec import structs
 
 from handlers.reading.json_body import quoted, refusal
 from handlers.responses.items import KNOWN, REFERENCE, input_messages
-from service.keys import CONFIG, STATE
 from service.stages.encode.response_output import response_of
-from service.turns.kept_responses import KeepLimits, KeptResponse, KeptResponses
+from service.turns.kept_conversations import KeptConversation
+from service.turns.kept_responses import KeptResponse, KeptResponses
 from service.vocabulary.errors import NotFoundError
 from service.vocabulary.requests import ChatMessage, ChatRequest
 
-_DAY_SECONDS = 86_400.0
 MAX_CHAIN = 200  # responses that are sent again; a longer conversation exceeds any context
-
-
-def kept_responses(app: web.Application) -> KeptResponses:
-    """Return the store of responses, which keeps each for as long as files are kept."""
-    config = app[CONFIG]
-    sizes = config.responses
-    limits = KeepLimits(
-        config.files.keep_days * _DAY_SECONDS, sizes.max_bytes_per_owner, sizes.max_bytes
-    )
-    return KeptResponses(app[STATE], limits)
 
 
 class History:
@@ -81,12 +70,7 @@ class History:
             RequestError: that response cannot be continued.
         """
         if self._is_sent_anew:
-            history = await self._messages(previous)
-            system = tuple(one for one in chat.messages[:1] if one.role == "system")
-            messages = (*system, *history, *chat.messages[len(system) :])
-            key = chat.wishes.cache_key or previous.cache_key
-            wishes = structs.replace(chat.wishes, cache_key=key)
-            return structs.replace(chat, messages=messages, wishes=wishes)
+            return _after(await self._messages(previous), chat, previous.cache_key)
         if previous.conversation_id is None or previous.message_id is None:
             problem = (
                 "that response ended before it was part of a conversation; go on from the one "
@@ -98,6 +82,23 @@ class History:
             conversation_id=previous.conversation_id,
             parent_message_id=previous.message_id,
         )
+
+    def in_conversation(self, chat: ChatRequest, conversation: KeptConversation) -> ChatRequest:
+        """Return the turn as the next one of a conversation.
+
+        Raises:
+            RequestError: an item of the conversation cannot be sent.
+        """
+        is_there = conversation.conversation_id and conversation.message_id
+        if is_there and not self._is_sent_anew:
+            return structs.replace(
+                chat,
+                conversation_id=conversation.conversation_id,
+                parent_message_id=conversation.message_id,
+            )
+        items = [item for item in conversation.whole_items if item.get("type") in KNOWN]
+        before = input_messages(items, "conversation.items")
+        return _after(before, chat, conversation.cache_key)
 
     async def _messages(self, last: KeptResponse) -> list[ChatMessage]:
         """Return the messages up to and including a response, without instructions."""
@@ -112,7 +113,7 @@ class History:
                 problem = "the input before it was over the limit of what is kept; send it anew"
                 raise refusal("previous_response_id", problem)
             messages += input_messages(kept.input_items, f"previous[{at}].input")
-            # A newer back end may make items that nobody can send.
+            # A newer back end may make items that a request cannot carry.
             output = [item for item in kept.whole_output if item.get("type") in KNOWN]
             messages += input_messages(output, f"previous[{at}].output")
         return messages
@@ -136,3 +137,11 @@ class History:
         if found is None:
             raise NotFoundError(f"Item with id {quoted(item_id)} not found.", param=path)
         return found
+
+
+def _after(before: Sequence[ChatMessage], chat: ChatRequest, cache_key: str) -> ChatRequest:
+    """Return the turn with earlier messages between its instructions and its input."""
+    system = tuple(one for one in chat.messages[:1] if one.role == "system")
+    messages = (*system, *before, *chat.messages[len(system) :])
+    wishes = structs.replace(chat.wishes, cache_key=chat.wishes.cache_key or cache_key)
+    return structs.replace(chat, messages=messages, wishes=wishes)

@@ -136,7 +136,7 @@ class ToolCallDelta(Struct, frozen=True):
 
 
 class ChatDelta(Struct, frozen=True, kw_only=True):
-    """What one chunk adds; an empty one is a keep-alive."""
+    """The addition of one chunk; an empty one is a keep-alive."""
 
     role: Literal["assistant"] | UnsetType = UNSET
     content: str | UnsetType = UNSET

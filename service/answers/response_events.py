@@ -42,6 +42,10 @@ class ResponseCreated(LifecycleEvent, frozen=True, tag="response.created"):
     """The stream begins."""
 
 
+class ResponseQueued(LifecycleEvent, frozen=True, tag="response.queued"):
+    """The response is in the background and waits for its turn."""
+
+
 class ResponseInProgress(LifecycleEvent, frozen=True, tag="response.in_progress"):
     """The response is in progress; sent once at the start and later as a keep-alive."""
 
@@ -255,6 +259,7 @@ class SearchCompleted(_OfItem, frozen=True, tag="response.web_search_call.comple
 
 ResponseEvent = (
     ResponseCreated
+    | ResponseQueued
     | ResponseInProgress
     | ResponseCompleted
     | ResponseIncomplete

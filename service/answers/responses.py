@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from service.answers.chats import TurnNames
 
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
+ResponseStatus = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 PictureFormat = Literal["png", "webp", "jpeg", "gif"]
 
 
@@ -133,6 +134,12 @@ OutputItem = (
 )
 
 
+class NamedConversation(Struct, frozen=True):
+    """The conversation that a response is part of."""
+
+    id: str
+
+
 class ResponseError(Struct, frozen=True):
     """Why a response failed."""
 
@@ -176,12 +183,13 @@ class ModelResponse(TurnNames, frozen=True, kw_only=True, tag_field="object", ta
 
     created_at: int
     completed_at: int | None = None
-    status: Literal["in_progress", "completed", "incomplete", "failed", "cancelled"] = "in_progress"
+    status: ResponseStatus = "in_progress"
     error: ResponseError | None = None
     incomplete_details: IncompleteDetails | None = None
     output: list[OutputItem] = field(default_factory=list)
     usage: ResponseUsage | None = None
-    background: Literal[False] = False
+    background: bool = False
+    conversation: NamedConversation | None = None
     frequency_penalty: float = 0.0
     instructions: str | None = None
     max_output_tokens: int | None = None
@@ -203,6 +211,12 @@ class ModelResponse(TurnNames, frozen=True, kw_only=True, tag_field="object", ta
     top_p: float = 1.0
     truncation: str = "disabled"
     user: str | None = None
+
+
+class InputTokenCount(Struct, frozen=True, tag_field="object", tag="response.input_tokens"):
+    """How many tokens an input has, as the gateway counts them."""
+
+    input_tokens: int
 
 
 # An item of a listed input: the fields that its caller sent, and those that a caller may leave out.

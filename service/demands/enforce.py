@@ -48,7 +48,7 @@ _PAGES = Cited | CitationResolved
 
 
 class _Attempt:
-    """One answer while it arrives: a sink that passes on what is sent at once, and holds the rest."""
+    """One answer while it arrives: a sink that sends what needs no check, and holds the rest."""
 
     lane = None
 

@@ -44,7 +44,7 @@ def run_workers(
         settings: read at the start and again for each SIGHUP.
         program: what each worker runs.
         sockets: bound and listening; all workers accept from them. They are taken
-            over: nobody else may keep them open when the workers do not listen any more.
+            over: no other process may hold them, or they would outlive the workers.
         on_ready: called once in the parent, when it listens.
     """
     parent = os.getpid()

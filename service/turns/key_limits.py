@@ -1,5 +1,7 @@
 """The limits of a gateway key: requests per minute, and requests at once.
 
+Responses in the background are no requests: they have places of their own, see `background`.
+
 Theory of operation
 -------------------
 
@@ -15,6 +17,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from secrets import token_hex
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from service.ports import Lease, StateStore
 from service.vocabulary.errors import KeyLimitError
@@ -24,6 +27,7 @@ MINUTE_SECONDS = 60.0
 # A caller who sends one request after the other must not collide with its own previous one; a place
 # given back needs a moment to reach the store, too.
 GRACE_SECONDS = 0.5
+MAX_BACKGROUND = 20  # responses in the background of one owner, over all processes
 
 
 class Slots(Protocol):
@@ -54,7 +58,10 @@ class KeyLimits:
         self._state = state
         self._slots = slots
         self._began: dict[str, deque[float]] = {}  # by key: starts of the last minute
-        self._places: dict[tuple[str, int], asyncio.Semaphore] = {}
+        # By name and number of places; those that are taken are referred to.
+        self._places: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = (
+            WeakValueDictionary()
+        )
 
     @asynccontextmanager
     async def admitted(self, key: GatewayKey) -> AsyncGenerator[None, None]:
@@ -68,7 +75,32 @@ class KeyLimits:
         if not key.concurrent_requests:
             yield
             return
-        async with self._place(key), self._shared_place(key):
+        refused, limit = _too_many(key.concurrent_requests), key.concurrent_requests
+        async with self._held(f"gateway key {key.id}", limit, refused):
+            yield
+
+    @asynccontextmanager
+    async def background(
+        self, owner: str, key: GatewayKey | None = None
+    ) -> AsyncGenerator[None, None]:
+        """Hold one of the places for an owner's responses in the background.
+
+        A key has as many as it may have requests at once, as far as that is fewer.
+
+        Raises:
+            KeyLimitError: all places are taken.
+        """
+        limit = min(MAX_BACKGROUND, (key and key.concurrent_requests) or MAX_BACKGROUND)
+        name = f"gateway key {key.id}" if key else owner
+        async with self._held(f"background of {name}", limit, _too_many_behind(limit)):
+            yield
+
+    @asynccontextmanager
+    async def _held(
+        self, name: str, limit: int, refused: KeyLimitError
+    ) -> AsyncGenerator[None, None]:
+        """Hold one of the places of a name, here and over all processes; raise if none is free."""
+        async with self._place(name, limit, refused), self._shared_place(name, limit, refused):
             yield
 
     async def _count(self, key: GatewayKey) -> None:
@@ -89,40 +121,46 @@ class KeyLimits:
             raise _too_often(limit, MINUTE_SECONDS / limit)
 
     @asynccontextmanager
-    async def _place(self, key: GatewayKey) -> AsyncGenerator[None, None]:
-        limit = key.concurrent_requests
-        places = self._places.setdefault((key.id, limit), asyncio.Semaphore(limit))
+    async def _place(
+        self, name: str, limit: int, refused: KeyLimitError
+    ) -> AsyncGenerator[None, None]:
+        places = self._places.setdefault((name, limit), asyncio.Semaphore(limit))
         try:
             async with asyncio.timeout(GRACE_SECONDS):
                 await places.acquire()
         except TimeoutError:
-            raise _too_many(limit) from None
+            raise refused from None
         try:
             yield
         finally:
             places.release()
 
     @asynccontextmanager
-    async def _shared_place(self, key: GatewayKey) -> AsyncGenerator[None, None]:
-        slots, limit = self._slots, key.concurrent_requests
+    async def _shared_place(
+        self, name: str, limit: int, refused: KeyLimitError
+    ) -> AsyncGenerator[None, None]:
+        slots = self._slots
         if slots is None:
             yield
             return
         since = asyncio.get_running_loop().time()
-        lease = slots.lease(f"gateway key {key.id}")
+        lease = slots.lease(name)
         try:
             if not await slots.acquire(lease, limit, 0.0):
-                await self._wait(slots, lease, limit, since)
+                await _wait(slots, lease, limit, since, refused)
             yield
         finally:
             slots.give_back(lease)
 
-    async def _wait(self, slots: Slots, lease: Lease, limit: int, since: float) -> None:
-        try:
-            async with asyncio.timeout(GRACE_SECONDS):
-                await slots.wait(lease, limit, since)
-        except TimeoutError:
-            raise _too_many(limit) from None
+
+async def _wait(
+    slots: Slots, lease: Lease, limit: int, since: float, refused: KeyLimitError
+) -> None:
+    try:
+        async with asyncio.timeout(GRACE_SECONDS):
+            await slots.wait(lease, limit, since)
+    except TimeoutError:
+        raise refused from None
 
 
 def _too_often(limit: int, seconds: float) -> KeyLimitError:
@@ -135,6 +173,14 @@ def _too_often(limit: int, seconds: float) -> KeyLimitError:
 def _too_many(limit: int) -> KeyLimitError:
     message = f"Rate limit: this key may have {_requests(limit)} at once; please try again shortly."
     return KeyLimitError(message, retry_after_seconds=1.0)
+
+
+def _too_many_behind(limit: int) -> KeyLimitError:
+    message = (
+        f"Rate limit: up to {limit} responses in the background at once for each caller; cancel "
+        "one, or wait until one has ended."
+    )
+    return KeyLimitError(message, retry_after_seconds=5.0)
 
 
 def _requests(number: int) -> str:

@@ -140,7 +140,7 @@ class _Follower:
 
 
 class _Shared:
-    """One turn and its batches; a sink that is fed by one task, followed by any number.
+    """One turn and its batches: a sink that one task feeds and any number of callers follow.
 
     Args:
         digest: of the request.

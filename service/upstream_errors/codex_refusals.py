@@ -117,8 +117,8 @@ _BY_WORDS = (
     (re.compile(r"\bis at capacity\b", re.IGNORECASE), _BUSY),
     (re.compile(r"\bmodel is not supported when using codex\b", re.IGNORECASE), _NO_MODEL),
 )
-# Too large, or too many: so it is whoever says it, the network before the back end included.
-_WHOEVER_SAYS = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS)
+# Too large, or too many: these mean the same from the back end and from a proxy before it.
+_FROM_ANYBODY = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.TOO_MANY_REQUESTS)
 _WAIT = re.compile(r"try again in (\d{1,7}(?:\.\d{1,9})?) ?(ms|s|m)", re.IGNORECASE)
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
@@ -185,7 +185,7 @@ def codex_refusal(
             failure = structs.replace(judged.failure, retry_after_seconds=retry_after(headers))
             judged = structs.replace(judged, failure=failure)
         return CodexRefusedError(judged, status)
-    if is_page(headers, body) and status not in _WHOEVER_SAYS:
+    if is_page(headers, body) and status not in _FROM_ANYBODY:
         return CodexRefusedError(Judged(failure_of(_PAGE, Fault(""))), status, is_page=True)
     said = b"" if is_page(headers, body) else body[: 4 * MAX_WORDS_CHARS]
     words = Fault(said.decode("utf-8", "replace").strip())

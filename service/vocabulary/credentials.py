@@ -44,7 +44,7 @@ class UpstreamKind(StrEnum):
     CODEX = "codex"
 
 
-Limit = Annotated[int, Meta(ge=0, le=10**12)]  # Lua adds up larger numbers wrongly
+Limit = Annotated[int, Meta(ge=0, le=10**15)]  # Lua adds larger numbers up wrongly
 
 
 class Budgets(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -322,7 +322,7 @@ def outcome_of(error: ServiceError) -> Outcome:
 
 
 class TurnState:
-    """How far one turn has come, and what it has shown.
+    """The progress of one turn, and the kinds of output shown.
 
     Any stage may read `phase` and `seen`; only these methods change them.
     """

@@ -1,6 +1,8 @@
 """The support list of responses."""
 
+import asyncio
 import json
+import re
 from typing import Any
 
 from tests.compatibility.case import Case, Seen, Verdict, honoured, ignored, kind, refused
@@ -73,6 +75,32 @@ def goes_on(seen: Seen) -> bool:
     return bool(seen.turn["conversation_id"]) and len(seen.turn["messages"]) == 1
 
 
+async def ends_by_itself(seen: Seen) -> bool:
+    """Whether a response is queued at first, and polled to its end."""
+    response = seen.answer.json
+    assert response["status"] == "queued"
+    while response["status"] in ("queued", "in_progress"):
+        await asyncio.sleep(0.02)
+        response = (await seen.call("GET", f"/responses/{response['id']}")).json
+    return bool(response["status"] == "completed")
+
+
+def first_number(seen: Seen) -> int:
+    """Return the number of the first event."""
+    return int(re.findall(rb'"sequence_number":(\d+)', seen.answer.body)[0])
+
+
+def tokens(seen: Seen) -> int:
+    """Return the tokens that were counted, without a turn."""
+    assert seen.turn is None
+    return int(seen.answer.json["input_tokens"])
+
+
+async def has_items(seen: Seen, number: int) -> bool:
+    path = f"/conversations/{seen.answer.json['id']}/items"
+    return len((await seen.call("GET", path)).json["data"]) == number
+
+
 def part(**one: Any) -> dict[str, Any]:
     return {"input": [{"role": "user", "content": [one]}]}
 
@@ -121,8 +149,8 @@ RESPONSE_CASES: list[Case] = [
         lambda seen: isinstance(json.loads(seen.content), dict),
     ),
     honoured("background", False, lambda seen: seen.answer.json["status"] == "completed"),
-    refused("background", True),
-    refused("conversation", "conv_1"),
+    honoured("background", True, ends_by_itself),
+    honoured("conversation", "{conversation}", lambda seen: "Ahoy there" in seen.words),
     refused("prompt", {"id": "pmpt_1"}),
     ignored("include", ["message.output_text.logprobs", "reasoning.encrypted_content"]),
     refused("temperature", 2.5),
@@ -295,8 +323,50 @@ RESPONSE_CASES: list[Case] = [
 RETRIEVE_CASES: list[Case] = [
     ignored("include", "message.output_text.logprobs", is_silent=True),
     ignored("include_obfuscation", "false", is_silent=True),
-    ignored("starting_after", "1", is_silent=True),
-    refused("stream", "true"),
+    honoured("starting_after", "1", lambda seen: first_number(seen) == 2, stream="true"),
+    honoured("stream", "true", lambda seen: first_number(seen) == 0),
+]
+COUNT_INPUT: dict[str, Any] = {"model": "gpt-4o", "input": "Hello"}
+PLAIN_TOKENS = 8  # of that
+COUNT_INPUT_CASES: list[Case] = [
+    honoured("input", "Hello, how are you today?", lambda seen: tokens(seen) > PLAIN_TOKENS),
+    honoured("instructions", "Be brief", lambda seen: tokens(seen) > PLAIN_TOKENS),
+    honoured("conversation", "{conversation}", lambda seen: tokens(seen) > PLAIN_TOKENS),
+    honoured("previous_response_id", "{response}", lambda seen: tokens(seen) > PLAIN_TOKENS),
+    honoured("tools", TOOLS["tools"], lambda seen: tokens(seen) > PLAIN_TOKENS),
+    honoured(
+        "tool_choice", "none", lambda seen: tokens(seen) == PLAIN_TOKENS, **TOOLS | COUNT_INPUT
+    ),
+    honoured("text", {"format": {"type": "json_object"}}, lambda seen: tokens(seen) > PLAIN_TOKENS),
+    *(
+        ignored(name, value, is_silent=True)
+        for name, value in {
+            "model": "gpt-4o-mini",
+            "parallel_tool_calls": False,
+            "personality": "friendly",
+            "reasoning": {"effort": "low"},
+            "truncation": "auto",
+        }.items()
+    ),
+]
+CONVERSATION_CASES: list[Case] = [
+    honoured("items", [HELLO], lambda seen: has_items(seen, 1)),
+    honoured("metadata", {"a": "b"}, lambda seen: seen.answer.json["metadata"] == {"a": "b"}),
+]
+UPDATE: dict[str, Any] = {"metadata": {}}
+UPDATE_CASES: list[Case] = [
+    honoured("metadata", {"a": "b"}, lambda seen: seen.answer.json["metadata"] == {"a": "b"}),
+]
+ADD: dict[str, Any] = {"items": [{**HELLO, "id": "msg_of_callers"}]}
+ADD_CASES: list[Case] = [
+    honoured("items", [HELLO, HELLO], lambda seen: len(seen.answer.json["data"]) == 2),
+    ignored("include", ["message.output_text.logprobs"], is_silent=True),
+]
+CONVERSATION_ITEM_CASES: list[Case] = [
+    honoured("after", "{last_said}", lambda seen: len(seen.answer.json["data"]) == 1),
+    honoured("limit", "1", lambda seen: len(seen.answer.json["data"]) == 1),
+    honoured("order", "asc", lambda seen: "first" in json.dumps(seen.answer.json["data"][0])),
+    ignored("include", "message.output_text.logprobs", is_silent=True),
 ]
 INPUT_ITEM_CASES: list[Case] = [
     honoured("after", "{last_item}", lambda seen: len(seen.answer.json["data"]) == 1),

@@ -34,12 +34,19 @@ from openai.types.chat import (
 from openai.types.chat import (
     completion_create_params as chat_params,
 )
+from openai.types.conversations import (
+    conversation_create_params,
+    conversation_update_params,
+    item_create_params,
+    item_list_params,
+)
 from openai.types.responses import (
     ResponseFormatTextConfigParam,
     ResponseInputContentParam,
     ResponseInputItemParam,
     ToolParam,
     input_item_list_params,
+    input_token_count_params,
     response_compact_params,
     response_create_params,
     response_retrieve_params,
@@ -90,7 +97,14 @@ FIELDS: dict[str, list[str]] = {
     "GET /responses/{response_id}": _fields(
         response_retrieve_params.ResponseRetrieveParamsStreaming
     ),
+    "POST /responses/input_tokens": _fields(input_token_count_params.InputTokenCountParams),
     "GET /responses/{response_id}/input_items": _fields(input_item_list_params.InputItemListParams),
+    "POST /conversations": _fields(conversation_create_params.ConversationCreateParams),
+    "POST /conversations/{conversation_id}": _fields(
+        conversation_update_params.ConversationUpdateParams
+    ),
+    "POST /conversations/{conversation_id}/items": _fields(item_create_params.ItemCreateParams),
+    "GET /conversations/{conversation_id}/items": _fields(item_list_params.ItemListParams),
     "POST /images/generations": _fields(image_generate_params.ImageGenerateParamsStreaming),
     "POST /images/edits": _fields(image_edit_params.ImageEditParamsStreaming),
     "POST /images/variations": _fields(image_create_variation_params.ImageCreateVariationParams),

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.compatibility.answers import (
+    ADD,
+    ADD_CASES,
     COMPACT,
     COMPACT_CASES,
+    CONVERSATION_CASES,
+    CONVERSATION_ITEM_CASES,
+    COUNT_INPUT,
+    COUNT_INPUT_CASES,
     INPUT_ITEM_CASES,
     RESPONSE,
     RESPONSE_CASES,
     RETRIEVE_CASES,
+    UPDATE,
+    UPDATE_CASES,
 )
 from tests.compatibility.case import Case
 from tests.compatibility.chats import CHAT, CHAT_CASES, COMPLETION, COMPLETION_CASES
@@ -78,8 +86,9 @@ TABLES = (
         "query",
         {},
         RETRIEVE_CASES,
-        "/responses/{response}",
+        "/responses/{background}",
     ),
+    Table("input_tokens", "POST /responses/input_tokens", "json", COUNT_INPUT, COUNT_INPUT_CASES),
     Table(
         "input_items",
         "GET /responses/{response_id}/input_items",
@@ -87,6 +96,31 @@ TABLES = (
         {},
         INPUT_ITEM_CASES,
         "/responses/{response}/input_items",
+    ),
+    Table("conversations", "POST /conversations", "json", {}, CONVERSATION_CASES),
+    Table(
+        "conversation",
+        "POST /conversations/{conversation_id}",
+        "json",
+        UPDATE,
+        UPDATE_CASES,
+        "/conversations/{other}",
+    ),
+    Table(
+        "new_items",
+        "POST /conversations/{conversation_id}/items",
+        "json",
+        ADD,
+        ADD_CASES,
+        "/conversations/{other}/items",
+    ),
+    Table(
+        "items",
+        "GET /conversations/{conversation_id}/items",
+        "query",
+        {},
+        CONVERSATION_ITEM_CASES,
+        "/conversations/{conversation}/items",
     ),
     Table("generations", "POST /images/generations", "json", ORDER, ORDER_CASES),
     Table("edits", "POST /images/edits", "form", EDIT, EDIT_CASES),

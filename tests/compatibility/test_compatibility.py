@@ -37,7 +37,7 @@ class Bench:
         self.plain: dict[str, Seen] = {}  # what comes of a table's own request, by its call
 
     async def prepare(self) -> None:
-        """Leave two files, a response of two items and a compaction, for cases that name them."""
+        """Leave files, responses and conversations of two items, for cases that name them."""
         for purpose in ("assistants", "user_data"):
             form = {"purpose": purpose, "file": File(b"boats float", "boats.txt")}
             self.ids["{file}"] = (await self.call("POST", "/files", form=form)).json["id"]
@@ -47,6 +47,14 @@ class Bench:
         path = f"/responses/{self.ids['{response}']}/input_items"
         listed = (await self.call("GET", path)).json
         self.ids["{item}"] = self.ids["{last_item}"] = listed["first_id"]
+        for name in ("{conversation}", "{other}"):
+            made = await self.call("POST", "/conversations", json={"items": said})
+            self.ids[name] = made.json["id"]
+        path = f"/conversations/{self.ids['{conversation}']}/items?limit=1"
+        self.ids["{last_said}"] = (await self.call("GET", path)).json["last_id"]
+        made = await self.call("POST", "/responses", json={**body, "background": True})
+        self.ids["{background}"] = made.json["id"]
+        await self.call("GET", f"/responses/{made.json['id']}?stream=true")  # to its end
         compacted = (await self.call("POST", "/responses/compact", json=body)).json
         self.ids["{compaction}"] = compacted["output"][-1]["encrypted_content"]
 

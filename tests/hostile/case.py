@@ -9,6 +9,7 @@ from tests.scripted_upstream import Head, Step
 CHAT = "/v1/chat/completions"
 FILES = "/v1/files"
 RESPONSES = "/v1/responses"
+CONVERSATIONS = "/v1/conversations"
 JSON = {"Content-Type": "application/json"}
 GOOD = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 MANY = 4  # members of a list or object that are shown

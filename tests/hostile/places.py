@@ -1,10 +1,13 @@
 """Paths, methods, ids and credentials that are not the caller's to use."""
 
+import json
 from typing import Any
 
+from handlers.conversations.fields import MAX_ITEMS
 from service.vocabulary.gateway_keys import PREFIX
+from tests.handlers.responses.test_fields import LEAST
 from tests.hostile.bodies import WHOLE
-from tests.hostile.case import CHAT, FILES, JSON, RESPONSES, Hostile, Section, short
+from tests.hostile.case import CHAT, CONVERSATIONS, FILES, JSON, RESPONSES, Hostile, Section, short
 
 
 def _got(
@@ -17,6 +20,10 @@ def _got(
 
 
 NOTHING = "there is nothing"
+_ITEM = {"role": "user", "content": "Hello"}
+ITEMS = json.dumps({"items": [_ITEM]}).encode()
+MANY_ITEMS = json.dumps({"items": [_ITEM] * (MAX_ITEMS + 1)}).encode()
+GOES_ON = json.dumps({**LEAST, "conversation": "{conversation}"}).encode()
 PATHS = Section(
     "Paths and methods",
     "What is not in the table of routes is answered with JSON, and a path is quoted in part only.",
@@ -71,6 +78,18 @@ STRANGERS = Section(
         _got("a response id that leads upwards", f"{RESPONSES}/..%2f..%2fkeys", "there is none", param="id"),
         _got("a response id that is a pattern", f"{RESPONSES}/*", "there is none", param="id"),
         _got("a response id that is SQL", f"{RESPONSES}/'%20OR%201=1--", "there is none", param="id"),
+        _got("somebody else's response, streamed", f"{RESPONSES}/{{response}}?stream=true", SAME, param="id"),
+        _got("a number of an event that is none", f"{RESPONSES}/{{response}}?stream=true&starting_after=-1", "it is a number", 400, code="invalid_request", param="starting_after"),
+        _got("somebody else's conversation", f"{CONVERSATIONS}/{{conversation}}", SAME, param="conversation"),
+        _got("the items of somebody else's conversation", f"{CONVERSATIONS}/{{conversation}}/items", SAME, param="conversation"),
+        _got("an item of somebody else's conversation", f"{CONVERSATIONS}/{{conversation}}/items/{{said}}", SAME, param="conversation"),
+        _got("somebody else's conversation, away with it", f"{CONVERSATIONS}/{{conversation}}", SAME, method="DELETE", param="conversation"),
+        _got("items for somebody else's conversation", f"{CONVERSATIONS}/{{conversation}}/items", SAME, method="POST", param="conversation", body=ITEMS, headers=JSON),
+        _got("somebody else's conversation, gone on with", RESPONSES, SAME, method="POST", param="conversation", body=GOES_ON, headers=JSON),
+        _got("a conversation id that leads upwards", f"{CONVERSATIONS}/..%2f..%2fkeys", "there is none", param="conversation"),
+        _got("a conversation id that is a pattern", f"{CONVERSATIONS}/*", "there is none", param="conversation"),
+        _got("a conversation id with colons, like a key of the store", f"{CONVERSATIONS}/a:b:c", "an id holds none", param="conversation"),
+        _got("more items than one request may bring", CONVERSATIONS, "they are counted", 400, method="POST", code="invalid_request", param="items", body=MANY_ITEMS, headers=JSON),
         _got("a link without its signature", "/{unsigned}", "it is answered as if there were no file"),
         _got("a link with an empty signature", "/{unsigned}?e=&s=", "it is answered as if there were no file"),
         _got("a link with a forged signature", "/{unsigned}?e=9999999999&s=" + "A" * 43, "it is answered as if there were no file"),

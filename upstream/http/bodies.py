@@ -80,7 +80,7 @@ async def _each(parts: Iterable[msgspec.Raw], levels: int) -> AsyncGenerator[obj
 
 
 def end_if_lost(response: aiohttp.ClientResponse) -> bool:
-    """End a body that waits for more although its connection is gone; return whether it was so.
+    """End a body whose connection is gone while it waits for more; true if it was one.
 
     When a chunk of the body is malformed, aiohttp's C parser closes the connection and tells no
     reader.

@@ -97,7 +97,7 @@ class Routes:
         self._watchers.append(watcher)
 
     def pick(self, tried: Collection[Route] = ()) -> Route:
-        """Return the next route: one that is not cooling, and was not tried, if there is one."""
+        """Return the next route, preferably one that is not cooling and was not tried."""
         count = len(self._routes)
         in_turn = [self._routes[(self._next + step) % count] for step in range(count)]
         choice = [route for route in in_turn if not self._is_cooling(route)] or in_turn
@@ -128,7 +128,7 @@ class Routes:
             watcher(route, False)
 
     def learn(self, route: Route, seconds: float) -> None:
-        """Skip this route for so many seconds, since it failed elsewhere, unless it failed here."""
+        """Skip a route that failed in another process, unless it is failing here already."""
         if not self._health[route.index].is_failing:
             self._fail(route, seconds, is_learned=True)
 

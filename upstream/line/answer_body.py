@@ -105,7 +105,7 @@ class AnswerBody:
             self._tap.pause()
 
     def on_end(self, *, is_clean: bool) -> None:
-        """Note that the connection has brought all that it will."""
+        """Note the end of the connection."""
         self._end(BodyEnded(BodyEnd.CLEAN if is_clean else BodyEnd.CUT))
 
     async def _read_untapped(self) -> None:

@@ -1,4 +1,4 @@
-"""The line that pushes: from the bytes of a body, through its stages, to whoever takes the answer.
+"""The line that pushes: from the bytes of a body, through its stages, into the sink of the answer.
 
 Theory of operation
 -------------------
@@ -19,7 +19,7 @@ is kept without a queue: there is one who feeds the sink at any time.
 | --- | --- | --- | --- | --- |
 | flowing | the callback | are fed at once | when the sink is not ready, after one batch of several, at the body's end, or with a fault | handed over |
 | handed over | the task | stay in the kernel; those that were on their way wait in `_late` | when all is fed and the sink is ready | flowing, or over |
-| over | nobody | are not read | | |
+| over | | are not read | | |
 
 It is over when the sink is, or when the end of the body has been fed. Then `run` returns, and the
 connection is closed unless the body was complete. A fault of a stage is raised by `run`.
@@ -39,12 +39,18 @@ from upstream.line.answer_body import AnswerBody
 
 Item = TypeVar("Item")
 
+# A read of nothing but tiny events of kinds of their own takes some milliseconds for so many bytes.
+SLICE_BYTES = 16 * 1024
+
 
 class Stages(Protocol[Item]):
     """The stages of one body, which do their work while the batches are iterated."""
 
     def batches(self, data: bytes, /) -> Iterator[list[Item]]:
-        """Yield what a read brings: usually one batch, several if others shall run in between."""
+        """Yield what a read brings: usually one batch, several if others shall run in between.
+
+        An empty batch says that the work is long, and nothing has come of it yet.
+        """
 
     def end(self, ended: BodyEnded, /) -> Iterator[list[Item]]:
         """Yield what the end of the body brings."""
@@ -54,6 +60,14 @@ class Stages(Protocol[Item]):
 
     def patience(self) -> float | None:
         """Return the seconds of silence allowed from now on, None for the usual."""
+
+
+def slice_size(data: bytes) -> int:
+    """Return how much of a read the stages take at once: up to the end of an event, if there is one."""
+    if len(data) <= SLICE_BYTES:
+        return len(data)
+    end = data.rfind(b"\n\n", 0, SLICE_BYTES)
+    return SLICE_BYTES if end < 0 else end + 2
 
 
 class Line(Generic[Item]):
@@ -115,9 +129,8 @@ class Line(Generic[Item]):
     def _push(self, batches: Iterator[list[Item]]) -> None:
         """Feed a batch, and leave the others to the task."""
         sink = self._sink
-        for batch in batches:
+        if batch := next(batches, None):
             sink.feed(batch)
-            break
         if sink.is_over() or not sink.is_ready():
             self._waiting = batches
             self._hand_over()
@@ -141,9 +154,9 @@ class Line(Generic[Item]):
                 raise self._fault
             await sink.ready()
             if (batch := next(self._waiting, None)) is not None:
-                if not sink.is_over():
+                if batch and not sink.is_over():
                     sink.feed(batch)
-                    await asyncio.sleep(0)  # a batch may have taken long: others run in between
+                await asyncio.sleep(0)  # a batch may have taken long: others run in between
             elif self._late:
                 data, self._late = b"".join(self._late), []
                 self._waiting = self._stages.batches(data)

@@ -118,8 +118,8 @@ async def callback_server(
 
     Args:
         login: that the browser was sent away with.
-        on_callback: told the code, or that the sign-in was denied; whoever comes with an address
-            of another sign-in is sent away, and the right one is waited for.
+        on_callback: told the code, or that the sign-in was denied; a request with the address of
+            another sign-in is refused, and the wait goes on.
 
     Raises:
         OSError: another program listens there.

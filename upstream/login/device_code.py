@@ -100,7 +100,7 @@ class DeviceLogin:
             on_wait: told, before each pause, for how many seconds the code is good yet.
 
         Raises:
-            LoginError: it was denied, nobody typed it in, or the service is out of order.
+            LoginError: it was denied or not typed in in time, or the service is out of order.
         """
         faults = 0
         while (left := code.expires_at - self._clock()) > 0:

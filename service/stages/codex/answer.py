@@ -281,7 +281,7 @@ class CodexAnswer:
             yield known + drawn if drawn and self._counts_pictures else known
 
     def _break_off(self) -> Iterator[Delta]:
-        """Yield what is left of all items that are still open, but not that they are complete.
+        """Yield the rest of all open items, without marking them complete.
 
         Agents run a call as soon as it has ended, and half of one is none.
         """

@@ -14,7 +14,7 @@ from service.vocabulary.native import ToolItemEnded
 
 
 def compacted(body: Mapping[str, Any]) -> Iterator[Delta]:
-    """Yield each item of an answer as one that the back end made by itself; without any it is empty."""
+    """Yield each item of a compaction's answer; an answer without items is empty."""
     listed = body.get("output")
     items = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     state = TurnState()

@@ -43,7 +43,7 @@ class Run(Struct, frozen=True, gc=False):
 
 
 def runs_in(chunk: bytes) -> Iterator[Run]:
-    """Yield the runs of a chunk; whoever takes one has to know that it begins an event there."""
+    """Yield the runs of a chunk, which has to begin at the start of an event."""
     # Bytes are searched for a run's beginning far faster than the expression would look for one, and
     # a picture has none.
     start = chunk.find(_HEAD) if len(chunk) >= MIN_RUN_BYTES else -1

@@ -6,7 +6,7 @@ as long as it is; all others are one short line.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import UNSET, structs
 
@@ -19,6 +19,7 @@ from service.answers.response_events import (
     ResponseFailure,
     ResponseIncomplete,
     ResponseInProgress,
+    ResponseQueued,
 )
 from service.answers.responses import (
     IncompleteDetails,
@@ -26,6 +27,7 @@ from service.answers.responses import (
     ModelResponse,
     OutputTokens,
     ResponseError,
+    ResponseStatus,
     ResponseUsage,
 )
 from service.stages.encode.chat import MAX_EXTRAS_BYTES
@@ -59,8 +61,10 @@ class ResponseEvents:
         functions: the callable functions.
         is_temporary: the upstream keeps no conversation, so its ids are not sent.
         shows_sealed: the caller wants encrypted reasoning.
+        is_queued: it is in the background, and queued until `begin`.
     """
 
+    # All the parameters of a response, each named where it is given.
     def __init__(
         self,
         begun: ModelResponse,
@@ -68,6 +72,7 @@ class ResponseEvents:
         *,
         is_temporary: bool = False,
         shows_sealed: bool = False,
+        is_queued: bool = False,
     ) -> None:
         self.gathered = Gathered()
         self.pictures: dict[str, str] = {}
@@ -76,20 +81,22 @@ class ResponseEvents:
         self._is_temporary = is_temporary
         self._items = OutputItems(begun.id, self.pictures, functions, shows_sealed=shows_sealed)
         self._failure: Failure | None = None
+        self._is_queued = is_queued
         self._sequence_number = 0
         # Long instructions or tools of the caller's must not make an unreadably long line.
         is_long = len(to_json(begun)) > MAX_EXTRAS_BYTES
         self._line = structs.replace(begun, instructions=None, tools=[]) if is_long else begun
-        self.opening = self._lifecycle(ResponseCreated) + self._lifecycle(ResponseInProgress)
+        first = ResponseQueued if is_queued else ResponseInProgress
+        self.opening = self._lifecycle(ResponseCreated) + self._lifecycle(first)
 
     @property
-    def status(self) -> Literal["in_progress", "completed", "incomplete", "failed", "cancelled"]:
+    def status(self) -> ResponseStatus:
         """The status of the response as it is now."""
         if self._failure is not None:
             return "cancelled" if self._failure.code == CANCELLED_CODE else "failed"
         ended = self.gathered.ended
         if ended is None:
-            return "in_progress"
+            return "queued" if self._is_queued else "in_progress"
         return "incomplete" if ended.finish_reason in _INCOMPLETE else "completed"
 
     @property
@@ -100,6 +107,13 @@ class ResponseEvents:
     def response(self, counts: TokenCounts | None = None) -> ModelResponse:
         """Return the response object as it is now."""
         return self._as_now(self._begun, counts)
+
+    def begin(self) -> bytes:
+        """Return the event that tells of the beginning of a queued response; empty for others."""
+        if not self._is_queued:
+            return b""
+        self._is_queued = False
+        return self._lifecycle(ResponseInProgress)
 
     def keep_alive(self) -> bytes:
         """Return an empty delta as a keep-alive; another `in_progress` where no text is growing."""
@@ -137,10 +151,7 @@ class ResponseEvents:
         closing = b"".join([self._frame(event) for event in self._items.close("incomplete")])
         if self.status == "cancelled":  # it has no event; readers raise at a failed one
             return closing + self._lifecycle(ResponseIncomplete)
-        failed = self._lifecycle(ResponseFailed)
-        error = error_of(shortened(failure)).error
-        end = ResponseFailure(code=error.code, message=error.message, error=error)
-        return closing + failed + self._frame(end)
+        return closing + self._lifecycle(ResponseFailed) + self._frame(failure_event(failure))
 
     def _events(self, batch: Iterable[Rendered]) -> Iterator[NumberedEvent]:
         for piece in _joined(batch):
@@ -170,9 +181,25 @@ class ResponseEvents:
         )
 
     def _frame(self, event: NumberedEvent) -> bytes:
-        numbered = structs.replace(event, sequence_number=self._sequence_number)
         self._sequence_number += 1
-        return b"event: %b\ndata: %b\n\n" % (event.type.encode(), to_json(numbered))
+        return framed(event, self._sequence_number - 1)
+
+
+def failure_frame(failure: Failure, number: int) -> bytes:
+    """Return the event of a failure that is not the response's own, with its number."""
+    return framed(failure_event(failure), number)
+
+
+def failure_event(failure: Failure) -> ResponseFailure:
+    """Return the last event of a failed stream."""
+    error = error_of(shortened(failure)).error
+    return ResponseFailure(code=error.code, message=error.message, error=error)
+
+
+def framed(event: NumberedEvent, number: int) -> bytes:
+    """Return an event with its number, as it is sent."""
+    numbered = structs.replace(event, sequence_number=number)
+    return b"event: %b\ndata: %b\n\n" % (event.type.encode(), to_json(numbered))
 
 
 def response_usage(counts: TokenCounts) -> ResponseUsage:

@@ -16,6 +16,7 @@ from service.observing.metrics import Metrics
 from service.settings.config import Config
 from service.vocabulary.byte_source import Content
 from service.vocabulary.errors import StorageError
+from tests.rows import each_row
 from tests.service.vocabulary.test_byte_source import Held
 
 BODY = bytes(range(256)) * 4
@@ -123,8 +124,8 @@ async def test_the_tag_of_an_answer_is_its_condition(client: TestClient, name: s
             assert response.status == status
 
 
-@pytest.mark.parametrize("name", ["disk", "beyond"])
-@pytest.mark.parametrize(
+@each_row("name", ["disk", "beyond"])
+@each_row(
     ("headers", "status", "body"),
     [
         ({"Range": "bytes=5-9"}, 206, BODY[5:10]),

@@ -148,9 +148,14 @@ async def test_without_an_admin_key_neither_page_nor_parts_are_there(client: Tes
 # --- its parts ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(assets()), ids=str)
-async def test_each_part_is_served_as_what_it_is(serve: Serve, path: str) -> None:
-    client = await serve(server={"admin_key": "of the operator"})
+@pytest.fixture
+async def with_admin_key(serve: Serve) -> TestClient:
+    return await serve(server={"admin_key": "of the operator"})
+
+
+@each_row("path", sorted(assets()), ids=str)
+async def test_each_part_is_served_as_what_it_is(with_admin_key: TestClient, path: str) -> None:
+    client = with_admin_key
     if path.endswith(".html"):
         assert (await client.get(f"/console/{path}")).status == 404  # pages have other addresses
         return
@@ -239,15 +244,16 @@ def test_every_text_is_in_both_languages_and_used() -> None:
 
 # Names that are put together from a part.
 MADE = {
+    "dialect.": ("chat", "responses", "messages"),
     "profile.": ("web", "bot", "raw"),
     "theme.": ("auto", "light", "dark"),
     "state.": ("ready", "not_ready", "unreachable"),
     "state.part.": ("gateway", "upstream", "state", "blobs"),
     "admin.account.": ("signed_in", "over", "elsewhere", "over.hint", "elsewhere.hint"),
-    "admin.resting.": ("text", "pictures"),
+    "usage.resting.": ("text", "pictures"),
     "admin.range.": ("hours", "week", "month"),
-    "admin.hours.": ("whole",),
-    "admin.days.": ("whole",),
+    "time.hours.": ("whole",),
+    "time.days.": ("whole",),
     "admin.ending.": ("complete", "filtered", "refused", "broken", "abandoned"),
     "admin.within.": ("hour", "day", "week", "month"),
     "admin.outcome.": tuple(Outcome),

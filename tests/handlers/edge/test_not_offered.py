@@ -3,9 +3,10 @@ import re
 import openai
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestClient
 from openai import AsyncOpenAI
 
-from handlers.edge.not_offered import NO_IDS, PARTS, REASONS, reason_for
+from handlers.edge.not_offered import PARTS, REASONS, reason_for
 from handlers.routes import add_routes
 from service.settings.config import Config
 from tests.handlers.conftest import Serve
@@ -18,12 +19,16 @@ LOADED = re.compile(
 )
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PATCH", "HEAD"])
-@pytest.mark.parametrize("path", sorted(REASONS))
+@pytest.fixture
+async def client(serve: Serve) -> TestClient:
+    return await serve()
+
+
+@each_row("method", ["GET", "POST", "DELETE", "PATCH", "HEAD"])
+@each_row("path", sorted(REASONS))
 async def test_a_part_that_is_not_here_says_why_as_json(
-    serve: Serve, path: str, method: str
+    client: TestClient, path: str, method: str
 ) -> None:
-    client = await serve()
     response = await client.request(method, f"/v1/{path}", headers=BEARER, json={})
     assert response.status == 404
     assert response.content_type == "application/json"
@@ -75,7 +80,7 @@ def test_nothing_that_is_here_is_said_to_be_missing() -> None:
 
 
 def test_no_reason_is_taken_for_another_error() -> None:
-    reasons = (REASONS | PARTS | NO_IDS).values()
+    reasons = (REASONS | PARTS).values()
     assert [reason for reason in reasons if LOADED.search(reason)] == []
 
 
@@ -85,7 +90,6 @@ def test_no_reason_is_taken_for_another_error() -> None:
         ("GET", "chat/completions", 405, "chat/completions"),
         ("GET", "chat/completions/chatcmpl-1", 404, "chat/completions"),
         ("DELETE", "models/gpt-4o", 405, "models"),
-        ("POST", "responses/input_tokens", 404, "responses/input_tokens"),
     ],
 )
 async def test_calls_that_are_missing_beside_others_say_why(
@@ -95,7 +99,7 @@ async def test_calls_that_are_missing_beside_others_say_why(
     response = await client.request(method, f"/v1/{path}", headers=BEARER, json={})
     assert response.status == status
     error = (await response.json())["error"]
-    assert error["message"].endswith(f": {(PARTS | NO_IDS)[part]}.")
+    assert error["message"].endswith(f": {PARTS[part]}.")
     assert ("Allow" in response.headers) is (status == 405)
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from handlers.messages.count_tokens import PICTURE_TOKENS
+from service.pipeline.request_tokens import PICTURE_TOKENS
 from tests.handlers.conftest import Serve
 from tests.handlers.messages.asking import HELLO, PICTURE
 from tests.handlers.scripted import BEARER, Surroundings

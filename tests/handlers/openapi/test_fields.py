@@ -4,7 +4,8 @@ import re
 
 from msgspec import Struct
 
-from handlers.openapi.fields import FIELDS, PROFILE_PATTERN, WHOLE
+from handlers.openapi.fields import FIELDS
+from handlers.openapi.notes import PROFILE_PATTERN, WHOLE
 from handlers.openapi.schemas import REQUESTS
 from tests.rows import each_row
 

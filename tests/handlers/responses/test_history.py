@@ -201,7 +201,7 @@ async def test_a_history_with_a_hole_is_a_404(
 async def test_input_that_was_too_long_to_keep_must_be_sent_again(
     scripted: ScriptedUpstream, start_gateway: StartGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.turns.kept_responses.MAX_KEPT_BYTES", 5_000)
+    monkeypatch.setattr("service.turns.kept_values.MAX_KEPT_BYTES", 5_000)
     scripted.plays(final("x"), DONE)
     gateway = await start_gateway(scripted.url, conversation={"temporary": True})
     first = await respond(gateway, "x" * 5_000)

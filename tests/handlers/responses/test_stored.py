@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from handlers.responses.create import kept_responses
+from handlers.background.kept import kept_responses
 from service.vocabulary.credentials import read_credential
 from tests.conftest import StartGateway
 from tests.gateway import ACCESS_TOKEN, Gateway
@@ -153,15 +153,6 @@ async def test_a_deleted_response_is_gone(gateway: Gateway) -> None:
     assert (await call(gateway, "DELETE", f"/{response_id}"))[0] == 404
 
 
-async def test_a_response_cannot_be_streamed_again(gateway: Gateway) -> None:
-    response_id = (await made(gateway))["id"]
-    for wanted in ("true", "True", "1", "yes"):
-        status, body = await call(gateway, "GET", f"/{response_id}?stream={wanted}")
-        assert (status, body["error"]["param"]) == (400, "stream")
-    for wanted in ("", "false", "False"):
-        assert (await call(gateway, "GET", f"/{response_id}?stream={wanted}"))[0] == 200
-
-
 async def test_input_items_come_in_pages_the_last_first(gateway: Gateway) -> None:
     items = [{"role": "user", "content": text} for text in "abc"]
     response_id = (await made(gateway, items))["id"]
@@ -179,7 +170,7 @@ async def test_input_items_come_in_pages_the_last_first(gateway: Gateway) -> Non
 async def test_input_that_was_too_long_to_keep_is_a_404(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.turns.kept_responses.MAX_KEPT_BYTES", 5_000)
+    monkeypatch.setattr("service.turns.kept_values.MAX_KEPT_BYTES", 5_000)
     response_id = (await made(gateway, "x" * 5_000))["id"]
     assert (await call(gateway, "GET", f"/{response_id}"))[0] == 200
     assert (await call(gateway, "GET", f"/{response_id}/input_items"))[0] == 404

@@ -23,6 +23,7 @@ def test_no_label_can_name_a_user() -> None:
         "upstream",
         "window",
         "scope",
+        "reason",
     }
     for metric in vars(Metrics()).values():
         assert set(getattr(metric, "_labelnames", ())) <= allowed

@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from service.pipeline.fast_lane import DIFFERENCE, MAX_TAIL_BYTES, SETTLE_EVENTS
 from service.vocabulary.events import AnswerText, BodyEnd, Cited, Delta, SentHistory, TurnEnded
-from tests.chance import FAST, SIZES, chopped
+from tests.chance import SIZES, chopped, examples
 from tests.feeding import deltas, read, sent_history
 from tests.lane import Drive, driven
 from tests.oracle import render
@@ -32,13 +32,13 @@ def test_every_transcript_reads_the_same_with_it(name: str) -> None:
         feedings = [pieces]
         if not transcript.get("by_event"):
             feedings += [[body], chopped(body, [100]), chopped(body, [1_000, 7, 333])]
+        expected = read(deltas(pieces, sent, end), problems=problems)
         for chunks in feedings:
-            expected = read(deltas(chunks, sent, end), problems=problems)
             assert driven(chunks, end, sent=sent, problems=problems) == expected
 
 
 @pytest.mark.whole
-@settings(FAST, max_examples=60)
+@examples(60)
 @given(turn() | crowd(), SIZES)
 def test_any_turn_reads_the_same_with_it(steps: list[dict[str, Any]], sizes: list[int]) -> None:
     sent = SentHistory(frozenset({"u10", "h21"}), frozenset({"Tea ", "is"}))

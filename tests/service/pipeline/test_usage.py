@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.pipeline import usage
@@ -18,6 +18,7 @@ from service.pipeline.usage import (
     measure,
 )
 from service.vocabulary.rendered import TokenCounts
+from tests.chance import examples
 from tests.documents import ROOT
 from tests.rows import each_row
 
@@ -56,7 +57,7 @@ TEXTS = st.one_of(
 
 
 @given(TEXTS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(100)
 def test_tokens_of_any_text_are_those_of_another_library(
     reference: Callable[[str], list[int]], text: str
 ) -> None:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.recordings.replay import Replay, replay
 from service.recordings.scrub import is_kept, scrub
 from service.vocabulary.events import ConversationNamed, MessageSnapshot, ResumeOffered
-from tests.chance import FAST
+from tests.chance import FAST, examples
 from tests.oracle import render
 from tests.rows import each_row
 from tests.service.stages.test_properties import JSON_TOKENS, crowd, turn
@@ -122,7 +122,7 @@ def test_a_scrubbed_transcript_means_the_same_and_says_nothing(name: str) -> Non
         assert {word for word in left if not is_looked_for(word)} == set(), told
 
 
-@settings(FAST, max_examples=30)
+@examples(30)
 @given(turn() | crowd(), st.integers(0, 10**6), st.sampled_from(["v0", "v1"]))
 def test_a_scrubbed_turn_means_the_same(steps: list[Any], seed: int, generation: str) -> None:
     body = b"".join(render.render({"steps": steps}, generation, seed))

@@ -169,6 +169,8 @@ def test_a_value_is_read_as_its_setting_means_it(text, setting, expected):
          "server.api_prefix: 'a b' is not valid, it must be letters, digits, '-', '.', '_' and '~', with '/' between parts"),
         ("server: {api_prefix: '../x'}",
          "server.api_prefix: '../x' is not valid, it must be letters, digits, '-', '.', '_' and '~', with '/' between parts"),
+        ("server: {api_prefix: admin/x, admin_key: s3cret}",
+         "server.api_prefix: with server.admin_key set, /admin/ is taken"),
         ("server: {public_url: gateway.org}",
          "server.public_url: 'gateway.org' is not valid, it must be an address that starts with http:// or https://"),
         ("server: {trusted_proxies: [10.0.0.0/8, here]}",

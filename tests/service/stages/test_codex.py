@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, event, given, settings
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from service.stages.encode.chat import ChatChunks, ReplyMeta, collect
@@ -18,7 +18,7 @@ from service.vocabulary.events import AssetKind, AssetReady, AssetWanted, BodyEn
 from service.vocabulary.native import LimitsKnown, PictureMade
 from service.vocabulary.rendered import Rendered, TokenCounts
 from service.vocabulary.wire import to_json
-from tests.chance import FAST, SIZES, chopped
+from tests.chance import FAST, SIZES, chopped, examples
 from tests.codex_feeding import SECRET, body, deltas, meaning
 from tests.oracle import codex
 from tests.response_events import begun, checked, last_response
@@ -279,7 +279,7 @@ def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
         assert found.get(key) == expected.get(key), key
 
 
-@settings(FAST, max_examples=400)
+@examples(400)
 @given(turn(), SIZES, st.booleans())
 def test_a_turn_means_what_the_definition_says_however_it_is_cut(events, sizes, is_named):
     whole = body(events, is_named=is_named)
@@ -302,7 +302,7 @@ def places(value: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-@settings(FAST, max_examples=400)
+@examples(400)
 @given(st.data(), st.sampled_from(sorted(TRANSCRIPTS)))
 def test_a_field_of_an_unexpected_type_never_raises(data, name):
     events = copy.deepcopy(TRANSCRIPTS[name]["events"])
@@ -411,7 +411,7 @@ def chat(events: list[dict[str, Any]]) -> tuple[dict[str, Any], list[dict[str, A
     return reply, [json.loads(frame) for frame in frames if frame != b"[DONE]"]
 
 
-@settings(FAST, max_examples=200)
+@examples(200)
 @given(turn())
 def test_the_chunks_of_a_chat_add_up_to_the_whole_reply(events):
     reply, chunks = chat(events)
@@ -437,7 +437,7 @@ def test_the_chunks_of_a_chat_add_up_to_the_whole_reply(events):
         assert note["url_citation"]["end_index"] <= len(message["content"])
 
 
-@settings(FAST, max_examples=200)
+@examples(200)
 @given(turn())
 def test_the_events_of_a_response_are_a_sequence_that_readers_accept(events):
     assume("brand_new_call" not in str(events))  # it is passed on, and no client knows it

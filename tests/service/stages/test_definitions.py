@@ -5,13 +5,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import assume, event, given, settings
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from service.stages.decode.delta_v1 import DecodeDelta, DocumentChanged
 from service.stages.decode.sse import DecodeSse
 from service.vocabulary.errors import UpstreamProtocolError
-from tests.chance import FAST, SIZES, chopped
+from tests.chance import FAST, SIZES, chopped, examples
 from tests.feeding import deltas, read
 from tests.oracle import sse
 from tests.oracle.delta_v1 import MISSING, Definition, DeltaError, UndefinedError, whole
@@ -127,7 +127,7 @@ def canonical(document: Any) -> str:
 
 
 @pytest.mark.whole
-@settings(FAST, max_examples=500)
+@examples(500)
 @given(st.lists(DELTAS, max_size=12))
 def test_documents_are_those_of_the_definition(sent):
     definition, decoder = Definition(), DecodeDelta()

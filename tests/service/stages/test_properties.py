@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import assume, event, given, settings
+from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from service.vocabulary.events import BodyEnd, SentHistory
-from tests.chance import FAST, SIZES, chopped
+from tests.chance import FAST, SIZES, chopped, examples
 from tests.feeding import deltas, read, sent_history
 from tests.oracle import render
 from tests.oracle.growth import Growth
@@ -158,7 +158,7 @@ def turn(draw) -> list[dict[str, Any]]:
 
 
 @pytest.mark.whole
-@settings(FAST, max_examples=150)
+@examples(150)
 @given(turn(), st.integers(0, 10**6), SIZES)
 def test_both_generations_and_all_cuts_give_the_text_of_the_definition(steps, seed, sizes):
     growth = Growth()
@@ -206,7 +206,7 @@ def crowd(draw) -> list[dict[str, Any]]:
 
 
 @pytest.mark.whole
-@settings(FAST, max_examples=100)
+@examples(100)
 @given(crowd(), st.integers(0, 10**6), SIZES)
 def test_messages_side_by_side_mean_the_same_in_both_generations_and_all_cuts(steps, seed, sizes):
     sent = SentHistory(frozenset({"u10", "h21"}), frozenset({"Tea ", "is"}))
@@ -285,7 +285,7 @@ ODD = [
 ]
 
 
-@settings(FAST, max_examples=400)
+@examples(400)
 @given(st.data(), st.sampled_from(render.names()), st.sampled_from(["v0", "v1"]))
 def test_a_field_of_an_unexpected_type_never_raises(data, name, generation):
     transcript = render.load(name)

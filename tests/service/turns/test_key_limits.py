@@ -173,3 +173,39 @@ async def test_with_a_dead_store_each_process_counts(tmp_path: Path) -> None:
             *let_in, refused = await ask(limits, of, 3)
             assert let_in == [None, None]
             assert refused is not None
+
+
+# --- responses in the background ---------------------------------------------------------
+
+
+async def test_an_owner_has_so_many_in_the_background_over_all_processes(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_limits, "MAX_BACKGROUND", 2)
+    monkeypatch.setattr(key_limits, "GRACE_SECONDS", 0.05)
+    owner = new_key()
+    async with shared_limits(url) as here, shared_limits(url) as there, AsyncExitStack() as stack:
+        await stack.enter_async_context(here.background(owner))
+        one = await AsyncExitStack().__aenter__()
+        await one.enter_async_context(there.background(owner))
+        for process in (here, there):
+            with pytest.raises(KeyLimitError) as caught:
+                await stack.enter_async_context(process.background(owner))
+            assert caught.value.retry_after_seconds
+            await stack.enter_async_context(process.background(new_key()))  # somebody else
+        await one.aclose()
+        await asyncio.sleep(0.1)  # until the store knows
+        await stack.enter_async_context(here.background(owner))
+
+
+async def test_a_key_has_no_more_in_the_background_than_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(key_limits, "GRACE_SECONDS", 0.01)
+    limits, one = KeyLimits(), key(concurrent_requests=1)
+    async with limits.admitted(one), limits.background("owner", one):
+        with pytest.raises(KeyLimitError) as caught:
+            await limits.background("owner", one).__aenter__()
+    assert "up to 1 response" in str(caught.value)
+    async with limits.background("owner", one):
+        pass

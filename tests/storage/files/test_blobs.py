@@ -13,6 +13,7 @@ import pytest
 from service.vocabulary.errors import StorageError, StorageFullError
 from storage.files.blobs import FileBlobs, StoredBlob
 from storage.files.retention import Swept
+from tests.rows import each_row
 from tests.storage.conftest import NoRoom
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 300
@@ -61,7 +62,7 @@ async def test_names_never_repeat_and_cannot_be_guessed(blobs: FileBlobs) -> Non
     assert all(re.fullmatch(r"[0-9a-f]{32}\.txt", name) for name in names)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "media_type", "extension"),
     [
         ("report.XLSX", "", ".xlsx"),
@@ -94,7 +95,7 @@ async def test_of_the_given_name_only_a_sane_extension_is_kept(
     assert await blobs.find("files", stored) is not None
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("name", "media_type", "is_inline"),
     [
         ("x.png", "image/png", True),
@@ -125,7 +126,7 @@ async def test_only_pictures_may_be_shown_by_a_browser(
     assert (found.media_type, found.is_inline) == (media_type, is_inline)
 
 
-@pytest.mark.parametrize(
+@each_row(
     "name",
     [
         "",
@@ -148,7 +149,7 @@ async def test_only_pictures_may_be_shown_by_a_browser(
 async def test_a_name_that_was_never_made_finds_nothing(
     blobs: FileBlobs, root: Path, name: str
 ) -> None:
-    (root / "images").mkdir(parents=True)
+    (root / "images").mkdir(parents=True, exist_ok=True)
     (root / "state.db").touch()
     for made in ("0" * 33, "0" * 32 + ".PNG", f".{'0' * 32}.part", "0" * 32 + ".png.part"):
         (root / "images" / made).touch()

@@ -19,6 +19,7 @@ from storage.files.bucket_uploads import BucketUploads
 from storage.files.retention import Swept
 from storage.files.upload_records import STALE_SECONDS
 from storage.files.uploads import FileUploads
+from tests.rows import each_row
 from tests.storage.conftest import NoRoom, Objects
 
 OWNER, OTHER = "a" * 32, "b" * 32
@@ -97,7 +98,7 @@ async def test_an_owner_sees_none_of_another_s_files(store: Store) -> None:
         await read_all(store.content(OTHER, upload))
 
 
-@pytest.mark.parametrize(
+@each_row(
     "name",
     [
         *("", "..", "../x", "file-", "file-" + "/" * 24, "file-" + "a" * 24 + ".json", "\x00"),

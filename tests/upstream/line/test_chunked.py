@@ -2,8 +2,7 @@
 
 import random
 
-import pytest
-
+from tests.rows import each_row
 from upstream.line.chunked import MAX_LINE_BYTES, ChunkedBody
 
 BODY = b"5\r\nhello\r\n1;name=value\r\n,\r\n006 \r\n world\r\n0\r\nTrailer: x\r\nOther: y\r\n\r\n"
@@ -14,7 +13,7 @@ def decoded(pieces: list[bytes]) -> tuple[bytes, ChunkedBody]:
     return b"".join([body.feed(piece) for piece in pieces]), body
 
 
-@pytest.mark.parametrize("size", range(1, len(BODY) + 1))
+@each_row("size", range(1, len(BODY) + 1))
 def test_a_body_is_the_same_however_it_is_cut(size: int) -> None:
     pieces = [BODY[at : at + size] for at in range(0, len(BODY), size)]
     data, body = decoded(pieces)
@@ -45,7 +44,7 @@ def test_what_comes_after_the_end_is_kept_apart() -> None:
     assert (data, body.rest) == (b"a", b"HTTP/1.1 200 OK")
 
 
-@pytest.mark.parametrize(
+@each_row(
     "raw",
     [
         b"zz\r\nx\r\n",
@@ -62,7 +61,7 @@ def test_what_comes_after_the_end_is_kept_apart() -> None:
         b"0\r\n" + b"a: b\r\n" * MAX_LINE_BYTES,
     ],
 )
-@pytest.mark.parametrize("size", [1, 10_000_000])
+@each_row("size", [1, 10_000_000])
 def test_what_came_before_a_broken_coding_is_kept(raw: bytes, size: int) -> None:
     raw = b"2\r\nok\r\n" + raw
     data, body = decoded([raw[at : at + size] for at in range(0, len(raw), size)])

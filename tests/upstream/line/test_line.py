@@ -8,7 +8,7 @@ import pytest
 
 from service.vocabulary.events import BodyEnd, BodyEnded
 from tests.sinks import Kept
-from upstream.line.line import Line
+from upstream.line.line import SLICE_BYTES, Line, slice_size
 
 CLEAN = BodyEnded(BodyEnd.CLEAN)
 
@@ -53,7 +53,7 @@ class Body:
 
 
 class Words:
-    """Stages that make a batch of each word; `?` is a fault."""
+    """Stages that make a batch of each word; `?` is a fault, and `.` is work for nothing."""
 
     def __init__(self) -> None:
         self.made = 0
@@ -63,7 +63,7 @@ class Words:
             if word == "?":
                 raise ZeroDivisionError
             self.made += 1
-            yield [word]
+            yield [] if word == "." else [word]
 
     def end(self, ended: BodyEnded) -> Iterator[list[str]]:
         yield [ended.how.name]
@@ -178,6 +178,30 @@ async def test_several_batches_of_one_read_let_others_run_in_between() -> None:
     assert len(await played.over()) == 51
     assert turns >= 49
     counting.cancel()
+
+
+async def test_long_work_that_has_come_to_nothing_lets_others_run_too() -> None:
+    played = Played()
+    await played.settled()
+    played.body.send(b". . . a")
+    assert played.stages.made == 2
+    assert await played.settled() == ["a"]
+    played.body.end()
+    assert await played.over() == ["a", "CLEAN"]
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (b"x" * SLICE_BYTES, SLICE_BYTES),
+        (b"x" * (SLICE_BYTES + 1), SLICE_BYTES),
+        (b"x" * 100 + b"\n\n" + b"x" * SLICE_BYTES, 102),
+        (b"x" * (SLICE_BYTES - 1) + b"\n\n" + b"x", SLICE_BYTES),
+        (b"", 0),
+    ],
+)
+def test_a_long_read_is_cut_between_two_events_if_it_can_be(data: bytes, size: int) -> None:
+    assert slice_size(data) == size
 
 
 @pytest.mark.parametrize("words", [b"a stop b", b"stop b"])

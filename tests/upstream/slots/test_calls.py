@@ -96,7 +96,7 @@ async def test_calls_take_slots_of_their_account():
 async def test_a_drain_waits_for_what_runs_and_lets_nothing_in():
     made = calls()
     async with made.slot(REFRESH):
-        drained = asyncio.ensure_future(made.drain(5))
+        drained = asyncio.ensure_future(made.drain(60))
         await asyncio.sleep(0)
         with pytest.raises(ShutdownError):
             async with made.slot(REFRESH):

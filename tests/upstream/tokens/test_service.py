@@ -102,12 +102,13 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("status", [400, 401, 403])
-@pytest.mark.parametrize("shape", REFUSALS)
+@each_row("status", [400, 401, 403])
+@each_row("shape", REFUSALS)
 async def test_a_refusal_in_json_is_final_and_quoted(
     fake: FakeTokenService, service: Asked, status: int, shape: str
 ) -> None:
     body, words = REFUSALS[shape]
+    fake.calls.clear()
     fake.fail(status, body)
     with pytest.raises(AuthError) as caught:
         await service.exchange(SECRET)
@@ -126,7 +127,7 @@ async def test_json_is_known_by_its_body_not_its_type(
         await service.exchange(SECRET)
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("status", "body"),
     [
         *((status, HTML) for status in (200, 400, 401, 403, 404, 429, 502, 503)),
@@ -142,6 +143,7 @@ async def test_json_is_known_by_its_body_not_its_type(
 async def test_everything_else_is_a_passing_fault_that_is_tried_again(
     fake: FakeTokenService, service: Asked, status: int, body: str
 ) -> None:
+    fake.calls.clear()
     fake.fail(status, body, times=3)
     with pytest.raises(TokenServiceError) as caught:
         await service.exchange(SECRET)

@@ -85,7 +85,7 @@ class CodexModels:
         """Return the model that a name stands for; where no list can be had, the back end decides.
 
         Raises:
-            NotFoundError: nobody knows it, or it is of the website.
+            NotFoundError: no list has it, or it is of the website.
             RequestError: it is an image model, which answers nothing.
         """
         if self._slug(name).startswith(IMAGE_PREFIX):

@@ -46,7 +46,7 @@ class Answer(Struct, frozen=True):
 class Call(Struct, frozen=True):
     """One call: `path` stands below the base, or beside its last part where it begins with `../`.
 
-    `data` is JSON.
+    `data` is JSON. `is_counted`: it counts against the budget of a gateway key.
     """
 
     method: str
@@ -55,6 +55,7 @@ class Call(Struct, frozen=True):
     params: Mapping[str, str] = {}
     headers: Mapping[str, str] = {}
     seconds: float = 30
+    is_counted: bool = False
 
 
 class CodexBackend:
@@ -76,7 +77,7 @@ class CodexBackend:
         self._watches: list[Watch] = []
 
     def watch(self, watch: Watch) -> None:
-        """Tell this one of the headers of each answer, with whom it was for."""
+        """Call this function with the headers of each answer and its caller."""
         self._watches.append(watch)
 
     def headers_for(self, caller: Caller, accept: str = _JSON) -> dict[str, str]:
@@ -196,7 +197,7 @@ class CodexBackend:
         if call.data is not None:
             data = aiohttp.BytesPayload(call.data, content_type=_JSON)
         async with (
-            self.http.connecting(route),
+            self.http.connecting(route, is_counted=call.is_counted),
             asyncio.timeout(call.seconds),
             self.http.session.request(
                 call.method,

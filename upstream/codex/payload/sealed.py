@@ -2,8 +2,8 @@
 
     codex-sealed:1f3a…c2:gAAAAAB…
 
-What one account was given is of no use to another, and is never sent for it. Without an envelope
-nobody can tell; the back end itself refuses what it does not know.
+What one account was given is of no use to another, and is never sent for it. Text without an
+envelope is sent as it is; the back end refuses what it cannot read.
 """
 
 from hashlib import sha256

@@ -209,7 +209,7 @@ def _developer(text: str) -> Item:
 
 
 def _cache_key(account: str, history: History) -> str:
-    """Return the name of a talk: who has it, and what it began with."""
+    """Return the cache key of a conversation, made of its owner and its first message."""
     first = next((item for item in history.items if item.get("role") == "user"), {})
     told = repr((account, history.instructions, first))
     return sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:_KEY_CHARS]

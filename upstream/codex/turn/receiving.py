@@ -15,6 +15,7 @@ from service.vocabulary.events import (
     FunctionArguments,
     ReasoningText,
 )
+from upstream.line.line import slice_size
 
 
 class CodexReceiver:
@@ -30,8 +31,13 @@ class CodexReceiver:
         self._reader = reader
 
     def batches(self, data: bytes) -> Iterator[list[Delta]]:
-        """Yield what a read brings, in one batch unless it is paced."""
-        return self._batches(self._reader.feed(data))
+        """Yield what a read brings, in one batch unless it is paced or long."""
+        while data:
+            size = slice_size(data)
+            yield from self._batches(self._reader.feed(data[:size]))
+            data = data[size:]
+            if data:
+                yield []
 
     def end(self, ended: BodyEnded) -> Iterator[list[Delta]]:
         """Yield what the end of the body brings."""

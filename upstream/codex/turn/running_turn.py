@@ -110,7 +110,7 @@ class RunningTurn:
         return True
 
     def used(self, usage: UsageKnown) -> UsageKnown:
-        """Return all tokens so far, with those that were told now."""
+        """Add newly told tokens and return the sum."""
         self._used += usage
         return self._used
 

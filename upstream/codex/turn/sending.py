@@ -84,7 +84,7 @@ class CodexSender:
         """
         headers, data = await self._headers(caller, turn), await _data(turn)
         seconds = self._config_for(turn).first_event_seconds
-        call = Call("POST", turn.path, data, headers=headers, seconds=seconds)
+        call = Call("POST", turn.path, data, headers=headers, seconds=seconds, is_counted=True)
         return await self._backend.call(caller, call)
 
     def _config_for(self, turn: CodexTurn) -> UpstreamConfig:

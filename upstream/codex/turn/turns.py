@@ -7,7 +7,7 @@ answer    pictures stored, limits noted               on the way to the caller
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from msgspec import Struct, structs
@@ -128,7 +128,7 @@ class CodexTurns:
             request = structs.replace(request, wishes=wishes)
         source = _source(asked.model, caller, await self._services.files.of(request))
         build = compact_turn if request.is_compaction else build_turn
-        return RunningTurn(request, credential, caller, build(request, source))
+        return RunningTurn(request, credential, caller, await _built(build, request, source))
 
     async def _ordered(
         self, request: ChatRequest, order: PictureOrder, credential: Credential, caller: Caller
@@ -138,16 +138,16 @@ class CodexTurns:
         painter = await services.models.painter(request.model, caller)
         files = await services.files.of(request)
 
-        def drawn_by(model: CodexModel) -> CodexTurn:
+        async def drawn_by(model: CodexModel) -> CodexTurn:
             told = told_to_draw(request, order, painter.image_model)
-            return build_turn(told, _source(model, caller, files))
+            return await _built(build_turn, told, _source(model, caller, files))
 
         async def by_tool() -> CodexTurn | None:
             first = await services.models.first(caller)
-            return None if first is None else drawn_by(first)
+            return None if first is None else await drawn_by(first)
 
         if painter.model is not None:
-            return RunningTurn(request, credential, caller, drawn_by(painter.model))
+            return RunningTurn(request, credential, caller, await drawn_by(painter.model))
         payload = picture_turn(request, order, painter.image_model, files)
         return RunningTurn(request, credential, caller, payload, by_tool)
 
@@ -213,6 +213,15 @@ class CodexTurns:
 def _source(model: CodexModel, caller: Caller, files: dict[str, InlineFile]) -> TurnSource:
     account = sealed_for(caller)
     return TurnSource(model, account, files, lambda text: unseal(text, account))
+
+
+async def _built(
+    build: Callable[[ChatRequest, TurnSource], CodexTurn], request: ChatRequest, source: TurnSource
+) -> CodexTurn:
+    """Build a turn, in a thread if there are files, whose tens of megabytes it hashes."""
+    if source.files:
+        return await asyncio.to_thread(build, request, source)
+    return build(request, source)
 
 
 def _naming_field(fault: Fault, turn: RunningTurn) -> Fault:

@@ -83,7 +83,7 @@ def deltas_before(fault: Fault) -> int | None:
 
 
 def delay_of(fault: Fault, name: str) -> float:
-    """Return the seconds of a fault if it is the one of that name, else none."""
+    """Return the seconds of the fault with this name, 0 for any other."""
     return fault.number(DELAYS[name]) if fault.name == name else 0.0
 
 

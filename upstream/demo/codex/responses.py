@@ -52,7 +52,7 @@ class Prefixes:
         self._last: Recent[tuple[str, str], list[bytes]] = Recent(KEPT_PREFIXES)
 
     def count(self, caller: Caller, body: dict[str, Any]) -> tuple[int, int]:
-        """Count the words of a prompt, and those of its beginning that equal the last one's."""
+        """Count the words of a prompt, and those that it shares with the start of the one before."""
         parts = [body.get("tools"), body.get("instructions"), *body["input"]]
         words = [count_words(part) for part in map(_readable, parts)]
         tags = [hashlib.sha256(orjson.dumps(part)).digest() for part in parts]

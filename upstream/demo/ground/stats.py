@@ -24,7 +24,7 @@ SHOWN_HEADERS = ("chatgpt-account-id", "user-agent", "accept", "content-type")
 
 
 class Play(msgspec.Struct):
-    """What was played for a turn that had a mark; a status of 0 says that there was none."""
+    """The scene played for a marked turn; status 0: no turn had the mark."""
 
     mark: str
     fault: str

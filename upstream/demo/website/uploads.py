@@ -31,7 +31,7 @@ async def post_file(request: web.Request) -> web.Response:
 
 
 async def put_blob(request: web.Request) -> web.Response:
-    """Take the bytes; whoever sends a bearer here would tell it to a stranger."""
+    """Take the bytes, and count callers that send their token to this foreign address."""
     if "Authorization" in request.headers:
         request.app[STATS].counts["bearer_on_foreign_upload"] += 1
         return web.Response(status=403, text="AuthenticationFailed")

@@ -152,7 +152,7 @@ class UpstreamSpeech:
 
 
 class _Listening:
-    """A sink that keeps what is said, and the turn open once it has ended."""
+    """A sink that keeps the text, and keeps the turn open after its end."""
 
     lane = None
 

@@ -51,7 +51,7 @@ async def picture_events(
 
 
 class _Polls:
-    """The polls of one conversation, and what they have found so far."""
+    """The polls of one conversation, and the pictures found so far."""
 
     def __init__(
         self,

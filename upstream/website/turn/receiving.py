@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from service.pipeline.joined import Answer, Reader
 from service.ports import Lane
 from service.vocabulary.events import BodyEnd, BodyEnded, Delta
+from upstream.line.line import slice_size
 
 
 class Receiver:
@@ -38,14 +39,20 @@ class Receiver:
     def batches(self, data: bytes) -> Iterator[list[Delta]]:
         """Yield the deltas of a read: one batch, or one per event if the answer is paced.
 
-        A long text full of markers comes in several, so that other tasks can run in between.
+        A long read comes in several, and so does a long text full of markers, so that other tasks
+        can run in between; after each, the lane may begin.
         """
-        made: list[Delta] = []
-        if self._lane is not None:
-            data = self._lane.take(data)
-            made = self._lane.left()
-        if data or made:
-            yield from self._batches(data, made)
+        while data:
+            made: list[Delta] = []
+            if self._lane is not None:
+                data = self._lane.take(data)
+                made = self._lane.left()
+            size = slice_size(data)
+            if size or made:
+                yield from self._batches(data[:size], made)
+            data = data[size:]
+            if data:
+                yield []
 
     def end(self, ended: BodyEnded) -> Iterator[list[Delta]]:
         """Yield the deltas of what was incomplete, and of the end itself."""

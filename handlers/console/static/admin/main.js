@@ -40,16 +40,15 @@ class Pages {
     document.title = `backend-to-v1 · ${t(`admin.${this.name}`)}`;
     scrollTo(0, 0);
     page.render();
-    this.look();
+    this.look({ isWanted: true });
   }
 
-  /** Ask for the page's content now, and again later. */
-  async look() {
+  /** Ask for the page's content now, unless that would disturb, and again later. */
+  async look({ isWanted = false } = {}) {
     clearTimeout(this.timer);
     if (!byId("gate").hidden) return;
     const page = this.all[this.name];
-    const isBusy = document.hidden || document.querySelector("dialog[open]") || page.isNewest === false;
-    if (!isBusy || !page.found) await this.refresh(page);
+    if (isWanted || !isInUse(page)) await this.refresh(page);
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.look(), REFRESH_MS);
   }
@@ -58,6 +57,7 @@ class Pages {
     try {
       await page.refresh();
     } catch (error) {
+      if (error.status !== 401) throw error;
       askForKey(wrongKey(error)); // it is not taken any more
     }
   }
@@ -71,6 +71,12 @@ class Pages {
     location.hash = "#keys";
     this.all.keys.add(account);
   }
+}
+
+/** Tell whether new content would take something away from who reads or types. */
+function isInUse(page) {
+  const isRead = page.body.contains(document.activeElement) || !getSelection().isCollapsed;
+  return document.hidden || isRead || Boolean(document.querySelector("dialog[open]")) || page.isNewest === false;
 }
 
 /** Show the form for the key, with what is wrong with the one that was given. */

@@ -1,9 +1,10 @@
 // The overview: calls, tokens, outcomes and times to the first token, by hour and day.
 
+import { moment, percent } from "../allowance.js";
 import { make } from "../elements.js";
 import { t } from "../i18n.js";
 import { Chart } from "./chart.js";
-import { day, duration, hour, moment, percent, short, whole } from "./format.js";
+import { day, duration, hour, short, whole } from "./format.js";
 import { choice, failure, heading, loading, nothing, text } from "./parts.js";
 import { byStep, firstTokenAt, groups, sums } from "./totals.js";
 
@@ -44,6 +45,7 @@ export class Overview {
     const { step, seconds, steps } = RANGES[this.range];
     const now = Math.floor(Date.now() / 1000);
     const first = Math.floor(now / seconds) * seconds - (steps - 1) * seconds;
+    const turn = (this.turn = {}); // a later one is shown in its place
     const wanted = { step, since: first, until: now + 1, key: this.key };
     try {
       const [outcomes, keys, models, known] = await Promise.all([
@@ -52,12 +54,13 @@ export class Overview {
         this.api.totals({ ...wanted, by: "model" }),
         this.api.keys(),
       ]);
+      if (turn !== this.turn) return;
       this.found = { first, seconds, steps, step, outcomes, keys: keys.data, models: models.data };
       this.names = new Map(known.map(({ id, name }) => [id, name]));
       this.render();
     } catch (error) {
       if (error.status === 401) throw error;
-      this.body.replaceChildren(failure(error, () => this.refresh()));
+      if (turn === this.turn) this.body.replaceChildren(failure(error, () => this.refresh()));
     }
   }
 

@@ -102,3 +102,15 @@ def test_unknown_events_are_counted() -> None:
     given = read(body([{"type": "image_generation.dreamt", "n": 1}, completed("YQ==")]))
     assert isinstance(given[-1], TurnEnded)
     assert given[-1].counts == {"type image_generation.dreamt": 1}
+
+
+def test_any_cut_of_the_bytes_gives_the_same() -> None:
+    events = [partial("YQ==", 0), completed("Yw==", revised_prompt="a böat"), completed("ZQ==")]
+    raw = body(events, newline="\r\n")
+    whole = read(raw, 2)
+    for size in (1, 2, 7, 64):
+        reader, drawn = ReadCodex([SECRET]), DrawnPictures(NOW, 2, [SECRET])
+        pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
+        found = [event for piece in pieces for event in reader.feed(piece)]
+        found += reader.end(BodyEnded(BodyEnd.CLEAN))
+        assert [delta for event in found for delta in drawn.feed(event)] == whole

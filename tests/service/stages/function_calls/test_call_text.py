@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.stages.function_calls.call_block import CallBlock, PlainText
 from service.stages.function_calls.call_shapes import WrittenCall
 from service.stages.function_calls.call_text import FindCalls
+from tests.chance import examples
 from tests.oracle import call_text as oracle
 from tests.rows import each_row
 
@@ -239,7 +240,7 @@ FRAGMENTS = st.sampled_from(
 
 
 @pytest.mark.whole
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(FRAGMENTS, max_size=12), st.data())
 def test_no_cut_of_any_soup_matters(fragments: list[str], data: st.DataObject) -> None:
     text = "".join(fragments)
@@ -265,7 +266,7 @@ CALLS = st.tuples(
 
 
 @pytest.mark.whole
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(st.one_of(WORDS, CALLS), max_size=6))
 def test_what_is_written_is_what_the_oracle_reads(
     parts: list[str | tuple[str, dict[str, object], str, bool]],

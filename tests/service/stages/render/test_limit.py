@@ -1,7 +1,7 @@
 import random
 from collections.abc import Iterable
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -18,6 +18,7 @@ from service.vocabulary.events import (
     TurnFacts,
 )
 from service.vocabulary.rendered import ContentCited, ContentText, Rendered
+from tests.chance import examples
 from tests.rows import each_row
 
 COMPLETE = TurnEnded(Outcome.COMPLETE, "stop")
@@ -172,7 +173,7 @@ PARTS = (
 WORDS = st.lists(st.sampled_from(PARTS.split("|")), max_size=40).map("".join)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(WORDS, WORDS)
 def test_no_later_text_changes_tokens_before_a_break(text: str, more: str) -> None:
     end = _settled_end(text, 0, is_final=False)
@@ -180,7 +181,7 @@ def test_no_later_text_changes_tokens_before_a_break(text: str, more: str) -> No
     assert count(whole) == count(whole[:end]) + count(whole[end:])
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(WORDS, st.integers(1, 12), st.integers())
 def test_the_cuts_between_pieces_do_not_matter(text: str, max_tokens: int, seed: int) -> None:
     chance = random.Random(seed)

@@ -33,7 +33,7 @@ from tests.scripted_codex import (
     says,
     token_of,
 )
-from tests.scripted_upstream import STALL
+from tests.scripted_upstream import STALL, Pause
 from tests.upstream.codex.turn.test_turns import ACCESS, LIMIT, PNG, asked, deltas, end, text
 from upstream.codex.payload.sealed import seal
 
@@ -250,3 +250,13 @@ async def test_a_compaction_of_foreign_reasoning_goes_on_without_it(codex, app) 
     given = await deltas(app, asked(SealedPart("foreign"), TextPart("Hi"), is_compaction=True))
     assert end(given).outcome is Outcome.COMPLETE
     assert [len(post.body["input"]) for post in codex.posts] == [2, 1]
+
+
+async def test_a_turn_that_may_draw_may_be_silent_for_longer(codex, tmp_path) -> None:
+    short = {"idle_seconds": 0.3, "first_event_seconds": 0.3, "retries": 0}
+    async with codex_program(codex, tmp_path, upstream=short) as app:
+        codex.plays(created(), Pause(1.6), *says("Hello")[1:])
+        draws = {"tools": ({"type": "image_generation"},)}
+        both = asyncio.gather(deltas(app, asked(wishes=draws)), deltas(app))
+        drawn, other = await both
+    assert (text(drawn), end(other).outcome) == ("Hello", Outcome.SILENT)

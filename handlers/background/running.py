@@ -1,11 +1,13 @@
 """The responses that this process is writing: to be read, cancelled or deleted meanwhile."""
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from aiohttp import web
 
+from handlers.background.event_log import EventLog
 from service.answers.responses import ModelResponse
 from service.sink import Sink
 from service.stages.encode.responses import CANCELLED, ResponseEvents
@@ -13,13 +15,24 @@ from service.vocabulary.rendered import Rendered
 
 # How long a cancelled response may take to close its upstream connection and be kept.
 CANCEL_SECONDS = 10.0
+# How long responses in the background may take to be kept once their turns have ended.
+CLOSE_SECONDS = 5.0
 
 
 class Running:
-    """One response that is being written. `is_kept` may still become False."""
+    """One response that is being written. `is_kept` may still become False.
 
-    def __init__(self, events: ResponseEvents, *, is_kept: bool) -> None:
+    Args:
+        events: of the response.
+        is_kept: whether it will be kept.
+        log: of the events, for a response in the background.
+    """
+
+    def __init__(
+        self, events: ResponseEvents, *, is_kept: bool, log: EventLog | None = None
+    ) -> None:
         self.is_kept = is_kept
+        self.log = log
         self.ended = asyncio.Event()
         self._events = events
         self._reading: asyncio.Timeout | None = None
@@ -29,11 +42,15 @@ class Running:
         """Return the response object as it is now."""
         return self._events.response()
 
-    async def cancel(self) -> None:
-        """Cancel it and wait for its end, which a caller that does not read delays."""
+    def stop(self) -> None:
+        """Have it end as cancelled, soon."""
         self._is_cancelled = True
         if self._reading is not None:
             self._reading.reschedule(asyncio.get_running_loop().time())
+
+    async def cancel(self) -> None:
+        """Cancel it and wait for its end, which a caller that does not read delays."""
+        self.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(CANCEL_SECONDS):
                 await self.ended.wait()
@@ -57,6 +74,39 @@ class RunningResponses:
 
     def __init__(self) -> None:
         self._running: dict[tuple[str, str], Running] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watches: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    def start(self, work: Coroutine[Any, Any, None], limit: int) -> bool:
+        """Run what writes a response for a caller that need not wait for it.
+
+        Returns False, and runs nothing, if `limit` of them run already; 0 means no limit.
+        """
+        if limit and len(self._tasks) >= limit:
+            work.close()
+            return False
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    def watch(
+        self, owner: str, response_id: str, outlive: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Wait for the end of another process's response, unless this process waits already."""
+        key = (owner, response_id)
+        if key not in self._watches:
+            task = self._watches[key] = asyncio.get_running_loop().create_task(outlive())
+            task.add_done_callback(lambda _: self._watches.pop(key, None))
+
+    async def close(self) -> None:
+        """Wait for work that was started, whose turns have ended; cancel what is left."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        left = [*self._tasks, *self._watches.values()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     @contextmanager
     def entered(self, owner: str, response_id: str, running: Running) -> Iterator[None]:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from handlers.responses.running import Running, RunningResponses
+from handlers.background.running import Running, RunningResponses
 from service.sink import put
 from service.stages.encode.responses import CANCELLED, ResponseEvents
 from service.vocabulary.events import Outcome, TurnEnded
@@ -78,7 +78,7 @@ async def test_a_timeout_of_the_answer_itself_is_not_taken_for_a_cancel() -> Non
 
 
 async def test_a_cancel_does_not_wait_forever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handlers.responses.running.CANCEL_SECONDS", 0.01)
+    monkeypatch.setattr("handlers.background.running.CANCEL_SECONDS", 0.01)
     one = running()
     await one.cancel()
     assert not one.ended.is_set()
