@@ -168,6 +168,8 @@ def _index(config: Config) -> Index:
     base = api_base(config.server)
     links = {
         "chat_completions": f"{base}/v1/chat/completions",
+        "responses": f"{base}/v1/responses",
+        "messages": f"{base}/v1/messages",
         "models": f"{base}/v1/models",
         "files": f"{base}/v1/files",
         "usage": f"{base}/v1/usage",

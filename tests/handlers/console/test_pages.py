@@ -244,6 +244,7 @@ def test_every_text_is_in_both_languages_and_used() -> None:
 
 # Names that are put together from a part.
 MADE = {
+    "dialect.": ("chat", "responses", "messages"),
     "profile.": ("web", "bot", "raw"),
     "theme.": ("auto", "light", "dark"),
     "state.": ("ready", "not_ready", "unreachable"),
