@@ -95,8 +95,8 @@ async def test_a_broken_chunk_is_a_cut(upstream, broken: bytes, is_tapped: bool)
     [
         ([answer("Hi"), STALL], {"idle_seconds": 0.3}),
         ([b": hello\n\n", STALL], {"first_event_seconds": 0.3}),
-        ([answer("Hi"), *[b": ping\n\n", Pause(0.1)] * 50], {"idle_seconds": 0.4}),
-        ([*[answer("Hi"), Pause(0.1)] * 50], {"turn_seconds": 0.5}),
+        ([answer("Hi"), *[b": ping\n\n", Pause(0.1)] * 400], {"idle_seconds": 0.4}),
+        ([*[answer("Hi"), Pause(0.1)] * 400], {"turn_seconds": 0.5}),
     ],
 )
 async def test_silence_ends_the_body_and_closes_the_connection(upstream, steps, settings) -> None:
@@ -105,7 +105,7 @@ async def test_silence_ends_the_body_and_closes_the_connection(upstream, steps, 
         body = await client.open()
         started = time.monotonic()
         assert how(await read_body(body)) is BodyEnd.SILENT
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 20
         await upstream.turns[0].closed.wait()
 
 
