@@ -25,9 +25,9 @@ class BudgetMemory:
         if not self.is_on:
             return None
         spent = self.kept.setdefault(key, {})
-        is_let_in = take(spent, step)
+        let_in = take(spent, step)
         await self.gate.wait()
-        return Taken({window: dict(each) for window, each in spent.items()}, is_let_in)
+        return Taken({window: dict(each) for window, each in spent.items()}, let_in)
 
     async def spent(self, keys: Collection[str]) -> dict[str, Spent] | None:
         return {key: self.kept[key] for key in keys if key in self.kept} if self.is_on else None

@@ -7,6 +7,7 @@ def redis_server() -> Iterator[RedisServer]:
 """
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -63,6 +64,16 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def pause(self) -> None:
+        """Stop the process for a while, so that it takes connections and answers nothing."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let the process go on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
     def command(self, *words: str) -> bytes:
         """Send one command; return the first line of the answer, '' while the server is down."""

@@ -4,14 +4,16 @@ Theory of operation
 -------------------
 
 *One round trip.* A turn of a key with a budget is let in by one step of the state store, which
-counts it (`service/vocabulary/ledger/budgets.py`). Keys without a budget never ask.
+counts it (`service/vocabulary/ledger/budgets.py`). Turns that ask while a step of their key is on
+its way share the next one, so a burst is two or three steps. Keys without a budget never ask.
 
 *Changes.* What is known later, tokens and turns that are given back, is a change: it waits here,
 added up by the minute, for the next step of its key, at most `FLUSH_SECONDS`. So a caller that asks
 again at once is judged by all its tokens, wherever its next request is served a moment later.
 
 *Without the store* this process goes on with the counts it knew last and its own changes, which
-are stored once the store is back. Each process then holds a budget for itself.
+are stored once the store is back. Each process then holds a budget for itself. What a server did
+without its answer arriving in time is counted twice: a budget may end early, never late.
 """
 
 import asyncio
@@ -21,7 +23,10 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 
+from msgspec import Struct
+
 from service.ledger.ports import BudgetStore
+from service.observing.throttled import Throttled
 from service.vocabulary.credentials import NO_BUDGETS, Budgets, Credential
 from service.vocabulary.errors import KeyLimitError
 from service.vocabulary.gateway_keys import GatewayKey
@@ -50,9 +55,18 @@ _KEY_CHARS = 32  # of a key's hash, which names its budgets in the store
 _log = logging.getLogger("gateway.budgets")
 
 
+class _Verdict(Struct):
+    """What a turn is told: whether it is let in, when, and the counts of its key."""
+
+    is_let_in: bool
+    at: float
+    spent: Spent
+
+
 class _Held:
     """What this process knows of one key: counts of the store, and changes that it has not got.
 
+    `asking` are the turns that wait for the next step; `is_stepping`, while one is on its way.
     `alone` has both together; it is kept while the store does not answer.
     """
 
@@ -61,6 +75,8 @@ class _Held:
         self.changes: dict[int, Counts] = {}  # by minute, in seconds since 1970
         self.alone: Spent | None = None
         self.budgets = NO_BUDGETS
+        self.asking: list[asyncio.Future[_Verdict]] = []
+        self.is_stepping = False
 
     def change(self, change: Change) -> None:
         """Add a change."""
@@ -84,16 +100,15 @@ class _Held:
             del self.changes[int(change.at)]
         return some
 
-    def let_in_alone(self, now: float, *, asking: bool) -> Taken:
+    def let_in_alone(self, now: float, asking: int) -> Taken:
         """Do a step without the store, which has none of the changes."""
         if self.alone is None:
             self.alone = _copy(self.spent)
             take(self.alone, budget_step(NO_BUDGETS, now, self.waiting()))
-        step = budget_step(self.budgets, now, asking=asking)
-        is_let_in = take(self.alone, step)
-        if is_let_in:
-            self._put(Change(now, requests=1))
-        return Taken(self.alone, is_let_in)
+        let_in = take(self.alone, budget_step(self.budgets, now, asking=asking))
+        if let_in:
+            self._put(Change(now, requests=let_in))
+        return Taken(self.alone, let_in)
 
     def _put(self, change: Change) -> None:
         """Add a change to those of its minute; the oldest of too many minutes becomes a later one."""
@@ -121,10 +136,11 @@ class HeldBudgets:
         self._changed: set[str] = set()
         self._has_changed = asyncio.Event()
         self._is_cut_off = False  # the store did not answer the last time
-        self._charged: OrderedDict[str, float] = (
-            OrderedDict()
-        )  # answers that may be sent again, until when
+        # Answers that may be sent again, and until when.
+        self._charged: OrderedDict[str, float] = OrderedDict()
         self._flushing: asyncio.Future[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._throttled = Throttled()
 
     @asynccontextmanager
     async def turn(self, credential: Credential) -> AsyncIterator[None]:
@@ -190,6 +206,7 @@ class HeldBudgets:
         """Store what waits, unless the store does not answer."""
         if self._flushing is not None:
             await self._flushing
+        await asyncio.gather(*self._tasks)
         self._is_cut_off = False
         while self._changed and not self._is_cut_off:
             await self._flush()
@@ -200,41 +217,55 @@ class HeldBudgets:
         for name in names:
             held = self._held.get(name)
             if held is not None and held.changes:
-                await self._step(name, held, asking=False)
+                await self._step(name, held, self._clock())
 
     # --- steps -----------------------------------------------------------------------------
 
     async def _let_in(self, credential: Credential) -> float:
-        """Count a turn, and return when; it is given back if the caller leaves meanwhile."""
+        """Count a turn, and return when; a caller that leaves meanwhile gets it back."""
         name = _name_of(credential.gateway_key or "")
-        held = self._known(name, credential.budgets)
-        at = self._clock()
-        step = asyncio.ensure_future(self._step(name, held, asking=True, at=at))
-        try:
-            taken = await asyncio.shield(step)
-        except asyncio.CancelledError:
-            step.add_done_callback(lambda done: self._left(credential, at, done))
-            raise
-        if not taken.is_let_in:
-            raise _used_up(credential.budgets, taken.spent, at)
-        return at
+        held, loop = self._known(name, credential.budgets), asyncio.get_running_loop()
+        asked: asyncio.Future[_Verdict] = loop.create_future()
+        held.asking.append(asked)
+        if not held.is_stepping:
+            held.is_stepping = True
+            task = loop.create_task(self._let_all_in(name, held))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        verdict = await asked
+        if not verdict.is_let_in:
+            raise _used_up(credential.budgets, verdict.spent, verdict.at)
+        return verdict.at
 
-    def _left(self, credential: Credential, at: float, done: "asyncio.Future[Taken]") -> None:
-        if not done.cancelled() and done.exception() is None and done.result().is_let_in:
-            self._change(credential, Change(at, requests=-1))
+    async def _let_all_in(self, name: str, held: _Held) -> None:
+        """Do steps for the turns that ask, until none does; the earlier ones are let in first."""
+        while held.asking:
+            asking, held.asking = held.asking, []
+            at = self._clock()
+            try:
+                taken = await self._step(name, held, at, len(asking))
+            except Exception as error:  # noqa: BLE001 - a bug is told to those who wait for it
+                for asked in asking:
+                    if not asked.done():
+                        asked.set_exception(error)
+                continue
+            for place, asked in enumerate(asking):
+                is_let_in = place < taken.let_in
+                if not asked.done():
+                    asked.set_result(_Verdict(is_let_in, at, taken.spent))
+                elif is_let_in:  # its caller has left
+                    self._change_of(name, held, Change(at, requests=-1))
+        held.is_stepping = False
 
-    async def _step(
-        self, name: str, held: _Held, *, asking: bool, at: float | None = None
-    ) -> Taken:
-        """Do a step with all changes that wait, in the store or else in this process."""
-        now = self._clock() if at is None else at
+    async def _step(self, name: str, held: _Held, now: float, asking: int = 0) -> Taken:
+        """Do a step with the changes that wait, in the store or else in this process."""
         changes = held.some()
-        step = budget_step(held.budgets, now, changes, asking=asking)
+        step = budget_step(held.budgets, now, changes, asking)
         taken = await self._state.spend(name, step)
         self._report(is_cut_off=taken is None)
         if taken is None:
             held.give_back(changes)
-            taken = held.let_in_alone(now, asking=asking)
+            taken = held.let_in_alone(now, asking)
         else:
             held.spent, held.alone = taken.spent, None
         if held.changes:
@@ -242,7 +273,7 @@ class HeldBudgets:
         return taken
 
     def _report(self, *, is_cut_off: bool) -> None:
-        if is_cut_off and not self._is_cut_off:
+        if is_cut_off and self._throttled.is_due("cut off"):
             _log.warning("budgets of keys are held by each process alone: the state store is gone")
         elif self._is_cut_off and not is_cut_off:
             _log.info("budgets of keys are held by all processes again")
@@ -260,7 +291,10 @@ class HeldBudgets:
 
     def _change(self, credential: Credential, change: Change) -> None:
         name = _name_of(credential.gateway_key or "")
-        self._known(name, credential.budgets).change(change)
+        self._change_of(name, self._known(name, credential.budgets), change)
+
+    def _change_of(self, name: str, held: _Held, change: Change) -> None:
+        held.change(change)
         self._note(name)
 
     def _note(self, name: str) -> None:

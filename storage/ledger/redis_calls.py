@@ -10,7 +10,7 @@ A page looks through at most `MAX_LOOKED_AT` calls.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -104,7 +104,10 @@ class RedisCalls:
             (cell.hour, _field_of(cell), [each for each in enumerate(numbers) if each[1]])
             for cell, numbers in summed(calls).items()
         ]
-        arguments = [msgspec.json.encode(texts), msgspec.json.encode(sums), _SUMS]
+        arguments: list[bytes | str] = [
+            *(msgspec.json.encode(texts), msgspec.json.encode(sums)),
+            _SUMS,
+        ]
         await answer(self._write(keys=_KEYS, args=arguments))
 
     async def page(self, wanted: CallFilter, limit: int, after: str | None = None) -> CallPage:
@@ -112,34 +115,36 @@ class RedisCalls:
         place = None if after is None else place_in(after)
         found: list[tuple[Place, Call]] = []
         offset = looked_at = 0
-        while looked_at < MAX_LOOKED_AT:
+        last: Place | None = None  # the last call that was looked at, if there may be more
+        while looked_at < MAX_LOOKED_AT and len(found) <= limit:
             chunk = await self._chunk(wanted, place, offset)
             offset += len(chunk)
             for member in chunk:
                 call = msgspec.json.decode(member[_NUMBER_DIGITS:], type=Call)
-                here = Place(call.at_ms, int(member[:_NUMBER_DIGITS]))
-                if place is not None and here >= place:
+                last = Place(call.at_ms, int(member[:_NUMBER_DIGITS]))
+                if place is not None and last >= place:
                     continue  # of the same millisecond, and told before
                 looked_at += 1
                 if _is_wanted(call, wanted):
-                    found.append((here, call))
-            if len(found) > limit or len(chunk) < _CHUNK:
+                    found.append((last, call))
+            if len(chunk) < _CHUNK:
+                last = None
                 break
         calls = tuple(call for _, call in found[:limit])
         if len(found) > limit:
-            return CallPage(calls, text_of(found[limit - 1][0]))
-        return CallPage(calls, text_of(here) if len(chunk) == _CHUNK else None)
+            last = found[limit - 1][0]
+        return CallPage(calls, None if last is None else text_of(last))
 
     async def totals(self, wanted: TotalsFilter) -> tuple[CallTotal, ...]:
         """Return the sums by step and group, the oldest step first; see the port."""
         first, last = hours_of(wanted)
-        hours = await answer(self._client.zrangebyscore(_HOURS, first, last - 1))
+        hours = await self._hours(first, last - 1)
         cells: dict[Cell, list[int]] = {}
         for begin in range(0, len(hours), _HOURS_AT_ONCE):
-            some = [int(hour) for hour in hours[begin : begin + _HOURS_AT_ONCE]]
+            some = hours[begin : begin + _HOURS_AT_ONCE]
             async with self._client.pipeline(transaction=False) as calls:
                 for hour in some:
-                    calls.hgetall(f"{_SUMS}{hour}")
+                    _ = calls.hgetall(f"{_SUMS}{hour}")  # awaited with all others
                 for hour, fields in zip(some, await answer(calls.execute()), strict=True):
                     _read_sums(cells, hour, fields)
         return totals(cells.items(), wanted)
@@ -147,16 +152,17 @@ class RedisCalls:
     async def trim(self, limits: CallLimits) -> Trimmed:
         """Remove the oldest calls and sums until the log is within its limits; see the port."""
         until_ms = int(self._clock() * 1000) - limits.keep_days * _DAY_MS
-        ended = await answer(self._client.zrangebyscore(_HOURS, 0, until_ms // 1000 - 1))
+        ended = await self._hours(0, until_ms // 1000 - 1)
         if ended:
-            await answer(self._client.delete(*(f"{_SUMS}{int(hour)}" for hour in ended)))
+            await answer(self._client.delete(*(f"{_SUMS}{hour}" for hour in ended)))
             await answer(self._client.zrem(_HOURS, *ended))
-        removed, number = 0, _MAX_REMOVED
-        while number == _MAX_REMOVED:
+        removed = 0
+        while True:
             arguments = [until_ms, limits.max_bytes]
             number, kept, size = await answer(self._trim(keys=_KEYS, args=arguments))
             removed += number
-        return Trimmed(removed, kept, size)
+            if number < _MAX_REMOVED:
+                return Trimmed(removed, kept, size)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -167,10 +173,16 @@ class RedisCalls:
         if place is not None and (wanted.until_ms is None or place.at_ms < wanted.until_ms):
             until = str(place.at_ms)
         since = "-inf" if wanted.since_ms is None else wanted.since_ms
-        chunk: list[bytes] = await answer(
-            self._client.zrevrangebyscore(_CALLS, until, since, start=offset, num=_CHUNK)
+        call: Awaitable[Any] = self._client.zrevrangebyscore(
+            _CALLS, until, since, start=offset, num=_CHUNK
         )
+        chunk: list[bytes] = await answer(call)
         return chunk
+
+    async def _hours(self, first: int, last: int) -> list[int]:
+        """Return the hours from the first to the last that have sums."""
+        call: Awaitable[Any] = self._client.zrangebyscore(_HOURS, first, last)
+        return [int(hour) for hour in await answer(call)]
 
 
 def _is_wanted(call: Call, wanted: CallFilter) -> bool:

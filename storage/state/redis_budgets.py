@@ -42,17 +42,21 @@ for i = 1, #fields, 2 do
     sums[name] = (sums[name] or 0) + tonumber(fields[i + 1])
   end
 end
-local is_let_in = step.asking
+local let_in = step.asking
 for window, span in pairs(step.spans) do
-  for unit, limit in pairs({requests = span.max_requests, tokens = span.max_tokens}) do
-    if limit > 0 and (sums[window .. ':' .. unit] or 0) >= limit then is_let_in = false end
+  local requests, tokens = sums[window .. ':requests'] or 0, sums[window .. ':tokens'] or 0
+  if span.max_tokens > 0 and tokens >= span.max_tokens then let_in = 0 end
+  if span.max_requests > 0 then
+    let_in = math.min(let_in, math.max(0, span.max_requests - requests))
   end
 end
-if is_let_in then
-  for window, begin in pairs(step.current) do add(window, begin, {requests = 1, tokens = 0}) end
+if let_in > 0 then
+  for window, begin in pairs(step.current) do
+    add(window, begin, {requests = let_in, tokens = 0})
+  end
 end
 redis.call('pexpire', key, ARGV[2])
-return {is_let_in and 1 or 0, redis.call('hgetall', key)}
+return {let_in, redis.call('hgetall', key)}
 """
 
 Answer = Callable[[Awaitable[Any]], Awaitable[Any]]
@@ -77,14 +81,14 @@ class RedisBudgets:
         """Do a step on the counts of a key, and return them."""
         arguments: list[bytes | int] = [msgspec.json.encode(step), _KEPT_MILLISECONDS]
         call = self._take(keys=[self._prefix + key], args=arguments)
-        is_let_in, fields = await self._answer(call)
-        return Taken(_read(dict(zip(fields[::2], fields[1::2], strict=True))), bool(is_let_in))
+        let_in, fields = await self._answer(call)
+        return Taken(_read(dict(zip(fields[::2], fields[1::2], strict=True))), int(let_in))
 
     async def spent(self, keys: Collection[str]) -> dict[str, Spent]:
         """Return the counts of keys, without those that have none."""
         async with self._client.pipeline(transaction=False) as calls:
             for key in keys:
-                calls.hgetall(self._prefix + key)
+                _ = calls.hgetall(self._prefix + key)  # awaited with all others
             found: Sequence[dict[bytes, bytes]] = await self._answer(calls.execute())
         return {key: _read(fields) for key, fields in zip(keys, found, strict=True) if fields}
 

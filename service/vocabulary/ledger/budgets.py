@@ -8,9 +8,9 @@ sliding. Uses are counted in *buckets*: one for each day, week and month, and on
 the sliding window, in which a minute counts until five hours after its end. Five hours are thus
 never too short, and up to a minute too long.
 
-One use of a key is decided in one step, the same in every place where counts are kept (memory,
-SQLite, Redis): add the changes that are due, then, if a request asks to be let in, add up the
-buckets of each window that has a limit, and count the request unless a sum has reached its limit.
+Who is let in is decided in one step, the same in every place where counts are kept (memory,
+SQLite, Redis): add the changes that are due, then, if requests ask to be let in, add up the buckets
+of each window that has a limit, and count as many requests as all limits leave.
 `BudgetStep` holds all that depends on the calendar, so that such a place only adds and compares.
 
 *Clocks* of several machines differ, and may be set. A bucket that begins within `SLACK_SECONDS`
@@ -28,6 +28,7 @@ from msgspec import Struct
 from service.vocabulary.credentials import Budgets
 
 SLACK_SECONDS = 600
+MAX_ASKING = 1_000_000  # requests of one step
 _MINUTE, _DAY, _WEEK = 60, 86_400, 7 * 86_400
 _SLIDING_SECONDS = 5 * 3600
 _FIRST_MONDAY = 4 * _DAY  # 1970-01-05
@@ -87,10 +88,10 @@ Spent = dict[Window, dict[int, Counts]]
 
 
 class Taken(Struct, frozen=True, array_like=True):
-    """The counts of a key after a step, and whether the request that asked was let in."""
+    """The counts of a key after a step, and how many of the requests that asked were let in."""
 
     spent: Spent
-    is_let_in: bool
+    let_in: int
 
 
 class Change(Struct, frozen=True):
@@ -117,15 +118,15 @@ class Span(Struct, frozen=True):
 class BudgetStep(Struct, frozen=True):
     """One step, of which a store only adds and compares.
 
-    `changes` are added first. If a request is `asking`, it is counted in the buckets of `current`,
-    unless a span has reached a limit. `kept_to` is when the last bucket that is kept begins.
+    `changes` are added first. Of the requests that are `asking`, as many as all spans leave are
+    counted in the buckets of `current`. `kept_to` is when the last bucket that is kept begins.
     """
 
     spans: Mapping[Window, Span]
     current: Mapping[Window, int]
     kept_to: int
     changes: Sequence[tuple[Window, int, Counts]]
-    asking: bool
+    asking: int
 
 
 def setting(unit: Unit, window: Window) -> str:
@@ -169,7 +170,7 @@ def renewal_of(window: Window, begin: int) -> int:
 
 
 def budget_step(
-    budgets: Budgets, now: float, changes: Sequence[Change] = (), *, asking: bool = False
+    budgets: Budgets, now: float, changes: Sequence[Change] = (), asking: int = 0
 ) -> BudgetStep:
     """Return what a store has to do at a time.
 
@@ -177,7 +178,7 @@ def budget_step(
         budgets: of the key.
         now: seconds since 1970.
         changes: to be added to the buckets of their times.
-        asking: a request asks to be let in.
+        asking: how many requests ask to be let in.
     """
     return BudgetStep(
         spans={window: _span(budgets, window, now) for window in Window},
@@ -192,8 +193,8 @@ def budget_step(
     )
 
 
-def take(spent: Spent, step: BudgetStep) -> bool:
-    """Do a step on counts in memory; return whether a request that asked was let in."""
+def take(spent: Spent, step: BudgetStep) -> int:
+    """Do a step on counts in memory; return how many of the requests that asked are let in."""
     for window, begin, counts in step.changes:
         _add(spent, window, begin, counts)
     for window, buckets in list(spent.items()):
@@ -201,13 +202,12 @@ def take(spent: Spent, step: BudgetStep) -> bool:
         spent[window] = {
             begin: counts for begin, counts in buckets.items() if first <= begin <= step.kept_to
         }
-    is_let_in = step.asking and not any(
-        _is_full(_sum(spent, window, span), span) for window, span in step.spans.items()
-    )
-    if is_let_in:
+    left = [_left(_sum(spent, window, span), span) for window, span in step.spans.items()]
+    let_in = min(step.asking, *left)
+    if let_in:
         for window, begin in step.current.items():
-            _add(spent, window, begin, Counts(1, 0))
-    return is_let_in
+            _add(spent, window, begin, Counts(let_in, 0))
+    return let_in
 
 
 def uses_of(budgets: Budgets, spent: Spent, now: float) -> tuple[BudgetUse, ...]:
@@ -251,11 +251,11 @@ def _sum(spent: Spent, window: Window, span: Span) -> Counts:
     return Counts(sum(one.requests for one in counts), sum(one.tokens for one in counts))
 
 
-def _is_full(counts: Counts, span: Span) -> bool:
-    return bool(
-        (span.max_requests and counts.requests >= span.max_requests)
-        or (span.max_tokens and counts.tokens >= span.max_tokens)
-    )
+def _left(counts: Counts, span: Span) -> int:
+    """Return how many more requests a window lets in."""
+    if span.max_tokens and counts.tokens >= span.max_tokens:
+        return 0
+    return max(0, span.max_requests - counts.requests) if span.max_requests else MAX_ASKING
 
 
 def _use(unit: Unit, window: Window, limit: int, spent: Spent, now: float) -> BudgetUse:

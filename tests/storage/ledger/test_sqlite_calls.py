@@ -94,6 +94,7 @@ async def test_old_calls_and_their_sums_go(store: SqliteCalls) -> None:
     assert await pages(store, CallFilter(), 500) == expected(young, CallFilter())
 
 
+@pytest.mark.whole
 async def test_the_file_stays_within_its_bytes_and_loses_the_oldest_first(
     store: SqliteCalls, path: Path
 ) -> None:

@@ -23,8 +23,8 @@ from storage.state.sqlite import SqliteBackend
 async def ask():
     store = SqliteBackend(Path(sys.argv[1]))
     budgets, now = Budgets(requests_per_day=100), float(sys.argv[2])
-    steps = [store.spend("key", budget_step(budgets, now, asking=True)) for _ in range(80)]
-    print(sum(taken.is_let_in for taken in await asyncio.gather(*steps)))
+    steps = [store.spend("key", budget_step(budgets, now, asking=1)) for _ in range(80)]
+    print(sum(taken.let_in for taken in await asyncio.gather(*steps)))
     await store.close()
 
 asyncio.run(ask())
@@ -57,8 +57,8 @@ async def test_a_file_of_the_version_before_gets_the_table(tmp_path: Path) -> No
     with sqlite3.connect(path) as connection:
         connection.executescript("DROP TABLE budgets; PRAGMA user_version = 1")
     store = SqliteBackend(path)
-    taken = await store.spend("key", budget_step(Budgets(), time.time(), asking=True))
-    assert taken.is_let_in
+    taken = await store.spend("key", budget_step(Budgets(), time.time(), asking=1))
+    assert taken.let_in
     assert await store.get("kept") == b"value"
     await store.close()
 
@@ -68,11 +68,11 @@ async def test_counts_that_cannot_be_read_begin_anew_and_ended_ones_are_removed(
 ) -> None:
     path = tmp_path / "state.db"
     store = SqliteBackend(path)
-    step = budget_step(Budgets(requests_per_day=1), time.time(), asking=True)
-    assert [(await store.spend("key", step)).is_let_in for _ in range(2)] == [True, False]
+    step = budget_step(Budgets(requests_per_day=1), time.time(), asking=1)
+    assert [(await store.spend("key", step)).let_in for _ in range(2)] == [1, 0]
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE budgets SET taken = 'of another version'")
-    assert (await store.spend("key", step)).is_let_in
+    assert (await store.spend("key", step)).let_in
     assert set(await store.spent(["key", "other"])) == {"key"}
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE budgets SET ends_at = 1")

@@ -59,7 +59,7 @@ def test_a_window_begins_and_is_renewed(
 
 
 def let_in(spent: Spent, budgets: Budgets, now: float) -> bool:
-    return take(spent, budget_step(budgets, now, asking=True))
+    return take(spent, budget_step(budgets, now, asking=1)) == 1
 
 
 def test_five_hours_slide_and_a_day_does_not() -> None:
@@ -121,6 +121,17 @@ def test_a_machine_whose_clock_is_behind_does_not_undo_the_next_day() -> None:
     assert let_in(spent, budgets, midnight - 1)  # still yesterday there
     assert not let_in(spent, budgets, midnight + 1)
     assert not let_in(spent, budgets, midnight - 1)
+
+
+def test_of_several_that_ask_at_once_as_many_are_let_in_as_are_left() -> None:
+    spent: Spent = {}
+    budgets = Budgets(requests_per_day=7, requests_per_month=5, tokens_per_week=10)
+    assert take(spent, budget_step(budgets, NOVEMBER, asking=3)) == 3
+    assert take(spent, budget_step(budgets, NOVEMBER, asking=3)) == 2
+    assert take(spent, budget_step(budgets, NOVEMBER, asking=3)) == 0
+    spent = {}
+    over = [Change(NOVEMBER, tokens=10)]
+    assert take(spent, budget_step(budgets, NOVEMBER, over, asking=3)) == 0
 
 
 class Oracle:
@@ -210,9 +221,9 @@ def test_counts_stay_few_and_survive_being_written(events: list[tuple[float, str
     spent, now = Spent(), NOVEMBER
     for pause, _, tokens in events:
         now += pause
-        take(spent, budget_step(Budgets(), now, [Change(now, tokens=tokens)], asking=True))
+        take(spent, budget_step(Budgets(), now, [Change(now, tokens=tokens)], asking=1))
     assert all(len(buckets) <= 2 for window, buckets in spent.items() if window != "5_hours")
     assert len(spent.get(Window.FIVE_HOURS, ())) <= 5 * 60 + 1 + SLACK_SECONDS // 60 + 1
-    written = msgspec.json.encode(Taken(spent, is_let_in=True))
+    written = msgspec.json.encode(Taken(spent, 7))
     assert msgspec.json.decode(written, type=Taken).spent == spent
-    assert json.loads(written)[1] is True
+    assert json.loads(written)[1] == 7
