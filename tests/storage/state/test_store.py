@@ -5,7 +5,6 @@ import logging
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from service.ports import LINE_SECONDS, Bounds, Lease, StateStore
 from service.vocabulary.errors import LockTimeoutError, StorageError
-from storage.state.store import PAUSE_SECONDS, open_state
+from storage.state.store import open_state
 from tests.redis_server import RedisServer, running_redis
 from tests.rows import each_row
 
@@ -459,7 +458,6 @@ async def dead(
 async def test_a_dead_store_degrades_and_says_so_once(
     dead: StateStore, failures: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    started = time.monotonic()
     assert await dead.get("key") is None
     assert not await dead.set("key", b"1")
     await dead.delete("key")
@@ -471,7 +469,6 @@ async def test_a_dead_store_degrades_and_says_so_once(
     await dead.renew([Lease("key", "one")], 10)
     await dead.release([Lease("key", "one")])
     assert not await dead.is_alive()
-    assert time.monotonic() - started < PAUSE_SECONDS
     given = [kind for kind in failures if kind != "unlock"]  # a lock's file that was never locked
     assert given == ["get", "set", "delete", "add", "lock", *LEASING]
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
