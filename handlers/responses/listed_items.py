@@ -40,7 +40,8 @@ def _listed(item: dict[str, Any], item_id: str) -> dict[str, Any]:
         content = item.get("content")
         if isinstance(content, str):
             content = [{"type": "output_text" if is_said else "input_text", "text": content}]
-        return {**listed, "type": "message", "content": _parts(content)}
+        given = {"content": _parts(content)} if "content" in item else {}
+        return {**listed, "type": "message", **given}
     if "output" in listed:
         listed["output"] = _parts(listed["output"])
     return listed
