@@ -1,5 +1,8 @@
 """The application's routes, made from the table of endpoints (spec 3, `server.api_prefix`)."""
 
+import re
+from collections.abc import Collection
+
 from aiohttp import web
 
 from handlers.about.health import install_checks
@@ -20,11 +23,25 @@ def add_routes(app: web.Application, config: Config) -> None:
     app.on_shutdown.append(_close_responses)
     app[SHARES] = Shares(config.files.max_store_bytes)
     base = api_base(config.server)
-    for endpoint in endpoints(has_admin=bool(config.server.admin_key.get_secret_value())):
+    every = endpoints(has_admin=bool(config.server.admin_key.get_secret_value()))
+    paths = {path for endpoint in every for path, _ in endpoint.places(base)}
+    for endpoint in every:
         for path, _ in endpoint.places(base):
-            app.router.add_routes(
-                [_ROUTES[endpoint.method](_pattern(path, endpoint), endpoint.handler)]
-            )
+            pattern = _without_words(_pattern(path, endpoint), paths)
+            app.router.add_routes([_ROUTES[endpoint.method](pattern, endpoint.handler)])
+
+
+def _without_words(pattern: str, paths: Collection[str]) -> str:
+    """Return a pattern whose id is no word of another path, which takes other methods.
+
+    For example `/v1/responses/{id:(?!(?:compact)$)[^/]+}`, beside `/v1/responses/compact`.
+    """
+    stem, _, last = pattern.rpartition("/")
+    siblings = (path.rpartition("/") for path in paths)
+    words = sorted(word for folder, _, word in siblings if folder == stem and "{" not in word)
+    if last != "{id}" or not words:
+        return pattern
+    return f"{stem}/{{id:(?!(?:{'|'.join(map(re.escape, words))})$)[^/]+}}"
 
 
 async def _close_responses(app: web.Application) -> None:

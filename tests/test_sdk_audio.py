@@ -15,7 +15,7 @@ from openai import AsyncOpenAI, OpenAI
 from tests.conftest import StartGateway
 from tests.gateway import ACCESS_TOKEN, Gateway, running_demo
 from upstream.demo.ground.options import DemoOptions
-from upstream.demo.ground.sounds import lyrics_of
+from upstream.demo.website.sounds import lyrics_of
 
 # aiohttp rewinds its own streams by a method that it has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:unread_data:DeprecationWarning")

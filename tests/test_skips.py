@@ -65,6 +65,7 @@ def run(folder: Path, environ: dict[str, str]) -> dict[str, str]:
     return ends
 
 
+@pytest.mark.whole
 def test_what_is_not_listed_fails(tmp_path: Path) -> None:
     unlisted = {
         **dict.fromkeys(["test_unlisted", "test_expected", "test_expected_late"], "FAILED"),

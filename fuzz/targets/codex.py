@@ -1,10 +1,15 @@
 """Target: a body of Codex's back end, any bytes, cut anywhere."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
+from msgspec import structs
+
 from fuzz.inputs import pieces, split
-from service.vocabulary.events import BodyEnd
+from service.stages.codex.drawn import DrawnPictures
+from service.stages.codex.events import ReadCodex
+from service.vocabulary.events import BodyEnd, BodyEnded, Delta, TurnEnded
 from tests.codex_feeding import body, deltas, meaning
 
 MAX_BYTES = 4096
@@ -21,6 +26,7 @@ TOKENS = (
     *(b'"item":{"type":"reasoning","id":"a"}', b'"item":{"type":"image_generation_call"}'),
     *(b'"delta":"x"', b'"text":"x"', b'"content":[', b'"response":{', b'"output":[', b'"usage":{'),
     *(b'"error":{"code":"slow_down"}', b'"detail":"d"', b"null", b"true", b"-1", b"1e999"),
+    *(b'"type":"image_generation.completed"', b'"b64_json":"YQ=="', b'"data":[{', b'"size":"1x1"'),
     *(b'"\\ud83d"', b"\xe8\x8c\xb6", b"\xff", b"\xe2\x80\xa8", b"data: [DONE]\n\n", b": ping\n\n"),
 )
 _ENDS = (BodyEnd.CLEAN, BodyEnd.CUT, BodyEnd.SILENT, BodyEnd.SHUTDOWN)
@@ -32,6 +38,23 @@ def check(data: bytes) -> None:
     end = _ENDS[choice % len(_ENDS)]
     expected = meaning(deltas([whole], end))
     assert meaning(deltas(pieces(whole, choice), end)) == expected, "another cut, another meaning"
+    drawn = _drawn([whole], end)
+    assert sum(isinstance(delta, TurnEnded) for delta in drawn) == 1, "an order ends once"
+    assert isinstance(drawn[-1], TurnEnded), "something comes after the end"
+    assert _drawn(pieces(whole, choice), end) == drawn, "another cut, other pictures"
+
+
+def _drawn(chunks: Iterable[bytes], end: BodyEnd) -> list[Delta]:
+    """Return the deltas of the same bytes as the answer to an order of two pictures."""
+    reader, stage = ReadCodex(), DrawnPictures(0.0, 2)
+    events = [event for chunk in chunks for event in reader.feed(chunk)]
+    events += reader.end(BodyEnded(end))
+    made = [delta for event in events for delta in stage.feed(event)]
+    # Runs of text, which are none of its events, are counted as one where they arrive as one.
+    return [
+        structs.replace(delta, counts={}, samples={}) if isinstance(delta, TurnEnded) else delta
+        for delta in made
+    ]
 
 
 def seeds() -> dict[str, bytes]:

@@ -18,7 +18,7 @@ from handlers.edge.json_replies import error_response, json_response
 from handlers.edge.record import RECORD
 from handlers.reading.common_fields import ignored_names
 from handlers.reading.json_body import given_names, read_body, refusal
-from handlers.responses.fields import COMPACTED, compact_fields
+from handlers.responses.fields import COMPACTED, COMPACTED_NATIVELY, compact_fields
 from handlers.responses.input import Reading, read_input
 from handlers.responses.listed_items import input_items
 from service.answers.responses import CompactedResponse
@@ -34,8 +34,6 @@ from service.vocabulary.native import ToolItemEnded
 from service.vocabulary.rendered import Rendered, TokenCounts
 from service.vocabulary.requests import ChatMessage, ChatRequest, Profile, TextPart, Wishes
 
-# What Codex's back end is told besides (codex 2.1).
-_NATIVE = frozenset(("tools", "parallel_tool_calls", "reasoning", "text", "prompt_cache_key"))
 _ID_BYTES = 24
 _OUTPUT = "o"  # apart from the ids of input items
 
@@ -67,12 +65,12 @@ async def compact_response(request: web.Request) -> web.Response:
     """
     config, record, credential = request.app[CONFIG], request[RECORD], credential_of(request)
     body = await read_body(request, config.server.max_body_bytes)
-    fields = compact_fields(body)
     arrival, stem = arrival_of(request), secrets.token_hex(_ID_BYTES)
+    fields = compact_fields(body, is_native=arrival.is_native)
     given = await read_input(request.app, fields, Reading(arrival, credential, stem))
     if not given.chat.messages and given.chat.conversation_id is None:
         raise refusal("input", "there is nothing to compact; send items or 'previous_response_id'")
-    known = COMPACTED | (_NATIVE if arrival.is_native else frozenset())
+    known = COMPACTED_NATIVELY if arrival.is_native else COMPACTED
     ignored = ignored_names(given_names(body), known)
     told = _natively if arrival.is_native else _in_words
     record.chat = chat = structs.replace(told(given.chat), ignored_fields=ignored)

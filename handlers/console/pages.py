@@ -168,8 +168,11 @@ def _index(config: Config) -> Index:
     base = api_base(config.server)
     links = {
         "chat_completions": f"{base}/v1/chat/completions",
+        "responses": f"{base}/v1/responses",
+        "messages": f"{base}/v1/messages",
         "models": f"{base}/v1/models",
         "files": f"{base}/v1/files",
+        "usage": f"{base}/v1/usage",
         "account_ids": f"{base}/getAccountID",
         "health": "/healthz",
         "readiness": "/readyz",

@@ -23,6 +23,8 @@ from handlers.openapi.notes import (
 )
 from handlers.reading.chat_messages import ROLES
 from handlers.responses.fields import (
+    COMPACTED,
+    COMPACTED_NATIVELY,
     COUNTED,
     MAX_METADATA_PAIRS,
     CompactFields,
@@ -167,7 +169,12 @@ _KEPT_ITEMS = note(
 )
 _METADATA = note("Kept with the conversation.", maxProperties=MAX_METADATA_PAIRS)
 _COMPACT: Notes = {
-    name: _RESPONSE[name] for name in ("model", "input", "instructions", "previous_response_id")
+    WHOLE: {"anyOf": [{"required": ["input"]}, {"required": ["previous_response_id"]}]},
+    **{name: _RESPONSE[name] for name in sorted(COMPACTED)},
+    **{
+        name: note("Accepted; on Codex accounts its back end is told.")
+        for name in sorted(COMPACTED_NATIVELY - COMPACTED)
+    },
 }
 RESPONSE_FIELDS: dict[type[Struct], Notes] = {
     ResponseFields: _RESPONSE,

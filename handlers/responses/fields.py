@@ -115,24 +115,34 @@ def token_fields(body: bytes) -> TokenFields:
     return structs.replace(fields, model=fields.model or ANY_MODEL)
 
 
-class CompactFields(ResponseFields, frozen=True, kw_only=True):
-    """The body of a request to compact a conversation; other fields are accepted and not read."""
+class CompactFields(WireWishes, frozen=True, kw_only=True):
+    """The body of a request to compact a conversation."""
+
+    model: str | None = None
+    input: str | list[dict[str, Any]] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    stream: bool | None = None
 
 
 COMPACTED = frozenset(("model", "input", "instructions", "previous_response_id"))
+# What Codex's back end is told besides (codex 2.1).
+COMPACTED_NATIVELY = COMPACTED | {
+    *("tools", "parallel_tool_calls", "reasoning", "text", "prompt_cache_key")
+}
 
 
-def compact_fields(body: bytes) -> CompactFields:
-    """Return the fields of a body.
+def compact_fields(body: bytes, *, is_native: bool) -> ResponseFields:
+    """Return the fields of a body that have an effect.
 
     Raises:
         RequestError: it is not JSON, a field is wrong, or it asks for a stream.
     """
-    fields = decode_json(body, CompactFields)
-    _refuse_unsupported(fields)
-    if fields.stream:
+    sent = decode_json(body, CompactFields)
+    if sent.stream:
         raise refusal("stream", "a compaction is answered in one piece; leave 'stream' out")
-    return fields
+    names = COMPACTED_NATIVELY if is_native else COMPACTED
+    return ResponseFields(**{name: getattr(sent, name) for name in names})
 
 
 def ignored_fields(

@@ -22,6 +22,7 @@ from storage.state.sqlite_file import Schema, SqliteFile
 
 SLACK_SECONDS = 10.0  # more than a statement waits between reading the clock and being run
 PURGE_SECONDS = 300.0  # expired rows are invisible at once, so removing them can wait
+PURGED_ROWS = 5_000  # at once: a statement that takes seconds fails, and would again
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value BLOB NOT NULL, expires_at REAL)",
     "CREATE INDEX IF NOT EXISTS state_expiry ON state (expires_at) WHERE expires_at IS NOT NULL",
@@ -69,6 +70,7 @@ _RELEASE = (
     " (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
 )
 
+_PURGE = "DELETE FROM state WHERE key IN (SELECT key FROM state WHERE expires_at <= ? LIMIT ?) RETURNING 1"
 _PURGE_LEASES = "DELETE FROM leases WHERE expires_at <= ? OR since > ?"
 _ALL = Schema(
     2,
@@ -176,12 +178,13 @@ class SqliteBackend:
         await self._file.close()
 
     async def _purge(self) -> None:
-        """Remove expired rows, at most every `PURGE_SECONDS`."""
+        """Remove expired rows, at most every `PURGE_SECONDS` unless many are left."""
         now = time.monotonic()
         if now < self._purge_at:
             return
         self._purge_at = now + PURGE_SECONDS
-        await self._rows("DELETE FROM state WHERE expires_at <= ?", (time.time(),))
+        if len(await self._rows(_PURGE, (time.time(), PURGED_ROWS))) == PURGED_ROWS:
+            self._purge_at = now
         await self._rows(_PURGE_LEASES, (now, now + SLACK_SECONDS))
         await self._rows(sqlite_budgets.PURGE, (time.time(),))
 

@@ -34,12 +34,18 @@ class Client(Struct, frozen=True):
     chat: tuple[str, ...] = ()
     responses: tuple[str, ...] = ()
     besides: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
     codex: tuple[str, ...] = ()
 
     @property
     def features(self) -> set[tuple[str, str]]:
         """All that has to pass, each with its dialect."""
-        rows = {"chat": self.chat, "responses": self.responses, "": self.besides}
+        rows = {
+            "chat": self.chat,
+            "responses": self.responses,
+            "messages": self.messages,
+            "": self.besides,
+        }
         return {(dialect, each) for dialect, features in rows.items() for each in features}
 
     @property
@@ -85,6 +91,8 @@ def passed(said: str) -> set[tuple[str, str]]:
     }
 
 
+IN_MESSAGES = (f"messages: {', '.join(BASIC)}",)
+CLAUDE_CODE = ("stream", "loop of Bash and Edit", "cut", "unknown model", "wrong key")
 SDK2 = (
     Client(
         "openai",
@@ -119,8 +127,37 @@ SDK3 = (
         codex=(*AS_MADE, "chat: picture, errors"),
     ),
     Client("llm", "sdk3", ("llm_client.py",), ("whole", "stream", "errors", "cut")),
-    Client("openai-agents", "sdk3", ("openai_agents_client.py",), BASIC, BASIC, codex=AS_MADE),
-    Client("pydantic-ai-slim", "sdk3", ("pydantic_ai_client.py",), BASIC, BASIC),
+    Client(
+        "openai-agents",
+        "sdk3",
+        ("openai_agents_client.py",),
+        BASIC,
+        (*BASIC, "session"),
+        codex=(*AS_MADE, "responses: session"),
+    ),
+    Client(
+        "pydantic-ai-slim",
+        "sdk3",
+        ("pydantic_ai_client.py",),
+        BASIC,
+        BASIC,
+        messages=BASIC,
+        codex=IN_MESSAGES,
+    ),
+    Client(
+        "anthropic",
+        "sdk3",
+        ("anthropic_client.py",),
+        messages=(*BASIC, "counts", "models", "errors"),
+        codex=("messages: whole, stream, tools, JSON, counts, models, errors, cut",),
+    ),
+    Client(
+        "langchain-anthropic",
+        "sdk3",
+        ("langchain_anthropic_client.py",),
+        messages=BASIC,
+        codex=IN_MESSAGES,
+    ),
     Client("haystack-ai", "sdk3", ("haystack_client.py",), BASIC, BASIC),
     Client("dspy", "sdk3", ("dspy_client.py",), BASIC, ("whole", "tools", "JSON", "cut")),
     Client(
@@ -140,11 +177,41 @@ NODE = (
         ("conversation", "tools", "JSON", "cut"),
         ("models", "pictures", "streamed pictures", "files", "speech", "recordings"),
     ),
-    Client("ai", "node", ("ai.mjs",), BASIC, BASIC, ("pictures", "sounds"), codex=AS_MADE),
-    Client("@openai/agents", "node", ("agents.mjs",), BASIC, BASIC, codex=AS_MADE),
+    Client(
+        "ai",
+        "node",
+        ("ai.mjs",),
+        BASIC,
+        BASIC,
+        ("pictures", "sounds"),
+        BASIC,
+        codex=(*AS_MADE, *IN_MESSAGES),
+    ),
+    Client(
+        "@openai/agents",
+        "node",
+        ("agents.mjs",),
+        BASIC,
+        (*BASIC, "session"),
+        codex=(*AS_MADE, "responses: session"),
+    ),
+    Client(
+        "@anthropic-ai/sdk",
+        "node",
+        ("anthropic.mjs",),
+        messages=(*BASIC, "ends at once", "counts", "errors"),
+        codex=("messages: whole, stream, ends at once, tools, JSON, counts, errors, cut",),
+    ),
     Client("@langchain/openai", "node", ("langchain.mjs",), BASIC, BASIC, codex=IN_BOTH),
 )
 CODING = (
+    Client(
+        "@anthropic-ai/claude-code",
+        "node",
+        ("claude_code_client.py",),
+        messages=CLAUDE_CODE,
+        codex=(f"messages: {', '.join(CLAUDE_CODE)}",),
+    ),
     Client(
         "aider-chat",
         "aider",

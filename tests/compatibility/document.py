@@ -63,8 +63,8 @@ def written(answers: Mapping[str, str]) -> str:
     parts += [
         "",
         PROGRAMS,
-        "| package | version | chat | responses | besides | on a Codex account |",
-        f"|{' --- |' * 6}",
+        "| package | version | chat | responses | messages | besides | on a Codex account |",
+        f"|{' --- |' * 7}",
     ]
     parts += [_client(each) for each in (*CLIENTS, *WEB)]
     return "\n".join(parts) + "\n"
@@ -111,6 +111,6 @@ def _row(case: Case, name: str) -> str:
 
 def _client(client: Client) -> str:
     name = f"`{client.package}` ({client.registry})"
-    features = (client.chat, client.responses, client.besides)
+    features = (client.chat, client.responses, client.messages, client.besides)
     kinds = [*(", ".join(each) for each in features), "; ".join(client.codex)]
     return f"| {' | '.join([name, client.version, *kinds])} |"

@@ -5,7 +5,7 @@ import wave
 from typing import Any
 
 from tests.compatibility.case import Case, File, Seen, Verdict, honoured, ignored, refused
-from upstream.demo.ground.sounds import lyrics_of, speak
+from upstream.demo.website.sounds import lyrics_of, speak
 
 SPEECH: dict[str, Any] = {"model": "gpt-4o-mini-tts", "voice": "alloy", "input": "Boats float."}
 

@@ -63,12 +63,12 @@ def test_the_file_names_the_gateway_of_docker_compose():
 
 
 def test_a_stream_passes_through_piece_by_piece(nginx):
-    response = fetch(f"{nginx}/slow?tenths=8")
+    response = fetch(f"{nginx}/slow?tenths=30")
     began = time.monotonic()
     assert response.read1(1) == b"."
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2
     rest = response.read()
-    assert rest == b"." * 7 + b"end"
+    assert rest == b"." * 29 + b"end"
     assert time.monotonic() - began > 0.5
 
 
@@ -76,7 +76,7 @@ def test_a_caller_that_leaves_is_noticed_behind_nginx(nginx, tmp_path):
     response = fetch(f"{nginx}/slow?tenths=100")
     response.read1(1)
     response.close()
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while not list(tmp_path.glob("*/cancelled")) and time.monotonic() < end:
         time.sleep(0.05)
     assert list(tmp_path.glob("*/cancelled"))

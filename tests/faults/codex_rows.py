@@ -214,12 +214,11 @@ def limits(turn: GoodTurn) -> Iterator[Fault]:
             _in_stream(told).after(turn.some),
         )
         yield _resting(within)
-    # Without an hour to rest until, the account does not: one that has passed is asked once more.
+    # Without an hour to rest until, the account does not.
     for name, hour, wait in (("words", "soon", None), ("past", 5, "0"), ("never", 1e300, None)):
         body = _error("usage_limit_reached", resets_at=hour)
         untold = replace(LIMITED, words=SAID, is_final=True, rests=None, retry_after=wait)
-        tries = TRIES if name == "past" else 1
-        yield turn_fault(f"no hour: {name}", (body,), untold, head=Head(429, JSON), tries=tries)
+        yield turn_fault(f"no hour: {name}", (body,), untold, head=Head(429, JSON))
 
 
 def _in_stream(ending: Ending) -> Ending:

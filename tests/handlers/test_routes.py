@@ -41,3 +41,11 @@ async def test_the_api_moves_under_the_prefix_and_nothing_else_does(
         (f"{base}/getAccountID", 200),
     ):
         assert (await client.post(path, json=BODY, headers=BEARER)).status == status
+
+
+async def test_a_word_among_ids_takes_its_own_methods_only(serve: Serve) -> None:
+    client = await serve()
+    response = await client.get("/v1/responses/compact", headers=BEARER)
+    assert (response.status, response.headers["Allow"]) == (405, "POST")
+    longer = await client.post("/v1/responses/compacted", headers=BEARER)
+    assert (longer.status, longer.headers["Allow"]) == (405, "DELETE,GET,HEAD")

@@ -77,6 +77,12 @@ class Tap(asyncio.BufferedProtocol):
         """Whether the body comes through here and not through aiohttp's reader."""
         return self._body is not None
 
+    @property
+    def _is_reading(self) -> bool:
+        """Whether the connection is this body's, and open: a loop may refuse to pause another."""
+        is_ours = self._ended is None and self._transport.get_protocol() is self
+        return is_ours and not self._transport.is_closing()
+
     def attach(self, receiver: Receiver) -> None:
         """Give the receiver all that has arrived, and from now on everything at once."""
         self._receiver = receiver
@@ -94,14 +100,14 @@ class Tap(asyncio.BufferedProtocol):
     def pause(self) -> None:
         """Stop reading."""
         self._is_held = True
-        if self._ended is None:
+        if self._is_reading:
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Go on reading."""
         if self._is_held:
             self._is_held = False
-            if self._ended is None:
+            if self._is_reading:
                 self._transport.resume_reading()
 
     # --- the transport's callbacks ----------------------------------------------
@@ -117,7 +123,7 @@ class Tap(asyncio.BufferedProtocol):
             self._take_head(data)
         else:
             self._take_body(self._body, data)
-        if nbytes == len(self._view) and not self._is_held and self._ended is None:
+        if nbytes == len(self._view) and not self._is_held and self._is_reading:
             self._transport.pause_reading()
             asyncio.get_running_loop().call_soon(self._go_on)
 
@@ -188,14 +194,14 @@ class Tap(asyncio.BufferedProtocol):
 
     def _leave(self) -> None:
         """Let the transport call aiohttp's protocol again, which may give it to the pool now."""
-        if self._is_held:
+        if not self._transport.is_closing():
             self._transport.resume_reading()
         if self._transport.get_protocol() is self:
             self._transport.set_protocol(self._protocol)
 
     def _go_on(self) -> None:
         """Read on after a full read, unless somebody holds the connection or it is gone."""
-        if not self._is_held and self._transport.get_protocol() is self:
+        if not self._is_held and self._is_reading:
             self._transport.resume_reading()
 
 

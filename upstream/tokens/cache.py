@@ -102,6 +102,9 @@ class Known(msgspec.Struct, frozen=True):
     refused: Refused | None = None
 
 
+_NOTHING = Known()
+
+
 class TokenStores(msgspec.Struct, frozen=True):
     """The places where tokens are kept, and the cipher that seals them; `accounts` seals itself."""
 
@@ -143,7 +146,7 @@ class TokenCache:
 
     def known(self, key: str) -> Known:
         """Return the tokens that this process knows, without any I/O."""
-        return self._memory.get(key, Known())
+        return self._memory.get(key, _NOTHING)
 
     async def left_behind(self) -> list[str]:
         """Return the keys that earlier processes may have left in one place only."""
@@ -236,7 +239,7 @@ class TokenCache:
     async def _read(self, key: str, get: Callable[[str], Awaitable[bytes | None]]) -> "_Found":
         """Read the tokens known in each place, and the newest of all."""
         mine = self.known(key)
-        left = self._opened(await self._journal.get(key), Known) or Known()
+        left = self._opened(await self._journal.get(key), Known) or _NOTHING
         stored = Known(
             self._opened(await get(f"{SEALED_PREFIX}access:{key}"), Exchanged),
             self._opened(await get(f"{SEALED_PREFIX}rotated:{key}"), Rotated),
@@ -292,6 +295,8 @@ class TokenCache:
 
     def _remember(self, key: str, known: Known) -> Known:
         self._memory.pop(key, None)
+        if known == _NOTHING:
+            return known  # most of all of a made-up token, which may not push out another
         self._memory[key] = known  # the newest is last, so the first is the longest unchanged
         if len(self._memory) > MAX_REMEMBERED:
             oldest = next((one for one in self._memory if one not in self._unsaved), None)

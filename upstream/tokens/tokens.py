@@ -114,17 +114,23 @@ class Tokens:
     async def _access_token(self, credential: Credential, refused: str | None) -> str:
         key = credential.fingerprint
         wire = self._wires[self._choice.upstream_of(credential)]
-        wanted = self._used[key] = Wanted(key, credential.bare_token, wire)
-        if len(self._used) > MAX_REMEMBERED:
-            del self._used[next(iter(self._used))]
+        wanted = Wanted(key, credential.bare_token, wire)
         outcome = await self._exchanges.outcome(structs.replace(wanted, refused=refused))
         if isinstance(outcome, Exchanged):
+            self._note_use(wanted)
             return outcome.access_token
         # A new exception for each request, since a shared one would collect their tracebacks.
         wait, message = outcome.retry_after_seconds, outcome.message
         if credential.stored_account is not None and isinstance(outcome, AuthError):
             message += f" {_SIGN_IN}"
         raise type(outcome)(message, code=outcome.code, retry_after_seconds=wait)
+
+    def _note_use(self, wanted: Wanted) -> None:
+        """Remember that a token was used; made-up ones never get here."""
+        self._used.pop(wanted.key, None)
+        self._used[wanted.key] = wanted  # the newest is last, so the first is the longest unused
+        if len(self._used) > MAX_REMEMBERED:
+            del self._used[next(iter(self._used))]
 
     def _caller(self, credential: Credential, access_token: str) -> Caller:
         """Return the caller; a token of Codex's upstream names its account itself."""

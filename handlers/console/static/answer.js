@@ -1,10 +1,12 @@
-// One answer while it arrives: what the chunks of a stream add up to.
+// One answer while it arrives: what the events of a stream add up to, in any dialect.
 
 import { GatewayError } from "./gateway.js";
 import { t } from "./i18n.js";
 
 export class Answer {
-  constructor(now) {
+  /** `dialect` is one of `DIALECTS`, and reads the events. */
+  constructor(now, dialect) {
+    this.dialect = dialect;
     this.startedAt = now;
     this.firstAt = 0;
     this.reasoningEndedAt = 0;
@@ -29,29 +31,35 @@ export class Answer {
 
   /** Take the data of one event. Throws GatewayError when it tells of a failure. */
   take(data, now) {
-    if (data === "[DONE]") {
-      this.isDone = true;
-      return;
-    }
-    const chunk = JSON.parse(data);
-    if (chunk.error) throw new GatewayError(chunk.error, { requestId: this.requestId });
-    if (chunk.usage) this.usage = chunk.usage;
-    if (chunk.upstream_model) this.upstreamModel = chunk.upstream_model;
-    this.pictures.push(...(chunk.x_images ?? []));
-    this.files.push(...(chunk.x_files ?? []));
-    for (const choice of chunk.choices ?? []) this.#add(choice, now);
+    this.dialect.take(this, data, now);
   }
 
-  #add({ delta, finish_reason: finish }, now) {
-    if (finish) this.finish = finish;
-    if (!delta) return;
-    if ((delta.content || delta.reasoning_content) && !this.firstAt) this.firstAt = now;
-    if (delta.reasoning_content) this.reasoning += delta.reasoning_content;
-    if (delta.content) {
-      if (this.reasoning && !this.reasoningEndedAt) this.reasoningEndedAt = now;
-      this.content += delta.content;
-    }
-    this.annotations.push(...(delta.annotations ?? []));
+  /** Take a piece of the text. */
+  say(text, now) {
+    if (!text) return;
+    this.firstAt ||= now;
+    if (this.reasoning && !this.reasoningEndedAt) this.reasoningEndedAt = now;
+    this.content += text;
+  }
+
+  /** Take a piece of the reasoning. */
+  think(text, now) {
+    if (!text) return;
+    this.firstAt ||= now;
+    this.reasoning += text;
+  }
+
+  /** Begin another part of the text. */
+  part() {
+    if (this.content) this.content += "\n\n";
+  }
+
+  /** Take what is known of the answer as a whole. */
+  learn({ usage, model, pictures, files }) {
+    if (usage) this.usage = usage;
+    if (model) this.upstreamModel = model;
+    this.pictures.push(...(pictures ?? []));
+    this.files.push(...(files ?? []));
   }
 
   /** Close the answer; a stream that just ends has been cut. */

@@ -93,6 +93,11 @@ export class Gateway {
     return response.ok ? response.text() : "";
   }
 
+  /** Return what is used of the allowance of the key's account. */
+  async usage() {
+    return json(this.index.links.usage, { headers: this.authorization });
+  }
+
   /** Return the entries of the model list. */
   async models() {
     return (await json(this.index.links.models, { headers: this.authorization })).data;
@@ -108,11 +113,10 @@ export class Gateway {
   }
 
   /** Ask for a streamed answer; `Answering.items` has what arrives. */
-  async chat({ body, profile, signal }) {
+  async answer({ url, body, profile, signal }) {
     const headers = { ...this.authorization, "Content-Type": "application/json" };
     if (profile) headers["x-render-profile"] = profile;
-    const path = this.index.links.chat_completions;
-    const response = await ask(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+    const response = await ask(url, { method: "POST", headers, body: JSON.stringify(body), signal });
     if (!response.ok) throw await GatewayError.of(response);
     return new Answering(response);
   }

@@ -9,7 +9,8 @@ import { curl, python } from "./snippets.js";
 const MAX_ROWS = 1000; // drawn; all are kept for copying
 
 // What differs from one chunk to the next; the rest of it is drawn paler.
-const DELTA = /^(.*?)("delta":\{.*\})(,"finish_reason":.*)$/s;
+const DELTA = /^(.*?)("delta":(?:\{.*\}|"(?:[^"\\]|\\.)*"))(.*)$/s;
+const FAILED = /^\{"(?:error":|type":"(?:error|response\.failed)")/;
 
 function emphasised(text) {
   const parts = DELTA.exec(text);
@@ -50,7 +51,7 @@ export class Inspector {
   take(items, now) {
     for (const { comment, data } of items) {
       if (comment !== undefined) this.#add(now, "comment", `: ${comment}`);
-      else this.#add(now, data.startsWith('{"error"') ? "failed" : "data", data);
+      else this.#add(now, FAILED.test(data) ? "failed" : "data", data);
     }
   }
 
@@ -84,6 +85,7 @@ export class Inspector {
   show(request, { isDraft }) {
     byId("curl").textContent = curl(request);
     byId("python").textContent = python(request);
+    setText(byId("request-end"), request.dialect.end);
     for (const note of document.querySelectorAll(".snippet-of"))
       setText(note, isDraft ? "inspect.request.draft" : "inspect.request.last");
   }

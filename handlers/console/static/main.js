@@ -4,7 +4,7 @@ import { Answer } from "./answer.js";
 import { addAppearance } from "./appearance.js";
 import { Attachments } from "./attachments.js";
 import { Composer } from "./composer.js";
-import { requestBody } from "./conversation.js";
+import { DIALECTS } from "./dialects.js";
 import { byId, make, oncePerFrame } from "./elements.js";
 import { address, Gateway, GatewayError } from "./gateway.js";
 import { t, translate } from "./i18n.js";
@@ -27,7 +27,7 @@ class Console {
     this.controller = null;
     this.lastRequest = null;
     this.inspector = new Inspector();
-    this.setup = new Setup(gateway, () => this.showRequest());
+    this.setup = new Setup(gateway, { onChange: () => this.showRequest(), onModels: (models) => this.state?.showAllowanceOf(models) });
     this.attachments = new Attachments({
       list: byId("files"),
       gateway,
@@ -58,10 +58,11 @@ class Console {
   }
 
   request(turns) {
-    const { chat_completions: path } = this.gateway.index.links;
     const { model, system, profile } = this.setup;
-    const url = address(path);
-    return { url, base: url.replace(/\/chat\/completions$/, ""), profile, body: requestBody({ model, system, turns }) };
+    const dialect = DIALECTS[this.setup.dialect];
+    const { links } = this.gateway.index;
+    const base = address(links.models).replace(/\/models$/, "");
+    return { dialect, url: address(links[dialect.link]), base, profile, body: dialect.body({ model, system, turns }) };
   }
 
   /** Show the request that would be made now as curl and Python. */
@@ -94,7 +95,7 @@ class Console {
   /** Ask for the answer to the last question, and show it while it arrives. */
   async answer() {
     this.lastRequest = this.request(this.turns);
-    const answer = new Answer(performance.now());
+    const answer = new Answer(performance.now(), this.lastRequest.dialect);
     const turn = { role: "assistant", answer, model: this.setup.model };
     this.turns.push(turn);
     const view = this.transcript.addAnswer(turn);
@@ -118,7 +119,7 @@ class Console {
   async read(answer, draw) {
     const { body, profile, url } = this.lastRequest;
     this.inspector.begin(answer.startedAt, `POST ${url}`);
-    const stream = await this.gateway.chat({ body, profile, signal: this.controller.signal });
+    const stream = await this.gateway.answer({ url, body, profile, signal: this.controller.signal });
     answer.requestId = stream.requestId;
     this.inspector.note(performance.now(), `${stream.status} · x-request-id: ${stream.requestId}`);
     for await (const items of stream.items()) {

@@ -1,6 +1,7 @@
-// What goes with each request: key, model, profile and system message.
+// What goes with each request: key, dialect, model, profile and system message.
 
 import { byId, make } from "./elements.js";
+import { DIALECTS } from "./dialects.js";
 import { setLabel, setText } from "./i18n.js";
 import { read, readKey, write, writeKey } from "./preferences.js";
 
@@ -9,12 +10,14 @@ const PROFILES = ["web", "bot", "raw"];
 const KEY_PAUSE_MS = 600;
 
 export class Setup {
-  constructor(gateway, onChange) {
+  constructor(gateway, { onChange, onModels }) {
     this.gateway = gateway;
     this.onChange = onChange;
+    this.onModels = onModels;
     this.key = byId("key");
     this.select = byId("model");
     this.name = byId("model-name");
+    this.dialectSelect = byId("dialect");
     this.profileSelect = byId("profile");
     this.systemBox = byId("system");
     this.#restore();
@@ -23,6 +26,10 @@ export class Setup {
 
   get model() {
     return this.select.value === OTHER ? this.name.value.trim() : this.select.value;
+  }
+
+  get dialect() {
+    return this.dialectSelect.value;
   }
 
   get profile() {
@@ -45,6 +52,11 @@ export class Setup {
   #restore() {
     this.key.value = this.gateway.key = readKey();
     this.systemBox.value = read("system");
+    const dialects = Object.keys(DIALECTS);
+    this.dialectSelect.replaceChildren(
+      ...dialects.map((name) => setText(make("option", { value: name }), `dialect.${name}`)),
+    );
+    this.dialectSelect.value = dialects.includes(read("dialect")) ? read("dialect") : dialects[0];
     const own = setText(make("option", { value: "" }), "profile.default", { name: this.gateway.index.default_profile });
     const named = PROFILES.map((profile) => setText(make("option", { value: profile }), `profile.${profile}`));
     this.profileSelect.replaceChildren(own, ...named);
@@ -75,6 +87,7 @@ export class Setup {
     });
     for (const [element, preference] of [
       [this.name, "model"],
+      [this.dialectSelect, "dialect"],
       [this.profileSelect, "profile"],
       [this.systemBox, "system"],
     ])
@@ -102,6 +115,7 @@ export class Setup {
     try {
       const models = await this.gateway.models();
       this.#show(models);
+      this.onModels(models);
       note.hidden = this.gateway.hasKey;
       setText(note, "models.public");
     } catch (error) {

@@ -16,21 +16,11 @@ function quoted(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** Return a program that uses OpenAI's own package; the key is read from the environment. */
-export function python({ base, body, profile }) {
+/** Return a program that uses the dialect's own package; the key is read from the environment. */
+export function python({ dialect, base, body, profile }) {
   const fields = Object.entries(body).map(([name, value]) => `    ${name}=${literal(value, 4)},\n`);
   if (profile) fields.push(`    extra_headers={"x-render-profile": "${profile}"},\n`);
-  return `from openai import OpenAI
-
-client = OpenAI(base_url=${literal(base)})
-
-stream = client.chat.completions.create(
-${fields.join("")})
-for chunk in stream:
-    for choice in chunk.choices:
-        print(choice.delta.content or "", end="", flush=True)
-print()
-`;
+  return dialect.python(fields.join(""), literal(base));
 }
 
 // JSON's strings and numbers are Python's, its words and brackets nearly so.

@@ -1,5 +1,6 @@
-// The state of the gateway and its upstream, looked for every few seconds while the page is seen.
+// The state of the gateway, its upstream and the account, looked for every few seconds while the page is seen.
 
+import { shownAllowance } from "./allowance.js";
 import { byId, make } from "./elements.js";
 import { seconds, setText } from "./i18n.js";
 
@@ -11,16 +12,24 @@ export class State {
   constructor(gateway) {
     this.gateway = gateway;
     this.timer = 0;
+    this.hasAllowance = false;
     document.addEventListener("visibilitychange", () => this.look());
+    byId("language").addEventListener("click", () => this.#allowance());
   }
 
   /** Look now, and again later. */
   async look() {
     clearTimeout(this.timer);
     if (document.hidden) return;
-    await Promise.all([this.#readiness(), this.#figures()]);
+    await Promise.all([this.#readiness(), this.#figures(), this.#allowance()]);
     clearTimeout(this.timer); // of a look that has gone on meanwhile
     this.timer = setTimeout(() => this.look(), INTERVAL_MS);
+  }
+
+  /** Show what is used of the account's allowance, if its models are Codex's, which tell their context. */
+  showAllowanceOf(models) {
+    this.hasAllowance = models.some(({ context_window: size }) => size);
+    this.#allowance();
   }
 
   async #readiness() {
@@ -35,6 +44,21 @@ export class State {
       this.#summarise("unreachable");
       byId("checks").replaceChildren(make("div", { className: "check bad" }, make("dd", {}, error.message)));
     }
+  }
+
+  async #allowance() {
+    const { key } = this.gateway;
+    let usage = {};
+    try {
+      if (this.hasAllowance) usage = await this.gateway.usage();
+    } catch {
+      // What is wrong with the key or the upstream is said where it matters.
+    }
+    if (key !== this.gateway.key) return;
+    const shown = shownAllowance(usage);
+    byId("usage").hidden = shown.length === 0;
+    byId("plan").textContent = usage.plan ?? "";
+    byId("windows").replaceChildren(...shown);
   }
 
   #summarise(state) {

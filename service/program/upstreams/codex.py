@@ -48,7 +48,7 @@ def _known_of_accounts(shared: SharedParts, backend: CodexBackend) -> KnownOfAcc
     names = AccountNames(shared.acceptance.is_known)
     limits = AccountLimits(names)
     backend.watch(limits.hear)
-    return KnownOfAccounts(names, limits, AccountRests(shared.state, names, shared.metrics))
+    return KnownOfAccounts(names, limits, AccountRests(shared.state, names, limits, shared.metrics))
 
 
 def _services(

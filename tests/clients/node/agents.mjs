@@ -1,6 +1,7 @@
 // The Agents SDK of OpenAI, in both dialects; it would send traces elsewhere otherwise.
 import assert from "node:assert/strict";
-import { Agent, OpenAIProvider, Runner, tool } from "@openai/agents";
+import OpenAI from "openai";
+import { Agent, OpenAIConversationsSession, OpenAIProvider, Runner, tool } from "@openai/agents";
 import { z } from "zod";
 import { apiKey, baseURL, comeAsMade, CUT, failureOf, model, passes, PLAIN, REPORT, TRIP, WEATHER } from "./asking.mjs";
 
@@ -66,4 +67,18 @@ function speaking(dialect) {
   };
 }
 
-await passes({ ...speaking("chat"), ...speaking("responses") });
+// A session that the gateway keeps as a conversation.
+async function session() {
+  const modelProvider = new OpenAIProvider({ apiKey, baseURL, useResponses: true });
+  const runner = new Runner({ modelProvider, model, tracingDisabled: true });
+  const agent = new Agent({ name: "Plain", instructions: "Be short." });
+  const kept = new OpenAIConversationsSession({ client: new OpenAI({ apiKey, baseURL, maxRetries: 0 }) });
+  await runner.run(agent, "My name is Ada.", { session: kept });
+  assert.match((await runner.run(agent, PLAIN, { session: kept })).finalOutput, /42/);
+  assert.deepEqual((await kept.getItems()).map(({ role }) => role), ["user", "assistant", "user", "assistant"]);
+  assert.equal((await kept.popItem()).role, "assistant");
+  assert.equal((await kept.getItems()).length, 3);
+  await kept.clearSession();
+}
+
+await passes({ ...speaking("chat"), ...speaking("responses"), "responses: session": session });

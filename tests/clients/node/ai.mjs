@@ -1,11 +1,13 @@
-// The AI SDK of Vercel, with its provider for OpenAI, in both dialects.
+// The AI SDK of Vercel, with its providers for OpenAI, in both dialects, and for Anthropic.
 import assert from "node:assert/strict";
+import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI } from "@ai-sdk/openai";
 import { generateImage, generateSpeech, generateText, Output, stepCountIs, streamText, tool, transcribe } from "ai";
 import { z } from "zod";
 import { apiKey, baseURL, comeAsMade, CUT, failureOf, model, passes, PLAIN, REPORT, TRIP, WEATHER } from "./asking.mjs";
 
 const openai = createOpenAI({ baseURL, apiKey });
+const anthropic = createAnthropic({ baseURL, apiKey });
 const quick = { maxRetries: 0 };
 
 async function collected(fields) {
@@ -14,7 +16,9 @@ async function collected(fields) {
   let text = "";
   for await (const piece of result.textStream) text += piece;
   if (errors.length) throw errors[0];
-  const steps = (await result.steps).map(({ content }) => content.map(({ type }) => type));
+  // Its provider for Anthropic adds parts of its own to what came.
+  const kinds = ({ content }) => content.map(({ type }) => type).filter((type) => type !== "custom");
+  const steps = (await result.steps).map(kinds);
   return { text, steps, finishReason: await result.finishReason, usage: await result.usage };
 }
 
@@ -82,5 +86,6 @@ async function picturesAndSounds() {
 await passes({
   ...speaking(openai.chat(model), "chat"),
   ...speaking(openai.responses(model), "responses"),
+  ...speaking(anthropic(model), "messages"),
   "pictures, sounds": picturesAndSounds,
 });

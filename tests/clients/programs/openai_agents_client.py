@@ -4,6 +4,7 @@ from agents import (
     Agent,
     Model,
     OpenAIChatCompletionsModel,
+    OpenAIConversationsSession,
     OpenAIResponsesModel,
     RunConfig,
     Runner,
@@ -103,8 +104,28 @@ def speaking(dialect: str, model: Model) -> dict:
     }
 
 
+async def session() -> None:
+    """A session that the gateway keeps as a conversation."""
+    agent = Agent(name="Plain", instructions="Be short.")
+    config = RunConfig(model=OpenAIResponsesModel(MODEL, CLIENT), tracing_disabled=True)
+    session = OpenAIConversationsSession(openai_client=CLIENT)
+    await Runner.run(agent, "My name is Ada.", session=session, run_config=config)
+    again = await Runner.run(agent, PLAIN, session=session, run_config=config)
+    assert "42" in again.final_output
+    assert len(again.raw_responses) == 1
+    kept = await session.get_items()
+    assert [item["role"] for item in kept] == ["user", "assistant"] * 2
+    assert len(await session.get_items(limit=1)) == 1
+    last = await session.pop_item()
+    assert last is not None
+    assert last["role"] == "assistant"
+    assert len(await session.get_items()) == 3
+    await session.clear_session()
+
+
 if __name__ == "__main__":
     passes(
-        speaking("chat", OpenAIChatCompletionsModel(MODEL, CLIENT))
+        {"responses: session": session}
+        | speaking("chat", OpenAIChatCompletionsModel(MODEL, CLIENT))
         | speaking("responses", OpenAIResponsesModel(MODEL, CLIENT))
     )

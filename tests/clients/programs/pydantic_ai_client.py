@@ -1,14 +1,22 @@
-"""Pydantic AI, in both dialects."""
+"""Pydantic AI, in all three dialects."""
 
-from asking import CUT, MODEL, PLAIN, REPORT, TRIP, WEATHER, failing_later, passes
+from anthropic import AsyncAnthropic
+from asking import BASE, CUT, KEY, MODEL, PLAIN, REPORT, TRIP, WEATHER, failing_later, passes
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models import Model
+from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
 PROVIDER = OpenAIProvider(openai_client=AsyncOpenAI(max_retries=0))
+# It has models of other names do without schemas; the gateway's stands in for this one.
+CLAUDE = "claude-sonnet-4-5"
+ANTHROPIC = AnthropicProvider(
+    anthropic_client=AsyncAnthropic(base_url=BASE.removesuffix("/v1"), api_key=KEY, max_retries=0)
+)
 
 
 class Trip(BaseModel):
@@ -67,4 +75,5 @@ if __name__ == "__main__":
     passes(
         speaking("chat", OpenAIChatModel(MODEL, provider=PROVIDER))
         | speaking("responses", OpenAIResponsesModel(MODEL, provider=PROVIDER))
+        | speaking("messages", AnthropicModel(CLAUDE, provider=ANTHROPIC))
     )

@@ -20,6 +20,8 @@ QUESTIONS = [
     *("/fault 500", "/fault 429 5", "/fault cut 3", "/fault empty"),
 ]
 QUESTION = {"type": "string", "enum": QUESTIONS}
+# An order that is answered with nothing is waited for, since its picture may come later.
+PROMPT = {"type": "string", "enum": [one for one in QUESTIONS if one != "/fault empty"]}
 PICTURE = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c494441"
     "54789c63f8cfc0000003010100c9fe92ef0000000049454e44ae426082"
@@ -52,12 +54,18 @@ PINNED: dict[str, Any] = {
     "CompletionRequest": {"model": MODEL, "stream": STREAM, "prompt": QUESTION},
     # To any other key, a response to go on from does not exist: that is no refusal of the key.
     "ResponseRequest": {"model": MODEL, "stream": STREAM, "previous_response_id": {"type": "null"}},
-    "ImageRequest": {"model": MODEL, "prompt": QUESTION, "size": {"enum": [None, "64x64"]}},
+    "CompactRequest": {
+        "model": MODEL,
+        "input": QUESTION,
+        "stream": {"enum": [None, False]},
+        "previous_response_id": {"type": "null"},
+    },
+    "ImageRequest": {"model": MODEL, "prompt": PROMPT, "size": {"enum": [None, "64x64"]}},
     "SpeechRequest": {"model": MODEL, "input": {"const": "Boats float."}},
     "ImageEditForm": {
         "model": MODEL,
         "stream": WORD,
-        "prompt": QUESTION,
+        "prompt": PROMPT,
         "size": {"const": "64x64"},
     },
     "ImageVariationForm": {"model": MODEL, "stream": WORD, "size": {"const": "64x64"}},

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -344,6 +345,49 @@ async def test_profile_model_and_system_message_go_along(
     await expect(console["#model"]).to_have_value("o1-mini")
 
 
+@pytest.mark.parametrize("dialect", ["chat", "responses", "messages"])
+async def test_each_dialect_has_its_request_events_and_programs(
+    chromium: Browser, tmp_path: Path, dialect: str
+) -> None:
+    path = {"chat": "chat/completions"}.get(dialect, dialect)
+    last = {"chat": "[DONE]", "responses": "response.completed", "messages": "message_stop"}
+    async with (
+        scripted_upstream() as upstream,
+        running_gateway(upstream.url, tmp_path) as gateway,
+        opened(chromium, gateway.url) as console,
+    ):
+        upstream.plays(final(ODD), DONE)
+        await console.give_key("fk-key")
+        await console["#dialect"].select_option(dialect)
+        await console["#system"].fill("Be brief.")
+        async with console.page.expect_request(f"**/v1/{path}"):
+            reply = await console.ask(ODD)
+        await expect(reply.locator(".facts")).to_contain_text("ended:")
+        await expect(console["#events"]).to_contain_text(last[dialect])
+        await console.screenshot(f"11-{dialect}")
+        await console["#tab-curl"].click()
+        output = await _run("sh", "-c", await console["#curl"].inner_text())
+        assert last[dialect].encode() in output
+        await console["#tab-python"].click()
+        output = await _run(sys.executable, "-c", await console["#python"].inner_text())
+        assert output.decode() == f"{ODD}\n"
+        asked = [
+            [message["content"]["parts"] for message in turn.body["messages"]]
+            for turn in upstream.turns
+        ]
+        assert asked == [[["Be brief."], [ODD]]] * 3
+        await console.page.reload()
+        await expect(console["#dialect"]).to_have_value(dialect)
+
+
+@pytest.mark.parametrize("dialect", ["responses", "messages"])
+async def test_a_cut_is_an_error_in_each_dialect(console: Console, dialect: str) -> None:
+    await console["#dialect"].select_option(dialect)
+    reply = await console.ask("long 100 /fault cut 5")
+    await expect(reply.locator(".error")).to_contain_text("cut off")
+    await expect(reply.locator(".markdown").first).not_to_be_empty()
+
+
 async def test_a_model_can_be_named_that_is_not_listed(console: Console) -> None:
     await console["#model"].select_option("")
     await console["#model-name"].fill("no-such-model")
@@ -378,6 +422,38 @@ async def test_state_and_figures_are_shown(console: Console) -> None:
     await expect(console["[data-figure=answers]"]).not_to_have_text("0")
     await expect(console["[data-figure=first]"]).to_contain_text(" s")
     await expect(console["#models button"]).not_to_have_count(0)
+
+
+async def test_the_windows_of_a_codex_account_are_bars(chromium: Browser, tmp_path: Path) -> None:
+    async with (
+        running_demo() as demo,
+        running_gateway(
+            demo,
+            tmp_path,
+            codex={"base_url": f"{demo}/backend-api/codex"},
+            tokens={"codex_url": f"{demo}/oauth/token"},
+        ) as gateway,
+        opened(chromium, gateway.url, Look(390, "light", "zh")) as console,
+    ):
+        await console.view("setup")
+        await console["#key"].fill("codex:ada-pro~1")
+        bars = console["#windows [role=meter]"]
+        await expect(bars).to_have_count(3)
+        await expect(console["#plan"]).to_have_text("pro")
+        await expect(console["#windows"]).to_contain_text("重新开始")
+        await expect(bars.first).to_have_attribute("aria-label", re.compile("5 小时：已用"))
+        await expect(bars.first).to_have_attribute("aria-valuenow", "0")
+        await console["#language"].click()
+        await expect(bars.first).to_have_attribute("aria-label", re.compile("5 hours: .* used"))
+        await console.give_key("codex:ada-pro~1")
+        await console.ask("/fault limit 90")
+        await console.view("setup")
+        await expect(console["#windows .problem"]).to_contain_text("Used up: rests for")
+        await expect(bars.first).to_have_attribute("data-level", "full")
+        assert not await console.is_too_wide()
+        await console["#key"].fill("demo")
+        await expect(console["#usage"]).to_be_hidden()
+        assert await console.problems(expected=("status of 429",)) == []
 
 
 async def test_what_of_the_upstream_is_not_known_is_shown(

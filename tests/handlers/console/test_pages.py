@@ -244,15 +244,16 @@ def test_every_text_is_in_both_languages_and_used() -> None:
 
 # Names that are put together from a part.
 MADE = {
+    "dialect.": ("chat", "responses", "messages"),
     "profile.": ("web", "bot", "raw"),
     "theme.": ("auto", "light", "dark"),
     "state.": ("ready", "not_ready", "unreachable"),
     "state.part.": ("gateway", "upstream", "state", "blobs"),
     "admin.account.": ("signed_in", "over", "elsewhere", "over.hint", "elsewhere.hint"),
-    "admin.resting.": ("text", "pictures"),
+    "usage.resting.": ("text", "pictures"),
     "admin.range.": ("hours", "week", "month"),
-    "admin.hours.": ("whole",),
-    "admin.days.": ("whole",),
+    "time.hours.": ("whole",),
+    "time.days.": ("whole",),
     "admin.ending.": ("complete", "filtered", "refused", "broken", "abandoned"),
     "admin.within.": ("hour", "day", "week", "month"),
     "admin.outcome.": tuple(Outcome),

@@ -83,6 +83,7 @@ def names_of_files() -> set[str]:
     return {path.name for path in Path(os.environ[FOLDER]).iterdir()}
 
 
+@pytest.mark.whole
 async def test_counters_and_gauges_of_all_processes_are_added_up(
     workers: Callable[[], Worker],
 ) -> None:
@@ -119,6 +120,7 @@ async def test_a_process_that_is_gone_keeps_its_totals_and_loses_its_gauges(
     assert len([name for name in files if name.startswith("counter") and mine not in name]) == 2
 
 
+@pytest.mark.whole
 async def test_what_all_processes_see_is_not_added_up(workers: Callable[[], Worker]) -> None:
     one, other = workers(), workers()
     one.told("store 500")

@@ -32,8 +32,8 @@ def test_every_transcript_reads_the_same_with_it(name: str) -> None:
         feedings = [pieces]
         if not transcript.get("by_event"):
             feedings += [[body], chopped(body, [100]), chopped(body, [1_000, 7, 333])]
+        expected = read(deltas(pieces, sent, end), problems=problems)
         for chunks in feedings:
-            expected = read(deltas(chunks, sent, end), problems=problems)
             assert driven(chunks, end, sent=sent, problems=problems) == expected
 
 

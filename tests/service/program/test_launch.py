@@ -97,13 +97,13 @@ def test_while_draining_it_takes_no_new_connection(start, workers):
 
 def test_ctrl_c_stops_it_as_well_and_a_second_one_at_once(start):
     gateway = start()
-    thread, _ = open_slow(gateway, 40)
+    thread, _ = open_slow(gateway, 400)
     gateway.process.send_signal(signal.SIGINT)
     time.sleep(0.3)
     assert gateway.process.poll() is None
     began = time.monotonic()
     assert gateway.stop(signal.SIGINT) == 130
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     thread.join(10)
 
 

@@ -19,6 +19,7 @@ print(*(name for name in {OPTIONAL!r} if name in sys.modules))
 """
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(
     ("workers", "state", "blobs", "loaded"),
     [

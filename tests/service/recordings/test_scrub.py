@@ -190,6 +190,6 @@ def test_a_long_stream_is_scrubbed_in_time() -> None:
     text = "Lorem ipsum dolor sit amet " * 200
     steps = [{"id": "a", "text": text[: 20 * n]} for n in range(len(text) // 20)]
     body = b"".join(render.render({"steps": steps}, "v0"))
-    began = time.monotonic()
+    began = time.process_time()
     assert replay(scrub(body, KEY)).content.count(" ") == replay(body).content.count(" ")
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20

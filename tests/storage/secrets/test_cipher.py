@@ -95,6 +95,7 @@ sys.stdout.write(load_or_create_secret(Path(sys.argv[1])).decode())
 """
 
 
+@pytest.mark.whole
 def test_processes_that_start_together_agree_on_one_secret(tmp_path: Path) -> None:
     command = [sys.executable, "-c", MAKER, str(tmp_path / "secret")]
     root = Path(__file__).parents[3]

@@ -211,6 +211,7 @@ for number in range(20):
 """
 
 
+@pytest.mark.whole
 def test_commands_at_the_same_time_lose_nothing(path: Path) -> None:
     root = Path(__file__).parents[3]
     processes = [

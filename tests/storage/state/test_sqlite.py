@@ -16,6 +16,7 @@ import pytest
 
 from service.ports import Lease, StateStore
 from service.vocabulary.errors import StorageError
+from storage.state import sqlite
 from storage.state.sqlite import SqliteBackend
 from storage.state.store import PAUSE_SECONDS, open_state
 
@@ -68,6 +69,21 @@ async def test_expired_rows_leave_the_file(opened: Callable[[], StateStore], pat
             ("long",),
             ("other",),
         ]
+
+
+async def test_many_expired_rows_leave_it_in_steps(
+    opened: Callable[[], StateStore], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "PURGED_ROWS", 3)
+    before = opened()
+    for number in range(8):
+        await before.set(f"old {number}", b"value", ttl_seconds=-1)
+    store, left = opened(), []
+    for _ in range(4):
+        await store.set("key", b"value")
+        with closing(sqlite3.connect(path)) as reader:
+            left += reader.execute("SELECT count(*) FROM state").fetchone()
+    assert left == [6, 3, 1, 1]
 
 
 @pytest.fixture(params=[b"not a database, but long enough\n" * 200, b"SQLite format 3\0"])

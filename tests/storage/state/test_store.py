@@ -5,7 +5,6 @@ import logging
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 
 from service.ports import LINE_SECONDS, Bounds, Lease, StateStore
 from service.vocabulary.errors import LockTimeoutError, StorageError
-from storage.state.store import PAUSE_SECONDS, open_state
+from storage.state.store import open_state
 from tests.redis_server import RedisServer, running_redis
 from tests.rows import each_row
 
@@ -76,11 +75,12 @@ async def test_a_value_replaces_another_and_its_expiry(store: StateStore) -> Non
     assert await store.get("key") == b"2"
 
 
-async def test_a_value_is_gone_after_its_expiry(store: StateStore) -> None:
-    await store.set("key", b"1", ttl_seconds=0.05)
-    assert await store.get("key") == b"1"
+async def test_a_value_is_gone_after_its_expiry_and_not_before(store: StateStore) -> None:
+    await store.set("short", b"1", ttl_seconds=0.05)
+    await store.set("long", b"2", ttl_seconds=60)
     await asyncio.sleep(0.1)
-    assert await store.get("key") is None
+    assert await store.get("short") is None
+    assert await store.get("long") == b"2"
 
 
 @pytest.mark.parametrize("ttl_seconds", [0, -1])
@@ -100,13 +100,13 @@ async def test_a_deleted_value_is_gone_and_may_be_deleted_again(store: StateStor
 
 
 async def test_add_stores_once_until_it_expires(store: StateStore) -> None:
-    assert await store.add("key", b"1", ttl_seconds=0.1)
-    assert not await store.add("key", b"2", ttl_seconds=0.1)
-    assert await store.get("key") == b"1"
-    await asyncio.sleep(0.15)
-    assert await store.add("key", b"3")
-    assert not await store.add("key", b"4")
-    assert await store.get("key") == b"3"
+    assert await store.add("short", b"1", ttl_seconds=0.05)
+    assert await store.add("long", b"1", ttl_seconds=60)
+    await asyncio.sleep(0.1)
+    for key, is_new, value in (("short", True, b"2"), ("long", False, b"1")):
+        assert await store.add(key, b"2") is is_new
+        assert not await store.add(key, b"3")
+        assert await store.get(key) == value
 
 
 async def test_of_many_adds_at_once_one_wins(opened: Callable[[], StateStore]) -> None:
@@ -118,7 +118,7 @@ async def test_of_many_adds_at_once_one_wins(opened: Callable[[], StateStore]) -
 @pytest.mark.whole
 async def test_values_under_a_prefix_are_rewritten_until_the_same_end(store: StateStore) -> None:
     for number in range(249, -1, -1):
-        await store.set(f"a:{number}", b"%d" % number, ttl_seconds=30 if number else 1.0)
+        await store.set(f"a:{number}", b"%d" % number, ttl_seconds=30 if number else 3.0)
     await store.set("a:forever", b"7")
     await store.set("b:1", b"1")
     await store.set("a", b"1")
@@ -133,7 +133,7 @@ async def test_values_under_a_prefix_are_rewritten_until_the_same_end(store: Sta
         b"changed",
     ]
     assert [await store.get(key) for key in ("a:forever", "b:1", "a")] == [b"7", b"1", b"1"]
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(3.0)
     assert await store.get("a:0") is None
     assert await store.rewrite("nothing:", change) == 0
 
@@ -336,12 +336,13 @@ async def test_a_lease_that_is_not_renewed_is_free_after_its_time(store: StateSt
     assert not await store.acquire(d, 2, 10)
 
 
+@pytest.mark.whole
 async def test_renewed_leases_are_held_on(store: StateStore) -> None:
     a, b, c = leases("a", "b", "c")
-    assert await store.acquire(a, 2, 0.2)
-    assert await store.acquire(b, 2, 0.2)
+    assert await store.acquire(a, 2, 1.0)
+    assert await store.acquire(b, 2, 1.0)
     await store.renew([a, b], 10)
-    await asyncio.sleep(0.25)
+    await asyncio.sleep(1.1)
     assert not await store.acquire(c, 2, 10)
 
 
@@ -459,7 +460,6 @@ async def dead(
 async def test_a_dead_store_degrades_and_says_so_once(
     dead: StateStore, failures: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    started = time.monotonic()
     assert await dead.get("key") is None
     assert not await dead.set("key", b"1")
     await dead.delete("key")
@@ -471,7 +471,6 @@ async def test_a_dead_store_degrades_and_says_so_once(
     await dead.renew([Lease("key", "one")], 10)
     await dead.release([Lease("key", "one")])
     assert not await dead.is_alive()
-    assert time.monotonic() - started < PAUSE_SECONDS
     given = [kind for kind in failures if kind != "unlock"]  # a lock's file that was never locked
     assert given == ["get", "set", "delete", "add", "lock", *LEASING]
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]

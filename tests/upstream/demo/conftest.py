@@ -1,5 +1,6 @@
 """A demo upstream on a real socket, and a caller that asks it things."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -52,6 +53,20 @@ class Asker:
 
     async def stats(self) -> Any:
         return await self.get("/demo/stats")
+
+    async def sees(self, **figures: int) -> None:
+        """Wait until the demo counts so many.
+
+        Raises:
+            AssertionError: it counts others, also after the time that a busy machine may take.
+        """
+        end = asyncio.get_running_loop().time() + 20
+        seen: dict[str, int] = {}
+        while seen != figures and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.02)
+            stats = await self.stats()
+            seen = {name: stats[name] for name in figures}
+        assert seen == figures
 
 
 @pytest.fixture

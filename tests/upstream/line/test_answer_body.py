@@ -95,8 +95,8 @@ async def test_a_broken_chunk_is_a_cut(upstream, broken: bytes, is_tapped: bool)
     [
         ([answer("Hi"), STALL], {"idle_seconds": 0.3}),
         ([b": hello\n\n", STALL], {"first_event_seconds": 0.3}),
-        ([answer("Hi"), *[b": ping\n\n", Pause(0.1)] * 50], {"idle_seconds": 0.4}),
-        ([*[answer("Hi"), Pause(0.1)] * 50], {"turn_seconds": 0.5}),
+        ([answer("Hi"), *[b": ping\n\n", Pause(0.1)] * 400], {"idle_seconds": 0.4}),
+        ([*[answer("Hi"), Pause(0.1)] * 400], {"turn_seconds": 0.5}),
     ],
 )
 async def test_silence_ends_the_body_and_closes_the_connection(upstream, steps, settings) -> None:
@@ -105,7 +105,7 @@ async def test_silence_ends_the_body_and_closes_the_connection(upstream, steps, 
         body = await client.open()
         started = time.monotonic()
         assert how(await read_body(body)) is BodyEnd.SILENT
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 20
         await upstream.turns[0].closed.wait()
 
 
@@ -127,7 +127,7 @@ async def test_events_keep_a_slow_answer_alive(upstream) -> None:
 
 @pytest.mark.whole
 @either_way
-async def test_a_pause_is_not_the_upstreams_silence_and_brings_one_read_at_most(
+async def test_a_pause_is_not_the_upstreams_silence_and_brings_nothing(
     upstream, is_tapped: bool
 ) -> None:
     more = [step for _ in range(5) for step in (Pause(0.05), answer("Hi, you"))]
@@ -138,7 +138,7 @@ async def test_a_pause_is_not_the_upstreams_silence_and_brings_one_read_at_most(
         await reading.has_some.wait()
         body.pause()
         await asyncio.sleep(0.5)
-        assert len(reading.pieces) <= 2
+        assert len(reading.pieces) == 1
         body.resume()
         await reading.is_over.wait()
         assert reading.data == answer("Hi") + answer("Hi, you") * 5 + DONE

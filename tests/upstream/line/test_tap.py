@@ -187,6 +187,14 @@ async def test_other_bodies_are_left_to_aiohttp(headers: dict[str, str], status:
         assert await response.read() == b"abc"
 
 
+async def test_a_body_that_is_left_to_aiohttp_is_paused_by_aiohttp_alone() -> None:
+    async with response_of(much, headers={"Content-Type": "text/html"}) as response:
+        assert response.tap is not None
+        await asyncio.sleep(0.3)  # unread, so that the connection stands still
+        assert not response.content.is_eof()
+        assert len(await response.read()) == FULL
+
+
 @pytest.mark.parametrize("is_encrypted", [False, True])
 def test_it_holds_on_the_loop_that_is_served_with(tmp_path: Path, is_encrypted: bool) -> None:
     async def ask() -> TapReading:

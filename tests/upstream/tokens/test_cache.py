@@ -340,6 +340,9 @@ async def test_memory_is_bounded(
     for number in range(5):
         await cache.keep(f"{number:08}", grant(number, clock))
     assert list(cache._memory) == ["00000002", "00000003", "00000004"]
+    for number in range(5, 9):
+        await cache.read(f"{number:08}")  # of which nothing is known
+    assert list(cache._memory) == ["00000002", "00000003", "00000004"]
     assert (await cache.read("00000000")).exchanged is not None
 
 

@@ -21,6 +21,7 @@ from tests.gateway import until
 from tests.redis_server import RedisServer, running_redis
 from tests.upstream.token_services import FakeTokenService, access_token, running_token_service
 from upstream.tokens import exchange
+from upstream.tokens import tokens as tokens_module
 from upstream.tokens.cache import TokenStores
 from upstream.tokens.tokens import TokenOptions, Tokens, next_daily
 
@@ -290,6 +291,20 @@ async def test_a_token_of_a_short_life_is_not_exchanged_for_every_request(
     clock.ahead = 50
     await tokens.caller(CREDENTIAL)
     assert len(fake.calls) == 2
+
+
+async def test_made_up_tokens_push_none_out_that_is_refreshed_ahead(
+    tokens: Tokens, fake: FakeTokenService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens_module, "MAX_REMEMBERED", 2)
+    used = [Credential(f"refresh-token-{name}") for name in ("first", "second")]
+    for credential in (*used, used[0]):
+        await tokens.caller(credential)
+    fake.fail(401, REFUSAL, times=9)
+    for number in range(3):
+        with pytest.raises(AuthError):
+            await tokens.caller(Credential(f"made-up-{number}"))
+    assert list(tokens._used) == [used[1].fingerprint, used[0].fingerprint]
 
 
 @pytest.mark.parametrize("status", [503, 401])

@@ -10,13 +10,15 @@ from msgspec import Struct, structs
 from service.observing.metrics import Metrics
 from service.stages.codex.limits import limits_in_headers
 from service.vocabulary.credentials import Caller
-from service.vocabulary.native import LimitsKnown, LimitWindow
+from service.vocabulary.native import LimitsKnown, LimitWindow, Scope
 from upstream.codex.account.names import AccountNames
 
 FRESH_SECONDS = 60.0  # before the back end may be asked again
 MAX_REMEMBERED = 10_000  # accounts
 MAX_LIMITS = 32  # of one account
 SHOW_SECONDS = 10.0  # metrics are seldom read more often
+_FULL_PERCENT = 100.0
+_PICTURES = "image"  # in the name of their limit
 _GENERAL, _OTHER = ("primary", "secondary"), "other"
 
 
@@ -89,6 +91,18 @@ class AccountLimits:
             now = self._clock()
             self._change(caller, lambda before: structs.replace(before, asked_at=now))
 
+    def renews_at(self, caller: Caller, scope: Scope) -> float | None:
+        """Return when the windows that are full have all begun anew, None if none is known to be."""
+        noted = self.of(caller) or Noted()
+        full = [
+            window.resets_at
+            for limits in noted.limits.values()
+            if _is_of(limits.name, scope)
+            for window in limits.windows
+            if window.used_percent >= _FULL_PERCENT and window.resets_at is not None
+        ]
+        return max(full, default=None)
+
     def windows(self) -> list[tuple[LimitWindow, ...]]:
         """Return the windows of each account as they are now, without its name."""
         now = self._clock()
@@ -127,6 +141,11 @@ def windows_of(noted: Noted, now: float) -> tuple[LimitWindow, ...]:
         for limits in sorted(noted.limits.values(), key=lambda limits: limits.name)
         for window in limits.windows
     )
+
+
+def _is_of(name: str, scope: Scope) -> bool:
+    """Tell whether a limit is one of words, which the general limit is, or one of pictures."""
+    return _PICTURES in name if scope is Scope.PICTURES else not name
 
 
 def _is_over(window: LimitWindow, now: float) -> bool:

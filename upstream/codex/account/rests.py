@@ -13,6 +13,7 @@ from service.upstream_errors.error_bodies import MAX_WAIT_SECONDS
 from service.vocabulary.credentials import Caller
 from service.vocabulary.events import Failure
 from service.vocabulary.native import Scope
+from upstream.codex.account.limits import AccountLimits
 from upstream.codex.account.names import AccountNames
 
 MAX_REMEMBERED = 10_000
@@ -24,6 +25,7 @@ class AccountRests:
     Args:
         state: what processes share.
         names: of accounts.
+        limits: tell until when, if the back end does not.
         metrics: counts limits that were reached, and requests refused here for them.
         clock: seconds since 1970.
     """
@@ -32,11 +34,13 @@ class AccountRests:
         self,
         state: StateStore,
         names: AccountNames,
+        limits: AccountLimits,
         metrics: Metrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._state = state
         self._names = names
+        self._limits = limits
         self._metrics = metrics
         self._clock = clock
         self._until: dict[tuple[str, Scope], float] = {}  # what this process knows
@@ -64,8 +68,9 @@ class AccountRests:
         return until if until > self._clock() else None
 
     async def rest(self, caller: Caller, scope: Scope, until: float | None) -> None:
-        """Let the account rest; without a time it is not known for how long, so it does not."""
+        """Let the account rest; if nothing tells until when, it does not."""
         self._metrics.limits_reached.labels(scope).inc()
+        until = until or self._limits.renews_at(caller, scope)
         now = self._clock()
         if until is None or not 0 < until - now <= MAX_WAIT_SECONDS:
             return

@@ -17,7 +17,16 @@ from upstream.demo.codex.talk import Talk, Tool
 from upstream.demo.ground.pictures import draw, size_of
 from upstream.demo.ground.samples import Sampler
 from upstream.demo.ground.sums import computed
-from upstream.demo.ground.words import EXCERPT_CHARS, about_talk, between_lines, meant, quoted
+from upstream.demo.ground.words import (
+    EXCERPT_CHARS,
+    about_talk,
+    between_lines,
+    has_steps,
+    last_word,
+    meant,
+    next_step,
+    quoted,
+)
 
 Data = dict[str, Any]
 Part = Callable[[Talk], list[Item]]
@@ -63,6 +72,8 @@ def choose_scene(talk: Talk) -> tuple[str, Scene]:
         return (name, SCENES[name]) if name in SCENES else ("unknown", Scene((unknown,)))
     if talk.choice == "image_generation":
         return "image", Scene((draw_picture,))
+    if has_steps(talk.text) and talk.tools:
+        return "steps", SCENES["steps"]
     if _meant(talk):
         return "obedient", Scene((call_meant,))
     if talk.schema is None and not talk.results:
@@ -172,6 +183,15 @@ def work(talk: Talk) -> list[Item]:
     return [message(f"Demo: {word}")]
 
 
+def follow_steps(talk: Talk) -> list[Item]:
+    """Make the call that is due of those that a question lists, and say the word at the end."""
+    step = next_step(talk.text, talk.results)
+    tool = next((each for each in talk.tools if step and each.name == step["name"]), None)
+    if step is None or tool is None:
+        return [message(f"Demo: {last_word(talk.results)}")]
+    return [call(tool, talk, given=step["arguments"])]
+
+
 def search_tools(talk: Talk) -> list[Item]:
     """Search among the tools that the caller has not told of yet; the caller runs the search."""
     how = {"status": "completed", "execution": "client"}
@@ -215,8 +235,8 @@ def message(
     return Item(_item("msg", "message", **told, content=[part]))
 
 
-def call(tool: Tool, talk: Talk, command: str = "") -> Item:
-    """Return a call, with words of the question or a command as its arguments."""
+def call(tool: Tool, talk: Talk, command: str = "", given: Data | None = None) -> Item:
+    """Return a call, with given arguments, or words of the question, or a command."""
     done: Data = {"status": "completed", "call_id": f"call_{secrets.token_hex(16)}"}
     if tool.kind == "local_shell":
         namespace = {"namespace": tool.namespace} if tool.namespace else {}
@@ -231,7 +251,7 @@ def call(tool: Tool, talk: Talk, command: str = "") -> Item:
     arguments = Sampler({"type": "object", **tool.schema}, talk.text).value()
     if command:
         arguments |= _as_argument(tool, command)
-    text = json.dumps(arguments, ensure_ascii=False)
+    text = json.dumps(arguments if given is None else given, ensure_ascii=False)
     return Item(_item("fc", "function_call", **done, arguments=text))
 
 
@@ -331,6 +351,7 @@ SCENES = {
     "reasoning": Scene((reason, say), words=r"\bthink\b|思考|推理"),
     "tool": Scene((call_two,)),
     "agent": Scene((work,)),
+    "steps": Scene((follow_steps,)),
     "patch": Scene((patch,)),
     "late": Scene((reason, say), manner="late"),
     "one-delta": Scene((reason, say), manner="one"),

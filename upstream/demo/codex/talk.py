@@ -8,7 +8,7 @@ import msgspec
 import orjson
 
 from upstream.demo.codex.accounts import Caller, unseal
-from upstream.demo.ground.words import Commands, is_chinese, plain_text, read_commands
+from upstream.demo.ground.words import Commands, has_steps, is_chinese, plain_text, read_commands
 
 _WORD = re.compile(r"[\u4e00-\u9fff]|[^\W_\u4e00-\u9fff]+")
 _FOUND = "tool_search_output"
@@ -64,7 +64,9 @@ def read_talk(body: dict[str, Any], caller: Caller) -> Talk:
     """Return the typed turn."""
     items: list[dict[str, Any]] = body["input"]
     users = [place for place, item in enumerate(items) if item.get("role") == "user"]
-    last = users[-1] if users else -1
+    # Programs put reminders behind a question; one with steps is followed all the same.
+    asked = (place for place in reversed(users) if has_steps(message_text(items[place])))
+    last = next(asked, users[-1] if users else -1)
     raw = message_text(items[last]) if users else ""
     offered = {one["type"]: one for one in offered_tools(body)}
     reasoning = body.get("reasoning") or {}

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from upstream.demo.ground.samples import Sampler
-from upstream.demo.ground.words import meant, plain_text
+from upstream.demo.ground.words import has_steps, last_word, meant, next_step, plain_text
 from upstream.demo.scenes.questions import Said
 from upstream.demo.scenes.scene import Scene
 
@@ -77,7 +77,10 @@ def read_place(history: tuple[Said, ...]) -> Place:
     for one in history:
         report = _REPORT.match(one.text)
         if one.role == "assistant":
-            place = Place(place.question)
+            # The steps of a question go on over all calls and results, and over reminders.
+            place = place if has_steps(place.question) else Place(place.question)
+        elif has_steps(place.question) and not has_steps(one.text) and report is None:
+            continue
         elif one.role == "user" and report is None:
             place = Place(one.text)
         elif report and "result" in report[0].lower():
@@ -93,6 +96,8 @@ def is_told(history: tuple[Said, ...]) -> bool:
     told, place = read_instructions(history), read_place(history)
     if told.wants_json or not told.functions:
         return told.wants_json
+    if has_steps(place.question):
+        return True
     return bool(told.must_call or place.results or place.complaint or _meant(told, place))
 
 
@@ -107,6 +112,8 @@ def _found(told: Instructions, place: Place) -> list[str]:
 def obedient(scene: Scene) -> str:
     """Return the calls or the JSON that are due, or a report of results."""
     told, place = _read(scene)
+    if has_steps(place.question) and told.functions:
+        return _next_of_steps(told, place)
     names = _meant(told, place)
     if told.must_call and not names:
         names = list(told.functions)[:1]
@@ -121,6 +128,15 @@ def obedient(scene: Scene) -> str:
     results = " ".join(" ".join(one.split()) for one in place.results)
     nothing = words("I was told of no function to call.", "没有可以调用的函数。")
     return words("Demo answer: ", "演示回答：") + (results or nothing)
+
+
+def _next_of_steps(told: Instructions, place: Place) -> str:
+    """Return the call that is due of those that a question lists, and the word at the end."""
+    results = [one.partition("returned:")[2] or one for one in place.results]
+    step = next_step(place.question, results)
+    if step is None:
+        return f"Demo: {last_word(results)}"
+    return f"{told.opening}\n{json.dumps(step, ensure_ascii=False)}\n{told.closing}"
 
 
 def slip(scene: Scene) -> str:

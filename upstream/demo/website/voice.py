@@ -13,7 +13,6 @@ from aiohttp import BodyPartReader, web
 
 from upstream.demo.ground.delivery import ABORT, END, HEAD, Piece, deliver
 from upstream.demo.ground.refusals import Refusal, busy, detail, not_found, page
-from upstream.demo.ground.sounds import Sound, lyrics_of, speak
 from upstream.demo.ground.stats import STATS
 from upstream.demo.ground.words import read_commands
 from upstream.demo.scenes.files import FILES
@@ -21,6 +20,7 @@ from upstream.demo.scenes.questions import text_of
 from upstream.demo.website.bodies import BODIES, answer
 from upstream.demo.website.conversations import CONVERSATIONS
 from upstream.demo.website.downloads import foreign_link
+from upstream.demo.website.sounds import Sound, lyrics_of, speak
 from upstream.demo.website.tokens import OWNER
 
 VOICES = {one["voice"] for one in BODIES["voices"]["voices"]}

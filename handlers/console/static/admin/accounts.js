@@ -1,12 +1,12 @@
 // The accounts: who has signed in, what is used of their windows, signing in and out.
 
+import { shownAllowance } from "../allowance.js";
 import { make } from "../elements.js";
-import { setText, t } from "../i18n.js";
-import { date, moment, percent, until } from "./format.js";
-import { ask, badge, button, failure, heading, loading, meter, nothing, text } from "./parts.js";
+import { setText } from "../i18n.js";
+import { date } from "./format.js";
+import { ask, badge, button, failure, heading, loading, nothing, text } from "./parts.js";
 import { signInDialog } from "./sign_in.js";
 
-const DAY_MINUTES = 1440;
 const STATES = { signed_in: "good", over: "bad", elsewhere: "warn" };
 
 export class Accounts {
@@ -77,21 +77,10 @@ export class Accounts {
     } else if (usage instanceof Error) {
       holder.append(text("p", "admin.usage.failed", { message: usage.message }, { className: "problem" }));
     } else {
-      holder.append(...this.#resting(usage), ...(usage.windows ?? []).map(shownWindow), ...this.#credits(usage));
-      if (!holder.childElementCount) holder.append(text("p", "admin.usage.none", {}, { className: "hint" }));
+      holder.append(...shownAllowance(usage));
+      if (!holder.childElementCount) holder.append(text("p", "usage.none", {}, { className: "hint" }));
     }
     return holder;
-  }
-
-  #resting({ resting = {} }) {
-    return Object.entries(resting)
-      .filter(([, at]) => at)
-      .map(([scope, at]) => text("p", `admin.resting.${scope}`, { left: until(at), time: moment(at) }, { className: "problem" }));
-  }
-
-  #credits({ credits }) {
-    if (!credits?.has_credits) return [];
-    return [text("p", credits.unlimited ? "admin.credits.any" : "admin.credits", { balance: credits.balance }, { className: "hint" })];
   }
 
   #signIn() {
@@ -117,29 +106,4 @@ export class Accounts {
       this.body.prepend(failure(error));
     }
   }
-}
-
-/** Return a window of an allowance: how much is used, and when it begins anew. */
-function shownWindow({ name, used_percent: used, window_minutes: minutes, resets_at: resets }) {
-  const label = windowName(name, minutes);
-  const share = used / 100;
-  const renewal = resets ? t("admin.renews", { left: until(resets), time: moment(resets) }) : t("admin.renews.unknown");
-  return make(
-    "div",
-    { className: "window" },
-    make("div", { className: "window-line" }, make("span", {}, label), make("b", {}, percent(share))),
-    meter(share, t("admin.window.used", { name: label, percent: percent(share) })),
-    make("p", { className: "hint" }, renewal),
-  );
-}
-
-/** Return the name of a window, which is `primary`, or `code_review:primary` of a further limit. */
-function windowName(name, minutes) {
-  if (!minutes) return name;
-  const [limit] = name.includes(":") ? name.split(":") : [""];
-  const isDays = minutes % DAY_MINUTES === 0;
-  const length = isDays
-    ? t("admin.window.days", { count: minutes / DAY_MINUTES })
-    : t("admin.window.hours", { count: Math.round(minutes / 6) / 10 });
-  return limit ? `${length} · ${limit}` : length;
 }

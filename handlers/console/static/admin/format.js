@@ -3,8 +3,6 @@
 import { locale, t } from "../i18n.js";
 
 const MINUTE = 60;
-const HOUR = 3600;
-const DAY = 86400;
 
 /** Return a whole number: 12,345. */
 export function whole(value) {
@@ -35,18 +33,8 @@ export function size(bytes) {
   return Intl.NumberFormat(locale(), { style: "unit", unit: units[unit], unitDisplay: unit ? "short" : "narrow", maximumFractionDigits: digits }).format(value);
 }
 
-/** Return a share: 42 %. */
-export function percent(share) {
-  return share.toLocaleString(locale(), { style: "percent", maximumFractionDigits: 0 });
-}
-
 function formatted(seconds, options) {
   return new Date(seconds * 1000).toLocaleString(locale(), options);
-}
-
-/** Return day and time, in the time zone of the browser. */
-export function moment(seconds) {
-  return formatted(seconds, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
 
 /** Return day and time with the seconds. */
@@ -67,16 +55,6 @@ export function hour(seconds) {
 /** Return a day; days of totals are those of UTC. */
 export function day(seconds) {
   return formatted(seconds, { month: "short", day: "numeric", timeZone: "UTC" });
-}
-
-/** Return how long it is until then: 2 h 13 min. */
-export function until(seconds, now = Date.now() / 1000) {
-  const left = Math.ceil(Math.max(0, seconds - now) / MINUTE) * MINUTE;
-  if (left <= MINUTE) return t("admin.soon");
-  if (left < HOUR) return t("admin.minutes", { minutes: left / MINUTE });
-  const [unit, name, below] = left < DAY ? [HOUR, "admin.hours", MINUTE] : [DAY, "admin.days", HOUR];
-  const [count, rest] = [Math.floor(left / unit), Math.floor((left % unit) / below)];
-  return rest ? t(name, { count, rest }) : t(`${name}.whole`, { count });
 }
 
 /** Return minutes and seconds that are left: 14:32. */

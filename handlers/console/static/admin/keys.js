@@ -1,11 +1,12 @@
 // The gateway keys: what each has used, added, changed and revoked here.
 
+import { measured, moment, until } from "../allowance.js";
 import { copyButton } from "../clipboard.js";
 import { make } from "../elements.js";
 import { setText, t } from "../i18n.js";
-import { date, moment, short, until, whole } from "./format.js";
+import { date, short, whole } from "./format.js";
 import { keyDialog } from "./key_form.js";
-import { ask, button, dialog, failure, heading, loading, meter, nothing, text } from "./parts.js";
+import { ask, button, dialog, failure, heading, loading, nothing, text } from "./parts.js";
 import { groups } from "./totals.js";
 
 const DAYS = 30;
@@ -116,14 +117,9 @@ export class Keys {
 function shownBudget({ unit, window, limit, used, renews_at: renews }) {
   const label = t(`admin.budget.${unit}.${window.replace("5_hours", "hours")}`);
   const figures = `${short(used)} / ${short(limit)}`;
-  const renewal = renews ? t("admin.renews", { left: until(renews), time: moment(renews) }) : t("admin.budget.unused");
-  return make(
-    "div",
-    { className: "window" },
-    make("div", { className: "window-line" }, make("span", {}, label), make("b", {}, figures)),
-    meter(used / limit, t("admin.budget.used", { name: label, used: whole(used), limit: whole(limit) })),
-    make("p", { className: "hint" }, renewal),
-  );
+  const renewal = renews ? t("usage.renews", { left: until(renews), time: moment(renews) }) : t("admin.budget.unused");
+  const told = t("admin.budget.used", { name: label, used: whole(used), limit: whole(limit) });
+  return measured({ label, figures, share: used / limit, told, renewal });
 }
 
 /** Show a key that was made: the only time that it is seen. */

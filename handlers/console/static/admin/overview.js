@@ -1,9 +1,10 @@
 // The overview: calls, tokens, outcomes and times to the first token, by hour and day.
 
+import { moment, percent } from "../allowance.js";
 import { make } from "../elements.js";
 import { t } from "../i18n.js";
 import { Chart } from "./chart.js";
-import { day, duration, hour, moment, percent, short, whole } from "./format.js";
+import { day, duration, hour, short, whole } from "./format.js";
 import { choice, failure, heading, loading, nothing, text } from "./parts.js";
 import { byStep, firstTokenAt, groups, sums } from "./totals.js";
 

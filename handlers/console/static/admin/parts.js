@@ -1,4 +1,4 @@
-// The parts that all pages are made of: states, meters, fields, dialogs.
+// The parts that all pages are made of: states, fields, dialogs.
 
 import { icon, make } from "../elements.js";
 import { setLabel, setText, t } from "../i18n.js";
@@ -40,19 +40,6 @@ export function failure(error, again) {
   holder.setAttribute("role", "alert");
   if (error.requestId) holder.append(make("p", { className: "hint mono" }, `${t("error.request_id")} ${error.requestId}`));
   if (again) holder.append(button("admin.again", again, { mark: "again" }));
-  return holder;
-}
-
-/** Return a bar that is filled up to a share of 1, with a name for those who do not see it. */
-export function meter(share, label) {
-  const filled = Math.min(1, Math.max(0, share));
-  const bar = make("i");
-  bar.style.width = `${filled * 100}%`;
-  const holder = make("div", { className: "meter", ariaLabel: label }, bar);
-  holder.dataset.level = share >= 1 ? "full" : share >= 0.8 ? "high" : "low";
-  holder.setAttribute("role", "meter");
-  for (const [name, value] of [["valuemin", 0], ["valuemax", 100], ["valuenow", Math.round(filled * 100)]])
-    holder.setAttribute(`aria-${name}`, value);
   return holder;
 }
 

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -139,6 +140,8 @@ def browser_login(folder: Path, given: "int | None") -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # A shell that runs the tests in the background has them ignore Ctrl-C, and what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
 
 
@@ -188,7 +191,7 @@ def test_who_interrupts_it_is_told_that_nobody_was_signed_in(
     assert command
     process = browser_login(tmp_path, None)
     address_in(process)
-    ending = threading.Timer(0.5, process.send_signal, [2])
+    ending = threading.Timer(0.5, process.send_signal, [signal.SIGINT])
     ending.start()
     output, _ = process.communicate(timeout=60)
     assert (process.returncode, "Nobody was signed in." in output) == (130, True), output

@@ -56,7 +56,7 @@ class Process:
     def __init__(self, backend, state, now, *, is_accepted=True) -> None:
         names = AccountNames(lambda _: is_accepted)
         limits = AccountLimits(names, lambda: now[0])
-        rests = AccountRests(state, names, Metrics(), lambda: now[0])
+        rests = AccountRests(state, names, limits, Metrics(), lambda: now[0])
         self.known = KnownOfAccounts(names, limits, rests)
         self.exchange = Exchange()
         calls = AccountCalls(self.exchange, None)

@@ -131,9 +131,7 @@ async def test_a_stall_lasts_until_the_caller_leaves(asker: Asker, fault: str, p
             await asyncio.wait_for(drain(response, got), 0.7)
         assert (await asker.stats())["turns_open"] == 1
         response.close()
-    await asyncio.sleep(0.4)
-    stats = await asker.stats()
-    assert (stats["turns_open"], stats["turns_closed_by_peer"]) == (0, 1)
+    await asker.sees(turns_open=0, turns_closed_by_peer=1)
     assert (read(bytes(got)).pings > 2) == pings
 
 
@@ -152,9 +150,8 @@ async def test_slowness_before_and_after_the_head(asker: Asker) -> None:
     async with asker.post(TURN, asker.body("/fault slow 0.3")) as response:
         assert time.monotonic() - began >= 0.3
         await response.read()
-    began = time.monotonic()
-    async with asker.post(TURN, asker.body("/fault slowbody 0.3")) as response:
-        assert time.monotonic() - began < 0.3
+    async with asker.post(TURN, asker.body("/fault slowbody 1")) as response:
+        began = time.monotonic()
         await response.read()
     assert time.monotonic() - began >= 0.3
 

@@ -7,7 +7,7 @@ from aiohttp import ClientPayloadError, FormData
 
 from tests.upstream.demo.conftest import Asker
 from tests.upstream.demo.reading import BEARER
-from upstream.demo.ground.sounds import lyrics_of
+from upstream.demo.website.sounds import lyrics_of
 
 REPEAT = "Repeat the text between the lines word for word.\n\n<text>\n{}\n</text>"
 

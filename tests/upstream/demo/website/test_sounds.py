@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from tests.rows import each_row
-from upstream.demo.ground.sounds import MAX_LYRICS_BYTES, lyrics_of, speak
+from upstream.demo.website.sounds import MAX_LYRICS_BYTES, lyrics_of, speak
 
 TEXT = "Boats float. 船会漂浮。"
 
