@@ -26,9 +26,11 @@ from service.vocabulary.ledger.calls import (
 )
 from storage.ledger.cursors import Place, place_in, text_of
 from storage.ledger.sums import NUMBERS, Cell, hours_of, summed, totals
-from storage.state.redis import KEY_PREFIX, answer, open_client
+from storage.state import redis
+from storage.state.redis import KEY_PREFIX, open_client
 
 MAX_LOOKED_AT = 20_000  # calls for one page
+CALL_SECONDS = 10.0  # no request waits for these calls
 _CHUNK = 500
 _NUMBER_DIGITS = 16
 _OVERHEAD_BYTES = 120  # of one member of a sorted set, measured on Redis 7
@@ -108,7 +110,7 @@ class RedisCalls:
             *(msgspec.json.encode(texts), msgspec.json.encode(sums)),
             _SUMS,
         ]
-        await answer(self._write(keys=_KEYS, args=arguments))
+        await _answer(self._write(keys=_KEYS, args=arguments))
 
     async def page(self, wanted: CallFilter, limit: int, after: str | None = None) -> CallPage:
         """Return at most `limit` calls, the newest first; see the port."""
@@ -145,7 +147,7 @@ class RedisCalls:
             async with self._client.pipeline(transaction=False) as calls:
                 for hour in some:
                     _ = calls.hgetall(f"{_SUMS}{hour}")  # awaited with all others
-                for hour, fields in zip(some, await answer(calls.execute()), strict=True):
+                for hour, fields in zip(some, await _answer(calls.execute()), strict=True):
                     _read_sums(cells, hour, fields)
         return totals(cells.items(), wanted)
 
@@ -154,19 +156,19 @@ class RedisCalls:
         until_ms = int(self._clock() * 1000) - limits.keep_days * _DAY_MS
         ended = await self._hours(0, until_ms // 1000 - 1)
         if ended:
-            await answer(self._client.delete(*(f"{_SUMS}{hour}" for hour in ended)))
-            await answer(self._client.zrem(_HOURS, *ended))
+            await _answer(self._client.delete(*(f"{_SUMS}{hour}" for hour in ended)))
+            await _answer(self._client.zrem(_HOURS, *ended))
         removed = 0
         while True:
             arguments = [until_ms, limits.max_bytes]
-            number, kept, size = await answer(self._trim(keys=_KEYS, args=arguments))
+            number, kept, size = await _answer(self._trim(keys=_KEYS, args=arguments))
             removed += number
             if number < _MAX_REMOVED:
                 return Trimmed(removed, kept, size)
 
     async def close(self) -> None:
         """Close all connections."""
-        await answer(self._client.aclose())
+        await _answer(self._client.aclose())
 
     async def _chunk(self, wanted: CallFilter, place: Place | None, offset: int) -> list[bytes]:
         until = "+inf" if wanted.until_ms is None else f"({wanted.until_ms}"
@@ -176,13 +178,13 @@ class RedisCalls:
         call: Awaitable[Any] = self._client.zrevrangebyscore(
             _CALLS, until, since, start=offset, num=_CHUNK
         )
-        chunk: list[bytes] = await answer(call)
+        chunk: list[bytes] = await _answer(call)
         return chunk
 
     async def _hours(self, first: int, last: int) -> list[int]:
         """Return the hours from the first to the last that have sums."""
         call: Awaitable[Any] = self._client.zrangebyscore(_HOURS, first, last)
-        return [int(hour) for hour in await answer(call)]
+        return [int(hour) for hour in await _answer(call)]
 
 
 def _is_wanted(call: Call, wanted: CallFilter) -> bool:
@@ -203,3 +205,7 @@ def _read_sums(cells: dict[Cell, list[int]], hour: int, fields: Mapping[bytes, b
         named: tuple[Any, ...] = msgspec.json.decode(text, type=tuple[str, str, str, str])
         numbers = cells.setdefault(Cell(hour, *named), [0] * len(NUMBERS))
         numbers[int(index)] += int(number)
+
+
+async def _answer(call: Awaitable[Any]) -> Any:
+    return await redis.answer(call, CALL_SECONDS)

@@ -214,14 +214,14 @@ def _expiry(ttl_seconds: float | None) -> int | None:
     return None if ttl_seconds is None else _milliseconds(ttl_seconds)
 
 
-async def answer(call: Awaitable[_T]) -> _T:
-    """Return the result of a call.
+async def answer(call: Awaitable[_T], seconds: float | None = None) -> _T:
+    """Return the result of a call, for which a request waits; or for longer, where none does.
 
     Raises:
         StorageError: the server answers with an error, or not in time.
     """
     try:
-        async with asyncio.timeout(CALL_SECONDS):
+        async with asyncio.timeout(seconds or CALL_SECONDS):
             return await call
     except (RedisError, OSError) as exc:  # TimeoutError is an OSError
         message = f"Redis: {str(exc) or 'no answer in time'}"
