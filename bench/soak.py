@@ -6,6 +6,8 @@ There are two gateways, each a process of its own with a demo upstream, one for 
 the stream. Half as many callers again have accounts of Codex's login. First every scene is played once. What the gateway holds after that, when it is idle, is
 what it may hold at the end: descriptors, sockets, tasks, temporary files, open turns. Memory (PSS)
 may grow by a tenth between the first and the last quarter of the time under load.
+
+A third gateway has one answer with a silence of 330 seconds in it, which may last longer than the load.
 """
 
 import argparse
@@ -31,6 +33,7 @@ from msgspec import Struct
 from bench.processes import proportional
 from bench.soak_codex import CODEX_SCENES
 from bench.soak_scenes import SCENES, Caller, Scene, WrongError
+from bench.soak_silence import SILENT_SECONDS, listen
 
 MEBIBYTE = 1024 * 1024
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,6 +44,8 @@ SCENE_SECONDS = 60.0
 SETTLED_SECONDS = 20.0  # longer than an idle connection is kept
 REFRESH_TOKEN, ACCESS_TOKEN = "rt-soak-{number}", "fk-soak-{number}"
 CODEX_TOKEN = "codex:soak-{number}-plus"  # noqa: S105 - the demo's
+QUICK_SILENCE_SECONDS = 12.0
+SILENCES = ("GATEWAY_UPSTREAM__IDLE_SECONDS", "GATEWAY_UPSTREAM__FIRST_EVENT_SECONDS")
 SETTINGS = {
     "GATEWAY_SERVER__HOST": "127.0.0.1",
     "GATEWAY_SERVER__PORT": "0",
@@ -341,6 +346,23 @@ def report(watched: Watched) -> None:
         print(f"PROBLEM {problem}")
 
 
+async def silent(stack: AsyncExitStack, folder: Path, options: argparse.Namespace) -> list[str]:
+    """Listen to a long silence, on a gateway that allows one; return what was wrong with it."""
+    seconds = QUICK_SILENCE_SECONDS if options.quick else SILENT_SECONDS
+    (folder / "demo-silence").mkdir()
+    (folder / "silence" / "tmp").mkdir(parents=True)
+    upstream = await stack.enter_async_context(demo("v0", folder / "demo-silence"))
+    allowed = {name: str(2 * SILENT_SECONDS) for name in SILENCES}
+    entering = gateway(upstream, folder / "silence", "sqlite:data/state.db", **allowed)
+    watched = await stack.enter_async_context(entering)
+    heard = await listen(watched.address, seconds)
+    print(
+        f"silence of {seconds:g} s: {heard.without_bytes:.1f} s without bytes at most, "
+        f"{heard.without_delta:.1f} s without a delta"
+    )
+    return heard.problems(seconds)
+
+
 async def run(options: argparse.Namespace) -> int:
     """Soak a gateway for each generation; return the number of problems."""
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
@@ -362,9 +384,12 @@ async def run(options: argparse.Namespace) -> int:
             async with asyncio.TaskGroup() as group:
                 for watched in soaked:
                     group.create_task(soak(watched, options))
+                silence = group.create_task(silent(stack, folder, options))
     for watched in soaked:
         report(watched)
-    count = sum(len(watched.problems) for watched in soaked)
+    for problem in silence.result():
+        print(f"PROBLEM {problem}")
+    count = sum(len(watched.problems) for watched in soaked) + len(silence.result())
     print(f"\n{count} problems")
     return count
 

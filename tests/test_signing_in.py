@@ -81,6 +81,13 @@ def ask(address: str, key: str) -> tuple[int, Any]:
         return response.status, json.loads(response.read())
 
 
+def usage_of(address: str, key: str) -> Any:
+    headers = {"Authorization": f"Bearer {key}", "Connection": "close"}
+    with closing(HTTPConnection(address.removeprefix("http://"), timeout=60)) as connection:
+        connection.request("GET", "/v1/usage", headers=headers)
+        return json.loads(connection.getresponse().read())
+
+
 def assert_answers(address: str, key: str) -> None:
     status, answer = ask(address, key)
     assert status == 200, answer
@@ -101,6 +108,10 @@ def test_beside_a_gateway_on_the_demo_one_is_signed_in_at_once_and_the_line_work
     assert "Demo answer" in "".join(re.findall(r'"content":"([^"]*)"', streamed))
     assert streamed.rstrip().endswith("data: [DONE]")
     assert "d***@example.org" in command(tmp_path, "accounts", "list")
+    seen = usage_of(gateway.address(), key_in(said))
+    assert [window["name"] for window in seen["windows"]][:2] == ["primary", "secondary"]
+    other = key_in(command(tmp_path, "keys", "add", "bot", "--account", "codex"))
+    assert usage_of(gateway.address(), other) == {"object": "usage", "key": {}}
 
     assert "removed codex" in command(tmp_path, "accounts", "remove", "codex", given="n\n")
     status, answer = ask(gateway.address(), key_in(said))

@@ -31,7 +31,7 @@ AIDER_QUIET = {
 
 def documented(page: str) -> list[Snippet]:
     """Return the snippets of a page that a test below runs."""
-    runs = ("toml", "json", "python", "js", "codex exec ", "opencode run ", "aider ")
+    runs = ("toml", "json", "python", "js", "codex exec ", "opencode run ", "aider ", "ANTHROPIC_")
     return [
         one
         for one in snippets_of(read_document(page))
@@ -94,6 +94,16 @@ def test_the_settings_of_codex_s_command_line(reader: Reader) -> None:
     assert "6*7=42" in reader.types("codex exec")
 
 
+def test_the_line_for_claude_code(reader: Reader) -> None:
+    reader.environ |= {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "IS_SANDBOX": "1"}
+    assert "6*7=42" in reader.types("ANTHROPIC_")
+
+
+def test_the_program_for_litellm(reader: Reader) -> None:
+    program = reader.write("ask.py", reader.text("from litellm"))
+    assert "6*7=42" in reader.runs(INSTALLED / "sdk2" / "bin" / "python", program)
+
+
 def test_the_settings_of_opencode(reader: Reader) -> None:
     reader.write("opencode.json", reader.text("json"))
     # It would fetch a package for plugins, unless it finds it there.
@@ -114,7 +124,7 @@ def test_the_line_for_aider(reader: Reader) -> None:
 
 
 def test_the_agents_sdks(reader: Reader) -> None:
-    program = reader.write("agent.py", reader.text("python"))
+    program = reader.write("agent.py", reader.text("import os"))
     assert "19 degrees" in reader.runs(INSTALLED / "sdk3" / "bin" / "python", program)
     program = reader.write("agent.mjs", reader.text("js"))
     (reader.folder / "node_modules").symlink_to(NODE_BIN.parent)

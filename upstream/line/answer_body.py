@@ -75,8 +75,10 @@ class AnswerBody:
             self._untapped = self._loop.create_task(self._read_untapped())
 
     def pause(self) -> None:
-        """Read nothing more for now, apart from what is on its way: one read at most."""
+        """Read nothing more for now."""
         self._may_read.clear()
+        if self._tap is not None:
+            self._tap.pause()
 
     def resume(self) -> None:
         """Read on."""
@@ -100,9 +102,6 @@ class AnswerBody:
         """Pass bytes on."""
         if self._reader is not None and self._ended is None:
             self._reader.on_bytes(data)
-        # Only now, since a pause is mostly over before anything arrives.
-        if self._tap is not None and not self._may_read.is_set():
-            self._tap.pause()
 
     def on_end(self, *, is_clean: bool) -> None:
         """Note the end of the connection."""

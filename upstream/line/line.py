@@ -62,12 +62,15 @@ class Stages(Protocol[Item]):
         """Return the seconds of silence allowed from now on, None for the usual."""
 
 
-def slice_size(data: bytes) -> int:
-    """Return how much of a read the stages take at once: up to the end of an event, if there is one."""
-    if len(data) <= SLICE_BYTES:
-        return len(data)
-    end = data.rfind(b"\n\n", 0, SLICE_BYTES)
-    return SLICE_BYTES if end < 0 else end + 2
+def slices(data: bytes) -> Iterator[bytes]:
+    """Yield a read in the pieces that stages take at once, cut between two events where it can be."""
+    at = 0
+    while len(data) - at > SLICE_BYTES:
+        end = data.rfind(b"\n\n", at, at + SLICE_BYTES) + 2
+        end = end if end > at + 1 else at + SLICE_BYTES
+        yield data[at:end]
+        at = end
+    yield data[at:] if at else data
 
 
 class Line(Generic[Item]):

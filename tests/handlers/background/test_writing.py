@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from service.keys import CALL_LOG
 from service.turns import key_limits
+from service.vocabulary.ledger.calls import CallFilter
 from tests.conftest import StartGateway
 from tests.gateway import ACCESS_TOKEN, Gateway, until
 from tests.handlers.background.following import (
@@ -247,3 +249,22 @@ async def test_one_is_continued_as_any_other(
     second = await begun(there, previous_response_id=first["id"])
     assert (await ended(here, second["id"]))["previous_response_id"] == first["id"]
     assert scripted.turns[1].body["conversation_id"] == first["conversation_id"]
+
+
+async def test_it_is_one_call_of_the_log_with_its_tokens(two: tuple[Gateway, Gateway]) -> None:
+    here, there = two
+    await ended(there, (await begun(here))["id"])
+    await outcomes(here)
+    async with asyncio.timeout(10):
+        while True:
+            page = await here.app[CALL_LOG].page(CallFilter(), 10)
+            if page.calls:
+                break
+            await asyncio.sleep(0.05)
+    (call_made,) = page.calls
+    assert (call_made.dialect, call_made.outcome, call_made.status) == (
+        "responses",
+        "complete",
+        200,
+    )
+    assert (call_made.model, call_made.completion_tokens) == ("gpt-4o", 3)

@@ -398,8 +398,14 @@ async def test_a_key_that_is_taken_away_is_asked_for_again(console: Console) -> 
     await expect(console["#pages"]).to_be_hidden()
 
 
-async def test_the_console_leads_there_and_back(chromium: Browser, used_gateway: Gateway) -> None:
-    async with opened(chromium, used_gateway.url) as console:
+@pytest.mark.parametrize("look", [*LOOKS[:1], *LOOKS[2:]], ids=lambda look: look.name)
+async def test_the_console_leads_there_and_back(
+    chromium: Browser, used_gateway: Gateway, look: Look
+) -> None:
+    async with opened(chromium, used_gateway.url, look) as console:
+        assert not await console.is_too_wide()
+        assert await faults_of_access(console) == []
+        await console.screenshot("admin-14-way-there")
         await console["#admin"].click()
         await expect(console["#gate"]).to_be_visible()
         await console[".bar-tools a"].click()

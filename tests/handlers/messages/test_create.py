@@ -50,6 +50,35 @@ async def test_a_cut_after_the_start_is_told_in_the_stream(
     assert (whole.status, (await whole.json())["error"]["partial"]) == (502, "Half")
 
 
+async def test_the_end_comes_once_and_in_one_write_with_the_end_of_the_body(
+    serve: Serve,
+) -> None:
+    """A8 14: clients wait for the end of the body after the last event."""
+    client = await serve()
+    body = {**BODY, "stream": True}
+    async with client.post("/v1/messages", json=body, headers=BEARER) as response:
+        pieces = [piece async for piece, _ in response.content.iter_chunks()]
+        assert response.content.at_eof()
+    events = [event["type"] for event in Read(b"".join(pieces)).events]
+    for kind in ("message_start", "message_delta", "message_stop"):
+        assert events.count(kind) == 1
+    assert events[-1] == "message_stop"
+    assert b"message_delta" in pieces[-1]
+    assert pieces[-1].endswith(b'data: {"type":"message_stop"}\n\n')
+
+
+async def test_usage_is_in_both_places_and_whole(serve: Serve) -> None:
+    """A8 15: at the start an estimate, at the end the input once more, with the cache."""
+    response = await (await serve()).post(
+        "/v1/messages", json={**BODY, "stream": True}, headers=BEARER
+    )
+    told = Read(await response.read())
+    names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+    for usage in (told.message["usage"], told.usage):
+        assert all(type(usage[name]) is int for name in (*names, "output_tokens"))
+        assert usage["input_tokens"] > 0 < usage["output_tokens"]
+
+
 @pytest.mark.parametrize("is_stream", [False, True])
 async def test_a_refusal_before_the_start_has_its_status(
     serve: Serve, around: Surroundings, is_stream: bool

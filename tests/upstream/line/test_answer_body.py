@@ -127,7 +127,7 @@ async def test_events_keep_a_slow_answer_alive(upstream) -> None:
 
 @pytest.mark.whole
 @either_way
-async def test_a_pause_is_not_the_upstreams_silence_and_brings_one_read_at_most(
+async def test_a_pause_is_not_the_upstreams_silence_and_brings_nothing(
     upstream, is_tapped: bool
 ) -> None:
     more = [step for _ in range(5) for step in (Pause(0.05), answer("Hi, you"))]
@@ -138,7 +138,7 @@ async def test_a_pause_is_not_the_upstreams_silence_and_brings_one_read_at_most(
         await reading.has_some.wait()
         body.pause()
         await asyncio.sleep(0.5)
-        assert len(reading.pieces) <= 2
+        assert len(reading.pieces) == 1
         body.resume()
         await reading.is_over.wait()
         assert reading.data == answer("Hi") + answer("Hi, you") * 5 + DONE

@@ -8,7 +8,7 @@ import pytest
 
 from service.vocabulary.events import BodyEnd, BodyEnded
 from tests.sinks import Kept
-from upstream.line.line import SLICE_BYTES, Line, slice_size
+from upstream.line.line import SLICE_BYTES, Line, slices
 
 CLEAN = BodyEnded(BodyEnd.CLEAN)
 
@@ -191,17 +191,20 @@ async def test_long_work_that_has_come_to_nothing_lets_others_run_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "size"),
+    ("data", "sizes"),
     [
-        (b"x" * SLICE_BYTES, SLICE_BYTES),
-        (b"x" * (SLICE_BYTES + 1), SLICE_BYTES),
-        (b"x" * 100 + b"\n\n" + b"x" * SLICE_BYTES, 102),
-        (b"x" * (SLICE_BYTES - 1) + b"\n\n" + b"x", SLICE_BYTES),
-        (b"", 0),
+        (b"x" * SLICE_BYTES, [SLICE_BYTES]),
+        (b"x" * (SLICE_BYTES + 1), [SLICE_BYTES, 1]),
+        (b"x" * 100 + b"\n\n" + b"x" * SLICE_BYTES, [102, SLICE_BYTES]),
+        (b"x" * (SLICE_BYTES - 1) + b"\n\n" + b"x", [SLICE_BYTES, 2]),
+        (b"\n\n" + b"x" * SLICE_BYTES, [2, SLICE_BYTES]),
+        (b"", [0]),
     ],
 )
-def test_a_long_read_is_cut_between_two_events_if_it_can_be(data: bytes, size: int) -> None:
-    assert slice_size(data) == size
+def test_a_long_read_is_cut_between_two_events_if_it_can_be(data: bytes, sizes: list[int]) -> None:
+    pieces = list(slices(data))
+    assert [len(piece) for piece in pieces] == sizes
+    assert b"".join(pieces) == data
 
 
 @pytest.mark.parametrize("words", [b"a stop b", b"stop b"])

@@ -15,7 +15,7 @@ from service.vocabulary.events import (
     FunctionArguments,
     ReasoningText,
 )
-from upstream.line.line import slice_size
+from upstream.line.line import slices
 
 
 class CodexReceiver:
@@ -32,12 +32,10 @@ class CodexReceiver:
 
     def batches(self, data: bytes) -> Iterator[list[Delta]]:
         """Yield what a read brings, in one batch unless it is paced or long."""
-        while data:
-            size = slice_size(data)
-            yield from self._batches(self._reader.feed(data[:size]))
-            data = data[size:]
-            if data:
+        for number, piece in enumerate(slices(data)):
+            if number:
                 yield []
+            yield from self._batches(self._reader.feed(piece))
 
     def end(self, ended: BodyEnded) -> Iterator[list[Delta]]:
         """Yield what the end of the body brings."""

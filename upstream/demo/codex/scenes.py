@@ -16,9 +16,17 @@ from upstream.demo.codex.stream import Item, Manner
 from upstream.demo.codex.talk import Talk, Tool
 from upstream.demo.ground.pictures import draw, size_of
 from upstream.demo.ground.samples import Sampler
-from upstream.demo.ground.steps import has_steps, last_word, next_step
 from upstream.demo.ground.sums import computed
-from upstream.demo.ground.words import EXCERPT_CHARS, about_talk, between_lines, meant, quoted
+from upstream.demo.ground.words import (
+    EXCERPT_CHARS,
+    about_talk,
+    between_lines,
+    has_steps,
+    last_word,
+    meant,
+    next_step,
+    quoted,
+)
 
 Data = dict[str, Any]
 Part = Callable[[Talk], list[Item]]

@@ -8,8 +8,7 @@ import msgspec
 import orjson
 
 from upstream.demo.codex.accounts import Caller, unseal
-from upstream.demo.ground.steps import has_steps
-from upstream.demo.ground.words import Commands, is_chinese, plain_text, read_commands
+from upstream.demo.ground.words import Commands, has_steps, is_chinese, plain_text, read_commands
 
 _WORD = re.compile(r"[\u4e00-\u9fff]|[^\W_\u4e00-\u9fff]+")
 _FOUND = "tool_search_output"

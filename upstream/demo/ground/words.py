@@ -1,8 +1,10 @@
 """What is read out of a text: commands to the demo, its language, the functions that it is about."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -20,6 +22,9 @@ _COMMAND = re.compile(
     r"|scene\s+(?P<scene>[A-Za-z0-9][A-Za-z0-9_-]*)|mark\s+(?P<mark>[A-Za-z0-9_-]{1,64}))"
 )
 _BETWEEN_LINES = re.compile(r"(?:\A|\n\s*\n)(\S+)\n(.*)\n(\S+)\s*\Z", re.DOTALL)
+_STEPS = re.compile(r"\bthese steps\b[^\n]*\n---\n(.*?)\n---", re.IGNORECASE | re.DOTALL)
+_RESULT_WORDS = re.compile(r"[\w.-]+")
+RESULT_WORD = "WORD"
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 
@@ -126,3 +131,35 @@ def _fault(found: re.Match[str]) -> Fault:
 def _words(name: str) -> list[str]:
     parts = [part.lower() for part in _NAME_PARTS.findall(name)]
     return [part for part in parts if len(part) >= MIN_WORD_CHARS and part != "get"]
+
+
+def has_steps(text: str) -> bool:
+    """Tell whether a question asks for steps."""
+    return _STEPS.search(text) is not None
+
+
+def next_step(text: str, results: Sequence[str]) -> dict[str, Any] | None:
+    """Return the call that is due after so many results, or None after the last one.
+
+    A question lists them, so that an agent can be seen to run a loop; `WORD` in them stands for
+    the last word of what the first one returned:
+
+        Do these steps:
+        ---
+        [{"name": "Bash", "arguments": {"command": "cat secret.txt"}},
+         {"name": "Write", "arguments": {"file_path": "answer.txt", "content": "WORD"}}]
+        ---
+    """
+    found = _STEPS.search(text)
+    steps: list[dict[str, Any]] = json.loads(found[1]) if found else []
+    if len(results) >= len(steps):
+        return None
+    shown = json.dumps(steps[len(results)]).replace(RESULT_WORD, last_word(results))
+    due: dict[str, Any] = json.loads(shown)
+    return due
+
+
+def last_word(results: Sequence[str]) -> str:
+    """Return the last word of what the first call returned."""
+    words = _RESULT_WORDS.findall(results[0]) if results else []
+    return words[-1] if words else "nothing"

@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 
 from upstream.demo.ground.samples import Sampler
-from upstream.demo.ground.steps import has_steps, last_word, next_step
-from upstream.demo.ground.words import meant, plain_text
+from upstream.demo.ground.words import has_steps, last_word, meant, next_step, plain_text
 from upstream.demo.scenes.questions import Said
 from upstream.demo.scenes.scene import Scene
 

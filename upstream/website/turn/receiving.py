@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from service.pipeline.joined import Answer, Reader
 from service.ports import Lane
 from service.vocabulary.events import BodyEnd, BodyEnded, Delta
-from upstream.line.line import slice_size
+from upstream.line.line import slices
 
 
 class Receiver:
@@ -40,19 +40,19 @@ class Receiver:
         """Yield the deltas of a read: one batch, or one per event if the answer is paced.
 
         A long read comes in several, and so does a long text full of markers, so that other tasks
-        can run in between; after each, the lane may begin.
+        can run in between.
         """
-        while data:
-            made: list[Delta] = []
-            if self._lane is not None:
-                data = self._lane.take(data)
-                made = self._lane.left()
-            size = slice_size(data)
-            if size or made:
-                yield from self._batches(data[:size], made)
-            data = data[size:]
-            if data:
+        made: list[Delta] = []
+        if self._lane is not None:
+            data = self._lane.take(data)
+            made = self._lane.left()
+        if not data and not made:
+            return
+        for number, piece in enumerate(slices(data)):
+            if number:
                 yield []
+            yield from self._batches(piece, made)
+            made = []
 
     def end(self, ended: BodyEnded) -> Iterator[list[Delta]]:
         """Yield the deltas of what was incomplete, and of the end itself."""

@@ -8,8 +8,11 @@ from upstream.demo.ground.words import (
     Fault,
     Once,
     about_talk,
+    has_steps,
     is_chinese,
+    last_word,
     meant,
+    next_step,
     plain_text,
     quoted,
     read_commands,
@@ -73,3 +76,27 @@ def test_what_happened_once_is_bounded() -> None:
         assert once.is_first(number)
     assert once.is_first(0)
     assert not once.is_first(KEPT_ONCE)
+
+
+# --- steps -------------------------------------------------------------------------
+
+QUESTION = """Please do these steps, one after the other:
+---
+[{"name": "Bash", "arguments": {"command": "cat secret.txt"}},
+ {"name": "Edit", "arguments": {"new_string": "WORD"}}]
+---
+<reminder>Be quick.</reminder>"""
+
+
+def test_the_steps_come_one_after_the_other() -> None:
+    assert has_steps(QUESTION)
+    assert next_step(QUESTION, []) == {"name": "Bash", "arguments": {"command": "cat secret.txt"}}
+    edit = {"name": "Edit", "arguments": {"new_string": "tulip"}}
+    assert next_step(QUESTION, ["the word is tulip\n"]) == edit
+    assert next_step(QUESTION, ["tulip", "edited"]) is None
+
+
+def test_without_steps_there_is_none() -> None:
+    assert not has_steps("What are these steps?")
+    assert next_step("Hello", []) is None
+    assert last_word([]) == last_word([""]) == "nothing"
