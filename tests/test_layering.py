@@ -1,6 +1,7 @@
 """The rooms are those of ARCHITECTURE.md, and imports follow its table."""
 
 import ast
+import functools
 import re
 import sys
 
@@ -146,32 +147,24 @@ def _parents(name: str) -> set[str]:
     return {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
 
 
-def uses(tree: ast.AST, owner: str, attribute: str) -> list[int]:
-    """Return the lines that use `owner.attribute`."""
-    return [
-        node.lineno
+@functools.cache
+def named(tree: ast.AST) -> frozenset[str]:
+    """Return all that a module imports, and what it uses as `owner.attribute`."""
+    uses = {
+        f"{node.value.id}.{node.attr}"
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and node.attr == attribute
-        and isinstance(node.value, ast.Name)
-        and node.value.id == owner
-    ]
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    }
+    return frozenset(uses.union(imports(tree)))
 
 
 def test_the_environment_has_few_readers() -> None:
     reading = {
-        module
-        for module, tree in MODULES.items()
-        if uses(tree, "os", "environ") + uses(tree, "os", "getenv")
-        or {"os.environ", "os.getenv"} & set(imports(tree))
+        module for module, tree in MODULES.items() if {"os.environ", "os.getenv"} & named(tree)
     }
     assert reading - ENVIRONMENT_READERS == set()
 
 
 def test_no_task_is_left_alone() -> None:
-    alone = {
-        module
-        for module, tree in MODULES.items()
-        if uses(tree, "asyncio", "create_task") or "asyncio.create_task" in set(imports(tree))
-    }
+    alone = {module for module, tree in MODULES.items() if "asyncio.create_task" in named(tree)}
     assert alone == set()

@@ -13,6 +13,7 @@ BODY = {
 }
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("is_stream", [False, True])
 async def test_an_answer_has_the_name_that_was_asked_for(
     serve: Serve, around: Surroundings, is_stream: bool
@@ -34,6 +35,7 @@ async def test_an_answer_has_the_name_that_was_asked_for(
         assert response.headers["x-usage-estimated"] == "true"
 
 
+@pytest.mark.whole
 async def test_a_cut_after_the_start_is_told_in_the_stream(
     serve: Serve, around: Surroundings
 ) -> None:

@@ -119,6 +119,7 @@ async def test_the_file_stays_within_its_bytes_and_loses_the_oldest_first(
     assert size_on_disk(path) <= 5 * MIB  # the disk has its room back
 
 
+@pytest.mark.whole
 async def test_sums_alone_cannot_fill_the_file(store: SqliteCalls, path: Path) -> None:
     for turn in range(10):
         calls = [
