@@ -148,7 +148,7 @@ $(VENV)/.for-clients-node: $(NODE_FILES) $(VENV)/.for-clients-sdk2
 	@mkdir -p $(CLIENTS)/node
 	@cp $(NODE_FILES) $(CLIENTS)/node
 	@$(NPM) ci --ignore-scripts --no-audit --no-fund --silent
-	@$(NPM) rebuild opencode-ai > /dev/null
+	@$(NPM) rebuild opencode-ai @anthropic-ai/claude-code > /dev/null
 	@touch $@
 
 system-packages:
