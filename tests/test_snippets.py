@@ -209,14 +209,14 @@ def curl(place: Place, snippet: Snippet) -> None:
 @runs("toml")
 @runs("js")
 @runs("json", r'(?s).*"provider":.*')
-@runs("python", r"(?s).*from agents import.*")
-@runs("sh", r"(codex exec|opencode run|aider) .*")
+@runs("python", r"(?s).*from (?:agents|litellm) import.*")
+@runs("sh", r"(codex exec|opencode run|aider|ANTHROPIC_\S+) .*")
 def agent(_place: Place, snippet: Snippet) -> None:
     """See that tests/clients/test_documented.py runs it, where nothing but loopback can be reached."""
     assert snippet in documented(snippet.document)
 
 
-@runs("python", r"(?s)(?!.*from agents import).*")
+@runs("python", r"(?s)(?!.*from (?:agents|litellm) import).*")
 def python(place: Place, snippet: Snippet) -> None:
     """Run a Python example; those of one language are one program, so earlier ones run first."""
     of_language = [one for one in SNIPPETS if claims(one) == [python] and _is_same(one, snippet)]
