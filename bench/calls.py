@@ -216,7 +216,7 @@ def main() -> int:
     parser.add_argument(
         "--request-ms",
         type=float,
-        default=2.33,
+        default=1.26,
         help="CPU of a whole reply of 50 tokens, as `python -m bench` measures it",
     )
     options = parser.parse_args()
