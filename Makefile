@@ -30,10 +30,10 @@ run: $(VENV)/.for-run  ## start on port 33333, against the built-in demo unless 
 
 test:  ## run every test; brings clients first, and redis-server, nginx and chromium where apt-get and root are there
 	@$(MAKE) --no-print-directory --jobs 4 install clients system-packages
-	$(BIN)/python -m pytest -n $$(($(JOBS) + 1)) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $$(($(JOBS) * 2)) --dist loadfile $(ARGS)
 
 quick: install  ## run the tests that need no client, browser, server or wait: under half a minute
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not whole" --hypothesis-profile quick $(ARGS)
+	$(BIN)/python -m pytest -n $$(($(JOBS) * 2)) --dist loadfile -m "not whole" --hypothesis-profile quick $(ARGS)
 
 faults: install  ## play every fault against every endpoint, and print a table of what came of it
 	$(BIN)/python -m tests.faults $(ARGS)
