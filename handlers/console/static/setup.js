@@ -10,6 +10,8 @@ const PROFILES = ["web", "bot", "raw"];
 const KEY_PAUSE_MS = 600;
 
 export class Setup {
+  #isChosen = false; // the model, by the person in front of it; else it is the first that fits
+
   constructor(gateway, { onChange, onModels }) {
     this.gateway = gateway;
     this.onChange = onChange;
@@ -92,20 +94,26 @@ export class Setup {
       [this.systemBox, "system"],
     ])
       element.addEventListener("input", () => {
+        if (element === this.name) this.#isChosen = true;
         write(preference, element.value.trim());
         this.onChange();
       });
   }
 
-  /** Take a model by name, listed or not. */
+  /** Take a model by name, listed or not, for other keys and visits as well. */
   choose(name) {
+    this.#isChosen = true;
+    write("model", name);
+    this.#take(name);
+  }
+
+  #take(name) {
     const isListed = [...this.select.options].some(({ value }) => value && value === name);
     this.select.value = isListed ? name : OTHER;
     this.name.hidden = isListed;
     if (!isListed) this.name.value = name;
     for (const button of byId("models").querySelectorAll("button"))
       button.setAttribute("aria-pressed", String(button.value === name));
-    write("model", name);
     this.onChange();
   }
 
@@ -126,12 +134,12 @@ export class Setup {
 
   #show(models) {
     const preferred = models.some(({ id }) => id === "gpt-4o") ? "gpt-4o" : (models[0]?.id ?? OTHER);
-    const wanted = this.model || read("model") || preferred;
+    const wanted = (this.#isChosen ? this.model : read("model")) || preferred;
     const options = models.map(({ id }) => make("option", { value: id }, id));
     this.select.replaceChildren(...options, setText(make("option", { value: OTHER }), "setup.model.other"));
     byId("models").replaceChildren(...models.map((model) => this.#row(model)));
     setText(byId("models-count"), "models.count", { count: models.length });
-    this.choose(wanted);
+    this.#take(wanted);
   }
 
   #row({ id, owned_by: owner }) {

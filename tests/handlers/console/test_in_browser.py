@@ -440,6 +440,9 @@ async def test_the_windows_of_a_codex_account_are_bars(chromium: Browser, tmp_pa
         bars = console["#windows [role=meter]"]
         await expect(bars).to_have_count(3)
         await expect(console["#plan"]).to_have_text("pro")
+        await expect(console["#model"]).to_have_value(
+            re.compile("gpt-6")
+        )  # the account has no gpt-4o
         await expect(console["#windows"]).to_contain_text("重新开始")
         await expect(bars.first).to_have_attribute("aria-label", re.compile("5 小时：已用"))
         await expect(bars.first).to_have_attribute("aria-valuenow", "0")
@@ -453,6 +456,7 @@ async def test_the_windows_of_a_codex_account_are_bars(chromium: Browser, tmp_pa
         assert not await console.is_too_wide()
         await console["#key"].fill("demo")
         await expect(console["#usage"]).to_be_hidden()
+        await expect(console["#model"]).to_have_value("gpt-4o")
         assert await console.problems(expected=("status of 429",)) == []
 
 
