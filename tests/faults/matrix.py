@@ -25,7 +25,7 @@ from tests.faults.contract import Found, check, for_pictures
 from tests.faults.endpoints import CALLS, CHATS, FILES, PICTURES, TEXTS, Endpoint, Got
 from tests.faults.gateways import UNREACHABLE, gateways
 from tests.faults.rows import TURN_ROWS, Row
-from tests.faults.surroundings import SURROUNDINGS, RemoteGateway, Surrounding
+from tests.faults.surroundings import POOL, SURROUNDINGS, RemoteGateway, Surrounding
 from tests.faults.table import COMPLETE, Ending, Fault
 from tests.faults.turns import WHOLE, GoodTurn
 from tests.faults.upstream import MARKS, FaultyUpstream, Part, Script, faulty_upstream
@@ -35,8 +35,8 @@ from tests.test_secrets_stay import Records, found_in, logged
 AT_ONCE = 50
 ANSWER_SECONDS = 60.0
 CLOSE_SECONDS = 1.0  # spec 6.4
-QUIET_SECONDS = 8.0
-POOLED = 10
+QUIET_SECONDS = 15.0  # longer than a write of the log of calls to a store that does not answer
+POOLED = 2 * POOL
 """Connections that a store may have more after a row; a leak of each request would be more."""
 GOOD = {"turn": Script(WHOLE.data), "codex": Script(SAYING.data)}
 REQUEST_ID = "x-request-id"

@@ -36,6 +36,9 @@ from tests.gateway import Gateway, running_gateway
 from tests.redis_server import RedisServer, running_redis
 from tests.service.program.gateway_process import ROOT, GatewayProcess
 
+POOL = 5
+"""Connections that each of the two pools of a gateway, for state and for calls, may have."""
+
 START_SECONDS = 120.0
 CLOCK_SECONDS = 1.5  # the clock's file is read once a second
 STREAM = {"head_seconds": 60}
@@ -120,8 +123,9 @@ async def _on_redis(
     folder: Path,
 ) -> AsyncIterator[Placed]:
     with running_redis() as server:
+        state = f"{server.url}?max_connections={POOL}"
         async with running_gateway(
-            upstream.url, folder, upstream=PATIENT, stream=STREAM, storage={"state": server.url}
+            upstream.url, folder, upstream=PATIENT, stream=STREAM, storage={"state": state}
         ) as gateway:
             yield Placed(gateway, partial(how, server))
 
