@@ -103,7 +103,7 @@ class TurnSoFar(TurnState):
     @property
     def is_waiting(self) -> bool:
         """Whether the turn continues without a body, until the awaited answer arrives."""
-        return bool(self.seen & Seen.WAITING)
+        return self.has(Seen.WAITING)
 
     @property
     def patience_seconds(self) -> float | None:
@@ -189,7 +189,7 @@ class TurnSoFar(TurnState):
         if row is endings.PLAIN_WORDS and self._stray.startswith(_PAGE_START):
             return PAGE_SENTENCE
         if row in (endings.PLAIN_WORDS, endings.CUT):
-            return row.words + ("" if self.seen & Seen.TEXT else self._said())
+            return row.words + ("" if self.has(Seen.TEXT) else self._said())
         return body.detail
 
     def _said(self) -> str:

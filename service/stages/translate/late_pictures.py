@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import Flag, auto
 
 from service.stages.decode.messages import is_image_tool
-from service.vocabulary.endings import ENDED, NOTHING, Phase, Seen, TurnState
+from service.vocabulary.endings import ENDED, Phase, Seen, TurnState
 from service.vocabulary.events import Message
 
 IMAGE_GEN = "image gen"  # `turn_use_case` of a turn that draws
@@ -110,11 +110,11 @@ class LatePictures:
             return True
         if self.use_case != IMAGE_GEN:
             return False
-        if self._signs & Sign.CALL and not turn.seen & Seen.TEXT:
+        if self._signs & Sign.CALL and not turn.has(Seen.TEXT):
             return True
         # A refusal ends the turn; without an end the text does not explain a missing picture.
         has_last_word = turn.phase in (Phase.LAST_WORD, Phase.FINAL)
-        is_answered = has_last_word and turn.seen & Seen.TEXT != NOTHING
+        is_answered = has_last_word and turn.has(Seen.TEXT)
         return turn.phase in ENDED and (not is_answered or is_queue_notice(said))
 
     @property
