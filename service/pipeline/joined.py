@@ -10,7 +10,7 @@ becomes one write to the caller.
           -> [bot format, limit]     -> Rendered -> encode
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -29,7 +29,7 @@ from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
 from service.stages.decode.supersede import SkipSuperseded, message_id_of
 from service.stages.markup.markers import Markers, plain_chars
 from service.stages.render.bot_format import BotFormat, Render
-from service.stages.translate.translate import Translate
+from service.stages.translate.translate import Told, Translate
 from service.vocabulary.events import (
     AnswerText,
     BodyEnd,
@@ -154,7 +154,10 @@ class Reader:
             self.consumed += _counts(frame)
         if len(frames) > 1 and not self.is_paced:
             frames = self._skip.feed_batch(frames)
-        return [event for frame in frames for event in self._parse.feed(frame)]
+        events: list[UpstreamEvent] = []
+        for frame in frames:
+            events += self._parse.feed(frame)
+        return events
 
 
 def merged(events: Iterable[UpstreamEvent]) -> list[UpstreamEvent]:
@@ -163,25 +166,27 @@ def merged(events: Iterable[UpstreamEvent]) -> list[UpstreamEvent]:
     This makes pieces larger only where several arrived in one read anyway.
     """
     kept: list[UpstreamEvent] = []
-    texts: list[str] = []  # of the run whose first event is the last one kept
+    texts: list[str] = []  # of the run that the last event kept begins
     growing: str | None = None
     for event in events:
         message_id = event.message_id if isinstance(event, TextAppended) else None
-        if message_id is None or message_id != growing:
-            _close(kept, texts)
-            kept.append(event)
-            growing = message_id
-        if isinstance(event, TextAppended):
+        if isinstance(event, TextAppended) and message_id == growing:
             texts.append(event.text)
-    _close(kept, texts)
+            continue
+        if texts:
+            _close(kept, texts)
+        kept.append(event)
+        growing = message_id
+    if texts:
+        _close(kept, texts)
     return kept
 
 
 def _close(kept: list[UpstreamEvent], texts: list[str]) -> None:
-    """Put all texts of a run into its first event, which is the last one kept."""
-    last = kept[-1] if len(texts) > 1 else None
+    """Put the texts of a run into its first event, which is the last one kept."""
+    last = kept[-1]
     if isinstance(last, TextAppended):
-        kept[-1] = TextAppended(last.message_id, join_surrogates("".join(texts)))
+        kept[-1] = TextAppended(last.message_id, join_surrogates(last.text + "".join(texts)))
     texts.clear()
 
 
@@ -224,16 +229,25 @@ class Answer:
 
     def feed(self, event: UpstreamEvent) -> list[Delta]:
         """Return the deltas of one event."""
+        return self._marked(self._translate.feed(event))
+
+    def parts(self, event: UpstreamEvent) -> Iterable[list[Delta]]:
+        """Return the same deltas; others may have their turn between the lists of a long text."""
+        told = self._translate.feed(event)
+        if any(map(_takes_long, told)):
+            return self._sliced(told)
+        return (self._marked(told),)
+
+    def _marked(self, told: Sequence[Told]) -> list[Delta]:
         deltas: list[Delta] = []
-        for delta in self._translate.feed(event):
+        for delta in told:
             deltas += self._markers.feed(delta)
         return deltas
 
-    def parts(self, event: UpstreamEvent) -> Iterator[list[Delta]]:
-        """Yield the same deltas; others may have their turn between the lists of a long text."""
+    def _sliced(self, told: Sequence[Told]) -> Iterator[list[Delta]]:
         deltas: list[Delta] = []
-        for delta in self._translate.feed(event):
-            if type(delta) is not AnswerText or not _takes_long(delta.text):
+        for delta in told:
+            if not isinstance(delta, AnswerText):
                 deltas += self._markers.feed(delta)
                 continue
             for at in range(0, len(delta.text), SLICE_CHARS):
@@ -243,9 +257,10 @@ class Answer:
         yield deltas
 
 
-def _takes_long(text: str) -> bool:
-    """Tell whether a text is long and may hold markers, so that reading it takes long."""
-    return len(text) > SLICE_CHARS and plain_chars(text) < 0
+def _takes_long(delta: Told) -> bool:
+    """Tell whether a delta is a long text that may hold markers, so that reading it takes long."""
+    is_long = isinstance(delta, AnswerText) and len(delta.text) > SLICE_CHARS
+    return is_long and plain_chars(delta.text) < 0
 
 
 def make_reader(secrets: Collection[str] = (), *, is_paced: bool = False) -> Reader:

@@ -6,7 +6,7 @@ nothing else repeats it as its answer. Offsets of citations become those of the 
 answer without items passes unchanged.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from service.vocabulary.events import FunctionCallStarted, ReasoningText, TurnEnded
 from service.vocabulary.native import (
@@ -36,25 +36,27 @@ class Flatten:
         self._commentary: list[str] = []
         self._has_answer = False
 
-    def feed(self, piece: Rendered) -> Iterator[Rendered]:
-        """Yield the flattened pieces; never waits."""
+    def feed(self, piece: Rendered) -> Sequence[Rendered]:
+        """Return the flattened pieces; never waits."""
         match piece:
             case ContentText(text):
-                yield from self._text(piece, text)
+                return self._text(piece, text)
             case ReasoningText(text):
-                yield from self._reasoning(text)
+                return (self._reasoning(text),)
             case TurnEnded():
-                yield from self._end(piece)
+                return self._end(piece)
             case MessageStarted() | MessageEnded() | ReasoningStarted() | ReasoningPart():
                 self._turn_over(piece)
+                return ()
             case TextAnnotated(start, end, url, title):
-                if not self._is_commentary:
-                    yield TextAnnotated(start + self._begin, end + self._begin, url, title)
+                if self._is_commentary:
+                    return ()
+                return (TextAnnotated(start + self._begin, end + self._begin, url, title),)
             case _:
                 if isinstance(piece, ContentCited):
                     self._chars += len(piece.text)
                 self._has_answer |= isinstance(piece, _ANSWERS)
-                yield piece
+                return (piece,)
 
     def _turn_over(
         self, piece: MessageStarted | MessageEnded | ReasoningStarted | ReasoningPart
@@ -77,30 +79,29 @@ class Flatten:
             self._needs_gap = self._chars > 0
             self._begin = self._chars
 
-    def _text(self, piece: ContentText, text: str) -> Iterator[Rendered]:
+    def _text(self, piece: ContentText, text: str) -> Sequence[Rendered]:
         if self._is_commentary:
             self._commentary.append(text)
-            yield from self._reasoning(text)
-            return
-        if self._needs_gap and text:
+            return (self._reasoning(text),)
+        needs_gap = self._needs_gap and bool(text)
+        if needs_gap:
             self._needs_gap = False
             self._chars += len(_GAP)
             self._begin = self._chars
-            yield ContentText(_GAP)
         self._chars += len(text)
         self._has_answer |= bool(text)
-        yield piece
+        return (ContentText(_GAP), piece) if needs_gap else (piece,)
 
-    def _reasoning(self, text: str) -> Iterator[Rendered]:
+    def _reasoning(self, text: str) -> ReasoningText:
         gap = _GAP if self._needs_reasoning_gap and text else ""
         self._needs_reasoning_gap = self._needs_reasoning_gap and not text
         self._has_reasoning |= bool(text)
-        yield ReasoningText(gap + text)
+        return ReasoningText(gap + text)
 
-    def _end(self, ended: TurnEnded) -> Iterator[Rendered]:
+    def _end(self, ended: TurnEnded) -> Sequence[Rendered]:
         if ended.failure is None and not self._has_answer and self._commentary:
-            yield ContentText("".join(self._commentary))
-        yield ended
+            return ContentText("".join(self._commentary)), ended
+        return (ended,)
 
 
 _ANSWERS = (FunctionCallStarted, AssetLinked, RefusalText, ContentCited)

@@ -214,7 +214,9 @@ class Translate:
             return [*self._flush(), notice, self._turn.closed(Closing.CONSENT)]
         told: list[Told] = []
         is_first = message.id not in self._messages
-        progress = self._messages[message.id] = self._messages.get(message.id) or Progress()
+        if is_first:
+            self._messages[message.id] = Progress()
+        progress = self._messages[message.id]
         progress.take(message)
         if is_first or (message.is_finished and not progress.is_finished):
             for kind in progress.new_words(unknown_words(message)):

@@ -80,12 +80,11 @@ class Receiver:
 
     def _batches(self, data: bytes, made: list[Delta]) -> Iterator[list[Delta]]:
         for event in self.reader.feed(data):
-            parts = self.answer.parts(event)
-            made += next(parts, [])
-            for part in parts:
-                if made:
+            for number, part in enumerate(self.answer.parts(event)):
+                if number and made:
                     yield made
-                made = part
+                    made = []
+                made += part
             if made and self.reader.is_paced:
                 yield made
                 made = []
