@@ -42,13 +42,23 @@ class ChunkedBody:
         """Return the data of a read, the pieces of several chunks joined."""
         if self._held:
             data, self._held = self._held + data, b""
-        elif self._next is _Next.SIZE and (found := _SIZE.match(data)) is not None:
-            # Nearly always a read is one whole chunk.
-            start, size = found.end(), int(found[1], 16)
-            if size and start + size + 2 == len(data) and data.endswith(_LINE_END):
-                return data[start:-2]
         pieces: list[bytes] = []
         at = 0
+        if self._next is _Next.SIZE:
+            # Nearly always a read is one whole chunk, or some.
+            while at < len(data) and (found := _SIZE.match(data, at)) is not None:
+                start = found.end()
+                end = start + int(found[1], 16)
+                if start == end or not data.startswith(_LINE_END, end):
+                    break
+                pieces.append(data[start:end])
+                at = end + 2
+        if at < len(data):
+            self._take_parts(data, at, pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _take_parts(self, data: bytes, at: int, pieces: list[bytes]) -> None:
+        """Read part after part of what is no whole chunk, and add the data in it."""
         try:
             while at < len(data) and not self.is_complete and not self._held:
                 at = self._step(data, at, pieces)
@@ -56,7 +66,6 @@ class ChunkedBody:
             self.is_broken = True
         if self.is_complete:
             self.rest += data[at:]
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _step(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         """Read one part of the coding, and return the place behind it."""
