@@ -313,12 +313,9 @@ class Assets(Protocol):
 class Lane(Protocol):
     """Sends plain text past the stages: `pipeline.fast_lane.FastLane`."""
 
-    count: int
-    """The number of events taken that the turn's reader has not counted yet."""
-    left: list[Delta]
-    """Deltas to deliver before anything that the stages make from now on."""
-    is_full: bool
-    """Whether the caller has to read before the next chunk comes."""
+    count: int  # events taken that the turn's reader has not counted yet
+    left: list[Delta]  # to be delivered before anything that the stages make from now on
+    is_full: bool  # the caller has to read before the next chunk comes
 
     def begin(self, reader: Any, answer: Any) -> None:
         """Begin a turn that is read by these stages, a `Reader` and an `Answer` of the pipeline."""

@@ -191,8 +191,9 @@ def _close(kept: list[UpstreamEvent], texts: list[str]) -> None:
 
 
 def _counts(frame: Frame) -> bool:
-    is_ping = frame.name == "ping" or frame.data[:4].isdigit()
-    return not is_ping and not frame.stray and frame.data not in (b"", b"[DONE]")
+    data = frame.data
+    is_ping = frame.name == "ping" or data[:4].isdigit()
+    return not (is_ping or frame.stray or not data or data == b"[DONE]")
 
 
 class Growing(Struct, frozen=True, gc=False):
@@ -229,25 +230,24 @@ class Answer:
 
     def feed(self, event: UpstreamEvent) -> list[Delta]:
         """Return the deltas of one event."""
-        return self._marked(self._translate.feed(event))
-
-    def parts(self, event: UpstreamEvent) -> Iterable[list[Delta]]:
-        """Return the same deltas; others may have their turn between the lists of a long text."""
-        told = self._translate.feed(event)
-        if any(map(_takes_long, told)):
-            return self._sliced(told)
-        return (self._marked(told),)
-
-    def _marked(self, told: Sequence[Told]) -> list[Delta]:
         deltas: list[Delta] = []
-        for delta in told:
+        for delta in self._translate.feed(event):
             deltas += self._markers.feed(delta)
         return deltas
 
-    def _sliced(self, told: Sequence[Told]) -> Iterator[list[Delta]]:
+    def parts(self, event: UpstreamEvent) -> Iterable[list[Delta]]:
+        """Return the same deltas; others may have their turn between the lists of a long text."""
         deltas: list[Delta] = []
+        told = self._translate.feed(event)
+        for place, delta in enumerate(told):
+            if isinstance(delta, AnswerText) and _takes_long(delta.text):
+                return self._slices(deltas, told[place:])
+            deltas += self._markers.feed(delta)
+        return (deltas,)
+
+    def _slices(self, deltas: list[Delta], told: Sequence[Told]) -> Iterator[list[Delta]]:
         for delta in told:
-            if not isinstance(delta, AnswerText):
+            if not isinstance(delta, AnswerText) or not _takes_long(delta.text):
                 deltas += self._markers.feed(delta)
                 continue
             for at in range(0, len(delta.text), SLICE_CHARS):
@@ -257,10 +257,9 @@ class Answer:
         yield deltas
 
 
-def _takes_long(delta: Told) -> bool:
-    """Tell whether a delta is a long text that may hold markers, so that reading it takes long."""
-    is_long = isinstance(delta, AnswerText) and len(delta.text) > SLICE_CHARS
-    return is_long and plain_chars(delta.text) < 0
+def _takes_long(text: str) -> bool:
+    """Tell whether a text is long and may hold markers, so that reading it takes long."""
+    return len(text) > SLICE_CHARS and plain_chars(text) < 0
 
 
 def make_reader(secrets: Collection[str] = (), *, is_paced: bool = False) -> Reader:

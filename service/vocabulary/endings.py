@@ -358,10 +358,6 @@ class TurnState:
         """Clear a flag that does not hold any more."""
         self._seen &= ~what._value_
 
-    def fits(self, pattern: Pattern, closed_by: Closed) -> bool:
-        """Tell whether a pattern fits if this closes the turn now."""
-        return pattern.fits(closed_by, self.phase, self._seen)
-
     def end(self, closed_by: Closed) -> Ending:
         """End the turn, once, and return how it ended."""
         rows = _BY_CLOSING[closed_by]

@@ -10,6 +10,7 @@ from service.vocabulary.events import Message
 _IMAGE_TOOLS = ("dalle", "t2uay3k", "image_gen", "ghostrider/ImageGen", "n7jupd")
 _ANSWER_CHANNELS = (None, "", "final")
 _TEXT_TYPES = ("text", "multimodal_text")
+_GROWING = ("in_progress", "")  # the status of a message that may grow; a finished one has many
 _REASONING_SIGNS = ("initial_text", "finished_text")
 
 
@@ -44,7 +45,7 @@ def read_message(raw: dict[str, Any]) -> Message | None:
         name=_str(author.get("name")) or None,
         content_type=_str(content.get("content_type")),
         text=text,
-        status=_str(raw.get("status")),
+        is_finished=_str(raw.get("status")) not in _GROWING,
         recipient=_str(raw.get("recipient")) or "all",
         channel=_str(raw.get("channel")) or None,
         is_end_turn=raw.get("end_turn") is True,

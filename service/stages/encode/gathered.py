@@ -52,7 +52,7 @@ class Gathered:
         self.usage: UsageKnown | None = None  # the upstream's own counts
         self._places: dict[int, tuple[int, int]] = {}  # slot -> range in the content
         self._annotations: dict[tuple[int, str], Annotation] = {}  # by slot and URL
-        self._links: dict[AssetKind, list[Link]] = {kind: [] for kind in AssetKind}
+        self._links: dict[AssetKind, list[Link]] = {}
         self._calls: dict[int, _Call] = {}
         self.spent: list[TextSpent] = []
 
@@ -105,7 +105,7 @@ class Gathered:
             case CitationResolved(slot, sources):
                 self._cite(slot, sources)
             case AssetLinked():
-                links, link = self._links[piece.kind], _link(piece)
+                links, link = self._links.setdefault(piece.kind, []), _link(piece)
                 if link not in links:  # a text may name a file twice
                     links.append(link)
             case FunctionCallStarted(index):
@@ -157,7 +157,7 @@ class Gathered:
     def links(self) -> dict[str, list[Link]]:
         """Return the links to stored pictures and files, by the fields of `TurnNames`."""
         fields = {"x_images": AssetKind.PICTURE, "x_files": AssetKind.FILE}
-        return {name: self._links[kind] for name, kind in fields.items() if self._links[kind]}
+        return {name: self._links[kind] for name, kind in fields.items() if kind in self._links}
 
     def _has(self, cited: CitedUrl) -> bool:
         """Tell whether the text around a citation was sent, and not cut off."""

@@ -104,7 +104,7 @@ class Render:
 
     def feed(self, delta: Delta) -> list[Rendered]:
         """Return zero or more rendered pieces for one delta; never waits."""
-        return [self._guard.feed(piece) for piece in self._rendered(delta)]
+        return list(map(self._guard.feed, self._rendered(delta)))
 
     # One branch for each kind of delta: longer than the budget, so that the table of spec 7.2 is
     # one table.

@@ -8,6 +8,8 @@ answer without items passes unchanged.
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from service.vocabulary.events import FunctionCallStarted, ReasoningText, TurnEnded
 from service.vocabulary.native import (
     MessageEnded,
@@ -48,10 +50,8 @@ class Flatten:
             case MessageStarted() | MessageEnded() | ReasoningStarted() | ReasoningPart():
                 self._turn_over(piece)
                 return ()
-            case TextAnnotated(start, end, url, title):
-                if self._is_commentary:
-                    return ()
-                return (TextAnnotated(start + self._begin, end + self._begin, url, title),)
+            case TextAnnotated():
+                return self._annotated(piece)
             case _:
                 if isinstance(piece, ContentCited):
                     self._chars += len(piece.text)
@@ -97,6 +97,12 @@ class Flatten:
         self._needs_reasoning_gap = self._needs_reasoning_gap and not text
         self._has_reasoning |= bool(text)
         return ReasoningText(gap + text)
+
+    def _annotated(self, piece: TextAnnotated) -> Sequence[Rendered]:
+        if self._is_commentary:
+            return ()
+        start, end = piece.start + self._begin, piece.end + self._begin
+        return (structs.replace(piece, start=start, end=end),)
 
     def _end(self, ended: TurnEnded) -> Sequence[Rendered]:
         if ended.failure is None and not self._has_answer and self._commentary:

@@ -1,5 +1,6 @@
 """UpstreamEvent -> Delta: which parts of a turn are its answer (protocol 2.6 to 2.12, spec 6.2)."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
@@ -54,7 +55,6 @@ from service.vocabulary.events import (
     TextAppended,
     ToolCallText,
     ToolResult,
-    TurnFacts,
     Unknown,
     UpstreamEvent,
     UpstreamFault,
@@ -63,7 +63,6 @@ from service.vocabulary.events import (
 
 Told = Delta | ReferencesKnown
 
-_NAMED = Seen.EVENTS | Seen.CONVERSATION
 _LATE_TOOL = "image_gen"  # during the wait for a picture, every tool message is an image tool's
 _NOT_DRAWN = "The upstream could not draw the picture. It said: "
 _CONSENT = (
@@ -80,9 +79,8 @@ class Translate:
 
     def __init__(self, sent: SentHistory, conversation_id: str | None = None) -> None:
         self._echoes = Echoes(sent)
-        self._messages: dict[str, Progress] = {}
-        self._turn = TurnSoFar()
-        self._facts = TurnFacts(conversation_id=conversation_id)
+        self._messages: defaultdict[str, Progress] = defaultdict(Progress)
+        self._turn = TurnSoFar(conversation_id)
         self._answering: str | None = None  # id of the visible message that grew last
         self._is_tool_since = False  # a tool call or tool message came after that one began
         self._reasoning: str | None = None  # id of the message with the latest reasoning
@@ -93,8 +91,6 @@ class Translate:
         self._shown = Pictures(sent)
         self._resume_token: str | None = None
         self._late = LatePictures()
-        if conversation_id is not None:
-            self._turn.see(Seen.CONVERSATION)
 
     @property
     def patience_seconds(self) -> float | None:
@@ -129,11 +125,11 @@ class Translate:
             case MessageSnapshot(message):
                 return self._message(message)
             case ConversationNamed(conversation_id):
-                return self._learn(conversation_id=conversation_id)
+                return turn.learn(conversation_id=conversation_id)
             case ModelNamed(slug, use_case):
                 self._late.learn_use_case(use_case)
-                if self._facts.upstream_model is None:
-                    return self._learn(upstream_model=slug)
+                if turn.facts.upstream_model is None:
+                    return turn.learn(upstream_model=slug)
             case InputEchoed(message_id):
                 self._echoes.add(message_id)
             case Moderated(is_blocked):
@@ -160,25 +156,6 @@ class Translate:
             case _:
                 assert_never(event)
         return ()
-
-    def _learn(
-        self,
-        conversation_id: str | None = None,
-        message_id: str | None = None,
-        upstream_model: str | None = None,
-    ) -> list[Delta]:
-        """Note facts of the turn, and return them if they are new."""
-        self._turn.see(Seen.EVENTS if conversation_id is None else _NAMED)
-        known = self._facts
-        facts = TurnFacts(
-            conversation_id or known.conversation_id,
-            message_id or known.message_id,
-            upstream_model or known.upstream_model,
-        )
-        if facts == known:
-            return []
-        self._facts = facts
-        return [facts]
 
     def _appended(self, message_id: str, text: str) -> list[Delta]:
         """Return the deltas of an increment to a message of known kind."""
@@ -214,8 +191,6 @@ class Translate:
             return [*self._flush(), notice, self._turn.closed(Closing.CONSENT)]
         told: list[Told] = []
         is_first = message.id not in self._messages
-        if is_first:
-            self._messages[message.id] = Progress()
         progress = self._messages[message.id]
         progress.take(message)
         if is_first or (message.is_finished and not progress.is_finished):
@@ -285,7 +260,7 @@ class Translate:
             return told
         if message.pointers:
             told += self._wanted(self._shown.of_message(message, self._recipient))
-        told += self._learn(upstream_model=answering_model(message))
+        told += self._turn.learn(upstream_model=answering_model(message))
         if message.is_finished:
             self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
         return told
@@ -301,7 +276,7 @@ class Translate:
                 return told
             self._take_over(message_id)
             told.append(AnswerStarted(message_id))
-            told += self._learn(message_id=message_id)
+            told += self._turn.learn(message_id=message_id)
         progress.has_text = True
         self._turn.see(Seen.TEXT)
         told.append(AnswerText(unseen))
@@ -379,7 +354,7 @@ class Translate:
         if shown := self._late.hold(message.id, text, is_finished=True):
             self._take_over(message.id)
             told += self._told(AnswerBlock(message.id, language, shown))
-            told += self._learn(upstream_model=answering_model(message))
+            told += self._turn.learn(upstream_model=answering_model(message))
         if message.is_finished:
             self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
         return told
@@ -388,15 +363,17 @@ class Translate:
         if not isinstance(piece, AnswerBlock):
             return [piece]
         self._turn.see(Seen.TEXT)
-        return [*self._learn(message_id=piece.message_id), piece]
+        return [*self._turn.learn(message_id=piece.message_id), piece]
 
     def _wanted(self, pictures: Iterable[AssetWanted]) -> list[Delta]:
         told: list[Delta] = []
         for wanted in pictures:
             if not wanted.is_preview:
                 self._turn.see(Seen.PICTURE)
-                told += self._learn(message_id=wanted.message_id)  # callers may continue from it
-            conversation_id = self._facts.conversation_id or ""
+                told += self._turn.learn(
+                    message_id=wanted.message_id
+                )  # callers may continue from it
+            conversation_id = self._turn.facts.conversation_id or ""
             told.append(structs.replace(wanted, conversation_id=conversation_id))
         return told
 
@@ -430,7 +407,8 @@ class Translate:
         turn, told = self._turn, list[Delta]()
         if self._late.error:
             turn.note_missing(_NOT_DRAWN + quoted(self._late.error))
-        if self._late.is_pending(turn, self._said_last()):
+        said = self.text_of(self._answering) if self._answering else ""
+        if self._late.is_pending(turn, said):
             turn.see(Seen.DRAWING)
         step = turn.step_after(body)
         if step is None or (step is Step.AWAIT_ANSWER and turn.phase in ENDED):
@@ -439,9 +417,11 @@ class Translate:
         told.append(turn.ended(body) if step is None else self._continued(step, body))
         return told
 
-    def _continued(self, step: Step, body: BodyEnded) -> ResumeWanted | PictureWanted | AnswerWanted:
+    def _continued(
+        self, step: Step, body: BodyEnded
+    ) -> ResumeWanted | PictureWanted | AnswerWanted:
         """Begin a step after a body, and return the request for it."""
-        turn, conversation_id = self._turn, self._facts.conversation_id
+        turn, conversation_id = self._turn, self._turn.facts.conversation_id
         match step:
             case Step.RESUME:
                 turn.follow()
@@ -454,10 +434,6 @@ class Translate:
                 turn.begin_wait(step, body)
                 self._is_tool_since = True  # a stored message is no variant of a streamed one
                 return AnswerWanted(conversation_id or "", turn.phase in ENDED)
-
-    def _said_last(self) -> str:
-        """Return the last visible message, as far as it was sent."""
-        return self.text_of(self._answering) if self._answering else ""
 
     def _end_wait(self, problem: str) -> list[Delta]:
         """Continue after a wait: the body's end decides, with the messages that came meanwhile."""
