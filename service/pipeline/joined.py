@@ -13,12 +13,10 @@ becomes one write to the caller.
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
-from msgspec import Struct
-
 from service.sink import Sink
+from service.stages.decode.changes import Growing, Run
 from service.stages.decode.increments import (
     Deltas,
-    Run,
     Snapshots,
     deltas_like,
     first_delta,
@@ -28,7 +26,7 @@ from service.stages.decode.parse import Parse
 from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
 from service.stages.decode.supersede import SkipSuperseded, message_id_of
 from service.stages.markup.markers import Markers, plain_chars
-from service.stages.render.bot_format import BotFormat, Render
+from service.stages.render.bot_format import Render
 from service.stages.translate.translate import Translate
 from service.vocabulary.events import (
     AnswerText,
@@ -41,6 +39,7 @@ from service.vocabulary.events import (
     TextAppended,
     UpstreamEvent,
 )
+from service.vocabulary.rendered import BotFormat
 from service.vocabulary.text import join_surrogates
 
 # A shorter chunk has few events, and is not worth the search for a run of increments.
@@ -188,14 +187,6 @@ def _close(kept: list[UpstreamEvent], texts: list[str]) -> None:
 def _counts(frame: Frame) -> bool:
     is_ping = frame.name == "ping" or frame.data[:4].isdigit()
     return not is_ping and not frame.stray and frame.data not in (b"", b"[DONE]")
-
-
-class Growing(Struct, frozen=True, gc=False):
-    """A visible message that is growing; `held` is the end of its text, not sent yet."""
-
-    message_id: str
-    text: str
-    held: str
 
 
 class Answer:
