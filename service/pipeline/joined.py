@@ -13,6 +13,7 @@ becomes one write to the caller.
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
+from service.ports import Lane
 from service.sink import Sink
 from service.stages.decode.changes import Growing, Run
 from service.stages.decode.increments import (
@@ -264,10 +265,12 @@ class Staged(Generic[In_contra]):
 
     Args:
         sink: takes what the last stage makes.
+        lane: the way beside the stages, if none of them has to see the text.
         stages: in their order; each takes what the one before it makes.
     """
 
-    def __init__(self, sink: Sink[Any], *stages: Stage[Any, Any]) -> None:
+    def __init__(self, sink: Sink[Any], lane: Lane | None, *stages: Stage[Any, Any]) -> None:
+        self.lane = lane
         self.is_ready = sink.is_ready
         self.ready = sink.ready
         self.is_over = sink.is_over
