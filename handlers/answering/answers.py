@@ -36,14 +36,6 @@ class RenderedSink(Sink[Rendered], Protocol):
         """Where the fast lane sends text; None where all has to come through `feed`."""
 
 
-class _Answering(Staged[Delta]):
-    """The stages of an answer, and the lane beside them, if no other stage has to see the text."""
-
-    def __init__(self, sink: RenderedSink, lane: FastLane | None, *stages: Stage[Any, Any]) -> None:
-        super().__init__(sink, *stages)
-        self.lane = lane
-
-
 # All that an answer is made of, each named in the docstring.
 async def answered(  # noqa: PLR0913 - see above
     sink: RenderedSink,
@@ -81,7 +73,7 @@ async def answered(  # noqa: PLR0913 - see above
         encoding = None if chat.max_tokens is None else await loaded_encoding()
         stages.append(Limit(chat.max_tokens, chat.stop, encoding))
         lane = None
-    await app[TURNS].run(chat, credential, _Answering(sink, lane, *stages))
+    await app[TURNS].run(chat, credential, Staged[Delta](sink, lane, *stages))
 
 
 async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:

@@ -13,12 +13,11 @@ becomes one write to the caller.
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from msgspec import Struct
-
+from service.ports import Lane
 from service.sink import Sink
+from service.stages.decode.changes import Growing, Run
 from service.stages.decode.increments import (
     Deltas,
-    Run,
     Snapshots,
     deltas_like,
     first_delta,
@@ -28,7 +27,7 @@ from service.stages.decode.parse import Parse
 from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
 from service.stages.decode.supersede import SkipSuperseded, message_id_of
 from service.stages.markup.markers import Markers, plain_chars
-from service.stages.render.bot_format import BotFormat, Render
+from service.stages.render.bot_format import Render
 from service.stages.translate.translate import Told, Translate
 from service.vocabulary.events import (
     AnswerText,
@@ -41,6 +40,7 @@ from service.vocabulary.events import (
     TextAppended,
     UpstreamEvent,
 )
+from service.vocabulary.rendered import BotFormat
 from service.vocabulary.text import join_surrogates
 
 # A shorter chunk has few events, and is not worth the search for a run of increments.
@@ -196,14 +196,6 @@ def _counts(frame: Frame) -> bool:
     return not (is_ping or frame.stray or not data or data == b"[DONE]")
 
 
-class Growing(Struct, frozen=True, gc=False):
-    """A visible message that is growing; `held` is the end of its text, not sent yet."""
-
-    message_id: str
-    text: str
-    held: str
-
-
 class Answer:
     """The stages translate and markers joined."""
 
@@ -287,10 +279,12 @@ class Staged(Generic[In_contra]):
 
     Args:
         sink: takes what the last stage makes.
+        lane: the way beside the stages, if none of them has to see the text.
         stages: in their order; each takes what the one before it makes.
     """
 
-    def __init__(self, sink: Sink[Any], *stages: Stage[Any, Any]) -> None:
+    def __init__(self, sink: Sink[Any], lane: Lane | None, *stages: Stage[Any, Any]) -> None:
+        self.lane = lane
         self.is_ready = sink.is_ready
         self.ready = sink.ready
         self.is_over = sink.is_over

@@ -6,7 +6,7 @@ Only a terminal event confirms the end: a body without one is cut, whatever item
 from collections import Counter
 from collections.abc import Collection
 
-from service.stages.codex.events import Event
+from service.stages.codex.raw_events import Event
 from service.upstream_errors.codex_refusals import UsageLimit, judge
 from service.upstream_errors.refusals import quoted
 from service.vocabulary.endings import NOTHING, PLAIN_WORDS, Closing, Seen, TurnState, Word

@@ -404,7 +404,8 @@ class Translate:
 
     def _go_on(self, body: BodyEnded) -> list[Delta]:
         """Return a request for the turn's continuation, or its end."""
-        turn, told = self._turn, list[Delta]()
+        turn = self._turn
+        told: list[Delta] = []
         if self._late.error:
             turn.note_missing(_NOT_DRAWN + quoted(self._late.error))
         said = self.text_of(self._answering) if self._answering else ""
@@ -417,9 +418,7 @@ class Translate:
         told.append(turn.ended(body) if step is None else self._continued(step, body))
         return told
 
-    def _continued(
-        self, step: Step, body: BodyEnded
-    ) -> ResumeWanted | PictureWanted | AnswerWanted:
+    def _continued(self, step: Step, body: BodyEnded) -> Delta:
         """Begin a step after a body, and return the request for it."""
         turn, conversation_id = self._turn, self._turn.facts.conversation_id
         match step:

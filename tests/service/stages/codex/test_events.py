@@ -1,6 +1,7 @@
 """Frames to events, odd frames among them."""
 
-from service.stages.codex.events import Event, ReadCodex, unknown_event
+from service.stages.codex.events import ReadCodex, unknown_event
+from service.stages.codex.raw_events import Event
 from service.vocabulary.events import BodyEnd, BodyEnded, Unknown
 from tests.rows import each_row
 
