@@ -37,7 +37,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
     # No name for the body: it may be long, and would be kept until the last event.
-    arrival = arrival_of(request)
+    arrival = arrival_of(request, credential)
     fields = chat_request(await read_body(request, config.server.max_body_bytes), arrival)
     record.chat = chat = await checked(fields, is_native=arrival.is_native)
     meta = ReplyMeta(

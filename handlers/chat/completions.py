@@ -86,7 +86,7 @@ async def completions(request: web.Request) -> web.StreamResponse:
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
     asked = read_completion(
-        await read_body(request, config.server.max_body_bytes), arrival_of(request)
+        await read_body(request, config.server.max_body_bytes), arrival_of(request, credential)
     )
     record.chat = asked.chat
     meta = ReplyMeta(

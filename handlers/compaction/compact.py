@@ -65,7 +65,7 @@ async def compact_response(request: web.Request) -> web.Response:
     """
     config, record, credential = request.app[CONFIG], request[RECORD], credential_of(request)
     body = await read_body(request, config.server.max_body_bytes)
-    arrival, stem = arrival_of(request), random_hex(_ID_BYTES)
+    arrival, stem = arrival_of(request, credential), random_hex(_ID_BYTES)
     fields = compact_fields(body, is_native=arrival.is_native)
     given = await read_input(request.app, fields, Reading(arrival, credential, stem))
     if not given.chat.messages and given.chat.conversation_id is None:

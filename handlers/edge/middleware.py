@@ -91,8 +91,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     if (early := _answered_at_once(request)) is not None:
         return early
     try:
-        async with in_time(request):
-            return await handler(request)
+        return await in_time(request, handler)
     except ServiceError as error:
         return failed(request, error.failure())
     except web.HTTPException as error:

@@ -38,7 +38,7 @@ async def create_message(request: web.Request) -> web.StreamResponse:
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
     body = await read_body(request, config.server.max_body_bytes)
-    arrival = arrival_of(request)
+    arrival = arrival_of(request, credential)
     listing = await _listing(request, credential) if arrival.is_native else []
     asked = asked_message(body, arrival)
     record.chat = chat = await checked(asked.chat, is_native=arrival.is_native)

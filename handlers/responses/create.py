@@ -45,7 +45,7 @@ async def create_response(request: web.Request) -> web.StreamResponse:
 async def _read(request: web.Request, credential: Credential) -> Asked:
     body = await read_body(request, request.app[CONFIG].server.max_body_bytes)
     fields = response_fields(body)
-    arrival = arrival_of(request)
+    arrival = arrival_of(request, credential)
     stem = random_hex(_ID_BYTES)
     given = await read_input(request.app, fields, Reading(arrival, credential, stem))
     ignored = ignored_fields(body, fields, is_native=arrival.is_native)

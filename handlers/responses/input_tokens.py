@@ -29,7 +29,7 @@ async def count_input_tokens(request: web.Request) -> web.Response:
     """
     credential = credential_of(request)
     fields = token_fields(await read_body(request, request.app[CONFIG].server.max_body_bytes))
-    arrival = arrival_of(request)
+    arrival = arrival_of(request, credential)
     reading = Reading(arrival, credential, random_hex(_ID_BYTES), is_whole=True)
     given = await read_input(request.app, fields, reading)
     await loaded_encoding()
