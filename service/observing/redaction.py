@@ -27,9 +27,14 @@ _PATTERNS = (
 _SIGNS = re.compile(r"[:=]|eyJ|(?i:bearer)|[fps]k[-_]|rt[-_]")
 
 
+def has_signs(text: str) -> bool:
+    """Tell whether a text, or several put together, may hold anything that `redact` replaces."""
+    return _SIGNS.search(text) is not None
+
+
 def redact(text: str) -> str:
     """Return the text without JWTs, bearer tokens, assigned secrets and passwords in URLs."""
-    if _SIGNS.search(text) is None:
+    if not has_signs(text):
         return text
     for pattern in _PATTERNS:
         text = pattern.sub(rf"\1{REDACTED}", text)

@@ -98,6 +98,7 @@ class _Turn:
         self.wanted: Wanted | None = None
         self.resumes = 0
         self.is_paced = False
+        self.has_begun = False  # the upstream has answered, if only with the name of its model
         self.has_ended = False
         self.closing = asyncio.Event()
 
@@ -300,7 +301,9 @@ class UpstreamTurns:
         """Note a delta that the turn itself needs."""
         match delta:
             case TurnFacts():
-                self._services.client.accepted(turn.caller)
+                if not turn.has_begun:
+                    turn.has_begun = True
+                    self._services.client.accepted(turn.caller)
                 turn.conversation_id = delta.conversation_id
                 turn.answering_model = delta.upstream_model
             case ResumeWanted() | PictureWanted() | AnswerWanted():
