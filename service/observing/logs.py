@@ -208,13 +208,15 @@ def _without_origins() -> Iterator[None]:
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
     """Return the fields passed to the logger as `extra`, without secrets."""
     fields = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
+    texts = []
     for name, value in fields.items():
         if value and _is_secret(name):
             fields[name] = REDACTED
-        elif value is not None and not isinstance(value, bool | int | float | str):
-            fields[name] = str(value)
-    # All at once, since nearly no line has a sign of a secret.
-    if has_signs("".join([value for value in fields.values() if isinstance(value, str)])):
+        elif isinstance(value, str):
+            texts.append(value)
+        elif value is not None and not isinstance(value, bool | int | float):
+            fields[name] = redact(str(value))
+    if has_signs("".join(texts)):  # of all at once, since nearly no line has one
         for name, value in fields.items():
             if isinstance(value, str):
                 fields[name] = redact(value)

@@ -15,6 +15,7 @@ from service.vocabulary.requests import (
     Part,
     RemoteFile,
     ResultPart,
+    TextPart,
 )
 from upstream.fetching.fetch import part_error
 
@@ -28,7 +29,8 @@ async def located(
         RequestError: the owner has no file of that id; names the part.
         StorageError: the store is out of order.
     """
-    if not any(_names_one(part) for message in request.messages for part in message.parts):
+    parts = (part for message in request.messages for part in message.parts)
+    if not any(not isinstance(part, TextPart) and _names_one(part) for part in parts):
         return request
     owner = credential.owner
     messages = [await _located(message, uploads, owner) for message in request.messages]
