@@ -26,7 +26,7 @@ def random_hex(size: int) -> str:
 
 def random_uuid() -> str:
     """Return a UUID of version 4 (RFC 9562), such as `0f8fad5b-d9cb-469f-a165-70867728950e`."""
-    text = _piece().hex()
+    text = random_hex(16)
     variant = "89ab"[int(text[16], 16) & 3]
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
