@@ -109,7 +109,7 @@ def rotated(count: int) -> list[str]:
 
 
 async def until(is_true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await is_true():  # noqa: ASYNC110 - it looks at files
             await asyncio.sleep(0.02)
 
