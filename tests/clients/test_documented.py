@@ -3,13 +3,12 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.clients.clients import INSTALLED, NODE_BIN
-from tests.clients.conftest import SECONDS, Place, placed
+from tests.clients.conftest import SECONDS, Place
 from tests.documents import read_document
 from tests.snippets import Snippet, snippets_of
 
@@ -77,16 +76,10 @@ class Reader:
         return self.runs("/bin/bash", "-c", self.text(begin))
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    if not NODE_BIN.exists():
-        pytest.skip("the clients are not installed")
-    with placed(tmp_path_factory.mktemp("gateway")) as made:
-        yield made
-
-
 @pytest.fixture
 def reader(place: Place, tmp_path: Path) -> Reader:
+    if not NODE_BIN.exists():
+        pytest.skip("the clients are not installed")
     return Reader(place, tmp_path)
 
 
