@@ -17,6 +17,7 @@ OUTSIDE = {
         *("service/settings", "service/turns", "service/vocabulary"),
     },
     "service/ports": {"service/sink", "service/vocabulary"},
+    "service/random_ids": set(),
     "service/sink": set(),
     "service/version": set(),
     "handlers/routes": {

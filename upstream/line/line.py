@@ -35,12 +35,28 @@ from typing import Generic, Protocol, TypeVar
 
 from service.sink import Sink
 from service.vocabulary.events import BodyEnded
-from upstream.line.answer_body import AnswerBody
+from upstream.line.answer_body import BodyReader
 
 Item = TypeVar("Item")
 
 # A read of nothing but tiny events of kinds of their own takes some milliseconds for so many bytes.
 SLICE_BYTES = 16 * 1024
+
+
+class Body(Protocol):
+    """A body that is pushed into its reader: `answer_body.AnswerBody`."""
+
+    def start(self, reader: BodyReader, /) -> None:
+        """Push the body, from now until its end or until `close`."""
+
+    def pause(self) -> None:
+        """Read nothing more for now."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+    def close(self) -> None:
+        """Close the connection at once, unless the body is complete."""
 
 
 class Stages(Protocol[Item]):
@@ -82,7 +98,7 @@ class Line(Generic[Item]):
         sink: takes the batches.
     """
 
-    def __init__(self, body: AnswerBody, stages: Stages[Item], sink: Sink[Item]) -> None:
+    def __init__(self, body: Body, stages: Stages[Item], sink: Sink[Item]) -> None:
         self.progress = stages.progress
         self.patience = stages.patience
         self._body = body

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from typing_extensions import TypeIs
 
-from service.stages.codex.events import Event
 from service.stages.codex.growing import GrowingText
+from service.stages.codex.raw_events import Event
 from service.vocabulary.endings import NOTHING, Seen
 from service.vocabulary.events import (
     AnswerText,
