@@ -14,7 +14,7 @@ _COMPILED = "service.pipeline.joined"
 
 
 def how_it_runs(root: Path | None = None) -> str:
-    """Say whether the stages of answers run `interpreted` or `compiled`, and if from older sources.
+    """Return `interpreted` or `compiled`, as the stages of answers run, and a word for older sources.
 
     Args:
         root: the folder with the sources, for tests.

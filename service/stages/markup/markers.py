@@ -162,7 +162,7 @@ class Markers:
                 return delta
 
     def _advance(self, *, is_end: bool) -> Iterator[Delta]:
-        """Yield what is decided; at the end of a message, everything."""
+        """Yield the deltas that are decided; at the end of a message, all of them."""
         text, begin, at = self._held, 0, 0
         self._ends.look_at(text)
         while (stop := _STOP.search(text, at)) is not None:
