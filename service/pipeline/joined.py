@@ -11,10 +11,8 @@ becomes one write to the caller.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from service.ports import Lane
-from service.sink import Sink
 from service.stages.decode.changes import Growing, Run
 from service.stages.decode.increments import (
     Deltas,
@@ -272,29 +270,3 @@ def make_answer(sent: SentHistory, conversation_id: str | None = None) -> Answer
 def make_renderer(bot_format: BotFormat) -> Render:
     """Return the stage from deltas to rendered pieces, for one answer."""
     return Render(bot_format)
-
-
-class Staged(Generic[In_contra]):
-    """A sink with stages before it; batches that became empty are not passed on.
-
-    Args:
-        sink: takes what the last stage makes.
-        lane: the way beside the stages, if none of them has to see the text.
-        stages: in their order; each takes what the one before it makes.
-    """
-
-    def __init__(self, sink: Sink[Any], lane: Lane | None, *stages: Stage[Any, Any]) -> None:
-        self.lane = lane
-        self.is_ready = sink.is_ready
-        self.ready = sink.ready
-        self.is_over = sink.is_over
-        self._sink = sink
-        self._stages = [stage.feed for stage in stages]
-
-    def feed(self, batch: list[In_contra]) -> None:
-        """Pass on what the stages make of a batch."""
-        made: list[Any] = batch
-        for feed in self._stages:
-            made = [piece for item in made for piece in feed(item)]
-        if made:
-            self._sink.feed(made)

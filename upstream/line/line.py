@@ -63,14 +63,14 @@ class Stages(Protocol[Item]):
     """The stages of one body, which do most of their work while the batches are iterated."""
 
     def batches(self, data: bytes, /) -> Iterator[list[Item]] | None:
-        """Return what a read brings: usually one batch, several if others shall run in between.
+        """Return the batches of a read: usually one, several if others shall run in between.
 
         An empty batch says that the work is long, and nothing has come of it yet. None: the read
         brings nothing for the sink, which is then as ready as it was.
         """
 
     def end(self, ended: BodyEnded, /) -> Iterator[list[Item]]:
-        """Yield what the end of the body brings."""
+        """Yield the batches of the end of the body."""
 
     def progress(self) -> int:
         """Return the number of events read so far."""

@@ -262,7 +262,7 @@ class CodexAnswer:
         yield self.ending.failed(Event(event.type, error=error) if error else event)
 
     def _last_words(self, response: JsonObject, *, is_whole: bool = True) -> Iterator[Delta]:
-        """Yield what only the last event contains, and everything that waits."""
+        """Yield the deltas that only the last event contains, and everything that waits."""
         yield from self._named(response)
         output = response.get("output")
         # Where items came without an index, the last event's may be the same ones.

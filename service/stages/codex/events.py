@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from service.stages.codex.raw_events import OF_ERRORS, Event, Run
+from service.stages.codex.raw_events import Event, Run
 from service.stages.codex.runs import TYPE as TEXT_DELTA
 from service.stages.codex.runs import runs_in
 from service.stages.decode.known_words import plain_word, sketch
@@ -27,13 +27,17 @@ _KIND_CHARS = 64  # a kind becomes a label of a metric and part of a log line
 _DONE = b"[DONE]"
 
 
+_OF_ERRORS = (
+    *("error", "detail", "code", "message", "param", "type"),
+    *("status", "status_code", "resets_at", "resets_in_seconds"),
+)
 CodexEvent = Event | Unknown | BodyEnded
 
 _DECODER = msgspec.json.Decoder(Event)
 _OBJECTS = frozenset({"item", "annotation", "response", "rate_limits", "credits", "usage"})
 _LISTS = frozenset({"data"})
 _NUMBERS = frozenset({"output_index", "content_index", "summary_index", "partial_image_index"})
-_ANYTHING = frozenset(OF_ERRORS) - {"type"}
+_ANYTHING = frozenset(_OF_ERRORS) - {"type"}
 
 
 class ReadCodex:
@@ -150,3 +154,9 @@ def _whole_response(value: dict[str, Any]) -> Event:
 
 def _sample(data: bytes) -> str:
     return data[:_SAMPLE_BYTES].decode("utf-8", "replace")
+
+
+def error_in(event: Event) -> dict[str, Any]:
+    """Return the error object inside an event, in the shape of a body (codex 3 and 4)."""
+    fields = {name: getattr(event, name) for name in _OF_ERRORS}
+    return {name: value for name, value in fields.items() if value is not None}

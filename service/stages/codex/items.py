@@ -72,7 +72,7 @@ class OutputItem(Protocol):
         """Yield the deltas of one of its events."""
 
     def finish(self, item: JsonObject | None) -> Iterator[Delta]:
-        """Yield what no event contained, and its end."""
+        """Yield the part of the item that no event contained, and its end."""
 
 
 class Message:

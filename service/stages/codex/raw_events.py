@@ -4,11 +4,6 @@ from typing import Any
 
 from msgspec import Struct
 
-OF_ERRORS = (
-    *("error", "detail", "code", "message", "param", "type"),
-    *("status", "status_code", "resets_at", "resets_in_seconds"),
-)
-
 
 class Event(Struct, frozen=True):
     """One event, with the fields of all kinds of events; each is None where it is missing."""
@@ -53,11 +48,6 @@ class Event(Struct, frozen=True):
     status_code: Any = None
     resets_at: Any = None
     resets_in_seconds: Any = None
-
-    def as_error(self) -> dict[str, Any]:
-        """Return the error object inside the event, in the shape of a body (codex 3 and 4)."""
-        fields = {name: getattr(self, name) for name in OF_ERRORS}
-        return {name: value for name, value in fields.items() if value is not None}
 
 
 class Piece(Struct, frozen=True, gc=False):

@@ -157,7 +157,7 @@ class Markers:
                 return delta
 
     def _advance(self, *, is_end: bool) -> list[Delta]:
-        """Return what is decided; at the end of a message, everything."""
+        """Return the deltas that are decided; at the end of a message, all of them."""
         told: list[Delta] = []
         text, begin, at = self._held, 0, 0
         if not text:
