@@ -167,8 +167,8 @@ def merged(events: Iterable[UpstreamEvent]) -> list[UpstreamEvent]:
     texts: list[str] = []  # of the run that the last event kept begins
     growing: str | None = None
     for event in events:
-        message_id = event.message_id if isinstance(event, TextAppended) else None
-        if isinstance(event, TextAppended) and message_id == growing:
+        message_id = event.message_id if type(event) is TextAppended else None
+        if type(event) is TextAppended and message_id == growing:
             texts.append(event.text)
             continue
         if texts:
@@ -230,7 +230,7 @@ class Answer:
         deltas: list[Delta] = []
         told = self._translate.feed(event)
         for place, delta in enumerate(told):
-            if isinstance(delta, AnswerText) and _takes_long(delta.text):
+            if type(delta) is AnswerText and _takes_long(delta.text):
                 return self._slices(deltas, told[place:])
             deltas += self._markers.feed(delta)
         return (deltas,)

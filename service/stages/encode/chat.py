@@ -36,6 +36,8 @@ from service.vocabulary.events import (
     FunctionArguments,
     FunctionCallStarted,
     ReasoningText,
+    TurnEnded,
+    TurnFacts,
 )
 from service.vocabulary.native import RefusalText
 from service.vocabulary.rendered import ContentCited, ContentText, Rendered, ReplyMeta, TokenCounts
@@ -147,6 +149,8 @@ class ChatChunks:
             match piece:
                 case ContentText(text) | ContentCited(text=text):
                     wanted = self._content
+                case TurnFacts() | TurnEnded():
+                    continue
                 case ReasoningText(text):
                     wanted = self._reasoning
                 case FunctionCallStarted() | FunctionArguments():

@@ -120,15 +120,15 @@ class Markers:
                     return (delta,)  # nearly all deltas
                 self._held += text
                 return self._advance(is_end=False)
-            case ReferencesKnown(message_id, references):
-                resolved = self._citations_of(message_id).learn(references)
-                return [*resolved, *self._advance(is_end=False)]
-            case ReasoningText(text):
-                shown = self._reasoning.feed(text)
-                return (ReasoningText(shown),) if shown else ()
             case TurnFacts():
                 self._conversation_id = delta.conversation_id or ""
                 return (delta,)
+            case ReasoningText(text):
+                shown = self._reasoning.feed(text)
+                return (ReasoningText(shown),) if shown else ()
+            case ReferencesKnown(message_id, references):
+                resolved = self._citations_of(message_id).learn(references)
+                return [*resolved, *self._advance(is_end=False)]
             case _:
                 told = self._advance(is_end=True)
                 if isinstance(delta, AnswerStarted):

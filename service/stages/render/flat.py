@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from service.vocabulary.events import FunctionCallStarted, ReasoningText, TurnEnded
+from service.vocabulary.events import FunctionCallStarted, ReasoningText, TurnEnded, TurnFacts
 from service.vocabulary.native import (
     MessageEnded,
     MessagePhase,
@@ -40,9 +40,11 @@ class Flatten:
 
     def feed(self, piece: Rendered) -> Sequence[Rendered]:
         """Return the flattened pieces; never waits."""
-        match piece:
+        match piece:  # the usual kinds first, since each that is passed by costs as much as a call
             case ContentText(text):
                 return self._text(piece, text)
+            case TurnFacts():
+                pass
             case ReasoningText(text):
                 return (self._reasoning(text),)
             case TurnEnded():
@@ -56,7 +58,7 @@ class Flatten:
                 if isinstance(piece, ContentCited):
                     self._chars += len(piece.text)
                 self._has_answer |= isinstance(piece, _ANSWERS)
-                return (piece,)
+        return (piece,)
 
     def _turn_over(
         self, piece: MessageStarted | MessageEnded | ReasoningStarted | ReasoningPart
