@@ -29,7 +29,7 @@ class Drive:
         self.heard: list[Rendered] = []
         self.gathered = Gathered()
         self.put_texts: list[str] = []
-        self.is_reading = True
+        self.is_open = True
         self.reader = make_reader()
         self.answer = make_answer(sent or SentHistory())
         self.assets = AnswerAssets(problems or {})
@@ -39,13 +39,12 @@ class Drive:
 
     # The outlet.
 
-    def is_open(self) -> bool:
-        return self.is_reading
-
-    def put(self, text: str) -> None:
+    def put(self, text: str) -> bool:
         assert text
+        assert self.is_open
         self.put_texts.append(text)
         self.heard.append(ContentText(text))
+        return True
 
     def gather(self, pieces: list[Rendered]) -> None:
         self.gathered.feed_batch(pieces)
@@ -65,7 +64,7 @@ class Drive:
         return reading_of(self.heard, self.assets.wanted)
 
     def _stages(self, chunk: bytes) -> None:
-        self._deliver(self.lane.left())
+        self._deliver(self.lane.take_left())
         if chunk:
             for event in self.reader.feed(chunk):
                 self._deliver(self.answer.feed(event))

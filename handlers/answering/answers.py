@@ -153,6 +153,7 @@ class Collected:
         self.gathered = gathered
         self.feed = take or gathered.feed_batch
         self.outlet = self if take is None else None
+        self.is_open = True
 
     def is_ready(self) -> bool:
         """Return True, since nothing can hold an answer up."""
@@ -167,12 +168,9 @@ class Collected:
 
     # The outlet of the fast lane.
 
-    def is_open(self) -> bool:
-        """Return True, likewise."""
+    def put(self, _text: str) -> bool:
+        """Return True and do nothing else; `gather` gets the same text."""
         return True
-
-    def put(self, text: str) -> None:
-        """Do nothing; `gather` gets the same text."""
 
     def gather(self, pieces: list[Rendered]) -> None:
         """Take pieces of the answer."""

@@ -149,11 +149,11 @@ def test_markers_and_all_that_follows_an_open_one_take_the_usual_way(
     assert drive.put_texts == []
 
 
-def test_a_caller_that_does_not_read_closes_it(on_the_way: tuple[Drive, Any]) -> None:
+def test_an_outlet_that_is_not_open_closes_it(on_the_way: tuple[Drive, Any]) -> None:
     drive, more = on_the_way
-    drive.is_reading = False
+    drive.is_open = False
     assert not drive.feed(more("is "))
-    drive.is_reading = True
+    drive.is_open = True
     assert drive.feed(more("tea"))
     assert drive.put_texts == ["tea"]
     assert drive.end().content == "It is tea"

@@ -32,15 +32,13 @@ class Told:
     """An outlet, open or closed."""
 
     def __init__(self, *, is_open: bool = True) -> None:
-        self._is_open = is_open
+        self.is_open = is_open
         self.put_text = ""
         self.gathered: list[Rendered] = []
 
-    def is_open(self) -> bool:
-        return self._is_open
-
-    def put(self, text: str) -> None:
+    def put(self, text: str) -> bool:
         self.put_text += text
+        return True
 
     def gather(self, pieces: list[Rendered]) -> None:
         self.gathered += pieces
@@ -160,7 +158,7 @@ async def test_a_fault_on_the_lane_is_raised_where_the_answer_is_awaited(
     upstream: ScriptedUpstream,
 ) -> None:
     class Broken(Told):
-        def put(self, _text: str) -> None:
+        def put(self, _text: str) -> bool:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
