@@ -130,7 +130,7 @@ def counts_of(told: UsageKnown) -> TokenCounts:
 def watch_usage(record: Record, gathered: Gathered) -> None:
     """Let the tokens of an answer be counted even if it does not come to its end."""
 
-    async def so_far() -> TokenCounts | None:
+    async def so_far(record: Record) -> TokenCounts | None:
         has_begun = gathered.content or gathered.reasoning or gathered.calls or gathered.spent
         if record.chat is None or not has_begun:
             return None
@@ -152,7 +152,7 @@ class Collected:
     ) -> None:
         self.gathered = gathered
         self.feed = take or gathered.feed_batch
-        self.outlet = self if take is None else None
+        self._has_lane = take is None
         self.is_open = True
 
     def is_ready(self) -> bool:
@@ -167,6 +167,11 @@ class Collected:
         return self.gathered.ended is not None
 
     # The outlet of the fast lane.
+
+    @property
+    def outlet(self) -> Outlet | None:
+        """Itself, unless each batch goes to `take`."""
+        return self if self._has_lane else None
 
     def put(self, _text: str) -> bool:
         """Return True and do nothing else; `gather` gets the same text."""
