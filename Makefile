@@ -103,7 +103,8 @@ sbom: $(VENV)/.for-uv  ## write docs/sbom.json (CycloneDX) and docs/licences.md 
 	rm -rf $(VENV)/sbom $(SUPPLY)
 
 clean:  ## remove .venv and caches; data/ and log/ stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .compiled .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -f *__mypyc*.so && find handlers service upstream -name '*.so' -delete
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/it" >&2; exit 1; }
