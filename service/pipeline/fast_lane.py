@@ -142,7 +142,7 @@ class FastLane:
         self._answer = answer
 
     def take_left(self) -> list[Delta]:
-        """Return what is `left`, and forget it."""
+        """Return the text that is `left`, and forget it."""
         left, self.left = self.left, []
         return left
 
