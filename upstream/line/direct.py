@@ -164,8 +164,9 @@ class DirectAnswer(Tap):
 
     @override
     def _complete(self, rest: bytes) -> None:
-        # A request that is still being written would mingle with the next one.
         is_sent = not self._transport.get_write_buffer_size()
+        if not is_sent:  # it was answered before its end, which nobody waits for
+            self._transport.abort()
         self._give_back(is_reusable=self._is_reusable and is_sent and not rest)
 
     async def _read_head(self) -> None:
