@@ -37,9 +37,8 @@ from service.vocabulary.ledger.sent import note_sent
 from upstream.http.bodies import json_object, long_json_object, read_limited, read_start
 from upstream.http.routing import Route, Routes
 from upstream.http.session import proxy_of
-from upstream.line.answer import UpstreamAnswer
-from upstream.line.direct import DirectPoster
-from upstream.line.tap import tapped_session
+from upstream.line.direct import OWN_HEADERS, DirectPoster
+from upstream.line.tap import UpstreamAnswer, tapped_session
 
 USER_AGENT = f"backend-to-v1/{VERSION}"
 MAX_JSON_BYTES = 64 * 1024 * 1024  # a stored conversation of hundreds of turns
@@ -107,7 +106,8 @@ class Backend:
         self.routes = routes
         self.session = session
         self._proxy = proxy_of(config)
-        self._is_direct = config.direct and not config.proxy
+        has_own = any(name.lower() in OWN_HEADERS for name in config.headers)
+        self._is_direct = config.direct and not config.proxy and not has_own
         self.retries = config.retries
         self.connect_seconds = config.connect_seconds
         self._throttled = Throttled()

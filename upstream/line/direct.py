@@ -43,6 +43,10 @@ from upstream.line.tap import READ_BYTES, Tap
 
 STALE_SECONDS = 2.0  # longer than the way to the upstream and back
 MAX_HEAD_BYTES = 8190  # a longer head is left to aiohttp, whose limit for one line this is
+OWN_HEADERS = frozenset(
+    {"connection", "content-encoding", "content-length", "expect", "host", "transfer-encoding"}
+)
+"""Lower-case names of headers that say how a request is written: one with any is left to aiohttp."""
 _MAX_TARGETS = 64  # more than routes and paths together
 _READ_AHEAD_BYTES = 256 * 1024  # of a body that aiohttp reads; its own default
 _HEAD_END = b"\r\n\r\n"
@@ -164,10 +168,7 @@ class DirectAnswer(Tap):
 
     @override
     def _complete(self, rest: bytes) -> None:
-        is_sent = not self._transport.get_write_buffer_size()
-        if not is_sent:  # it was answered before its end, which nobody waits for
-            self._transport.abort()
-        self._give_back(is_reusable=self._is_reusable and is_sent and not rest)
+        self._give_back(is_reusable=self._is_reusable and not rest)
 
     async def _read_head(self) -> None:
         """Take the head, and the body to come, from aiohttp."""
@@ -184,7 +185,10 @@ class DirectAnswer(Tap):
         connection, self.connection = self.connection, None
         if connection is None:
             return
-        if is_reusable:
+        transport = self._transport
+        if not transport.is_closing() and transport.get_write_buffer_size():
+            transport.abort()  # the rest of a request that has its answer
+        if is_reusable and not transport.is_closing():
             connection.release()  # which looks whether aiohttp's protocol has objections
         else:
             connection.close()

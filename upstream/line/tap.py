@@ -31,6 +31,7 @@ from typing import Protocol
 
 import aiohttp
 from aiohttp.connector import Connection
+from multidict import MultiMapping
 from typing_extensions import override
 
 from upstream.line.chunked import ChunkedBody
@@ -53,6 +54,24 @@ class Receiver(Protocol):
 
     def on_end(self, *, is_clean: bool) -> None:
         """Note the end of the body; unless `is_clean`, more of it was to come."""
+
+
+class UpstreamAnswer(Protocol):
+    """An answer whose head has come; `aiohttp.ClientResponse` is one."""
+
+    status: int
+    content: aiohttp.StreamReader
+
+    @property
+    def headers(self) -> MultiMapping[str]:
+        """The fields of the head."""
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection, None when it was given back."""
+
+    def close(self) -> None:
+        """Close the connection, unless it was given back."""
 
 
 class Tap(asyncio.BufferedProtocol):

@@ -17,10 +17,9 @@ from tests.upstream.line.test_tap import FULL, LOOPBACK, contexts
 from upstream.http.bodies import read_start
 from upstream.http.session import make_session
 from upstream.line import direct
-from upstream.line.answer import UpstreamAnswer
 from upstream.line.answer_body import AnswerBody
 from upstream.line.direct import MAX_HEAD_BYTES, DirectAnswer, DirectPoster
-from upstream.line.tap import MAX_EARLY_BYTES, READ_BYTES, tapped_session
+from upstream.line.tap import MAX_EARLY_BYTES, READ_BYTES, UpstreamAnswer, tapped_session
 
 HEADERS = {"Accept": "text/event-stream", "Accept-Encoding": "identity", "User-Agent": "test"}
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -95,9 +94,7 @@ class Client:
     async def post(self, data: bytes = b"{}") -> UpstreamAnswer:
         if self._direct is not None:
             return await self._direct.post(self.url, data, HEADERS)
-        return await self._streams.post(
-            self.url, data=data, headers=HEADERS, allow_redirects=False
-        )
+        return await self._streams.post(self.url, data=data, headers=HEADERS, allow_redirects=False)
 
     async def read(self) -> BodyReading:
         return await read_body(AnswerBody(await self.post(), CONFIG))
@@ -135,7 +132,10 @@ async def hello(asked: Asked) -> None:
 async def test_the_request_has_the_path_the_host_and_the_headers() -> None:
     async with serving(hello) as (server, client):
         reading = await client.read()
-        assert (reading.data, reading.ended and reading.ended.how.name) == (b"hello, world", "CLEAN")
+        assert (reading.data, reading.ended and reading.ended.how.name) == (
+            b"hello, world",
+            "CLEAN",
+        )
         host = client.url.split("/")[2]
     assert server.requests == [
         b"POST /backend-api/conversation?a=b%%20c HTTP/1.1\r\nHost: %b\r\n"
