@@ -266,7 +266,7 @@ async def test_a_good_answer_tells_that_its_caller_was_accepted(upstream, make_b
         ({"headers": {"X-Proxy-Key": "k"}}, True),
         ({"direct": False}, False),
         ({"headers": {"host": "chat.test"}}, False),
-        ({"headers": {"Transfer-Encoding": "chunked"}}, False),
+        ({"headers": {"Connection": "close"}}, False),
     ],
 )
 async def test_a_turn_goes_directly_unless_it_may_not(upstream, make_backend, settings, is_direct):
