@@ -4,18 +4,19 @@ import ast
 
 from tests.rooms import ROOT, modules
 
-SOURCES = {
-    module: tree
-    for module, tree in modules().items()
-    if module.rpartition("/")[2] not in ("__init__", "__main__")
-}
-
-
 OF_WHOLE_ROOMS = {
     "tests/service/test_main.py",
     "tests/handlers/console/test_admin_in_browser.py",
     "tests/handlers/console/test_in_browser.py",
 }
+
+
+def sources() -> dict[str, ast.Module]:
+    return {
+        module: tree
+        for module, tree in modules().items()
+        if module.rpartition("/")[2] not in ("__init__", "__main__")
+    }
 
 
 def has_behaviour(tree: ast.Module) -> bool:
@@ -26,7 +27,7 @@ def has_behaviour(tree: ast.Module) -> bool:
 def test_a_source_file_has_a_test_file() -> None:
     missing = [
         module
-        for module, tree in SOURCES.items()
+        for module, tree in sources().items()
         if has_behaviour(tree)
         and not (ROOT / "tests" / module)
         .with_name(f"test_{module.rpartition('/')[2]}.py")
@@ -37,15 +38,15 @@ def test_a_source_file_has_a_test_file() -> None:
 
 def test_a_test_file_in_a_room_has_its_source_file() -> None:
     """Tests of several modules are above the rooms, so no test outlives its module."""
-    rooms = {module.rpartition("/")[0] for module in SOURCES}
+    rooms = {module.rpartition("/")[0] for module in sources()}
     stray = [
         str(path.relative_to(ROOT))
         for room in rooms
         for path in (ROOT / "tests" / room).glob("test_*.py")
-        if f"{room}/{path.stem.removeprefix('test_')}" not in SOURCES
+        if f"{room}/{path.stem.removeprefix('test_')}" not in sources()
     ]
     assert set(stray) == OF_WHOLE_ROOMS
 
 
 def test_there_is_something_to_mirror() -> None:
-    assert len(SOURCES) > 50
+    assert len(sources()) > 50

@@ -363,7 +363,7 @@ COMMENT, CHUNK = "comment", "chunk"  # for proxies and read timers; for clients 
 
 
 class _Silence:
-    """Tells which keep-alives are due in an open stream.
+    """The keep-alives of an open stream, and when each is due.
 
     Args:
         settings: the interval of each kind in seconds; 0: never.

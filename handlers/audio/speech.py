@@ -71,7 +71,9 @@ async def speech(request: web.Request) -> web.StreamResponse:
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
     order = _order(
-        await read_body(request, config.server.max_body_bytes), arrival_of(request), config
+        await read_body(request, config.server.max_body_bytes),
+        arrival_of(request, credential),
+        config,
     )
     record.chat = order.chat
     response = web.StreamResponse(headers=reply_headers(ignored_fields=order.ignored_fields))

@@ -1,6 +1,5 @@
 """`POST /v1/chat/completions`, whole and streamed (spec 6)."""
 
-import secrets
 import string
 import time
 
@@ -16,11 +15,12 @@ from handlers.reading.chat_fields import chat_request
 from handlers.reading.demand_fields import checked
 from handlers.reading.json_body import read_body
 from service.keys import CONFIG
-from service.stages.encode.chat import ChatChunks, ReplyMeta, collect
+from service.random_ids import random_bytes
+from service.stages.encode.chat import ChatChunks, collect
 from service.stages.encode.gathered import Gathered
 from service.version import FINGERPRINT
 from service.vocabulary.credentials import Credential
-from service.vocabulary.rendered import TokenCounts
+from service.vocabulary.rendered import ReplyMeta, TokenCounts
 from service.vocabulary.requests import ChatRequest
 
 # One letter or digit for each value of a byte, as evenly as 62 divide 256.
@@ -37,11 +37,11 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
     # No name for the body: it may be long, and would be kept until the last event.
-    arrival = arrival_of(request)
+    arrival = arrival_of(request, credential)
     fields = chat_request(await read_body(request, config.server.max_body_bytes), arrival)
     record.chat = chat = await checked(fields, is_native=arrival.is_native)
     meta = ReplyMeta(
-        id=f"chatcmpl-{secrets.token_bytes(_ID_LENGTH).translate(_ID_CHARS).decode()}",
+        id=f"chatcmpl-{random_bytes(_ID_LENGTH).translate(_ID_CHARS).decode()}",
         created=int(time.time()),
         model=chat.model,
         fingerprint=FINGERPRINT,

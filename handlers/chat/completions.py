@@ -1,6 +1,5 @@
 """`POST /v1/completions`, the form before chats: a prompt, sent as one message of the user."""
 
-import secrets
 import time
 from typing import Any
 
@@ -23,12 +22,12 @@ from handlers.reading.common_fields import (
 )
 from handlers.reading.json_body import decode_json, given_names, read_body, refusal
 from service.keys import CONFIG
-from service.stages.encode.chat import ReplyMeta
+from service.random_ids import random_hex
 from service.stages.encode.completions import CompletionChunks, completion
 from service.stages.encode.gathered import Gathered
 from service.version import FINGERPRINT
 from service.vocabulary.credentials import Credential
-from service.vocabulary.rendered import TokenCounts
+from service.vocabulary.rendered import ReplyMeta, TokenCounts
 from service.vocabulary.requests import ChatMessage, ChatRequest, TextPart
 
 _ID_BYTES = 15
@@ -86,11 +85,11 @@ async def completions(request: web.Request) -> web.StreamResponse:
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
     asked = read_completion(
-        await read_body(request, config.server.max_body_bytes), arrival_of(request)
+        await read_body(request, config.server.max_body_bytes), arrival_of(request, credential)
     )
     record.chat = asked.chat
     meta = ReplyMeta(
-        id=f"cmpl-{secrets.token_hex(_ID_BYTES)}",
+        id=f"cmpl-{random_hex(_ID_BYTES)}",
         created=int(time.time()),
         model=asked.chat.model,
         fingerprint=FINGERPRINT,

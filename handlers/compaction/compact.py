@@ -4,7 +4,6 @@ Codex's back end makes them itself. On the website a turn sums the conversation 
 encrypted, is the item.
 """
 
-import secrets
 import time
 from typing import Any
 
@@ -24,6 +23,7 @@ from handlers.responses.listed_items import input_items
 from service.answers.responses import CompactedResponse
 from service.keys import CONFIG, SEALER
 from service.pipeline.usage import measure
+from service.random_ids import random_hex
 from service.stages.encode.gathered import Gathered
 from service.stages.encode.response_output import RESPONSE_PREFIX
 from service.stages.encode.responses import response_usage
@@ -65,7 +65,7 @@ async def compact_response(request: web.Request) -> web.Response:
     """
     config, record, credential = request.app[CONFIG], request[RECORD], credential_of(request)
     body = await read_body(request, config.server.max_body_bytes)
-    arrival, stem = arrival_of(request), secrets.token_hex(_ID_BYTES)
+    arrival, stem = arrival_of(request, credential), random_hex(_ID_BYTES)
     fields = compact_fields(body, is_native=arrival.is_native)
     given = await read_input(request.app, fields, Reading(arrival, credential, stem))
     if not given.chat.messages and given.chat.conversation_id is None:

@@ -1,6 +1,5 @@
 """What all calls of a conversation have in common: finding it, changing it, checking its items."""
 
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from handlers.responses.input import kept_conversation, unknown_conversation
 from handlers.responses.items import input_messages
 from handlers.responses.listed_items import input_items
 from handlers.responses.tools import all_tools
+from service.random_ids import random_hex
 from service.turns.kept_conversations import Change, KeptConversation
 
 _ID_BYTES = 24
@@ -54,7 +54,7 @@ async def checked_items(request: web.Request, given: list[dict[str, Any]]) -> li
         NotFoundError: a reference names an item that is not kept.
     """
     owner = credential_of(request).owner
-    listed = input_items(given, secrets.token_hex(_ID_BYTES))
+    listed = input_items(given, random_hex(_ID_BYTES))
     history = History(kept_responses(request.app), owner, is_sent_anew=True)
     items = await history.resolved(listed)
     input_messages(items, "items")

@@ -3,7 +3,6 @@
 A conversation exists for its owner only.
 """
 
-import secrets
 import time
 
 from aiohttp import web
@@ -18,6 +17,7 @@ from handlers.reading.json_body import read_body
 from handlers.responses.input import unknown_conversation
 from service.answers.conversations import Conversation, DeletedConversation
 from service.keys import ACCEPTANCE, CONFIG
+from service.random_ids import random_hex
 from service.turns.kept_conversations import KeptConversation
 from service.vocabulary.errors import StorageError
 
@@ -38,7 +38,7 @@ async def create_conversation(request: web.Request) -> web.Response:
     fields = conversation_fields(await read_body(request, app[CONFIG].server.max_body_bytes))
     items = await checked_items(request, fields.items or [])
     conversation = KeptConversation(
-        id=f"{_PREFIX}{secrets.token_hex(_ID_BYTES)}",
+        id=f"{_PREFIX}{random_hex(_ID_BYTES)}",
         created_at=int(time.time()),
         metadata=fields.metadata or {},
         items=items,

@@ -3,12 +3,11 @@
 Every request passes here before its handler runs, except those for operators.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from handlers.edge.headers import CREDENTIAL, choose_credential, sent_credentials
+from handlers.edge.headers import CREDENTIAL, sent_credentials
 from handlers.edge.links import is_admin_request
 from handlers.edge.record import RECORD
 from service.keys import CONFIG, GATEWAY_KEYS, KEY_LIMITS
@@ -25,19 +24,17 @@ _BUSY_SECONDS = 5.0  # of Retry-After
 
 
 class _OpenRequests:
-    """The number of requests that this process is answering."""
+    """The number of requests that this process is answering: a context counts one for its block.
+
+    Raises:
+        OverloadedError: there are too many; a limit of 0 means none.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._number = 0
 
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
-        """Count a request for as long as the block runs.
-
-        Raises:
-            OverloadedError: there are too many; a limit of 0 means none.
-        """
+    def __enter__(self) -> None:
         if self._limit and self._number >= self._limit:
             message = (
                 "The server is currently overloaded with other requests; "
@@ -45,10 +42,9 @@ class _OpenRequests:
             )
             raise OverloadedError(message, retry_after_seconds=_BUSY_SECONDS)
         self._number += 1
-        try:
-            yield
-        finally:
-            self._number -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._number -= 1
 
 
 _OPEN = web.AppKey("_OPEN", _OpenRequests)
@@ -73,7 +69,7 @@ async def admission(request: web.Request, handler: Handler) -> web.StreamRespons
     """
     if request.path in _FOR_OPERATORS:
         return await handler(request)
-    with request.app[_OPEN].one_more():
+    with request.app[_OPEN]:
         granted = _granted(request)
         if granted is None:
             return await handler(request)
@@ -100,7 +96,7 @@ def _granted(request: web.Request) -> Granted | None:
     refused: AuthError | None = None
     for one in sent:
         if not is_gateway_key(one.token):
-            choose_credential(request, one)
+            request[CREDENTIAL] = one
             return None
         try:
             granted = keys.find(one.token)

@@ -2,29 +2,29 @@
 
 from aiohttp import web
 
-from handlers.edge.headers import CREDENTIAL, credential_of
 from handlers.edge.links import public_url
 from handlers.edge.profiles import default_profile
 from handlers.edge.record import RECORD
 from handlers.reading.common_fields import PROFILE_HEADER, Arrival
 from handlers.reading.json_body import refusal
 from service.keys import CHOICE, CONFIG
-from service.vocabulary.credentials import UpstreamKind
+from service.vocabulary.credentials import Credential, UpstreamKind
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 MAX_KEY_CHARS = 255
 
 
-def arrival_of(request: web.Request) -> Arrival:
+def arrival_of(request: web.Request, credential: Credential) -> Arrival:
     """Return the time and manner of a request's arrival, with defaults from the settings.
 
     Raises:
-        AuthError: its credential is missing, malformed, or for an upstream that is not there.
+        AuthError: its credential is for an upstream that is not there.
         RequestError: its idempotency key is malformed.
     """
-    config, record, granted = request.app[CONFIG], request[RECORD], request.get(CREDENTIAL)
-    record.credential = credential_of(request)
-    record.upstream = request.app[CHOICE].upstream_of(record.credential)
+    app, record = request.app, request[RECORD]
+    config = app[CONFIG]
+    record.credential = credential
+    record.upstream = app[CHOICE].upstream_of(credential)
     return Arrival(
         request_id=record.request_id,
         received_at=record.received_at,
@@ -33,7 +33,7 @@ def arrival_of(request: web.Request) -> Arrival:
         profile_header=request.headers.get(PROFILE_HEADER),
         idempotency_key=_idempotency_key(request),
         is_native=record.upstream is UpstreamKind.CODEX,
-        models=granted.models if granted else (),
+        models=credential.models,
     )
 
 

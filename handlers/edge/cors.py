@@ -49,9 +49,9 @@ def add_origin(
     request: web.Request, response: web.StreamResponse, origins: tuple[str, ...]
 ) -> None:
     """Let pages of the allowed origins read this answer; `*` allows all."""
-    origin = request.headers.get(hdrs.ORIGIN)
-    response.headers.add(hdrs.VARY, hdrs.ORIGIN)
-    allowed = "*" if "*" in origins else origin
+    headers = response.headers
+    headers.add(hdrs.VARY, hdrs.ORIGIN)
+    allowed = "*" if "*" in origins else request.headers.get(hdrs.ORIGIN)
     if allowed == "*" or allowed in origins:
-        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = str(allowed)
-        response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED
+        headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = str(allowed)
+        headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED

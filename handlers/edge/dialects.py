@@ -32,7 +32,7 @@ def speaks_messages(request: web.Request) -> bool:
 
 def is_of_another_dialect(request: web.Request) -> bool:
     """Tell whether a request in Anthropic's dialect is for a path that only OpenAI's has."""
-    return _root(request) == "files" and VERSION in request.headers
+    return VERSION in request.headers and _root(request) == "files"
 
 
 def failed(request: web.Request, failure: Failure, partial: str = "") -> web.Response:

@@ -23,8 +23,8 @@ SHOULD_RETRY = "x-should-retry"
 # rule 13).
 MAX_RETRY_AFTER_SECONDS = 60
 
-CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)  # set for gateway keys only
-_CHOSEN = web.RequestKey("_CHOSEN", Credential)  # set where several were sent
+# The one that counts, where there are gateway keys: that of the key, or one that was sent.
+CREDENTIAL = web.RequestKey("CREDENTIAL", Credential)
 
 _API_KEYS = ("api-key", "x-api-key")  # the second is Anthropic's
 _SECRET_HEADERS = (hdrs.AUTHORIZATION, *_API_KEYS)
@@ -49,13 +49,8 @@ def credential_of(request: web.Request) -> Credential:
     Raises:
         AuthError: missing or malformed.
     """
-    known = request.get(CREDENTIAL) or request.get(_CHOSEN)
+    known = request.get(CREDENTIAL)
     return sent_credential(request) if known is None else known
-
-
-def choose_credential(request: web.Request, sent: Credential) -> None:
-    """Choose this credential for the request."""
-    request[_CHOSEN] = sent
 
 
 def sent_credential(request: web.Request) -> Credential:
@@ -78,7 +73,9 @@ def sent_credentials(request: web.Request) -> list[Credential]:
     account_id = request.headers.get(_ACCOUNT_ID)
     authorization = request.headers.get(hdrs.AUTHORIZATION)
     keys = [key for name in _API_KEYS if (key := request.headers.get(name))]
-    given = [(authorization, None)] if authorization is not None or not keys else []
+    if not keys:
+        return [read_credential(authorization, None, account_id)]
+    given = [] if authorization is None else [(authorization, None)]
     found: list[Credential] = []
     problems: list[AuthError] = []
     for bearer, key in (*given, *((None, key) for key in keys)):

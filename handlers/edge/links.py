@@ -14,6 +14,11 @@ _HOST = re.compile(r"[A-Za-z0-9._-]{1,255}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 _PAIR = re.compile(r'(?i)(?:^|;)\s*(proto|host)\s*=\s*(?:"([^"]*)"|([^;,"\s]+))')
 _FOR = re.compile(r'(?i)(?:^|[;,])\s*for\s*=\s*(?:"([^"]*)"|([^;,"\s]+))')
+_FORWARDED = {
+    "proto": "X-Forwarded-Proto",
+    "host": "X-Forwarded-Host",
+    "prefix": "X-Forwarded-Prefix",
+}
 _MAX_PROXIES = 16
 _BELOW_ADMIN = "/admin/"
 _IPV6_BITS = 64  # the network of one customer
@@ -46,8 +51,11 @@ def public_url(request: web.Request, server: ServerConfig) -> str:
     scheme = told.get("proto", "").lower()
     if scheme not in ("http", "https"):
         scheme = request.scheme
-    hosts = (told.get("host", ""), request.host, f"localhost:{server.port}")
-    host = next(host for host in hosts if _HOST.fullmatch(host))
+    host = told.get("host", "")
+    if not _HOST.fullmatch(host):
+        host = request.host
+    if not _HOST.fullmatch(host):
+        host = f"localhost:{server.port}"
     prefix = told.get("prefix", "")
     return f"{scheme}://{host}{prefix.rstrip('/') if _PREFIX.fullmatch(prefix) else ''}"
 
@@ -90,12 +98,13 @@ def _without_port(text: str) -> str:
 def _forwarded(headers: Mapping[str, str]) -> dict[str, str]:
     """Return proto, host and prefix from the header of RFC 7239 or its predecessors."""
     told = {}
-    for name in ("proto", "host", "prefix"):
-        if value := headers.get(f"X-Forwarded-{name}", "").partition(",")[0].strip():
+    for name, header in _FORWARDED.items():
+        if value := headers.get(header, "").partition(",")[0].strip():
             told[name] = value
-    first = _FIRST.match(headers.get("Forwarded", ""))
-    for name, quoted, plain in _PAIR.findall(first[0] if first else ""):
-        told[name.lower()] = quoted or plain
+    if standard := headers.get("Forwarded", ""):
+        first = _FIRST.match(standard)
+        for name, quoted, plain in _PAIR.findall(first[0] if first else ""):
+            told[name.lower()] = quoted or plain
     return told
 
 

@@ -53,14 +53,14 @@ def install_edge(app: web.Application) -> None:
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add the request's id and CORS headers, also to streams and stored files."""
     request[ANSWER_TYPE] = response.content_type
-    record = request.get(RECORD)
+    record, headers = request.get(RECORD), response.headers
     if record is not None:
-        response.headers[REQUEST_ID] = record.request_id
+        headers[REQUEST_ID] = record.request_id
         if speaks_messages(request):
-            response.headers[MESSAGE_REQUEST_ID] = record.request_id
+            headers[MESSAGE_REQUEST_ID] = record.request_id
     # A cache on the way must not serve one key's answer to the next; shared caches know the header
     # Authorization, but not api-key.
-    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+    headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     if not is_admin_request(request):  # those are for pages of this origin only
         add_origin(request, response, request.app[CONFIG].server.cors_origins)
 
@@ -91,8 +91,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     if (early := _answered_at_once(request)) is not None:
         return early
     try:
-        async with in_time(request):
-            return await handler(request)
+        return await in_time(request, handler)
     except ServiceError as error:
         return failed(request, error.failure())
     except web.HTTPException as error:
@@ -112,7 +111,9 @@ def _answered_at_once(request: web.Request) -> web.Response | None:
     if is_of_another_dialect(request):
         message = "Files are left here by OpenAI's API only; send them in the message itself."
         return failed(request, NotFoundError(message).failure())
-    if not is_socket(request.method, request.path, api_base(request.app[CONFIG].server)):
+    if request.method != hdrs.METH_GET:
+        return None
+    if not is_socket(request.path, api_base(request.app[CONFIG].server)):
         return None
     message = "There is no WebSocket here; send a POST, with `stream` for events."
     response = failed(request, UpgradeRequiredError(message).failure())

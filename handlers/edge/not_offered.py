@@ -68,9 +68,9 @@ def reason_for(path: str, base: str) -> str | None:
     return next((known[name] for name in reversed(names) if name in known), None)
 
 
-def is_socket(method: str, path: str, base: str) -> bool:
-    """Tell whether a request is for the WebSocket of responses, upgraded or not."""
-    return method == "GET" and _below(path, base) == _SOCKET
+def is_socket(path: str, base: str) -> bool:
+    """Tell whether a GET of this path is for the WebSocket of responses, upgraded or not."""
+    return _below(path, base) == _SOCKET
 
 
 def _below(path: str, base: str) -> str:

@@ -104,21 +104,22 @@ def close_record(request: web.Request, response: web.StreamResponse | None) -> M
     record = request[RECORD]
     seconds = asyncio.get_running_loop().time() - record.received_at
     status = CALLER_GONE if response is None else response.status
-    app, size_bytes = request.app, _size(request, response)
-    app[METRICS].requests.labels(route_of(request), str(status)).inc()
+    app, size_bytes, route = request.app, _size(request, response), route_of(request)
+    app[METRICS].requests_of(route, status).inc()
     _count_turn(app, record, seconds)
-    dialect = _dialect_of(route_of(request))
+    dialect = _dialect_of(route)
     if dialect is not None and request.method == hdrs.METH_POST and not record.goes_on:
         _keep(app, record, _call_of(record, dialect, status, seconds, size_bytes))
+    method, path = request.method, request.rel_url.raw_path
     fields = {
-        "method": request.method,
-        "path": request.rel_url.raw_path,
+        "method": method,
+        "path": path,
         "status": status,
         "bytes": size_bytes,
         **_about_turn(record, seconds),
     }
     known = {name: value for name, value in fields.items() if value is not None}
-    _log.info("%s %s %s", request.method, request.rel_url.raw_path, status, extra=known)
+    _log.info("%s %s %s", method, path, status, extra=known)
     return known
 
 
@@ -153,9 +154,9 @@ def _about_turn(record: Record, seconds: float) -> dict[str, object]:
 def _count_turn(app: web.Application, record: Record, seconds: float) -> None:
     metrics: Metrics = app[METRICS]
     if record.outcome is not None:
-        metrics.outcomes.labels(record.outcome).inc()
+        metrics.outcomes_of(record.outcome).inc()
         if record.upstream is not None:
-            metrics.turns.labels(record.upstream).inc()
+            metrics.turns_of(record.upstream).inc()
     if record.first_text_at is not None:
         metrics.first_token_seconds.observe(record.first_text_at - record.received_at)
     if record.render is not None and record.render.removed:

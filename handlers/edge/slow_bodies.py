@@ -6,11 +6,10 @@ body also ends when all bodies together hold too much memory (`handlers/reading/
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 from aiohttp import StreamReader, web
 
+from handlers.edge.admission import Handler
 from handlers.edge.headers import sent_credential
 from handlers.edge.links import caller_address
 from handlers.reading.pending_bodies import PENDING_BODIES, PENDING_BODY
@@ -22,23 +21,21 @@ WINDOW_SECONDS = 10.0
 WINDOW_BYTES = 4096  # per window; a modem of 1998 sends ten times as much
 
 
-@asynccontextmanager
-async def in_time(request: web.Request) -> AsyncGenerator[None, None]:
-    """Run the block until the request's body arrives too slowly, or others need its room.
+async def in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer a request, unless its body arrives too slowly, or others need its room.
 
     Raises:
         SlowBodyError: the body is too slow.
     """
     if request.content.is_eof():  # most bodies arrive with their head
-        yield
-        return
+        return await handler(request)
     limit = asyncio.timeout(None)
     watch = _Watch(request.content, limit)
     try:
         async with limit:
             with request.app[PENDING_BODIES].one_more(_holders(request), watch.give_up) as body:
                 request[PENDING_BODY] = body
-                yield
+                return await handler(request)
     except TimeoutError:
         if not limit.expired():
             raise

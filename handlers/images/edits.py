@@ -65,7 +65,7 @@ async def image_edits(request: web.Request) -> web.StreamResponse:
     config = request.app[CONFIG]
     credential = credential_of(request)
     body = await read_body(request, config.server.max_body_bytes)
-    return await draw(request, credential, read_edit(body, arrival_of(request), config))
+    return await draw(request, credential, read_edit(body, arrival_of(request, credential), config))
 
 
 def read_edit(body: bytes, arrival: Arrival, config: Config) -> ImageOrder:
@@ -108,7 +108,7 @@ async def _drawn(request: web.Request, *, may_have_mask: bool) -> web.StreamResp
     credential = credential_of(request)
     directory = request.app[UPLOADS].incoming
     async with open_form(request, directory, config.server.max_upload_bytes) as form:
-        files, arrival = _images(form), arrival_of(request)
+        files, arrival = _images(form), arrival_of(request, credential)
         has_mask = may_have_mask and _MASK in form.files
         mask = FilePart(_MASK, local=_picture(_MASK, form.file(_MASK))) if has_mask else None
         fields = ImageFields(

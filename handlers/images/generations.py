@@ -32,7 +32,9 @@ async def image_generations(request: web.Request) -> web.StreamResponse:
     config = request.app[CONFIG]
     credential = credential_of(request)
     order = read_order(
-        await read_body(request, config.server.max_body_bytes), arrival_of(request), config
+        await read_body(request, config.server.max_body_bytes),
+        arrival_of(request, credential),
+        config,
     )
     return await draw(request, credential, order)
 

@@ -1,7 +1,5 @@
 """`POST /v1/messages`, whole and streamed (anthropic-wire 2 to 4)."""
 
-import secrets
-
 from aiohttp import web
 
 from handlers.answering.answers import Collected, answered, collected, overhead_header, usage_of
@@ -16,6 +14,7 @@ from handlers.reading.demand_fields import checked
 from handlers.reading.json_body import read_body
 from service.demands.instructions import instructed
 from service.keys import CATALOGUE, CONFIG, TOKENS
+from service.random_ids import random_hex
 from service.settings.claude_names import stand_in
 from service.stages.encode.message_errors import MAX_CONTEXT_TOKENS, REFUSAL_CODES, of_turn
 from service.stages.encode.messages import MessageEvents, MessageMeta, MessageReply
@@ -39,7 +38,7 @@ async def create_message(request: web.Request) -> web.StreamResponse:
     config, record = request.app[CONFIG], request[RECORD]
     credential = credential_of(request)
     body = await read_body(request, config.server.max_body_bytes)
-    arrival = arrival_of(request)
+    arrival = arrival_of(request, credential)
     listing = await _listing(request, credential) if arrival.is_native else []
     asked = asked_message(body, arrival)
     record.chat = chat = await checked(asked.chat, is_native=arrival.is_native)
@@ -47,7 +46,7 @@ async def create_message(request: web.Request) -> web.StreamResponse:
     listing.sort(key=lambda info: info.id != model)  # another name stands for the first
     windows = (info.context_window for info in listing if info.context_window)
     meta = MessageMeta(
-        id=f"msg_{secrets.token_hex(_ID_BYTES)}",
+        id=f"msg_{random_hex(_ID_BYTES)}",
         model=chat.model,
         request_id=record.request_id,
         input_tokens=_estimated(chat),

@@ -61,7 +61,10 @@ class ChatFields(_Inert, frozen=True, kw_only=True):
 HONOURED = frozenset(ChatFields.__struct_fields__) - frozenset(
     _Inert.__struct_fields__
 ) | frozenset(WireDemand.__struct_fields__)
-_NATIVE = frozenset(WireWishes.__struct_fields__)  # honoured by an upstream that knows them itself
+# Honoured by an upstream that knows them itself, by the website, and by it if much effort is asked for.
+_HONOURED_NATIVELY = HONOURED | frozenset(WireWishes.__struct_fields__)
+_HONOURED_HERE = HONOURED | {"web_search_options"}
+_HONOURED_WITH_EFFORT = _HONOURED_HERE | {"reasoning_effort"}
 
 
 def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
@@ -98,9 +101,8 @@ def chat_request(body: bytes, arrival: Arrival) -> ChatRequest:
 def _honoured(wishes: Wishes, arrival: Arrival) -> frozenset[str]:
     """Return the fields that have an effect with the upstream of this request."""
     if arrival.is_native:
-        return HONOURED | _NATIVE
-    effort = {"reasoning_effort"} if is_much(wishes.effort) else set()
-    return HONOURED | effort | {"web_search_options"}
+        return _HONOURED_NATIVELY
+    return _HONOURED_WITH_EFFORT if is_much(wishes.effort) else _HONOURED_HERE
 
 
 def _refuse_unsupported(fields: ChatFields) -> None:
@@ -115,9 +117,8 @@ def _refuse_unsupported(fields: ChatFields) -> None:
 
 
 def _max_tokens(fields: ChatFields) -> int | None:
-    given = {name: getattr(fields, name) for name in ("max_tokens", "max_completion_tokens")}
-    limits = {name: limit for name, limit in given.items() if limit is not None}
-    for name, limit in limits.items():
-        if limit < 1:
+    for name in ("max_tokens", "max_completion_tokens"):
+        if (limit := getattr(fields, name)) is not None and limit < 1:
             raise refusal(name, "expected 1 or more")
-    return min(limits.values(), default=None)
+    limits = (fields.max_tokens, fields.max_completion_tokens)
+    return min((limit for limit in limits if limit is not None), default=None)

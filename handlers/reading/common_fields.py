@@ -55,7 +55,9 @@ def stop_strings(
     Raises:
         RequestError: they are too many, or too long.
     """
-    stops = [stop] if isinstance(stop, str) else stop or []
+    if not stop:
+        return ()
+    stops = [stop] if isinstance(stop, str) else stop
     if len(stops) > most:
         raise refusal(path, f"expected up to {most} strings, got {len(stops)}")
     if any(len(text) > MAX_STOP_CHARS for text in stops):

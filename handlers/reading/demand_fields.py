@@ -103,6 +103,9 @@ def demand_of(fields: WireDemand) -> Demand | None:
     Raises:
         RequestError: a field is wrong, or asks for something unsupported.
     """
+    is_plain = fields.tool_choice is None and fields.response_format is None
+    if is_plain and not fields.tools and not fields.functions:
+        return None
     json_format = _json_format(fields.response_format)
     is_legacy = bool(fields.functions) and not fields.tools
     if not is_legacy:

@@ -50,6 +50,7 @@ _HINTS = {
 }
 MAX_QUOTED_CHARS = 80
 _NOT_UTF_8 = "The request body is not UTF-8."
+_NULL = msgspec.Raw(b"null")
 
 
 def body_size_error(max_bytes: int) -> BodySizeError:
@@ -91,13 +92,15 @@ async def _received(request: web.Request, max_bytes: int) -> bytes:
     declared = 0 if hdrs.CONTENT_ENCODING in request.headers else request.content_length or 0
     if pending is not None and declared > SMALL_BYTES:
         await pending.hold(declared)
-    body = bytearray()
-    while chunk := await request.content.readany():
+    content, body = request.content, bytearray()
+    while chunk := await content.readany():
         size = len(body) + len(chunk)
         if size > max_bytes:
             raise body_size_error(max_bytes)
         if pending is not None:
             await pending.hold_next(size, len(chunk))
+        if not body and content.at_eof():
+            return chunk  # nearly always, so that it is not copied
         body += chunk
     return bytes(body)
 
@@ -172,7 +175,7 @@ def given_names(body: bytes) -> list[str]:
     except msgspec.DecodeError:
         loose: dict[str, Any] = json.loads(body)
         return [name for name, value in loose.items() if value is not None]
-    return [name for name, value in fields.items() if bytes(value).strip() != b"null"]
+    return [name for name, value in fields.items() if value != _NULL]
 
 
 @cache

@@ -2,5 +2,6 @@
 
 It may import `handlers/answering`, `handlers/background`, `handlers/edge`, `handlers/reading`,
 `service/answers`, `service/demands`, `service/keys`, `service/pipeline`, `service/ports`,
-`service/settings`, `service/sink`, `service/stages/encode`, `service/turns`, `service/vocabulary`.
+`service/random_ids`, `service/settings`, `service/sink`, `service/stages/encode`, `service/turns`,
+`service/vocabulary`.
 """

@@ -1,6 +1,5 @@
 """`POST /v1/responses`, whole and streamed (openai-wire 8)."""
 
-import secrets
 import time
 
 from aiohttp import web
@@ -19,6 +18,7 @@ from handlers.reading.json_body import read_body
 from handlers.responses.fields import begun_response, ignored_fields, response_fields
 from handlers.responses.input import Reading, read_input
 from service.keys import CONFIG
+from service.random_ids import random_hex
 from service.stages.encode.response_output import RESPONSE_PREFIX
 from service.vocabulary.credentials import Credential
 
@@ -45,8 +45,8 @@ async def create_response(request: web.Request) -> web.StreamResponse:
 async def _read(request: web.Request, credential: Credential) -> Asked:
     body = await read_body(request, request.app[CONFIG].server.max_body_bytes)
     fields = response_fields(body)
-    arrival = arrival_of(request)
-    stem = secrets.token_hex(_ID_BYTES)
+    arrival = arrival_of(request, credential)
+    stem = random_hex(_ID_BYTES)
     given = await read_input(request.app, fields, Reading(arrival, credential, stem))
     ignored = ignored_fields(body, fields, is_native=arrival.is_native)
     model, created_at = given.chat.model, int(time.time())

@@ -1,7 +1,6 @@
 """`POST /v1/responses/input_tokens`: counted here, without a turn (spec 18)."""
 
 import asyncio
-import secrets
 
 from aiohttp import web
 
@@ -16,6 +15,7 @@ from service.demands.instructions import instructed
 from service.keys import CONFIG
 from service.pipeline.request_tokens import tokens_of_function, tokens_of_messages
 from service.pipeline.usage import loaded_encoding
+from service.random_ids import random_hex
 from service.vocabulary.requests import ChatRequest
 
 _ID_BYTES = 24
@@ -29,8 +29,8 @@ async def count_input_tokens(request: web.Request) -> web.Response:
     """
     credential = credential_of(request)
     fields = token_fields(await read_body(request, request.app[CONFIG].server.max_body_bytes))
-    arrival = arrival_of(request)
-    reading = Reading(arrival, credential, secrets.token_hex(_ID_BYTES), is_whole=True)
+    arrival = arrival_of(request, credential)
+    reading = Reading(arrival, credential, random_hex(_ID_BYTES), is_whole=True)
     given = await read_input(request.app, fields, reading)
     await loaded_encoding()
     counted = await asyncio.to_thread(_counted, given.chat, is_native=arrival.is_native)

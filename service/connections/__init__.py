@@ -1,4 +1,4 @@
 """Connections of callers: malformed HTTP, heads that never end, callers that close their side.
 
-It may import `service/vocabulary`.
+It may import `service/random_ids`, `service/vocabulary`.
 """

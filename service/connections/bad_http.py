@@ -8,7 +8,6 @@ has left.
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -21,6 +20,7 @@ from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
 
 from service.connections.half_closed import ANSWER_TYPE, HalfClosed, question_for
+from service.random_ids import random_hex
 from service.vocabulary.errors import RequestError, ServiceError
 from service.vocabulary.wire import error_of, to_json
 
@@ -39,7 +39,7 @@ _log = logging.getLogger("gateway.access")
 
 def new_request_id() -> str:
     """Return a new id for a request whose caller sent none."""
-    return f"req_{uuid.uuid4().hex}"
+    return f"req_{random_hex(16)}"
 
 
 class JsonServer(web.Server):

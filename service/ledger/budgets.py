@@ -21,7 +21,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from msgspec import Struct
 
@@ -51,6 +51,8 @@ MAX_CHANGES = 50  # of one step
 MAX_MINUTES = 400  # of changes that wait for the store; more than the sliding window has
 _MINUTE = 60
 _KEY_CHARS = 32  # of a key's hash, which names its budgets in the store
+
+_UNCOUNTED = nullcontext()
 
 _log = logging.getLogger("gateway.budgets")
 
@@ -142,16 +144,16 @@ class HeldBudgets:
         self._tasks: set[asyncio.Task[None]] = set()
         self._throttled = Throttled()
 
-    @asynccontextmanager
-    async def turn(self, credential: Credential) -> AsyncIterator[None]:
+    def turn(self, credential: Credential) -> AbstractAsyncContextManager[None]:
         """Count a turn for as long as the block runs; it is given back if nothing went upstream.
 
         Raises:
             KeyLimitError: a budget of the key is used up.
         """
-        if credential.budgets == NO_BUDGETS:
-            yield
-            return
+        return _UNCOUNTED if credential.budgets == NO_BUDGETS else self._counted(credential)
+
+    @asynccontextmanager
+    async def _counted(self, credential: Credential) -> AsyncIterator[None]:
         sending = watch_sending()
         at = await self._let_in(credential)
         try:

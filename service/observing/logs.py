@@ -11,7 +11,7 @@ import queue
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from logging.handlers import QueueHandler, QueueListener
@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from service.observing.log_files import DailyFileHandler
 from service.observing.python_reports import python_reports_logged
-from service.observing.redaction import REDACTED, SECRET_NAME, redact
+from service.observing.redaction import REDACTED, SECRET_NAME, has_signs, redact
 from service.observing.standard_error import StandardErrorHandler
 from service.settings.config import LogConfig
 
@@ -49,7 +49,10 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         stamp = f"{_second(int(record.created))},{int(record.msecs):03}"
         parts = [f"{stamp} {record.levelname} {record.name}: {redact(record.getMessage())}"]
-        parts += [f"{name}={_text_value(value)}" for name, value in _extra(record)]
+        parts += [
+            f"{name}={value if type(value) is int else _text_value(value)}"
+            for name, value in _extra(record).items()
+        ]
         if trace := _trace(self, record):
             parts.append(trace)
         line = " ".join(parts)
@@ -71,7 +74,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": _writable(redact(record.getMessage())),
         }
-        for name, value in _extra(record):
+        for name, value in _extra(record).items():
             entry.setdefault(name, _writable(value) if isinstance(value, str) else value)
         if trace := _trace(self, record):
             entry["traceback"] = _writable(trace)
@@ -177,7 +180,7 @@ def setup_logging(config: LogConfig) -> Iterator[LogWriter]:
     listener = LogWriter(records, *handlers)
     listener.start()
     try:
-        with python_reports_logged():
+        with python_reports_logged(), _without_origins():
             yield listener
     finally:
         root.handlers[:], root.level = before[0], before[1]
@@ -188,12 +191,36 @@ def setup_logging(config: LogConfig) -> Iterator[LogWriter]:
             handler.close()
 
 
-def _extra(record: logging.LogRecord) -> Iterator[tuple[str, Any]]:
-    """Yield the fields passed to the logger as `extra`, without secrets."""
-    fields: Mapping[str, Any] = vars(record)
+@contextmanager
+def _without_origins() -> Iterator[None]:
+    """Let records not look for their place in the code and their thread, which no line shows.
+
+    The switches are those of Python's logging HOWTO, chapter "Optimization".
+    """
+    before = logging._srcfile, logging.logThreads, logging.logProcesses  # noqa: SLF001 - see above
+    logging._srcfile, logging.logThreads, logging.logProcesses = None, False, False  # noqa: SLF001
+    try:
+        yield
+    finally:
+        logging._srcfile, logging.logThreads, logging.logProcesses = before  # noqa: SLF001
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the fields passed to the logger as `extra`, without secrets."""
+    fields = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
+    texts = []
     for name, value in fields.items():
-        if name not in _OWN_FIELDS:
-            yield name, REDACTED if _is_secret(name) and value else _clean(value)
+        if value and _is_secret(name):
+            fields[name] = REDACTED
+        elif isinstance(value, str):
+            texts.append(value)
+        elif value is not None and not isinstance(value, bool | int | float):
+            fields[name] = redact(str(value))
+    if has_signs("".join(texts)):  # of all at once, since nearly no line has one
+        for name, value in fields.items():
+            if isinstance(value, str):
+                fields[name] = redact(value)
+    return fields
 
 
 @lru_cache(maxsize=2)
@@ -208,13 +235,7 @@ def _is_secret(name: str) -> bool:
     return SECRET_NAME.fullmatch(name) is not None
 
 
-def _clean(value: object) -> object:
-    return value if value is None or isinstance(value, bool | int | float) else redact(str(value))
-
-
 def _text_value(value: object) -> str:
-    if type(value) is int:
-        return str(value)
     text = "-" if value is None or value == "" else str(value)
     return text if _PLAIN_VALUE.fullmatch(text) else orjson.dumps(_writable(text)).decode()
 

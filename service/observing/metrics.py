@@ -1,6 +1,7 @@
 """The Prometheus metrics of the service (spec 12). No label names a user."""
 
 import asyncio
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -28,6 +29,10 @@ class Metrics:
             ["upstream"],
             registry=registry,
         )
+        # Those of each request, kept by their labels, since `labels` takes a lock and makes strings.
+        self.requests_of = cache(self.requests.labels)
+        self.outcomes_of = cache(self.outcomes.labels)
+        self.turns_of = cache(self.turns.labels)
         self.first_token_seconds = Histogram(
             "gateway_first_token_seconds",
             "From the request to the first text.",

@@ -43,7 +43,8 @@ of an incomplete event are held back from the stages.
 from typing import Protocol
 
 from service.pipeline.joined import Answer, Reader
-from service.stages.decode.increments import Deltas, Run, Snapshots
+from service.stages.decode.changes import Run
+from service.stages.decode.increments import Deltas, Snapshots
 from service.stages.markup.markers import plain_chars
 from service.stages.render.bot_format import Render
 from service.vocabulary.events import AnswerText, Delta

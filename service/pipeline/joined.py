@@ -11,14 +11,11 @@ becomes one write to the caller.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from msgspec import Struct
-
-from service.sink import Sink
+from service.stages.decode.changes import Growing, Run
 from service.stages.decode.increments import (
     Deltas,
-    Run,
     Snapshots,
     deltas_like,
     first_delta,
@@ -28,7 +25,7 @@ from service.stages.decode.parse import Parse
 from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
 from service.stages.decode.supersede import SkipSuperseded, message_id_of
 from service.stages.markup.markers import Markers, plain_chars
-from service.stages.render.bot_format import BotFormat, Render
+from service.stages.render.bot_format import Render
 from service.stages.translate.translate import Translate
 from service.vocabulary.events import (
     AnswerText,
@@ -41,6 +38,7 @@ from service.vocabulary.events import (
     TextAppended,
     UpstreamEvent,
 )
+from service.vocabulary.rendered import BotFormat
 from service.vocabulary.text import join_surrogates
 
 # A shorter chunk has few events, and is not worth the search for a run of increments.
@@ -190,14 +188,6 @@ def _counts(frame: Frame) -> bool:
     return not is_ping and not frame.stray and frame.data not in (b"", b"[DONE]")
 
 
-class Growing(Struct, frozen=True, gc=False):
-    """A visible message that is growing; `held` is the end of its text, not sent yet."""
-
-    message_id: str
-    text: str
-    held: str
-
-
 class Answer:
     """The stages translate and markers joined."""
 
@@ -266,27 +256,3 @@ def make_answer(sent: SentHistory, conversation_id: str | None = None) -> Answer
 def make_renderer(bot_format: BotFormat) -> Render:
     """Return the stage from deltas to rendered pieces, for one answer."""
     return Render(bot_format)
-
-
-class Staged(Generic[In_contra]):
-    """A sink with stages before it; batches that became empty are not passed on.
-
-    Args:
-        sink: takes what the last stage makes.
-        stages: in their order; each takes what the one before it makes.
-    """
-
-    def __init__(self, sink: Sink[Any], *stages: Stage[Any, Any]) -> None:
-        self.is_ready = sink.is_ready
-        self.ready = sink.ready
-        self.is_over = sink.is_over
-        self._sink = sink
-        self._stages = [stage.feed for stage in stages]
-
-    def feed(self, batch: list[In_contra]) -> None:
-        """Pass on what the stages make of a batch."""
-        made: list[Any] = batch
-        for feed in self._stages:
-            made = [piece for item in made for piece in feed(item)]
-        if made:
-            self._sink.feed(made)

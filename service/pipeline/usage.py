@@ -67,8 +67,12 @@ async def loaded_encoding() -> Encoding:
 
 def count(text: str) -> int:
     """Return the number of tokens in a text; blocks for about 0.03 s a megabyte."""
-    known = encoding()
-    return sum(len(known.encode_ordinary(part)) for part in _slices(tokenizable(text)))
+    if not text:
+        return 0
+    known, text = encoding(), tokenizable(text)
+    if len(text) <= SLICE_CHARS:
+        return len(known.encode_ordinary(text))
+    return sum(len(known.encode_ordinary(part)) for part in _slices(text))
 
 
 def _slices(text: str) -> Iterator[str]:

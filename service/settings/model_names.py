@@ -32,7 +32,7 @@ def undated(name: str) -> str | None:
 
 def is_other_model(asked: str, answered: str) -> bool:
     """Tell whether the model that answered is of another family than the one asked for."""
-    is_open = asked == "auto" or "gizmo" in asked
+    is_open = asked in ("auto", answered) or "gizmo" in asked
     return not is_open and _VARIANT.sub("", asked) != _VARIANT.sub("", answered)
 
 

@@ -70,10 +70,7 @@ class SharedTurns:
         Raises:
             RequestError: the key stands for another request.
         """
-        parts = (part for message in request.messages for part in message.parts)
-        # Received files are deleted with the request that brought them.
-        has_files = any(isinstance(part, FilePart) and part.local for part in parts)
-        if not request.idempotency_key or has_files:
+        if not request.idempotency_key or _has_files(request):
             await self._turns.run(request, credential, sink)
         else:
             await self._follow(request, credential, sink)
@@ -268,6 +265,12 @@ class _Shared:
     def is_over(self) -> bool:
         """Return False: what a follower does not want, the next one may."""
         return False
+
+
+def _has_files(request: ChatRequest) -> bool:
+    """Tell whether files came with a request, which are deleted with it."""
+    parts = (part for message in request.messages for part in message.parts)
+    return any(isinstance(part, FilePart) and part.local for part in parts)
 
 
 def _size(batch: _Batch) -> int:

@@ -5,7 +5,7 @@ import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -63,13 +63,16 @@ class Budgets(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 NO_BUDGETS = Budgets()
 
 
-class Credential(Struct, frozen=True, repr_omit_defaults=True):
+class Credential(Struct, frozen=True, repr_omit_defaults=True, dict=True):
     """What the caller sent: a token and, for Team accounts, an account id.
 
     For a gateway key these are the token and account id stored with it. `gateway_key` is then the
     key's hash, `models` are the names that it may ask for (empty: any), `stored_account` is the id
     of the account that signed in here, if the key stands for one, `sees_account` tells whether the
     limits of the account may be shown to the caller, and `budgets` are the key's.
+
+    What follows from these is computed once and kept with the record, as a request asks for it in
+    several places.
     """
 
     token: str
@@ -85,7 +88,7 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
         """The token without the word that says which upstream it is for."""
         return self.token.removeprefix(CODEX_PREFIX)
 
-    @property
+    @cached_property
     def kind(self) -> TokenKind:
         """Tell access tokens from refresh tokens by their form; a login always gives the latter."""
         token = self.bare_token
@@ -97,12 +100,12 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
             return TokenKind.PASS_THROUGH
         return TokenKind.REFRESH
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Return a hash of the token, safe to store; the same for every account id."""
         return fingerprint(self.token)
 
-    @property
+    @cached_property
     def account(self) -> str:
         """A hash of token and account id that names this credential's slots, queue and caches.
 
@@ -116,7 +119,7 @@ class Credential(Struct, frozen=True, repr_omit_defaults=True):
             fingerprint(f"{self.token},{self.account_id}") if self.account_id else self.fingerprint
         )
 
-    @property
+    @cached_property
     def owner(self) -> str:
         """Return the hash under which this credential's stored files are kept.
 

@@ -64,12 +64,11 @@ def test_the_file_names_the_gateway_of_docker_compose():
 
 def test_a_stream_passes_through_piece_by_piece(nginx):
     response = fetch(f"{nginx}/slow?tenths=30")
-    began = time.monotonic()
     assert response.read1(1) == b"."
-    assert time.monotonic() - began < 2
+    began = time.monotonic()
     rest = response.read()
     assert rest == b"." * 29 + b"end"
-    assert time.monotonic() - began > 0.5
+    assert time.monotonic() - began > 0.5  # what nginx gathers comes all at once
 
 
 def test_a_caller_that_leaves_is_noticed_behind_nginx(nginx, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 from msgspec import structs
 
 from service.ports import UploadStore
+from service.vocabulary.credentials import Credential
 from service.vocabulary.requests import (
     ChatMessage,
     ChatRequest,
@@ -14,19 +15,24 @@ from service.vocabulary.requests import (
     Part,
     RemoteFile,
     ResultPart,
+    TextPart,
 )
 from upstream.fetching.fetch import part_error
 
 
-async def located(request: ChatRequest, uploads: UploadStore, owner: str) -> ChatRequest:
+async def located(
+    request: ChatRequest, uploads: UploadStore, credential: Credential
+) -> ChatRequest:
     """Return the request with each file id replaced by the place of its file.
 
     Raises:
-        RequestError: this owner has no file of that id; names the part.
+        RequestError: the owner has no file of that id; names the part.
         StorageError: the store is out of order.
     """
-    if not any(_names_one(part) for message in request.messages for part in message.parts):
+    parts = (part for message in request.messages for part in message.parts)
+    if not any(not isinstance(part, TextPart) and _names_one(part) for part in parts):
         return request
+    owner = credential.owner
     messages = [await _located(message, uploads, owner) for message in request.messages]
     return structs.replace(request, messages=tuple(messages))
 

@@ -9,10 +9,11 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import aiohttp
@@ -21,6 +22,7 @@ import orjson
 import yarl
 from msgspec import Struct
 from multidict import CIMultiDict
+from typing_extensions import override
 
 from service.observing.throttled import Throttled
 from service.settings.config import UpstreamConfig
@@ -38,7 +40,7 @@ from upstream.http.bodies import json_object, long_json_object, read_limited, re
 from upstream.http.routing import Route, Routes
 from upstream.http.session import proxy_of
 from upstream.line.direct import OWN_HEADERS, DirectPoster
-from upstream.line.tap import UpstreamAnswer, tapped_session
+from upstream.line.tapped_session import UpstreamAnswer, tapped_session
 
 USER_AGENT = f"backend-to-v1/{VERSION}"
 MAX_JSON_BYTES = 64 * 1024 * 1024  # a stored conversation of hundreds of turns
@@ -54,7 +56,8 @@ _RETRIED_STATUSES = frozenset(
     }
 )
 # aiohttp-socks reports its proxy by errors of its own, none of them a ClientError.
-_CONNECTOR_ERRORS = (
+_NO_CONNECTION = (
+    aiohttp.ConnectionTimeoutError,
     aiohttp.ClientConnectorError,
     aiohttp_socks.ProxyConnectionError,
     aiohttp_socks.ProxyError,
@@ -290,11 +293,8 @@ class Backend:
         else:
             self.routes.recover(route)
 
-    @asynccontextmanager
-    async def connecting(
-        self, route: Route | None = None, *, is_counted: bool = False
-    ) -> AsyncGenerator[None, None]:
-        """Translate errors of the connection, and cool its route down if it broke.
+    def connecting(self, route: Route | None = None, *, is_counted: bool = False) -> "_Connecting":
+        """Return a context that translates errors of the connection, and cools its route down.
 
         Args:
             route: that is taken.
@@ -304,33 +304,51 @@ class Backend:
             UpstreamUnreachableError: no connection was made, or it broke.
             UpstreamTimeoutError: it was too slow.
         """
-        is_sent = is_counted
-        try:
-            yield
-        except (aiohttp.ConnectionTimeoutError, *_CONNECTOR_ERRORS) as error:
-            is_sent = False
-            self._broke(route, error)
-            raise NoConnectionError(
-                "No connection to the upstream could be made; please try again later."
-            ) from error
-        except TimeoutError as error:
-            raise UpstreamTimeoutError(
-                "The upstream did not answer in time; please try again later."
-            ) from error
-        except (aiohttp.ClientError, OSError) as error:
-            self._broke(route, error)
-            raise UpstreamUnreachableError(
-                "The connection to the upstream broke; please try again later."
-            ) from error
-        finally:
-            if is_sent:
-                note_sent()
+        return _Connecting(self, route, is_counted=is_counted)
 
-    def _broke(self, route: Route | None, error: Exception) -> None:
+    def broke(self, route: Route | None, error: BaseException) -> None:
+        """Note that a connection broke, or that none could be made."""
         if self._throttled.is_due(type(error).__name__):
             _LOGGER.warning("Connection to the upstream: %s", type(error).__name__)
         if route is not None:
             self.routes.cool(route)
+
+
+class _Connecting(AbstractAsyncContextManager[None]):
+    """See `Backend.connecting`."""
+
+    def __init__(self, backend: Backend, route: Route | None, *, is_counted: bool) -> None:
+        self._backend = backend
+        self._route = route
+        self._is_counted = is_counted
+
+    @override
+    async def __aenter__(self) -> None:
+        return None
+
+    @override
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, _NO_CONNECTION):
+            self._backend.broke(self._route, error)
+            raise NoConnectionError(
+                "No connection to the upstream could be made; please try again later."
+            ) from error
+        if self._is_counted:
+            note_sent()
+        if isinstance(error, TimeoutError):
+            raise UpstreamTimeoutError(
+                "The upstream did not answer in time; please try again later."
+            ) from error
+        if isinstance(error, aiohttp.ClientError | OSError):
+            self._backend.broke(self._route, error)
+            raise UpstreamUnreachableError(
+                "The connection to the upstream broke; please try again later."
+            ) from error
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import orjson
 
 from service.vocabulary.errors import UpstreamProtocolError
 from service.vocabulary.json_values import counted
-from upstream.line.tap import UpstreamAnswer
+from upstream.line.tapped_session import UpstreamAnswer
 
 # Ten times the values of a stored conversation of some thousand messages.
 MAX_JSON_VALUES = 1_000_000

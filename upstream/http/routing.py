@@ -98,11 +98,10 @@ class Routes:
 
     def pick(self, tried: Collection[Route] = ()) -> Route:
         """Return the next route, preferably one that is not cooling and was not tried."""
-        count = len(self._routes)
-        in_turn = [self._routes[(self._next + step) % count] for step in range(count)]
-        choice = [route for route in in_turn if not self._is_cooling(route)] or in_turn
-        route = next((route for route in choice if route not in tried), choice[0])
-        self._next = (route.index + 1) % count
+        route = self._routes[self._next]
+        if self._health[route.index].is_failing or route in tried:
+            route = self._other(tried)
+        self._next = (route.index + 1) % len(self._routes)
         health = self._health[route.index]
         if health.is_failing and not self._is_cooling(route):
             health.is_on_trial = True
@@ -150,6 +149,12 @@ class Routes:
         health = self._health[route.index]
         health.is_failing, health.is_learned, health.is_on_trial = True, is_learned, False
         health.cool_until = self._clock() + seconds
+
+    def _other(self, tried: Collection[Route]) -> Route:
+        """Return the next route, when the one whose turn it is failed or was tried."""
+        in_turn = (*self._routes[self._next :], *self._routes[: self._next])
+        choice = [route for route in in_turn if not self._is_cooling(route)] or in_turn
+        return next((route for route in choice if route not in tried), choice[0])
 
     def _is_cooling(self, route: Route) -> bool:
         health = self._health[route.index]

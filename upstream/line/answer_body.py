@@ -11,7 +11,8 @@ import aiohttp
 from service.settings.config import UpstreamConfig
 from service.vocabulary.events import BodyEnd, BodyEnded
 from upstream.line.direct import DirectAnswer
-from upstream.line.tap import Tap, TappedResponse, UpstreamAnswer
+from upstream.line.tap import Tap
+from upstream.line.tapped_session import TappedResponse, UpstreamAnswer
 
 _TICK_SECONDS = 1.0
 _STOPPED = "This gateway is being stopped; please send the request again."

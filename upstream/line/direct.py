@@ -34,12 +34,12 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
-from msgspec import Struct
 from multidict import CIMultiDict, MultiMapping
 from typing_extensions import override
 
 from upstream.line.chunked import ChunkedBody
-from upstream.line.tap import READ_BYTES, Tap
+from upstream.line.tap import Tap
+from upstream.line.tapped_session import READ_BYTES
 
 STALE_SECONDS = 2.0  # longer than the way to the upstream and back
 MAX_HEAD_BYTES = 8190  # a longer head is left to aiohttp, whose limit for one line this is
@@ -53,11 +53,13 @@ _HEAD_END = b"\r\n\r\n"
 _INFORMATIONAL = re.compile(rb"HTTP/1\.1 1(?!01)\d\d")  # after 101 comes no other head
 
 
-class _Target(Struct, frozen=True):
+class _Target:
     """Where turns are sent: the request that names the connection to aiohttp, and the head's start."""
 
-    request: aiohttp.ClientRequest
-    lines: str
+    def __init__(self, url: yarl.URL) -> None:
+        self.request = aiohttp.ClientRequest("POST", url)
+        path, host = self.request.url.raw_path_qs, self.request.headers["Host"]
+        self.lines = f"POST {path} HTTP/1.1\r\nHost: {host}\r\n"
 
 
 class _Head:
@@ -266,10 +268,7 @@ class DirectPoster:
         if target is None:
             if len(self._targets) >= _MAX_TARGETS:
                 self._targets.clear()
-            request = aiohttp.ClientRequest("POST", yarl.URL(url))
-            path, host = request.url.raw_path_qs, request.headers["Host"]
-            target = _Target(request, f"POST {path} HTTP/1.1\r\nHost: {host}\r\n")
-            self._targets[url] = target
+            target = self._targets[url] = _Target(yarl.URL(url))
         return target
 
 

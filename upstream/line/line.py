@@ -35,7 +35,7 @@ from typing import Generic, Protocol, TypeVar
 
 from service.sink import Sink
 from service.vocabulary.events import BodyEnded
-from upstream.line.answer_body import AnswerBody
+from upstream.line.answer_body import BodyReader
 
 Item = TypeVar("Item")
 
@@ -43,17 +43,33 @@ Item = TypeVar("Item")
 SLICE_BYTES = 16 * 1024
 
 
+class Body(Protocol):
+    """A body that is pushed into its reader: `answer_body.AnswerBody`."""
+
+    def start(self, reader: BodyReader, /) -> None:
+        """Push the body, from now until its end or until `close`."""
+
+    def pause(self) -> None:
+        """Read nothing more for now."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+    def close(self) -> None:
+        """Close the connection at once, unless the body is complete."""
+
+
 class Stages(Protocol[Item]):
     """The stages of one body, which do their work while the batches are iterated."""
 
     def batches(self, data: bytes, /) -> Iterator[list[Item]]:
-        """Yield what a read brings: usually one batch, several if others shall run in between.
+        """Yield the batches of a read: usually one, several if others shall run in between.
 
         An empty batch says that the work is long, and nothing has come of it yet.
         """
 
     def end(self, ended: BodyEnded, /) -> Iterator[list[Item]]:
-        """Yield what the end of the body brings."""
+        """Yield the batches of the end of the body."""
 
     def progress(self) -> int:
         """Return the number of events read so far."""
@@ -82,7 +98,7 @@ class Line(Generic[Item]):
         sink: takes the batches.
     """
 
-    def __init__(self, body: AnswerBody, stages: Stages[Item], sink: Sink[Item]) -> None:
+    def __init__(self, body: Body, stages: Stages[Item], sink: Sink[Item]) -> None:
         self.progress = stages.progress
         self.patience = stages.patience
         self._body = body

@@ -6,7 +6,7 @@ Theory of operation
 aiohttp makes the connection: names, TLS, proxies, the pool, the request and the head of the answer
 are its own. Its reader of bodies wakes a task for each read, which for an answer of thousands of
 small chunks is most of the cost. So a `Tap` takes the place of aiohttp's protocol on the transport
-before the request goes out (`request_class`, which aiohttp documents), and lets it see the head and
+before the request goes out (`tapped_session`), and lets it see the head and
 the end of the body, but not what lies between:
 
     transport ──▶ Tap ── head ────────────────▶ aiohttp's protocol ──▶ ClientResponse
@@ -29,14 +29,10 @@ import asyncio
 import re
 from typing import Protocol
 
-import aiohttp
-from aiohttp.connector import Connection
-from multidict import MultiMapping
 from typing_extensions import override
 
 from upstream.line.chunked import ChunkedBody
 
-READ_BYTES = 128 * 1024
 MAX_EARLY_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 64 * 1024  # more than aiohttp takes; it refuses such a head
 _HEAD_END = b"\r\n\r\n"
@@ -54,24 +50,6 @@ class Receiver(Protocol):
 
     def on_end(self, *, is_clean: bool) -> None:
         """Note the end of the body; unless `is_clean`, more of it was to come."""
-
-
-class UpstreamAnswer(Protocol):
-    """An answer whose head has come; `aiohttp.ClientResponse` is one."""
-
-    status: int
-    content: aiohttp.StreamReader
-
-    @property
-    def headers(self) -> MultiMapping[str]:
-        """The fields of the head."""
-
-    @property
-    def connection(self) -> Connection | None:
-        """The connection, None when it was given back."""
-
-    def close(self) -> None:
-        """Close the connection, unless it was given back."""
 
 
 class Tap(asyncio.BufferedProtocol):
@@ -230,41 +208,3 @@ class Tap(asyncio.BufferedProtocol):
 def _is_tapped(head: bytes) -> bool:
     """Tell whether a head begins a body that is read here."""
     return head.startswith(_GOOD) and bool(_CHUNKED.search(head)) and not _OTHER.search(head)
-
-
-class TappedResponse(aiohttp.ClientResponse):
-    """A response whose body may come through a tap."""
-
-    tap: Tap | None = None
-
-
-def tapped_session(session: aiohttp.ClientSession, proxy: str | None) -> aiohttp.ClientSession:
-    """Return a session over the same connections, whose answers have taps.
-
-    It needs no closing of its own, since the connections are the other session's.
-    """
-    view = memoryview(bytearray(READ_BYTES))
-
-    class TappedRequest(aiohttp.ClientRequest):
-        """A request that puts a tap on its connection before it goes out."""
-
-        @override
-        async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-            transport, protocol = conn.transport, conn.protocol
-            tap = None
-            if transport is not None and protocol is not None:
-                tap = Tap(transport, protocol, view)
-            response = await super().send(conn)
-            if isinstance(response, TappedResponse):
-                response.tap = tap
-            return response
-
-    return aiohttp.ClientSession(
-        connector=session.connector,
-        connector_owner=False,
-        request_class=TappedRequest,
-        response_class=TappedResponse,
-        proxy=proxy,
-        timeout=session.timeout,
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )

@@ -8,9 +8,15 @@ through ask for one, so turns of all processes are served by their time of arriv
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 
 from prometheus_client import Gauge
+from typing_extensions import override
 
 from service.ports import Lease
 from service.settings.config import UpstreamConfig
@@ -18,6 +24,7 @@ from service.vocabulary.errors import QueueFullError
 from upstream.slots.leases import Leases
 
 GIVE_BACK_SECONDS = 0.1  # longer than the store needs to learn of a slot that was given back
+_UNLIMITED = nullcontext()
 
 
 class _Line:
@@ -65,8 +72,7 @@ class AccountQueues:
         self._lines: dict[str, _Line] = {}
         self._parties: dict[tuple[str, str], _RequestTurns] = {}
 
-    @asynccontextmanager
-    async def slot(self, account: str, party: str = "") -> AsyncGenerator[None, None]:
+    def slot(self, account: str, party: str = "") -> AbstractAsyncContextManager[None]:
         """Hold one of the account's slots, waiting for it if need be.
 
         Args:
@@ -78,16 +84,16 @@ class AccountQueues:
             QueueFullError: too many turns wait already, or the wait took too long.
         """
         if not self._streams:
-            yield
-            return
+            return _UNLIMITED
         until = asyncio.get_running_loop().time() + self._seconds
-        if not party:
-            async with self._slot(account, until):
-                yield
-            return
+        return self._slot_of(account, party, until) if party else _Slot(self, account, until)
+
+    @asynccontextmanager
+    async def _slot_of(self, account: str, party: str, until: float) -> AsyncGenerator[None, None]:
+        """Hold a slot for one of the turns of a request."""
         async with self._member((account, party), until) as together, AsyncExitStack() as held:
             async with together.line:
-                await held.enter_async_context(self._slot(account, together.until))
+                await held.enter_async_context(_Slot(self, account, together.until))
                 together.until = None
             yield
 
@@ -105,20 +111,40 @@ class AccountQueues:
             if not together.size:
                 self._parties.pop(key, None)
 
-    @asynccontextmanager
-    async def _slot(self, account: str, until: float | None) -> AsyncGenerator[None, None]:
-        """Hold a slot, waiting until `until` on the event loop's clock, or for ever if None."""
+    async def take(self, account: str, until: float | None) -> Lease | None:
+        """Take a slot, waiting until `until` on the event loop's clock, or for ever if None.
+
+        Returns:
+            Its lease, if processes share a store; pass it to `release`, or None.
+        """
         since = asyncio.get_running_loop().time()
-        line = self._lines.setdefault(account, _Line())
+        line = self._lines.get(account)
+        if line is None:
+            line = self._lines[account] = _Line()
         if line.running < self._streams and not line.waiting:
             line.running += 1
         else:
             await self._wait(line, until)
+        if self._leases is None:
+            return None
+        lease = self._leases.lease(account)
         try:
-            async with self._leased(account, line, since, until):
-                yield
-        finally:
-            self._release(account, line)
+            waited = asyncio.get_running_loop().time() - since
+            if not await self._leases.acquire(lease, self._streams, waited):
+                await self._wait_for(self._leases, lease, line, since, until)
+        except BaseException:
+            self.release(account, lease)
+            raise
+        return lease
+
+    def release(self, account: str, lease: Lease | None) -> None:
+        """Give a slot back, to the next turn in line."""
+        if lease is not None and self._leases is not None:
+            self._leases.give_back(lease)
+        line = self._lines[account]
+        self._pass_on(line)
+        if line.running == 0 and not line.waiting:
+            del self._lines[account]
 
     async def _wait(self, line: _Line, until: float | None) -> None:
         if until is not None:
@@ -134,22 +160,6 @@ class AccountQueues:
             elif turn in line.waiting:
                 line.waiting.remove(turn)
             raise
-
-    @asynccontextmanager
-    async def _leased(
-        self, account: str, line: _Line, since: float, until: float | None
-    ) -> AsyncGenerator[None, None]:
-        if self._leases is None:
-            yield
-            return
-        lease = self._leases.lease(account)
-        waited = asyncio.get_running_loop().time() - since
-        try:
-            if not await self._leases.acquire(lease, self._streams, waited):
-                await self._wait_for(self._leases, lease, line, since, until)
-            yield
-        finally:
-            self._leases.give_back(lease)
 
     async def _wait_for(
         self, leases: Leases, lease: Lease, line: _Line, since: float, until: float | None
@@ -202,7 +212,20 @@ class AccountQueues:
                 return
         line.running -= 1
 
-    def _release(self, account: str, line: _Line) -> None:
-        self._pass_on(line)
-        if line.running == 0 and not line.waiting:
-            self._lines.pop(account, None)
+
+class _Slot(AbstractAsyncContextManager[None]):
+    """A slot of an account, held while the block runs; `until` as for `take`."""
+
+    def __init__(self, queues: AccountQueues, account: str, until: float | None) -> None:
+        self._queues = queues
+        self._account = account
+        self._until = until
+        self._lease: Lease | None = None
+
+    @override
+    async def __aenter__(self) -> None:
+        self._lease = await self._queues.take(self._account, self._until)
+
+    @override
+    async def __aexit__(self, *_: object) -> None:
+        self._queues.release(self._account, self._lease)

@@ -6,9 +6,10 @@ open -- drain(seconds) --> draining: what was let in goes on, and so does a requ
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Generic, Protocol, TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, Generic, Protocol, TypeVar
+
+from typing_extensions import override
 
 from service.vocabulary.errors import ShutdownError
 
@@ -34,9 +35,8 @@ class RunningWork(Generic[Work]):
         self._idle = asyncio.Event()
         self._idle.set()
 
-    @contextmanager
-    def admitted(self, received_at: float | None = None) -> Iterator[None]:
-        """Let a request in; a drain waits for the block.
+    def admitted(self, received_at: float | None = None) -> AbstractContextManager[None]:
+        """Return a context that lets a request in; a drain waits for its block.
 
         Args:
             received_at: when the request came, on the event loop's clock; None counts as now.
@@ -44,29 +44,32 @@ class RunningWork(Generic[Work]):
         Raises:
             ShutdownError: this gateway was being stopped by then.
         """
+        return _Admitted(self, received_at)
+
+    def let_in(self, received_at: float | None) -> None:
+        """Let a request in, if it may come in; see `admitted`."""
         if self._drained_at is not None and (
             received_at is None or received_at >= self._drained_at
         ):
             raise ShutdownError("This gateway is being stopped; please send the request again.")
         self._admitted += 1
         self._idle.clear()
-        try:
-            yield
-        finally:
-            self._admitted -= 1
-            if not self._admitted:
-                self._idle.set()
 
-    @contextmanager
-    def running(self, work: Work) -> Iterator[None]:
-        """Hold the work of an admitted request, so that it can be told to end."""
+    def let_out(self) -> None:
+        """Note that a request which was let in is done."""
+        self._admitted -= 1
+        if not self._admitted:
+            self._idle.set()
+
+    def begin(self, work: Work) -> None:
+        """Take the work of an admitted request, so that it can be told to end; pass it to `end`."""
         self._running.add(work)
         if self._is_over:
             work.shut_down()
-        try:
-            yield
-        finally:
-            self._running.discard(work)
+
+    def end(self, work: Work) -> None:
+        """Note that work is done."""
+        self._running.discard(work)
 
     async def drain(self, seconds: float) -> None:
         """Let nothing new in, wait up to `seconds` for what is in, and tell the rest to end."""
@@ -78,3 +81,19 @@ class RunningWork(Generic[Work]):
             self._is_over = True
             for work in self._running:
                 work.shut_down()
+
+
+class _Admitted(AbstractContextManager[None]):
+    """See `RunningWork.admitted`."""
+
+    def __init__(self, running: RunningWork[Any], received_at: float | None) -> None:
+        self._running = running
+        self._received_at = received_at
+
+    @override
+    def __enter__(self) -> None:
+        self._running.let_in(self._received_at)
+
+    @override
+    def __exit__(self, *_: object) -> None:
+        self._running.let_out()

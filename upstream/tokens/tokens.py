@@ -79,7 +79,7 @@ class Tokens:
 
     async def caller(self, credential: Credential) -> Caller:
         """Return the caller of a credential; see the port."""
-        self._choice.upstream_of(credential)  # raises before the credential is sent anywhere
+        upstream = self._choice.upstream_of(credential)  # raises before it is sent anywhere
         if credential.kind is TokenKind.ACCESS:
             expires_at = read_expiry(credential.bare_token)
             if expires_at is not None and expires_at <= self._clock():
@@ -87,16 +87,18 @@ class Tokens:
         else:
             self._refuse_other_keys(credential.bare_token)
         if credential.kind is TokenKind.REFRESH:
-            return self._caller(credential, await self._access_token(credential, None))
-        return self._caller(credential, credential.bare_token)
+            token = await self._access_token(credential, upstream, None)
+            return self._caller(credential, upstream, token)
+        return self._caller(credential, upstream, credential.bare_token)
 
     async def renew(self, credential: Credential, refused: Caller) -> Caller:
         """Return a caller with a fresh token after the upstream refused this one; see the port."""
         if credential.kind is not TokenKind.REFRESH:
             message = f"{WRONG_KEY} The upstream does not accept this access token. Send a new one."
             raise AuthError(message)
-        token = await self._access_token(credential, refused.access_token)
-        return self._caller(credential, token)
+        upstream = self._choice.upstream_of(credential)
+        token = await self._access_token(credential, upstream, refused.access_token)
+        return self._caller(credential, upstream, token)
 
     async def run(self) -> None:
         """Store tokens, refresh them ahead of time and run daily jobs, until cancelled."""
@@ -111,11 +113,12 @@ class Tokens:
         """Let exchanges under way finish, and store their results."""
         await self._exchanges.close()
 
-    async def _access_token(self, credential: Credential, refused: str | None) -> str:
-        key = credential.fingerprint
-        wire = self._wires[self._choice.upstream_of(credential)]
-        wanted = Wanted(key, credential.bare_token, wire)
-        outcome = await self._exchanges.outcome(structs.replace(wanted, refused=refused))
+    async def _access_token(
+        self, credential: Credential, upstream: UpstreamKind, refused: str | None
+    ) -> str:
+        wanted = Wanted(credential.fingerprint, credential.bare_token, self._wires[upstream])
+        asked = wanted if refused is None else structs.replace(wanted, refused=refused)
+        outcome = await self._exchanges.outcome(asked)
         if isinstance(outcome, Exchanged):
             self._note_use(wanted)
             return outcome.access_token
@@ -132,9 +135,9 @@ class Tokens:
         if len(self._used) > MAX_REMEMBERED:
             del self._used[next(iter(self._used))]
 
-    def _caller(self, credential: Credential, access_token: str) -> Caller:
+    def _caller(self, credential: Credential, upstream: UpstreamKind, access_token: str) -> Caller:
         """Return the caller; a token of Codex's upstream names its account itself."""
-        upstream, account_id = self._choice.upstream_of(credential), credential.account_id
+        account_id = credential.account_id
         if upstream is UpstreamKind.CODEX and account_id is None:
             account_id = account_in(access_token).account_id or None
         return Caller(access_token, account_id, credential.account, upstream)

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
-from msgspec import Struct
 
+from service.stages.decode.changes import AnswerGrew, DocumentChanged, Growth
 from service.vocabulary.errors import UpstreamProtocolError
 from service.vocabulary.text import Pieces, lengthened, truncate_utf16
 
@@ -36,27 +36,6 @@ class _Missing:
 MISSING: Final = _Missing()
 
 
-class DocumentChanged(Struct, frozen=True):
-    """The document after an operation: `{message, conversation_id, error, …}`."""
-
-    document: Any
-
-
-class AnswerGrew(Struct, frozen=True, gc=False):
-    """Text was appended to the end of this message, and nothing else changed."""
-
-    message_id: str
-    text: str
-
-
-class _Growth(Struct):
-    """Text being appended to one place of a document, not yet joined to it."""
-
-    path: str
-    message_id: str
-    pieces: Pieces
-
-
 class DecodeDelta:
     """Applies deltas to the documents of one stream; one instance per encoding header."""
 
@@ -65,7 +44,7 @@ class DecodeDelta:
         self._path: Any = ""
         self._operation: Any = "add"
         self._documents: dict[int, Any] = {}
-        self._growths: dict[int, _Growth] = {}  # by channel, where text is being appended
+        self._growths: dict[int, Growth] = {}  # by channel, where text is being appended
 
     def feed(self, delta: dict[str, Any]) -> DocumentChanged | AnswerGrew:
         """Apply one top-level delta and return the change.
@@ -126,14 +105,14 @@ class DecodeDelta:
         if type(self._operation) is not str or self._operation not in _OPERATIONS:
             raise UpstreamProtocolError("a delta's operation is not known")
 
-    def _begin_growth(self) -> _Growth | None:
+    def _begin_growth(self) -> Growth | None:
         """Begin to gather text if the channel's place is the end of a message."""
         if self._path != ANSWER_PATH and not self._path.startswith(_GROWING):
             return None
         message_id = _grown_message(self._settled(), self._path)
         if message_id is None:
             return None
-        growth = self._growths[self._channel] = _Growth(self._path, message_id, Pieces())
+        growth = self._growths[self._channel] = Growth(self._path, message_id, Pieces())
         return growth
 
     def _settled(self) -> Any:

@@ -23,7 +23,8 @@ only the new end of the text. An event that is written in any other way ends the
 import re
 
 import orjson
-from msgspec import Struct
+
+from service.stages.decode.changes import Run
 
 _OPENING = re.compile(rb'(?:event: delta\n)?data: ?\{"v": ?"')
 _TEXT_ONLY = b'data: {"v":'
@@ -32,18 +33,6 @@ _PARTS = re.compile(rb'"parts": ?\["')
 _PARTS_END = b'"]'
 # A text that contains `"]` is rare; one with many of them is no ordinary answer.
 _MAX_TRIES = 8
-
-
-class Run(Struct, frozen=True, gc=False):
-    """The events at the start of a chunk: `count` of them, `size` bytes long, which add `text`.
-
-    `event` is the last of them where each repeats the whole answer, else empty.
-    """
-
-    text: str
-    count: int
-    size: int
-    event: bytes = b""
 
 
 class Deltas:

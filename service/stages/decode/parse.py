@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from service.stages.decode.delta_v1 import AnswerGrew, DecodeDelta, unknown_operation
+from service.stages.decode.changes import AnswerGrew
+from service.stages.decode.delta_v1 import DecodeDelta, unknown_operation
 from service.stages.decode.known_words import plain_word, sketch
 from service.stages.decode.loose_json import UNREADABLE, loose_json
 from service.stages.decode.messages import read_message

@@ -38,7 +38,7 @@ from service.vocabulary.events import (
     ReasoningText,
 )
 from service.vocabulary.native import RefusalText
-from service.vocabulary.rendered import ContentCited, ContentText, Rendered, TokenCounts
+from service.vocabulary.rendered import ContentCited, ContentText, Rendered, ReplyMeta, TokenCounts
 from service.vocabulary.wire import MAX_TEXT_CHARS, error_frame, to_json
 
 MAX_EXTRAS_BYTES = 48_000  # of annotations and links in the finish chunk, likewise
@@ -47,23 +47,6 @@ PING = b": ping\n\n"
 DONE = b"data: [DONE]\n\n"
 
 _Entry = TypeVar("_Entry", Annotation, Link)
-
-
-class ReplyMeta(Struct, frozen=True):
-    """The fields that are the same in every chunk of one reply. `created` in seconds.
-
-    `is_temporary`: the upstream keeps no conversation, so its ids are not sent. `may_call`:
-    functions are offered, so a call may come instead of text. `is_legacy_call`: a call is sent as
-    `function_call`, the form before `tool_calls`.
-    """
-
-    id: str
-    created: int
-    model: str
-    fingerprint: str
-    is_temporary: bool = False
-    may_call: bool = False
-    is_legacy_call: bool = False
 
 
 def chat_usage(counts: TokenCounts) -> Usage:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from service.answers.chats import Annotation, CitedUrl, Link
 from service.vocabulary.events import (
@@ -17,18 +17,16 @@ from service.vocabulary.events import (
     TurnFacts,
 )
 from service.vocabulary.native import NativeRendered, RefusalText, TextAnnotated, UsageKnown
-from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from service.vocabulary.rendered import (
+    AssetLinked,
+    ContentCited,
+    ContentText,
+    FunctionCall,
+    Rendered,
+)
 from service.vocabulary.text import Pieces
 
 _MAX_FACT_CHARS = 256  # real ids are 36 long
-
-
-class FunctionCall(Struct, frozen=True):
-    """A complete call of one of the caller's functions; `arguments` is JSON text, or plain input."""
-
-    id: str
-    name: str
-    arguments: str
 
 
 class _Call:

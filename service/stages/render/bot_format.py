@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from enum import StrEnum
 from typing import assert_never
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from service.stages.render.guard import Guard
 from service.vocabulary.events import (
@@ -34,27 +33,14 @@ from service.vocabulary.events import (
     TurnFacts,
 )
 from service.vocabulary.native import LimitsKnown, NativeRendered, PictureMade
-from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
-
-
-class PictureForm(StrEnum):
-    """The form of a generated picture in the text."""
-
-    MARKDOWN = "markdown"
-    PLAIN = "plain"
-    NONE = "none"
-
-
-class BotFormat(Struct, frozen=True):
-    """The parts of an answer that its text shows; chosen once per request."""
-
-    shows_tools: bool
-    shows_citations: bool
-    shows_file_links: bool
-    shows_notices: bool
-    pictures: PictureForm
-    shows_fences: bool = False  # around answers that are code, and documents
-
+from service.vocabulary.rendered import (
+    AssetLinked,
+    BotFormat,
+    ContentCited,
+    ContentText,
+    PictureForm,
+    Rendered,
+)
 
 WEB = BotFormat(
     shows_tools=True,

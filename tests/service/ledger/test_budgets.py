@@ -229,7 +229,7 @@ async def test_changes_are_stored_in_the_background(
     key, credential = made(tokens_per_day=5)
     running = asyncio.ensure_future(held.run())
     held.charge(credential, 5)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await store.has_steps.wait()
     running.cancel()
     other = HeldBudgets(store, lambda: NOW)

@@ -28,7 +28,7 @@ def config(path, **changes) -> LogConfig:
     return LogConfig(path=str(path), **changes)
 
 
-def wait_for(is_true: Callable[[], object], seconds: float = 10) -> None:
+def wait_for(is_true: Callable[[], object], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < end
@@ -211,6 +211,8 @@ def test_the_context_leaves_logging_as_it_was(path):
     with setup_logging(config(path, level="DEBUG")):
         assert root.handlers != before[0]
     assert (root.handlers[:], root.level, threading.active_count()) == before
+    origin = root.makeRecord("x", logging.INFO, *root.findCaller()[:2], "message", (), None)
+    assert (origin.filename, origin.threadName) == ("test_logs.py", "MainThread")
 
 
 def test_a_slow_sink_does_not_hold_the_caller(path, monkeypatch):

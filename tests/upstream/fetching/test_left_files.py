@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from service.vocabulary.byte_source import Content
+from service.vocabulary.credentials import Credential
 from service.vocabulary.errors import RequestError
 from service.vocabulary.requests import (
     ChatMessage,
@@ -19,7 +20,8 @@ from storage.files.uploads import FileUploads
 from tests.service.vocabulary.test_byte_source import Held
 from upstream.fetching.left_files import located
 
-OWNER, OTHER = "a" * 32, "b" * 32
+CREDENTIAL, OTHER = Credential("a"), Credential("b")
+OWNER = CREDENTIAL.owner
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ async def test_an_id_becomes_the_file_of_its_owner(uploads: FileUploads) -> None
     picture = FilePart("messages[1].content[0]", url="http://host/")
     named = FilePart("messages[1].content[1]", file_id=await kept(uploads), filename="b.txt")
     request = asking(picture, named, TextPart("?"))
-    system, user = (await located(request, uploads, OWNER)).messages
+    system, user = (await located(request, uploads, CREDENTIAL)).messages
     assert system.parts == (TextPart("Hi"),)
     assert (user.parts[0], user.parts[2]) == (picture, TextPart("?"))
     found = user.parts[1]
@@ -64,16 +66,16 @@ async def test_an_id_becomes_the_file_of_its_owner(uploads: FileUploads) -> None
 
 async def test_a_request_without_ids_stays_as_it_is(uploads: FileUploads) -> None:
     request = asking(TextPart("Hello"))
-    assert await located(request, uploads, OWNER) is request
+    assert await located(request, uploads, CREDENTIAL) is request
 
 
-@pytest.mark.parametrize("owner", [OWNER, OTHER])
+@pytest.mark.parametrize("credential", [CREDENTIAL, OTHER])
 async def test_an_unknown_id_and_somebody_else_s_are_the_same_400(
-    owner: str, uploads: FileUploads
+    credential: Credential, uploads: FileUploads
 ) -> None:
-    file_id = await kept(uploads) if owner == OTHER else "file-" + "x" * 24
+    file_id = await kept(uploads) if credential == OTHER else "file-" + "x" * 24
     with pytest.raises(RequestError) as caught:
-        await located(asking(FilePart("messages[1].x", file_id=file_id)), uploads, owner)
+        await located(asking(FilePart("messages[1].x", file_id=file_id)), uploads, credential)
     assert caught.value.code == "invalid_attachment"
     assert caught.value.param == "messages[1].x"
     assert "unknown here" in caught.value.message
@@ -94,6 +96,6 @@ async def test_a_file_that_is_on_no_disk_of_this_machine_stays_where_it_is() -> 
 
     uploads = Elsewhere(Path("unused"))
     request = asking(FilePart("messages[1].x", file_id=known.id, filename="b.txt"))
-    found = (await located(request, uploads, OWNER)).messages[1].parts[0]
+    found = (await located(request, uploads, CREDENTIAL)).messages[1].parts[0]
     remote = RemoteFile(known, content)
     assert found == FilePart("messages[1].x", filename="b.txt", remote=remote)

@@ -21,7 +21,7 @@ from service.vocabulary.errors import UpstreamError
 from upstream.codex.connection.cookies import AccountCookies
 from upstream.http.backend import MAX_ERROR_BYTES, USER_AGENT, Backend, is_good, may_repeat, pause
 from upstream.http.bodies import long_json_object, read_limited, read_start
-from upstream.line.tap import UpstreamAnswer
+from upstream.line.tapped_session import UpstreamAnswer
 
 MAX_JSON_BYTES = 64 * 1024 * 1024  # ten pictures in base64
 _EVENTS = "text/event-stream"

@@ -7,8 +7,7 @@ answer    pictures stored, limits noted               on the way to the caller
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from msgspec import Struct, structs
 
@@ -80,7 +79,7 @@ class CodexTurns:
             _refuse_conversation(request)
             caller = await services.tokens.caller(credential)
             await services.rests.check(caller, scope_of(request))
-            request = await located(request, services.uploads, credential.owner)
+            request = await located(request, services.uploads, credential)
             loop = asyncio.get_running_loop()
             asked_at = loop.time()
             async with (
@@ -91,23 +90,25 @@ class CodexTurns:
                     # Those before it may have come to the limit.
                     await services.rests.check(caller, scope_of(request))
                 turn = await self._prepared(request, credential, caller)
-                with self._entered(turn):
+                self._enter(turn)
+                try:
                     while await self._push(turn, sink) and not sink.is_over():
                         pass  # a model draws with its tool, one picture each time
+                finally:
+                    self._leave(turn)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait for those that run, and end what is left after that long."""
         await self._running.drain(seconds)
 
-    @contextmanager
-    def _entered(self, turn: RunningTurn) -> Iterator[None]:
-        with self._running.running(turn), self._services.metrics.open_streams.track_inprogress():
-            try:
-                yield
-            finally:
-                self._leave(turn)
+    def _enter(self, turn: RunningTurn) -> None:
+        """Count the turn in; pass it to `_leave` whatever happens."""
+        self._running.begin(turn)
+        self._services.metrics.open_streams.inc()
 
     def _leave(self, turn: RunningTurn) -> None:
+        self._services.metrics.open_streams.dec()
+        self._running.end(turn)
         if turn.body is not None:
             turn.body.close()
         asked, answering = turn.payload.model, turn.answering_model

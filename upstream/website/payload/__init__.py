@@ -1,4 +1,4 @@
 """Typed requests to the website's JSON.
 
-It may import `service/vocabulary`.
+It may import `service/random_ids`, `service/vocabulary`.
 """

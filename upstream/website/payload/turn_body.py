@@ -5,12 +5,12 @@ was sent, and these ids tell the echo from the answer.
 """
 
 import time
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 
+from service.random_ids import random_uuid
 from service.vocabulary.events import SentHistory
 from service.vocabulary.requests import ChatMessage, ChatRequest, FilePart, Wishes
 from service.vocabulary.text import well_formed
@@ -86,12 +86,12 @@ def build_turn(
     body: dict[str, Any] = {
         **_SWITCHES,
         "messages": messages,
-        "parent_message_id": well_formed(request.parent_message_id or str(uuid.uuid4())),
+        "parent_message_id": well_formed(request.parent_message_id or random_uuid()),
         "model": model.slug,
         "timezone_offset_min": options.timezone_offset_min,
         "history_and_training_disabled": options.is_temporary,
         "conversation_mode": _conversation_mode(model),
-        "websocket_request_id": str(uuid.uuid4()),
+        "websocket_request_id": random_uuid(),
     }
     if request.conversation_id:
         body["conversation_id"] = well_formed(request.conversation_id)
@@ -117,7 +117,7 @@ def thinking_effort(wishes: Wishes) -> str:
 
 
 def _add_wishes(body: dict[str, Any], wishes: Wishes, options: TurnOptions) -> None:
-    """Say how much is to be thought, and which tool of the website's is to be used; and that it may."""
+    """Add the effort of thought and the tool of the website's to use, with its permission."""
     if options.arkose_token:
         body["arkose_token"] = options.arkose_token
     if options.takes_effort and (effort := thinking_effort(wishes)):
@@ -136,7 +136,7 @@ def _message(
     is_tool = message.role in _TOOL_ROLES
     text = well_formed(message.text)
     return {
-        "id": str(uuid.uuid4()),
+        "id": random_uuid(),
         "author": {"role": "user" if is_tool else message.role},
         "content": {
             "content_type": "multimodal_text" if pointers else "text",

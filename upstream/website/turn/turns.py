@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from http import HTTPStatus
 
 from msgspec import Struct, structs
@@ -98,6 +98,7 @@ class _Turn:
         self.wanted: Wanted | None = None
         self.resumes = 0
         self.is_paced = False
+        self.has_begun = False  # the upstream has answered, if only with the name of its model
         self.has_ended = False
         self.closing = asyncio.Event()
 
@@ -156,7 +157,7 @@ class UpstreamTurns:
         services = self._services
         with self._running.admitted(request.received_at):
             caller = await services.tokens.caller(credential)
-            request = await located(request, services.uploads, credential.owner)
+            request = await located(request, services.uploads, credential)
             async with (
                 services.queues.slot(caller.account, request.queue_party),
                 child_span("turn"),
@@ -164,9 +165,12 @@ class UpstreamTurns:
                 turn = await renewing(
                     services.tokens, credential, caller, lambda caller: self._begin(request, caller)
                 )
-                with self._entered(turn):
+                self._enter(turn)
+                try:
                     assets = ResolvedAssets(sink, services.assets, turn.caller, request)
                     await self._push(turn, _Noting(turn, self._note, assets), sink)
+                finally:
+                    self._leave(turn)
 
     async def drain(self, seconds: float) -> None:
         """Refuse new turns, wait up to `seconds` for those that run, and end the others."""
@@ -218,18 +222,17 @@ class UpstreamTurns:
         payload = build(structs.replace(options, takes_effort=False))
         return await services.client.open(caller, payload.body, headers), payload
 
-    @contextmanager
-    def _entered(self, turn: _Turn) -> Iterator[None]:
-        with self._running.running(turn), self._services.metrics.open_streams.track_inprogress():
-            try:
-                yield
-            finally:
-                turn.body.close()
-                self._leave(turn)
+    def _enter(self, turn: _Turn) -> None:
+        """Count the turn in; pass it to `_leave` whatever happens."""
+        self._running.begin(turn)
+        self._services.metrics.open_streams.inc()
 
     def _leave(self, turn: _Turn) -> None:
         """Count the turn out, and stop or hide its conversation as the settings say (spec 6.5)."""
         services = self._services
+        services.metrics.open_streams.dec()
+        self._running.end(turn)
+        turn.body.close()
         if turn.answering_model and is_other_model(turn.model, turn.answering_model):
             answering = without_controls(turn.answering_model)[:_MAX_MODEL_CHARS]
             _log.warning("asked for %s, answered by %s", turn.model, answering)
@@ -298,7 +301,9 @@ class UpstreamTurns:
         """Note a delta that the turn itself needs."""
         match delta:
             case TurnFacts():
-                self._services.client.accepted(turn.caller)
+                if not turn.has_begun:
+                    turn.has_begun = True
+                    self._services.client.accepted(turn.caller)
                 turn.conversation_id = delta.conversation_id
                 turn.answering_model = delta.upstream_model
             case ResumeWanted() | PictureWanted() | AnswerWanted():

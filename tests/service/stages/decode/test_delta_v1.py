@@ -4,13 +4,12 @@ from typing import Any
 
 import pytest
 
+from service.stages.decode.changes import AnswerGrew, DocumentChanged
 from service.stages.decode.delta_v1 import (
     MAX_PATCH_DEPTH,
     MAX_SEGMENTS,
     MISSING,
-    AnswerGrew,
     DecodeDelta,
-    DocumentChanged,
     apply,
     merge,
 )

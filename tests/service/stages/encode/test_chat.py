@@ -4,8 +4,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.stages.encode.chat import DONE, ChatChunks, ReplyMeta, collect
-from service.stages.encode.gathered import FunctionCall, Gathered
+from service.stages.encode.chat import DONE, ChatChunks, collect
+from service.stages.encode.gathered import Gathered
 from service.vocabulary.events import (
     AssetKind,
     CitationResolved,
@@ -22,7 +22,9 @@ from service.vocabulary.rendered import (
     AssetLinked,
     ContentCited,
     ContentText,
+    FunctionCall,
     Rendered,
+    ReplyMeta,
     TokenCounts,
 )
 from service.vocabulary.wire import to_json

@@ -1,0 +1,41 @@
+"""Random ids of requests, answers and messages, cut from one pool of the system's random bytes.
+
+A request needs half a dozen of them, and a call of the system for each would cost more than the rest
+of making them. Keys and other secrets do not come from here but from `secrets`.
+"""
+
+import os
+
+_PIECE_BYTES = 32  # more than any id has
+_POOL_BYTES = 4096
+
+# Taken by `pop`, which no thread can come between, so no bytes are handed out twice.
+_pieces: list[bytes] = []
+os.register_at_fork(after_in_child=_pieces.clear)  # else two workers would make the same ids
+
+
+def random_bytes(size: int) -> bytes:
+    """Return this many random bytes, 32 at the most."""
+    return _piece()[:size]
+
+
+def random_hex(size: int) -> str:
+    """Return this many random bytes as hexadecimal digits, two for each; 32 bytes at the most."""
+    return _piece()[:size].hex()
+
+
+def random_uuid() -> str:
+    """Return a UUID of version 4 (RFC 9562), such as `0f8fad5b-d9cb-469f-a165-70867728950e`."""
+    text = random_hex(16)
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+
+def _piece() -> bytes:
+    try:
+        return _pieces.pop()
+    except IndexError:
+        fresh = os.urandom(_POOL_BYTES)
+        cuts = range(_PIECE_BYTES, _POOL_BYTES, _PIECE_BYTES)
+        _pieces.extend(fresh[at : at + _PIECE_BYTES] for at in cuts)
+        return fresh[:_PIECE_BYTES]
