@@ -25,6 +25,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 from weakref import WeakSet
 
 import aiohttp
@@ -174,10 +175,13 @@ class DirectAnswer(Tap):
 
     async def _read_head(self) -> None:
         """Take the head, and the body to come, from aiohttp."""
+        # What aiohttp's parser in C gives as a head is no tuple, as it is declared to be; compiled
+        # code would look.
+        handler: Any = self._handler
         try:
-            message, content = await self._handler.read()
+            message, content = await handler.read()
             while _is_informational(message.code):
-                message, content = await self._handler.read()
+                message, content = await handler.read()
         except HttpProcessingError as error:
             raise aiohttp.ClientConnectionError("The answer is no HTTP.") from error
         self.status, self.headers, self.content = message.code, message.headers, content
