@@ -130,7 +130,7 @@ def counts_of(told: UsageKnown) -> TokenCounts:
 def watch_usage(record: Record, gathered: Gathered) -> None:
     """Let the tokens of an answer be counted even if it does not come to its end."""
 
-    async def so_far() -> TokenCounts | None:
+    async def so_far(record: Record) -> TokenCounts | None:
         has_begun = gathered.content or gathered.reasoning or gathered.calls or gathered.spent
         if record.chat is None or not has_begun:
             return None
@@ -152,7 +152,8 @@ class Collected:
     ) -> None:
         self.gathered = gathered
         self.feed = take or gathered.feed_batch
-        self.outlet = self if take is None else None
+        self._has_lane = take is None
+        self.is_open = True
 
     def is_ready(self) -> bool:
         """Return True, since nothing can hold an answer up."""
@@ -167,12 +168,14 @@ class Collected:
 
     # The outlet of the fast lane.
 
-    def is_open(self) -> bool:
-        """Return True, likewise."""
-        return True
+    @property
+    def outlet(self) -> Outlet | None:
+        """Itself, unless each batch goes to `take`."""
+        return self if self._has_lane else None
 
-    def put(self, text: str) -> None:
-        """Do nothing; `gather` gets the same text."""
+    def put(self, _text: str) -> bool:
+        """Return True and do nothing else; `gather` gets the same text."""
+        return True
 
     def gather(self, pieces: list[Rendered]) -> None:
         """Take pieces of the answer."""

@@ -60,12 +60,13 @@ class Body(Protocol):
 
 
 class Stages(Protocol[Item]):
-    """The stages of one body, which do their work while the batches are iterated."""
+    """The stages of one body, which do most of their work while the batches are iterated."""
 
-    def batches(self, data: bytes, /) -> Iterator[list[Item]]:
-        """Yield the batches of a read: usually one, several if others shall run in between.
+    def batches(self, data: bytes, /) -> Iterator[list[Item]] | None:
+        """Return the batches of a read: usually one, several if others shall run in between.
 
-        An empty batch says that the work is long, and nothing has come of it yet.
+        An empty batch says that the work is long, and nothing has come of it yet. None: the read
+        brings nothing for the sink, which is then as ready as it was.
         """
 
     def end(self, ended: BodyEnded, /) -> Iterator[list[Item]]:
@@ -134,7 +135,8 @@ class Line(Generic[Item]):
             self._late.append(data)
             return
         try:
-            self._push(self._stages.batches(data))
+            if (batches := self._stages.batches(data)) is not None:
+                self._push(batches)
         except Exception as error:  # noqa: BLE001 - a bug: the task raises it
             self._fault = error
             self._hand_over()
@@ -178,7 +180,7 @@ class Line(Generic[Item]):
                 await asyncio.sleep(0)  # a batch may have taken long: others run in between
             elif self._late:
                 data, self._late = b"".join(self._late), []
-                self._waiting = self._stages.batches(data)
+                self._waiting = self._stages.batches(data) or iter(())
             elif self._is_ended or self._ended is None:
                 break
             else:

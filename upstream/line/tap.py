@@ -116,10 +116,10 @@ class Tap(asyncio.BufferedProtocol):
     @override
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(self._view[:nbytes])
-        if self._body is None:
-            self._take_head(data)
-        else:
+        if self._body is not None:
             self._take_body(self._body, data)
+        else:
+            self._take_head(data)
         if nbytes == len(self._view) and not self._is_held and self._is_reading:
             self._transport.pause_reading()
             asyncio.get_running_loop().call_soon(self._go_on)

@@ -13,13 +13,6 @@ class DocumentChanged(Struct, frozen=True):
     document: Any
 
 
-class AnswerGrew(Struct, frozen=True, gc=False):
-    """Text was appended to the end of this message, and nothing else changed."""
-
-    message_id: str
-    text: str
-
-
 class Growth(Struct):
     """Text being appended to one place of a document, not yet joined to it."""
 

@@ -58,6 +58,8 @@ class Deltas:
         opening = self._opening
         if not chunk.startswith(opening):
             return None
+        if chunk.find(b"\n", len(opening)) == len(chunk) - 2 and chunk.endswith(_CLOSING):
+            return self._alone(chunk)
         literals = chunk[len(opening) :].split(self._separator)
         last, closing, rest = literals.pop().partition(_CLOSING)
         if closing:
@@ -72,6 +74,14 @@ class Deltas:
         if not texts or len(texts) != len(literals):
             return None
         return Run("".join(texts), len(texts), size)
+
+    def _alone(self, chunk: bytes) -> Run | None:
+        """Return the run of a chunk that is one event, as most are that come at a human's pace."""
+        try:
+            text: str = orjson.loads(chunk[len(self._opening) - 1 : 1 - len(_CLOSING)])
+        except orjson.JSONDecodeError:
+            return None
+        return Run(text, 1, len(chunk))
 
     def may_begin(self, rest: bytes) -> bool:
         """Tell whether these bytes may be the beginning of another event of this kind."""

@@ -8,7 +8,7 @@ its characters is looked at a bounded number of times.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 
 from msgspec import structs
 
@@ -110,37 +110,32 @@ class Markers:
         """Whether no marker is open; held text may at most begin one."""
         return not self._held or plain_chars(self._held) == 0
 
-    def feed(self, delta: Delta | ReferencesKnown) -> Iterable[Delta]:
+    def feed(self, delta: Delta | ReferencesKnown) -> Sequence[Delta]:
         """Return zero or more deltas for one; never waits."""
-        if type(delta) is AnswerText and not self._held:
-            text = delta.text
-            size = len(text)
-            if plain_chars(text) == size:
-                self._start += size
-                self._last = text[-1:] or self._last
-                return (delta,)  # nearly all deltas
-        return self._feed(delta)
-
-    def _feed(self, delta: Delta | ReferencesKnown) -> Iterator[Delta]:
         match delta:
             case AnswerText(text):
+                if not self._held and plain_chars(text) == len(text):
+                    self._start += len(text)
+                    self._last = text[-1:] or self._last
+                    return (delta,)  # nearly all deltas
                 self._held += text
-                yield from self._advance(is_end=False)
-            case ReferencesKnown(message_id, references):
-                yield from self._citations_of(message_id).learn(references)
-                yield from self._advance(is_end=False)
-            case ReasoningText(text):
-                if shown := self._reasoning.feed(text):
-                    yield ReasoningText(shown)
+                return self._advance(is_end=False)
             case TurnFacts():
                 self._conversation_id = delta.conversation_id or ""
-                yield delta
+                return (delta,)
+            case ReasoningText(text):
+                shown = self._reasoning.feed(text)
+                return (ReasoningText(shown),) if shown else ()
+            case ReferencesKnown(message_id, references):
+                resolved = self._citations_of(message_id).learn(references)
+                return [*resolved, *self._advance(is_end=False)]
             case _:
-                yield from self._advance(is_end=True)
+                told = self._advance(is_end=True)
                 if isinstance(delta, AnswerStarted):
                     self._message_id, self._directives = delta.message_id, Directives()
                     self._start, self._last = 0, "\n"
-                yield self._stripped(delta)
+                told.append(self._stripped(delta))
+                return told
 
     def _citations_of(self, message_id: str) -> Citations:
         return self._citations.setdefault(message_id, Citations())
@@ -161,9 +156,12 @@ class Markers:
             case _:
                 return delta
 
-    def _advance(self, *, is_end: bool) -> Iterator[Delta]:
-        """Yield the deltas that are decided; at the end of a message, all of them."""
+    def _advance(self, *, is_end: bool) -> list[Delta]:
+        """Return the deltas that are decided; at the end of a message, all of them."""
+        told: list[Delta] = []
         text, begin, at = self._held, 0, 0
+        if not text:
+            return told
         self._ends.look_at(text)
         while (stop := _STOP.search(text, at)) is not None:
             at = stop.start()
@@ -172,18 +170,19 @@ class Markers:
                 break  # it waits
             if not step.is_text:
                 if begin < at:
-                    yield AnswerText(text[begin:at])
+                    told.append(AnswerText(text[begin:at]))
                 if step.piece is not None:
-                    yield step.piece
+                    told.append(step.piece)
                 begin = step.end
             at = step.end
         else:
             at = len(text)
         if begin < at:
-            yield AnswerText(text[begin:at])
+            told.append(AnswerText(text[begin:at]))
         self._held, self._start = text[at:], self._start + at
         self._ends.drop(at)
         self._last = text[at - 1 : at] or self._last
+        return told
 
     def _at_stop(self, text: str, at: int, *, is_end: bool) -> Step | None:
         """Return the step to take at a character that may open a marker, None while it has to wait."""
