@@ -332,7 +332,7 @@ def _callers(row: Row, turn: GoodTurn) -> list[tuple[Endpoint, ...]]:
 
 
 @asynccontextmanager
-async def bench(folder: Path) -> AsyncIterator[Bench]:
+async def bench(folder: Path, *, is_direct: bool = True) -> AsyncIterator[Bench]:
     """Run the upstream and all gateways, with everything logged."""
     access = AccessLog()
     logger = logging.getLogger("gateway.access")
@@ -342,7 +342,7 @@ async def bench(folder: Path) -> AsyncIterator[Bench]:
         try:
             async with (
                 faulty_upstream() as upstream,
-                gateways(upstream, folder) as running,
+                gateways(upstream, folder, is_direct=is_direct) as running,
                 ClientSession(
                     connector=connector, timeout=ClientTimeout(ANSWER_SECONDS)
                 ) as session,
@@ -374,18 +374,19 @@ def rows_named(expression: str) -> tuple[list[str], dict[str, str]]:
     return [row.name for row in rows if row.name not in missing], missing
 
 
-def played(left: "Queue[str | None]", is_brief: bool) -> list[Tally]:
+def played(left: "Queue[str | None]", is_brief: bool, is_direct: bool) -> list[Tally]:
     """Play the rows that are left, one after the other, each with its cases side by side.
 
     Args:
         left: names of rows; None once for each process that takes them.
         is_brief: only the first fault of each turn.
+        is_direct: how turns are sent (`upstream.direct`).
     """
 
     by_name = {row.name: row for row in ROWS}
 
     async def play(folder: Path) -> list[Tally]:
-        async with bench(folder) as made:
+        async with bench(folder, is_direct=is_direct) as made:
             tallies = [
                 await made.run_timed(by_name[name], is_brief=is_brief)
                 for name in iter(left.get, None)
