@@ -152,8 +152,7 @@ class Collected:
     ) -> None:
         self.gathered = gathered
         self.feed = take or gathered.feed_batch
-        self.outlet = self if take is None else None
-        self.is_open = True
+        self.is_open = take is None
 
     def is_ready(self) -> bool:
         """Return True, since nothing can hold an answer up."""
@@ -167,6 +166,11 @@ class Collected:
         return self.gathered.ended is not None
 
     # The outlet of the fast lane.
+
+    @property
+    def outlet(self) -> "Collected | None":
+        """This sink, unless each batch goes to `take`."""
+        return self if self.is_open else None
 
     def put(self, _text: str) -> bool:
         """Return True and do nothing else; `gather` gets the same text."""
