@@ -6,6 +6,9 @@ Python takes the compiled module where there is one, and the source otherwise; b
 is compiled is older than its source after an edit: then `--version` says so, and it is to be compiled
 again or removed. A module that defines records stays as it is: the compiler does not know the options
 of a `msgspec.Struct`.
+
+The compiler makes one difference that types do not show: in `[*first(), second()]` it calls both
+before it unpacks, so a generator must not be unpacked before what depends on it.
 """
 
 import ast

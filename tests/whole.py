@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 FOLDERS = frozenset({"clients", "compatibility", "deploy", "wire"})
 # Modules directly below tests/ are of the whole program except these, which read the tree.
 READ = re.compile(
-    r"test_(docstrings|documents|jumping|layering|mirror|readme|readme_settings|rows|sizes|skips|threat_model|whole)\.py"
+    r"test_(chance|docstrings|documents|jumping|layering|mirror|readme|readme_settings|rows|sizes|skips|threat_model|whole)\.py"
 )
 # Fixtures that start a gateway, an upstream, a browser or a store.
 FIXTURES = frozenset({"start_gateway", "demo", "scripted", "chromium", "s3"})

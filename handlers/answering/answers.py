@@ -130,7 +130,7 @@ def counts_of(told: UsageKnown) -> TokenCounts:
 def watch_usage(record: Record, gathered: Gathered) -> None:
     """Let the tokens of an answer be counted even if it does not come to its end."""
 
-    async def so_far() -> TokenCounts | None:
+    async def so_far(record: Record) -> TokenCounts | None:
         has_begun = gathered.content or gathered.reasoning or gathered.calls or gathered.spent
         if record.chat is None or not has_begun:
             return None
@@ -168,8 +168,8 @@ class Collected:
     # The outlet of the fast lane.
 
     @property
-    def outlet(self) -> "Collected | None":
-        """This sink, unless each batch goes to `take`."""
+    def outlet(self) -> Outlet | None:
+        """Itself, unless each batch goes to `take`."""
         return self if self.is_open else None
 
     def put(self, _text: str) -> bool:

@@ -67,7 +67,8 @@ class Record:
         self.outcome: Outcome | None = None
         self.upstream_model: str | None = None
         self.usage: TokenCounts | None = None
-        self.count: Callable[[], Awaitable[TokenCounts | None]] | None = None
+        # Takes this record instead of holding it, so that both are freed with the request.
+        self.count: Callable[[Record], Awaitable[TokenCounts | None]] | None = None
         self.gathered: Gathered | None = None
         self.first_text_at: float | None = None
         self.render: Render | None = None  # the stage that rendered the answer
@@ -234,12 +235,12 @@ def _charge(app: web.Application, record: Record, counts: TokenCounts) -> None:
 
 
 def _charging(
-    app: web.Application, record: Record, count: Callable[[], Awaitable[TokenCounts | None]]
+    app: web.Application, record: Record, count: Callable[[Record], Awaitable[TokenCounts | None]]
 ) -> Callable[[], Awaitable[TokenCounts | None]]:
     """Return a count of tokens that also charges them."""
 
     async def counted() -> TokenCounts | None:
-        counts = await count()
+        counts = await count(record)
         if counts is not None:
             _charge(app, record, counts)
         return counts

@@ -43,12 +43,12 @@ of an incomplete event are held back from the stages.
 
 from typing import Protocol
 
-from service.pipeline.joined import Answer, Reader
-from service.stages.decode.changes import Run
+from service.pipeline.joined import Reader
+from service.stages.decode.changes import Growing, Run
 from service.stages.decode.increments import Deltas, Snapshots
 from service.stages.markup.markers import plain_chars
 from service.stages.render.bot_format import Render
-from service.vocabulary.events import AnswerText, Delta
+from service.vocabulary.events import AnswerText, Delta, UpstreamEvent
 from service.vocabulary.rendered import Rendered
 from service.vocabulary.text import common_chars
 
@@ -69,6 +69,20 @@ class Outlet(Protocol):
 
     def gather(self, pieces: list[Rendered], /) -> None:
         """Note the rendered pieces of text that `put` has sent already; they are not sent again."""
+
+
+class AnswerStages(Protocol):
+    """The stages from events to deltas: `joined.Answer`."""
+
+    @property
+    def growing(self) -> Growing | None:
+        """The message that further text would only lengthen, if any."""
+
+    def feed(self, event: UpstreamEvent, /) -> list[Delta]:
+        """Return the deltas of an event."""
+
+    def note(self, kind: str, /) -> None:
+        """Count an unexpected kind."""
 
 
 class FastLane:
@@ -111,7 +125,7 @@ class FastLane:
         self._render = render
         self._outlet = outlet
         self._reader: Reader | None = None
-        self._answer: Answer | None = None
+        self._answer: AnswerStages | None = None
         self._recogniser: Deltas | Snapshots | None = None
         self._held = ""  # the end of the text, which may be the start of a marker
         self._tail = b""  # an incomplete event
@@ -122,7 +136,7 @@ class FastLane:
         self._put: list[str] = []
         self._is_closed = False
 
-    def begin(self, reader: Reader, answer: Answer) -> None:
+    def begin(self, reader: Reader, answer: AnswerStages) -> None:
         """Begin a turn that is read by these stages."""
         self._reader = reader
         self._answer = answer

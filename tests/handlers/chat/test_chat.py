@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import json
 import logging
 from typing import Any
@@ -6,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient
 
+from handlers.edge.record import Record
 from service import keys
 from service.vocabulary.errors import AuthError, QueueFullError, ServiceError, UpstreamTimeoutError
 from service.vocabulary.events import (
@@ -321,3 +323,19 @@ async def test_the_json_content_type_is_not_asked_for_but_forms_are_refused(serv
     response = await client.post(PATH, data=body, headers=headers)
     assert response.status == 400
     assert (await response.json())["error"]["code"] == "unsupported_media_type"
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_request_is_freed_without_the_garbage_collector(
+    serve: Serve, is_stream: bool
+) -> None:
+    client, held = await serve(), []
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(6):
+            await (await ask(client, stream=is_stream)).read()
+            held.append(sum(isinstance(each, Record) for each in gc.get_objects()))
+    finally:
+        gc.enable()
+    assert held[-1] == held[0]  # its connection holds the latest

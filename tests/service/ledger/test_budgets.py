@@ -18,6 +18,7 @@ from service.vocabulary.errors import KeyLimitError
 from service.vocabulary.gateway_keys import GatewayKey, digest_of, new_key
 from service.vocabulary.ledger.sent import note_sent
 from storage.state.store import open_state
+from tests.chance import examples
 from tests.ledger import BudgetMemory
 from tests.redis_server import RedisServer, running_redis
 
@@ -256,6 +257,7 @@ STEPS = st.lists(
 )
 
 
+@examples(100)
 @given(steps=STEPS, limit=st.integers(1, 4))
 def test_with_a_store_no_window_ever_has_more_turns_than_its_budget(
     steps: list[tuple[int, str, float]], limit: int

@@ -28,6 +28,7 @@ from service.vocabulary.rendered import (
     TokenCounts,
 )
 from service.vocabulary.wire import to_json
+from tests.chance import examples
 from tests.rows import each_row
 
 META = ReplyMeta("chatcmpl-1", 1_700_000_000, "gpt-4o", "fp_1")
@@ -356,6 +357,7 @@ PIECES = st.one_of(
 )
 
 
+@examples(100)
 @given(st.lists(st.lists(PIECES, max_size=6), max_size=6))
 def test_collecting_the_chunks_of_a_stream_gives_the_whole_reply(
     batches: list[list[Rendered]],
