@@ -152,8 +152,7 @@ class Collected:
     ) -> None:
         self.gathered = gathered
         self.feed = take or gathered.feed_batch
-        self._has_lane = take is None
-        self.is_open = True
+        self.is_open = take is None
 
     def is_ready(self) -> bool:
         """Return True, since nothing can hold an answer up."""
@@ -171,7 +170,7 @@ class Collected:
     @property
     def outlet(self) -> Outlet | None:
         """Itself, unless each batch goes to `take`."""
-        return self if self._has_lane else None
+        return self if self.is_open else None
 
     def put(self, _text: str) -> bool:
         """Return True and do nothing else; `gather` gets the same text."""

@@ -330,17 +330,14 @@ def outcome_of(error: ServiceError) -> Outcome:
 class TurnState:
     """The progress of one turn, and the kinds of output shown.
 
-    Any stage may read `phase` and what it `has` seen; only these methods change them.
+    Any stage may read `phase`, what it `has` seen, and whether it `is_over`, so that later events are
+    no part of it; only these methods change them.
     """
 
     def __init__(self) -> None:
         self.phase = Phase.OPEN
+        self.is_over = False
         self._seen = 0  # bits: an operation on flags costs ten times as much
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the turn has ended; later events are no part of it."""
-        return self.phase is Phase.OVER
 
     def has(self, what: Seen) -> bool:
         """Tell whether any of these was seen."""
@@ -362,5 +359,5 @@ class TurnState:
         """End the turn, once, and return how it ended."""
         rows = _BY_CLOSING[closed_by]
         ending = next(row for row in rows if row.when.fits(closed_by, self.phase, self._seen))
-        self.phase = Phase.OVER
+        self.phase, self.is_over = Phase.OVER, True
         return ending

@@ -255,21 +255,16 @@ def _at(parent: Any, key: str | int, operation: str, value: Any, depth: int) -> 
         where = _index(parent, key, limit=0 if operation in ("remove", "truncate") else 1)
         copy = list(parent)
         old = parent[where] if where < len(parent) else MISSING
-    if operation == "add" and isinstance(copy, list):
-        copy.insert(where, _present(_at_root(old, operation, value, depth)))
-    elif operation == "remove":
+    if operation == "remove":
         if old is not MISSING:
             del copy[where]
+        return copy
+    made = _present(_at_root(old, operation, value, depth))
+    if isinstance(copy, list) and (operation == "add" or where == len(copy)):
+        copy.insert(where, made)
     else:
-        _set(copy, where, _at_root(old, operation, value, depth))
+        copy[where] = made
     return copy
-
-
-def _set(container: Any, where: Any, value: Any) -> None:
-    if isinstance(container, list) and where == len(container):
-        container.append(_present(value))
-    else:
-        container[where] = _present(value)
 
 
 def _present(value: Any) -> Any:

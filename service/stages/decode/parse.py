@@ -70,6 +70,8 @@ class Parse:
             return [self._unknown("stray line", _sample(frame.data))]
         if frame.name == "ping" or not frame.data:
             return []
+        if frame.data == _DONE:
+            return [DoneReceived()]
         return self._data(frame.name, frame.data)
 
     @property
@@ -86,8 +88,6 @@ class Parse:
         self._decoder.share(text)
 
     def _data(self, name: str, data: bytes) -> list[UpstreamEvent]:
-        if data == _DONE:
-            return [DoneReceived()]
         value = loose_json(data)
         if isinstance(value, dict):
             return self._object(name, value)

@@ -67,7 +67,7 @@ class DecodeSse:
         frames: list[Frame] = []
         if self._tail:
             self._take([self._whole_line(b"")], frames)
-        if not self.is_overflowing:
+        if self._data:
             self._dispatch(frames)
         return frames
 
@@ -90,7 +90,9 @@ class DecodeSse:
                 self._is_json_open = False
                 self._add(line[6:] if line.startswith(b" ", 5) else line[5:])
             elif not line:
-                self._dispatch(frames)
+                if self._data:
+                    self._dispatch(frames)
+                self._name = ""
             elif line.startswith(b"event:"):
                 self._is_json_open = False
                 self._name = line[6:].removeprefix(b" ").decode("utf-8", "replace")
@@ -130,10 +132,8 @@ class DecodeSse:
         self._data.clear()
 
     def _dispatch(self, frames: list[Frame]) -> None:
-        if self._data:
-            data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-            frames.append(Frame(self._name, data))
-            self._data.clear()
-        self._name = ""
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        frames.append(Frame(self._name, data))
+        self._data.clear()
         self._size = 0
         self._is_json_open = False

@@ -81,7 +81,10 @@ class LatePictures:
     @property
     def notice(self) -> str:
         """The assistant's notice about waiting."""
-        return next((text for each, text in self._held.items() if self._is_notice(each, text)), "")
+        for each, text in self._held.items():
+            if self._is_notice(each, text):
+                return text
+        return ""
 
     def is_pending(self, turn: TurnState, said: str) -> bool:
         """Tell whether a picture comes later, by all that was seen up to the end of a body.
@@ -94,7 +97,7 @@ class LatePictures:
             return False
         if self.has_task or self.notice:
             return True
-        if self._may_draw and any(is_tool_arguments(text) for text in self._held.values()):
+        if self._may_draw and any(map(is_tool_arguments, self._held.values())):
             return True
         if self.use_case != IMAGE_GEN:
             return False

@@ -34,12 +34,13 @@ class Told:
 
     def __init__(self, *, is_open: bool = True) -> None:
         self.is_open = is_open
+        self.is_reading = True
         self.put_text = ""
         self.gathered: list[Rendered] = []
 
     def put(self, text: str) -> bool:
         self.put_text += text
-        return True
+        return self.is_reading
 
     def gather(self, pieces: list[Rendered]) -> None:
         self.gathered += pieces
@@ -153,6 +154,24 @@ async def test_text_alone_is_put_and_the_rest_yielded(upstream: ScriptedUpstream
     assert "".join(getattr(piece, "text", "") for piece in outlet.gathered) == outlet.put_text
     assert isinstance(deltas[-1], TurnEnded)
     assert deltas[-1].outcome is Outcome.COMPLETE
+
+
+def test_the_sink_is_asked_after_a_read_of_the_lane_if_the_caller_has_to_read_first() -> None:
+    outlet = Told()
+    receiver = Receiver(
+        make_reader(), make_answer(SentHistory()), FastLane(make_renderer(WEB), outlet)
+    )
+    begun = receiver.batches(answer("It"))
+    assert begun is not None
+    assert "".join(map(text_of, begun)) == "It"
+    assert receiver.batches(answer("It is")) is None
+    outlet.is_reading = False
+    asked = receiver.batches(answer("It is tea"))
+    assert asked is not None
+    assert list(asked) == []
+    outlet.is_reading = True
+    assert receiver.batches(answer("It is tea, and")) is None
+    assert outlet.put_text == " is tea, and"
 
 
 async def test_a_fault_on_the_lane_is_raised_where_the_answer_is_awaited(
