@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 # Without byte code each process would compile all that it imports anew: a third of the time of tests.
 unexport PYTHONDONTWRITEBYTECODE
-# What ruff looks at is in pyproject.toml; the tests run in as many processes as there are jobs, and
-# `make test` in one more, since those of the whole mostly wait for other processes.
+# What ruff looks at is in pyproject.toml; the quick tests run in one process more than there are jobs,
+# and all tests in twice as many, since those of the whole mostly wait for other processes.
 JOBS ?= 2
 # The first Python that is new enough; only asked for when the environment has to be made.
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
@@ -18,7 +18,7 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(MIRROR)}" $(BIN)/uv
 INSTALL = $(UV) pip install --quiet --require-hashes --python
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test quick clients clients-web system-packages faults lint types fmt golden tables compatibility hostile bench soak fuzz check requirements audit sbom clean
+.PHONY: help install run test quick clients clients-web system-packages faults compiled lint types fmt golden tables compatibility hostile bench soak fuzz check requirements audit sbom clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,8 +32,8 @@ test:  ## run every test; brings clients first, and redis-server, nginx and chro
 	@$(MAKE) --no-print-directory --jobs 4 install clients system-packages
 	$(BIN)/python -m pytest -n $$(($(JOBS) * 2)) --dist loadfile $(ARGS)
 
-quick: install  ## run the tests that need no client, browser, server or wait: under a minute
-	$(BIN)/python -m pytest -n $$(($(JOBS) * 2)) --dist loadfile -m "not whole" --hypothesis-profile quick $(ARGS)
+quick: install  ## run the tests that need no client, browser, server or wait: in half a minute
+	$(BIN)/python -m pytest -n $$(($(JOBS) + 1)) --dist loadfile -m "not whole" --hypothesis-profile quick $(ARGS)
 
 faults: install  ## play every fault against every endpoint, and print a table of what came of it
 	$(BIN)/python -m tests.faults $(ARGS)
@@ -57,6 +57,9 @@ compatibility: install  ## write docs/compatibility.md anew; read the difference
 
 hostile: install  ## write docs/hostile-inputs.md anew; read the difference before it is committed
 	WRITE_HOSTILE=true $(BIN)/python -m pytest --quiet tests/test_hostile.py
+
+compiled: install system-packages  ## compile what runs for each event of an answer, for half its time; ARGS=remove undoes it
+	$(BIN)/python -m supply.compiled $(ARGS)
 
 bench: install  ## measure speed beside a byte pipe: make bench ARGS="--quick"; see bench/RESULTS.md
 	$(BIN)/python -m bench $(ARGS)
@@ -100,7 +103,8 @@ sbom: $(VENV)/.for-uv  ## write docs/sbom.json (CycloneDX) and docs/licences.md 
 	rm -rf $(VENV)/sbom $(SUPPLY)
 
 clean:  ## remove .venv and caches; data/ and log/ stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .compiled .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -f *__mypyc*.so && find handlers service upstream -name '*.so' -delete
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/it" >&2; exit 1; }
@@ -151,7 +155,7 @@ $(VENV)/.for-clients-node: $(NODE_FILES) $(VENV)/.for-clients-sdk2
 	@$(NPM) rebuild opencode-ai @anthropic-ai/claude-code > /dev/null
 	@touch $@
 
-system-packages:
+system-packages: | $(VENV)/bin/python
 	@tests/system_packages.sh
 
 # The fuzzer has wheels for few Pythons and machines, and instruments what it runs: by itself, too.

@@ -21,10 +21,11 @@ from pathlib import Path
 
 import uvloop
 
-from bench.goals import figures_of, goals_table, last_figures, record
+from bench.goals import V1_LONG_BURST, figures_of, goals_table, last_figures, record
 from bench.peers import peers
-from bench.processes import Contestant, gateway, pin, rival, spare_cpus, stub
+from bench.processes import TWO_WORKERS, Contestant, gateway, pin, rival, spare_cpus, stub
 from bench.report import Round, lost, table
+from bench.rest import at_rest
 from bench.scenarios import CROWD, FULL, QUICK, Scenario, measured
 
 
@@ -36,7 +37,8 @@ async def _play(
     for number in range(1, count + 1):
         before = await measured(floor, scenario)
         for other in others:
-            if not other.plays(scenario.load):
+            is_other = other.name == TWO_WORKERS and scenario.name != V1_LONG_BURST
+            if is_other or not other.plays(scenario.load):
                 continue
             sys.stderr.write(f"{scenario.name}: round {number} of {count}, {other.name}\n")
             figures = await measured(other, scenario)
@@ -55,8 +57,12 @@ async def _measure(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(stub(ours))
+        rest = at_rest(upstream, folder) if chosen is FULL and not options.only else {}
         floor = stack.enter_context(rival("floor", upstream, theirs))
         others = [stack.enter_context(gateway(upstream, folder, theirs, options.workers))]
+        if any(one.name == V1_LONG_BURST for one in scenarios):
+            (place := folder / "two").mkdir()
+            others.append(stack.enter_context(gateway(upstream, place, theirs, 2)))
         if "textbook" not in options.without:
             others.append(stack.enter_context(rival("textbook", upstream, theirs)))
         others += [stack.enter_context(peer) for peer in peers(upstream, theirs, folder)]
@@ -65,7 +71,7 @@ async def _measure(options: argparse.Namespace) -> int:
         for scenario in scenarios:
             rounds = played[scenario.name] = await _play(scenario, floor, others, options.rounds)
             print(table(scenario, rounds), flush=True)
-    figures = figures_of(played)
+    figures = figures_of(played) | rest
     print(goals_table(figures, last_figures()), flush=True)
     if options.record:
         record(figures)

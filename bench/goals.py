@@ -11,6 +11,7 @@ from statistics import mean, median
 
 from msgspec import Struct
 
+from bench.processes import TWO_WORKERS
 from bench.report import Round
 from bench.scenarios import Figures
 
@@ -31,6 +32,9 @@ SHORT = "v1 paced, 5 tokens, 16 streams"
 SHORT_WHOLE = "whole replies, v1, 50 tokens, 16"
 WHOLE = "whole replies, v1, 200 tokens, 16"
 MANY = "v1 paced, 100 tokens, 1000 streams"
+REST = "memory at rest (PSS), one process"
+REST_WORKER = "the same, each further worker"
+START = "start until it listens"
 
 
 class Goal(Struct, frozen=True):
@@ -111,6 +115,21 @@ def _codex(played: Played) -> float | None:
     return None if codex is None or website is None else codex / website
 
 
+def _workers(played: Played) -> float | None:
+    two = _median(played, V1_LONG_BURST, TWO_WORKERS, _cpu)
+    one = _median(played, V1_LONG_BURST, _GATEWAY, _cpu)
+    return None if two is None or one is None else two / one
+
+
+def _at_rest(_: Played) -> None:
+    """Measured by `bench.rest`, and not by a scenario."""
+
+
+GOALS_AT_REST = (
+    Goal(REST, 80.0, _at_rest, unit="MiB"),
+    Goal(REST_WORKER, 35.0, _at_rest, unit="MiB"),
+    Goal(START, 1.0, _at_rest, unit="s"),
+)
 GOALS = (
     Goal("CPU of a token, v1 paced, 200 streams", 1.0, _ratio(V1_PACED, _cpu), unit="x floor"),
     Goal("CPU of a token, v0 paced, 200 streams", 1.2, _ratio(V0_PACED, _cpu), unit="x floor"),
@@ -138,7 +157,9 @@ GOALS = (
         _plain(MANY, lambda f: f.memory_per_stream_kb or 0.0),
         unit="KB",
     ),
+    *GOALS_AT_REST,
     Goal("v0, a token at 1000 against one at 200", 1.5, _growth, unit="x"),
+    Goal("CPU of a token, two workers", 1.1, _workers, unit="x one"),
     Goal("Codex's stream against the website's, burst", None, _codex, unit="x"),
     Goal("textbook in bursts", 10.0, _against(_TEXTBOOK, V1_BURST), is_least=True, unit="x ours"),
     Goal("textbook paced", 1.4, _against(_TEXTBOOK, V1_PACED), is_least=True, unit="x ours"),
@@ -164,10 +185,12 @@ def record(figures: Mapping[str, float]) -> None:
     _LAST.write_text(json.dumps({**last_figures(), **figures}, indent=2) + "\n", "utf-8")
 
 
-def goals_table(figures: Mapping[str, float], last: Mapping[str, float]) -> str:
+def goals_table(
+    figures: Mapping[str, float], last: Mapping[str, float], goals: Sequence[Goal] = GOALS
+) -> str:
     """Return the table of goals."""
     lines = ["| figure | now | goal | met | last |", "| --- | --- | --- | --- | --- |"]
-    for goal in GOALS:
+    for goal in goals:
         value, before = figures.get(goal.figure), last.get(goal.figure)
         now = "not measured" if value is None else f"{value:.2f} {goal.unit}".strip()
         side = "at least" if goal.is_least else "at most"

@@ -29,36 +29,16 @@ from aiohttp import ClientSession, ClientTimeout, FormData, web
 from msgspec import Struct
 from PIL import Image
 
+from bench.goals import GOALS_AT_REST, goals_table, last_figures
 from bench.processes import Contestant, gateway
+from bench.rest import at_rest
 from upstream.demo.app import make_demo_app
 from upstream.demo.ground import pictures
 from upstream.demo.ground.options import DemoOptions
 from upstream.demo.scenes import moves
 
 GOAL_MEBIBYTES = 16
-REST_GOALS = {"one process": 80, "each further worker": 35}  # MiB of PSS
-START_GOAL_SECONDS = 1.0  # on a quiet machine
-STARTS = 3
-SETTLE_SECONDS = 2.0  # until what a start has begun is done
 MEBIBYTE = 1024 * 1024
-
-
-def at_rest(upstream: str, folder: Path) -> dict[str, float]:
-    """Return the MiB of an idle process and of each further worker, and print them."""
-    pss: dict[int, float] = {}
-    starts: list[float] = []
-    for workers in (*[1] * STARTS, 2, 3):
-        began = time.perf_counter()
-        with gateway(upstream, folder, None, workers) as running:
-            starts.append(time.perf_counter() - began)
-            time.sleep(SETTLE_SECONDS)
-            pss[workers] = running.proportional_bytes() / MEBIBYTE
-    found = {"one process": pss[1], "each further worker": pss[3] - pss[2]}
-    for what, size in found.items():
-        print(f"{what:20} {size:6.1f} MiB at rest, goal {REST_GOALS[what]}")
-    fastest = min(starts[:STARTS])
-    print(f"{'start':20} {fastest:6.2f} s until it listens, goal {START_GOAL_SECONDS:g}")
-    return found
 
 
 @asynccontextmanager
@@ -201,7 +181,8 @@ async def run(mebibytes: int) -> int:
             rest = await asyncio.to_thread(at_rest, upstream, folder)
             with gateway(upstream, folder, None) as running:
                 growth = await steps(Place(running, held, folder), sizes)
-    is_over = [size >= REST_GOALS[what] for what, size in rest.items()]
+    print(goals_table(rest, last_figures(), GOALS_AT_REST))
+    is_over = [not goal.is_met(rest[goal.figure]) for goal in GOALS_AT_REST]
     is_over += [value > GOAL_MEBIBYTES for step, value in growth.items() if "large" in step]
     return sum(is_over)
 

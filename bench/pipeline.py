@@ -13,9 +13,10 @@ from collections.abc import Callable
 import orjson
 
 from service.pipeline.joined import make_answer, make_reader, make_renderer
-from service.stages.encode.chat import ChatChunks, ReplyMeta
+from service.stages.encode.chat import ChatChunks
 from service.stages.render.bot_format import WEB
 from service.vocabulary.events import BodyEnd, BodyEnded, SentHistory
+from service.vocabulary.rendered import ReplyMeta
 
 READ_EVENTS = 8  # events that a busy upstream puts into one read
 

@@ -15,6 +15,7 @@ from bench.load import Load, Target
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
 GATEWAY, CODEX = "gateway", "codex"  # who alone reads this generation
+TWO_WORKERS = "gateway, two workers"
 _ADDRESS = re.compile(r"http://([\w.]+):(\d+)")
 _SCHEDULED = 2  # the kernel's clock of a process that counts its time on a CPU, in nanoseconds
 
@@ -130,7 +131,8 @@ def gateway(
         )
     try:
         address = _announced(said, process)
-        yield Contestant(GATEWAY, process, _target(address, passes_through=False))
+        name = TWO_WORKERS if workers == 2 else GATEWAY
+        yield Contestant(name, process, _target(address, passes_through=False))
     finally:
         process.terminate()
         process.wait()

@@ -37,9 +37,11 @@ def _without_words(pattern: str, paths: Collection[str]) -> str:
     For example `/v1/responses/{id:(?!(?:compact)$)[^/]+}`, beside `/v1/responses/compact`.
     """
     stem, _, last = pattern.rpartition("/")
+    if last != "{id}":
+        return pattern
     siblings = (path.rpartition("/") for path in paths)
     words = sorted(word for folder, _, word in siblings if folder == stem and "{" not in word)
-    if last != "{id}" or not words:
+    if not words:
         return pattern
     return f"{stem}/{{id:(?!(?:{'|'.join(map(re.escape, words))})$)[^/]+}}"
 

@@ -313,9 +313,9 @@ class Assets(Protocol):
 class Lane(Protocol):
     """Sends plain text past the stages: `pipeline.fast_lane.FastLane`."""
 
-    @property
-    def count(self) -> int:
-        """The number of events taken that the turn's reader has not counted yet."""
+    count: int  # events taken that the turn's reader has not counted yet
+    left: list[Delta]  # to be delivered before anything that the stages make from now on
+    is_full: bool  # the caller has to read before the next chunk comes
 
     def begin(self, reader: Any, answer: Any) -> None:
         """Begin a turn that is read by these stages, a `Reader` and an `Answer` of the pipeline."""
@@ -323,8 +323,8 @@ class Lane(Protocol):
     def take(self, chunk: bytes) -> bytes:
         """Send the plain text of a chunk, and return the bytes that are left for the stages."""
 
-    def left(self) -> list[Delta]:
-        """Return deltas to deliver before anything that the stages make from now on."""
+    def take_left(self) -> list[Delta]:
+        """Return what is `left`, and forget it."""
 
     def end(self) -> bytes:
         """Return the bytes that are left for the stages at the end of a body."""

@@ -4,18 +4,22 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
-from tests.gateway import Gateway, running_demo, running_gateway
-from tests.scripted_upstream import ScriptedUpstream, scripted_upstream
+from tests.in_memory import pytest_configure
 from tests.skips import pytest_make_collect_report, pytest_runtest_makereport
 from tests.whole import pytest_collection_modifyitems, pytest_ignore_collect
 
+if TYPE_CHECKING:  # to import the gateway takes a second, in which no other process of xdist runs
+    from tests.gateway import Gateway
+    from tests.scripted_upstream import ScriptedUpstream
+
 __all__ = [  # pytest finds them here
     "pytest_collection_modifyitems",
+    "pytest_configure",
     "pytest_ignore_collect",
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
@@ -23,7 +27,7 @@ __all__ = [  # pytest finds them here
 # What is collected stays to the end, so the collector of garbage would look through it in vain.
 gc.disable()
 settings.register_profile("quick")  # `tests/chance.py` tries fewer examples in it
-StartGateway = Callable[..., Awaitable[Gateway]]
+StartGateway = Callable[..., Awaitable["Gateway"]]
 
 
 def pytest_collection_finish() -> None:
@@ -33,8 +37,10 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture
-async def scripted() -> AsyncIterator[ScriptedUpstream]:
+async def scripted() -> AsyncIterator["ScriptedUpstream"]:
     """Return an upstream that sends exactly the bytes of the test."""
+    from tests.scripted_upstream import scripted_upstream  # noqa: PLC0415 - see above
+
     async with scripted_upstream() as upstream:
         yield upstream
 
@@ -42,6 +48,8 @@ async def scripted() -> AsyncIterator[ScriptedUpstream]:
 @pytest.fixture
 async def demo() -> AsyncIterator[str]:
     """Return the address of a demo upstream."""
+    from tests.gateway import running_demo  # noqa: PLC0415 - see above
+
     async with running_demo() as address:
         yield address
 
@@ -49,9 +57,11 @@ async def demo() -> AsyncIterator[str]:
 @pytest.fixture
 async def start_gateway(tmp_path: Path) -> AsyncIterator[StartGateway]:
     """Return a function that starts the gateway for an upstream, with sections of settings."""
+    from tests.gateway import running_gateway  # noqa: PLC0415 - see above
+
     async with AsyncExitStack() as stack:
 
-        async def start(upstream_url: str, **settings: Any) -> Gateway:
+        async def start(upstream_url: str, **settings: Any) -> "Gateway":
             return await stack.enter_async_context(
                 running_gateway(upstream_url, tmp_path, **settings)
             )

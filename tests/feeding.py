@@ -25,7 +25,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from service.pipeline.joined import make_answer, make_reader, make_renderer
-from service.stages.render.bot_format import RAW, WEB, BotFormat, PictureForm
+from service.stages.render.bot_format import RAW, WEB
 from service.vocabulary.events import (
     AssetReady,
     AssetWanted,
@@ -40,7 +40,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
-from service.vocabulary.rendered import ContentCited, ContentText, Rendered
+from service.vocabulary.rendered import BotFormat, ContentCited, ContentText, PictureForm, Rendered
 
 # Bot mode with every switch off; `bot_mode` has none for links to files (spec 7.3).
 BOT = BotFormat(

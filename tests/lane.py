@@ -3,15 +3,34 @@
 driven(chunks, ...) -> Reading     what the caller got; what was kept has to agree
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from service.pipeline.fast_lane import FastLane
-from service.pipeline.joined import make_answer, make_reader, make_renderer
+from service.pipeline.joined import Answer, make_answer, make_reader, make_renderer
+from service.stages.decode.changes import Growing
 from service.stages.encode.gathered import Gathered
-from service.vocabulary.events import BodyEnd, BodyEnded, Delta, SentHistory
+from service.vocabulary.events import BodyEnd, BodyEnded, Delta, SentHistory, UpstreamEvent
 from service.vocabulary.rendered import ContentText, Rendered
 from tests.feeding import FORMATS, NOTHING_LATER, AnswerAssets, Reading, reading_of
+
+
+class Differing:
+    """The stages of an answer; `tell`, if there is one, says something else for an event."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.tell: Callable[[UpstreamEvent], list[Delta]] | None = None
+        self._answer = answer
+
+    @property
+    def growing(self) -> Growing | None:
+        return self._answer.growing
+
+    def feed(self, event: UpstreamEvent) -> list[Delta]:
+        return (self.tell or self._answer.feed)(event)
+
+    def note(self, kind: str) -> None:
+        self._answer.note(kind)
 
 
 class Drive:
@@ -29,9 +48,9 @@ class Drive:
         self.heard: list[Rendered] = []
         self.gathered = Gathered()
         self.put_texts: list[str] = []
-        self.is_reading = True
+        self.is_open = True
         self.reader = make_reader()
-        self.answer = make_answer(sent or SentHistory())
+        self.answer = Differing(make_answer(sent or SentHistory()))
         self.assets = AnswerAssets(problems or {})
         self.render = make_renderer(FORMATS[profile])
         self.lane = FastLane(self.render, self)
@@ -39,13 +58,12 @@ class Drive:
 
     # The outlet.
 
-    def is_open(self) -> bool:
-        return self.is_reading
-
-    def put(self, text: str) -> None:
+    def put(self, text: str) -> bool:
         assert text
+        assert self.is_open
         self.put_texts.append(text)
         self.heard.append(ContentText(text))
+        return True
 
     def gather(self, pieces: list[Rendered]) -> None:
         self.gathered.feed_batch(pieces)
@@ -65,7 +83,7 @@ class Drive:
         return reading_of(self.heard, self.assets.wanted)
 
     def _stages(self, chunk: bytes) -> None:
-        self._deliver(self.lane.left())
+        self._deliver(self.lane.take_left())
         if chunk:
             for event in self.reader.feed(chunk):
                 self._deliver(self.answer.feed(event))

@@ -78,7 +78,7 @@ class RedisServer:
     def command(self, *words: str) -> bytes:
         """Send one command; return the first line of the answer, '' while the server is down."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
                 connection.sendall(" ".join(words).encode() + b"\r\n")
                 return connection.recv(65536).split(b"\r\n")[0]
         except OSError:

@@ -30,13 +30,17 @@ def table() -> dict[str, Room]:
     }
 
 
+def paths() -> dict[str, Path]:
+    """Return the files of the four packages by module: `service/stages/decode/sse`."""
+    found = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    return {str(path.relative_to(ROOT).with_suffix("")): path for path in found}
+
+
 @functools.cache
 def modules() -> dict[str, ast.Module]:
-    """Return the modules of the four packages as paths: `service/stages/decode/sse`."""
-    found = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    """Return the modules of the four packages, read and parsed."""
     return {
-        str(path.relative_to(ROOT).with_suffix("")): ast.parse(path.read_text("utf-8"), str(path))
-        for path in found
+        module: ast.parse(path.read_text("utf-8"), str(path)) for module, path in paths().items()
     }
 
 

@@ -51,7 +51,7 @@ def _wait_for(port: int) -> None:
     deadline = time.monotonic() + STARTING_SECONDS
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            socket.create_connection(("127.0.0.1", port), timeout=30).close()
         except OSError:
             assert time.monotonic() < deadline, "the S3 server does not answer"
             time.sleep(0.05)

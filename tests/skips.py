@@ -30,6 +30,9 @@ SKIPS: Mapping[str, str] = {
     "systemd-analyze is not installed": (
         "the judge of deploy/backend-to-v1.service; tests/system_packages.sh installs it as root"
     ),
+    "a compiler for C is not installed": (
+        "for make compiled, with Python's headers; tests/system_packages.sh installs it as root"
+    ),
     "the clients are not installed": (
         "programs that people use, with node, in .venv/clients; make test puts them there, "
         "but for aider with Python 3.13 or newer, which it does not take"

@@ -11,6 +11,10 @@ command -v curl >/dev/null || missing="$missing curl"
 command -v systemd-analyze >/dev/null || missing="$missing systemd"
 # It moves the clock of one process; there is no command to ask for.
 ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$missing faketime"
+# For `make compiled`: a compiler for C, and the headers of Python where it is Debian's.
+command -v cc >/dev/null || missing="$missing gcc libc6-dev"
+headers=$("${PYTHON:-.venv/bin/python}" -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null || true)
+[ -z "$headers" ] || [ -e "$headers/Python.h" ] || missing="$missing python3-dev"
 # The fonts are for its screenshots: without them Chinese is empty boxes.
 command -v chromium >/dev/null || missing="$missing chromium fonts-liberation fonts-wqy-microhei"
 [ -n "$missing" ] || exit 0

@@ -64,7 +64,7 @@ async def assert_free(store: StateStore) -> None:
     """Check that both can be taken within seconds."""
     async with store.lock(LOCK, LEASE_SECONDS, 10):
         pass
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await store.acquire(Lease("turns:a", "living"), 1, 10):  # noqa: ASYNC110 - as slots do
             await asyncio.sleep(0.05)
 

@@ -211,7 +211,7 @@ async def test_a_caller_that_leaves_the_queue_leaves_no_trace(
         assert "gateway_queued_turns 1.0" in await gateway.metrics()
         waiting.cancel()
         await asyncio.wait([waiting])
-        async with asyncio.timeout(10):  # it may have ended its side alone, so it is asked first
+        async with asyncio.timeout(30):  # it may have ended its side alone, so it is asked first
             while "gateway_queued_turns 0.0" not in await gateway.metrics():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         first.close()

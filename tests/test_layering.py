@@ -8,8 +8,6 @@ import sys
 from tests.rooms import PACKAGES, ROOT, imports, modules, own_imports, table
 
 ROOMS = table()
-MODULES = modules()
-OWN_IMPORTS = {module: own_imports(tree, MODULES) for module, tree in MODULES.items()}
 MAX_MODULES = 12  # of a room, its __init__ apart
 # Modules outside the rooms, each with what it may import.
 OUTSIDE = {
@@ -44,6 +42,12 @@ ENVIRONMENT_READERS = {
 }
 
 
+@functools.cache
+def all_imports() -> dict[str, set[str]]:
+    """Return our own modules that each module imports."""
+    return {module: own_imports(tree, modules()) for module, tree in modules().items()}
+
+
 def room_of(module: str) -> str:
     return module.rpartition("/")[0]
 
@@ -53,22 +57,22 @@ def is_within(module: str, places: set[str]) -> bool:
 
 
 def test_the_rooms_of_the_table_are_those_of_the_tree() -> None:
-    in_rooms = {room_of(module) for module in MODULES if not module.endswith("/__init__")}
+    in_rooms = {room_of(module) for module in modules() if not module.endswith("/__init__")}
     assert in_rooms - {"service", "handlers"} == set(ROOMS)
-    stray = {module for module in MODULES if room_of(module) in PACKAGES} - {
+    stray = {module for module in modules() if room_of(module) in PACKAGES} - {
         f"{package}/__init__" for package in PACKAGES
     }
     assert stray == set(OUTSIDE)
 
 
 def test_a_room_is_small() -> None:
-    sizes = {room: [name for name in MODULES if room_of(name) == room] for room in ROOMS}
+    sizes = {room: [name for name in modules() if room_of(name) == room] for room in ROOMS}
     assert {room for room, names in sizes.items() if len(names) - 1 > MAX_MODULES} == set()
 
 
 def test_each_room_says_its_row_of_the_table_itself() -> None:
     for room, row in ROOMS.items():
-        said = ast.get_docstring(MODULES[f"{room}/__init__"]) or ""
+        said = ast.get_docstring(modules()[f"{room}/__init__"]) or ""
         purpose, _, rule = said.partition("\n\n")
         assert purpose.lower() == f"{row.purpose}.".lower(), room
         assert set(re.findall(r"`([a-z_/]+)`", rule)) == set(row.may_import), room
@@ -76,7 +80,7 @@ def test_each_room_says_its_row_of_the_table_itself() -> None:
 
 def test_no_import_is_against_the_table() -> None:
     against = []
-    for module, imported in OWN_IMPORTS.items():
+    for module, imported in all_imports().items():
         room = room_of(module)
         if room in ROOMS and ROOMS[room].may_import_everything:
             continue
@@ -92,7 +96,7 @@ def _allowed(room: str) -> tuple[str, ...]:
 def test_the_table_allows_no_circle_of_rooms() -> None:
     """No room is reached from itself by existing imports."""
     edges: dict[str, set[str]] = {}
-    for module, imported in OWN_IMPORTS.items():
+    for module, imported in all_imports().items():
         if module not in OUTSIDE:
             edges.setdefault(room_of(module), set()).update(
                 place if place in OUTSIDE else room_of(place) for place in imported
@@ -108,13 +112,13 @@ def test_the_table_allows_no_circle_of_rooms() -> None:
 def test_no_rule_allows_what_is_not_there() -> None:
     for room, row in ROOMS.items():
         for place in row.may_import:
-            assert place in MODULES or (ROOT / place).is_dir(), (room, place)
+            assert place in modules() or (ROOT / place).is_dir(), (room, place)
 
 
 def test_nothing_imports_the_program_but_what_starts_it() -> None:
     importing = {
         module
-        for module, imported in OWN_IMPORTS.items()
+        for module, imported in all_imports().items()
         if any(is_within(name, {COMPOSITION}) for name in imported)
     }
     outside = {name for name in importing if not is_within(name, {COMPOSITION})}
@@ -124,7 +128,7 @@ def test_nothing_imports_the_program_but_what_starts_it() -> None:
 def test_the_demo_stands_alone() -> None:
     crossing = [
         f"{module}: {name}"
-        for module, imported in OWN_IMPORTS.items()
+        for module, imported in all_imports().items()
         for name in imported
         if is_within(module, {"upstream/demo"}) != is_within(name, {"upstream/demo"})
     ]
@@ -135,7 +139,7 @@ def test_a_stage_is_pure() -> None:
     allowed = STAGE_LIBRARIES | (sys.stdlib_module_names - IMPURE) | set(PACKAGES)
     strange = [
         f"{module}: {name}"
-        for module, tree in MODULES.items()
+        for module, tree in modules().items()
         if is_within(module, {"service/stages"})
         for name in imports(tree)
         if name.partition(".")[0] not in allowed or _parents(name) & IMPURE
@@ -161,11 +165,11 @@ def named(tree: ast.AST) -> frozenset[str]:
 
 def test_the_environment_has_few_readers() -> None:
     reading = {
-        module for module, tree in MODULES.items() if {"os.environ", "os.getenv"} & named(tree)
+        module for module, tree in modules().items() if {"os.environ", "os.getenv"} & named(tree)
     }
     assert reading - ENVIRONMENT_READERS == set()
 
 
 def test_no_task_is_left_alone() -> None:
-    alone = {module for module, tree in MODULES.items() if "asyncio.create_task" in named(tree)}
+    alone = {module for module, tree in modules().items() if "asyncio.create_task" in named(tree)}
     assert alone == set()

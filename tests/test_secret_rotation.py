@@ -55,7 +55,7 @@ async def test_nobody_notices_a_new_secret(
             assert await statuses(gateway, key) == [200, 200]
         assert len(upstream.refreshes) == 1
         async with gateway_with(secret=NEW, old_secrets=[OLD]) as gateway:
-            await until(lambda: LOG in caplog.text, 5)
+            await until(lambda: LOG in caplog.text, 30)
             assert await statuses(gateway, key) == [200, 200]
         async with gateway_with(secret=NEW) as gateway:  # the old secret is no longer needed
             assert await statuses(gateway, key) == [200, 200]

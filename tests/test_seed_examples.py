@@ -252,7 +252,7 @@ def test_a_log_is_written(place: Place) -> None:
     wait_for(lambda: "POST /666/v1/chat/completions 200" in log.read_text())
 
 
-def wait_for(is_true: Callable[[], bool], seconds: float = 5) -> None:
+def wait_for(is_true: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < end

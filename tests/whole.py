@@ -15,30 +15,52 @@ FOLDER = Path(__file__).parent
 FOLDERS = frozenset({"clients", "compatibility", "deploy", "wire"})
 # Modules directly below tests/ are of the whole program except these, which read the tree.
 READ = re.compile(
-    r"test_(documents|jumping|layering|mirror|readme|readme_settings|rows|sizes|skips|threat_model|whole)\.py"
+    r"test_(chance|docstrings|documents|jumping|layering|mirror|readme|readme_settings|rows|sizes|skips|threat_model|whole)\.py"
 )
 # Fixtures that start a gateway, an upstream, a browser or a store.
 FIXTURES = frozenset({"start_gateway", "demo", "scripted", "chromium", "s3"})
 MARKS = frozenset({"needs_redis", "needs_nginx"})
 QUICK = "not whole"
+# Modules that take more than ten seconds, the longest first (`--durations` of pytest says how long).
+LONGEST = (
+    "test_snippets.py",
+    "test_soak.py",
+    "handlers/console/test_admin_in_browser.py",
+    "test_codex_tokens_kept.py",
+    "test_tokens_kept.py",
+    "deploy/test_dockerfile.py",
+    "test_bench.py",
+    "clients/test_schemathesis.py",
+    "clients/test_codex_account.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the whole that are not marked, and begin with their modules.
+    """Mark the tests of the whole that are not marked, and begin with the longest modules.
 
-    Those take longest, so that no worker is left with one when the others have nothing more to do.
+    So no worker is left with a long one when the others have nothing more to do; the option
+    `--no-loadscope-reorder` in pyproject.toml lets xdist keep this order.
     """
     for item in items:
         if is_place_of_the_whole(item.path) or takes_the_whole(item):
             item.add_marker("whole")
-    items.sort(key=lambda item: not is_place_of_the_whole(item.path))
+    items.sort(key=lambda item: turn_of(item.path))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Skip the import of modules that would be left out as a whole."""
     is_quick = config.getoption("markexpr") == QUICK
     return True if is_quick and is_place_of_the_whole(collection_path) else None
+
+
+@functools.cache
+def turn_of(path: Path) -> int:
+    """Return the place of a module in the order of the run: the longest, others of the whole, the rest."""
+    name = path.relative_to(FOLDER).as_posix() if path.is_relative_to(FOLDER) else ""
+    if name in LONGEST:
+        return LONGEST.index(name)
+    return len(LONGEST) + (not is_place_of_the_whole(path))
 
 
 @functools.cache

@@ -6,12 +6,8 @@ import json
 from typing import Any
 
 from fuzz.inputs import transcripts
-from service.stages.decode.delta_v1 import (
-    MAX_PATCH_DEPTH,
-    MAX_SEGMENTS,
-    DecodeDelta,
-    DocumentChanged,
-)
+from service.stages.decode.changes import DocumentChanged
+from service.stages.decode.delta_v1 import MAX_PATCH_DEPTH, MAX_SEGMENTS, DecodeDelta
 from service.vocabulary.errors import UpstreamProtocolError
 from tests.oracle.delta_v1 import MISSING, Definition, DeltaError, UndefinedError, whole
 

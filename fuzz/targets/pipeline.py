@@ -8,12 +8,12 @@ from fuzz.inputs import CHOICE_BYTES, pieces, split, transcripts
 from fuzz.mutants import is_recipe, mutant_line, recipes
 from service.answers.responses import ModelResponse
 from service.pipeline.joined import make_renderer
-from service.stages.encode.chat import ChatChunks, ReplyMeta, collect
+from service.stages.encode.chat import ChatChunks, collect
 from service.stages.encode.completions import CompletionChunks
 from service.stages.encode.gathered import Gathered
 from service.stages.encode.responses import ResponseEvents
 from service.vocabulary.events import BodyEnd, Delta, SentHistory, TurnEnded
-from service.vocabulary.rendered import Rendered, TokenCounts
+from service.vocabulary.rendered import Rendered, ReplyMeta, TokenCounts
 from service.vocabulary.wire import MAX_TEXT_CHARS, to_json
 from tests.feeding import FORMATS, AnswerAssets, Reading, deltas, read
 from tests.lane import driven

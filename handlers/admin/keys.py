@@ -183,5 +183,5 @@ async def _shown(request: web.Request, keys: Sequence[GatewayKey]) -> list[admin
 
 
 def used_budget(use: BudgetUse) -> admin.UsedBudget:
-    """Return what is used of a budget as it is shown."""
+    """Return the used part of a budget as it is shown."""
     return admin.UsedBudget(use.name, use.unit, use.window, use.limit, use.used, use.renews_at)

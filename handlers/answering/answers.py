@@ -12,8 +12,9 @@ from handlers.edge.record import RECORD, Record
 from service.demands.instructions import instructed
 from service.keys import CONFIG, METRICS, TURNS
 from service.pipeline.fast_lane import FastLane, Outlet
-from service.pipeline.joined import Stage, Staged
+from service.pipeline.joined import Stage
 from service.pipeline.usage import loaded_encoding, measure
+from service.ports import Lane
 from service.sink import Sink
 from service.stages.encode.gathered import Gathered
 from service.stages.render.bot_format import RAW, Render
@@ -36,12 +37,30 @@ class RenderedSink(Sink[Rendered], Protocol):
         """Where the fast lane sends text; None where all has to come through `feed`."""
 
 
-class _Answering(Staged[Delta]):
-    """The stages of an answer, and the lane beside them, if no other stage has to see the text."""
+class Staged:
+    """A sink with stages before it; batches that became empty are not passed on.
 
-    def __init__(self, sink: RenderedSink, lane: FastLane | None, *stages: Stage[Any, Any]) -> None:
-        super().__init__(sink, *stages)
+    Args:
+        sink: takes what the last stage makes.
+        lane: the way beside the stages, if none of them has to see the text.
+        stages: in their order; each takes what the one before it makes.
+    """
+
+    def __init__(self, sink: Sink[Any], lane: Lane | None, *stages: Stage[Any, Any]) -> None:
         self.lane = lane
+        self.is_ready = sink.is_ready
+        self.ready = sink.ready
+        self.is_over = sink.is_over
+        self._sink = sink
+        self._stages = [stage.feed for stage in stages]
+
+    def feed(self, batch: list[Delta]) -> None:
+        """Pass on what the stages make of a batch."""
+        made: list[Any] = batch
+        for feed in self._stages:
+            made = [piece for item in made for piece in feed(item)]
+        if made:
+            self._sink.feed(made)
 
 
 # All that an answer is made of, each named in the docstring.
@@ -81,7 +100,7 @@ async def answered(  # noqa: PLR0913 - see above
         encoding = None if chat.max_tokens is None else await loaded_encoding()
         stages.append(Limit(chat.max_tokens, chat.stop, encoding))
         lane = None
-    await app[TURNS].run(chat, credential, _Answering(sink, lane, *stages))
+    await app[TURNS].run(chat, credential, Staged(sink, lane, *stages))
 
 
 async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:
@@ -134,6 +153,7 @@ class Collected:
         self.gathered = gathered
         self.feed = take or gathered.feed_batch
         self._has_lane = take is None
+        self.is_open = True
 
     def is_ready(self) -> bool:
         """Return True, since nothing can hold an answer up."""
@@ -153,12 +173,9 @@ class Collected:
         """Itself, unless each batch goes to `take`."""
         return self if self._has_lane else None
 
-    def is_open(self) -> bool:
-        """Return True, likewise."""
+    def put(self, _text: str) -> bool:
+        """Return True and do nothing else; `gather` gets the same text."""
         return True
-
-    def put(self, text: str) -> None:
-        """Do nothing; `gather` gets the same text."""
 
     def gather(self, pieces: list[Rendered]) -> None:
         """Take pieces of the answer."""

@@ -17,7 +17,7 @@ events, and one `transport.write`, in the callback that brought its bytes:
 the stream. So the head waits for the first text, but no longer than `head_seconds`, after which
 proxies would give up. A failure before it is returned by `run`, for a plain error reply.
 
-*The fast lane* writes through the same object (`is_open`, `put`, `gather`), past the stages.
+*The fast lane* writes through the same object (`put`, `gather`), past the stages.
 
 *Keep-alives.* In a silence two kinds are due, each at its own interval: a comment, which keeps
 proxies and read timers content, and an event without content, for clients that count events.
@@ -127,6 +127,8 @@ Settle = Callable[[], Awaitable[TokenCounts | None]]
 class EventStream(Generic[Piece]):
     """Writes one answer; call `run` once. It is a sink, and the `Outlet` of the fast lane.
 
+    It `is_open` once the head is sent.
+
     Args:
         request: the caller's; its record learns when the first text was sent.
         response: the response to write to.
@@ -144,6 +146,7 @@ class EventStream(Generic[Piece]):
         settings: StreamConfig,
         settle: Settle | None,
     ) -> None:
+        self.is_open = False
         self._request = request
         self._response = response
         self._events = events
@@ -151,7 +154,7 @@ class EventStream(Generic[Piece]):
         self._settings = settings
         self._settle = settle
         self._record: Record = request[RECORD]
-        self._is_open = False
+        self._is_chunked = False
         self._opening = asyncio.Lock()
         self._protocol = request.protocol
         self._writer = request.writer
@@ -200,7 +203,8 @@ class EventStream(Generic[Piece]):
         frames = self._events.feed_batch(batch)
         if not frames:
             return
-        if self._is_open and self._gathered.ended is None:
+        if self.is_open and self._gathered.ended is None:
+            self._count_write()
             self._write(frames)
         else:
             self._held += frames
@@ -232,13 +236,11 @@ class EventStream(Generic[Piece]):
         """This stream, unless its text is to come in the pieces and at the pace of the settings."""
         return None if self._settings.delay_seconds else self
 
-    def is_open(self) -> bool:
-        """Tell whether text can be written at once: the head is sent, the caller reads."""
-        return self._is_open and not self._protocol.writing_paused
-
-    def put(self, text: str) -> None:
-        """Write text; only called while `is_open`."""
+    def put(self, text: str) -> bool:
+        """Write text while the stream `is_open`, and tell whether the caller reads."""
+        self._writes += 1
         self._write(self._events.text(text))
+        return not self._protocol.writing_paused
 
     def gather(self, pieces: list[Rendered]) -> None:
         """Note the pieces of text that was put."""
@@ -246,23 +248,19 @@ class EventStream(Generic[Piece]):
 
     # --- writing ----------------------------------------------------------------
 
-    def _write(self, frames: bytes) -> None:
-        """Write events of text in one chunk."""
-        self._count_write()
-        self._send(frames)
-
     def _count_write(self) -> None:
+        """Note that text is written: when the first was, and that a pause is due after it."""
         if not self._writes:
             self._record.first_text_at = asyncio.get_running_loop().time()
         self._writes += 1
         self._is_pausing = self._settings.delay_seconds > 0
 
-    def _send(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> None:
         """Write to the transport; a caller who has left is noticed at the next wait."""
         transport = self._protocol.transport
         if transport is None or transport.is_closing():
             return
-        if self._response.chunked:
+        if self._is_chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
         self._writer.output_size += len(data)
         transport.write(data)
@@ -280,13 +278,14 @@ class EventStream(Generic[Piece]):
     async def _open(self) -> bytes:
         """Prepare the head unless it is sent; return the bytes that must be written first."""
         async with self._opening:
-            if self._is_open:
+            if self.is_open:
                 return b""
             await self._response.prepare(self._request)
+            self._is_chunked = self._response.chunked
             self._limit_buffers()
             self._record.stream, self._record.fail = self._response, self._events.fail
             self._watch_silence()
-            self._is_open = True
+            self.is_open = True
             return self._events.opening
 
     async def _finish(self, ended: TurnEnded) -> Failure | None:
@@ -305,7 +304,7 @@ class EventStream(Generic[Piece]):
 
     async def _fail(self, failure: Failure) -> Failure | None:
         async with self._opening:
-            is_untold = not self._is_open and not self._held
+            is_untold = not self.is_open and not self._held
         if is_untold:
             return failure
         with suppress(ConnectionError):
@@ -347,7 +346,7 @@ class EventStream(Generic[Piece]):
         if due := silence.due(loop.time(), self._writes, is_quiet=is_quiet):
             comment = PING if COMMENT in due else b""
             chunk = self._events.keep_alive() if CHUNK in due else b""  # some dialects number them
-            self._send(comment + chunk)  # no event of the answer may come between
+            self._write(comment + chunk)  # no event of the answer may come between
         self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
 
     async def _stop_looking(self) -> None:
@@ -363,7 +362,7 @@ COMMENT, CHUNK = "comment", "chunk"  # for proxies and read timers; for clients 
 
 
 class _Silence:
-    """Tells which keep-alives are due in an open stream.
+    """The keep-alives of an open stream, and when each is due.
 
     Args:
         settings: the interval of each kind in seconds; 0: never.

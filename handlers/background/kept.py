@@ -45,7 +45,7 @@ def kept_events(app: web.Application, owner: str, response_id: str) -> KeptEvent
 
 
 def writers(app: web.Application) -> Writers:
-    """Return what is known of the writers of responses in all processes."""
+    """Return the known writers of responses in all processes."""
     return Writers(kept_values(app))
 
 

@@ -16,11 +16,11 @@ from handlers.reading.demand_fields import checked
 from handlers.reading.json_body import read_body
 from service.keys import CONFIG
 from service.random_ids import random_bytes
-from service.stages.encode.chat import ChatChunks, ReplyMeta, collect
+from service.stages.encode.chat import ChatChunks, collect
 from service.stages.encode.gathered import Gathered
 from service.version import FINGERPRINT
 from service.vocabulary.credentials import Credential
-from service.vocabulary.rendered import TokenCounts
+from service.vocabulary.rendered import ReplyMeta, TokenCounts
 from service.vocabulary.requests import ChatRequest
 
 # One letter or digit for each value of a byte, as evenly as 62 divide 256.

@@ -23,12 +23,11 @@ from handlers.reading.common_fields import (
 from handlers.reading.json_body import decode_json, given_names, read_body, refusal
 from service.keys import CONFIG
 from service.random_ids import random_hex
-from service.stages.encode.chat import ReplyMeta
 from service.stages.encode.completions import CompletionChunks, completion
 from service.stages.encode.gathered import Gathered
 from service.version import FINGERPRINT
 from service.vocabulary.credentials import Credential
-from service.vocabulary.rendered import TokenCounts
+from service.vocabulary.rendered import ReplyMeta, TokenCounts
 from service.vocabulary.requests import ChatMessage, ChatRequest, TextPart
 
 _ID_BYTES = 15

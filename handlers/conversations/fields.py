@@ -30,7 +30,7 @@ class ItemsFields(Struct, frozen=True):
 
 
 def conversation_fields(body: bytes) -> ConversationFields:
-    """Return what a new conversation begins with.
+    """Return the fields of a request for a new conversation.
 
     Raises:
         RequestError: a field is wrong.

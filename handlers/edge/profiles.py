@@ -3,7 +3,8 @@
 from typing import assert_never
 
 from service.settings.config import BotModeConfig
-from service.stages.render.bot_format import BLOCKS, ITEMS, RAW, WEB, BotFormat, PictureForm
+from service.stages.render.bot_format import BLOCKS, ITEMS, RAW, WEB
+from service.vocabulary.rendered import BotFormat, PictureForm
 from service.vocabulary.requests import Profile
 
 

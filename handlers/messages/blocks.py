@@ -84,7 +84,7 @@ def text_of(block: dict[str, Any], path: str) -> str:
 
 
 def parts_of(blocks: Sequence[dict[str, Any]], path: str) -> Iterator[Part]:
-    """Yield what blocks say; empty texts are left out.
+    """Yield the parts of blocks; empty texts are left out.
 
     Args:
         blocks: of a user's turn or a result, but results themselves.
@@ -98,7 +98,7 @@ def parts_of(blocks: Sequence[dict[str, Any]], path: str) -> Iterator[Part]:
 
 
 def part_of(block: dict[str, Any], path: str) -> Iterator[Part]:
-    """Yield what one block says, as above."""
+    """Yield the parts of one block, as above."""
     kind = kind_of(block, path)
     match kind:
         case "text":

@@ -49,7 +49,7 @@ def _counted(body: bytes) -> int:
 
 
 def _thoughts(fields: TokenFields) -> Iterator[str]:
-    """Yield what was thought before, which counts for its caller though it is not sent again."""
+    """Yield the thoughts of earlier turns, which count for their caller though none is sent again."""
     for message in fields.messages:
         for block in message.content if isinstance(message.content, list) else ():
             if block.get("type") in _THOUGHTS:

@@ -192,7 +192,7 @@ def _instruction(blocks: Sequence[_Placed]) -> Iterator[ChatMessage]:
 
 
 def _answer(blocks: Sequence[_Placed], calls: _Calls) -> Iterator[ChatMessage]:
-    """Yield what the model thought, said and called; nothing for a turn that has nothing of it."""
+    """Yield the model's thoughts, texts and calls; nothing for a turn that has none."""
     parts = [part for path, block in blocks for part in _of_answer(block, path, calls)]
     if parts:
         yield ChatMessage("assistant", tuple(parts))

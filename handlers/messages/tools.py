@@ -130,7 +130,7 @@ def tools_of(
 
 
 def _chosen(choice: WireChoice | None, *, may_search: bool) -> tuple[Choice, bool]:
-    """Return which functions may be called, and whether a search has to be made instead."""
+    """Return the choice of functions, and True if a search has to be made instead."""
     match choice:
         case None | WireChoice("auto"):
             return Choice(), False

@@ -1,7 +1,7 @@
 """The operator's key, `server.admin_key`, and how often a wrong one may be tried (spec 17).
 
 Wrong keys take places in the state store, ten a minute over all processes; a place expires by
-itself. The right key takes none, so nobody can lock the operator out. Each process also counts by
+itself. The right key takes none, so wrong ones cannot lock the operator out. Each process also counts by
 itself, which is all that holds while the store does not answer.
 """
 
@@ -42,7 +42,7 @@ class AdminKey:
         self._wrong: deque[float] = deque()  # when this process refused one, in the last minute
 
     async def check(self, sent: str) -> None:
-        """Return if this is the key; the comparison takes the same time for every other text.
+        """Check that this is the key; the comparison takes the same time for every other text.
 
         Raises:
             AuthError: it is not.

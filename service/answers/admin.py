@@ -45,7 +45,7 @@ class DeletedAccount(Struct, frozen=True, tag_field="object", tag="account"):
 class SignIn(Struct, frozen=True, kw_only=True, tag_field="object", tag="sign_in"):
     """A sign-in by device code: `user_code` is typed in at `address` before `expires_at`.
 
-    `account` is who signed in, `problem` why nobody did.
+    `account` is the one that signed in, `problem` says why none did.
     """
 
     id: str

@@ -10,11 +10,11 @@ is looked through now and then, so that it stays within its limits.
 `MAX_WAITING` calls of `MAX_WAITING_BYTES` wait; more are lost, and counted. Answers never wait for
 the log.
 
-*Callers whom nobody knows* have no gateway key, and the upstream did not take what they sent. Of
+*Unknown callers* have no gateway key, and the upstream did not take what they sent. Of
 their calls only `UNKNOWN_A_MINUTE` are kept, or they could push all others out of the log.
 
 *Tokens that are not counted yet*, of an answer that was cut or abandoned, are counted here, since
-nobody waits for them any more.
+no answer waits for them any more.
 """
 
 import asyncio

@@ -10,7 +10,7 @@ from service.answers.images import Images, Picture
 from service.settings.config import ModelConfig
 from service.stages.encode.gathered import Gathered
 from service.stages.encode.images import image_usage
-from service.stages.render.bot_format import RAW, BotFormat, PictureForm, Render
+from service.stages.render.bot_format import RAW, Render
 from service.upstream_errors.refusals import quoted
 from service.vocabulary.events import (
     AssetKind,
@@ -21,7 +21,7 @@ from service.vocabulary.events import (
     NoticeKind,
     Outcome,
 )
-from service.vocabulary.rendered import TokenCounts
+from service.vocabulary.rendered import BotFormat, PictureForm, TokenCounts
 from service.vocabulary.requests import (
     ChatMessage,
     ChatRequest,

@@ -32,9 +32,10 @@ should make of it the text that was sent, to the letter. If they differ, the sta
 difference is counted, the lane is closed for the rest of the turn, and the caller gets the part of
 their text that was not sent yet (`left`).
 
-*Order is kept.* The lane sends only while `Outlet.is_open`: the caller has been sent all that came
-before, and reads it. While it is not, chunks take the usual way, which is stopped for a slow caller.
-The lane itself never waits, since it runs inside a callback.
+*Order is kept.* Chunks come only while the line flows, so the caller has been sent all that came
+before, unless even the head of the answer waits; then the outlet is not open, and they take the usual
+way. The lane itself never waits, since it runs inside a callback. But it `is_full` when the caller
+has to read first, and the line has to wait for that before the next chunk.
 
 *It is bounded.* At most `SETTLE_EVENTS` events, `SETTLE_CHARS` characters and `MAX_TAIL_BYTES` bytes
 of an incomplete event are held back from the stages.
@@ -42,11 +43,12 @@ of an incomplete event are held back from the stages.
 
 from typing import Protocol
 
-from service.pipeline.joined import Answer, Reader
-from service.stages.decode.increments import Deltas, Run, Snapshots
+from service.pipeline.joined import Reader
+from service.stages.decode.changes import Growing, Run
+from service.stages.decode.increments import Deltas, Snapshots
 from service.stages.markup.markers import plain_chars
 from service.stages.render.bot_format import Render
-from service.vocabulary.events import AnswerText, Delta
+from service.vocabulary.events import AnswerText, Delta, UpstreamEvent
 from service.vocabulary.rendered import Rendered
 from service.vocabulary.text import common_chars
 
@@ -59,14 +61,28 @@ MAX_TAIL_BYTES = 64 * 1024  # of an incomplete event; the stages have their own 
 class Outlet(Protocol):
     """The destination of the answer's text in this process."""
 
-    def is_open(self) -> bool:
-        """Tell whether `put` may be called now."""
+    is_open: bool
+    """Whether `put` may be called now."""
 
-    def put(self, text: str, /) -> None:
-        """Send text. Neither waits nor raises."""
+    def put(self, text: str, /) -> bool:
+        """Send text, and tell whether the caller is ready for more. Neither waits nor raises."""
 
     def gather(self, pieces: list[Rendered], /) -> None:
         """Note the rendered pieces of text that `put` has sent already; they are not sent again."""
+
+
+class AnswerStages(Protocol):
+    """The stages from events to deltas: `joined.Answer`."""
+
+    @property
+    def growing(self) -> Growing | None:
+        """The message that further text would only lengthen, if any."""
+
+    def feed(self, event: UpstreamEvent, /) -> list[Delta]:
+        """Return the deltas of an event."""
+
+    def note(self, kind: str, /) -> None:
+        """Count an unexpected kind."""
 
 
 class FastLane:
@@ -74,7 +90,10 @@ class FastLane:
 
     Every chunk of the turn goes through `take`, after all that came before it was delivered. The
     stages get the bytes that `take` returns, and after the last chunk those that `end` returns.
-    After each call, the deltas of `left` have to be delivered before anything else.
+    After each call, the deltas in `left` have to be delivered before anything else.
+
+    `count` is the number of events that the reader has not counted yet. It `is_full` if the caller
+    has to read what the last chunk brought before another chunk comes.
 
     Args:
         render: the stage that renders the answer, shared with the usual way.
@@ -84,11 +103,9 @@ class FastLane:
     __slots__ = (
         "_answer",
         "_chars",
-        "_count",
         "_event",
         "_held",
         "_is_closed",
-        "_left",
         "_outlet",
         "_put",
         "_reader",
@@ -96,38 +113,37 @@ class FastLane:
         "_render",
         "_tail",
         "_texts",
+        "count",
+        "is_full",
+        "left",
     )
 
     def __init__(self, render: Render, outlet: Outlet) -> None:
+        self.count = 0
+        self.is_full = False
+        self.left: list[Delta] = []  # of text already processed here that still has to be delivered
         self._render = render
         self._outlet = outlet
         self._reader: Reader | None = None
-        self._answer: Answer | None = None
+        self._answer: AnswerStages | None = None
         self._recogniser: Deltas | Snapshots | None = None
         self._held = ""  # the end of the text, which may be the start of a marker
         self._tail = b""  # an incomplete event
         # What the stages have not been given yet:
-        self._count = 0
         self._chars = 0
         self._texts: list[str] = []
         self._event = b""
         self._put: list[str] = []
         self._is_closed = False
-        self._left: list[Delta] = []
 
-    @property
-    def count(self) -> int:
-        """The number of events that the reader has not counted yet."""
-        return self._count
-
-    def begin(self, reader: Reader, answer: Answer) -> None:
+    def begin(self, reader: Reader, answer: AnswerStages) -> None:
         """Begin a turn that is read by these stages."""
         self._reader = reader
         self._answer = answer
 
-    def left(self) -> list[Delta]:
-        """Return deltas of text already processed here that still have to be delivered."""
-        left, self._left = self._left, []
+    def take_left(self) -> list[Delta]:
+        """Return what is `left`, and forget it."""
+        left, self.left = self.left, []
         return left
 
     def take(self, chunk: bytes) -> bytes:
@@ -136,15 +152,14 @@ class FastLane:
         recogniser = self._recogniser
         if recogniser is None:
             recogniser = self._recogniser = self._begin_run(chunk)
-        if recogniser is None or not self._outlet.is_open():
+        if recogniser is None or not self._outlet.is_open:
             return self._leave(chunk)
         run = recogniser.read(chunk)
-        text = self._held + run.text if run else ""
-        size = plain_chars(text)
-        if run is not None and size >= 0:
-            self._note(run, text, size)
+        if run is not None:
+            if not self._send(run):
+                return self._leave(chunk)
             chunk = chunk[run.size :]
-        if size < 0 or len(chunk) > MAX_TAIL_BYTES or not recogniser.may_begin(chunk):
+        if chunk and (len(chunk) > MAX_TAIL_BYTES or not recogniser.may_begin(chunk)):
             return self._leave(chunk)
         self._tail = chunk
         return b""
@@ -168,18 +183,24 @@ class FastLane:
         self._held = growing.held
         return self._reader.recogniser(growing.message_id, growing.text, chunk)
 
-    def _note(self, run: Run, text: str, size: int) -> None:
+    def _send(self, run: Run) -> bool:
+        """Send the plain text of a run; False if the run is for the stages."""
+        text = self._held + run.text if self._held else run.text
+        size = plain_chars(text)
+        if size < 0:
+            return False
         if size:
             said = text if size == len(text) else text[:size]
-            self._outlet.put(said)
+            self.is_full = not self._outlet.put(said)
             self._put.append(said)
         self._held = text[size:]
         self._texts.append(run.text)
         self._chars += len(run.text)
         self._event = run.event
-        self._count += run.count
-        if self._count >= SETTLE_EVENTS or self._chars >= SETTLE_CHARS:
+        self.count += run.count
+        if self.count >= SETTLE_EVENTS or self._chars >= SETTLE_CHARS:
             self._settle()
+        return True
 
     def _leave(self, chunk: bytes) -> bytes:
         """Return the complete events of a chunk for the stages, and keep the rest for the next one."""
@@ -193,22 +214,22 @@ class FastLane:
 
     def _settle(self) -> None:
         """Give the stages the text that was sent; if they differ, close the lane and keep the rest."""
-        if not self._count or self._reader is None or self._answer is None:
+        if not self.count or self._reader is None or self._answer is None:
             return
         if self._event:
-            self._reader.consumed += self._count - 1
+            self._reader.consumed += self.count - 1
             events = self._reader.feed(self._event)
         else:
-            events = [self._reader.grow("".join(self._texts), self._count)]
+            events = [self._reader.grow("".join(self._texts), self.count)]
         deltas = [delta for event in events for delta in self._answer.feed(event)]
         put = "".join(self._put)
         told = "".join(delta.text for delta in deltas if isinstance(delta, AnswerText))
         if put != told or not all(isinstance(delta, AnswerText) for delta in deltas):
             self._answer.note(DIFFERENCE)
             self._is_closed, self._recogniser = True, None
-            self._left += _unsaid(deltas, common_chars(put, told))
+            self.left += _unsaid(deltas, common_chars(put, told))
         self._outlet.gather(self._render.feed(AnswerText(put)) if put else [])
-        self._count = self._chars = 0
+        self.count = self._chars = 0
         self._event = b""
         self._texts.clear()
         self._put.clear()

@@ -10,15 +10,12 @@ becomes one write to the caller.
           -> [bot format, limit]     -> Rendered -> encode
 """
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
-from msgspec import Struct
-
-from service.sink import Sink
+from service.stages.decode.changes import Growing, Run
 from service.stages.decode.increments import (
     Deltas,
-    Run,
     Snapshots,
     deltas_like,
     first_delta,
@@ -28,8 +25,8 @@ from service.stages.decode.parse import Parse
 from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
 from service.stages.decode.supersede import SkipSuperseded, message_id_of
 from service.stages.markup.markers import Markers, plain_chars
-from service.stages.render.bot_format import BotFormat, Render
-from service.stages.translate.translate import Translate
+from service.stages.render.bot_format import Render
+from service.stages.translate.translate import Told, Translate
 from service.vocabulary.events import (
     AnswerText,
     BodyEnd,
@@ -41,6 +38,7 @@ from service.vocabulary.events import (
     TextAppended,
     UpstreamEvent,
 )
+from service.vocabulary.rendered import BotFormat
 from service.vocabulary.text import join_surrogates
 
 # A shorter chunk has few events, and is not worth the search for a run of increments.
@@ -154,7 +152,10 @@ class Reader:
             self.consumed += _counts(frame)
         if len(frames) > 1 and not self.is_paced:
             frames = self._skip.feed_batch(frames)
-        return [event for frame in frames for event in self._parse.feed(frame)]
+        events: list[UpstreamEvent] = []
+        for frame in frames:
+            events += self._parse.feed(frame)
+        return events
 
 
 def merged(events: Iterable[UpstreamEvent]) -> list[UpstreamEvent]:
@@ -163,39 +164,34 @@ def merged(events: Iterable[UpstreamEvent]) -> list[UpstreamEvent]:
     This makes pieces larger only where several arrived in one read anyway.
     """
     kept: list[UpstreamEvent] = []
-    texts: list[str] = []  # of the run whose first event is the last one kept
+    texts: list[str] = []  # of the run that the last event kept begins
     growing: str | None = None
     for event in events:
-        message_id = event.message_id if isinstance(event, TextAppended) else None
-        if message_id is None or message_id != growing:
-            _close(kept, texts)
-            kept.append(event)
-            growing = message_id
-        if isinstance(event, TextAppended):
+        message_id = event.message_id if type(event) is TextAppended else None
+        if type(event) is TextAppended and message_id == growing:
             texts.append(event.text)
-    _close(kept, texts)
+            continue
+        if texts:
+            _close(kept, texts)
+        kept.append(event)
+        growing = message_id
+    if texts:
+        _close(kept, texts)
     return kept
 
 
 def _close(kept: list[UpstreamEvent], texts: list[str]) -> None:
-    """Put all texts of a run into its first event, which is the last one kept."""
-    last = kept[-1] if len(texts) > 1 else None
+    """Put the texts of a run into its first event, which is the last one kept."""
+    last = kept[-1]
     if isinstance(last, TextAppended):
-        kept[-1] = TextAppended(last.message_id, join_surrogates("".join(texts)))
+        kept[-1] = TextAppended(last.message_id, join_surrogates(last.text + "".join(texts)))
     texts.clear()
 
 
 def _counts(frame: Frame) -> bool:
-    is_ping = frame.name == "ping" or frame.data[:4].isdigit()
-    return not is_ping and not frame.stray and frame.data not in (b"", b"[DONE]")
-
-
-class Growing(Struct, frozen=True, gc=False):
-    """A visible message that is growing; `held` is the end of its text, not sent yet."""
-
-    message_id: str
-    text: str
-    held: str
+    data = frame.data
+    is_ping = frame.name == "ping" or data[:4].isdigit()
+    return not (is_ping or frame.stray or not data or data == b"[DONE]")
 
 
 class Answer:
@@ -229,11 +225,19 @@ class Answer:
             deltas += self._markers.feed(delta)
         return deltas
 
-    def parts(self, event: UpstreamEvent) -> Iterator[list[Delta]]:
-        """Yield the same deltas; others may have their turn between the lists of a long text."""
+    def parts(self, event: UpstreamEvent) -> Iterable[list[Delta]]:
+        """Return the same deltas; others may have their turn between the lists of a long text."""
         deltas: list[Delta] = []
-        for delta in self._translate.feed(event):
-            if type(delta) is not AnswerText or not _takes_long(delta.text):
+        told = self._translate.feed(event)
+        for place, delta in enumerate(told):
+            if type(delta) is AnswerText and _takes_long(delta.text):
+                return self._slices(deltas, told[place:])
+            deltas += self._markers.feed(delta)
+        return (deltas,)
+
+    def _slices(self, deltas: list[Delta], told: Sequence[Told]) -> Iterator[list[Delta]]:
+        for delta in told:
+            if not isinstance(delta, AnswerText) or not _takes_long(delta.text):
                 deltas += self._markers.feed(delta)
                 continue
             for at in range(0, len(delta.text), SLICE_CHARS):
@@ -266,27 +270,3 @@ def make_answer(sent: SentHistory, conversation_id: str | None = None) -> Answer
 def make_renderer(bot_format: BotFormat) -> Render:
     """Return the stage from deltas to rendered pieces, for one answer."""
     return Render(bot_format)
-
-
-class Staged(Generic[In_contra]):
-    """A sink with stages before it; batches that became empty are not passed on.
-
-    Args:
-        sink: takes what the last stage makes.
-        stages: in their order; each takes what the one before it makes.
-    """
-
-    def __init__(self, sink: Sink[Any], *stages: Stage[Any, Any]) -> None:
-        self.is_ready = sink.is_ready
-        self.ready = sink.ready
-        self.is_over = sink.is_over
-        self._sink = sink
-        self._stages = [stage.feed for stage in stages]
-
-    def feed(self, batch: list[In_contra]) -> None:
-        """Pass on what the stages make of a batch."""
-        made: list[Any] = batch
-        for feed in self._stages:
-            made = [piece for item in made for piece in feed(item)]
-        if made:
-            self._sink.feed(made)

@@ -17,7 +17,6 @@ from service.ledger.budgeted_turns import BudgetedTranscriptions, BudgetedTurns
 from service.observing.metrics import Metrics
 from service.observing.tracing import open_tracing
 from service.observing.unknown_events import UnknownEvents
-from service.pipeline.usage import loaded_encoding
 from service.program.background import background
 from service.program.kept import (
     DATA,
@@ -265,7 +264,6 @@ async def names_ctx(app: web.Application) -> AsyncIterator[None]:
 async def upstream_ctx(app: web.Application) -> AsyncIterator[None]:
     """Open everything that talks to the outside, in the order of dependence."""
     config, jobs = app[keys.CONFIG], _Jobs()
-    await loaded_encoding()  # so that the first answer need not wait for it
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(make_session(config.upstream))
         app[keys.TOKENS] = tokens = _tokens(app, session, jobs.daily)

@@ -66,7 +66,7 @@ def journal_folder(config: Config) -> Path:
 
 
 def cipher_of(config: Config) -> Cipher:
-    """Return what seals stored values, by the secret of the settings or the one in `data/`. Blocks.
+    """Return the cipher of stored values, with the secret of the settings or that in `data/`. Blocks.
 
     Raises:
         StorageError: the secret cannot be read or created.

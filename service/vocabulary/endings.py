@@ -156,13 +156,12 @@ class Pattern(Struct, frozen=True, kw_only=True):
     has: Seen = NOTHING
     lacks: Seen = NOTHING
 
-    def fits(self, closed_by: Closed, phase: Phase, seen: Seen) -> bool:
-        """Tell whether a turn in this state meets the conditions."""
+    def fits(self, closed_by: Closed, phase: Phase, seen: int) -> bool:
+        """Tell whether a turn in this state, with the bits of these flags seen, meets the conditions."""
         if closed_by not in self.closed_by or phase not in self.phases:
             return False
-        # Numbers: an operation on flags costs ten times as much, and each turn does dozens.
-        has, lacks, bits = self.has._value_, self.lacks._value_, seen._value_
-        return (not has or bool(has & bits)) and not lacks & bits
+        has, lacks = self.has._value_, self.lacks._value_
+        return (not has or bool(has & seen)) and not lacks & seen
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -316,6 +315,13 @@ TABLE = (
 )
 
 
+# The rows that may hold, by what closes the turn.
+_BY_CLOSING: dict[Closed, tuple[Ending, ...]] = {
+    closed_by: tuple(row for row in TABLE if closed_by in row.when.closed_by)
+    for closed_by in (*BodyEnd, *Closing)
+}
+
+
 def outcome_of(error: ServiceError) -> Outcome:
     """Return the outcome of a turn that raised this error before its first event."""
     return next((row.outcome for row in TABLE if isinstance(error, row.raised)), Outcome.FAILED)
@@ -324,38 +330,37 @@ def outcome_of(error: ServiceError) -> Outcome:
 class TurnState:
     """The progress of one turn, and the kinds of output shown.
 
-    Any stage may read `phase` and `seen`; only these methods change them.
+    Any stage may read `phase` and what it `has` seen; only these methods change them.
     """
 
     def __init__(self) -> None:
         self.phase = Phase.OPEN
-        self.seen = NOTHING
+        self._seen = 0  # bits: an operation on flags costs ten times as much
 
     @property
     def is_over(self) -> bool:
         """Whether the turn has ended; later events are no part of it."""
         return self.phase is Phase.OVER
 
+    def has(self, what: Seen) -> bool:
+        """Tell whether any of these was seen."""
+        return bool(self._seen & what._value_)
+
     def hear(self, word: Word) -> None:
         """Move the phase by a signal of the upstream."""
         self.phase = PHASES[self.phase].get(word, self.phase)
 
     def see(self, what: Seen) -> None:
-        """Note what was seen: nearly always the same as before."""
-        if what._value_ & ~self.seen._value_:
-            self.seen |= what
+        """Note what was seen."""
+        self._seen |= what._value_
 
     def forget(self, what: Seen) -> None:
         """Clear a flag that does not hold any more."""
-        if what._value_ & self.seen._value_:
-            self.seen &= ~what
-
-    def fits(self, pattern: Pattern, closed_by: Closed) -> bool:
-        """Tell whether a pattern fits if this closes the turn now."""
-        return pattern.fits(closed_by, self.phase, self.seen)
+        self._seen &= ~what._value_
 
     def end(self, closed_by: Closed) -> Ending:
         """End the turn, once, and return how it ended."""
-        ending = next(row for row in TABLE if self.fits(row.when, closed_by))
+        rows = _BY_CLOSING[closed_by]
+        ending = next(row for row in rows if row.when.fits(closed_by, self.phase, self._seen))
         self.phase = Phase.OVER
         return ending

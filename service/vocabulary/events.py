@@ -54,8 +54,8 @@ class Frame(Struct, frozen=True, gc=False):
 class Message(Struct, frozen=True):
     """One message of the upstream, as complete as it is now (protocol 2.2).
 
-    `text` is all string parts joined; `pointers` the object parts in order;
-    `content` the whole content object for the kinds that need other fields.
+    `text` is all string parts joined; `pointers` the object parts in order; `content` the whole
+    content object for the kinds that need other fields. One that `is_finished` will not grow.
     """
 
     id: str
@@ -63,18 +63,13 @@ class Message(Struct, frozen=True):
     name: str | None
     content_type: str
     text: str
-    status: str
+    is_finished: bool
     recipient: str
     channel: str | None
     is_end_turn: bool
     pointers: tuple[dict[str, Any], ...]
     content: dict[str, Any]
     metadata: dict[str, Any]
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the message will not grow: every status but `in_progress`."""
-        return self.status not in ("in_progress", "")
 
 
 class ConversationNamed(Struct, frozen=True):

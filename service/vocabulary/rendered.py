@@ -5,6 +5,8 @@ Rendering passes some kinds on unchanged; these are defined in `service/vocabula
     Delta -> Rendered -> bytes for the caller
 """
 
+from enum import StrEnum
+
 from msgspec import Struct
 
 from service.vocabulary.events import (
@@ -64,6 +66,50 @@ class TokenCounts(Struct, frozen=True):
     def total_tokens(self) -> int:
         """The tokens of request and answer together."""
         return self.prompt_tokens + self.completion_tokens
+
+
+class FunctionCall(Struct, frozen=True):
+    """A complete call of one of the caller's functions; `arguments` is JSON text, or plain input."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class ReplyMeta(Struct, frozen=True):
+    """The fields that are the same in every chunk of one reply. `created` in seconds.
+
+    `is_temporary`: the upstream keeps no conversation, so its ids are not sent. `may_call`:
+    functions are offered, so a call may come instead of text. `is_legacy_call`: a call is sent as
+    `function_call`, the form before `tool_calls`.
+    """
+
+    id: str
+    created: int
+    model: str
+    fingerprint: str
+    is_temporary: bool = False
+    may_call: bool = False
+    is_legacy_call: bool = False
+
+
+class PictureForm(StrEnum):
+    """The form of a generated picture in the text."""
+
+    MARKDOWN = "markdown"
+    PLAIN = "plain"
+    NONE = "none"
+
+
+class BotFormat(Struct, frozen=True):
+    """The parts of an answer that its text shows; chosen once per request."""
+
+    shows_tools: bool
+    shows_citations: bool
+    shows_file_links: bool
+    shows_notices: bool
+    pictures: PictureForm
+    shows_fences: bool = False  # around answers that are code, and documents
 
 
 Rendered = (

@@ -44,7 +44,7 @@ class Pieces:
 
 def join_surrogates(text: str) -> str:
     """Return the text with each pair of surrogate halves as the character they make."""
-    if _SURROGATE.search(text) is None:
+    if text.isascii() or _SURROGATE.search(text) is None:
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 

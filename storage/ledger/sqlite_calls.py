@@ -189,7 +189,7 @@ class SqliteCalls:
 
 
 def _conditions(wanted: CallFilter, place: Place | None) -> tuple[str, str, dict[str, Any]]:
-    """Return what limits the calls that are looked at, what picks among them, and the values."""
+    """Return the bounds of the calls to look at, the conditions on them, and the values of both."""
     given = {
         name: value
         for name, value in msgspec.structs.asdict(wanted).items()

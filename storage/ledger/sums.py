@@ -42,7 +42,7 @@ def cell_of(call: Call) -> Cell:
 
 
 def numbers_of(call: Call) -> list[int]:
-    """Return what a call adds to its cell."""
+    """Return the sums that a call adds to its cell."""
     counts = [0] * len(COUNTS)
     if call.first_token_ms is not None:
         counts[bisect_left(FIRST_TOKEN_MS, call.first_token_ms)] = 1

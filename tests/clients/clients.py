@@ -8,9 +8,12 @@ else; `docs/compatibility.md` is made of the rows.
 import itertools
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
+
+from tests.gateway import ACCESS_TOKEN
 
 HERE = Path(__file__).parent
 INSTALLED = HERE.parents[1] / ".venv" / "clients"
@@ -19,7 +22,24 @@ BASIC = ("whole", "stream", "tools", "JSON", "cut")
 IN_BOTH = ("chat, responses: whole, stream, tools, JSON, cut",)
 # Where a program shows the pieces of a call: on this upstream they come as they are made.
 AS_MADE = (*IN_BOTH, "chat, responses: calls as made")
+# Codex's command line knows the other one, and would tell of no tool before it is searched for;
+# aider does not, and would put its rules behind the question.
+CODEX_MODELS = {"@openai/codex": "gpt-4o", "aider-chat": "gpt-4o"}
 PASSED = re.compile(r"^passed (?:(.+): )?(.+)$", re.MULTILINE)
+
+
+class Account(Struct, frozen=True):
+    """Whom a client asks as: its key, the model that it names, and the features to try."""
+
+    key: str
+    model: str
+    features: frozenset[tuple[str, str]]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a program is told of it."""
+        features = "\n".join(": ".join(pair) for pair in self.features)
+        return {"OPENAI_API_KEY": self.key, "MODEL": self.model, "FEATURES": features}
 
 
 class Client(Struct, frozen=True):
@@ -38,7 +58,7 @@ class Client(Struct, frozen=True):
     codex: tuple[str, ...] = ()
 
     @property
-    def features(self) -> set[tuple[str, str]]:
+    def features(self) -> frozenset[tuple[str, str]]:
         """All that has to pass, each with its dialect."""
         rows = {
             "chat": self.chat,
@@ -46,12 +66,24 @@ class Client(Struct, frozen=True):
             "messages": self.messages,
             "": self.besides,
         }
-        return {(dialect, each) for dialect, features in rows.items() for each in features}
+        return frozenset((dialect, each) for dialect, found in rows.items() for each in found)
 
     @property
-    def codex_features(self) -> set[tuple[str, str]]:
-        """All that has to pass on an account of Codex's login."""
-        return {pair for name in self.codex for pair in passed(f"passed {name}")}
+    def website(self) -> Account:
+        """An account of the website, with all that has to pass on it."""
+        return Account(ACCESS_TOKEN, "gpt-4o", self.features)
+
+    @property
+    def plan(self) -> Account:
+        """An account of Codex's login, with all that has to pass on it."""
+        features = {pair for name in self.codex for pair in passed(f"passed {name}")}
+        model = CODEX_MODELS.get(self.package, "gpt-6-sol")
+        return Account(f"codex:{self.place}-plus~1", model, frozenset(features))
+
+    @property
+    def shares_process(self) -> bool:
+        """Whether its program asks as both accounts, one after the other; Node's starts anew."""
+        return bool(self.codex) and self.place != "node"
 
     @property
     def registry(self) -> str:
@@ -74,12 +106,14 @@ class Client(Struct, frozen=True):
         needed = {"node": NODE_BIN / "codex", "aider": INSTALLED / "aider" / "bin" / "aider"}
         return needed.get(self.place, INSTALLED / self.place / "bin" / "python").exists()
 
-    def command(self, program: str) -> tuple[Path, ...]:
-        """How a program is run, in a folder that has those for Node."""
+    def command(self, program: str, rounds: Sequence[Account]) -> tuple[str | Path, ...]:
+        """How a program is run for some accounts, in a folder that has those for Node."""
         if program.endswith(".mjs"):
             return (INSTALLED / "sdk2" / "bin" / "node", Path(program))
         place = "sdk3" if self.place == "node" else self.place
-        return (INSTALLED / place / "bin" / "python", HERE / "programs" / program)
+        programs, variables = HERE / "programs", [json.dumps(one.variables) for one in rounds]
+        python = INSTALLED / place / "bin" / "python"
+        return (python, programs / "rounds.py", programs / program, *variables)
 
 
 def passed(said: str) -> set[tuple[str, str]]:

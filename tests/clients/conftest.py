@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.clients import HERE, INSTALLED, NODE_BIN, Client, passed
+from tests.clients.clients import HERE, INSTALLED, NODE_BIN, Account, Client, passed
 from tests.clients.loopback import Network, network
 from tests.demo_process import running_demo_process
-from tests.gateway import ACCESS_TOKEN
 from tests.service.program.gateway_process import GatewayProcess
 
 SECONDS = 240  # for the slowest on a machine that is busy
@@ -69,18 +68,9 @@ class Place:
         }
 
     def passed(
-        self,
-        client: Client,
-        folder: Path,
-        *,
-        key: str = ACCESS_TOKEN,
-        model: str = "gpt-4o",
-        base: str = "/v1",
-        features: set[tuple[str, str]] | None = None,
-    ) -> set[tuple[str, str]]:
-        """Run the programs of a client in a folder of theirs; return what passed.
-
-        Key, model, the path of the API and the features to try are what a program is told.
+        self, client: Client, folder: Path, *accounts: Account
+    ) -> list[set[tuple[str, str]]]:
+        """Run the programs of a client in a folder of theirs; return what passed on each account.
 
         Raises:
             AssertionError: one of them failed, or tried to reach something beyond loopback.
@@ -88,17 +78,19 @@ class Place:
         for path in (HERE / "node").glob("*.mjs"):
             (folder / path.name).write_bytes(path.read_bytes())
         (folder / "node_modules").symlink_to(NODE_BIN.parent)
-        environ = {
-            **self.environ(folder),
-            "OPENAI_BASE_URL": f"{self.address}{base}",
-            "OPENAI_API_KEY": key,
-            "MODEL": model,
-            "FEATURES": "\n".join(": ".join(pair) for pair in features or client.features),
-        }
+        environ = {**self.environ(folder), "OPENAI_BASE_URL": f"{self.address}/v1"}
         before = self.network.strayed
-        said = [self.run(client.command(each), folder, environ) for each in client.programs]
+        found: list[set[tuple[str, str]]] = [set() for _ in accounts]
+        for program in client.programs:
+            command = client.command(program, accounts)
+            if program.endswith(".mjs"):
+                rounds = [self.run(command, folder, environ | one.variables) for one in accounts]
+            else:
+                _, *rounds = self.run(command, folder, environ).split("\nnext round\n")
+            for pairs, said in zip(found, rounds, strict=True):
+                pairs.update(passed(said))
         assert self.network.strayed == before, "it tried to reach something beyond loopback"
-        return {each for one in said for each in passed(one)}
+        return found
 
     def run(self, command: Sequence[str | Path], folder: Path, environ: dict[str, str]) -> str:
         """Run a command in a folder, and return what it says.
@@ -138,6 +130,9 @@ def placed(folder: Path, *options: str) -> Iterator[Place]:
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """One gateway for all clients that a process of the tests runs, one after the other."""
-    with placed(tmp_path_factory.mktemp("gateway")) as made:
+    """One gateway for all clients that a process of the tests runs, one after the other.
+
+    The demo pauses between the pieces of an answer, as the back ends do.
+    """
+    with placed(tmp_path_factory.mktemp("gateway"), "--delay-seconds", "0.005") as made:
         yield made

@@ -1,19 +1,20 @@
 """What docs/clients.md has a reader type and write, with the programs that it is for."""
 
 import json
+import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.clients.clients import INSTALLED, NODE_BIN
-from tests.clients.conftest import SECONDS, Place, placed
+from tests.clients.conftest import SECONDS, Place
 from tests.documents import read_document
 from tests.snippets import Snippet, snippets_of
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(2 * SECONDS)]
-PAGES = ("docs/clients.md", "docs/clients.zh-CN.md")
+PAGE, CHINESE = "docs/clients.md", "docs/clients.zh-CN.md"
+_REMARK = re.compile(r" +(#|//) .*$", re.MULTILINE)
 ADDRESS = "http://127.0.0.1:33333"
 # What they would send elsewhere, or look for there.
 CODEX_QUIET = """
@@ -42,10 +43,9 @@ def documented(page: str) -> list[Snippet]:
 class Reader:
     """Somebody who does what a page says, in a folder of theirs."""
 
-    def __init__(self, place: Place, folder: Path, page: str) -> None:
+    def __init__(self, place: Place, folder: Path) -> None:
         self.place = place
         self.folder = folder
-        self._page = page
         path = f"{INSTALLED / 'aider' / 'bin'}:{place.environ(folder)['PATH']}"
         key = {"PLAN_KEY": "codex:reader-plus~1"}
         self.environ = {**place.environ(folder), **AIDER_QUIET, **key, "PATH": path}
@@ -54,7 +54,7 @@ class Reader:
         """Return the only block of a language, or line that begins like this, with the real address."""
         (found,) = (
             one.text
-            for one in documented(self._page)
+            for one in documented(PAGE)
             if one.language == known or one.text.startswith(known)
         )
         return found.replace(ADDRESS, self.place.address)
@@ -76,17 +76,18 @@ class Reader:
         return self.runs("/bin/bash", "-c", self.text(begin))
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+@pytest.fixture
+def reader(place: Place, tmp_path: Path) -> Reader:
     if not NODE_BIN.exists():
         pytest.skip("the clients are not installed")
-    with placed(tmp_path_factory.mktemp("gateway")) as made:
-        yield made
+    return Reader(place, tmp_path)
 
 
-@pytest.fixture(params=PAGES)
-def reader(request: pytest.FixtureRequest, place: Place, tmp_path: Path) -> Reader:
-    return Reader(place, tmp_path, request.param)
+def test_the_other_page_has_the_same_to_type() -> None:
+    """So what is run below is what readers of both run; their remarks are in their languages."""
+    typed = [[_REMARK.sub("", one.text) for one in documented(page)] for page in (PAGE, CHINESE)]
+    assert len(typed[0]) == 9
+    assert typed[0] == typed[1]
 
 
 def test_the_settings_of_codex_s_command_line(reader: Reader) -> None:

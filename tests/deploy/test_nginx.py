@@ -5,8 +5,10 @@ import json
 import re
 import subprocess
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -24,24 +26,46 @@ upstream: {base_url: 'http://a'}
 """
 
 
-@pytest.fixture
-def gateways(tmp_path):
-    made = []
-    for name in ("one", "two"):
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "config.yaml").write_text(SETTINGS)
-        made.append(GatewayProcess(folder, STUB))
-    yield made
-    for gateway in made:
-        gateway.close()
+class Place(NamedTuple):
+    """The address of an nginx, the two gateways behind it, and the folder of their folders."""
+
+    nginx: str
+    gateways: list[GatewayProcess]
+    folder: Path
+
+
+@contextmanager
+def running_two(folder: Path) -> Iterator[Place]:
+    gateways = []
+    try:
+        for name in ("one", "two"):
+            (folder / name).mkdir()
+            (folder / name / "config.yaml").write_text(SETTINGS)
+            gateways.append(GatewayProcess(folder / name, STUB))
+        addresses = [gateway.address().removeprefix("http://") for gateway in gateways]
+        with running_nginx(folder, addresses) as address:
+            yield Place(address, gateways, folder)
+    finally:
+        for gateway in gateways:
+            gateway.close()
 
 
 @pytest.fixture
-def nginx(tmp_path, gateways):
-    addresses = [gateway.address().removeprefix("http://") for gateway in gateways]
-    with running_nginx(tmp_path, addresses) as address:
-        yield address
+def own(tmp_path: Path) -> Iterator[Place]:
+    """A place for a test that stops or breaks a gateway."""
+    with running_two(tmp_path) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with running_two(tmp_path_factory.mktemp("nginx")) as place:
+        yield place
+
+
+@pytest.fixture
+def nginx(shared: Place) -> str:
+    return shared.nginx
 
 
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
@@ -64,46 +88,45 @@ def test_the_file_names_the_gateway_of_docker_compose():
 
 def test_a_stream_passes_through_piece_by_piece(nginx):
     response = fetch(f"{nginx}/slow?tenths=30")
-    began = time.monotonic()
     assert response.read1(1) == b"."
-    assert time.monotonic() - began < 2
+    began = time.monotonic()
     rest = response.read()
     assert rest == b"." * 29 + b"end"
-    assert time.monotonic() - began > 0.5
+    assert time.monotonic() - began > 0.5  # what nginx gathers comes all at once
 
 
-def test_a_caller_that_leaves_is_noticed_behind_nginx(nginx, tmp_path):
+def test_a_caller_that_leaves_is_noticed_behind_nginx(nginx, shared):
     response = fetch(f"{nginx}/slow?tenths=100")
     response.read1(1)
     response.close()
     end = time.monotonic() + 30
-    while not list(tmp_path.glob("*/cancelled")) and time.monotonic() < end:
+    while not list(shared.folder.glob("*/cancelled")) and time.monotonic() < end:
         time.sleep(0.05)
-    assert list(tmp_path.glob("*/cancelled"))
+    assert list(shared.folder.glob("*/cancelled"))
 
 
-def test_both_gateways_are_used_and_one_that_stops_is_passed_over(nginx, gateways):
-    pids = {fetch(f"{nginx}/about").read() for _ in range(6)}
+def test_both_gateways_are_used_and_one_that_stops_is_passed_over(own):
+    pids = {fetch(f"{own.nginx}/about").read() for _ in range(6)}
     assert len(pids) == 2
-    assert gateways[0].stop() == 0
-    assert [fetch(f"{nginx}/about").status for _ in range(4)] == [200] * 4
+    assert own.gateways[0].stop() == 0
+    assert [fetch(f"{own.nginx}/about").status for _ in range(4)] == [200] * 4
 
 
-def test_what_was_sent_to_a_gateway_that_breaks_is_not_sent_to_another(nginx, tmp_path):
-    connection = http.client.HTTPConnection(nginx.removeprefix("http://"), timeout=20)
+def test_what_was_sent_to_a_gateway_that_breaks_is_not_sent_to_another(own):
+    connection = http.client.HTTPConnection(own.nginx.removeprefix("http://"), timeout=20)
     with closing(connection):
         connection.request("POST", "/vanish", b"a question")
         response = connection.getresponse()
         assert response.status == 502
         assert response.headers["Content-Type"] == "application/json"
         assert json.loads(response.read())["error"]["code"] == "gateway_unreachable"
-    assert len(list(tmp_path.glob("*/vanished"))) == 1
+    assert len(list(own.folder.glob("*/vanished"))) == 1
 
 
-def test_without_any_gateway_the_answer_is_an_error_object_too(nginx, gateways):
-    for gateway in gateways:
+def test_without_any_gateway_the_answer_is_an_error_object_too(own):
+    for gateway in own.gateways:
         assert gateway.stop() == 0
-    assert json.loads(ask(nginx, "POST", "/size", b"x"))["error"]["type"] == "server_error"
+    assert json.loads(ask(own.nginx, "POST", "/size", b"x"))["error"]["type"] == "server_error"
 
 
 def test_an_error_of_a_gateway_passes_as_it_is(nginx):

@@ -30,6 +30,7 @@ from tests.faults.table import COMPLETE, Ending, Fault
 from tests.faults.turns import WHOLE, GoodTurn
 from tests.faults.upstream import MARKS, FaultyUpstream, Part, Script, faulty_upstream
 from tests.gateway import Gateway, read, until
+from tests.in_memory import folder_in_memory
 from tests.test_secrets_stay import Records, found_in, logged
 
 AT_ONCE = 50
@@ -342,7 +343,6 @@ async def bench(folder: Path) -> AsyncIterator[Bench]:
 # --- all of it --------------------------------------------------------------------------
 
 ROWS = (*TURN_ROWS, *CODEX_ROWS, *ORDER_ROWS, *COMPANION_ROWS, *SURROUNDINGS)
-MEMORY = Path("/dev/shm")  # noqa: S108 - state that is thrown away needs no disk
 
 
 def rows_named(expression: str) -> tuple[list[str], dict[str, str]]:
@@ -379,7 +379,7 @@ def played(left: "Queue[str | None]", is_brief: bool) -> list[Tally]:
             return tallies
 
     with (
-        tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name,
+        tempfile.TemporaryDirectory(dir=folder_in_memory()) as name,
         Path(os.devnull).open("w", encoding="utf-8") as nowhere,
         redirect_stderr(nowhere),  # all is logged, and read where it is logged to
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,

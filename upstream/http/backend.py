@@ -39,7 +39,7 @@ from service.vocabulary.ledger.sent import note_sent
 from upstream.http.bodies import json_object, long_json_object, read_limited, read_start
 from upstream.http.routing import Route, Routes
 from upstream.http.session import proxy_of
-from upstream.line.tap import tapped_session
+from upstream.line.tapped_session import tapped_session
 
 USER_AGENT = f"backend-to-v1/{VERSION}"
 MAX_JSON_BYTES = 64 * 1024 * 1024  # a stored conversation of hundreds of turns

@@ -10,7 +10,8 @@ import aiohttp
 
 from service.settings.config import UpstreamConfig
 from service.vocabulary.events import BodyEnd, BodyEnded
-from upstream.line.tap import Tap, TappedResponse
+from upstream.line.tap import Tap
+from upstream.line.tapped_session import TappedResponse
 
 _TICK_SECONDS = 1.0
 _STOPPED = "This gateway is being stopped; please send the request again."

@@ -16,7 +16,6 @@ class _Next(Enum):
     DATA = auto()
     DATA_END = auto()  # the line end after a chunk's data
     TRAILER = auto()
-    NOTHING = auto()
 
 
 class _BrokenError(Exception):
@@ -26,41 +25,47 @@ class _BrokenError(Exception):
 class ChunkedBody:
     """One body; `rest` has the bytes behind its end.
 
-    `is_broken` when what came last is no chunk: nothing more can be read.
+    It is over when it `is_complete`, the last chunk and the trailers having been read, or when it
+    `is_broken`, what came last being no chunk.
     """
 
     def __init__(self) -> None:
         self.rest = b""
+        self.is_complete = False
         self.is_broken = False
         self._next = _Next.SIZE
         self._left = 0  # bytes of data that the current chunk still lacks
         self._held = b""  # an incomplete line
         self._trailer_bytes = 0
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether the last chunk and the trailers have been read."""
-        return self._next is _Next.NOTHING
-
     def feed(self, data: bytes) -> bytes:
         """Return the data of a read, the pieces of several chunks joined."""
         if self._held:
             data, self._held = self._held + data, b""
-        elif self._next is _Next.SIZE and (found := _SIZE.match(data)) is not None:
-            # Nearly always a read is one whole chunk.
-            start, size = found.end(), int(found[1], 16)
-            if size and start + size + 2 == len(data) and data.endswith(_LINE_END):
-                return data[start:-2]
         pieces: list[bytes] = []
         at = 0
+        if self._next is _Next.SIZE:
+            # Nearly always a read is one whole chunk, or some.
+            while at < len(data) and (found := _SIZE.match(data, at)) is not None:
+                start = found.end()
+                end = start + int(found[1], 16)
+                if start == end or not data.startswith(_LINE_END, end):
+                    break
+                pieces.append(data[start:end])
+                at = end + 2
+        if at < len(data):
+            self._take_parts(data, at, pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _take_parts(self, data: bytes, at: int, pieces: list[bytes]) -> None:
+        """Read part after part of what is no whole chunk, and add the data in it."""
         try:
-            while at < len(data) and self._next is not _Next.NOTHING and not self._held:
+            while at < len(data) and not self.is_complete and not self._held:
                 at = self._step(data, at, pieces)
         except _BrokenError:
             self.is_broken = True
         if self.is_complete:
             self.rest += data[at:]
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _step(self, data: bytes, at: int, pieces: list[bytes]) -> int:
         """Read one part of the coding, and return the place behind it."""
@@ -92,8 +97,7 @@ class ChunkedBody:
         end = data.find(_LINE_END, at)
         if end < 0:
             return self._hold(data, at, MAX_LINE_BYTES - self._trailer_bytes)
-        if end == at:
-            self._next = _Next.NOTHING
+        self.is_complete = end == at
         self._trailer_bytes += end - at
         if self._trailer_bytes > MAX_LINE_BYTES:
             raise _BrokenError

@@ -35,7 +35,7 @@ from typing import Generic, Protocol, TypeVar
 
 from service.sink import Sink
 from service.vocabulary.events import BodyEnded
-from upstream.line.answer_body import AnswerBody
+from upstream.line.answer_body import BodyReader
 
 Item = TypeVar("Item")
 
@@ -43,17 +43,34 @@ Item = TypeVar("Item")
 SLICE_BYTES = 16 * 1024
 
 
+class Body(Protocol):
+    """A body that is pushed into its reader: `answer_body.AnswerBody`."""
+
+    def start(self, reader: BodyReader, /) -> None:
+        """Push the body, from now until its end or until `close`."""
+
+    def pause(self) -> None:
+        """Read nothing more for now."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+    def close(self) -> None:
+        """Close the connection at once, unless the body is complete."""
+
+
 class Stages(Protocol[Item]):
-    """The stages of one body, which do their work while the batches are iterated."""
+    """The stages of one body, which do most of their work while the batches are iterated."""
 
-    def batches(self, data: bytes, /) -> Iterator[list[Item]]:
-        """Yield what a read brings: usually one batch, several if others shall run in between.
+    def batches(self, data: bytes, /) -> Iterator[list[Item]] | None:
+        """Return the batches of a read: usually one, several if others shall run in between.
 
-        An empty batch says that the work is long, and nothing has come of it yet.
+        An empty batch says that the work is long, and nothing has come of it yet. None: the read
+        brings nothing for the sink, which is then as ready as it was.
         """
 
     def end(self, ended: BodyEnded, /) -> Iterator[list[Item]]:
-        """Yield what the end of the body brings."""
+        """Yield the batches of the end of the body."""
 
     def progress(self) -> int:
         """Return the number of events read so far."""
@@ -82,7 +99,7 @@ class Line(Generic[Item]):
         sink: takes the batches.
     """
 
-    def __init__(self, body: AnswerBody, stages: Stages[Item], sink: Sink[Item]) -> None:
+    def __init__(self, body: Body, stages: Stages[Item], sink: Sink[Item]) -> None:
         self.progress = stages.progress
         self.patience = stages.patience
         self._body = body
@@ -118,7 +135,8 @@ class Line(Generic[Item]):
             self._late.append(data)
             return
         try:
-            self._push(self._stages.batches(data))
+            if (batches := self._stages.batches(data)) is not None:
+                self._push(batches)
         except Exception as error:  # noqa: BLE001 - a bug: the task raises it
             self._fault = error
             self._hand_over()
@@ -162,7 +180,7 @@ class Line(Generic[Item]):
                 await asyncio.sleep(0)  # a batch may have taken long: others run in between
             elif self._late:
                 data, self._late = b"".join(self._late), []
-                self._waiting = self._stages.batches(data)
+                self._waiting = self._stages.batches(data) or iter(())
             elif self._is_ended or self._ended is None:
                 break
             else:

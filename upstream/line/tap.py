@@ -6,7 +6,7 @@ Theory of operation
 aiohttp makes the connection: names, TLS, proxies, the pool, the request and the head of the answer
 are its own. Its reader of bodies wakes a task for each read, which for an answer of thousands of
 small chunks is most of the cost. So a `Tap` takes the place of aiohttp's protocol on the transport
-before the request goes out (`request_class`, which aiohttp documents), and lets it see the head and
+before the request goes out (`tapped_session`), and lets it see the head and
 the end of the body, but not what lies between:
 
     transport ──▶ Tap ── head ────────────────▶ aiohttp's protocol ──▶ ClientResponse
@@ -29,13 +29,10 @@ import asyncio
 import re
 from typing import Protocol
 
-import aiohttp
-from aiohttp.connector import Connection
 from typing_extensions import override
 
 from upstream.line.chunked import ChunkedBody
 
-READ_BYTES = 128 * 1024
 MAX_EARLY_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 64 * 1024  # more than aiohttp takes; it refuses such a head
 _HEAD_END = b"\r\n\r\n"
@@ -119,10 +116,10 @@ class Tap(asyncio.BufferedProtocol):
     @override
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(self._view[:nbytes])
-        if self._body is None:
-            self._take_head(data)
-        else:
+        if self._body is not None:
             self._take_body(self._body, data)
+        else:
+            self._take_head(data)
         if nbytes == len(self._view) and not self._is_held and self._is_reading:
             self._transport.pause_reading()
             asyncio.get_running_loop().call_soon(self._go_on)
@@ -208,41 +205,3 @@ class Tap(asyncio.BufferedProtocol):
 def _is_tapped(head: bytes) -> bool:
     """Tell whether a head begins a body that is read here."""
     return head.startswith(_GOOD) and bool(_CHUNKED.search(head)) and not _OTHER.search(head)
-
-
-class TappedResponse(aiohttp.ClientResponse):
-    """A response whose body may come through a tap."""
-
-    tap: Tap | None = None
-
-
-def tapped_session(session: aiohttp.ClientSession, proxy: str | None) -> aiohttp.ClientSession:
-    """Return a session over the same connections, whose answers have taps.
-
-    It needs no closing of its own, since the connections are the other session's.
-    """
-    view = memoryview(bytearray(READ_BYTES))
-
-    class TappedRequest(aiohttp.ClientRequest):
-        """A request that puts a tap on its connection before it goes out."""
-
-        @override
-        async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-            transport, protocol = conn.transport, conn.protocol
-            tap = None
-            if transport is not None and protocol is not None:
-                tap = Tap(transport, protocol, view)
-            response = await super().send(conn)
-            if isinstance(response, TappedResponse):
-                response.tap = tap
-            return response
-
-    return aiohttp.ClientSession(
-        connector=session.connector,
-        connector_owner=False,
-        request_class=TappedRequest,
-        response_class=TappedResponse,
-        proxy=proxy,
-        timeout=session.timeout,
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )

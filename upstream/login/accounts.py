@@ -60,7 +60,7 @@ class LoginAccounts:
         self._clock = clock
 
     async def check_name(self, name: str, account_id: str = "") -> None:
-        """Return if the name is free, or that of the account with this id.
+        """Check that the name is free, or that of the account with this id.
 
         Raises:
             TakenNameError: it is another account's.

@@ -157,7 +157,7 @@ class DeviceSignIns:
         """Return the sign-in once it is over.
 
         Raises:
-            LoginError: nobody signed in.
+            LoginError: it ended without a sign-in.
             TakenNameError: another account has taken the name meanwhile.
             ServiceError: the account could not be stored.
         """

@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from service.version import VERSION
+from service.version import VERSION, how_it_runs
 from service.vocabulary.events import Outcome
 from service.vocabulary.gateway_keys import is_gateway_key
 from service.vocabulary.ledger.budgets import Unit, Window, setting
@@ -46,7 +46,9 @@ def parser() -> argparse.ArgumentParser:
     _add_keys(commands)
     _add_calls(commands)
     _add_captures(whole)
-    whole.add_argument("--version", action="version", version=f"backend-to-v1 {VERSION}")
+    whole.add_argument(
+        "--version", action="version", version=f"backend-to-v1 {VERSION}, {how_it_runs()}"
+    )
     return whole
 
 

@@ -55,7 +55,7 @@ class KeptAccount(Struct, frozen=True):
 
 
 def sign_in_place(config: Config) -> SignInPlace:
-    """Return where accounts sign in, by the settings.
+    """Return the place where accounts sign in, by the settings.
 
     Raises:
         LoginError: nowhere, or at a demo that does not run.

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from service.stages.codex.ending import CodexEnding
-from service.stages.codex.events import CodexEvent, Event, unknown_event
+from service.stages.codex.events import CodexEvent, unknown_event
 from service.stages.codex.items import (
     STEPS,
     Call,
@@ -24,6 +24,7 @@ from service.stages.codex.items import (
     word_in,
 )
 from service.stages.codex.limits import limits_in_event
+from service.stages.codex.raw_events import Event
 from service.vocabulary.endings import Seen
 from service.vocabulary.events import BodyEnded, Delta, TurnFacts, Unknown
 from service.vocabulary.native import (
@@ -261,7 +262,7 @@ class CodexAnswer:
         yield self.ending.failed(Event(event.type, error=error) if error else event)
 
     def _last_words(self, response: JsonObject, *, is_whole: bool = True) -> Iterator[Delta]:
-        """Yield what only the last event contains, and everything that waits."""
+        """Yield the deltas that only the last event contains, and everything that waits."""
         yield from self._named(response)
         output = response.get("output")
         # Where items came without an index, the last event's may be the same ones.

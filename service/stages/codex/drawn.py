@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterator
 
 from service.stages.codex.answer import usage_in
 from service.stages.codex.ending import CodexEnding
-from service.stages.codex.events import CodexEvent, Event, unknown_event
+from service.stages.codex.events import CodexEvent, unknown_event
 from service.stages.codex.items import PICTURE_DETAILS, JsonObject, word_in
+from service.stages.codex.raw_events import Event
 from service.vocabulary.endings import Seen
 from service.vocabulary.events import BodyEnded, Delta, Unknown
 from service.vocabulary.native import PictureFacts, PictureMade, PicturePreview

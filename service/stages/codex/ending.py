@@ -6,7 +6,8 @@ Only a terminal event confirms the end: a body without one is cut, whatever item
 from collections import Counter
 from collections.abc import Collection
 
-from service.stages.codex.events import Event
+from service.stages.codex.events import error_in
+from service.stages.codex.raw_events import Event
 from service.upstream_errors.codex_refusals import UsageLimit, judge
 from service.upstream_errors.refusals import quoted
 from service.vocabulary.endings import NOTHING, PLAIN_WORDS, Closing, Seen, TurnState, Word
@@ -75,7 +76,7 @@ class CodexEnding:
 
     def failed(self, event: Event) -> TurnEnded:
         """End the turn with an error event or an error body."""
-        judged = judge(event.as_error(), self._now, secrets=self._secrets)
+        judged = judge(error_in(event), self._now, secrets=self._secrets)
         self.limit = judged.limit
         is_body = not event.type and not self.has_items
         row = self.state.end(Closing.ERROR_BODY if is_body else Closing.ERROR_EVENT)

@@ -11,10 +11,10 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
+from service.stages.codex.raw_events import Event, Run
 from service.stages.codex.runs import TYPE as TEXT_DELTA
-from service.stages.codex.runs import Run, runs_in
+from service.stages.codex.runs import runs_in
 from service.stages.decode.known_words import plain_word, sketch
 from service.stages.decode.loose_json import UNREADABLE, loose_json
 from service.stages.decode.sse import MAX_EVENT_BYTES, DecodeSse
@@ -27,62 +27,12 @@ _KIND_CHARS = 64  # a kind becomes a label of a metric and part of a log line
 _DONE = b"[DONE]"
 
 
-class Event(Struct, frozen=True):
-    """One event, with the fields of all kinds of events; each is None where it is missing."""
-
-    type: str = ""
-    item_id: str | None = None
-    output_index: int | None = None
-    content_index: int | None = None
-    summary_index: int | None = None
-    delta: str | None = None
-    text: str | None = None
-    refusal: str | None = None
-    arguments: str | None = None
-    input: str | None = None
-    item: dict[str, Any] | None = None
-    annotation: dict[str, Any] | None = None
-    partial_image_b64: str | None = None
-    partial_image_index: int | None = None
-    # Of pictures that are drawn by an order of their own:
-    b64_json: str | None = None
-    revised_prompt: str | None = None
-    data: list[Any] | None = None
-    usage: dict[str, Any] | None = None
-    size: str | None = None
-    quality: str | None = None
-    background: str | None = None
-    output_format: str | None = None
-    response: dict[str, Any] | None = None
-    object: str | None = None
-    error: Any = None
-    detail: Any = None
-    # Of `codex.rate_limits`; in a flat error, beside its type:
-    plan_type: str | None = None
-    rate_limits: dict[str, Any] | None = None
-    credits: dict[str, Any] | None = None
-    limit_name: str | None = None
-    metered_limit_name: str | None = None
-    code: Any = None
-    message: Any = None
-    param: Any = None
-    status: Any = None
-    status_code: Any = None
-    resets_at: Any = None
-    resets_in_seconds: Any = None
-
-    def as_error(self) -> dict[str, Any]:
-        """Return the error object inside the event, in the shape of a body (codex 3 and 4)."""
-        fields = {name: getattr(self, name) for name in _OF_ERRORS}
-        return {name: value for name, value in fields.items() if value is not None}
-
-
-CodexEvent = Event | Unknown | BodyEnded
-
 _OF_ERRORS = (
     *("error", "detail", "code", "message", "param", "type"),
     *("status", "status_code", "resets_at", "resets_in_seconds"),
 )
+CodexEvent = Event | Unknown | BodyEnded
+
 _DECODER = msgspec.json.Decoder(Event)
 _OBJECTS = frozenset({"item", "annotation", "response", "rate_limits", "credits", "usage"})
 _LISTS = frozenset({"data"})
@@ -204,3 +154,9 @@ def _whole_response(value: dict[str, Any]) -> Event:
 
 def _sample(data: bytes) -> str:
     return data[:_SAMPLE_BYTES].decode("utf-8", "replace")
+
+
+def error_in(event: Event) -> dict[str, Any]:
+    """Return the error object inside an event, in the shape of a body (codex 3 and 4)."""
+    fields = {name: getattr(event, name) for name in _OF_ERRORS}
+    return {name: value for name, value in fields.items() if value is not None}

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from typing_extensions import TypeIs
 
-from service.stages.codex.events import Event
 from service.stages.codex.growing import GrowingText
+from service.stages.codex.raw_events import Event
 from service.vocabulary.endings import NOTHING, Seen
 from service.vocabulary.events import (
     AnswerText,
@@ -72,7 +72,7 @@ class OutputItem(Protocol):
         """Yield the deltas of one of its events."""
 
     def finish(self, item: JsonObject | None) -> Iterator[Delta]:
-        """Yield what no event contained, and its end."""
+        """Yield the part of the item that no event contained, and its end."""
 
 
 class Message:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from service.stages.codex.events import Event
+from service.stages.codex.raw_events import Event
 from service.vocabulary.native import LimitsKnown, LimitWindow
 
 MAX_LIMITS = 16  # families of headers, or additional limits, per answer

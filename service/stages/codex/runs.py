@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 
 import msgspec
-from msgspec import Struct
+
+from service.stages.codex.raw_events import Piece, Run
 
 TYPE = "response.output_text.delta"
 MIN_RUN_BYTES = 256  # what is shorter has a few events at the most
@@ -19,27 +20,7 @@ _RUN = re.compile(rb"(?:" + re.escape(_HEAD) + rb"\{[^\r\n]*\}\n\n)+")
 _BETWEEN = b"\n\n" + _HEAD
 
 
-class _Piece(Struct, frozen=True, gc=False):
-    type: str
-    item_id: str
-    output_index: int
-    delta: str
-    content_index: int | None = None
-
-
-_DECODER = msgspec.json.Decoder(list[_Piece])
-
-
-class Run(Struct, frozen=True, gc=False):
-    """So many events, from `start` to `end` of a chunk, which add this text."""
-
-    start: int
-    end: int
-    count: int
-    item_id: str
-    output_index: int
-    content_index: int | None
-    delta: str
+_DECODER = msgspec.json.Decoder(list[Piece])
 
 
 def runs_in(chunk: bytes) -> Iterator[Run]:

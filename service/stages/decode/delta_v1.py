@@ -9,13 +9,13 @@ only when the document is read. The result is the same.
 """
 
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
-from msgspec import Struct
 
+from service.stages.decode.changes import DocumentChanged, Growth
 from service.vocabulary.errors import UpstreamProtocolError
+from service.vocabulary.events import TextAppended
 from service.vocabulary.text import Pieces, lengthened, truncate_utf16
 
 ANSWER_PATH = "/message/content/parts/0"
@@ -25,7 +25,7 @@ _THOUGHT_PATH = re.compile("/message/content/thoughts/(0|[1-9][0-9]{0,5})/conten
 # Real paths have up to seven segments; a deeper one is an attack on the recursion.
 MAX_SEGMENTS = 64
 MAX_PATCH_DEPTH = 16  # likewise; real patches are not nested at all
-_INDEX = re.compile("0|[1-9][0-9]*")
+_INDEX = re.compile("0|[1-9][0-9]{0,17}")  # Python refuses to read numbers of thousands of digits
 _OPERATIONS = frozenset({"add", "replace", "remove", "append", "truncate", "patch"})
 
 
@@ -36,27 +36,6 @@ class _Missing:
 MISSING: Final = _Missing()
 
 
-class DocumentChanged(Struct, frozen=True):
-    """The document after an operation: `{message, conversation_id, error, …}`."""
-
-    document: Any
-
-
-class AnswerGrew(Struct, frozen=True, gc=False):
-    """Text was appended to the end of this message, and nothing else changed."""
-
-    message_id: str
-    text: str
-
-
-class _Growth(Struct):
-    """Text being appended to one place of a document, not yet joined to it."""
-
-    path: str
-    message_id: str
-    pieces: Pieces
-
-
 class DecodeDelta:
     """Applies deltas to the documents of one stream; one instance per encoding header."""
 
@@ -65,10 +44,12 @@ class DecodeDelta:
         self._path: Any = ""
         self._operation: Any = "add"
         self._documents: dict[int, Any] = {}
-        self._growths: dict[int, _Growth] = {}  # by channel, where text is being appended
+        self._growths: dict[int, Growth] = {}  # by channel, where text is being appended
 
-    def feed(self, delta: dict[str, Any]) -> DocumentChanged | AnswerGrew:
+    def feed(self, delta: dict[str, Any]) -> DocumentChanged | TextAppended:
         """Apply one top-level delta and return the change.
+
+        It is text if text was appended to the end of a message, and nothing else has changed.
 
         Raises:
             UpstreamProtocolError: the operation is unknown or cannot be applied;
@@ -82,7 +63,7 @@ class DecodeDelta:
                 growth = self._begin_growth()
             if growth is not None:
                 growth.pieces.add(value)
-                return AnswerGrew(growth.message_id, value)
+                return TextAppended(growth.message_id, value)
         document = self._settled()
         document = apply(document, self._path, self._operation, value)
         self._documents[self._channel] = document
@@ -96,11 +77,11 @@ class DecodeDelta:
         growth = self._growths.get(self._channel)
         return growth.message_id if growth is not None and growth.path == ANSWER_PATH else None
 
-    def grow(self, text: str) -> AnswerGrew:
+    def grow(self, text: str) -> TextAppended:
         """Apply the joined text of bare-text deltas, while a message is `growing`."""
         growth = self._growths[self._channel]
         growth.pieces.add(text)
-        return AnswerGrew(growth.message_id, text)
+        return TextAppended(growth.message_id, text)
 
     def share(self, text: str) -> None:
         """Keep the text of one read as the same string object that later stages keep."""
@@ -126,14 +107,14 @@ class DecodeDelta:
         if type(self._operation) is not str or self._operation not in _OPERATIONS:
             raise UpstreamProtocolError("a delta's operation is not known")
 
-    def _begin_growth(self) -> _Growth | None:
+    def _begin_growth(self) -> Growth | None:
         """Begin to gather text if the channel's place is the end of a message."""
         if self._path != ANSWER_PATH and not self._path.startswith(_GROWING):
             return None
         message_id = _grown_message(self._settled(), self._path)
         if message_id is None:
             return None
-        growth = self._growths[self._channel] = _Growth(self._path, message_id, Pieces())
+        growth = self._growths[self._channel] = Growth(self._path, message_id, Pieces())
         return growth
 
     def _settled(self) -> Any:
@@ -147,14 +128,17 @@ class DecodeDelta:
 
 def _grown_message(document: Any, path: str) -> str | None:
     """Return the id of the message whose text ends at this path, None for another path."""
-    match document:
-        case {"message": {"id": str(message_id), "content": dict(content)}}:
-            pass
-        case _:
-            return None
+    message = document.get("message") if isinstance(document, dict) else None
+    if not isinstance(message, dict):
+        return None
+    message_id, content = message.get("id"), message.get("content")
+    if not isinstance(message_id, str) or not isinstance(content, dict):
+        return None
+    if path == ANSWER_PATH:
+        parts = content.get("parts")
+        is_grown = isinstance(parts, list) and len(parts) == 1 and isinstance(parts[0], str)
+        return message_id if is_grown else None
     match content:
-        case {"parts": [str()]} if path == ANSWER_PATH:
-            return message_id
         case {"content_type": "code", "text": str()} if path == CODE_PATH:
             return message_id
         case {"content_type": "thoughts", "thoughts": [*_, {"content": str(text)}]} if text:
@@ -185,10 +169,7 @@ def apply(root: Any, path: str, operation: str, value: Any, depth: int = 0) -> A
     if not segments:
         return _at_root(root, operation, value, depth)
 
-    def change(parent: Any, key: str | int) -> Any:
-        return _at(parent, key, operation, lambda old: _at_root(old, operation, value, depth))
-
-    return _descend(root, segments, change)
+    return _descend(root, segments, operation, value, depth)
 
 
 def _segments(path: str) -> list[str | int]:
@@ -197,10 +178,9 @@ def _segments(path: str) -> list[str | int]:
     raw = path.removeprefix("/").split("/")
     if len(raw) > MAX_SEGMENTS:
         raise UpstreamProtocolError("a delta's path is too deep")
-    return [
-        int(part) if _INDEX.fullmatch(part) else part.replace("~1", "/").replace("~0", "~")
-        for part in raw
-    ]
+    if "~" in path:
+        raw = [part.replace("~1", "/").replace("~0", "~") for part in raw]
+    return [int(part) if part.isdecimal() and _INDEX.fullmatch(part) else part for part in raw]
 
 
 def _at_root(root: Any, operation: str, value: Any, depth: int) -> Any:
@@ -223,35 +203,34 @@ def _patch(root: Any, operations: Any, depth: int) -> Any:
     if depth > MAX_PATCH_DEPTH:
         raise UpstreamProtocolError("a delta's patches are nested too deeply")
     for nested in operations:
-        match nested:
-            case {"o": str(operation)} if operation in _OPERATIONS:
-                path = nested.get("p", "")
-                if not isinstance(path, str):
-                    raise UpstreamProtocolError("a nested path is not a string")
-                root = apply(root, path, operation, nested.get("v", MISSING), depth)
-            case _:
-                raise UpstreamProtocolError("a nested operation is not known")
+        operation = nested.get("o") if isinstance(nested, dict) else None
+        if not isinstance(operation, str) or operation not in _OPERATIONS:
+            raise UpstreamProtocolError("a nested operation is not known")
+        path = nested.get("p", "")
+        if not isinstance(path, str):
+            raise UpstreamProtocolError("a nested path is not a string")
+        root = apply(root, path, operation, nested.get("v", MISSING), depth)
     return root
 
 
-_Change = Callable[[Any, str | int], Any]
-
-
-def _descend(container: Any, segments: list[str | int], change: _Change) -> Any:
-    """Return a copy of `container` with the parent of the last segment changed."""
+def _descend(
+    container: Any, segments: list[str | int], operation: str, value: Any, depth: int
+) -> Any:
+    """Return a copy of `container` with the operation applied to its element at these segments."""
     key, rest = segments[0], segments[1:]
     if container is MISSING or container is None:
         container = [] if isinstance(key, int) else {}
     if not rest:
-        return change(container, key)
+        return _at(container, key, operation, value, depth)
     if isinstance(container, dict):
         name = str(key)
-        return {**container, name: _descend(container.get(name, MISSING), rest, change)}
+        inner = container.get(name, MISSING)
+        return {**container, name: _descend(inner, rest, operation, value, depth)}
     index = _index(container, key, limit=1)
     copy = list(container)
     if index == len(copy):
         copy.append(MISSING)
-    copy[index] = _descend(copy[index], rest, change)
+    copy[index] = _descend(copy[index], rest, operation, value, depth)
     return copy
 
 
@@ -266,11 +245,8 @@ def _index(container: Any, key: str | int, limit: int) -> int:
     return key
 
 
-def _at(parent: Any, key: str | int, operation: str, made_of: Callable[[Any], Any]) -> Any:
-    """Return `parent` with the operation applied to its element `key`.
-
-    `made_of` returns the new element for the old one.
-    """
+def _at(parent: Any, key: str | int, operation: str, value: Any, depth: int) -> Any:
+    """Return `parent` with the operation applied to its element `key`."""
     if isinstance(parent, dict):
         copy: dict[str, Any] | list[Any] = dict(parent)
         where: Any = str(key)
@@ -280,12 +256,12 @@ def _at(parent: Any, key: str | int, operation: str, made_of: Callable[[Any], An
         copy = list(parent)
         old = parent[where] if where < len(parent) else MISSING
     if operation == "add" and isinstance(copy, list):
-        copy.insert(where, _present(made_of(old)))
+        copy.insert(where, _present(_at_root(old, operation, value, depth)))
     elif operation == "remove":
         if old is not MISSING:
             del copy[where]
     else:
-        _set(copy, where, made_of(old))
+        _set(copy, where, _at_root(old, operation, value, depth))
     return copy
 
 

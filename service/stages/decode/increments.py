@@ -23,7 +23,8 @@ only the new end of the text. An event that is written in any other way ends the
 import re
 
 import orjson
-from msgspec import Struct
+
+from service.stages.decode.changes import Run
 
 _OPENING = re.compile(rb'(?:event: delta\n)?data: ?\{"v": ?"')
 _TEXT_ONLY = b'data: {"v":'
@@ -32,18 +33,6 @@ _PARTS = re.compile(rb'"parts": ?\["')
 _PARTS_END = b'"]'
 # A text that contains `"]` is rare; one with many of them is no ordinary answer.
 _MAX_TRIES = 8
-
-
-class Run(Struct, frozen=True, gc=False):
-    """The events at the start of a chunk: `count` of them, `size` bytes long, which add `text`.
-
-    `event` is the last of them where each repeats the whole answer, else empty.
-    """
-
-    text: str
-    count: int
-    size: int
-    event: bytes = b""
 
 
 class Deltas:
@@ -69,6 +58,8 @@ class Deltas:
         opening = self._opening
         if not chunk.startswith(opening):
             return None
+        if chunk.find(b"\n", len(opening)) == len(chunk) - 2 and chunk.endswith(_CLOSING):
+            return self._alone(chunk)
         literals = chunk[len(opening) :].split(self._separator)
         last, closing, rest = literals.pop().partition(_CLOSING)
         if closing:
@@ -83,6 +74,14 @@ class Deltas:
         if not texts or len(texts) != len(literals):
             return None
         return Run("".join(texts), len(texts), size)
+
+    def _alone(self, chunk: bytes) -> Run | None:
+        """Return the run of a chunk that is one event, as most are that come at a human's pace."""
+        try:
+            text: str = orjson.loads(chunk[len(self._opening) - 1 : 1 - len(_CLOSING)])
+        except orjson.JSONDecodeError:
+            return None
+        return Run(text, 1, len(chunk))
 
     def may_begin(self, rest: bytes) -> bool:
         """Tell whether these bytes may be the beginning of another event of this kind."""

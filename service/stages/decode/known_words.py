@@ -6,7 +6,6 @@ operator hears of a change of the upstream before the users do.
 
 import json
 import re
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -48,29 +47,23 @@ _MAX_DEPTH = 2
 
 def unknown_words(message: Message) -> list[str]:
     """Return the kind of unknown event for each word of a message that is on no list."""
-    return list(_unknown_words(message))
-
-
-def _unknown_words(message: Message) -> Iterator[str]:
+    unknown: list[str] = []
     if message.role not in ROLES:
-        yield f"role {plain_word(message.role)}"
+        unknown.append(f"role {plain_word(message.role)}")
     if message.channel is not None and message.channel not in CHANNELS:
-        yield f"channel {plain_word(message.channel)}"
+        unknown.append(f"channel {plain_word(message.channel)}")
     if message.content_type not in CONTENT_TYPES:
-        yield f"content type {plain_word(message.content_type)}"
-    if not is_action(message):
-        yield from _unknown_tools(message)
+        unknown.append(f"content type {plain_word(message.content_type)}")
+    if not is_known_tool(message.recipient) and not is_action(message):
+        unknown.append(f"recipient {plain_word(message.recipient)}")
+    tool = message.name if message.role == "tool" else None
+    if tool and not is_known_tool(tool) and not is_action(message):
+        unknown.append(f"tool {plain_word(tool)}")
     for part in message.pointers:
         kind = part.get("content_type")
         if isinstance(kind, str) and kind not in PART_TYPES:
-            yield f"part type {plain_word(kind)}"
-
-
-def _unknown_tools(message: Message) -> Iterator[str]:
-    if not is_known_tool(message.recipient):
-        yield f"recipient {plain_word(message.recipient)}"
-    if message.role == "tool" and message.name and not is_known_tool(message.name):
-        yield f"tool {plain_word(message.name)}"
+            unknown.append(f"part type {plain_word(kind)}")
+    return unknown
 
 
 def is_action(message: Message) -> bool:
@@ -84,12 +77,12 @@ def is_action(message: Message) -> bool:
 
 def is_known_tool(name: str) -> bool:
     """Tell whether protocol.md knows a tool of this name."""
-    return tool_of(name) in TOOLS or ACTION in name
+    return name in TOOLS or tool_of(name) in TOOLS or ACTION in name
 
 
 def tool_of(name: str) -> str:
     """Return the part of a tool's name before its function."""
-    return re.split(r"[./]", name, maxsplit=1)[0]
+    return name.partition(".")[0].partition("/")[0]
 
 
 def plain_word(word: str) -> str:

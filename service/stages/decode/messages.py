@@ -10,6 +10,7 @@ from service.vocabulary.events import Message
 _IMAGE_TOOLS = ("dalle", "t2uay3k", "image_gen", "ghostrider/ImageGen", "n7jupd")
 _ANSWER_CHANNELS = (None, "", "final")
 _TEXT_TYPES = ("text", "multimodal_text")
+_GROWING = ("in_progress", "")  # the status of a message that may grow; a finished one has many
 _REASONING_SIGNS = ("initial_text", "finished_text")
 
 
@@ -36,24 +37,32 @@ def read_message(raw: dict[str, Any]) -> Message | None:
         return None
     author = _dict(raw.get("author"))
     content = _dict(raw.get("content"))
-    parts = content.get("parts")
-    parts = parts if isinstance(parts, list) else []
     role = _str(author.get("role"))
-    texts = [text for part in parts if (text := _part_text(part, role)) is not None]
+    text, pointers = _read_parts(content.get("parts"), role)
     return Message(
         id=message_id,
         role=role,
         name=_str(author.get("name")) or None,
         content_type=_str(content.get("content_type")),
-        text=texts[0] if len(texts) == 1 else "".join(texts),
-        status=_str(raw.get("status")),
+        text=text,
+        is_finished=_str(raw.get("status")) not in _GROWING,
         recipient=_str(raw.get("recipient")) or "all",
         channel=_str(raw.get("channel")) or None,
         is_end_turn=raw.get("end_turn") is True,
-        pointers=tuple(part for part in parts if isinstance(part, dict)),
+        pointers=pointers,
         content=content,
         metadata=_dict(raw.get("metadata")),
     )
+
+
+def _read_parts(parts: Any, role: str) -> tuple[str, tuple[dict[str, Any], ...]]:
+    """Return the text of all parts, and those that are objects."""
+    if not isinstance(parts, list):
+        return "", ()
+    if len(parts) == 1 and isinstance(parts[0], str):
+        return parts[0], ()  # nearly always
+    texts = [text for part in parts if (text := _part_text(part, role)) is not None]
+    return "".join(texts), tuple(part for part in parts if isinstance(part, dict))
 
 
 def _part_text(part: Any, role: str) -> str | None:
@@ -114,8 +123,8 @@ def _is_reasoning_step(message: Message) -> bool:
 
 def is_final_answer(message: Message) -> bool:
     """Tell whether a message itself says that the turn is over (protocol 2.12)."""
-    is_for_reader = kind_of(message) in (MessageKind.ANSWER, MessageKind.CODE)
-    return message.is_end_turn and message.is_finished and is_for_reader
+    is_last = message.is_end_turn and message.is_finished
+    return is_last and kind_of(message) in (MessageKind.ANSWER, MessageKind.CODE)
 
 
 def is_code_answer(message: Message) -> bool:
@@ -186,7 +195,8 @@ def answering_model(message: Message) -> str | None:
 
 def consent_wanted(message: Message) -> str | None:
     """Return the name in a GPT action's request for consent (protocol 2.8), maybe empty, or None."""
-    offer = _dict(_dict(message.metadata.get("jit_plugin_data")).get("from_server"))
+    data = message.metadata.get("jit_plugin_data")
+    offer = _dict(data.get("from_server")) if isinstance(data, dict) else {}
     if offer.get("type") != "confirm_action":
         return None
     body = _dict(offer.get("body"))

@@ -5,10 +5,10 @@ no other effect.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from typing import Any
 
-from service.stages.decode.delta_v1 import AnswerGrew, DecodeDelta, unknown_operation
+from service.stages.decode.delta_v1 import DecodeDelta, unknown_operation
 from service.stages.decode.known_words import plain_word, sketch
 from service.stages.decode.loose_json import UNREADABLE, loose_json
 from service.stages.decode.messages import read_message
@@ -64,12 +64,13 @@ class Parse:
         self._decoder = DecodeDelta()
         self._conversation_id: str | None = None
 
-    def feed(self, frame: Frame) -> Iterator[UpstreamEvent]:
-        """Yield zero or more events for one frame; never waits, never raises."""
+    def feed(self, frame: Frame) -> list[UpstreamEvent]:
+        """Return zero or more events for one frame; never waits, never raises."""
         if frame.stray:
-            yield self._unknown("stray line", _sample(frame.data))
-        elif frame.name != "ping" and frame.data:
-            yield from self._data(frame.name, frame.data)
+            return [self._unknown("stray line", _sample(frame.data))]
+        if frame.name == "ping" or not frame.data:
+            return []
+        return self._data(frame.name, frame.data)
 
     @property
     def growing(self) -> str | None:
@@ -78,108 +79,107 @@ class Parse:
 
     def grow(self, text: str) -> TextAppended:
         """Take the joined text of such increments, while a message is `growing`."""
-        grown = self._decoder.grow(text)
-        return TextAppended(grown.message_id, grown.text)
+        return self._decoder.grow(text)
 
     def share(self, text: str) -> None:
         """Keep the text of one read as the same string object that later stages keep."""
         self._decoder.share(text)
 
-    def _data(self, name: str, data: bytes) -> Iterator[UpstreamEvent]:
+    def _data(self, name: str, data: bytes) -> list[UpstreamEvent]:
+        if data == _DONE:
+            return [DoneReceived()]
         value = loose_json(data)
+        if isinstance(value, dict):
+            return self._object(name, value)
         if value is not UNREADABLE:
-            yield from self._value(name, value)
-        elif data.strip() == _DONE:
-            yield DoneReceived()
-        elif b"\n" in data.strip():
+            return self._value(name, value)
+        stripped = data.strip()
+        if stripped == _DONE:
+            return [DoneReceived()]
+        if b"\n" in stripped:
             # Several objects without the empty line between them.
-            for line in data.split(b"\n"):
-                if line.strip():
-                    yield from self._data(name, line)
-        elif not _PING.match(data.strip()):
-            yield self._unknown("not json", _sample(data))
+            lines = [line for line in data.split(b"\n") if line.strip()]
+            return [event for line in lines for event in self._data(name, line)]
+        return [] if _PING.match(stripped) else [self._unknown("not json", _sample(data))]
 
-    def _value(self, name: str, value: Any) -> Iterator[UpstreamEvent]:
-        match value:
-            case {}:
-                yield from self._object(name, value)
-            case "v1":
-                self._decoder = DecodeDelta()
-            case str() if name == "delta_encoding":
-                shown = without_secrets(value, self._secrets)[:_KIND_CHARS]
-                words = f"it uses the delta encoding {shown!r}"
-                yield self._fault({"error": words}, is_body=False)
-            case _:
-                yield self._unknown(f"json {type(value).__name__}", str(value))
+    def _value(self, name: str, value: Any) -> list[UpstreamEvent]:
+        """Read JSON that is no object."""
+        if value == "v1":
+            self._decoder = DecodeDelta()
+            return []
+        if isinstance(value, str) and name == "delta_encoding":
+            shown = without_secrets(value, self._secrets)[:_KIND_CHARS]
+            words = f"it uses the delta encoding {shown!r}"
+            return [self._fault({"error": words}, is_body=False)]
+        return [self._unknown(f"json {type(value).__name__}", str(value))]
 
-    def _object(self, name: str, value: dict[str, Any]) -> Iterator[UpstreamEvent]:
+    def _object(self, name: str, value: dict[str, Any]) -> list[UpstreamEvent]:
         kind = value.get("type")
-        if name == "delta" and not ("message" in value or isinstance(kind, str)):
-            yield from self._delta(value)
-        elif isinstance(kind, str):
-            yield from self._typed(kind, value)
-        elif "message" in value:
-            yield from self._document(value)
-        elif "v" in value or "o" in value:
-            yield from self._delta(value)
-        else:
-            yield from self._bare(value)
+        if isinstance(kind, str):
+            return self._typed(kind, value)
+        if "message" in value:
+            return self._document(value)
+        if name == "delta" or "v" in value or "o" in value:
+            return self._delta(value)
+        return self._bare(value)
 
-    def _delta(self, delta: dict[str, Any]) -> Iterator[UpstreamEvent]:
+    def _delta(self, delta: dict[str, Any]) -> list[UpstreamEvent]:
         try:
             change = self._decoder.feed(delta)
         except UpstreamProtocolError:
             operation = unknown_operation(delta)
             named = f"operation {plain_word(operation)}" if operation else "bad delta"
-            yield self._unknown(named, sketch(delta))
-            return
-        if isinstance(change, AnswerGrew):
-            yield TextAppended(change.message_id, change.text)
-        elif isinstance(change.document, dict):
-            yield from self._document(change.document)
+            return [self._unknown(named, sketch(delta))]
+        if isinstance(change, TextAppended):
+            return [change]
+        return self._document(change.document) if isinstance(change.document, dict) else []
 
-    def _document(self, document: dict[str, Any]) -> Iterator[UpstreamEvent]:
+    def _document(self, document: dict[str, Any]) -> list[UpstreamEvent]:
         """Read a v0 object or a v1 document, which have the same form."""
-        yield from self._named(document)
+        events = self._named(document)
         raw = document.get("message")
         if isinstance(raw, dict) and (message := read_message(raw)) is not None:
-            yield MessageSnapshot(message)
+            events.append(MessageSnapshot(message))
         if document.get("error"):
-            yield self._fault(document, is_body=False)
+            events.append(self._fault(document, is_body=False))
         elif document.get("detail") or isinstance(raw, str):
-            yield self._fault(document, is_body=True)
+            events.append(self._fault(document, is_body=True))
+        return events
 
-    def _named(self, value: dict[str, Any]) -> Iterator[UpstreamEvent]:
+    def _named(self, value: dict[str, Any]) -> list[UpstreamEvent]:
         named = value.get("conversation_id")
-        if isinstance(named, str) and named and named != self._conversation_id:
-            self._conversation_id = named
-            yield ConversationNamed(named)
+        if not isinstance(named, str) or not named or named == self._conversation_id:
+            return []
+        self._conversation_id = named
+        return [ConversationNamed(named)]
 
-    def _typed(self, kind: str, value: dict[str, Any]) -> Iterator[UpstreamEvent]:
-        yield from self._named(value)
+    def _typed(self, kind: str, value: dict[str, Any]) -> list[UpstreamEvent]:
+        events = self._named(value)
         if (read := _TYPED.get(kind)) is not None:
-            yield from read(value)
+            events += read(value)
         elif value.get("error") or value.get("detail"):
-            yield self._fault(value, is_body=not value.get("error"))
+            events.append(self._fault(value, is_body=not value.get("error")))
         elif kind not in _IGNORED_TYPES:
-            yield self._unknown(f"type {plain_word(kind)}", sketch(value))
+            events.append(self._unknown(f"type {plain_word(kind)}", sketch(value)))
+        return events
 
-    def _bare(self, value: dict[str, Any]) -> Iterator[UpstreamEvent]:
+    def _bare(self, value: dict[str, Any]) -> list[UpstreamEvent]:
         """Read an object that has neither a type nor a message."""
-        yield from self._named(value)
+        events = self._named(value)
         if value.get("error"):
-            yield self._fault(value, is_body=False)
+            events.append(self._fault(value, is_body=False))
         elif value.get("detail"):
-            yield self._fault(value, is_body=True)
+            events.append(self._fault(value, is_body=True))
         elif "moderation_response" in value:
-            yield from _moderation(value)
+            events += _moderation(value)
         elif "wss_url" in value:
-            yield WebSocketHandOff()
+            events.append(WebSocketHandOff())
         elif "choices" in value:
             words = "it speaks the OpenAI API already; call it directly"
-            yield self._fault({"error": words}, is_body=False)
+            events.append(self._fault({"error": words}, is_body=False))
         else:
-            yield self._unknown("object", sketch(value))
+            events.append(self._unknown("object", sketch(value)))
+        return events
 
     def _fault(self, obj: dict[str, Any], *, is_body: bool) -> UpstreamFault:
         return UpstreamFault(fault_failure(obj, self._secrets), is_body=is_body)
@@ -190,45 +190,42 @@ class Parse:
         return Unknown(kind, without_secrets(sample, self._secrets)[:_SAMPLE_CHARS])
 
 
-def _moderation(value: dict[str, Any]) -> Iterator[UpstreamEvent]:
+def _moderation(value: dict[str, Any]) -> list[UpstreamEvent]:
     verdict = value.get("moderation_response")
-    yield Moderated(isinstance(verdict, dict) and verdict.get("blocked") is True)
+    return [Moderated(isinstance(verdict, dict) and verdict.get("blocked") is True)]
 
 
-def _input_message(value: dict[str, Any]) -> Iterator[UpstreamEvent]:
+def _input_message(value: dict[str, Any]) -> list[UpstreamEvent]:
     """Read the echo; the message is `input_message` itself or its `message`."""
     outer = value.get("input_message")
     inner = outer.get("message", outer) if isinstance(outer, dict) else None
     message_id = inner.get("id") if isinstance(inner, dict) else None
-    if isinstance(message_id, str):
-        yield InputEchoed(message_id)
+    return [InputEchoed(message_id)] if isinstance(message_id, str) else []
 
 
-def _resume_token(value: dict[str, Any]) -> Iterator[UpstreamEvent]:
+def _resume_token(value: dict[str, Any]) -> list[UpstreamEvent]:
     token = value.get("token")
-    if isinstance(token, str) and token:
-        yield ResumeOffered(token)
+    return [ResumeOffered(token)] if isinstance(token, str) and token else []
 
 
-def _ste_metadata(value: dict[str, Any]) -> Iterator[UpstreamEvent]:
+def _ste_metadata(value: dict[str, Any]) -> list[UpstreamEvent]:
     metadata = value.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     slug, use_case = metadata.get("model_slug"), metadata.get("turn_use_case")
     slug = slug if isinstance(slug, str) else ""
     use_case = use_case if isinstance(use_case, str) else ""
-    if slug or use_case:
-        yield ModelNamed(slug, use_case)
+    return [ModelNamed(slug, use_case)] if slug or use_case else []
 
 
-def _hand_off(_value: dict[str, Any]) -> Iterator[UpstreamEvent]:
-    yield HandedOff()
+def _hand_off(_value: dict[str, Any]) -> list[UpstreamEvent]:
+    return [HandedOff()]
 
 
-def _completed(_value: dict[str, Any]) -> Iterator[UpstreamEvent]:
-    yield StreamCompleted()
+def _completed(_value: dict[str, Any]) -> list[UpstreamEvent]:
+    return [StreamCompleted()]
 
 
-_TYPED: dict[str, Callable[[dict[str, Any]], Iterator[UpstreamEvent]]] = {
+_TYPED: dict[str, Callable[[dict[str, Any]], list[UpstreamEvent]]] = {
     "input_message": _input_message,
     "message_stream_complete": _completed,
     "moderation": _moderation,

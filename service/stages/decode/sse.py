@@ -52,60 +52,65 @@ class DecodeSse:
         frames: list[Frame] = []
         lines = chunk.split(b"\n")
         last = lines.pop()
-        for piece in lines:
-            line = piece
-            if self._tail:
-                line = self._whole_line(piece)
-            self._line(line, frames)
-            if self.is_overflowing:
-                return frames
-        if last:
+        if lines and (self._tail or self._is_start):
+            lines[0] = self._whole_line(lines[0])
+        self._take(lines, frames)
+        if last and not self.is_overflowing:
             self._tail.append(last)
             self._tail_size += len(last)
-            self._check(self._size + self._tail_size - len(b"data: "))
+            if self._size + self._tail_size - len(b"data: ") > self._max_event_bytes:
+                self._overflow()
         return frames
 
     def finish(self) -> list[Frame]:
         """Return the frames of a last line or event that has no end."""
         frames: list[Frame] = []
         if self._tail:
-            self._line(self._whole_line(b""), frames)
+            self._take([self._whole_line(b"")], frames)
         if not self.is_overflowing:
             self._dispatch(frames)
         return frames
 
     def _whole_line(self, end: bytes) -> bytes:
+        """Return the line that began in earlier chunks, or as the first of the body."""
         line = b"".join((*self._tail, end))
         self._tail.clear()
         self._tail_size = 0
-        return line
-
-    def _line(self, line: bytes, frames: list[Frame]) -> None:
         if self._is_start:
             self._is_start = False
             line = line.removeprefix(_BOM)
             # A body that is only JSON may begin with blanks.
             line = stripped if (stripped := line.lstrip()).startswith(b"{") else line
-        if line.startswith(b"data:"):
-            self._is_json_open = False
-            self._add(line[6:] if line.startswith(b" ", 5) else line[5:])
-        elif not line:
-            self._dispatch(frames)
-        else:
-            self._other(line, frames)
+        return line
+
+    def _take(self, lines: list[bytes], frames: list[Frame]) -> None:
+        """Read lines, and add the frames that they complete."""
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._is_json_open = False
+                self._add(line[6:] if line.startswith(b" ", 5) else line[5:])
+            elif not line:
+                self._dispatch(frames)
+            elif line.startswith(b"event:"):
+                self._is_json_open = False
+                self._name = line[6:].removeprefix(b" ").decode("utf-8", "replace")
+            else:
+                self._other(line, frames)
+            if self.is_overflowing:
+                return
 
     def _other(self, line: bytes, frames: list[Frame]) -> None:
         if line.startswith(b"{"):
             self._is_json_open = not line.rstrip().endswith(b"}")
             self._add(line)
             return
-        name, colon, value = line.partition(b":")
+        name, colon, _ = line.partition(b":")
         if colon and not name:
             return  # a comment
         if name in _FIELDS:
             self._is_json_open = False
             if name == b"event":
-                self._name = value.removeprefix(b" ").decode("utf-8", "replace")
+                self._name = ""
             elif name == b"data":
                 self._add(b"")
         elif self._is_json_open:
@@ -116,13 +121,13 @@ class DecodeSse:
     def _add(self, data: bytes) -> None:
         self._size += len(data) + bool(self._data)  # the line feed that joins them
         self._data.append(data)
-        self._check(self._size)
+        if self._size > self._max_event_bytes:
+            self._overflow()
 
-    def _check(self, size: int) -> None:
-        if size > self._max_event_bytes:
-            self.is_overflowing = True
-            self._tail.clear()
-            self._data.clear()
+    def _overflow(self) -> None:
+        self.is_overflowing = True
+        self._tail.clear()
+        self._data.clear()
 
     def _dispatch(self, frames: list[Frame]) -> None:
         if self._data:

@@ -60,5 +60,5 @@ def _has_marker(data: bytes) -> bool:
     return (
         (b"\xee" in data and _OPEN in data)
         or (b"\xe3" in data and _BRACKET in data)
-        or (b"\\u" in data and _ESCAPED.search(data) is not None)
+        or (b"\\" in data and b"\\u" in data and _ESCAPED.search(data) is not None)
     )

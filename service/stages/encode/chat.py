@@ -36,9 +36,11 @@ from service.vocabulary.events import (
     FunctionArguments,
     FunctionCallStarted,
     ReasoningText,
+    TurnEnded,
+    TurnFacts,
 )
 from service.vocabulary.native import RefusalText
-from service.vocabulary.rendered import ContentCited, ContentText, Rendered, TokenCounts
+from service.vocabulary.rendered import ContentCited, ContentText, Rendered, ReplyMeta, TokenCounts
 from service.vocabulary.wire import MAX_TEXT_CHARS, error_frame, to_json
 
 MAX_EXTRAS_BYTES = 48_000  # of annotations and links in the finish chunk, likewise
@@ -47,23 +49,6 @@ PING = b": ping\n\n"
 DONE = b"data: [DONE]\n\n"
 
 _Entry = TypeVar("_Entry", Annotation, Link)
-
-
-class ReplyMeta(Struct, frozen=True):
-    """The fields that are the same in every chunk of one reply. `created` in seconds.
-
-    `is_temporary`: the upstream keeps no conversation, so its ids are not sent. `may_call`:
-    functions are offered, so a call may come instead of text. `is_legacy_call`: a call is sent as
-    `function_call`, the form before `tool_calls`.
-    """
-
-    id: str
-    created: int
-    model: str
-    fingerprint: str
-    is_temporary: bool = False
-    may_call: bool = False
-    is_legacy_call: bool = False
 
 
 def chat_usage(counts: TokenCounts) -> Usage:
@@ -124,8 +109,8 @@ class ChatChunks:
     """The events of one streamed answer; one instance per answer.
 
     `opening` is the first event, with the role. It has an empty text too, unless a call may follow:
-    some readers would make a content part of it. An event of text is encoded once with an empty
-    text, into which each text is inserted.
+    some readers would make a content part of it. An event is encoded once with an empty delta, in
+    whose place each delta is put.
     """
 
     def __init__(self, meta: ReplyMeta) -> None:
@@ -134,12 +119,15 @@ class ChatChunks:
         self._chunk = ChatCompletionChunk(
             id=meta.id, model=meta.model, created=meta.created, choices=[]
         )
+        empty = ChatChunkChoice(delta=ChatDelta())
+        self._keep_alive = event_of(structs.replace(self._chunk, choices=[empty]))
+        self._before, _, self._after = self._keep_alive.rpartition(b"{}")
         text = UNSET if meta.may_call else ""
         self.opening = self._event(ChatDelta(role="assistant", content=text))
-        self._keep_alive = self._event(ChatDelta())
-        self._content, self._end = split_at_text(self._event(ChatDelta(content="")))
-        self._reasoning, _ = split_at_text(self._event(ChatDelta(reasoning_content="")))
-        self._refusal, _ = split_at_text(self._event(ChatDelta(refusal="")))
+        self._content = self._before + b'{"content":'
+        self._reasoning = self._before + b'{"reasoning_content":'
+        self._refusal = self._before + b'{"refusal":'
+        self._end = b"}" + self._after
 
     def text(self, text: str) -> bytes:
         """Return the events of text whose pieces come to `gather` later."""
@@ -161,6 +149,8 @@ class ChatChunks:
             match piece:
                 case ContentText(text) | ContentCited(text=text):
                     wanted = self._content
+                case TurnFacts() | TurnEnded():
+                    continue
                 case ReasoningText(text):
                     wanted = self._reasoning
                 case FunctionCallStarted() | FunctionArguments():
@@ -215,7 +205,7 @@ class ChatChunks:
         return b"".join([*frames, DONE])
 
     def _event(self, delta: ChatDelta) -> bytes:
-        return event_of(structs.replace(self._chunk, choices=[ChatChunkChoice(delta=delta)]))
+        return self._before + to_json(delta) + self._after
 
     def _texts(self, opening: bytes, text: str) -> list[bytes]:
         return [opening + to_json(part) + self._end for part in text_parts(text)]

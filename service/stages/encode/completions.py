@@ -11,7 +11,6 @@ from msgspec import structs
 from service.answers.chats import Completion, CompletionChunk, TextChoice
 from service.stages.encode.chat import (
     DONE,
-    ReplyMeta,
     chat_usage,
     event_of,
     finish_reason_of,
@@ -21,7 +20,7 @@ from service.stages.encode.chat import (
 )
 from service.stages.encode.gathered import Gathered
 from service.vocabulary.events import Failure
-from service.vocabulary.rendered import ContentCited, ContentText, Rendered, TokenCounts
+from service.vocabulary.rendered import ContentCited, ContentText, Rendered, ReplyMeta, TokenCounts
 from service.vocabulary.wire import error_frame, to_json
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
 from service.answers.chats import Annotation, CitedUrl, Link
 from service.vocabulary.events import (
@@ -17,18 +17,16 @@ from service.vocabulary.events import (
     TurnFacts,
 )
 from service.vocabulary.native import NativeRendered, RefusalText, TextAnnotated, UsageKnown
-from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from service.vocabulary.rendered import (
+    AssetLinked,
+    ContentCited,
+    ContentText,
+    FunctionCall,
+    Rendered,
+)
 from service.vocabulary.text import Pieces
 
 _MAX_FACT_CHARS = 256  # real ids are 36 long
-
-
-class FunctionCall(Struct, frozen=True):
-    """A complete call of one of the caller's functions; `arguments` is JSON text, or plain input."""
-
-    id: str
-    name: str
-    arguments: str
 
 
 class _Call:
@@ -52,7 +50,7 @@ class Gathered:
         self.usage: UsageKnown | None = None  # the upstream's own counts
         self._places: dict[int, tuple[int, int]] = {}  # slot -> range in the content
         self._annotations: dict[tuple[int, str], Annotation] = {}  # by slot and URL
-        self._links: dict[AssetKind, list[Link]] = {kind: [] for kind in AssetKind}
+        self._links: dict[AssetKind, list[Link]] = {}
         self._calls: dict[int, _Call] = {}
         self.spent: list[TextSpent] = []
 
@@ -90,12 +88,17 @@ class Gathered:
         whole = [one for one in self._annotations.values() if self._has(one.url_citation)]
         return sorted(whole, key=lambda one: one.url_citation.start_index)
 
-    # One short branch for each kind of piece: a table, split only at the cost of finding a kind.
+    # One short branch for each kind of piece: a table, split only at the cost of finding a kind. The
+    # usual ones come first, since each that is passed by costs as much as a call.
     def feed(self, piece: Rendered) -> None:  # noqa: C901, PLR0912 - see above
         """Take one piece."""
         match piece:
             case ContentText(text):
                 self._add(text)
+            case TurnFacts():
+                self.facts = piece
+            case TurnEnded():
+                self.ended = piece
             case ReasoningText(text):
                 self._reasoning.add(text)
             case ContentCited(slot, text, sources):
@@ -105,7 +108,7 @@ class Gathered:
             case CitationResolved(slot, sources):
                 self._cite(slot, sources)
             case AssetLinked():
-                links, link = self._links[piece.kind], _link(piece)
+                links, link = self._links.setdefault(piece.kind, []), _link(piece)
                 if link not in links:  # a text may name a file twice
                     links.append(link)
             case FunctionCallStarted(index):
@@ -114,10 +117,6 @@ class Gathered:
                 self._calls[index].arguments.add(text)
             case TextSpent():
                 self.spent.append(piece)
-            case TurnFacts():
-                self.facts = piece
-            case TurnEnded():
-                self.ended = piece
             case _:
                 self._take_native(piece)
 
@@ -157,7 +156,7 @@ class Gathered:
     def links(self) -> dict[str, list[Link]]:
         """Return the links to stored pictures and files, by the fields of `TurnNames`."""
         fields = {"x_images": AssetKind.PICTURE, "x_files": AssetKind.FILE}
-        return {name: self._links[kind] for name, kind in fields.items() if self._links[kind]}
+        return {name: self._links[kind] for name, kind in fields.items() if kind in self._links}
 
     def _has(self, cited: CitedUrl) -> bool:
         """Tell whether the text around a citation was sent, and not cut off."""

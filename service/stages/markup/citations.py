@@ -113,8 +113,8 @@ class Citations:
         self._known: tuple[Reference, ...] = ()
         self._by_key: dict[_Key, _References] = {}
 
-    def learn(self, references: tuple[Reference, ...]) -> Iterator[CitationResolved]:
-        """Take the current references; yield pages for places that were sent without any."""
+    def learn(self, references: tuple[Reference, ...]) -> list[CitationResolved]:
+        """Take the current references; return pages for places that were sent without any."""
         start, old_end, new_end = changed_part(self._known, references)
         for reference, kin in self._with_keys(self._known[start:old_end]):
             kin.remove(reference)
@@ -122,11 +122,13 @@ class Citations:
         changed = [*self._with_keys(references[start:new_end])]
         for reference, kin in changed:
             kin.add(reference)
+        resolved: list[CitationResolved] = []
         for reference, kin in changed:
             for place in kin.reached(reference):
                 if not set(reference.sources) <= set(place.sources):
                     place.sources = reference.sources
-                    yield CitationResolved(place.number, reference.sources)
+                    resolved.append(CitationResolved(place.number, reference.sources))
+        return resolved
 
     def _with_keys(
         self, references: Iterable[Reference]

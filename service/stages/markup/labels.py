@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from service.stages.markup.private_use import MARKER_FIELD
 from service.stages.markup.references import Reference, address, link
-from service.vocabulary.events import Source
+from service.vocabulary.events import Delta, Source
 from service.vocabulary.text import without_private_use
 
 # Kinds whose first field is the visible text.
@@ -41,6 +41,14 @@ class Shown(Struct, frozen=True):
 
 
 _NOTHING = Shown("", "", ())
+
+
+class Step(Struct, frozen=True, gc=False):
+    """What happens with the text from a stop to `end`: it stays, or `piece` replaces it."""
+
+    end: int
+    is_text: bool = False
+    piece: Delta | None = None
 
 
 class _Marker(Struct, frozen=True):

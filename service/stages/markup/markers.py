@@ -8,9 +8,9 @@ its characters is looked at a bounded number of times.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from service.stages.markup.citations import NUMBERED, Citations, Place
 from service.stages.markup.directives import (
@@ -20,7 +20,7 @@ from service.stages.markup.directives import (
     Found,
     is_incomplete,
 )
-from service.stages.markup.labels import Shown, shown_at
+from service.stages.markup.labels import Shown, Step, shown_at
 from service.stages.markup.links import BARE, TARGET, LinkEnds, without_sentence_end
 from service.stages.markup.private_use import (
     MARKER_OPEN,
@@ -83,14 +83,6 @@ def plain_chars(text: str) -> int:
     return -1 if stop[1] is None else stop.start()
 
 
-class _Step(Struct, frozen=True, gc=False):
-    """What happens with the text from a stop to `end`: it stays, or `piece` replaces it."""
-
-    end: int
-    is_text: bool = False
-    piece: Delta | None = None
-
-
 class Markers:
     """Replaces markers by citations and file requests; one instance per answer."""
 
@@ -118,37 +110,32 @@ class Markers:
         """Whether no marker is open; held text may at most begin one."""
         return not self._held or plain_chars(self._held) == 0
 
-    def feed(self, delta: Delta | ReferencesKnown) -> Iterable[Delta]:
+    def feed(self, delta: Delta | ReferencesKnown) -> Sequence[Delta]:
         """Return zero or more deltas for one; never waits."""
-        if type(delta) is AnswerText and not self._held:
-            text = delta.text
-            size = len(text)
-            if plain_chars(text) == size:
-                self._start += size
-                self._last = text[-1:] or self._last
-                return (delta,)  # nearly all deltas
-        return self._feed(delta)
-
-    def _feed(self, delta: Delta | ReferencesKnown) -> Iterator[Delta]:
         match delta:
             case AnswerText(text):
+                if not self._held and plain_chars(text) == len(text):
+                    self._start += len(text)
+                    self._last = text[-1:] or self._last
+                    return (delta,)  # nearly all deltas
                 self._held += text
-                yield from self._advance(is_end=False)
-            case ReferencesKnown(message_id, references):
-                yield from self._citations_of(message_id).learn(references)
-                yield from self._advance(is_end=False)
-            case ReasoningText(text):
-                if shown := self._reasoning.feed(text):
-                    yield ReasoningText(shown)
+                return self._advance(is_end=False)
             case TurnFacts():
                 self._conversation_id = delta.conversation_id or ""
-                yield delta
+                return (delta,)
+            case ReasoningText(text):
+                shown = self._reasoning.feed(text)
+                return (ReasoningText(shown),) if shown else ()
+            case ReferencesKnown(message_id, references):
+                resolved = self._citations_of(message_id).learn(references)
+                return [*resolved, *self._advance(is_end=False)]
             case _:
-                yield from self._advance(is_end=True)
+                told = self._advance(is_end=True)
                 if isinstance(delta, AnswerStarted):
                     self._message_id, self._directives = delta.message_id, Directives()
                     self._start, self._last = 0, "\n"
-                yield self._stripped(delta)
+                told.append(self._stripped(delta))
+                return told
 
     def _citations_of(self, message_id: str) -> Citations:
         return self._citations.setdefault(message_id, Citations())
@@ -169,9 +156,12 @@ class Markers:
             case _:
                 return delta
 
-    def _advance(self, *, is_end: bool) -> Iterator[Delta]:
-        """Yield what is decided; at the end of a message, everything."""
+    def _advance(self, *, is_end: bool) -> list[Delta]:
+        """Return the deltas that are decided; at the end of a message, all of them."""
+        told: list[Delta] = []
         text, begin, at = self._held, 0, 0
+        if not text:
+            return told
         self._ends.look_at(text)
         while (stop := _STOP.search(text, at)) is not None:
             at = stop.start()
@@ -180,20 +170,21 @@ class Markers:
                 break  # it waits
             if not step.is_text:
                 if begin < at:
-                    yield AnswerText(text[begin:at])
+                    told.append(AnswerText(text[begin:at]))
                 if step.piece is not None:
-                    yield step.piece
+                    told.append(step.piece)
                 begin = step.end
             at = step.end
         else:
             at = len(text)
         if begin < at:
-            yield AnswerText(text[begin:at])
+            told.append(AnswerText(text[begin:at]))
         self._held, self._start = text[at:], self._start + at
         self._ends.drop(at)
         self._last = text[at - 1 : at] or self._last
+        return told
 
-    def _at_stop(self, text: str, at: int, *, is_end: bool) -> _Step | None:
+    def _at_stop(self, text: str, at: int, *, is_end: bool) -> Step | None:
         """Return the step to take at a character that may open a marker, None while it has to wait."""
         first = text[at]
         if first == MARKER_OPEN:
@@ -204,27 +195,27 @@ class Markers:
             return self._directive(text, at, is_end=is_end)
         if first in "]s":
             return self._link(text, at, is_end=is_end)
-        return _Step(at + 1)  # a styling mark
+        return Step(at + 1)  # a styling mark
 
     # --- citations --------------------------------------------------------------
 
-    def _private_use(self, text: str, at: int, *, is_end: bool) -> _Step | None:
+    def _private_use(self, text: str, at: int, *, is_end: bool) -> Step | None:
         searched, self._searched = (0 if at else self._searched), 0
         found = marker_end(text, at, searched)
         if found is None:
             self._searched = 0 if is_end else len(text) - at
-            return _Step(len(text)) if is_end else None
+            return Step(len(text)) if is_end else None
         end, is_whole = found
-        return self._marker(text, at, end, is_end=is_end) if is_whole else _Step(end)
+        return self._marker(text, at, end, is_end=is_end) if is_whole else Step(end)
 
-    def _numbered(self, text: str, at: int, *, is_end: bool) -> _Step | None:
+    def _numbered(self, text: str, at: int, *, is_end: bool) -> Step | None:
         if (whole := NUMBERED.match(text, at)) is not None:
             return self._marker(text, at, whole.end(), is_end=is_end)
         if _NUMBERED_START.match(text, at) is None:
-            return _Step(at + 1, is_text=True)
-        return _Step(len(text)) if is_end else None
+            return Step(at + 1, is_text=True)
+        return Step(len(text)) if is_end else None
 
-    def _marker(self, text: str, at: int, end: int, *, is_end: bool) -> _Step | None:
+    def _marker(self, text: str, at: int, end: int, *, is_end: bool) -> Step | None:
         """Replace a complete marker, wait for its reference, or give it up."""
         marker, start = text[at:end], self._start + at
         citations = self._citations_of(self._message_id)
@@ -236,11 +227,11 @@ class Markers:
         shown = _shown(marker, reference)
         used = None if reference is None else reference.start
         citations.place(marker, Place(self._slots, start, shown.sources, used))
-        return _Step(end, piece=Cited(self._slots, shown.text, shown.sources, shown.words))
+        return Step(end, piece=Cited(self._slots, shown.text, shown.sources, shown.words))
 
     # --- markup of the page -------------------------------------------------------
 
-    def _directive(self, text: str, at: int, *, is_end: bool) -> _Step | None:
+    def _directive(self, text: str, at: int, *, is_end: bool) -> Step | None:
         before = text[at - 1] if at else self._last
         found: Found = None
         if text.startswith(CITATION, at):
@@ -251,27 +242,27 @@ class Markers:
             found = at + 1, True  # the last of the colons may begin a citation
         elif is_end:
             found = len(text), not is_incomplete(text[at:])
-        return None if found is None else _Step(found[0], is_text=found[1])
+        return None if found is None else Step(found[0], is_text=found[1])
 
     # --- links into the sandbox ---------------------------------------------------
 
-    def _link(self, text: str, at: int, *, is_end: bool) -> _Step | None:
+    def _link(self, text: str, at: int, *, is_end: bool) -> Step | None:
         if text.startswith(TARGET + "/", at):
             return self._target(text, at, is_end=is_end)
         if text.startswith(BARE + "/", at):
             return self._bare(text, at, is_end=is_end)
-        return _Step(len(text), is_text=True) if is_end else None
+        return Step(len(text), is_text=True) if is_end else None
 
-    def _target(self, text: str, at: int, *, is_end: bool) -> _Step | None:
+    def _target(self, text: str, at: int, *, is_end: bool) -> Step | None:
         end = self._ends.of_target(at)
         if end:
             path = text[at + len(TARGET) : end]
-            return _Step(end + 1, piece=self._file(path.strip(), LinkForm.TARGET))
+            return Step(end + 1, piece=self._file(path.strip(), LinkForm.TARGET))
         if end is None and not is_end:
             return None
-        return _Step(at + len(TARGET), is_text=True)
+        return Step(at + len(TARGET), is_text=True)
 
-    def _bare(self, text: str, at: int, *, is_end: bool) -> _Step | None:
+    def _bare(self, text: str, at: int, *, is_end: bool) -> Step | None:
         end = self._ends.of_path(at)
         if end is None:
             if not is_end:
@@ -279,8 +270,8 @@ class Markers:
             end = len(text)
         link = without_sentence_end(text[at:end])
         if len(link) <= len(BARE + "/"):
-            return _Step(at + len(BARE), is_text=True)
-        return _Step(at + len(link), piece=self._file(link[len(BARE) :], LinkForm.BARE))
+            return Step(at + len(BARE), is_text=True)
+        return Step(at + len(link), piece=self._file(link[len(BARE) :], LinkForm.BARE))
 
     def _file(self, path: str, form: LinkForm) -> AssetWanted:
         return AssetWanted(

@@ -91,10 +91,10 @@ class ReadReferences:
         self._citations = _List(_citation)
         self._content = _List(_content)
 
-    def known(self, message: Message) -> Iterator[ReferencesKnown]:
-        """Yield all references of the message, if any has changed."""
-        if (references := self._read(message.metadata)) is not None:
-            yield ReferencesKnown(message.id, references)
+    def known(self, message: Message) -> Sequence[ReferencesKnown]:
+        """Return all references of the message, if any has changed."""
+        references = self._read(message.metadata)
+        return () if references is None else (ReferencesKnown(message.id, references),)
 
     def _read(self, metadata: dict[str, Any]) -> tuple[Reference, ...] | None:
         if metadata is self._metadata:
@@ -121,6 +121,8 @@ class _List:
     def feed(self, raw: Any) -> bool:
         """Take the current list, and return whether it has changed."""
         raw = raw[:MAX_REFERENCES] if isinstance(raw, list) else []
+        if not raw and not self._raw:
+            return False
         start, end, new_end = changed_part(self._raw, raw, operator.is_)
         if start == end == new_end:
             return False

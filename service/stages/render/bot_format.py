@@ -1,11 +1,9 @@
 """Delta -> Rendered: one meaning, several renderings (spec 7.2 and 7.3)."""
 
 import re
-from collections.abc import Iterator
-from enum import StrEnum
 from typing import assert_never
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from service.stages.render.guard import Guard
 from service.vocabulary.events import (
@@ -34,27 +32,14 @@ from service.vocabulary.events import (
     TurnFacts,
 )
 from service.vocabulary.native import LimitsKnown, NativeRendered, PictureMade
-from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
-
-
-class PictureForm(StrEnum):
-    """The form of a generated picture in the text."""
-
-    MARKDOWN = "markdown"
-    PLAIN = "plain"
-    NONE = "none"
-
-
-class BotFormat(Struct, frozen=True):
-    """The parts of an answer that its text shows; chosen once per request."""
-
-    shows_tools: bool
-    shows_citations: bool
-    shows_file_links: bool
-    shows_notices: bool
-    pictures: PictureForm
-    shows_fences: bool = False  # around answers that are code, and documents
-
+from service.vocabulary.rendered import (
+    AssetLinked,
+    BotFormat,
+    ContentCited,
+    ContentText,
+    PictureForm,
+    Rendered,
+)
 
 WEB = BotFormat(
     shows_tools=True,
@@ -105,34 +90,34 @@ class Render:
 
     def feed(self, delta: Delta) -> list[Rendered]:
         """Return zero or more rendered pieces for one delta; never waits."""
-        return [self._guard.feed(piece) for piece in self._rendered(delta)]
+        return list(map(self._guard.feed, self._rendered(delta)))
 
     # One branch for each kind of delta: longer than the budget, so that the table of spec 7.2 is
-    # one table.
-    def _rendered(self, delta: Delta) -> Iterator[Rendered]:  # noqa: C901, PLR0912 - see above
+    # one table. The usual ones come first, since each that is passed by costs as much as a call.
+    def _rendered(self, delta: Delta) -> list[Rendered]:  # noqa: C901, PLR0911, PLR0912 - see above
         match delta:
             case AnswerText(text):
-                yield from self._answer(ContentText(text))
+                return self._answer(ContentText(text))
+            case TurnFacts() | ReasoningText() | CitationResolved() | TextSpent():
+                return [delta]
+            case TurnEnded() | FunctionCallStarted() | FunctionArguments():
+                return [*self._close_call(), delta]
             case Cited(slot, text, sources, words):
                 shown = text if self._format.shows_citations else words
-                yield from self._answer(ContentCited(slot, shown, sources))
+                return self._answer(ContentCited(slot, shown, sources))
             case AnswerStarted():
                 self._needs_blank_line = self._has_answer_text
+                return []
             case AnswerBlock():
-                yield from self._answer_block(delta)
+                return self._answer_block(delta)
             case ToolCallText():
-                yield from self._tool_call(delta)
+                return self._tool_call(delta)
             case ToolResult(text):
-                yield from self._tool_result(text)
+                return self._tool_result(text)
             case Notice():
-                yield from self._notice(delta)
+                return self._notice(delta)
             case AssetReady():
-                yield from self._asset(delta)
-            case ReasoningText() | CitationResolved() | TurnFacts() | TextSpent():
-                yield delta
-            case FunctionCallStarted() | FunctionArguments() | TurnEnded():
-                yield from self._close_call()
-                yield delta
+                return self._asset(delta)
             case (
                 AssetWanted()
                 | ResumeWanted()
@@ -141,115 +126,108 @@ class Render:
                 | PictureMade()
                 | LimitsKnown()
             ):
-                pass  # consumed by the stages before this one
+                return []  # consumed by the stages before this one
             case _:
                 if isinstance(delta, NativeRendered):
-                    yield delta
-                else:
-                    assert_never(delta)
+                    return [delta]
+                assert_never(delta)
 
-    def _answer(self, piece: ContentText | ContentCited) -> Iterator[Rendered]:
-        yield from self._close_call()
+    def _answer(self, piece: ContentText | ContentCited) -> list[Rendered]:
+        pieces = self._close_call()
         if piece.text:
             if self._needs_blank_line:
-                yield ContentText("\n\n")
+                pieces.append(ContentText("\n\n"))
             self._needs_blank_line = False
             self._has_answer_text = True
             self._is_at_line_start = piece.text.endswith("\n")
-        yield piece
+        pieces.append(piece)
+        return pieces
 
-    def _block(self, text: str) -> Iterator[Rendered]:
+    def _block(self, text: str) -> list[Rendered]:
         """Render text of the gateway's own, with its own separators."""
-        yield ContentText(text)
         self._needs_blank_line = self._has_answer_text = False
         self._is_at_line_start = text.endswith("\n")
+        return [ContentText(text)]
 
-    def _answer_block(self, block: AnswerBlock) -> Iterator[Rendered]:
+    def _answer_block(self, block: AnswerBlock) -> list[Rendered]:
         if not self._format.shows_fences:
             self._needs_blank_line = self._has_answer_text
-            yield from self._answer(ContentText(block.text))
-            return
-        yield from self._close_call()
+            return self._answer(ContentText(block.text))
+        pieces = self._close_call()
         if block.title:
             title = block.title.replace("*", "\\*")
-            yield from self._block(f"\n**{title}**\n")
+            pieces += self._block(f"\n**{title}**\n")
         fence = _fence_around(block.text)
         text = block.text.removesuffix("\n")
-        yield from self._block(f"\n{fence}{block.language}\n{text}\n{fence}\n")
+        return pieces + self._block(f"\n{fence}{block.language}\n{text}\n{fence}\n")
 
-    def _tool_call(self, call: ToolCallText) -> Iterator[Rendered]:
+    def _tool_call(self, call: ToolCallText) -> list[Rendered]:
+        pieces: list[Rendered] = []
         if not self._format.shows_tools:
-            return
+            return pieces
         if self._open_call != call.message_id:
             if not call.text:
-                return
-            yield from self._close_call()
-            yield from self._block(f"\n```{call.language}\n")
+                return pieces
+            pieces += self._close_call()
+            pieces += self._block(f"\n```{call.language}\n")
             self._open_call = call.message_id
         if call.text:
-            yield ContentText(call.text)
-        if call.is_last:
-            yield from self._close_call()
+            pieces.append(ContentText(call.text))
+        return pieces + self._close_call() if call.is_last else pieces
 
-    def _close_call(self) -> Iterator[Rendered]:
-        if self._open_call is not None:
-            self._open_call = None
-            yield from self._block("\n```\n")
+    def _close_call(self) -> list[Rendered]:
+        if self._open_call is None:
+            return []
+        self._open_call = None
+        return self._block("\n```\n")
 
-    def _tool_result(self, text: str) -> Iterator[Rendered]:
-        if self._format.shows_tools:
-            yield from self._close_call()
-            shown = text.replace(IMAGE_PLACEHOLDER, IMAGE_PLACEHOLDER_TEXT)
-            yield from self._block(f"\n`Result:`\n```\n{shown}\n```\n")
+    def _tool_result(self, text: str) -> list[Rendered]:
+        if not self._format.shows_tools:
+            return []
+        shown = text.replace(IMAGE_PLACEHOLDER, IMAGE_PLACEHOLDER_TEXT)
+        return self._close_call() + self._block(f"\n`Result:`\n```\n{shown}\n```\n")
 
-    def _notice(self, notice: Notice) -> Iterator[Rendered]:
-        yield from self._close_call()
+    def _notice(self, notice: Notice) -> list[Rendered]:
+        pieces = self._close_call()
         match notice.kind:
             case NoticeKind.CONSENT:
-                yield from self._block(f"\n{notice.text}\n")
+                pieces += self._block(f"\n{notice.text}\n")
             case NoticeKind.TOOL_ERROR:
                 if self._format.shows_notices:
                     line = " ".join(notice.text.split())
-                    yield from self._block(f"\n```\n{line}\n```\n")
+                    pieces += self._block(f"\n```\n{line}\n```\n")
+        return pieces
 
-    def _asset(self, ready: AssetReady) -> Iterator[Rendered]:
-        yield from self._close_call()
-        if ready.wanted.kind is AssetKind.PICTURE:
-            yield from self._picture(ready)
-        else:
-            yield from self._file(ready)
+    def _asset(self, ready: AssetReady) -> list[Rendered]:
+        pieces = self._close_call()
+        wanted = ready.wanted
+        pieces += self._picture(ready) if wanted.kind is AssetKind.PICTURE else self._file(ready)
         if ready.url:
-            yield AssetLinked(
-                ready.wanted.kind,
-                ready.url,
-                ready.name,
-                ready.media_type,
-                ready.wanted.revised_prompt,
-                ready.wanted.facts,
+            prompt, facts = wanted.revised_prompt, wanted.facts
+            pieces.append(
+                AssetLinked(wanted.kind, ready.url, ready.name, ready.media_type, prompt, facts)
             )
+        return pieces
 
-    def _picture(self, ready: AssetReady) -> Iterator[Rendered]:
+    def _picture(self, ready: AssetReady) -> list[Rendered]:
         if self._format.pictures is PictureForm.NONE:
-            return
+            return []
         if not ready.url:
-            yield from self._block(f"\n```\nError: {ready.problem}\n```\n")
-        elif self._format.pictures is PictureForm.MARKDOWN:
-            yield from self._block(f"\n![image]({ready.url})\n[下载链接]({ready.url})\n")
-        else:
-            start = "" if self._is_at_line_start else "\n"
-            yield from self._block(f"{start}图片链接：{ready.url}\n")
+            return self._block(f"\n```\nError: {ready.problem}\n```\n")
+        if self._format.pictures is PictureForm.MARKDOWN:
+            return self._block(f"\n![image]({ready.url})\n[下载链接]({ready.url})\n")
+        start = "" if self._is_at_line_start else "\n"
+        return self._block(f"{start}图片链接：{ready.url}\n")
 
-    def _file(self, ready: AssetReady) -> Iterator[Rendered]:
+    def _file(self, ready: AssetReady) -> list[Rendered]:
         """Continue a link whose label was sent, or send a bare link."""
         is_target = ready.wanted.form is LinkForm.TARGET
         if not self._format.shows_file_links:
-            yield from self._answer(ContentText("]" if is_target else ""))
-        elif ready.url:
-            yield from self._answer(ContentText(f"]({ready.url})" if is_target else ready.url))
-        else:
-            if is_target:
-                yield from self._answer(ContentText("]"))
-            yield from self._block(f"\n```\nError: {ready.problem}\n```\n")
+            return self._answer(ContentText("]" if is_target else ""))
+        if ready.url:
+            return self._answer(ContentText(f"]({ready.url})" if is_target else ready.url))
+        label = self._answer(ContentText("]")) if is_target else []
+        return label + self._block(f"\n```\nError: {ready.problem}\n```\n")
 
 
 def _fence_around(text: str) -> str:

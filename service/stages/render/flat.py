@@ -6,9 +6,11 @@ nothing else repeats it as its answer. Offsets of citations become those of the 
 answer without items passes unchanged.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
-from service.vocabulary.events import FunctionCallStarted, ReasoningText, TurnEnded
+from msgspec import structs
+
+from service.vocabulary.events import FunctionCallStarted, ReasoningText, TurnEnded, TurnFacts
 from service.vocabulary.native import (
     MessageEnded,
     MessagePhase,
@@ -36,25 +38,27 @@ class Flatten:
         self._commentary: list[str] = []
         self._has_answer = False
 
-    def feed(self, piece: Rendered) -> Iterator[Rendered]:
-        """Yield the flattened pieces; never waits."""
-        match piece:
+    def feed(self, piece: Rendered) -> Sequence[Rendered]:
+        """Return the flattened pieces; never waits."""
+        match piece:  # the usual kinds first, since each that is passed by costs as much as a call
             case ContentText(text):
-                yield from self._text(piece, text)
+                return self._text(piece, text)
+            case TurnFacts():
+                pass
             case ReasoningText(text):
-                yield from self._reasoning(text)
+                return (self._reasoning(text),)
             case TurnEnded():
-                yield from self._end(piece)
+                return self._end(piece)
             case MessageStarted() | MessageEnded() | ReasoningStarted() | ReasoningPart():
                 self._turn_over(piece)
-            case TextAnnotated(start, end, url, title):
-                if not self._is_commentary:
-                    yield TextAnnotated(start + self._begin, end + self._begin, url, title)
+                return ()
+            case TextAnnotated():
+                return self._annotated(piece)
             case _:
                 if isinstance(piece, ContentCited):
                     self._chars += len(piece.text)
                 self._has_answer |= isinstance(piece, _ANSWERS)
-                yield piece
+        return (piece,)
 
     def _turn_over(
         self, piece: MessageStarted | MessageEnded | ReasoningStarted | ReasoningPart
@@ -77,30 +81,35 @@ class Flatten:
             self._needs_gap = self._chars > 0
             self._begin = self._chars
 
-    def _text(self, piece: ContentText, text: str) -> Iterator[Rendered]:
+    def _text(self, piece: ContentText, text: str) -> Sequence[Rendered]:
         if self._is_commentary:
             self._commentary.append(text)
-            yield from self._reasoning(text)
-            return
-        if self._needs_gap and text:
+            return (self._reasoning(text),)
+        needs_gap = self._needs_gap and bool(text)
+        if needs_gap:
             self._needs_gap = False
             self._chars += len(_GAP)
             self._begin = self._chars
-            yield ContentText(_GAP)
         self._chars += len(text)
         self._has_answer |= bool(text)
-        yield piece
+        return (ContentText(_GAP), piece) if needs_gap else (piece,)
 
-    def _reasoning(self, text: str) -> Iterator[Rendered]:
+    def _reasoning(self, text: str) -> ReasoningText:
         gap = _GAP if self._needs_reasoning_gap and text else ""
         self._needs_reasoning_gap = self._needs_reasoning_gap and not text
         self._has_reasoning |= bool(text)
-        yield ReasoningText(gap + text)
+        return ReasoningText(gap + text)
 
-    def _end(self, ended: TurnEnded) -> Iterator[Rendered]:
+    def _annotated(self, piece: TextAnnotated) -> Sequence[Rendered]:
+        if self._is_commentary:
+            return ()
+        start, end = piece.start + self._begin, piece.end + self._begin
+        return (structs.replace(piece, start=start, end=end),)
+
+    def _end(self, ended: TurnEnded) -> Sequence[Rendered]:
         if ended.failure is None and not self._has_answer and self._commentary:
-            yield ContentText("".join(self._commentary))
-        yield ended
+            return ContentText("".join(self._commentary)), ended
+        return (ended,)
 
 
 _ANSWERS = (FunctionCallStarted, AssetLinked, RefusalText, ContentCited)

@@ -29,7 +29,7 @@ from service.vocabulary.rendered import ContentCited, ContentText, Rendered
 
 # o200k never joins a letter or digit with one of these: tokens before such a place are final.
 BREAK = re.compile(r"(?<=[^\W_])(?=[\s,.;:!?()\"，。、；：！？（）“”])")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 # A text of this size is counted at once: 5 ms on the event loop.
 BLOCK_CHARS = 64_000
 # A run of this length without a break is no word, and its tokens are taken as final. The commonest

@@ -19,7 +19,6 @@ table decides as if the body before it had ended only now. Each kind of wait hap
 every turn ends.
 """
 
-from collections import Counter
 from enum import StrEnum, auto
 
 from service.upstream_errors.refusals import PAGE_SENTENCE, quoted
@@ -36,11 +35,12 @@ from service.vocabulary.endings import (
     TurnState,
     Word,
 )
-from service.vocabulary.events import BodyEnd, BodyEnded, Failure, TurnEnded
+from service.vocabulary.events import BodyEnd, BodyEnded, Failure, TurnEnded, TurnFacts
 
 # How much silence counts as the end. Late citations and titles follow within a second; a picture
 # may follow the last message, but then the upstream is not silent for long either.
 PATIENCE_SECONDS = {Phase.LAST_WORD: 20.0, Phase.CONFIRMED: 5.0, Phase.FINAL: 5.0}
+_NAMED = Seen.EVENTS | Seen.CONVERSATION
 _JSON_STARTS, _PAGE_START = ("{", "[", '"'), "<"
 MAX_KINDS = 32  # kinds come from outside: further ones are counted together
 _ELSEWHERE = "The upstream continued this answer elsewhere, where nothing could be had."
@@ -87,15 +87,18 @@ GOES_ON: tuple[tuple[Step, Pattern], ...] = (
 
 
 class TurnSoFar(TurnState):
-    """One turn of the website: its state, its counts, and the words for its end."""
+    """One turn of the website: its state, its facts, its counts, and the words for its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, conversation_id: str | None = None) -> None:
         super().__init__()
+        self.facts = TurnFacts(conversation_id=conversation_id)
+        if conversation_id is not None:
+            self.see(Seen.CONVERSATION)
         self.rewrites = 0
         self.awaited: Step | None = None  # the current wait, or the last one
         self._waited: set[Step] = set()
         self._body: BodyEnded | None = None  # the body's end that the wait follows
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
         self._samples: dict[str, str] = {}  # the first example of each kind
         self._missing = ""  # the reason why there is no answer
         self._stray = ""  # the first line that was no event
@@ -103,12 +106,28 @@ class TurnSoFar(TurnState):
     @property
     def is_waiting(self) -> bool:
         """Whether the turn continues without a body, until the awaited answer arrives."""
-        return bool(self.seen & Seen.WAITING)
+        return self.has(Seen.WAITING)
 
     @property
     def patience_seconds(self) -> float | None:
         """How many seconds of silence count as the end; None: silence ends nothing."""
         return PATIENCE_SECONDS.get(self.phase)
+
+    def learn(
+        self,
+        conversation_id: str | None = None,
+        message_id: str | None = None,
+        upstream_model: str | None = None,
+    ) -> list[TurnFacts]:
+        """Note facts of the turn, and return them if any is new."""
+        self.see(Seen.EVENTS if conversation_id is None else _NAMED)
+        known = self.facts
+        self.facts = TurnFacts(
+            conversation_id or known.conversation_id,
+            message_id or known.message_id,
+            upstream_model or known.upstream_model,
+        )
+        return [] if self.facts == known else [self.facts]
 
     def note_finish(self, finish_type: str | None, *, is_end_turn: bool) -> None:
         """Note the finish of a visible message."""
@@ -128,7 +147,7 @@ class TurnSoFar(TurnState):
         """Count an unexpected event under its kind."""
         if kind not in self._counts and len(self._counts) >= MAX_KINDS:
             kind = "other"
-        self._counts[kind] += 1
+        self._counts[kind] = self._counts.get(kind, 0) + 1
         if sample:
             self._samples.setdefault(kind, sample)
         words = sample.strip()
@@ -142,14 +161,10 @@ class TurnSoFar(TurnState):
 
     def step_after(self, body: BodyEnded) -> Step | None:
         """Return the step by which the turn continues after a body, None if the turn ends."""
-        return next(
-            (
-                step
-                for step, pattern in GOES_ON
-                if step not in self._waited and self.fits(pattern, body.how)
-            ),
-            None,
-        )
+        for step, pattern in GOES_ON:
+            if pattern.fits(body.how, self.phase, self._seen) and step not in self._waited:
+                return step
+        return None
 
     def follow(self) -> None:
         """Continue in the body to which the answer was handed off."""
@@ -189,7 +204,7 @@ class TurnSoFar(TurnState):
         if row is endings.PLAIN_WORDS and self._stray.startswith(_PAGE_START):
             return PAGE_SENTENCE
         if row in (endings.PLAIN_WORDS, endings.CUT):
-            return row.words + ("" if self.seen & Seen.TEXT else self._said())
+            return row.words + ("" if self.has(Seen.TEXT) else self._said())
         return body.detail
 
     def _said(self) -> str:
@@ -199,6 +214,4 @@ class TurnSoFar(TurnState):
         return f" It said: {quoted(self._stray)}"
 
     def _totals(self) -> dict[str, int]:
-        if self.rewrites:
-            self._counts["rewrite"] += self.rewrites
-        return dict(self._counts)
+        return {**self._counts, "rewrite": self.rewrites} if self.rewrites else self._counts

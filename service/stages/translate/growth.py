@@ -22,7 +22,10 @@ class Growth:
     @property
     def text(self) -> str:
         """The text that counts as seen."""
-        return self._joined()
+        if self._pieces is not None:
+            self._given += self._pieces.joined()
+            self._pieces = None
+        return self._given
 
     @property
     def is_level(self) -> bool:
@@ -34,7 +37,7 @@ class Growth:
         shown, self._half = text, ""
         if not is_final and ends_in_half(text):
             shown, self._half = text[:-1], text[-1]
-        given = self._joined()
+        given = self.text
         if shown.startswith(given):
             self._replayed, self._given = None, shown
             return shown[len(given) :]
@@ -59,7 +62,7 @@ class Growth:
 
     def _replay(self, text: str, at: int) -> str:
         """Take text that repeats seen text; return the part beyond it."""
-        given = self._joined()
+        given = self.text
         left = len(given) - at
         if given.startswith(text[:left], at):
             self._replayed = at + len(text) if len(text) < left else None
@@ -72,9 +75,3 @@ class Growth:
         self.rewrites += 1
         self._replayed, self._given = None, shown
         return shown[common_chars(given, shown) :]
-
-    def _joined(self) -> str:
-        if self._pieces is not None:
-            self._given += self._pieces.joined()
-            self._pieces = None
-        return self._given

@@ -9,10 +9,9 @@ comes.
 import json
 import re
 from collections.abc import Callable
-from enum import Flag, auto
 
 from service.stages.decode.messages import is_image_tool
-from service.vocabulary.endings import ENDED, NOTHING, Phase, Seen, TurnState
+from service.vocabulary.endings import ENDED, Phase, Seen, TurnState
 from service.vocabulary.events import Message
 
 IMAGE_GEN = "image gen"  # `turn_use_case` of a turn that draws
@@ -43,13 +42,6 @@ _NO_NOTICE = re.compile(
 )
 
 
-class Sign(Flag):
-    """A sign that a picture is being drawn, apart from texts."""
-
-    TASK = auto()
-    CALL = auto()  # a call of an image tool
-
-
 class LatePictures:
     """The signs of a picture that comes later, and the texts held back because of it."""
 
@@ -57,7 +49,8 @@ class LatePictures:
         self.use_case: str | None = None
         self.error = ""  # the failed tool's message
         self.task_ids: set[str] = set()
-        self._signs = Sign(0)
+        self.has_task = False  # a message named a task
+        self._has_call = False  # an image tool was called
         self._launches: set[str] = set()  # ids of assistant messages that name a task
         self._held: dict[str, str] = {}  # possible notices or arguments, by message id
 
@@ -71,24 +64,19 @@ class LatePictures:
         if message.role not in ("assistant", "tool"):
             return
         if message.role == "assistant" and is_image_tool(message.recipient):
-            self._signs |= Sign.CALL
+            self._has_call = True
         is_task = is_picture_task(message)
         is_tool = message.role == "tool" and (is_task or is_image_tool(message.name))
         if message.metadata.get("is_error") is True and is_tool:
             self.error = message.text
         elif is_task:
-            self._signs |= Sign.TASK
+            self.has_task = True
             if isinstance(task_id := message.metadata.get("image_gen_task_id"), str):
                 self.task_ids.add(task_id)
         if message.role == "assistant" and is_task and not message.pointers:
             self._launches.add(message.id)
         else:
             self._launches.discard(message.id)
-
-    @property
-    def has_task(self) -> bool:
-        """Whether a message named a task."""
-        return bool(self._signs & Sign.TASK)
 
     @property
     def notice(self) -> str:
@@ -110,11 +98,11 @@ class LatePictures:
             return True
         if self.use_case != IMAGE_GEN:
             return False
-        if self._signs & Sign.CALL and not turn.seen & Seen.TEXT:
+        if self._has_call and not turn.has(Seen.TEXT):
             return True
         # A refusal ends the turn; without an end the text does not explain a missing picture.
         has_last_word = turn.phase in (Phase.LAST_WORD, Phase.FINAL)
-        is_answered = has_last_word and turn.seen & Seen.TEXT != NOTHING
+        is_answered = has_last_word and turn.has(Seen.TEXT)
         return turn.phase in ENDED and (not is_answered or is_queue_notice(said))
 
     @property
@@ -123,7 +111,7 @@ class LatePictures:
 
     @property
     def _draws(self) -> bool:
-        return self.use_case == IMAGE_GEN or self._signs != Sign(0)
+        return self.use_case == IMAGE_GEN or self.has_task or self._has_call
 
     # --- texts that are not answers ------------------------------------------------
 
@@ -163,6 +151,8 @@ class LatePictures:
         )
 
     def _released(self, is_kept: Callable[[str, str], bool]) -> list[tuple[str, str]]:
+        if not self._held:
+            return []
         kept = {each: text for each, text in self._held.items() if is_kept(each, text)}
         released = [(each, text) for each, text in self._held.items() if each not in kept]
         self._held = kept
@@ -172,9 +162,8 @@ class LatePictures:
 def is_picture_task(message: Message) -> bool:
     """Tell whether a message names a task that draws a picture."""
     metadata = message.metadata
-    return metadata.get("async_task_type") == "image_gen" or any(
-        metadata.get(sign) for sign in _TASK_SIGNS
-    )
+    is_typed = metadata.get("async_task_type") == "image_gen"
+    return is_typed or any(map(metadata.get, _TASK_SIGNS))
 
 
 def is_queue_notice(text: str) -> bool:

@@ -1,6 +1,7 @@
 """UpstreamEvent -> Delta: which parts of a turn are its answer (protocol 2.6 to 2.12, spec 6.2)."""
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from msgspec import structs
@@ -54,14 +55,14 @@ from service.vocabulary.events import (
     TextAppended,
     ToolCallText,
     ToolResult,
-    TurnFacts,
     Unknown,
     UpstreamEvent,
     UpstreamFault,
     WebSocketHandOff,
 )
 
-_NAMED = Seen.EVENTS | Seen.CONVERSATION
+Told = Delta | ReferencesKnown
+
 _LATE_TOOL = "image_gen"  # during the wait for a picture, every tool message is an image tool's
 _NOT_DRAWN = "The upstream could not draw the picture. It said: "
 _CONSENT = (
@@ -78,9 +79,8 @@ class Translate:
 
     def __init__(self, sent: SentHistory, conversation_id: str | None = None) -> None:
         self._echoes = Echoes(sent)
-        self._messages: dict[str, Progress] = {}
-        self._turn = TurnSoFar()
-        self._facts = TurnFacts(conversation_id=conversation_id)
+        self._messages: defaultdict[str, Progress] = defaultdict(Progress)
+        self._turn = TurnSoFar(conversation_id)
         self._answering: str | None = None  # id of the visible message that grew last
         self._is_tool_since = False  # a tool call or tool message came after that one began
         self._reasoning: str | None = None  # id of the message with the latest reasoning
@@ -91,8 +91,6 @@ class Translate:
         self._shown = Pictures(sent)
         self._resume_token: str | None = None
         self._late = LatePictures()
-        if conversation_id is not None:
-            self._turn.see(Seen.CONVERSATION)
 
     @property
     def patience_seconds(self) -> float | None:
@@ -115,101 +113,86 @@ class Translate:
         """Count an unexpected kind found outside of the stages."""
         self._turn.count_unknown(kind)
 
-    # One branch for each kind of event: longer than the budget so that the union is matched once.
-    def feed(self, event: UpstreamEvent) -> Iterator[Delta | ReferencesKnown]:  # noqa: C901, PLR0912, PLR0915 - see above
-        """Yield zero or more deltas for one event; never waits."""
-        if self._turn.is_over:
-            return
+    # One branch for each kind of event: longer than the budget so that the union is matched once. The
+    # usual ones come first, since each that is passed by costs as much as a call.
+    def feed(self, event: UpstreamEvent) -> Sequence[Told]:  # noqa: C901, PLR0911, PLR0912 - see above
+        """Return zero or more deltas for one event; never waits."""
+        turn = self._turn
+        if turn.is_over:
+            return ()
         match event:
             case TextAppended(message_id, text):
-                yield from self._appended(message_id, text)
+                return self._appended(message_id, text)
             case MessageSnapshot(message):
-                yield from self._message(message)
+                return self._message(message)
             case ConversationNamed(conversation_id):
-                yield from self._learn(conversation_id=conversation_id)
+                return turn.learn(conversation_id=conversation_id)
+            case StreamCompleted():
+                turn.hear(Word.CONFIRMATION)
+            case DoneReceived():
+                turn.hear(Word.CONFIRMATION)
+                return self._end(BodyEnded(BodyEnd.CLEAN))
+            case BodyEnded():
+                return self._end(event)
             case ModelNamed(slug, use_case):
                 self._late.learn_use_case(use_case)
-                if self._facts.upstream_model is None:
-                    yield from self._learn(upstream_model=slug)
+                if turn.facts.upstream_model is None:
+                    return turn.learn(upstream_model=slug)
             case InputEchoed(message_id):
                 self._echoes.add(message_id)
             case Moderated(is_blocked):
                 if is_blocked:
-                    yield from self._flush()
-                    yield self._turn.closed(Closing.BLOCKED)
-            case StreamCompleted():
-                self._turn.hear(Word.CONFIRMATION)
-            case DoneReceived():
-                self._turn.hear(Word.CONFIRMATION)
-                yield from self._end(BodyEnded(BodyEnd.CLEAN))
-            case BodyEnded():
-                yield from self._end(event)
+                    return [*self._flush(), turn.closed(Closing.BLOCKED)]
             case UpstreamFault(failure, is_body):
-                yield from self._flush()
                 closing = Closing.ERROR_BODY if is_body else Closing.ERROR_EVENT
-                yield self._turn.closed(closing, failure)
+                return [*self._flush(), turn.closed(closing, failure)]
             case WebSocketHandOff():
-                yield from self._flush()
-                yield self._turn.closed(Closing.WEBSOCKET)
+                return [*self._flush(), turn.closed(Closing.WEBSOCKET)]
             case HandedOff():
-                self._turn.hear(Word.HAND_OFF)
+                turn.hear(Word.HAND_OFF)
             case Unknown(kind, sample):
-                self._turn.count_unknown(kind, sample)
+                turn.count_unknown(kind, sample)
             case ResumeOffered(token):
                 self._resume_token = token
             case _:
                 assert_never(event)
+        return ()
 
-    def _learn(
-        self,
-        conversation_id: str | None = None,
-        message_id: str | None = None,
-        upstream_model: str | None = None,
-    ) -> Iterator[Delta]:
-        self._turn.see(Seen.EVENTS if conversation_id is None else _NAMED)
-        facts = TurnFacts(
-            conversation_id or self._facts.conversation_id,
-            message_id or self._facts.message_id,
-            upstream_model or self._facts.upstream_model,
-        )
-        if facts != self._facts:
-            self._facts = facts
-            yield facts
-
-    def _appended(self, message_id: str, text: str) -> Iterator[Delta]:
-        """Yield the deltas of an increment to a message of known kind."""
+    def _appended(self, message_id: str, text: str) -> list[Delta]:
+        """Return the deltas of an increment to a message of known kind."""
         progress = self._messages.get(message_id)
         if progress is None or progress.is_dropped:
-            return
+            return []
         self._is_tool_since |= progress.is_tool
         match progress.kind:
             case MessageKind.ANSWER:
                 unseen = progress.growth.append(text)
                 if not progress.has_text:
                     unseen = self._late.hold(message_id, progress.growth.text, is_finished=False)
-                yield from self._grown_answer(message_id, progress, unseen)
+                return self._grown_answer(message_id, progress, unseen)
             case MessageKind.TOOL_CALL:
                 unseen = progress.growth.append(text)
                 if unseen and progress.use is Use.SHOWN:
-                    yield ToolCallText(message_id, progress.language, unseen)
+                    return [ToolCallText(message_id, progress.language, unseen)]
             case MessageKind.CODE:
                 progress.growth.append(text)
             case MessageKind.REASONING:
-                yield from self._grown_reasoning(message_id, progress.growth.append(text))
+                return self._grown_reasoning(message_id, progress.growth.append(text))
             case _:
                 pass  # its next snapshot contains this text as well
+        return []
 
     # --- whole messages ---------------------------------------------------------
 
-    def _message(self, message: Message) -> Iterator[Delta | ReferencesKnown]:
+    def _message(self, message: Message) -> list[Told]:
         self._turn.see(Seen.EVENTS)
         if (who := consent_wanted(message)) is not None and message.role != "user":
-            yield from self._flush()
-            yield Notice(NoticeKind.CONSENT, _CONSENT.format(who=who or "of another service"))
-            yield self._turn.closed(Closing.CONSENT)
-            return
+            words = _CONSENT.format(who=who or "of another service")
+            notice = Notice(NoticeKind.CONSENT, words)
+            return [*self._flush(), notice, self._turn.closed(Closing.CONSENT)]
+        told: list[Told] = []
         is_first = message.id not in self._messages
-        progress = self._messages.setdefault(message.id, Progress())
+        progress = self._messages[message.id]
         progress.take(message)
         if is_first or (message.is_finished and not progress.is_finished):
             for kind in progress.new_words(unknown_words(message)):
@@ -221,48 +204,50 @@ class Translate:
             if self._held is not None and is_reply_of_action(message, self._held):
                 self._messages[self._held.id].use = Use.SHOWN
             if is_first and progress.kind is not MessageKind.HIDDEN:
-                yield from self._release_held()
-                yield from self._released(self._late.decided())
+                told += self._release_held()
+                told += self._released(self._late.decided())
                 # An earlier error of a tool was not the end.
                 self._turn.forget(Seen.MISSED)
-            yield from self._visible(message, progress)
+            told += self._visible(message, progress)
         progress.is_finished = message.is_finished
+        return told
 
-    def _visible(self, message: Message, progress: Progress) -> Iterator[Delta | ReferencesKnown]:
-        kind = progress.kind
+    def _visible(self, message: Message, progress: Progress) -> Sequence[Told]:
+        kind, growth = progress.kind, progress.growth
+        told: Sequence[Told] = ()
         self._is_tool_since |= progress.is_tool
-        if kind is MessageKind.HIDDEN:
-            return
         if kind is MessageKind.ANSWER:
-            yield from self._answer(message, progress)
+            told = self._answer(message, progress)
         elif kind is MessageKind.REASONING:
-            unseen = progress.growth.replace(reasoning_text(message), is_final=message.is_finished)
-            yield from self._grown_reasoning(message.id, unseen)
+            unseen = growth.replace(reasoning_text(message), is_final=message.is_finished)
+            told = self._grown_reasoning(message.id, unseen)
         elif kind is MessageKind.CODE:
-            progress.growth.replace(call_text(message), is_final=message.is_finished)
+            growth.replace(call_text(message), is_final=message.is_finished)
             is_decided = message.is_finished and is_code_answer(message)
-            yield from self._hold(message, progress, is_decided=is_decided)
-        else:
-            yield from self._tool(message, progress)
-        self._turn.rewrites += progress.growth.rewrites
-        progress.growth.rewrites = 0
+            told = self._hold(message, progress, is_decided=is_decided)
+        elif kind is not MessageKind.HIDDEN:
+            told = self._tool(message, progress)
+        self._turn.rewrites += growth.rewrites
+        growth.rewrites = 0
+        return told
 
-    def _tool(self, message: Message, progress: Progress) -> Iterator[Delta]:
+    def _tool(self, message: Message, progress: Progress) -> list[Delta]:
         match progress.kind:
             case MessageKind.TOOL_CALL:
                 self._recipient = message.recipient
-                yield from self._calls.feed(message, progress)
+                told: list[Delta] = [*self._calls.feed(message, progress)]
                 if progress.use is Use.DOCUMENT:
-                    yield from self._hold(message, progress, is_decided=message.is_finished)
+                    told += self._hold(message, progress, is_decided=message.is_finished)
                 elif progress.use is Use.MAYBE:
-                    yield from self._hold(message, progress, is_decided=False)
+                    told += self._hold(message, progress, is_decided=False)
+                return told
             case MessageKind.TOOL_MEDIA:
-                yield from self._wanted(self._shown.of_message(message, self._recipient))
+                return self._wanted(self._shown.of_message(message, self._recipient))
             case _:
-                yield from self._hold(message, progress, is_decided=message.is_finished)
+                return self._hold(message, progress, is_decided=message.is_finished)
 
-    def _answer(self, message: Message, progress: Progress) -> Iterator[Delta | ReferencesKnown]:
-        yield from progress.references.known(message)
+    def _answer(self, message: Message, progress: Progress) -> list[Told]:
+        told: list[Told] = [*progress.references.known(message)]
         if message.id != self._answering and not progress.has_text:
             progress.began_beside = progress.began_beside or self._is_losing()
         unseen = progress.growth.replace(message.text, is_final=message.is_finished)
@@ -271,29 +256,32 @@ class Translate:
                 self._begun[message.id] = progress
             text = progress.growth.text
             unseen = self._late.hold(message.id, text, is_finished=message.is_finished)
-        yield from self._grown_answer(message.id, progress, unseen)
+        told += self._grown_answer(message.id, progress, unseen)
         if progress.is_dropped:
-            return
+            return told
         if message.pointers:
-            yield from self._wanted(self._shown.of_message(message, self._recipient))
-        yield from self._learn(upstream_model=answering_model(message))
+            told += self._wanted(self._shown.of_message(message, self._recipient))
+        told += self._turn.learn(upstream_model=answering_model(message))
         if message.is_finished:
             self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
+        return told
 
-    def _grown_answer(self, message_id: str, progress: Progress, unseen: str) -> Iterator[Delta]:
+    def _grown_answer(self, message_id: str, progress: Progress, unseen: str) -> list[Delta]:
         if not unseen:
-            return
+            return []
+        told: list[Delta] = []
         if message_id != self._answering:
             if not progress.has_text and (progress.began_beside or self._is_losing()):
                 progress.is_dropped = True
                 self._turn.count_unknown("losing variant")
-                return
+                return told
             self._take_over(message_id)
-            yield AnswerStarted(message_id)
-            yield from self._learn(message_id=message_id)
+            told.append(AnswerStarted(message_id))
+            told += self._turn.learn(message_id=message_id)
         progress.has_text = True
         self._turn.see(Seen.TEXT)
-        yield AnswerText(unseen)
+        told.append(AnswerText(unseen))
+        return told
 
     def _take_over(self, message_id: str) -> None:
         """Note that this answer grows now; other answers without sent text are beside it."""
@@ -309,142 +297,154 @@ class Translate:
         winner = self._messages.get(self._answering or "")
         return winner is not None and not winner.is_finished and not self._is_tool_since
 
-    def _grown_reasoning(self, message_id: str, unseen: str) -> Iterator[Delta]:
-        if unseen:
-            is_next = self._reasoning not in (None, message_id)
-            self._reasoning = message_id
-            self._turn.see(Seen.REASONING)
-            yield ReasoningText("\n\n" + unseen if is_next else unseen)
+    def _grown_reasoning(self, message_id: str, unseen: str) -> list[Delta]:
+        if not unseen:
+            return []
+        is_next = self._reasoning not in (None, message_id)
+        self._reasoning = message_id
+        self._turn.see(Seen.REASONING)
+        return [ReasoningText("\n\n" + unseen if is_next else unseen)]
 
     # --- messages shown when complete, and pictures ---------------------------------
 
-    def _hold(self, message: Message, progress: Progress, *, is_decided: bool) -> Iterator[Delta]:
+    def _hold(self, message: Message, progress: Progress, *, is_decided: bool) -> list[Delta]:
         """Hold a message until its kind is decided or another message comes."""
+        told: list[Delta] = []
         if progress.has_text:
-            return  # shown already
+            return told  # shown already
         if self._held is not None and self._held.id != message.id:
-            yield from self._release_held()
+            told += self._release_held()
         self._held = message
         if is_decided:
-            yield from self._release_held()
+            told += self._release_held()
+        return told
 
-    def _release_held(self, *, is_end: bool = False) -> Iterator[Delta]:
-        """Yield the held message, because it cannot grow any more or the turn ends."""
+    def _release_held(self, *, is_end: bool = False) -> list[Delta]:
+        """Return the held message, because it cannot grow any more or the turn ends."""
         message, self._held = self._held, None
         if message is None:
-            return
+            return []
         progress = self._messages[message.id]
         progress.has_text = True
         match progress.kind:
             case MessageKind.CODE:
-                is_only = is_end and message.is_finished and not self._turn.seen & Seen.TEXT
-                yield from self._code(message, is_answer=is_only or is_code_answer(message))
+                is_only = is_end and message.is_finished and not self._turn.has(Seen.TEXT)
+                return self._code(message, is_answer=is_only or is_code_answer(message))
             case MessageKind.TOOL_CALL:
-                for told in self._calls.whole(message, progress):
-                    yield from self._told(told)
+                whole = self._calls.whole(message, progress)
+                return [told for piece in whole for told in self._told(piece)]
             case MessageKind.TOOL_ERROR:
                 name, text = message.content.get("name"), result_text(message)
                 self._turn.see(Seen.MISSED)
-                yield Notice(NoticeKind.TOOL_ERROR, f"{name}: {text}" if name else text)
+                return [Notice(NoticeKind.TOOL_ERROR, f"{name}: {text}" if name else text)]
             case _:
-                if text := result_text(message):
-                    yield ToolResult(text)
-                yield from self._wanted(self._shown.of_result(message))
+                text = result_text(message)
+                results: list[Delta] = [ToolResult(text)] if text else []
+                return results + self._wanted(self._shown.of_result(message))
 
-    def _code(self, message: Message, *, is_answer: bool) -> Iterator[Delta]:
-        """Yield code for the reader: as an answer, or as a block before one."""
+    def _code(self, message: Message, *, is_answer: bool) -> list[Delta]:
+        """Return code for the reader: as an answer, or as a block before one."""
         text, language = self._messages[message.id].growth.text, call_language(message)
         if not is_answer:
             self._is_tool_since = True
-            yield ToolCallText(message.id, language, text, is_last=True)
-            return
+            return [ToolCallText(message.id, language, text, is_last=True)]
         if self._is_losing():
             self._turn.count_unknown("losing variant")
-            return
+            return []
+        told: list[Delta] = []
         if shown := self._late.hold(message.id, text, is_finished=True):
             self._take_over(message.id)
-            yield from self._told(AnswerBlock(message.id, language, shown))
-            yield from self._learn(upstream_model=answering_model(message))
+            told += self._told(AnswerBlock(message.id, language, shown))
+            told += self._turn.learn(upstream_model=answering_model(message))
         if message.is_finished:
             self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
+        return told
 
-    def _told(self, piece: ToolCallText | AnswerBlock) -> Iterator[Delta]:
-        if isinstance(piece, AnswerBlock):
-            self._turn.see(Seen.TEXT)
-            yield from self._learn(message_id=piece.message_id)
-        yield piece
+    def _told(self, piece: ToolCallText | AnswerBlock) -> list[Delta]:
+        if not isinstance(piece, AnswerBlock):
+            return [piece]
+        self._turn.see(Seen.TEXT)
+        return [*self._turn.learn(message_id=piece.message_id), piece]
 
-    def _wanted(self, pictures: Iterable[AssetWanted]) -> Iterator[Delta]:
+    def _wanted(self, pictures: Iterable[AssetWanted]) -> list[Delta]:
+        told: list[Delta] = []
         for wanted in pictures:
             if not wanted.is_preview:
                 self._turn.see(Seen.PICTURE)
-                yield from self._learn(message_id=wanted.message_id)  # callers may continue from it
-            yield structs.replace(wanted, conversation_id=self._facts.conversation_id or "")
+                told += self._turn.learn(
+                    message_id=wanted.message_id
+                )  # callers may continue from it
+            conversation_id = self._turn.facts.conversation_id or ""
+            told.append(structs.replace(wanted, conversation_id=conversation_id))
+        return told
 
     # --- the end ----------------------------------------------------------------
 
-    def _flush(self) -> Iterator[Delta]:
-        """Yield everything that still waits, so that no text is lost."""
-        yield from self._release_held(is_end=True)
-        yield from self._wanted(self._shown.last())
-        has_picture = bool(self._turn.seen & Seen.PICTURE)
-        yield from self._released(self._late.release(has_picture=has_picture))
+    def _flush(self) -> list[Delta]:
+        """Return everything that still waits, so that no text is lost."""
+        told = self._release_held(is_end=True)
+        told += self._wanted(self._shown.last())
+        has_picture = self._turn.has(Seen.PICTURE)
+        return told + self._released(self._late.release(has_picture=has_picture))
 
-    def _released(self, held: list[tuple[str, str]]) -> Iterator[Delta]:
+    def _released(self, held: list[tuple[str, str]]) -> list[Delta]:
+        told: list[Delta] = []
         for message_id, text in held:
-            yield from self._grown_answer(message_id, self._messages[message_id], text)
+            told += self._grown_answer(message_id, self._messages[message_id], text)
+        return told
 
-    def _end(self, body: BodyEnded) -> Iterator[Delta]:
-        """Yield the deltas of the end of a body or a wait, which may not be the turn's end."""
+    def _end(self, body: BodyEnded) -> list[Delta]:
+        """Return the deltas of the end of a body or a wait, which may not be the turn's end."""
         if body.how is BodyEnd.WAITED:
-            yield from self._end_wait(body.detail)
-        elif not self._turn.is_waiting:
-            yield from self._go_on(body)
-        elif body.how is BodyEnd.SHUTDOWN:
-            yield from self._flush()
-            yield self._turn.ended(body)
+            return self._end_wait(body.detail)
+        if not self._turn.is_waiting:
+            return self._go_on(body)
+        if body.how is BodyEnd.SHUTDOWN:
+            return [*self._flush(), self._turn.ended(body)]
+        return []
 
-    def _go_on(self, body: BodyEnded) -> Iterator[Delta]:
-        """Yield a request for the turn's continuation, or its end."""
+    def _go_on(self, body: BodyEnded) -> list[Delta]:
+        """Return a request for the turn's continuation, or its end."""
         turn = self._turn
+        told: list[Delta] = []
         if self._late.error:
             turn.note_missing(_NOT_DRAWN + quoted(self._late.error))
-        if self._late.is_pending(turn, self._said_last()):
+        said = self.text_of(self._answering) if self._answering else ""
+        if self._late.is_pending(turn, said):
             turn.see(Seen.DRAWING)
         step = turn.step_after(body)
         if step is None or (step is Step.AWAIT_ANSWER and turn.phase in ENDED):
-            yield from self._flush()  # held text may be the answer
+            told += self._flush()  # held text may be the answer
             step = turn.step_after(body)
+        told.append(turn.ended(body) if step is None else self._continued(step, body))
+        return told
+
+    def _continued(self, step: Step, body: BodyEnded) -> Delta:
+        """Begin a step after a body, and return the request for it."""
+        turn, conversation_id = self._turn, self._turn.facts.conversation_id
         match step:
-            case None:
-                yield turn.ended(body)
             case Step.RESUME:
                 turn.follow()
-                yield ResumeWanted(self._facts.conversation_id, self._resume_token)
+                return ResumeWanted(conversation_id, self._resume_token)
             case Step.AWAIT_PICTURE:
                 turn.begin_wait(step, body)
                 self._recipient = _LATE_TOOL
-                yield PictureWanted(self._facts.conversation_id, frozenset(self._late.task_ids))
+                return PictureWanted(conversation_id, frozenset(self._late.task_ids))
             case Step.AWAIT_ANSWER:
                 turn.begin_wait(step, body)
                 self._is_tool_since = True  # a stored message is no variant of a streamed one
-                yield AnswerWanted(self._facts.conversation_id or "", turn.phase in ENDED)
+                return AnswerWanted(conversation_id or "", turn.phase in ENDED)
 
-    def _said_last(self) -> str:
-        """Return the last visible message, as far as it was sent."""
-        return self.text_of(self._answering) if self._answering else ""
-
-    def _end_wait(self, problem: str) -> Iterator[Delta]:
+    def _end_wait(self, problem: str) -> list[Delta]:
         """Continue after a wait: the body's end decides, with the messages that came meanwhile."""
         turn = self._turn
         if (body := turn.end_wait()) is None:
-            return
+            return []
         is_of_picture = turn.awaited is Step.AWAIT_PICTURE
-        if is_of_picture:
-            yield from self._flush()
-        if turn.seen & Seen.PICTURE and (is_of_picture or self._late.has_task):
+        told = self._flush() if is_of_picture else []
+        if turn.has(Seen.PICTURE) and (is_of_picture or self._late.has_task):
             turn.hear(Word.CONFIRMATION)
         elif is_of_picture:
             notice = self._late.notice
             turn.note_missing(f"{problem} It said: {quoted(notice)}" if notice else problem)
-        yield from self._go_on(body)
+        return told + self._go_on(body)

@@ -141,7 +141,7 @@ def limit_of(budgets: Budgets, unit: Unit, window: Window) -> int:
 
 
 def begin_of(window: Window, at: float) -> int:
-    """Return when the bucket of a time begins, in seconds since 1970."""
+    """Return the begin of a time's bucket, in seconds since 1970."""
     at = max(0.0, min(at, _LATEST))
     match window:
         case Window.FIVE_HOURS:
@@ -156,7 +156,7 @@ def begin_of(window: Window, at: float) -> int:
 
 
 def renewal_of(window: Window, begin: int) -> int:
-    """Return when the uses of a bucket count no more."""
+    """Return the time from which the uses of a bucket no longer count."""
     match window:
         case Window.FIVE_HOURS:
             return begin + _MINUTE + _SLIDING_SECONDS
@@ -172,7 +172,7 @@ def renewal_of(window: Window, begin: int) -> int:
 def budget_step(
     budgets: Budgets, now: float, changes: Sequence[Change] = (), asking: int = 0
 ) -> BudgetStep:
-    """Return what a store has to do at a time.
+    """Return the work of a store at a time.
 
     Args:
         budgets: of the key.
@@ -252,7 +252,7 @@ def _sum(spent: Spent, window: Window, span: Span) -> Counts:
 
 
 def _left(counts: Counts, span: Span) -> int:
-    """Return how many more requests a window lets in."""
+    """Return the number of requests that a window still lets in."""
     if span.max_tokens and counts.tokens >= span.max_tokens:
         return 0
     return max(0, span.max_requests - counts.requests) if span.max_requests else MAX_ASKING

@@ -7,4 +7,4 @@ from tests.clients.conftest import Place
 
 
 def test_astrbot_gets_all_it_asks_for(place: Place, tmp_path: Path) -> None:
-    assert place.passed(ASTRBOT, tmp_path) == ASTRBOT.features
+    assert place.passed(ASTRBOT, tmp_path, ASTRBOT.website) == [ASTRBOT.features]

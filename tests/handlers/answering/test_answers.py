@@ -1,7 +1,9 @@
 """The joined stages, seen through the simplest route."""
 
+from collections.abc import Iterator
 from typing import Any
 
+from handlers.answering.answers import Staged
 from service.vocabulary.events import (
     AnswerStarted,
     AnswerText,
@@ -16,6 +18,7 @@ from service.vocabulary.events import (
 )
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import BEARER, END, Surroundings
+from tests.sinks import Kept
 
 PATH = "/v1/chat/completions"
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
@@ -71,3 +74,22 @@ async def test_a_mark_that_gets_through_to_the_last_is_taken_out_and_counted(
     assert message["annotations"][0]["url_citation"]["title"] == "T"
     metrics = await (await client.get("/metrics")).text()
     assert 'gateway_stream_anomalies_total{kind="private-use character"} 2.0' in metrics
+
+
+class Repeat:
+    """A stage that gives each number as often as it says."""
+
+    def feed(self, item: int) -> Iterator[int]:
+        yield from [item] * item
+
+
+async def test_stages_keep_batches_and_leave_empty_ones_out() -> None:
+    kept = Kept()
+    sink = Staged(kept, None, Repeat(), Repeat())
+    batches: list[Any] = [[1, 0, 2], [0], [3]]
+    for batch in batches:
+        assert sink.is_ready()
+        sink.feed(batch)
+    await sink.ready()
+    assert kept.batches == [[1, 2, 2, 2, 2], [3] * 9]
+    assert not sink.is_over()

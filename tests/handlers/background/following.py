@@ -55,7 +55,7 @@ def without_comments(stream: bytes) -> bytes:
 
 async def outcomes(gateway: Gateway) -> dict[str, float]:
     """Return the outcomes of turns once there are any: a turn is counted when all is kept."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             if found := await gateway.outcomes():
                 return found

@@ -255,7 +255,7 @@ async def test_it_is_one_call_of_the_log_with_its_tokens(two: tuple[Gateway, Gat
     here, there = two
     await ended(there, (await begun(here))["id"])
     await outcomes(here)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             page = await here.app[CALL_LOG].page(CallFilter(), 10)
             if page.calls:

@@ -182,7 +182,7 @@ async def test_the_stop_key_ends_the_turn_upstream(console: Console, gateway: Ga
     await expect(console.last.locator(".markdown")).not_to_be_empty()
     await console.page.keyboard.press("Escape")
     await console.ended()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:  # asked of the gateway, as an operator would
             after = await gateway.outcomes()
             if after.get("abandoned") != before.get("abandoned"):

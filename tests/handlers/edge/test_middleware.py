@@ -162,7 +162,7 @@ async def test_a_caller_that_sends_everything_before_it_reads_sees_the_refusal(
     client = await serve(server={"max_body_bytes": 1_000})
 
     def send() -> bytes:
-        with socket.create_connection((client.host, client.port), timeout=5) as connection:
+        with socket.create_connection((client.host, client.port), timeout=30) as connection:
             head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer fk-test\r\n"
             connection.sendall(f"{head}Content-Length: 20000000\r\n\r\n".encode())
             connection.sendall(b"x" * 20_000_000)

@@ -1,6 +1,7 @@
 from handlers.edge.profiles import default_profile, format_for
 from service.settings.config import BotModeConfig
-from service.stages.render.bot_format import ITEMS, RAW, WEB, PictureForm
+from service.stages.render.bot_format import ITEMS, RAW, WEB
+from service.vocabulary.rendered import PictureForm
 from service.vocabulary.requests import Profile
 from tests.rows import each_row
 

@@ -86,7 +86,7 @@ async def serving() -> AsyncIterator[Server]:
 
 async def read_all(caller: socket.socket) -> bytes:
     loop, found = asyncio.get_running_loop(), b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while piece := await loop.sock_recv(caller, 65536):
             found += piece
     caller.close()

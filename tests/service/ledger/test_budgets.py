@@ -18,6 +18,7 @@ from service.vocabulary.errors import KeyLimitError
 from service.vocabulary.gateway_keys import GatewayKey, digest_of, new_key
 from service.vocabulary.ledger.sent import note_sent
 from storage.state.store import open_state
+from tests.chance import examples
 from tests.ledger import BudgetMemory
 from tests.redis_server import RedisServer, running_redis
 
@@ -229,7 +230,7 @@ async def test_changes_are_stored_in_the_background(
     key, credential = made(tokens_per_day=5)
     running = asyncio.ensure_future(held.run())
     held.charge(credential, 5)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await store.has_steps.wait()
     running.cancel()
     other = HeldBudgets(store, lambda: NOW)
@@ -256,6 +257,7 @@ STEPS = st.lists(
 )
 
 
+@examples(100)
 @given(steps=STEPS, limit=st.integers(1, 4))
 def test_with_a_store_no_window_ever_has_more_turns_than_its_budget(
     steps: list[tuple[int, str, float]], limit: int

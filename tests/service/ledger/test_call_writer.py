@@ -62,7 +62,7 @@ async def running(writer: CallWriter) -> AsyncIterator[None]:
 
 async def until(store: CallMemory, number: int) -> None:
     """Wait until the store has so many calls."""
-    async with asyncio.timeout(10), store.news:
+    async with asyncio.timeout(30), store.news:
         await store.news.wait_for(lambda: len(store.ids) >= number)
 
 
@@ -137,7 +137,7 @@ async def test_a_store_that_hangs_delays_the_end_by_a_bounded_time(
 ) -> None:
     monkeypatch.setattr(call_writer, "CLOSE_SECONDS", 0.05)
     store.gate.clear()
-    async with asyncio.timeout(10), running(writer):
+    async with asyncio.timeout(30), running(writer):
         writer.note(call(1))
         await asyncio.sleep(0.01)
         writer.note(call(2))

@@ -28,7 +28,7 @@ def config(path, **changes) -> LogConfig:
     return LogConfig(path=str(path), **changes)
 
 
-def wait_for(is_true: Callable[[], object], seconds: float = 10) -> None:
+def wait_for(is_true: Callable[[], object], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not is_true():
         assert time.monotonic() < end

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 
 from service.pipeline.fast_lane import DIFFERENCE, MAX_TAIL_BYTES, SETTLE_EVENTS
-from service.vocabulary.events import AnswerText, BodyEnd, Cited, Delta, SentHistory, TurnEnded
+from service.vocabulary.events import (
+    AnswerText,
+    BodyEnd,
+    Cited,
+    Delta,
+    SentHistory,
+    TurnEnded,
+    UpstreamEvent,
+)
 from tests.chance import SIZES, chopped, examples
 from tests.feeding import deltas, read, sent_history
 from tests.lane import Drive, driven
@@ -149,11 +157,11 @@ def test_markers_and_all_that_follows_an_open_one_take_the_usual_way(
     assert drive.put_texts == []
 
 
-def test_a_caller_that_does_not_read_closes_it(on_the_way: tuple[Drive, Any]) -> None:
+def test_an_outlet_that_is_not_open_closes_it(on_the_way: tuple[Drive, Any]) -> None:
     drive, more = on_the_way
-    drive.is_reading = False
+    drive.is_open = False
     assert not drive.feed(more("is "))
-    drive.is_reading = True
+    drive.is_open = True
     assert drive.feed(more("tea"))
     assert drive.put_texts == ["tea"]
     assert drive.end().content == "It is tea"
@@ -228,8 +236,12 @@ def test_where_the_stages_differ_it_is_counted_and_their_text_goes_on(
     drive, more = begun("v1")
     assert drive.feed(more("is "))
     assert drive.feed(more("tea"))
-    feed, differing = drive.answer.feed, [list(told)]
-    drive.answer.feed = lambda event: differing.pop() if differing else feed(event)  # type: ignore[method-assign]
+
+    def tell(_event: UpstreamEvent) -> list[Delta]:
+        drive.answer.tell = None
+        return list(told)
+
+    drive.answer.tell = tell
     assert not drive.feed(event({"type": "message_marker"}))
     assert not drive.feed(more("."))
     assert drive.put_texts == ["is ", "tea"]
@@ -242,10 +254,9 @@ def test_where_the_stages_differ_it_is_counted_and_their_text_goes_on(
 def test_a_lane_that_was_wrong_once_is_closed_for_the_turn() -> None:
     drive, more = begun("v1")
     assert drive.feed(more("is "))
-    feed = drive.answer.feed
-    drive.answer.feed = lambda _event: [AnswerText("was ")]  # type: ignore[method-assign]
+    drive.answer.tell = lambda _event: [AnswerText("was ")]
     for _ in range(SETTLE_EVENTS):
         drive.feed(more("x "))
-    drive.answer.feed = feed  # type: ignore[method-assign]
+    drive.answer.tell = None
     assert not drive.feed(more("tea"))
     assert drive.end(BodyEnd.CUT).content.endswith("tea")

@@ -1,6 +1,6 @@
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from service.pipeline.joined import SLICE_CHARS, Staged, make_answer, make_reader, merged
+from service.pipeline.joined import SLICE_CHARS, make_answer, make_reader, merged
 from service.stages.decode.sse import MAX_EVENT_BYTES
 from service.vocabulary.events import (
     AnswerText,
@@ -15,25 +15,6 @@ from service.vocabulary.events import (
 )
 from tests.rows import each_row
 from tests.scripted_upstream import DONE, answer, event, final
-from tests.sinks import Kept
-
-
-class Repeat:
-    """A stage that gives each number as often as it says."""
-
-    def feed(self, item: int) -> Iterator[int]:
-        yield from [item] * item
-
-
-async def test_stages_keep_batches_and_leave_empty_ones_out() -> None:
-    kept = Kept()
-    sink = Staged[int](kept, Repeat(), Repeat())
-    for batch in ([1, 0, 2], [0], [3]):
-        assert sink.is_ready()
-        sink.feed(batch)
-    await sink.ready()
-    assert kept.batches == [[1, 2, 2, 2, 2], [3] * 9]
-    assert not sink.is_over()
 
 
 def test_consumed_counts_as_the_offset_of_a_resume_does() -> None:

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
-from service.stages.encode.chat import ChatChunks, ReplyMeta, collect
+from service.stages.encode.chat import ChatChunks, collect
 from service.stages.encode.gathered import Gathered
 from service.stages.encode.responses import ResponseEvents
-from service.stages.render.bot_format import RAW, WEB, BotFormat, Render
+from service.stages.render.bot_format import RAW, WEB, Render
 from service.stages.render.flat import Flatten
 from service.vocabulary.events import AssetKind, AssetReady, AssetWanted, BodyEnd, Delta
 from service.vocabulary.native import LimitsKnown, PictureMade
-from service.vocabulary.rendered import Rendered, TokenCounts
+from service.vocabulary.rendered import BotFormat, Rendered, ReplyMeta, TokenCounts
 from service.vocabulary.wire import to_json
 from tests.chance import FAST, SIZES, chopped, examples
 from tests.codex_feeding import SECRET, body, deltas, meaning

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
-from service.stages.decode.delta_v1 import DecodeDelta, DocumentChanged
+from service.stages.decode.changes import DocumentChanged
+from service.stages.decode.delta_v1 import DecodeDelta
 from service.stages.decode.sse import DecodeSse
 from service.vocabulary.errors import UpstreamProtocolError
 from tests.chance import FAST, SIZES, chopped, examples

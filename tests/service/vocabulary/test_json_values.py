@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.vocabulary.json_values import SLICE_BYTES, counted
+from tests.chance import examples
 from tests.growth import MOST, growth
 from tests.rows import each_row
 
@@ -30,6 +31,7 @@ JSON = st.recursive(
 )
 
 
+@examples(100)
 @given(JSON, st.integers(1, 40), st.booleans())
 def test_values_are_counted_wherever_the_text_is_cut(value: Any, size: int, ascii_: bool) -> None:
     text = json.dumps(value, ensure_ascii=ascii_).encode("utf-8", "surrogatepass")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from service.vocabulary.errors import StorageFullError
 from storage.files.eviction import Newcomer, SharedSpace, evicted, owner_of
 from storage.files.retention import KeptFile
+from tests.chance import examples
 from tests.growth import MOST, growth
 from tests.rows import each_row
 
@@ -72,6 +73,7 @@ def test_a_sweep_leaves_young_files_but_a_newcomer_does_not() -> None:
 OWNERS = st.sampled_from("abcd")
 
 
+@examples(100)
 @given(
     st.lists(st.tuples(OWNERS, st.integers(0, 50)), max_size=30),
     st.integers(1, 400),

@@ -51,7 +51,7 @@ async def test_a_step_is_one_command(store: RedisBackend, server: RedisServer) -
 
 
 def scripts_run(server: RedisServer) -> int:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(b"INFO commandstats\r\n")
         text = connection.recv(65536).decode()
     return sum(int(number) for number in re.findall(r"cmdstat_eval\w*:calls=(\d+)", text))

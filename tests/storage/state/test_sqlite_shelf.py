@@ -100,6 +100,6 @@ async def test_a_note_without_a_value_makes_room_too(
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("INSERT INTO shelf VALUES ('response:a:lost', 'a', 400, 1)")
         connection.commit()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await backend.keep("response:a:0", b"x" * 200, 60, Bounds("a", 500, 500))
     assert sums(path) == held(path) == {"a": 200, "": 200}

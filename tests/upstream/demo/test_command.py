@@ -27,24 +27,24 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def test_it_says_where_it_listens_and_a_signal_ends_it() -> None:
     with started() as (process, line):
-        connection = HTTPConnection("127.0.0.1", int(line.rpartition(":")[2]), timeout=5)
+        connection = HTTPConnection("127.0.0.1", int(line.rpartition(":")[2]), timeout=30)
         connection.request("GET", "/demo/stats")
         assert connection.getresponse().status == 200
         connection.close()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=3) == 0
+        assert process.wait(timeout=30) == 0
 
 
 def test_it_ends_with_its_parent() -> None:
     with started("--exit-with-parent") as (process, line):
         assert line.startswith("demo upstream on http://127.0.0.1:")
         process.stdin.close()
-        assert process.wait(timeout=3) == 0
+        assert process.wait(timeout=30) == 0
 
 
 def test_it_takes_who_a_codex_login_signs_in_and_how_that_ends() -> None:
     with started("--codex-account", "free-anna", "--codex-outcome", "denied") as (_, line):
-        connection = HTTPConnection("127.0.0.1", int(line.rpartition(":")[2]), timeout=5)
+        connection = HTTPConnection("127.0.0.1", int(line.rpartition(":")[2]), timeout=30)
         connection.request("POST", "/demo/codex/login", body="{}")
         choice = json.loads(connection.getresponse().read())
         assert choice == {"account": "free-anna", "outcome": "denied"}

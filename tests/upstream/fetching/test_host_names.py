@@ -57,6 +57,7 @@ async def test_a_name_that_is_never_answered_ends_in_time():
         assert server.asked
 
 
+@pytest.mark.whole  # it waits
 async def test_look_ups_are_bounded(monkeypatch):
     monkeypatch.setattr(module, "MAX_AT_ONCE", 3)
     known = name_server()

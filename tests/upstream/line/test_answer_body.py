@@ -23,7 +23,7 @@ from tests.scripted_upstream import (
 from tests.upstream.line.readers import BodyReading, read_body
 from upstream.http.session import make_session
 from upstream.line.answer_body import AnswerBody
-from upstream.line.tap import tapped_session
+from upstream.line.tapped_session import tapped_session
 
 
 class Client:

@@ -104,7 +104,7 @@ class Played:
 
     def __init__(self) -> None:
         self.body, self.stages, self.sink = Body(), Words(), Slow()
-        line: Any = Line(self.body, self.stages, self.sink)  # type: ignore[arg-type]
+        line: Any = Line(self.body, self.stages, self.sink)
         self.running = asyncio.ensure_future(line.run())
 
     async def settled(self) -> list[str]:

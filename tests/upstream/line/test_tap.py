@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.upstream.line.readers import TapReading
-from upstream.line.tap import MAX_EARLY_BYTES, READ_BYTES, TappedResponse, tapped_session
+from upstream.line.tap import MAX_EARLY_BYTES
+from upstream.line.tapped_session import READ_BYTES, TappedResponse, tapped_session
 
 LOOPBACK = IPv4Address("127.0.0.1")
 Writing = Callable[[web.StreamResponse], Awaitable[None]]

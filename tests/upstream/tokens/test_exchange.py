@@ -109,7 +109,7 @@ def rotated(count: int) -> list[str]:
 
 
 async def until(is_true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await is_true():  # noqa: ASYNC110 - it looks at files
             await asyncio.sleep(0.02)
 
@@ -137,6 +137,7 @@ async def running(worker: Worker) -> AsyncIterator[None]:
     await asyncio.gather(task, return_exceptions=True)
 
 
+@pytest.mark.whole  # it waits
 async def test_a_store_that_takes_nothing_during_an_exchange_loses_no_token(
     start: Start, fake: FakeTokenService, tmp_path: Path
 ) -> None:
@@ -176,6 +177,7 @@ async def test_what_could_not_be_stored_is_stored_when_it_can_be(
     assert fake.tokens_seen == rotated(3)
 
 
+@pytest.mark.whole  # it waits
 async def test_what_could_not_be_stored_is_stored_at_the_end(
     *,
     start: Start,
@@ -218,6 +220,7 @@ async def test_the_next_process_stores_what_one_before_could_not(
     assert fake.tokens_seen == rotated(3)
 
 
+@pytest.mark.whole  # it waits
 async def test_a_token_that_is_in_one_memory_alone_is_exchanged_nowhere_else(
     start: Start, fake: FakeTokenService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +240,7 @@ async def test_a_token_that_is_in_one_memory_alone_is_exchanged_nowhere_else(
     assert fake.tokens_seen == rotated(4)
 
 
+@pytest.mark.whole  # it waits
 async def test_a_lock_that_cannot_be_had_is_waited_for(
     start: Start, fake: FakeTokenService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

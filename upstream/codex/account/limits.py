@@ -92,7 +92,7 @@ class AccountLimits:
             self._change(caller, lambda before: structs.replace(before, asked_at=now))
 
     def renews_at(self, caller: Caller, scope: Scope) -> float | None:
-        """Return when the windows that are full have all begun anew, None if none is known to be."""
+        """Return the time at which all full windows have begun anew, None if none is known to be full."""
         noted = self.of(caller) or Noted()
         full = [
             window.resets_at

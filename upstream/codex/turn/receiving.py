@@ -31,14 +31,14 @@ class CodexReceiver:
         self._reader = reader
 
     def batches(self, data: bytes) -> Iterator[list[Delta]]:
-        """Yield what a read brings, in one batch unless it is paced or long."""
+        """Yield the deltas of a read, in one batch unless it is paced or long."""
         for number, piece in enumerate(slices(data)):
             if number:
                 yield []
             yield from self._batches(self._reader.feed(piece))
 
     def end(self, ended: BodyEnded) -> Iterator[list[Delta]]:
-        """Yield what the end of the body brings."""
+        """Yield the deltas of the end of the body."""
         return self._batches(self._reader.end(ended))
 
     def progress(self) -> int:

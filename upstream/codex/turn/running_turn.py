@@ -120,7 +120,7 @@ class RunningTurn:
 
 
 def scope_of(request: ChatRequest) -> Scope:
-    """Return which allowance a turn is taken from: what was asked for decides."""
+    """Return the allowance that a turn is taken from, by the wishes of the request."""
     choice, tools = request.wishes.tool_choice, request.wishes.tools
     if request.picture is not None or (isinstance(choice, dict) and choice.get("type") == DRAWING):
         return Scope.PICTURES

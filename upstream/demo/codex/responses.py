@@ -212,7 +212,7 @@ def _usage(prompt: tuple[int, int], items: list[dict[str, Any]]) -> dict[str, An
 
 
 def _pieces(turn: Turn, reply: Reply, *, is_crlf: bool) -> Iterator[Piece]:
-    """Yield what is written, and when."""
+    """Yield the pieces to write, with the pauses between them."""
     fault = turn.fault
     yield Piece(seconds=delay_of(fault, "slow"))
     if fault.name == "refuse":

@@ -220,7 +220,7 @@ def say_much(talk: Talk) -> list[Item]:
 
 
 def unknown(talk: Talk) -> list[Item]:
-    """Say which scenes there are."""
+    """Answer with a list of the scenes."""
     return [message(f"Demo: there is no scene “{_name(talk)}”, only {', '.join(SCENES)}.")]
 
 

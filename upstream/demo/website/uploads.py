@@ -63,7 +63,7 @@ async def post_uploaded(request: web.Request) -> web.Response:
 
 
 async def get_file(request: web.Request) -> web.Response:
-    """Tell how far a file is; documents take a while to be indexed."""
+    """Answer with the state of a file; documents take a while to be indexed."""
     stored = _owned(request, request.match_info["file_id"])
     stored.polls += 1
     is_indexed = stored.use_case != "my_files" or stored.polls > POLLS_WHILE_INDEXING

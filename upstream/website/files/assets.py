@@ -221,7 +221,7 @@ class ResolvedAssets:
     def feed(self, batch: list[Delta]) -> None:
         """Pass a batch on, or hold it."""
         for delta in batch:
-            if isinstance(delta, AssetWanted):
+            if type(delta) is AssetWanted:
                 self._held += batch
                 return
         if self._held:

@@ -117,7 +117,7 @@ def thinking_effort(wishes: Wishes) -> str:
 
 
 def _add_wishes(body: dict[str, Any], wishes: Wishes, options: TurnOptions) -> None:
-    """Say how much is to be thought, and which tool of the website's is to be used; and that it may."""
+    """Add the effort of thought and the tool of the website's to use, with its permission."""
     if options.arkose_token:
         body["arkose_token"] = options.arkose_token
     if options.takes_effort and (effort := thinking_effort(wishes)):

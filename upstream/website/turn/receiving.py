@@ -36,29 +36,25 @@ class Receiver:
         self.reader.follow()
         self._resumed_at = self.reader.consumed
 
-    def batches(self, data: bytes) -> Iterator[list[Delta]]:
-        """Yield the deltas of a read: one batch, or one per event if the answer is paced.
+    def batches(self, data: bytes) -> Iterator[list[Delta]] | None:
+        """Return the deltas of a read: one batch, or one per event if the answer is paced.
 
         A long read comes in several, and so does a long text full of markers, so that other tasks
-        can run in between.
+        can run in between. None, as for nearly every read: the lane has taken it.
         """
-        made: list[Delta] = []
-        if self._lane is not None:
-            data = self._lane.take(data)
-            made = self._lane.left()
-        if not data and not made:
-            return
-        for number, piece in enumerate(slices(data)):
-            if number:
-                yield []
-            yield from self._batches(piece, made)
-            made = []
+        lane = self._lane
+        if lane is None:
+            return self._sliced(data, [])
+        data = lane.take(data)
+        if not (data or lane.left or lane.is_full):
+            return None
+        return self._sliced(data, lane.take_left())
 
     def end(self, ended: BodyEnded) -> Iterator[list[Delta]]:
         """Yield the deltas of what was incomplete, and of the end itself."""
         if self._lane is not None:
             tail = self._lane.end()
-            yield from self._batches(tail, self._lane.left())
+            yield from self._batches(tail, self._lane.take_left())
         is_bare = self.reader.consumed == self._resumed_at
         if is_bare and ended.how in (BodyEnd.CLEAN, BodyEnd.CUT):
             ended = BodyEnded(BodyEnd.UNRESUMED)
@@ -74,14 +70,21 @@ class Receiver:
         """Return the seconds of silence allowed from now on, None for the usual."""
         return self.answer.patience_seconds
 
+    def _sliced(self, data: bytes, made: list[Delta]) -> Iterator[list[Delta]]:
+        """Yield the batches of a read; the first begins with the deltas that were `made` before."""
+        for number, piece in enumerate(slices(data)):
+            if number:
+                yield []
+            yield from self._batches(piece, made)
+            made = []
+
     def _batches(self, data: bytes, made: list[Delta]) -> Iterator[list[Delta]]:
         for event in self.reader.feed(data):
-            parts = self.answer.parts(event)
-            made += next(parts, [])
-            for part in parts:
-                if made:
+            for number, part in enumerate(self.answer.parts(event)):
+                if number and made:
                     yield made
-                made = part
+                    made = []
+                made += part
             if made and self.reader.is_paced:
                 yield made
                 made = []

@@ -82,7 +82,7 @@ class TurnServices(Struct, frozen=True):
 # How a turn continues after a body.
 Wanted = ResumeWanted | PictureWanted | AnswerWanted
 # What a turn has to look at itself.
-_NOTED = (TurnFacts, ResumeWanted, PictureWanted, AnswerWanted, TurnEnded)
+_NOTED = frozenset({TurnFacts, ResumeWanted, PictureWanted, AnswerWanted, TurnEnded})
 
 
 class _Turn:
@@ -127,7 +127,7 @@ class _Noting:
 
     def feed(self, batch: list[Delta]) -> None:
         for delta in batch:
-            if isinstance(delta, _NOTED):
+            if type(delta) in _NOTED:
                 self._note(self._turn, delta)
         self._sink.feed(batch)
 

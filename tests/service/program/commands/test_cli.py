@@ -11,6 +11,7 @@ import yaml
 
 from service.program.commands.cli import UNREADABLE, main
 from service.settings.config import Config, load_config
+from service.version import how_it_runs
 
 pytestmark = pytest.mark.whole
 ROOT = Path(__file__).resolve().parents[4]
@@ -34,7 +35,7 @@ def service(tmp_path):
 
 
 def test_the_version_is_printed(service):
-    assert service("--version").stdout == "backend-to-v1 0.1.0\n"
+    assert service("--version").stdout == f"backend-to-v1 0.1.0, {how_it_runs()}\n"
 
 
 def test_the_help_names_the_options(service):

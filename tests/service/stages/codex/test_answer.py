@@ -1,7 +1,7 @@
 """The deltas of one turn, in cases that are shorter here than as transcripts."""
 
 from service.stages.codex.answer import CodexAnswer, usage_in
-from service.stages.codex.events import Event
+from service.stages.codex.raw_events import Event
 from service.vocabulary.events import (
     BodyEnd,
     BodyEnded,

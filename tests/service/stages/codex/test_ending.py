@@ -1,7 +1,7 @@
 """How a turn ends, and what it counts."""
 
 from service.stages.codex.ending import MAX_KINDS, CodexEnding
-from service.stages.codex.events import Event
+from service.stages.codex.raw_events import Event
 from service.vocabulary.endings import Seen
 from service.vocabulary.events import BodyEnd, BodyEnded, Outcome, Unknown
 from tests.codex_feeding import NOW

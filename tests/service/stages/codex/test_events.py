@@ -1,6 +1,7 @@
 """Frames to events, odd frames among them."""
 
-from service.stages.codex.events import Event, ReadCodex, unknown_event
+from service.stages.codex.events import ReadCodex, error_in, unknown_event
+from service.stages.codex.raw_events import Event
 from service.vocabulary.events import BodyEnd, BodyEnded, Unknown
 from tests.rows import each_row
 
@@ -39,7 +40,7 @@ def test_objects_without_an_empty_line_between_them_are_events_of_their_own():
 
 def test_a_body_that_is_one_object_needs_no_framing():
     _, events = read(b'{"detail": "Instructions are required"}')
-    assert [event.as_error() for event in events] == [
+    assert [error_in(event) for event in events] == [
         {"detail": "Instructions are required", "type": ""}
     ]
     _, events = read(b'{"object":"response","output":[1]}')

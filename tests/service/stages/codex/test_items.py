@@ -1,7 +1,7 @@
 """Items one by one; their order in a turn is in `test_answer.py`."""
 
-from service.stages.codex.events import Event
 from service.stages.codex.items import Call, Message, Picture, Reasoning, ToolItem
+from service.stages.codex.raw_events import Event
 from service.vocabulary.events import FunctionArguments, FunctionCallStarted
 from service.vocabulary.native import (
     FunctionCallEnded,

@@ -1,12 +1,12 @@
 """The windows of an account, in all three forms."""
 
-from service.stages.codex.events import Event
 from service.stages.codex.limits import (
     MAX_LIMITS,
     limits_in_event,
     limits_in_headers,
     limits_in_usage,
 )
+from service.stages.codex.raw_events import Event
 from service.vocabulary.native import LimitsKnown, LimitWindow
 from tests.rows import each_row
 

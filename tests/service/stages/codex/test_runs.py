@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from service.stages.codex.events import Event, ReadCodex
+from service.stages.codex.events import ReadCodex
+from service.stages.codex.raw_events import Event
 from service.stages.codex.runs import MIN_RUN_BYTES, runs_in
 from tests.codex_feeding import body
 from tests.rows import each_row

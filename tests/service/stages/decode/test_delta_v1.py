@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
+from service.stages.decode.changes import DocumentChanged
 from service.stages.decode.delta_v1 import (
     MAX_PATCH_DEPTH,
     MAX_SEGMENTS,
     MISSING,
-    AnswerGrew,
     DecodeDelta,
-    DocumentChanged,
     apply,
     merge,
 )
 from service.vocabulary.errors import UpstreamProtocolError
+from service.vocabulary.events import TextAppended
 from tests.rows import each_row
 
 ROOT = {"a": [1, 2], "s": "xy", "n": None, "o": {"k": 1}}
@@ -118,10 +118,10 @@ def message(text: str) -> dict[str, Any]:
 def test_text_at_the_end_of_the_answer_is_told_apart_and_still_in_the_document() -> None:
     decoder = DecodeDelta()
     decoder.feed({"p": "", "o": "add", "v": message("")})
-    assert decoder.feed({"p": "/message/content/parts/0", "o": "append", "v": "a"}) == AnswerGrew(
+    assert decoder.feed({"p": "/message/content/parts/0", "o": "append", "v": "a"}) == TextAppended(
         "m", "a"
     )
-    assert decoder.feed({"v": "b"}) == AnswerGrew("m", "b")
+    assert decoder.feed({"v": "b"}) == TextAppended("m", "b")
     changed = decoder.feed({"p": "/message/status", "o": "replace", "v": "finished_successfully"})
     assert changed.document["message"]["content"]["parts"] == ["ab"]
     assert decoder.feed({"p": "/message/content/parts/0", "o": "append", "v": "c"}).text == "c"
@@ -147,8 +147,8 @@ def test_text_at_the_end_of_code_and_of_the_last_thought_is_gathered_as_well(
 ) -> None:
     decoder = DecodeDelta()
     decoder.feed({"v": {"message": {"id": "m", "content": content}}})
-    assert decoder.feed({"p": path, "o": "append", "v": " ="}) == AnswerGrew("m", " =")
-    assert decoder.feed({"v": " 1"}) == AnswerGrew("m", " 1")
+    assert decoder.feed({"p": path, "o": "append", "v": " ="}) == TextAppended("m", " =")
+    assert decoder.feed({"v": " 1"}) == TextAppended("m", " 1")
     assert decoder.growing is None  # what is read faster is answers
     changed = decoder.feed({"p": "/message/status", "o": "replace", "v": "x"})
     assert changed.document["message"]["content"] == grown
@@ -201,7 +201,7 @@ def test_each_channel_has_a_document_and_inheritance_is_across_them() -> None:
     decoder.feed({"p": "", "o": "add", "v": message("a"), "c": 0})
     assert decoder.feed({"v": {"message": {"id": "n"}}, "c": 1}).document["message"]["id"] == "n"
     grown = decoder.feed({"p": "/message/content/parts/0", "o": "append", "v": "b", "c": 0})
-    assert grown == AnswerGrew("m", "b")
+    assert grown == TextAppended("m", "b")
 
 
 def test_a_failed_operation_leaves_the_document_as_it_was() -> None:
@@ -222,6 +222,14 @@ def test_what_follows_a_bad_field_is_not_taken_for_what_was_before_it(bad: dict[
             decoder.feed(delta)
     good = decoder.feed({"c": 0, "p": "/s", "o": "append", "v": "d"})
     assert good == DocumentChanged({"s": "ad"})
+
+
+def test_a_number_that_is_no_place_in_any_list_is_a_name() -> None:
+    number = "9" * 5_000  # Python refuses to read such a number
+    changed = DecodeDelta().feed({"p": f"/{number}", "o": "add", "v": 1})
+    assert changed == DocumentChanged({number: 1})
+    with pytest.raises(UpstreamProtocolError):
+        apply([1], f"/{number}", "add", 1)
 
 
 def test_a_failed_operation_keeps_the_text_before_it() -> None:

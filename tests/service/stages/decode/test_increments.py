@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.pipeline.joined import make_reader, merged
-from service.stages.decode.increments import Run, deltas_like, first_delta, snapshots_like
+from service.stages.decode.changes import Run
+from service.stages.decode.increments import deltas_like, first_delta, snapshots_like
 from service.stages.decode.parse import Parse
 from service.stages.decode.sse import DecodeSse
 from service.vocabulary.events import Frame, TextAppended, UpstreamEvent

@@ -93,6 +93,19 @@ def test_a_message_without_an_id_is_none() -> None:
     assert read_message({"id": 7}) is None
 
 
+@each_row(
+    ("status", "is_finished"),
+    [
+        *[("in_progress", False), ("", False), (None, False)],
+        *[("finished_successfully", True), ("blocked", True)],
+    ],
+)
+def test_every_status_but_in_progress_is_final(status: str | None, is_finished: bool) -> None:
+    message = read_message({"id": "m", "status": status})
+    assert message is not None
+    assert message.is_finished is is_finished
+
+
 def test_all_string_parts_are_joined_and_objects_kept_apart() -> None:
     message = made(content={"parts": ["a", {"asset_pointer": "x"}, "b"]})
     assert message.text == "ab"

@@ -4,8 +4,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.stages.encode.chat import DONE, ChatChunks, ReplyMeta, collect
-from service.stages.encode.gathered import FunctionCall, Gathered
+from service.stages.encode.chat import DONE, ChatChunks, collect
+from service.stages.encode.gathered import Gathered
 from service.vocabulary.events import (
     AssetKind,
     CitationResolved,
@@ -22,10 +22,13 @@ from service.vocabulary.rendered import (
     AssetLinked,
     ContentCited,
     ContentText,
+    FunctionCall,
     Rendered,
+    ReplyMeta,
     TokenCounts,
 )
 from service.vocabulary.wire import to_json
+from tests.chance import examples
 from tests.rows import each_row
 
 META = ReplyMeta("chatcmpl-1", 1_700_000_000, "gpt-4o", "fp_1")
@@ -354,6 +357,7 @@ PIECES = st.one_of(
 )
 
 
+@examples(100)
 @given(st.lists(st.lists(PIECES, max_size=6), max_size=6))
 def test_collecting_the_chunks_of_a_stream_gives_the_whole_reply(
     batches: list[list[Rendered]],

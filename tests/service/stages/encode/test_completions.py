@@ -1,7 +1,6 @@
 import json
 from typing import Any
 
-from service.stages.encode.chat import ReplyMeta
 from service.stages.encode.completions import CompletionChunks, completion
 from service.stages.encode.gathered import Gathered
 from service.vocabulary.events import (
@@ -17,6 +16,7 @@ from service.vocabulary.rendered import (
     ContentCited,
     ContentText,
     Rendered,
+    ReplyMeta,
     TokenCounts,
 )
 from service.vocabulary.wire import to_json

@@ -1,5 +1,5 @@
 from service.answers.chats import CitedUrl, Link
-from service.stages.encode.gathered import FunctionCall, Gathered
+from service.stages.encode.gathered import Gathered
 from service.vocabulary.events import (
     AssetKind,
     CitationResolved,
@@ -9,7 +9,13 @@ from service.vocabulary.events import (
     TextSpent,
     TurnFacts,
 )
-from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from service.vocabulary.rendered import (
+    AssetLinked,
+    ContentCited,
+    ContentText,
+    FunctionCall,
+    Rendered,
+)
 
 A = Source("https://a.example", "")
 FILE = AssetLinked(AssetKind.FILE, "https://g/files/2.csv", "data.csv", "text/csv")

@@ -22,6 +22,7 @@ from service.vocabulary.events import FunctionArguments, FunctionCallStarted, Re
 from service.vocabulary.native import FunctionCallEnded
 from service.vocabulary.rendered import ContentText, Rendered
 from service.vocabulary.wire import to_json
+from tests.chance import examples
 
 PIECES = st.one_of(
     st.text("ab \n", max_size=3).map(ContentText),
@@ -31,6 +32,7 @@ PIECES = st.one_of(
 )
 
 
+@examples(100)
 @given(st.lists(PIECES), st.booleans(), st.booleans())
 def test_12_blocks_are_numbered_and_one_is_open_at_a_time(
     pieces: list[Rendered | str], is_shown: bool, has_words: bool

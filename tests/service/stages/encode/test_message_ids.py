@@ -9,11 +9,13 @@ from service.stages.encode.message_ids import (
     tool_use_id,
     upstream_call_id,
 )
+from tests.chance import examples
 from tests.rows import each_row
 
 ALLOWED = re.compile(r"^[a-zA-Z0-9_-]+$")
 
 
+@examples(100)
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.integers(0, 1000))
 def test_10_an_id_has_plain_characters_and_leads_back(call_id: str, index: int) -> None:
     """A8 10: users replay histories at the real API, which checks the pattern."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from msgspec import structs
 
-from service.stages.render.bot_format import ITEMS, RAW, WEB, BotFormat, PictureForm, Render
+from service.stages.render.bot_format import ITEMS, RAW, WEB, Render
 from service.vocabulary.events import (
     AnswerBlock,
     AnswerStarted,
@@ -27,7 +27,14 @@ from service.vocabulary.events import (
     ToolResult,
     TurnEnded,
 )
-from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
+from service.vocabulary.rendered import (
+    AssetLinked,
+    BotFormat,
+    ContentCited,
+    ContentText,
+    PictureForm,
+    Rendered,
+)
 from tests.rows import each_row
 
 END = TurnEnded(Outcome.COMPLETE, "stop")

@@ -43,7 +43,7 @@ def message(role: str = "tool", **fields: Any) -> Message:
         "name": None,
         "content_type": "text",
         "text": "Processing image",
-        "status": "finished_successfully",
+        "is_finished": True,
         "recipient": "all",
         "channel": None,
         "is_end_turn": False,

@@ -23,6 +23,7 @@ from service.vocabulary.ledger.budgets import (
     take,
     uses_of,
 )
+from tests.chance import examples
 
 NOVEMBER = datetime(2026, 11, 30, 12, 0, tzinfo=UTC).timestamp()  # a Monday
 HOUR = 3600.0
@@ -176,6 +177,7 @@ EVENTS = st.lists(
 )
 
 
+@examples(100)
 @given(budgets=LIMITS, events=EVENTS, begin=st.integers(0, 400 * 86_400))
 def test_a_request_is_let_in_exactly_while_no_window_is_used_up(
     budgets: Budgets, events: list[tuple[float, str, int]], begin: int
@@ -216,6 +218,7 @@ def _check_renewal(use: BudgetUse, oracle: Oracle, now: float) -> None:
     assert oracle.used(use.window, use.renews_at)[index] < use.limit
 
 
+@examples(100)
 @given(events=EVENTS)
 def test_counts_stay_few_and_survive_being_written(events: list[tuple[float, str, int]]) -> None:
     spent, now = Spent(), NOVEMBER

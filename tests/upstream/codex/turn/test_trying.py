@@ -252,6 +252,7 @@ async def test_a_compaction_of_foreign_reasoning_goes_on_without_it(codex, app) 
     assert [len(post.body["input"]) for post in codex.posts] == [2, 1]
 
 
+@pytest.mark.whole  # it waits
 async def test_a_turn_that_may_draw_may_be_silent_for_longer(codex, tmp_path) -> None:
     short = {"idle_seconds": 0.3, "first_event_seconds": 0.3, "retries": 0}
     async with codex_program(codex, tmp_path, upstream=short) as app:

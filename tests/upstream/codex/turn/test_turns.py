@@ -193,6 +193,7 @@ async def test_a_passing_status_is_sent_again_and_no_other(codex, app) -> None:
     assert len(codex.posts) == 2
 
 
+@pytest.mark.whole  # it waits
 async def test_tries_end_and_the_last_one_is_told(codex, app) -> None:
     codex.plays(created(), failed("server_is_overloaded", "Full."))
     given = await deltas(app)

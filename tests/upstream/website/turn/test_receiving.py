@@ -19,6 +19,7 @@ from service.vocabulary.events import (
     TurnEnded,
 )
 from service.vocabulary.rendered import Rendered
+from tests.lane import Differing
 from tests.scripted_upstream import DONE, Pause, ScriptedUpstream, answer, final, scripted_upstream
 from tests.sinks import Kept
 from tests.upstream.website.turn.test_client import opened
@@ -32,15 +33,13 @@ class Told:
     """An outlet, open or closed."""
 
     def __init__(self, *, is_open: bool = True) -> None:
-        self._is_open = is_open
+        self.is_open = is_open
         self.put_text = ""
         self.gathered: list[Rendered] = []
 
-    def is_open(self) -> bool:
-        return self._is_open
-
-    def put(self, text: str) -> None:
+    def put(self, text: str) -> bool:
         self.put_text += text
+        return True
 
     def gather(self, pieces: list[Rendered]) -> None:
         self.gathered += pieces
@@ -160,7 +159,7 @@ async def test_a_fault_on_the_lane_is_raised_where_the_answer_is_awaited(
     upstream: ScriptedUpstream,
 ) -> None:
     class Broken(Told):
-        def put(self, _text: str) -> None:
+        def put(self, _text: str) -> bool:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -172,13 +171,20 @@ async def test_a_fault_on_the_lane_is_raised_where_the_answer_is_awaited(
 async def test_what_the_stages_say_otherwise_is_yielded_before_what_comes(
     upstream: ScriptedUpstream,
 ) -> None:
-    class Wrong(FastLane):
-        def _settle(self) -> None:
-            self._put += ["!"] if self._put else []
-            super()._settle()
-
     outlet = Told()
-    deltas = await received(upstream, Wrong(make_renderer(WEB), outlet))
+    lane = FastLane(make_renderer(WEB), outlet)
+    async with opened(upstream) as client:
+        answer, reader, kept = make_answer(SentHistory()), make_reader(), Kept()
+        receiver = Receiver(reader, answer, lane)
+        differing = Differing(answer)
+        differing.tell = lambda event: [
+            AnswerText(each.text[:-1])
+            for each in answer.feed(event)
+            if isinstance(each, AnswerText)
+        ]
+        lane.begin(reader, differing)
+        await Line(await client.open(), receiver, kept).run()
+    deltas = [delta for batch in kept.batches for delta in batch]
     assert outlet.put_text == "".join(WORDS[1:])
     assert text_of(deltas) == "It."
     ended = deltas[-1]

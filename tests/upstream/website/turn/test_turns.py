@@ -244,6 +244,7 @@ async def test_what_cannot_be_resumed_is_read_from_the_stored_conversation(
     assert (text(given), outcome(given)) == ("Stored.", Outcome.COMPLETE)
 
 
+@pytest.mark.whole  # it waits
 async def test_a_hand_off_that_leads_nowhere_is_a_cut_with_what_had_arrived(
     upstream, tmp_path
 ) -> None:
@@ -253,6 +254,7 @@ async def test_a_hand_off_that_leads_nowhere_is_a_cut_with_what_had_arrived(
     assert (text(given), outcome(given)) == ("Hel", Outcome.CUT)
 
 
+@pytest.mark.whole  # it waits
 async def test_hand_offs_in_a_circle_end(upstream, tmp_path) -> None:
     upstream.plays(HAND_OFF)
     upstream.resume_script = (Head(), [HAND_OFF])
