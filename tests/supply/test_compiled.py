@@ -41,7 +41,6 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.mark.whole
-@pytest.mark.timeout(600)
 @pytest.mark.skipif(shutil.which("cc") is None, reason="a compiler for C is not installed")
 def test_the_same_tests_pass(copy: Path):
     assert run("-m", "service", "--version", place=copy).endswith("interpreted\n")
