@@ -64,6 +64,7 @@ class Tap(asyncio.BufferedProtocol):
         self._head = b""
         self._body: ChunkedBody | None = None  # once the head is read, if the body is tapped
         self._early: list[bytes] = []
+        self._early_bytes = 0
         self._receiver: Receiver | None = None
         self._ended: bool | None = None  # whether cleanly
         self._is_held = False  # by the receiver, or because too much came too early
@@ -146,16 +147,17 @@ class Tap(asyncio.BufferedProtocol):
     def _take_head(self, data: bytes) -> None:
         data = self._head + data
         self._head = b""
-        end = data.find(_HEAD_END)
+        start, end = 0, data.find(_HEAD_END)
+        while end >= 0 and _INFORMATIONAL.match(data, start):
+            start, end = end + len(_HEAD_END), data.find(_HEAD_END, end + len(_HEAD_END))
+        if start:
+            self._protocol.data_received(data[:start])
+            data = data[start:]
         if end < 0 and len(data) <= _MAX_HEAD_BYTES:
             self._head = data
             return
-        size = end + len(_HEAD_END)
-        if end >= 0 and _INFORMATIONAL.match(data):
-            self._protocol.data_received(data[:size])
-            if len(data) > size:
-                self._take_head(data[size:])
-        elif end >= 0 and _is_tapped(data[:size]):
+        size = end - start + len(_HEAD_END)
+        if end >= 0 and _is_tapped(data[:size]):
             self._body = ChunkedBody()
             self._protocol.data_received(data[:size])
             if len(data) > size:
@@ -172,7 +174,8 @@ class Tap(asyncio.BufferedProtocol):
             self._receiver.on_bytes(piece)
         elif piece:
             self._early.append(piece)
-            if sum(map(len, self._early)) > MAX_EARLY_BYTES:
+            self._early_bytes += len(piece)
+            if self._early_bytes > MAX_EARLY_BYTES:
                 self.pause()
         if body.is_broken:
             self._end(is_clean=False)

@@ -230,3 +230,24 @@ def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(written)
     return serving, ssl.create_default_context(cafile=written)
+
+
+async def test_as_many_heads_as_may_come_before_the_answer_are_passed_over() -> None:
+    heads = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3_000
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(heads + b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(b"5\r\nhello\r\n0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, str(LOOPBACK))
+    url = f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}/"
+    async with server, aiohttp.ClientSession() as session:
+        streams = tapped_session(session, None)
+        response = await streams.get(url)
+        assert isinstance(response, TappedResponse)
+        reading = await read(response)
+        response.close()
+    assert (reading.data, reading.is_clean) == (b"hello", True)
