@@ -324,7 +324,7 @@ class Lane(Protocol):
         """Send the plain text of a chunk, and return the bytes that are left for the stages."""
 
     def take_left(self) -> list[Delta]:
-        """Return what is `left`, and forget it."""
+        """Return the deltas that are `left`, and forget them."""
 
     def end(self) -> bytes:
         """Return the bytes that are left for the stages at the end of a body."""

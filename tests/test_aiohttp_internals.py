@@ -12,10 +12,12 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+import yarl
 from aiohttp import web
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_writer import StreamWriter
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler
 from typing_extensions import override
 
@@ -268,6 +270,34 @@ async def test_a_request_class_may_read_a_body_past_aiohttp_and_make_up_its_end(
         async with session.get(f"http://127.0.0.1:{port}/") as response:
             assert await response.read() == b"text"
     assert transports[0] is transports[1]
+
+
+async def test_a_request_may_be_written_past_the_session_and_its_answer_left_to_aiohttp() -> None:
+    async with serving(say_hello) as port, aiohttp.ClientSession() as session:
+        assert session.connector is not None
+        request = aiohttp.ClientRequest("POST", yarl.URL(f"http://127.0.0.1:{port}/"))
+        assert request.headers["Host"] == f"127.0.0.1:{port}"
+        used: list[ResponseHandler | None] = []
+        for _ in range(2):
+            connection = await session.connector.connect(request, [], session.timeout)
+            transport, handler = connection.transport, connection.protocol
+            assert transport is not None
+            assert handler is not None
+            used.append(handler)
+            assert not handler.should_close
+            transport.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            handler.set_response_params(read_until_eof=True, read_bufsize=65536)
+            message, content = await handler.read()
+            assert (message.code, await content.read()) == (200, b"hello")
+            connection.release()
+        assert used[0] is used[1]
+
+        connection = await session.connector.connect(request, [], session.timeout)
+        assert connection.protocol is used[0]
+        connection.protocol._tail = b"unasked"
+        assert connection.protocol.should_close
+        connection.close()
+    assert await EMPTY_PAYLOAD.read() == b""
 
 
 async def test_a_malformed_chunk_leaves_a_reader_waiting_on_a_connection_that_is_gone() -> None:

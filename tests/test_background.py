@@ -22,7 +22,7 @@ from tests.response_events import check_response, checked, last_response, text_o
 from tests.scripted_upstream import DONE, STALL, Pause, ScriptedUpstream, answer, final
 from tests.service.program.gateway_process import GatewayProcess
 
-pytestmark = [pytest.mark.whole, pytest.mark.needs_redis, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.whole, pytest.mark.needs_redis]
 HEADERS = {"Authorization": "Bearer fk-of-two-workers"}
 ASKED = {"model": "gpt-4o", "input": "Hello", "background": True}
 

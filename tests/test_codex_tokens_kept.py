@@ -21,7 +21,7 @@ ASKED = {"model": "gpt-6-sol", "messages": [{"role": "user", "content": "hello"}
 REQUESTS = 20
 WAITING_SECONDS = 60
 
-pytestmark = [pytest.mark.whole, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.whole
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ FEW = 12
 WAITING_SECONDS = 60
 LIMIT = "/backend-api/codex/responses 429"
 
-pytestmark = [pytest.mark.whole, pytest.mark.needs_redis, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.whole, pytest.mark.needs_redis]
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,6 @@ from tests.service.program.signing_in import codex_stats, expire, post, settings
 from tests.test_secrets_stay import found_in
 from upstream.tokens.cache import Known
 
-pytestmark = pytest.mark.timeout(240)
 KEY = re.compile(r"sk-gw-[A-Za-z0-9]{51}")
 CANARY = "canary.of.an.address"
 Start = Callable[..., GatewayProcess]

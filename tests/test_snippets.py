@@ -29,6 +29,7 @@ from anthropic import Anthropic
 
 from service.answers.gateway import AccountUsage
 from service.settings.config import load_config
+from service.version import VERSION
 from tests.checkout import Checkout, Started
 from tests.clients.readers import READERS
 from tests.clients.test_documented import documented
@@ -58,6 +59,7 @@ RUN_ELSEWHERE = {
     "compatibility": "would change the files under test; tests/compatibility reads them",
     "hostile": "would change the file under test; tests/test_hostile.py reads it",
     "bench": "takes minutes; tests/test_bench.py runs a quick one",
+    "compiled": "takes minutes; make test-compiled compiles a copy",
     "faults": "is a step of .ci/run",
     "fuzz": "takes as long as it is given; tests/test_fuzz.py replays what it found",
     "soak": "takes ten minutes; tests/test_soak.py runs a short one",
@@ -306,6 +308,11 @@ def settings(place: Place, snippet: Snippet) -> None:
     """Check that the settings can be read; the command that starts with them is below."""
     with place.settings(snippet.text) as path:
         assert load_config(path, {}).config.upstream.base_url == place.demo
+
+
+@runs("sh", r"\.venv/bin/python -m service --version")
+def version(place: Place, snippet: Snippet) -> None:
+    assert place.checkout.run(snippet.text).startswith(f"backend-to-v1 {VERSION}, ")
 
 
 @runs("sh", r"\.venv/bin/python -m service --config config\.yaml --check")

@@ -10,7 +10,6 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.whole
-@pytest.mark.timeout(300)
 def test_some_seconds_of_everything_leave_nothing_behind() -> None:
     soak = subprocess.run(
         [sys.executable, "-m", "bench.soak", "--quick", "--callers", "3"],

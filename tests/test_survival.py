@@ -38,7 +38,6 @@ pytestmark = [
     pytest.mark.whole,
     pytest.mark.needs_redis,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.timeout(240),
     pytest.mark.skipif(fake_clock() is None, reason="faketime is not installed"),
 ]
 

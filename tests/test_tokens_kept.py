@@ -19,7 +19,7 @@ LIFE_SECONDS = 2.0  # of access tokens; refreshed in the last quarter
 LOCKED_SECONDS = 12.0
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}
 
-pytestmark = [pytest.mark.whole, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.whole
 
 
 @pytest.fixture

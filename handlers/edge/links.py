@@ -57,7 +57,8 @@ def public_url(request: web.Request, server: ServerConfig) -> str:
     if not _HOST.fullmatch(host):
         host = f"localhost:{server.port}"
     prefix = told.get("prefix", "")
-    return f"{scheme}://{host}{prefix.rstrip('/') if _PREFIX.fullmatch(prefix) else ''}"
+    below = prefix.rstrip("/") if prefix and _PREFIX.fullmatch(prefix) else ""
+    return f"{scheme}://{host}{below}"
 
 
 def caller_address(request: web.Request, server: ServerConfig) -> str:
@@ -99,7 +100,7 @@ def _forwarded(headers: Mapping[str, str]) -> dict[str, str]:
     """Return proto, host and prefix from the header of RFC 7239 or its predecessors."""
     told = {}
     for name, header in _FORWARDED.items():
-        if value := headers.get(header, "").partition(",")[0].strip():
+        if (sent := headers.get(header)) and (value := sent.partition(",")[0].strip()):
             told[name] = value
     if standard := headers.get("Forwarded", ""):
         first = _FIRST.match(standard)

@@ -125,7 +125,8 @@ class _Connection(RequestHandler):
             message, payload = self._messages[-1]
             # An unreadable head arrives as a message of another kind, and ends the connection.
             self._newest = (message, payload) if isinstance(message, RawRequestMessage) else None
-        self._tail = (self._tail + data)[-len(_HEAD_END) :]
+        end = data[-len(_HEAD_END) :]
+        self._tail = (self._tail + end)[-len(_HEAD_END) :]
         self._has_begun = self._begins(data, is_between=is_between)
         if self._messages or self._request_in_progress:
             self._stop_head_timer()

@@ -94,16 +94,14 @@ class CallWriter:
             self._metrics.calls_lost.labels("unknown_caller").inc()
             return
         waiting = _Waiting(call)
-        if (
-            len(self._waiting) >= MAX_WAITING
-            or self._bytes + waiting.size_bytes > MAX_WAITING_BYTES
-        ):
+        size = self._bytes + waiting.size_bytes
+        if len(self._waiting) >= MAX_WAITING or size > MAX_WAITING_BYTES:
             self._metrics.calls_lost.labels("store").inc()
             return
         if count is not None and self._uncounted < MAX_UNCOUNTED:
             waiting.count = count
             self._uncounted += 1
-        self._bytes += waiting.size_bytes
+        self._bytes = size
         self._waiting.append(waiting)
         self._has_calls.set()
 

@@ -11,9 +11,9 @@ import queue
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import lru_cache
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ GATHER_SECONDS = 0.05  # how late a line may be written
 MAX_LINES = 1_000  # written at once
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
-_PLAIN_VALUE = re.compile(r"[^\s\"=]+")
+_SPECIAL = re.compile(r"[\s\"=]")  # what a value is quoted for
 # These log each statement or each task at DEBUG, with its data.
 _NOISY = ("aiosqlite", "asyncio", "PIL")
 
@@ -49,10 +49,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         stamp = f"{_second(int(record.created))},{int(record.msecs):03}"
         parts = [f"{stamp} {record.levelname} {record.name}: {redact(record.getMessage())}"]
-        parts += [
-            f"{name}={value if type(value) is int else _text_value(value)}"
-            for name, value in _extra(record).items()
-        ]
+        parts += _assignments(_extra(record))
         if trace := _trace(self, record):
             parts.append(trace)
         line = " ".join(parts)
@@ -75,7 +72,7 @@ class JsonFormatter(logging.Formatter):
             "message": _writable(redact(record.getMessage())),
         }
         for name, value in _extra(record).items():
-            entry.setdefault(name, _writable(value) if isinstance(value, str) else value)
+            entry.setdefault(name, value if _is_number(value) else _writable(str(value)))
         if trace := _trace(self, record):
             entry["traceback"] = _writable(trace)
         return orjson.dumps(entry).decode()
@@ -208,19 +205,11 @@ def _without_origins() -> Iterator[None]:
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
     """Return the fields passed to the logger as `extra`, without secrets."""
     fields = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
-    texts = []
-    for name, value in fields.items():
-        if value and _is_secret(name):
-            fields[name] = REDACTED
-        elif isinstance(value, str):
-            texts.append(value)
-        elif value is not None and not isinstance(value, bool | int | float):
-            fields[name] = redact(str(value))
-    if has_signs("".join(texts)):  # of all at once, since nearly no line has one
-        for name, value in fields.items():
-            if isinstance(value, str):
-                fields[name] = redact(value)
-    return fields
+    for name in _secret_names(tuple(fields)):
+        fields[name] = fields[name] and REDACTED
+    if not has_signs("".join(map(str, fields.values()))):  # as nearly always
+        return fields
+    return {name: each if _is_number(each) else redact(str(each)) for name, each in fields.items()}
 
 
 @lru_cache(maxsize=2)
@@ -229,15 +218,28 @@ def _second(seconds: int) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-@cache
-def _is_secret(name: str) -> bool:
-    """Tell whether a field's name means a secret; cached, since code has few names."""
-    return SECRET_NAME.fullmatch(name) is not None
+@lru_cache(maxsize=256)
+def _secret_names(names: tuple[str, ...]) -> list[str]:
+    """Return those names of fields that mean a secret; cached, since few lines have other names."""
+    return [name for name in names if SECRET_NAME.fullmatch(name)]
 
 
-def _text_value(value: object) -> str:
+def _is_number(value: object) -> bool:
+    """Tell whether a value is shown as it is: a number, true, false, or nothing."""
+    return value is None or isinstance(value, int | float)
+
+
+def _assignments(fields: Mapping[str, Any]) -> list[str]:
+    """Return fields as `key=value`, with quotes where a value is not one plain word."""
+    values = fields.values()
+    if None in values or "" in values or _SPECIAL.search("".join(map(str, values))):
+        return [f"{name}={_quoted(value)}" for name, value in fields.items()]
+    return [f"{name}={value}" for name, value in fields.items()]
+
+
+def _quoted(value: object) -> str:
     text = "-" if value is None or value == "" else str(value)
-    return text if _PLAIN_VALUE.fullmatch(text) else orjson.dumps(_writable(text)).decode()
+    return orjson.dumps(_writable(text)).decode() if _SPECIAL.search(text) else text
 
 
 def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:

@@ -142,7 +142,7 @@ class FastLane:
         self._answer = answer
 
     def take_left(self) -> list[Delta]:
-        """Return what is `left`, and forget it."""
+        """Return the deltas that are `left`, and forget them."""
         left, self.left = self.left, []
         return left
 

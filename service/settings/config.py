@@ -101,6 +101,7 @@ class UpstreamConfig(_Section):
     queue_seconds: types.SecondsOrZero = 60
     encodings: types.Encodings = ()
     turn_path: types.TurnPath = "backend-api/conversation"
+    direct: types.Flag = True
 
 
 class CodexConfig(_Section):

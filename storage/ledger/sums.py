@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from operator import add
 from typing import NamedTuple
 
 from service.vocabulary.ledger.calls import (
@@ -116,4 +117,4 @@ def _is_wanted(cell: Cell, wanted: TotalsFilter) -> bool:
 def _add(sums: dict, place: object, more: Iterable[int]) -> None:  # type: ignore[type-arg]
     """Add numbers to those of a place."""
     old = sums.get(place)
-    sums[place] = list(more) if old is None else [a + b for a, b in zip(old, more, strict=True)]
+    sums[place] = list(more) if old is None else list(map(add, old, more))

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.clients.clients import INSTALLED, NODE_BIN
-from tests.clients.conftest import SECONDS, Place
+from tests.clients.conftest import Place
 from tests.documents import read_document
 from tests.snippets import Snippet, snippets_of
 
-pytestmark = [pytest.mark.whole, pytest.mark.timeout(2 * SECONDS)]
+pytestmark = pytest.mark.whole
 PAGE, CHINESE = "docs/clients.md", "docs/clients.zh-CN.md"
 _REMARK = re.compile(r" +(#|//) .*$", re.MULTILINE)
 ADDRESS = "http://127.0.0.1:33333"

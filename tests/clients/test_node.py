@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.clients.clients import NODE, Client
-from tests.clients.conftest import SECONDS, Place
+from tests.clients.conftest import Place
 
-pytestmark = [pytest.mark.whole, pytest.mark.timeout(2 * SECONDS)]
+pytestmark = pytest.mark.whole
 
 
 @pytest.mark.parametrize("client", NODE, ids=lambda client: client.package)

@@ -40,7 +40,7 @@ ANSWERED = Counter[tuple[str, int, str]]
 
 pytestmark = [
     pytest.mark.whole,
-    pytest.mark.timeout(SECONDS + 60),
+    pytest.mark.timeout(SECONDS + 360),
     pytest.mark.skipif(not BIN.is_dir(), reason="the clients are not installed"),
 ]
 

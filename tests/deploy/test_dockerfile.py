@@ -20,7 +20,7 @@ import pytest
 from tests.deploy.dockerfile import Build, instructions, make_read_only, sent_context
 from tests.documents import ROOT
 
-pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.whole
 TEMPORARY = "/tmp"  # noqa: S108 - that of the image
 QUESTION = {"model": "gpt-4o", "messages": [{"role": "user", "content": "what is 6*7"}]}
 

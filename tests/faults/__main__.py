@@ -1,6 +1,6 @@
 """Play the fault matrix and print what came of each fault.
 
-    python -m tests.faults [--brief] [--row EXPRESSION] [--jobs 4]
+    python -m tests.faults [--brief] [--without-direct] [--row EXPRESSION] [--jobs 4]
 
 Every fault of `table.py` and its rows is crossed with every way to ask, over real sockets. Each
 process takes the next row when it has played one; more of them than there are cores, since many rows
@@ -13,6 +13,7 @@ import os
 import time
 
 from tests.faults.matrix import ROWS, Tally, played, rows_named
+from tests.faults.surroundings import SURROUNDINGS
 
 SHOWN_PROBLEMS = 40
 HEAD = (
@@ -48,10 +49,18 @@ def main() -> None:
     """Play, print, and exit."""
     parser = argparse.ArgumentParser(description="Play the fault matrix.")
     parser.add_argument("--brief", action="store_true", help="one fault of each row and turn")
+    parser.add_argument(
+        "--without-direct",
+        action="store_true",
+        help="upstream.direct: false; without the rows whose gateways are processes of their own",
+    )
     parser.add_argument("--row", default="", help="only rows whose name this expression finds")
     parser.add_argument("--jobs", type=int, default=4, help="processes that share the rows")
     options = parser.parse_args()
     names, missing = rows_named(options.row)
+    if options.without_direct:
+        own = {surrounding.name for surrounding in SURROUNDINGS}
+        names, missing = [name for name in names if name not in own], {}
     began = time.monotonic()
     jobs = max(1, min(options.jobs, len(names)))
     context = multiprocessing.get_context("fork")  # of what is imported, which takes its time
@@ -59,7 +68,7 @@ def main() -> None:
         left = manager.Queue()
         for name in [*names, *[None] * jobs]:
             left.put(name)
-        each = [(left, options.brief)] * jobs
+        each = [(left, options.brief, not options.without_direct)] * jobs
         tallies = [one for some in pool.starmap(played, each, chunksize=1) for one in some]
     order = {row.name: index for index, row in enumerate(ROWS)}
     tallies.sort(key=lambda tally: order[tally.row])

@@ -26,9 +26,9 @@ UNREACHABLE = ("refused", "no name", "no TLS", "unknown certificate", "closes in
 
 @asynccontextmanager
 async def gateways(
-    upstream: FaultyUpstream, folder: Path, **settings: Any
+    upstream: FaultyUpstream, folder: Path, *, is_direct: bool = True, **settings: Any
 ) -> AsyncIterator[dict[str, Gateway]]:
-    """Run all of them; `settings` are sections that all have."""
+    """Run all of them; `settings` are sections that all have, `is_direct` how turns are sent."""
     async with AsyncExitStack() as stack:
         names = {
             "patient": (upstream.url, PATIENT, {"head_seconds": 60}),
@@ -49,8 +49,15 @@ async def gateways(
             (place := folder / name.replace(" ", "-")).mkdir()
             codex = {"base_url": f"{address}/backend-api/codex"}
             tokens = {"codex_url": f"{address}/oauth/token"}
+            reached = how | {"direct": is_direct}
             running = running_gateway(
-                address, place, upstream=how, stream=stream, codex=codex, tokens=tokens, **settings
+                address,
+                place,
+                upstream=reached,
+                stream=stream,
+                codex=codex,
+                tokens=tokens,
+                **settings,
             )
             found[name] = await stack.enter_async_context(running)
         yield found

@@ -36,6 +36,7 @@ from tests.test_secrets_stay import Records, found_in, logged
 AT_ONCE = 50
 ANSWER_SECONDS = 60.0
 CLOSE_SECONDS = 1.0  # spec 6.4
+STEADY_LOOKS = 25  # in a row, after a warm-up
 QUIET_SECONDS = 15.0  # longer than a write of the log of calls to a store that does not answer
 POOLED = 2 * POOL
 """Connections that a store may have more after a row; a leak of each request would be more."""
@@ -246,6 +247,7 @@ class Bench:
             if placed.pid is not None:
                 self.pids[name] = placed.pid
             await self.warm_up(placed.gateway)
+            await _settled(placed.pid)
             sum_.add(await self.run(surrounding.row()), "before")
             with placed.broken():
                 sum_.add(await self.run(surrounding.row(surrounding.faults)), "meanwhile")
@@ -292,6 +294,19 @@ def _held(pid: int | None) -> tuple[int, int]:
     return len(asyncio.all_tasks()), sum(len(os.listdir(name)) for name in files)  # noqa: PTH208 - names of open files
 
 
+async def _settled(pid: int | None = None) -> None:
+    """Wait until no count falls any more: what is closed later would make up for what leaks.
+
+    Looks are counted and not time, since a busy machine gives this process few of them.
+    """
+    least, looks = _held(pid), 0
+    while looks < STEADY_LOOKS:
+        await asyncio.sleep(0.02)
+        now = _held(pid)
+        looks = looks + 1 if now[0] >= least[0] and now[1] >= least[1] else 0
+        least = (min(least[0], now[0]), min(least[1], now[1]))
+
+
 def _surplus(before: tuple[int, int], pid: int | None) -> int:
     return sum(max(0, now - then) for now, then in zip(_held(pid), before, strict=True))
 
@@ -317,7 +332,7 @@ def _callers(row: Row, turn: GoodTurn) -> list[tuple[Endpoint, ...]]:
 
 
 @asynccontextmanager
-async def bench(folder: Path) -> AsyncIterator[Bench]:
+async def bench(folder: Path, *, is_direct: bool = True) -> AsyncIterator[Bench]:
     """Run the upstream and all gateways, with everything logged."""
     access = AccessLog()
     logger = logging.getLogger("gateway.access")
@@ -327,7 +342,7 @@ async def bench(folder: Path) -> AsyncIterator[Bench]:
         try:
             async with (
                 faulty_upstream() as upstream,
-                gateways(upstream, folder) as running,
+                gateways(upstream, folder, is_direct=is_direct) as running,
                 ClientSession(
                     connector=connector, timeout=ClientTimeout(ANSWER_SECONDS)
                 ) as session,
@@ -335,6 +350,7 @@ async def bench(folder: Path) -> AsyncIterator[Bench]:
                 made = Bench(upstream, running, session, access, records, folder)
                 await asyncio.gather(*(made.warm_up(gateway) for gateway in running.values()))
                 gc.collect()
+                await _settled()
                 yield made
         finally:
             logger.removeHandler(access)
@@ -358,18 +374,19 @@ def rows_named(expression: str) -> tuple[list[str], dict[str, str]]:
     return [row.name for row in rows if row.name not in missing], missing
 
 
-def played(left: "Queue[str | None]", is_brief: bool) -> list[Tally]:
+def played(left: "Queue[str | None]", is_brief: bool, is_direct: bool) -> list[Tally]:
     """Play the rows that are left, one after the other, each with its cases side by side.
 
     Args:
         left: names of rows; None once for each process that takes them.
         is_brief: only the first fault of each turn.
+        is_direct: how turns are sent (`upstream.direct`).
     """
 
     by_name = {row.name: row for row in ROWS}
 
     async def play(folder: Path) -> list[Tally]:
-        async with bench(folder) as made:
+        async with bench(folder, is_direct=is_direct) as made:
             tallies = [
                 await made.run_timed(by_name[name], is_brief=is_brief)
                 for name in iter(left.get, None)

@@ -39,7 +39,8 @@ from service.vocabulary.ledger.sent import note_sent
 from upstream.http.bodies import json_object, long_json_object, read_limited, read_start
 from upstream.http.routing import Route, Routes
 from upstream.http.session import proxy_of
-from upstream.line.tapped_session import tapped_session
+from upstream.line.direct import OWN_HEADERS, DirectPoster
+from upstream.line.tapped_session import UpstreamAnswer, tapped_session
 
 USER_AGENT = f"backend-to-v1/{VERSION}"
 MAX_JSON_BYTES = 64 * 1024 * 1024  # a stored conversation of hundreds of turns
@@ -108,6 +109,8 @@ class Backend:
         self.routes = routes
         self.session = session
         self._proxy = proxy_of(config)
+        has_own = any(name.lower() in OWN_HEADERS for name in config.headers)
+        self._is_direct = config.direct and not config.proxy and not has_own
         self.retries = config.retries
         self.connect_seconds = config.connect_seconds
         self._throttled = Throttled()
@@ -116,9 +119,25 @@ class Backend:
         self._secrets = [v for v in config.headers.values() if len(v) >= _MIN_SECRET_CHARS]
 
     @cached_property
-    def streams(self) -> aiohttp.ClientSession:
-        """The session that sends turns, over the same connections."""
+    def _direct(self) -> DirectPoster:
+        return DirectPoster(self.session)
+
+    @cached_property
+    def _streams(self) -> aiohttp.ClientSession:
+        """The session that sends turns where they are not sent directly."""
         return tapped_session(self.session, self._proxy)
+
+    async def post_turn(
+        self, url: str | yarl.URL, data: bytes, headers: Mapping[str, str]
+    ) -> UpstreamAnswer:
+        """Post a turn over the session's connections, and return the answer, its body unread.
+
+        Raises:
+            aiohttp.ClientError: no connection, or it was lost.
+        """
+        if self._is_direct:
+            return await self._direct.post(url, data, headers)
+        return await self._streams.post(url, data=data, headers=headers, allow_redirects=False)
 
     def watch(self, on_accepted: Callable[[Caller], None]) -> None:
         """Register a callback for each caller whom the upstream has answered successfully."""
@@ -156,7 +175,7 @@ class Backend:
         return [*self._secrets, caller.access_token] if caller else self._secrets
 
     async def refusal_of(
-        self, response: aiohttp.ClientResponse, caller: Caller | None = None
+        self, response: UpstreamAnswer, caller: Caller | None = None
     ) -> UpstreamRefusedError:
         """Return the error for an answer whose body is still unread; closes the answer."""
         try:

@@ -11,6 +11,7 @@ import orjson
 
 from service.vocabulary.errors import UpstreamProtocolError
 from service.vocabulary.json_values import counted
+from upstream.line.tapped_session import UpstreamAnswer
 
 # Ten times the values of a stored conversation of some thousand messages.
 MAX_JSON_VALUES = 1_000_000
@@ -79,7 +80,7 @@ async def _each(parts: Iterable[msgspec.Raw], levels: int) -> AsyncGenerator[obj
             await asyncio.sleep(0)
 
 
-def end_if_lost(response: aiohttp.ClientResponse) -> bool:
+def end_if_lost(response: UpstreamAnswer) -> bool:
     """End a body whose connection is gone while it waits for more; true if it was one.
 
     When a chunk of the body is malformed, aiohttp's C parser closes the connection and tells no
@@ -93,7 +94,7 @@ def end_if_lost(response: aiohttp.ClientResponse) -> bool:
     return True
 
 
-async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+async def _pieces(response: UpstreamAnswer) -> AsyncGenerator[bytes, None]:
     """Yield a body as it arrives; every failure is an `aiohttp.ClientError`."""
     try:
         with _watched(response):
@@ -104,7 +105,7 @@ async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, Non
 
 
 @contextmanager
-def _watched(response: aiohttp.ClientResponse) -> Iterator[None]:
+def _watched(response: UpstreamAnswer) -> Iterator[None]:
     """Check the connection every second for as long as the body is read."""
     loop = asyncio.get_running_loop()
     timer: asyncio.TimerHandle
@@ -121,9 +122,7 @@ def _watched(response: aiohttp.ClientResponse) -> Iterator[None]:
         timer.cancel()
 
 
-async def chunks_within(
-    response: aiohttp.ClientResponse, max_bytes: int
-) -> AsyncGenerator[bytes, None]:
+async def chunks_within(response: UpstreamAnswer, max_bytes: int) -> AsyncGenerator[bytes, None]:
     """Yield a body in slices of any size.
 
     Raises:
@@ -138,7 +137,7 @@ async def chunks_within(
             yield chunk
 
 
-async def read_start(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+async def read_start(response: UpstreamAnswer, max_bytes: int) -> bytes:
     """Return the start of a body, at least `max_bytes` of it or all."""
     start = bytearray()
     async with aclosing(_pieces(response)) as pieces:
@@ -149,7 +148,7 @@ async def read_start(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     return bytes(start)
 
 
-async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+async def read_limited(response: UpstreamAnswer, max_bytes: int) -> bytes:
     """Return a whole body.
 
     Raises:

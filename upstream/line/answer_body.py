@@ -10,8 +10,9 @@ import aiohttp
 
 from service.settings.config import UpstreamConfig
 from service.vocabulary.events import BodyEnd, BodyEnded
+from upstream.line.direct import DirectAnswer
 from upstream.line.tap import Tap
-from upstream.line.tapped_session import TappedResponse
+from upstream.line.tapped_session import TappedResponse, UpstreamAnswer
 
 _TICK_SECONDS = 1.0
 _STOPPED = "This gateway is being stopped; please send the request again."
@@ -41,7 +42,7 @@ class AnswerBody:
     keeps the body from being read does not count as silence.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, config: UpstreamConfig) -> None:
+    def __init__(self, response: UpstreamAnswer, config: UpstreamConfig) -> None:
         self._response = response
         self._config = config
         self._loop = asyncio.get_running_loop()
@@ -68,7 +69,7 @@ class AnswerBody:
             return
         self._watch = _Watch(self._config, reader)
         self._tick()
-        tap = self._response.tap if isinstance(self._response, TappedResponse) else None
+        tap = _tap_of(self._response)
         if tap is not None and tap.is_tapping:
             self._tap = tap
             tap.attach(self)
@@ -166,6 +167,12 @@ class AnswerBody:
         else:
             message = f"The upstream sent nothing for {self._watch.limit:g} seconds."
             self._end(BodyEnded(BodyEnd.SILENT, message))
+
+
+def _tap_of(response: UpstreamAnswer) -> Tap | None:
+    if isinstance(response, DirectAnswer):
+        return response
+    return response.tap if isinstance(response, TappedResponse) else None
 
 
 class _Watch:

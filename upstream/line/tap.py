@@ -179,9 +179,12 @@ class Tap(asyncio.BufferedProtocol):
             self._transport.abort()
         elif body.is_complete and self._ended is None:
             self._leave()
-            # Bytes behind the end make aiohttp close the connection.
-            self._protocol.data_received(b"0\r\n\r\n" + body.rest)
+            self._complete(body.rest)
             self._end(is_clean=True)
+
+    def _complete(self, rest: bytes) -> None:
+        """Let aiohttp see the end; bytes behind it make it close the connection."""
+        self._protocol.data_received(b"0\r\n\r\n" + rest)
 
     def _end(self, *, is_clean: bool) -> None:
         if self._ended is None:

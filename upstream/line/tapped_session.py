@@ -1,12 +1,33 @@
 """A session of aiohttp whose answers have taps, by the `request_class` that aiohttp documents."""
 
+from typing import Protocol
+
 import aiohttp
 from aiohttp.connector import Connection
+from multidict import MultiMapping
 from typing_extensions import override
 
 from upstream.line.tap import Tap
 
 READ_BYTES = 128 * 1024
+
+
+class UpstreamAnswer(Protocol):
+    """An answer whose head has come; `aiohttp.ClientResponse` is one."""
+
+    status: int
+    content: aiohttp.StreamReader
+
+    @property
+    def headers(self) -> MultiMapping[str]:
+        """The fields of the head."""
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection, None when it was given back."""
+
+    def close(self) -> None:
+        """Close the connection, unless it was given back."""
 
 
 class TappedResponse(aiohttp.ClientResponse):

@@ -139,10 +139,6 @@ class Exchanges:
         """Return the last access token that this process knows."""
         return self._cache.known(key).exchanged
 
-    async def outcome(self, wanted: Wanted) -> Outcome:
-        """Return an access token or the error in its place, at once if this process knows it."""
-        return self.settled(wanted) or await self.shared(wanted)
-
     def settled(self, wanted: Wanted) -> Outcome | None:
         """Return the outcome that this process knows without any I/O, None if it has to ask."""
         return self._settled(wanted, self._cache.known(wanted.key))

@@ -118,7 +118,7 @@ class Tokens:
     ) -> str:
         wanted = Wanted(credential.fingerprint, credential.bare_token, self._wires[upstream])
         asked = wanted if refused is None else structs.replace(wanted, refused=refused)
-        outcome = await self._exchanges.outcome(asked)
+        outcome = self._exchanges.settled(asked) or await self._exchanges.shared(asked)
         if isinstance(outcome, Exchanged):
             self._note_use(wanted)
             return outcome.access_token

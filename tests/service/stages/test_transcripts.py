@@ -19,7 +19,7 @@ SEEDS = range(3)
 # Cuts are tried at every line end, in every wide character and at this many other
 # places, which differ from body to body: all of them would take minutes.
 CUTS = 60
-CUTS_AT_ONCE = 4
+CUTS_AT_ONCE = 8
 
 
 class Body(NamedTuple):

@@ -17,6 +17,7 @@ from upstream.http import backend as backend_module
 from upstream.http.backend import Backend
 from upstream.http.routing import Routes
 from upstream.http.session import make_session
+from upstream.line.direct import DirectAnswer
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.e30.secretsecret"
 CALLER = Caller(TOKEN, "acc-1", "acc-1")
@@ -79,17 +80,16 @@ async def upstream(aiohttp_raw_server):
 
 @pytest.fixture
 async def make_backend():
-    sessions = []
+    made = []
 
     def make(base, prefixes=(), **settings):
         config = UpstreamConfig(base_url=base, **settings)
-        session = make_session(config)
-        sessions.append(session)
-        return Backend(config, Routes(base, prefixes), session)
+        made.append(Backend(config, Routes(base, prefixes), make_session(config)))
+        return made[-1]
 
     yield make
-    for session in sessions:
-        await session.close()
+    for backend in made:
+        await backend.session.close()
 
 
 async def test_a_call_carries_the_bearer_the_account_and_the_gateways_name(upstream, make_backend):
@@ -257,3 +257,35 @@ async def test_a_good_answer_tells_that_its_caller_was_accepted(upstream, make_b
     assert accepted == []
     await backend.call(CALLER, "GET", "x")
     assert accepted == [CALLER]
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_direct"),
+    [
+        ({}, True),
+        ({"headers": {"X-Proxy-Key": "k"}}, True),
+        ({"direct": False}, False),
+        ({"headers": {"host": "chat.test"}}, False),
+        ({"headers": {"Connection": "close"}}, False),
+    ],
+)
+async def test_a_turn_goes_directly_unless_it_may_not(upstream, make_backend, settings, is_direct):
+    upstream.script["/backend-api/conversation"] = [answer(429, {"detail": "no"})]
+    backend = make_backend(upstream.base, **settings)
+    url = f"{upstream.base}/backend-api/conversation"
+    response = await backend.post_turn(url, b"{}", backend.headers_for(CALLER))
+    assert isinstance(response, DirectAnswer) is is_direct
+    assert (await backend.refusal_of(response, CALLER)).upstream_status == 429
+    (request,) = upstream.requests
+    hosts = request.headers.getall("Host")
+    assert hosts == [settings.get("headers", {}).get("host", upstream.base.removeprefix("http://"))]
+    assert upstream.bodies == ["{}"]
+
+
+async def test_a_turn_goes_through_the_proxy_of_the_operator(upstream, make_backend):
+    upstream.script["/backend-api/conversation"] = [answer(429, {"detail": "no"})]
+    backend = make_backend("http://up.invalid", proxy=upstream.base)
+    url = "http://up.invalid/backend-api/conversation"
+    response = await backend.post_turn(url, b"{}", {})
+    assert response.status == 429
+    response.close()

@@ -23,31 +23,34 @@ from tests.scripted_upstream import (
 from tests.upstream.line.readers import BodyReading, read_body
 from upstream.http.session import make_session
 from upstream.line.answer_body import AnswerBody
+from upstream.line.direct import DirectPoster
 from upstream.line.tapped_session import tapped_session
 
 
 class Client:
-    """Opens bodies, through a tap or, as with every proxy that packs them, without one."""
+    """Opens bodies; of three ways, "plain" is that of what comes through neither tap."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, config: UpstreamConfig) -> None:
-        self._session = session
-        self._url = url
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, config: UpstreamConfig, way: str
+    ) -> None:
+        self._url = f"{url}/backend-api/conversation"
         self._config = config
+        self._session = tapped_session(session, None) if way == "tapped" else session
+        self._direct = DirectPoster(session) if way == "direct" else None
 
     async def open(self) -> AnswerBody:
-        url = f"{self._url}/backend-api/conversation"
-        response = await self._session.post(url, data=b"{}")
-        return AnswerBody(response, self._config)
+        if self._direct is not None:
+            return AnswerBody(await self._direct.post(self._url, b"{}", {}), self._config)
+        return AnswerBody(await self._session.post(self._url, data=b"{}"), self._config)
 
 
 @asynccontextmanager
 async def opened(
-    upstream: ScriptedUpstream, *, is_tapped: bool = True, **settings: object
+    upstream: ScriptedUpstream, *, way: str = "direct", **settings: object
 ) -> AsyncIterator[Client]:
     config = UpstreamConfig.model_validate({"base_url": upstream.url} | settings)
     async with make_session(config) as session:
-        streams = tapped_session(session, None) if is_tapped else session
-        yield Client(streams, upstream.url, config)
+        yield Client(session, upstream.url, config, way)
 
 
 @pytest.fixture
@@ -60,30 +63,30 @@ def how(reading: BodyReading) -> BodyEnd | None:
     return reading.ended.how if reading.ended else None
 
 
-either_way = pytest.mark.parametrize("is_tapped", [True, False])
+every_way = pytest.mark.parametrize("way", ["direct", "tapped", "plain"])
 
 
-@either_way
-async def test_a_whole_body_ends_cleanly(upstream, is_tapped: bool) -> None:
+@every_way
+async def test_a_whole_body_ends_cleanly(upstream, way: str) -> None:
     upstream.plays(answer("Hi"), Pause(0.05), DONE)
-    async with opened(upstream, is_tapped=is_tapped) as client:
+    async with opened(upstream, way=way) as client:
         reading = await read_body(await client.open())
         assert (reading.data, how(reading)) == (answer("Hi") + DONE, BodyEnd.CLEAN)
 
 
-@either_way
-async def test_a_broken_connection_is_a_cut(upstream, is_tapped: bool) -> None:
+@every_way
+async def test_a_broken_connection_is_a_cut(upstream, way: str) -> None:
     upstream.plays(answer("Hi"), Pause(0.05), Abort())
-    async with opened(upstream, is_tapped=is_tapped) as client:
+    async with opened(upstream, way=way) as client:
         reading = await read_body(await client.open())
         assert (reading.data, how(reading)) == (answer("Hi"), BodyEnd.CUT)
 
 
-@either_way
+@every_way
 @pytest.mark.parametrize("broken", [b"zz\r\nx\r\n", b"ffff\r\nabc"], ids=["no size", "half"])
-async def test_a_broken_chunk_is_a_cut(upstream, broken: bytes, is_tapped: bool) -> None:
+async def test_a_broken_chunk_is_a_cut(upstream, broken: bytes, way: str) -> None:
     upstream.plays(answer("Hi"), Pause(0.05), Raw(broken))
-    async with opened(upstream, is_tapped=is_tapped) as client:
+    async with opened(upstream, way=way) as client:
         reading = await read_body(await client.open())
         assert reading.data.startswith(answer("Hi"))
         assert how(reading) is BodyEnd.CUT
@@ -126,13 +129,11 @@ async def test_events_keep_a_slow_answer_alive(upstream) -> None:
 
 
 @pytest.mark.whole
-@either_way
-async def test_a_pause_is_not_the_upstreams_silence_and_brings_nothing(
-    upstream, is_tapped: bool
-) -> None:
+@every_way
+async def test_a_pause_is_not_the_upstreams_silence_and_brings_nothing(upstream, way: str) -> None:
     more = [step for _ in range(5) for step in (Pause(0.05), answer("Hi, you"))]
     upstream.plays(answer("Hi"), *more, DONE)
-    async with opened(upstream, is_tapped=is_tapped, idle_seconds=0.2) as client:
+    async with opened(upstream, way=way, idle_seconds=0.2) as client:
         body, reading = await client.open(), BodyReading()
         body.start(reading)
         await reading.has_some.wait()
@@ -145,10 +146,10 @@ async def test_a_pause_is_not_the_upstreams_silence_and_brings_nothing(
         assert how(reading) is BodyEnd.CLEAN
 
 
-@either_way
-async def test_a_body_that_is_left_is_closed_at_once(upstream, is_tapped: bool) -> None:
+@every_way
+async def test_a_body_that_is_left_is_closed_at_once(upstream, way: str) -> None:
     upstream.plays(answer("Hi"), STALL)
-    async with opened(upstream, is_tapped=is_tapped) as client:
+    async with opened(upstream, way=way) as client:
         body, reading = await client.open(), BodyReading()
         body.start(reading)
         await reading.has_some.wait()

@@ -21,6 +21,7 @@ from service.vocabulary.errors import UpstreamError
 from upstream.codex.connection.cookies import AccountCookies
 from upstream.http.backend import MAX_ERROR_BYTES, USER_AGENT, Backend, is_good, may_repeat, pause
 from upstream.http.bodies import long_json_object, read_limited, read_start
+from upstream.line.tapped_session import UpstreamAnswer
 
 MAX_JSON_BYTES = 64 * 1024 * 1024  # ten pictures in base64
 _EVENTS = "text/event-stream"
@@ -107,7 +108,7 @@ class CodexBackend:
             return yarl.URL(f"{root.rpartition('/')[0]}/{path.removeprefix('../')}")
         return yarl.URL(f"{root}/{path}")
 
-    def heard(self, caller: Caller, response: aiohttp.ClientResponse) -> None:
+    def heard(self, caller: Caller, response: UpstreamAnswer) -> None:
         """Take what the head of an answer says: cookies, and whatever others look for.
 
         Nothing is kept of one that does not show that the credential is good.
@@ -118,9 +119,7 @@ class CodexBackend:
         for watch in self._watches:
             watch(caller, response.headers)
 
-    async def refusal_of(
-        self, response: aiohttp.ClientResponse, caller: Caller
-    ) -> CodexRefusedError:
+    async def refusal_of(self, response: UpstreamAnswer, caller: Caller) -> CodexRefusedError:
         """Return the error for an answer whose body was not read yet; closes it."""
         try:
             body = await read_start(response, MAX_ERROR_BYTES)
@@ -140,7 +139,7 @@ class CodexBackend:
 
     async def open(
         self, caller: Caller, path: str, data: bytes, headers: Mapping[str, str], seconds: float
-    ) -> aiohttp.ClientResponse:
+    ) -> UpstreamAnswer:
         """Post JSON, and return the answer of status 200 that may be a stream, its body unread.
 
         A good answer often has no content type at all (codex 3); only a page is none.
@@ -158,12 +157,7 @@ class CodexBackend:
         }
         route = self.http.routes.pick()
         async with self.http.connecting(route, is_counted=True), asyncio.timeout(seconds):
-            response = await self.http.streams.post(
-                self.url(path),
-                data=data,
-                headers=every,
-                allow_redirects=False,
-            )
+            response = await self.http.post_turn(self.url(path), data, every)
             self.heard(caller, response)
             is_page = "html" in response.headers.get("Content-Type", "").lower()
             if response.status != HTTPStatus.OK or is_page:

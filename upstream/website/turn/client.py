@@ -106,12 +106,7 @@ class TurnClient:
             self._backend.connecting(route, is_counted=True),
             asyncio.timeout(self._config.first_event_seconds),
         ):
-            response = await self._backend.streams.post(
-                route.url(path),
-                data=data,
-                headers=every,
-                allow_redirects=False,
-            )
+            response = await self._backend.post_turn(route.url(path), data, every)
             is_page = "html" in response.headers.get("Content-Type", "").lower()
             if response.status != HTTPStatus.OK or is_page:
                 raise await self._backend.refusal_of(response, caller)

@@ -18,7 +18,7 @@ from tests.service.program.signing_in import (
     settings_for,
 )
 
-pytestmark = [pytest.mark.whole, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.whole
 
 
 @pytest.fixture

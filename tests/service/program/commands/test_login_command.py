@@ -21,7 +21,7 @@ from tests.service.program.signing_in import (
     settings_for,
 )
 
-pytestmark = [pytest.mark.whole, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.whole
 KEY = re.compile(r"sk-gw-[A-Za-z0-9]{51}")
 
 

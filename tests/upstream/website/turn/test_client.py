@@ -32,6 +32,13 @@ from upstream.line.answer_body import AnswerBody
 from upstream.website.turn.client import TurnClient
 
 CALLER = Caller("fk-token-of-a-caller", "team", "account")
+EVERYWHERE: dict[str, object] = {"connect_seconds": 1}
+
+
+@pytest.fixture(params=[True, False], ids=["direct", "tapped"], autouse=True)
+def _is_direct(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send the turns of every test both ways."""
+    monkeypatch.setitem(EVERYWHERE, "direct", request.param)
 
 
 class Client:
@@ -52,9 +59,7 @@ class Client:
 
 @asynccontextmanager
 async def opened(upstream: ScriptedUpstream, **settings: object) -> AsyncIterator[Client]:
-    config = UpstreamConfig.model_validate(
-        {"base_url": upstream.url, "connect_seconds": 1} | settings
-    )
+    config = UpstreamConfig.model_validate({"base_url": upstream.url} | EVERYWHERE | settings)
     retries = Counter("retries", "x", registry=CollectorRegistry())
     routes = Routes(config.base_url, config.api_prefixes)
     async with make_session(config) as session:
