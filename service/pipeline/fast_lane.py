@@ -32,10 +32,10 @@ should make of it the text that was sent, to the letter. If they differ, the sta
 difference is counted, the lane is closed for the rest of the turn, and the caller gets the part of
 their text that was not sent yet (`left`).
 
-*Order is kept.* Chunks come only while the line flows, so the caller has been sent all that came
-before, unless even the head of the answer waits; then the outlet is not open, and they take the usual
-way. The lane itself never waits, since it runs inside a callback. But it `is_full` when the caller
-has to read first, and the line has to wait for that before the next chunk.
+*Order is kept.* A chunk comes only when the sink is ready, so the caller has been sent all that came
+before. Only the head of the answer may still be missing; then the outlet is not open, and the chunk
+takes the usual way. The lane itself never waits, since it runs inside a callback. It `is_full` when
+the caller has to read first, and then the line waits before the next chunk.
 
 *It is bounded.* At most `SETTLE_EVENTS` events, `SETTLE_CHARS` characters and `MAX_TAIL_BYTES` bytes
 of an incomplete event are held back from the stages.

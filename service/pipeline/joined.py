@@ -126,7 +126,8 @@ class Reader:
             return None
         if self._parse.growing == message_id:
             return deltas_like(chunk)
-        if self._last is None or message_id_of(self._last) != message_id.encode():
+        own_id = message_id.encode(errors="surrogatepass")
+        if self._last is None or message_id_of(self._last) != own_id:
             return None
         return snapshots_like(self._last.data, text)
 

@@ -74,7 +74,7 @@ class DecodeDelta:
         """The id of the message to whose text a delta of bare text is appended."""
         if self._operation != "append" or self._path != ANSWER_PATH:
             return None
-        growth = self._growths.get(self._channel)
+        growth = self._growth()
         return growth.message_id if growth is not None and growth.path == ANSWER_PATH else None
 
     def grow(self, text: str) -> TextAppended:
@@ -85,8 +85,12 @@ class DecodeDelta:
 
     def share(self, text: str) -> None:
         """Keep the text of one read as the same string object that later stages keep."""
-        if (growth := self._growths.get(self._channel)) is not None:
+        if (growth := self._growth()) is not None:
             growth.pieces.share(text)
+
+    def _growth(self) -> Growth | None:
+        """Return the text being appended in the current channel, which may be no channel at all."""
+        return self._growths.get(self._channel) if type(self._channel) is int else None
 
     def _inherit(self, delta: dict[str, Any]) -> None:
         """Take `c`, `p` and `o` from a delta; each keeps its value when absent.

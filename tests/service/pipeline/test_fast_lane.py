@@ -174,6 +174,18 @@ def test_half_a_character_takes_the_usual_way() -> None:
     assert drive.end(BodyEnd.CUT).content == "It 😀"
 
 
+@each_row("generation", ["v0", "v1"])
+def test_an_id_that_is_half_a_character_is_an_id_like_any_other(generation: str) -> None:
+    drive = Drive()
+    first, second = message("It ", id="\ud800"), message("It is", id="\ud800")
+    if generation == "v1":
+        drive.feed(event("v1", "delta_encoding"))
+        first, second = ({"p": "", "o": "add", "v": whole} for whole in (first, second))
+    drive.feed(event(first))
+    assert not drive.feed(event(second))
+    assert drive.end(BodyEnd.CUT).content == "It is"
+
+
 def test_text_before_something_else_in_one_read_goes_first() -> None:
     drive, more = begun("v1")
     done = event({"p": "/message/status", "o": "replace", "v": "finished_successfully"}, "delta")

@@ -232,6 +232,18 @@ def test_a_number_that_is_no_place_in_any_list_is_a_name() -> None:
         apply([1], f"/{number}", "add", 1)
 
 
+@each_row("channel", [[], True, "0"])
+def test_nothing_grows_in_what_is_no_channel(channel: Any) -> None:
+    decoder = DecodeDelta()
+    decoder.feed({"c": 1, "v": message("a")})
+    decoder.feed({"p": "/message/content/parts/0", "o": "append", "v": "b"})
+    assert decoder.growing == "m"
+    with pytest.raises(UpstreamProtocolError):
+        decoder.feed({"c": channel, "v": "c"})
+    assert decoder.growing is None
+    decoder.share("b")
+
+
 def test_a_failed_operation_keeps_the_text_before_it() -> None:
     decoder = DecodeDelta()
     decoder.feed({"v": {"message": {"id": "m", "content": {"parts": [""]}}}})
