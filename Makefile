@@ -18,7 +18,7 @@ UV = UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$(MIRROR)}" $(BIN)/uv
 INSTALL = $(UV) pip install --quiet --require-hashes --python
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test quick clients clients-web system-packages faults compiled lint types fmt golden tables compatibility hostile bench soak fuzz check requirements audit sbom clean
+.PHONY: help install run test quick test-compiled clients clients-web system-packages faults compiled lint types fmt golden tables compatibility hostile bench soak fuzz check requirements audit sbom clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ hostile: install  ## write docs/hostile-inputs.md anew; read the difference befo
 
 compiled: install system-packages  ## compile what runs for each event of an answer, for half its time; ARGS=remove undoes it
 	$(BIN)/python -m supply.compiled $(ARGS)
+
+test-compiled: install system-packages  ## compile a copy, and run there the tests of what is compiled
+	$(BIN)/python -m pytest tests/supply/check_compiled.py $(ARGS)
 
 bench: install  ## measure speed beside a byte pipe: make bench ARGS="--quick"; see bench/RESULTS.md
 	$(BIN)/python -m bench $(ARGS)

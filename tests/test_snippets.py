@@ -59,7 +59,7 @@ RUN_ELSEWHERE = {
     "compatibility": "would change the files under test; tests/compatibility reads them",
     "hostile": "would change the file under test; tests/test_hostile.py reads it",
     "bench": "takes minutes; tests/test_bench.py runs a quick one",
-    "compiled": "takes minutes; tests/supply/test_compiled.py compiles a copy",
+    "compiled": "takes minutes; make test-compiled compiles a copy",
     "faults": "is a step of .ci/run",
     "fuzz": "takes as long as it is given; tests/test_fuzz.py replays what it found",
     "soak": "takes ten minutes; tests/test_soak.py runs a short one",

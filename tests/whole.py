@@ -23,7 +23,6 @@ MARKS = frozenset({"needs_redis", "needs_nginx"})
 QUICK = "not whole"
 # Modules that take more than ten seconds, the longest first (`--durations` of pytest says how long).
 LONGEST = (
-    "supply/test_compiled.py",
     "test_snippets.py",
     "test_soak.py",
     "handlers/console/test_admin_in_browser.py",
