@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.documents import ROOT
+from tests.service.program.gateway_process import NO_AUTHORITIES
 
 STARTING_SECONDS, ENDING_SECONDS = 40, 30
 _WRITTEN = ("data", "log", ".venv", ".git", "config.yaml", "gpts.yaml")
@@ -78,6 +79,7 @@ class Checkout:
         }
         self.environ = {
             **clean,
+            **NO_AUTHORITIES,
             "PATH": f"{folder}/.venv/bin:{os.environ['PATH']}",
             "GATEWAY_SERVER__HOST": "127.0.0.1",
             "GATEWAY_SERVER__PORT": "0",

@@ -1,13 +1,14 @@
 """The demo upstream as a process of its own, for gateways that are processes too."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.service.program.gateway_process import ROOT, fetch
+from tests.service.program.gateway_process import NO_AUTHORITIES, ROOT, fetch
 
 
 @contextmanager
@@ -20,6 +21,7 @@ def running_demo_process(*arguments: str, before: tuple[str, ...] = ()) -> Itera
     with subprocess.Popen(
         [*before, *command, "--exit-with-parent", *arguments],
         cwd=ROOT,
+        env={**os.environ, **NO_AUTHORITIES},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -189,7 +189,7 @@ def test_ci_runs_the_tests_and_the_checks_from_anywhere(
         timeout=60,
     )
     assert result.returncode == 0, result.stderr
-    steps = ("install", "lint", "types", "test", "faults")
+    steps = ("install", "lint", "types", "test", "test-compiled", "faults", "faults")
     for verb in steps:
         assert f"{verb} in {folder}" in result.stdout
     took = ", ".join(rf"{verb} \d+ s" for verb in steps)

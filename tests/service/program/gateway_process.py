@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
+# Programs that reach loopback alone need no authorities; to read those of a system takes each 50 ms.
+NO_AUTHORITIES = {"SSL_CERT_FILE": os.devnull, "SSL_CERT_DIR": os.devnull}
 _LISTENING = re.compile(r"listening on (http://\S+)")
 
 
@@ -36,7 +38,7 @@ class GatewayProcess:
             self.process = subprocess.Popen(
                 [*before, sys.executable, *command],
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+                env={**os.environ, **NO_AUTHORITIES, "PYTHONPATH": str(ROOT), **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=error,
