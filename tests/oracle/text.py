@@ -6,6 +6,7 @@ It knows simple turns only: no variants, rewrites, pictures, sandbox links or la
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 MARKER = re.compile(
@@ -158,11 +159,13 @@ def word(marker: str, reference: dict[str, Any] | None, profile: str) -> str:
     value = json_of(fields[0] if fields else "")
     if isinstance(value, dict) and kind == "genui" and (formula := formula_in(value)):
         return f"$${formula}$$"
-    label = fields[0] if fields and kind in LINKS else second(value)
+    label = PRIVATE.sub("", fields[0]) if fields and kind in LINKS else second(value)
     if kind in CITATIONS or not (kind in WORDS or label):
         return str(reference["text"]) if reference and profile == "web" else ""
     own = [reference["alt"], reference["name"], reference["title"]] if reference else []
     words = next((each for each in own if each and not PRIVATE.search(each)), label)
+    if not words and kind not in LINKS:  # not said in the specification: then as a citation
+        return str(reference["text"]) if reference and profile == "web" else ""
     linked = LINK.fullmatch(words)
     if kind in LINKS and profile == "web" and reference and reference["url"]:
         return f"[{linked[1] if linked else words}]({reference['url']})".replace("|", "\\|")
@@ -170,10 +173,11 @@ def word(marker: str, reference: dict[str, Any] | None, profile: str) -> str:
 
 
 def json_of(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
+    """The value, also where the backslashes of a formula are not doubled."""
+    for spelling in (text, text.replace("\\", "\\\\")):
+        with suppress(ValueError):
+            return json.loads(spelling)
+    return None
 
 
 def second(value: Any) -> str:
