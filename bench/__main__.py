@@ -71,7 +71,7 @@ async def _measure(options: argparse.Namespace) -> int:
         for scenario in scenarios:
             rounds = played[scenario.name] = await _play(scenario, floor, others, options.rounds)
             print(table(scenario, rounds), flush=True)
-    figures = figures_of(played) | rest
+    figures = figures_of(played) | {name: round(value, 3) for name, value in rest.items()}
     print(goals_table(figures, last_figures()), flush=True)
     if options.record:
         record(figures)

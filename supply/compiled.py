@@ -80,7 +80,7 @@ def build(root: Path = ROOT, optimised: str = "2") -> None:
     command = distribution.get_command_obj("build_ext")
     command.inplace = True
     command.parallel = os.cpu_count()
-    command.build_temp = WORK
+    command.build_temp = command.build_lib = WORK
     command.ensure_finalized()
     command.run()
 
