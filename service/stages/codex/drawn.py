@@ -15,6 +15,7 @@ from service.stages.codex.ending import CodexEnding
 from service.stages.codex.events import CodexEvent, unknown_event
 from service.stages.codex.items import PICTURE_DETAILS, JsonObject, word_in
 from service.stages.codex.raw_events import Event
+from service.stages.codex.runs import TYPE as TEXT_DELTA
 from service.vocabulary.endings import Seen
 from service.vocabulary.events import BodyEnded, Delta, Unknown
 from service.vocabulary.native import PictureFacts, PictureMade, PicturePreview
@@ -61,7 +62,8 @@ class DrawnPictures:
 
     def _event(self, event: Event) -> Iterator[Delta]:
         kind = event.type
-        if event.error or event.detail or kind == "error":
+        # Of text, which is no event of an order, only the text is read where many come at once.
+        if kind == "error" or (kind != TEXT_DELTA and (event.error or event.detail)):
             yield self.ending.failed(event)
         elif not kind and event.data is not None:  # one body in place of a stream
             yield from self.whole({name: getattr(event, name) for name in event.__struct_fields__})

@@ -114,3 +114,14 @@ def test_any_cut_of_the_bytes_gives_the_same() -> None:
         found = [event for piece in pieces for event in reader.feed(piece)]
         found += reader.end(BodyEnded(BodyEnd.CLEAN))
         assert [delta for event in found for delta in drawn.feed(event)] == whole
+
+
+def test_text_with_an_error_in_it_is_read_by_its_text_alone_however_it_is_cut() -> None:
+    text = {"type": "response.output_text.delta", "item_id": "m", "output_index": 0, "delta": "Hi"}
+    raw = body([text, {**text, "error": {"message": "Pay"}}, text, completed("YQ==")])
+    assert outcome(read(raw)) is Outcome.COMPLETE
+    reader, drawn, given = ReadCodex([SECRET]), DrawnPictures(NOW, 1, [SECRET]), []
+    for at in range(len(raw)):
+        for event in reader.feed(raw[at : at + 1]):
+            given += drawn.feed(event)
+    assert outcome(given) is Outcome.COMPLETE
