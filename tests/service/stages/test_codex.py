@@ -434,7 +434,7 @@ def test_the_chunks_of_a_chat_add_up_to_the_whole_reply(events):
     ]
     assert list(calls) == list(range(len(calls)))
     for note in message["annotations"]:
-        assert note["url_citation"]["end_index"] <= len(message["content"])
+        assert note["url_citation"]["end_index"] <= len(message["content"] or "")
 
 
 @examples(200)
