@@ -236,8 +236,10 @@ class DirectPoster:
             is_stale = is_kept and answer.is_silent and clock() - sent_at < STALE_SECONDS
             if not is_stale:
                 raise
-            answer, _ = await self._send(target, head, data)
-            await answer.begun()
+        else:
+            return answer
+        answer, _ = await self._send(target, head, data)
+        await answer.begun()
         return answer
 
     async def _send(self, target: _Target, head: bytes, data: bytes) -> tuple[DirectAnswer, bool]:
