@@ -216,7 +216,7 @@ def main() -> int:
     parser.add_argument(
         "--request-ms",
         type=float,
-        default=1.26,
+        default=0.80,
         help="CPU of a whole reply of 50 tokens, as `python -m bench` measures it",
     )
     options = parser.parse_args()
