@@ -24,6 +24,7 @@ from service.vocabulary.errors import StorageError
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 3.0  # a writer holds the file for milliseconds; this bridges a slow checkpoint
+STOP_SECONDS = 1.0  # for the thread of a file that is not to be opened any more
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -176,16 +177,19 @@ class SqliteFile:
         is_checked = self._is_checked or self._is_damaged
         await asyncio.to_thread(_prepare, self._path, self._schema, is_checked=is_checked)
         self._is_damaged = False
-        connection = await aiosqlite.connect(
+        connection = aiosqlite.connect(
             str(self._path), timeout=BUSY_SECONDS, isolation_level=None, factory=_Watched
         )
         try:
+            await connection
             for setting in ("PRAGMA synchronous = NORMAL", *self._schema.settings):
                 await connection.execute_fetchall(setting)
             for name, function in self._schema.functions.items():
                 await connection.create_function(name, -1, function, deterministic=True)
         except BaseException:
             await connection.close()
+            # If this is cancelled, the thread still reports to the event loop: that may end only later.
+            await asyncio.to_thread(connection._thread.join, STOP_SECONDS)  # noqa: SLF001 - see above
             raise
         return connection
 

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import sqlite3
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +50,36 @@ async def test_a_write_that_is_cancelled_leaves_nothing_and_no_lock(tmp_path: Pa
     assert len(await words(other)) in (1, len(many) + 1)
     await file.close()
     await other.close()
+
+
+def test_an_opening_that_is_cancelled_reports_to_no_loop_that_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_go_on = threading.Event(), threading.Event()
+    reports: list[object] = []
+
+    class Slow(sqlite3.Connection):
+        def __init__(self, database: str, **options: Any) -> None:
+            began.set()
+            may_go_on.wait()
+            super().__init__(database, **options)
+
+    async def cancel_in_the_middle() -> None:
+        opening = asyncio.ensure_future(SqliteFile(tmp_path / "a.db", SCHEMA).rows("SELECT 1"))
+        await asyncio.to_thread(began.wait)
+        opening.cancel()
+        threading.Timer(0.1, may_go_on.set).start()  # by then, nothing else keeps the loop
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+
+    monkeypatch.setattr(sqlite_file, "_Watched", Slow)
+    monkeypatch.setattr(sqlite_file, "STOP_SECONDS", 60)
+    monkeypatch.setattr(threading, "excepthook", reports.append)
+    before = set(threading.enumerate())
+    asyncio.run(cancel_in_the_middle())
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    assert reports == []
 
 
 async def test_a_locked_file_is_an_error_in_time(
