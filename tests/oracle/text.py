@@ -167,7 +167,7 @@ def word(marker: str, reference: dict[str, Any] | None, profile: str) -> str:
     if not words and kind not in LINKS:  # not said in the specification: then as a citation
         return str(reference["text"]) if reference and profile == "web" else ""
     linked = LINK.fullmatch(words)
-    if kind in LINKS and profile == "web" and reference and reference["url"]:
+    if words and kind in LINKS and profile == "web" and reference and reference["url"]:
         return f"[{linked[1] if linked else words}]({reference['url']})".replace("|", "\\|")
     return linked[1] if linked and profile != "web" else words
 
@@ -188,7 +188,7 @@ def second(value: Any) -> str:
 
 def formula_in(widgets: dict[str, Any]) -> str:
     """The content of a widget for formulas."""
-    found = [each for name, each in widgets.items() if name.startswith("math")]
+    found = [each for name, each in widgets.items() if name.lower().startswith("math")]
     return found[0]["content"] if found else ""
 
 

@@ -87,11 +87,9 @@ def expect(name: str, profiles: Sequence[str], seeds: range) -> None:
     wrong = {}
     for label, pieces, is_for_bytes in bodies(name, seeds):
         body = b"".join(pieces)
-        feedings: dict[str, Iterable[bytes]] = {"by event": pieces}
+        feedings: dict[str, Iterable[bytes]] = {"by event": pieces, "whole": [body]}
         if seeds is SEEDS and is_for_bytes:
             feedings["by byte"] = [body[place : place + 1] for place in range(len(body))]
-        if not transcript.get("by_event"):
-            feedings["whole"] = [body]
         for how, chunks in feedings.items():
             produced = list(produced_by(name, chunks))
             for profile in profiles:
@@ -110,8 +108,7 @@ def expect(name: str, profiles: Sequence[str], seeds: range) -> None:
 @pytest.mark.whole
 @pytest.mark.parametrize("names", SHARES, ids=itemgetter(0))
 def test_a_transcript_means_the_same_however_it_is_cut(names: list[str]) -> None:
-    cuttable = [name for name in names if not render.load(name).get("by_event")]
-    each_row("name", cuttable)(expect_the_same_of_every_cut)()
+    each_row("name", names)(expect_the_same_of_every_cut)()
 
 
 def expect_the_same_of_every_cut(name: str) -> None:
