@@ -116,8 +116,8 @@ class SqliteFile:
             message = f"SQLite: {exc}"
             raise StorageError(message) from exc
 
-    async def write(self, statements: Iterable[tuple[str, Sequence[Parameters]]]) -> None:
-        """Run each statement once for each of its rows, all of them or none.
+    async def write(self, statements: Iterable[tuple[str, Parameters]]) -> None:
+        """Run statements, all of them or none.
 
         One task at a time may write by one object.
 
@@ -128,8 +128,8 @@ class SqliteFile:
         try:
             connection = await self._connected()
             await connection.execute("BEGIN IMMEDIATE")
-            for sql, rows in statements:
-                await connection.executemany(sql, rows)
+            for sql, parameters in statements:
+                await connection.execute(sql, parameters)
             await connection.commit()
         except (sqlite3.Error, ValueError, OSError) as exc:
             if connection is not None:
