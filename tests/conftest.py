@@ -33,6 +33,7 @@ StartGateway = Callable[..., Awaitable["Gateway"]]
 def pytest_collection_finish() -> None:
     """Let garbage be collected again, and leave what is there now out of it."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     gc.enable()
 
 
