@@ -70,7 +70,6 @@ def test_all_that_transcripts_name_is_known_but_for_what_is_new_on_purpose() -> 
         "s1-2-a-role-that-turns-into-another": {"role assistants"},
         "s7-2-plugin-that-its-call-tells": {"tool weather.getForecast"},
         "s7-2-plugin-that-its-reply-tells": {"recipient weather.getForecast"},
-        "s1-2-a-role-that-turns-into-another": {"role assistants"},
     }
 
 
