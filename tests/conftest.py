@@ -31,9 +31,16 @@ StartGateway = Callable[..., Awaitable["Gateway"]]
 
 
 def pytest_collection_finish() -> None:
-    """Let garbage be collected again, and leave what is there now out of it."""
+    """Let garbage be collected again, but less often, and leave what is there now out of it."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     gc.enable()
+
+
+@pytest.hookimpl(trylast=True)  # pytest has collected all garbage once, for what it tells of itself
+def pytest_unconfigure() -> None:
+    """Leave all that is there out of further collections: pytest's second and Python's last."""
+    gc.freeze()
 
 
 @pytest.fixture

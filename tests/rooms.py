@@ -37,16 +37,34 @@ def paths() -> dict[str, Path]:
 
 
 @functools.cache
+def sources() -> dict[str, str]:
+    """Return the texts of the modules of the four packages."""
+    return {module: path.read_text("utf-8") for module, path in paths().items()}
+
+
+@functools.cache
 def modules() -> dict[str, ast.Module]:
-    """Return the modules of the four packages, read and parsed."""
-    return {
-        module: ast.parse(path.read_text("utf-8"), str(path)) for module, path in paths().items()
-    }
+    """Return the modules of the four packages, parsed."""
+    return {module: ast.parse(source, module) for module, source in sources().items()}
 
 
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield the full name of everything that is imported anywhere in the module."""
-    for node in ast.walk(tree):
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements; expressions, which are most of a module, are not looked through."""
+    places = [tree]
+    for place in places:  # it grows
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            places += getattr(place, name, ())
+        yield place
+
+
+@functools.cache
+def imports(tree: ast.AST) -> tuple[str, ...]:
+    """Return the full name of everything that is imported anywhere in the module."""
+    return tuple(_imports(tree))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -6,7 +6,8 @@
 import ast
 import re
 
-from tests.test_sizes import ROOT, SOURCES
+from tests.rooms import ROOT
+from tests.test_sizes import SOURCES
 
 RIDDLE = re.compile(
     r"(Return|Yield|Say)s? (what|whether|if|which|how|when|where)\b|Tells? (what|which|how|when)\b"

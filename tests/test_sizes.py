@@ -9,9 +9,9 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.rooms import ROOT, statements
 from tests.rows import each_row
 
-ROOT = Path(__file__).parent.parent
 SOURCES = sorted(
     path
     for package in ("service", "handlers", "upstream", "storage", "bench", "fuzz", "supply")
@@ -23,13 +23,8 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def functions(source: str) -> Iterator[Function]:
-    """Yield all functions; expressions, which are most of a module, are not looked through."""
-    places: list[ast.AST] = [ast.parse(source)]
-    for place in places:  # it grows
-        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-            places += getattr(place, name, ())
-        if isinstance(place, Function):
-            yield place
+    """Yield all functions."""
+    yield from (place for place in statements(ast.parse(source)) if isinstance(place, Function))
 
 
 def lines_of_code(source: str) -> frozenset[int]:

@@ -49,7 +49,8 @@ _BEYOND = re.compile(
     r"【\d{7}|【\d*:\d{7}|【[^】]*\n|【[^】]{300}|\ue200[^\ue201]{1000}|(?i:math)|\ue200(?:url|video)\ue202[^\ue201]*[\n\[\]]"
 )
 _FORMULA = re.compile(
-    r'\ue200genui\ue202\{"(?i:math)\w*":\{"content":"[\w =^+]+"\}\}\ue201', re.ASCII
+    r'\ue200genui\ue202\{"(?i:math)\w*":\{"content":"[\w=^+](?:[\w =^+]*[\w=^+])?"\}\}\ue201',
+    re.ASCII,
 )
 
 

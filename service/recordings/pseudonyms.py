@@ -124,7 +124,8 @@ class Cipher:
 
     def _drawn(self, one: _One, those: Sequence[_One], before: str) -> _One:
         """Return another character of the class; no two characters get the same one."""
-        context = _ANEW.sub("", before).encode("utf-8", "surrogatepass")
+        anew = _ANEW.match(before)
+        context = before[anew.end() if anew else 0 :].encode("utf-8", "surrogatepass")
         digest = hashlib.blake2b(context, key=self._key, digest_size=_DRAWN_BYTES).digest()
         step = 1 + int.from_bytes(digest) % (len(those) - 1)
         return those[(those.index(one) + step) % len(those)]

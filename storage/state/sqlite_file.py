@@ -181,7 +181,7 @@ class SqliteFile:
             str(self._path), timeout=BUSY_SECONDS, isolation_level=None, factory=_Watched
         )
         try:
-            await connection
+            connection = await connection
             for setting in ("PRAGMA synchronous = NORMAL", *self._schema.settings):
                 await connection.execute_fetchall(setting)
             for name, function in self._schema.functions.items():

@@ -1,9 +1,8 @@
 """The messages of a transcript as they grow (the form is told in `render.py`)."""
 
-import copy
 from typing import Any
 
-from tests.oracle.delta_v1 import whole
+from tests.oracle.delta_v1 import copied, whole
 
 
 class Growth:
@@ -22,10 +21,10 @@ class Growth:
     def feed(self, step: dict[str, Any]) -> dict[str, Any]:
         """Return the complete message after this step."""
         old = self._messages.get(step["id"]) or fresh(step["id"])
-        new = copy.deepcopy(old)
+        new = copied(old)
         new["author"]["role"] = step.get("role", new["author"]["role"])
         new["author"]["name"] = step.get("name", new["author"]["name"])
-        new["metadata"].update(copy.deepcopy(step.get("metadata", {})))
+        new["metadata"].update(copied(step.get("metadata", {})))
         for key in ("status", "end_turn", "recipient", "channel", "weight"):
             if key in step:
                 new[key] = step[key]
@@ -35,7 +34,7 @@ class Growth:
         for key in step.get("absent", ()):
             del new[key]
         self._messages[step["id"]] = new
-        return copy.deepcopy(new)
+        return copied(new)
 
     def finals(self) -> list[dict[str, Any]]:
         """Return every message as it is now, in order of first appearance."""
@@ -62,7 +61,7 @@ def fresh(message_id: str) -> dict[str, Any]:
 def content(step: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     """Return the content object after a step (protocol 2.3)."""
     makers = {
-        "content": copy.deepcopy,
+        "content": copied,
         "text": lambda text: {"content_type": "text", "parts": [text]},
         "parts": of_parts,
         "output": lambda text: {"content_type": "execution_output", "text": text},
@@ -84,7 +83,7 @@ def of_parts(parts: list[Any]) -> dict[str, Any]:
     """Return content made of strings and pointer objects."""
     has_objects = any(isinstance(part, dict) for part in parts)
     kind = "multimodal_text" if has_objects else "text"
-    return {"content_type": kind, "parts": copy.deepcopy(parts)}
+    return {"content_type": kind, "parts": copied(parts)}
 
 
 def longer(old: dict[str, Any], more: str) -> dict[str, Any]:

@@ -18,7 +18,6 @@ Sending v1, every way that protocol 3.4 allows may be chosen, by a seed; each
 delta is checked against the definition in `delta_v1.py` before it is sent.
 """
 
-import copy
 import functools
 import json
 import random
@@ -26,7 +25,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.oracle.delta_v1 import Definition, whole
+from tests.oracle.delta_v1 import Definition, copied, whole
 from tests.oracle.growth import Growth
 
 CONVERSATION = "c1"
@@ -177,12 +176,12 @@ class V1:
         elif isinstance(old, list) and isinstance(new, list) and len(old) <= len(new):
             yield from self._list_changes(path, old, new)
         else:
-            yield path, "replace", copy.deepcopy(new)
+            yield path, "replace", copied(new)
 
     def _object_changes(self, path: str, old: dict[str, Any], new: dict[str, Any]) -> Any:
         for key, value in old.items():
             yield from self._changes(f"{path}/{escape(key)}", value, new[key])
-        added = {key: copy.deepcopy(new[key]) for key in new if key not in old}
+        added = {key: copied(new[key]) for key in new if key not in old}
         if added and self._rng.random() < 0.5:
             yield path, "append", added
         else:
@@ -191,11 +190,11 @@ class V1:
 
     def _list_changes(self, path: str, old: list[Any], new: list[Any]) -> Any:
         if new[1:] == old:
-            yield f"{path}/0", "add", copy.deepcopy(new[0])
+            yield f"{path}/0", "add", copied(new[0])
             return
         for index, value in enumerate(old):
             yield from self._changes(f"{path}/{index}", value, new[index])
-        added = copy.deepcopy(new[len(old) :])
+        added = copied(new[len(old) :])
         if added and self._rng.random() < 0.5:
             alone = len(added) == 1 and not isinstance(added[0], list) and self._rng.random() < 0.5
             yield path, "append", added[0] if alone else added

@@ -142,8 +142,9 @@ def replacement(found: re.Match[str], known: list[dict[str, Any]], profile: str)
         each
         for each in known
         if each["matched"] == marker
-        or (number and not number[2] and each["index"] == int(number[1]))
         or (number and number[2] and each["pair"] == (int(number[1]), int(number[2])))
+        # Not said in the protocol: a citation of one number also fits a marker of two.
+        or (number and is_single(number, each) and each["index"] == int(number[1]))
     ]
     best = min(fitting, key=lambda each: abs(each["start"] - place), default=None)
     if number:
@@ -151,6 +152,11 @@ def replacement(found: re.Match[str], known: list[dict[str, Any]], profile: str)
             return ""
         return f"[[{number[1]}]({best['url']})]" if best["url"] else f"[{best['name']}]"
     return word(marker, best, profile)
+
+
+def is_single(number: re.Match[str], known: dict[str, Any]) -> bool:
+    """Whether a marker, or what is known of it, has one number only."""
+    return not number[2] or known["pair"] == (None, None)
 
 
 def word(marker: str, reference: dict[str, Any] | None, profile: str) -> str:

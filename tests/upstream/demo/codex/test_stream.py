@@ -127,7 +127,7 @@ def test_pieces_are_the_text_and_never_long() -> None:
         assert max(map(len, pieces), default=0) <= 24
 
 
-@pytest.mark.parametrize("text", ["/fault stall 2", "/fault silent 60", "/scene big 20"])
+@pytest.mark.parametrize("text", ["/fault stall 2", "/fault silent 60", "/scene big 12"])
 async def test_a_caller_that_leaves_is_noticed(anna: CodexClient, text: str) -> None:
     url = anna.base + RESPONSES
     async with anna.session.post(url, json=body_of(text), headers=anna.headers()) as response:
