@@ -87,7 +87,8 @@ class Making:
 
     async def settle(self) -> TokenCounts:
         """Count the tokens and keep the answer, before its caller can continue from it."""
-        self._record.usage = counts = await usage_of(self.asked.chat, self.events.gathered)
+        counts = await usage_of(self.asked.chat, self.events.gathered)
+        self._record.usage = self.running.counts = counts
         self.events.completed_at = int(time.time())
         await self.keep(self.events.response(counts))
         return counts

@@ -11,7 +11,7 @@ from handlers.background.event_log import EventLog
 from service.answers.responses import ModelResponse
 from service.sink import Sink
 from service.stages.encode.responses import CANCELLED, ResponseEvents
-from service.vocabulary.rendered import Rendered
+from service.vocabulary.rendered import Rendered, TokenCounts
 
 # How long a cancelled response may take to close its upstream connection and be kept.
 CANCEL_SECONDS = 10.0
@@ -21,6 +21,8 @@ CLOSE_SECONDS = 5.0
 
 class Running:
     """One response that is being written. `is_kept` may still become False.
+
+    `counts` are the tokens of the answer once they are counted, before it is kept.
 
     Args:
         events: of the response.
@@ -33,6 +35,7 @@ class Running:
     ) -> None:
         self.is_kept = is_kept
         self.log = log
+        self.counts: TokenCounts | None = None
         self.ended = asyncio.Event()
         self._events = events
         self._reading: asyncio.Timeout | None = None
@@ -40,7 +43,7 @@ class Running:
 
     def response(self) -> ModelResponse:
         """Return the response object as it is now."""
-        return self._events.response()
+        return self._events.response(self.counts)
 
     def stop(self) -> None:
         """Have it end as cancelled, soon."""

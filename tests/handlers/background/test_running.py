@@ -6,7 +6,7 @@ from handlers.background.running import Running, RunningResponses
 from service.sink import put
 from service.stages.encode.responses import CANCELLED, ResponseEvents
 from service.vocabulary.events import Outcome, TurnEnded
-from service.vocabulary.rendered import ContentText
+from service.vocabulary.rendered import ContentText, TokenCounts
 from tests.response_events import begun
 from tests.sinks import Kept
 
@@ -94,4 +94,9 @@ def test_a_response_is_found_by_its_owner_while_it_is_written() -> None:
 
 
 def test_what_is_being_written_can_be_looked_at() -> None:
-    assert running().response().status == "in_progress"
+    one = running()
+    assert (one.response().status, one.response().usage) == ("in_progress", None)
+    one.counts = TokenCounts(8, 3)  # counted, and not yet read to its end
+    usage = one.response().usage
+    assert usage is not None
+    assert usage.total_tokens == 11
