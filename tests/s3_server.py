@@ -2,26 +2,37 @@
 
 import http.client
 import os
-import socket
+import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from typing import IO
 
 BUCKET = "pictures"
-STARTING_SECONDS = 30
+STARTING_SECONDS = 60
+_LISTENING = re.compile(rb"Running on (http://127\.0\.0\.1:\d+)")
 
 
 @contextmanager
 def running_s3() -> Iterator[str]:
     """Run a server with an empty bucket for the block; its address is also in the environment."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+        try:
+            with _with_bucket(_address(process, said)) as url:
+                yield url
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def _with_bucket(url: str) -> Iterator[str]:
+    """Make the bucket, and name the server in the environment for the block."""
     given = {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "a-key",
@@ -29,13 +40,11 @@ def running_s3() -> Iterator[str]:
         "AWS_REGION": "us-east-1",
     }
     before = {name: os.environ.get(name) for name in given}
-    try:
-        _wait_for(port)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    with closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=30)) as connection:
         connection.request("PUT", f"/{BUCKET}")
         assert connection.getresponse().status == 200
-        connection.close()
-        os.environ.update(given)
+    os.environ.update(given)
+    try:
         yield url
     finally:
         for name, value in before.items():
@@ -43,17 +52,13 @@ def running_s3() -> Iterator[str]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        process.kill()
-        process.wait()
 
 
-def _wait_for(port: int) -> None:
+def _address(process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
+    """Return the address at which it listens, once it says so: any other port may be taken."""
     deadline = time.monotonic() + STARTING_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=30).close()
-        except OSError:
-            assert time.monotonic() < deadline, "the S3 server does not answer"
-            time.sleep(0.05)
-        else:
-            return
+    while not (found := _LISTENING.search(os.pread(said.fileno(), 100_000, 0))):
+        assert process.poll() is None, "the S3 server has ended"
+        assert time.monotonic() < deadline, "the S3 server does not answer"
+        time.sleep(0.05)
+    return found[1].decode()
