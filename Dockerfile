@@ -4,9 +4,12 @@
 FROM python:3.13-slim AS build
 WORKDIR /app
 RUN python -m venv /opt/venv
-COPY requirements.txt .
+COPY requirements-uv.txt requirements.txt ./
+# pip brings uv, which brings the rest in a fraction of the time; the image gets no uv.
 RUN /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
-    --require-hashes -r requirements.txt
+    --require-hashes --target /opt/uv -r requirements-uv.txt \
+    && /opt/uv/bin/uv pip install --no-cache --require-hashes --python /opt/venv/bin/python \
+    -r requirements.txt
 COPY handlers handlers
 COPY service service
 COPY storage storage

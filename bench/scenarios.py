@@ -49,8 +49,9 @@ def _paced(generation: str, tokens: int, streams: int, repeats: int = 1) -> Load
     return Load(Play(generation, tokens, 1, PACE_MICROSECONDS), streams, repeats)
 
 
-def _whole(tokens: int, repeats: int) -> Load:
-    return Load(Play("v1", tokens, 1000, 1000), 16, repeats, is_stream=False)
+def _whole(tokens: int, repeats: int, group: int = 1000) -> Load:
+    """Return a load of replies that are not streamed, though the upstream streams, as ever."""
+    return Load(Play("v1", tokens, group, 1000), 16, repeats, is_stream=False)
 
 
 FULL = (
@@ -65,6 +66,7 @@ FULL = (
     Scenario("v1 paced, 5 tokens, 16 streams", _paced("v1", 5, 16, 40)),
     Scenario("whole replies, v1, 50 tokens, 16", _whole(50, 60)),
     Scenario("whole replies, v1, 200 tokens, 16", _whole(200, 40)),
+    Scenario("whole replies from bursts, v1, 200 tokens, 16", _whole(200, 40, EVENTS_PER_READ)),
     Scenario("v1 paced, 100 tokens, 1000 streams", _paced("v1", 100, 1000), is_memory=True),
 )
 # As many streams as two workers are to carry, paced so that stub and load generator can, too.

@@ -15,8 +15,9 @@ ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$missing f
 command -v cc >/dev/null || missing="$missing gcc libc6-dev"
 headers=$("${PYTHON:-.venv/bin/python}" -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null || true)
 [ -z "$headers" ] || [ -e "$headers/Python.h" ] || missing="$missing python3-dev"
-# The fonts are for its screenshots: without them Chinese is empty boxes.
-command -v chromium >/dev/null || missing="$missing chromium fonts-liberation fonts-wqy-microhei"
+# The browser without its windows; the fonts are for screenshots: without them Chinese is empty boxes.
+command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null ||
+    missing="$missing chromium-headless-shell fonts-liberation fonts-wqy-microhei"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then

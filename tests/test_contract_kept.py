@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from service.keys import METRICS
+from service.keys import CALL_LOG, METRICS
+from service.pipeline.usage import count
 from service.program.assembly import drain
 from tests.conftest import StartGateway
 from tests.gateway import Gateway, read, until
@@ -21,6 +22,7 @@ from tests.scripted_upstream import (
     event,
     final,
 )
+from tests.test_calls import logged
 from tests.test_contract import STREAMED
 
 NAMED = event({"type": "title_generation", "title": "A title", "conversation_id": "c1"})
@@ -139,6 +141,22 @@ async def abandoned(gateway: Gateway, scripted: ScriptedUpstream) -> None:
     await asyncio.wait_for(scripted.turns[0].closed.wait(), 20)
     await until(lambda: counted(gateway) == {"abandoned": 1.0})
     assert "gateway_open_streams 0.0" in await gateway.metrics()
+
+
+async def test_all_that_was_sent_to_a_caller_that_leaves_is_counted(
+    scripted: ScriptedUpstream, start_gateway: StartGateway
+) -> None:
+    words = [answer("word " * number) for number in range(1, 41)]
+    scripted.plays(*(step for word in words for step in (word, Pause(0.01))), STALL)
+    gateway = await start_gateway(scripted.url)
+    async with gateway.open_chat(stream=True) as response:
+        said = b""
+        while said.count(b"word") < len(words):
+            said += await response.content.readany()
+        response.close()
+    [call] = await logged(gateway.app[CALL_LOG], 1)
+    assert call.outcome == "abandoned"
+    assert call.completion_tokens == count("word " * len(words))
 
 
 @pytest.mark.parametrize("is_hiding", [False, True])

@@ -1,6 +1,7 @@
-"""Turns that continue in another body (protocol 4.6), as the caller sees them: one whole answer."""
+"""Turns that continue in another body (protocol 4.6), as the caller sees them: one whole answer.
 
-from typing import Any
+How one ends that cannot be continued is told by the rows `hand-off` of `tests/faults/rows.py`.
+"""
 
 import pytest
 
@@ -25,37 +26,6 @@ TOKEN = event(
 HAND_OFF = event({"type": "stream_handoff", "conversation_id": "c1", "options": []})
 PING = event(b"2024-05-01 12:34:56.789012", name="ping")
 OFFERED = (TOKEN, answer("Hel"), PING, HAND_OFF, DONE)
-GONE = Head(410, "application/json")
-
-
-def stored(text: str, **fields: Any) -> dict[str, Any]:
-    """Return a stored conversation that ends in this answer."""
-    question = {
-        "id": "q1",
-        "author": {"role": "user"},
-        "content": {"content_type": "text", "parts": ["Hello"]},
-        "status": "finished_successfully",
-        "recipient": "all",
-        "metadata": {},
-    }
-    said = {
-        **question,
-        "id": "a1",
-        "author": {"role": "assistant"},
-        "content": {"content_type": "text", "parts": [text]},
-        "end_turn": True,
-        "metadata": {"message_type": "next", "model_slug": "gpt-4o"},
-        **fields,
-    }
-    return {
-        "conversation_id": "c1",
-        "current_node": "a1",
-        "mapping": {
-            "root": {"id": "root", "message": None, "parent": None, "children": ["q1"]},
-            "q1": {"id": "q1", "message": question, "parent": "root", "children": ["a1"]},
-            "a1": {"id": "a1", "message": said, "parent": "q1", "children": []},
-        },
-    }
 
 
 async def ask(
@@ -93,18 +63,6 @@ async def test_a_turn_goes_on_where_it_was_left(
     assert scripted.resumed[0].body == {"conversation_id": "c1", "offset": 3}
     assert scripted.resumed[0].headers["X-Conduit-Token"] == "conduit-1"
     assert len(scripted.turns) == 1
-
-
-@STREAMED
-async def test_what_is_replayed_is_not_said_twice(
-    stream: bool, scripted: ScriptedUpstream, start_gateway: StartGateway
-) -> None:
-    scripted.plays(*OFFERED)
-    scripted.resume_script = (Head(), [TOKEN, answer("Hel"), HAND_OFF, final("Hello"), DONE])
-    got, outcomes = await ask(scripted, start_gateway, stream=stream)
-    assert (got.text, got.finish) == ("Hello", "stop")
-    assert outcomes == {"complete": 1.0}
-    assert len(scripted.resumed) == 1
 
 
 @STREAMED
@@ -146,45 +104,6 @@ async def test_increments_go_on_in_the_other_body(
 
 
 @STREAMED
-@pytest.mark.parametrize("status", [410, 404, 403])
-async def test_a_turn_that_cannot_be_resumed_is_read_where_it_is_stored(
-    status: int, stream: bool, scripted: ScriptedUpstream, start_gateway: StartGateway
-) -> None:
-    scripted.plays(*OFFERED)
-    refusal = {"detail": {"code": "persisted_final_available", "message": "It is stored."}}
-    scripted.resume_script = (Head(status, "application/json"), [refusal])
-    scripted.stored["c1"] = stored("Hello there")
-    got, outcomes = await ask(scripted, start_gateway, stream=stream)
-    assert (got.status, got.text, got.finish) == (200, "Hello there", "stop")
-    assert outcomes == {"complete": 1.0}
-
-
-@STREAMED
-async def test_what_is_stored_but_not_finished_is_a_cut(
-    stream: bool, scripted: ScriptedUpstream, start_gateway: StartGateway
-) -> None:
-    scripted.plays(*OFFERED)
-    scripted.resume_script = (GONE, [{"detail": {"code": "gone"}}])
-    scripted.stored["c1"] = stored("Hello th", status="in_progress", end_turn=None)
-    got, outcomes = await ask(scripted, start_gateway, stream=stream)
-    assert (got.text, got.error["code"]) == ("Hello th", "upstream_cut")
-    assert outcomes == {"cut": 1.0}
-
-
-@STREAMED
-async def test_a_hand_off_that_leads_nowhere_is_a_cut(
-    stream: bool, scripted: ScriptedUpstream, start_gateway: StartGateway
-) -> None:
-    scripted.plays(*OFFERED)
-    scripted.resume_script = (GONE, [{"detail": {"code": "gone"}}])
-    got, outcomes = await ask(scripted, start_gateway, stream=stream)
-    assert got.status == (200 if stream else 502)
-    assert (got.text, got.finish, got.error["code"]) == ("Hel", None, "upstream_cut")
-    assert b"[DONE]" not in got.body
-    assert outcomes == {"cut": 1.0}
-
-
-@STREAMED
 async def test_a_finished_answer_that_still_offers_a_hand_off_is_complete(
     stream: bool, scripted: ScriptedUpstream, start_gateway: StartGateway
 ) -> None:
@@ -193,17 +112,6 @@ async def test_a_finished_answer_that_still_offers_a_hand_off_is_complete(
     assert (got.text, got.finish) == ("Hello", "stop")
     assert outcomes == {"complete": 1.0}
     assert scripted.resumed == []
-
-
-@STREAMED
-async def test_a_resumed_body_may_be_cut_like_any_other(
-    stream: bool, scripted: ScriptedUpstream, start_gateway: StartGateway
-) -> None:
-    scripted.plays(*OFFERED)
-    scripted.resume_script = (Head(), [answer("Hello"), Pause(0.05), Abort()])
-    got, outcomes = await ask(scripted, start_gateway, stream=stream)
-    assert (got.text, got.finish, got.error["code"]) == ("Hello", None, "upstream_cut")
-    assert outcomes == {"cut": 1.0}
 
 
 async def test_a_caller_that_leaves_a_resumed_turn_ends_it(

@@ -6,7 +6,7 @@ import pytest
 
 from tests import whole
 from tests.rows import each_row
-from tests.whole import FIXTURES, FOLDER, FOLDERS, READ, is_place_of_the_whole
+from tests.whole import FIXTURES, FOLDER, FOLDERS, LONGEST, READ, is_place_of_the_whole
 
 
 @each_row(
@@ -28,6 +28,7 @@ def test_a_place_is_of_the_whole_or_not(place: str, *, is_whole: bool) -> None:
 
 def test_what_is_listed_is_there() -> None:
     assert all((FOLDER / name).is_dir() for name in FOLDERS)
+    assert [name for name in LONGEST if not (FOLDER / name).is_file()] == []
     names = READ.pattern.partition("(")[2].partition(")")[0].split("|")
     assert [name for name in names if not (FOLDER / f"test_{name}.py").is_file()] == []
     sources = "".join(path.read_text("utf-8") for path in FOLDER.rglob("*.py"))

@@ -21,18 +21,44 @@ READ = re.compile(
 FIXTURES = frozenset({"start_gateway", "demo", "scripted", "chromium", "s3"})
 MARKS = frozenset({"needs_redis", "needs_nginx"})
 QUICK = "not whole"
-# Modules that take more than ten seconds, the longest first (`--durations` of pytest says how long).
-LONGEST = (
-    "test_snippets.py",
+# Modules that take more than ten seconds, the longest first (`--durations` of pytest says how long):
+# those that mostly wait for what their processes do, and those that keep a processor busy. They begin
+# in turns, one of each, so that there is always something to compute while others wait.
+WAITING = (
     "test_soak.py",
-    "handlers/console/test_admin_in_browser.py",
+    "test_snippets.py",
     "test_codex_tokens_kept.py",
+    "test_signing_in.py",
     "test_tokens_kept.py",
-    "deploy/test_dockerfile.py",
     "test_bench.py",
-    "clients/test_schemathesis.py",
     "clients/test_codex_account.py",
+    "test_survival.py",
+    "service/program/test_launch.py",
+    "test_background.py",
+    "test_cluster.py",
+    "test_full_disk.py",
+    "test_workers.py",
+    "test_secrets_stay.py",
+    "test_calls.py",
 )
+BUSY = (
+    "handlers/console/test_in_browser.py",
+    "handlers/console/test_admin_in_browser.py",
+    "clients/test_sdk3.py",
+    "deploy/test_dockerfile.py",
+    "clients/test_schemathesis.py",
+    "clients/test_coding.py",
+    "clients/test_documented.py",
+    "clients/test_sdk2.py",
+    "service/stages/test_transcripts.py",
+    "test_fuzz.py",
+    "wire/test_codex_scenes.py",
+    "test_hostile.py",
+    "service/program/test_workers.py",
+    "deploy/test_makefile.py",
+    "service/stages/test_properties.py",
+)
+LONGEST = tuple(name for pair in zip(WAITING, BUSY, strict=True) for name in pair)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses

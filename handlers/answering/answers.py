@@ -100,7 +100,11 @@ async def answered(  # noqa: PLR0913 - see above
         encoding = None if chat.max_tokens is None else await loaded_encoding()
         stages.append(Limit(chat.max_tokens, chat.stop, encoding))
         lane = None
-    await app[TURNS].run(chat, credential, Staged(sink, lane, *stages))
+    try:
+        await app[TURNS].run(chat, credential, Staged(sink, lane, *stages))
+    finally:
+        if lane is not None:
+            lane.settle()
 
 
 async def usage_of(chat: ChatRequest, gathered: Gathered) -> TokenCounts:

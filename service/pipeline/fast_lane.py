@@ -26,8 +26,8 @@ event. Then each chunk is read by `take`:
 3. What remains of the chunk may be the beginning of one more such event. Then it waits for the next
    chunk. Anything else ends the run: the chunk goes to the stages, from there on the usual way.
 
-*The prediction is checked.* After some dozens of events, or when a run ends, the stages are given
-the text in one piece (`_settle`), because they keep the message, its offsets and its counts. They
+*The prediction is checked.* After some hundred events, or when a run ends, the stages are given
+the text in one piece (`settle`), because they keep the message, its offsets and its counts. They
 should make of it the text that was sent, to the letter. If they differ, the stages are right: the
 difference is counted, the lane is closed for the rest of the turn, and the caller gets the part of
 their text that was not sent yet (`left`).
@@ -52,7 +52,7 @@ from service.vocabulary.events import AnswerText, Delta, UpstreamEvent
 from service.vocabulary.rendered import Rendered
 from service.vocabulary.text import common_chars
 
-SETTLE_EVENTS = 64  # events held back before the stages get them together
+SETTLE_EVENTS = 256  # events held back before the stages get them together
 SETTLE_CHARS = 8_000  # characters, likewise
 DIFFERENCE = "fast lane"  # the kind under which a difference is counted
 MAX_TAIL_BYTES = 64 * 1024  # of an incomplete event; the stages have their own limit
@@ -166,7 +166,7 @@ class FastLane:
 
     def end(self) -> bytes:
         """Return the bytes that are left for the stages at the end of a body."""
-        self._settle()
+        self.settle()
         self._recogniser = None
         tail, self._tail = self._tail, b""
         return tail
@@ -199,12 +199,12 @@ class FastLane:
         self._event = run.event
         self.count += run.count
         if self.count >= SETTLE_EVENTS or self._chars >= SETTLE_CHARS:
-            self._settle()
+            self.settle()
         return True
 
     def _leave(self, chunk: bytes) -> bytes:
         """Return the complete events of a chunk for the stages, and keep the rest for the next one."""
-        self._settle()
+        self.settle()
         self._recogniser = None
         end = chunk.rfind(b"\n\n") + 2
         if end < 2 or len(chunk) - end > MAX_TAIL_BYTES:  # noqa: PLR2004 - the two line feeds
@@ -212,8 +212,11 @@ class FastLane:
         self._tail = chunk[end:]
         return chunk[:end]
 
-    def _settle(self) -> None:
-        """Give the stages the text that was sent; if they differ, close the lane and keep the rest."""
+    def settle(self) -> None:
+        """Give the stages the text that was sent; if they differ, close the lane and keep the rest.
+
+        Who abandons an answer calls it, too, so that all text that was sent is counted.
+        """
         if not self.count or self._reader is None or self._answer is None:
             return
         if self._event:

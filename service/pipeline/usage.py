@@ -2,8 +2,8 @@
 
 The website never tells its own counts, so every count here is an estimate and is marked as one.
 Loading takes a tenth of a second and 43 MiB, which processes share that are forked afterwards. A
-megabyte takes about 0.03 s, in a thread. The library keeps the interpreter's lock while it counts,
-so long texts are counted in slices, between which the event loop runs.
+megabyte takes about 0.03 s. The library keeps the interpreter's lock while it counts, so long texts
+are counted by a thread, in slices, between which the event loop runs.
 """
 
 import asyncio
@@ -17,7 +17,6 @@ from service.vocabulary.rendered import TokenCounts
 
 MESSAGE_TOKENS = 4  # role and separators of one message, as OpenAI's cookbook counts them
 REPLY_TOKENS = 3  # the start of the answer, likewise
-INLINE_CHARS = 2_000  # counted in 0.1 ms, which is less than the way to a thread and back
 SLICE_CHARS = 16_000  # counted in 0.5 ms, at worst in 8
 _BREAK_CHARS = 2_000  # within which the end of a slice looks for a place where no token is cut
 MAX_CACHED_CHARS = 250_000
@@ -87,7 +86,7 @@ def _slices(text: str) -> Iterator[str]:
 
 
 async def measure(prompt: Sequence[str], content: str, reasoning: str) -> TokenCounts:
-    """Count the tokens of a request and its answer, in a thread unless they are short.
+    """Count the tokens of a request and its answer, in a thread unless they are one slice.
 
     Args:
         prompt: the text of each message.
@@ -96,7 +95,7 @@ async def measure(prompt: Sequence[str], content: str, reasoning: str) -> TokenC
     """
     await loaded_encoding()
     size = sum(map(len, prompt)) + len(content) + len(reasoning)
-    if size <= INLINE_CHARS:
+    if size <= SLICE_CHARS:  # a thread would keep the event loop waiting as long
         return _measure(prompt, content, reasoning)
     return await asyncio.to_thread(_measure, prompt, content, reasoning)
 

@@ -9,6 +9,7 @@ disk.
 """
 
 import math
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -40,6 +41,14 @@ MAX_LOOKED_AT = 20_000  # calls for one page
 _MAX_REMOVED = 5_000  # by one statement, which holds the write lock for its time
 _WAL_BYTES = 1024 * 1024
 _DAY_MS = 86_400_000
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # as JSON writes it, and no backslash and `u0000`
+
+
+def _columns(number: int) -> str:
+    """Return the values of a row that is a list in JSON, `json_extract(value, '$[0]'), …`."""
+    return ", ".join(f"json_extract(value, '$[{place}]')" for place in range(number))
+
+
 _FIELDS = Call.__struct_fields__
 _COLUMNS = ", ".join(_FIELDS)
 _INDEXED = ("key", "account", "model", "outcome")  # the more telling ones first
@@ -69,9 +78,12 @@ _SCHEMA = Schema(
     ),
     first_settings=("PRAGMA auto_vacuum = INCREMENTAL",),
 )
-_ADD = f"INSERT INTO calls ({_COLUMNS}) VALUES ({', '.join('?' * len(_FIELDS))})"
+# One statement adds many rows, which come as JSON: for each row by itself the thread would wait for
+# the interpreter, and make the event loop wait.
+_ADD = f"INSERT INTO calls ({_COLUMNS}) SELECT {_columns(len(_FIELDS))} FROM json_each(?)"
 _ADD_SUMS = (
-    f"INSERT INTO sums VALUES ({', '.join('?' * (len(Cell._fields) + len(NUMBERS)))})"
+    f"INSERT INTO sums SELECT {_columns(len(Cell._fields) + len(NUMBERS))} FROM json_each(?)"
+    " WHERE true"  # without it SQLite takes ON for part of a join
     " ON CONFLICT (hour, key, model, outcome, upstream) DO UPDATE SET "
     + ", ".join(f"{name} = {name} + excluded.{name}" for name in NUMBERS)
 )
@@ -102,9 +114,9 @@ class SqliteCalls:
 
     async def write(self, calls: Sequence[Call]) -> None:
         """Add calls and their sums, all of them or none."""
-        rows = [_row(call) for call in calls]
+        rows = [msgspec.structs.astuple(call) for call in calls]
         sums = [(*cell, *numbers) for cell, numbers in summed(calls).items()]
-        await self._written.write(((_ADD, rows), (_ADD_SUMS, sums)))
+        await self._written.write(((_ADD, (_json(rows),)), (_ADD_SUMS, (_json(sums),))))
 
     async def page(self, wanted: CallFilter, limit: int, after: str | None = None) -> CallPage:
         """Return at most `limit` calls, the newest first; see the port."""
@@ -215,8 +227,9 @@ def _where(conditions: Sequence[str]) -> str:
     return f"WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _row(call: Call) -> tuple[Any, ...]:
-    return msgspec.structs.astuple(call)
+def _json(rows: Sequence[tuple[Any, ...]]) -> str:
+    """Return rows as JSON; a NUL, at which SQLite would end a text, becomes U+FFFD."""
+    return _NUL.sub(r"\1\\ufffd", msgspec.json.encode(rows).decode())
 
 
 def _call(row: Sequence[Any]) -> Call:

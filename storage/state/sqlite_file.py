@@ -24,6 +24,7 @@ from service.vocabulary.errors import StorageError
 logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 3.0  # a writer holds the file for milliseconds; this bridges a slow checkpoint
+STOP_SECONDS = 1.0  # for the thread of a file that is not to be opened any more
 _PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -115,8 +116,8 @@ class SqliteFile:
             message = f"SQLite: {exc}"
             raise StorageError(message) from exc
 
-    async def write(self, statements: Iterable[tuple[str, Sequence[Parameters]]]) -> None:
-        """Run each statement once for each of its rows, all of them or none.
+    async def write(self, statements: Iterable[tuple[str, Parameters]]) -> None:
+        """Run statements, all of them or none.
 
         One task at a time may write by one object.
 
@@ -127,8 +128,8 @@ class SqliteFile:
         try:
             connection = await self._connected()
             await connection.execute("BEGIN IMMEDIATE")
-            for sql, rows in statements:
-                await connection.executemany(sql, rows)
+            for sql, parameters in statements:
+                await connection.execute(sql, parameters)
             await connection.commit()
         except (sqlite3.Error, ValueError, OSError) as exc:
             if connection is not None:
@@ -176,16 +177,19 @@ class SqliteFile:
         is_checked = self._is_checked or self._is_damaged
         await asyncio.to_thread(_prepare, self._path, self._schema, is_checked=is_checked)
         self._is_damaged = False
-        connection = await aiosqlite.connect(
+        connection = aiosqlite.connect(
             str(self._path), timeout=BUSY_SECONDS, isolation_level=None, factory=_Watched
         )
         try:
+            connection = await connection
             for setting in ("PRAGMA synchronous = NORMAL", *self._schema.settings):
                 await connection.execute_fetchall(setting)
             for name, function in self._schema.functions.items():
                 await connection.create_function(name, -1, function, deterministic=True)
         except BaseException:
             await connection.close()
+            # If this is cancelled, the thread still reports to the event loop: that may end only later.
+            await asyncio.to_thread(connection._thread.join, STOP_SECONDS)  # noqa: SLF001 - see above
             raise
         return connection
 

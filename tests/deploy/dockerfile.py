@@ -4,7 +4,9 @@ Each stage is a directory of its own; where a command names a path of the image,
 that of the directory. Users are not made: what is done as one is done with its number.
 """
 
+import functools
 import importlib.metadata
+import itertools
 import json
 import os
 import re
@@ -20,7 +22,7 @@ from pathlib import Path
 _OF_IMAGE = re.compile(r"(?<![\w./-])/(app|opt)\b")
 _NO_NETWORK = re.compile(
     r"Failed to establish a new connection|Name or service not known|name resolution"
-    r"|Network is unreachable|timed out"
+    r"|Network is unreachable|timed out|dns error|tcp connect error"
 )
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -211,22 +213,40 @@ class Build:
             if command.split()[0] == "useradd":
                 continue
             # The cache of this machine saves the downloads; an image has no use for one.
-            mapped = self.inside(command.replace("--no-cache-dir", ""), stage)
+            mapped = self.inside(re.sub(r"--no-cache(-dir)?\b", "", command), stage)
             mapped = re.sub(rf"(-[og]) {self.image.user}\b", rf"\1 {self._uid}", mapped)
             words = shlex.split(mapped)
             if words[0] == "python":
                 words[0] = getattr(sys, "_base_executable", sys.executable)
-            done = subprocess.run(words, cwd=workdir, capture_output=True, text=True, check=False)
+            environ = {**os.environ, **_mirror()}
+            done = subprocess.run(
+                words, cwd=workdir, env=environ, capture_output=True, text=True, check=False
+            )
             if done.returncode and "pip" in words and _NO_NETWORK.search(done.stderr + done.stdout):
-                _install_from_here(Path(words[0]), workdir / words[-1])
+                _install_from_here(words, workdir)
             elif done.returncode:
                 message = f"{command}: {done.stdout}{done.stderr}"
                 raise AssertionError(message)
 
 
-def _install_from_here(python: Path, requirements: Path) -> None:
-    """Without a network, give the new environment copies of what is pinned, as it is here."""
-    (library,) = (python.parent.parent / "lib").glob("python*/site-packages")
+@functools.cache
+def _mirror() -> dict[str, str]:
+    """Return what tells uv of the mirror that pip's settings name, as the Makefile does."""
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    found = re.search(r"^(?::env:|global|install)\.index-url='(.*)'$", told, re.MULTILINE)
+    return {"UV_DEFAULT_INDEX": found[1]} if found and "UV_DEFAULT_INDEX" not in os.environ else {}
+
+
+def _install_from_here(words: list[str], workdir: Path) -> None:
+    """Without a network, do as the command of pip or uv does, with copies of what is here."""
+    given = dict(itertools.pairwise(words))
+    if "--target" in given:
+        Path(given["--target"], "bin").mkdir(parents=True)
+        shutil.copy2(Path(sys.prefix, "bin", "uv"), Path(given["--target"], "bin", "uv"))
+        return
+    (library,) = Path(given["--python"]).parents[1].glob("lib/python*/site-packages")
+    requirements = workdir / given["-r"]
     for name in re.findall(r"^([\w.-]+)==", requirements.read_text(), re.MULTILINE):
         try:
             files = importlib.metadata.distribution(name).files or []

@@ -130,7 +130,7 @@ def test_only_what_dockerignore_lets_through_is_sent(tmp_path: Path) -> None:
     sent = {path.name for path in tmp_path.iterdir()}
     assert sent == {
         *("handlers", "service", "storage", "upstream"),
-        *("config.yaml", "gpts.yaml", "requirements.txt"),
+        *("config.yaml", "gpts.yaml", "requirements.txt", "requirements-uv.txt"),
     }
     assert not list(tmp_path.rglob("__pycache__"))
     assert (tmp_path / "handlers" / "console" / "static" / "index.html").is_file()

@@ -588,7 +588,7 @@ def handed_off(_turn: GoodTurn) -> Iterator[Fault]:
     gone = Script(({"detail": {"code": "gone", "message": "Gone."}},), Head(410, JSON))
     half = CUT.after("Hel")
     yield _handed("resumed", WENT_ON, Script(REST))
-    yield _handed("replayed", WENT_ON, Script((TOKEN, answer("Hel"), *REST)))
+    yield _handed("replayed", WENT_ON, Script((TOKEN, answer("Hel"), HANDED, *REST)))
     yield _handed("cut", CUT.after("Hello"), Script((answer("Hello"), SOON, Abort())))
     yield _handed("closed", CUT.after("Hello"), Script((answer("Hello"),)))
     error = event({"message": None, "conversation_id": "c1", "error": SAID})

@@ -12,7 +12,6 @@ A file of `tests/transcripts/` is a JSON object:
     v0, v1   steps of that generation only, in place of `steps`
     end      how the body ended, a value of `BodyEnd`; clean when absent
     unterminated   true: the body lacks its final line ends
-    by_event       true: each step is a read of its own (rewrites, spec 7.1)
     expect   what a caller gets; `tests/feeding.py` says how each key is compared
 
 Sending v1, every way that protocol 3.4 allows may be chosen, by a seed; each

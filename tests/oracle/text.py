@@ -142,8 +142,9 @@ def replacement(found: re.Match[str], known: list[dict[str, Any]], profile: str)
         each
         for each in known
         if each["matched"] == marker
-        or (number and not number[2] and each["index"] == int(number[1]))
         or (number and number[2] and each["pair"] == (int(number[1]), int(number[2])))
+        # Not said in the protocol: a citation of one number also fits a marker of two.
+        or (number and is_single(number, each) and each["index"] == int(number[1]))
     ]
     best = min(fitting, key=lambda each: abs(each["start"] - place), default=None)
     if number:
@@ -151,6 +152,11 @@ def replacement(found: re.Match[str], known: list[dict[str, Any]], profile: str)
             return ""
         return f"[[{number[1]}]({best['url']})]" if best["url"] else f"[{best['name']}]"
     return word(marker, best, profile)
+
+
+def is_single(number: re.Match[str], known: dict[str, Any]) -> bool:
+    """Whether a marker, or what is known of it, has one number only."""
+    return not number[2] or known["pair"] == (None, None)
 
 
 def word(marker: str, reference: dict[str, Any] | None, profile: str) -> str:
@@ -167,7 +173,7 @@ def word(marker: str, reference: dict[str, Any] | None, profile: str) -> str:
     if not words and kind not in LINKS:  # not said in the specification: then as a citation
         return str(reference["text"]) if reference and profile == "web" else ""
     linked = LINK.fullmatch(words)
-    if kind in LINKS and profile == "web" and reference and reference["url"]:
+    if words and kind in LINKS and profile == "web" and reference and reference["url"]:
         return f"[{linked[1] if linked else words}]({reference['url']})".replace("|", "\\|")
     return linked[1] if linked and profile != "web" else words
 
@@ -188,7 +194,7 @@ def second(value: Any) -> str:
 
 def formula_in(widgets: dict[str, Any]) -> str:
     """The content of a widget for formulas."""
-    found = [each for name, each in widgets.items() if name.startswith("math")]
+    found = [each for name, each in widgets.items() if name.lower().startswith("math")]
     return found[0]["content"] if found else ""
 
 

@@ -42,7 +42,7 @@ class ChunkedBody:
         """Return the data of a read, the pieces of several chunks joined."""
         if self._held:
             data, self._held = self._held + data, b""
-        pieces: list[bytes] = []
+        spans: list[tuple[int, int]] = []  # of the data in what was read
         at = 0
         if self._next is _Next.SIZE:
             # Nearly always a read is one whole chunk, or some.
@@ -51,32 +51,36 @@ class ChunkedBody:
                 end = start + int(found[1], 16)
                 if start == end or not data.startswith(_LINE_END, end):
                     break
-                pieces.append(data[start:end])
+                spans.append((start, end))
                 at = end + 2
         if at < len(data):
-            self._take_parts(data, at, pieces)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._take_parts(data, at, spans)
+        if len(spans) == 1:
+            [(start, end)] = spans
+            return data[start:end]
+        view = memoryview(data)  # so that each byte is copied once
+        return b"".join([view[start:end] for start, end in spans])
 
-    def _take_parts(self, data: bytes, at: int, pieces: list[bytes]) -> None:
-        """Read part after part of what is no whole chunk, and add the data in it."""
+    def _take_parts(self, data: bytes, at: int, spans: list[tuple[int, int]]) -> None:
+        """Read part after part of what is no whole chunk, and add where data is in it."""
         try:
             while at < len(data) and not self.is_complete and not self._held:
-                at = self._step(data, at, pieces)
+                at = self._step(data, at, spans)
         except _BrokenError:
             self.is_broken = True
         if self.is_complete:
             self.rest += data[at:]
 
-    def _step(self, data: bytes, at: int, pieces: list[bytes]) -> int:
+    def _step(self, data: bytes, at: int, spans: list[tuple[int, int]]) -> int:
         """Read one part of the coding, and return the place behind it."""
         match self._next:
             case _Next.DATA:
-                piece = data[at : at + self._left]
-                pieces.append(piece)
-                self._left -= len(piece)
+                end = min(at + self._left, len(data))
+                spans.append((at, end))
+                self._left -= end - at
                 if not self._left:
                     self._next = _Next.DATA_END
-                return at + len(piece)
+                return end
             case _Next.DATA_END:
                 if not data.startswith(_LINE_END, at):
                     return self._hold(data, at, len(_LINE_END))

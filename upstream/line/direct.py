@@ -22,7 +22,6 @@ What is written:
 """
 
 import asyncio
-import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -39,7 +38,7 @@ from multidict import CIMultiDict, MultiMapping
 from typing_extensions import override
 
 from upstream.line.chunked import ChunkedBody
-from upstream.line.tap import Tap
+from upstream.line.tap import Tap, head_in
 from upstream.line.tapped_session import READ_BYTES
 
 STALE_SECONDS = 2.0  # longer than the way to the upstream and back
@@ -50,8 +49,6 @@ OWN_HEADERS = frozenset(
 """Lower-case names of headers that say how a request is written: one with any is left to aiohttp."""
 _MAX_TARGETS = 64  # more than routes and paths together
 _READ_AHEAD_BYTES = 256 * 1024  # of a body that aiohttp reads; its own default
-_HEAD_END = b"\r\n\r\n"
-_INFORMATIONAL = re.compile(rb"HTTP/1\.1 1(?!01)\d\d")  # after 101 comes no other head
 
 
 class _Target:
@@ -142,16 +139,12 @@ class DirectAnswer(Tap):
         self.is_silent = False
         data = self._head + data
         self._head = b""
-        start, end = 0, data.find(_HEAD_END)
-        while end >= 0 and _INFORMATIONAL.match(data, start):
-            start = end + len(_HEAD_END)
-            end = data.find(_HEAD_END, start)
+        start, size = head_in(data)
         data = data[start:]
-        size = end - start + len(_HEAD_END)
-        if end < 0 and len(data) <= MAX_HEAD_BYTES:
+        if not size and len(data) <= MAX_HEAD_BYTES:
             self._head = data
             return
-        head = _plain_head(data[:size]) if end >= 0 and size <= MAX_HEAD_BYTES else None
+        head = _plain_head(data[:size]) if 0 < size <= MAX_HEAD_BYTES else None
         if head is None:
             self._hand_over(data)
         else:

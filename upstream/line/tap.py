@@ -36,7 +36,7 @@ from upstream.line.chunked import ChunkedBody
 MAX_EARLY_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 64 * 1024  # more than aiohttp takes; it refuses such a head
 _HEAD_END = b"\r\n\r\n"
-_INFORMATIONAL = re.compile(rb"HTTP/1\.1 1\d\d")
+_INFORMATIONAL = re.compile(rb"HTTP/1\.1 1(?!01)\d\d")  # after 101 comes no other head
 _GOOD = b"HTTP/1.1 200"
 _CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n")
 _OTHER = re.compile(rb"(?i)\r\ncontent-(?:encoding:|type:[^\r\n]*html)")
@@ -147,17 +147,14 @@ class Tap(asyncio.BufferedProtocol):
     def _take_head(self, data: bytes) -> None:
         data = self._head + data
         self._head = b""
-        start, end = 0, data.find(_HEAD_END)
-        while end >= 0 and _INFORMATIONAL.match(data, start):
-            start, end = end + len(_HEAD_END), data.find(_HEAD_END, end + len(_HEAD_END))
+        start, size = head_in(data)
         if start:
             self._protocol.data_received(data[:start])
             data = data[start:]
-        if end < 0 and len(data) <= _MAX_HEAD_BYTES:
+        if not size and len(data) <= _MAX_HEAD_BYTES:
             self._head = data
             return
-        size = end - start + len(_HEAD_END)
-        if end >= 0 and _is_tapped(data[:size]):
+        if _is_tapped(data[:size]):
             self._body = ChunkedBody()
             self._protocol.data_received(data[:size])
             if len(data) > size:
@@ -206,6 +203,15 @@ class Tap(asyncio.BufferedProtocol):
         """Read on after a full read, unless somebody holds the connection or it is gone."""
         if not self._is_held and self._is_reading:
             self._transport.resume_reading()
+
+
+def head_in(data: bytes) -> tuple[int, int]:
+    """Return the place and size of an answer's head behind informational ones; size 0: it is incomplete."""
+    start, end = 0, data.find(_HEAD_END)
+    while end >= 0 and _INFORMATIONAL.match(data, start):
+        start = end + len(_HEAD_END)
+        end = data.find(_HEAD_END, start)
+    return start, end + len(_HEAD_END) - start if end >= 0 else 0
 
 
 def _is_tapped(head: bytes) -> bool:

@@ -78,9 +78,10 @@ export function moment(seconds) {
   return new Date(seconds * 1000).toLocaleString(locale(), parts);
 }
 
-/** Return how long it is until then: 2 h 13 min. */
+/** Return how long it is until then: 2 h 13 min. A window of five hours begins anew in 5 h, not in 5 h 1 min. */
 export function until(seconds, now = Date.now() / 1000) {
-  const left = Math.ceil(Math.max(0, seconds - now) / MINUTE) * MINUTE;
+  const exact = Math.max(0, seconds - now) / MINUTE;
+  const left = (exact < 60 ? Math.ceil(exact) : Math.floor(exact)) * MINUTE;
   if (left <= MINUTE) return t("time.soon");
   if (left < HOUR) return t("time.minutes", { minutes: left / MINUTE });
   const [unit, name, below] = left < DAY ? [HOUR, "time.hours", MINUTE] : [DAY, "time.days", HOUR];

@@ -108,12 +108,14 @@ class Snapshots:
         finishes a message is, the one before it.
         """
         before, size = self._before, len(self._known)
-        at = last = former = count = 0
+        begun, at, last, former, count = b"\n\n" + before, 0, 0, 0, 0
         # An event with at least the known text ends after it. For a shorter one the search skips
         # its end, but then raw line feeds stand where the text should be, which is invalid JSON.
         # One line feed is searched for much faster than two, and JSON has none of its own.
-        while chunk.startswith(before, at) and (end := chunk.find(b"\n", at + size)) >= 0:
-            if not chunk.startswith(b"\n\n", end):
+        is_alike = chunk.startswith(before)
+        while is_alike and (end := chunk.find(b"\n", at + size)) >= 0:
+            is_alike = chunk.startswith(begun, end)
+            if not is_alike and not chunk.startswith(b"\n\n", end):
                 break
             at, last, former, count = end + 2, at, last, count + 1
         run = self._run(chunk, last, at, count) if count else None

@@ -1,17 +1,22 @@
 """Frames -> frames: drops v0 events that the very next one supersedes (spec 7.1).
 
-A v0 event contains its whole message, so in a run of events of one message within one read only the
-last says anything new. This only saves time: without it a long answer takes time quadratic in its
-length.
+A v0 event contains its whole message, so of a run of events of one message within one read that
+differ by a longer text alone, only the last says anything new. This only saves time: without it a
+long answer takes time quadratic in its length.
 """
 
 import re
+
+import orjson
 
 from service.vocabulary.events import Frame
 
 # Recognised by its bytes, to avoid decoding. If an upstream writes its keys in another order, its
 # events are still understood, only more slowly.
 _MESSAGE_ID = re.compile(rb'\{\s*"message"\s*:\s*\{\s*"id"\s*:\s*"([^"\\]{1,128})"')
+_TEXT = re.compile(rb'"parts"\s*:\s*\["')
+_TEXT_END = b'"]'
+_BACKSLASH = b"\\"[0]
 # The stages wait for references by counting the text behind a marker. So events with markers are
 # not dropped, else the answer would depend on where chunks are cut.
 _OPEN, _BRACKET = b"\xee\x88\x80", b"\xe3\x80\x90"
@@ -32,11 +37,18 @@ class SkipSuperseded:
         """
         kept: list[Frame] = []
         is_last_known = False  # its message had an earlier event
+        tail = 0  # the bytes behind the last one's text; 0: not known, or there are markers
         for frame in frames:
             message_id = message_id_of(frame)
             is_same = message_id is not None and message_id == self._last_id
-            if is_same and is_last_known and not _has_marker(kept[-1].data):
+            added = None
+            if is_same and is_last_known:
+                tail = tail or _tail_of(kept[-1].data)
+                added = _added(kept[-1].data, frame.data, tail) if tail else None
+            if added is not None:
                 kept.pop()
+            if added is None or _has_marker(added):
+                tail = 0
             kept.append(frame)
             is_last_known = is_same
             self._last_id = message_id
@@ -53,6 +65,31 @@ def message_id_of(frame: Frame) -> bytes | None:
         return None
     found = _MESSAGE_ID.match(frame.data)
     return found[1] if found else None
+
+
+def _tail_of(data: bytes) -> int:
+    """Return the number of bytes behind the text of a v0 event; 0 if it is unclear or has markers."""
+    begun = _TEXT.search(data)
+    end = -1 if begun is None else data.find(_TEXT_END, begun.end())
+    while end > 0 and data[end - 1] == _BACKSLASH:
+        end = data.find(_TEXT_END, end + 1)
+    return 0 if end < 0 or _has_marker(data) else len(data) - end
+
+
+def _added(old: bytes, new: bytes, tail: int) -> bytes | None:
+    """Return the text that an event adds to the one before it, as JSON; None if it does anything else.
+
+    A role that changes, for example, hides the message, and with it what the older event said.
+    """
+    end = len(old) - tail
+    if len(new) < len(old) or not (new.startswith(old[:end]) and new.endswith(old[end:])):
+        return None
+    added = new[end : len(new) - tail]
+    try:
+        orjson.loads(b'"%b"' % added)
+    except orjson.JSONDecodeError:
+        return None
+    return added
 
 
 def _has_marker(data: bytes) -> bool:

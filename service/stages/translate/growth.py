@@ -9,7 +9,7 @@ class Growth:
     What was returned is never withdrawn. A text that goes back (a replay after a hand-off, a
     truncation) returns nothing until it has caught up. A text that changes returns what follows the
     common beginning, and counts in `rewrites`. A high surrogate at the end waits for its other
-    half.
+    half, until the text is final or the `rest` is wanted.
     """
 
     def __init__(self) -> None:
@@ -31,6 +31,12 @@ class Growth:
     def is_level(self) -> bool:
         """Whether all of the text was returned, so that more text is simply new."""
         return self._replayed is None and not self._half
+
+    def rest(self) -> str:
+        """Return the high surrogate at the end, if there is one, which counts as seen from now on."""
+        rest, self._half = self._half, ""
+        self._given = self.text + rest
+        return rest
 
     def replace(self, text: str, *, is_final: bool = False) -> str:
         """Take the whole current text and return its unseen end."""

@@ -50,6 +50,11 @@ class Progress:
         is_open = self.has_text and not (self.is_dropped or self.is_finished)
         return is_open and self.kind is MessageKind.ANSWER and self.growth.is_level
 
+    @property
+    def is_withheld(self) -> bool:
+        """Whether its text is not sent: never, or not yet."""
+        return self.is_dropped or (self.growth.text != "" and not self.has_text)
+
     def take(self, message: Message) -> None:
         """Take the current state of the message."""
         self.kind = kind_of(message)

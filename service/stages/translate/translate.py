@@ -12,7 +12,6 @@ from service.stages.decode.messages import (
     answering_model,
     call_language,
     call_text,
-    consent_wanted,
     finish_type,
     is_code_answer,
     is_final_answer,
@@ -20,6 +19,7 @@ from service.stages.decode.messages import (
     result_text,
 )
 from service.stages.markup.references import ReferencesKnown
+from service.stages.translate import notices
 from service.stages.translate.ending import Step, TurnSoFar
 from service.stages.translate.late_pictures import LatePictures
 from service.stages.translate.pictures import Pictures
@@ -44,8 +44,6 @@ from service.vocabulary.events import (
     MessageSnapshot,
     ModelNamed,
     Moderated,
-    Notice,
-    NoticeKind,
     PictureWanted,
     ReasoningText,
     ResumeOffered,
@@ -65,10 +63,6 @@ Told = Delta | ReferencesKnown
 
 _LATE_TOOL = "image_gen"  # during the wait for a picture, every tool message is an image tool's
 _NOT_DRAWN = "The upstream could not draw the picture. It said: "
-_CONSENT = (
-    "This GPT wants to use an action ({who}) and asks for your consent, which cannot be "
-    "given through this API; allow it once on the website."
-)
 
 
 class Translate:
@@ -88,6 +82,7 @@ class Translate:
         self._held: Message | None = None  # shown only when complete, and may still grow
         self._calls = ToolCalls()
         self._begun: dict[str, Progress] = {}  # answers of which nothing has been sent
+        self._ended: str | None = None  # id of the answer that finished last
         self._shown = Pictures(sent)
         self._resume_token: str | None = None
         self._late = LatePictures()
@@ -186,9 +181,7 @@ class Translate:
 
     def _message(self, message: Message) -> list[Told]:
         self._turn.see(Seen.EVENTS)
-        if (who := consent_wanted(message)) is not None and message.role != "user":
-            words = _CONSENT.format(who=who or "of another service")
-            notice = Notice(NoticeKind.CONSENT, words)
+        if (notice := notices.of_consent(message)) is not None:
             return [*self._flush(), notice, self._turn.closed(Closing.CONSENT)]
         told: list[Told] = []
         is_first = message.id not in self._messages
@@ -250,7 +243,7 @@ class Translate:
         told: list[Told] = [*progress.references.known(message)]
         if message.id != self._answering and not progress.has_text:
             progress.began_beside = progress.began_beside or self._is_losing()
-        unseen = progress.growth.replace(message.text, is_final=message.is_finished)
+        unseen = progress.growth.replace(message.text)
         if not progress.has_text:
             if not message.is_finished:
                 self._begun[message.id] = progress
@@ -264,6 +257,7 @@ class Translate:
         told += self._turn.learn(upstream_model=answering_model(message))
         if message.is_finished:
             self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
+            self._ended = message.id
         return told
 
     def _grown_answer(self, message_id: str, progress: Progress, unseen: str) -> list[Delta]:
@@ -275,6 +269,7 @@ class Translate:
                 progress.is_dropped = True
                 self._turn.count_unknown("losing variant")
                 return told
+            told += self._half()
             self._take_over(message_id)
             told.append(AnswerStarted(message_id))
             told += self._turn.learn(message_id=message_id)
@@ -291,6 +286,13 @@ class Translate:
         for other in self._begun.values():
             other.began_beside |= other.is_begun
         self._begun.clear()
+
+    def _half(self) -> list[Delta]:
+        """Return the half character that ends a finished answer, since no other half has come."""
+        message_id, self._ended = self._ended, None
+        if message_id is None or (progress := self._messages[message_id]).is_withheld:
+            return []
+        return self._grown_answer(message_id, progress, progress.growth.rest())
 
     def _is_losing(self) -> bool:
         """Tell whether another answer is still growing, with no tool in between (2.9)."""
@@ -334,9 +336,8 @@ class Translate:
                 whole = self._calls.whole(message, progress)
                 return [told for piece in whole for told in self._told(piece)]
             case MessageKind.TOOL_ERROR:
-                name, text = message.content.get("name"), result_text(message)
                 self._turn.see(Seen.MISSED)
-                return [Notice(NoticeKind.TOOL_ERROR, f"{name}: {text}" if name else text)]
+                return [notices.of_error(message)]
             case _:
                 text = result_text(message)
                 results: list[Delta] = [ToolResult(text)] if text else []
@@ -353,6 +354,7 @@ class Translate:
             return []
         told: list[Delta] = []
         if shown := self._late.hold(message.id, text, is_finished=True):
+            told += self._half()
             self._take_over(message.id)
             told += self._told(AnswerBlock(message.id, language, shown))
             told += self._turn.learn(upstream_model=answering_model(message))
@@ -371,9 +373,7 @@ class Translate:
         for wanted in pictures:
             if not wanted.is_preview:
                 self._turn.see(Seen.PICTURE)
-                told += self._turn.learn(
-                    message_id=wanted.message_id
-                )  # callers may continue from it
+                told += self._turn.learn(message_id=wanted.message_id)  # to continue from
             conversation_id = self._turn.facts.conversation_id or ""
             told.append(structs.replace(wanted, conversation_id=conversation_id))
         return told
@@ -385,7 +385,8 @@ class Translate:
         told = self._release_held(is_end=True)
         told += self._wanted(self._shown.last())
         has_picture = self._turn.has(Seen.PICTURE)
-        return told + self._released(self._late.release(has_picture=has_picture))
+        told += self._released(self._late.release(has_picture=has_picture))
+        return told + self._half()
 
     def _released(self, held: list[tuple[str, str]]) -> list[Delta]:
         told: list[Delta] = []
@@ -416,8 +417,7 @@ class Translate:
         if step is None or (step is Step.AWAIT_ANSWER and turn.phase in ENDED):
             told += self._flush()  # held text may be the answer
             step = turn.step_after(body)
-        told.append(turn.ended(body) if step is None else self._continued(step, body))
-        return told
+        return [*told, turn.ended(body) if step is None else self._continued(step, body)]
 
     def _continued(self, step: Step, body: BodyEnded) -> Delta:
         """Begin a step after a body, and return the request for it."""

@@ -317,6 +317,26 @@ async def test_calls_go_on_page_by_page(console: Console) -> None:
     await expect(rows).to_have_count(6)
 
 
+async def test_filters_stand_in_line(console: Console) -> None:
+    await go(console, "calls")
+    controls = console["#page-calls .filter :is(select, input)"]
+    await expect(controls).to_have_count(6)
+    tops = await controls.evaluate_all("all => all.map((one) => one.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1
+
+
+async def test_a_time_left_is_told_in_whole_minutes_and_hours(console: Console) -> None:
+    seconds = [30, 61, 3599.5, 18_000, 18_059, 18_060, 172_801]
+    told = await console.page.evaluate(
+        """async (all) => {
+          const { until } = await import("./allowance.js");
+          return all.map((seconds) => until(seconds, 0));
+        }""",
+        seconds,
+    )
+    assert told == ["less than a minute", "2 min", "1 h", "5 h", "5 h", "5 h 1 min", "2 d"]
+
+
 async def test_the_key_stays_in_the_tab_and_is_forgotten(console: Console) -> None:
     page = console.page
     kept = "JSON.stringify({...localStorage}) + document.cookie + document.body.innerHTML"

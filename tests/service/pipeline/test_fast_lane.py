@@ -37,9 +37,7 @@ def test_every_transcript_reads_the_same_with_it(name: str) -> None:
     for generation in render.generations(transcript):
         pieces = render.rendered(name, generation)
         body = b"".join(pieces)
-        feedings = [pieces]
-        if not transcript.get("by_event"):
-            feedings += [[body], chopped(body, [100]), chopped(body, [1_000, 7, 333])]
+        feedings = [pieces, [body], chopped(body, [100]), chopped(body, [1_000, 7, 333])]
         expected = read(deltas(pieces, sent, end), problems=problems)
         for chunks in feedings:
             assert driven(chunks, end, sent=sent, problems=problems) == expected

@@ -128,7 +128,7 @@ async def test_a_long_text_is_counted_off_the_event_loop(
     monkeypatch.setattr(asyncio, "to_thread", to_thread)
     await measure(["hello"], "hello", "")
     assert moved == []
-    await measure(["hello"], "hello " * 1_000, "")
+    await measure(["hello"], "hello " * 3_000, "")
     assert moved == ["_measure"]
 
 

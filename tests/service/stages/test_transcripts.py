@@ -102,8 +102,7 @@ def expect(name: str, profiles: Sequence[str], seeds: range) -> None:
         if seeds is SEEDS and is_for_bytes:
             bytewise = (body[place : place + 1] for place in range(len(body)))
             feedings["by byte"] = list(produced_by(name, bytewise))
-        if not transcript.get("by_event"):
-            feedings["whole"] = list(produced_by(name, [body]))
+        feedings["whole"] = list(produced_by(name, [body]))
         for how, produced in feedings.items():
             for profile in profiles:
                 told = read(produced, profile, transcript.get("problems"))
@@ -121,8 +120,7 @@ def expect(name: str, profiles: Sequence[str], seeds: range) -> None:
 @pytest.mark.whole
 @pytest.mark.parametrize("names", SHARES, ids=itemgetter(0))
 def test_a_transcript_means_the_same_however_it_is_cut(names: list[str]) -> None:
-    cuttable = [name for name in names if not render.load(name).get("by_event")]
-    each_row("name", cuttable)(expect_the_same_of_every_cut)()
+    each_row("name", names)(expect_the_same_of_every_cut)()
 
 
 def expect_the_same_of_every_cut(name: str) -> None:

@@ -61,6 +61,16 @@ async def test_pages_have_every_call_once_and_in_order(
             assert await pages(store, wanted, limit) == expected(calls, wanted), (wanted, limit)
 
 
+async def test_texts_of_any_characters_come_back(store: SqliteCalls) -> None:
+    odd = "".join(map(chr, (*range(0x300), 0x2028, 0xFFFF, 0x1F600, 0x10FFFF))) + r"\u0000 \\u0000"
+    [call] = made(1)
+    call = structs.replace(call, model=odd, bodies=odd, cached_tokens=(1 << 63) - 1)
+    await store.write([call])
+    whole = odd.replace("\0", "\ufffd")
+    expected = structs.replace(call, model=whole, bodies=whole)
+    assert (await store.page(CallFilter(), 2)).calls == (expected,)
+
+
 async def test_a_place_that_is_none_of_ours_is_an_error(store: SqliteCalls) -> None:
     with pytest.raises(ValueError, match="is no place"):
         await store.page(CallFilter(), 10, "1; DROP TABLE calls")

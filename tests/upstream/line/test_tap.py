@@ -16,8 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.rows import each_row
 from tests.upstream.line.readers import TapReading
-from upstream.line.tap import MAX_EARLY_BYTES
+from upstream.line.tap import MAX_EARLY_BYTES, head_in
 from upstream.line.tapped_session import READ_BYTES, TappedResponse, tapped_session
 
 LOOPBACK = IPv4Address("127.0.0.1")
@@ -230,6 +231,27 @@ def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(written)
     return serving, ssl.create_default_context(cafile=written)
+
+
+EARLY = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
+
+
+@each_row(
+    ("data", "start", "size"),
+    [
+        (HEAD + b"x\r\n\r\n", 0, len(HEAD)),
+        (EARLY + EARLY + HEAD, 2 * len(EARLY), len(HEAD)),
+        (EARLY + HEAD[:-1], len(EARLY), 0),
+        (EARLY[:-1], 0, 0),
+        (b"HTTP/1.1 101 Switching\r\n\r\n" + HEAD, 0, 26),  # nothing in HTTP follows
+        (b"", 0, 0),
+    ],
+)
+def test_the_head_of_an_answer_is_found_behind_informational_ones(
+    data: bytes, start: int, size: int
+) -> None:
+    assert head_in(data) == (start, size)
 
 
 async def test_as_many_heads_as_may_come_before_the_answer_are_passed_over() -> None:

@@ -67,6 +67,7 @@ def test_all_that_transcripts_name_is_known_but_for_what_is_new_on_purpose() -> 
         "p8-2-by-part-metadata": {"tool zz9"},
         "p8-2-by-preceding-recipient": {"tool zz9"},
         "s7-2-action-of-a-gpt": {"tool weather.getForecast"},
+        "s1-2-a-role-that-turns-into-another": {"role assistants"},
         "s7-2-plugin-that-its-call-tells": {"tool weather.getForecast"},
         "s7-2-plugin-that-its-reply-tells": {"recipient weather.getForecast"},
     }

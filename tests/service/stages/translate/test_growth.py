@@ -57,6 +57,15 @@ def test_half_a_character_that_stays_alone_comes_with_the_last_text() -> None:
     assert growth.replace("a\ud83d", is_final=True) == "\ud83d"
 
 
+def test_half_a_character_that_stays_alone_is_the_rest_unless_its_other_half_comes() -> None:
+    growth = Growth()
+    growth.replace("a\ud83d")
+    assert (growth.rest(), growth.rest(), growth.text) == ("\ud83d", "", "a\ud83d")
+    growth.replace("a\ud83db\ud83d")
+    assert growth.append("\ude00") == "😀"
+    assert growth.rest() == ""
+
+
 def test_a_replay_piece_by_piece_gives_what_goes_beyond_it_and_a_change_is_a_rewrite() -> None:
     growth = Growth()
     growth.replace("Hello you")

@@ -92,3 +92,14 @@ def test_no_other_message_and_none_that_turned_back_counts_as_growing() -> None:
     call = growing()
     call.kind = MessageKind.TOOL_CALL
     assert not call.is_growing
+
+
+def test_a_text_is_withheld_while_none_of_it_is_out_and_that_of_a_dropped_message_ever() -> None:
+    progress = growing()
+    assert not progress.is_withheld
+    progress.has_text = False
+    assert progress.is_withheld
+    dropped = Progress()
+    assert not dropped.is_withheld
+    dropped.is_dropped = True
+    assert dropped.is_withheld

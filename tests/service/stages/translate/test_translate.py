@@ -6,6 +6,7 @@ from service.stages.decode.messages import read_message
 from service.stages.markup.references import ReferencesKnown
 from service.stages.translate.translate import Translate
 from service.vocabulary.events import (
+    AnswerBlock,
     AnswerStarted,
     AnswerText,
     AssetWanted,
@@ -21,7 +22,6 @@ from service.vocabulary.events import (
     ModelNamed,
     Moderated,
     Notice,
-    NoticeKind,
     Outcome,
     ReasoningText,
     ResumeOffered,
@@ -217,15 +217,18 @@ def test_a_wanted_consent_ends_the_turn_with_one_line() -> None:
     asks = {"jit_plugin_data": {"from_server": {"type": "confirm_action", "body": {}}}}
     notice, end = fed(message("t", role="tool", metadata=asks), message("a", "never"))
     assert isinstance(notice, Notice)
-    assert notice.kind is NoticeKind.CONSENT
     assert end == TurnEnded(Outcome.COMPLETE, "stop")
 
 
-def test_a_tool_error_is_a_notice_with_its_name() -> None:
-    error = message(
-        "e", "boom", role="tool", kind="system_error", content={"name": "X"}, **FINISHED
-    )
-    assert fed(error) == [Notice(NoticeKind.TOOL_ERROR, "X: boom")]
+def test_half_a_character_that_ends_an_answer_comes_when_no_other_half_can() -> None:
+    half = message("a", "x\ud83d", **FINISHED)
+    assert texts(half, TextAppended("a", "\ude00"), DoneReceived()) == "x😀"
+    other = message("b", "y", **DONE)
+    assert texts(half, other, DoneReceived()) == "x\ud83dy"
+    assert texts(message("a", "\ud83d", **DONE), DoneReceived()) == "\ud83d"
+    code = message("b", "1", kind="code", recipient="all", **DONE)
+    told = [delta for delta in fed(half, code) if isinstance(delta, AnswerText | AnswerBlock)]
+    assert [delta.text for delta in told] == ["x", "\ud83d", "1"]
 
 
 def test_the_model_of_the_stream_counts_until_a_message_names_its_own() -> None:
