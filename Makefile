@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 # Without byte code each process would compile all that it imports anew: a third of the time of tests.
 unexport PYTHONDONTWRITEBYTECODE
-# What ruff looks at is in pyproject.toml; the quick tests, which never wait, run in as many processes,
+# What ruff looks at is in pyproject.toml; the quick tests run in one process more than there are jobs,
 # and all tests in three times as many, since those of the whole mostly wait for other processes: with
 # twice as many, more than a quarter of the processors' time goes by unused.
 JOBS ?= 2
@@ -34,7 +34,7 @@ test:  ## run every test; brings clients first, and redis-server, nginx and chro
 	$(BIN)/python -m pytest -n $$(($(JOBS) * 3)) --dist loadfile $(ARGS)
 
 quick: install  ## run the tests that need no client, browser, server or wait: in less than a minute
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not whole" --hypothesis-profile quick $(ARGS)
+	$(BIN)/python -m pytest -n $$(($(JOBS) + 1)) --dist loadfile -m "not whole" --hypothesis-profile quick $(ARGS)
 
 faults: install  ## play every fault against every endpoint, and print a table of what came of it
 	$(BIN)/python -m tests.faults $(ARGS)

@@ -1,7 +1,7 @@
 """Fixtures of all tests (the gateway and its upstreams), and the hooks that check skips."""
 
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,18 @@ def pytest_collection_finish() -> None:
 def pytest_unconfigure() -> None:
     """Leave all that is there out of further collections: pytest's second and Python's last."""
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, dict[str, Any], dict[str, Any]]:
+    """Leave the keywords of tests that pass out of what xdist's processes send: most of each report.
+
+    Those of others are read for the summary of skips.
+    """
+    data = yield
+    if data.get("outcome") == "passed" and "keywords" in data:
+        data["keywords"] = {}
+    return data
 
 
 @pytest.fixture
