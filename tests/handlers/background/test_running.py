@@ -96,7 +96,7 @@ def test_a_response_is_found_by_its_owner_while_it_is_written() -> None:
 def test_what_is_being_written_can_be_looked_at() -> None:
     one = running()
     assert (one.response().status, one.response().usage) == ("in_progress", None)
-    one.counts = TokenCounts(8, 3)  # counted, and not yet read to its end
+    one.counts = TokenCounts(8, 3, 0)  # counted, and not yet read to its end
     usage = one.response().usage
     assert usage is not None
     assert usage.total_tokens == 11
