@@ -43,10 +43,10 @@ WAITING = (
 )
 BUSY = (
     "handlers/console/test_in_browser.py",
+    "clients/test_schemathesis.py",
     "handlers/console/test_admin_in_browser.py",
     "clients/test_sdk3.py",
     "deploy/test_dockerfile.py",
-    "clients/test_schemathesis.py",
     "clients/test_coding.py",
     "clients/test_documented.py",
     "clients/test_sdk2.py",
