@@ -115,7 +115,7 @@ class Leases:
                     await self._has_returned.wait()
             await self._release()
             if loop.time() >= renew_at:
-                await self._renew()
+                await self._renew()  # what is given back meanwhile may be written again: next it goes
                 renew_at = loop.time() + self._renew_seconds
 
     async def close(self) -> None:
@@ -140,6 +140,3 @@ class Leases:
         if not batch:
             return
         await self._state.renew(batch, LEASE_SECONDS)
-        if late := set(batch) - self._held:  # given back meanwhile, and perhaps written again
-            self._returned |= late
-            self._has_returned.set()
