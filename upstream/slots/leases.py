@@ -115,7 +115,9 @@ class Leases:
                     await self._has_returned.wait()
             await self._release()
             if loop.time() >= renew_at:
-                await self._renew()  # what is given back meanwhile may be written again: next it goes
+                await (
+                    self._renew()
+                )  # what is given back meanwhile may be written again: next it goes
                 renew_at = loop.time() + self._renew_seconds
 
     async def close(self) -> None:
