@@ -74,6 +74,11 @@ class Reader:
         self._parse = Parse(secrets)
         self._last: Frame | None = None  # the last frame that was read
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the last event repeated its whole message, as those of v0 do."""
+        return self._last is not None and message_id_of(self._last) is not None
+
     def feed(self, chunk: bytes) -> list[UpstreamEvent]:
         """Return the events that this chunk completes."""
         events: list[UpstreamEvent] = []

@@ -33,6 +33,9 @@ class BodyReader(Protocol):
     def patience(self) -> float | None:
         """Return the seconds of silence allowed from now on, None for the usual."""
 
+    def repeats(self) -> bool:
+        """Tell whether the body repeats all that it has said with each addition."""
+
 
 class AnswerBody:
     """The body of a turn under way.
@@ -72,7 +75,7 @@ class AnswerBody:
         tap = _tap_of(self._response)
         if tap is not None and tap.is_tapping:
             self._tap = tap
-            tap.attach(reader.on_bytes, self.on_end)
+            tap.attach(reader, self.on_end)
         else:
             self._untapped = self._loop.create_task(self._read_untapped())
 

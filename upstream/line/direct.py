@@ -38,8 +38,7 @@ from multidict import CIMultiDict, MultiMapping
 from typing_extensions import override
 
 from upstream.line.chunked import ChunkedBody
-from upstream.line.tap import Tap, head_in
-from upstream.line.tapped_session import READ_BYTES
+from upstream.line.tap import LONG_READ_BYTES, Tap, head_in
 
 STALE_SECONDS = 2.0  # longer than the way to the upstream and back
 MAX_HEAD_BYTES = 8190  # a longer head is left to aiohttp, whose limit for one line this is
@@ -205,7 +204,7 @@ class DirectPoster:
             raise RuntimeError("The session is closed.")
         self._connector = session.connector
         self._timeout = session.timeout
-        self._view = memoryview(bytearray(READ_BYTES))
+        self._view = memoryview(bytearray(LONG_READ_BYTES))
         self._targets: dict[str | yarl.URL, _Target] = {}
         self._used: WeakSet[ResponseHandler] = WeakSet()
 

@@ -78,6 +78,9 @@ class Stages(Protocol[Item]):
     def patience(self) -> float | None:
         """Return the seconds of silence allowed from now on, None for the usual."""
 
+    def repeats(self) -> bool:
+        """Tell whether the body repeats all that it has said with each addition."""
+
 
 def slices(data: bytes) -> Iterator[bytes]:
     """Yield a read in the pieces that stages take at once, cut between two events where it can be."""
@@ -102,6 +105,7 @@ class Line(Generic[Item]):
     def __init__(self, body: Body, stages: Stages[Item], sink: Sink[Item]) -> None:
         self.progress = stages.progress
         self.patience = stages.patience
+        self.repeats = stages.repeats
         self._body = body
         self._stages = stages
         self._sink = sink

@@ -21,8 +21,10 @@ other head the tap gives its place back at once, and aiohttp reads the body as e
 *Before a reader is attached,* which happens when the task that sent the request has the response,
 bytes are kept, at most `MAX_EARLY_BYTES` and one read more; then reading pauses.
 
-*Reads* go into one buffer of the event loop. A read that fills it is followed by a pause of one
-round of the event loop, so that a flood does not keep others from running.
+*Reads* go into one buffer of the event loop. A read that fills its part of it is followed by a pause
+of one round of the event loop, so that a flood does not keep others from running. What a caller does
+not take waits in memory, so a read is short, unless the body repeats what it has said: then a long
+one brings little that can wait, and half as many do.
 """
 
 import asyncio
@@ -34,6 +36,8 @@ from typing_extensions import override
 
 from upstream.line.chunked import ChunkedBody
 
+READ_BYTES = 128 * 1024
+LONG_READ_BYTES = 256 * 1024  # of a body that repeats itself, and of the buffer
 MAX_EARLY_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 64 * 1024  # more than aiohttp takes; it refuses such a head
 _HEAD_END = b"\r\n\r\n"
@@ -41,6 +45,16 @@ _INFORMATIONAL = re.compile(rb"HTTP/1\.1 1(?!01)\d\d")  # after 101 comes no oth
 _GOOD = b"HTTP/1.1 200"
 _CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n")
 _OTHER = re.compile(rb"(?i)\r\ncontent-(?:encoding:|type:[^\r\n]*html)")
+
+
+class Reader(Protocol):
+    """Takes a body as it arrives. Neither method raises."""
+
+    def on_bytes(self, data: bytes, /) -> None:
+        """Take the next bytes."""
+
+    def repeats(self) -> bool:
+        """Tell whether the body repeats all that it has said with each addition."""
 
 
 class OnEnd(Protocol):
@@ -58,12 +72,14 @@ class Tap(asyncio.BufferedProtocol):
     ) -> None:
         self._transport = transport
         self._protocol = protocol
-        self._view = view
+        self._buffer = view
+        self._view = view[:READ_BYTES]  # its part for the next read
         self._head = b""
         self._body: ChunkedBody | None = None  # once the head is read, if the body is tapped
         self._early: list[bytes] = []
         self._early_bytes = 0
         self._on_bytes: Callable[[bytes], None] | None = None
+        self._repeats: Callable[[], bool] | None = None
         self._on_end: OnEnd | None = None
         self._ended: bool | None = None  # whether cleanly
         self._is_held = False  # by the reader, or because too much came too early
@@ -80,24 +96,19 @@ class Tap(asyncio.BufferedProtocol):
         is_ours = self._ended is None and self._transport.get_protocol() is self
         return is_ours and not self._transport.is_closing()
 
-    def attach(self, on_bytes: Callable[[bytes], None], on_end: OnEnd) -> None:
-        """Pass on all that has arrived, and from now on everything at once.
-
-        Args:
-            on_bytes: called with each piece; it does not raise.
-            on_end: called once, at the end.
-        """
-        self._on_bytes, self._on_end = on_bytes, on_end
+    def attach(self, reader: Reader, on_end: OnEnd) -> None:
+        """Give the reader all that has arrived, and from now on everything at once."""
+        self._on_bytes, self._repeats, self._on_end = reader.on_bytes, reader.repeats, on_end
         early, self._early = b"".join(self._early), []
         self.resume()
         if early:
-            on_bytes(early)
+            reader.on_bytes(early)
         if self._ended is not None and self._on_end is not None:
             on_end(is_clean=self._ended)
 
     def detach(self) -> None:
         """Pass nothing more on."""
-        self._on_bytes = self._on_end = None
+        self._on_bytes = self._repeats = self._on_end = None
 
     def pause(self) -> None:
         """Stop reading."""
@@ -125,9 +136,12 @@ class Tap(asyncio.BufferedProtocol):
             self._take_body(self._body, data)
         else:
             self._take_head(data)
-        if nbytes == len(self._view) and not self._is_held and self._is_reading:
-            self._transport.pause_reading()
-            asyncio.get_running_loop().call_soon(self._go_on)
+        if nbytes == len(self._view):
+            is_long = self._repeats is not None and self._repeats()
+            self._view = self._buffer if is_long else self._buffer[:READ_BYTES]
+            if not self._is_held and self._is_reading:
+                self._transport.pause_reading()
+                asyncio.get_running_loop().call_soon(self._go_on)
 
     @override
     def eof_received(self) -> bool | None:

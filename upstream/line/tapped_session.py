@@ -7,9 +7,7 @@ from aiohttp.connector import Connection
 from multidict import MultiMapping
 from typing_extensions import override
 
-from upstream.line.tap import Tap
-
-READ_BYTES = 128 * 1024
+from upstream.line.tap import LONG_READ_BYTES, Tap
 
 
 class UpstreamAnswer(Protocol):
@@ -41,7 +39,7 @@ def tapped_session(session: aiohttp.ClientSession, proxy: str | None) -> aiohttp
 
     It needs no closing of its own, since the connections are the other session's.
     """
-    view = memoryview(bytearray(READ_BYTES))
+    view = memoryview(bytearray(LONG_READ_BYTES))
 
     class TappedRequest(aiohttp.ClientRequest):
         """A request that puts a tap on its connection before it goes out."""

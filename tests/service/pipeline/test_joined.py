@@ -31,6 +31,15 @@ def test_superseded_events_of_one_read_count_as_consumed() -> None:
     assert sum(isinstance(each, MessageSnapshot) for each in events) == 2
 
 
+def test_only_an_event_of_v0_repeats_its_message() -> None:
+    reader = make_reader()
+    assert not reader.repeats
+    reader.feed(answer("a"))
+    assert reader.repeats
+    reader.feed(event({"v": {"message": {"id": "m"}}}, "delta"))
+    assert not reader.repeats
+
+
 def test_a_paced_reader_keeps_the_pieces_of_one_read() -> None:
     reader = make_reader(is_paced=True)
     events = reader.feed(b"".join(answer("x" * n) for n in range(5)))

@@ -15,6 +15,7 @@ class Reading:
         self.is_clean: bool | None = None
         self.is_over = asyncio.Event()
         self.has_some = asyncio.Event()
+        self.is_repetitive = False
         self._patience = patience
         self._events = 0
 
@@ -32,6 +33,9 @@ class Reading:
 
     def patience(self) -> float | None:
         return self._patience
+
+    def repeats(self) -> bool:
+        return self.is_repetitive
 
 
 class BodyReading(Reading):

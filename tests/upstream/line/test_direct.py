@@ -19,8 +19,8 @@ from upstream.http.session import make_session
 from upstream.line import direct
 from upstream.line.answer_body import AnswerBody
 from upstream.line.direct import MAX_HEAD_BYTES, DirectAnswer, DirectPoster
-from upstream.line.tap import MAX_EARLY_BYTES
-from upstream.line.tapped_session import READ_BYTES, UpstreamAnswer, tapped_session
+from upstream.line.tap import MAX_EARLY_BYTES, READ_BYTES
+from upstream.line.tapped_session import UpstreamAnswer, tapped_session
 
 HEADERS = {"Accept": "text/event-stream", "Accept-Encoding": "identity", "User-Agent": "test"}
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"

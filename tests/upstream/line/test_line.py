@@ -74,6 +74,9 @@ class Words:
     def patience(self) -> float | None:
         return None
 
+    def repeats(self) -> bool:
+        return False
+
 
 class Slow(Kept):
     """A sink that is full with `slow` until it is let go, and over with `stop`."""

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.rows import each_row
 from tests.upstream.line.readers import TapReading
-from upstream.line.tap import MAX_EARLY_BYTES, head_in
-from upstream.line.tapped_session import READ_BYTES, TappedResponse, tapped_session
+from upstream.line.tap import LONG_READ_BYTES, MAX_EARLY_BYTES, READ_BYTES, head_in
+from upstream.line.tapped_session import TappedResponse, tapped_session
 
 LOOPBACK = IPv4Address("127.0.0.1")
 Writing = Callable[[web.StreamResponse], Awaitable[None]]
@@ -62,7 +62,7 @@ async def response_of(
 async def read(response: TappedResponse) -> TapReading:
     assert response.tap is not None
     reading = TapReading()
-    response.tap.attach(reading.on_bytes, reading.on_end)
+    response.tap.attach(reading, reading.on_end)
     await asyncio.wait_for(reading.is_over.wait(), 30)
     return reading
 
@@ -120,7 +120,7 @@ async def test_a_reader_that_pauses_slows_the_sender_and_gets_all() -> None:
     async with response_of(much) as response:
         tap, reading = response.tap, TapReading()
         assert tap is not None
-        tap.attach(reading.on_bytes, reading.on_end)
+        tap.attach(reading, reading.on_end)
         await reading.has_some.wait()
         tap.pause()
         size = len(reading.data)
@@ -208,6 +208,25 @@ def test_it_holds_on_the_loop_that_is_served_with(tmp_path: Path, is_encrypted: 
         reading = runner.run(ask())
     assert (len(reading.data), reading.is_clean) == (FULL, True)
     assert max(map(len, reading.pieces)) <= MAX_EARLY_BYTES + READ_BYTES
+
+
+@pytest.mark.whole
+def test_only_a_body_that_repeats_itself_has_long_reads() -> None:
+    async def ask(reading: TapReading) -> list[int]:
+        async with response_of(much) as response:
+            assert response.tap is not None
+            response.tap.attach(reading, reading.on_end)
+            await asyncio.wait_for(reading.is_over.wait(), 30)
+            return list(map(len, reading.pieces[1:]))  # the first one came early
+
+    for is_repetitive in (False, True):
+        reading = TapReading()
+        reading.is_repetitive = is_repetitive
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            sizes = runner.run(ask(reading))
+        assert sum(map(len, reading.pieces)) == FULL
+        assert (max(sizes) > READ_BYTES) == is_repetitive
+        assert max(sizes) <= LONG_READ_BYTES
 
 
 def contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:

@@ -48,6 +48,10 @@ class CodexReceiver:
     def patience(self) -> None:
         """Return None: silence ends a turn after the usual seconds only."""
 
+    def repeats(self) -> bool:
+        """Return False: each event has its own part of the text."""
+        return False
+
     def _batches(self, events: Iterable[CodexEvent]) -> Iterator[list[Delta]]:
         deltas = [delta for event in events for delta in self.answer.feed(event)]
         if not deltas:

@@ -70,6 +70,10 @@ class Receiver:
         """Return the seconds of silence allowed from now on, None for the usual."""
         return self.answer.patience_seconds
 
+    def repeats(self) -> bool:
+        """Tell whether each event repeats the whole text, as those of v0 do."""
+        return self.reader.repeats
+
     def _sliced(self, data: bytes, made: list[Delta]) -> Iterator[list[Delta]]:
         """Yield the batches of a read; the first begins with the deltas that were `made` before."""
         for number, piece in enumerate(slices(data)):
