@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.forks import pytest_addoption, pytest_runtestloop
 from tests.in_memory import pytest_configure
 from tests.skips import pytest_make_collect_report, pytest_runtest_makereport
 from tests.whole import pytest_collection_modifyitems, pytest_ignore_collect
@@ -18,11 +19,13 @@ if TYPE_CHECKING:  # to import the gateway takes a second, in which no other pro
     from tests.scripted_upstream import ScriptedUpstream
 
 __all__ = [  # pytest finds them here
+    "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_ignore_collect",
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
+    "pytest_runtestloop",
 ]
 # What is collected stays to the end, so the collector of garbage would look through it in vain.
 gc.disable()
