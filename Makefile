@@ -6,7 +6,8 @@ ARGS ?=
 # Without byte code each process would compile all that it imports anew: a third of the time of tests.
 unexport PYTHONDONTWRITEBYTECODE
 # What ruff looks at is in pyproject.toml; the quick tests run in one process more than there are jobs,
-# and all tests in twice as many, since those of the whole mostly wait for other processes.
+# and all tests in three times as many, since those of the whole mostly wait for other processes: with
+# twice as many, more than a quarter of the processors' time goes by unused.
 JOBS ?= 2
 # The first Python that is new enough; only asked for when the environment has to be made.
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
@@ -30,7 +31,7 @@ run: $(VENV)/.for-run  ## start on port 33333, against the built-in demo unless 
 
 test:  ## run every test; brings clients first, and redis-server, nginx and chromium where apt-get and root are there
 	@$(MAKE) --no-print-directory --jobs 4 install clients system-packages
-	$(BIN)/python -m pytest -n $$(($(JOBS) * 2)) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $$(($(JOBS) * 3)) --dist loadfile $(ARGS)
 
 quick: install  ## run the tests that need no client, browser, server or wait: in less than a minute
 	$(BIN)/python -m pytest -n $$(($(JOBS) + 1)) --dist loadfile -m "not whole" --hypothesis-profile quick $(ARGS)

@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from aiohttp import ClientSession, FormData, web
 
+from tests.gateway import running_demo
 from tests.service.program.gateway_process import GatewayProcess
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 BEARER = {"Authorization": "Bearer fk-full"}
 ROOM, NONE = resource.RLIM_INFINITY, 0
 SAID = "The file could not be stored: this server has no room for it"
@@ -73,21 +76,24 @@ class Machine:
             return await response.read()
 
 
-@pytest.fixture
-async def machine(demo: str, tmp_path: Path) -> AsyncIterator[Machine]:
-    settings = {
-        "server": {"host": "127.0.0.1", "port": 0, "drain_seconds": 1},
-        "upstream": {"base_url": demo},
-        "fetch": {"allow_private": True},
-    }
-    (tmp_path / "config.yaml").write_text(json.dumps(settings))
-    process = GatewayProcess(tmp_path, "-m", "service")
-    try:
-        url = await asyncio.to_thread(process.address)
-        async with ClientSession() as session:
-            yield Machine(process, url, tmp_path, session)
-    finally:
-        process.close()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def machine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Machine]:
+    """One for all tests: each finds it with room on its disk."""
+    folder = tmp_path_factory.mktemp("machine")
+    async with running_demo() as demo:
+        settings = {
+            "server": {"host": "127.0.0.1", "port": 0, "drain_seconds": 1},
+            "upstream": {"base_url": demo},
+            "fetch": {"allow_private": True},
+        }
+        (folder / "config.yaml").write_text(json.dumps(settings))
+        process = GatewayProcess(folder, "-m", "service")
+        try:
+            url = await asyncio.to_thread(process.address)
+            async with ClientSession() as session:
+                yield Machine(process, url, folder, session)
+        finally:
+            process.close()
 
 
 def form(content: bytes) -> FormData:

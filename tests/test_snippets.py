@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,39 @@ class Place:
         path.write_text(text.replace(UPSTREAM, self.demo), "utf-8")
         yield path
         path.write_text(shipped, "utf-8")
+
+    @cached_property
+    def signed_in(self) -> bytes:
+        """A file of keys with an account that has signed in."""
+        return self._prepared(SIGN_IN)[1]
+
+    @cached_property
+    def with_key(self) -> tuple[str, bytes]:
+        """A key that the line of the documents adds, and the file of keys that has it."""
+        adding = next(one.text for one in SNIPPETS if ' service keys add "my bot"' in one.text)
+        said, file = self._prepared(adding, "fk-a-token\n")
+        (key,) = re.findall(r"sk-gw-\S+", said)
+        return key, file
+
+    def _prepared(self, command: str, given: str = "") -> tuple[str, bytes]:
+        """Return what a command says, and the file of keys that it makes."""
+        path = self.checkout.folder / "data" / "prepared.json"
+        path.unlink(missing_ok=True)
+        said = self.checkout.run(command, given, GATEWAY_SERVER__KEYS_FILE="data/prepared.json")
+        return said, path.read_bytes()
+
+    def keys(self, name: str, file: bytes) -> dict[str, str]:
+        """Return the variable that names a copy of a file of keys."""
+        (self.checkout.folder / "data" / f"{name}.json").write_bytes(file)
+        return {"GATEWAY_SERVER__KEYS_FILE": f"data/{name}.json"}
+
+    @cached_property
+    def has_call(self) -> bool:
+        """Whether the log has a call of a gateway that was started for it."""
+        start = "python -m service"
+        with self.checkout.started(start, GATEWAY_UPSTREAM__BASE_URL=self.demo) as one:
+            self.ask(one.address)
+        return "complete" in self.checkout.run(".venv/bin/python -m service calls")
 
     def ask(self, address: str, question: str = "What is 6*7?") -> str:
         """Return the text of an answer of that gateway."""
@@ -401,41 +435,36 @@ def login_by_browser(place: Place, snippet: Snippet) -> None:
 @runs("sh", r"\.venv/bin/python -m service (accounts .*|keys add phone --account codex)")
 def accounts(place: Place, snippet: Snippet) -> None:
     """Run each line with its own file of keys, after signing in."""
-    here = {"GATEWAY_SERVER__KEYS_FILE": f"data/{snippet.line}.json"}
     assert place.gateway.address  # it listens, and its demo answers
-    place.checkout.run(SIGN_IN, **here)
-    said = place.checkout.run(snippet.text, **here)
+    said = place.checkout.run(snippet.text, **place.keys(str(snippet.line), place.signed_in))
     words = {"keys": "sk-gw-", "list": "d***@example.org", "show": "plus", "remove": "removed"}
     assert any(word in said for verb, word in words.items() if verb in snippet.text.split())
 
 
 @runs("sh", r"\.venv/bin/python -m service calls .*")
 def calls(place: Place, snippet: Snippet) -> None:
-    with place.checkout.started("python -m service", GATEWAY_UPSTREAM__BASE_URL=place.demo) as one:
-        place.ask(one.address)
+    assert place.has_call
     said = place.checkout.run(snippet.text)
     assert said == ("" if "--json" in snippet.text else "no such calls\n")
-    everything = snippet.text.partition(" --")[0]
-    assert "complete" in place.checkout.run(everything)
 
 
 @runs("sh", r"\.venv/bin/python -m service keys (add|list|revoke)( (?!phone ).*)?")
 def gateway_keys(place: Place, snippet: Snippet) -> None:
     """Run each line with its own file of keys, after the line that adds one."""
     verb = snippet.text.split()[4]
-    here = {"GATEWAY_SERVER__KEYS_FILE": f"data/{verb}.json"}
-    adding = next(one.text for one in SNIPPETS if ' service keys add "my bot"' in one.text)
-    (key,) = re.findall(r"sk-gw-\S+", place.checkout.run(adding, "fk-a-token\n", **here))
-    if verb != "add":
-        said = place.checkout.run(snippet.text, **here)
-        assert "my bot" in said
+    key, file = place.with_key
+    here = place.keys(verb, file)
+    if verb == "list":
+        assert "my bot" in place.checkout.run(snippet.text, **here)
+    elif verb == "revoke":
+        assert "my bot" in place.checkout.run(snippet.text, **here)
         listed = place.checkout.run(".venv/bin/python -m service keys list", **here)
-        assert ("my bot" in listed) is (verb == "list")
-        return
-    start = ".venv/bin/python -m service"
-    with place.checkout.started(start, **here, GATEWAY_UPSTREAM__BASE_URL=place.demo) as gateway:
-        url = f"{gateway.address}/v1/chat/completions"
-        assert b"6*7=42" in chat(url, key, "What is 6*7?")
+        assert "my bot" not in listed
+    else:
+        start, demo = ".venv/bin/python -m service", {"GATEWAY_UPSTREAM__BASE_URL": place.demo}
+        with place.checkout.started(start, **here, **demo) as gateway:
+            url = f"{gateway.address}/v1/chat/completions"
+            assert b"6*7=42" in chat(url, key, "What is 6*7?")
 
 
 CAPTURE = "curl -N … > capture.txt"

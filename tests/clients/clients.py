@@ -8,7 +8,6 @@ else; `docs/compatibility.md` is made of the rows.
 import itertools
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -25,6 +24,8 @@ AS_MADE = (*IN_BOTH, "chat, responses: calls as made")
 # Codex's command line knows the other one, and would tell of no tool before it is searched for;
 # aider does not, and would put its rules behind the question.
 CODEX_MODELS = {"@openai/codex": "gpt-4o", "aider-chat": "gpt-4o"}
+# Environment -> modules that several of its programs import, which takes most of their time.
+SHARED = {"sdk2": ("openai",), "sdk3": ("openai", "anthropic")}
 PASSED = re.compile(r"^passed (?:(.+): )?(.+)$", re.MULTILINE)
 
 
@@ -106,14 +107,15 @@ class Client(Struct, frozen=True):
         needed = {"node": NODE_BIN / "codex", "aider": INSTALLED / "aider" / "bin" / "aider"}
         return needed.get(self.place, INSTALLED / self.place / "bin" / "python").exists()
 
-    def command(self, program: str, rounds: Sequence[Account]) -> tuple[str | Path, ...]:
-        """How a program is run for some accounts, in a folder that has those for Node."""
-        if program.endswith(".mjs"):
-            return (INSTALLED / "sdk2" / "bin" / "node", Path(program))
-        place = "sdk3" if self.place == "node" else self.place
-        programs, variables = HERE / "programs", [json.dumps(one.variables) for one in rounds]
-        python = INSTALLED / place / "bin" / "python"
-        return (python, programs / "rounds.py", programs / program, *variables)
+    @property
+    def python(self) -> Path:
+        """The Python that runs its programs, which are none of its own where it is for Node."""
+        return INSTALLED / ("sdk3" if self.place == "node" else self.place) / "bin" / "python"
+
+    @property
+    def imported(self) -> tuple[str, ...]:
+        """What most programs of its environment import."""
+        return SHARED.get(self.place, ())
 
 
 def passed(said: str) -> set[tuple[str, str]]:

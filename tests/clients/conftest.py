@@ -1,11 +1,14 @@
 """A gateway that clients of others are run against, with nothing else in their reach."""
 
+import json
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +41,44 @@ QUIET = {
 }
 
 
+class Nursery:
+    """A process from which the programs of an environment are forked: `programs/rounds.py`."""
+
+    def __init__(self, command: Sequence[str | Path], environ: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            command, bufsize=0, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def run(self, program: Path, rounds: list[dict[str, str]], folder: Path, **environ: str) -> str:
+        """Run a program in a folder for each of the rounds, and return what it says.
+
+        Raises:
+            AssertionError: its status is not 0, or it does not end in time.
+        """
+        output = folder / "output.txt"
+        asked: dict[str, Any] = {"program": str(program), "rounds": rounds, "folder": str(folder)}
+        writing, reading = self._process.stdin, self._process.stdout
+        assert writing is not None
+        assert reading is not None
+        asked |= {"environ": environ, "output": str(output)}
+        writing.write(json.dumps(asked).encode() + b"\n")
+        group = int(reading.readline())
+        try:
+            is_over, _, _ = select.select([reading], [], [], SECONDS)
+        finally:
+            with suppress(ProcessLookupError):  # what it started goes with it
+                os.killpg(group, signal.SIGKILL)
+        status = reading.readline().strip()
+        said = output.read_text("utf-8", errors="replace")
+        assert is_over, f"no end after {SECONDS} seconds: {said}"
+        assert status == b"0", said
+        return said
+
+
 class Place:
     """A gateway and the demo behind it, in a network of their own."""
 
@@ -46,9 +87,22 @@ class Place:
         self.network = network
         command = ("-m", "service", "--config", "config.yaml")
         self._gateway = GatewayProcess(folder, *command, before=network.entering)
+        self._folder = folder
+        self._nurseries: dict[tuple[Path, tuple[str, ...]], Nursery] = {}
 
     def close(self) -> None:
+        for nursery in self._nurseries.values():
+            nursery.close()
         self._gateway.close()
+
+    def nursery(self, client: Client) -> Nursery:
+        """Return where the programs of a client in Python are run."""
+        key = client.python, client.imported
+        if key not in self._nurseries:
+            rounds = HERE / "programs" / "rounds.py"
+            command = (*self.network.entering, client.python, rounds, *client.imported)
+            self._nurseries[key] = Nursery(command, self.environ(self._folder))
+        return self._nurseries[key]
 
     @property
     def address(self) -> str:
@@ -82,11 +136,13 @@ class Place:
         before = self.network.strayed
         found: list[set[tuple[str, str]]] = [set() for _ in accounts]
         for program in client.programs:
-            command = client.command(program, accounts)
             if program.endswith(".mjs"):
+                command = (INSTALLED / "sdk2" / "bin" / "node", Path(program))
                 rounds = [self.run(command, folder, environ | one.variables) for one in accounts]
             else:
-                _, *rounds = self.run(command, folder, environ).split("\nnext round\n")
+                path, variables = HERE / "programs" / program, [one.variables for one in accounts]
+                said = self.nursery(client).run(path, variables, folder, **environ)
+                _, *rounds = said.split("\nnext round\n")
             for pairs, said in zip(found, rounds, strict=True):
                 pairs.update(passed(said))
         assert self.network.strayed == before, "it tried to reach something beyond loopback"

@@ -35,7 +35,9 @@ def chat(gateway: GatewayProcess, *, stream: bool) -> tuple[int, str]:
         return response.status, response.read().decode()
 
 
-def test_it_answers_whole_and_streamed_and_stops(gateway, tmp_path):
+def test_it_says_what_to_try_answers_whole_and_streamed_and_stops(gateway, tmp_path):
+    assert gateway.output.count("  curl ") == 3
+    assert f"{gateway.address()}/ in a browser" in gateway.output
     assert gateway.get("/healthz")
     status, text = chat(gateway, stream=False)
     assert status == 200, text
@@ -46,8 +48,3 @@ def test_it_answers_whole_and_streamed_and_stops(gateway, tmp_path):
     assert gateway.stop() == 0
     assert "Traceback" not in gateway.error
     assert (tmp_path / "log" / "access.log").exists()
-
-
-def test_it_says_what_to_try(gateway):
-    assert gateway.output.count("  curl ") == 3
-    assert f"{gateway.address()}/ in a browser" in gateway.output

@@ -72,7 +72,7 @@ class AnswerBody:
         tap = _tap_of(self._response)
         if tap is not None and tap.is_tapping:
             self._tap = tap
-            tap.attach(self)
+            tap.attach(reader.on_bytes, self.on_end)
         else:
             self._untapped = self._loop.create_task(self._read_untapped())
 
@@ -100,11 +100,6 @@ class AnswerBody:
 
     # --- the body, by a tap or by aiohttp's reader ------------------------------
 
-    def on_bytes(self, data: bytes) -> None:
-        """Pass bytes on."""
-        if self._reader is not None and self._ended is None:
-            self._reader.on_bytes(data)
-
     def on_end(self, *, is_clean: bool) -> None:
         """Note the end of the connection."""
         self._end(BodyEnded(BodyEnd.CLEAN if is_clean else BodyEnd.CUT))
@@ -114,7 +109,8 @@ class AnswerBody:
         content, is_clean = self._response.content, False
         try:
             while chunk := await content.readany():
-                self.on_bytes(chunk)
+                if self._reader is not None and self._ended is None:
+                    self._reader.on_bytes(chunk)
                 await asyncio.sleep(0)
                 await self._may_read.wait()
             is_clean = True

@@ -56,7 +56,7 @@ class ChunkedBody:
         if at < len(data):
             self._take_parts(data, at, spans)
         if len(spans) == 1:
-            [(start, end)] = spans
+            start, end = spans[0]
             return data[start:end]
         view = memoryview(data)  # so that each byte is copied once
         return b"".join([view[start:end] for start, end in spans])

@@ -5,7 +5,7 @@ own, as for every other call. What its session does for each request costs more 
 sending a short turn. So the request is written here in one piece, and a `Tap` reads the answer:
 
     post ──▶ connector.connect ──▶ transport.write(head + JSON)
-    transport ──▶ DirectAnswer ── head: httptools ── body: ChunkedBody ──▶ receiver.on_bytes
+    transport ──▶ DirectAnswer ── head: httptools ── body: ChunkedBody ──▶ on_bytes
                        └─ any other answer ─▶ aiohttp's protocol ──▶ content
     end of the body ──▶ the connector's pool
 

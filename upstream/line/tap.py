@@ -10,7 +10,7 @@ before the request goes out (`tapped_session`), and lets it see the head and
 the end of the body, but not what lies between:
 
     transport ──▶ Tap ── head ────────────────▶ aiohttp's protocol ──▶ ClientResponse
-                   ├─── ChunkedBody ──▶ receiver.on_bytes
+                   ├─── ChunkedBody ──▶ on_bytes
                    └─── a last chunk, made up ─▶ aiohttp's protocol ──▶ the pool
 
 aiohttp's parser is so always in a known state: within an empty body, then at its end.
@@ -18,7 +18,7 @@ aiohttp's parser is so always in a known state: within an empty body, then at it
 *What is tapped:* status 200 in HTTP/1.1, chunked, without a content coding, and no web page. With any
 other head the tap gives its place back at once, and aiohttp reads the body as ever.
 
-*Before a receiver is attached,* which happens when the task that sent the request has the response,
+*Before a reader is attached,* which happens when the task that sent the request has the response,
 bytes are kept, at most `MAX_EARLY_BYTES` and one read more; then reading pauses.
 
 *Reads* go into one buffer of the event loop. A read that fills it is followed by a pause of one
@@ -27,6 +27,7 @@ round of the event loop, so that a flood does not keep others from running.
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Protocol
 
 from typing_extensions import override
@@ -42,14 +43,11 @@ _CHUNKED = re.compile(rb"(?i)\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n")
 _OTHER = re.compile(rb"(?i)\r\ncontent-(?:encoding:|type:[^\r\n]*html)")
 
 
-class Receiver(Protocol):
-    """Gets a body as it arrives. Neither method raises."""
+class OnEnd(Protocol):
+    """Called at the end of a body."""
 
-    def on_bytes(self, data: bytes, /) -> None:
-        """Take the next bytes."""
-
-    def on_end(self, *, is_clean: bool) -> None:
-        """Note the end of the body; unless `is_clean`, more of it was to come."""
+    def __call__(self, *, is_clean: bool) -> None:
+        """Note the end; unless `is_clean`, more of the body was to come."""
 
 
 class Tap(asyncio.BufferedProtocol):
@@ -65,9 +63,10 @@ class Tap(asyncio.BufferedProtocol):
         self._body: ChunkedBody | None = None  # once the head is read, if the body is tapped
         self._early: list[bytes] = []
         self._early_bytes = 0
-        self._receiver: Receiver | None = None
+        self._on_bytes: Callable[[bytes], None] | None = None
+        self._on_end: OnEnd | None = None
         self._ended: bool | None = None  # whether cleanly
-        self._is_held = False  # by the receiver, or because too much came too early
+        self._is_held = False  # by the reader, or because too much came too early
         transport.set_protocol(self)
 
     @property
@@ -81,19 +80,24 @@ class Tap(asyncio.BufferedProtocol):
         is_ours = self._ended is None and self._transport.get_protocol() is self
         return is_ours and not self._transport.is_closing()
 
-    def attach(self, receiver: Receiver) -> None:
-        """Give the receiver all that has arrived, and from now on everything at once."""
-        self._receiver = receiver
+    def attach(self, on_bytes: Callable[[bytes], None], on_end: OnEnd) -> None:
+        """Pass on all that has arrived, and from now on everything at once.
+
+        Args:
+            on_bytes: called with each piece; it does not raise.
+            on_end: called once, at the end.
+        """
+        self._on_bytes, self._on_end = on_bytes, on_end
         early, self._early = b"".join(self._early), []
         self.resume()
         if early:
-            receiver.on_bytes(early)
-        if self._ended is not None:
-            receiver.on_end(is_clean=self._ended)
+            on_bytes(early)
+        if self._ended is not None and self._on_end is not None:
+            on_end(is_clean=self._ended)
 
     def detach(self) -> None:
-        """Give the receiver nothing more."""
-        self._receiver = None
+        """Pass nothing more on."""
+        self._on_bytes = self._on_end = None
 
     def pause(self) -> None:
         """Stop reading."""
@@ -116,7 +120,7 @@ class Tap(asyncio.BufferedProtocol):
 
     @override
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(self._view[:nbytes])
+        data = self._view[:nbytes].tobytes()
         if self._body is not None:
             self._take_body(self._body, data)
         else:
@@ -167,8 +171,8 @@ class Tap(asyncio.BufferedProtocol):
         if self._ended is not None:
             return
         piece = body.feed(data)
-        if piece and self._receiver is not None:
-            self._receiver.on_bytes(piece)
+        if piece and self._on_bytes is not None:
+            self._on_bytes(piece)
         elif piece:
             self._early.append(piece)
             self._early_bytes += len(piece)
@@ -189,8 +193,8 @@ class Tap(asyncio.BufferedProtocol):
     def _end(self, *, is_clean: bool) -> None:
         if self._ended is None:
             self._ended = is_clean
-            if self._receiver is not None and self._body is not None:
-                self._receiver.on_end(is_clean=is_clean)
+            if self._on_end is not None and self._body is not None:
+                self._on_end(is_clean=is_clean)
 
     def _leave(self) -> None:
         """Let the transport call aiohttp's protocol again, which may give it to the pool now."""

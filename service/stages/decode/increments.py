@@ -93,10 +93,11 @@ class Deltas:
 class Snapshots:
     """Reads the events of a v0 message, which are all alike except for the growing text."""
 
-    __slots__ = ("_after", "_before", "_known")
+    __slots__ = ("_after", "_before", "_begun", "_known")
 
     def __init__(self, before: bytes, known: bytes, after: bytes) -> None:
         self._before = before
+        self._begun = b"\n\n" + before  # the end of an event, and another one
         self._known = before + known
         self._after = after
 
@@ -108,7 +109,7 @@ class Snapshots:
         finishes a message is, the one before it.
         """
         before, size = self._before, len(self._known)
-        begun, at, last, former, count = b"\n\n" + before, 0, 0, 0, 0
+        begun, at, last, former, count = self._begun, 0, 0, 0, 0
         # An event with at least the known text ends after it. For a shorter one the search skips
         # its end, but then raw line feeds stand where the text should be, which is invalid JSON.
         # One line feed is searched for much faster than two, and JSON has none of its own.
@@ -130,7 +131,7 @@ class Snapshots:
         if begin > end or not (chunk.startswith(known, last) and chunk.endswith(after, last, at)):
             return None
         try:
-            text: str = orjson.loads(b'"%b"' % chunk[begin:end])
+            text: str = orjson.loads(b'"' + chunk[begin:end] + b'"')
         except orjson.JSONDecodeError:
             return None
         self._known = chunk[last:end]

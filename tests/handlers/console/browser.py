@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ConsoleMessage, Locator, Page, async_playwright, expect
 
 # The first has the pages alone, without the windows that nobody sees here: two thirds of the work.
@@ -132,6 +133,15 @@ class Console:
         violations: list[str] = await self.page.evaluate("window.violations")
         errors = [one for one in self.errors if not any(part in one for part in expected)]
         return [*errors, *violations, *self.strangers]
+
+    async def faults_of_access(self) -> list[Any]:
+        """Return what axe finds: names, roles, contrast and the like.
+
+        A page reads it, half a megabyte, once.
+        """
+        axe = Axe("0") if await self.page.evaluate("'axe' in window") else Axe()
+        found = (await axe.run(self.page)).response["violations"]
+        return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
 
     async def is_too_wide(self) -> bool:
         """Tell whether anything overflows the screen sideways."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Route, expect
 
 from service.admin.admin_key import MAX_WRONG
@@ -142,12 +141,6 @@ async def go(console: Console, page: str) -> None:
     await expect(console[f"#page-{page} .ghosts"]).to_have_count(0)
 
 
-async def faults_of_access(console: Console) -> list[Any]:
-    """Return what axe finds: names, roles, contrast and the like."""
-    found = (await Axe().run(console.page)).response["violations"]
-    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
-
-
 @pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.name)
 async def test_from_signing_in_to_a_key_that_is_used_up(
     chromium: Browser, gateway: Gateway, look: Look
@@ -174,21 +167,21 @@ async def _enter(console: Console, words: dict[str, str]) -> None:
     await console["#admin-key"].fill("wrong")
     await console["#admin-key"].press("Enter")
     await expect(console["#gate-problem"]).to_have_text(words["wrong"])
-    assert await faults_of_access(console) == []
+    assert await console.faults_of_access() == []
     await enter(console)
     await expect(console["#page-overview .nothing"]).to_contain_text(words["none"])
     await console.screenshot("admin-2-overview-empty")
     await go(console, "accounts")
     await expect(console["#page-accounts .nothing"]).to_contain_text(words["nobody"])
     await console.screenshot("admin-3-accounts-empty")
-    assert await faults_of_access(console) == []
+    assert await console.faults_of_access() == []
 
 
 async def _sign_in(console: Console, words: dict[str, str]) -> None:
     await console["#page-accounts .heading button"].click()
     await expect(console["#sign-in-name"]).to_be_focused()
     await console["#sign-in-name"].fill("home")
-    assert await faults_of_access(console) == []
+    assert await console.faults_of_access() == []
     async with console.page.expect_response("**/admin/sign-ins") as begun:
         await console["dialog [type=submit]"].click()
     code = (await (await begun.value).json())["user_code"]
@@ -198,7 +191,7 @@ async def _sign_in(console: Console, words: dict[str, str]) -> None:
     await expect(console[".live"]).to_have_attribute("data-state", "signed_in")
     await expect(console["dialog [role=status]"]).to_contain_text("home")
     await console.screenshot("admin-5-signed-in")
-    assert await faults_of_access(console) == []
+    assert await console.faults_of_access() == []
     await expect(console["#page-accounts .card h3"]).to_contain_text(words["signed_in"])
 
 
@@ -211,12 +204,12 @@ async def _make_key(console: Console) -> str:
     await console["#key-requests_per_day"].fill(str(BUDGET))
     await console["#key-tokens_per_5_hours"].fill("2000000")
     await console.screenshot("admin-6-key-form")
-    assert await faults_of_access(console) == []
+    assert await console.faults_of_access() == []
     await console["dialog [type=submit]"].click()
     secret = await console[".secret-shown"].inner_text()
     await expect(console["dialog .copy"]).to_be_focused()
     await console.screenshot("admin-7-key-once")
-    assert await faults_of_access(console) == []
+    assert await console.faults_of_access() == []
     await console.page.keyboard.press("Escape")
     await expect(console[".secret-shown"]).to_be_visible()  # it is not lost by one key
     await console["dialog .dialog-foot .primary"].click()
@@ -232,7 +225,7 @@ async def _see_key(console: Console, words: dict[str, str]) -> None:
     await expect(day.locator("[role=meter]")).to_have_attribute("aria-valuenow", "100")
     await expect(card).to_contain_text(words["used"])
     await console.screenshot("admin-8-key-used-up")
-    assert await faults_of_access(console) == []
+    assert await console.faults_of_access() == []
     assert not await console.is_too_wide()
 
 
@@ -245,7 +238,7 @@ async def _see_calls(console: Console, words: dict[str, str]) -> None:
     await expect(rows.last).to_contain_text(words["complete"])
     await expect(rows.last).to_contain_text("gpt-6-sol")
     await console.screenshot("admin-9-calls")
-    assert await faults_of_access(console) == []
+    assert await console.faults_of_access() == []
     await console["#calls-status"].fill("429")
     await expect(rows).to_have_count(1)
     await console["#calls-status"].fill("418")
@@ -264,7 +257,7 @@ async def _see_charts(console: Console) -> None:
     row = charts.first.locator("tbody tr").last
     await expect(row.locator("td").first).to_have_text(str(BUDGET + 1))
     await console.screenshot("admin-10-overview")
-    assert await faults_of_access(console) == []
+    assert await console.faults_of_access() == []
     for name in ("week", "month"):
         await console[f"#page-overview [value={name}]"].click()
         await expect(console[f"#page-overview [value={name}]"]).to_have_attribute(
@@ -281,7 +274,7 @@ async def _revoke(console: Console, words: dict[str, str]) -> None:
     await go(console, "keys")
     await console["#page-keys .card-foot .quiet"].last.click()
     await console.screenshot("admin-11-revoke")
-    assert await faults_of_access(console) == []
+    assert await console.faults_of_access() == []
     await console["dialog .danger"].click()
     await expect(console["#page-keys .nothing"]).to_be_visible()
     await go(console, "overview")
@@ -289,7 +282,7 @@ async def _revoke(console: Console, words: dict[str, str]) -> None:
     await go(console, "accounts")
     await expect(console["#page-accounts [role=meter]"]).not_to_have_count(0)
     await console.screenshot("admin-12-account")
-    assert await faults_of_access(console) == []
+    assert await console.faults_of_access() == []
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -402,7 +395,7 @@ async def test_what_fails_is_said_and_tried_again(console: Console) -> None:
     await expect(failure).to_contain_text("The log cannot be read.")
     await expect(failure).to_have_attribute("role", "alert")
     await console.screenshot("admin-13-failure")
-    assert await faults_of_access(console) == []
+    assert await console.faults_of_access() == []
     await console.page.unroute("**/admin/calls*", fail)
     await failure.get_by_role("button").click()
     await expect(console["#page-calls tbody tr"]).to_have_count(50)
@@ -424,7 +417,7 @@ async def test_the_console_leads_there_and_back(
 ) -> None:
     async with opened(chromium, used_gateway.url, look) as console:
         assert not await console.is_too_wide()
-        assert await faults_of_access(console) == []
+        assert await console.faults_of_access() == []
         await console.screenshot("admin-14-way-there")
         await console["#admin"].click()
         await expect(console["#gate"]).to_be_visible()

@@ -40,7 +40,7 @@ def test_a_worker_that_dies_is_replaced(start):
     gateway = start(TWO)
     first = json.loads(gateway.get("/about"))["pid"]
     os.kill(first, signal.SIGKILL)
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     seen = set()
     while len(seen - {first}) < 2 and time.monotonic() < end:
         try:
@@ -52,7 +52,7 @@ def test_a_worker_that_dies_is_replaced(start):
 
 
 def get_continually(address: str, stopped: threading.Event, failures: list[str]) -> None:
-    while not stopped.is_set():
+    while not stopped.wait(0.005):  # a pause, else these threads take what the gateway needs
         try:
             assert fetch(f"{address}/about").status == 200
         except OSError as error:
@@ -92,7 +92,7 @@ def both_of(gateway: GatewayProcess) -> set[int]:
 
 
 def wait_until(is_true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not is_true():
         assert time.monotonic() < end
         time.sleep(0.05)

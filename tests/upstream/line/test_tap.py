@@ -62,7 +62,7 @@ async def response_of(
 async def read(response: TappedResponse) -> TapReading:
     assert response.tap is not None
     reading = TapReading()
-    response.tap.attach(reading)
+    response.tap.attach(reading.on_bytes, reading.on_end)
     await asyncio.wait_for(reading.is_over.wait(), 30)
     return reading
 
@@ -120,7 +120,7 @@ async def test_a_reader_that_pauses_slows_the_sender_and_gets_all() -> None:
     async with response_of(much) as response:
         tap, reading = response.tap, TapReading()
         assert tap is not None
-        tap.attach(reading)
+        tap.attach(reading.on_bytes, reading.on_end)
         await reading.has_some.wait()
         tap.pause()
         size = len(reading.data)

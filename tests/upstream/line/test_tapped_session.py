@@ -26,7 +26,7 @@ async def test_it_shares_the_connections_and_keeps_no_cookies(aiohttp_server) ->
                 assert isinstance(response, TappedResponse)
                 assert response.tap is not None
                 reading = TapReading()
-                response.tap.attach(reading)
+                response.tap.attach(reading.on_bytes, reading.on_end)
                 await reading.is_over.wait()
                 assert reading.data == b"cookies: None"
         assert session.connector is not None

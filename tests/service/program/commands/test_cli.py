@@ -13,23 +13,27 @@ from service.program.commands.cli import UNREADABLE, main
 from service.settings.config import Config, load_config
 from service.version import how_it_runs
 
-pytestmark = pytest.mark.whole
 ROOT = Path(__file__).resolve().parents[4]
 
 
 @pytest.fixture
-def service(tmp_path):
+def service(tmp_path, monkeypatch, capsys):
+    """Return what types a command in a folder of its own.
+
+    It runs in this process: `tests/test_snippets.py` types those of the documents.
+    """
+    for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
     def _service(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "service", *arguments],
-            cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        for name, text in environ.items():
+            monkeypatch.setenv(name, text)
+        try:
+            status = main(arguments)
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
 
     return _service
 
@@ -103,10 +107,20 @@ def test_a_file_that_is_not_there_is_status_two(service):
     assert result.stderr == "gone.yaml: cannot be read: No such file or directory\n"
 
 
-def test_check_does_not_load_the_program(service):
-    result = service("--check", PYTHONPROFILEIMPORTTIME="1")
-    assert "service.settings.config" in result.stderr
-    assert "service.program.launch" not in result.stderr
+@pytest.mark.whole
+def test_check_does_not_load_the_program(tmp_path):
+    said = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "service", "--check"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert yaml.safe_load(said.stdout)["server"]
+    assert "service.settings.config" in said.stderr
+    assert "service.program.launch" not in said.stderr
 
 
 CAPTURE = b'data: {"type":"brand_new","title":"My will"}\n\ndata: [DONE]\n\n'

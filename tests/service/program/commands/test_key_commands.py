@@ -18,36 +18,22 @@ ROOT = Path(__file__).resolve().parents[4]
 TOKEN = "a-refresh-token-of-the-operator"
 
 
-def environment(**more: str) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
-        "GATEWAY_SERVER__KEYS_FILE": "data/keys.json",
-        **more,
-    }
-
-
-@pytest.fixture
-def keys(tmp_path: Path):
-    def run(*arguments: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "service", "keys", *arguments],
-            cwd=tmp_path,
-            env=environment(**environ),
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return run
-
-
 @pytest.fixture
 def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.chdir(tmp_path)
     return monkeypatch
+
+
+@pytest.fixture
+def keys(in_folder: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Return what types a command, in this process, and gives it a line; it returns status and output."""
+    in_folder.setenv("GATEWAY_SERVER__KEYS_FILE", "data/keys.json")
+
+    def run(*arguments: str, given: str = "") -> tuple[int, str, str]:
+        in_folder.setattr(sys, "stdin", io.StringIO(given))
+        return main(["keys", *arguments]), *capsys.readouterr()
+
+    return run
 
 
 def store(folder: Path) -> KeyFile:
@@ -55,13 +41,12 @@ def store(folder: Path) -> KeyFile:
     return KeyFile(folder / "data" / "keys.json", Cipher(secret))
 
 
-@pytest.mark.whole
 def test_a_key_is_made_shown_once_listed_and_revoked(keys, tmp_path: Path) -> None:
     limits = ("--requests-per-minute", "30", "--concurrent-requests", "2", "--model", "gpt-4o")
     limits += ("--requests-per-day", "100", "--tokens-per-5-hours", "5000")
-    added = keys("add", "my bot", *limits, given=f"{TOKEN},team-1\n")
-    assert added.returncode == 0, added.stderr
-    key = added.stdout.strip()
+    status, output, told = keys("add", "my bot", *limits, given=f"{TOKEN},team-1\n")
+    assert status == 0, told
+    key = output.strip()
     granted = store(tmp_path).find(key)
     budgets = Budgets(requests_per_day=100, tokens_per_5_hours=5000)
     assert granted.credential == Credential(
@@ -74,19 +59,19 @@ def test_a_key_is_made_shown_once_listed_and_revoked(keys, tmp_path: Path) -> No
     )
     assert granted.key.budgets == budgets
     assert (granted.key.requests_per_minute, granted.key.concurrent_requests) == (30, 2)
-    listed = keys("list").stdout
+    _, listed, _ = keys("list")
     head, line = listed.splitlines()
     assert head.split() == [
         *("id", "name", "made", "a", "minute", "at", "once", "account", "models", "budgets"),
     ]
     assert line.split()[:3] == [key[6:14], "my", "bot"]
-    told = "100 requests per day, 5000 tokens per 5 hours"
-    assert line.removesuffix(told).split()[-5:] == ["30", "2", "a", "token", "gpt-4o"]
-    assert line.endswith(told)
+    limited = "100 requests per day, 5000 tokens per 5 hours"
+    assert line.removesuffix(limited).split()[-5:] == ["30", "2", "a", "token", "gpt-4o"]
+    assert line.endswith(limited)
     for secret in (TOKEN, "team-1", key[14:], granted.key.digest):
-        assert secret not in listed + added.stderr
-    revoked = keys("revoke", "my bot")
-    assert revoked.stdout == f"revoked {key[6:14]} (my bot)\n"
+        assert secret not in listed + told
+    _, revoked, _ = keys("revoke", "my bot")
+    assert revoked == f"revoked {key[6:14]} (my bot)\n"
     assert store(tmp_path).listing() == []
 
 
@@ -99,14 +84,9 @@ def test_a_key_is_made_shown_once_listed_and_revoked(keys, tmp_path: Path) -> No
         (("add", "bot"), "sk-gw-abcdefgh\n", "cannot stand for a gateway key"),
     ],
 )
-def test_what_cannot_be_done_is_one_line_and_status_one(
-    arguments, given, told, capsys, in_folder: pytest.MonkeyPatch
-) -> None:
-    in_folder.setattr(sys, "stdin", io.StringIO(given))
-    in_folder.setenv("GATEWAY_SERVER__KEYS_FILE", "data/keys.json")
-    assert main(["keys", *arguments]) == 1
-    output, error = capsys.readouterr()
-    assert output == ""
+def test_what_cannot_be_done_is_one_line_and_status_one(arguments, given, told, keys) -> None:
+    status, output, error = keys(*arguments, given=given)
+    assert (status, output) == (1, "")
     assert told in error
     assert error.count("\n") == 1
     assert "words" not in error
@@ -142,7 +122,11 @@ def test_at_a_terminal_the_token_is_asked_for_and_not_shown(tmp_path: Path) -> N
     process = subprocess.Popen(
         command,
         cwd=tmp_path,
-        env=environment(),
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "GATEWAY_SERVER__KEYS_FILE": "data/keys.json",
+        },
         stdin=child,
         stdout=child,
         stderr=child,
