@@ -16,6 +16,7 @@ import itertools
 import multiprocessing
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -44,10 +45,12 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 class _Child:
     """A process, and the tests that it has to run: the first one is running, or the next to."""
 
-    def __init__(self, session: pytest.Session, unit: Unit) -> None:
+    def __init__(self, session: pytest.Session, unit: Unit, others: list["_Child"]) -> None:
         self.left = deque(unit)
         self.pipe, theirs = FORKS.Pipe()
-        self.process = FORKS.Process(target=_run_in_child, args=(session, unit, theirs))
+        # An end of a pipe is not seen before all copies of it are closed.
+        copies = [self.pipe, *(each.pipe for each in others)]
+        self.process = FORKS.Process(target=_run_in_child, args=(session, unit, theirs, copies))
         self.process.start()
         theirs.close()  # so that its end is seen
 
@@ -60,6 +63,11 @@ class _Parent:
         self._units = deque(units(session.items))
         self._children: list[_Child] = []
 
+        if terminal := session.config.pluginmanager.getplugin("terminalreporter"):
+            terminal.showfspath = (
+                False  # modules run at once, so their names would come for each test
+            )
+
     def run(self) -> None:
         """Run all tests.
 
@@ -71,13 +79,15 @@ class _Parent:
         try:
             while self._units or self._children:
                 while self._units and len(self._children) < self._count:
-                    self._children.append(_Child(self._session, self._units.popleft()))
+                    child = _Child(self._session, self._units.popleft(), self._children)
+                    self._children.append(child)
                 ready = wait([child.pipe for child in self._children])
                 for child in [each for each in self._children if each.pipe in ready]:
                     self._listen(child)
         finally:
             for child in self._children:
-                child.process.kill()
+                child.pipe.close()  # each ends after the test that it is in
+            for child in self._children:
                 child.process.join()
 
     def _listen(self, child: _Child) -> None:
@@ -136,7 +146,11 @@ class _Told:
         self.reports.append(report)
 
 
-def _run_in_child(session: pytest.Session, unit: Unit, pipe: Connection) -> None:
+def _run_in_child(
+    session: pytest.Session, unit: Unit, pipe: Connection, copies: list[Connection]
+) -> None:
+    for copy in copies:
+        copy.close()
     plugins, told = session.config.pluginmanager, _Told()
     plugins.unregister(name="terminalreporter")
     plugins.register(told)
@@ -144,6 +158,15 @@ def _run_in_child(session: pytest.Session, unit: Unit, pipe: Connection) -> None
     capture.stop_global_capturing()  # the files of the parent, which all children would share
     capture.start_global_capturing()
     capture.suspend_global_capture()
+    try:
+        with suppress(BrokenPipeError, ConnectionResetError, EOFError, KeyboardInterrupt):
+            _run_units(session, unit, pipe, told)
+    finally:
+        session._setupstate.teardown_exact(None)  # servers that go on if it was stopped
+    session.config.hook.pytest_unconfigure(config=session.config)
+
+
+def _run_units(session: pytest.Session, unit: Unit, pipe: Connection, told: _Told) -> None:
     while unit:
         if len(unit) == 1:  # the next module has to be known before the last test of this one ends
             pipe.send(None)
@@ -153,4 +176,3 @@ def _run_in_child(session: pytest.Session, unit: Unit, pipe: Connection) -> None
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
         pipe.send(told.reports)
         told.reports, unit = [], unit[1:]
-    session.config.hook.pytest_unconfigure(config=session.config)

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
+
 from tests.documents import ROOT
 
 IMPORTS = "import os, signal, time\nimport pytest\n"
@@ -67,18 +69,24 @@ def test_a_process_that_dies_fails_its_test_and_no_other(tmp_path: Path) -> None
 
 
 def test_a_process_that_dies_after_its_tests_is_no_pass(tmp_path: Path) -> None:
-    ending = "@pytest.fixture\ndef bad():\n yield\n os._exit(3)\ndef test_a(bad): pass"
+    ending = "class Ending:\n def pytest_unconfigure(self): os._exit(3)\n"
+    ending += "def test_a(pytestconfig): pytestconfig.pluginmanager.register(Ending())"
     ran = run(tmp_path, a=ending)
-    assert ran.returncode != 0
-    assert "ended with status 3" in ran.stdout
+    assert ran.returncode == pytest.ExitCode.INTERNAL_ERROR
+    assert "a process ended with status 3 after its tests" in ran.stdout
 
 
 def test_no_more_are_run_than_wanted(tmp_path: Path) -> None:
+    slow = "@pytest.fixture(scope='module')\ndef server(tmp_path_factory):\n yield\n"
+    slow += " (tmp_path_factory.getbasetemp().parent / 'closed').touch()\n"
+    slow += "def test_slow(server): time.sleep(0.5)\ndef test_after(server): time.sleep(60)"
     many = {f"m{number}": "def test_it(): assert False" for number in range(6)}
-    ran = run(tmp_path, "--maxfail=1", **many)
+    ran = run(tmp_path, "--maxfail=1", a=slow, **many)
     assert "stopping after 1 failures" in ran.stdout
     assert "1 failed" in ran.stdout
+    assert "passed" not in ran.stdout
     assert ran.returncode == 1
+    assert (tmp_path / "closed").exists()
 
 
 def test_a_fixture_of_the_session_is_made_once_in_each_process(tmp_path: Path) -> None:
