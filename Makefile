@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 ARGS ?=
 # Without byte code each process would compile all that it imports anew: a third of the time of tests.
 unexport PYTHONDONTWRITEBYTECODE
-# What ruff looks at is in pyproject.toml; the quick tests run in one process more than there are jobs,
-# and all tests in three times as many, since those of the whole mostly wait for other processes: with
-# twice as many, more than a quarter of the processors' time goes by unused.
+# What ruff looks at is in pyproject.toml; the quick tests run in twice as many processes as there are
+# jobs, since some wait a little, and all tests in three times as many, since those of the whole mostly
+# wait for other processes: with twice as many, more than a quarter of the processors' time goes by unused.
 JOBS ?= 2
 # The first Python that is new enough; only asked for when the environment has to be made.
 PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
@@ -31,10 +31,10 @@ run: $(VENV)/.for-run  ## start on port 33333, against the built-in demo unless 
 
 test:  ## run every test; brings clients first, and redis-server, nginx and chromium where apt-get and root are there
 	@$(MAKE) --no-print-directory --jobs 4 install clients system-packages
-	$(BIN)/python -m pytest -n $$(($(JOBS) * 3)) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --forks $$(($(JOBS) * 3)) $(ARGS)
 
 quick: install  ## run the tests that need no client, browser, server or wait: in less than a minute
-	$(BIN)/python -m pytest -n $$(($(JOBS) + 1)) --dist loadfile -m "not whole" --hypothesis-profile quick $(ARGS)
+	$(BIN)/python -m pytest --forks $$(($(JOBS) * 2)) -m "not whole" --hypothesis-profile quick $(ARGS)
 
 faults: install  ## play every fault against every endpoint, and print a table of what came of it
 	$(BIN)/python -m tests.faults $(ARGS)

@@ -1,7 +1,7 @@
 """Fixtures of all tests (the gateway and its upstreams), and the hooks that check skips."""
 
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.forks import pytest_addoption, pytest_runtestloop
 from tests.in_memory import pytest_configure
 from tests.skips import pytest_make_collect_report, pytest_runtest_makereport
 from tests.whole import pytest_collection_modifyitems, pytest_ignore_collect
 
-if TYPE_CHECKING:  # to import the gateway takes a second, in which no other process of xdist runs
+if TYPE_CHECKING:  # to import the gateway takes a second, in which the processes have not begun
     from tests.gateway import Gateway
     from tests.scripted_upstream import ScriptedUpstream
 
 __all__ = [  # pytest finds them here
+    "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_ignore_collect",
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
+    "pytest_runtestloop",
 ]
 # What is collected stays to the end, so the collector of garbage would look through it in vain.
 gc.disable()
@@ -41,18 +44,6 @@ def pytest_collection_finish() -> None:
 def pytest_unconfigure() -> None:
     """Leave all that is there out of further collections: pytest's second and Python's last."""
     gc.freeze()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_report_to_serializable() -> Generator[None, dict[str, Any], dict[str, Any]]:
-    """Leave the keywords of tests that pass out of what xdist's processes send: most of each report.
-
-    Those of others are read for the summary of skips.
-    """
-    data = yield
-    if data.get("outcome") == "passed" and "keywords" in data:
-        data["keywords"] = {}
-    return data
 
 
 @pytest.fixture

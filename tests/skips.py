@@ -4,8 +4,7 @@ A skip is for a part that a machine may lack. With `CI=true` no part may be miss
 fails; elsewhere it is shown in the summary under its name here. A test that is expected to fail
 would have to be listed too; there is none.
 
-The hooks below enforce the list. `tests/conftest.py` imports them, so they run in the process of
-the test, also under xdist.
+The hooks below enforce the list; `tests/conftest.py` imports them.
 """
 
 import os

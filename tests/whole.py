@@ -65,8 +65,7 @@ LONGEST = tuple(name for pair in zip(WAITING, BUSY, strict=True) for name in pai
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of the whole that are not marked, and begin with the longest modules.
 
-    So no worker is left with a long one when the others have nothing more to do; the option
-    `--no-loadscope-reorder` in pyproject.toml lets xdist keep this order.
+    So no process of `tests/forks.py` is left with a long one when the others have nothing more to do.
     """
     for item in items:
         if is_place_of_the_whole(item.path) or takes_the_whole(item):

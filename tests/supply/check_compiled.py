@@ -52,10 +52,8 @@ def test_the_same_tests_pass(copy: Path):
         "-q",
         "--hypothesis-profile",
         "quick",
-        "-n",
+        "--forks",
         "2",
-        "--dist",
-        "loadfile",
         *tests,
         place=copy,
     )
