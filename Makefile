@@ -33,7 +33,7 @@ test:  ## run every test; brings clients first, and redis-server, nginx and chro
 	@$(MAKE) --no-print-directory --jobs 4 install clients system-packages
 	$(BIN)/python -m pytest --forks $$(($(JOBS) * 3)) $(ARGS)
 
-quick: install  ## run the tests that need no client, browser, server or wait: in less than a minute
+quick: install  ## run the tests that need no client, browser, server or wait: in half a minute
 	$(BIN)/python -m pytest --forks $$(($(JOBS) * 2)) -m "not whole" --hypothesis-profile quick $(ARGS)
 
 faults: install  ## play every fault against every endpoint, and print a table of what came of it
