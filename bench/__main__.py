@@ -63,6 +63,7 @@ async def _measure(options: argparse.Namespace) -> int:
         if any(one.name == V1_LONG_BURST for one in scenarios):
             (place := folder / "two").mkdir()
             others.append(stack.enter_context(gateway(upstream, place, theirs, 2)))
+            others[-1].name = TWO_WORKERS
         if "textbook" not in options.without:
             others.append(stack.enter_context(rival("textbook", upstream, theirs)))
         others += [stack.enter_context(peer) for peer in peers(upstream, theirs, folder)]

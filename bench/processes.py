@@ -131,8 +131,7 @@ def gateway(
         )
     try:
         address = _announced(said, process)
-        name = TWO_WORKERS if workers == 2 else GATEWAY
-        yield Contestant(name, process, _target(address, passes_through=False))
+        yield Contestant(GATEWAY, process, _target(address, passes_through=False))
     finally:
         process.terminate()
         process.wait()
