@@ -12,7 +12,7 @@ export class State {
   constructor(gateway) {
     this.gateway = gateway;
     this.timer = 0;
-    this.hasAllowance = false;
+    this.keyWithAllowance = null; // the next key may be one that has none
     document.addEventListener("visibilitychange", () => this.look());
     byId("language").addEventListener("click", () => this.#allowance());
   }
@@ -28,7 +28,8 @@ export class State {
 
   /** Show what is used of the account's allowance, if its models are Codex's, which tell their context. */
   showAllowanceOf(models) {
-    this.hasAllowance = models.some(({ context_window: size }) => size);
+    const hasAllowance = models.some(({ context_window: size }) => size);
+    this.keyWithAllowance = hasAllowance ? this.gateway.key : null;
     this.#allowance();
   }
 
@@ -50,7 +51,7 @@ export class State {
     const { key } = this.gateway;
     let usage = {};
     try {
-      if (this.hasAllowance) usage = await this.gateway.usage();
+      if (key === this.keyWithAllowance) usage = await this.gateway.usage();
     } catch {
       // What is wrong with the key or the upstream is said where it matters.
     }
