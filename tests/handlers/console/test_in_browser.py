@@ -455,6 +455,8 @@ async def test_the_windows_of_a_codex_account_are_bars(chromium: Browser, tmp_pa
         await expect(bars.first).to_have_attribute("data-level", "full")
         assert not await console.is_too_wide()
         await console["#key"].fill("demo")
+        # The page looks again before it knows the models of this key, which has no allowance.
+        await console.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
         await expect(console["#usage"]).to_be_hidden()
         await expect(console["#model"]).to_have_value("gpt-4o")
         assert await console.problems(expected=("status of 429",)) == []
