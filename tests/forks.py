@@ -62,11 +62,9 @@ class _Parent:
         self._session, self._count = session, count
         self._units = deque(units(session.items))
         self._children: list[_Child] = []
-
+        # Modules run at once, so their names would come with each test.
         if terminal := session.config.pluginmanager.getplugin("terminalreporter"):
-            terminal.showfspath = (
-                False  # modules run at once, so their names would come for each test
-            )
+            terminal.showfspath = False
 
     def run(self) -> None:
         """Run all tests.

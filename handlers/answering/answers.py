@@ -103,7 +103,7 @@ async def answered(  # noqa: PLR0913 - see above
     try:
         await app[TURNS].run(chat, credential, Staged(sink, lane, *stages))
     finally:
-        if lane is not None:
+        if lane is not None:  # an abandoned answer is counted to its last word
             lane.settle()
 
 

@@ -1,10 +1,8 @@
 """aider: a question, streamed and whole, an edit of a file, and a cut, after which it asks again."""
 
 import json
-from functools import cache
 from pathlib import Path
 
-import json5
 from aider.main import main as aider
 from asking import BASE, KEY, MODEL, PLAIN, passes
 
@@ -61,7 +59,6 @@ def cut() -> None:
 
 
 if __name__ == "__main__":
-    json5.loads = cache(json5.loads)  # each of its starts reads the same table, for half a second
     PRICES.parent.mkdir(parents=True, exist_ok=True)
     PRICES.write_text(json.dumps({"gpt-4o": {"mode": "chat"}}), "utf-8")
     passes({"chat: whole": whole, "chat: stream": stream, "chat: edit": edit, "chat: cut": cut})
