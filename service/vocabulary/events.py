@@ -5,10 +5,13 @@
 Unions follow, one for each border; the last one, `Rendered`, is in `service/vocabulary/rendered.py`.
 A stage matches exhaustively over the union it reads, so a new kind is a type error in every stage
 that forgot it. All records are frozen; none holds a token of a caller.
+
+The records of every answer are `final`, so that a stage may ask `type(event) is TextAppended`: where
+it does not match, a pattern costs as much as a call.
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, final
 
 from msgspec import Struct, field
 from typing_extensions import override  # typing has it from 3.12 on
@@ -72,18 +75,21 @@ class Message(Struct, frozen=True):
     metadata: dict[str, Any]
 
 
+@final
 class ConversationNamed(Struct, frozen=True):
     """The id of the turn's conversation; sent when it is first seen or changes."""
 
     conversation_id: str
 
 
+@final
 class MessageSnapshot(Struct, frozen=True):
     """A whole message: a v0 event, or a v1 document after an operation."""
 
     message: Message
 
 
+@final
 class TextAppended(Struct, frozen=True, gc=False):
     """Text added to the end of `parts/0` of a message already sent as a snapshot."""
 
@@ -129,10 +135,12 @@ class WebSocketHandOff(Struct, frozen=True, gc=False):
     """The hand-off to a WebSocket of 2024 (protocol 4.4), which is not followed."""
 
 
+@final
 class StreamCompleted(Struct, frozen=True, gc=False):
     """`message_stream_complete`."""
 
 
+@final
 class DoneReceived(Struct, frozen=True, gc=False):
     """The literal `[DONE]`."""
 
@@ -163,6 +171,7 @@ class BodyEnd(StrEnum):
     SHUTDOWN = "shutdown"  # this gateway is being stopped
 
 
+@final
 class BodyEnded(Struct, frozen=True):
     """The last event of every turn. `detail` is a sentence for the caller."""
 
@@ -197,12 +206,14 @@ class Source(Struct, frozen=True):
     title: str
 
 
+@final
 class AnswerStarted(Struct, frozen=True, gc=False):
     """A visible message begins; all answer text up to the next one belongs to it."""
 
     message_id: str
 
 
+@final
 class AnswerText(Struct, frozen=True, gc=False):
     """New visible text, with its markers still inside."""
 
@@ -222,6 +233,7 @@ class AnswerBlock(Struct, frozen=True, gc=False):
     is_document: bool = False
 
 
+@final
 class ReasoningText(Struct, frozen=True, gc=False):
     """New reasoning text."""
 
@@ -243,6 +255,7 @@ class ToolResult(Struct, frozen=True, gc=False):
     text: str
 
 
+@final
 class FunctionCallStarted(Struct, frozen=True, gc=False):
     """The model calls a function; `index` counts from 0. A custom tool takes text, not JSON."""
 
@@ -253,6 +266,7 @@ class FunctionCallStarted(Struct, frozen=True, gc=False):
     is_custom: bool = False
 
 
+@final
 class FunctionArguments(Struct, frozen=True, gc=False):
     """A piece of the arguments of call `index`: JSON text, or the plain input of a custom tool."""
 
@@ -260,6 +274,7 @@ class FunctionArguments(Struct, frozen=True, gc=False):
     text: str
 
 
+@final
 class TextSpent(Struct, frozen=True):
     """Text outside the answer that only counts as usage; `sent` has one entry per message."""
 
@@ -325,6 +340,7 @@ class AssetReady(Struct, frozen=True):
     fault: Failure | None = None  # the gateway's own failure, such as a full disk
 
 
+@final
 class Cited(Struct, frozen=True):
     """A marker at this place of the text: a citation, a word of the sentence or a formula.
 
@@ -339,6 +355,7 @@ class Cited(Struct, frozen=True):
     words: str = ""
 
 
+@final
 class CitationResolved(Struct, frozen=True):
     """Sources that arrived after the text around their citation was sent."""
 
@@ -361,6 +378,7 @@ class Outcome(StrEnum):
     SHUTDOWN = "shutdown"
 
 
+@final
 class TurnFacts(Struct, frozen=True, gc=False):
     """What is known of the turn besides its text.
 
@@ -404,6 +422,7 @@ class AnswerWanted(Struct, frozen=True):
     is_over: bool  # the upstream called the turn complete, although nothing visible had come
 
 
+@final
 class TurnEnded(Struct, frozen=True):
     """The last delta of every turn. `finish_reason` is None exactly when there is a `failure`.
 

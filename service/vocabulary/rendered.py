@@ -6,6 +6,7 @@ Rendering passes some kinds on unchanged; these are defined in `service/vocabula
 """
 
 from enum import StrEnum
+from typing import final
 
 from msgspec import Struct
 
@@ -23,12 +24,14 @@ from service.vocabulary.events import (
 from service.vocabulary.native import NativeRendered, PictureFacts
 
 
+@final
 class ContentText(Struct, frozen=True, gc=False):
     """Text of `content`, exactly as the caller gets it."""
 
     text: str
 
 
+@final
 class ContentCited(Struct, frozen=True):
     """A citation rendered at this place of `content`; `text` may be empty."""
 

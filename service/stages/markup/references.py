@@ -88,8 +88,7 @@ class ReadReferences:
     def __init__(self) -> None:
         self._metadata: dict[str, Any] | None = None
         self._known: tuple[Reference, ...] = ()
-        self._citations = _List(_citation)
-        self._content = _List(_content)
+        self._lists: tuple[_List, _List] | None = None  # most messages have none
 
     def known(self, message: Message) -> Sequence[ReferencesKnown]:
         """Return all references of the message, if any has changed."""
@@ -100,10 +99,16 @@ class ReadReferences:
         if metadata is self._metadata:
             return None
         self._metadata = metadata
-        has_changed = self._citations.feed(metadata.get("citations"))
-        if not self._content.feed(metadata.get("content_references")) and not has_changed:
+        raw_citations, raw_content = metadata.get("citations"), metadata.get("content_references")
+        if self._lists is None:
+            if not raw_citations and not raw_content:
+                return None
+            self._lists = _List(_citation), _List(_content)
+        citations, content = self._lists
+        has_changed = citations.feed(raw_citations)
+        if not content.feed(raw_content) and not has_changed:
             return None
-        known = (*self._citations.read(), *self._content.read())
+        known = (*citations.read(), *content.read())
         if known == self._known:
             return None
         self._known = known

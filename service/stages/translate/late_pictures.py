@@ -61,19 +61,20 @@ class LatePictures:
 
     def see(self, message: Message) -> None:
         """Look for signs in a message of the turn."""
-        if message.role not in ("assistant", "tool"):
+        is_tool = message.role == "tool"
+        if not is_tool and message.role != "assistant":
             return
-        if message.role == "assistant" and is_image_tool(message.recipient):
+        if not is_tool and message.recipient != "all" and is_image_tool(message.recipient):
             self._has_call = True
         is_task = is_picture_task(message)
-        is_tool = message.role == "tool" and (is_task or is_image_tool(message.name))
-        if message.metadata.get("is_error") is True and is_tool:
+        is_error = is_tool and message.metadata.get("is_error") is True
+        if is_error and (is_task or is_image_tool(message.name)):
             self.error = message.text
         elif is_task:
             self.has_task = True
             if isinstance(task_id := message.metadata.get("image_gen_task_id"), str):
                 self.task_ids.add(task_id)
-        if message.role == "assistant" and is_task and not message.pointers:
+        if is_task and not is_tool and not message.pointers:
             self._launches.add(message.id)
         else:
             self._launches.discard(message.id)
@@ -165,8 +166,10 @@ class LatePictures:
 def is_picture_task(message: Message) -> bool:
     """Tell whether a message names a task that draws a picture."""
     metadata = message.metadata
-    is_typed = metadata.get("async_task_type") == "image_gen"
-    return is_typed or any(map(metadata.get, _TASK_SIGNS))
+    if metadata.get("async_task_type") == "image_gen":
+        return True
+    has_signs = not metadata.keys().isdisjoint(_TASK_SIGNS)
+    return has_signs and any(map(metadata.get, _TASK_SIGNS))
 
 
 def is_queue_notice(text: str) -> bool:

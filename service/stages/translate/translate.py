@@ -1,6 +1,5 @@
 """UpstreamEvent -> Delta: which parts of a turn are its answer (protocol 2.6 to 2.12, spec 6.2)."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
@@ -14,7 +13,6 @@ from service.stages.decode.messages import (
     call_text,
     finish_type,
     is_code_answer,
-    is_final_answer,
     reasoning_text,
     result_text,
 )
@@ -61,6 +59,10 @@ from service.vocabulary.events import (
 
 Told = Delta | ReferencesKnown
 
+# What every answer needs of these enumerations: to look it up there costs as much as a call.
+_EVENTS, _TEXT, _MISSED = Seen.EVENTS, Seen.TEXT, Seen.MISSED
+_ANSWER, _HIDDEN = MessageKind.ANSWER, MessageKind.HIDDEN
+_CLEAN = BodyEnded(BodyEnd.CLEAN)
 _LATE_TOOL = "image_gen"  # during the wait for a picture, every tool message is an image tool's
 _NOT_DRAWN = "The upstream could not draw the picture. It said: "
 
@@ -73,7 +75,7 @@ class Translate:
 
     def __init__(self, sent: SentHistory, conversation_id: str | None = None) -> None:
         self._echoes = Echoes(sent)
-        self._messages: defaultdict[str, Progress] = defaultdict(Progress)
+        self._messages: dict[str, Progress] = {}
         self._turn = TurnSoFar(conversation_id)
         self._answering: str | None = None  # id of the visible message that grew last
         self._is_tool_since = False  # a tool call or tool message came after that one began
@@ -108,25 +110,25 @@ class Translate:
         """Count an unexpected kind found outside of the stages."""
         self._turn.count_unknown(kind)
 
-    # One branch for each kind of event: longer than the budget so that the union is matched once. The
-    # usual ones come first, since each that is passed by costs as much as a call.
+    # One branch for each kind of event: longer than the budget so that the union is matched once.
     def feed(self, event: UpstreamEvent) -> Sequence[Told]:  # noqa: C901, PLR0911, PLR0912 - see above
         """Return zero or more deltas for one event; never waits."""
         turn = self._turn
         if turn.is_over:
             return ()
+        if type(event) is TextAppended:
+            return self._appended(event.message_id, event.text)
+        if type(event) is MessageSnapshot:
+            return self._message(event.message)
+        if type(event) is ConversationNamed:
+            return turn.learn(conversation_id=event.conversation_id)
+        if type(event) is StreamCompleted:
+            turn.hear(Word.CONFIRMATION)
+            return ()
+        if type(event) is DoneReceived:
+            turn.hear(Word.CONFIRMATION)
+            return self._end(_CLEAN)
         match event:
-            case TextAppended(message_id, text):
-                return self._appended(message_id, text)
-            case MessageSnapshot(message):
-                return self._message(message)
-            case ConversationNamed(conversation_id):
-                return turn.learn(conversation_id=conversation_id)
-            case StreamCompleted():
-                turn.hear(Word.CONFIRMATION)
-            case DoneReceived():
-                turn.hear(Word.CONFIRMATION)
-                return self._end(BodyEnded(BodyEnd.CLEAN))
             case BodyEnded():
                 return self._end(event)
             case ModelNamed(slug, use_case):
@@ -159,12 +161,12 @@ class Translate:
         if progress is None or progress.is_dropped:
             return []
         self._is_tool_since |= progress.is_tool
+        if progress.kind is _ANSWER:
+            unseen = progress.growth.append(text)
+            if not progress.has_text:
+                unseen = self._late.hold(message_id, progress.growth.text, is_finished=False)
+            return self._grown_answer(message_id, progress, unseen)
         match progress.kind:
-            case MessageKind.ANSWER:
-                unseen = progress.growth.append(text)
-                if not progress.has_text:
-                    unseen = self._late.hold(message_id, progress.growth.text, is_finished=False)
-                return self._grown_answer(message_id, progress, unseen)
             case MessageKind.TOOL_CALL:
                 unseen = progress.growth.append(text)
                 if unseen and progress.use is Use.SHOWN:
@@ -180,27 +182,30 @@ class Translate:
     # --- whole messages ---------------------------------------------------------
 
     def _message(self, message: Message) -> list[Told]:
-        self._turn.see(Seen.EVENTS)
+        self._turn.see(_EVENTS)
         if (notice := notices.of_consent(message)) is not None:
             return [*self._flush(), notice, self._turn.closed(Closing.CONSENT)]
         told: list[Told] = []
-        is_first = message.id not in self._messages
-        progress = self._messages[message.id]
+        progress = self._messages.get(message.id)
+        is_first = progress is None
+        if progress is None:
+            progress = self._messages[message.id] = Progress()
         progress.take(message)
         if is_first or (message.is_finished and not progress.is_finished):
-            for kind in progress.new_words(unknown_words(message)):
-                self._turn.count_unknown(kind, sketch_of(message))
+            if unknown := unknown_words(message):
+                for kind in progress.new_words(unknown):
+                    self._turn.count_unknown(kind, sketch_of(message))
         if self._echoes.has(message, is_first=is_first and self._answering is None):
             progress.is_dropped = True
         if not progress.is_dropped:
             self._late.see(message)
             if self._held is not None and is_reply_of_action(message, self._held):
                 self._messages[self._held.id].use = Use.SHOWN
-            if is_first and progress.kind is not MessageKind.HIDDEN:
+            if is_first and progress.kind is not _HIDDEN:
                 told += self._release_held()
                 told += self._released(self._late.decided())
                 # An earlier error of a tool was not the end.
-                self._turn.forget(Seen.MISSED)
+                self._turn.forget(_MISSED)
             told += self._visible(message, progress)
         progress.is_finished = message.is_finished
         return told
@@ -209,7 +214,7 @@ class Translate:
         kind, growth = progress.kind, progress.growth
         told: Sequence[Told] = ()
         self._is_tool_since |= progress.is_tool
-        if kind is MessageKind.ANSWER:
+        if kind is _ANSWER:
             told = self._answer(message, progress)
         elif kind is MessageKind.REASONING:
             unseen = growth.replace(reasoning_text(message), is_final=message.is_finished)
@@ -218,10 +223,11 @@ class Translate:
             growth.replace(call_text(message), is_final=message.is_finished)
             is_decided = message.is_finished and is_code_answer(message)
             told = self._hold(message, progress, is_decided=is_decided)
-        elif kind is not MessageKind.HIDDEN:
+        elif kind is not _HIDDEN:
             told = self._tool(message, progress)
-        self._turn.rewrites += growth.rewrites
-        growth.rewrites = 0
+        if growth.rewrites:
+            self._turn.rewrites += growth.rewrites
+            growth.rewrites = 0
         return told
 
     def _tool(self, message: Message, progress: Progress) -> list[Delta]:
@@ -240,7 +246,7 @@ class Translate:
                 return self._hold(message, progress, is_decided=message.is_finished)
 
     def _answer(self, message: Message, progress: Progress) -> list[Told]:
-        told: list[Told] = [*progress.references.known(message)]
+        told: list[Told] = list(progress.references.known(message))
         if message.id != self._answering and not progress.has_text:
             progress.began_beside = progress.began_beside or self._is_losing()
         unseen = progress.growth.replace(message.text)
@@ -254,9 +260,11 @@ class Translate:
             return told
         if message.pointers:
             told += self._wanted(self._shown.of_message(message, self._recipient))
-        told += self._turn.learn(upstream_model=answering_model(message))
+        model = answering_model(message)
+        if model != self._turn.facts.upstream_model:
+            told += self._turn.learn(upstream_model=model)
         if message.is_finished:
-            self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
+            self._turn.note_finish(finish_type(message), is_end_turn=message.is_end_turn)
             self._ended = message.id
         return told
 
@@ -274,7 +282,7 @@ class Translate:
             told.append(AnswerStarted(message_id))
             told += self._turn.learn(message_id=message_id)
         progress.has_text = True
-        self._turn.see(Seen.TEXT)
+        self._turn.see(_TEXT)
         told.append(AnswerText(unseen))
         return told
 
@@ -359,7 +367,7 @@ class Translate:
             told += self._told(AnswerBlock(message.id, language, shown))
             told += self._turn.learn(upstream_model=answering_model(message))
         if message.is_finished:
-            self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
+            self._turn.note_finish(finish_type(message), is_end_turn=message.is_end_turn)
         return told
 
     def _told(self, piece: ToolCallText | AnswerBlock) -> list[Delta]:
