@@ -85,18 +85,21 @@ class Gathered:
     @property
     def annotations(self) -> list[Annotation]:
         """One `url_citation` for each source of each place, in text order."""
+        if not self._annotations:
+            return []
         whole = [one for one in self._annotations.values() if self._has(one.url_citation)]
         return sorted(whole, key=lambda one: one.url_citation.start_index)
 
-    # One short branch for each kind of piece: a table, split only at the cost of finding a kind. The
-    # usual ones come first, since each that is passed by costs as much as a call.
+    # One short branch for each kind of piece: a table, split only at the cost of finding a kind.
     def feed(self, piece: Rendered) -> None:  # noqa: C901, PLR0912 - see above
         """Take one piece."""
+        if type(piece) is ContentText:
+            self._add(piece.text)
+            return
+        if type(piece) is TurnFacts:
+            self.facts = piece
+            return
         match piece:
-            case ContentText(text):
-                self._add(text)
-            case TurnFacts():
-                self.facts = piece
             case TurnEnded():
                 self.ended = piece
             case ReasoningText(text):
@@ -155,6 +158,8 @@ class Gathered:
 
     def links(self) -> dict[str, list[Link]]:
         """Return the links to stored pictures and files, by the fields of `TurnNames`."""
+        if not self._links:
+            return {}
         fields = {"x_images": AssetKind.PICTURE, "x_files": AssetKind.FILE}
         return {name: self._links[kind] for name, kind in fields.items() if kind in self._links}
 

@@ -8,7 +8,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, final
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -72,6 +72,7 @@ class Reference(Struct, frozen=True):
     is_hidden: bool = False
 
 
+@final
 class ReferencesKnown(Struct, frozen=True):
     """All references of a message, replacing those known before."""
 

@@ -40,15 +40,15 @@ class Flatten:
 
     def feed(self, piece: Rendered) -> Sequence[Rendered]:
         """Return the flattened pieces; never waits."""
-        match piece:  # the usual kinds first, since each that is passed by costs as much as a call
-            case ContentText(text):
-                return self._text(piece, text)
-            case TurnFacts():
-                pass
+        if type(piece) is ContentText:
+            return self._text(piece, piece.text)
+        if type(piece) is TurnFacts:
+            return (piece,)
+        if type(piece) is TurnEnded:
+            return self._end(piece)
+        match piece:
             case ReasoningText(text):
                 return (self._reasoning(text),)
-            case TurnEnded():
-                return self._end(piece)
             case MessageStarted() | MessageEnded() | ReasoningStarted() | ReasoningPart():
                 self._turn_over(piece)
                 return ()
