@@ -130,14 +130,11 @@ class ChatChunks:
         self.opening = (
             self._before + (_OPENING_OF_CALL if meta.may_call else _OPENING) + self._after
         )
-        self._content = self._before + _CONTENT
         self._end = b"}" + self._after
 
     def text(self, text: str) -> bytes:
         """Return the events of text whose pieces come to `gather` later."""
-        if len(text) <= MAX_TEXT_CHARS:
-            return self._content + to_json(text) + self._end
-        return b"".join(self._texts(_CONTENT, text))
+        return self._texts(_CONTENT, text)
 
     def gather(self, pieces: list[Rendered]) -> None:
         """Note pieces whose events have been sent."""
@@ -158,7 +155,7 @@ class ChatChunks:
                 case ReasoningText(text):
                     wanted = _REASONING
                 case FunctionCallStarted() | FunctionArguments():
-                    frames += [*self._texts(opening, "".join(run)), *self._call_events(piece)]
+                    frames += [self._texts(opening, "".join(run)), *self._call_events(piece)]
                     run = []
                     continue
                 case RefusalText(text):
@@ -166,11 +163,12 @@ class ChatChunks:
                 case _:
                     continue
             if wanted is not opening and run:
-                frames += self._texts(opening, "".join(run))
+                frames.append(self._texts(opening, "".join(run)))
                 run = []
             opening = wanted
             run.append(text)
-        return b"".join([*frames, *self._texts(opening, "".join(run))])
+        frames.append(self._texts(opening, "".join(run)))
+        return b"".join(frames)
 
     def _call_events(self, piece: FunctionCallStarted | FunctionArguments) -> list[bytes]:
         """Return the events of a call: first its id, type and name, then its arguments."""
@@ -211,9 +209,14 @@ class ChatChunks:
     def _event(self, delta: ChatDelta) -> bytes:
         return self._before + to_json(delta) + self._after
 
-    def _texts(self, opening: bytes, text: str) -> list[bytes]:
+    def _texts(self, opening: bytes, text: str) -> bytes:
+        """Return the events of a text, whose deltas all begin like this."""
+        if not text:
+            return b""
         start = self._before + opening
-        return [start + to_json(part) + self._end for part in text_parts(text)]
+        if len(text) <= MAX_TEXT_CHARS:
+            return start + to_json(text) + self._end
+        return b"".join([start + to_json(part) + self._end for part in text_parts(text)])
 
 
 def event_of(chunk: Struct) -> bytes:
