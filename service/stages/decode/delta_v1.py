@@ -176,8 +176,11 @@ def apply(root: Any, path: str, operation: str, value: Any, depth: int = 0) -> A
     key = segments[0]
     root = container = _copied(root, key)
     for following in segments[1:]:
-        place, old = _element(container, key)
-        inner = container[place] = _copied(old, following)
+        if isinstance(container, dict):
+            old = container.get(key, MISSING)
+            inner = container[key] = _copied(old, following)
+        else:
+            inner = _copied_element(container, key, following)
         container, key = inner, following
     _change(container, key, operation, value, depth)
     return root
@@ -231,14 +234,13 @@ def _copied(container: Any, key: str) -> Any:
     raise UpstreamProtocolError("a delta's path leads through a value that holds nothing")
 
 
-def _element(container: Any, key: str) -> tuple[str | int, Any]:
-    """Return the place of an element in its container, which has such a place now, and its value."""
-    if isinstance(container, dict):
-        return key, container.get(key, MISSING)
+def _copied_element(container: list[Any], key: str, following: str) -> Any:
+    """Put a copy in the place of an element, which may be a new one, and return the copy."""
     index = _index(container, key, limit=1)
     if index == len(container):
         container.append(MISSING)
-    return index, container[index]
+    inner = container[index] = _copied(container[index], following)
+    return inner
 
 
 def _number(key: str) -> int | None:

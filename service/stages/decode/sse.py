@@ -70,7 +70,7 @@ class DecodeSse:
         if self._tail:
             self._take([self._whole_line(b"")], frames)
         if self._data:
-            self._dispatch(frames)
+            frames.append(self._dispatched())
         return frames
 
     def _whole_line(self, end: bytes) -> bytes:
@@ -90,7 +90,7 @@ class DecodeSse:
         for line in lines:
             if not line:
                 if self._data:
-                    self._dispatch(frames)
+                    frames.append(self._dispatched())
                 self._name = ""
                 continue
             field, _, value = line.partition(b":")
@@ -131,9 +131,9 @@ class DecodeSse:
         self._tail.clear()
         self._data.clear()
 
-    def _dispatch(self, frames: list[Frame]) -> None:
-        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-        frames.append(Frame(self._name, data))
+    def _dispatched(self) -> Frame:
+        frame = Frame(self._name, b"\n".join(self._data))
         self._data.clear()
         self._size = 0
         self._is_json_open = False
+        return frame
