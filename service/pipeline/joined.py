@@ -238,7 +238,7 @@ class Answer:
         for delta in told:
             if type(delta) is AnswerText and _takes_long(delta.text):
                 return self._slices(told)
-        return (self._marked(told),) if told else ()
+        return (self._marked(told),)
 
     def _marked(self, told: Sequence[Told]) -> list[Delta]:
         deltas: list[Delta] = []

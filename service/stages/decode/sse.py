@@ -67,10 +67,8 @@ class DecodeSse:
     def finish(self) -> list[Frame]:
         """Return the frames of a last line or event that has no end."""
         frames: list[Frame] = []
-        if self._tail:
-            self._take([self._whole_line(b"")], frames)
-        if self._data:
-            frames.append(self._dispatched())
+        lines = [self._whole_line(b"")] if self._tail else []
+        self._take([*lines, b""], frames)
         return frames
 
     def _whole_line(self, end: bytes) -> bytes:
@@ -90,7 +88,10 @@ class DecodeSse:
         for line in lines:
             if not line:
                 if self._data:
-                    frames.append(self._dispatched())
+                    frames.append(Frame(self._name, b"\n".join(self._data)))
+                    self._data.clear()
+                    self._size = 0
+                    self._is_json_open = False
                 self._name = ""
                 continue
             field, _, value = line.partition(b":")
@@ -130,10 +131,3 @@ class DecodeSse:
         self.is_overflowing = True
         self._tail.clear()
         self._data.clear()
-
-    def _dispatched(self) -> Frame:
-        frame = Frame(self._name, b"\n".join(self._data))
-        self._data.clear()
-        self._size = 0
-        self._is_json_open = False
-        return frame

@@ -221,7 +221,7 @@ class ChatChunks:
 
 def event_of(chunk: Struct) -> bytes:
     """Return a chunk as one event."""
-    return b"data: %b\n\n" % to_json(chunk)
+    return b"data: " + to_json(chunk) + b"\n\n"
 
 
 def split_at_text(event: bytes) -> tuple[bytes, bytes]:

@@ -98,7 +98,7 @@ class Markers:
         self._directives = Directives()
         self._ends: LinkEnds | None = None  # most answers need none
         self._slots = 0
-        self._strips: dict[str, StripMarkers] = {}  # of tool calls by message id, of reasoning by ""
+        self._strips: dict[str, StripMarkers] = {}  # by id of a tool call's message; "": reasoning
 
     @property
     def held(self) -> str:
@@ -129,7 +129,7 @@ class Markers:
         if type(delta) is ReferencesKnown:
             resolved = self._citations_of(delta.message_id).learn(delta.references)
             return [*resolved, *self._advance(is_end=False)]
-        told = self._advance(is_end=True)
+        told = self._advance(is_end=True) if self._held else []
         if type(delta) is AnswerStarted:
             self._message_id, self._start, self._last = delta.message_id, 0, "\n"
             self._directives.begin()

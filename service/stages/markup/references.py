@@ -93,27 +93,24 @@ class ReadReferences:
 
     def known(self, message: Message) -> Sequence[ReferencesKnown]:
         """Return all references of the message, if any has changed."""
-        references = self._read(message.metadata)
-        return () if references is None else (ReferencesKnown(message.id, references),)
-
-    def _read(self, metadata: dict[str, Any]) -> tuple[Reference, ...] | None:
+        metadata = message.metadata
         if metadata is self._metadata:
-            return None
+            return ()
         self._metadata = metadata
         raw_citations, raw_content = metadata.get("citations"), metadata.get("content_references")
         if self._lists is None:
             if not raw_citations and not raw_content:
-                return None
+                return ()
             self._lists = _List(_citation), _List(_content)
         citations, content = self._lists
         has_changed = citations.feed(raw_citations)
         if not content.feed(raw_content) and not has_changed:
-            return None
+            return ()
         known = (*citations.read(), *content.read())
         if known == self._known:
-            return None
+            return ()
         self._known = known
-        return known
+        return (ReferencesKnown(message.id, known),)
 
 
 class _List:

@@ -96,9 +96,7 @@ class LatePictures:
         """
         if self.error:
             return False
-        if self.has_task or self.notice:
-            return True
-        if self._may_draw and any(map(is_tool_arguments, self._held.values())):
+        if self.has_task or (self._held and self._is_holding_signs()):
             return True
         if self.use_case != IMAGE_GEN:
             return False
@@ -108,6 +106,10 @@ class LatePictures:
         has_last_word = turn.phase in (Phase.LAST_WORD, Phase.FINAL)
         is_answered = has_last_word and turn.has(Seen.TEXT)
         return turn.phase in ENDED and (not is_answered or is_queue_notice(said))
+
+    def _is_holding_signs(self) -> bool:
+        held = self._held.values()
+        return bool(self.notice) or (self._may_draw and any(map(is_tool_arguments, held)))
 
     @property
     def _may_draw(self) -> bool:
@@ -142,12 +144,16 @@ class LatePictures:
 
     def decided(self) -> list[tuple[str, str]]:
         """Return held texts that turned out not to be notices, by message id."""
+        if not self._held:
+            return []
         return self._released(
             lambda each, text: text.startswith("{") or self._is_notice(each, text)
         )
 
     def release(self, *, has_picture: bool) -> list[tuple[str, str]]:
         """Return the texts held to the end, by message id: arguments if no picture came, no notices."""
+        if not self._held:
+            return []
         return self._released(
             lambda each, text: (
                 self._is_notice(each, text) or (has_picture and is_tool_arguments(text))
@@ -155,8 +161,6 @@ class LatePictures:
         )
 
     def _released(self, is_kept: Callable[[str, str], bool]) -> list[tuple[str, str]]:
-        if not self._held:
-            return []
         kept = {each: text for each, text in self._held.items() if is_kept(each, text)}
         released = [(each, text) for each, text in self._held.items() if each not in kept]
         self._held = kept

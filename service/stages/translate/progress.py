@@ -67,6 +67,8 @@ class Progress:
 
     def new_words(self, unknown: list[str]) -> list[str]:
         """Return its unknown words that were not counted yet."""
+        if not unknown:
+            return unknown
         new = [word for word in unknown if word not in self.unknown]
         self.unknown += new
         return new

@@ -1,5 +1,6 @@
 """UpstreamEvent -> Delta: which parts of a turn are its answer (protocol 2.6 to 2.12, spec 6.2)."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
@@ -75,7 +76,7 @@ class Translate:
 
     def __init__(self, sent: SentHistory, conversation_id: str | None = None) -> None:
         self._echoes = Echoes(sent)
-        self._messages: dict[str, Progress] = {}
+        self._messages: defaultdict[str, Progress] = defaultdict(Progress)
         self._turn = TurnSoFar(conversation_id)
         self._answering: str | None = None  # id of the visible message that grew last
         self._is_tool_since = False  # a tool call or tool message came after that one began
@@ -186,15 +187,12 @@ class Translate:
         if (notice := notices.of_consent(message)) is not None:
             return [*self._flush(), notice, self._turn.closed(Closing.CONSENT)]
         told: list[Told] = []
-        progress = self._messages.get(message.id)
-        is_first = progress is None
-        if progress is None:
-            progress = self._messages[message.id] = Progress()
+        is_first = message.id not in self._messages
+        progress = self._messages[message.id]
         progress.take(message)
         if is_first or (message.is_finished and not progress.is_finished):
-            if unknown := unknown_words(message):
-                for kind in progress.new_words(unknown):
-                    self._turn.count_unknown(kind, sketch_of(message))
+            for kind in progress.new_words(unknown_words(message)):
+                self._turn.count_unknown(kind, sketch_of(message))
         if self._echoes.has(message, is_first=is_first and self._answering is None):
             progress.is_dropped = True
         if not progress.is_dropped:
@@ -246,7 +244,8 @@ class Translate:
                 return self._hold(message, progress, is_decided=message.is_finished)
 
     def _answer(self, message: Message, progress: Progress) -> list[Told]:
-        told: list[Told] = list(progress.references.known(message))
+        told: list[Told] = []
+        told += progress.references.known(message)
         if message.id != self._answering and not progress.has_text:
             progress.began_beside = progress.began_beside or self._is_losing()
         unseen = progress.growth.replace(message.text)
