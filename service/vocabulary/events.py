@@ -4,10 +4,8 @@
 
 Unions follow, one for each border; the last one, `Rendered`, is in `service/vocabulary/rendered.py`.
 A stage matches exhaustively over the union it reads, so a new kind is a type error in every stage
-that forgot it. All records are frozen; none holds a token of a caller.
-
-The records of every answer are `final`, so that a stage may ask `type(event) is TextAppended`: where
-it does not match, a pattern costs as much as a call.
+that forgot it. The usual kinds are `final`: `type(event) is TextAppended` costs far less than a
+pattern, and narrows the union as well. All records are frozen; none holds a token of a caller.
 """
 
 from enum import StrEnum
@@ -171,7 +169,6 @@ class BodyEnd(StrEnum):
     SHUTDOWN = "shutdown"  # this gateway is being stopped
 
 
-@final
 class BodyEnded(Struct, frozen=True):
     """The last event of every turn. `detail` is a sentence for the caller."""
 
@@ -255,7 +252,6 @@ class ToolResult(Struct, frozen=True, gc=False):
     text: str
 
 
-@final
 class FunctionCallStarted(Struct, frozen=True, gc=False):
     """The model calls a function; `index` counts from 0. A custom tool takes text, not JSON."""
 
@@ -266,7 +262,6 @@ class FunctionCallStarted(Struct, frozen=True, gc=False):
     is_custom: bool = False
 
 
-@final
 class FunctionArguments(Struct, frozen=True, gc=False):
     """A piece of the arguments of call `index`: JSON text, or the plain input of a custom tool."""
 
@@ -274,7 +269,6 @@ class FunctionArguments(Struct, frozen=True, gc=False):
     text: str
 
 
-@final
 class TextSpent(Struct, frozen=True):
     """Text outside the answer that only counts as usage; `sent` has one entry per message."""
 
@@ -340,7 +334,6 @@ class AssetReady(Struct, frozen=True):
     fault: Failure | None = None  # the gateway's own failure, such as a full disk
 
 
-@final
 class Cited(Struct, frozen=True):
     """A marker at this place of the text: a citation, a word of the sentence or a formula.
 
@@ -355,7 +348,6 @@ class Cited(Struct, frozen=True):
     words: str = ""
 
 
-@final
 class CitationResolved(Struct, frozen=True):
     """Sources that arrived after the text around their citation was sent."""
 
@@ -380,16 +372,13 @@ class Outcome(StrEnum):
 
 @final
 class TurnFacts(Struct, frozen=True, gc=False):
-    """What is known of the turn besides its text.
-
-    `cache_key` is the talk's in the upstream's cache; `service_tier` is the one that the turn got.
-    """
+    """What is known of the turn besides its text."""
 
     conversation_id: str | None = None
     message_id: str | None = None
     upstream_model: str | None = None
-    cache_key: str = ""
-    service_tier: str = ""
+    cache_key: str = ""  # the talk's in the upstream's cache
+    service_tier: str = ""  # the one that the turn got
 
 
 class ResumeWanted(Struct, frozen=True):

@@ -31,7 +31,6 @@ class ContentText(Struct, frozen=True, gc=False):
     text: str
 
 
-@final
 class ContentCited(Struct, frozen=True):
     """A citation rendered at this place of `content`; `text` may be empty."""
 

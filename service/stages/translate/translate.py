@@ -60,8 +60,7 @@ from service.vocabulary.events import (
 
 Told = Delta | ReferencesKnown
 
-# What every answer needs of these enumerations: to look it up there costs as much as a call.
-_EVENTS, _TEXT, _MISSED = Seen.EVENTS, Seen.TEXT, Seen.MISSED
+_EVENTS, _TEXT, _MISSED = Seen.EVENTS, Seen.TEXT, Seen.MISSED  # a member is slow to look up
 _ANSWER, _HIDDEN = MessageKind.ANSWER, MessageKind.HIDDEN
 _CLEAN = BodyEnded(BodyEnd.CLEAN)
 _LATE_TOOL = "image_gen"  # during the wait for a picture, every tool message is an image tool's
@@ -123,12 +122,9 @@ class Translate:
             return self._message(event.message)
         if type(event) is ConversationNamed:
             return turn.learn(conversation_id=event.conversation_id)
-        if type(event) is StreamCompleted:
+        if type(event) is StreamCompleted or type(event) is DoneReceived:
             turn.hear(Word.CONFIRMATION)
-            return ()
-        if type(event) is DoneReceived:
-            turn.hear(Word.CONFIRMATION)
-            return self._end(_CLEAN)
+            return self._end(_CLEAN) if type(event) is DoneReceived else ()
         match event:
             case BodyEnded():
                 return self._end(event)
@@ -223,9 +219,8 @@ class Translate:
             told = self._hold(message, progress, is_decided=is_decided)
         elif kind is not _HIDDEN:
             told = self._tool(message, progress)
-        if growth.rewrites:
-            self._turn.rewrites += growth.rewrites
-            growth.rewrites = 0
+        self._turn.rewrites += growth.rewrites
+        growth.rewrites = 0
         return told
 
     def _tool(self, message: Message, progress: Progress) -> list[Delta]:
@@ -244,8 +239,7 @@ class Translate:
                 return self._hold(message, progress, is_decided=message.is_finished)
 
     def _answer(self, message: Message, progress: Progress) -> list[Told]:
-        told: list[Told] = []
-        told += progress.references.known(message)
+        told: list[Told] = [*progress.references.known(message)]
         if message.id != self._answering and not progress.has_text:
             progress.began_beside = progress.began_beside or self._is_losing()
         unseen = progress.growth.replace(message.text)
@@ -259,9 +253,7 @@ class Translate:
             return told
         if message.pointers:
             told += self._wanted(self._shown.of_message(message, self._recipient))
-        model = answering_model(message)
-        if model != self._turn.facts.upstream_model:
-            told += self._turn.learn(upstream_model=model)
+        told += self._turn.learn(upstream_model=answering_model(message))
         if message.is_finished:
             self._turn.note_finish(finish_type(message), is_end_turn=message.is_end_turn)
             self._ended = message.id
