@@ -330,6 +330,9 @@ def outcome_of(error: ServiceError) -> Outcome:
     return next((row.outcome for row in TABLE if isinstance(error, row.raised)), Outcome.FAILED)
 
 
+_OPEN, _OVER = Phase.OPEN, Phase.OVER  # a member is slow to look up
+
+
 class TurnState:
     """The progress of one turn, and the kinds of output shown.
 
@@ -338,7 +341,7 @@ class TurnState:
     """
 
     def __init__(self) -> None:
-        self.phase = Phase.OPEN
+        self.phase = _OPEN
         self.is_over = False
         self._seen = 0  # bits: an operation on flags costs ten times as much
 
@@ -362,5 +365,5 @@ class TurnState:
         """End the turn, once, and return how it ended."""
         rows = _MAY_HOLD[closed_by, self.phase]
         ending = next(row for row in rows if row.when.fits(self._seen))
-        self.phase, self.is_over = Phase.OVER, True
+        self.phase, self.is_over = _OVER, True
         return ending

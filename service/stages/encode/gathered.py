@@ -27,6 +27,7 @@ from service.vocabulary.rendered import (
 from service.vocabulary.text import Pieces
 
 _MAX_FACT_CHARS = 256  # real ids are 36 long
+_NO_FACTS = TurnFacts()
 
 
 class _Call:
@@ -41,12 +42,12 @@ class Gathered:
     """The sum of all that was rendered so far of one answer."""
 
     def __init__(self) -> None:
-        self.facts = TurnFacts()
+        self.facts = _NO_FACTS
         self.ended: TurnEnded | None = None
         self._content = Pieces()
         self._content_chars = 0
-        self._reasoning = Pieces()
-        self._refusal = Pieces()
+        self._reasoning: Pieces | None = None
+        self._refusal: Pieces | None = None
         self.usage: UsageKnown | None = None  # the upstream's own counts
         self._places: dict[int, tuple[int, int]] = {}  # slot -> range in the content
         self._annotations: dict[tuple[int, str], Annotation] = {}  # by slot and URL
@@ -67,12 +68,12 @@ class Gathered:
     @property
     def reasoning(self) -> str:
         """The reasoning text."""
-        return self._reasoning.joined()
+        return self._reasoning.joined() if self._reasoning else ""
 
     @property
     def refusal(self) -> str:
         """The text of the refusal."""
-        return self._refusal.joined()
+        return self._refusal.joined() if self._refusal else ""
 
     @property
     def calls(self) -> list[FunctionCall]:
@@ -103,6 +104,7 @@ class Gathered:
             case TurnEnded():
                 self.ended = piece
             case ReasoningText(text):
+                self._reasoning = self._reasoning or Pieces()
                 self._reasoning.add(text)
             case ContentCited(slot, text, sources):
                 self._places[slot] = (self._content_chars, self._content_chars + len(text))
@@ -127,6 +129,7 @@ class Gathered:
         """Take a piece of a typed item; the item itself does not matter here."""
         match piece:
             case RefusalText(text):
+                self._refusal = self._refusal or Pieces()
                 self._refusal.add(text)
             case TextAnnotated(start, end, url, title):
                 cited = CitedUrl(url, title or url, start, end)

@@ -40,7 +40,7 @@ from service.vocabulary.events import BodyEnd, BodyEnded, Failure, TurnEnded, Tu
 # How much silence counts as the end. Late citations and titles follow within a second; a picture
 # may follow the last message, but then the upstream is not silent for long either.
 PATIENCE_SECONDS = {Phase.LAST_WORD: 20.0, Phase.CONFIRMED: 5.0, Phase.FINAL: 5.0}
-_EVENTS = Seen.EVENTS
+_EVENTS, _LIMIT, _WAITING = Seen.EVENTS, Seen.LIMIT, Seen.WAITING  # a member is slow to look up
 _NAMED = _EVENTS | Seen.CONVERSATION
 _JSON_STARTS, _PAGE_START = ("{", "[", '"'), "<"
 MAX_KINDS = 32  # kinds come from outside: further ones are counted together
@@ -113,7 +113,7 @@ class TurnSoFar(TurnState):
     @property
     def is_waiting(self) -> bool:
         """Whether the turn continues without a body, until the awaited answer arrives."""
-        return self.has(Seen.WAITING)
+        return self.has(_WAITING)
 
     @property
     def patience_seconds(self) -> float | None:
@@ -139,9 +139,9 @@ class TurnSoFar(TurnState):
     def note_finish(self, finish_type: str | None, *, is_end_turn: bool) -> None:
         """Note the finish of a visible message."""
         if finish_type == "max_tokens":
-            self.see(Seen.LIMIT)
+            self.see(_LIMIT)
         else:
-            self.forget(Seen.LIMIT)
+            self.forget(_LIMIT)
         if is_end_turn:
             self.hear(Word.END_TURN)
 

@@ -61,6 +61,7 @@ from service.vocabulary.events import (
 Told = Delta | ReferencesKnown
 
 _EVENTS, _TEXT, _MISSED = Seen.EVENTS, Seen.TEXT, Seen.MISSED  # a member is slow to look up
+_CONFIRMATION, _PICTURE, _WAITED = Word.CONFIRMATION, Seen.PICTURE, BodyEnd.WAITED
 _ANSWER, _HIDDEN = MessageKind.ANSWER, MessageKind.HIDDEN
 _CLEAN = BodyEnded(BodyEnd.CLEAN)
 _LATE_TOOL = "image_gen"  # during the wait for a picture, every tool message is an image tool's
@@ -123,7 +124,7 @@ class Translate:
         if type(event) is ConversationNamed:
             return turn.learn(conversation_id=event.conversation_id)
         if type(event) is StreamCompleted or type(event) is DoneReceived:
-            turn.hear(Word.CONFIRMATION)
+            turn.hear(_CONFIRMATION)
             return self._end(_CLEAN) if type(event) is DoneReceived else ()
         match event:
             case BodyEnded():
@@ -383,7 +384,7 @@ class Translate:
         """Return everything that still waits, so that no text is lost."""
         told = self._release_held(is_end=True)
         told += self._wanted(self._shown.last())
-        has_picture = self._turn.has(Seen.PICTURE)
+        has_picture = self._turn.has(_PICTURE)
         told += self._released(self._late.release(has_picture=has_picture))
         return told + self._half()
 
@@ -395,7 +396,7 @@ class Translate:
 
     def _end(self, body: BodyEnded) -> list[Delta]:
         """Return the deltas of the end of a body or a wait, which may not be the turn's end."""
-        if body.how is BodyEnd.WAITED:
+        if body.how is _WAITED:
             return self._end_wait(body.detail)
         if not self._turn.is_waiting:
             return self._go_on(body)
@@ -442,7 +443,7 @@ class Translate:
         is_of_picture = turn.awaited is Step.AWAIT_PICTURE
         told = self._flush() if is_of_picture else []
         if turn.has(Seen.PICTURE) and (is_of_picture or self._late.has_task):
-            turn.hear(Word.CONFIRMATION)
+            turn.hear(_CONFIRMATION)
         elif is_of_picture:
             notice = self._late.notice
             turn.note_missing(f"{problem} It said: {quoted(notice)}" if notice else problem)
