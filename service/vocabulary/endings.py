@@ -162,8 +162,8 @@ class Pattern(Struct, frozen=True, kw_only=True):
 
     def fits(self, seen: int) -> bool:
         """Tell whether a turn with the bits of these flags seen meets the conditions on them."""
-        has, lacks = self.has._value_, self.lacks._value_
-        return (not has or bool(has & seen)) and not lacks & seen
+        has = self.has._value_
+        return not self.lacks._value_ & seen and (not has or bool(has & seen))
 
 
 class Ending(Struct, frozen=True, kw_only=True):
