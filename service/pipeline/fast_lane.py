@@ -192,7 +192,7 @@ class FastLane:
         size = plain_chars(text)
         if size < 0:
             return False
-        self._held, said = text[size:], text[:size]
+        said, self._held = (text, "") if size == len(text) else (text[:size], text[size:])
         if said:
             self.is_full = not self._outlet.put(said)
             self._put.append(said)

@@ -42,7 +42,7 @@ class _O200k:
         if _SPECIAL in text:  # the other way makes one token of `<|endoftext|>`
             return len(self.encode_ordinary(text))
         self._keep_small(text)
-        return len(self._known.encode_flat(text)) // _TOKEN_BYTES  # no integers, a third faster
+        return len(self._known.encode_flat(text)) // _TOKEN_BYTES  # without a list of integers
 
     def decode_bytes(self, tokens: Sequence[int]) -> bytes:
         """Return the UTF-8 bytes of the tokens; the last character may be cut."""

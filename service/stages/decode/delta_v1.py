@@ -22,7 +22,7 @@ ANSWER_PATH = "/message/content/parts/0"
 CODE_PATH = "/message/content/text"
 _GROWING = (CODE_PATH, "/message/content/thoughts/")
 _THOUGHT_PATH = re.compile("/message/content/thoughts/(0|[1-9][0-9]{0,5})/content")
-# Real paths have up to seven segments; a deeper one is an attack on the recursion.
+# Real paths have up to seven segments; a deeper one is an attack on what walks the document.
 MAX_SEGMENTS = 64
 MAX_PATCH_DEPTH = 16  # likewise; real patches are not nested at all
 _MAX_DIGITS = 18  # of an index; Python refuses to read numbers of thousands of digits

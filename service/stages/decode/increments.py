@@ -59,6 +59,8 @@ class Deltas:
         size = len(self._opening)
         if chunk[:size] != self._opening:
             return None
+        if _LF not in chunk[size : -len(_EVENT_END)] and chunk.endswith(_CLOSING):
+            return self._alone(chunk)
         literals = chunk[size:].split(self._separator)
         last, closing, rest = literals[-1].partition(_CLOSING)
         if closing:
@@ -74,6 +76,14 @@ class Deltas:
         if not literals or len(texts) != len(literals):
             return None
         return Run("".join(texts), len(texts), end)
+
+    def _alone(self, chunk: bytes) -> Run | None:
+        """Return the run of a chunk that is one event, as most are that come at a human's pace."""
+        try:
+            text: str = orjson.loads(chunk[len(self._opening) - 1 : 1 - len(_CLOSING)])
+        except orjson.JSONDecodeError:
+            return None
+        return Run(text, 1, len(chunk))
 
     def may_begin(self, rest: bytes) -> bool:
         """Tell whether these bytes may be the beginning of another event of this kind."""
@@ -100,21 +110,22 @@ class Snapshots:
         since it repeats the text of those before it; if it is written otherwise, as the one that
         finishes a message is, the one before it.
         """
-        begun, size = self._begun, len(self._known)
-        width, after_feed = len(begun), len(_EVENT_END)
-        if chunk[: width - after_feed] != self._before:
-            return None
+        begun, width, size = self._begun, len(self._begun), len(self._known)
         # An event with at least the known text ends after it. For a shorter one the search skips
         # its end, but then raw line feeds stand where the text should be, which is invalid JSON.
         # One line feed is searched for much faster than two, and JSON has none of its own.
-        starts = [0]  # of the events, and of what follows them
         feed = chunk.find(_LF, size)
+        if feed == len(chunk) - len(_EVENT_END):  # a single event, as at a human's pace
+            return self._run(chunk, 0, len(chunk), 1)
+        if not chunk.startswith(self._before):
+            return None
+        starts = [0]  # of the events, and of what follows them
         while feed >= 0 and chunk[feed : feed + width] == begun:
-            start = feed + after_feed
+            start = feed + len(_EVENT_END)
             starts.append(start)
             feed = chunk.find(_LF, start + size)
-        if feed >= 0 and chunk[feed : feed + after_feed] == _EVENT_END:
-            starts.append(feed + after_feed)
+        if feed >= 0 and chunk[feed : feed + len(_EVENT_END)] == _EVENT_END:
+            starts.append(feed + len(_EVENT_END))
         for count in (len(starts) - 1, len(starts) - 2):
             if count > 0 and (run := self._run(chunk, starts[count - 1], starts[count], count)):
                 return run

@@ -130,10 +130,13 @@ class ChatChunks:
         self.opening = (
             self._before + (_OPENING_OF_CALL if meta.may_call else _OPENING) + self._after
         )
+        self._content = self._before + _CONTENT
         self._end = b"}" + self._after
 
     def text(self, text: str) -> bytes:
         """Return the events of text whose pieces come to `gather` later."""
+        if len(text) <= MAX_TEXT_CHARS:
+            return self._content + to_json(text) + self._end
         return self._texts(_CONTENT, text)
 
     def gather(self, pieces: list[Rendered]) -> None:
