@@ -177,8 +177,9 @@ def apply(root: Any, path: str, operation: str, value: Any, depth: int = 0) -> A
     root = container = _copied(root, key)
     for following in segments[1:]:
         if isinstance(container, dict):
-            old = container.get(key, MISSING)
-            inner = container[key] = _copied(old, following)
+            old = container.get(key)
+            inner = old.copy() if isinstance(old, dict) else _copied(old, following)
+            container[key] = inner
         else:
             inner = _copied_element(container, key, following)
         container, key = inner, following

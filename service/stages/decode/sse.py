@@ -87,47 +87,48 @@ class DecodeSse:
         """Read lines, and add the frames that they complete."""
         for line in lines:
             if not line:
-                if self._data:
-                    frames.append(Frame(self._name, b"\n".join(self._data)))
-                    self._data.clear()
-                    self._size = 0
-                    self._is_json_open = False
-                self._name = ""
+                self._dispatch(frames)
                 continue
             field, _, value = line.partition(b":")
             if field == b"data":
                 self._is_json_open = False
-                self._add(value.removeprefix(b" "))
+                value = value.removeprefix(b" ")
             elif field == b"event":
                 self._is_json_open = False
                 self._name = value.removeprefix(b" ").decode("utf-8", "replace")
+                continue
+            elif self._is_json(line, field, frames):
+                value = line
             else:
-                self._other(line, field, frames)
-            if self.is_overflowing:
+                continue
+            self._size += len(value) + 1 if self._data else len(value)  # with joining line feeds
+            self._data.append(value)
+            if self._size > self._max_event_bytes:
+                self._overflow()
                 return
 
-    def _other(self, line: bytes, field: bytes, frames: list[Frame]) -> None:
+    def _is_json(self, line: bytes, field: bytes, frames: list[Frame]) -> bool:
+        """Tell whether a line is data without `data:`; one that is nothing at all becomes a frame."""
         if line[0] == _BRACE:
             self._is_json_open = not line.rstrip().endswith(b"}")
-            self._add(line)
-        elif field in (b"id", b"retry"):
+            return True
+        if field in (b"id", b"retry"):
             self._is_json_open = False
-        elif line[0] == _COLON:
-            pass  # a comment
-        elif self._is_json_open:
-            self._add(line)
-        else:
+        elif line[0] != _COLON:  # that would be a comment
+            if self._is_json_open:
+                return True
             frames.append(Frame("", line[:STRAY_SAMPLE_BYTES], stray=True))
-
-    def _add(self, data: bytes) -> None:
-        if self._data:
-            self._size += 1  # the line feed that joins them
-        self._size += len(data)
-        self._data.append(data)
-        if self._size > self._max_event_bytes:
-            self._overflow()
+        return False
 
     def _overflow(self) -> None:
         self.is_overflowing = True
         self._tail.clear()
         self._data.clear()
+
+    def _dispatch(self, frames: list[Frame]) -> None:
+        if self._data:
+            frames.append(Frame(self._name, b"\n".join(self._data)))
+            self._data.clear()
+            self._size = 0
+            self._is_json_open = False
+        self._name = ""
