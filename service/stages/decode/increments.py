@@ -43,10 +43,11 @@ class Deltas:
         opening: the bytes before the text, the same in all of them.
     """
 
-    __slots__ = ("_opening", "_separator")
+    __slots__ = ("_opening", "_separator", "_size")
 
     def __init__(self, opening: bytes) -> None:
         self._opening = opening
+        self._size = len(opening)
         self._separator = _CLOSING + opening
 
     def read(self, chunk: bytes) -> Run | None:
@@ -56,10 +57,10 @@ class Deltas:
         but a string would break it or change its length, and no JSON string contains a raw line
         feed.
         """
-        size = len(self._opening)
+        size = self._size
         if chunk[:size] != self._opening:
             return None
-        if _LF not in chunk[size : -len(_EVENT_END)] and chunk.endswith(_CLOSING):
+        if _LF not in chunk[size:-2] and chunk.endswith(_CLOSING):
             return self._alone(chunk)
         literals = chunk[size:].split(self._separator)
         last, closing, rest = literals[-1].partition(_CLOSING)
@@ -80,7 +81,7 @@ class Deltas:
     def _alone(self, chunk: bytes) -> Run | None:
         """Return the run of a chunk that is one event, as most are that come at a human's pace."""
         try:
-            text: str = orjson.loads(chunk[len(self._opening) - 1 : 1 - len(_CLOSING)])
+            text: str = orjson.loads(chunk[self._size - 1 : -3])  # with its quotes
         except orjson.JSONDecodeError:
             return None
         return Run(text, 1, len(chunk))
@@ -115,17 +116,17 @@ class Snapshots:
         # its end, but then raw line feeds stand where the text should be, which is invalid JSON.
         # One line feed is searched for much faster than two, and JSON has none of its own.
         feed = chunk.find(_LF, size)
-        if feed == len(chunk) - len(_EVENT_END):  # a single event, as at a human's pace
+        if feed == len(chunk) - 2:  # a single event, as at a human's pace
             return self._run(chunk, 0, len(chunk), 1)
         if not chunk.startswith(self._before):
             return None
         starts = [0]  # of the events, and of what follows them
         while feed >= 0 and chunk[feed : feed + width] == begun:
-            start = feed + len(_EVENT_END)
+            start = feed + 2
             starts.append(start)
             feed = chunk.find(_LF, start + size)
-        if feed >= 0 and chunk[feed : feed + len(_EVENT_END)] == _EVENT_END:
-            starts.append(feed + len(_EVENT_END))
+        if feed >= 0 and chunk[feed : feed + 2] == _EVENT_END:
+            starts.append(feed + 2)
         for count in (len(starts) - 1, len(starts) - 2):
             if count > 0 and (run := self._run(chunk, starts[count - 1], starts[count], count)):
                 return run
