@@ -10,9 +10,10 @@ each of its items; the website's answers are text, which each dialect cuts into 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from operator import add, sub
-from typing import Any
+from typing import Any, get_args
 
 from msgspec import Struct, structs
+from typing_extensions import TypeIs  # typing has it from 3.13 on
 
 
 class MessagePhase(StrEnum):
@@ -220,6 +221,12 @@ NativeRendered = (
     | UsageKnown
 )
 NativeDelta = NativeRendered | PictureMade | LimitsKnown  # stored on the way; noted for the account
+_NATIVE = frozenset(get_args(NativeRendered))
+
+
+def is_native(piece: object) -> TypeIs[NativeRendered]:
+    """Tell whether this is a delta of the back end's own that rendering passes on unchanged."""
+    return type(piece) in _NATIVE
 
 
 class Scope(StrEnum):

@@ -16,7 +16,13 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
-from service.vocabulary.native import NativeRendered, RefusalText, TextAnnotated, UsageKnown
+from service.vocabulary.native import (
+    NativeRendered,
+    RefusalText,
+    TextAnnotated,
+    UsageKnown,
+    is_native,
+)
 from service.vocabulary.rendered import (
     AssetLinked,
     ContentCited,
@@ -100,6 +106,9 @@ class Gathered:
         if type(piece) is TurnFacts:
             self.facts = piece
             return
+        if is_native(piece):
+            self._take_native(piece)
+            return
         match piece:
             case TurnEnded():
                 self.ended = piece
@@ -122,8 +131,6 @@ class Gathered:
                 self._calls[index].arguments.add(text)
             case TextSpent():
                 self.spent.append(piece)
-            case _:
-                self._take_native(piece)
 
     def _take_native(self, piece: NativeRendered) -> None:
         """Take a piece of a typed item; the item itself does not matter here."""

@@ -31,7 +31,7 @@ from service.vocabulary.events import (
     TurnEnded,
     TurnFacts,
 )
-from service.vocabulary.native import LimitsKnown, NativeRendered, PictureMade
+from service.vocabulary.native import LimitsKnown, PictureMade, is_native
 from service.vocabulary.rendered import (
     AssetLinked,
     BotFormat,
@@ -107,6 +107,8 @@ class Render:
             return []
         if type(delta) is TurnEnded:
             return [*self._close_call(), delta]
+        if is_native(delta):
+            return [delta]
         match delta:
             case FunctionCallStarted() | FunctionArguments():
                 return [*self._close_call(), delta]
@@ -135,8 +137,6 @@ class Render:
             ):
                 return []  # consumed by the stages before this one
             case _:
-                if isinstance(delta, NativeRendered):
-                    return [delta]
                 assert_never(delta)
 
     def _answer(self, piece: ContentText | ContentCited) -> list[Rendered]:
