@@ -52,6 +52,8 @@ STEPS = frozenset(
 )
 PICTURE_DETAILS = ("size", "quality", "background", "output_format")
 
+_TEXT, _REFUSAL = Seen.TEXT, Seen.REFUSAL  # a member is slow to look up, and slower to join
+
 JsonObject = dict[str, Any]
 
 
@@ -162,7 +164,9 @@ class Message:
         if not text:
             return
         yield from self._start()
-        self.seen |= Seen.REFUSAL if is_refusal else Seen.TEXT
+        seen = _REFUSAL if is_refusal else _TEXT
+        if self.seen is not seen:
+            self.seen |= seen
         if is_refusal:
             yield RefusalText(text)
         else:

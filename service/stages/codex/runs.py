@@ -16,7 +16,8 @@ from service.stages.codex.raw_events import Piece, Run
 TYPE = "response.output_text.delta"
 MIN_RUN_BYTES = 256  # what is shorter has a few events at the most
 _HEAD = b"event: response.output_text.delta\ndata: "
-_RUN = re.compile(rb"(?:" + re.escape(_HEAD) + rb"\{[^\r\n]*\}\n\n)+")
+_RUN = re.compile(rb"(?:" + re.escape(_HEAD) + rb"\{[^\n]*\}\n\n)+")
+_CR = b"\r"[0]  # ends a line, too; to search for it afterwards is ten times as fast
 _BETWEEN = b"\n\n" + _HEAD
 
 
@@ -39,12 +40,15 @@ def runs_in(chunk: bytes) -> Iterator[Run]:
 
 def _read(chunk: bytes, start: int, end: int) -> Run | None:
     """Return the run that stands there, None if its events are not all of one text."""
-    listed = chunk[start + len(_HEAD) : end - 2].replace(_BETWEEN, b",")
+    told = chunk[start + len(_HEAD) : end - 2]
+    if _CR in told:
+        return None
+    lines = told.split(_BETWEEN)
     try:
-        pieces = _DECODER.decode(b"[%b]" % listed)
+        pieces = _DECODER.decode(b"[" + b",".join(lines) + b"]")
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    if len(pieces) != chunk.count(_HEAD, start, end):
+    if len(pieces) != len(lines):
         return None  # a line holds several
     first = pieces[0]
     place = (first.item_id, first.output_index, first.content_index)

@@ -64,6 +64,7 @@ def test_a_run_that_is_cut_is_read_all_the_same(size):
         body(WORDS).replace(b'"Hel"', b'"\\ud83d"'),
         body(WORDS).replace(b'"type": "response.output_text.delta"', b'"type": "x"', 1),
         body(WORDS).replace(b"\ndata", b"\r\ndata"),
+        body(WORDS).replace(b', "item_id"', b',\r"item_id"', 1),
         body(WORDS).replace(b"\n\n", b"\n: comment\n\n"),
         body(WORDS, is_named=False),
         body(WORDS[:1])[: MIN_RUN_BYTES - 1],
