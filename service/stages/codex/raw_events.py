@@ -1,6 +1,6 @@
 """The events of codex 3 as they are read, and runs of those that only add text."""
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -53,7 +53,7 @@ class Event(Struct, frozen=True):
 class Piece(Struct, frozen=True, gc=False):
     """An event that adds text to a message, with the fields that all of them have."""
 
-    type: str
+    type: Literal["response.output_text.delta"]
     item_id: str
     output_index: int
     delta: str

@@ -50,9 +50,8 @@ def _read(chunk: bytes, start: int, end: int) -> Run | None:
         return None
     if len(pieces) != len(lines):
         return None  # a line holds several
-    first = pieces[0]
-    place = (first.item_id, first.output_index, first.content_index)
-    for piece in pieces:
-        if piece.type != TYPE or (piece.item_id, piece.output_index, piece.content_index) != place:
-            return None
-    return Run(start, end, len(pieces), *place, delta="".join([piece.delta for piece in pieces]))
+    places = {(piece.item_id, piece.output_index, piece.content_index) for piece in pieces}
+    if len(places) > 1:
+        return None
+    text = "".join([piece.delta for piece in pieces])
+    return Run(start, end, len(pieces), *places.pop(), delta=text)
