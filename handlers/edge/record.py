@@ -45,7 +45,11 @@ _DIALECTS = {
 }
 
 _log = logging.getLogger("gateway.access")
-_LINE = {"name": _log.name, "levelno": logging.INFO, "levelname": logging.getLevelName(logging.INFO)}
+_LINE = {
+    "name": _log.name,
+    "levelno": logging.INFO,
+    "levelname": logging.getLevelName(logging.INFO),
+}
 
 
 class Record:
@@ -131,9 +135,7 @@ def close_turn(app: web.Application, record: Record, message: str) -> None:
     _log_line(_about_turn(record, seconds), message)
 
 
-def _log_line(
-    fields: Mapping[str, object], message: str, *values: object
-) -> Mapping[str, object]:
+def _log_line(fields: Mapping[str, object], message: str, *values: object) -> Mapping[str, object]:
     """Log a message with those of the fields that are known, and return them.
 
     The record is made here, since `Logger.info` looks at each field for a name that it needs itself.
