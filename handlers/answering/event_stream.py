@@ -43,6 +43,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Generic, Protocol, TypeVar
 
 from aiohttp import HttpVersion11, hdrs, web
@@ -279,8 +280,9 @@ class EventStream(Generic[Piece]):
 
     async def _open(self) -> bytes:
         """Prepare the head unless it is sent; return the bytes that must be written first."""
-        if self.is_open:
-            return b""
+        return b"" if self.is_open else await self._open_once()
+
+    async def _open_once(self) -> bytes:
         async with self._opening:
             if self.is_open:
                 return b""
@@ -330,7 +332,8 @@ class EventStream(Generic[Piece]):
         """Look again before the next keep-alive may be due, and at the time for the head."""
         is_headed = self.is_open or self._heading is not None
         looks = [] if is_headed else [self._head_at]
-        if pause := _pause_seconds(self._settings):
+        settings = self._settings
+        if pause := _pause_seconds(settings.keep_alive_seconds, settings.keep_alive_chunk_seconds):
             looks.append(loop.time() + pause)
         if looks:
             self._timer = loop.call_at(min(looks), self._look)
@@ -368,12 +371,10 @@ class EventStream(Generic[Piece]):
         self._timer = self._heading = None  # they refer to the answer
 
 
-def _pause_seconds(settings: StreamConfig) -> float:
+@cache
+def _pause_seconds(*intervals: float) -> float:
     """Return the seconds between two looks for silence; 0 if no keep-alive is ever due."""
-    seconds = [
-        each for each in (settings.keep_alive_seconds, settings.keep_alive_chunk_seconds) if each
-    ]
-    return min(seconds, default=0.0) / _LOOKS_PER_INTERVAL
+    return min((each for each in intervals if each), default=0.0) / _LOOKS_PER_INTERVAL
 
 
 COMMENT, CHUNK = "comment", "chunk"  # for proxies and read timers; for clients that count events

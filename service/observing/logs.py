@@ -238,9 +238,9 @@ def _is_number(value: object) -> bool:
 
 def _plain(message: str, fields: Mapping[str, Any]) -> str | None:
     """Return `message key=value …`, or None if something in it may have to be replaced or quoted."""
-    texts = tuple(map(str, fields.values()))
+    texts = [f"{value}" for value in fields.values()]
     joined = "".join(texts)
-    if " " in joined or '"' in joined or not all(texts) or None in fields.values():
+    if " " in joined or '"' in joined or "None" in joined or "" in texts:
         return None
     line = _layout(tuple(fields)) % (message, *texts)
     if has_signs(message + joined) or not (line.isascii() and line.isprintable()):
