@@ -134,7 +134,7 @@ class DirectAnswer(Tap):
             self._head_came.set_exception(lost(*(exc.args if exc else ())))
 
     @override
-    def _take_head(self, data: bytes) -> None:
+    def _take_head(self, data: bytes) -> memoryview | None:
         self.is_silent = False
         data = self._head + data
         self._head = b""
@@ -142,18 +142,17 @@ class DirectAnswer(Tap):
         data = data[start:]
         if not size and len(data) <= MAX_HEAD_BYTES:
             self._head = data
-            return
+            return None
+        if not self._head_came.done():
+            self._head_came.set_result(None)
         head = _plain_head(data[:size]) if 0 < size <= MAX_HEAD_BYTES else None
         if head is None:
             self._hand_over(data)
-        else:
-            self.status, self.headers = HTTPStatus.OK, head.fields
-            self._is_reusable = head.keeps_alive
-            self._body = ChunkedBody()
-            if len(data) > size:
-                self._take_body(self._body, data[size:])
-        if not self._head_came.done():
-            self._head_came.set_result(None)
+            return None
+        self.status, self.headers = HTTPStatus.OK, head.fields
+        self._is_reusable = head.keeps_alive
+        self._body = ChunkedBody()
+        return memoryview(data)[size:]
 
     def _hand_over(self, data: bytes) -> None:
         """Let aiohttp read the answer, from its first byte on."""

@@ -131,17 +131,19 @@ class Tap(asyncio.BufferedProtocol):
 
     @override
     def buffer_updated(self, nbytes: int) -> None:
-        data = self._view[:nbytes].tobytes()
-        if self._body is not None:
-            self._take_body(self._body, data)
-        else:
-            self._take_head(data)
+        data: memoryview | None = self._view[:nbytes]
+        if self._body is None:
+            data = self._take_head(self._view[:nbytes].tobytes())
+        if data and self._body is not None and self._ended is None:
+            piece = self._body.feed(data)
+            if piece and self._on_bytes is not None:
+                self._on_bytes(piece)
+            elif piece:
+                self._keep(piece)
+            if self._body.is_over:
+                self._finish(self._body)
         if nbytes == len(self._view):
-            is_long = self._repeats is not None and self._repeats()
-            self._view = self._buffer if is_long else self._buffer[:READ_BYTES]
-            if not self._is_held and self._is_reading:
-                self._transport.pause_reading()
-                asyncio.get_running_loop().call_soon(self._go_on)
+            self._go_on_later()
 
     @override
     def eof_received(self) -> bool | None:
@@ -162,7 +164,8 @@ class Tap(asyncio.BufferedProtocol):
 
     # --- head, body, end --------------------------------------------------------
 
-    def _take_head(self, data: bytes) -> None:
+    def _take_head(self, data: bytes) -> memoryview | None:
+        """Take what comes before a body, and return the beginning of a body that is read here."""
         data = self._head + data
         self._head = b""
         start, size = head_in(data)
@@ -171,31 +174,28 @@ class Tap(asyncio.BufferedProtocol):
             data = data[start:]
         if not size and len(data) <= _MAX_HEAD_BYTES:
             self._head = data
-            return
+            return None
         if _is_tapped(data[:size]):
             self._body = ChunkedBody()
             self._protocol.data_received(data[:size])
-            if len(data) > size:
-                self._take_body(self._body, data[size:])
-        else:
-            self._leave()
-            self._protocol.data_received(data)
+            return memoryview(data)[size:]
+        self._leave()
+        self._protocol.data_received(data)
+        return None
 
-    def _take_body(self, body: ChunkedBody, data: bytes) -> None:
-        if self._ended is not None:
-            return
-        piece = body.feed(data)
-        if piece and self._on_bytes is not None:
-            self._on_bytes(piece)
-        elif piece:
-            self._early.append(piece)
-            self._early_bytes += len(piece)
-            if self._early_bytes > MAX_EARLY_BYTES:
-                self.pause()
+    def _keep(self, piece: bytes) -> None:
+        """Keep what comes before there is a reader."""
+        self._early.append(piece)
+        self._early_bytes += len(piece)
+        if self._early_bytes > MAX_EARLY_BYTES:
+            self.pause()
+
+    def _finish(self, body: ChunkedBody) -> None:
+        """End the body, unless the reader has closed it."""
         if body.is_broken:
             self._end(is_clean=False)
             self._transport.abort()
-        elif body.is_complete and self._ended is None:
+        elif self._ended is None:
             self._leave()
             self._complete(body.rest)
             self._end(is_clean=True)
@@ -216,6 +216,14 @@ class Tap(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         if self._transport.get_protocol() is self:
             self._transport.set_protocol(self._protocol)
+
+    def _go_on_later(self) -> None:
+        """Let others run after a full read, and choose the length of the next one."""
+        is_long = self._repeats is not None and self._repeats()
+        self._view = self._buffer if is_long else self._buffer[:READ_BYTES]
+        if not self._is_held and self._is_reading:
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
 
     def _go_on(self) -> None:
         """Read on after a full read, unless somebody holds the connection or it is gone."""
