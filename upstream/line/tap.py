@@ -131,18 +131,21 @@ class Tap(asyncio.BufferedProtocol):
 
     @override
     def buffer_updated(self, nbytes: int) -> None:
-        data: memoryview | None = self._view[:nbytes]
-        if self._body is None:
-            data = self._take_head(self._view[:nbytes].tobytes())
-        if data and self._body is not None and self._ended is None:
-            piece = self._body.feed(data)
-            if piece and self._on_bytes is not None:
-                self._on_bytes(piece)
+        view, body = self._view, self._body
+        data: memoryview | None = view[:nbytes]
+        if body is None:
+            data = self._take_head(view[:nbytes].tobytes())
+            body = self._body
+        if data and body is not None and self._ended is None:
+            piece = body.feed(data)
+            on_bytes = self._on_bytes
+            if piece and on_bytes is not None:
+                on_bytes(piece)
             elif piece:
                 self._keep(piece)
-            if self._body.is_over:
-                self._finish(self._body)
-        if nbytes == len(self._view):
+            if body.is_over:
+                self._finish(body)
+        if nbytes == len(view):
             self._go_on_later()
 
     @override
