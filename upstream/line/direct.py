@@ -22,6 +22,7 @@ What is written:
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from http import HTTPStatus
@@ -48,6 +49,8 @@ OWN_HEADERS = frozenset(
     {"connection", "content-encoding", "content-length", "expect", "host", "transfer-encoding"}
 )
 """Lower-case names of headers that say how a request is written: one with any is left to aiohttp."""
+_OK = int(HTTPStatus.OK)  # a member is looked up by Python code
+_DATE = re.compile(rb"\r\nDate: [\w ,:]{20,40}(?=\r\n)")
 _NO_FIELDS = CIMultiDictProxy(CIMultiDict[str]())
 _MAX_TARGETS = 64  # more than routes and paths together
 _READ_AHEAD_BYTES = 256 * 1024  # of a body that aiohttp reads; its own default
@@ -69,6 +72,22 @@ class _Target:
         self.request = _Request("POST", url)
         path, host = self.request.url.raw_path_qs, self.request.headers["Host"]
         self.lines = f"POST {path} HTTP/1.1\r\nHost: {host}\r\n"
+        self._known = b""  # the last head that was read here, without its date
+        self._plain: _Plain | None = None  # what it says
+
+    def plain(self, head: bytes) -> "_Plain | None":
+        """Return what a head says, None unless its body is read here; one like the last is known."""
+        undated = _DATE.sub(b"", head, count=1)
+        if undated != self._known:
+            plain = _plain_head(head)
+            if plain is None:
+                return None
+            self._known, self._plain = undated, plain
+        return self._plain
+
+
+_Plain = tuple[CIMultiDict[str], bool]
+"""The fields of a head, and whether the connection is kept."""
 
 
 class _Head:
@@ -90,7 +109,11 @@ class DirectAnswer(Tap):
     """
 
     def __init__(
-        self, connection: Connection, view: memoryview, loop: asyncio.AbstractEventLoop
+        self,
+        connection: Connection,
+        target: _Target,
+        view: memoryview,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         transport, protocol = connection.transport, connection.protocol
         if transport is None or protocol is None:
@@ -101,6 +124,7 @@ class DirectAnswer(Tap):
         self.content: aiohttp.StreamReader = EMPTY_PAYLOAD
         self.is_silent = True  # until the first byte
         self._handler = protocol
+        self._target = target
         self._is_reusable = False
         self._head_came: asyncio.Future[None] = loop.create_future()
         super().__init__(transport, protocol, view)
@@ -149,11 +173,11 @@ class DirectAnswer(Tap):
             return None
         if not self._head_came.done():
             self._head_came.set_result(None)
-        head = _plain_head(data[:size]) if 0 < size <= MAX_HEAD_BYTES else None
+        head = self._target.plain(data[:size]) if 0 < size <= MAX_HEAD_BYTES else None
         if head is None:
             self._hand_over(data)
             return None
-        self.status = HTTPStatus.OK
+        self.status = _OK
         self.headers, self._is_reusable = head
         self._body = ChunkedBody()
         return memoryview(data)[size:]
@@ -241,7 +265,7 @@ class DirectPoster:
         """Write a request, and return its answer to come and whether its connection is a kept one."""
         connection, is_kept = await self._connect(target)
         try:
-            answer = DirectAnswer(connection, self._view, self._loop)
+            answer = DirectAnswer(connection, target, self._view, self._loop)
             answer.write(head, data)
         except BaseException:
             connection.close()
@@ -286,15 +310,15 @@ def _request_head(lines: str, headers: Mapping[str, str], size: int) -> bytes:
     return f"{lines}{fields}Content-Length: {size}\r\n\r\n".encode()
 
 
-def _plain_head(raw: bytes) -> tuple[CIMultiDict[str], bool] | None:
-    """Return the fields of a head and whether its connection is kept; None unless read here."""
+def _plain_head(raw: bytes) -> _Plain | None:
+    """Return what a head says, None unless its body is read here."""
     head = _Head()
     parser = httptools.HttpResponseParser(head)
     try:
         parser.feed_data(raw)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
-    if parser.get_status_code() != HTTPStatus.OK or parser.get_http_version() != "1.1":
+    if parser.get_status_code() != _OK or parser.get_http_version() != "1.1":
         return None
     fields = CIMultiDict(
         [
