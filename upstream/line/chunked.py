@@ -23,18 +23,20 @@ class _BrokenError(Exception):
     pass
 
 
-def _line_of_whole(read_bytes: int) -> bytes:
-    """Return the one size line with which a read of this length is a whole chunk, b"" without one.
+def _whole_of(read_bytes: int) -> tuple[bytes, int]:
+    """Return the size line and the bytes of data with which a read of this length is one whole chunk.
 
-    Size lines are mostly written like this: 25 bytes are `13`, a line end, 19 of data, a line end.
+    There is one way at most, as size lines are mostly written: 25 bytes are `13`, a line end, 19 of
+    data, and a line end. Without a way, no data has the number of bytes that is returned.
     """
-    sizes = (read_bytes - digits - 2 * len(_LINE_END) for digits in (1, 2, 3))
-    lines = (b"%x\r\n" % size for size in sizes if size > 0)
-    around = ((line, read_bytes - len(line) - len(_LINE_END)) for line in lines)
-    return next((line for line, size in around if line == b"%x\r\n" % size), b"")
+    for digits in (1, 2, 3):
+        size = read_bytes - digits - 2 * len(_LINE_END)
+        if len(f"{size:x}") == digits and size > 0:
+            return b"%x\r\n" % size, size
+    return b"", -1
 
 
-_WHOLE = tuple(_line_of_whole(size) for size in range(_SHORT_BYTES + 1))
+_WHOLE = tuple(_whole_of(read_bytes) for read_bytes in range(_SHORT_BYTES + 1))
 
 
 class ChunkedBody:
@@ -58,10 +60,11 @@ class ChunkedBody:
     def feed(self, data: memoryview) -> bytes:
         """Return the data of a read, the pieces of several chunks joined: a copy of each byte."""
         size = len(data)
-        if size <= _SHORT_BYTES and self._is_between and (line := _WHOLE[size]):
-            read = data.tobytes()
-            if read.startswith(line) and read.endswith(_LINE_END):
-                return read[len(line) : -len(_LINE_END)]
+        if size <= _SHORT_BYTES and self._is_between:
+            line, left = _WHOLE[size]
+            whole = data.tobytes().removeprefix(line).removesuffix(_LINE_END)
+            if len(whole) == left:  # so both were there
+                return whole
         pieces: list[memoryview] = []
         self._take_parts(data, pieces)
         self._is_between = self._next is _Next.SIZE and not self._held

@@ -41,7 +41,7 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 from typing_extensions import override
 
 from upstream.line.chunked import ChunkedBody
-from upstream.line.tap import LONG_READ_BYTES, Tap, head_in
+from upstream.line.tap import LONG_READ_BYTES, NOTHING, Tap, head_in
 
 STALE_SECONDS = 2.0  # longer than the way to the upstream and back
 MAX_HEAD_BYTES = 8190  # a longer head is left to aiohttp, whose limit for one line this is
@@ -60,6 +60,7 @@ class _Request(aiohttp.ClientRequest):
     """A request that names a connection to aiohttp, and is never sent."""
 
     @cached_property
+    @override
     def connection_key(self) -> ConnectionKey:
         """What the connector keeps the connection under."""
         return super().connection_key
@@ -162,7 +163,7 @@ class DirectAnswer(Tap):
             self._head_came.set_exception(lost(*(exc.args if exc else ())))
 
     @override
-    def _take_head(self, data: bytes) -> memoryview | None:
+    def _take_head(self, data: bytes) -> memoryview:
         self.is_silent = False
         data = self._head + data
         self._head = b""
@@ -170,13 +171,13 @@ class DirectAnswer(Tap):
         data = data[start:]
         if not size and len(data) <= MAX_HEAD_BYTES:
             self._head = data
-            return None
+            return NOTHING
         if not self._head_came.done():
             self._head_came.set_result(None)
         head = self._target.plain(data[:size]) if 0 < size <= MAX_HEAD_BYTES else None
         if head is None:
             self._hand_over(data)
-            return None
+            return NOTHING
         self.status = _OK
         self.headers, self._is_reusable = head
         self._body = ChunkedBody()

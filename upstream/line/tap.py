@@ -40,6 +40,7 @@ READ_BYTES = 128 * 1024
 LONG_READ_BYTES = 256 * 1024  # of a body that repeats itself, and of the buffer
 MAX_EARLY_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 64 * 1024  # more than aiohttp takes; it refuses such a head
+NOTHING = memoryview(b"")
 _HEAD_END = b"\r\n\r\n"
 _INFORMATIONAL = re.compile(rb"HTTP/1\.1 1(?!01)\d\d")  # after 101 comes no other head
 _GOOD = b"HTTP/1.1 200"
@@ -132,11 +133,11 @@ class Tap(asyncio.BufferedProtocol):
     @override
     def buffer_updated(self, nbytes: int) -> None:
         view, body = self._view, self._body
-        data: memoryview | None = view[:nbytes]
+        data = view[:nbytes]
         if body is None:
-            data = self._take_head(view[:nbytes].tobytes())
+            data = self._take_head(data.tobytes())
             body = self._body
-        if data and body is not None and self._ended is None:
+        if body is not None and self._ended is None:
             piece = body.feed(data)
             on_bytes = self._on_bytes
             if piece and on_bytes is not None:
@@ -167,8 +168,8 @@ class Tap(asyncio.BufferedProtocol):
 
     # --- head, body, end --------------------------------------------------------
 
-    def _take_head(self, data: bytes) -> memoryview | None:
-        """Take what comes before a body, and return the beginning of a body that is read here."""
+    def _take_head(self, data: bytes) -> memoryview:
+        """Take what comes before a body, and return what there is of one that is read here."""
         data = self._head + data
         self._head = b""
         start, size = head_in(data)
@@ -177,14 +178,14 @@ class Tap(asyncio.BufferedProtocol):
             data = data[start:]
         if not size and len(data) <= _MAX_HEAD_BYTES:
             self._head = data
-            return None
+            return NOTHING
         if _is_tapped(data[:size]):
             self._body = ChunkedBody()
             self._protocol.data_received(data[:size])
             return memoryview(data)[size:]
         self._leave()
         self._protocol.data_received(data)
-        return None
+        return NOTHING
 
     def _keep(self, piece: bytes) -> None:
         """Keep what comes before there is a reader."""
