@@ -80,7 +80,7 @@ def instructed(chat: ChatRequest) -> ChatRequest:
 
 def told_history(messages: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
     """Return a history of texts and files only, its calls and results put into words."""
-    if all([isinstance(part, _PLAIN) for message in messages for part in message.parts]):
+    if all(isinstance(part, _PLAIN) for message in messages for part in message.parts):
         return messages
     names: dict[str, str] = {}  # the functions called so far, by the id of the call
     told = []

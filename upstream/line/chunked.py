@@ -95,9 +95,10 @@ class ChunkedBody:
                 end = start + size
                 if size and data[end : end + len(_LINE_END)] == _LINE_END:  # nearly always
                     pieces.append(data[start:end])
-                    return end + len(_LINE_END)
-                self._left = size
-                self._next = _Next.DATA if size else _Next.TRAILER
+                    start = end + len(_LINE_END)  # of the next chunk
+                else:
+                    self._left = size
+                    self._next = _Next.DATA if size else _Next.TRAILER
                 return start
             case _Next.DATA:
                 end = min(at + self._left, len(data))

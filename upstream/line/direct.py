@@ -77,7 +77,7 @@ class _Target:
         self._plain: _Plain | None = None  # what it says
 
     def plain(self, head: bytes) -> "_Plain | None":
-        """Return what a head says, None unless its body is read here; one like the last is known."""
+        """Return what a head says, known of one like the last; None for a body not read here."""
         undated = _DATE.sub(b"", head, count=1)
         if undated != self._known:
             plain = _plain_head(head)
@@ -312,7 +312,7 @@ def _request_head(lines: str, headers: Mapping[str, str], size: int) -> bytes:
 
 
 def _plain_head(raw: bytes) -> _Plain | None:
-    """Return what a head says, None unless its body is read here."""
+    """Return what a head says, None for that of a body which is not read here."""
     head = _Head()
     parser = httptools.HttpResponseParser(head)
     try:
