@@ -66,6 +66,10 @@ class _Request(aiohttp.ClientRequest):
         return super().connection_key
 
 
+_Plain = tuple[CIMultiDict[str], bool]
+"""The fields of a head, and whether its connection can be kept."""
+
+
 class _Target:
     """Where turns are sent: the request that names the connection, and the head's start."""
 
@@ -73,11 +77,14 @@ class _Target:
         self.request = _Request("POST", url)
         path, host = self.request.url.raw_path_qs, self.request.headers["Host"]
         self.lines = f"POST {path} HTTP/1.1\r\nHost: {host}\r\n"
-        self._known = b""  # the last head that was read here, without its date
-        self._plain: _Plain | None = None  # what it says
+        self._known = b""  # the last plain head, without its date
+        self._plain: _Plain | None = None
 
-    def plain(self, head: bytes) -> "_Plain | None":
-        """Return what a head says, known of one like the last; None for a body not read here."""
+    def plain(self, head: bytes) -> _Plain | None:
+        """Return the parts of a head whose body is read here, None for another.
+
+        A head like the last one, but for the date, is not parsed again.
+        """
         undated = _DATE.sub(b"", head, count=1)
         if undated != self._known:
             plain = _plain_head(head)
@@ -85,10 +92,6 @@ class _Target:
                 return None
             self._known, self._plain = undated, plain
         return self._plain
-
-
-_Plain = tuple[CIMultiDict[str], bool]
-"""The fields of a head, and whether the connection is kept."""
 
 
 class _Head:
@@ -312,7 +315,7 @@ def _request_head(lines: str, headers: Mapping[str, str], size: int) -> bytes:
 
 
 def _plain_head(raw: bytes) -> _Plain | None:
-    """Return what a head says, None for that of a body which is not read here."""
+    """Return the parts of a head whose body is read here, None for another."""
     head = _Head()
     parser = httptools.HttpResponseParser(head)
     try:
