@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from aiohttp import web
+from msgspec import structs
 
 from handlers.background.event_log import EventLog
 from service.answers.responses import ModelResponse
@@ -42,8 +43,13 @@ class Running:
         self._is_cancelled = False
 
     def response(self) -> ModelResponse:
-        """Return the response object as it is now."""
-        return self._events.response(self.counts)
+        """Return the response object as it is now; it is in progress until its tokens are counted."""
+        now = self._events.response(self.counts)
+        if self.counts is not None or now.status not in ("completed", "incomplete"):
+            return now
+        return structs.replace(
+            now, status="in_progress", completed_at=None, incomplete_details=None
+        )
 
     def stop(self) -> None:
         """Have it end as cancelled, soon."""

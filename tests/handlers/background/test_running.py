@@ -5,7 +5,7 @@ import pytest
 from handlers.background.running import Running, RunningResponses
 from service.sink import put
 from service.stages.encode.responses import CANCELLED, ResponseEvents
-from service.vocabulary.events import Outcome, TurnEnded
+from service.vocabulary.events import Failure, Outcome, TurnEnded
 from service.vocabulary.rendered import ContentText, TokenCounts
 from tests.response_events import begun
 from tests.sinks import Kept
@@ -93,10 +93,25 @@ def test_a_response_is_found_by_its_owner_while_it_is_written() -> None:
     assert one.ended.is_set()
 
 
-def test_what_is_being_written_can_be_looked_at() -> None:
-    one = running()
-    assert (one.response().status, one.response().usage) == ("in_progress", None)
-    one.counts = TokenCounts(8, 3, 0)  # counted, and not yet read to its end
-    usage = one.response().usage
-    assert usage is not None
-    assert usage.total_tokens == 11
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [(END, "completed"), (TurnEnded(Outcome.COMPLETE, "length"), "incomplete")],
+)
+def test_a_response_is_told_to_have_ended_once_its_tokens_are_counted(
+    end: TurnEnded, status: str
+) -> None:
+    events = ResponseEvents(begun())
+    one = Running(events, is_kept=True)
+    events.take_batch([ContentText("a"), end])
+    now = one.response()
+    assert (now.status, now.usage, now.incomplete_details) == ("in_progress", None, None)
+    one.counts = TokenCounts(8, 3, 0)
+    now = one.response()
+    assert (now.status, now.usage and now.usage.total_tokens) == (status, 11)
+    assert (now.incomplete_details is None) == (status == "completed")
+
+
+def test_a_response_that_failed_has_ended_at_once() -> None:
+    events = ResponseEvents(begun())
+    events.fail(Failure(502, "gone", "server_error", None))
+    assert Running(events, is_kept=True).response().status == "failed"
