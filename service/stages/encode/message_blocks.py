@@ -27,7 +27,12 @@ from service.answers.messages import (
 )
 from service.stages.encode.chat import text_parts
 from service.stages.encode.message_ids import signature_of, tool_use_id
-from service.vocabulary.events import FunctionArguments, FunctionCallStarted, ReasoningText
+from service.vocabulary.events import (
+    FunctionArguments,
+    FunctionCallStarted,
+    ReasoningText,
+    TurnFacts,
+)
 from service.vocabulary.native import (
     FunctionCallEnded,
     MessageEnded,
@@ -102,6 +107,8 @@ class MessageBlocks:
 
     # One short branch for each kind of piece: a table, split only at the cost of finding a kind.
     def _take(self, piece: Rendered) -> Iterator[BlockEvent]:  # noqa: C901, PLR0912 - see above
+        if type(piece) is TurnFacts:
+            return
         match piece:
             case ContentText(text) | ContentCited(text=text) | RefusalText(text):
                 yield from self.text(text)

@@ -49,6 +49,7 @@ from service.vocabulary.native import (
     ToolItemStarted,
     ToolItemStep,
     UsageKnown,
+    is_native,
 )
 from service.vocabulary.rendered import AssetLinked, ContentCited, ContentText, Rendered
 from service.vocabulary.requests import Function
@@ -111,8 +112,12 @@ class OutputItems:
         return self._open or next(reversed(self._calls.values()), None)
 
     # One branch for each kind of piece: a table, split only at the cost of finding a kind.
-    def feed(self, piece: Rendered) -> Events:  # noqa: C901, PLR0911 - see above
+    def feed(self, piece: Rendered) -> Events:  # noqa: C901, PLR0911, PLR0912 - see above
         """Return the events of one piece."""
+        if type(piece) is TurnFacts:
+            return []
+        if is_native(piece):
+            return self._native(piece)
         match piece:
             case ContentText(text):
                 return self._say(MessageItem, text)
@@ -131,10 +136,8 @@ class OutputItems:
             case TurnEnded():
                 is_complete = piece.finish_reason in _COMPLETE_REASONS
                 return self.close("completed" if is_complete else "incomplete")
-            case TurnFacts() | TextSpent():
+            case TextSpent():
                 return []
-            case _:
-                return self._native(piece)
 
     # As above.
     def _native(self, piece: NativeRendered) -> Events:  # noqa: C901, PLR0911, PLR0912 - see above
