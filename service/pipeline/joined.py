@@ -45,7 +45,7 @@ from service.vocabulary.text import join_surrogates
 MIN_RUN_BYTES = 256
 # Of a text full of markers: a few milliseconds.
 SLICE_CHARS = 2_500
-_DONE = b"[DONE]"
+_DONE, _BRACE = b"[DONE]", b"{"[0]
 
 In_contra = TypeVar("In_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)
@@ -199,9 +199,9 @@ def _close(kept: list[UpstreamEvent], texts: list[str]) -> None:
 
 def _counts(frame: Frame) -> bool:
     data = frame.data
-    if not data or data == _DONE or frame.stray or frame.name == "ping":
+    if not data or frame.stray or frame.name == "ping":
         return False
-    return not data[:4].isdigit()  # a ping, too
+    return data[0] == _BRACE or not (data == _DONE or data[:4].isdigit())  # digits are a ping, too
 
 
 class Answer:
