@@ -100,5 +100,5 @@ def _has_marker(data: bytes) -> bool:
     return (
         (_OPEN[0] in data and _OPEN in data)
         or (_BRACKET[0] in data and _BRACKET in data)
-        or (_BACKSLASH in data and _ESCAPED.search(data) is not None)
+        or (_BACKSLASH in data and data.find(b"\\u") >= 0 and _ESCAPED.search(data) is not None)
     )
