@@ -68,7 +68,7 @@ def instructed(chat: ChatRequest) -> ChatRequest:
     """Return the request with its demand and the calls of its history put into words."""
     messages = told_history(chat.messages)
     if chat.demand is None:
-        return chat if messages == chat.messages else structs.replace(chat, messages=messages)
+        return chat if messages is chat.messages else structs.replace(chat, messages=messages)
     told = instructions(chat.demand)
     if messages and messages[0].role == "system":
         first, rest = messages[0], messages[1:]

@@ -29,8 +29,13 @@ async def located(
         RequestError: the owner has no file of that id; names the part.
         StorageError: the store is out of order.
     """
-    parts = (part for message in request.messages for part in message.parts)
-    if not any(not isinstance(part, TextPart) and _names_one(part) for part in parts):
+    others = [
+        part
+        for message in request.messages
+        for part in message.parts
+        if not isinstance(part, TextPart)
+    ]
+    if not any(map(_names_one, others)):
         return request
     owner = credential.owner
     messages = [await _located(message, uploads, owner) for message in request.messages]

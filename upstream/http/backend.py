@@ -8,7 +8,7 @@ becomes a refusal of `service/upstream_errors/refusals.py`.
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from http import HTTPStatus
@@ -116,6 +116,7 @@ class Backend:
         self._throttled = Throttled()
         self._on_accepted: list[Callable[[Caller], None]] = []
         self._headers = config.headers
+        self._kept_headers: dict[tuple[str, tuple[str, ...]], dict[str, str]] = {}
         self._secrets = [v for v in config.headers.values() if len(v) >= _MIN_SECRET_CHARS]
 
     @cached_property
@@ -127,17 +128,17 @@ class Backend:
         """The session that sends turns where they are not sent directly."""
         return tapped_session(self.session, self._proxy)
 
-    async def post_turn(
+    def post_turn(
         self, url: str | yarl.URL, data: bytes, headers: Mapping[str, str]
-    ) -> UpstreamAnswer:
-        """Post a turn over the session's connections, and return the answer, its body unread.
+    ) -> Awaitable[UpstreamAnswer]:
+        """Post a turn over the session's connections; awaited, the answer with its body unread.
 
         Raises:
             aiohttp.ClientError: no connection, or it was lost.
         """
         if self._is_direct:
-            return await self._direct.post(url, data, headers)
-        return await self._streams.post(url, data=data, headers=headers, allow_redirects=False)
+            return self._direct.post(url, data, headers)
+        return self._streams.post(url, data=data, headers=headers, allow_redirects=False)
 
     def watch(self, on_accepted: Callable[[Caller], None]) -> None:
         """Register a callback for each caller whom the upstream has answered successfully."""
@@ -150,12 +151,23 @@ class Backend:
 
     def headers_for(self, caller: Caller, accept: str = "application/json") -> dict[str, str]:
         """Return the headers of a call for this caller, the operator's own included."""
-        headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": accept})
-        headers.update(self._headers)
-        headers["Authorization"] = f"Bearer {caller.access_token}"
-        if caller.account_id:
-            headers["ChatGPT-Account-ID"] = caller.account_id
-        return dict(headers)
+        account = {"ChatGPT-Account-ID": caller.account_id} if caller.account_id else {}
+        return {
+            **self._headers_but(accept, ("Authorization", *account)),
+            "Authorization": f"Bearer {caller.access_token}",
+            **account,
+        }
+
+    def _headers_but(self, accept: str, names: tuple[str, ...]) -> Mapping[str, str]:
+        """Return the headers of every call, the operator's own included, but for these names."""
+        kept = self._kept_headers.get((accept, names))
+        if kept is None:
+            headers = CIMultiDict({"User-Agent": USER_AGENT, "Accept": accept})
+            headers.update(self._headers)
+            for name in names:
+                headers.popall(name, None)
+            kept = self._kept_headers[accept, names] = dict(headers)
+        return kept
 
     def bare_headers(self, *, is_own: bool) -> dict[str, str]:
         """Return the headers of a call without a bearer, with the operator's only if `is_own`."""

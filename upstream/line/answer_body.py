@@ -53,7 +53,8 @@ class AnswerBody:
         self._reader: BodyReader | None = None
         self._tap: Tap | None = None
         self._untapped: asyncio.Task[None] | None = None
-        self._may_read = asyncio.Event()
+        self._is_reading = False
+        self._resumed: asyncio.Event | None = None  # for a body without a tap
         self._ended: BodyEnded | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._watch: _Watch | None = None
@@ -66,12 +67,14 @@ class AnswerBody:
     def start(self, reader: BodyReader) -> None:
         """Push the body into a reader, from now until its end or until `close`."""
         self._reader = reader
-        self._may_read.set()
+        self._is_reading = True
         if self._ended is not None:  # a shutdown came first
             reader.on_end(self._ended)
             return
-        self._watch = _Watch(self._config, reader)
-        self._tick()
+        config = self._config
+        self._watch = _Watch(config, reader, self._loop.time())
+        first = min(_TICK_SECONDS, config.first_event_seconds, config.turn_seconds)
+        self._timer = self._loop.call_later(first, self._tick)
         tap = _tap_of(self._response)
         if tap is not None and tap.is_tapping:
             self._tap = tap
@@ -81,15 +84,17 @@ class AnswerBody:
 
     def pause(self) -> None:
         """Read nothing more for now."""
-        self._may_read.clear()
+        self._is_reading = False
         if self._tap is not None:
             self._tap.pause()
 
     def resume(self) -> None:
         """Read on."""
-        self._may_read.set()
+        self._is_reading = True
         if self._tap is not None:
             self._tap.resume()
+        elif self._resumed is not None:
+            self._resumed.set()
 
     def close(self) -> None:
         """Close the connection at once, unless the body is complete and the connection given back."""
@@ -110,12 +115,15 @@ class AnswerBody:
     async def _read_untapped(self) -> None:
         """Read a body that has no tap: one that is packed, or of a known length, or without one."""
         content, is_clean = self._response.content, False
+        self._resumed = resumed = asyncio.Event()
         try:
             while chunk := await content.readany():
                 if self._reader is not None and self._ended is None:
                     self._reader.on_bytes(chunk)
                 await asyncio.sleep(0)
-                await self._may_read.wait()
+                while not self._is_reading:
+                    resumed.clear()
+                    await resumed.wait()
             is_clean = True
         except (aiohttp.ClientError, OSError, ValueError, RuntimeError):
             pass  # RuntimeError: the connection was lost between reads; ValueError: it is mispacked
@@ -156,7 +164,7 @@ class AnswerBody:
         if self._untapped is not None and self._is_lost():
             self.on_end(is_clean=False)
             return
-        due = min(self._watch.due(now, is_reading=self._may_read.is_set()), self._deadline)
+        due = min(self._watch.due(now, is_reading=self._is_reading), self._deadline)
         if now < due:
             self._timer = self._loop.call_at(min(due, now + _TICK_SECONDS), self._tick)
         elif now >= self._deadline:
@@ -177,12 +185,12 @@ def _tap_of(response: UpstreamAnswer) -> Tap | None:
 class _Watch:
     """Computes when a body has been silent for too long; `limit` is in seconds."""
 
-    def __init__(self, config: UpstreamConfig, reader: BodyReader) -> None:
+    def __init__(self, config: UpstreamConfig, reader: BodyReader, now: float) -> None:
         self.limit = config.first_event_seconds
         self._config = config
         self._reader = reader
         self._seen = reader.progress()
-        self._changed_at = asyncio.get_running_loop().time()
+        self._changed_at = now
         self._is_first = True
 
     def due(self, now: float, *, is_reading: bool) -> float:

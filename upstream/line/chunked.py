@@ -9,6 +9,7 @@ from enum import Enum, auto
 MAX_LINE_BYTES = 4096  # of a chunk's size with its extensions, and of all trailers together
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 _LINE_END = b"\r\n"
+_SHORT_BYTES = 1024  # of a read; that of one event is nearly always shorter
 
 
 class _Next(Enum):
@@ -22,94 +23,112 @@ class _BrokenError(Exception):
     pass
 
 
+def _whole_of(read_bytes: int) -> tuple[bytes, int]:
+    """Return the size line and the bytes of data with which a read of this length is one whole chunk.
+
+    There is one way at most, as size lines are mostly written: 25 bytes are `13`, a line end, 19 of
+    data, and a line end. Without a way, no data has the number of bytes that is returned.
+    """
+    for digits in (1, 2, 3):
+        size = read_bytes - digits - 2 * len(_LINE_END)
+        if len(f"{size:x}") == digits and size > 0:
+            return b"%x\r\n" % size, size
+    return b"", -1
+
+
+_WHOLE = tuple(_whole_of(read_bytes) for read_bytes in range(_SHORT_BYTES + 1))
+
+
 class ChunkedBody:
     """One body; `rest` has the bytes behind its end.
 
-    It is over when it `is_complete`, the last chunk and the trailers having been read, or when it
+    It `is_over` when it `is_complete`, the last chunk and the trailers having been read, or when it
     `is_broken`, what came last being no chunk.
     """
 
     def __init__(self) -> None:
         self.rest = b""
+        self.is_over = False
         self.is_complete = False
         self.is_broken = False
+        self._is_between = True  # two chunks
         self._next = _Next.SIZE
         self._left = 0  # bytes of data that the current chunk still lacks
         self._held = b""  # an incomplete line
         self._trailer_bytes = 0
 
-    def feed(self, data: bytes) -> bytes:
-        """Return the data of a read, the pieces of several chunks joined."""
-        if self._held:
-            data, self._held = self._held + data, b""
-        spans: list[tuple[int, int]] = []  # of the data in what was read
-        at = 0
-        if self._next is _Next.SIZE:
-            # Nearly always a read is one whole chunk, or some.
-            while at < len(data) and (found := _SIZE.match(data, at)) is not None:
-                start = found.end()
-                end = start + int(found[1], 16)
-                if start == end or not data.startswith(_LINE_END, end):
-                    break
-                spans.append((start, end))
-                at = end + 2
-        if at < len(data):
-            self._take_parts(data, at, spans)
-        if len(spans) == 1:
-            start, end = spans[0]
-            return data[start:end]
-        view = memoryview(data)  # so that each byte is copied once
-        return b"".join([view[start:end] for start, end in spans])
+    def feed(self, data: memoryview) -> bytes:
+        """Return the data of a read, the pieces of several chunks joined: a copy of each byte."""
+        size = len(data)
+        if size <= _SHORT_BYTES and self._is_between:
+            line, left = _WHOLE[size]
+            whole = data.tobytes().removeprefix(line).removesuffix(_LINE_END)
+            if len(whole) == left:  # so both were there
+                return whole
+        pieces: list[memoryview] = []
+        self._take_parts(data, pieces)
+        self._is_between = self._next is _Next.SIZE and not self._held
+        self.is_over = self.is_complete or self.is_broken
+        return b"".join(pieces)
 
-    def _take_parts(self, data: bytes, at: int, spans: list[tuple[int, int]]) -> None:
-        """Read part after part of what is no whole chunk, and add where data is in it."""
+    def _take_parts(self, data: memoryview, pieces: list[memoryview]) -> None:
+        """Read part after part of the coding, and add the pieces of data."""
+        if self._held:
+            data, self._held = memoryview(self._held + data), b""
+        at = 0
         try:
             while at < len(data) and not self.is_complete and not self._held:
-                at = self._step(data, at, spans)
+                at = self._step(data, at, pieces)
         except _BrokenError:
             self.is_broken = True
         if self.is_complete:
             self.rest += data[at:]
 
-    def _step(self, data: bytes, at: int, spans: list[tuple[int, int]]) -> int:
+    def _step(self, data: memoryview, at: int, pieces: list[memoryview]) -> int:
         """Read one part of the coding, and return the place behind it."""
         match self._next:
+            case _Next.SIZE:
+                found = _SIZE.match(data, at)
+                if found is None:
+                    return self._hold(data, at, MAX_LINE_BYTES)
+                start, size = found.end(), int(found[1], 16)
+                end = start + size
+                if size and data[end : end + len(_LINE_END)] == _LINE_END:  # nearly always
+                    pieces.append(data[start:end])
+                    start = end + len(_LINE_END)  # of the next chunk
+                else:
+                    self._left = size
+                    self._next = _Next.DATA if size else _Next.TRAILER
+                return start
             case _Next.DATA:
                 end = min(at + self._left, len(data))
-                spans.append((at, end))
+                pieces.append(data[at:end])
                 self._left -= end - at
                 if not self._left:
                     self._next = _Next.DATA_END
                 return end
             case _Next.DATA_END:
-                if not data.startswith(_LINE_END, at):
+                end = at + len(_LINE_END)
+                if data[at:end] != _LINE_END:
                     return self._hold(data, at, len(_LINE_END))
                 self._next = _Next.SIZE
-                return at + len(_LINE_END)
-            case _Next.SIZE:
-                found = _SIZE.match(data, at)
-                if found is None:
-                    return self._hold(data, at, MAX_LINE_BYTES)
-                self._left = int(found[1], 16)
-                self._next = _Next.DATA if self._left else _Next.TRAILER
-                return found.end()
+                return end
             case _:
                 return self._trailer(data, at)
 
-    def _trailer(self, data: bytes, at: int) -> int:
+    def _trailer(self, data: memoryview, at: int) -> int:
         """Skip a trailer; the empty line behind them ends the body."""
-        end = data.find(_LINE_END, at)
-        if end < 0:
-            return self._hold(data, at, MAX_LINE_BYTES - self._trailer_bytes)
-        self.is_complete = end == at
-        self._trailer_bytes += end - at
-        if self._trailer_bytes > MAX_LINE_BYTES:
-            raise _BrokenError
-        return end + len(_LINE_END)
+        left = MAX_LINE_BYTES - self._trailer_bytes
+        size = data[at : at + left + len(_LINE_END)].tobytes().find(_LINE_END)
+        if size < 0:
+            return self._hold(data, at, left)
+        self.is_complete = size == 0
+        self._trailer_bytes += size
+        return at + size + len(_LINE_END)
 
-    def _hold(self, data: bytes, at: int, max_bytes: int) -> int:
+    def _hold(self, data: memoryview, at: int, max_bytes: int) -> int:
         """Keep an incomplete line for the next read, unless it can be none."""
-        line = data[at:]
+        line = data[at:].tobytes()
         is_whole = b"\n" in line or (
             self._next is _Next.DATA_END and not _LINE_END.startswith(line)
         )

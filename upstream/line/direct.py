@@ -22,7 +22,9 @@ What is written:
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 from weakref import WeakSet
@@ -31,14 +33,15 @@ import aiohttp
 import httptools
 import yarl
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
-from multidict import CIMultiDict, MultiMapping
+from multidict import CIMultiDict, CIMultiDictProxy, MultiMapping
 from typing_extensions import override
 
 from upstream.line.chunked import ChunkedBody
-from upstream.line.tap import LONG_READ_BYTES, Tap, head_in
+from upstream.line.tap import LONG_READ_BYTES, NOTHING, Tap, head_in
 
 STALE_SECONDS = 2.0  # longer than the way to the upstream and back
 MAX_HEAD_BYTES = 8190  # a longer head is left to aiohttp, whose limit for one line this is
@@ -46,37 +49,60 @@ OWN_HEADERS = frozenset(
     {"connection", "content-encoding", "content-length", "expect", "host", "transfer-encoding"}
 )
 """Lower-case names of headers that say how a request is written: one with any is left to aiohttp."""
+_OK = int(HTTPStatus.OK)  # a member is looked up by Python code
+_DATE = re.compile(rb"\r\nDate: [\w ,:]{20,40}(?=\r\n)")
+_NO_FIELDS = CIMultiDictProxy(CIMultiDict[str]())
 _MAX_TARGETS = 64  # more than routes and paths together
 _READ_AHEAD_BYTES = 256 * 1024  # of a body that aiohttp reads; its own default
 
 
+class _Request(aiohttp.ClientRequest):
+    """A request that names a connection to aiohttp, and is never sent."""
+
+    @cached_property
+    @override
+    def connection_key(self) -> ConnectionKey:
+        """What the connector keeps the connection under."""
+        return super().connection_key
+
+
+_Plain = tuple[CIMultiDict[str], bool]
+"""The fields of a head, and whether its connection can be kept."""
+
+
 class _Target:
-    """Where turns are sent: the request that names the connection to aiohttp, and the head's start."""
+    """Where turns are sent: the request that names the connection, and the head's start."""
 
     def __init__(self, url: yarl.URL) -> None:
-        self.request = aiohttp.ClientRequest("POST", url)
+        self.request = _Request("POST", url)
         path, host = self.request.url.raw_path_qs, self.request.headers["Host"]
         self.lines = f"POST {path} HTTP/1.1\r\nHost: {host}\r\n"
+        self._known = b""  # the last plain head, without its date
+        self._plain: _Plain | None = None
+
+    def plain(self, head: bytes) -> _Plain | None:
+        """Return the parts of a head whose body is read here, None for another.
+
+        A head like the last one, but for the date, is not parsed again.
+        """
+        undated = _DATE.sub(b"", head, count=1)
+        if undated != self._known:
+            plain = _plain_head(head)
+            if plain is None:
+                return None
+            self._known, self._plain = undated, plain
+        return self._plain
 
 
 class _Head:
-    """The head of an answer."""
+    """The head of an answer, as httptools reads it."""
 
     def __init__(self) -> None:
-        self.fields: CIMultiDict[str] = CIMultiDict()
-        self.keeps_alive = False
+        self.fields: list[tuple[bytes, bytes]] = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a field; httptools calls it."""
-        self.fields.add(_text(name), _text(value))
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the body is chunked and nothing else, and no web page."""
-        fields = self.fields
-        codings = [coding.lower() for coding in fields.getall("Transfer-Encoding", [])]
-        is_page = "html" in fields.get("Content-Type", "").lower()
-        return codings == ["chunked"] and "Content-Encoding" not in fields and not is_page
+        self.fields.append((name, value))
 
 
 class DirectAnswer(Tap):
@@ -86,18 +112,24 @@ class DirectAnswer(Tap):
     come through here; `connection` is None when the body has ended or the answer is closed.
     """
 
-    def __init__(self, connection: Connection, view: memoryview) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        target: _Target,
+        view: memoryview,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         transport, protocol = connection.transport, connection.protocol
         if transport is None or protocol is None:
             raise aiohttp.ServerDisconnectedError
         self.connection: Connection | None = connection
         self.status = 0
-        self.headers: MultiMapping[str] = CIMultiDict()
+        self.headers: MultiMapping[str] = _NO_FIELDS
         self.content: aiohttp.StreamReader = EMPTY_PAYLOAD
         self.is_silent = True  # until the first byte
         self._handler = protocol
+        self._target = target
         self._is_reusable = False
-        loop = asyncio.get_running_loop()
         self._head_came: asyncio.Future[None] = loop.create_future()
         super().__init__(transport, protocol, view)
 
@@ -134,7 +166,7 @@ class DirectAnswer(Tap):
             self._head_came.set_exception(lost(*(exc.args if exc else ())))
 
     @override
-    def _take_head(self, data: bytes) -> None:
+    def _take_head(self, data: bytes) -> memoryview:
         self.is_silent = False
         data = self._head + data
         self._head = b""
@@ -142,18 +174,17 @@ class DirectAnswer(Tap):
         data = data[start:]
         if not size and len(data) <= MAX_HEAD_BYTES:
             self._head = data
-            return
-        head = _plain_head(data[:size]) if 0 < size <= MAX_HEAD_BYTES else None
-        if head is None:
-            self._hand_over(data)
-        else:
-            self.status, self.headers = HTTPStatus.OK, head.fields
-            self._is_reusable = head.keeps_alive
-            self._body = ChunkedBody()
-            if len(data) > size:
-                self._take_body(self._body, data[size:])
+            return NOTHING
         if not self._head_came.done():
             self._head_came.set_result(None)
+        head = self._target.plain(data[:size]) if 0 < size <= MAX_HEAD_BYTES else None
+        if head is None:
+            self._hand_over(data)
+            return NOTHING
+        self.status = _OK
+        self.headers, self._is_reusable = head
+        self._body = ChunkedBody()
+        return memoryview(data)[size:]
 
     def _hand_over(self, data: bytes) -> None:
         """Let aiohttp read the answer, from its first byte on."""
@@ -203,6 +234,7 @@ class DirectPoster:
         if session.connector is None:
             raise RuntimeError("The session is closed.")
         self._connector = session.connector
+        self._loop = asyncio.get_running_loop()
         self._timeout = session.timeout
         self._view = memoryview(bytearray(LONG_READ_BYTES))
         self._targets: dict[str | yarl.URL, _Target] = {}
@@ -219,13 +251,12 @@ class DirectPoster:
         """
         target = self._target(url)
         head = _request_head(target.lines, headers, len(data))
-        clock = asyncio.get_running_loop().time
-        sent_at = clock()
+        sent_at = self._loop.time()
         answer, is_kept = await self._send(target, head, data)
         try:
             await answer.begun()
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-            is_stale = is_kept and answer.is_silent and clock() - sent_at < STALE_SECONDS
+            is_stale = is_kept and answer.is_silent and self._loop.time() - sent_at < STALE_SECONDS
             if not is_stale:
                 raise
         else:
@@ -238,7 +269,7 @@ class DirectPoster:
         """Write a request, and return its answer to come and whether its connection is a kept one."""
         connection, is_kept = await self._connect(target)
         try:
-            answer = DirectAnswer(connection, self._view)
+            answer = DirectAnswer(connection, target, self._view, self._loop)
             answer.write(head, data)
         except BaseException:
             connection.close()
@@ -255,7 +286,8 @@ class DirectPoster:
             protocol = connection.protocol
             is_kept = protocol in self._used
             if protocol is not None and not protocol.should_close:
-                self._used.add(protocol)
+                if not is_kept:
+                    self._used.add(protocol)
                 return connection, is_kept
             connection.close()  # something came that no request had asked for
             if not is_kept:
@@ -282,29 +314,33 @@ def _request_head(lines: str, headers: Mapping[str, str], size: int) -> bytes:
     return f"{lines}{fields}Content-Length: {size}\r\n\r\n".encode()
 
 
-def _plain_head(raw: bytes) -> _Head | None:
-    """Return the head of an answer that is read here, None for any other."""
+def _plain_head(raw: bytes) -> _Plain | None:
+    """Return the parts of a head whose body is read here, None for another."""
     head = _Head()
     parser = httptools.HttpResponseParser(head)
     try:
         parser.feed_data(raw)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
-    if (
-        parser.get_status_code() != HTTPStatus.OK
-        or parser.get_http_version() != "1.1"
-        or not head.is_plain
-    ):
+    if parser.get_status_code() != _OK or parser.get_http_version() != "1.1":
         return None
-    head.keeps_alive = parser.should_keep_alive()
-    return head
+    fields = CIMultiDict(
+        [
+            (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+            for name, value in head.fields
+        ]
+    )
+    return (fields, parser.should_keep_alive()) if _is_plain(fields) else None
+
+
+def _is_plain(fields: CIMultiDict[str]) -> bool:
+    """Tell whether a body is chunked and nothing else, and no web page."""
+    codings = [coding.lower() for coding in fields.getall("Transfer-Encoding", [])]
+    is_page = "html" in fields.get("Content-Type", "").lower()
+    return codings == ["chunked"] and "Content-Encoding" not in fields and not is_page
 
 
 def _is_informational(status: int) -> bool:
     """Tell whether another head follows one of this status."""
     is_switch = status == HTTPStatus.SWITCHING_PROTOCOLS
     return HTTPStatus.CONTINUE <= status < HTTPStatus.OK and not is_switch
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")

@@ -108,6 +108,7 @@ class Line(Generic[Item]):
         self.repeats = stages.repeats
         self._body = body
         self._stages = stages
+        self._batches = stages.batches
         self._sink = sink
         self._handed_over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_flowing = True
@@ -139,7 +140,7 @@ class Line(Generic[Item]):
             self._late.append(data)
             return
         try:
-            if (batches := self._stages.batches(data)) is not None:
+            if (batches := self._batches(data)) is not None:
                 self._push(batches)
         except Exception as error:  # noqa: BLE001 - a bug: the task raises it
             self._fault = error
@@ -184,7 +185,7 @@ class Line(Generic[Item]):
                 await asyncio.sleep(0)  # a batch may have taken long: others run in between
             elif self._late:
                 data, self._late = b"".join(self._late), []
-                self._waiting = self._stages.batches(data) or iter(())
+                self._waiting = self._batches(data) or iter(())
             elif self._is_ended or self._ended is None:
                 break
             else:

@@ -40,6 +40,7 @@ READ_BYTES = 128 * 1024
 LONG_READ_BYTES = 256 * 1024  # of a body that repeats itself, and of the buffer
 MAX_EARLY_BYTES = 64 * 1024
 _MAX_HEAD_BYTES = 64 * 1024  # more than aiohttp takes; it refuses such a head
+NOTHING = memoryview(b"")
 _HEAD_END = b"\r\n\r\n"
 _INFORMATIONAL = re.compile(rb"HTTP/1\.1 1(?!01)\d\d")  # after 101 comes no other head
 _GOOD = b"HTTP/1.1 200"
@@ -131,17 +132,22 @@ class Tap(asyncio.BufferedProtocol):
 
     @override
     def buffer_updated(self, nbytes: int) -> None:
-        data = self._view[:nbytes].tobytes()
-        if self._body is not None:
-            self._take_body(self._body, data)
-        else:
-            self._take_head(data)
-        if nbytes == len(self._view):
-            is_long = self._repeats is not None and self._repeats()
-            self._view = self._buffer if is_long else self._buffer[:READ_BYTES]
-            if not self._is_held and self._is_reading:
-                self._transport.pause_reading()
-                asyncio.get_running_loop().call_soon(self._go_on)
+        view, body = self._view, self._body
+        data = view[:nbytes]
+        if body is None:
+            data = self._take_head(data.tobytes())
+            body = self._body
+        if body is not None and self._ended is None:
+            piece = body.feed(data)
+            on_bytes = self._on_bytes
+            if piece and on_bytes is not None:
+                on_bytes(piece)
+            elif piece:
+                self._keep(piece)
+            if body.is_over:
+                self._finish(body)
+        if nbytes == len(view):
+            self._go_on_later()
 
     @override
     def eof_received(self) -> bool | None:
@@ -162,7 +168,8 @@ class Tap(asyncio.BufferedProtocol):
 
     # --- head, body, end --------------------------------------------------------
 
-    def _take_head(self, data: bytes) -> None:
+    def _take_head(self, data: bytes) -> memoryview:
+        """Take what comes before a body, and return what there is of one that is read here."""
         data = self._head + data
         self._head = b""
         start, size = head_in(data)
@@ -171,31 +178,28 @@ class Tap(asyncio.BufferedProtocol):
             data = data[start:]
         if not size and len(data) <= _MAX_HEAD_BYTES:
             self._head = data
-            return
+            return NOTHING
         if _is_tapped(data[:size]):
             self._body = ChunkedBody()
             self._protocol.data_received(data[:size])
-            if len(data) > size:
-                self._take_body(self._body, data[size:])
-        else:
-            self._leave()
-            self._protocol.data_received(data)
+            return memoryview(data)[size:]
+        self._leave()
+        self._protocol.data_received(data)
+        return NOTHING
 
-    def _take_body(self, body: ChunkedBody, data: bytes) -> None:
-        if self._ended is not None:
-            return
-        piece = body.feed(data)
-        if piece and self._on_bytes is not None:
-            self._on_bytes(piece)
-        elif piece:
-            self._early.append(piece)
-            self._early_bytes += len(piece)
-            if self._early_bytes > MAX_EARLY_BYTES:
-                self.pause()
+    def _keep(self, piece: bytes) -> None:
+        """Keep what comes before there is a reader."""
+        self._early.append(piece)
+        self._early_bytes += len(piece)
+        if self._early_bytes > MAX_EARLY_BYTES:
+            self.pause()
+
+    def _finish(self, body: ChunkedBody) -> None:
+        """End the body, unless the reader has closed it."""
         if body.is_broken:
             self._end(is_clean=False)
             self._transport.abort()
-        elif body.is_complete and self._ended is None:
+        elif self._ended is None:
             self._leave()
             self._complete(body.rest)
             self._end(is_clean=True)
@@ -216,6 +220,14 @@ class Tap(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         if self._transport.get_protocol() is self:
             self._transport.set_protocol(self._protocol)
+
+    def _go_on_later(self) -> None:
+        """Let others run after a full read, and choose the length of the next one."""
+        is_long = self._repeats is not None and self._repeats()
+        self._view = self._buffer if is_long else self._buffer[:READ_BYTES]
+        if not self._is_held and self._is_reading:
+            self._transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
 
     def _go_on(self) -> None:
         """Read on after a full read, unless somebody holds the connection or it is gone."""

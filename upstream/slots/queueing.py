@@ -117,20 +117,22 @@ class AccountQueues:
         Returns:
             Its lease, if processes share a store; pass it to `release`, or None.
         """
-        since = asyncio.get_running_loop().time()
         line = self._lines.get(account)
         if line is None:
             line = self._lines[account] = _Line()
+        since = None  # when the wait began, if there is one
         if line.running < self._streams and not line.waiting:
             line.running += 1
         else:
+            since = asyncio.get_running_loop().time()
             await self._wait(line, until)
         if self._leases is None:
             return None
         lease = self._leases.lease(account)
         try:
-            waited = asyncio.get_running_loop().time() - since
-            if not await self._leases.acquire(lease, self._streams, waited):
+            now = asyncio.get_running_loop().time()
+            since = now if since is None else since
+            if not await self._leases.acquire(lease, self._streams, now - since):
                 await self._wait_for(self._leases, lease, line, since, until)
         except BaseException:
             self.release(account, lease)

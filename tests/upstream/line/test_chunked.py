@@ -9,8 +9,14 @@ BODY = b"5\r\nhello\r\n1;name=value\r\n,\r\n006 \r\n world\r\n0\r\nTrailer: x\r\
 
 
 def decoded(pieces: list[bytes]) -> tuple[bytes, ChunkedBody]:
-    body = ChunkedBody()
-    return b"".join([body.feed(piece) for piece in pieces]), body
+    """Feed pieces by one buffer, as reads come, which is written over after each."""
+    body, buffer = ChunkedBody(), bytearray(max(map(len, pieces), default=0))
+    data = []
+    for piece in pieces:
+        buffer[: len(piece)] = piece
+        data.append(body.feed(memoryview(buffer)[: len(piece)]))
+        buffer[:] = b"?" * len(buffer)
+    return b"".join(data), body
 
 
 @each_row("size", range(1, len(BODY) + 1))
@@ -19,6 +25,7 @@ def test_a_body_is_the_same_however_it_is_cut(size: int) -> None:
     data, body = decoded(pieces)
     assert data == b"hello, world"
     assert body.is_complete
+    assert body.is_over
     assert body.rest == b""
 
 
@@ -33,10 +40,26 @@ def test_random_chunks_cut_at_random_places_are_read_as_they_were_written() -> N
         assert (data, body.is_complete) == (b"".join(chunks), True)
 
 
-def test_one_chunk_of_a_read_is_its_data() -> None:
-    body = ChunkedBody()
-    assert body.feed(b"5\r\nhello\r\n") == b"hello"
-    assert not body.is_complete
+@each_row("line", [b"%x", b"%X", b"0%x", b"%x ", b"%x;a=b"])
+def test_one_chunk_of_a_read_is_its_data(line: bytes) -> None:
+    for size in range(1, 1100):
+        chunk = random.Random(size).randbytes(size)
+        data, body = decoded([line % size + b"\r\n" + chunk + b"\r\n"] * 2)
+        assert data == chunk * 2
+        assert not body.is_over
+
+
+@each_row("end", [b"\n\n", b"\r", b"\r\r", b"ab", b""])
+@each_row("more", [-1, 0, 1])
+def test_what_looks_like_one_chunk_is_read_as_if_it_came_byte_by_byte(
+    end: bytes, more: int
+) -> None:
+    for size in (*range(1, 40), *range(240, 270), 1016, 1017, 1018):
+        raw = b"%x\r\n" % size + b"\n" * (size + more) + end
+        at_once, body = decoded([raw])
+        by_byte, slow = decoded([bytes([byte]) for byte in raw])
+        assert (body.is_broken, body.is_complete) == (slow.is_broken, slow.is_complete)
+        assert body.is_broken or at_once == by_byte
 
 
 def test_what_comes_after_the_end_is_kept_apart() -> None:
@@ -66,5 +89,6 @@ def test_what_came_before_a_broken_coding_is_kept(raw: bytes, size: int) -> None
     raw = b"2\r\nok\r\n" + raw
     data, body = decoded([raw[at : at + size] for at in range(0, len(raw), size)])
     assert body.is_broken
+    assert body.is_over
     assert data.startswith(b"ok")
     assert len(data) <= 3

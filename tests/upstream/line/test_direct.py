@@ -242,6 +242,37 @@ async def test_a_connection_is_not_kept_after_an_answer(raw: bytes) -> None:
         assert server.connections == 2
 
 
+async def test_a_head_like_the_last_is_known_and_any_other_is_read(monkeypatch) -> None:
+    def dated(second: int, more: bytes = b"") -> bytes:
+        date = b"Date: Mon, 30 Nov 2026 20:00:%02d GMT\r\n" % second
+        return HEAD.replace(b"Transfer-", date + more + b"Transfer-")
+
+    parsed: list[bytes] = []
+    parse = direct._plain_head
+
+    def counting(raw: bytes) -> object:
+        parsed.append(raw)
+        return parse(raw)
+
+    monkeypatch.setattr(direct, "_plain_head", counting)
+    packed = dated(3, b"Content-Encoding: gzip\r\n")
+    heads = [dated(1), dated(2), dated(3, b"X: 1\r\n"), dated(4), dated(5), packed, dated(6)]
+
+    async def answering(asked: Asked) -> None:
+        await asked.say(heads[asked.number - 1] + BODY)
+
+    async with serving(answering) as (_, client):
+        answers = []
+        for _ in heads:
+            answer = await client.post()
+            assert isinstance(answer, DirectAnswer)
+            answers.append((answer.headers.get("X"), answer.is_tapping))
+            answer.close()
+    plain = (None, True)
+    assert answers == [plain, plain, ("1", True), plain, plain, (None, False), plain]
+    assert parsed == [heads[0], heads[2], heads[3], packed]
+
+
 async def test_a_connection_that_spoke_unasked_is_not_used() -> None:
     async def answer(asked: Asked) -> None:
         await asked.say(HEAD + BODY)

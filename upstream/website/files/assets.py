@@ -235,6 +235,11 @@ class ResolvedAssets:
 
     async def ready(self) -> None:
         """Fetch what is wanted, and pass on what is held."""
+        if self._held:
+            await self._pass_on()
+        await self._sink.ready()
+
+    async def _pass_on(self) -> None:
         waiting: list[Delta] = []
         held, self._held = self._held, []
         for is_wanted, run in groupby(held, key=lambda delta: isinstance(delta, AssetWanted)):
@@ -247,7 +252,6 @@ class ResolvedAssets:
             waiting = [*await self._resolver.all(wanted)]
         if waiting:
             await put(self._sink, waiting)
-        await self._sink.ready()
 
 
 class _Resolver:

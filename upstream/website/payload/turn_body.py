@@ -99,13 +99,15 @@ def build_turn(
         body["supported_encodings"] = list(options.encodings)
     _add_wishes(body, request.wishes, options)
     sent = SentHistory(
-        message_ids=frozenset(message["id"] for message in messages),
+        message_ids=frozenset([message["id"] for message in messages]),
         assistant_texts=frozenset(
-            well_formed(message.text)
-            for message in request.messages
-            if message.role == "assistant" and message.text
+            [
+                well_formed(message.text)
+                for message in request.messages
+                if message.role == "assistant" and message.text
+            ]
         ),
-        file_ids=frozenset(upload.file_id for upload in uploads.values()),
+        file_ids=frozenset([upload.file_id for upload in uploads.values()]),
         wants_previews=request.wants_previews,
     )
     return TurnPayload(body, sent)
@@ -122,8 +124,10 @@ def _add_wishes(body: dict[str, Any], wishes: Wishes, options: TurnOptions) -> N
         body["arkose_token"] = options.arkose_token
     if options.takes_effort and (effort := thinking_effort(wishes)):
         body["thinking_effort"] = effort
-    wanted = {"search": wishes.wants_search, "picture_v2": wishes.wants_picture}
-    if hints := [hint for hint, is_wanted in wanted.items() if is_wanted]:
+    hints = ["search"] if wishes.wants_search else []
+    if wishes.wants_picture:
+        hints.append("picture_v2")
+    if hints:
         body["system_hints"] = hints
         body["messages"][-1]["metadata"]["system_hints"] = hints
 

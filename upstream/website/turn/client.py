@@ -22,6 +22,8 @@ from upstream.http.retries import pause_before_retry
 from upstream.http.routing import Route
 from upstream.line.answer_body import AnswerBody
 
+_OK = int(HTTPStatus.OK)  # a member is looked up by Python code
+
 
 class TurnClient:
     """Sends turns, and sends them again while the upstream has sent no event."""
@@ -108,6 +110,6 @@ class TurnClient:
         ):
             response = await self._backend.post_turn(route.url(path), data, every)
             is_page = "html" in response.headers.get("Content-Type", "").lower()
-            if response.status != HTTPStatus.OK or is_page:
+            if response.status != _OK or is_page:
                 raise await self._backend.refusal_of(response, caller)
         return AnswerBody(response, self._config)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import cached_property, partial
 from http import HTTPStatus
 
 from msgspec import Struct, structs
@@ -100,7 +101,11 @@ class _Turn:
         self.is_paced = False
         self.has_begun = False  # the upstream has answered, if only with the name of its model
         self.has_ended = False
-        self.closing = asyncio.Event()
+
+    @cached_property
+    def closing(self) -> asyncio.Event:
+        """Set when this gateway stops."""
+        return asyncio.Event()
 
     def shut_down(self) -> None:
         """End the turn because this gateway is stopping."""
@@ -163,7 +168,7 @@ class UpstreamTurns:
                 child_span("turn"),
             ):
                 turn = await renewing(
-                    services.tokens, credential, caller, lambda caller: self._begin(request, caller)
+                    services.tokens, credential, caller, partial(self._begin, request)
                 )
                 self._enter(turn)
                 try:
