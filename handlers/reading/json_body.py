@@ -51,6 +51,7 @@ _HINTS = {
 MAX_QUOTED_CHARS = 80
 _NOT_UTF_8 = "The request body is not UTF-8."
 _NULL = msgspec.Raw(b"null")
+_NAMED = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def body_size_error(max_bytes: int) -> BodySizeError:
@@ -169,7 +170,7 @@ def given_names(body: bytes) -> list[str]:
     """
     body = body.removeprefix(_BOM)
     try:
-        fields = _decoder(dict[str, msgspec.Raw]).decode(body)
+        fields = _NAMED.decode(body)
     except UnicodeDecodeError:
         raise RequestError(_NOT_UTF_8) from None
     except msgspec.DecodeError:

@@ -9,9 +9,10 @@ disk.
 """
 
 import math
-import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ from service.vocabulary.ledger.calls import (
 from storage.ledger.cursors import Place, place_in, text_of
 from storage.ledger.sums import (
     NUMBERS,
-    Cell,
     hours_of,
     step_seconds,
     summed,
@@ -41,14 +41,8 @@ MAX_LOOKED_AT = 20_000  # calls for one page
 _MAX_REMOVED = 5_000  # by one statement, which holds the write lock for its time
 _WAL_BYTES = 1024 * 1024
 _DAY_MS = 86_400_000
-_NUL_SIGN = r"\u0000"  # as JSON writes it
-_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # the sign, and no backslash and `u0000`
-
-
-def _columns(number: int) -> str:
-    """Return the values of a row that is a list in JSON, `json_extract(value, '$[0]'), …`."""
-    return ", ".join(f"json_extract(value, '$[{place}]')" for place in range(number))
-
+_ROWS = 32  # added by one statement, of which the longest has some 800 values
+_MOST = (1 << 63) - 1  # the largest integer of SQLite
 
 _FIELDS = Call.__struct_fields__
 _COLUMNS = ", ".join(_FIELDS)
@@ -79,14 +73,10 @@ _SCHEMA = Schema(
     ),
     first_settings=("PRAGMA auto_vacuum = INCREMENTAL",),
 )
-# One statement adds many rows, which come as JSON: for each row by itself the thread would wait for
-# the interpreter, and make the event loop wait.
-_ADD = f"INSERT INTO calls ({_COLUMNS}) SELECT {_columns(len(_FIELDS))} FROM json_each(?)"
-_ADD_SUMS = (
-    f"INSERT INTO sums SELECT {_columns(len(Cell._fields) + len(NUMBERS))} FROM json_each(?)"
-    " WHERE true"  # without it SQLite takes ON for part of a join
-    " ON CONFLICT (hour, key, model, outcome, upstream) DO UPDATE SET "
-    + ", ".join(f"{name} = {name} + excluded.{name}" for name in NUMBERS)
+_ADD = f"INSERT INTO calls ({_COLUMNS})"
+_ADD_SUMS = "INSERT INTO sums"
+_TO_OTHERS = " ON CONFLICT (hour, key, model, outcome, upstream) DO UPDATE SET " + ", ".join(
+    f"{name} = {name} + excluded.{name}" for name in NUMBERS
 )
 _SUMMED = ", ".join(f"sum({name})" for name in NUMBERS)
 _REMOVE = (
@@ -115,9 +105,9 @@ class SqliteCalls:
 
     async def write(self, calls: Sequence[Call]) -> None:
         """Add calls and their sums, all of them or none."""
-        rows = [msgspec.structs.astuple(call) for call in calls]
-        sums = [(*cell, *numbers) for cell, numbers in summed(calls).items()]
-        await self._written.write(((_ADD, (_json(rows),)), (_ADD_SUMS, (_json(sums),))))
+        rows = [_row(call) for call in calls]
+        sums = [tuple(map(_fitting, (*cell, *each))) for cell, each in summed(calls).items()]
+        await self._written.write((*_adding(_ADD, rows), *_adding(_ADD_SUMS, sums, _TO_OTHERS)))
 
     async def page(self, wanted: CallFilter, limit: int, after: str | None = None) -> CallPage:
         """Return at most `limit` calls, the newest first; see the port."""
@@ -228,10 +218,45 @@ def _where(conditions: Sequence[str]) -> str:
     return f"WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _json(rows: Sequence[tuple[Any, ...]]) -> str:
-    """Return rows as JSON; a NUL, at which SQLite would end a text, becomes U+FFFD."""
-    text = msgspec.json.encode(rows).decode()
-    return _NUL.sub(r"\1\\ufffd", text) if _NUL_SIGN in text else text
+def _adding(
+    head: str, rows: Sequence[tuple[Any, ...]], tail: str = ""
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield the statements that add rows, each with its values.
+
+    A statement adds many rows: for each by itself the thread would wait for the interpreter, and
+    make the event loop wait.
+    """
+    for begin in range(0, len(rows), _ROWS):
+        some = rows[begin : begin + _ROWS]
+        sql = f"{head} VALUES {_places(len(some), len(some[0]))}{tail}"
+        # As built-in values, since SQLite's module looks for adapters of all others.
+        yield sql, tuple(chain.from_iterable(msgspec.to_builtins(some)))
+
+
+@cache
+def _places(rows: int, columns: int) -> str:
+    """Return `(?, ?), (?, ?)` for two rows of two columns."""
+    row = f"({', '.join('?' * columns)})"
+    return ", ".join([row] * rows)
+
+
+def _row(call: Call) -> tuple[Any, ...]:
+    """Return the values of a call, of which those that others have chosen may not fit."""
+    row = msgspec.structs.astuple(call)
+    most = max(
+        *(call.prompt_tokens or 0, call.completion_tokens or 0),
+        *(call.cached_tokens or 0, call.reasoning_tokens or 0),
+    )
+    if most > _MOST or "\0" in f"{call.model}{call.upstream_model}{call.bodies}":
+        return tuple(map(_fitting, row))
+    return row
+
+
+def _fitting(value: object) -> object:
+    """Return a value as SQLite takes it: without a NUL, at which some of its functions end a text."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    return min(value, _MOST) if isinstance(value, int) else value
 
 
 def _call(row: Sequence[Any]) -> Call:

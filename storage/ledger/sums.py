@@ -1,6 +1,7 @@
 """The sums of calls by hour, which both stores keep beside the calls."""
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from operator import add
 from typing import NamedTuple
@@ -57,10 +58,10 @@ def numbers_of(call: Call) -> list[int]:
 
 def summed(calls: Iterable[Call]) -> dict[Cell, list[int]]:
     """Return the sums of calls by cell."""
-    sums: dict[Cell, list[int]] = {}
+    numbers: defaultdict[Cell, list[list[int]]] = defaultdict(list)
     for call in calls:
-        _add(sums, cell_of(call), numbers_of(call))
-    return sums
+        numbers[cell_of(call)].append(numbers_of(call))
+    return {cell: list(map(sum, zip(*each, strict=True))) for cell, each in numbers.items()}
 
 
 def hours_of(wanted: TotalsFilter) -> tuple[int, int]:
@@ -85,7 +86,8 @@ def totals(
     sums: dict[tuple[int, str], list[int]] = {}
     for cell, numbers in cells:
         if first <= cell.hour < last and _is_wanted(cell, wanted):
-            _add(sums, (cell.hour // step * step, group_of(cell, wanted.by)), numbers)
+            place = cell.hour // step * step, group_of(cell, wanted.by)
+            sums[place] = list(map(add, sums[place], numbers)) if place in sums else list(numbers)
     return tuple(total_of(begin, group, sums[begin, group]) for begin, group in sorted(sums))
 
 
@@ -112,9 +114,3 @@ def _is_wanted(cell: Cell, wanted: TotalsFilter) -> bool:
         and wanted.model in (None, cell.model)
         and wanted.outcome in (None, cell.outcome)
     )
-
-
-def _add(sums: dict, place: object, more: Iterable[int]) -> None:  # type: ignore[type-arg]
-    """Add numbers to those of a place."""
-    old = sums.get(place)
-    sums[place] = list(more) if old is None else list(map(add, old, more))

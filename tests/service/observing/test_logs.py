@@ -74,6 +74,19 @@ def test_values_with_blanks_are_quoted(path):
     assert r'name_of_it="a \"b\"" nothing=-' in path.read_text()
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("None", "None"), (None, "-"), ("", "-"), ("a=b", '"a=b"'), ("50%s", "50%s"), (True, "True")],
+)
+def test_a_line_is_the_same_whether_or_not_another_value_needs_quotes(path, value, shown):
+    with setup_logging(config(path)):
+        logger.info("%s", "50%", extra={"of_100%s": value, "request_id": "r1"})
+        logger.info("%s", "50%", extra={"of_100%s": value, "request_id": "r1", "other": "a b"})
+    plain, quoted = (line.partition(": ")[2] for line in path.read_text().splitlines())
+    assert plain == f"50% of_100%s={shown} request_id=r1"
+    assert quoted == f'{plain} other="a b"'
+
+
 def test_json_lines_have_the_extras_as_fields(path):
     with setup_logging(config(path, format="json")):
         logger.warning("hello\n%s", "there", extra={"model": "gpt-4o", "tokens": 5, "x": object})

@@ -71,6 +71,16 @@ async def test_texts_of_any_characters_come_back(store: SqliteCalls) -> None:
     assert (await store.page(CallFilter(), 2)).calls == (expected,)
 
 
+async def test_a_count_that_is_too_large_for_sqlite_is_kept_as_the_largest(
+    store: SqliteCalls,
+) -> None:
+    [call] = made(1)
+    largest = structs.replace(call, prompt_tokens=(1 << 63) - 1)
+    await store.write([structs.replace(call, prompt_tokens=1 << 63)])
+    assert (await store.page(CallFilter(), 2)).calls == (largest,)
+    await check_totals(store, [largest])
+
+
 async def test_a_place_that_is_none_of_ours_is_an_error(store: SqliteCalls) -> None:
     with pytest.raises(ValueError, match="is no place"):
         await store.page(CallFilter(), 10, "1; DROP TABLE calls")
