@@ -5,9 +5,10 @@ of making them. Keys and other secrets do not come from here but from `secrets`.
 """
 
 import os
+from struct import Struct
 
-_PIECE_BYTES = 32  # more than any id has
-_POOL_BYTES = 4096
+# A pool of pieces of 32 bytes, which is more than any id has.
+_CUT = Struct("32s" * 128)
 _VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))  # by a random digit
 
 # Taken by `pop`, which no thread can come between, so no bytes are handed out twice.
@@ -36,7 +37,6 @@ def _piece() -> bytes:
     try:
         return _pieces.pop()
     except IndexError:
-        fresh = os.urandom(_POOL_BYTES)
-        cuts = range(_PIECE_BYTES, _POOL_BYTES, _PIECE_BYTES)
-        _pieces.extend(fresh[at : at + _PIECE_BYTES] for at in cuts)
-        return fresh[:_PIECE_BYTES]
+        fresh: tuple[bytes, ...] = _CUT.unpack(os.urandom(_CUT.size))
+        _pieces.extend(fresh[1:])
+        return fresh[0]

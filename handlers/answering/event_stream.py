@@ -24,7 +24,7 @@ proxies and read timers content, and an event without content, for clients that 
 
     : ping
 
-One timer looks every quarter of the shorter interval. If text was written since the last look, or
+One timer looks every quarter of the shorter interval, and once for the head. If text was written since the last look, or
 if the caller is not reading, the silence begins anew: keep-alives for a caller that does not read
 would only pile up.
 
@@ -43,6 +43,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Generic, Protocol, TypeVar
 
 from aiohttp import HttpVersion11, hdrs, web
@@ -161,6 +162,9 @@ class EventStream(Generic[Piece]):
         self._held = b""  # events that are not written yet
         self._is_pausing = False  # a pause is due before the next text
         self._writes = 0  # writes of text so far
+        self._head_at = self._record.received_at + settings.head_seconds
+        self._silence: _Silence | None = None  # that of the open stream, from the first look on
+        self._opened_at = 0.0  # on the event loop's clock
         self._timer: asyncio.TimerHandle | None = None
         self._heading: asyncio.Task[None] | None = None
 
@@ -174,8 +178,7 @@ class EventStream(Generic[Piece]):
             The failure, if nothing was written yet and the caller can get its true status.
         """
         watch_usage(self._record, self._gathered)
-        head_at = self._record.received_at + self._settings.head_seconds
-        self._timer = asyncio.get_running_loop().call_at(head_at, self._at_head_time)
+        self._look_later(asyncio.get_running_loop())
         try:
             return await self._write_all(answering)
         finally:
@@ -268,8 +271,8 @@ class EventStream(Generic[Piece]):
     def _limit_buffers(self) -> None:
         """Keep the buffers for the caller small: a slow one shall slow the upstream down."""
         transport = self._request.transport
-        if transport is None:
-            return
+        if transport is None or transport.get_write_buffer_limits()[1] == UNSENT_BYTES:
+            return  # set by an earlier stream of this connection
         transport.set_write_buffer_limits(UNSENT_BYTES)
         if (sock := transport.get_extra_info("socket")) is not None:
             with suppress(OSError):  # a Unix socket, or a system without the option
@@ -277,6 +280,9 @@ class EventStream(Generic[Piece]):
 
     async def _open(self) -> bytes:
         """Prepare the head unless it is sent; return the bytes that must be written first."""
+        return b"" if self.is_open else await self._open_once()
+
+    async def _open_once(self) -> bytes:
         async with self._opening:
             if self.is_open:
                 return b""
@@ -284,7 +290,7 @@ class EventStream(Generic[Piece]):
             self._is_chunked = self._response.chunked
             self._limit_buffers()
             self._record.stream, self._record.fail = self._response, self._events.fail
-            self._watch_silence()
+            self._opened_at = asyncio.get_running_loop().time()
             self.is_open = True
             return self._events.opening
 
@@ -320,34 +326,41 @@ class EventStream(Generic[Piece]):
         await self._stop_looking()  # nothing may be written after the end
         await self._response.write_eof(last)
 
-    # --- keep-alives: a timer, and a task only for the head ---------------------
+    # --- the head and the keep-alives: a timer, and a task only for the head ----
 
-    def _watch_silence(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()  # the timer for the head
+    def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look again before the next keep-alive may be due, and at the time for the head."""
+        is_headed = self.is_open or self._heading is not None
+        looks = [] if is_headed else [self._head_at]
+        settings = self._settings
+        if pause := _pause_seconds(settings.keep_alive_seconds, settings.keep_alive_chunk_seconds):
+            looks.append(loop.time() + pause)
+        if looks:
+            self._timer = loop.call_at(min(looks), self._look)
+
+    def _look(self) -> None:
+        """Send the head or a keep-alive if one is due, and look again later."""
         loop = asyncio.get_running_loop()
-        silence = _Silence(self._settings, loop.time())
-        if silence.pause_seconds:
-            self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
+        if self.is_open:
+            self._keep_alive(loop.time())
+        elif self._heading is None and loop.time() >= self._head_at:
+            self._heading = loop.create_task(self._send_head())
+        self._look_later(loop)
 
-    def _at_head_time(self) -> None:
-        self._heading = asyncio.get_running_loop().create_task(self._send_head())
+    def _keep_alive(self, now: float) -> None:
+        if self._silence is None:
+            self._silence = _Silence(self._settings, self._opened_at)
+        # A caller that does not read gets no keep-alives: they would only pile up.
+        is_quiet = not self._protocol.writing_paused
+        if due := self._silence.due(now, self._writes, is_quiet=is_quiet):
+            comment = PING if COMMENT in due else b""
+            chunk = self._events.keep_alive() if CHUNK in due else b""  # some dialects number them
+            self._write(comment + chunk)  # no event of the answer may come between
 
     async def _send_head(self) -> None:
         with suppress(ConnectionError):  # whoever writes text handles a broken connection
             if opening := await self._open():
                 await self._response.write(opening + PING)
-
-    def _look(self, silence: "_Silence") -> None:
-        """Send a keep-alive if one is due, and look again later."""
-        loop = asyncio.get_running_loop()
-        # A caller that does not read gets no keep-alives: they would only pile up.
-        is_quiet = not self._protocol.writing_paused
-        if due := silence.due(loop.time(), self._writes, is_quiet=is_quiet):
-            comment = PING if COMMENT in due else b""
-            chunk = self._events.keep_alive() if CHUNK in due else b""  # some dialects number them
-            self._write(comment + chunk)  # no event of the answer may come between
-        self._timer = loop.call_later(silence.pause_seconds, self._look, silence)
 
     async def _stop_looking(self) -> None:
         if self._timer is not None:
@@ -356,6 +369,12 @@ class EventStream(Generic[Piece]):
             self._heading.cancel()
             await asyncio.wait({self._heading})
         self._timer = self._heading = None  # they refer to the answer
+
+
+@cache
+def _pause_seconds(*intervals: float) -> float:
+    """Return the seconds between two looks for silence; 0 if no keep-alive is ever due."""
+    return min((each for each in intervals if each), default=0.0) / _LOOKS_PER_INTERVAL
 
 
 COMMENT, CHUNK = "comment", "chunk"  # for proxies and read timers; for clients that count events
@@ -377,11 +396,6 @@ class _Silence:
         self._seconds = {kind: wait for kind, wait in seconds.items() if wait}
         self._since = dict.fromkeys(self._seconds, now)
         self._writes = 0
-
-    @property
-    def pause_seconds(self) -> float:
-        """The seconds between two looks; 0 if no keep-alive is ever due."""
-        return min(self._seconds.values(), default=0.0) / _LOOKS_PER_INTERVAL
 
     def due(self, now: float, writes: int, *, is_quiet: bool) -> list[str]:
         """Return the kinds that are due, and count them as sent; `writes` grows with the text."""

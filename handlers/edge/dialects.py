@@ -52,5 +52,5 @@ def _retry_headers(failure: Failure) -> Mapping[str, str]:
 def _root(request: web.Request) -> str:
     """Return the first part of an API path after `/v1/`; empty for another path."""
     start = f"{api_base(request.app[CONFIG].server)}/v1/"
-    below = request.path.removeprefix(start) if request.path.startswith(start) else ""
-    return below.partition("/")[0]
+    path = request.path
+    return path[len(start) :].partition("/")[0] if path.startswith(start) else ""

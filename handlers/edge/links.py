@@ -27,8 +27,13 @@ _FIRST = re.compile(r'(?:[^",]|"[^"]*")*')
 
 def api_base(server: ServerConfig) -> str:
     """Return the part before `/v1` in the API's paths: empty, or a slash and the prefix."""
-    prefix = server.api_prefix.strip("/")
-    return f"/{prefix}" if prefix else ""
+    return _base(server.api_prefix)
+
+
+@cache
+def _base(prefix: str) -> str:
+    bare = prefix.strip("/")
+    return f"/{bare}" if bare else ""
 
 
 def is_admin_request(request: web.Request) -> bool:
@@ -52,10 +57,10 @@ def public_url(request: web.Request, server: ServerConfig) -> str:
     if scheme not in ("http", "https"):
         scheme = request.scheme
     host = told.get("host", "")
-    if not _HOST.fullmatch(host):
+    if not host or not _HOST.fullmatch(host):
         host = request.host
-    if not _HOST.fullmatch(host):
-        host = f"localhost:{server.port}"
+        if not _HOST.fullmatch(host):
+            host = f"localhost:{server.port}"
     prefix = told.get("prefix", "")
     below = prefix.rstrip("/") if prefix and _PREFIX.fullmatch(prefix) else ""
     return f"{scheme}://{host}{below}"

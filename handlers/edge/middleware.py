@@ -52,8 +52,8 @@ def install_edge(app: web.Application) -> None:
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add the request's id and CORS headers, also to streams and stored files."""
-    request[ANSWER_TYPE] = response.content_type
     record, headers = request.get(RECORD), response.headers
+    request[ANSWER_TYPE] = headers.get(hdrs.CONTENT_TYPE, "")
     if record is not None:
         headers[REQUEST_ID] = record.request_id
         if speaks_messages(request):

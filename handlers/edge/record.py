@@ -45,6 +45,11 @@ _DIALECTS = {
 }
 
 _log = logging.getLogger("gateway.access")
+_LINE = {
+    "name": _log.name,
+    "levelno": logging.INFO,
+    "levelname": logging.getLevelName(logging.INFO),
+}
 
 
 class Record:
@@ -119,9 +124,7 @@ def close_record(request: web.Request, response: web.StreamResponse | None) -> M
         "bytes": size_bytes,
         **_about_turn(record, seconds),
     }
-    known = {name: value for name, value in fields.items() if value is not None}
-    _log.info("%s %s %s", method, path, status, extra=known)
-    return known
+    return _log_line(fields, "%s %s %s", method, path, status)
 
 
 def close_turn(app: web.Application, record: Record, message: str) -> None:
@@ -129,9 +132,18 @@ def close_turn(app: web.Application, record: Record, message: str) -> None:
     seconds = asyncio.get_running_loop().time() - record.received_at
     _count_turn(app, record, seconds)
     _keep(app, record, _call_of(record, Dialect.RESPONSES, HTTPStatus.OK, seconds, 0))
-    fields = _about_turn(record, seconds)
+    _log_line(_about_turn(record, seconds), message)
+
+
+def _log_line(fields: Mapping[str, object], message: str, *values: object) -> Mapping[str, object]:
+    """Log a message with those of the fields that are known, and return them.
+
+    The record is made here, since `Logger.info` looks at each field for a name that it needs itself.
+    """
     known = {name: value for name, value in fields.items() if value is not None}
-    _log.info(message, extra=known)
+    if _log.isEnabledFor(logging.INFO):
+        _log.handle(logging.makeLogRecord({**_LINE, "msg": message, "args": values, **known}))
+    return known
 
 
 def _about_turn(record: Record, seconds: float) -> dict[str, object]:

@@ -117,8 +117,10 @@ def _refuse_unsupported(fields: ChatFields) -> None:
 
 
 def _max_tokens(fields: ChatFields) -> int | None:
+    if fields.max_tokens is None and fields.max_completion_tokens is None:
+        return None
     for name in ("max_tokens", "max_completion_tokens"):
         if (limit := getattr(fields, name)) is not None and limit < 1:
             raise refusal(name, "expected 1 or more")
     limits = (fields.max_tokens, fields.max_completion_tokens)
-    return min((limit for limit in limits if limit is not None), default=None)
+    return min(limit for limit in limits if limit is not None)

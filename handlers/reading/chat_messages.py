@@ -104,6 +104,8 @@ def _read(message: WireMessage, path: str) -> ChatMessage:
         content = tuple(part for part in plain.parts if isinstance(part, TextPart | FilePart))
         result = ResultPart(message.tool_call_id or "", content, path, message.name or "")
         return ChatMessage(plain.role, (result,))
+    if not message.tool_calls and message.function_call is None:
+        return plain  # nearly all of them
     return ChatMessage(plain.role, (*plain.parts, *_called(message, path)))
 
 

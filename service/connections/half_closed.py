@@ -58,17 +58,17 @@ class HalfClosed:
         self._timer = self._loop.call_later(seconds, self._look)
 
 
-def question_for(writer: object, version: tuple[int, int], media_type: str) -> bytes | None:
+def question_for(writer: object, version: tuple[int, int], content_type: str) -> bytes | None:
     """Return the bytes that may be sent to a caller at this stage of its answer, None if none may.
 
     Args:
         writer: aiohttp's writer of the answer.
         version: of HTTP.
-        media_type: of the answer, empty before its head.
+        content_type: the header of the answer, empty before its head.
     """
     if not getattr(writer, "output_size", 0):
         return CONTINUE if version >= (1, 1) else None
-    is_stream = media_type == "text/event-stream" and getattr(writer, "chunked", False)
+    is_stream = content_type.startswith("text/event-stream") and getattr(writer, "chunked", False)
     return COMMENT if is_stream else None
 
 
@@ -83,4 +83,4 @@ def _has_left(transport: asyncio.Transport) -> bool:
     return bool(poll.poll(0))
 
 
-ANSWER_TYPE = web.RequestKey("ANSWER_TYPE", str)
+ANSWER_TYPE = web.RequestKey("ANSWER_TYPE", str)  # the header Content-Type of the answer

@@ -29,7 +29,8 @@ from service.settings.config import LogConfig
 
 GATHER_SECONDS = 0.05  # how late a line may be written
 MAX_LINES = 1_000  # written at once
-_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OWN_FIELDS = tuple(vars(logging.makeLogRecord({})))
+_LATER_FIELDS = ("message", "asctime")  # that other formatters add
 _BREAKS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _SPECIAL = re.compile(r"[\s\"=]")  # what a value is quoted for
 # These log each statement or each task at DEBUG, with its data.
@@ -47,15 +48,14 @@ class TextFormatter(logging.Formatter):
 
     @override
     def format(self, record: logging.LogRecord) -> str:
+        message, fields, trace = record.getMessage(), _extra(record), _trace(self, record)
         stamp = f"{_second(int(record.created))},{int(record.msecs):03}"
-        parts = [f"{stamp} {record.levelname} {record.name}: {redact(record.getMessage())}"]
-        parts += _assignments(_extra(record))
-        if trace := _trace(self, record):
-            parts.append(trace)
-        line = " ".join(parts)
-        if line.isascii() and line.isprintable():
-            return line  # nearly all of them
-        return _writable(_BREAKS.sub(_escaped, line))
+        head = f"{stamp} {record.levelname} {record.name}: "
+        if not trace and (said := _plain(message, fields)) is not None:
+            return head + said  # nearly all of them
+        shown = [f"{name}={_quoted(value)}" for name, value in _redacted(fields).items()]
+        parts = [head + redact(message), *shown, *([trace] if trace else ())]
+        return _writable(_BREAKS.sub(_escaped, " ".join(parts)))
 
 
 class JsonFormatter(logging.Formatter):
@@ -71,7 +71,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": _writable(redact(record.getMessage())),
         }
-        for name, value in _extra(record).items():
+        for name, value in _redacted(_extra(record)).items():
             entry.setdefault(name, value if _is_number(value) else _writable(str(value)))
         if trace := _trace(self, record):
             entry["traceback"] = _writable(trace)
@@ -203,12 +203,19 @@ def _without_origins() -> Iterator[None]:
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the fields passed to the logger as `extra`, without secrets."""
-    fields = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
+    """Return the fields passed to the logger as `extra`, without those that are called a secret."""
+    fields = vars(record).copy()
+    for name in _OWN_FIELDS:
+        del fields[name]
+    for name in _LATER_FIELDS:
+        fields.pop(name, None)
     for name in _secret_names(tuple(fields)):
         fields[name] = fields[name] and REDACTED
-    if not has_signs("".join(map(str, fields.values()))):  # as nearly always
-        return fields
+    return fields
+
+
+def _redacted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields without secrets in their texts."""
     return {name: each if _is_number(each) else redact(str(each)) for name, each in fields.items()}
 
 
@@ -229,12 +236,22 @@ def _is_number(value: object) -> bool:
     return value is None or isinstance(value, int | float)
 
 
-def _assignments(fields: Mapping[str, Any]) -> list[str]:
-    """Return fields as `key=value`, with quotes where a value is not one plain word."""
-    values = fields.values()
-    if None in values or "" in values or _SPECIAL.search("".join(map(str, values))):
-        return [f"{name}={_quoted(value)}" for name, value in fields.items()]
-    return [f"{name}={value}" for name, value in fields.items()]
+def _plain(message: str, fields: Mapping[str, Any]) -> str | None:
+    """Return `message key=value …`, or None if something in it may have to be replaced or quoted."""
+    texts = [f"{value}" for value in fields.values()]
+    joined = "".join(texts)
+    if " " in joined or '"' in joined or "None" in joined or "" in texts:
+        return None
+    line = _layout(tuple(fields)) % (message, *texts)
+    if has_signs(message + joined) or not (line.isascii() and line.isprintable()):
+        return None
+    return line
+
+
+@lru_cache(maxsize=256)
+def _layout(names: tuple[str, ...]) -> str:
+    """Return `%s first=%s second=%s`; cached, since few lines have other fields."""
+    return " ".join(["%s", *(f"{name.replace('%', '%%')}=%s" for name in names)])
 
 
 def _quoted(value: object) -> str:
@@ -243,6 +260,8 @@ def _quoted(value: object) -> str:
 
 
 def _trace(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    if not (record.exc_info or record.stack_info):
+        return ""
     parts = []
     if record.exc_info:
         parts.append(formatter.formatException(record.exc_info))

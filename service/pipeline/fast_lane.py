@@ -106,13 +106,13 @@ class FastLane:
         "_event",
         "_held",
         "_is_closed",
+        "_known",
         "_outlet",
         "_put",
         "_reader",
         "_recogniser",
         "_render",
         "_tail",
-        "_texts",
         "count",
         "is_full",
         "left",
@@ -129,9 +129,9 @@ class FastLane:
         self._recogniser: Deltas | Snapshots | None = None
         self._held = ""  # the end of the text, which may be the start of a marker
         self._tail = b""  # an incomplete event
-        # What the stages have not been given yet:
+        self._known = 0  # how much of that end the stages have been given
+        # What they have not been given yet:
         self._chars = 0
-        self._texts: list[str] = []
         self._event = b""
         self._put: list[str] = []
         self._is_closed = False
@@ -158,6 +158,9 @@ class FastLane:
         if run is not None:
             if not self._send(run):
                 return self._leave(chunk)
+            if run.size == len(chunk):  # as nearly always
+                self._tail = b""
+                return b""
             chunk = chunk[run.size :]
         if chunk and (len(chunk) > MAX_TAIL_BYTES or not recogniser.may_begin(chunk)):
             return self._leave(chunk)
@@ -180,7 +183,7 @@ class FastLane:
         growing = self._answer.growing
         if growing is None:
             return None
-        self._held = growing.held
+        self._held, self._known = growing.held, len(growing.held)
         return self._reader.recogniser(growing.message_id, growing.text, chunk)
 
     def _send(self, run: Run) -> bool:
@@ -189,13 +192,11 @@ class FastLane:
         size = plain_chars(text)
         if size < 0:
             return False
-        if size:
-            said = text if size == len(text) else text[:size]
+        said, self._held = (text, "") if size == len(text) else (text[:size], text[size:])
+        if said:
             self.is_full = not self._outlet.put(said)
             self._put.append(said)
-        self._held = text[size:]
-        self._texts.append(run.text)
-        self._chars += len(run.text)
+            self._chars += size
         self._event = run.event
         self.count += run.count
         if self.count >= SETTLE_EVENTS or self._chars >= SETTLE_CHARS:
@@ -219,13 +220,14 @@ class FastLane:
         """
         if not self.count or self._reader is None or self._answer is None:
             return
+        put = "".join(self._put)
         if self._event:
             self._reader.consumed += self.count - 1
             events = self._reader.feed(self._event)
         else:
-            events = [self._reader.grow("".join(self._texts), self.count)]
+            text = (put + self._held)[self._known :]
+            events = [self._reader.grow(text, self.count)]
         deltas = [delta for event in events for delta in self._answer.feed(event)]
-        put = "".join(self._put)
         told = "".join(delta.text for delta in deltas if isinstance(delta, AnswerText))
         if put != told or not all(isinstance(delta, AnswerText) for delta in deltas):
             self._answer.note(DIFFERENCE)
@@ -233,8 +235,8 @@ class FastLane:
             self.left += _unsaid(deltas, common_chars(put, told))
         self._outlet.gather(self._render.feed(AnswerText(put)) if put else [])
         self.count = self._chars = 0
+        self._known = len(self._held)
         self._event = b""
-        self._texts.clear()
         self._put.clear()
 
 

@@ -45,6 +45,7 @@ from service.vocabulary.text import join_surrogates
 MIN_RUN_BYTES = 256
 # Of a text full of markers: a few milliseconds.
 SLICE_CHARS = 2_500
+_DONE = b"[DONE]"
 
 In_contra = TypeVar("In_contra", contravariant=True)
 Out_co = TypeVar("Out_co", covariant=True)
@@ -173,14 +174,16 @@ def merged(events: Iterable[UpstreamEvent]) -> list[UpstreamEvent]:
     texts: list[str] = []  # of the run that the last event kept begins
     growing: str | None = None
     for event in events:
-        message_id = event.message_id if type(event) is TextAppended else None
-        if type(event) is TextAppended and message_id == growing:
+        if type(event) is not TextAppended:
+            growing = None
+        elif event.message_id == growing:
             texts.append(event.text)
             continue
+        else:
+            growing = event.message_id
         if texts:
             _close(kept, texts)
         kept.append(event)
-        growing = message_id
     if texts:
         _close(kept, texts)
     return kept
@@ -196,8 +199,9 @@ def _close(kept: list[UpstreamEvent], texts: list[str]) -> None:
 
 def _counts(frame: Frame) -> bool:
     data = frame.data
-    is_ping = frame.name == "ping" or data[:4].isdigit()
-    return not (is_ping or frame.stray or not data or data == b"[DONE]")
+    if not data or data == _DONE or frame.stray or frame.name == "ping":
+        return False
+    return not data[:4].isdigit()  # a ping, too
 
 
 class Answer:
@@ -226,24 +230,26 @@ class Answer:
 
     def feed(self, event: UpstreamEvent) -> list[Delta]:
         """Return the deltas of one event."""
-        deltas: list[Delta] = []
-        for delta in self._translate.feed(event):
-            deltas += self._markers.feed(delta)
-        return deltas
+        return self._marked(self._translate.feed(event))
 
     def parts(self, event: UpstreamEvent) -> Iterable[list[Delta]]:
         """Return the same deltas; others may have their turn between the lists of a long text."""
-        deltas: list[Delta] = []
         told = self._translate.feed(event)
-        for place, delta in enumerate(told):
-            if type(delta) is AnswerText and _takes_long(delta.text):
-                return self._slices(deltas, told[place:])
-            deltas += self._markers.feed(delta)
-        return (deltas,)
-
-    def _slices(self, deltas: list[Delta], told: Sequence[Told]) -> Iterator[list[Delta]]:
         for delta in told:
-            if not isinstance(delta, AnswerText) or not _takes_long(delta.text):
+            if type(delta) is AnswerText and _takes_long(delta.text):
+                return self._slices(told)
+        return (self._marked(told),)
+
+    def _marked(self, told: Sequence[Told]) -> list[Delta]:
+        deltas: list[Delta] = []
+        for delta in told:
+            deltas += self._markers.feed(delta)
+        return deltas
+
+    def _slices(self, told: Sequence[Told]) -> Iterator[list[Delta]]:
+        deltas: list[Delta] = []
+        for delta in told:
+            if type(delta) is not AnswerText or not _takes_long(delta.text):
                 deltas += self._markers.feed(delta)
                 continue
             for at in range(0, len(delta.text), SLICE_CHARS):

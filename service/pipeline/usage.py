@@ -12,7 +12,7 @@ from functools import cache
 
 import splintr
 
-from service.stages.render.limit import BREAK, Encoding, tokenizable
+from service.stages.render.limit import BREAK, tokenizable
 from service.vocabulary.rendered import TokenCounts
 
 MESSAGE_TOKENS = 4  # role and separators of one message, as OpenAI's cookbook counts them
@@ -21,6 +21,8 @@ SLICE_CHARS = 16_000  # counted in 0.5 ms, at worst in 8
 _BREAK_CHARS = 2_000  # within which the end of a slice looks for a place where no token is cut
 MAX_CACHED_CHARS = 250_000
 _RARE_WORD = "qzxjw"
+_SPECIAL = "<|"  # begins the names of all special tokens
+_TOKEN_BYTES = 4
 
 
 class _O200k:
@@ -32,19 +34,30 @@ class _O200k:
 
     def encode_ordinary(self, text: str) -> list[int]:
         """Return the tokens of a text."""
-        self._cached_chars += len(text)
-        if self._cached_chars > MAX_CACHED_CHARS:
-            self._known.clear_cache()
-            self._cached_chars = len(text)
+        self._keep_small(text)
         return self._known.encode_ordinary(text)
+
+    def count(self, text: str) -> int:
+        """Return the number of tokens of a text."""
+        if _SPECIAL in text:  # the other way makes one token of `<|endoftext|>`
+            return len(self.encode_ordinary(text))
+        self._keep_small(text)
+        return len(self._known.encode_flat(text)) // _TOKEN_BYTES  # without a list of integers
 
     def decode_bytes(self, tokens: Sequence[int]) -> bytes:
         """Return the UTF-8 bytes of the tokens; the last character may be cut."""
         return self._known.decode_bytes(tokens)
 
+    def _keep_small(self, text: str) -> None:
+        """Clear the cache if it may become too large with this text."""
+        self._cached_chars += len(text)
+        if self._cached_chars > MAX_CACHED_CHARS:
+            self._known.clear_cache()
+            self._cached_chars = len(text)
+
 
 @cache
-def encoding() -> Encoding:
+def encoding() -> _O200k:
     """Return the o200k encoding; the first call loads it, which takes a tenth of a second."""
     return _O200k()
 
@@ -57,7 +70,7 @@ def load_for_forks() -> None:
     encoding().encode_ordinary(_RARE_WORD)
 
 
-async def loaded_encoding() -> Encoding:
+async def loaded_encoding() -> _O200k:
     """Return the encoding; where the start did not load it, its tables are read in a thread."""
     if encoding.cache_info().currsize:
         return encoding()
@@ -70,8 +83,8 @@ def count(text: str) -> int:
         return 0
     known, text = encoding(), tokenizable(text)
     if len(text) <= SLICE_CHARS:
-        return len(known.encode_ordinary(text))
-    return sum(len(known.encode_ordinary(part)) for part in _slices(text))
+        return known.count(text)
+    return sum(map(known.count, _slices(text)))
 
 
 def _slices(text: str) -> Iterator[str]:

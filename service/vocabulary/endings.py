@@ -156,12 +156,14 @@ class Pattern(Struct, frozen=True, kw_only=True):
     has: Seen = NOTHING
     lacks: Seen = NOTHING
 
-    def fits(self, closed_by: Closed, phase: Phase, seen: int) -> bool:
-        """Tell whether a turn in this state, with the bits of these flags seen, meets the conditions."""
-        if closed_by not in self.closed_by or phase not in self.phases:
-            return False
-        has, lacks = self.has._value_, self.lacks._value_
-        return (not has or bool(has & seen)) and not lacks & seen
+    def may_fit(self, closed_by: Closed, phase: Phase) -> bool:
+        """Tell whether a turn that is closed by this in this phase meets these two conditions."""
+        return closed_by in self.closed_by and phase in self.phases
+
+    def fits(self, seen: int) -> bool:
+        """Tell whether a turn with the bits of these flags seen meets the conditions on them."""
+        has = self.has._value_
+        return not self.lacks._value_ & seen and (not has or bool(has & seen))
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -315,16 +317,20 @@ TABLE = (
 )
 
 
-# The rows that may hold, by what closes the turn.
-_BY_CLOSING: dict[Closed, tuple[Ending, ...]] = {
-    closed_by: tuple(row for row in TABLE if closed_by in row.when.closed_by)
+# The rows that may hold, by what closes the turn and by its phase.
+_MAY_HOLD: dict[tuple[Closed, Phase], tuple[Ending, ...]] = {
+    (closed_by, phase): tuple(row for row in TABLE if row.when.may_fit(closed_by, phase))
     for closed_by in (*BodyEnd, *Closing)
+    for phase in ANY_PHASE
 }
 
 
 def outcome_of(error: ServiceError) -> Outcome:
     """Return the outcome of a turn that raised this error before its first event."""
     return next((row.outcome for row in TABLE if isinstance(error, row.raised)), Outcome.FAILED)
+
+
+_OPEN, _OVER = Phase.OPEN, Phase.OVER  # a member is slow to look up
 
 
 class TurnState:
@@ -335,7 +341,7 @@ class TurnState:
     """
 
     def __init__(self) -> None:
-        self.phase = Phase.OPEN
+        self.phase = _OPEN
         self.is_over = False
         self._seen = 0  # bits: an operation on flags costs ten times as much
 
@@ -357,7 +363,7 @@ class TurnState:
 
     def end(self, closed_by: Closed) -> Ending:
         """End the turn, once, and return how it ended."""
-        rows = _BY_CLOSING[closed_by]
-        ending = next(row for row in rows if row.when.fits(closed_by, self.phase, self._seen))
-        self.phase, self.is_over = Phase.OVER, True
+        rows = _MAY_HOLD[closed_by, self.phase]
+        ending = next(row for row in rows if row.when.fits(self._seen))
+        self.phase, self.is_over = _OVER, True
         return ending

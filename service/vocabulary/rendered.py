@@ -6,6 +6,7 @@ Rendering passes some kinds on unchanged; these are defined in `service/vocabula
 """
 
 from enum import StrEnum
+from typing import final
 
 from msgspec import Struct
 
@@ -23,6 +24,7 @@ from service.vocabulary.events import (
 from service.vocabulary.native import NativeRendered, PictureFacts
 
 
+@final
 class ContentText(Struct, frozen=True, gc=False):
     """Text of `content`, exactly as the caller gets it."""
 

@@ -13,6 +13,7 @@ from service.vocabulary.events import Failure
 
 # Per chunk: where a lone surrogate forces ASCII, an emoji takes twelve bytes, so 60 of the 64 KB.
 MAX_TEXT_CHARS = 5_000
+_encode = msgspec.json.Encoder().encode
 _LINE_ENDS = (
     ("\u0085".encode(), rb"\u0085"),
     ("\u2028".encode(), rb"\u2028"),
@@ -39,7 +40,7 @@ class Error(Struct, frozen=True):
 def to_json(value: object) -> bytes:
     """Return JSON on one line, without raw line separators and safe for lone surrogates."""
     try:
-        encoded = msgspec.json.encode(value)
+        encoded = _encode(value)
     except UnicodeEncodeError:  # a lone surrogate: only ASCII escapes can carry it
         return json.dumps(msgspec.to_builtins(value), separators=(",", ":")).encode()
     if not encoded.isascii():

@@ -41,7 +41,8 @@ MAX_LOOKED_AT = 20_000  # calls for one page
 _MAX_REMOVED = 5_000  # by one statement, which holds the write lock for its time
 _WAL_BYTES = 1024 * 1024
 _DAY_MS = 86_400_000
-_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # as JSON writes it, and no backslash and `u0000`
+_NUL_SIGN = r"\u0000"  # as JSON writes it
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # the sign, and no backslash and `u0000`
 
 
 def _columns(number: int) -> str:
@@ -229,7 +230,8 @@ def _where(conditions: Sequence[str]) -> str:
 
 def _json(rows: Sequence[tuple[Any, ...]]) -> str:
     """Return rows as JSON; a NUL, at which SQLite would end a text, becomes U+FFFD."""
-    return _NUL.sub(r"\1\\ufffd", msgspec.json.encode(rows).decode())
+    text = msgspec.json.encode(rows).decode()
+    return _NUL.sub(r"\1\\ufffd", text) if _NUL_SIGN in text else text
 
 
 def _call(row: Sequence[Any]) -> Call:

@@ -22,10 +22,11 @@ ANSWER_PATH = "/message/content/parts/0"
 CODE_PATH = "/message/content/text"
 _GROWING = (CODE_PATH, "/message/content/thoughts/")
 _THOUGHT_PATH = re.compile("/message/content/thoughts/(0|[1-9][0-9]{0,5})/content")
-# Real paths have up to seven segments; a deeper one is an attack on the recursion.
+# Real paths have up to seven segments; a deeper one is an attack on what walks the document.
 MAX_SEGMENTS = 64
 MAX_PATCH_DEPTH = 16  # likewise; real patches are not nested at all
-_INDEX = re.compile("0|[1-9][0-9]{0,17}")  # Python refuses to read numbers of thousands of digits
+_MAX_DIGITS = 18  # of an index; Python refuses to read numbers of thousands of digits
+_CONTAINERS = (dict, list)  # a union made at each look costs as much as the look
 _OPERATIONS = frozenset({"add", "replace", "remove", "append", "truncate", "patch"})
 
 
@@ -169,22 +170,29 @@ def apply(root: Any, path: str, operation: str, value: Any, depth: int = 0) -> A
     Raises:
         UpstreamProtocolError: it cannot be applied.
     """
-    segments = _segments(path)
-    if not segments:
-        return _at_root(root, operation, value, depth)
-
-    return _descend(root, segments, operation, value, depth)
-
-
-def _segments(path: str) -> list[str | int]:
     if not path:
-        return []
-    raw = path.removeprefix("/").split("/")
-    if len(raw) > MAX_SEGMENTS:
+        return _at_root(root, operation, value, depth)
+    segments = _segments(path)
+    key = segments[0]
+    root = container = _copied(root, key)
+    for following in segments[1:]:
+        if isinstance(container, dict):
+            old = container.get(key, MISSING)
+            inner = container[key] = _copied(old, following)
+        else:
+            inner = _copied_element(container, key, following)
+        container, key = inner, following
+    _change(container, key, operation, value, depth)
+    return root
+
+
+def _segments(path: str) -> list[str]:
+    segments = path.removeprefix("/").split("/")
+    if len(segments) > MAX_SEGMENTS:
         raise UpstreamProtocolError("a delta's path is too deep")
     if "~" in path:
-        raw = [part.replace("~1", "/").replace("~0", "~") for part in raw]
-    return [int(part) if part.isdecimal() and _INDEX.fullmatch(part) else part for part in raw]
+        return [part.replace("~1", "/").replace("~0", "~") for part in segments]
+    return segments
 
 
 def _at_root(root: Any, operation: str, value: Any, depth: int) -> Any:
@@ -217,58 +225,60 @@ def _patch(root: Any, operations: Any, depth: int) -> Any:
     return root
 
 
-def _descend(
-    container: Any, segments: list[str | int], operation: str, value: Any, depth: int
-) -> Any:
-    """Return a copy of `container` with the operation applied to its element at these segments."""
-    key, rest = segments[0], segments[1:]
+def _copied(container: Any, key: str) -> Any:
+    """Return a copy of a container, or an empty one that can hold an element of this key."""
+    if isinstance(container, _CONTAINERS):
+        return container.copy()
     if container is MISSING or container is None:
-        container = [] if isinstance(key, int) else {}
-    if not rest:
-        return _at(container, key, operation, value, depth)
-    if isinstance(container, dict):
-        name = str(key)
-        inner = container.get(name, MISSING)
-        return {**container, name: _descend(inner, rest, operation, value, depth)}
+        return {} if _number(key) is None else []
+    raise UpstreamProtocolError("a delta's path leads through a value that holds nothing")
+
+
+def _copied_element(container: list[Any], key: str, following: str) -> Any:
+    """Put a copy in the place of an element, which may be a new one, and return the copy."""
     index = _index(container, key, limit=1)
-    copy = list(container)
-    if index == len(copy):
-        copy.append(MISSING)
-    copy[index] = _descend(copy[index], rest, operation, value, depth)
-    return copy
+    if index == len(container):
+        container.append(MISSING)
+    inner = container[index] = _copied(container[index], following)
+    return inner
 
 
-def _index(container: Any, key: str | int, limit: int) -> int:
+def _number(key: str) -> int | None:
+    """Return the index that a segment is, None for a word."""
+    is_index = key.isdecimal() and key.isascii() and len(key) <= _MAX_DIGITS
+    return int(key) if is_index and (key[0] != "0" or key == "0") else None
+
+
+def _index(container: list[Any], key: str, limit: int) -> int:
     """Return `key` as an index below the length of the list plus `limit`."""
-    if not isinstance(container, list):
-        raise UpstreamProtocolError("a delta's path leads through a value that holds nothing")
-    if not isinstance(key, int):
+    index = _number(key)
+    if index is None:
         raise UpstreamProtocolError("a delta's path names an element of a list by a word")
-    if key >= len(container) + limit:
+    if index >= len(container) + limit:
         raise UpstreamProtocolError("a delta's path names an element beyond the end of a list")
-    return key
+    return index
 
 
-def _at(parent: Any, key: str | int, operation: str, value: Any, depth: int) -> Any:
-    """Return `parent` with the operation applied to its element `key`."""
-    if isinstance(parent, dict):
-        copy: dict[str, Any] | list[Any] = dict(parent)
-        where: Any = str(key)
-        old = parent.get(where, MISSING)
-    else:
-        where = _index(parent, key, limit=0 if operation in ("remove", "truncate") else 1)
-        copy = list(parent)
-        old = parent[where] if where < len(parent) else MISSING
+def _change(container: Any, key: str, operation: str, value: Any, depth: int) -> None:
+    """Apply an operation to an element of a container, which is a copy."""
+    if isinstance(container, dict):
+        old = container.get(key, MISSING)
+        if operation != "remove":
+            container[key] = _present(_at_root(old, operation, value, depth))
+        elif old is not MISSING:
+            del container[key]
+        return
+    index = _index(container, key, limit=0 if operation in ("remove", "truncate") else 1)
     if operation == "remove":
-        if old is not MISSING:
-            del copy[where]
-        return copy
+        del container[index]
+        return
+    is_new = index == len(container)
+    old = MISSING if is_new else container[index]
     made = _present(_at_root(old, operation, value, depth))
-    if isinstance(copy, list) and (operation == "add" or where == len(copy)):
-        copy.insert(where, made)
+    if is_new or operation == "add":
+        container.insert(index, made)
     else:
-        copy[where] = made
-    return copy
+        container[index] = made
 
 
 def _present(value: Any) -> Any:

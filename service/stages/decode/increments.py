@@ -29,6 +29,7 @@ from service.stages.decode.changes import Run
 _OPENING = re.compile(rb'(?:event: delta\n)?data: ?\{"v": ?"')
 _TEXT_ONLY = b'data: {"v":'
 _CLOSING = b'"}\n\n'
+_LF, _EVENT_END = 10, b"\n\n"
 _PARTS = re.compile(rb'"parts": ?\["')
 _PARTS_END = b'"]'
 # A text that contains `"]` is rare; one with many of them is no ordinary answer.
@@ -55,25 +56,26 @@ class Deltas:
         but a string would break it or change its length, and no JSON string contains a raw line
         feed.
         """
-        opening = self._opening
-        if not chunk.startswith(opening):
+        size = len(self._opening)
+        if chunk[:size] != self._opening:
             return None
-        if chunk.find(b"\n", len(opening)) == len(chunk) - 2 and chunk.endswith(_CLOSING):
+        if _LF not in chunk[size : -len(_EVENT_END)] and chunk.endswith(_CLOSING):
             return self._alone(chunk)
-        literals = chunk[len(opening) :].split(self._separator)
-        last, closing, rest = literals.pop().partition(_CLOSING)
+        literals = chunk[size:].split(self._separator)
+        last, closing, rest = literals[-1].partition(_CLOSING)
         if closing:
-            literals.append(last)
-            size = len(chunk) - len(rest)
+            literals[-1] = last
+            end = len(chunk) - len(rest)
         else:
-            size = len(chunk) - len(opening) - len(last)
+            del literals[-1]
+            end = len(chunk) - size - len(last)
         try:
-            texts = orjson.loads(b'["%b"]' % b'","'.join(literals)) if literals else []
+            texts = orjson.loads(b'["' + b'","'.join(literals) + b'"]')
         except orjson.JSONDecodeError:
             return None
-        if not texts or len(texts) != len(literals):
+        if not literals or len(texts) != len(literals):
             return None
-        return Run("".join(texts), len(texts), size)
+        return Run("".join(texts), len(texts), end)
 
     def _alone(self, chunk: bytes) -> Run | None:
         """Return the run of a chunk that is one event, as most are that come at a human's pace."""
@@ -85,7 +87,7 @@ class Deltas:
 
     def may_begin(self, rest: bytes) -> bool:
         """Tell whether these bytes may be the beginning of another event of this kind."""
-        return b"\n\n" not in rest and (
+        return rest.find(_EVENT_END) < 0 and (
             rest.startswith(self._opening) or self._opening.startswith(rest)
         )
 
@@ -97,7 +99,7 @@ class Snapshots:
 
     def __init__(self, before: bytes, known: bytes, after: bytes) -> None:
         self._before = before
-        self._begun = b"\n\n" + before  # the end of an event, and another one
+        self._begun = _EVENT_END + before  # the end of an event, and another one
         self._known = before + known
         self._after = after
 
@@ -108,27 +110,32 @@ class Snapshots:
         since it repeats the text of those before it; if it is written otherwise, as the one that
         finishes a message is, the one before it.
         """
-        before, size = self._before, len(self._known)
-        begun, at, last, former, count = self._begun, 0, 0, 0, 0
+        begun, width, size = self._begun, len(self._begun), len(self._known)
         # An event with at least the known text ends after it. For a shorter one the search skips
         # its end, but then raw line feeds stand where the text should be, which is invalid JSON.
         # One line feed is searched for much faster than two, and JSON has none of its own.
-        is_alike = chunk.startswith(before)
-        while is_alike and (end := chunk.find(b"\n", at + size)) >= 0:
-            is_alike = chunk.startswith(begun, end)
-            if not is_alike and not chunk.startswith(b"\n\n", end):
-                break
-            at, last, former, count = end + 2, at, last, count + 1
-        run = self._run(chunk, last, at, count) if count else None
-        if run is None and count > 1:
-            return self._run(chunk, former, last, count - 1)
-        return run
+        feed = chunk.find(_LF, size)
+        if feed == len(chunk) - len(_EVENT_END):  # a single event, as at a human's pace
+            return self._run(chunk, 0, len(chunk), 1)
+        if not chunk.startswith(self._before):
+            return None
+        starts = [0]  # of the events, and of what follows them
+        while feed >= 0 and chunk[feed : feed + width] == begun:
+            start = feed + len(_EVENT_END)
+            starts.append(start)
+            feed = chunk.find(_LF, start + size)
+        if feed >= 0 and chunk[feed : feed + len(_EVENT_END)] == _EVENT_END:
+            starts.append(feed + len(_EVENT_END))
+        for count in (len(starts) - 1, len(starts) - 2):
+            if count > 0 and (run := self._run(chunk, starts[count - 1], starts[count], count)):
+                return run
+        return None
 
     def _run(self, chunk: bytes, last: int, at: int, count: int) -> Run | None:
         """Return the run of so many events whose last one is at this place; None if it is another."""
         known, after = self._known, self._after
         begin, end = last + len(known), at - len(after)
-        if begin > end or not (chunk.startswith(known, last) and chunk.endswith(after, last, at)):
+        if begin > end or chunk[end:at] != after or not chunk.startswith(known, last):
             return None
         try:
             text: str = orjson.loads(b'"' + chunk[begin:end] + b'"')
@@ -139,7 +146,7 @@ class Snapshots:
 
     def may_begin(self, rest: bytes) -> bool:
         """Tell whether these bytes may be the beginning of another event of this kind."""
-        return b"\n\n" not in rest and (
+        return rest.find(_EVENT_END) < 0 and (
             rest.startswith(self._before) or self._before.startswith(rest)
         )
 

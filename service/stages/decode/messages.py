@@ -27,6 +27,9 @@ class MessageKind(Enum):
     REASONING = auto()
 
 
+_ANSWER, _HIDDEN = MessageKind.ANSWER, MessageKind.HIDDEN  # a member is slow to look up
+
+
 def read_message(raw: dict[str, Any]) -> Message | None:
     """Return a message, with fields of unexpected types left out; None without an id.
 
@@ -76,28 +79,26 @@ def _part_text(part: Any, role: str) -> str | None:
 def kind_of(message: Message) -> MessageKind:
     """Tell the kind of a message by role, recipient, channel and content type, never by name."""
     if message.metadata.get("is_visually_hidden_from_conversation") is True:
-        return MessageKind.HIDDEN
+        return _HIDDEN
     if message.role == "assistant":
         return _kind_of_assistant(message)
     if message.role == "tool":
         return _kind_of_tool(message)
-    return MessageKind.HIDDEN
+    return _HIDDEN
 
 
 def _kind_of_assistant(message: Message) -> MessageKind:
     kind = message.content_type
+    is_text, is_to_all = kind in _TEXT_TYPES, message.recipient == "all"
+    if is_text and is_to_all:
+        return _ANSWER if message.channel in _ANSWER_CHANNELS else MessageKind.REASONING
     if kind in ("thoughts", "reasoning_recap"):
         return MessageKind.REASONING
     if kind == "system_error":
         return MessageKind.TOOL_ERROR
-    if kind == "code" and message.recipient == "all" and message.channel in _ANSWER_CHANNELS:
+    if kind == "code" and is_to_all and message.channel in _ANSWER_CHANNELS:
         return MessageKind.CODE
-    if kind == "code" or (kind in _TEXT_TYPES and message.recipient != "all"):
-        return MessageKind.TOOL_CALL
-    if kind in _TEXT_TYPES:
-        is_answer = message.channel in _ANSWER_CHANNELS
-        return MessageKind.ANSWER if is_answer else MessageKind.REASONING
-    return MessageKind.HIDDEN
+    return MessageKind.TOOL_CALL if is_text or kind == "code" else _HIDDEN
 
 
 def _kind_of_tool(message: Message) -> MessageKind:
@@ -196,7 +197,9 @@ def answering_model(message: Message) -> str | None:
 def consent_wanted(message: Message) -> str | None:
     """Return the name in a GPT action's request for consent (protocol 2.8), maybe empty, or None."""
     data = message.metadata.get("jit_plugin_data")
-    offer = _dict(data.get("from_server")) if isinstance(data, dict) else {}
+    if not isinstance(data, dict):
+        return None
+    offer = _dict(data.get("from_server"))
     if offer.get("type") != "confirm_action":
         return None
     body = _dict(offer.get("body"))

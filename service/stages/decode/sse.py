@@ -12,7 +12,7 @@ from service.vocabulary.events import Frame
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 STRAY_SAMPLE_BYTES = 300  # enough for a proxy's sentence
 _BOM = b"\xef\xbb\xbf"
-_FIELDS = (b"data", b"event", b"id", b"retry")
+_CR, _BRACE, _COLON = b"\r{:"  # as numbers, which are found in bytes much faster
 
 
 class DecodeSse:
@@ -42,19 +42,21 @@ class DecodeSse:
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """Return the frames that this chunk completes; never waits, never raises."""
-        chunk = b"" if self.is_overflowing else chunk
-        if self._is_lf_swallowed and chunk:
+        frames: list[Frame] = []
+        if not chunk or self.is_overflowing:
+            return frames
+        if self._is_lf_swallowed:
             chunk = chunk.removeprefix(b"\n")
             self._is_lf_swallowed = False
-        if b"\r" in chunk:
+        if _CR in chunk:
             self._is_lf_swallowed = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        frames: list[Frame] = []
         lines = chunk.split(b"\n")
         last = lines.pop()
-        if lines and (self._tail or self._is_start):
-            lines[0] = self._whole_line(lines[0])
-        self._take(lines, frames)
+        if lines:
+            if self._tail or self._is_start:
+                lines[0] = self._whole_line(lines[0])
+            self._take(lines, frames)
         if last and not self.is_overflowing:
             self._tail.append(last)
             self._tail_size += len(last)
@@ -65,10 +67,8 @@ class DecodeSse:
     def finish(self) -> list[Frame]:
         """Return the frames of a last line or event that has no end."""
         frames: list[Frame] = []
-        if self._tail:
-            self._take([self._whole_line(b"")], frames)
-        if self._data:
-            self._dispatch(frames)
+        lines = [self._whole_line(b"")] if self._tail else []
+        self._take([*lines, b""], frames)
         return frames
 
     def _whole_line(self, end: bytes) -> bytes:
@@ -86,42 +86,43 @@ class DecodeSse:
     def _take(self, lines: list[bytes], frames: list[Frame]) -> None:
         """Read lines, and add the frames that they complete."""
         for line in lines:
-            if line.startswith(b"data:"):
-                self._is_json_open = False
-                self._add(line[6:] if line.startswith(b" ", 5) else line[5:])
-            elif not line:
+            if not line:
                 if self._data:
-                    self._dispatch(frames)
+                    frames.append(Frame(self._name, b"\n".join(self._data)))
+                    self._data.clear()
+                    self._size = 0
+                    self._is_json_open = False
                 self._name = ""
-            elif line.startswith(b"event:"):
+                continue
+            field, _, value = line.partition(b":")
+            if field == b"data":
                 self._is_json_open = False
-                self._name = line[6:].removeprefix(b" ").decode("utf-8", "replace")
+                self._add(value.removeprefix(b" "))
+            elif field == b"event":
+                self._is_json_open = False
+                self._name = value.removeprefix(b" ").decode("utf-8", "replace")
             else:
-                self._other(line, frames)
+                self._other(line, field, frames)
             if self.is_overflowing:
                 return
 
-    def _other(self, line: bytes, frames: list[Frame]) -> None:
-        if line.startswith(b"{"):
+    def _other(self, line: bytes, field: bytes, frames: list[Frame]) -> None:
+        if line[0] == _BRACE:
             self._is_json_open = not line.rstrip().endswith(b"}")
             self._add(line)
-            return
-        name, colon, _ = line.partition(b":")
-        if colon and not name:
-            return  # a comment
-        if name in _FIELDS:
+        elif field in (b"id", b"retry"):
             self._is_json_open = False
-            if name == b"event":
-                self._name = ""
-            elif name == b"data":
-                self._add(b"")
+        elif line[0] == _COLON:
+            pass  # a comment
         elif self._is_json_open:
             self._add(line)
         else:
             frames.append(Frame("", line[:STRAY_SAMPLE_BYTES], stray=True))
 
     def _add(self, data: bytes) -> None:
-        self._size += len(data) + bool(self._data)  # the line feed that joins them
+        if self._data:
+            self._size += 1  # the line feed that joins them
+        self._size += len(data)
         self._data.append(data)
         if self._size > self._max_event_bytes:
             self._overflow()
@@ -130,10 +131,3 @@ class DecodeSse:
         self.is_overflowing = True
         self._tail.clear()
         self._data.clear()
-
-    def _dispatch(self, frames: list[Frame]) -> None:
-        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
-        frames.append(Frame(self._name, data))
-        self._data.clear()
-        self._size = 0
-        self._is_json_open = False

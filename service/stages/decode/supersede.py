@@ -40,9 +40,13 @@ class SkipSuperseded:
         tail = 0  # the bytes behind the last one's text; 0: not known, or there are markers
         for frame in frames:
             message_id = message_id_of(frame)
-            is_same = message_id is not None and message_id == self._last_id
+            if message_id is None or message_id != self._last_id:
+                self._last_id = message_id
+                is_last_known, tail = False, 0
+                kept.append(frame)
+                continue
             added = None
-            if is_same and is_last_known:
+            if is_last_known:
                 tail = tail or _tail_of(kept[-1].data)
                 added = _added(kept[-1].data, frame.data, tail) if tail else None
             if added is not None:
@@ -50,8 +54,7 @@ class SkipSuperseded:
             if added is None or _has_marker(added):
                 tail = 0
             kept.append(frame)
-            is_last_known = is_same
-            self._last_id = message_id
+            is_last_known = True
         return kept
 
     def forget(self) -> None:
@@ -95,7 +98,7 @@ def _added(old: bytes, new: bytes, tail: int) -> bytes | None:
 def _has_marker(data: bytes) -> bool:
     """Tell whether a citation may begin in these bytes; searching one byte is faster than three."""
     return (
-        (b"\xee" in data and _OPEN in data)
-        or (b"\xe3" in data and _BRACKET in data)
-        or (b"\\" in data and b"\\u" in data and _ESCAPED.search(data) is not None)
+        (_OPEN[0] in data and _OPEN in data)
+        or (_BRACKET[0] in data and _BRACKET in data)
+        or (_BACKSLASH in data and _ESCAPED.search(data) is not None)
     )

@@ -50,6 +50,12 @@ DONE = b"data: [DONE]\n\n"
 
 _Entry = TypeVar("_Entry", Annotation, Link)
 
+# The beginnings of a delta with one text, which follows.
+_CONTENT, _REASONING, _REFUSAL = b'{"content":', b'{"reasoning_content":', b'{"refusal":'
+_OPENING = to_json(ChatDelta(role="assistant", content=""))
+_OPENING_OF_CALL = to_json(ChatDelta(role="assistant"))
+_EMPTY = ChatChunkChoice(delta=ChatDelta())
+
 
 def chat_usage(counts: TokenCounts) -> Usage:
     """Return the `usage` of a chat or a completion."""
@@ -117,23 +123,21 @@ class ChatChunks:
         self.gathered = Gathered()
         self._meta = meta
         self._chunk = ChatCompletionChunk(
-            id=meta.id, model=meta.model, created=meta.created, choices=[]
+            id=meta.id, model=meta.model, created=meta.created, choices=[_EMPTY]
         )
-        empty = ChatChunkChoice(delta=ChatDelta())
-        self._keep_alive = event_of(structs.replace(self._chunk, choices=[empty]))
+        self._keep_alive = event_of(self._chunk)
         self._before, _, self._after = self._keep_alive.rpartition(b"{}")
-        text = UNSET if meta.may_call else ""
-        self.opening = self._event(ChatDelta(role="assistant", content=text))
-        self._content = self._before + b'{"content":'
-        self._reasoning = self._before + b'{"reasoning_content":'
-        self._refusal = self._before + b'{"refusal":'
+        self.opening = (
+            self._before + (_OPENING_OF_CALL if meta.may_call else _OPENING) + self._after
+        )
+        self._content = self._before + _CONTENT
         self._end = b"}" + self._after
 
     def text(self, text: str) -> bytes:
         """Return the events of text whose pieces come to `gather` later."""
         if len(text) <= MAX_TEXT_CHARS:
             return self._content + to_json(text) + self._end
-        return b"".join(self._texts(self._content, text))
+        return self._texts(_CONTENT, text)
 
     def gather(self, pieces: list[Rendered]) -> None:
         """Note pieces whose events have been sent."""
@@ -143,30 +147,31 @@ class ChatChunks:
         """Return the events of a batch; neighbouring pieces of one kind share a chunk."""
         frames: list[bytes] = []
         run: list[str] = []
-        opening = self._content
+        opening = _CONTENT
         for piece in batch:
             self.gathered.feed(piece)
+            if type(piece) is TurnFacts or type(piece) is TurnEnded:
+                continue
             match piece:
                 case ContentText(text) | ContentCited(text=text):
-                    wanted = self._content
-                case TurnFacts() | TurnEnded():
-                    continue
+                    wanted = _CONTENT
                 case ReasoningText(text):
-                    wanted = self._reasoning
+                    wanted = _REASONING
                 case FunctionCallStarted() | FunctionArguments():
-                    frames += [*self._texts(opening, "".join(run)), *self._call_events(piece)]
+                    frames += [self._texts(opening, "".join(run)), *self._call_events(piece)]
                     run = []
                     continue
                 case RefusalText(text):
-                    wanted = self._refusal
+                    wanted = _REFUSAL
                 case _:
                     continue
             if wanted is not opening and run:
-                frames += self._texts(opening, "".join(run))
+                frames.append(self._texts(opening, "".join(run)))
                 run = []
             opening = wanted
             run.append(text)
-        return b"".join([*frames, *self._texts(opening, "".join(run))])
+        frames.append(self._texts(opening, "".join(run)))
+        return b"".join(frames)
 
     def _call_events(self, piece: FunctionCallStarted | FunctionArguments) -> list[bytes]:
         """Return the events of a call: first its id, type and name, then its arguments."""
@@ -200,20 +205,26 @@ class ChatChunks:
         frames = [event_of(structs.replace(self._chunk, choices=[choice], **extras))]
         if counts is not None:
             # Callers look for the ids in the last chunk, so it repeats them.
-            last = structs.replace(self._chunk, usage=chat_usage(counts), **names)
+            last = structs.replace(self._chunk, choices=[], usage=chat_usage(counts), **names)
             frames.append(event_of(last))
         return b"".join([*frames, DONE])
 
     def _event(self, delta: ChatDelta) -> bytes:
         return self._before + to_json(delta) + self._after
 
-    def _texts(self, opening: bytes, text: str) -> list[bytes]:
-        return [opening + to_json(part) + self._end for part in text_parts(text)]
+    def _texts(self, opening: bytes, text: str) -> bytes:
+        """Return the events of a text, whose deltas all begin like this."""
+        if not text:
+            return b""
+        start = self._before + opening
+        if len(text) <= MAX_TEXT_CHARS:
+            return start + to_json(text) + self._end
+        return b"".join([start + to_json(part) + self._end for part in text_parts(text)])
 
 
 def event_of(chunk: Struct) -> bytes:
     """Return a chunk as one event."""
-    return b"data: %b\n\n" % to_json(chunk)
+    return b"data: " + to_json(chunk) + b"\n\n"
 
 
 def split_at_text(event: bytes) -> tuple[bytes, bytes]:

@@ -27,6 +27,7 @@ from service.vocabulary.rendered import (
 from service.vocabulary.text import Pieces
 
 _MAX_FACT_CHARS = 256  # real ids are 36 long
+_NO_FACTS = TurnFacts()
 
 
 class _Call:
@@ -41,12 +42,12 @@ class Gathered:
     """The sum of all that was rendered so far of one answer."""
 
     def __init__(self) -> None:
-        self.facts = TurnFacts()
+        self.facts = _NO_FACTS
         self.ended: TurnEnded | None = None
         self._content = Pieces()
         self._content_chars = 0
-        self._reasoning = Pieces()
-        self._refusal = Pieces()
+        self._reasoning: Pieces | None = None
+        self._refusal: Pieces | None = None
         self.usage: UsageKnown | None = None  # the upstream's own counts
         self._places: dict[int, tuple[int, int]] = {}  # slot -> range in the content
         self._annotations: dict[tuple[int, str], Annotation] = {}  # by slot and URL
@@ -67,12 +68,12 @@ class Gathered:
     @property
     def reasoning(self) -> str:
         """The reasoning text."""
-        return self._reasoning.joined()
+        return self._reasoning.joined() if self._reasoning else ""
 
     @property
     def refusal(self) -> str:
         """The text of the refusal."""
-        return self._refusal.joined()
+        return self._refusal.joined() if self._refusal else ""
 
     @property
     def calls(self) -> list[FunctionCall]:
@@ -85,21 +86,25 @@ class Gathered:
     @property
     def annotations(self) -> list[Annotation]:
         """One `url_citation` for each source of each place, in text order."""
+        if not self._annotations:
+            return []
         whole = [one for one in self._annotations.values() if self._has(one.url_citation)]
         return sorted(whole, key=lambda one: one.url_citation.start_index)
 
-    # One short branch for each kind of piece: a table, split only at the cost of finding a kind. The
-    # usual ones come first, since each that is passed by costs as much as a call.
+    # One short branch for each kind of piece: a table, split only at the cost of finding a kind.
     def feed(self, piece: Rendered) -> None:  # noqa: C901, PLR0912 - see above
         """Take one piece."""
+        if type(piece) is ContentText:
+            self._add(piece.text)
+            return
+        if type(piece) is TurnFacts:
+            self.facts = piece
+            return
         match piece:
-            case ContentText(text):
-                self._add(text)
-            case TurnFacts():
-                self.facts = piece
             case TurnEnded():
                 self.ended = piece
             case ReasoningText(text):
+                self._reasoning = self._reasoning or Pieces()
                 self._reasoning.add(text)
             case ContentCited(slot, text, sources):
                 self._places[slot] = (self._content_chars, self._content_chars + len(text))
@@ -124,6 +129,7 @@ class Gathered:
         """Take a piece of a typed item; the item itself does not matter here."""
         match piece:
             case RefusalText(text):
+                self._refusal = self._refusal or Pieces()
                 self._refusal.add(text)
             case TextAnnotated(start, end, url, title):
                 cited = CitedUrl(url, title or url, start, end)
@@ -155,6 +161,8 @@ class Gathered:
 
     def links(self) -> dict[str, list[Link]]:
         """Return the links to stored pictures and files, by the fields of `TurnNames`."""
+        if not self._links:
+            return {}
         fields = {"x_images": AssetKind.PICTURE, "x_files": AssetKind.FILE}
         return {name: self._links[kind] for name, kind in fields.items() if kind in self._links}
 

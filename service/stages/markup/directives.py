@@ -23,10 +23,14 @@ Found = tuple[int, bool] | None
 
 
 class Directives:
-    """Finds the markup in a message; one instance per message."""
+    """Finds the markup in the messages of an answer, one after the other."""
 
     def __init__(self) -> None:
         self._open = 0  # open blocks
+
+    def begin(self) -> None:
+        """Begin another message, in which no block is open."""
+        self._open = 0
 
     def at_citation(self, text: str, at: int, *, is_end: bool) -> Found:
         """Look at a possible citation."""

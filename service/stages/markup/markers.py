@@ -42,6 +42,7 @@ from service.vocabulary.events import (
     ReasoningText,
     ToolCallText,
     ToolResult,
+    TurnEnded,
     TurnFacts,
 )
 
@@ -95,10 +96,9 @@ class Markers:
         self._conversation_id = ""
         self._citations: dict[str, Citations] = {}  # by message id
         self._directives = Directives()
-        self._ends = LinkEnds()
+        self._ends: LinkEnds | None = None  # most answers need none
         self._slots = 0
-        self._reasoning = StripMarkers()
-        self._calls: dict[str, StripMarkers] = {}  # by message id of the tool call
+        self._strips: dict[str, StripMarkers] = {}  # by id of a tool call's message; "": reasoning
 
     @property
     def held(self) -> str:
@@ -112,40 +112,51 @@ class Markers:
 
     def feed(self, delta: Delta | ReferencesKnown) -> Sequence[Delta]:
         """Return zero or more deltas for one; never waits."""
-        match delta:
-            case AnswerText(text):
-                if not self._held and plain_chars(text) == len(text):
-                    self._start += len(text)
-                    self._last = text[-1:] or self._last
-                    return (delta,)  # nearly all deltas
-                self._held += text
-                return self._advance(is_end=False)
-            case TurnFacts():
-                self._conversation_id = delta.conversation_id or ""
-                return (delta,)
-            case ReasoningText(text):
-                shown = self._reasoning.feed(text)
-                return (ReasoningText(shown),) if shown else ()
-            case ReferencesKnown(message_id, references):
-                resolved = self._citations_of(message_id).learn(references)
-                return [*resolved, *self._advance(is_end=False)]
-            case _:
-                told = self._advance(is_end=True)
-                if isinstance(delta, AnswerStarted):
-                    self._message_id, self._directives = delta.message_id, Directives()
-                    self._start, self._last = 0, "\n"
-                told.append(self._stripped(delta))
-                return told
+        if type(delta) is AnswerText:
+            text = delta.text
+            if not self._held and plain_chars(text) == len(text):
+                self._start += len(text)
+                self._last = text[-1:] or self._last
+                return (delta,)  # nearly all deltas
+            self._held += text
+            return self._advance(is_end=False)
+        if type(delta) is TurnFacts:
+            self._conversation_id = delta.conversation_id or ""
+            return (delta,)
+        if type(delta) is ReasoningText:
+            shown = self._strip("", delta.text)
+            return (ReasoningText(shown),) if shown else ()
+        if type(delta) is ReferencesKnown:
+            resolved = self._citations_of(delta.message_id).learn(delta.references)
+            return [*resolved, *self._advance(is_end=False)]
+        told = self._advance(is_end=True) if self._held else []
+        if type(delta) is AnswerStarted:
+            self._message_id, self._start, self._last = delta.message_id, 0, "\n"
+            self._directives.begin()
+        told.append(self._stripped(delta))
+        return told
+
+    def _strip(self, key: str, text: str) -> str:
+        strip = self._strips.get(key)
+        if strip is None:
+            strip = self._strips[key] = StripMarkers()
+        return strip.feed(text)
+
+    def _links(self) -> LinkEnds:
+        if self._ends is None:
+            self._ends = LinkEnds()
+        return self._ends
 
     def _citations_of(self, message_id: str) -> Citations:
         return self._citations.setdefault(message_id, Citations())
 
     def _stripped(self, delta: Delta) -> Delta:
         """Return a piece without private-use markers; other brackets in code stay."""
+        if type(delta) is AnswerStarted or type(delta) is TurnEnded:
+            return delta
         match delta:
             case ToolCallText(message_id, _, text):
-                strip = self._calls.setdefault(message_id, StripMarkers())
-                return structs.replace(delta, text=strip.feed(text))
+                return structs.replace(delta, text=self._strip(message_id, text))
             case ToolResult(text):
                 return ToolResult(without_markers(text))
             case AnswerBlock(text=text, title=title):
@@ -162,7 +173,8 @@ class Markers:
         text, begin, at = self._held, 0, 0
         if not text:
             return told
-        self._ends.look_at(text)
+        links = self._links()
+        links.look_at(text)
         while (stop := _STOP.search(text, at)) is not None:
             at = stop.start()
             step = self._at_stop(text, at, is_end=is_end)
@@ -180,7 +192,7 @@ class Markers:
         if begin < at:
             told.append(AnswerText(text[begin:at]))
         self._held, self._start = text[at:], self._start + at
-        self._ends.drop(at)
+        links.drop(at)
         self._last = text[at - 1 : at] or self._last
         return told
 
@@ -254,7 +266,7 @@ class Markers:
         return Step(len(text), is_text=True) if is_end else None
 
     def _target(self, text: str, at: int, *, is_end: bool) -> Step | None:
-        end = self._ends.of_target(at)
+        end = self._links().of_target(at)
         if end:
             path = text[at + len(TARGET) : end]
             return Step(end + 1, piece=self._file(path.strip(), LinkForm.TARGET))
@@ -263,7 +275,7 @@ class Markers:
         return Step(at + len(TARGET), is_text=True)
 
     def _bare(self, text: str, at: int, *, is_end: bool) -> Step | None:
-        end = self._ends.of_path(at)
+        end = self._links().of_path(at)
         if end is None:
             if not is_end:
                 return None

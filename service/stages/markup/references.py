@@ -8,7 +8,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, final
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -72,6 +72,7 @@ class Reference(Struct, frozen=True):
     is_hidden: bool = False
 
 
+@final
 class ReferencesKnown(Struct, frozen=True):
     """All references of a message, replacing those known before."""
 
@@ -88,26 +89,28 @@ class ReadReferences:
     def __init__(self) -> None:
         self._metadata: dict[str, Any] | None = None
         self._known: tuple[Reference, ...] = ()
-        self._citations = _List(_citation)
-        self._content = _List(_content)
+        self._lists: tuple[_List, _List] | None = None  # most messages have none
 
     def known(self, message: Message) -> Sequence[ReferencesKnown]:
         """Return all references of the message, if any has changed."""
-        references = self._read(message.metadata)
-        return () if references is None else (ReferencesKnown(message.id, references),)
-
-    def _read(self, metadata: dict[str, Any]) -> tuple[Reference, ...] | None:
+        metadata = message.metadata
         if metadata is self._metadata:
-            return None
+            return ()
         self._metadata = metadata
-        has_changed = self._citations.feed(metadata.get("citations"))
-        if not self._content.feed(metadata.get("content_references")) and not has_changed:
-            return None
-        known = (*self._citations.read(), *self._content.read())
+        raw_citations, raw_content = metadata.get("citations"), metadata.get("content_references")
+        if self._lists is None:
+            if not raw_citations and not raw_content:
+                return ()
+            self._lists = _List(_citation), _List(_content)
+        citations, content = self._lists
+        has_changed = citations.feed(raw_citations)
+        if not content.feed(raw_content) and not has_changed:
+            return ()
+        known = (*citations.read(), *content.read())
         if known == self._known:
-            return None
+            return ()
         self._known = known
-        return known
+        return (ReferencesKnown(message.id, known),)
 
 
 class _List:

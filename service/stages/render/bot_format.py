@@ -90,24 +90,31 @@ class Render:
 
     def feed(self, delta: Delta) -> list[Rendered]:
         """Return zero or more rendered pieces for one delta; never waits."""
-        return list(map(self._guard.feed, self._rendered(delta)))
+        pieces = self._rendered(delta)
+        for at, piece in enumerate(pieces):
+            pieces[at] = self._guard.feed(piece)
+        return pieces
 
     # One branch for each kind of delta: longer than the budget, so that the table of spec 7.2 is
-    # one table. The usual ones come first, since each that is passed by costs as much as a call.
+    # one table.
     def _rendered(self, delta: Delta) -> list[Rendered]:  # noqa: C901, PLR0911, PLR0912 - see above
+        if type(delta) is AnswerText:
+            return self._answer(ContentText(delta.text))
+        if type(delta) is TurnFacts or type(delta) is ReasoningText:
+            return [delta]
+        if type(delta) is AnswerStarted:
+            self._needs_blank_line = self._has_answer_text
+            return []
+        if type(delta) is TurnEnded:
+            return [*self._close_call(), delta]
         match delta:
-            case AnswerText(text):
-                return self._answer(ContentText(text))
-            case TurnFacts() | ReasoningText() | CitationResolved() | TextSpent():
-                return [delta]
-            case TurnEnded() | FunctionCallStarted() | FunctionArguments():
+            case FunctionCallStarted() | FunctionArguments():
                 return [*self._close_call(), delta]
+            case CitationResolved() | TextSpent():
+                return [delta]
             case Cited(slot, text, sources, words):
                 shown = text if self._format.shows_citations else words
                 return self._answer(ContentCited(slot, shown, sources))
-            case AnswerStarted():
-                self._needs_blank_line = self._has_answer_text
-                return []
             case AnswerBlock():
                 return self._answer_block(delta)
             case ToolCallText():

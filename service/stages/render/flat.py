@@ -40,36 +40,33 @@ class Flatten:
 
     def feed(self, piece: Rendered) -> Sequence[Rendered]:
         """Return the flattened pieces; never waits."""
-        match piece:  # the usual kinds first, since each that is passed by costs as much as a call
-            case ContentText(text):
-                return self._text(piece, text)
-            case TurnFacts():
-                pass
+        if type(piece) is ContentText:
+            return self._text(piece, piece.text)
+        if type(piece) is TurnEnded:
+            return self._end(piece)
+        return (piece,) if type(piece) is TurnFacts else self._other(piece)
+
+    def _other(self, piece: Rendered) -> Sequence[Rendered]:
+        match piece:
             case ReasoningText(text):
                 return (self._reasoning(text),)
-            case TurnEnded():
-                return self._end(piece)
-            case MessageStarted() | MessageEnded() | ReasoningStarted() | ReasoningPart():
-                self._turn_over(piece)
+            case MessageStarted(phase):
+                self._start(phase)
+                return ()
+            case MessageEnded():
+                self._is_commentary = False
+                return ()
+            case ReasoningStarted() | ReasoningPart():
+                self._needs_reasoning_gap = self._has_reasoning
                 return ()
             case TextAnnotated():
                 return self._annotated(piece)
+            case ContentCited(text=text):
+                self._chars += len(text)
             case _:
-                if isinstance(piece, ContentCited):
-                    self._chars += len(piece.text)
-                self._has_answer |= isinstance(piece, _ANSWERS)
+                pass
+        self._has_answer |= isinstance(piece, _ANSWERS)
         return (piece,)
-
-    def _turn_over(
-        self, piece: MessageStarted | MessageEnded | ReasoningStarted | ReasoningPart
-    ) -> None:
-        match piece:
-            case MessageStarted(phase):
-                self._start(phase)
-            case MessageEnded():
-                self._is_commentary = False
-            case ReasoningStarted() | ReasoningPart():
-                self._needs_reasoning_gap = self._has_reasoning
 
     def _start(self, phase: str) -> None:
         self._is_commentary = phase == MessagePhase.COMMENTARY

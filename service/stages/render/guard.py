@@ -17,7 +17,7 @@ REMOVED = "private-use character"  # the kind of unknown event
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=repr)
-_FIRST_BYTE = b"\xee"  # of each mark in UTF-8, and of few other characters
+_FIRST_BYTE = 0xEE  # of each mark in UTF-8, and of few other characters
 
 
 def _may_have_marks(piece: Rendered) -> bool:

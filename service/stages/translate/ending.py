@@ -40,7 +40,8 @@ from service.vocabulary.events import BodyEnd, BodyEnded, Failure, TurnEnded, Tu
 # How much silence counts as the end. Late citations and titles follow within a second; a picture
 # may follow the last message, but then the upstream is not silent for long either.
 PATIENCE_SECONDS = {Phase.LAST_WORD: 20.0, Phase.CONFIRMED: 5.0, Phase.FINAL: 5.0}
-_NAMED = Seen.EVENTS | Seen.CONVERSATION
+_EVENTS, _LIMIT, _WAITING = Seen.EVENTS, Seen.LIMIT, Seen.WAITING  # a member is slow to look up
+_NAMED = _EVENTS | Seen.CONVERSATION
 _JSON_STARTS, _PAGE_START = ("{", "[", '"'), "<"
 MAX_KINDS = 32  # kinds come from outside: further ones are counted together
 _ELSEWHERE = "The upstream continued this answer elsewhere, where nothing could be had."
@@ -84,6 +85,12 @@ GOES_ON: tuple[tuple[Step, Pattern], ...] = (
         Pattern(closed_by=(BodyEnd.UNRESUMED,), phases=UNENDED, has=Seen.CONVERSATION),
     ),
 )
+# Those that may be taken, by the end of the body and by the phase.
+_MAY_GO_ON: dict[tuple[BodyEnd, Phase], tuple[tuple[Step, Pattern], ...]] = {
+    (how, phase): tuple(row for row in GOES_ON if row[1].may_fit(how, phase))
+    for how in BodyEnd
+    for phase in Phase
+}
 
 
 class TurnSoFar(TurnState):
@@ -106,7 +113,7 @@ class TurnSoFar(TurnState):
     @property
     def is_waiting(self) -> bool:
         """Whether the turn continues without a body, until the awaited answer arrives."""
-        return self.has(Seen.WAITING)
+        return self.has(_WAITING)
 
     @property
     def patience_seconds(self) -> float | None:
@@ -120,7 +127,7 @@ class TurnSoFar(TurnState):
         upstream_model: str | None = None,
     ) -> list[TurnFacts]:
         """Note facts of the turn, and return them if any is new."""
-        self.see(Seen.EVENTS if conversation_id is None else _NAMED)
+        self.see(_EVENTS if conversation_id is None else _NAMED)
         known = self.facts
         self.facts = TurnFacts(
             conversation_id or known.conversation_id,
@@ -132,9 +139,9 @@ class TurnSoFar(TurnState):
     def note_finish(self, finish_type: str | None, *, is_end_turn: bool) -> None:
         """Note the finish of a visible message."""
         if finish_type == "max_tokens":
-            self.see(Seen.LIMIT)
+            self.see(_LIMIT)
         else:
-            self.forget(Seen.LIMIT)
+            self.forget(_LIMIT)
         if is_end_turn:
             self.hear(Word.END_TURN)
 
@@ -161,8 +168,8 @@ class TurnSoFar(TurnState):
 
     def step_after(self, body: BodyEnded) -> Step | None:
         """Return the step by which the turn continues after a body, None if the turn ends."""
-        for step, pattern in GOES_ON:
-            if pattern.fits(body.how, self.phase, self._seen) and step not in self._waited:
+        for step, pattern in _MAY_GO_ON[body.how, self.phase]:
+            if pattern.fits(self._seen) and step not in self._waited:
                 return step
         return None
 

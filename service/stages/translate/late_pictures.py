@@ -61,19 +61,20 @@ class LatePictures:
 
     def see(self, message: Message) -> None:
         """Look for signs in a message of the turn."""
-        if message.role not in ("assistant", "tool"):
+        is_tool = message.role == "tool"
+        if not is_tool and message.role != "assistant":
             return
-        if message.role == "assistant" and is_image_tool(message.recipient):
+        if not is_tool and message.recipient != "all" and is_image_tool(message.recipient):
             self._has_call = True
         is_task = is_picture_task(message)
-        is_tool = message.role == "tool" and (is_task or is_image_tool(message.name))
-        if message.metadata.get("is_error") is True and is_tool:
+        is_error = is_tool and message.metadata.get("is_error") is True
+        if is_error and (is_task or is_image_tool(message.name)):
             self.error = message.text
         elif is_task:
             self.has_task = True
             if isinstance(task_id := message.metadata.get("image_gen_task_id"), str):
                 self.task_ids.add(task_id)
-        if message.role == "assistant" and is_task and not message.pointers:
+        if is_task and not is_tool and not message.pointers:
             self._launches.add(message.id)
         else:
             self._launches.discard(message.id)
@@ -95,9 +96,7 @@ class LatePictures:
         """
         if self.error:
             return False
-        if self.has_task or self.notice:
-            return True
-        if self._may_draw and any(map(is_tool_arguments, self._held.values())):
+        if self.has_task or (self._held and self._is_holding_signs()):
             return True
         if self.use_case != IMAGE_GEN:
             return False
@@ -107,6 +106,10 @@ class LatePictures:
         has_last_word = turn.phase in (Phase.LAST_WORD, Phase.FINAL)
         is_answered = has_last_word and turn.has(Seen.TEXT)
         return turn.phase in ENDED and (not is_answered or is_queue_notice(said))
+
+    def _is_holding_signs(self) -> bool:
+        held = self._held.values()
+        return bool(self.notice) or (self._may_draw and any(map(is_tool_arguments, held)))
 
     @property
     def _may_draw(self) -> bool:
@@ -141,12 +144,16 @@ class LatePictures:
 
     def decided(self) -> list[tuple[str, str]]:
         """Return held texts that turned out not to be notices, by message id."""
+        if not self._held:
+            return []
         return self._released(
             lambda each, text: text.startswith("{") or self._is_notice(each, text)
         )
 
     def release(self, *, has_picture: bool) -> list[tuple[str, str]]:
         """Return the texts held to the end, by message id: arguments if no picture came, no notices."""
+        if not self._held:
+            return []
         return self._released(
             lambda each, text: (
                 self._is_notice(each, text) or (has_picture and is_tool_arguments(text))
@@ -154,8 +161,6 @@ class LatePictures:
         )
 
     def _released(self, is_kept: Callable[[str, str], bool]) -> list[tuple[str, str]]:
-        if not self._held:
-            return []
         kept = {each: text for each, text in self._held.items() if is_kept(each, text)}
         released = [(each, text) for each, text in self._held.items() if each not in kept]
         self._held = kept
@@ -165,8 +170,10 @@ class LatePictures:
 def is_picture_task(message: Message) -> bool:
     """Tell whether a message names a task that draws a picture."""
     metadata = message.metadata
-    is_typed = metadata.get("async_task_type") == "image_gen"
-    return is_typed or any(map(metadata.get, _TASK_SIGNS))
+    if metadata.get("async_task_type") == "image_gen":
+        return True
+    has_signs = not metadata.keys().isdisjoint(_TASK_SIGNS)
+    return has_signs and any(map(metadata.get, _TASK_SIGNS))
 
 
 def is_queue_notice(text: str) -> bool:

@@ -7,6 +7,7 @@ from service.stages.markup.references import ReadReferences
 from service.stages.translate.growth import Growth
 from service.vocabulary.events import Message, SentHistory
 
+_HIDDEN, _ANSWER = MessageKind.HIDDEN, MessageKind.ANSWER  # a member is slow to look up
 _OF_TOOLS = (
     *(MessageKind.TOOL_CALL, MessageKind.TOOL_RESULT),
     *(MessageKind.TOOL_ERROR, MessageKind.TOOL_MEDIA),
@@ -22,11 +23,14 @@ class Use(Enum):
     HIDDEN = auto()
 
 
+_UNUSED = Use.HIDDEN
+
+
 class Progress:
     """The state of one message."""
 
     def __init__(self) -> None:
-        self.kind = MessageKind.HIDDEN
+        self.kind = _HIDDEN
         self.is_tool = False  # a tool call or a tool's message
         self.growth = Growth()
         self.is_dropped = False  # an echo, or the losing variant: hidden for the whole turn
@@ -34,7 +38,7 @@ class Progress:
         self.has_text = False  # some of it has been sent
         self.began_beside = False  # another answer was growing when this one began
         self.language = ""
-        self.use = Use.HIDDEN  # for a tool call
+        self.use = _UNUSED  # for a tool call
         self.references = ReadReferences()
         self.unknown: list[str] = []  # its unknown words that were counted
 
@@ -42,13 +46,13 @@ class Progress:
     def is_begun(self) -> bool:
         """Whether this is an open answer of which nothing has been sent."""
         is_open = not (self.has_text or self.is_finished)
-        return is_open and self.kind is MessageKind.ANSWER
+        return is_open and self.kind is _ANSWER
 
     @property
     def is_growing(self) -> bool:
         """Whether this is an open answer of which a part has been sent, in order."""
         is_open = self.has_text and not (self.is_dropped or self.is_finished)
-        return is_open and self.kind is MessageKind.ANSWER and self.growth.is_level
+        return is_open and self.kind is _ANSWER and self.growth.is_level
 
     @property
     def is_withheld(self) -> bool:
@@ -58,11 +62,13 @@ class Progress:
     def take(self, message: Message) -> None:
         """Take the current state of the message."""
         self.kind = kind_of(message)
-        is_hidden = self.kind is MessageKind.HIDDEN
+        is_hidden = self.kind is _HIDDEN
         self.is_tool = message.role == "tool" if is_hidden else self.kind in _OF_TOOLS
 
     def new_words(self, unknown: list[str]) -> list[str]:
         """Return its unknown words that were not counted yet."""
+        if not unknown:
+            return unknown
         new = [word for word in unknown if word not in self.unknown]
         self.unknown += new
         return new

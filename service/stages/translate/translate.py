@@ -14,7 +14,6 @@ from service.stages.decode.messages import (
     call_text,
     finish_type,
     is_code_answer,
-    is_final_answer,
     reasoning_text,
     result_text,
 )
@@ -61,6 +60,10 @@ from service.vocabulary.events import (
 
 Told = Delta | ReferencesKnown
 
+_EVENTS, _TEXT, _MISSED = Seen.EVENTS, Seen.TEXT, Seen.MISSED  # a member is slow to look up
+_CONFIRMATION, _PICTURE, _WAITED = Word.CONFIRMATION, Seen.PICTURE, BodyEnd.WAITED
+_ANSWER, _HIDDEN = MessageKind.ANSWER, MessageKind.HIDDEN
+_CLEAN = BodyEnded(BodyEnd.CLEAN)
 _LATE_TOOL = "image_gen"  # during the wait for a picture, every tool message is an image tool's
 _NOT_DRAWN = "The upstream could not draw the picture. It said: "
 
@@ -108,25 +111,22 @@ class Translate:
         """Count an unexpected kind found outside of the stages."""
         self._turn.count_unknown(kind)
 
-    # One branch for each kind of event: longer than the budget so that the union is matched once. The
-    # usual ones come first, since each that is passed by costs as much as a call.
+    # One branch for each kind of event: longer than the budget so that the union is matched once.
     def feed(self, event: UpstreamEvent) -> Sequence[Told]:  # noqa: C901, PLR0911, PLR0912 - see above
         """Return zero or more deltas for one event; never waits."""
         turn = self._turn
         if turn.is_over:
             return ()
+        if type(event) is TextAppended:
+            return self._appended(event.message_id, event.text)
+        if type(event) is MessageSnapshot:
+            return self._message(event.message)
+        if type(event) is ConversationNamed:
+            return turn.learn(conversation_id=event.conversation_id)
+        if type(event) is StreamCompleted or type(event) is DoneReceived:
+            turn.hear(_CONFIRMATION)
+            return self._end(_CLEAN) if type(event) is DoneReceived else ()
         match event:
-            case TextAppended(message_id, text):
-                return self._appended(message_id, text)
-            case MessageSnapshot(message):
-                return self._message(message)
-            case ConversationNamed(conversation_id):
-                return turn.learn(conversation_id=conversation_id)
-            case StreamCompleted():
-                turn.hear(Word.CONFIRMATION)
-            case DoneReceived():
-                turn.hear(Word.CONFIRMATION)
-                return self._end(BodyEnded(BodyEnd.CLEAN))
             case BodyEnded():
                 return self._end(event)
             case ModelNamed(slug, use_case):
@@ -159,12 +159,12 @@ class Translate:
         if progress is None or progress.is_dropped:
             return []
         self._is_tool_since |= progress.is_tool
+        if progress.kind is _ANSWER:
+            unseen = progress.growth.append(text)
+            if not progress.has_text:
+                unseen = self._late.hold(message_id, progress.growth.text, is_finished=False)
+            return self._grown_answer(message_id, progress, unseen)
         match progress.kind:
-            case MessageKind.ANSWER:
-                unseen = progress.growth.append(text)
-                if not progress.has_text:
-                    unseen = self._late.hold(message_id, progress.growth.text, is_finished=False)
-                return self._grown_answer(message_id, progress, unseen)
             case MessageKind.TOOL_CALL:
                 unseen = progress.growth.append(text)
                 if unseen and progress.use is Use.SHOWN:
@@ -180,7 +180,7 @@ class Translate:
     # --- whole messages ---------------------------------------------------------
 
     def _message(self, message: Message) -> list[Told]:
-        self._turn.see(Seen.EVENTS)
+        self._turn.see(_EVENTS)
         if (notice := notices.of_consent(message)) is not None:
             return [*self._flush(), notice, self._turn.closed(Closing.CONSENT)]
         told: list[Told] = []
@@ -196,11 +196,11 @@ class Translate:
             self._late.see(message)
             if self._held is not None and is_reply_of_action(message, self._held):
                 self._messages[self._held.id].use = Use.SHOWN
-            if is_first and progress.kind is not MessageKind.HIDDEN:
+            if is_first and progress.kind is not _HIDDEN:
                 told += self._release_held()
                 told += self._released(self._late.decided())
                 # An earlier error of a tool was not the end.
-                self._turn.forget(Seen.MISSED)
+                self._turn.forget(_MISSED)
             told += self._visible(message, progress)
         progress.is_finished = message.is_finished
         return told
@@ -209,7 +209,7 @@ class Translate:
         kind, growth = progress.kind, progress.growth
         told: Sequence[Told] = ()
         self._is_tool_since |= progress.is_tool
-        if kind is MessageKind.ANSWER:
+        if kind is _ANSWER:
             told = self._answer(message, progress)
         elif kind is MessageKind.REASONING:
             unseen = growth.replace(reasoning_text(message), is_final=message.is_finished)
@@ -218,7 +218,7 @@ class Translate:
             growth.replace(call_text(message), is_final=message.is_finished)
             is_decided = message.is_finished and is_code_answer(message)
             told = self._hold(message, progress, is_decided=is_decided)
-        elif kind is not MessageKind.HIDDEN:
+        elif kind is not _HIDDEN:
             told = self._tool(message, progress)
         self._turn.rewrites += growth.rewrites
         growth.rewrites = 0
@@ -256,7 +256,7 @@ class Translate:
             told += self._wanted(self._shown.of_message(message, self._recipient))
         told += self._turn.learn(upstream_model=answering_model(message))
         if message.is_finished:
-            self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
+            self._turn.note_finish(finish_type(message), is_end_turn=message.is_end_turn)
             self._ended = message.id
         return told
 
@@ -274,7 +274,7 @@ class Translate:
             told.append(AnswerStarted(message_id))
             told += self._turn.learn(message_id=message_id)
         progress.has_text = True
-        self._turn.see(Seen.TEXT)
+        self._turn.see(_TEXT)
         told.append(AnswerText(unseen))
         return told
 
@@ -359,7 +359,7 @@ class Translate:
             told += self._told(AnswerBlock(message.id, language, shown))
             told += self._turn.learn(upstream_model=answering_model(message))
         if message.is_finished:
-            self._turn.note_finish(finish_type(message), is_end_turn=is_final_answer(message))
+            self._turn.note_finish(finish_type(message), is_end_turn=message.is_end_turn)
         return told
 
     def _told(self, piece: ToolCallText | AnswerBlock) -> list[Delta]:
@@ -384,7 +384,7 @@ class Translate:
         """Return everything that still waits, so that no text is lost."""
         told = self._release_held(is_end=True)
         told += self._wanted(self._shown.last())
-        has_picture = self._turn.has(Seen.PICTURE)
+        has_picture = self._turn.has(_PICTURE)
         told += self._released(self._late.release(has_picture=has_picture))
         return told + self._half()
 
@@ -396,7 +396,7 @@ class Translate:
 
     def _end(self, body: BodyEnded) -> list[Delta]:
         """Return the deltas of the end of a body or a wait, which may not be the turn's end."""
-        if body.how is BodyEnd.WAITED:
+        if body.how is _WAITED:
             return self._end_wait(body.detail)
         if not self._turn.is_waiting:
             return self._go_on(body)
@@ -443,7 +443,7 @@ class Translate:
         is_of_picture = turn.awaited is Step.AWAIT_PICTURE
         told = self._flush() if is_of_picture else []
         if turn.has(Seen.PICTURE) and (is_of_picture or self._late.has_task):
-            turn.hear(Word.CONFIRMATION)
+            turn.hear(_CONFIRMATION)
         elif is_of_picture:
             notice = self._late.notice
             turn.note_missing(f"{problem} It said: {quoted(notice)}" if notice else problem)

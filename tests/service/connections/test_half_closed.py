@@ -36,7 +36,7 @@ class Server:
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        request[ANSWER_TYPE] = response.content_type  # as the middleware does
+        request[ANSWER_TYPE] = response.headers["Content-Type"]  # as the middleware does
         await response.prepare(request)
         await response.write(b"data: 1\n\n")
         await self._wait()
