@@ -11,7 +11,8 @@ sending a short turn. So the request is written here in one piece, and a `Tap` r
 
 *What is read here* is what a `Tap` reads: status 200 in HTTP/1.1, chunked, without a content coding,
 and no web page. Whatever else begins an answer, a head that httptools refuses among them, goes from
-its first byte to aiohttp's protocol, which judges and reads it as ever.
+its first byte to aiohttp's protocol, which judges and reads it as ever. A head that differs from the
+last one of its address in no more than the date is known, and not parsed.
 
 *A kept connection* may have been closed by the other end while the turn was on its way. If it breaks
 within `STALE_SECONDS` and before the first byte of an answer, the turn is sent once more, at once.
@@ -24,7 +25,6 @@ What is written:
 import asyncio
 import re
 from collections.abc import Mapping
-from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 from weakref import WeakSet
@@ -33,7 +33,6 @@ import aiohttp
 import httptools
 import yarl
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import EMPTY_PAYLOAD
@@ -56,16 +55,6 @@ _MAX_TARGETS = 64  # more than routes and paths together
 _READ_AHEAD_BYTES = 256 * 1024  # of a body that aiohttp reads; its own default
 
 
-class _Request(aiohttp.ClientRequest):
-    """A request that names a connection to aiohttp, and is never sent."""
-
-    @cached_property
-    @override
-    def connection_key(self) -> ConnectionKey:
-        """What the connector keeps the connection under."""
-        return super().connection_key
-
-
 _Plain = tuple[CIMultiDict[str], bool]
 """The fields of a head, and whether its connection can be kept."""
 
@@ -74,7 +63,7 @@ class _Target:
     """Where turns are sent: the request that names the connection, and the head's start."""
 
     def __init__(self, url: yarl.URL) -> None:
-        self.request = _Request("POST", url)
+        self.request = aiohttp.ClientRequest("POST", url)
         path, host = self.request.url.raw_path_qs, self.request.headers["Host"]
         self.lines = f"POST {path} HTTP/1.1\r\nHost: {host}\r\n"
         self._known = b""  # the last plain head, without its date

@@ -15,7 +15,7 @@ from service.vocabulary.events import (
     FunctionArguments,
     ReasoningText,
 )
-from upstream.line.line import slices
+from upstream.line.line import SLICE_BYTES, slices
 
 
 class CodexReceiver:
@@ -31,7 +31,11 @@ class CodexReceiver:
         self._reader = reader
 
     def batches(self, data: bytes) -> Iterator[list[Delta]]:
-        """Yield the deltas of a read, in one batch unless it is paced or long."""
+        """Return the deltas of a read, in one batch unless it is paced or long."""
+        is_short = len(data) <= SLICE_BYTES
+        return self._batches(self._reader.feed(data)) if is_short else self._of_slices(data)
+
+    def _of_slices(self, data: bytes) -> Iterator[list[Delta]]:
         for number, piece in enumerate(slices(data)):
             if number:
                 yield []
@@ -57,7 +61,7 @@ class CodexReceiver:
         if not deltas:
             return
         if not self._reader.is_paced:
-            yield joined(deltas)
+            yield joined(deltas) if len(deltas) > 1 else deltas
             return
         for delta in deltas:
             yield [delta]

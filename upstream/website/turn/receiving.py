@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from service.pipeline.joined import Answer, Reader
 from service.ports import Lane
 from service.vocabulary.events import BodyEnd, BodyEnded, Delta
-from upstream.line.line import slices
+from upstream.line.line import SLICE_BYTES, slices
 
 
 class Receiver:
@@ -75,7 +75,11 @@ class Receiver:
         return self.reader.repeats
 
     def _sliced(self, data: bytes, made: list[Delta]) -> Iterator[list[Delta]]:
-        """Yield the batches of a read; the first begins with the deltas that were `made` before."""
+        """Return the batches of a read; the first begins with the deltas that were `made` before."""
+        is_short = len(data) <= SLICE_BYTES
+        return self._batches(data, made) if is_short else self._of_slices(data, made)
+
+    def _of_slices(self, data: bytes, made: list[Delta]) -> Iterator[list[Delta]]:
         for number, piece in enumerate(slices(data)):
             if number:
                 yield []
