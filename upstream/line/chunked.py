@@ -9,7 +9,6 @@ from enum import Enum, auto
 MAX_LINE_BYTES = 4096  # of a chunk's size with its extensions, and of all trailers together
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 _LINE_END = b"\r\n"
-_SHORT_BYTES = 1024  # of a read; that of one event is nearly always shorter
 
 
 class _Next(Enum):
@@ -21,22 +20,6 @@ class _Next(Enum):
 
 class _BrokenError(Exception):
     pass
-
-
-def _whole_of(read_bytes: int) -> tuple[bytes, int]:
-    """Return the size line and the bytes of data with which a read of this length is one whole chunk.
-
-    There is one way at most, as size lines are mostly written: 25 bytes are `13`, a line end, 19 of
-    data, and a line end. Without a way, no data has the number of bytes that is returned.
-    """
-    for digits in (1, 2, 3):
-        size = read_bytes - digits - 2 * len(_LINE_END)
-        if len(f"{size:x}") == digits and size > 0:
-            return b"%x\r\n" % size, size
-    return b"", -1
-
-
-_WHOLE = tuple(_whole_of(read_bytes) for read_bytes in range(_SHORT_BYTES + 1))
 
 
 class ChunkedBody:
@@ -59,12 +42,12 @@ class ChunkedBody:
 
     def feed(self, data: memoryview) -> bytes:
         """Return the data of a read, the pieces of several chunks joined: a copy of each byte."""
-        size = len(data)
-        if size <= _SHORT_BYTES and self._is_between:
-            line, left = _WHOLE[size]
-            whole = data.tobytes().removeprefix(line).removesuffix(_LINE_END)
-            if len(whole) == left:  # so both were there
-                return whole
+        if self._is_between:  # and a read is mostly one whole chunk, whose size is then known
+            size = len(data)
+            start = (size.bit_length() + 3) // 4 + 2
+            left = size - start - 2
+            if left > 0 and data[:start] == b"%x\r\n" % left and data[-2:] == _LINE_END:
+                return data[start:-2].tobytes()
         pieces: list[memoryview] = []
         self._take_parts(data, pieces)
         self._is_between = self._next is _Next.SIZE and not self._held

@@ -115,21 +115,23 @@ class Snapshots:
         # An event with at least the known text ends after it. For a shorter one the search skips
         # its end, but then raw line feeds stand where the text should be, which is invalid JSON.
         # One line feed is searched for much faster than two, and JSON has none of its own.
-        feed = chunk.find(_LF, size)
+        find, step = chunk.find, size + 2
+        feed = find(_LF, size)
         if feed == len(chunk) - 2:  # a single event, as at a human's pace
             return self._run(chunk, 0, len(chunk), 1)
         if not chunk.startswith(self._before):
             return None
-        starts = [0]  # of the events, and of what follows them
-        while feed >= 0 and chunk[feed : feed + width] == begun:
-            start = feed + 2
-            starts.append(start)
-            feed = chunk.find(_LF, start + size)
+        feeds = [-2]  # the ends of the events, and of what is before the first one
+        while chunk[feed : feed + width] == begun:
+            feeds.append(feed)
+            feed = find(_LF, feed + step)
         if feed >= 0 and chunk[feed : feed + 2] == _EVENT_END:
-            starts.append(feed + 2)
-        for count in (len(starts) - 1, len(starts) - 2):
-            if count > 0 and (run := self._run(chunk, starts[count - 1], starts[count], count)):
-                return run
+            feeds.append(feed)
+        for count in (len(feeds) - 1, len(feeds) - 2):
+            if count > 0:
+                run = self._run(chunk, feeds[count - 1] + 2, feeds[count] + 2, count)
+                if run is not None:
+                    return run
         return None
 
     def _run(self, chunk: bytes, last: int, at: int, count: int) -> Run | None:
