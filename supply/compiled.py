@@ -7,8 +7,9 @@ is compiled is older than its source after an edit: then `--version` says so, an
 again or removed. A module that defines records stays as it is: the compiler does not know the options
 of a `msgspec.Struct`.
 
-The compiler makes one difference that types do not show: in `[*first(), second()]` it calls both
-before it unpacks, so a generator must not be unpacked before what depends on it.
+The compiler makes two differences that types do not show. In `[*first(), second()]` it calls both
+before it unpacks, so a generator must not be unpacked before what depends on it. And a slice of bytes
+that would end before it begins, as `data[3:-2]` of three bytes, is a SystemError and not empty.
 """
 
 import ast

@@ -60,7 +60,7 @@ class Deltas:
         size = self._size
         if chunk[:size] != self._opening:
             return None
-        if _LF not in chunk[size:-2] and chunk.endswith(_CLOSING):
+        if chunk[-4:] == _CLOSING and _LF not in chunk[size:-2]:
             return self._alone(chunk)
         literals = chunk[size:].split(self._separator)
         last, closing, rest = literals[-1].partition(_CLOSING)
@@ -122,7 +122,7 @@ class Snapshots:
         if not chunk.startswith(self._before):
             return None
         feeds = [-2]  # the ends of the events, and of what is before the first one
-        while chunk[feed : feed + width] == begun:
+        while feed >= 0 and chunk[feed : feed + width] == begun:
             feeds.append(feed)
             feed = find(_LF, feed + step)
         if feed >= 0 and chunk[feed : feed + 2] == _EVENT_END:

@@ -168,6 +168,15 @@ def test_offsets_count_each_increment_of_a_run() -> None:
     assert reader.consumed == before + 2
 
 
+def test_of_a_read_that_is_cut_anywhere_the_whole_events_are_the_run() -> None:
+    events = [SPACED % b"a", SPACED % b"bc"]
+    body = b"".join(events)
+    for size in range(len(body) + 1):
+        whole = events[: (size >= len(events[0])) + (size == len(body))]
+        found = run_of(body[:size])
+        assert (0 if found is None else found.size) == len(b"".join(whole))
+
+
 # --- v0 -----------------------------------------------------------------------------------
 
 
@@ -203,6 +212,17 @@ def test_if_the_last_one_is_written_otherwise_the_one_before_it_ends_the_run() -
     finished = as_event(snapshot("abcd", "finished_successfully"))
     assert snapshots.read(grown + finished) == Run("bc", 2, len(grown), as_event(snapshot("abc")))
     assert snapshots.read(finished) is None
+
+
+def test_of_snapshots_that_are_cut_anywhere_the_whole_ones_are_the_run() -> None:
+    events = [as_event(snapshot("ab" * 200)), as_event(snapshot("ab" * 200 + "c"))]
+    body = b"".join(events)
+    for size in range(len(body) + 1):
+        whole = events[: (size >= len(events[0])) + (size == len(body))]
+        snapshots = snapshots_like(snapshot("ab"), "ab")
+        assert snapshots is not None
+        found = snapshots.read(body[:size])
+        assert (0 if found is None else found.size) == len(b"".join(whole))
 
 
 def test_an_event_whose_end_is_passed_is_left_to_the_stages() -> None:
