@@ -323,6 +323,9 @@ class Lane(Protocol):
     def take(self, chunk: bytes) -> bytes:
         """Send the plain text of a chunk, and return the bytes that are left for the stages."""
 
+    def take_rest(self, rest: bytes) -> bytes:
+        """Take the rest of a chunk that was left for the stages, which have had what is before it."""
+
     def take_left(self) -> list[Delta]:
         """Return the deltas that are `left`, and forget them."""
 

@@ -167,6 +167,11 @@ class FastLane:
         self._tail = chunk
         return b""
 
+    def take_rest(self, rest: bytes) -> bytes:
+        """Take the rest of a chunk that was left for the stages, which have had what is before it."""
+        rest, self._tail = rest + self._tail, b""
+        return self.take(rest)
+
     def end(self) -> bytes:
         """Return the bytes that are left for the stages at the end of a body."""
         self.settle()

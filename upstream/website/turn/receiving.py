@@ -80,11 +80,18 @@ class Receiver:
         return self._batches(data, made) if is_short else self._of_slices(data, made)
 
     def _of_slices(self, data: bytes, made: list[Delta]) -> Iterator[list[Delta]]:
-        for number, piece in enumerate(slices(data)):
-            if number:
-                yield []
+        """Yield the batches of a long read; as soon as the answer only grows, the lane takes the rest."""
+        lane = self._lane
+        while data:
+            piece = next(slices(data))
             yield from self._batches(piece, made)
-            made = []
+            data, made = data[len(piece) :], []
+            if data and lane is not None:
+                data, made = lane.take_rest(data), lane.take_left()
+            if data or (lane is not None and lane.is_full):
+                yield []
+        if made:
+            yield made
 
     def _batches(self, data: bytes, made: list[Delta]) -> Iterator[list[Delta]]:
         for event in self.reader.feed(data):

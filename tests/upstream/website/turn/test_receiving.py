@@ -2,28 +2,32 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import chain
 from typing import Any
 
 import pytest
 
 from service.pipeline.fast_lane import DIFFERENCE, FastLane
-from service.pipeline.joined import SLICE_CHARS, make_answer, make_reader, make_renderer
+from service.pipeline.joined import SLICE_CHARS, Reader, make_answer, make_reader, make_renderer
 from service.stages.render.bot_format import WEB
 from service.vocabulary.events import (
     AnswerText,
     AnswerWanted,
+    BodyEnd,
+    BodyEnded,
     ConversationNamed,
     Delta,
     Outcome,
     SentHistory,
     TurnEnded,
+    UpstreamEvent,
 )
 from service.vocabulary.rendered import Rendered
 from tests.lane import Differing
 from tests.scripted_upstream import DONE, Pause, ScriptedUpstream, answer, final, scripted_upstream
 from tests.sinks import Kept
 from tests.upstream.website.turn.test_client import opened
-from upstream.line.line import Line
+from upstream.line.line import SLICE_BYTES, Line
 from upstream.website.turn.receiving import Receiver
 
 WORDS = ["It", " is", " tea", ", and", " more"]
@@ -172,6 +176,56 @@ def test_the_sink_is_asked_after_a_read_of_the_lane_if_the_caller_has_to_read_fi
     outlet.is_reading = True
     assert receiver.batches(answer("It is tea, and")) is None
     assert outlet.put_text == " is tea, and"
+
+
+GROWN = ["word " * 20 * count for count in range(1, 60)]
+LONG = b"".join([*map(answer, GROWN), final(f"{GROWN[-1]}."), DONE])
+
+
+def said_in(reads: list[bytes], outlet: Told, reader: Reader) -> str:
+    """Return what the stages and the lane say of these reads, in the order in which it is said."""
+    lane = FastLane(make_renderer(WEB), outlet)
+    receiver = Receiver(reader, make_answer(SentHistory()), lane)
+    said = ""
+    for batches in chain(map(receiver.batches, reads), [receiver.end(BodyEnded(BodyEnd.CLEAN))]):
+        for batch in batches or ():
+            said += outlet.put_text + text_of(batch)
+            outlet.put_text = ""
+        said += outlet.put_text
+        outlet.put_text = ""
+    return said
+
+
+def test_of_a_long_read_the_lane_takes_what_only_grows() -> None:
+    fed: list[int] = []
+    reader = make_reader()
+    feed = reader.feed
+
+    def counted(data: bytes) -> list[UpstreamEvent]:
+        fed.append(len(data))
+        return feed(data)
+
+    reader.feed = counted  # type: ignore[method-assign]
+    assert said_in([LONG], Told(), reader) == f"{GROWN[-1]}."
+    assert sum(fed) < len(LONG) / 3 > 2 * SLICE_BYTES
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_long_reads_that_are_cut_anywhere_say_the_same(is_open: bool) -> None:
+    for size in (*range(SLICE_BYTES - 40, len(LONG), 1_234), len(LONG)):
+        reads = [LONG[at : at + size] for at in range(0, len(LONG), size)]
+        assert said_in(reads, Told(is_open=is_open), make_reader()) == f"{GROWN[-1]}."
+
+
+def test_the_sink_is_asked_within_a_long_read_if_the_caller_has_to_read_first() -> None:
+    outlet = Told()
+    outlet.is_reading = False
+    lane = FastLane(make_renderer(WEB), outlet)
+    receiver = Receiver(make_reader(), make_answer(SentHistory()), lane)
+    batches = receiver.batches(b"".join(map(answer, GROWN)))
+    assert batches is not None
+    assert [bool(batch) for batch in batches] == [True, False]
+    assert lane.is_full
 
 
 async def test_a_fault_on_the_lane_is_raised_where_the_answer_is_awaited(
