@@ -30,8 +30,9 @@ V1_PACED = "v1 paced, 200 tokens, 200 streams"
 V0_PACED = "v0 paced, 200 tokens, 200 streams"
 SHORT = "v1 paced, 5 tokens, 16 streams"
 SHORT_WHOLE = "whole replies, v1, 50 tokens, 16"
-WHOLE = "whole replies from bursts, v1, 200 tokens, 16"
-WHOLE_AT_ONCE = "whole replies, v1, 200 tokens, 16"
+WHOLE = "whole replies, v1, 200 tokens, 16"
+V1_STEADY = "v1, 8 tokens each ms, 200 tokens, 16 streams"
+V0_STEADY = "v0, 8 tokens each ms, 1000 tokens, 16 streams"
 MANY = "v1 paced, 100 tokens, 1000 streams"
 REST = "memory at rest (PSS), one process"
 REST_WORKER = "the same, each further worker"
@@ -139,11 +140,9 @@ GOALS = (
     Goal("CPU of a token, v0 burst of 200", 1.3, _ratio(V0_BURST, _cpu), unit="x floor"),
     Goal("CPU of a token, v0 burst of 1000", 1.0, _ratio(V0_LONG_BURST, _cpu), unit="x floor"),
     Goal("CPU of a whole reply of 200 tokens", 2.0, _ratio(WHOLE, _request), unit="x floor"),
-    Goal("the same, from one read", None, _ratio(WHOLE_AT_ONCE, _request), unit="x floor"),
-    Goal(
-        *("CPU of a whole reply of 50 tokens, from one read", 3.0, _ratio(SHORT_WHOLE, _request)),
-        unit="x floor",
-    ),
+    Goal("CPU of a whole reply of 50 tokens", 3.0, _ratio(SHORT_WHOLE, _request), unit="x floor"),
+    Goal("CPU of a token, v1, 8 each ms, 200", None, _ratio(V1_STEADY, _cpu), unit="x floor"),
+    Goal("CPU of a token, v0, 8 each ms, 1000", None, _ratio(V0_STEADY, _cpu), unit="x floor"),
     Goal("token age p50, v1 paced", 1.5, _ratio(V1_PACED, lambda f: f.age_p50), unit="x floor"),
     Goal("token age p99, v1 paced", 25.0, _plain(V1_PACED, lambda f: f.age_p99 / 1e3), unit="ms"),
     Goal(

@@ -9,7 +9,7 @@ from bench.answers import Play
 from bench.load import Load, Results, run
 from bench.processes import Contestant
 
-EVENTS_PER_READ = 8  # events of a busy upstream that arrive in one read
+EVENTS_PER_READ = 8  # events that a busy upstream sends at once
 PACE_MICROSECONDS = 20_000
 CROWD_PACE_MICROSECONDS = 2_000_000
 WARM_TOKENS = 5
@@ -40,33 +40,37 @@ class Figures(Struct, frozen=True):
 
 
 def _burst(generation: str, tokens: int, streams: int, repeats: int) -> Load:
-    """Return a load of event groups at a rate that keeps one CPU about half busy."""
-    pause = 1000 * streams // 16
-    return Load(Play(generation, tokens, EVENTS_PER_READ, pause), streams, repeats)
+    """Return a load of an upstream that sends as fast as it can."""
+    return Load(Play(generation, tokens, EVENTS_PER_READ, 0), streams, repeats)
+
+
+def _steady(generation: str, tokens: int, repeats: int) -> Load:
+    """Return a load of groups with pauses between them, so that nearly each is a read of its own."""
+    return Load(Play(generation, tokens, EVENTS_PER_READ, 1000), 16, repeats)
 
 
 def _paced(generation: str, tokens: int, streams: int, repeats: int = 1) -> Load:
     return Load(Play(generation, tokens, 1, PACE_MICROSECONDS), streams, repeats)
 
 
-def _whole(tokens: int, repeats: int, group: int = 1000) -> Load:
+def _whole(tokens: int, repeats: int) -> Load:
     """Return a load of replies that are not streamed, though the upstream streams, as ever."""
-    return Load(Play("v1", tokens, group, 1000), 16, repeats, is_stream=False)
+    return Load(Play("v1", tokens, EVENTS_PER_READ, 0), 16, repeats, is_stream=False)
 
 
 FULL = (
-    Scenario("v1 burst, 200 tokens, 16 streams", _burst("v1", 200, 16, 40)),
-    Scenario("v1 burst, 1000 tokens, 16 streams", _burst("v1", 1000, 16, 12)),
-    Scenario("v1 burst, 1000 tokens, 64 streams", _burst("v1", 1000, 64, 3)),
-    Scenario("codex burst, 200 tokens, 16 streams", _burst("codex", 200, 16, 40)),
-    Scenario("v0 burst, 200 tokens, 16 streams", _burst("v0", 200, 16, 30)),
-    Scenario("v0 burst, 1000 tokens, 16 streams", _burst("v0", 1000, 16, 5)),
+    Scenario("v1 burst, 200 tokens, 16 streams", _burst("v1", 200, 16, 100)),
+    Scenario("v1 burst, 1000 tokens, 64 streams", _burst("v1", 1000, 64, 6)),
+    Scenario("codex burst, 200 tokens, 16 streams", _burst("codex", 200, 16, 100)),
+    Scenario("v0 burst, 200 tokens, 16 streams", _burst("v0", 200, 16, 60)),
+    Scenario("v0 burst, 1000 tokens, 16 streams", _burst("v0", 1000, 16, 12)),
+    Scenario("v1, 8 tokens each ms, 200 tokens, 16 streams", _steady("v1", 200, 40)),
+    Scenario("v0, 8 tokens each ms, 1000 tokens, 16 streams", _steady("v0", 1000, 5)),
     Scenario("v1 paced, 200 tokens, 200 streams", _paced("v1", 200, 200)),
     Scenario("v0 paced, 200 tokens, 200 streams", _paced("v0", 200, 200)),
     Scenario("v1 paced, 5 tokens, 16 streams", _paced("v1", 5, 16, 40)),
-    Scenario("whole replies, v1, 50 tokens, 16", _whole(50, 60)),
-    Scenario("whole replies, v1, 200 tokens, 16", _whole(200, 40)),
-    Scenario("whole replies from bursts, v1, 200 tokens, 16", _whole(200, 40, EVENTS_PER_READ)),
+    Scenario("whole replies, v1, 50 tokens, 16", _whole(50, 100)),
+    Scenario("whole replies, v1, 200 tokens, 16", _whole(200, 100)),
     Scenario("v1 paced, 100 tokens, 1000 streams", _paced("v1", 100, 1000), is_memory=True),
 )
 # As many streams as two workers are to carry, paced so that stub and load generator can, too.
