@@ -4,6 +4,7 @@ from enum import Enum, auto
 from typing import Any
 
 from service.vocabulary.events import Message
+from service.vocabulary.text import join_surrogates
 
 # Tool names seen to make pictures (protocol 2.6). Names change, so they only add to the signs on
 # the message itself and are never required.
@@ -65,7 +66,8 @@ def _read_parts(parts: Any, role: str) -> tuple[str, tuple[dict[str, Any], ...]]
     if len(parts) == 1 and isinstance(parts[0], str):
         return parts[0], ()  # nearly always
     texts = [text for part in parts if (text := _part_text(part, role)) is not None]
-    return "".join(texts), tuple(part for part in parts if isinstance(part, dict))
+    text = join_surrogates("".join(texts))
+    return text, tuple(part for part in parts if isinstance(part, dict))
 
 
 def _part_text(part: Any, role: str) -> str | None:

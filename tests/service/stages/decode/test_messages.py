@@ -112,6 +112,10 @@ def test_all_string_parts_are_joined_and_objects_kept_apart() -> None:
     assert message.pointers == ({"asset_pointer": "x"},)
 
 
+def test_halves_of_a_character_in_two_parts_are_that_character() -> None:
+    assert made(content={"parts": ["a\ud83d", "\ude00"]}).text == "a😀"
+
+
 def test_the_text_of_a_call_is_its_source_or_its_parts() -> None:
     assert call_text(made(kind="code", content={"text": "print()"})) == "print()"
     assert call_text(made(recipient="canmore.create_textdoc")) == "hi"
