@@ -64,10 +64,7 @@ class StateStore(Protocol):
         """
 
     async def set(self, key: str, value: bytes, ttl_seconds: float | None = None) -> bool:
-        """Store the value, replacing any other, for `ttl_seconds` or for good.
-
-        Returns whether the store has accepted it.
-        """
+        """Store the value in place of any other, for good without a time; return whether it is stored."""
 
     async def delete(self, key: str) -> None:
         """Delete the value, if any."""
