@@ -30,7 +30,7 @@ from bench.rest import at_rest
 from bench.scenarios import CROWD, FULL, QUICK, Scenario, measured
 from service.version import how_it_runs
 
-_TURNS = 200_000
+_TURNS = 200_000  # of the loop that tells how fast this Python is
 
 
 async def _play(

@@ -24,9 +24,9 @@ proxies and read timers content, and an event without content, for clients that 
 
     : ping
 
-One timer looks every quarter of the shorter interval, and once for the head. If text was written since the last look, or
-if the caller is not reading, the silence begins anew: keep-alives for a caller that does not read
-would only pile up.
+One timer looks every quarter of the shorter interval, and at the time for the head. If text was
+written since the last look, or if the caller is not reading, the silence begins anew: keep-alives for
+a caller that does not read would only pile up.
 
 *Slow callers.* `UNSENT_BYTES` may be on their way to the caller, counting the kernel. Beyond that
 the stream is not ready, so the line stops the read of the upstream. So a slow caller costs little

@@ -24,7 +24,8 @@ event. Then each chunk is read by `take`:
 2. Of that text, the part before a possible marker is sent (`Outlet.put`). The rest is held, as
    the stage for markers would hold it.
 3. What remains of the chunk may be the beginning of one more such event. Then it waits for the next
-   chunk. Anything else ends the run: the chunk goes to the stages, from there on the usual way.
+   chunk. Anything else ends the run: the chunk goes to the stages, from there on the usual way. They
+   take a long one in slices, and the lane is asked again after each (`take_rest`).
 
 *The prediction is checked.* After some hundred events, or when a run ends, the stages are given
 the text in one piece (`settle`), because they keep the message, its offsets and its counts. They

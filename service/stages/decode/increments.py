@@ -60,6 +60,7 @@ class Deltas:
         size = self._size
         if chunk[:size] != self._opening:
             return None
+        # In this order, since the slice may not end before it begins: see `supply/compiled.py`.
         if chunk[-4:] == _CLOSING and _LF not in chunk[size:-2]:
             return self._alone(chunk)
         literals = chunk[size:].split(self._separator)

@@ -9,6 +9,9 @@ from service.pipeline.joined import Answer, Reader
 from service.ports import Lane
 from service.vocabulary.events import BodyEnd, BodyEnded, Delta
 from upstream.line.line import SLICE_BYTES, slices
+from upstream.line.tap import LONG_READ_BYTES
+
+_MAX_ASKED_BYTES = 2 * LONG_READ_BYTES  # a read, with what the lane had kept of the one before
 
 
 class Receiver:
@@ -81,14 +84,18 @@ class Receiver:
 
     def _of_slices(self, data: bytes, made: list[Delta]) -> Iterator[list[Delta]]:
         """Yield the batches of a long read; as soon as the answer only grows, the lane takes the rest."""
-        lane = self._lane
-        while data:
-            piece = next(slices(data))
+        # The lane is asked after each slice, and what is left is copied for it: of a read, no more.
+        lane = self._lane if len(data) <= _MAX_ASKED_BYTES else None
+        pieces, left = slices(data), len(data)
+        while left:
+            piece = next(pieces)
+            left -= len(piece)
             yield from self._batches(piece, made)
-            data, made = data[len(piece) :], []
-            if data and lane is not None:
-                data, made = lane.take_rest(data), lane.take_left()
-            if data or (lane is not None and lane.is_full):
+            made = []
+            if left and lane is not None:
+                data, made = lane.take_rest(data[-left:]), lane.take_left()
+                pieces, left = slices(data), len(data)
+            if left or (lane is not None and lane.is_full):
                 yield []
         if made:
             yield made

@@ -210,6 +210,26 @@ def test_of_a_long_read_the_lane_takes_what_only_grows() -> None:
     assert sum(fed) < len(LONG) / 3 > 2 * SLICE_BYTES
 
 
+def test_what_is_copied_for_the_lane_grows_with_the_read_and_not_with_its_square() -> None:
+    given: list[int] = []
+
+    class Refusing(FastLane):
+        def take_rest(self, rest: bytes) -> bytes:
+            given.append(len(rest))
+            return super().take_rest(rest)
+
+    for length in (64 * 1024, 256 * 1024, 4 * 1024 * 1024):
+        given.clear()
+        # An answer that is rewritten all the time is nothing for the lane.
+        texts = (str(count) * 2_000 for count in range(length // 2_000))
+        lane = Refusing(make_renderer(WEB), Told())
+        receiver = Receiver(make_reader(), make_answer(SentHistory()), lane)
+        for _ in receiver.batches(b"".join(map(answer, texts))[:length]) or ():
+            pass
+        assert sum(given) <= 16 * length
+        assert bool(given) == (length <= 256 * 1024)  # a longer one is no read of the tap
+
+
 @pytest.mark.parametrize("is_open", [True, False])
 def test_long_reads_that_are_cut_anywhere_say_the_same(is_open: bool) -> None:
     for size in (*range(SLICE_BYTES - 40, len(LONG), 1_234), len(LONG)):
