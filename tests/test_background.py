@@ -20,7 +20,7 @@ from tests.handlers.background.following import UNFINISHED, without_comments
 from tests.redis_server import running_redis
 from tests.response_events import check_response, checked, last_response, text_of
 from tests.scripted_upstream import DONE, STALL, Pause, ScriptedUpstream, answer, final
-from tests.service.program.gateway_process import GatewayProcess
+from tests.service.program.gateway_process import GatewayProcess, paused
 
 pytestmark = [pytest.mark.whole, pytest.mark.needs_redis]
 HEADERS = {"Authorization": "Bearer fk-of-two-workers"}
@@ -88,12 +88,9 @@ async def workers(folder: Path, upstream: str, state: str) -> AsyncIterator[list
         try:
             first = Worker(address, sessions[0], 0)
             first.process = await first.which()
-            os.kill(first.process, signal.SIGSTOP)  # an idle worker may take all connections
-            try:
+            with paused(first.process):  # an idle worker may take all connections
                 second = Worker(address, sessions[1], 0)
                 second.process = await second.which()
-            finally:
-                os.kill(first.process, signal.SIGCONT)
             found = {one.process: one for one in (first, second)}
             assert len(found) == 2
             yield list(found.values())

@@ -7,8 +7,6 @@ async with callers(pairs["redis"].address) as asking:
 
 import asyncio
 import json
-import os
-import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
@@ -20,7 +18,7 @@ from aiohttp import ClientSession, TCPConnector
 
 from tests.gateway import Answer, read
 from tests.redis_server import running_redis
-from tests.service.program.gateway_process import GatewayProcess
+from tests.service.program.gateway_process import GatewayProcess, paused
 
 REQUESTS = 100
 STORES = ("sqlite", "redis")
@@ -54,11 +52,8 @@ class Callers:
         """
         half = len(self.sessions) // 2
         first = [await self._worker_of(session) for session in self.sessions[:half]]
-        os.kill(first[0], signal.SIGSTOP)
-        try:
+        with paused(first[0]):
             second = [await self._worker_of(session) for session in self.sessions[half:]]
-        finally:
-            os.kill(first[0], signal.SIGCONT)
         workers = [*first, *second]
         assert len(set(workers)) == 2, Counter(workers)
         return {

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -21,6 +23,29 @@ def fetch(address: str) -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection(host, timeout=20)
     connection.request("GET", slash + path or "/", headers={"Connection": "close"})
     return connection.getresponse()
+
+
+@contextmanager
+def paused(pid: int, seconds: float = 30) -> Iterator[None]:
+    """Stop a process for the block.
+
+    The block begins once it has stopped: a system call that the signal interrupts ends first, so a
+    worker within `accept` would take one more connection, and leave its caller without an answer.
+    """
+    end = time.monotonic() + seconds
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        while _state_of(pid) != "T":
+            assert time.monotonic() < end, f"process {pid} does not stop"
+            time.sleep(0.001)
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _state_of(pid: int) -> str:
+    """Return the letter of a process's state, as in `17 (python) T 1 17 ...`."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
 
 
 class GatewayProcess:
