@@ -149,23 +149,21 @@ class FastLane:
 
     def take(self, chunk: bytes) -> bytes:
         """Send the plain text of a chunk, and return the bytes that are left for the stages."""
-        chunk = self._tail + chunk if self._tail else chunk
-        recogniser = self._recogniser
+        recogniser, tail = self._recogniser, self._tail
         if recogniser is None:
-            recogniser = self._recogniser = self._begin_run(chunk)
+            recogniser = self._recogniser = self._begin_run(tail + chunk)
         if recogniser is None or not self._outlet.is_open:
-            return self._leave(chunk)
-        run = recogniser.read(chunk)
-        if run is not None:
-            if not self._send(run):
-                return self._leave(chunk)
-            if run.size == len(chunk):  # as nearly always
-                self._tail = b""
-                return b""
-            chunk = chunk[run.size :]
-        if chunk and (len(chunk) > MAX_TAIL_BYTES or not recogniser.may_begin(chunk)):
-            return self._leave(chunk)
-        self._tail = chunk
+            return self._leave(tail + chunk)
+        run = recogniser.read(chunk, tail)
+        if run is None:
+            rest = tail + chunk
+        elif self._send(run):
+            rest = chunk[run.size - len(tail) :]  # nothing, as nearly always
+        else:
+            return self._leave(tail + chunk)
+        if rest and (len(rest) > MAX_TAIL_BYTES or not recogniser.may_begin(rest)):
+            return self._leave(rest)
+        self._tail = rest
         return b""
 
     def take_rest(self, rest: bytes) -> bytes:

@@ -9,6 +9,7 @@ from enum import Enum, auto
 MAX_LINE_BYTES = 4096  # of a chunk's size with its extensions, and of all trailers together
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 _LINE_END = b"\r\n"
+_CR, _LF = _LINE_END
 
 
 class _Next(Enum):
@@ -71,18 +72,13 @@ class ChunkedBody:
         """Read one part of the coding, and return the place behind it."""
         match self._next:
             case _Next.SIZE:
+                at = _take_whole_chunks(data, at, pieces)
                 found = _SIZE.match(data, at)
                 if found is None:
                     return self._hold(data, at, MAX_LINE_BYTES)
-                start, size = found.end(), int(found[1], 16)
-                end = start + size
-                if size and data[end : end + len(_LINE_END)] == _LINE_END:  # nearly always
-                    pieces.append(data[start:end])
-                    start = end + len(_LINE_END)  # of the next chunk
-                else:
-                    self._left = size
-                    self._next = _Next.DATA if size else _Next.TRAILER
-                return start
+                self._left = int(found[1], 16)
+                self._next = _Next.DATA if self._left else _Next.TRAILER
+                return found.end()
             case _Next.DATA:
                 end = min(at + self._left, len(data))
                 pieces.append(data[at:end])
@@ -119,3 +115,16 @@ class ChunkedBody:
             raise _BrokenError
         self._held = line
         return len(data)
+
+
+def _take_whole_chunks(data: memoryview, at: int, pieces: list[memoryview]) -> int:
+    """Add the data of the chunks that are whole, as nearly all are, and return the place behind them."""
+    match, last = _SIZE.match, len(data) - len(_LINE_END)
+    while found := match(data, at):
+        start = found.end()
+        end = start + int(found[1], 16)
+        if not (start < end <= last and data[end] == _CR and data[end + 1] == _LF):
+            break
+        pieces.append(data[start:end])
+        at = end + len(_LINE_END)
+    return at

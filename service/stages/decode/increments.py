@@ -50,13 +50,14 @@ class Deltas:
         self._size = len(opening)
         self._separator = _CLOSING + opening
 
-    def read(self, chunk: bytes) -> Run | None:
+    def read(self, chunk: bytes, tail: bytes = b"") -> Run | None:
         """Return the run at the start of a chunk, None if it starts with another event.
 
-        The chunk must begin between two events. The texts are decoded as one JSON array: anything
-        but a string would break it or change its length, and no JSON string contains a raw line
-        feed.
+        The chunk must begin between two events, or be the rest of the one that the `tail` begins.
+        The texts are decoded as one JSON array: anything but a string would break it or change its
+        length, and no JSON string contains a raw line feed.
         """
+        chunk = tail + chunk
         size = self._size
         if chunk[:size] != self._opening:
             return None
@@ -105,24 +106,41 @@ class Snapshots:
         self._known = before + known
         self._after = after
 
-    def read(self, chunk: bytes) -> Run | None:
+    def read(self, chunk: bytes, tail: bytes = b"") -> Run | None:
         """Return the run at the start of a chunk, None if it starts with another event.
 
-        The chunk must begin between two events. Only the last complete event of the run is decoded,
-        since it repeats the text of those before it; if it is written otherwise, as the one that
-        finishes a message is, the one before it.
+        The chunk must begin between two events, or be the rest of the one that the `tail` begins.
+        Only the last complete event of the run is decoded, since it repeats the text of those before
+        it; if it is written otherwise, as the one that finishes a message is, the one before it.
         """
+        run = self._read_behind(tail, chunk) if tail else None
+        return self._read(tail + chunk, 0) if run is None else run
+
+    def _read_behind(self, tail: bytes, chunk: bytes) -> Run | None:
+        """Return the run without joining tail and chunk, as the chunk's events repeat the cut one.
+
+        None: they do not, or the two together have to be looked at.
+        """
+        end = chunk.find(_LF) + 2
+        is_cut = end > 1 and chunk[end - 2 : end] == _EVENT_END and _LF not in tail
+        if not is_cut or not (tail + chunk[:end]).startswith(self._before):
+            return None
+        run = self._read(chunk, end)
+        return run and Run(run.text, run.count + 1, len(tail) + run.size, run.event)
+
+    def _read(self, chunk: bytes, start: int) -> Run | None:
+        """Return the run that starts at a place of the chunk; its size counts from the chunk's start."""
         begun, width, size = self._begun, len(self._begun), len(self._known)
         # An event with at least the known text ends after it. For a shorter one the search skips
         # its end, but then raw line feeds stand where the text should be, which is invalid JSON.
         # One line feed is searched for much faster than two, and JSON has none of its own.
         find, step = chunk.find, size + 2
-        feed = find(_LF, size)
+        feed = find(_LF, start + size)
         if feed == len(chunk) - 2:  # a single event, as at a human's pace
-            return self._run(chunk, 0, len(chunk), 1)
-        if not chunk.startswith(self._before):
+            return self._run(chunk, start, len(chunk), 1)
+        if not chunk.startswith(self._before, start):
             return None
-        feeds = [-2]  # the ends of the events, and of what is before the first one
+        feeds = [start - 2]  # the ends of the events, and of what is before the first one
         while feed >= 0 and chunk[feed : feed + width] == begun:
             feeds.append(feed)
             feed = find(_LF, feed + step)

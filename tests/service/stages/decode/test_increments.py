@@ -225,6 +225,36 @@ def test_of_snapshots_that_are_cut_anywhere_the_whole_ones_are_the_run() -> None
         assert (0 if found is None else found.size) == len(b"".join(whole))
 
 
+def test_a_run_is_the_same_wherever_its_first_event_is_cut() -> None:
+    events = [as_event(snapshot("ab" + "c" * more)) for more in range(1, 6)]
+    for count in range(1, len(events)):
+        body, rest = b"".join(events[:count]), b"data: {"
+        for cut in range(len(events[0])):
+            snapshots = snapshots_like(snapshot("ab"), "ab")
+            assert snapshots is not None
+            found = snapshots.read(body[cut:] + rest, body[:cut])
+            assert found == Run("c" * count, count, len(body), events[count - 1])
+            following = events[count]
+            assert snapshots.read(following) == Run("c", 1, len(following), following)
+
+
+@each_row(
+    "cut",
+    [
+        as_event(b'{"v": "x"}'),
+        b"event: message\n" + as_event(snapshot("ab")),
+        as_event(snapshot("ab"))[:-1] + b"id: 7\n\n",
+        b": ping\n\n",
+    ],
+)
+def test_of_a_run_behind_another_event_the_stages_get_all(cut: bytes) -> None:
+    body = cut + as_event(snapshot("abc")) + as_event(snapshot("abcd"))
+    for size in range(len(cut)):
+        snapshots = snapshots_like(snapshot("a"), "a")
+        assert snapshots is not None
+        assert snapshots.read(body[size:], body[:size]) is None
+
+
 def test_an_event_whose_end_is_passed_is_left_to_the_stages() -> None:
     text = "a long text " * 20
     snapshots = snapshots_like(snapshot(text), text)
