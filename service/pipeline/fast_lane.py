@@ -27,7 +27,7 @@ event. Then each chunk is read by `take`:
    chunk. Anything else ends the run: the chunk goes to the stages, from there on the usual way. They
    take a long one in slices, and the lane is asked again after each (`take_rest`).
 
-*The prediction is checked.* After some hundred events, or when a run ends, the stages are given
+*The prediction is checked.* After some hundred reads, or when a run ends, the stages are given
 the text in one piece (`settle`), because they keep the message, its offsets and its counts. They
 should make of it the text that was sent, to the letter. If they differ, the stages are right: the
 difference is counted, the lane is closed for the rest of the turn, and the caller gets the part of
@@ -38,8 +38,8 @@ before. Only the head of the answer may still be missing; then the outlet is not
 takes the usual way. The lane itself never waits, since it runs inside a callback. It `is_full` when
 the caller has to read first, and then the line waits before the next chunk.
 
-*It is bounded.* At most `SETTLE_EVENTS` events, `SETTLE_CHARS` characters and `MAX_TAIL_BYTES` bytes
-of an incomplete event are held back from the stages.
+*It is bounded.* At most `SETTLE_PIECES` pieces, one for each read, with `SETTLE_CHARS` characters and
+`MAX_TAIL_BYTES` bytes of an incomplete event are held back from the stages.
 """
 
 from typing import Protocol
@@ -53,7 +53,7 @@ from service.vocabulary.events import AnswerText, Delta, UpstreamEvent
 from service.vocabulary.rendered import Rendered
 from service.vocabulary.text import common_chars
 
-SETTLE_EVENTS = 256  # events held back before the stages get them together
+SETTLE_PIECES = 256  # pieces of text held back before the stages get them together
 SETTLE_CHARS = 8_000  # characters, likewise
 DIFFERENCE = "fast lane"  # the kind under which a difference is counted
 MAX_TAIL_BYTES = 64 * 1024  # of an incomplete event; the stages have their own limit
@@ -203,7 +203,7 @@ class FastLane:
             self._chars += size
         self._event = run.event
         self.count += run.count
-        if self.count >= SETTLE_EVENTS or self._chars >= SETTLE_CHARS:
+        if len(self._put) >= SETTLE_PIECES or self._chars >= SETTLE_CHARS:
             self.settle()
         return True
 

@@ -82,14 +82,14 @@ class Stages(Protocol[Item]):
         """Tell whether the body repeats all that it has said with each addition."""
 
 
-def slices(data: bytes) -> Iterator[bytes]:
+def slices(data: bytes, first: int = SLICE_BYTES) -> Iterator[bytes]:
     """Yield a read in the pieces that stages take at once, cut between two events where it can be."""
-    at = 0
-    while len(data) - at > SLICE_BYTES:
-        end = data.rfind(b"\n\n", at, at + SLICE_BYTES) + 2
-        end = end if end > at + 1 else at + SLICE_BYTES
+    at, size = 0, first
+    while len(data) - at > size:
+        end = data.rfind(b"\n\n", at, at + size) + 2
+        end = end if end > at + 1 else at + size
         yield data[at:end]
-        at = end
+        at, size = end, SLICE_BYTES
     yield data[at:] if at else data
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from service.pipeline.fast_lane import DIFFERENCE, MAX_TAIL_BYTES, SETTLE_EVENTS
+from service.pipeline.fast_lane import DIFFERENCE, MAX_TAIL_BYTES, SETTLE_PIECES
 from service.vocabulary.events import (
     AnswerText,
     BodyEnd,
@@ -136,14 +136,14 @@ def test_an_event_in_two_reads_takes_it_as_well(on_the_way: tuple[Drive, Any]) -
     assert drive.put_texts == ["one ", "two "]
 
 
-def test_the_stages_learn_what_was_said_after_so_many_events(on_the_way: tuple[Drive, Any]) -> None:
+def test_the_stages_learn_what_was_said_after_so_many_pieces(on_the_way: tuple[Drive, Any]) -> None:
     drive, more = on_the_way
     before = drive.reader.consumed
-    for _ in range(SETTLE_EVENTS):
+    for _ in range(SETTLE_PIECES):
         assert drive.feed(more("x "))
     assert drive.lane.count == 0
-    assert drive.reader.consumed == before + SETTLE_EVENTS
-    assert drive.gathered.content == "It " + "x " * SETTLE_EVENTS
+    assert drive.reader.consumed == before + SETTLE_PIECES
+    assert drive.gathered.content == "It " + "x " * SETTLE_PIECES
 
 
 def test_markers_and_all_that_follows_an_open_one_take_the_usual_way(
@@ -265,7 +265,7 @@ def test_a_lane_that_was_wrong_once_is_closed_for_the_turn() -> None:
     drive, more = begun("v1")
     assert drive.feed(more("is "))
     drive.answer.tell = lambda _event: [AnswerText("was ")]
-    for _ in range(SETTLE_EVENTS):
+    for _ in range(SETTLE_PIECES):
         drive.feed(more("x "))
     drive.answer.tell = None
     assert not drive.feed(more("tea"))

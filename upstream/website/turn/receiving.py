@@ -11,6 +11,7 @@ from service.vocabulary.events import BodyEnd, BodyEnded, Delta
 from upstream.line.line import SLICE_BYTES, slices
 from upstream.line.tap import LONG_READ_BYTES
 
+_FIRST_BYTES = 4 * 1024  # of a long read: after a few events the lane may take the rest
 _MAX_ASKED_BYTES = 2 * LONG_READ_BYTES  # a read, with what the lane had kept of the one before
 
 
@@ -86,7 +87,7 @@ class Receiver:
         """Yield the batches of a long read; as soon as the answer only grows, the lane takes the rest."""
         # The lane is asked after each slice, and what is left is copied for it: of a read, no more.
         lane = self._lane if len(data) <= _MAX_ASKED_BYTES else None
-        pieces, left = slices(data), len(data)
+        pieces, left = slices(data, _FIRST_BYTES), len(data)
         while left:
             piece = next(pieces)
             left -= len(piece)

@@ -207,7 +207,10 @@ def test_of_a_long_read_the_lane_takes_what_only_grows() -> None:
 
     reader.feed = counted  # type: ignore[method-assign]
     assert said_in([LONG], Told(), reader) == f"{GROWN[-1]}."
-    assert sum(fed) < len(LONG) / 3 > 2 * SLICE_BYTES
+    # The stages get the beginning, the last event that grows, from the lane, and the final one.
+    first, *_ = fed
+    assert first <= 4 * 1024 < SLICE_BYTES
+    assert sum(fed) < len(LONG) / 6
 
 
 def test_what_is_copied_for_the_lane_grows_with_the_read_and_not_with_its_square() -> None:
