@@ -67,10 +67,13 @@ def resident(pid: int, field: str) -> int:
     return int(found[1]) * 1024
 
 
-def proportional(pid: int) -> int:
-    """Return the PSS of a process in bytes: the memory that its end would free."""
+def proportional(pid: int, part: str = "Pss") -> int:
+    """Return the PSS of a process in bytes: the memory that its end would free.
+
+    The part `Pss_Anon` leaves out the pages of files, whose share grows when another process ends.
+    """
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
-    found = re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)
+    found = re.search(rf"^{part}:\s+(\d+) kB", rollup, re.MULTILINE)
     assert found
     return int(found[1]) * 1024
 

@@ -3,9 +3,10 @@
     python -m bench.soak [--minutes 10] [--callers 4] [--redis] [--quick]
 
 There are two gateways, each a process of its own with a demo upstream, one for each generation of
-the stream. Half as many callers again have accounts of Codex's login. First every scene is played once. What the gateway holds after that, when it is idle, is
-what it may hold at the end: descriptors, sockets, tasks, temporary files, open turns. Memory (PSS)
-may grow by a tenth between the first and the last quarter of the time under load.
+the stream. Half as many callers again have accounts of Codex's login. First every scene is played
+once. What the gateway holds after that, when it is idle, is what it may hold at the end:
+descriptors, sockets, tasks, temporary files, open turns. Memory (PSS without the pages of files) may
+grow by a tenth between the first and the last quarter of the time under load.
 
 A third gateway has one answer with a silence of 330 seconds in it, which may last longer than the load.
 """
@@ -248,7 +249,7 @@ async def sample(watched: Watched) -> None:
     """Note the memory every second, and print a line every quarter of a minute."""
     spoken = began = time.monotonic()
     while True:
-        watched.memory.append(proportional(watched.pid))
+        watched.memory.append(proportional(watched.pid, "Pss_Anon"))
         if time.monotonic() - spoken >= LINE_SECONDS:
             spoken = time.monotonic()
             turns = sum(map(len, watched.seconds.values()))

@@ -1,8 +1,8 @@
 """Bodies of answers, read up to a limit; long JSON is decoded without blocking other requests."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
 from typing import Any
 
 import aiohttp
@@ -97,29 +97,29 @@ def end_if_lost(response: UpstreamAnswer) -> bool:
 async def _pieces(response: UpstreamAnswer) -> AsyncGenerator[bytes, None]:
     """Yield a body as it arrives; every failure is an `aiohttp.ClientError`."""
     try:
-        with _watched(response):
+        with _Watched(response):
             async for chunk in response.content.iter_any():
                 yield chunk
     except RuntimeError as error:  # aiohttp: the connection was lost between reads
         raise aiohttp.ClientPayloadError(_BROKE) from error
 
 
-@contextmanager
-def _watched(response: UpstreamAnswer) -> Iterator[None]:
-    """Check the connection every second for as long as the body is read."""
-    loop = asyncio.get_running_loop()
-    timer: asyncio.TimerHandle
+class _Watched:
+    """Checks the connection every second for as long as the body is read."""
 
-    def look() -> None:
-        nonlocal timer
-        if not end_if_lost(response):
-            timer = loop.call_later(_LOOK_SECONDS, look)
+    def __init__(self, response: UpstreamAnswer) -> None:
+        self._response = response
+        self._loop = asyncio.get_running_loop()
 
-    timer = loop.call_later(_LOOK_SECONDS, look)
-    try:
-        yield
-    finally:
-        timer.cancel()
+    def __enter__(self) -> None:
+        self._timer = self._loop.call_later(_LOOK_SECONDS, self._look)
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        if not end_if_lost(self._response):
+            self._timer = self._loop.call_later(_LOOK_SECONDS, self._look)
 
 
 async def chunks_within(response: UpstreamAnswer, max_bytes: int) -> AsyncGenerator[bytes, None]:

@@ -34,9 +34,12 @@ async def renewing(
         if error.upstream_status != HTTPStatus.UNAUTHORIZED or not is_renewable:
             raise
         refused = error
-    fresh = await tokens.renew(credential, caller)
-    if fresh.access_token == caller.access_token:
-        raise refused
+    try:
+        fresh = await tokens.renew(credential, caller)
+        if fresh.access_token == caller.access_token:
+            raise refused
+    finally:
+        del refused  # its traceback holds this frame, and so the request, until the collector comes
     return await call(fresh)
 
 

@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import tracemalloc
+import weakref
 import zlib
 
 import aiohttp
@@ -35,6 +37,20 @@ def body(upstream, backend):
 async def test_a_body_within_the_limit_is_read_whole(body, size):
     async with body(size) as response:
         assert await read_limited(response, 100_000) == b"x" * size
+
+
+async def test_an_answer_that_was_read_is_freed_without_the_garbage_collector(body):
+    async def read():
+        async with body(100) as response:
+            await read_limited(response, 100)
+            return weakref.ref(response)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await read())() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_body_over_the_limit_is_an_error(body):

@@ -1,4 +1,7 @@
 import asyncio
+import gc
+import weakref
+from contextlib import suppress
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
@@ -50,6 +53,31 @@ def refusing(*dead):
         return f"for {caller.access_token}"
 
     return seen, call
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "b"], ["a", "c"]])
+async def test_a_refused_call_is_freed_without_the_garbage_collector(names):
+    class Request:
+        """What the call was made for: it may have megabytes."""
+
+    async def asked():
+        request = Request()
+
+        async def call(caller):
+            assert request
+            if caller.access_token != "c":
+                raise UpstreamRefusedError(Failure(401, "No.", "x", "y"), 401)
+
+        with suppress(UpstreamRefusedError):
+            await renewing(calls(Tokens(*names)), REFRESH, call)
+        return weakref.ref(request)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert (await asked())() is None
+    finally:
+        gc.enable()
 
 
 async def renewing(made, credential, call):
