@@ -27,9 +27,6 @@ LINGER_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 620.0
 # Bearers of up to 8192 characters (service/vocabulary/credentials.py) and their name fit into one field.
 MAX_HEADER_BYTES = 16 * 1024
-# A request makes some hundred objects and leaves none in a cycle, so the collector, which by default
-# starts at 700 more than before, would mostly look at requests under way: 3 to 6 % of a short one.
-_NEW_OBJECTS = 5_000
 
 
 def nothing_to_prepare(_config: Config) -> None:
@@ -79,7 +76,6 @@ class DrainingRunner(web.AppRunner):
         # less to walk through, which was a fifth of a short request.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
 
     @override
     async def _make_server(self) -> web.Server:

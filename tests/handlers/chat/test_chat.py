@@ -24,6 +24,7 @@ from service.vocabulary.events import (
     ToolResult,
     TurnEnded,
 )
+from tests.garbage import without_collector
 from tests.handlers.conftest import Serve
 from tests.handlers.scripted import BEARER, CUT, END, FACTS, Surroundings, says
 
@@ -330,13 +331,9 @@ async def test_a_request_is_freed_without_the_garbage_collector(
     serve: Serve, is_stream: bool
 ) -> None:
     client, held = await serve(), []
-    gc.collect()
-    gc.freeze()  # so that only what the requests make is looked at
-    gc.disable()
-    try:
+    with without_collector():
+        gc.freeze()  # so that only what the requests make is looked at
         for _ in range(6):
             await (await ask(client, stream=is_stream)).read()
             held.append(sum(isinstance(each, Record) for each in gc.get_objects()))
-    finally:
-        gc.enable()
     assert held[-1] == held[0]  # its connection holds the latest

@@ -1,5 +1,4 @@
 import asyncio
-import gc
 import tracemalloc
 import weakref
 import zlib
@@ -10,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from service.vocabulary.errors import UpstreamProtocolError
+from tests.garbage import without_collector
 from tests.rows import each_row
 from tests.scripted_upstream import Pause, Raw, scripted_upstream
 from upstream.http import bodies
@@ -45,12 +45,8 @@ async def test_an_answer_that_was_read_is_freed_without_the_garbage_collector(bo
             await read_limited(response, 100)
             return weakref.ref(response)
 
-    gc.collect()
-    gc.disable()
-    try:
+    with without_collector():
         assert (await read())() is None
-    finally:
-        gc.enable()
 
 
 async def test_a_body_over_the_limit_is_an_error(body):

@@ -1,5 +1,4 @@
 import asyncio
-import gc
 import weakref
 from contextlib import suppress
 
@@ -10,6 +9,7 @@ from service.settings.config import UpstreamConfig
 from service.vocabulary.credentials import Caller, read_credential
 from service.vocabulary.errors import QueueFullError, ShutdownError, UpstreamRefusedError
 from service.vocabulary.events import Failure
+from tests.garbage import without_collector
 from tests.rows import each_row
 from upstream.slots.calls import AccountCalls
 from upstream.slots.queueing import AccountQueues
@@ -72,12 +72,8 @@ async def test_a_refused_call_is_freed_without_the_garbage_collector(names):
             await renewing(calls(Tokens(*names)), REFRESH, call)
         return weakref.ref(request)
 
-    gc.collect()
-    gc.disable()
-    try:
+    with without_collector():
         assert (await asked())() is None
-    finally:
-        gc.enable()
 
 
 async def renewing(made, credential, call):
